@@ -1,0 +1,3 @@
+"""Event studies with reversal tests."""
+
+__version__ = "0.1.0"

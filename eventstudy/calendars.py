@@ -1,0 +1,161 @@
+"""Exchange sessions, and the session on which each exchange could first react to an event."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import warnings
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import StudyConfig
+from .errors import ConfigError, nearest
+from .events import Event, Events
+
+#: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
+SAME_SESSIONS = {"XSHE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
+FIRST_DAY = dt.date(2000, 1, 1)
+#: Longer waits than a weekend put several days of news into the first return.
+DAYS_APART = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Day 0 of one event on one exchange.
+
+    ``reaction`` says where the timestamp fell: pre_open, intraday, after_close, closed (no session
+    that day) or date (only the date is known). ``days_after`` counts calendar days to the session.
+    """
+
+    event_id: str
+    mic: str
+    session: dt.date
+    reaction: str
+    days_after: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions of one exchange in its own zone: days, opens and closes in UTC nanoseconds, shape (T,)."""
+
+    mic: str
+    zone: str
+    days: NDArray[np.datetime64]
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+
+    def position(self, day: dt.date) -> int:
+        """Index of the first session on or after ``day``; ``len(days)`` when the calendar has ended."""
+        return int(np.searchsorted(self.days, np.datetime64(day, "D")))
+
+
+@functools.lru_cache(maxsize=32)
+def exchange_sessions(mic: str) -> Sessions:
+    """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
+
+    Raises
+    ------
+    ConfigError
+        If exchange_calendars knows no such MIC.
+    """
+    import exchange_calendars
+
+    name = SAME_SESSIONS.get(mic, mic)
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if name not in known:
+        raise ConfigError(f"market {mic!r} has no trading calendar; {nearest(mic, known)}")
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 reads tz-aware columns in a way that pandas 3.1 deprecates.
+        warnings.simplefilter("ignore")
+        calendar = exchange_calendars.get_calendar(name, start=str(FIRST_DAY), side="left")
+    return _sessions(mic, calendar)
+
+
+def _sessions(mic: str, calendar: Any) -> Sessions:
+    schedule = calendar.schedule
+    days = schedule.index.to_numpy().astype("datetime64[D]")
+    opens, closes = (
+        schedule[column].dt.tz_convert(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
+        for column in ("open", "close")
+    )
+    return Sessions(mic, str(calendar.tz), days, opens, closes)
+
+
+def sessions(mic: str, start: dt.date, end: dt.date) -> NDArray[np.datetime64]:
+    """Return the session days of an exchange from ``start`` to ``end``, both included."""
+    days = exchange_sessions(mic).days
+    return days[(days >= np.datetime64(start, "D")) & (days <= np.datetime64(end, "D"))]
+
+
+def session_close(mic: str, session: dt.date) -> dt.datetime:
+    """Return when a session ends, in UTC; `KeyError` if that day is no session."""
+    table = exchange_sessions(mic)
+    at = table.position(session)
+    if at == len(table.days) or table.days[at] != np.datetime64(session, "D"):
+        raise KeyError(f"{session} is no session of {mic}")
+    return dt.datetime.fromtimestamp(int(table.closes[at]) / 1e9, tz=dt.UTC)
+
+
+def align(
+    event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange_sessions
+) -> Alignment | None:
+    """Return day 0 of an event: the first session whose close is later than the timestamp.
+
+    A timestamp at the closing second itself belongs to the next session, since nothing could be
+    traded on it. A bare date means that date's session, or the next one where the exchange was shut.
+    Returns None where the calendar ends before the event.
+    """
+    calendar = table(mic)
+    if not isinstance(event.timestamp, dt.datetime):
+        at = calendar.position(event.timestamp)
+        return None if at == len(calendar.days) else _dated(event, calendar, at)
+    moment = int(event.timestamp.timestamp()) * 10**9
+    at = int(np.searchsorted(calendar.closes, moment, side="right"))
+    if at == len(calendar.days):
+        return None
+    session = calendar.days[at].astype(dt.date)
+    asked = event.timestamp.astimezone(zoneinfo.ZoneInfo(calendar.zone)).date()
+    return _aligned(event, mic, session, _reaction(calendar, at, moment, asked), asked)
+
+
+def align_all(events: Events, config: StudyConfig) -> dict[tuple[str, str], Alignment]:
+    """Return day 0 of every event on every market of the study, by (event_id, MIC)."""
+    pairs = {}
+    for event in events:
+        for market in config.markets:
+            alignment = align(event, market.mic)
+            if alignment is not None:
+                pairs[event.event_id, market.mic] = alignment
+    return pairs
+
+
+def _reaction(calendar: Sessions, at: int, moment: int, asked: dt.date) -> str:
+    if moment >= calendar.opens[at]:
+        return "intraday"
+    if calendar.days[at] == np.datetime64(asked, "D"):
+        return "pre_open"
+    traded = at > 0 and calendar.days[at - 1] == np.datetime64(asked, "D")
+    return "after_close" if traded else "closed"
+
+
+def _dated(event: Event, calendar: Sessions, at: int) -> Alignment:
+    session = calendar.days[at].astype(dt.date)
+    asked = event.timestamp
+    assert not isinstance(asked, dt.datetime)
+    return _aligned(event, calendar.mic, session, "date" if session == asked else "closed", asked)
+
+
+def _aligned(event: Event, mic: str, session: dt.date, reaction: str, asked: dt.date) -> Alignment:
+    days_after = (session - asked).days
+    note = ""
+    if event.precision == "date":
+        note = "only the date is known: read [-1,1] beside the headline window"
+    if days_after > DAYS_APART:
+        note = f"{mic} was closed until {session}: its first return lumps {days_after} days together"
+    return Alignment(event.event_id, mic, session, reaction, days_after, note)

@@ -1,0 +1,406 @@
+"""The study's settings: TOML layers read into frozen dataclasses.
+
+Layers, later ones win: defaults, the sector's TOML (``--sector`` or ``study.sector``), the
+``eventstudy.toml`` beside the events file, ``--config FILE``, ``--set key=value``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import ConfigError, Problem, nearest
+
+SECTORS = Path(__file__).parent / "sectors"
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is studied; ``sector`` names the shipped study that this one builds on."""
+
+    name: str = "Event study"
+    sector: str = ""
+    currency: str = "USD"
+    language: Literal["en", "zh"] = "en"
+    headline: str = ""
+    seed: int = 20260624
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One exchange: its calendar (MIC), its index, and the region whose weight it shares."""
+
+    mic: str
+    benchmark: str
+    region: str = ""
+    currency: str = ""
+    board: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One security with its membership in time.
+
+    ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
+    session at a bid price: from then on the price follows the deal, not the sector.
+    """
+
+    ticker: str
+    market: str
+    name: str = ""
+    name_local: str = ""
+    from_: dt.date | None = None
+    until: dt.date | None = None
+    deal_bound_from: dt.date | None = None
+    aliases: tuple[str, ...] = ()
+    exposure: float = 1.0
+    group: str = "core"
+    board: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Sessions relative to day 0, both ends included."""
+
+    estimation: Window = (-250, -11)
+    minimum: int = 120
+    drop: Window = (0, 1)
+    post: Window = (2, 20)
+    event: Window = (-10, 20)
+    car: tuple[Window, ...] = ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20))
+    clean_estimation: bool = True
+    allow_partial: bool = False
+
+    @property
+    def all_car(self) -> tuple[Window, ...]:
+        """Windows of ``car`` with ``drop`` and ``post``, each once, in order of first mention."""
+        return tuple(dict.fromkeys((*self.car, self.drop, self.post)))
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """How returns are made of adjusted prices."""
+
+    kind: Literal["simple", "log"] = "simple"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Expected-return model and what happens to its intercept after the drop (method: alpha)."""
+
+    name: str = "market"
+    alpha: Literal["auto", "estimated", "zero"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """Names of the statistics; none named means all that are registered."""
+
+    names: tuple[str, ...] = ()
+    weights: Literal["market-balanced", "equal"] = "market-balanced"
+    level: float = 0.05
+    draws: int = 9_999
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """When a shock counts as a drop: ``drop_k`` standard errors and ``drop_min`` in return."""
+
+    drop_k: float = 2.0
+    drop_min: float = 0.03
+    share_negative: float = 0.6
+    label: str = "misreading"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Where prices come from and what happens when they cannot be had."""
+
+    source: str = "yahoo"
+    offline: Literal["fail", "simulated"] = "fail"
+    benchmark_gaps: Literal["stop", "drop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Which parts of the pack are written."""
+
+    formats: tuple[str, ...] = ("pdf", "html", "png", "xlsx", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyConfig:
+    """All settings of a study. ``sources`` names the files they came from, with their sha256."""
+
+    study: Study = field(default_factory=Study)
+    markets: tuple[Market, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    windows: Windows = field(default_factory=Windows)
+    returns: Returns = field(default_factory=Returns)
+    model: Model = field(default_factory=Model)
+    tests: Tests = field(default_factory=Tests)
+    reversal: Reversal = field(default_factory=Reversal)
+    prices: Prices = field(default_factory=Prices)
+    report: Report = field(default_factory=Report)
+
+    def market(self, mic: str) -> Market:
+        """Return the market with this MIC."""
+        return next(market for market in self.markets if market.mic == mic)
+
+    def peer(self, ticker: str) -> Peer:
+        """Return the peer with this ticker or alias; `KeyError` if there is none."""
+        for peer in self.peers:
+            if ticker == peer.ticker or ticker in peer.aliases:
+                return peer
+        raise KeyError(ticker)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values, for the manifest."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+def sector_names() -> tuple[str, ...]:
+    """Names of the sectors that ship with the package."""
+    return tuple(sorted(path.parent.name for path in SECTORS.glob("*/study.toml")))
+
+
+def sector_file(name: str) -> Path:
+    """Path of a shipped sector's TOML; `ConfigError` names the nearest one."""
+    if name not in sector_names():
+        raise ConfigError(f"sector {name!r} is not shipped; {nearest(name, sector_names())}")
+    return SECTORS / name / "study.toml"
+
+
+def load_config(
+    events_path: Path,
+    *,
+    sector: str | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> StudyConfig:
+    """Read and check all layers of settings for a study of ``events_path``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found: a file that is missing or not TOML, an unknown key (with the
+        nearest valid one), a value of the wrong kind, windows that overlap or run backwards,
+        a peer whose market is not described.
+    """
+    local = events_path.parent / "eventstudy.toml"
+    layers = [_read(path) for path in (local, config_file) if path is not None and _wanted(path, local)]
+    named = sector or next((s for _, t in reversed(layers) if (s := t.get("study", {}).get("sector"))), None)
+    own_peers = any("peers" in table for _, table in layers)
+    if named and not (own_peers and sector is None):
+        layers.insert(0, _read(sector_file(named)))
+    layers.append(("--set", _parse_overrides(overrides)))
+    if named:
+        layers.append(("sector", {"study": {"sector": named}}))
+    problems: list[Problem] = []
+    merged: dict[str, Any] = {}
+    for source, table in layers:
+        problems += _unknown_keys(source, table)
+        for section, values in table.items():
+            known = isinstance(values, dict) and isinstance(merged.get(section, {}), dict)
+            merged[section] = {**merged.get(section, {}), **values} if known else values
+    if problems:
+        raise ConfigError(problems)
+    config = _build(StudyConfig, merged, "", problems)
+    if problems:
+        raise ConfigError(problems)
+    _check(config)
+    return typing.cast(StudyConfig, config)
+
+
+def _wanted(path: Path, local: Path) -> bool:
+    return path != local or path.is_file()
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(
+            Problem(f"is not TOML: {error}", str(path), int(line[1]) if line else None)
+        ) from error
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and name):
+            raise ConfigError(f"--set {text!r}: write section.key=value, for example windows.minimum=150")
+        table.setdefault(section, {})[name] = _toml_value(value.strip())
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    sections = {item.name: item.type for item in dataclasses.fields(StudyConfig)}
+    hints = typing.get_type_hints(StudyConfig)
+    for section, values in table.items():
+        if section not in sections:
+            problems.append(_unknown(source, section, section, sections))
+            continue
+        item = _item_type(hints[section])
+        accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
+        for row in values if isinstance(values, list) else [values]:
+            for key in row if isinstance(row, dict) else ():
+                if key not in accepted:
+                    problems.append(_unknown(source, key, f"{section}.{key}", accepted))
+    return problems
+
+
+def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
+    line = _line_of(source, key)
+    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
+
+
+def _line_of(source: str, key: str) -> int | None:
+    if not Path(source).is_file():
+        return None
+    pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
+    lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+
+
+def _item_type(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
+
+
+def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        key = item.name.rstrip("_")
+        if key in table:
+            values[item.name] = _coerce(hints[item.name], table[key], f"{path}{key}", problems)
+    missing = [
+        item.name
+        for item in dataclasses.fields(kind)
+        if item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+        and item.name not in values
+    ]
+    if missing:
+        problems.append(Problem(f"{path.rstrip('.')}: {', '.join(missing)} missing"))
+        return None
+    return kind(**values)
+
+
+def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
+    """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        hint = next(a for a in arguments if a is not type(None))
+        return _coerce(hint, value, path, problems)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(hint, value, f"{path}.", problems)
+    if origin is tuple and isinstance(value, list):
+        return _coerce_tuple(arguments, value, path, problems)
+    if origin is Literal and value in arguments:
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    accepted = " or ".join(map(repr, arguments)) if origin is Literal else _describe(hint)
+    problems.append(Problem(f"{path} = {value!r}: accepted is {accepted}"))
+    return None
+
+
+def _coerce_tuple(arguments: Any, value: list[Any], path: str, problems: list[Problem]) -> Any:
+    if arguments[-1] is Ellipsis:
+        return tuple(_coerce(arguments[0], item, f"{path}[{i}]", problems) for i, item in enumerate(value))
+    if len(value) != len(arguments):
+        problems.append(Problem(f"{path} = {value!r}: accepted are {len(arguments)} values"))
+        return None
+    return tuple(_coerce(a, v, path, problems) for a, v in zip(arguments, value, strict=True))
+
+
+def _describe(hint: Any) -> str:
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    if hint is dt.date:
+        return "a date such as 2026-06-09, without quotes"
+    return names.get(hint, "a table" if dataclasses.is_dataclass(hint) else "a list")
+
+
+def _check(config: StudyConfig) -> None:
+    problems = [Problem(text) for text in (*_check_windows(config.windows), *_check_peers(config))]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_windows(windows: Windows) -> list[str]:
+    problems = []
+    named = {"estimation": windows.estimation, "drop": windows.drop, "post": windows.post}
+    named |= {"event": windows.event} | {f"car[{i}]": w for i, w in enumerate(windows.car)}
+    for name, (first, last) in named.items():
+        if first > last:
+            problems.append(f"windows.{name} = [{first}, {last}] runs backwards; write [{last}, {first}]")
+        elif name != "estimation" and not windows.event[0] <= first <= last <= windows.event[1]:
+            problems.append(
+                f"windows.{name} = [{first}, {last}] lies outside windows.event = {list(windows.event)}; "
+                "widen the event window"
+            )
+    if windows.estimation[1] >= windows.event[0]:
+        problems.append(
+            f"windows.estimation = {list(windows.estimation)} overlaps windows.event = "
+            f"{list(windows.event)}; end the estimation before day {windows.event[0]}"
+        )
+    length = windows.estimation[1] - windows.estimation[0] + 1
+    if not 10 <= windows.minimum <= max(length, 10):
+        problems.append(f"windows.minimum = {windows.minimum}: accepted is 10 to {length}")
+    if windows.drop[1] >= windows.post[0]:
+        problems.append(f"windows.post starts at {windows.post[0]}, before the drop has ended")
+    return problems
+
+
+def _check_peers(config: StudyConfig) -> list[str]:
+    problems = []
+    mics = [market.mic for market in config.markets]
+    if not config.peers:
+        problems.append("no peers: name a sector with --sector, or a study file with --config")
+    for peer in config.peers:
+        if peer.market not in mics:
+            problems.append(f"peer {peer.ticker}: market {peer.market!r}; {nearest(peer.market, mics)}")
+        if peer.from_ and peer.until and peer.from_ > peer.until:
+            problems.append(f"peer {peer.ticker}: from {peer.from_} is after until {peer.until}")
+        if any(peer.ticker == market.benchmark for market in config.markets):
+            problems.append(f"peer {peer.ticker} is also a benchmark: its abnormal return would be zero")
+    names = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
+    problems += [f"peer {name} is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    return problems
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key.rstrip("_"): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, dt.date) else value

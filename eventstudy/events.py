@@ -1,0 +1,330 @@
+"""Reader of events.csv: every problem at once, each with its line."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import re
+import unicodedata
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import EventsError, Problem, nearest
+
+COLUMNS = (
+    "event_id", "timestamp", "precision", "kind", "label", "label_asof", "shock_id", "clarifies",
+    "tickers", "dimension", "title", "source", "source_url", "notes",
+)  # fmt: skip
+REQUIRED = ("event_id", "timestamp", "precision", "kind", "label")
+PRECISIONS = ("second", "minute", "session", "date")
+KINDS = (
+    "report", "clarification", "earnings", "guidance", "regulation", "product", "deal", "macro",
+    "rumour", "price_move", "other",
+)  # fmt: skip
+LABELS = (
+    "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
+)  # fmt: skip
+DIMENSIONS = ("engineering", "cross_industry", "policy")
+DATED_LABELS = ("misreading", "genuine")
+MAX_BYTES = 64 * 2**20
+
+_EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+_TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+_DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
+_ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One information event.
+
+    ``timestamp`` is an aware UTC datetime, or a date when ``precision`` is ``date``.
+    ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
+    """
+
+    event_id: str
+    timestamp: dt.datetime | dt.date
+    precision: str
+    kind: str
+    label: str
+    label_asof: dt.datetime | dt.date | None = None
+    shock_id: str = ""
+    clarifies: str = ""
+    tickers: tuple[str, ...] = ()
+    dimension: str = ""
+    title: str = ""
+    source: str = ""
+    source_url: str = ""
+    notes: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The events of one file in file order, with the file's sha256 and what the reader noted."""
+
+    rows: tuple[Event, ...]
+    path: str
+    sha256: str
+    remarks: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def by_id(self, event_id: str) -> Event:
+        """Return the event with this id; `KeyError` if there is none."""
+        for event in self.rows:
+            if event.event_id == event_id:
+                return event
+        raise KeyError(event_id)
+
+
+def read_events(path: Path) -> Events:
+    """Read and check an events file.
+
+    Raises
+    ------
+    EventsError
+        With every problem found, as ``FILE:LINE: what, what is accepted, what to do``.
+    """
+    name = str(path)
+    raw = _read_bytes(path)
+    text, remarks = _decode(raw, name)
+    header, records = _records(text, name)
+    problems: list[Problem] = []
+    rows: list[Event] = []
+    for line, record in records:
+        found: list[str] = []
+        event = _event(
+            dict(zip(header, record, strict=False)), line, len(record) - len(header), found, remarks
+        )
+        problems += [Problem(message, name, line) for message in found]
+        if event is not None:
+            rows.append(event)
+    problems += _cross_check(rows, name)
+    if not rows and not problems:
+        problems.append(Problem("has a header but no event; 'eventstudy init' writes worked rows", name))
+    if problems:
+        raise EventsError(sorted(problems, key=lambda p: p.line or 0))
+    return Events(tuple(rows), name, hashlib.sha256(raw).hexdigest(), tuple(remarks))
+
+
+def _read_bytes(path: Path) -> bytes:
+    name = str(path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise EventsError(
+                Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name)
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise EventsError(
+            Problem(f"cannot be read: {error.strerror}; give the path of an events CSV", name)
+        ) from error
+    if raw[:2] == b"PK":
+        raise EventsError(Problem("is an Excel workbook; save it as 'CSV UTF-8' and give that file", name))
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise EventsError(Problem("is UTF-16 text; save it as 'CSV UTF-8'", name))
+    if b"\x00" in raw:
+        raise EventsError(Problem("holds NUL bytes and is not a text file; save it as 'CSV UTF-8'", name))
+    return raw
+
+
+def _decode(raw: bytes, name: str) -> tuple[str, list[str]]:
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        pass
+    try:
+        return raw.decode("gb18030"), [f"{name}: is not UTF-8; read as GB18030"]
+    except UnicodeDecodeError as error:
+        raise EventsError(
+            Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)
+        ) from error
+
+
+def _records(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for record in reader:
+            if any(cell.strip() for cell in record):
+                records.append((start, record))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise EventsError(Problem(f"is not CSV: {error}; close the quotes", name, reader.line_num)) from error
+    if not records:
+        raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", name))
+    header = [cell.strip().lower() for cell in records[0][1]]
+    _check_header(header, name)
+    return header, records[1:]
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    problems = [f"column {c!r} is unknown; {nearest(c, COLUMNS)}" for c in header if c not in COLUMNS]
+    problems += [f"column {c!r} is missing" for c in REQUIRED if c not in header]
+    problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
+    if problems:
+        raise EventsError([Problem(message, name, 1) for message in problems])
+
+
+def _event(
+    row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[str]
+) -> Event | None:
+    """Return the row's event, or None with what is wrong appended to ``found``."""
+    if surplus:
+        found.append(f"row has {abs(surplus)} cell(s) {'more' if surplus > 0 else 'fewer'} than the header")
+        return None
+    row = {column: row.get(column, "").strip() for column in COLUMNS}
+    if not _EVENT_ID.fullmatch(row["event_id"]):
+        found.append(f"event_id {row['event_id']!r}: accepted are 1 to 64 letters, digits, _ . -")
+    if row["shock_id"] and not _EVENT_ID.fullmatch(row["shock_id"]):
+        found.append(f"shock_id {row['shock_id']!r}: accepted are 1 to 64 letters, digits, _ . -")
+    for column, accepted in (("precision", PRECISIONS), ("kind", KINDS), ("label", LABELS)):
+        if row[column] not in accepted:
+            found.append(f"{column} {row[column]!r}; {nearest(row[column], accepted)}")
+    if row["dimension"] and row["dimension"] not in DIMENSIONS:
+        found.append(f"dimension {row['dimension']!r}; {nearest(row['dimension'], DIMENSIONS)}")
+    timestamp = _instant(row["timestamp"], "timestamp", found)
+    _check_precision(row, timestamp, found)
+    asof = _instant(row["label_asof"], "label_asof", found) if row["label_asof"] else None
+    if row["label"] in DATED_LABELS and not row["label_asof"]:
+        found.append(f"label {row['label']!r} needs label_asof: when that could first be known (ISO 8601)")
+    tickers = tuple(_tickers(row["tickers"], line, found, remarks))
+    if found or timestamp is None:
+        return None
+    texts = {c: row[c] for c in ("event_id", "precision", "kind", "label", "clarifies", "dimension")}
+    free = {c: row[c] for c in ("title", "source", "source_url", "notes")}
+    return Event(
+        timestamp=timestamp, label_asof=asof, shock_id=row["shock_id"] or row["event_id"],
+        tickers=tickers, line=line, **texts, **free,
+    )  # fmt: skip
+
+
+def _check_precision(row: dict[str, str], timestamp: dt.datetime | dt.date | None, found: list[str]) -> None:
+    if timestamp is None or row["precision"] not in PRECISIONS:
+        return
+    bare = not isinstance(timestamp, dt.datetime)
+    if bare and row["precision"] != "date":
+        found.append(
+            f"timestamp {row['timestamp']!r} is a bare date, precision is {row['precision']!r}; "
+            "add the time with its offset or write precision 'date'"
+        )
+    if not bare and row["precision"] == "date":
+        found.append(
+            f"timestamp {row['timestamp']!r} has a time, precision is 'date'; write the date alone "
+            "or precision 'minute'"
+        )
+
+
+def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iterator[str]:
+    for given in filter(None, (part.strip() for part in text.split(";"))):
+        ticker = unicodedata.normalize("NFKC", given).upper()
+        if ticker != given:
+            remarks.append(f"line {line}: ticker {given!r} read as {ticker!r}")
+        if re.fullmatch(r"\d{6}", ticker):
+            suffix = ".SS" if ticker[0] == "6" else ".SZ"
+            found.append(f"ticker {given!r} has no exchange; did you mean '{ticker}{suffix}'?")
+        elif not _TICKER.fullmatch(ticker):
+            found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+        else:
+            yield ticker
+
+
+def _instant(text: str, column: str, found: list[str]) -> dt.datetime | dt.date | None:
+    """Return an aware UTC datetime or a date, or None with a problem that shows the way out."""
+    example = "write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00, or a date 2026-06-09"
+    date = _DATE.fullmatch(text)
+    try:
+        if date:
+            return dt.date(int(date[1]), int(date[2]), int(date[3]))
+        zoned = _ZONED.fullmatch(text)
+        if zoned:
+            return _in_zone(zoned["local"], zoned["bracket"] or zoned["name"])
+        if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
+            return _aware(dt.datetime.fromisoformat(text))
+        found.append(f"{column} {text!r} {_diagnosis(text)}; {example}")
+    except (ValueError, OverflowError) as error:
+        found.append(f"{column} {text!r}: {error}; {example}")
+    return None
+
+
+def _aware(moment: dt.datetime) -> dt.datetime:
+    if moment.tzinfo is None:
+        raise ValueError("has no zone, and a naive time could be any of 24 hours")
+    return moment.astimezone(dt.UTC)
+
+
+def _in_zone(local: str, zone: str) -> dt.datetime:
+    try:
+        info = zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        close = nearest(zone, zoneinfo.available_timezones()).rpartition("; did you mean ")[2]
+        raise ValueError(
+            f"zone {zone!r} is unknown" + (f"; did you mean {close}" if close.endswith("?") else "")
+        ) from error
+    moment = dt.datetime.fromisoformat(local)
+    if moment.tzinfo is not None:
+        raise ValueError("has both an offset and a zone; keep one")
+    early, late = (moment.replace(tzinfo=info, fold=fold) for fold in (0, 1))
+    if early.utcoffset() != late.utcoffset():
+        raise ValueError(f"falls into a clock change of {zone}: it exists twice or never; give an offset")
+    return early.astimezone(dt.UTC)
+
+
+def _diagnosis(text: str) -> str:
+    if re.fullmatch(r"\d{5}(\.\d+)?", text):
+        day = dt.date(1899, 12, 30) + dt.timedelta(days=int(float(text)))
+        return f"is an Excel serial number (it would mean {day})"
+    slashed = re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text)
+    if slashed:
+        a, b, year = (int(part) for part in slashed.groups())
+        return f"could be {year}-{a:02d}-{b:02d} or {year}-{b:02d}-{a:02d}"
+    return "is not a time" if text else "is empty"
+
+
+def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
+    problems = []
+    seen: dict[str, int] = {}
+    for event in rows:
+        if event.event_id in seen:
+            first = seen[event.event_id]
+            problems.append(
+                Problem(
+                    f"event_id {event.event_id!r} is already on line {first}; ids are unique",
+                    name,
+                    event.line,
+                )
+            )
+        seen.setdefault(event.event_id, event.line)
+    for event in rows:
+        if event.clarifies and event.clarifies not in seen:
+            problems.append(
+                Problem(
+                    f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}",
+                    name,
+                    event.line,
+                )
+            )
+        elif event.clarifies == event.event_id:
+            problems.append(Problem("an event cannot clarify itself", name, event.line))
+    return problems
+
+
+def instant_utc(moment: dt.datetime | dt.date, *, end_of_day: bool = False) -> dt.datetime:
+    """Return a comparable UTC datetime; a bare date means its first or its last moment in UTC."""
+    if isinstance(moment, dt.datetime):
+        return moment
+    clock = dt.time.max if end_of_day else dt.time.min
+    return dt.datetime.combine(moment, clock, tzinfo=dt.UTC)

@@ -1,0 +1,94 @@
+"""Tests over firm-events that pool the cross-section."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .sample import TestResult, WindowSample, statistic
+
+MEAN_ZERO = "the mean cumulative abnormal return is zero"
+
+
+@statistic(
+    "cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2
+)
+def cross_sectional_t(sample: WindowSample) -> TestResult:
+    """CAAR over the cross-sectional standard error, t(N-1).
+
+    Assumes independent firm-events: on common dates it rejects far too often.
+    """
+    se = sample.car.std(ddof=1) / np.sqrt(sample.n)
+    return _ratio(sample, sample.car.mean(), se)
+
+
+@statistic("patell", null=MEAN_ZERO, source="Patell 1976", minimum=1)
+def patell(sample: WindowSample) -> TestResult:
+    """Patell's Z = sum SCAR / sqrt(sum (M-k)/(M-k-2)) with SCARs of exact prediction-error variance."""
+    return sample.result(_patell(sample), distribution="normal")
+
+
+@statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2)
+def patell_kp(sample: WindowSample) -> TestResult:
+    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events."""
+    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    if not inflation > 0:
+        return sample.refuse(_no_adjustment(sample))
+    return sample.result(_patell(sample) / np.sqrt(inflation), distribution="normal")
+
+
+@statistic("bmp", null=MEAN_ZERO, source="Boehmer, Musumeci and Poulsen 1991", minimum=2)
+def bmp(sample: WindowSample) -> TestResult:
+    """Mean SCAR over its cross-sectional standard error, t(N-1): robust to event-induced variance."""
+    return _ratio(sample, sample.scar.mean(), sample.scar.std(ddof=1) / np.sqrt(sample.n))
+
+
+@statistic("bmp_kp", null=MEAN_ZERO, source="Kolari and Pynnönen 2010", minimum=2)
+def bmp_kp(sample: WindowSample) -> TestResult:
+    """BMP times sqrt((1-rbar)/(1+(N-1) rbar)), t(N-1): robust to correlated firm-events too.
+
+    Not robust to an event-induced rise of the common variance; see the common-volatility ratio.
+    """
+    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    if not (inflation > 0 and sample.rbar < 1):
+        return sample.refuse(_no_adjustment(sample))
+    se = sample.scar.std(ddof=1) / np.sqrt(sample.n) * np.sqrt(inflation / (1.0 - sample.rbar))
+    return _ratio(sample, sample.scar.mean(), se)
+
+
+@statistic(
+    "portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1
+)
+def portfolio_t(sample: WindowSample) -> TestResult:
+    """CAAR over sqrt(W) times the standard deviation of the cross-event mean AR, t(L-1).
+
+    The standard deviation (ddof 1) is taken over the estimation window in event time; with common
+    dates it carries the correlation of the peers.
+    """
+    residuals = sample.abnormal.expected.residuals
+    there = np.isfinite(residuals)
+    days = there.any(axis=0)
+    if days.sum() < 3:
+        return sample.refuse("n/a, fewer than three estimation days")
+    mean = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
+    width = sample.window[1] - sample.window[0] + 1
+    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width))
+    return sample.result(float(value), distribution="t", df=float(days.sum() - 1))
+
+
+def _ratio(sample: WindowSample, mean: float, se: float) -> TestResult:
+    if not se > 0:
+        return sample.refuse("n/a, the values do not vary")
+    return sample.result(float(mean / se), distribution="t", df=float(sample.n - 1))
+
+
+def _patell(sample: WindowSample) -> float:
+    dof = sample.abnormal.expected.dof
+    if (dof <= 2).any():
+        return float("nan")
+    return float(sample.scar.sum() / np.sqrt((dof / (dof - 2.0)).sum()))
+
+
+def _no_adjustment(sample: WindowSample) -> str:
+    if np.isnan(sample.rbar):
+        return "n/a, the mean residual correlation is undefined"
+    return f"n/a, mean residual correlation {sample.rbar:.3f} leaves no positive variance"

@@ -1,0 +1,65 @@
+"""How alike the firm-events are: residual correlations on shared calendar sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.windows import NO_SESSION
+
+
+def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Correlations of estimation residuals, pair by pair, on the calendar sessions both have.
+
+    Parameters
+    ----------
+    residuals : (N, L1)
+        NaN on days that were not used.
+    sessions : (N, L1)
+        Calendar day of each residual.
+
+    Returns
+    -------
+    (N, N) array
+        Zero for pairs that share fewer than two sessions; the diagonal is NaN.
+
+    Notes
+    -----
+    Events at different dates are compared on the same days, not on the same event days: two
+    residuals of different weeks say nothing about each other (Kolari and Pynnönen 2010, eq. 11, for
+    common dates; zero cross-date pairs extend it).
+    """
+    n = len(residuals)
+    used = np.isfinite(residuals) & (sessions != NO_SESSION)
+    days, code = np.unique(sessions[used], return_inverse=True)
+    value, there = np.zeros((n, len(days))), np.zeros((n, len(days)))
+    row = np.nonzero(used)[0]
+    value[row, code] = residuals[used]
+    there[row, code] = 1.0
+    shared = there @ there.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = value @ there.T
+        moment = (value**2) @ there.T - total**2 / shared
+        covariance = value @ value.T - total * total.T / shared
+        correlation = covariance / np.sqrt(moment * moment.T)
+    correlation[shared < 2] = 0.0
+    np.fill_diagonal(correlation, np.nan)
+    return correlation
+
+
+def mean_correlation(correlations: NDArray[np.float64]) -> float:
+    """Mean over the pairs i ≠ j of a correlation matrix; NaN where there is no pair or one is undefined."""
+    n = len(correlations)
+    if n < 2:
+        return float("nan")
+    off_diagonal = correlations[~np.eye(n, dtype=bool)]
+    return float(off_diagonal.mean())
+
+
+def effective_number(n: int, rbar: float) -> float:
+    """Number of independent firm-events worth as much as n with mean correlation r̄: n/(1+(n-1)r̄).
+
+    A negative r̄ makes it larger than n. NaN where 1+(n-1)r̄ is not positive.
+    """
+    inflation = 1.0 + (n - 1) * rbar
+    return n / inflation if inflation > 0 else float("nan")

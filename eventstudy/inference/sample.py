@@ -1,0 +1,212 @@
+"""What a statistic sees, what it returns, and the registry of all of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.abnormal import AbnormalReturns, ShockPortfolios, Window, shock_portfolios
+from eventstudy.errors import ConfigError, nearest
+
+from .dependence import effective_number, mean_correlation
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
+
+    ``n_events`` counts firm-events, ``n_dates`` information shocks; ``estimate`` is in units of
+    return; ``null`` says what is tested and ``source`` names the paper.
+    """
+
+    __test__ = False
+
+    name: str
+    window: Window
+    group: str
+    n_events: int
+    n_dates: int
+    estimate: float
+    statistic: float
+    distribution: str
+    df: float
+    p_value: float
+    null: str
+    source: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSample:
+    """The firm-events of one group that have one window complete, and what tests need of them.
+
+    Attributes
+    ----------
+    abnormal : AbnormalReturns
+        N firm-events, all with a finite CAR and variance.
+    car, variance, scar : (N,)
+    rbar : float
+        Mean residual correlation over pairs on shared calendar sessions; NaN for N = 1.
+    portfolios : ShockPortfolios
+        One peer portfolio a shock, of the same firm-events.
+    shock_car, shock_s : (K,)
+        CAR of each shock's portfolio, raw and standardised.
+    seed, draws : int
+        Of simulated distributions.
+    """
+
+    group: str
+    window: Window
+    abnormal: AbnormalReturns
+    car: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    scar: NDArray[np.float64]
+    rbar: float
+    portfolios: ShockPortfolios
+    shock_car: NDArray[np.float64]
+    shock_s: NDArray[np.float64]
+    seed: int
+    draws: int
+
+    @property
+    def n(self) -> int:
+        """Number of firm-events."""
+        return len(self.car)
+
+    @property
+    def k(self) -> int:
+        """Number of information shocks."""
+        return len(self.shock_car)
+
+    @property
+    def n_effective(self) -> float:
+        """Independent firm-events worth as much as these."""
+        return effective_number(self.n, self.rbar)
+
+    def result(
+        self, statistic: float, *, distribution: str, df: float = math.nan, p_value: float | None = None,
+        estimate: float | None = None,
+    ) -> TestResult:  # fmt: skip
+        """Return a result; p is two-sided from ``distribution`` (t or normal) unless it is given."""
+        if p_value is None:
+            p_value = two_sided(statistic, distribution, df)
+        caar = float(self.car.mean()) if estimate is None else estimate
+        return TestResult(
+            "", self.window, self.group, self.n, self.k, caar, float(statistic), distribution,
+            df, p_value, "", "",
+        )  # fmt: skip
+
+    def refuse(self, reason: str) -> TestResult:
+        """Return a result without numbers that says why the test does not apply."""
+        nan = math.nan
+        estimate = float(self.car.mean()) if self.n else nan
+        return TestResult(
+            "", self.window, self.group, self.n, self.k, estimate, nan, "", nan, nan, "", "", reason
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix."""
+
+    group: str
+    abnormal: AbnormalReturns
+    correlations: NDArray[np.float64]
+    weighting: str = "market-balanced"
+    seed: int = 20260624
+    draws: int = 9_999
+
+    def take(self, group: str, index: NDArray[np.bool_]) -> Sample:
+        """Return the firm-events marked in ``index`` as a group of their own."""
+        rows = np.flatnonzero(index)
+        return replace(
+            self,
+            group=group,
+            abnormal=self.abnormal.take(rows),
+            correlations=self.correlations[np.ix_(rows, rows)],
+        )
+
+    def at(self, window: Window) -> WindowSample:
+        """Return the firm-events that have this window complete."""
+        scar = self.abnormal.scar(window)
+        kept = np.flatnonzero(np.isfinite(scar))
+        abnormal = self.abnormal.take(kept)
+        portfolios = shock_portfolios(abnormal, weighting=self.weighting)
+        return WindowSample(
+            self.group, window, abnormal, abnormal.car(window), abnormal.variance(window), scar[kept],
+            mean_correlation(self.correlations[np.ix_(kept, kept)]), portfolios,
+            portfolios.car(window), portfolios.standardised(window), self.seed, self.draws,
+        )  # fmt: skip
+
+
+Statistic = Callable[[WindowSample], TestResult]
+STATISTICS: dict[str, Statistic] = {}
+
+
+def statistic(
+    name: str, *, null: str, source: str, minimum: int = 1, dates: int = 1
+) -> Callable[[Statistic], Statistic]:
+    """Register a statistic.
+
+    Parameters
+    ----------
+    null, source
+        What is tested, and the paper; both are copied into every result.
+    minimum, dates
+        Fewest firm-events and fewest shocks it needs; below that it is refused with a reason.
+    """
+
+    def register(compute: Statistic) -> Statistic:
+        @functools.wraps(compute)
+        def checked(sample: WindowSample) -> TestResult:
+            if sample.n < minimum:
+                outcome = sample.refuse(f"n/a, needs {minimum} firm-events, has {sample.n}")
+            elif sample.k < dates:
+                outcome = sample.refuse(f"n/a, needs {dates} shock dates, has {sample.k}")
+            else:
+                outcome = compute(sample)
+            if not outcome.reason and not math.isfinite(outcome.statistic):
+                outcome = sample.refuse("n/a, the statistic is undefined on these values")
+            return replace(outcome, name=name, null=null, source=source)
+
+        STATISTICS[name] = checked
+        return checked
+
+    return register
+
+
+def run_tests(
+    samples: Iterable[Sample], windows: Sequence[Window], names: Sequence[str] = ()
+) -> list[TestResult]:
+    """Run the named statistics (all, if none is named) on every group and window.
+
+    Raises
+    ------
+    ConfigError
+        For a name that is not registered, with the nearest one.
+    """
+    for name in names:
+        if name not in STATISTICS:
+            raise ConfigError(f"tests.names: {name!r} is unknown; {nearest(name, STATISTICS)}")
+    chosen = names or tuple(STATISTICS)
+    results = []
+    for sample in samples:
+        for window in windows:
+            observed = sample.at(window)
+            results += [STATISTICS[name](observed) for name in chosen]
+    return results
+
+
+def two_sided(statistic: float, distribution: str, df: float = math.nan) -> float:
+    """Two-sided p-value of a t or normal statistic; NaN for NaN."""
+    if math.isnan(statistic):
+        return math.nan
+    if distribution == "t":
+        return float(2.0 * special.stdtr(df, -abs(statistic)))
+    return float(2.0 * special.ndtr(-abs(statistic)))

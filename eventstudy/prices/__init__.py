@@ -1,0 +1,42 @@
+"""Daily prices: the types, the registry of providers, and the providers that come with the package.
+
+Importing this package imports no provider; `get_provider` imports the one that is asked for.
+"""
+
+from __future__ import annotations
+
+from .table import (
+    PROVIDERS,
+    SHIPPED,
+    TICKER,
+    PriceOutcome,
+    PriceProvider,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    ProviderFactory,
+    Status,
+    check_ticker,
+    check_tickers,
+    get_provider,
+    load_providers,
+    provider,
+)
+
+__all__ = [
+    "PROVIDERS",
+    "SHIPPED",
+    "TICKER",
+    "PriceOutcome",
+    "PriceProvider",
+    "PriceRequest",
+    "PriceSeries",
+    "PriceTable",
+    "ProviderFactory",
+    "Status",
+    "check_ticker",
+    "check_tickers",
+    "get_provider",
+    "load_providers",
+    "provider",
+]

@@ -1,0 +1,488 @@
+"""Prices from the user's own CSV or Parquet files.
+
+Either a folder with one file for each ticker (``LITE.csv``, ``300308.SZ.csv``, ``^GSPC.parquet``)
+or one long file with a ``ticker`` (or ``symbol``) column. Nothing is repaired: a file that cannot
+be read as it stands is refused, with all problems of all files at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.errors import PriceError, Problem
+
+from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+
+PRICES = ("open", "high", "low", "close", "adj_close")
+FIELDS = (*PRICES, "volume")
+
+#: Spelling of a header cell, lower case without blanks and underscores, to the name used here.
+COLUMNS = {
+    "date": "date",
+    "ticker": "ticker",
+    "symbol": "ticker",
+    "adjclose": "adj_close",
+    **{name: name for name in FIELDS if name != "adj_close"},
+}
+SUFFIXES = (".csv", ".parquet")
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER_MARKS = frozenset("0123456789.+-eE")
+_ISO_DAYS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)*")
+_DAY = re.compile(
+    r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})"
+    r"(?:[ T]00:00(?::00(?:\.0+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+#: More problems of one file than this are counted, not listed.
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A file's rows before any check: column name to cells, and the line of each row.
+
+    ``cells`` holds text for CSV and arrays for Parquet. Lines of a Parquet file are row numbers.
+    """
+
+    file: str
+    lines: NDArray[np.int64]
+    cells: Mapping[str, Sequence[str] | NDArray[Any]]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Bars:
+    """Readable bars of one ticker in the order of the file; fields the file lacks are absent."""
+
+    file: str
+    lines: NDArray[np.int64]
+    dates: NDArray[np.datetime64]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+@provider("files")
+class FilesProvider:
+    """Reads prices from a folder with a file per ticker, or from one long file.
+
+    Parameters
+    ----------
+    path
+        The folder, or the long CSV or Parquet file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def fetch(self, request: PriceRequest) -> PriceTable:
+        """Return the rows of the requested days for each ticker that has a file.
+
+        Raises
+        ------
+        ConfigError
+            A ticker is not written as a ticker.
+        PriceError
+            The path is missing, or any file that was asked for is faulty; lists every problem.
+        """
+        check_tickers(request.tickers)
+        if self.path.is_dir():
+            return _read_each(request, _Folder(self.path))
+        if self.path.is_file():
+            return _read_each(request, _LongFile(self.path))
+        raise PriceError(
+            Problem(
+                "no such folder or file; give a folder with one CSV or Parquet per ticker, "
+                "or one long file with a ticker column",
+                file=str(self.path),
+            )
+        )
+
+
+class _Folder:
+    """A folder with one file for each ticker."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names = {entry.name for entry in path.iterdir() if entry.suffix in SUFFIXES}
+        if not self.names:
+            raise PriceError(Problem("holds no .csv and no .parquet file", file=str(path)))
+
+    def sheet(self, ticker: str) -> _Sheet | str:
+        """Rows of ``ticker``, or the sentence that says why there are none."""
+        found = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
+        if not found:
+            return f"no file {ticker}.csv in {self.path}"
+        if len(found) > 1:
+            raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
+        sheet = _open_sheet(self.path / found[0])
+        _refuse_other_tickers(sheet, ticker)
+        return sheet
+
+
+class _LongFile:
+    """One file with the rows of many tickers."""
+
+    def __init__(self, path: Path) -> None:
+        self.whole = _open_sheet(path)
+        if "ticker" not in self.whole.cells:
+            raise PriceError(
+                Problem(
+                    "has no ticker column; add one, or give a folder with one file per ticker",
+                    file=str(path),
+                )
+            )
+        self.rows: dict[str, list[int]] = {}
+        for row, ticker in enumerate(self.whole.cells["ticker"]):
+            self.rows.setdefault(str(ticker).strip(), []).append(row)
+
+    def sheet(self, ticker: str) -> _Sheet | str:
+        """Rows of ``ticker``, or the sentence that says why there are none."""
+        if ticker not in self.rows:
+            return f"no row for {ticker} in {self.whole.file}"
+        rows = self.rows[ticker]
+        cells = {name: _take(column, rows) for name, column in self.whole.cells.items()}
+        return _Sheet(self.whole.file, self.whole.lines[rows], cells, self.whole.sha256)
+
+
+def _take(column: Sequence[str] | NDArray[Any], rows: Sequence[int]) -> Sequence[str] | NDArray[Any]:
+    if isinstance(column, np.ndarray):
+        taken: NDArray[Any] = column[rows]
+        return taken
+    return [column[row] for row in rows]
+
+
+def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
+    """Read all tickers, collecting the problems of all before any is raised."""
+    series: dict[str, PriceSeries] = {}
+    outcomes: dict[str, PriceOutcome] = {}
+    problems: list[Problem] = []
+    for ticker in dict.fromkeys(request.tickers):
+        try:
+            sheet = store.sheet(ticker)
+            if isinstance(sheet, str):
+                outcomes[ticker] = PriceOutcome(ticker, "no_prices", sheet)
+                continue
+            read, outcomes[ticker] = _series(ticker, sheet, request)
+        except PriceError as error:
+            problems.extend(error.problems)
+            continue
+        if len(read.dates):
+            series[ticker] = read
+    if problems:
+        raise PriceError(problems)
+    return PriceTable("files", series, outcomes)
+
+
+def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
+    """Check, sort and cut one ticker's rows to the requested days."""
+    bars = _bars(sheet)
+    bars, notes = _sorted(bars)
+    _refuse_faulty(bars)
+    values, more = _with_adjusted(bars)
+    notes += more + _oddities(bars.dates, values)
+    inside = (bars.dates >= np.datetime64(request.start)) & (bars.dates <= np.datetime64(request.end))
+    dates = bars.dates[inside]
+    name = Path(sheet.file).name
+    cut: dict[str, Any] = {field: values[field][inside] for field in FIELDS}
+    series = PriceSeries(ticker, dates, **cut, source=name, sha256=sheet.sha256)
+    if not len(dates):
+        span = f"{bars.dates[0]}..{bars.dates[-1]}" if len(bars.dates) else "no rows"
+        message = f"{name} has {span}, nothing in {request.start}..{request.end}"
+        return series, PriceOutcome(ticker, "no_prices", message, notes=notes)
+    first, last = str(dates[0]), str(dates[-1])
+    return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last, notes=notes)
+
+
+def _open_sheet(path: Path) -> _Sheet:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PriceError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from error
+    if path.suffix == ".parquet":
+        return _parquet_sheet(str(path), content)
+    return _csv_sheet(str(path), content)
+
+
+def _csv_sheet(file: str, content: bytes) -> _Sheet:
+    """Split a CSV into columns of text; every row has as many cells as the header."""
+    reader = csv.reader(io.StringIO(_decode(file, content), newline=""), strict=True)
+    try:
+        numbered = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise PriceError(Problem(f"is not a CSV file: {error}", file=file, line=reader.line_num)) from error
+    if not numbered:
+        raise PriceError(Problem("is empty; the first line must name the columns", file=file))
+    header, first = _header(file, [row for _, row in numbered[:3]])
+    body = numbered[first:]
+    _refuse_ragged(file, len(header), body)
+    columns: list[Sequence[str]] = list(zip(*(row for _, row in body), strict=True))
+    cells = _named(file, header, columns or [[] for _ in header])
+    if first == 3:
+        cells["ticker"] = [numbered[1][1][1]] * len(body)
+    lines = np.array([line for line, _ in body], dtype=np.int64)
+    return _Sheet(file, lines, cells, hashlib.sha256(content).hexdigest())
+
+
+def _decode(file: str, content: bytes) -> str:
+    """Text of a UTF-8 file with or without byte-order mark."""
+    kinds = {
+        b"PK": "an Excel workbook or another zip archive; open it and save it as 'CSV UTF-8'",
+        b"PAR1": "a Parquet file; give it the ending .parquet",
+        b"\xff\xfe": "UTF-16 text; save it as 'CSV UTF-8'",
+        b"\xfe\xff": "UTF-16 text; save it as 'CSV UTF-8'",
+    }
+    for magic, kind in kinds.items():
+        if content.startswith(magic):
+            raise PriceError(Problem(f"is not a CSV file but {kind}", file=file))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = "is not UTF-8 text; save it as 'CSV UTF-8'"
+        raise PriceError(Problem(message, file=file, line=line)) from error
+
+
+def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
+    """Return the header cells and how many rows it takes: one, or the three that yfinance writes."""
+    header = list(top[0])
+    if header[0].strip() != "Price" or len(top) < 3 or top[1][0].strip() != "Ticker":
+        return header, 1
+    tickers = sorted({cell.strip() for cell in top[1][1:]})
+    if len(tickers) != 1 or top[2][0].strip() != "Date":
+        raise PriceError(
+            Problem(
+                f"has yfinance's three-line header with tickers {', '.join(tickers) or 'none'}; "
+                "it can be read with one ticker only: save one file per ticker",
+                file=file,
+                line=2,
+            )
+        )
+    return ["Date", *header[1:]], 3
+
+
+def _named(file: str, header: Iterable[str], columns: Iterable[Any]) -> dict[str, Any]:
+    """Keep the columns that are known, under the names used here."""
+    header = list(header)
+    cells: dict[str, Any] = {}
+    for spelled, column in zip(header, columns, strict=True):
+        name = COLUMNS.get(re.sub(r"[\s_]", "", spelled).lower())
+        if name in cells:
+            raise PriceError(Problem(f"has two columns for {name}; keep one", file=file, line=1))
+        if name:
+            cells[name] = column
+    if "date" not in cells or not cells.keys() & {"close", "adj_close"}:
+        raise PriceError(
+            Problem(
+                f"has columns {', '.join(header)}; needed are date and close or adj_close, "
+                "separated by commas",
+                file=file,
+                line=1,
+            )
+        )
+    return cells
+
+
+def _refuse_ragged(file: str, width: int, body: Iterable[tuple[int, Sequence[str]]]) -> None:
+    _raise_any(
+        [
+            Problem(f"has {len(row)} cells, the header has {width}", file=file, line=line)
+            for line, row in body
+            if len(row) != width
+        ],
+        file,
+    )
+
+
+def _parquet_sheet(file: str, content: bytes) -> _Sheet:
+    """Columns of a Parquet file as arrays; a time zone is read as the exchange's own."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise PriceError(Problem(f"is not a Parquet file: {reason}", file=file)) from error
+    cells = _named(file, table.column_names, table.columns)
+    arrays = {name: _arrow_array(file, name, column) for name, column in cells.items()}
+    lines = np.arange(1, table.num_rows + 1)
+    return _Sheet(file, lines, arrays, hashlib.sha256(content).hexdigest())
+
+
+def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:
+    """One Parquet column: text as it is, numbers as float64, dates as datetime64."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if name == "date" and pa.types.is_timestamp(kind) and kind.tz:
+        column = pc.local_timestamp(column)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+    if name in FIELDS and number:
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if name == "date" and pa.types.is_temporal(kind):
+        return np.asarray(column.to_numpy())
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.array([text or "" for text in column.to_pylist()], dtype=object)
+    raise PriceError(Problem(f"column {name} has the type {kind}, which cannot be read", file=file))
+
+
+def _refuse_other_tickers(sheet: _Sheet, ticker: str) -> None:
+    """A file named after one ticker must not hold another's rows."""
+    named = zip(sheet.lines, sheet.cells.get("ticker", ()), strict=False)
+    _raise_any(
+        [
+            Problem(f"is a row of {str(cell)!r} in the file of {ticker}", file=sheet.file, line=int(line))
+            for line, cell in named
+            if str(cell).strip() != ticker
+        ],
+        sheet.file,
+    )
+
+
+def _bars(sheet: _Sheet) -> _Bars:
+    """Convert the cells to days and numbers, naming every cell that is neither."""
+    problems: list[Problem] = []
+    dates = _days(sheet, problems)
+    values = {name: _numbers(sheet, name, problems) for name in FIELDS if name in sheet.cells}
+    _raise_any(problems, sheet.file)
+    return _Bars(sheet.file, sheet.lines, dates, values)
+
+
+def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
+    cells = sheet.cells["date"]
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
+        days = cells.astype("datetime64[D]")
+        wrong = np.flatnonzero((days != cells) | np.isnat(cells))
+        problems.extend(_not_a_day(sheet, row, str(cells[row])) for row in wrong.tolist())
+        return days
+    # The whole column in one match: files of the usual form are read at the speed of numpy.
+    if _ISO_DAYS.fullmatch("".join(f"{cell}\n" for cell in cells)):
+        try:
+            return np.array(cells, dtype="datetime64[D]")
+        except ValueError:
+            pass
+    return np.array([_day(sheet, row, cell, problems) for row, cell in enumerate(cells)], "datetime64[D]")
+
+
+def _day(sheet: _Sheet, row: int, cell: str, problems: list[Problem]) -> np.datetime64:
+    match = _DAY.fullmatch(cell.strip())
+    try:
+        if match:
+            return np.datetime64("-".join(match.groups()), "D")
+    except ValueError:
+        pass
+    problems.append(_not_a_day(sheet, row, cell))
+    return np.datetime64("NaT", "D")
+
+
+def _not_a_day(sheet: _Sheet, row: int, cell: str) -> Problem:
+    message = f"date {cell!r} is not a day; write it as 2026-06-24"
+    return Problem(message, file=sheet.file, line=int(sheet.lines[row]))
+
+
+def _numbers(sheet: _Sheet, name: str, problems: list[Problem]) -> NDArray[np.float64]:
+    """A column as float64, NaN where the cell is empty."""
+    cells = sheet.cells[name]
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
+        wrong = np.flatnonzero(np.isinf(cells)).tolist()
+        problems.extend(_not_a_number(sheet, row, name, cells[row]) for row in wrong)
+        return cells
+    if frozenset("".join(cells)) <= _NUMBER_MARKS:
+        try:
+            return np.array([cell or "nan" for cell in cells], dtype=np.float64)
+        except ValueError:
+            pass
+    return np.array([_number(sheet, row, name, problems) for row in range(len(cells))], dtype=np.float64)
+
+
+def _number(sheet: _Sheet, row: int, name: str, problems: list[Problem]) -> float:
+    cell = sheet.cells[name][row].strip()
+    if not cell:
+        return np.nan
+    if not _NUMBER.fullmatch(cell):
+        problems.append(_not_a_number(sheet, row, name, cell))
+        return np.nan
+    return float(cell)
+
+
+def _not_a_number(sheet: _Sheet, row: int, name: str, cell: object) -> Problem:
+    message = f"{name} {str(cell)!r} is not a number; write it as 1234.5, or leave it empty if there is none"
+    return Problem(message, file=sheet.file, line=int(sheet.lines[row]))
+
+
+def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
+    """Bars in the order of their days, with a note if the file was not."""
+    if np.all(bars.dates[1:] >= bars.dates[:-1]):
+        return bars, ()
+    order = np.argsort(bars.dates, kind="stable")
+    values = {name: column[order] for name, column in bars.values.items()}
+    note = f"{Path(bars.file).name} is not in the order of its dates; it was sorted"
+    return _Bars(bars.file, bars.lines[order], bars.dates[order], values), (note,)
+
+
+def _refuse_faulty(bars: _Bars) -> None:
+    """Raise for days that come twice and for prices that cannot be prices."""
+    problems = []
+    for row in np.flatnonzero(bars.dates[1:] == bars.dates[:-1]):
+        message = f"{bars.dates[row]} comes twice, here and in line {bars.lines[row]}; keep one row"
+        problems.append(Problem(message, file=bars.file, line=int(bars.lines[row + 1])))
+    for name, column in bars.values.items():
+        floor = "negative" if name == "volume" else "zero or negative"
+        for row in np.flatnonzero(column < 0 if name == "volume" else column <= 0):
+            message = f"{name} {column[row]:g} on {bars.dates[row]} is {floor}; correct it or leave it empty"
+            problems.append(Problem(message, file=bars.file, line=int(bars.lines[row])))
+    _raise_any(problems, bars.file)
+
+
+def _with_adjusted(bars: _Bars) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """All six fields; a file without adjusted closes has its closes taken for them."""
+    absent = np.full(len(bars.dates), np.nan)
+    values = {name: bars.values.get(name, absent) for name in FIELDS}
+    close, adjusted = values["close"], values["adj_close"]
+    if np.isnan(adjusted).all() and not np.isnan(close).all():
+        values["adj_close"] = close
+        note = "no adj_close; close is used and must already be adjusted for splits and dividends"
+        return values, (note,)
+    lacking = int((np.isnan(adjusted) & ~np.isnan(close)).sum())
+    return values, (f"adj_close is empty on {_count(lacking)} with a close",) if lacking else ()
+
+
+def _oddities(dates: NDArray[np.datetime64], values: Mapping[str, NDArray[np.float64]]) -> tuple[str, ...]:
+    """Notes on rows that are kept as they are but should be looked at."""
+    close, adjusted = values["close"], values["adj_close"]
+    empty = np.isnan(close) & np.isnan(adjusted)
+    # Half a per cent allows for sources that round the four prices differently.
+    outside = (close < 0.995 * values["low"]) | (close > 1.005 * values["high"])
+    found = (
+        (empty, "without any close"),
+        (outside, "with a close outside low..high: the prices may be adjusted in different ways"),
+    )
+    return tuple(
+        f"{_count(int(rows.sum()))} {what}, first {dates[rows][0]}" for rows, what in found if rows.any()
+    )
+
+
+def _count(days: int) -> str:
+    return f"{days} {'day' if days == 1 else 'days'}"
+
+
+def _raise_any(problems: Sequence[Problem], file: str) -> None:
+    """Raise the problems of one file, the first ones by line and the rest as a count."""
+    if not problems:
+        return
+    listed = sorted(problems, key=lambda problem: problem.line or 0)[:_LISTED]
+    if len(problems) > _LISTED:
+        listed.append(Problem(f"{len(problems) - _LISTED} more problems of this kind", file=file))
+    raise PriceError(listed)

@@ -1,0 +1,139 @@
+"""Prices as the study reads them, and the registry of the providers that deliver them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.errors import ConfigError, Problem, nearest
+
+#: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
+TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+
+Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSeries:
+    """Daily bars of one ticker, dates strictly increasing, NaN where the source has no value.
+
+    ``close`` is the traded price, ``adj_close`` is adjusted for splits and dividends and is what
+    returns are made of. All arrays have shape ``(T,)``.
+    """
+
+    ticker: str
+    dates: NDArray[np.datetime64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    adj_close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    currency: str = ""
+    source: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOutcome:
+    """What became of the request for one ticker; ``message`` keeps the provider's own words."""
+
+    ticker: str
+    status: Status
+    message: str = ""
+    rows: int = 0
+    first: str = ""
+    last: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRequest:
+    """Tickers and the inclusive range of days that the study needs."""
+
+    tickers: tuple[str, ...]
+    start: dt.date
+    end: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """All series of a study with one outcome for each ticker asked for."""
+
+    source: str
+    series: Mapping[str, PriceSeries]
+    outcomes: Mapping[str, PriceOutcome]
+    simulated: bool = False
+    truth: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def last_date(self) -> str:
+        """Newest day with any price, ISO, or an empty string."""
+        ends = [series.dates[-1] for series in self.series.values() if len(series.dates)]
+        return str(max(ends)) if ends else ""
+
+
+class PriceProvider(Protocol):
+    """Delivers a table for a request. It never raises for one ticker: that is an outcome.
+
+    It raises `PriceError` when nothing at all can be delivered.
+    """
+
+    def fetch(self, request: PriceRequest) -> PriceTable: ...
+
+
+ProviderFactory = Callable[..., PriceProvider]
+PROVIDERS: dict[str, ProviderFactory] = {}
+
+#: Providers of the package. Each is registered by the module of its name, imported on first use.
+SHIPPED = ("files", "simulated", "yahoo")
+
+
+def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
+    """Register a provider class or factory under ``name``."""
+
+    def register(factory: ProviderFactory) -> ProviderFactory:
+        PROVIDERS[name] = factory
+        return factory
+
+    return register
+
+
+def check_ticker(ticker: str) -> None:
+    """Raise `ConfigError` for a ticker that could not be sent to a provider as it is."""
+    if not TICKER.fullmatch(ticker):
+        raise ConfigError(f"ticker {ticker!r} is not a ticker: capital letters, digits and . - = ^ only")
+
+
+def check_tickers(tickers: Iterable[str]) -> None:
+    """Raise one `ConfigError` that lists every ticker `check_ticker` refuses."""
+    problems: list[Problem] = []
+    for ticker in tickers:
+        try:
+            check_ticker(ticker)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+
+
+def load_providers() -> None:
+    """Import every shipped provider, so that `PROVIDERS` is complete."""
+    for name in SHIPPED:
+        importlib.import_module(f"{__package__}.{name}")
+
+
+def get_provider(name: str) -> ProviderFactory:
+    """Return the factory registered under ``name``, or raise `ConfigError` with the nearest one."""
+    if name in SHIPPED and name not in PROVIDERS:
+        importlib.import_module(f"{__package__}.{name}")
+    if name not in PROVIDERS:
+        raise ConfigError(f"price source {name!r} is unknown; {nearest(name, {*PROVIDERS, *SHIPPED})}")
+    return PROVIDERS[name]

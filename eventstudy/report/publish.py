@@ -1,0 +1,104 @@
+"""A pack appears whole or not at all: written aside, moved in once, ``latest`` swapped last."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from eventstudy.errors import ConfigError
+from eventstudy.results import StudyResult
+
+from .pack import write_pack
+
+LOCK = ".eventstudy.lock"
+UNFINISHED = ".unfinished-"
+
+
+@contextmanager
+def reserve(out: Path) -> Iterator[Path]:
+    """Create the results folder, check that it can be written, and hold it for one run.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written, or another run holds it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=UNFINISHED):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: cannot be written ({error.strerror}); give another folder"
+        ) from error
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        with lock:
+            for left in out.glob(f"{UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield out
+    except Timeout as error:
+        raise ConfigError(
+            f"--out {out}: another run is writing there; wait for it or give another folder"
+        ) from error
+
+
+def publish(
+    result: StudyResult,
+    out: Path,
+    *,
+    formats: Sequence[str],
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
+
+    A pack of the same run id with the same content is left as it is; one with other content keeps
+    its name and the new one gets a number. Earlier packs are never touched.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or refuses; what was half written is removed.
+    """
+    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    try:
+        write_pack(result, unfinished, formats=formats, progress=progress)
+        unfinished.chmod(0o755)
+        target = _target(out, result.run_id, unfinished)
+        if target.exists():
+            shutil.rmtree(unfinished)
+        else:
+            unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    _point(out / "latest", target.name)
+    return target
+
+
+def _target(out: Path, run_id: str, unfinished: Path) -> Path:
+    manifest = (unfinished / "manifest.json").read_bytes() if (unfinished / "manifest.json").exists() else b""
+    number = 1
+    while True:
+        target = out / (run_id if number == 1 else f"{run_id}-{number}")
+        there = target / "manifest.json"
+        if not target.exists() or (manifest and there.exists() and there.read_bytes() == manifest):
+            return target
+        number += 1
+
+
+def _point(link: Path, name: str) -> None:
+    """Swap a symbolic link in one step; where links are not allowed, a text file names the pack."""
+    aside = link.with_name(f"{UNFINISHED}latest")
+    aside.unlink(missing_ok=True)
+    try:
+        aside.symlink_to(name, target_is_directory=True)
+        aside.replace(link)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        link.with_suffix(".txt").write_text(f"{name}\n", encoding="utf-8")

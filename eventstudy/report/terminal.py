@@ -1,0 +1,130 @@
+"""What a run and a check print: as wide as the window, plain where there is no terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from eventstudy.calendars import Alignment
+from eventstudy.config import StudyConfig
+from eventstudy.events import Events
+from eventstudy.results import StudyResult
+from eventstudy.selection import LedgerRow
+
+
+def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
+    """Print verdict, counts, the small table and where the pack is."""
+    summary = result.summary
+    answer = summary["verdict"]
+    title = f"{summary['study']} – prices to {summary['data_date']}"
+    if result.simulated:
+        console.print(Text("SIMULATED PRICES – nothing here is about real markets", style="bold red"))
+    body = Text(answer["sentence"])
+    if answer["ladder"]:
+        body.append(f"\n{answer['ladder']}", style="dim")
+    console.print(Panel(body, title=Text(title), title_align="left"))
+    console.print(Text(_counts_line(summary["counts"])))
+    console.print(_small_table(summary["small_table"]))
+    console.print(Text(summary["trust"]))
+    for row in summary["chronology"]:
+        if row["flag"]:
+            console.print(Text(f"{row['flag']}: {row['sentence']}", style="yellow"))
+    console.print(Text(f"Pack: {folder}"))
+
+
+def _counts_line(counts: Mapping[str, Any]) -> str:
+    reasons = ", ".join(f"{name} {count}" for name, count in counts["reasons"].items())
+    used = counts["used"] + counts["shifted"]
+    return (
+        f"Ledger: {used} event × peer pairs used ({counts['shifted']} with day 0 shifted), "
+        f"{counts['dropped']} dropped{': ' + reasons if reasons else ''}"
+    )
+
+
+def _small_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in (
+        "group",
+        "window",
+        "shocks",
+        "firm-events",
+        "mean CAR",
+        "by shock",
+        "p date_t",
+        "p sign_flip",
+        "p bmp_kp",
+    ):
+        table.add_column(name, justify="left" if name in ("group", "window") else "right")
+    for row in rows:
+        table.add_row(
+            Text(row["group"]), Text(row["window"]), str(row["n_dates"]), str(row["n_events"]),
+            _percent(row["caar"]), _percent(row["shock_mean"]),
+            *(_p(row[f"{name}_p"]) for name in ("date_t", "sign_flip", "bmp_kp")),
+        )  # fmt: skip
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1%}"
+
+
+def _p(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def print_alignment(
+    events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment], console: Console
+) -> None:
+    """Print day 0 of every event on every exchange; markets with the same sessions share a column."""
+    for remark in events.remarks:
+        console.print(Text(remark, style="yellow"))
+    regions: dict[str, str] = {}
+    for market in config.markets:
+        regions.setdefault(market.region or market.mic, market.mic)
+    table = Table(box=None, pad_edge=False)
+    for name in ("event", "label", "timestamp (UTC)", *regions):
+        table.add_column(name, no_wrap=name != "event")
+    for event in events:
+        cells = [_day0(alignments.get((event.event_id, mic))) for mic in regions.values()]
+        moment = (
+            f"{event.timestamp:%Y-%m-%d %H:%M}" if event.precision != "date" else f"{event.timestamp} (date)"
+        )
+        table.add_row(Text(event.event_id), event.label, moment, *cells)
+    console.print(table)
+    console.print(Text("+ after the close, ~ market closed that day: day 0 is the next session", style="dim"))
+
+
+def _day0(alignment: Alignment | None) -> str:
+    if alignment is None:
+        return "calendar ended"
+    return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
+
+
+def print_ledger(ledger: Sequence[LedgerRow], console: Console) -> None:
+    """Print what would be used, and every drop with its reason, alike ones together."""
+    status = Counter(row.status for row in ledger)
+    reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
+    console.print(
+        Text(
+            _counts_line(
+                {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
+            )
+        )
+    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("event", "dropped peers", "stage", "reason"):
+        table.add_column(name)
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for row in ledger:
+        if row.status == "dropped":
+            grouped.setdefault((row.event_id, row.stage, row.reason), []).append(row.ticker)
+    for (event_id, stage, reason), tickers in grouped.items():
+        table.add_row(Text(event_id), Text(", ".join(tickers)), stage, Text(reason))
+    console.print(table)

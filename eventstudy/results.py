@@ -1,0 +1,66 @@
+"""What a finished study is: tables, a summary, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of every table of the pack, in order. A pack holds exactly these, then any extra ones.
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "ledger": ("event_id", "shock_id", "ticker", "market", "status", "stage", "reason", "session"),
+    "alignment": (
+        "event_id", "shock_id", "mic", "timestamp", "precision", "session", "reaction", "days_after", "note",
+    ),
+    "abnormal_returns": (
+        "event_id", "shock_id", "ticker", "tau", "session", "return", "expected", "ar", "sar", "flags",
+    ),
+    "estimation": (
+        "event_id", "ticker", "model", "alpha", "beta", "sigma", "n_estimation", "r_squared",
+        "first_session", "last_session",
+    ),
+    "estimation_cuts": ("event_id", "ticker", "session", "reason"),
+    "car": (
+        "event_id", "shock_id", "ticker", "window", "car", "se", "t", "p_value", "df", "scar", "bhar",
+    ),
+    "aar": ("group", "tau", "n", "aar", "caar", "lower", "upper"),
+    "shocks": (
+        "shock_id", "window", "label", "title", "day0", "n_peers", "n_markets", "car", "se", "s",
+    ),
+    "tests": (
+        "group", "window", "name", "estimate", "statistic", "distribution", "df", "p_value",
+        "n_events", "n_dates", "reason",
+    ),
+    "reversal": (
+        "shock_id", "label", "day0", "n_peers", "car_drop", "s_drop", "share_negative", "qualifies",
+        "why_not", "car_post", "s_post",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """Everything a run found.
+
+    ``tables`` maps a name of `TABLES` to a frame with at least those columns, returns as decimals.
+    ``summary`` is the content of summary.json, ``manifest`` of manifest.json; both are plain JSON.
+    """
+
+    run_id: str
+    tables: Mapping[str, pd.DataFrame]
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the prices were simulated: then every page, figure and table says so."""
+        return bool(self.summary["simulated"])
+
+    def to_frame(self, name: str) -> pd.DataFrame:
+        """Return a copy of one table; `KeyError` lists the names there are."""
+        if name not in self.tables:
+            raise KeyError(f"no table {name!r}; there are {', '.join(sorted(self.tables))}")
+        return self.tables[name].copy()

@@ -1,0 +1,198 @@
+"""Prices turned into returns on each exchange's own sessions; gaps stay gaps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import Market, Peer, StudyConfig
+from .errors import PriceError, Problem
+from .prices import PriceSeries, PriceTable
+
+#: Why a session has no return of its own; bits of `MarketPanel.flags`.
+MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
+FLAG_NAMES = {
+    MISSING: "missing", HALTED: "halted", LUMPED: "lumped", DEAL_BOUND: "deal_bound", UNLISTED: "unlisted",
+}  # fmt: skip
+
+SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPanel:
+    """Returns of one exchange's peers and of its index.
+
+    Attributes
+    ----------
+    sessions : (T,) datetime64[D]
+        Days on which the exchange traded, from the index's first to its last price.
+    returns : (T, n) float
+        One-session returns; NaN where the security did not trade on this or the last session.
+    market_return : (T,) float
+        Returns of the index.
+    flags : (T, n) uint8
+        Why a return is NaN, see `FLAG_NAMES`.
+    """
+
+    mic: str
+    benchmark: str
+    sessions: NDArray[np.datetime64]
+    tickers: tuple[str, ...]
+    returns: NDArray[np.float64]
+    market_return: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+
+    def position(self, day: dt.date) -> int:
+        """Index of the first session on or after ``day``; ``len(sessions)`` past the end."""
+        return int(np.searchsorted(self.sessions, np.datetime64(day, "D")))
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsPanel:
+    """One `MarketPanel` for each exchange that has a benchmark; ``remarks`` say what was left out."""
+
+    kind: Literal["simple", "log"]
+    markets: Mapping[str, MarketPanel]
+    remarks: tuple[str, ...] = ()
+
+
+def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSource) -> ReturnsPanel:
+    """Make returns for all peers of a study.
+
+    ``sessions(mic, start, end)`` gives the exchange's days. Days on which neither the index nor any
+    peer traded are closures and leave the grid. Rows off the exchange's days are left out with a
+    remark, and so are days without volume: a price that nobody paid is not a return.
+
+    Raises
+    ------
+    PriceError
+        If the index lacks days on which its peers traded and ``prices.benchmark_gaps`` is ``stop``,
+        or if it never moves.
+    """
+    markets: dict[str, MarketPanel] = {}
+    remarks: list[str] = []
+    problems: list[Problem] = []
+    for market in config.markets:
+        index = prices.series.get(market.benchmark)
+        peers = tuple(p for p in config.peers if p.market == market.mic and p.ticker in prices.series)
+        if index is None or len(index.dates) < 2:
+            continue
+        series = tuple(prices.series[peer.ticker] for peer in peers)
+        grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
+        markets[market.mic] = _market_panel(market, index, peers, series, grid, config.returns.kind)
+        if not np.nanstd(markets[market.mic].market_return) > 0:
+            problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
+    if problems:
+        raise PriceError(problems)
+    return ReturnsPanel(config.returns.kind, markets, tuple(remarks))
+
+
+def _grid(
+    market: Market,
+    index: PriceSeries,
+    series: Sequence[PriceSeries],
+    on_gap: str,
+    sessions: SessionSource,
+    remarks: list[str],
+    problems: list[Problem],
+) -> NDArray[np.datetime64]:
+    first, last = index.dates[0].astype(dt.date), index.dates[-1].astype(dt.date)
+    days = sessions(market.mic, first, last)
+    for item in (index, *series):
+        inside = item.dates[(item.dates >= index.dates[0]) & (item.dates <= index.dates[-1])]
+        stray = np.setdiff1d(inside, days)
+        if len(stray):
+            remarks.append(
+                f"{item.ticker}: {len(stray)} row(s) off the sessions of {market.mic} left out "
+                f"({_some(stray)})"
+            )
+    quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
+    traded = np.zeros(len(days), dtype=bool)
+    for item in series:
+        traded |= np.isin(days, item.dates[_traded(item)])
+    gaps = days[~quoted & traded]
+    if len(gaps):
+        text = f"benchmark {index.ticker} lacks {len(gaps)} session(s) on which peers traded: {_some(gaps)}"
+        if on_gap == "stop":
+            problems.append(Problem(f"{text}; give a complete index, or --set prices.benchmark_gaps=drop"))
+        remarks.append(f"{text}; those days have no market return")
+    closed = days[~quoted & ~traded]
+    if len(closed):
+        remarks.append(
+            f"{market.mic}: {len(closed)} session(s) without any price treated as closures ({_some(closed)})"
+        )
+    return days[quoted | traded]
+
+
+def _market_panel(
+    market: Market,
+    index: PriceSeries,
+    peers: Sequence[Peer],
+    series: Sequence[PriceSeries],
+    grid: NDArray[np.datetime64],
+    kind: str,
+) -> MarketPanel:
+    returns = np.full((len(grid), len(peers)), np.nan)
+    flags = np.zeros((len(grid), len(peers)), dtype=np.uint8)
+    for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
+        price, halted = _on_grid(item, grid)
+        flags[:, column] = _flags(peer, grid, price, halted)
+        price[(flags[:, column] & (DEAL_BOUND | UNLISTED | HALTED)) > 0] = np.nan
+        returns[:, column] = one_session_returns(price, kind)
+    market_price, _ = _on_grid(index, grid, use_volume=False)
+    return MarketPanel(
+        market.mic, market.benchmark, grid, tuple(peer.ticker for peer in peers), returns,
+        one_session_returns(market_price, kind), flags,
+    )  # fmt: skip
+
+
+def _traded(item: PriceSeries) -> NDArray[np.bool_]:
+    quoted: NDArray[np.bool_] = np.isfinite(item.adj_close) & ~(item.volume == 0)
+    return quoted
+
+
+def _on_grid(
+    item: PriceSeries, grid: NDArray[np.datetime64], *, use_volume: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return adjusted prices on the grid, and where a price stands without any volume."""
+    price = np.full(len(grid), np.nan)
+    halted = np.zeros(len(grid), dtype=bool)
+    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
+    price[here] = item.adj_close[there]
+    if use_volume:
+        halted[here] = np.isfinite(item.adj_close[there]) & (item.volume[there] == 0)
+    return price, halted
+
+
+def _flags(
+    peer: Peer, grid: NDArray[np.datetime64], price: NDArray[np.float64], halted: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    missing = ~np.isfinite(price)
+    flags = np.where(missing, MISSING, 0) | np.where(halted, HALTED, 0)
+    gap = missing | halted
+    flags[1:] |= np.where(~gap[1:] & gap[:-1], LUMPED, 0)
+    if peer.deal_bound_from:
+        flags |= np.where(grid >= np.datetime64(peer.deal_bound_from, "D"), DEAL_BOUND, 0)
+    if peer.from_:
+        flags |= np.where(grid < np.datetime64(peer.from_, "D"), UNLISTED, 0)
+    if peer.until:
+        flags |= np.where(grid > np.datetime64(peer.until, "D"), UNLISTED, 0)
+    return flags.astype(np.uint8)
+
+
+def one_session_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Return simple or log returns between neighbouring sessions, NaN where either price is absent."""
+    returns = np.full(len(price), np.nan)
+    ratio = price[1:] / price[:-1]
+    returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
+    return returns
+
+
+def _some(days: NDArray[np.datetime64]) -> str:
+    shown = ", ".join(str(day) for day in days[:5])
+    return shown if len(days) <= 5 else f"{shown}, … {len(days) - 5} more"

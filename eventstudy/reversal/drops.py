@@ -1,0 +1,82 @@
+"""Which shocks are drops, judged by what was known at the close of the drop window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.abnormal import ShockPortfolios, Window
+from eventstudy.config import Reversal
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Drop and aftermath of K shocks' peer portfolios, all arrays of shape (K,).
+
+    ``why_not`` is empty where the shock qualifies. ``overlaps`` names the earlier shock whose post
+    window the drop falls into, or is empty.
+    """
+
+    shock_id: NDArray[np.str_]
+    day0: NDArray[np.int32]
+    n_peers: NDArray[np.int64]
+    drop: NDArray[np.float64]
+    drop_s: NDArray[np.float64]
+    share_negative: NDArray[np.float64]
+    qualifies: NDArray[np.bool_]
+    why_not: tuple[str, ...]
+    post: NDArray[np.float64]
+    post_s: NDArray[np.float64]
+    overlaps: tuple[str, ...]
+
+
+def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversal) -> Drops:
+    """Judge every shock by what was known at the close of the drop window's last day.
+
+    A drop qualifies when the portfolio's CAR is at most ``-drop_k`` of its pre-event standard errors
+    and at most ``-drop_min``, and at least ``share_negative`` of the peers fell. The rule never looks
+    at the post window.
+    """
+    car, s = portfolios.car(drop), portfolios.standardised(drop)
+    weight = portfolios.peer_weights(drop) > 0
+    fell = portfolios.abnormal.car(drop)[portfolios.members] < 0
+    with np.errstate(invalid="ignore"):
+        share = portfolios.total((weight & fell).astype(float)) / portfolios.total(weight.astype(float))
+    why = tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios)))
+    return Drops(
+        portfolios.shock_id, portfolios.day0, portfolios.count(drop), car, s, share,
+        np.array([not reason for reason in why], dtype=bool), why,
+        portfolios.car(post), portfolios.standardised(post), _overlaps(portfolios, post),
+    )  # fmt: skip
+
+
+def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
+    if not np.isfinite(car):
+        return "no peer has the whole drop window"
+    failed = []
+    if car > -rule.drop_min:
+        failed.append(f"CAR {car:+.1%} is not below {-rule.drop_min:.0%}")
+    if s > -rule.drop_k:
+        failed.append(f"{s:+.1f} standard errors, not below {-rule.drop_k:.1f}")
+    if share < rule.share_negative:
+        failed.append(f"{share:.0%} of the peers fell, fewer than {rule.share_negative:.0%}")
+    return "; ".join(failed)
+
+
+def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
+    """Earlier shock within whose post window each shock starts, counted in the members' own sessions."""
+    panel = portfolios.abnormal.panel
+    last = int(np.flatnonzero(panel.tau == post[1])[0])
+    ends = panel.event_sessions[:, last]
+    names: list[str] = []
+    spans = portfolios.spans()
+    for k, day in enumerate(portfolios.day0):
+        earlier = [
+            str(portfolios.shock_id[j])
+            for j, (first, stop) in enumerate(spans[:k])
+            if ends[portfolios.members[first:stop]].max() >= day
+        ]
+        names.append(earlier[-1] if earlier else "")
+    return tuple(names)

@@ -1,0 +1,89 @@
+"""Labels and clarifications in time: what was known when, and what came after what."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from eventstudy import calendars
+from eventstudy.calendars import Alignment
+from eventstudy.config import StudyConfig
+from eventstudy.events import Event, Events, instant_utc
+
+
+def chronology(
+    events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> list[dict[str, str]]:
+    """Check that each clarification came after the drop that it is said to clarify.
+
+    ``PRECEDES_DROP`` where it was public before the clarified event, ``SAME_SESSION`` where both fall
+    on one session of some exchange, so that daily data cannot tell them apart.
+    """
+    rows = []
+    for event in events:
+        if not event.clarifies:
+            continue
+        of = events.by_id(event.clarifies)
+        flag, sentence = _chronology_flag(event, of, alignments, config)
+        rows.append(
+            {"event_id": event.event_id, "clarifies": of.event_id, "flag": flag, "sentence": sentence}
+        )
+    return rows
+
+
+def _chronology_flag(
+    event: Event, of: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> tuple[str, str]:
+    dates = f"{_shown(event)} against {_shown(of)}"
+    if _latest(event) < _earliest(of):
+        return (
+            "PRECEDES_DROP",
+            f"{event.event_id} was public before {of.event_id} ({dates}): it cannot answer it.",
+        )
+    same = [
+        market.mic for market in config.markets
+        if (a := alignments.get((event.event_id, market.mic)))
+        and (b := alignments.get((of.event_id, market.mic)))
+        and a.session == b.session
+    ]  # fmt: skip
+    if same:
+        return "SAME_SESSION", (
+            f"{event.event_id} and {of.event_id} fall on one session of {', '.join(same)}: daily prices "
+            "cannot separate the drop from the answer."
+        )
+    return "", f"{event.event_id} came after {of.event_id} ({dates})."
+
+
+def _shown(event: Event) -> str:
+    moment = event.timestamp
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if isinstance(moment, dt.datetime) else moment.isoformat()
+
+
+def _latest(event: Event) -> dt.datetime:
+    return instant_utc(event.timestamp, end_of_day=True)
+
+
+def _earliest(event: Event) -> dt.datetime:
+    return instant_utc(event.timestamp)
+
+
+def label_timing(
+    events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> dict[str, Any]:
+    """Count the labels known by the close of the drop window's last day, and those set afterwards."""
+    ex_ante: list[str] = []
+    post_hoc: list[str] = []
+    for event in events:
+        if event.label not in ("misreading", "genuine") or event.label_asof is None:
+            continue
+        closes = []
+        for market in config.markets:
+            alignment = alignments.get((event.event_id, market.mic))
+            if alignment:
+                table = calendars.exchange_sessions(market.mic)
+                last = min(table.position(alignment.session) + config.windows.drop[1], len(table.days) - 1)
+                closes.append(calendars.session_close(market.mic, table.days[last].astype(dt.date)))
+        known = instant_utc(event.label_asof, end_of_day=True)
+        (ex_ante if closes and known <= max(closes) else post_hoc).append(event.event_id)
+    return {"ex_ante": len(ex_ante), "post_hoc": len(post_hoc), "post_hoc_events": post_hoc}

@@ -1,0 +1,299 @@
+"""Which firm-events can be studied, and the ledger of those that cannot and of those that moved."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calendars import Alignment
+from .config import Peer, StudyConfig
+from .events import Event, Events
+from .prices import PriceTable
+from .returns import MarketPanel, ReturnsPanel
+from .windows import Request
+
+#: Sessions around another event of the same peer that no estimation window uses.
+CUT_AROUND = (-1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why."""
+
+    event_id: str
+    shock_id: str
+    ticker: str
+    market: str
+    status: str
+    stage: str
+    reason: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Firm-events to cut by market, days no estimation may use by market, and the ledger.
+
+    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to the event whose
+    surroundings were cut.
+    """
+
+    requests: Mapping[str, tuple[Request, ...]]
+    excluded: Mapping[str, NDArray[np.bool_]]
+    cut_reasons: Mapping[tuple[str, str, int], str]
+    ledger: tuple[LedgerRow, ...]
+
+
+class _DroppedError(Exception):
+    """Ends the checks of one event × ticker at the first stage that it does not pass."""
+
+    def __init__(self, stage: str, reason: str, session: str = "") -> None:
+        super().__init__(reason)
+        self.stage, self.reason, self.session = stage, reason, session
+
+
+def lead_events(events: Events) -> dict[str, str]:
+    """Return for each shock the event that set it off: its first one that is no clarification."""
+    leads: dict[str, Event] = {}
+    for event in events:
+        if event.label == "clarification" or event.kind == "clarification" or event.clarifies:
+            continue
+        known = leads.get(event.shock_id)
+        if known is None or _moment(event) < _moment(known):
+            leads[event.shock_id] = event
+    return {shock: event.event_id for shock, event in leads.items()}
+
+
+def _moment(event: Event) -> str:
+    return event.timestamp.isoformat()
+
+
+def select(
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    panel: ReturnsPanel,
+    alignments: Mapping[tuple[str, str], Alignment],
+) -> Selection:
+    """Decide for every event × ticker whether it can be studied.
+
+    ``alignments`` maps (event_id, MIC) to day 0. Every pair gets exactly one ledger row. Pairs that
+    would need prices the study does not have are dropped with the reason; nothing is filled.
+    """
+    excluded, cut_reasons = _excluded(events, config, panel, alignments)
+    leads = lead_events(events)
+    requests: dict[str, list[Request]] = {mic: [] for mic in panel.markets}
+    ledger: list[LedgerRow] = []
+    for event in events:
+        for ticker in event.tickers or tuple(peer.ticker for peer in config.peers):
+            mic = ""
+            try:
+                peer = _peer(config, ticker)
+                mic = peer.market
+                alignment = alignments.get((event.event_id, mic))
+                request, reason = _request(event, peer, alignment, config, prices, panel, excluded, leads)
+            except _DroppedError as drop:
+                ledger.append(
+                    LedgerRow(
+                        event.event_id,
+                        event.shock_id,
+                        ticker,
+                        mic,
+                        "dropped",
+                        drop.stage,
+                        drop.reason,
+                        drop.session,
+                    )
+                )
+                continue
+            requests[mic].append(request)
+            status = "shifted" if reason.startswith("shifted") else "used"
+            session = str(panel.markets[mic].sessions[request.position])
+            ledger.append(
+                LedgerRow(
+                    event.event_id, event.shock_id, peer.ticker, mic, status, "estimation", reason, session
+                )
+            )
+    return Selection({m: tuple(r) for m, r in requests.items()}, excluded, cut_reasons, tuple(ledger))
+
+
+def _peer(config: StudyConfig, ticker: str) -> Peer:
+    try:
+        return config.peer(ticker)
+    except KeyError:
+        text = f"not_a_peer: {ticker} is named in events.csv but is no peer of this study; add it to the TOML"
+        raise _DroppedError("events", text) from None
+
+
+def _request(
+    event: Event,
+    peer: Peer,
+    alignment: Alignment | None,
+    config: StudyConfig,
+    prices: PriceTable,
+    panel: ReturnsPanel,
+    excluded: Mapping[str, NDArray[np.bool_]],
+    leads: Mapping[str, str],
+) -> tuple[Request, str]:
+    if alignment is None:
+        raise _DroppedError("calendar", f"no_session: the calendar of {peer.market} ends before the event")
+    _check_membership(peer, alignment.session)
+    market = panel.markets.get(peer.market)
+    benchmark = config.market(peer.market).benchmark
+    _check_prices(peer, alignment.session, benchmark, prices, market)
+    assert market is not None
+    position = market.position(alignment.session)
+    column = market.tickers.index(peer.ticker)
+    session = str(market.sessions[position]) if position < len(market.sessions) else ""
+    _check_window(peer, position, column, market, config, session)
+    _check_estimation(position, column, market, excluded[peer.market], config, session)
+    request = Request(
+        event.event_id, event.shock_id, peer.ticker, peer.market, config.market(peer.market).region,
+        position, column, lead=leads.get(event.shock_id, event.event_id) == event.event_id,
+    )  # fmt: skip
+    return request, _used_reason(alignment, session, market, position, column, config)
+
+
+def _check_membership(peer: Peer, session: dt.date) -> None:
+    label = f"{peer.name} ({peer.ticker})" if peer.name else peer.ticker
+    if peer.from_ and session < peer.from_:
+        raise _DroppedError("membership", f"not_listed: {label} is a member from {peer.from_}", str(session))
+    if peer.until and session > peer.until:
+        raise _DroppedError("membership", f"not_listed: {label} was listed until {peer.until}", str(session))
+    if peer.deal_bound_from and session >= peer.deal_bound_from:
+        text = f"deal_bound: {label} traded at a bid price from {peer.deal_bound_from}"
+        raise _DroppedError("membership", text, str(session))
+
+
+def _check_prices(
+    peer: Peer, session: dt.date, benchmark: str, prices: PriceTable, market: MarketPanel | None
+) -> None:
+    day = str(session)
+    if peer.ticker not in prices.series:
+        outcome = prices.outcomes.get(peer.ticker)
+        raise _DroppedError("prices", f"no_prices: {outcome.message if outcome else 'not delivered'}", day)
+    if market is None:
+        outcome = prices.outcomes.get(benchmark)
+        raise _DroppedError(
+            "prices", f"no_benchmark: {benchmark}: {outcome.message if outcome else 'not delivered'}", day
+        )
+    dates = prices.series[peer.ticker].dates
+    if np.datetime64(session, "D") > dates[-1]:
+        raise _DroppedError("prices", f"no_prices: {peer.ticker} has no prices after {dates[-1]}", day)
+    if np.datetime64(session, "D") < dates[0]:
+        raise _DroppedError("prices", f"no_prices: {peer.ticker} has no prices before {dates[0]}", day)
+    first, last = market.sessions[0], market.sessions[-1]
+    if not first <= np.datetime64(session, "D") <= last:
+        side = f"after {last}" if np.datetime64(session, "D") > last else f"before {first}"
+        raise _DroppedError("prices", f"no_benchmark: {benchmark} has no prices {side}", day)
+
+
+def _check_window(
+    peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig, session: str
+) -> None:
+    first, last = config.windows.event
+    here = market.returns[max(position + first, 0) : position + last + 1, column]
+    if not np.isfinite(here).any():
+        raise _DroppedError("prices", "no_prices: no return in the event window", session)
+    if config.windows.allow_partial:
+        return
+    if position + last >= len(market.sessions):
+        ends = f"{market.sessions[-1]}, the last session of {market.benchmark}"
+        text = f"window_incomplete: day +{last} lies after {ends}"
+        raise _DroppedError("prices", text, session)
+    tail = np.flatnonzero(np.isfinite(here))[-1]
+    end = market.sessions[position + first + tail] if position + first >= 0 else market.sessions[tail]
+    if tail < len(here) - 1:
+        due = market.sessions[position + last]
+        text = f"prices_end_before_window: {peer.ticker} has no return after {end}, day +{last} is {due}"
+        raise _DroppedError("prices", text, session)
+
+
+def _check_estimation(
+    position: int,
+    column: int,
+    market: MarketPanel,
+    excluded: NDArray[np.bool_],
+    config: StudyConfig,
+    session: str,
+) -> None:
+    first, last = config.windows.estimation
+    rows = slice(max(position + first, 0), max(position + last + 1, 0))
+    usable = (
+        np.isfinite(market.returns[rows, column])
+        & np.isfinite(market.market_return[rows])
+        & ~excluded[rows, column]
+    )
+    count = int(usable.sum())
+    if count < config.windows.minimum:
+        text = (
+            f"estimation_short: {count} of at least {config.windows.minimum} returns in "
+            f"[{first},{last}] ({int(excluded[rows, column].sum())} cut around other events)"
+        )
+        raise _DroppedError("estimation", text, session)
+    if not np.ptp(market.returns[rows, column][usable]) > 0:
+        raise _DroppedError(
+            "estimation", "constant_returns: the return never changes in the estimation window", session
+        )
+
+
+def _used_reason(
+    alignment: Alignment, session: str, market: MarketPanel, position: int, column: int, config: StudyConfig
+) -> str:
+    parts = []
+    if session != str(alignment.session):
+        parts.append(f"shifted: no price on {alignment.session}, day 0 is the next session")
+    elif alignment.reaction == "after_close":
+        parts.append(f"shifted: published after the close, day 0 is {alignment.days_after} day(s) later")
+    elif alignment.reaction == "closed":
+        parts.append(f"shifted: {alignment.mic} was closed, day 0 is {alignment.days_after} day(s) later")
+    first, last = config.windows.event
+    here = market.returns[max(position + first, 0) : position + last + 1, column]
+    missing = int((~np.isfinite(here)).sum())
+    if missing:
+        parts.append(f"{missing} of {last - first + 1} event days without a return")
+    return "; ".join(parts)
+
+
+def _excluded(
+    events: Events,
+    config: StudyConfig,
+    panel: ReturnsPanel,
+    alignments: Mapping[tuple[str, str], Alignment],
+) -> tuple[dict[str, NDArray[np.bool_]], dict[tuple[str, str, int], str]]:
+    """Mark the sessions around every event of each peer, its own included: day 0 is in no estimation."""
+    masks = {mic: np.zeros(market.returns.shape, dtype=bool) for mic, market in panel.markets.items()}
+    reasons: dict[tuple[str, str, int], str] = {}
+    if not config.windows.clean_estimation:
+        return masks, reasons
+    for event in events:
+        for mic, market in panel.markets.items():
+            alignment = alignments.get((event.event_id, mic))
+            if alignment is None:
+                continue
+            position = market.position(alignment.session)
+            first, last = (
+                max(position + CUT_AROUND[0], 0),
+                min(position + CUT_AROUND[1], len(market.sessions) - 1),
+            )
+            for column in _columns(event, config, market.tickers):
+                masks[mic][first : last + 1, column] = True
+                for row in range(first, last + 1):
+                    reasons.setdefault((mic, market.tickers[column], row), event.event_id)
+    return masks, reasons
+
+
+def _columns(event: Event, config: StudyConfig, tickers: Sequence[str]) -> list[int]:
+    if not event.tickers:
+        return list(range(len(tickers)))
+    named = set()
+    for ticker in event.tickers:
+        try:
+            named.add(config.peer(ticker).ticker)
+        except KeyError:
+            continue
+    return [column for column, ticker in enumerate(tickers) if ticker in named]

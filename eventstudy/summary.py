@@ -1,0 +1,221 @@
+"""The summary that page 1 shows, and the manifest of what it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import __version__
+from .abnormal import Window
+from .config import StudyConfig
+from .estimation import Computed
+from .events import Events
+from .inference import Sample, TestResult
+from .inference.dates import common_volatility_ratio
+from .prices import PriceTable
+from .reversal import Judgement, Verdict, chronology, label_timing
+from .tables import row_of, window_name
+
+VERSIONED = (
+    "arch",
+    "exchange_calendars",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "typst",
+    "yfinance",
+)
+
+
+def build_summary(
+    run_id: str,
+    computed: Computed,
+    results: Sequence[TestResult],
+    judgement: Judgement,
+    headline: Sample,
+    tables: Mapping[str, pd.DataFrame],
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+) -> dict[str, Any]:
+    """Return the content of summary.json."""
+    overall = computed.sample.at(config.windows.drop)
+    ours = headline.at(config.windows.drop)
+    ledger = tables["ledger"]
+    content: dict[str, Any] = _json({
+        "run_id": run_id, "study": config.study.name, "simulated": prices.simulated,
+        "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
+        "verdict": _verdict_dict(judgement.verdict, config, ours.n_effective),
+        "counts": _ledger_counts(ledger),
+        "trust": which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
+        "rbar": overall.rbar, "n_effective": overall.n_effective,
+        "headline": {
+            "n_events": ours.n, "n_dates": ours.k, "rbar": ours.rbar, "n_effective": ours.n_effective,
+        },
+        "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
+        "events": {
+            "n_events": len(events), "n_shocks": len({event.shock_id for event in events}),
+            "n_peers": len(config.peers), "by_label": Counter(event.label for event in events),
+        },
+        "windows": config.as_dict()["windows"], "model": config.as_dict()["model"],
+        "returns": config.returns.kind, "weights": config.tests.weights,
+        "headline_group": headline.group, "small_table": _small_table(results, headline, config),
+        "chronology": chronology(events, computed.alignments, config),
+        "labels": label_timing(events, computed.alignments, config),
+        "leave_one_out": _leave_one_out(judgement),
+        "warnings": _warnings(computed, events, ledger),
+        "more_data": judgement.verdict.more_data,
+        "peers": {
+            peer.ticker: {
+                "name": peer.name, "name_local": peer.name_local, "market": peer.market,
+                "region": config.market(peer.market).region, "group": peer.group,
+            } for peer in config.peers
+        },
+    })  # fmt: skip
+    return content
+
+
+def _verdict_dict(answer: Verdict, config: StudyConfig, n_effective: float) -> dict[str, Any]:
+    return {
+        "kind": answer.kind, "sentence": answer.sentence, "effect": answer.effect,
+        "ci": list(answer.interval), "p_value": answer.p_value, "p_name": "sign_flip",
+        "n_dates": answer.n_dates, "n_events": answer.n_events, "n_effective": n_effective,
+        "mde": answer.mde, "sd": answer.sd, "margin": answer.margin, "ladder": answer.ladder,
+        "group": f"label={config.reversal.label}", "window": window_name(config.windows.post),
+    }  # fmt: skip
+
+
+def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
+    status = ledger["status"].value_counts()
+    dropped = ledger[ledger["status"] == "dropped"]
+    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
+    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
+    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
+
+
+def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
+    """Say which of the tests to believe with this many dates and this much correlation."""
+    if k < 2:
+        return (
+            "One date only: no test separates the event from whatever else moved the sector that day. "
+            "Read the peers' own t tests as description."
+        )
+    if np.isfinite(rbar) and rbar <= 0.02 and k == n:
+        return (
+            "Every firm-event has its own date and the residuals are uncorrelated: bmp is valid and has "
+            "the most power."
+        )
+    text = (
+        f"Trust date_t and sign_flip: {n} firm-events fall on {k} shock dates with mean residual correlation "
+        f"{rbar:.2f}, so cross_sectional_t, patell and bmp reject far too often; bmp_kp is second."
+    )
+    if np.isfinite(cvr) and cvr > 1.3:
+        text += (
+            f" The common-volatility ratio is {cvr:.1f}: bmp_kp, patell_kp and portfolio_t are too quick "
+            "to reject here."
+        )
+    if k < 6:
+        text += f" With {k} dates sign_flip cannot reach 5 %."
+    return text
+
+
+def _small_table(
+    results: Sequence[TestResult], headline: Sample, config: StudyConfig
+) -> list[dict[str, Any]]:
+    prefix = "" if headline.group == "all" else f"{headline.group};"
+    wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
+    table = {(r.group, r.window, r.name): r for r in results}
+    rows = []
+    for group in wanted:
+        for window in (config.windows.drop, config.windows.post):
+            date = table.get((group, window, "date_t"))
+            plain = table.get((group, window, "cross_sectional_t"))
+            if date is None or plain is None:
+                continue
+            rows.append({
+                "group": group, "window": window_name(window), "n_events": date.n_events,
+                "n_dates": date.n_dates, "caar": plain.estimate, "shock_mean": date.estimate,
+                **_p_values(table, group, window),
+            })  # fmt: skip
+    return rows
+
+
+def _p_values(
+    table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window
+) -> dict[str, Any]:
+    names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
+    found = {name: table.get((group, window, name)) for name in names}
+    return {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
+
+
+def _leave_one_out(judgement: Judgement) -> dict[str, Any] | None:
+    """Range of the mean post CAR when each date is left out, and the date that moves it most."""
+    values, names = judgement.drops.post[judgement.asked], judgement.drops.shock_id[judgement.asked]
+    if len(values) < 3:
+        return None
+    means = (values.sum() - values) / (len(values) - 1)
+    worst = int(np.abs(means - values.mean()).argmax())
+    return {"lower": means.min(), "upper": means.max(), "most_influential": str(names[worst])}
+
+
+def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame) -> list[str]:
+    found = [*events.remarks, *computed.returns.remarks]
+    usable = ledger[ledger["status"] != "dropped"]
+    double = usable[usable.duplicated(["ticker", "session"], keep=False)]
+    same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
+    for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):
+        found.append(
+            f"{names} have the same day 0, {session}, for {len(rows)} peers: "
+            "they are counted as separate events"
+        )
+    return found
+
+
+def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
+    """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
+    inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
+    content: dict[str, Any] = _json({
+        "version": __version__, "seed": config.study.seed, "settings": config.as_dict(), "inputs": inputs,
+        "prices": {
+            "source": prices.source, "simulated": prices.simulated, "data_date": prices.last_date,
+            "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
+            "truth": prices.truth,
+        },
+        "versions": {
+            "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},
+        },
+    })  # fmt: skip
+    return content
+
+
+def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, Any]) -> str:
+    """Name of the run: the sector, the newest price, and a digest of inputs and settings."""
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
+    sector = config.study.sector or "study"
+    marked = "simulated-" if prices.simulated else ""
+    return f"{sector}-{marked}{prices.last_date.replace('-', '')}-{digest}"
+
+
+def _json(value: Any) -> Any:
+    """Plain JSON: numpy scalars become Python's, NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,218 @@
+"""The tables of the result pack, from the arrays of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from .abnormal import AbnormalReturns, Window
+from .calendars import Alignment
+from .config import StudyConfig
+from .estimation import Computed
+from .events import Events
+from .inference import Sample, TestResult
+from .inference.firm import car_tests
+from .results import TABLES
+from .returns import FLAG_NAMES
+from .reversal import Judgement
+
+
+def build_tables(
+    computed: Computed,
+    samples: Sequence[Sample],
+    results: Sequence[TestResult],
+    judgement: Judgement,
+    events: Events,
+    config: StudyConfig,
+) -> dict[str, pd.DataFrame]:
+    """Return every table of the pack by the name of its file."""
+    windows = config.windows.all_car
+    return {
+        "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
+        "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
+        "abnormal_returns": _abnormal_table(computed.abnormal),
+        "estimation": _estimation_table(computed.abnormal),
+        "estimation_cuts": _cuts_table(computed),
+        "car": _car_table(computed.abnormal, windows),
+        "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
+        "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
+        "tests": _frame("tests", [_test_row(result) for result in results]),
+        "reversal": _frame("reversal", list(_reversal_rows(judgement))),
+    }
+
+
+def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(TABLES[name]))
+
+
+def row_of(item: Any) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+
+
+def window_name(window: Window) -> str:
+    """Write a window as the tables do: ``[a,b]``."""
+    return f"[{window[0]},{window[1]}]"
+
+
+def _alignment_rows(
+    alignments: Mapping[tuple[str, str], Alignment], events: Events
+) -> Iterator[dict[str, Any]]:
+    for alignment in alignments.values():
+        event = events.by_id(alignment.event_id)
+        yield {
+            **row_of(alignment), "shock_id": event.shock_id, "precision": event.precision,
+            "timestamp": event.timestamp.isoformat(), "session": str(alignment.session),
+        }  # fmt: skip
+
+
+def _days(codes: NDArray[np.int32]) -> NDArray[np.str_]:
+    return codes.astype("datetime64[D]").astype(str)
+
+
+def _abnormal_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel = abnormal.panel
+    n, length = panel.event_returns.shape
+    names = np.array([_flag_text(int(code)) for code in range(256)], dtype=object)
+    return pd.DataFrame({
+        **{key: np.repeat(getattr(panel, key), length) for key in ("event_id", "shock_id", "ticker")},
+        "tau": np.tile(panel.tau, n),
+        "session": _days(panel.event_sessions.ravel()),
+        "return": panel.event_returns.ravel(),
+        "expected": abnormal.expected.mean.ravel(),
+        "ar": abnormal.ar.ravel(),
+        "sar": abnormal.sar.ravel(),
+        "flags": names[panel.event_flags.ravel()],
+    })  # fmt: skip
+
+
+def _flag_text(code: int) -> str:
+    return ";".join(name for bit, name in FLAG_NAMES.items() if code & bit)
+
+
+def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel, expected = abnormal.panel, abnormal.expected
+    used = np.isfinite(expected.residuals)
+    first, last = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(panel))
+    table = {
+        "event_id": panel.event_id, "ticker": panel.ticker, "model": expected.model,
+        **dict(zip(expected.loadings, expected.theta.T, strict=True)),
+        "sigma": np.sqrt(expected.sigma2), "n_estimation": expected.n_estimation,
+        "r_squared": expected.r_squared, "first_session": _days(panel.estimation_sessions[rows, first]),
+        "last_session": _days(panel.estimation_sessions[rows, last]),
+    }  # fmt: skip
+    for name in ("alpha", "beta"):
+        table.setdefault(name, np.full(len(panel), np.nan))
+    extra = [name for name in table if name not in TABLES["estimation"]]
+    return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
+
+
+def _cuts_table(computed: Computed) -> pd.DataFrame:
+    """Estimation days cut because another event of the same peer was near: with it a fit can be redone."""
+    rows = []
+    panel = computed.abnormal.panel
+    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for (mic, ticker, row), event_id in sorted(computed.selection.cut_reasons.items()):
+        day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
+        by_ticker.setdefault((mic, ticker), []).append((day, event_id))
+    for i in range(len(panel)):
+        sessions = panel.estimation_sessions[i]
+        for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
+            if sessions[0] <= day <= sessions[-1]:
+                session = str(np.datetime64(day, "D"))
+                rows.append({
+                    "event_id": panel.event_id[i], "ticker": panel.ticker[i], "session": session,
+                    "reason": f"near event {reason}",
+                })  # fmt: skip
+    return _frame("estimation_cuts", rows)
+
+
+def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window]) -> pd.DataFrame:
+    panel = abnormal.panel
+    parts = []
+    for window in windows:
+        test = car_tests(abnormal, window)
+        parts.append(pd.DataFrame({
+            "event_id": panel.event_id, "shock_id": panel.shock_id, "ticker": panel.ticker,
+            "window": window_name(window), "car": test.value, "se": test.se, "t": test.t,
+            "p_value": test.p_value, "df": test.df, "scar": test.t, "bhar": abnormal.bhar(window),
+        }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def _aar_table(sample: Sample) -> pd.DataFrame:
+    """Mean AR by day, its running sum, and the sum's 95 % band with shocks as clusters."""
+    ar = sample.abnormal.ar
+    there = np.isfinite(ar)
+    n = there.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        aar = np.where(there, ar, 0.0).sum(axis=0) / n
+    caar = np.cumsum(aar)
+    half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
+    return pd.DataFrame({
+        "group": sample.group, "tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar,
+        "lower": caar - half, "upper": caar + half,
+    })  # fmt: skip
+
+
+def _clustered_half_width(
+    ar: NDArray[np.float64], aar: NDArray[np.float64], shock_id: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Half width of the CAAR's 95 % band: shocks are clusters, t with K-1 degrees of freedom.
+
+    The influence of a shock on the CAAR up to a day is the sum over its firm-events of
+    (AR - AAR)/n, accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean).
+    """
+    shocks, code = np.unique(shock_id, return_inverse=True)
+    k = len(shocks)
+    if k < 2:
+        return np.full(ar.shape[1], np.nan)
+    there = np.isfinite(ar)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        influence = np.where(there, ar - aar, 0.0) / there.sum(axis=0)
+    by_shock = np.zeros((k, ar.shape[1]))
+    np.add.at(by_shock, code, influence)
+    variance = k / (k - 1) * (np.cumsum(by_shock, axis=1) ** 2).sum(axis=0)
+    half: NDArray[np.float64] = special.stdtrit(k - 1, 0.975) * np.sqrt(variance)
+    return half
+
+
+def _shock_rows(judgement: Judgement, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
+    portfolios = judgement.portfolios
+    for window in windows:
+        car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
+        count = portfolios.count(window)
+        for k, (first, last) in enumerate(portfolios.spans()):
+            rows = portfolios.members[first:last]
+            event = events.by_id(str(judgement.event_id[k]))
+            yield {
+                "shock_id": event.shock_id, "window": window_name(window), "label": event.label,
+                "title": event.title, "day0": _day(portfolios.day0[k]),
+                "n_peers": count[k], "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
+                "car": car[k], "se": se[k], "s": car[k] / se[k],
+            }  # fmt: skip
+
+
+def _day(code: int) -> str:
+    return str(np.datetime64(int(code), "D"))
+
+
+def _test_row(result: TestResult) -> dict[str, Any]:
+    return {**row_of(result), "window": window_name(result.window)}
+
+
+def _reversal_rows(judgement: Judgement) -> Iterator[dict[str, Any]]:
+    judged = judgement.drops
+    for k, shock in enumerate(judged.shock_id):
+        overlap = f"overlaps {judged.overlaps[k]}" if judged.overlaps[k] else ""
+        yield {
+            "shock_id": shock, "label": judgement.label[k], "day0": _day(judged.day0[k]),
+            "n_peers": judged.n_peers[k], "car_drop": judged.drop[k], "s_drop": judged.drop_s[k],
+            "share_negative": judged.share_negative[k], "qualifies": bool(judged.qualifies[k]),
+            "why_not": judged.why_not[k] or overlap, "car_post": judged.post[k], "s_post": judged.post_s[k],
+        }  # fmt: skip

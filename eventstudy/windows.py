@@ -1,0 +1,153 @@
+"""Cutting the estimation and event windows of all firm-events at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A session that does not exist (before the data start); sorts before every real session.
+NO_SESSION = np.iinfo(np.int32).min
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One firm-event to be cut: column ``column`` of a market's returns around row ``position``."""
+
+    event_id: str
+    shock_id: str
+    ticker: str
+    market: str
+    region: str
+    position: int
+    column: int
+    lead: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EventPanel:
+    """Returns of N firm-events around day 0.
+
+    Attributes
+    ----------
+    event_id, shock_id, ticker, market, region : (N,) str
+    lead : (N,) bool
+        Whether the event set its shock off, rather than followed within it.
+    tau : (L2,) int
+        Event days, day 0 = event session.
+    estimation_returns : (N, L1) float
+        Returns of the estimation window, NaN where missing or cut.
+    estimation_factors : (N, L1, K) float
+        The factors on the same sessions, the market first.
+    estimation_sessions : (N, L1) int32
+        Calendar day (days since 1970) of each session: what pairs of events share.
+    event_returns, event_factors, event_sessions
+        The same over the event window: (N, L2), (N, L2, K), (N, L2).
+    event_flags : (N, L2) uint8
+        Why a return is missing, see `returns.FLAG_NAMES`.
+    """
+
+    event_id: NDArray[np.str_]
+    shock_id: NDArray[np.str_]
+    ticker: NDArray[np.str_]
+    market: NDArray[np.str_]
+    region: NDArray[np.str_]
+    lead: NDArray[np.bool_]
+    tau: NDArray[np.int64]
+    estimation_returns: NDArray[np.float64]
+    estimation_factors: NDArray[np.float64]
+    estimation_sessions: NDArray[np.int32]
+    event_returns: NDArray[np.float64]
+    event_factors: NDArray[np.float64]
+    event_sessions: NDArray[np.int32]
+    event_flags: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    @property
+    def day0(self) -> NDArray[np.int32]:
+        """Calendar day of day 0, shape (N,)."""
+        days: NDArray[np.int32] = self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
+        return days
+
+    def complete(self) -> NDArray[np.bool_]:
+        """Estimation days on which return and factors are all there, shape (N, L1)."""
+        pairs: NDArray[np.bool_] = np.isfinite(self.estimation_returns) & np.isfinite(
+            self.estimation_factors
+        ).all(axis=2)
+        return pairs
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> EventPanel:
+        """Return the firm-events at ``index`` (positions or a mask)."""
+        kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return EventPanel(**{name: v if name == "tau" else v[index] for name, v in kept.items()})
+
+
+def cut(
+    requests: Sequence[Request],
+    returns: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    sessions: NDArray[np.int32],
+    flags: NDArray[np.uint8],
+    excluded: NDArray[np.bool_],
+    *,
+    estimation: tuple[int, int],
+    event: tuple[int, int],
+) -> EventPanel:
+    """Cut the windows of one market's firm-events.
+
+    Parameters
+    ----------
+    returns, flags, excluded : (T, n)
+        The market's panel; ``excluded`` marks days that no estimation of that column may use.
+    factors : (T, K)
+    sessions : (T,) int32
+        Days since 1970.
+    estimation, event
+        First and last day relative to day 0, both included.
+
+    Days before the data start are NaN with session `NO_SESSION`; days after their end likewise.
+    """
+    position = np.array([request.position for request in requests], dtype=np.intp)
+    column = np.array([request.column for request in requests], dtype=np.intp)
+    before, around = (np.arange(first, last + 1) for first, last in (estimation, event))
+    rows, there = _rows(position, before, len(sessions))
+    usable = there & ~excluded[rows, column[:, None]]
+    event_rows, event_there = _rows(position, around, len(sessions))
+    text = {
+        name: np.array([getattr(request, name) for request in requests], dtype=np.str_)
+        for name in ("event_id", "shock_id", "ticker", "market", "region")
+    }
+    return EventPanel(
+        **text,
+        lead=np.array([request.lead for request in requests], dtype=bool),
+        tau=around.astype(np.int64),
+        estimation_returns=np.where(usable, returns[rows, column[:, None]], np.nan),
+        estimation_factors=np.where(there[:, :, None], factors[rows], np.nan),
+        estimation_sessions=np.where(there, sessions[rows], NO_SESSION).astype(np.int32),
+        event_returns=np.where(event_there, returns[event_rows, column[:, None]], np.nan),
+        event_factors=np.where(event_there[:, :, None], factors[event_rows], np.nan),
+        event_sessions=np.where(event_there, sessions[event_rows], NO_SESSION).astype(np.int32),
+        event_flags=np.where(event_there, flags[event_rows, column[:, None]], 1).astype(np.uint8),
+    )
+
+
+def join(panels: Sequence[EventPanel]) -> EventPanel:
+    """Stack the panels of several markets, in the order given."""
+    stacked: dict[str, Any] = {
+        f.name: panels[0].tau if f.name == "tau" else np.concatenate([getattr(p, f.name) for p in panels])
+        for f in fields(EventPanel)
+    }
+    return EventPanel(**stacked)
+
+
+def _rows(
+    position: NDArray[np.intp], offsets: NDArray[np.int64], length: int
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    rows = position[:, None] + offsets[None, :]
+    there = (rows >= 0) & (rows < length)
+    return np.where(there, rows, 0), there
