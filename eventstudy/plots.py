@@ -255,7 +255,8 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.axvline(0, color="#333333", lw=0.6)
-    ax.set_title(shown(_shock_title(result, shock_id), limit=52))
+    # Long names push the axes to the right; a title that began at its left edge would be cut.
+    ax.set_title(shown(_shock_title(result, shock_id), limit=46), loc="right")
     _percent_axis(ax, f"CAR{_drop(result)}, % (whiskers: ±1.96 s.e.)", horizontal=True)
     _region_key(ax, regions)
     return ax
@@ -401,7 +402,7 @@ def _region_key(ax: Axes, regions: Sequence[str]) -> None:
     # Below the names of the peers, left of the axis' own label, is the one place that is always free.
     handles = [Patch(color=_region_colour(name), label=name or "other") for name in sorted(set(regions))]
     ax.legend(
-        handles=handles, ncols=min(4, len(handles)), loc="upper right", bbox_to_anchor=(0.0, -0.02),
+        handles=handles, ncols=min(4, len(handles)), loc="upper right", bbox_to_anchor=(-0.07, -0.02),
         bbox_transform=ax.transAxes, handlelength=0.9, handleheight=0.8, borderpad=0.1, columnspacing=0.8,
         handletextpad=0.4, fontsize=6.0,
     )  # fmt: skip

@@ -156,7 +156,8 @@ def _p_values(
 ) -> dict[str, Any]:
     names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
     found = {name: table.get((group, window, name)) for name in names}
-    return {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
+    values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
+    return {**values, "cross_sectional_p": values.pop("cross_sectional_t_p")}
 
 
 def _leave_one_out(judgement: Judgement) -> dict[str, Any] | None:

@@ -214,7 +214,7 @@ def test_rate_limit_at_the_first_ticker_raises(tmp_path: Path) -> None:
     assert "--prices DIR" in caught.value.problems[-1].message
 
 
-def test_dead_line_stops_after_two_tickers(tmp_path: Path) -> None:
+def test_dead_line_stops_after_two_tickers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     server = FakeYahoo()
     with server:
         session = server.session()
@@ -224,6 +224,8 @@ def test_dead_line_stops_after_two_tickers(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert "NVDA, MU: not asked for: Yahoo had answered neither LITE nor COHR" in lines
     assert "run the same command again" in lines[-1]
+    # Without a line yfinance logs each cookie it fails to fetch; the error above says it once.
+    assert [record.getMessage() for record in caplog.records if record.name == "yfinance"] == []
 
 
 def test_default_session_uses_the_proxy_of_the_environment(

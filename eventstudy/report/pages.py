@@ -215,7 +215,8 @@ def _counts(summary: Mapping[str, Any]) -> dict[str, Any]:
 def _reasons(summary: Mapping[str, Any]) -> list[list[str]]:
     reasons = (summary.get("counts") or {}).get("reasons") or {}
     return [
-        [str(reason), count(n)] for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        [str(reason).replace("_", " "), count(n)]
+        for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
@@ -394,13 +395,15 @@ def _alignment(result: StudyResult) -> dict[str, Any]:
 def _matrix(result: StudyResult) -> dict[str, Any]:
     """Return events × peers of the ledger: ``●`` used, ``s`` shifted, else the code of the reason."""
     ledger = result.tables["ledger"]
-    reasons = ledger.loc[ledger["status"] == "dropped", "reason"].map(_text)
-    codes = {reason: _code(place) for place, reason in enumerate(reasons.value_counts().sort_index().index)}
+    # A reason is written "kind: particulars"; the matrix tells the kinds apart.
+    kinds = ledger["reason"].map(_text).str.split(":").str[0]
+    dropped = kinds[ledger["status"] == "dropped"]
+    codes = {kind: _code(place) for place, kind in enumerate(sorted(set(dropped)))}
     cells: dict[tuple[str, str], str] = {}
-    for event, ticker, status, reason in zip(
-        ledger["event_id"], ledger["ticker"], ledger["status"], ledger["reason"].map(_text), strict=True
+    for event, ticker, status, kind in zip(
+        ledger["event_id"], ledger["ticker"], ledger["status"], kinds, strict=True
     ):
-        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s"}.get(str(status)) or codes[reason]
+        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s"}.get(str(status)) or codes[kind]
     events = [str(event) for event in dict.fromkeys(ledger["event_id"])]
     tickers = _peer_order(result, [str(ticker) for ticker in dict.fromkeys(ledger["ticker"])])
     blocks = [
@@ -414,7 +417,8 @@ def _matrix(result: StudyResult) -> dict[str, Any]:
         for block in (tickers[i : i + MATRIX_COLUMNS] for i in range(0, len(tickers), MATRIX_COLUMNS))
     ]
     legend = [["●", "used"], ["s", "used, on a later session than the event's"]]
-    legend += [[code, reason or "no reason given"] for reason, code in codes.items()]
+    legend += [[code, kind.replace("_", " ") or "no reason given"] for kind, code in codes.items()]
+    legend.append(["blank", "the event does not name this peer"])
     return {"blocks": blocks, "legend": legend, "left_out": max(0, len(events) - MATRIX_ROWS)}
 
 

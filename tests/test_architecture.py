@@ -1,0 +1,84 @@
+"""One flow, one direction: a module imports only from modules above it in the list."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "eventstudy"
+ORDER = (
+    "errors", "config", "events", "calendars", "market_rules", "prices", "returns", "windows", "selection",
+    "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
+    "results", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
+)  # fmt: skip
+KERNELS = ("windows", "expected_returns", "abnormal", "inference", "reversal", "claims", "backtest", "simulate")
+HEAVY_IN_KERNELS = ("pandas", "matplotlib", "yfinance", "click", "rich", "requests")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Return (dotted absolute name, at run time) of everything that a file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    package = ["eventstudy", *path.relative_to(PACKAGE).with_suffix("").parts]
+    found: list[tuple[str, bool]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) not in typing_only) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level]) if node.level else ""
+            stem = ".".join(part for part in (base, node.module or "") if part)
+            names = [stem] if node.module else [f"{stem}.{alias.name}" for alias in node.names]
+            if stem == "eventstudy":
+                names = [f"eventstudy.{alias.name}" for alias in node.names]
+            found += [(name, id(node) not in typing_only) for name in names]
+    return found
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_a_module_imports_only_from_above(path: Path) -> None:
+    here = room(path)
+    assert here in ORDER, f"{here} has no place in the order of modules"
+    for name, _ in imports(path):
+        parts = name.split(".")
+        if parts[0] == "eventstudy" and len(parts) > 1 and parts[1] in ORDER:
+            assert ORDER.index(parts[1]) <= ORDER.index(here), f"{here} imports {parts[1]} from below"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) in KERNELS], ids=str)
+def test_kernels_know_no_pandas_and_no_input_or_output(path: Path) -> None:
+    found = {name.split(".")[0] for name, at_run_time in imports(path) if at_run_time}
+    assert not found & set(HEAVY_IN_KERNELS)
+
+
+def test_yfinance_is_imported_in_one_place() -> None:
+    users = {str(p.relative_to(PACKAGE)) for p in FILES if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))}
+    assert users == {"prices/yahoo.py"}
+
+
+def test_help_imports_neither_pandas_nor_numpy() -> None:
+    code = (
+        "import sys; from eventstudy.cli import main; main(['--help']);"
+        "print(sorted(m for m in ('numpy', 'pandas', 'scipy', 'matplotlib') if m in sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("[]")
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    assert not {p.stem for p in FILES} & {"utils", "helpers", "types", "common", "misc"}
