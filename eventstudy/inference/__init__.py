@@ -1,6 +1,6 @@
 """Tests of abnormal returns. Importing this package registers all statistics."""
 
-from . import cross_section, dates, firm
+from . import calendar_time, cross_section, dates, firm, rank_tests, signs
 from .dependence import effective_number, mean_correlation, residual_correlations
 from .sample import STATISTICS, Sample, TestResult, WindowSample, run_tests, statistic
 
@@ -9,12 +9,15 @@ __all__ = [
     "Sample",
     "TestResult",
     "WindowSample",
+    "calendar_time",
     "cross_section",
     "dates",
     "effective_number",
     "firm",
     "mean_correlation",
+    "rank_tests",
     "residual_correlations",
     "run_tests",
+    "signs",
     "statistic",
 ]

@@ -15,6 +15,7 @@ from eventstudy.abnormal import AbnormalReturns, ShockPortfolios, Window, shock_
 from eventstudy.errors import ConfigError, nearest
 
 from .dependence import effective_number, mean_correlation
+from .ranks import EventRanks, rank_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class WindowSample:
         One peer portfolio a shock, of the same firm-events.
     shock_car, shock_s : (K,)
         CAR of each shock's portfolio, raw and standardised.
+    ranks : EventRanks
+        Ranks of the abnormal returns over all days, the same for every window.
     seed, draws : int
         Of simulated distributions.
     """
@@ -71,6 +74,7 @@ class WindowSample:
     portfolios: ShockPortfolios
     shock_car: NDArray[np.float64]
     shock_s: NDArray[np.float64]
+    ranks: EventRanks
     seed: int
     draws: int
 
@@ -113,7 +117,10 @@ class WindowSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix."""
+    """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix.
+
+    ``ranks`` can be given so that windows share them; without them `at` ranks the days itself.
+    """
 
     group: str
     abnormal: AbnormalReturns
@@ -121,6 +128,7 @@ class Sample:
     weighting: str = "market-balanced"
     seed: int = 20260624
     draws: int = 9_999
+    ranks: EventRanks | None = None
 
     def take(self, group: str, index: NDArray[np.bool_]) -> Sample:
         """Return the firm-events marked in ``index`` as a group of their own."""
@@ -130,7 +138,12 @@ class Sample:
             group=group,
             abnormal=self.abnormal.take(rows),
             correlations=self.correlations[np.ix_(rows, rows)],
+            ranks=None if self.ranks is None else self.ranks.take(rows),
         )
+
+    def ranked(self) -> Sample:
+        """Return the same sample with its ranks made, once for all windows."""
+        return replace(self, ranks=self.ranks or rank_events(self.abnormal))
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
@@ -138,10 +151,11 @@ class Sample:
         kept = np.flatnonzero(np.isfinite(scar))
         abnormal = self.abnormal.take(kept)
         portfolios = shock_portfolios(abnormal, weighting=self.weighting)
+        ranks = self.ranks.take(kept) if self.ranks else rank_events(abnormal)
         return WindowSample(
             self.group, window, abnormal, abnormal.car(window), abnormal.variance(window), scar[kept],
             mean_correlation(self.correlations[np.ix_(kept, kept)]), portfolios,
-            portfolios.car(window), portfolios.standardised(window), self.seed, self.draws,
+            portfolios.car(window), portfolios.standardised(window), ranks, self.seed, self.draws,
         )  # fmt: skip
 
 
@@ -197,8 +211,9 @@ def run_tests(
     chosen = names or tuple(STATISTICS)
     results = []
     for sample in samples:
+        ranked = sample.ranked()
         for window in windows:
-            observed = sample.at(window)
+            observed = ranked.at(window)
             results += [STATISTICS[name](observed) for name in chosen]
     return results
 
