@@ -89,17 +89,55 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """How returns are made of adjusted prices."""
+    """How returns are made of adjusted prices.
+
+    ``gaps``: after sessions without a trade the first return is ``missing``, or with
+    ``trade_to_trade`` the return since the last trade, set against the index's return over the same
+    sessions (Maynes and Rumsey 1993).
+    """
 
     kind: Literal["simple", "log"] = "simple"
+    gaps: Literal["missing", "trade_to_trade"] = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Expected-return model and what happens to its intercept after the drop (method: alpha)."""
+    """Expected-return model, its options, and what happens to its intercept after the drop.
+
+    Attributes
+    ----------
+    alpha
+        ``auto`` drops the intercept after day +1, ``estimated`` and ``zero`` hold for all days,
+        ``shrink`` draws it towards zero as far as the peers of the event differ by chance alone.
+    factors_file, factors, risk_free, percent
+        CSV of daily factors by calendar day (a path from the working directory), its columns to use,
+        its risk-free column, and whether it holds percent. The factor ``market`` is the peer's own
+        benchmark. For ``factors`` and ``capm``.
+    lags
+        Leads and lags of the index in ``dimson``.
+    span
+        Sessions at the end of the estimation window that ``rolling`` uses.
+    world, world_market
+        World index of ``two_index`` and the MIC of the exchange at whose close it is struck.
+    variance
+        ``frozen`` forecasts the variance of ``garch`` and ``egarch`` from the end of the estimation
+        window, ``conditional`` updates it through the event.
+    jobs
+        Processes for models that are fitted one by one (``garch``, ``egarch``).
+    """
 
     name: str = "market"
-    alpha: Literal["auto", "estimated", "zero"] = "auto"
+    alpha: Literal["auto", "estimated", "zero", "shrink"] = "auto"
+    factors_file: str = ""
+    factors: tuple[str, ...] = ()
+    risk_free: str = ""
+    percent: bool = True
+    lags: int = 1
+    span: int = 60
+    world: str = "^GSPC"
+    world_market: str = "XNYS"
+    variance: Literal["frozen", "conditional"] = "frozen"
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +389,7 @@ def _describe(hint: Any) -> str:
 
 
 def _check(config: StudyConfig) -> None:
-    problems = [Problem(text) for text in (*_check_windows(config.windows), *_check_peers(config))]
+    problems = [Problem(text) for text in (*_check_windows(config.windows), *_check_peers(config), *_check_model(config))]
     if problems:
         raise ConfigError(problems)
 
@@ -378,6 +416,39 @@ def _check_windows(windows: Windows) -> list[str]:
         problems.append(f"windows.minimum = {windows.minimum}: accepted is 10 to {length}")
     if windows.drop[1] >= windows.post[0]:
         problems.append(f"windows.post starts at {windows.post[0]}, before the drop has ended")
+    return problems
+
+
+#: Models whose regression can weigh a return over several sessions by 1/n.
+TRADE_TO_TRADE = ("mean_adjusted", "market_adjusted", "market", "capm", "factors")
+
+
+def _check_model(config: StudyConfig) -> list[str]:
+    model, problems = config.model, []
+    if model.name in ("capm", "factors") and not model.factors_file:
+        problems.append(f"model.name = {model.name!r} needs model.factors_file, a CSV with a date column")
+    if model.name == "capm" and not model.risk_free:
+        problems.append("model.name = 'capm' needs model.risk_free, the risk-free column, such as \"RF\"")
+    if model.name == "factors" and not model.factors:
+        problems.append("model.name = 'factors' needs model.factors, such as [\"Mkt-RF\", \"SMB\", \"HML\"]")
+    if model.name == "two_index" and not model.world:
+        problems.append("model.name = 'two_index' needs model.world, such as \"^GSPC\"")
+    problems += [
+        f"model.factors names {name} twice" for name in dict.fromkeys(model.factors)
+        if model.factors.count(name) > 1
+    ]  # fmt: skip
+    length = config.windows.estimation[1] - config.windows.estimation[0] + 1
+    for name, value, least, most in (
+        ("lags", model.lags, 1, 10), ("jobs", model.jobs, 1, 64),
+        ("span", model.span if model.name == "rolling" else 20, 20, max(length, 20)),
+    ):  # fmt: skip
+        if not least <= value <= most:
+            problems.append(f"model.{name} = {value}: accepted is {least} to {most}")
+    if config.returns.gaps == "trade_to_trade" and model.name not in TRADE_TO_TRADE:
+        problems.append(
+            f"returns.gaps = 'trade_to_trade' with model.name = {model.name!r}: accepted are "
+            f"{', '.join(TRADE_TO_TRADE)}"
+        )
     return problems
 
 

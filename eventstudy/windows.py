@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 #: A session that does not exist (before the data start); sorts before every real session.
 NO_SESSION = np.iinfo(np.int32).min
+#: Fields of `EventPanel` that all its firm-events share.
+SHARED = ("tau", "factor_names", "gap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class EventPanel:
         The same over the event window: (N, L2), (N, L2, K), (N, L2).
     event_flags : (N, L2) uint8
         Why a return is missing, see `returns.FLAG_NAMES`.
+    factor_names : tuple of str
+        Names of the K factors. A column ``span`` is no factor: it counts the sessions that a return
+        covers, more than one after a gap, zero on the days of the gap.
+    gap : int
+        Sessions between the estimation window's last day and the first event day.
     """
 
     event_id: NDArray[np.str_]
@@ -64,6 +71,8 @@ class EventPanel:
     event_factors: NDArray[np.float64]
     event_sessions: NDArray[np.int32]
     event_flags: NDArray[np.uint8]
+    factor_names: tuple[str, ...] = ("market",)
+    gap: int = 0
 
     def __len__(self) -> int:
         return len(self.event_id)
@@ -84,7 +93,29 @@ class EventPanel:
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> EventPanel:
         """Return the firm-events at ``index`` (positions or a mask)."""
         kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return EventPanel(**{name: v if name == "tau" else v[index] for name, v in kept.items()})
+        return EventPanel(**{name: v if name in SHARED else v[index] for name, v in kept.items()})
+
+    def factor(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return one factor over both windows, (N, L1) and (N, L2); `KeyError` names those there are."""
+        if name not in self.factor_names:
+            raise KeyError(f"no factor {name!r}; there are {', '.join(self.factor_names)}")
+        at = self.factor_names.index(name)
+        return self.estimation_factors[:, :, at], self.event_factors[:, :, at]
+
+    def spans(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how many sessions each return covers over both windows, ones without a ``span``."""
+        if "span" in self.factor_names:
+            return self.factor("span")
+        return np.ones(self.estimation_returns.shape), np.ones(self.event_returns.shape)
+
+    def with_factors(self, *names: str) -> EventPanel:
+        """Return the panel with these factors only, and with ``span`` where there is one."""
+        kept = (*names, *(name for name in self.factor_names if name == "span"))
+        estimation, event = zip(*(self.factor(name) for name in kept), strict=True)
+        return replace(
+            self, factor_names=kept, estimation_factors=np.stack(estimation, axis=2),
+            event_factors=np.stack(event, axis=2),
+        )  # fmt: skip
 
 
 def cut(
@@ -97,6 +128,8 @@ def cut(
     *,
     estimation: tuple[int, int],
     event: tuple[int, int],
+    factor_names: tuple[str, ...] = ("market",),
+    ahead: Sequence[int] = (),
 ) -> EventPanel:
     """Cut the windows of one market's firm-events.
 
@@ -104,11 +137,15 @@ def cut(
     ----------
     returns, flags, excluded : (T, n)
         The market's panel; ``excluded`` marks days that no estimation of that column may use.
-    factors : (T, K)
+    factors : (T, K) or (T, n, K)
+        The same for all columns, or one set for each.
     sessions : (T,) int32
         Days since 1970.
     estimation, event
         First and last day relative to day 0, both included.
+    ahead : (K,) int
+        Sessions by which each factor looks ahead. Where that would leave the estimation window the
+        factor is missing: no estimation sees the gap or the event.
 
     Days before the data start are NaN with session `NO_SESSION`; days after their end likewise.
     """
@@ -122,24 +159,32 @@ def cut(
         name: np.array([getattr(request, name) for request in requests], dtype=np.str_)
         for name in ("event_id", "shock_id", "ticker", "market", "region")
     }
+    by_column = factors.ndim == 3
+    before_factors = factors[rows, column[:, None]] if by_column else factors[rows]
+    around_factors = factors[event_rows, column[:, None]] if by_column else factors[event_rows]
+    inside = before[:, None] + np.array(ahead or [0] * factors.shape[-1]) <= estimation[1]
     return EventPanel(
         **text,
         lead=np.array([request.lead for request in requests], dtype=bool),
         tau=around.astype(np.int64),
         estimation_returns=np.where(usable, returns[rows, column[:, None]], np.nan),
-        estimation_factors=np.where(there[:, :, None], factors[rows], np.nan),
+        estimation_factors=np.where(there[:, :, None] & inside, before_factors, np.nan),
         estimation_sessions=np.where(there, sessions[rows], NO_SESSION).astype(np.int32),
         event_returns=np.where(event_there, returns[event_rows, column[:, None]], np.nan),
-        event_factors=np.where(event_there[:, :, None], factors[event_rows], np.nan),
+        event_factors=np.where(event_there[:, :, None], around_factors, np.nan),
         event_sessions=np.where(event_there, sessions[event_rows], NO_SESSION).astype(np.int32),
         event_flags=np.where(event_there, flags[event_rows, column[:, None]], 1).astype(np.uint8),
+        factor_names=factor_names,
+        gap=event[0] - estimation[1] - 1,
     )
 
 
 def join(panels: Sequence[EventPanel]) -> EventPanel:
     """Stack the panels of several markets, in the order given."""
     stacked: dict[str, Any] = {
-        f.name: panels[0].tau if f.name == "tau" else np.concatenate([getattr(p, f.name) for p in panels])
+        f.name: getattr(panels[0], f.name)
+        if f.name in SHARED
+        else np.concatenate([getattr(panel, f.name) for panel in panels])
         for f in fields(EventPanel)
     }
     return EventPanel(**stacked)

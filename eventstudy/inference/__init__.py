@@ -1,6 +1,6 @@
 """Tests of abnormal returns. Importing this package registers all statistics."""
 
-from . import calendar_time, cross_section, dates, firm, rank_tests, signs
+from . import calendar_time, cross_section, dates, firm, rank_tests, resampling, signs
 from .dependence import effective_number, mean_correlation, residual_correlations
 from .sample import STATISTICS, Sample, TestResult, WindowSample, run_tests, statistic
 
@@ -16,6 +16,7 @@ __all__ = [
     "firm",
     "mean_correlation",
     "rank_tests",
+    "resampling",
     "residual_correlations",
     "run_tests",
     "signs",

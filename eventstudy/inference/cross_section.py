@@ -22,7 +22,7 @@ def cross_sectional_t(sample: WindowSample) -> TestResult:
     return _ratio(sample, sample.car.mean(), se)
 
 
-@statistic("skewness_t", null=MEAN_ZERO, source="Hall 1992, eq. 3", minimum=3)
+@statistic("skewness_t", null=MEAN_ZERO, source="Hall 1992", minimum=3)
 def skewness_t(sample: WindowSample) -> TestResult:
     """Hall's transformed t for skewed CARs, normal; explodes on strong effects, so never the headline.
 
@@ -44,7 +44,7 @@ def skewness_t(sample: WindowSample) -> TestResult:
 @statistic(
     "bhar_t",
     null="the mean buy-and-hold abnormal return is zero",
-    source="Barber and Lyon 1997, eq. 3",
+    source="Barber and Lyon 1997",
     minimum=2,
 )
 def bhar_t(sample: WindowSample) -> TestResult:

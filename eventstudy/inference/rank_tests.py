@@ -17,7 +17,7 @@ MEDIAN_ZERO = "the CARs are distributed symmetrically about zero"
 EXACT_WILCOXON = 50
 
 
-@statistic("corrado", null=NO_EXTREME_RANK, source="Corrado 1989, eq. 1-3", minimum=2)
+@statistic("corrado", null=NO_EXTREME_RANK, source="Corrado 1989", minimum=2)
 def corrado(sample: WindowSample) -> TestResult:
     """Rank test: mean rank deviation of the event days over its standard deviation over all days.
 
@@ -33,7 +33,7 @@ def corrado(sample: WindowSample) -> TestResult:
     return _of_days(sample, np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0))
 
 
-@statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992, eq. 3-5", minimum=2)
+@statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
 def corrado_zivney(sample: WindowSample) -> TestResult:
     """Rank test with ranks made uniform, for firm-events with unequal numbers of days.
 
@@ -60,7 +60,7 @@ def _of_days(
     return sample.result(day[inside].sum() / (spread * np.sqrt(len(inside))), distribution="normal")
 
 
-@statistic("grank_t", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011, eq. 7-13", minimum=2)
+@statistic("grank_t", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
 def grank_t(sample: WindowSample) -> TestResult:
     """Generalised rank t: the CAR is one more day among the standardised estimation residuals, t(T-2).
 
@@ -85,7 +85,7 @@ def grank_t(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="t", df=float(length - 2))
 
 
-@statistic("grank_z", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011, eq. 14-16", minimum=2)
+@statistic("grank_z", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
 def grank_z(sample: WindowSample) -> TestResult:
     """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
     if sample.k < sample.n:
@@ -99,12 +99,12 @@ def grank_z_value(sample: WindowSample) -> float:
     """Z = sqrt(12 N (T+1)/(T-1)) Ubar_0 whatever the dates; NaN where the SCARs do not vary.
 
     The variance (T-1)/(12(T+1)) of a uniform rank is taken as known and the firm-events as
-    independent, so on common dates it rejects far too often. T is each firm-event's own M_i.
+    independent, so on common dates it rejects far too often.
     """
-    mean, _ = _generalised_ranks(sample)
-    if mean is None:
+    mean, present = _generalised_ranks(sample)
+    if mean is None or present is None:
         return float("nan")
-    length = sample.abnormal.expected.residuals.shape[1] + 1
+    length = int((present > 0).sum())
     return float(np.sqrt(12.0 * sample.n * (length + 1) / (length - 1)) * mean[-1])
 
 

@@ -36,7 +36,7 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     for row in summary["chronology"]:
         if row["flag"]:
             console.print(Text(f"{row['flag']}: {row['sentence']}", style="yellow"))
-    console.print(Text(f"Pack: {folder}"))
+    console.print(Text(f"Pack: {folder}"), soft_wrap=True)
 
 
 def _counts_line(counts: Mapping[str, Any]) -> str:
