@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .expected_returns import ExpectedReturns, without_alpha
+from .expected_returns import ExpectedReturns, shrink_alpha, without_alpha
 from .windows import EventPanel
 
 Window = tuple[int, int]
-Alpha = Literal["auto", "estimated", "zero"]
+Alpha = Literal["auto", "estimated", "zero", "shrink"]
 #: With alpha ``auto`` the intercept is carried up to this event day and dropped after it.
 LAST_ALPHA_DAY = 1
 
@@ -56,10 +56,21 @@ class AbnormalReturns:
         return ((self.tau >= first) & (self.tau <= last)).astype(float)
 
     def car(self, window: Window) -> NDArray[np.float64]:
-        """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing."""
+        """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing.
+
+        A day without a trade is not missing where a later return of the window covers it.
+        """
         inside = self.weights(window) > 0
-        total: NDArray[np.float64] = self.ar[:, inside].sum(axis=1)
-        return total
+        return self._total(self.ar, inside)
+
+    def _total(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if "span" not in self.panel.factor_names:
+            plain: NDArray[np.float64] = values[:, inside].sum(axis=1)
+            return plain
+        span = self.panel.spans()[1][:, inside]
+        total = np.where(span == 0, 0.0, values[:, inside]).sum(axis=1)
+        # A window that ends inside a gap holds a part of a return that nobody can cut out.
+        return np.where(span[:, -1] == 0, np.nan, total)
 
     def variance(self, window: Window) -> NDArray[np.float64]:
         """Exact prediction-error variance of the CAR, shape (N,)."""
@@ -77,10 +88,11 @@ class AbnormalReturns:
         returns read the CAR, which already compounds.
         """
         inside = self.weights(window) > 0
-        real = np.prod(1.0 + self.panel.event_returns[:, inside], axis=1)
+        span = self.panel.spans()[1]
+        covered = span == 0
+        real = np.prod(1.0 + np.where(covered, 0.0, self.panel.event_returns)[:, inside], axis=1)
         normal = np.prod(1.0 + self.expected.mean[:, inside], axis=1)
-        difference: NDArray[np.float64] = real - normal
-        return difference
+        return np.where(covered[:, inside][:, -1], np.nan, real - normal)
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> AbnormalReturns:
         """Return the firm-events at ``index`` (positions or a mask)."""
@@ -93,8 +105,11 @@ def abnormal_returns(
     """Subtract the expected returns, with the intercept's policy applied day by day.
 
     ``auto`` keeps the estimated intercept up to day +1 and drops it from day +2 on; since the policy
-    is by day, CARs of adjoining windows add up. ``estimated`` and ``zero`` apply to all days.
+    is by day, CARs of adjoining windows add up. ``estimated`` and ``zero`` apply to all days, and so
+    does ``shrink``, which draws the intercepts towards zero first.
     """
+    if alpha == "shrink":
+        return AbnormalReturns(panel, shrink_alpha(expected, panel.event_id))
     zero = {"auto": panel.tau > LAST_ALPHA_DAY, "zero": np.ones(len(panel.tau), dtype=bool)}
     days = zero.get(alpha, np.zeros(len(panel.tau), dtype=bool))
     return AbnormalReturns(panel, without_alpha(expected, days))
@@ -127,18 +142,18 @@ class ShockPortfolios:
 
     def peer_weights(self, window: Window) -> NDArray[np.float64]:
         """Weight of each member among those of its shock that have the whole window, shape (n,)."""
-        there = np.isfinite(self.abnormal.car(window)[self.members])
-        regions = self.abnormal.panel.region[self.members]
-        weight: NDArray[np.float64] = np.zeros(len(self.members))
-        for first, last in self.spans():
-            usable = there[first:last]
-            names = regions[first:last] if self.weighting == "market-balanced" else np.zeros(last - first)
-            for name in np.unique(names[usable]):
-                mine = usable & (names == name)
-                weight[first:last][mine] = 1.0 / mine.sum()
-            if usable.any():
-                weight[first:last] /= weight[first:last].sum()
-        return weight
+        there = np.isfinite(self.abnormal.car(window)[self.members]).astype(float)
+        sizes = np.diff(np.append(self.starts, len(self.members)))
+        shock = np.repeat(np.arange(len(self.starts)), sizes)
+        name = np.zeros(len(self.members), dtype=np.intp)
+        if self.weighting == "market-balanced":
+            name = np.unique(self.abnormal.panel.region[self.members], return_inverse=True)[1]
+        key = shock * (name.max(initial=0) + 1) + name
+        alike = np.bincount(key, weights=there, minlength=1)[key] if len(key) else there
+        weight = np.where(there > 0, 1.0 / np.maximum(alike, 1.0), 0.0)
+        total = np.repeat(self.total(weight), sizes)
+        even: NDArray[np.float64] = weight / np.where(total > 0, total, 1.0)
+        return even
 
     def count(self, window: Window) -> NDArray[np.int64]:
         """Number of peers in each portfolio, shape (K,)."""

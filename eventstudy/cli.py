@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +23,17 @@ if TYPE_CHECKING:
     from .config import StudyConfig
     from .events import Events
     from .prices import PriceTable
+    from .prices.fetch import Watch
 
 INTERRUPTED = 130
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; see design of exit codes in the README."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    _make_writable()
     try:
         outcome = cli.main(
             args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
@@ -42,15 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("eventstudy: stopped; no result was written, earlier ones are as they were", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        # click wraps the interrupt; what was kept of a fetch is its message.
+        said = str(stop.__cause__ or stop) or "no result was written, earlier ones are as they were"
+        click.echo(f"eventstudy: stopped; {said}", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            click.echo(f"eventstudy: {_disk_full(error)}", err=True)
+            return 1
         click.echo(
             f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True
         )
@@ -58,8 +69,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """Console script: run and exit."""
-    sys.exit(main())
+    """Console script: run and exit; a reader that has gone away, as of `| head`, is no error."""
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    sys.exit(code)
+
+
+def _make_writable() -> None:
+    """Let output go on where a terminal lacks a character, or where there is no output at all."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _disk_full(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    return (
+        f"the disk is full or a file is too large{where} ({error.strerror}); what was half written is removed, "
+        "earlier results are as they were. Make room and give the same command again"
+    )
 
 
 EVENTS = click.argument("events", type=click.Path(path_type=Path))
@@ -72,6 +109,9 @@ PRICES = click.option(
 )
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."
+)
+ACCEPT = click.option(
+    "--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse."
 )
 
 
@@ -96,15 +136,16 @@ def cli() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
+@ACCEPT
 def run(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool,
+    overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
     from .report.publish import publish, reserve
     from .study import run_study
 
-    read, config = _inputs(events, sector, config_file, overrides)
+    read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     with reserve(out) as place:
         table = _prices(read, config, prices, console)
@@ -130,27 +171,178 @@ def run(
 @PRICES
 @SET
 @click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
+@ACCEPT
 def check(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], as_json: bool,
+    overrides: tuple[str, ...], as_json: bool, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
     from .calendars import align_all
     from .report.terminal import print_alignment, print_ledger
 
-    read, config = _inputs(events, sector, config_file, overrides)
+    read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     alignments = align_all(read, config)
     console = _console(as_json)
-    ledger = _ledger(read, config, _prices(read, config, prices, console), alignments) if prices else ()
+    table = _prices(read, config, prices, console) if prices else None
+    ledger, quality = _ledger(read, config, table, alignments) if table else ((), ())
     if as_json:
-        rows = [_plain(row) for row in alignments.values()]
-        click.echo(
-            json.dumps({"alignment": rows, "ledger": [_plain(row) for row in ledger]}, indent=2, default=str)
-        )
+        parts = {"alignment": alignments.values(), "ledger": ledger, "quality": quality}
+        found = {name: [_plain(row) for row in rows] for name, rows in parts.items()}
+        click.echo(json.dumps(found, indent=2, default=str))
         return
     print_alignment(read, config, alignments, console)
     if ledger:
         print_ledger(ledger, console)
+    if quality:
+        from .prices.quality import sentences
+
+        for sentence in sentences(quality, accept=config.prices.accept_suspect):
+            console.print(sentence, style="yellow", highlight=False, markup=False)
+
+
+@cli.command()
+@EVENTS
+@SECTOR
+@CONFIG
+@PRICES
+@SET
+@ACCEPT
+@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
+@click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
+@click.option("--peers", type=int, default=8, show_default=True, help="Peers on each common date.")
+@click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
+@click.option("--region", help="Region whose peers are used; default the one with the longest history.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--seed", type=int, help="Seed of the draws; default the study's.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that the simulation's own folder is put into.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def simulate(
+    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
+    overrides: tuple[str, ...], draws: int, dates: int, peers: int, windows: str | None,
+    region: str | None, jobs: int, seed: int | None, out: Path, quiet: bool, accept_suspect: bool,
+) -> None:  # fmt: skip
+    """Size and power of every test on pseudo-events in the peers' own returns."""
+    from .report.publish import reserve
+    from .report.simulation import print_simulation, write_simulation
+    from .simulate import Plan, draw_pool, parse_windows, reaching_back
+    from .simulate import simulate as run_simulation
+    from .summary import build_manifest
+
+    read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
+    asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
+    plan = Plan(draws, dates, peers, asked, seed=config.study.seed if seed is None else seed)
+    console = _console(quiet)
+    with reserve(out) as place:
+        table = _prices(read, reaching_back(read, config), prices, console)
+        with console.status("starting") as status:
+            pool = draw_pool(read, config, table, plan, region=region)
+            result = run_simulation(
+                pool, config, plan, jobs=jobs, progress=lambda n, all_: status.update(f"draw {n} of {all_} …")
+            )
+        manifest = build_manifest(read, config, table)
+        folder = write_simulation(result, manifest, place, sector=config.study.sector)
+    if quiet:
+        click.echo(str(folder))
+    else:
+        print_simulation(result, folder, console, simulated=table.simulated)
+
+
+@cli.command()
+@EVENTS
+@SECTOR
+@CONFIG
+@PRICES
+@SET
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
+def fetch(
+    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
+    overrides: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
+    from .prices.choose import fetch_prices
+    from .report.terminal import print_outcomes
+
+    read, config = _inputs(events, sector, config_file, overrides)
+    with _watch(quiet or as_json) as watch:
+        snapshot = fetch_prices(read, config, prices, folder=out, watch=watch)
+    outcomes = {name: entry.outcome for name, entry in sorted(snapshot.tickers.items())}
+    if as_json:
+        found = {name: _plain(outcome) for name, outcome in outcomes.items()}
+        click.echo(json.dumps({"snapshot": str(snapshot.folder), "outcomes": found}, indent=2))
+    elif quiet:
+        click.echo(str(snapshot.folder))
+    else:
+        print_outcomes(outcomes, snapshot.folder, _console(False))
+
+
+@cli.group()
+def snapshot() -> None:
+    """Check a price snapshot, or compare two."""
+
+
+@snapshot.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path))
+def snapshot_verify(folder: Path) -> None:
+    """Compare every file of a snapshot with its sha256."""
+    from .prices.snapshot import verify_snapshot
+
+    click.echo(f"{folder}: {verify_snapshot(folder)} files are as they were stored")
+
+
+@snapshot.command("diff")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
+    """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
+    from .prices.rewritten import diff_snapshots
+    from .report.terminal import print_rewritten
+
+    rows = diff_snapshots(before, after)
+    if as_json:
+        click.echo(json.dumps([_finite(_plain(row)) for row in rows], indent=2))
+    else:
+        print_rewritten(rows, _console(False))
+
+
+@cli.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--events", type=click.Path(path_type=Path), help="Where the events file is now.")
+@click.option("--prices", help="Where the prices are now.")
+def verify(result: Path, events: Path | None, prices: str | None) -> None:
+    """Run the study of a result pack again and compare every table."""
+    from .verify import verify_pack
+
+    with _console(False).status("starting") as status:
+        done = verify_pack(
+            result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …")
+        )
+    click.echo(f"{result}: {done.tables} tables, {done.cells} cells recomputed and equal; {done.files} files intact")
+
+
+@cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder of the result packs.",
+)  # fmt: skip
+@click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
+def doctor(out: Path, prices: Path | None) -> None:
+    """Look at versions, folders, fonts, calendars, network and clock."""
+    from .doctor import examine
+
+    for finding in examine(out=out, prices=prices):
+        mark = "ok  " if finding.state == "ok" else "warn"
+        click.echo(f"{mark}  {finding.subject}: {finding.text}")
 
 
 @cli.command()
@@ -165,12 +357,19 @@ def sectors() -> None:
 
 
 def _inputs(
-    events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...]
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
     """Read both inputs and report the problems of both together."""
     from .config import load_config
     from .events import read_events
 
+    if accept_suspect:
+        overrides = (*overrides, "prices.accept_suspect=true")
     if sector and config_file:
         raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
     problems: list[Problem] = []
@@ -192,17 +391,48 @@ def _inputs(
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
     from .prices.choose import get_prices
 
-    return get_prices(
-        events, config, asked, tell=lambda text: console.print(text, style="yellow", highlight=False)
-    )
+    with _watch(console.quiet) as watch:
+        return get_prices(
+            events, config, asked, watch=watch,
+            tell=lambda text: console.print(text, style="yellow", highlight=False),
+        )  # fmt: skip
 
 
 def _ledger(events: Events, config: StudyConfig, prices: PriceTable, alignments: Any) -> Any:
+    """Return the ledger that a run would write, and what is suspect about the prices."""
     from .calendars import sessions
+    from .estimation import trusted
     from .returns import to_returns
     from .selection import select
 
-    return select(events, config, prices, to_returns(prices, config, sessions=sessions), alignments).ledger
+    prices, findings = trusted(prices, config, alignments)
+    panel = to_returns(prices, config, sessions=sessions)
+    return select(events, config, prices, panel, alignments).ledger, findings
+
+
+@contextmanager
+def _watch(silent: bool) -> Iterator[Watch | None]:
+    """Show on stderr which ticker is being fetched; nothing where nobody watches."""
+    if silent or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("prices", total=None)
+
+        def watch(done: int, total: int, ticker: str) -> None:
+            doing = f"fetching {ticker}" if ticker else "done"
+            progress.update(task, completed=done, total=total, description=doing)
+
+        yield watch
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: it becomes null."""
+    return {key: None if value != value else value for key, value in row.items()}
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -152,21 +152,102 @@ class Tests:
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """When a shock counts as a drop: ``drop_k`` standard errors and ``drop_min`` in return."""
+    """When a shock counts as a drop, and what is asked about drops.
+
+    Attributes
+    ----------
+    drop_k, drop_min, share_negative
+        At least so many standard errors, so large a fall, and this share of the peers falling.
+    label
+        Events that the question is about.
+    case
+        Shock shown as a case study; by default the newest one that was a fall.
+    specification_curve
+        Repeat the measurement over windows, models, returns and intercepts.
+    """
 
     drop_k: float = 2.0
     drop_min: float = 0.03
     share_negative: float = 0.6
     label: str = "misreading"
+    case: str = ""
+    specification_curve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """How the study's rule is traded.
+
+    Attributes
+    ----------
+    entry
+        Price and event day of the purchase. It is decided at the close of the day before: an entry on
+        day +1 rests on the drop of day 0 alone.
+    horizon
+        Event day at whose close a position is sold at the latest.
+    clarification_exit
+        Sell at the close of the session after a clarification that came after the purchase.
+    stop
+        Loss at which a resting order sells, as a decimal; 0 for none.
+    label_gate
+        ``strict`` trades drops whose label is `Reversal.label` and was known when it decided,
+        ``post_hoc`` also those labelled later, which nobody could have traded, ``off`` every drop.
+    hedge
+        Short the exchange's index with the peer's pre-event beta.
+    gross_cap, per_shock
+        Longs and hedges together, in units of ``capital``, and the part of it that one shock may take.
+    capacity_share, adv_days
+        Largest order as a share of the mean value traded over so many sessions.
+    retry
+        Sessions on which an order that found no seller is tried again.
+    capital
+        In units of each exchange's currency; profits are not reinvested.
+    impact, hedge_bps
+        Coefficient of the square-root impact and one-sided cost of the index leg.
+    embargo
+        Sessions after a shock's last day before the walk-forward may learn from it.
+    trials
+        Specifications tried before this run; those of the run itself are counted.
+    """
+
+    entry: Literal["close+2", "open+2", "close+1", "open+1"] = "close+2"
+    horizon: int = 20
+    clarification_exit: bool = True
+    stop: float = 0.0
+    label_gate: Literal["strict", "post_hoc", "off"] = "strict"
+    hedge: bool = True
+    gross_cap: float = 1.0
+    per_shock: float = 0.5
+    capacity_share: float = 0.05
+    adv_days: int = 20
+    retry: int = 0
+    capital: float = 1_000_000.0
+    impact: float = 0.1
+    hedge_bps: float = 2.0
+    embargo: int = 5
+    trials: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One charge of one market that replaces the shipped ones of its name, in basis points of value."""
+
+    market: str
+    name: str
+    bps: float
+    side: Literal["buy", "sell", "both"] = "both"
+    from_: dt.date | None = None
+    until: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where prices come from and what happens when they cannot be had."""
+    """Where prices come from and what happens when they cannot be had or trusted."""
 
     source: str = "yahoo"
     offline: Literal["fail", "simulated"] = "fail"
     benchmark_gaps: Literal["stop", "drop"] = "stop"
+    accept_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +269,8 @@ class StudyConfig:
     model: Model = field(default_factory=Model)
     tests: Tests = field(default_factory=Tests)
     reversal: Reversal = field(default_factory=Reversal)
+    backtest: Backtest = field(default_factory=Backtest)
+    costs: tuple[Cost, ...] = ()
     prices: Prices = field(default_factory=Prices)
     report: Report = field(default_factory=Report)
 
@@ -259,6 +342,35 @@ def load_config(
         raise ConfigError(problems)
     _check(config)
     return typing.cast(StudyConfig, config)
+
+
+def config_from_dict(settings: Mapping[str, Any]) -> StudyConfig:
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest.
+
+    Raises
+    ------
+    ConfigError
+        If this version has no such setting or refuses its value.
+    """
+    problems = _unknown_keys("manifest.json", settings)
+    if not problems:
+        config = _build(StudyConfig, _revived(StudyConfig, settings), "", problems)
+    if problems:
+        raise ConfigError(problems)
+    _check(config)
+    return typing.cast(StudyConfig, config)
+
+
+def _revived(hint: Any, value: Any) -> Any:
+    """Undo `_plain` by the annotation: ISO texts become dates, absent values leave."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        hints = {name.rstrip("_"): item for name, item in typing.get_type_hints(hint).items()}
+        return {key: _revived(hints[key], item) for key, item in value.items() if item is not None}
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return [_revived(typing.get_args(hint)[0], item) for item in value]
+    if dt.date in typing.get_args(hint) and isinstance(value, str):
+        return dt.date.fromisoformat(value)
+    return value
 
 
 def _wanted(path: Path, local: Path) -> bool:
@@ -389,7 +501,8 @@ def _describe(hint: Any) -> str:
 
 
 def _check(config: StudyConfig) -> None:
-    problems = [Problem(text) for text in (*_check_windows(config.windows), *_check_peers(config), *_check_model(config))]
+    found = (*_check_windows(config.windows), *_check_peers(config), *_check_model(config), *_check_backtest(config))
+    problems = [Problem(text) for text in found]
     if problems:
         raise ConfigError(problems)
 
@@ -449,6 +562,35 @@ def _check_model(config: StudyConfig) -> list[str]:
             f"returns.gaps = 'trade_to_trade' with model.name = {model.name!r}: accepted are "
             f"{', '.join(TRADE_TO_TRADE)}"
         )
+    return problems
+
+
+def _check_backtest(config: StudyConfig) -> list[str]:
+    rule, drop, problems = config.backtest, config.windows.drop, []
+    entry = int(rule.entry.partition("+")[2])
+    if entry - 1 < drop[0]:
+        problems.append(
+            f"backtest.entry = {rule.entry!r} is decided at the close of day {entry - 1}, before the drop "
+            f"window [{drop[0]}, {drop[1]}] has begun; enter on day {drop[0] + 1} or later"
+        )
+    if not entry < rule.horizon <= 250:
+        problems.append(f"backtest.horizon = {rule.horizon}: accepted is {entry + 1} to 250")
+    for name, value, least, most in (
+        ("stop", rule.stop, 0.0, 0.99), ("per_shock", rule.per_shock, 0.01, 1.0),
+        ("capacity_share", rule.capacity_share, 0.0001, 1.0), ("retry", rule.retry, 0, 20),
+        ("adv_days", rule.adv_days, 1, 250), ("gross_cap", rule.gross_cap, 0.01, 10.0),
+        ("capital", rule.capital, 1.0, 1e12), ("impact", rule.impact, 0.0, 10.0),
+        ("hedge_bps", rule.hedge_bps, 0.0, 1_000.0), ("embargo", rule.embargo, 0, 250),
+        ("trials", rule.trials, 0, 1_000_000),
+    ):  # fmt: skip
+        if not least <= value <= most:
+            problems.append(f"backtest.{name} = {value}: accepted is {least} to {most}")
+    mics = [market.mic for market in config.markets]
+    for row in config.costs:
+        if row.market not in mics:
+            problems.append(f"costs: market {row.market!r}; {nearest(row.market, mics)}")
+        if not -100.0 <= row.bps <= 1_000.0:
+            problems.append(f"costs: {row.market} {row.name} bps = {row.bps}: accepted is -100 to 1000")
     return problems
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from . import calendars
 from .abnormal import AbnormalReturns, abnormal_returns
 from .calendars import Alignment
-from .config import StudyConfig
+from .config import StudyConfig, Window
 from .errors import EstimationError
 from .events import Events
-from .expected_returns import fit
+from .expected_returns import ExpectedReturns, fit, needs
+from .expected_returns.inputs import donor_names, excluded_with_gaps, factor_columns
+from .expected_returns.peers import only_donors
 from .inference import Sample, residual_correlations
 from .prices import PriceTable
-from .returns import ReturnsPanel, to_returns
+from .prices.quality import QualityFinding, check_quality, vet
+from .returns import FactorColumns, ReturnsPanel, to_returns
 from .selection import Selection, select
-from .windows import EventPanel, cut, join
+from .windows import EventPanel, Request, cut, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Computed:
     selection: Selection
     abnormal: AbnormalReturns
     sample: Sample
+    findings: tuple[QualityFinding, ...] = ()
 
 
 def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed:
@@ -41,30 +45,153 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     ------
     EstimationError
         If none can; the reasons are counted in the message.
+    PriceError
+        If prices are suspect and ``prices.accept_suspect`` is not set.
     """
-    panel = to_returns(prices, config, sessions=calendars.sessions)
     alignments = calendars.align_all(events, config)
+    prices, findings = trusted(prices, config, alignments)
+    panel = with_factors(to_returns(prices, config, sessions=calendars.sessions), prices, config)
     selection = select(events, config, prices, panel, alignments)
     if not any(selection.requests.values()):
         reasons = Counter(row.reason.split(":")[0] for row in selection.ledger)
         counted = ", ".join(f"{name} {count}" for name, count in reasons.most_common())
         raise EstimationError(f"no event × peer can be studied ({counted}); 'eventstudy check' shows each")
-    cuts = [_cut_market(mic, selection, panel, config) for mic, rows in selection.requests.items() if rows]
-    joined = join(cuts)
-    expected = fit(joined, config.model.name)
+    named = {event.event_id: frozenset(event.tickers) for event in events}
+    joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
+    selection, joined, expected = _keep_fitted(selection, joined, expected, config)
     abnormal = abnormal_returns(joined, expected, alpha=config.model.alpha)
     correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
     tests = config.tests
     sample = Sample("all", abnormal, correlations, tests.weights, config.study.seed, tests.draws)
-    return Computed(panel, alignments, selection, abnormal, sample)
+    return Computed(panel, alignments, selection, abnormal, sample, findings)
 
 
-def _cut_market(mic: str, selection: Selection, panel: ReturnsPanel, config: StudyConfig) -> EventPanel:
+def trusted(
+    prices: PriceTable, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]
+) -> tuple[PriceTable, tuple[QualityFinding, ...]]:
+    """Return the prices that the study may use and everything suspect about those it was given.
+
+    Raises
+    ------
+    PriceError
+        With each finding that stops, unless ``prices.accept_suspect`` is set.
+    """
+    days = {
+        market.mic: np.array([a.session for a in alignments.values() if a.mic == market.mic], "datetime64[D]")
+        for market in config.markets
+    }
+    findings = check_quality(prices, config, sessions=calendars.sessions, event_days=days)
+    return vet(prices, findings, accept=config.prices.accept_suspect), findings
+
+
+def cut_and_fit(
+    requests: Mapping[str, Sequence[Request]],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    panel: ReturnsPanel,
+    config: StudyConfig,
+    *,
+    event: Window | None = None,
+    named: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[EventPanel, ExpectedReturns]:
+    """Cut and fit firm-events at any dates exactly as the study's own.
+
+    ``event`` widens their window. ``named`` maps an event to the tickers that it names, which then
+    lend themselves to no other as a control.
+    """
+    cuts = [
+        _cut_market(mic, rows, excluded[mic], panel, config, event or config.windows.event)
+        for mic, rows in requests.items()
+        if rows
+    ]
+    joined = join(cuts)
+    if "donors" in needs(config.model.name):
+        joined = only_donors(joined, _may_lend(joined, config, named or {}), donor_names(config))
+    return joined, fit(joined, config.model.name, settings=config.model)
+
+
+def _may_lend(
+    panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]
+) -> NDArray[np.bool_]:
+    """Which peers may stand in for each firm-event's security: those that its event does not hit.
+
+    An event that names its tickers hits these, another one the security's whole peer group.
+    """
+    groups = {peer.ticker: peer.group for peer in config.peers}
+    allowed = np.zeros((len(panel), len(groups)), dtype=bool)
+    for row, (event_id, ticker) in enumerate(zip(panel.event_id, panel.ticker, strict=True)):
+        hit = {config.peer(name).ticker for name in named.get(str(event_id), ()) if name in groups}
+        own = groups[str(ticker)]
+        allowed[row] = [
+            name not in hit and name != ticker and (bool(hit) or group != own)
+            for name, group in groups.items()
+        ]
+    return allowed
+
+
+def with_factors(panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> ReturnsPanel:
+    """Return the panel with the factors that the study's model wants on every market."""
+    markets = {
+        mic: replace(market, factors=factor_columns(mic, panel, prices, config))
+        for mic, market in panel.markets.items()
+    }
+    return replace(panel, markets=markets)
+
+
+def _keep_fitted(
+    selection: Selection, panel: EventPanel, expected: ExpectedReturns, config: StudyConfig
+) -> tuple[Selection, EventPanel, ExpectedReturns]:
+    """Leave out firm-events that the model could not fit or predict, with the reason in the ledger."""
+    pairs = list(zip(panel.event_id.tolist(), panel.ticker.tolist(), strict=True))
+    found = [_unfitted(expected.take(np.array([row])), config) for row in range(len(panel))]
+    reasons = dict(zip(pairs, found, strict=True))
+    remarks = dict(zip(pairs, expected.remark.tolist(), strict=True))
+    ledger = []
+    for row in selection.ledger:
+        pair = (row.event_id, row.ticker)
+        if row.status != "dropped" and reasons.get(pair):
+            row = replace(row, status="dropped", stage="model", reason=reasons[pair])
+        elif row.status != "dropped" and remarks.get(pair):
+            row = replace(row, reason="; ".join(part for part in (row.reason, remarks[pair]) if part))
+        ledger.append(row)
+    keep = np.array([not reason for reason in found], dtype=bool)
+    if not keep.any():
+        counted = Counter(reason.split(":")[0] for reason in found).most_common()
+        said = ", ".join(f"{name} {count}" for name, count in counted)
+        raise EstimationError(
+            f"model {config.model.name} fits no event × peer ({said}), for example "
+            f"{found[0]}"
+        )
+    kept = replace(selection, ledger=tuple(ledger))
+    return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
+
+
+def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> str:
+    """Say why one firm-event cannot be used, empty where it can."""
+    count = int(expected.n_estimation[0])
+    least = config.windows.minimum if config.model.name != "rolling" else config.model.span // 2
+    if count < least:
+        wants = f"estimation days with all that {expected.model} wants"
+        return f"factors_short: {count} of at least {least} {wants}"
+    if not np.isfinite(expected.sigma2[0]) or not np.isfinite(expected.theta[0]).all():
+        return f"not_identified: {expected.model} has no solution, its regressors do not vary by themselves"
+    if not np.isfinite(expected.mean[0]).any():
+        return f"no_factors: {expected.model} has no factor on any event day"
+    return ""
+
+
+def _cut_market(
+    mic: str, requests: Sequence[Request], excluded: NDArray[np.bool_], panel: ReturnsPanel,
+    config: StudyConfig, event: Window,
+) -> EventPanel:  # fmt: skip
     market = panel.markets[mic]
+    columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
+    if "span" in columns.names:
+        excluded = excluded_with_gaps(market, excluded)
     return cut(
-        selection.requests[mic], market.returns, market.market_return[:, None],
-        market.sessions.astype("datetime64[D]").astype(np.int32), market.flags, selection.excluded[mic],
-        estimation=config.windows.estimation, event=config.windows.event,
+        requests, market.returns, columns.values,
+        market.sessions.astype("datetime64[D]").astype(np.int32), market.flags, excluded,
+        estimation=config.windows.estimation, event=event, factor_names=columns.names,
+        ahead=columns.ahead,
     )  # fmt: skip
 
 

@@ -116,6 +116,33 @@ def read_events(path: Path) -> Events:
     return Events(tuple(rows), name, hashlib.sha256(raw).hexdigest(), tuple(remarks))
 
 
+def read_records(
+    path: Path, columns: Sequence[str], required: Sequence[str]
+) -> list[tuple[int, dict[str, str]]]:
+    """Read another CSV that may stand beside the events: (line, cells by column), blanks stripped.
+
+    Raises
+    ------
+    EventsError
+        For a file that is no CSV text, a column that is missing, unknown or there twice, and rows with
+        more or fewer cells than the header.
+    """
+    name = str(path)
+    text, _ = _decode(_read_bytes(path), name)
+    header, records = _records(text, name, columns, required)
+    problems = [
+        Problem(f"row has {len(record)} cell(s), the header {len(header)}", name, line)
+        for line, record in records
+        if len(record) != len(header)
+    ]
+    if problems:
+        raise EventsError(problems)
+    return [
+        (line, {column: cell.strip() for column, cell in zip(header, record, strict=True)})
+        for line, record in records
+    ]
+
+
 def _read_bytes(path: Path) -> bytes:
     name = str(path)
     try:
@@ -144,14 +171,16 @@ def _decode(raw: bytes, name: str) -> tuple[str, list[str]]:
     except UnicodeDecodeError:
         pass
     try:
-        return raw.decode("gb18030"), [f"{name}: is not UTF-8; read as GB18030"]
+        return raw.decode("gb18030"), [f"{Path(name).name}: is not UTF-8; read as GB18030"]
     except UnicodeDecodeError as error:
         raise EventsError(
             Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)
         ) from error
 
 
-def _records(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _records(
+    text: str, name: str, columns: Sequence[str] = COLUMNS, required: Sequence[str] = REQUIRED
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -167,13 +196,15 @@ def _records(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]
     if not records:
         raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", name))
     header = [cell.strip().lower() for cell in records[0][1]]
-    _check_header(header, name)
+    _check_header(header, name, columns, required)
     return header, records[1:]
 
 
-def _check_header(header: Sequence[str], name: str) -> None:
-    problems = [f"column {c!r} is unknown; {nearest(c, COLUMNS)}" for c in header if c not in COLUMNS]
-    problems += [f"column {c!r} is missing" for c in REQUIRED if c not in header]
+def _check_header(
+    header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str]
+) -> None:
+    problems = [f"column {c!r} is unknown; {nearest(c, columns)}" for c in header if c not in columns]
+    problems += [f"column {c!r} is missing" for c in required if c not in header]
     problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
     if problems:
         raise EventsError([Problem(message, name, 1) for message in problems])

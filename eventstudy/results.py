@@ -22,7 +22,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "event_id", "ticker", "model", "alpha", "beta", "sigma", "n_estimation", "r_squared",
         "first_session", "last_session",
     ),
+    "diagnostics": (
+        "event_id", "ticker", "n_estimation", "rho1", "ljung_box_p", "arch_p", "jarque_bera_p",
+        "beta_shift_p", "zero_share", "pre_trend_t", "advice",
+    ),
     "estimation_cuts": ("event_id", "ticker", "session", "reason"),
+    "quality": ("ticker", "check", "day", "value", "severity", "message"),
     "car": (
         "event_id", "shock_id", "ticker", "window", "car", "se", "t", "p_value", "df", "scar", "bhar",
     ),
@@ -34,6 +39,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "group", "window", "name", "estimate", "statistic", "distribution", "df", "p_value",
         "n_events", "n_dates", "reason",
     ),
+    "multiplicity": ("group", "window", "name", "p_value", "holm", "bh", "by", "romano_wolf"),
     "reversal": (
         "shock_id", "label", "day0", "n_peers", "car_drop", "s_drop", "share_negative", "qualifies",
         "why_not", "car_post", "s_post",

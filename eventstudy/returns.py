@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import Market, Peer, StudyConfig
+from .config import Market, Peer, Returns, StudyConfig
 from .errors import PriceError, Problem
+from .market_rules import board_of, in_yen
 from .prices import PriceSeries, PriceTable
+from .prices.limits import ADJUSTED_SLACK, limit_days
 
-#: Why a session has no return of its own; bits of `MarketPanel.flags`.
+#: Why a session has no return of its own, and what else is special about it; bits of
+#: `MarketPanel.flags`. The last three may stand beside a return.
 MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
+LOCKED_UP, LOCKED_DOWN, NO_LIMIT = 32, 64, 128
 FLAG_NAMES = {
     MISSING: "missing", HALTED: "halted", LUMPED: "lumped", DEAL_BOUND: "deal_bound", UNLISTED: "unlisted",
+    LOCKED_UP: "locked_up", LOCKED_DOWN: "locked_down", NO_LIMIT: "no_limit",
 }  # fmt: skip
 
 SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorColumns:
+    """What a model explains returns with: ``values`` (T, n, K), one set of factors for each security.
+
+    ``ahead`` (K,) counts the sessions that each factor looks ahead. A column ``span`` counts the
+    sessions that each return covers.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    ahead: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +50,14 @@ class MarketPanel:
     sessions : (T,) datetime64[D]
         Days on which the exchange traded, from the index's first to its last price.
     returns : (T, n) float
-        One-session returns; NaN where the security did not trade on this or the last session.
+        Returns since the last session; NaN where the security did not trade on this or the last one.
+        Trade to trade, a return after a gap is the one since the last trade.
     market_return : (T,) float
         Returns of the index.
     flags : (T, n) uint8
         Why a return is NaN, see `FLAG_NAMES`.
+    factors : FactorColumns or None
+        What the study's model wants; None stands for the index alone.
     """
 
     mic: str
@@ -46,6 +67,7 @@ class MarketPanel:
     returns: NDArray[np.float64]
     market_return: NDArray[np.float64]
     flags: NDArray[np.uint8]
+    factors: FactorColumns | None = None
 
     def position(self, day: dt.date) -> int:
         """Index of the first session on or after ``day``; ``len(sessions)`` past the end."""
@@ -83,8 +105,14 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         if index is None or len(index.dates) < 2:
             continue
         series = tuple(prices.series[peer.ticker] for peer in peers)
+        said = ((item.ticker, prices.outcomes.get(item.ticker)) for item in series)
+        remarks += [f"{ticker}: {outcome.message}" for ticker, outcome in said if outcome and outcome.message]
         grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
-        markets[market.mic] = _market_panel(market, index, peers, series, grid, config.returns.kind)
+        panel = _market_panel(market, index, peers, series, grid, config.returns)
+        # Simulated prices know no limits, so a day that happens to look locked is none.
+        if not prices.simulated:
+            panel = _with_limits(panel, market, peers, series, remarks)
+        markets[market.mic] = panel
         if not np.nanstd(markets[market.mic].market_return) > 0:
             problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
     if problems:
@@ -135,20 +163,59 @@ def _market_panel(
     peers: Sequence[Peer],
     series: Sequence[PriceSeries],
     grid: NDArray[np.datetime64],
-    kind: str,
+    rule: Returns,
 ) -> MarketPanel:
+    made = trade_to_trade_returns if rule.gaps == "trade_to_trade" else one_session_returns
     returns = np.full((len(grid), len(peers)), np.nan)
     flags = np.zeros((len(grid), len(peers)), dtype=np.uint8)
     for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
         price, halted = _on_grid(item, grid)
         flags[:, column] = _flags(peer, grid, price, halted)
         price[(flags[:, column] & (DEAL_BOUND | UNLISTED | HALTED)) > 0] = np.nan
-        returns[:, column] = one_session_returns(price, kind)
+        returns[:, column] = made(price, rule.kind)
     market_price, _ = _on_grid(index, grid, use_volume=False)
     return MarketPanel(
         market.mic, market.benchmark, grid, tuple(peer.ticker for peer in peers), returns,
-        one_session_returns(market_price, kind), flags,
+        one_session_returns(market_price, rule.kind), flags,
     )  # fmt: skip
+
+
+def _with_limits(
+    panel: MarketPanel,
+    market: Market,
+    peers: Sequence[Peer],
+    series: Sequence[PriceSeries],
+    remarks: list[str],
+) -> MarketPanel:
+    """Return the panel with the sessions flagged that closed at the limit or had none."""
+    flags = panel.flags.copy()
+    unknown: list[str] = []
+    adjusted: list[str] = []
+    unseen: list[str] = []
+    for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
+        board = board_of(peer.ticker, market.mic, peer=peer.board, market=market.board)
+        found = limit_days(item, panel.sessions, board, listed=peer.from_)
+        traded = (flags[:, column] & (MISSING | HALTED | UNLISTED)) == 0
+        locks = found.locks
+        for rows, bit in ((locks.up, LOCKED_UP), (locks.down, LOCKED_DOWN), (locks.no_limit, NO_LIMIT)):
+            flags[:, column] |= np.where(rows & traded, bit, 0).astype(np.uint8)
+        if not board:
+            unknown.append(peer.ticker)
+        elif found.adjusted:
+            (unseen if in_yen(board) else adjusted).append(peer.ticker)
+    if unknown:
+        remarks.append(f"{market.mic}: price limits are not known here, no day is marked locked")
+    if adjusted:
+        remarks.append(
+            f"{market.mic}: without traded prices, limit-locked days of {', '.join(adjusted)} are those "
+            f"whose adjusted close lies within {ADJUSTED_SLACK:.2%} of the limit"
+        )
+    if unseen:
+        remarks.append(
+            f"{market.mic}: limits are amounts of yen, so without traded prices no locked day of "
+            f"{', '.join(unseen)} before the last split or dividend can be seen"
+        )
+    return replace(panel, flags=flags)
 
 
 def _traded(item: PriceSeries) -> NDArray[np.bool_]:
@@ -190,6 +257,14 @@ def one_session_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.flo
     returns = np.full(len(price), np.nan)
     ratio = price[1:] / price[:-1]
     returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
+    return returns
+
+
+def trade_to_trade_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Return simple or log returns since the last price, NaN on sessions without one."""
+    there = np.flatnonzero(np.isfinite(price))
+    returns = np.full(len(price), np.nan)
+    returns[there] = one_session_returns(price[there], kind)
     return returns
 
 

@@ -13,11 +13,25 @@ from .calendars import Alignment
 from .config import Peer, StudyConfig
 from .events import Event, Events
 from .prices import PriceTable
-from .returns import MarketPanel, ReturnsPanel
+from .returns import (
+    DEAL_BOUND,
+    HALTED,
+    LOCKED_DOWN,
+    LOCKED_UP,
+    LUMPED,
+    MISSING,
+    NO_LIMIT,
+    MarketPanel,
+    ReturnsPanel,
+)
 from .windows import Request
 
 #: Sessions around another event of the same peer that no estimation window uses.
 CUT_AROUND = (-1, 2)
+#: A peer that did not trade on day 0 and comes back later than this is no observation of the event.
+LATEST_RESUMPTION = 3
+#: Why the rules of the exchange keep a session out of an estimation, the first that applies.
+RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", LUMPED: "resumption"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +52,7 @@ class LedgerRow:
 class Selection:
     """Firm-events to cut by market, days no estimation may use by market, and the ledger.
 
-    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to the event whose
-    surroundings were cut.
+    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to why it was cut.
     """
 
     requests: Mapping[str, tuple[Request, ...]]
@@ -175,7 +188,8 @@ def _check_prices(
     day = str(session)
     if peer.ticker not in prices.series:
         outcome = prices.outcomes.get(peer.ticker)
-        raise _DroppedError("prices", f"no_prices: {outcome.message if outcome else 'not delivered'}", day)
+        said = outcome.message if outcome else "not delivered"
+        raise _DroppedError("prices", said if said.startswith("suspect: ") else f"no_prices: {said}", day)
     if market is None:
         outcome = prices.outcomes.get(benchmark)
         raise _DroppedError(
@@ -183,9 +197,9 @@ def _check_prices(
         )
     dates = prices.series[peer.ticker].dates
     if np.datetime64(session, "D") > dates[-1]:
-        raise _DroppedError("prices", f"no_prices: {peer.ticker} has no prices after {dates[-1]}", day)
+        raise _DroppedError("prices", f"no_prices: the series ends on {dates[-1]}", day)
     if np.datetime64(session, "D") < dates[0]:
-        raise _DroppedError("prices", f"no_prices: {peer.ticker} has no prices before {dates[0]}", day)
+        raise _DroppedError("prices", f"no_prices: the series starts on {dates[0]}", day)
     first, last = market.sessions[0], market.sessions[-1]
     if not first <= np.datetime64(session, "D") <= last:
         side = f"after {last}" if np.datetime64(session, "D") > last else f"before {first}"
@@ -199,6 +213,7 @@ def _check_window(
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     if not np.isfinite(here).any():
         raise _DroppedError("prices", "no_prices: no return in the event window", session)
+    _check_resumption(position, column, market, session)
     if config.windows.allow_partial:
         return
     if position + last >= len(market.sessions):
@@ -207,10 +222,25 @@ def _check_window(
         raise _DroppedError("prices", text, session)
     tail = np.flatnonzero(np.isfinite(here))[-1]
     end = market.sessions[position + first + tail] if position + first >= 0 else market.sessions[tail]
+    after = min(max(position + first, 0) + int(tail) + 1, position + last)
+    if tail < len(here) - 1 and market.flags[after, column] & DEAL_BOUND:
+        text = f"deal_bound: a bid price holds from {peer.deal_bound_from}, day {after - position:+d}"
+        raise _DroppedError("membership", text, session)
     if tail < len(here) - 1:
         due = market.sessions[position + last]
-        text = f"prices_end_before_window: {peer.ticker} has no return after {end}, day +{last} is {due}"
+        text = f"prices_end_before_window: no return after {end}, day +{last} is {due}"
         raise _DroppedError("prices", text, session)
+
+
+def _check_resumption(position: int, column: int, market: MarketPanel, session: str) -> None:
+    """Drop a peer that was halted across day 0 and came back only days later: its return is lumped."""
+    flags = market.flags[position:, column]
+    closed = (flags & (MISSING | HALTED)) > 0
+    if not closed[: LATEST_RESUMPTION + 1].all() or len(closed) <= LATEST_RESUMPTION or closed.all():
+        return
+    back = int(np.argmin(closed))
+    text = f"lumped: no trade from day 0 to day +{back - 1}; the return of day +{back} covers them all"
+    raise _DroppedError("prices", text, session)
 
 
 def _check_estimation(
@@ -232,7 +262,7 @@ def _check_estimation(
     if count < config.windows.minimum:
         text = (
             f"estimation_short: {count} of at least {config.windows.minimum} returns in "
-            f"[{first},{last}] ({int(excluded[rows, column].sum())} cut around other events)"
+            f"[{first},{last}] ({int(excluded[rows, column].sum())} cut around events or by exchange rules)"
         )
         raise _DroppedError("estimation", text, session)
     if not np.ptp(market.returns[rows, column][usable]) > 0:
@@ -256,7 +286,19 @@ def _used_reason(
     missing = int((~np.isfinite(here)).sum())
     if missing:
         parts.append(f"{missing} of {last - first + 1} event days without a return")
-    return "; ".join(parts)
+    return "; ".join([*parts, *_locks_said(market, position, column, config.windows.drop)])
+
+
+def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int, int]) -> list[str]:
+    """Say which days of the drop window closed at the price limit."""
+    said = []
+    for tau in range(drop[0], drop[1] + 1):
+        row = position + tau
+        code = int(market.flags[row, column]) if 0 <= row < len(market.flags) else 0
+        for bit, name in ((LOCKED_DOWN, "limit-down"), (LOCKED_UP, "limit-up")):
+            if code & bit:
+                said.append(f"locked {name} on day {tau}")
+    return said
 
 
 def _excluded(
@@ -265,7 +307,11 @@ def _excluded(
     panel: ReturnsPanel,
     alignments: Mapping[tuple[str, str], Alignment],
 ) -> tuple[dict[str, NDArray[np.bool_]], dict[tuple[str, str, int], str]]:
-    """Mark the sessions around every event of each peer, its own included: day 0 is in no estimation."""
+    """Mark what no estimation uses: days around events, locked days, resumptions, days without a limit.
+
+    A peer's own event is among the events: day 0 is in no estimation. Trade to trade, a resumption is
+    an ordinary return over several sessions and stays.
+    """
     masks = {mic: np.zeros(market.returns.shape, dtype=bool) for mic, market in panel.markets.items()}
     reasons: dict[tuple[str, str, int], str] = {}
     if not config.windows.clean_estimation:
@@ -283,8 +329,27 @@ def _excluded(
             for column in _columns(event, config, market.tickers):
                 masks[mic][first : last + 1, column] = True
                 for row in range(first, last + 1):
-                    reasons.setdefault((mic, market.tickers[column], row), event.event_id)
+                    reasons.setdefault((mic, market.tickers[column], row), f"near event {event.event_id}")
+    for mic, market in panel.markets.items():
+        masks[mic] |= _cut_by_rule(mic, market, config.returns.gaps, reasons)
     return masks, reasons
+
+
+def _cut_by_rule(
+    mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], str]
+) -> NDArray[np.bool_]:
+    """Return the (T, n) sessions that the exchange's rules keep out, and note why in ``reasons``."""
+    cut = np.zeros(market.returns.shape, dtype=bool)
+    for bits, reason in RULE_CUTS.items():
+        here = (market.flags & bits) > 0
+        if bits == LUMPED:
+            # The first price of a series follows days without one, too, but resumes nothing.
+            traded = (market.flags & MISSING) == 0
+            here &= (np.cumsum(traded, axis=0) > 1) & (gaps != "trade_to_trade")
+        cut |= here
+        for row, column in zip(*np.nonzero(here), strict=True):
+            reasons.setdefault((mic, market.tickers[column], int(row)), reason)
+    return cut
 
 
 def _columns(event: Event, config: StudyConfig, tickers: Sequence[str]) -> list[int]:

@@ -44,7 +44,7 @@ def run_study(
     results = run_tests(samples, config.windows.all_car, config.tests.names)
     tell("reversal")
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(headline, events, config)
+    judgement = judge(computed, headline, events, config)
     tell("tables")
     tables = build_tables(computed, samples, results, judgement, events, config)
     manifest = build_manifest(events, config, prices)

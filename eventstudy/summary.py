@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
-from .abnormal import Window
+from .abnormal import Window, shock_portfolios
 from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
 from .inference import Sample, TestResult
 from .inference.dates import common_volatility_ratio
+from .inference.diagnostics import diagnose, diagnose_study
 from .prices import PriceTable
+from .prices.quality import sentences
 from .reversal import Judgement, Verdict, chronology, label_timing
 from .tables import row_of, window_name
 
@@ -74,7 +76,8 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "leave_one_out": _leave_one_out(judgement),
-        "warnings": _warnings(computed, events, ledger),
+        "diagnostics": _diagnostics(computed, headline, config),
+        "warnings": _warnings(computed, events, ledger, config),
         "more_data": judgement.verdict.more_data,
         "peers": {
             peer.ticker: {
@@ -170,8 +173,39 @@ def _leave_one_out(judgement: Judgement) -> dict[str, Any] | None:
     return {"lower": means.min(), "upper": means.max(), "most_influential": str(names[worst])}
 
 
-def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame) -> list[str]:
-    found = [*events.remarks, *computed.returns.remarks]
+def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
+    """Troubles of all fits, and of the headline group's dates in the drop window."""
+    ours = headline.at(config.windows.drop)
+    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
+    found = diagnose_study(
+        diagnose(computed.abnormal), rbar=ours.rbar, n_effective=ours.n_effective,
+        common_volatility_ratio=common_volatility_ratio(ours.shock_s)[0],
+        shock_car=portfolios.car(config.windows.drop), shock_id=portfolios.shock_id.tolist(),
+    )  # fmt: skip
+    return row_of(found)
+
+
+def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
+    """Fits that another model took over, and factors of one calendar on several markets."""
+    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
+    total = len(computed.abnormal)
+    found = [f"{text}: {count} of {total} fits" for text, count in sorted(remarks.items())]
+    regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
+    if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
+        found.append(
+            f"one factor file serves {', '.join(regions)}, merged by calendar day: a market that closes "
+            "before the factors' own sees them a day late"
+        )
+    if config.model.factors_file and config.returns.kind == "log":
+        found.append("returns are log, the factors of the file are taken as they are: use simple returns")
+    return found
+
+
+def _warnings(
+    computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig
+) -> list[str]:
+    found = [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
+    found += sentences(computed.findings, accept=config.prices.accept_suspect)
     usable = ledger[ledger["status"] != "dropped"]
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]
     same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
@@ -187,12 +221,14 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
     """Return what the run rests on: settings, inputs by hash, price source, versions."""
     inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
     inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
+    if prices.factors is not None:
+        inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
     content: dict[str, Any] = _json({
         "version": __version__, "seed": config.study.seed, "settings": config.as_dict(), "inputs": inputs,
         "prices": {
             "source": prices.source, "simulated": prices.simulated, "data_date": prices.last_date,
             "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
-            "truth": prices.truth,
+            "truth": prices.truth, "origin": prices.origin,
         },
         "versions": {
             "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},

@@ -13,10 +13,12 @@ from scipy import special
 from .abnormal import AbnormalReturns, Window
 from .calendars import Alignment
 from .config import StudyConfig
-from .estimation import Computed
+from .estimation import Computed, headline_group
 from .events import Events
 from .inference import Sample, TestResult
+from .inference.diagnostics import diagnose
 from .inference.firm import car_tests
+from .inference.multiplicity import adjust
 from .results import TABLES
 from .returns import FLAG_NAMES
 from .reversal import Judgement
@@ -37,11 +39,14 @@ def build_tables(
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
+        "diagnostics": _diagnostics_table(computed.abnormal),
         "estimation_cuts": _cuts_table(computed),
+        "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows),
         "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
         "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
+        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
         "reversal": _frame("reversal", list(_reversal_rows(judgement))),
     }
 
@@ -112,14 +117,20 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
 
 
+def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel = abnormal.panel
+    found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    return pd.DataFrame(found)[list(TABLES["diagnostics"])]
+
+
 def _cuts_table(computed: Computed) -> pd.DataFrame:
-    """Estimation days cut because another event of the same peer was near: with it a fit can be redone."""
+    """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
     by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for (mic, ticker, row), event_id in sorted(computed.selection.cut_reasons.items()):
+    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, event_id))
+        by_ticker.setdefault((mic, ticker), []).append((day, reason))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
@@ -127,7 +138,7 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
                 session = str(np.datetime64(day, "D"))
                 rows.append({
                     "event_id": panel.event_id[i], "ticker": panel.ticker[i], "session": session,
-                    "reason": f"near event {reason}",
+                    "reason": reason,
                 })  # fmt: skip
     return _frame("estimation_cuts", rows)
 
@@ -204,6 +215,18 @@ def _day(code: int) -> str:
 
 def _test_row(result: TestResult) -> dict[str, Any]:
     return {**row_of(result), "window": window_name(result.window)}
+
+
+def _multiplicity_rows(
+    samples: Sequence[Sample], results: Sequence[TestResult], config: StudyConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield the headline group and its labels: each statistic adjusted over the windows."""
+    head = headline_group(config)
+    prefix = "label=" if head == "all" else f"{head};label="
+    for sample in samples:
+        if sample.group == head or sample.group.startswith(prefix):
+            for row in adjust(sample, config.windows.all_car, results):
+                yield {**row_of(row), "window": window_name(row.window)}
 
 
 def _reversal_rows(judgement: Judgement) -> Iterator[dict[str, Any]]:

@@ -111,11 +111,12 @@ class EventPanel:
     def with_factors(self, *names: str) -> EventPanel:
         """Return the panel with these factors only, and with ``span`` where there is one."""
         kept = (*names, *(name for name in self.factor_names if name == "span"))
-        estimation, event = zip(*(self.factor(name) for name in kept), strict=True)
-        return replace(
-            self, factor_names=kept, estimation_factors=np.stack(estimation, axis=2),
-            event_factors=np.stack(event, axis=2),
-        )  # fmt: skip
+        both = [self.factor(name) for name in kept]
+        before, around = (
+            np.stack([pair[side] for pair in both], axis=2) if both else np.zeros((*shape, 0))
+            for side, shape in enumerate((self.estimation_returns.shape, self.event_returns.shape))
+        )
+        return replace(self, factor_names=kept, estimation_factors=before, event_factors=around)
 
 
 def cut(

@@ -153,7 +153,7 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     table = read(tmp_path, "LITE", "COHR")
     assert set(table.series) == {"LITE"}
     assert table.outcomes["COHR"].status == "no_prices"
-    assert table.outcomes["COHR"].message == f"no file COHR.csv in {tmp_path}"
+    assert table.outcomes["COHR"].message == f"no file COHR.csv in the folder {tmp_path.name}"
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
     (tmp_path / "empty").mkdir()

@@ -39,11 +39,15 @@ def calendar_time(sample: WindowSample) -> TestResult:
 
 
 def calendar_portfolio(sample: WindowSample) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Calendar days of the windows, sorted, and the portfolio's mean abnormal return on each."""
+    """Calendar days of the windows, sorted, and the portfolio's mean abnormal return on each.
+
+    A day on which a firm did not trade, covered by a later return of its window, is not counted for it.
+    """
     inside = sample.abnormal.weights(sample.window) > 0
-    ar = sample.abnormal.ar[:, inside].ravel()
-    days, code = np.unique(sample.abnormal.panel.event_sessions[:, inside].ravel(), return_inverse=True)
-    mean: NDArray[np.float64] = np.bincount(code, weights=ar) / np.bincount(code)
+    ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
+    there = np.isfinite(ar)
+    days, code = np.unique(sessions[there], return_inverse=True)
+    mean: NDArray[np.float64] = np.bincount(code, weights=ar[there]) / np.bincount(code)
     return days, mean
 
 

@@ -12,11 +12,14 @@ from .sample import TestResult, WindowSample, statistic
 
 #: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
 SKEWNESS_DRAWS = 1_999
-#: Smallest resample of the skewness-adjusted bootstrap, and fewest firm-events for it.
-SMALLEST_RESAMPLE = 10
+#: Fewest firm-events for the skewness-adjusted bootstrap.
+FEWEST_SKEWED = 10
+#: Its resamples are a quarter of the sample, but no smaller than its authors' (50 of 200 firms): those
+#: of ten values have such wide tails that the test hardly rejects.
+SMALLEST_RESAMPLE = 50
 #: Fewest dates for resampling dates: with fewer, many resamples hold two or three distinct ones.
 FEWEST_DATES = 10
-#: Fewest placebo windows: with 19 the smallest two-sided p is 0.1 for one date by quantiles.
+#: Fewest placebo windows: with 39 the smallest two-sided p of a quantile is 2/40 = 5 %.
 FEWEST_PLACEBOS = 39
 
 
@@ -24,7 +27,7 @@ FEWEST_PLACEBOS = 39
     "bootstrap",
     null="the mean buy-and-hold abnormal return is zero",
     source="Lyon, Barber and Tsai 1999, skewness-adjusted bootstrapped t",
-    minimum=SMALLEST_RESAMPLE,
+    minimum=FEWEST_SKEWED,
 )
 def bootstrap(sample: WindowSample) -> TestResult:
     """Skewness-adjusted t of the BHARs against its own bootstrap distribution.
@@ -32,7 +35,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     Notes
     -----
     J = sqrt(n) (S + g S^2/3 + g/(6n)) with S = mean/s (ddof 1) and g = sum (BHAR - mean)^3 / (n s^3).
-    Resamples of size max(N/4, 10) (the paper: N/4) are centred on the sample's mean; two-sided
+    Resamples of size N/4, but at least min(N, 50), are centred on the sample's mean; two-sided
     p = 2 min(share J* <= J, share J* >= J), the sample itself counted, from at most 1,999 draws.
     Assumes independent firm-events.
     """
@@ -41,7 +44,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     if not bhar.std(ddof=1) > 0:
         return sample.refuse("n/a, the values do not vary")
     value = float(skewness_adjusted(bhar[None, :])[0])
-    size = max(sample.n // 4, SMALLEST_RESAMPLE)
+    size = max(sample.n // 4, min(sample.n, SMALLEST_RESAMPLE))
     rows = _resamples(sample.n, size, min(sample.draws, SKEWNESS_DRAWS), sample.seed)
     simulated = skewness_adjusted(bhar[rows] - mean)
     p_value = two_tailed_share(value, simulated)
@@ -133,8 +136,13 @@ def _event_time_residuals(sample: WindowSample) -> NDArray[np.float64]:
 def _widening(sample: WindowSample, days: int, width: int) -> float:
     expected = sample.abnormal.expected
     ratio = (sample.variance / (expected.sigma2 * width)).mean()
-    coefficients = expected.theta.shape[1]
-    return float(np.sqrt(days / max(days - coefficients, 1) * ratio))
+    return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
+
+
+def _coefficients(sample: WindowSample) -> float:
+    """Mean number of coefficients that the firm-events' fits estimated; zero for fixed ones."""
+    expected = sample.abnormal.expected
+    return float((expected.n_estimation - expected.dof).mean())
 
 
 @statistic(
@@ -148,11 +156,12 @@ def permutation(sample: WindowSample) -> TestResult:
     Notes
     -----
     For each shock a placebo is a run of W sessions, all present, of its own portfolio's estimation
-    residuals; the sum is divided by s sqrt(W (1 - W/M)), its standard deviation in a fit with
-    intercept over M days, as the event's CAR is by its prediction error. T is the mean over shocks of
-    S_k. With one shock all placebos are compared, with more one is drawn for each shock, ``draws``
-    times; p = share of |T*| >= |T|, the event counted. These are all days, not matched drops: if
-    volatility is higher around events the test rejects too often.
+    residuals. The sum is divided by s sqrt(W (1 - W/M)), its standard deviation in a fit with
+    intercept over M days (by s sqrt(W) where nothing was estimated), as the event's CAR is by its
+    prediction error. T is the mean over shocks of S_k. With one shock all placebos are compared, with
+    more one is drawn for each shock, ``draws`` times; p = share of |T*| >= |T|, the event counted.
+    These are all days, not matched drops: if volatility is higher around events the test rejects too
+    often.
     """
     width = sample.window[1] - sample.window[0] + 1
     placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
@@ -213,10 +222,11 @@ def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> ND
     sums = padded[:, width:] - padded[:, :-width]
     sums[there[:, width:] - there[:, :-width] < width] = np.nan
     if standardised:
-        days, p = used.sum(axis=1), sample.abnormal.expected.theta.shape[1]
+        days, p = used.sum(axis=1), _coefficients(sample)
         with np.errstate(divide="ignore", invalid="ignore"):
             s2 = np.nansum(residual**2, axis=1) / (days - p)
-            sums /= np.sqrt(s2 * width * (1.0 - width / days))[:, None]
+            narrower = 1.0 - width / days if p > 0 else 1.0
+            sums /= np.sqrt(s2 * width * narrower)[:, None]
     return sums
 
 

@@ -21,6 +21,7 @@ from .table import (
     get_provider,
     load_providers,
     provider,
+    provider_names,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "get_provider",
     "load_providers",
     "provider",
+    "provider_names",
 ]

@@ -97,7 +97,7 @@ class FilesProvider:
         if self.path.is_dir():
             return _read_each(request, _Folder(self.path))
         if self.path.is_file():
-            return _read_each(request, _LongFile(self.path))
+            return _read_each(request, _LongFile(_open_sheet(self.path)))
         raise PriceError(
             Problem(
                 "no such folder or file; give a folder with one CSV or Parquet per ticker, "
@@ -105,6 +105,20 @@ class FilesProvider:
                 file=str(self.path),
             )
         )
+
+
+def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTable:
+    """Return the requested rows of a pyarrow table in the form of a long file, checked alike.
+
+    ``name`` stands for the file in messages; the digest is of the table's rows.
+    """
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    sha256 = hashlib.sha256(sink.getvalue().to_pybytes()).hexdigest()
+    return _read_each(request, _LongFile(_arrow_sheet(name, table, sha256)))
 
 
 class _Folder:
@@ -120,7 +134,7 @@ class _Folder:
         """Rows of ``ticker``, or the sentence that says why there are none."""
         found = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
         if not found:
-            return f"no file {ticker}.csv in {self.path}"
+            return f"no file {ticker}.csv in the folder {self.path.resolve().name}"
         if len(found) > 1:
             raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
         sheet = _open_sheet(self.path / found[0])
@@ -129,15 +143,15 @@ class _Folder:
 
 
 class _LongFile:
-    """One file with the rows of many tickers."""
+    """One table with the rows of many tickers."""
 
-    def __init__(self, path: Path) -> None:
-        self.whole = _open_sheet(path)
+    def __init__(self, whole: _Sheet) -> None:
+        self.whole = whole
         if "ticker" not in self.whole.cells:
             raise PriceError(
                 Problem(
                     "has no ticker column; add one, or give a folder with one file per ticker",
-                    file=str(path),
+                    file=whole.file,
                 )
             )
         self.rows: dict[str, list[int]] = {}
@@ -147,7 +161,7 @@ class _LongFile:
     def sheet(self, ticker: str) -> _Sheet | str:
         """Rows of ``ticker``, or the sentence that says why there are none."""
         if ticker not in self.rows:
-            return f"no row for {ticker} in {self.whole.file}"
+            return f"no row for {ticker} in {Path(self.whole.file).name}"
         rows = self.rows[ticker]
         cells = {name: _take(column, rows) for name, column in self.whole.cells.items()}
         return _Sheet(self.whole.file, self.whole.lines[rows], cells, self.whole.sha256)
@@ -312,10 +326,13 @@ def _parquet_sheet(file: str, content: bytes) -> _Sheet:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise PriceError(Problem(f"is not a Parquet file: {reason}", file=file)) from error
+    return _arrow_sheet(file, table, hashlib.sha256(content).hexdigest())
+
+
+def _arrow_sheet(file: str, table: Any, sha256: str) -> _Sheet:
     cells = _named(file, table.column_names, table.columns)
     arrays = {name: _arrow_array(file, name, column) for name, column in cells.items()}
-    lines = np.arange(1, table.num_rows + 1)
-    return _Sheet(file, lines, arrays, hashlib.sha256(content).hexdigest())
+    return _Sheet(file, np.arange(1, table.num_rows + 1), arrays, sha256)
 
 
 def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, Problem, nearest
 
+from . import plugins
+from .factors import FactorTable
+
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
 
@@ -25,7 +28,8 @@ class PriceSeries:
     """Daily bars of one ticker, dates strictly increasing, NaN where the source has no value.
 
     ``close`` is the traded price, ``adj_close`` is adjusted for splits and dividends and is what
-    returns are made of. All arrays have shape ``(T,)``.
+    returns are made of. All arrays have shape ``(T,)``. ``dividends`` (cash a share) and ``splits``
+    (new shares for one old) are 0 on days without one, and of length 0 where the source lists none.
     """
 
     ticker: str
@@ -39,6 +43,8 @@ class PriceSeries:
     currency: str = ""
     source: str = ""
     sha256: str = ""
+    dividends: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    splits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,19 @@ class PriceRequest:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """All series of a study with one outcome for each ticker asked for."""
+    """All series of a study with one outcome for each ticker asked for.
+
+    ``origin`` says where they can be read again: ``kind`` and ``name`` of a folder, file or snapshot,
+    never a machine's path.
+    """
 
     source: str
     series: Mapping[str, PriceSeries]
     outcomes: Mapping[str, PriceOutcome]
     simulated: bool = False
     truth: Mapping[str, Any] = field(default_factory=dict)
+    factors: FactorTable | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def last_date(self) -> str:
@@ -83,7 +95,9 @@ class PriceTable:
 class PriceProvider(Protocol):
     """Delivers a table for a request. It never raises for one ticker: that is an outcome.
 
-    It raises `PriceError` when nothing at all can be delivered.
+    It raises `PriceError` when nothing at all can be delivered. The factory of a provider that asks
+    over a network takes the keyword ``progress``: a function that is called with the outcome and the
+    series (or None) after each ticker, so that what was fetched can be kept at once.
     """
 
     def fetch(self, request: PriceRequest) -> PriceTable: ...
@@ -93,7 +107,7 @@ ProviderFactory = Callable[..., PriceProvider]
 PROVIDERS: dict[str, ProviderFactory] = {}
 
 #: Providers of the package. Each is registered by the module of its name, imported on first use.
-SHIPPED = ("files", "simulated", "yahoo")
+SHIPPED = ("baostock", "files", "simulated", "yahoo")
 
 
 def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
@@ -125,9 +139,16 @@ def check_tickers(tickers: Iterable[str]) -> None:
 
 
 def load_providers() -> None:
-    """Import every shipped provider, so that `PROVIDERS` is complete."""
+    """Import every shipped provider and load every installed one, so that `PROVIDERS` is complete."""
     for name in SHIPPED:
         importlib.import_module(f"{__package__}.{name}")
+    for name, entry in plugins.installed(SHIPPED).items():
+        PROVIDERS.setdefault(name, plugins.load(entry))
+
+
+def provider_names() -> tuple[str, ...]:
+    """Names of all providers there are, shipped, registered or installed, sorted; loads none."""
+    return tuple(sorted({*PROVIDERS, *SHIPPED, *plugins.installed(SHIPPED)}))
 
 
 def get_provider(name: str) -> ProviderFactory:
@@ -135,5 +156,8 @@ def get_provider(name: str) -> ProviderFactory:
     if name in SHIPPED and name not in PROVIDERS:
         importlib.import_module(f"{__package__}.{name}")
     if name not in PROVIDERS:
-        raise ConfigError(f"price source {name!r} is unknown; {nearest(name, {*PROVIDERS, *SHIPPED})}")
+        entry = plugins.installed(SHIPPED).get(name)
+        if entry is None:
+            raise ConfigError(f"price source {name!r} is unknown; {nearest(name, provider_names())}")
+        PROVIDERS[name] = plugins.load(entry)
     return PROVIDERS[name]

@@ -367,6 +367,7 @@ def _series(
     fields = {ours: frame[theirs].to_numpy(dtype=np.float64) for theirs, ours in COLUMNS.items()}
     keep, notes = _finished(dates, fields, meta, frame.index.tz, now)
     notes += _actions(dates, frame)
+    dividends, splits = _kept_actions(dates, keep, frame)
     dates = dates[keep]
     fields = {name: column[keep] for name, column in fields.items()}
     fault = _fault(dates, fields)
@@ -376,7 +377,9 @@ def _series(
         message = f"Yahoo has no finished session of {ticker} in {request.start}..{request.end}"
         return None, PriceOutcome(ticker, "no_prices", message, notes=notes)
     currency = str(meta["currency"] or "")
-    series = PriceSeries(ticker, dates, **fields, currency=currency, source=source)
+    series = PriceSeries(
+        ticker, dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
+    )
     first, last = str(dates[0]), str(dates[-1])
     return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last, notes=notes)
 
@@ -425,6 +428,22 @@ def _actions(dates: NDArray[np.datetime64], frame: Any) -> tuple[str, ...]:
     n_dividends = int((frame["Dividends"].to_numpy(dtype=np.float64) > 0).sum())
     paid = f"{n_dividends} {'dividend' if n_dividends == 1 else 'dividends'}"
     return (*listed, paid) if n_dividends else tuple(listed)
+
+
+def _kept_actions(
+    dates: NDArray[np.datetime64], keep: NDArray[np.bool_], frame: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Dividends and splits on the kept rows; one on a day left out moves to the next kept day."""
+    kept = dates[keep]
+    at = np.searchsorted(kept, dates)
+    inside = at < len(kept)
+    dividends, splits = np.zeros(len(kept)), np.zeros(len(kept))
+    paid, ratio = (
+        frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits")
+    )
+    np.add.at(dividends, at[inside], paid[inside])
+    np.maximum.at(splits, at[inside], ratio[inside])
+    return dividends, splits
 
 
 def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]) -> str:

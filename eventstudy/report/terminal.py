@@ -15,6 +15,8 @@ from rich.text import Text
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.prices import PriceOutcome
+from eventstudy.prices.rewritten import Rewritten
 from eventstudy.results import StudyResult
 from eventstudy.selection import LedgerRow
 
@@ -128,3 +130,29 @@ def print_ledger(ledger: Sequence[LedgerRow], console: Console) -> None:
     for (event_id, stage, reason), tickers in grouped.items():
         table.add_row(Text(event_id), Text(", ".join(tickers)), stage, Text(reason))
     console.print(table)
+
+
+def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: Console) -> None:
+    """Print what became of each ticker that was not simply delivered, the counts, and the folder."""
+    for name, outcome in outcomes.items():
+        if outcome.status != "ok":
+            console.print(Text(f"{name}: {outcome.message}", style="yellow"))
+    delivered = [outcome for outcome in outcomes.values() if outcome.status == "ok"]
+    rows = sum(outcome.rows for outcome in delivered)
+    console.print(Text(f"{len(delivered)} of {len(outcomes)} tickers with prices, {rows} days in all"))
+    console.print(Text(f"Snapshot: {folder}"), soft_wrap=True)
+
+
+def print_rewritten(rows: Sequence[Rewritten], console: Console) -> None:
+    """Print one line for each day that two snapshots tell differently."""
+    for row in rows:
+        if not row.day:
+            text = f"{row.ticker}: only in the {'second' if row.kind == 'new' else 'first'} snapshot"
+        elif row.kind == "return":
+            text = f"{row.ticker} {row.day}: return {row.before:.6%} is now {row.after:.6%}"
+        else:
+            price = row.after if row.kind == "new" else row.before
+            text = f"{row.ticker} {row.day}: row is {row.kind} (adjusted close {price:g})"
+        console.print(Text(text), soft_wrap=True)
+    tickers = len({row.ticker for row in rows})
+    console.print(Text(f"{len(rows)} differences in {tickers} tickers" if rows else "no difference"))

@@ -69,14 +69,10 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
     """Earlier shock within whose post window each shock starts, counted in the members' own sessions."""
     panel = portfolios.abnormal.panel
     last = int(np.flatnonzero(panel.tau == post[1])[0])
-    ends = panel.event_sessions[:, last]
+    ends = panel.event_sessions[portfolios.members, last]
+    latest = np.maximum.reduceat(ends, portfolios.starts) if len(portfolios) else ends
     names: list[str] = []
-    spans = portfolios.spans()
     for k, day in enumerate(portfolios.day0):
-        earlier = [
-            str(portfolios.shock_id[j])
-            for j, (first, stop) in enumerate(spans[:k])
-            if ends[portfolios.members[first:stop]].max() >= day
-        ]
-        names.append(earlier[-1] if earlier else "")
+        earlier = np.flatnonzero(latest[:k] >= day)
+        names.append(str(portfolios.shock_id[earlier[-1]]) if len(earlier) else "")
     return tuple(names)

@@ -9,7 +9,7 @@ from typing import Any
 from eventstudy import calendars
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
-from eventstudy.events import Event, Events, instant_utc
+from eventstudy.events import DATED_LABELS, Event, Events, instant_utc
 
 
 def chronology(
@@ -72,18 +72,27 @@ def label_timing(
     events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> dict[str, Any]:
     """Count the labels known by the close of the drop window's last day, and those set afterwards."""
-    ex_ante: list[str] = []
-    post_hoc: list[str] = []
-    for event in events:
-        if event.label not in ("misreading", "genuine") or event.label_asof is None:
-            continue
-        closes = []
-        for market in config.markets:
-            alignment = alignments.get((event.event_id, market.mic))
-            if alignment:
-                table = calendars.exchange_sessions(market.mic)
-                last = min(table.position(alignment.session) + config.windows.drop[1], len(table.days) - 1)
-                closes.append(calendars.session_close(market.mic, table.days[last].astype(dt.date)))
-        known = instant_utc(event.label_asof, end_of_day=True)
-        (ex_ante if closes and known <= max(closes) else post_hoc).append(event.event_id)
-    return {"ex_ante": len(ex_ante), "post_hoc": len(post_hoc), "post_hoc_events": post_hoc}
+    timing = {event.event_id: known_in_time(event, alignments, config) for event in events}
+    post_hoc = [name for name, known in timing.items() if known is False]
+    ex_ante = sum(known is True for known in timing.values())
+    return {"ex_ante": ex_ante, "post_hoc": len(post_hoc), "post_hoc_events": post_hoc}
+
+
+def known_in_time(
+    event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> bool | None:
+    """Whether the label was known by the close of the drop window; None where labels have no date.
+
+    Only a misreading or genuine label says something about what should follow the drop, so only these
+    carry the time at which they could first be known.
+    """
+    if event.label not in DATED_LABELS or event.label_asof is None:
+        return None
+    closes = []
+    for market in config.markets:
+        alignment = alignments.get((event.event_id, market.mic))
+        if alignment:
+            table = calendars.exchange_sessions(market.mic)
+            last = min(table.position(alignment.session) + config.windows.drop[1], len(table.days) - 1)
+            closes.append(calendars.session_close(market.mic, table.days[last].astype(dt.date)))
+    return bool(closes) and instant_utc(event.label_asof, end_of_day=True) <= max(closes)

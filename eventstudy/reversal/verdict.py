@@ -1,4 +1,4 @@
-"""One of four verdicts on what followed the drops, in one sentence."""
+"""One of four verdicts on the excess over matched placebo drops, in one sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.abnormal import Window
 from eventstudy.inference.dates import (
@@ -18,6 +17,8 @@ from eventstudy.inference.dates import (
     t_interval,
 )
 
+from .inference import PermutationTest, equivalence_p
+
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
 SMALLEST_MARGIN = 0.008
@@ -27,15 +28,25 @@ FEWEST_DATES = 6
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of four answers with what it rests on; numbers are decimal returns."""
+    """One of four answers with what it rests on; numbers are decimal returns.
+
+    ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
+    dates, ``p_value`` the two-sided matched permutation's.
+    """
 
     kind: str
     sentence: str
     effect: float
     interval: tuple[float, float]
     p_value: float
+    p_greater: float
+    p_floor: float
+    sign_flip_p: float
+    equivalence_p: float
     n_dates: int
     n_events: int
+    n_effective: float
+    n_placebos: int
     sd: float
     mde: float
     margin: float
@@ -43,111 +54,148 @@ class Verdict:
     more_data: str
 
 
-def verdict(
-    post: NDArray[np.float64],
-    post_s: NDArray[np.float64],
-    drop: NDArray[np.float64],
-    *,
-    n_events: int,
-    n_candidates: int,
-    subject: str,
-    window: Window,
-    seed: int,
-    draws: int,
-) -> Verdict:
-    """Say what K post-drop CARs allow.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verdict rests on: K shocks with a benchmark.
 
-    Parameters
+    Attributes
     ----------
-    post, drop : (K,)
-        CARs of the portfolios after and during the drops.
-    post_s : (K,)
-        ``post`` over its pre-event standard error: the sign-flip p rests on it.
+    excess, drop : (K,)
+        X_k and the CARs of the drops.
+    other_measures
+        Mean excess with log returns, as BHAR and so on: a reversal (drift) needs all of one sign.
     n_events : int
-        Firm-events behind them.
-    n_candidates : int
-        Shocks of this kind before the rule for a drop was applied.
-    subject : str
-        What kind of drops these are, in the plural, for the sentence.
+        Firm-events behind the K shocks, ``n_placebos`` the placebo dates, ``rank`` that of a single
+        shock among its matched drops, the strongest rebound first.
+    n_candidates, n_drops, n_late, n_unmatched : int
+        Shocks of this kind; those that were drops; drops left out because their label came too late;
+        drops without a benchmark.
+    """
+
+    subject: str
+    window: Window
+    excess: NDArray[np.float64]
+    drop: NDArray[np.float64]
+    permutation: PermutationTest
+    other_measures: tuple[float, ...] = ()
+    n_events: int = 0
+    n_effective: float = float("nan")
+    n_placebos: int = 0
+    rank: int = 0
+    n_candidates: int = 0
+    n_drops: int = 0
+    n_late: int = 0
+    n_unmatched: int = 0
+
+
+def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
+    """Say what the excess over matched placebo drops allows.
 
     Notes
     -----
-    Reversal (drift): the 95 % t interval over dates lies above (below) zero and, from six dates on,
-    the sign-flip p agrees. Equivalent to none: the 90 % interval lies within the margin, the larger
-    of a quarter of the mean drop and two round trips' cost (two one-sided tests, Schuirmann 1987).
-    Else inconclusive, with the smallest effect that 80 % power would have found.
+    Reversal (drift): at least six dates, the 95 % t interval over dates lies above (below) zero, the
+    matched permutation's two-sided p is at most 5 %, and simple, log and buy-and-hold returns agree
+    in sign. Equivalent to none: the 90 % interval lies within the margin, the larger of a quarter of
+    the mean drop and two round trips' cost (two one-sided tests, Schuirmann 1987). Else inconclusive,
+    with the smallest effect that 80 % power would have found.
     """
-    k = len(post)
-    effect = float(post.mean()) if k else float("nan")
-    sd = float(post.std(ddof=1)) if k > 1 else float("nan")
-    interval = t_interval(post)
+    x = evidence.excess
+    k = len(x)
+    effect = float(x.mean()) if k else float("nan")
+    sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     signs = sign_vectors(k, draws=draws, rng=np.random.default_rng(seed)) if k > 1 else np.zeros((0, 0))
-    p = sign_flip_p(post_s, signs) if k > 1 else float("nan")
-    margin = max(0.25 * abs(float(drop.mean())), SMALLEST_MARGIN) if k else float("nan")
+    flip = sign_flip_p(x, signs) if k > 1 else float("nan")
+    margin = max(0.25 * abs(float(evidence.drop.mean())), SMALLEST_MARGIN) if k else float("nan")
     mde = minimum_detectable_effect(sd, k)
-    kind = _kind(post, interval, p, margin)
-    if k == 0:
-        sentence = _nothing_to_test(subject, n_candidates)
-    else:
-        sentence = _sentence(kind, subject, window, effect, interval, p, k, n_events, mde, margin)
+    kind = _kind(evidence, margin)
+    test = evidence.permutation
     return Verdict(
-        kind, sentence, effect, interval, p, k, n_events, sd, mde, margin, ladder(k, sd, mde), _more_data(sd)
-    )
+        kind, _sentence(evidence, kind, flip, mde, margin), effect, t_interval(x), test.two_sided,
+        test.greater, test.floor, flip, equivalence_p(x, margin) if k > 1 else float("nan"), k,
+        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, mde, margin,
+        ladder(evidence, sd, mde), _more_data(sd),
+    )  # fmt: skip
 
 
-def _kind(post: NDArray[np.float64], interval: tuple[float, float], p: float, margin: float) -> str:
-    k = len(post)
-    if k < 2 or not np.isfinite(student(post)):
+def _kind(evidence: Evidence, margin: float) -> str:
+    x = evidence.excess
+    if len(x) < 2 or not np.isfinite(student(x)):
         return INCONCLUSIVE
-    if k >= FEWEST_DATES and p <= 0.05 and interval[0] > 0:
-        return REVERSAL
-    if k >= FEWEST_DATES and p <= 0.05 and interval[1] < 0:
-        return DRIFT
-    low, high = t_interval(post, 0.90)
+    low, high = t_interval(x)
+    side = 1 if low > 0 else -1 if high < 0 else 0
+    agreed = all(side * value > 0 for value in evidence.other_measures)
+    if side and len(x) >= FEWEST_DATES and evidence.permutation.two_sided <= 0.05 and agreed:
+        return REVERSAL if side > 0 else DRIFT
+    low, high = t_interval(x, 0.90)
     return EQUIVALENT if -margin <= low and high <= margin else INCONCLUSIVE
 
 
-def _sentence(
-    kind: str, subject: str, window: Window, effect: float, interval: tuple[float, float], p: float,
-    k: int, n_events: int, mde: float, margin: float,
-) -> str:  # fmt: skip
-    span = f"days +{window[0]} to +{window[1]}"
-    count = f"{k} shock{'s' if k > 1 else ''}, {n_events} firm-events"
+def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: float) -> str:
+    k = len(evidence.excess)
+    if k == 0:
+        return _nothing_to_test(evidence)
+    span = f"days +{evidence.window[0]} to +{evidence.window[1]}"
+    effect = float(evidence.excess.mean())
     if k == 1:
         return (
-            f"Inconclusive: one {subject.removesuffix('s')} only ({effect:+.1%} over {span}; {count}); "
-            "one date cannot separate an effect from chance."
+            f"Inconclusive: one {evidence.subject.replace('drops', 'drop', 1)} only, after which the peers' "
+            f"abnormal return over {span} was {abs(effect):.1%} {'above' if effect >= 0 else 'below'} that of "
+            f"{evidence.n_placebos} matched placebo drops (rank {evidence.rank} of "
+            f"{evidence.n_placebos + 1}; permutation p = {evidence.permutation.two_sided:.2f}; "
+            f"{evidence.n_events} firm-events), and one date cannot separate an effect from chance."
         )
+    low, high = t_interval(evidence.excess)
     numbers = (
-        f"{effect:+.1%} over {span} (95 % interval {interval[0]:+.1%} to {interval[1]:+.1%}, "
-        f"sign-flip p = {p:.2f}; {count})"
+        f"(95 % CI {low:+.1%} to {high:+.1%}; permutation p = {evidence.permutation.two_sided:.3f}, "
+        f"sign-flip p = {flip:.3f}; {k} shocks, {evidence.n_events} firm-events, "
+        f"N_eff {evidence.n_effective:.1f}; smallest detectable effect {mde:.1%})"
     )
-    tail = {
-        REVERSAL: "the fall was partly given back.",
-        DRIFT: "the fall went on.",
-        EQUIVALENT: f"any move beyond ±{margin:.1%} can be ruled out.",
-        INCONCLUSIVE: f"the smallest effect these dates could have shown is {mde:.1%}.",
+    after = f"after {evidence.subject} the peers' abnormal return over {span}"
+    return {
+        REVERSAL: f"Reversal: {after} was {effect:.1%} above that after matched placebo drops {numbers}.",
+        DRIFT: f"Drift: {after} was {-effect:.1%} below that after matched placebo drops {numbers}.",
+        EQUIVALENT: f"Equivalent to none: {after} differed by {effect:+.1%} from that after matched placebo "
+        f"drops, and a difference beyond ±{margin:.1%} can be ruled out {numbers}.",
+        INCONCLUSIVE: f"Inconclusive: {after} differed by {effect:+.1%} from that after matched placebo "
+        f"drops, which these dates cannot tell from zero {numbers}.",
     }[kind]
-    return f"{kind.capitalize()}: after {subject} the peers' abnormal return was {numbers}; {tail}"
 
 
-def _nothing_to_test(subject: str, n_candidates: int) -> str:
-    if not n_candidates:
+def _nothing_to_test(evidence: Evidence) -> str:
+    subject = evidence.subject
+    if not evidence.n_candidates:
         return f"Inconclusive: there are no {subject} with prices, so nothing can be said about them."
+    if not evidence.n_drops:
+        return (
+            f"Inconclusive: none of the {evidence.n_candidates} shocks behind the {subject} was a fall large "
+            "enough to count as a drop, so there is no reversal to test."
+        )
+    if evidence.n_unmatched:
+        return (
+            f"Inconclusive: no valid benchmark, since none of the {subject} has five comparable placebo "
+            "drops in the price history."
+        )
     return (
-        f"Inconclusive: none of the {n_candidates} shocks behind the {subject} was a fall large enough "
-        "to count as a drop, so there is no reversal to test."
+        f"Inconclusive: the labels of all {evidence.n_late} {subject} were set after the drop had ended, so "
+        "no confirmatory test can rest on them."
     )
 
 
-def ladder(k: int, sd: float, mde: float) -> str:
+def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     """Notice on what K dates can show, printed beside every verdict."""
+    k = len(evidence.excess)
     if k == 0:
         return "No information shock qualifies."
     if k == 1:
-        return "Case study. One information shock. No claim about misreadings in general."
+        return (
+            f"Case study. One information shock. Rank {evidence.rank} of {evidence.n_placebos} matched "
+            "drops. No claim about misreadings in general."
+        )
     if k < FEWEST_DATES:
-        return "Descriptive. On dates alone no two-sided 5% result is attainable."
+        return (
+            "Descriptive. On dates alone no two-sided 5% result is attainable; the matched-permutation p "
+            "rests on the comparability of the placebo drops."
+        )
     if k < 15:
         return f"Low power: MDE = {mde / sd:.2f} sd = {mde:.1%}."
     return "Moderate." if k < 30 else ""
@@ -161,13 +209,3 @@ def _more_data(sd: float) -> str:
         f"With the spread seen here (standard deviation {sd:.1%} between dates), 80 % power at the 5 % level "
         f"needs {needed} – dates, not peers."
     )
-
-
-def equivalence_p(values: NDArray[np.float64], margin: float) -> float:
-    """Larger p of the two one-sided t tests against ±margin (Schuirmann 1987)."""
-    k = len(values)
-    if k < 2:
-        return float("nan")
-    se = values.std(ddof=1) / np.sqrt(k)
-    worst = min((values.mean() + margin) / se, (margin - values.mean()) / se)
-    return float(special.stdtr(k - 1, -worst))

@@ -1,0 +1,41 @@
+"""The rule that the study implies, traded with what was known at the time, and what it cost."""
+
+from .book import Daily, Run, daily, run
+from .costs import FEES, CostTable, Fee, cost_table
+from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, cost_curve, evaluate
+from .execution import Trade
+from .inputs import placebo_shocks, shocks_of, tapes_of
+from .rule import Answer, Decision, Order, Rule, Shock, decide, rule_of
+from .view import LookAheadError, PastView, Tape
+
+__all__ = [
+    "EVERY_DROP",
+    "FEES",
+    "PLACEBO",
+    "RULE",
+    "Answer",
+    "CostTable",
+    "Daily",
+    "Decision",
+    "Evaluation",
+    "Fee",
+    "LookAheadError",
+    "Order",
+    "PastView",
+    "Record",
+    "Rule",
+    "Run",
+    "Shock",
+    "Tape",
+    "Trade",
+    "cost_curve",
+    "cost_table",
+    "daily",
+    "decide",
+    "evaluate",
+    "placebo_shocks",
+    "rule_of",
+    "run",
+    "shocks_of",
+    "tapes_of",
+]

@@ -1,0 +1,246 @@
+"""The study's rule traded and measured, beside the same rule on every drop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from .book import Daily, Memo, Run, daily, run
+from .costs import CostTable
+from .execution import Trade
+from .resampling import (
+    Overfitting,
+    Superiority,
+    overfitting,
+    shock_interval,
+    stationary_interval,
+    superiority,
+)
+from .rule import Rule, Shock
+from .statistics import SharpeReport, max_drawdown, profit_factor, sharpe, sharpe_report, wilson
+from .view import Floats, Tape
+from .walk_forward import walk_forward
+
+RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
+#: Specifications that are run beside the study's own: how it would have done elsewhere, and the trials
+#: that its Sharpe ratio is deflated by.
+ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (
+    ("close", 2), ("open", 2), ("close", 1), ("open", 1),
+)  # fmt: skip
+HORIZONS = (5, 10, 20)
+#: One-sided all-in costs of the long leg in basis points.
+COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The track record of one run; returns are shares of what was bought.
+
+    ``hit_rate`` counts shocks, not trades: those of one shock share its days. ``break_even_bps`` is the
+    one-sided cost of the long leg at which the mean trade earns nothing. ``capacity`` maps a currency
+    to the capital at which the first order meets the limit.
+    """
+
+    name: str
+    n_decided: int
+    n_trades: int
+    n_shocks: int
+    n_blocked: int
+    net_per_trade: float
+    net_interval: tuple[float, float]
+    gross_per_trade: float
+    hedged_per_trade: float
+    cost_per_trade: float
+    hits: int
+    hit_rate: float
+    hit_interval: tuple[float, float]
+    hit_rate_trades: float
+    profit_factor: float
+    adverse_excursion: float
+    sharpe: SharpeReport
+    sharpe_interval: tuple[float, float]
+    max_drawdown: float
+    drawdown_interval: tuple[float, float]
+    break_even_bps: float
+    capacity: Mapping[str, float]
+    days_held: float
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One specification with the daily net returns that it made."""
+
+    rule: Rule
+    result: Run
+    returns: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The rule's run and those it is compared with, by the names `RULE`, `EVERY_DROP`, `PLACEBO`."""
+
+    rule: Rule
+    runs: Mapping[str, Run]
+    series: Mapping[str, Daily]
+    records: Mapping[str, Record]
+    specifications: Mapping[str, tuple[Specification, ...]]
+    walk_forward: Record
+    against: tuple[Superiority, ...]
+    overfitting: Overfitting
+    n_trials: int
+
+
+def evaluate(
+    rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
+    *, placebos: Sequence[Shock] = (), earlier_trials: int = 0, embargo: int = 5, draws: int, seed: int,
+) -> Evaluation:  # fmt: skip
+    """Trade the rule, every drop, and the placebo drops where there are any.
+
+    Parameters
+    ----------
+    placebos
+        Shocks at the dates of comparable drops; every one that qualifies is traded.
+    earlier_trials
+        Specifications tried before this run, from the settings.
+    """
+    first, last = span(tapes, [*shocks, *placebos])
+    open_rule = replace(rule, gate="off")
+    memo: Memo = {}
+    runs = {
+        RULE: run(rule, tapes, shocks, costs, name=RULE, memo=memo),
+        EVERY_DROP: run(open_rule, tapes, shocks, costs, name=EVERY_DROP, memo=memo),
+    }
+    if placebos:
+        runs[PLACEBO] = run(open_rule, tapes, placebos, costs, name=PLACEBO, memo=memo)
+    series = {name: daily(result, tapes, first, last) for name, result in runs.items()}
+    tried = {
+        RULE: specifications(rule, tapes, shocks, costs, first, last, memo),
+        EVERY_DROP: specifications(open_rule, tapes, shocks, costs, first, last, memo),
+    }
+    n_trials = len(tried[RULE]) + earlier_trials
+    records = {
+        name: record(
+            result, series[name], tried.get(name, tried[EVERY_DROP]), n_trials, draws=draws, seed=seed
+        )
+        for name, result in runs.items()
+    }
+    variants = [item.rule for item in tried[RULE]]
+    choice = walk_forward(variants, tapes, shocks, costs, embargo=embargo, memo=memo)
+    walked = record(choice, daily(choice, tapes, first, last), tried[RULE], n_trials, draws=draws, seed=seed)
+    every = np.column_stack([item.returns for item in tried[RULE]])
+    names = [item.rule.name for item in tried[RULE]]
+    zero = np.zeros(len(every))
+    against = tuple(
+        superiority(every, names, benchmark, label, draws=min(draws, 1_000), seed=seed)
+        for label, benchmark in ((EVERY_DROP, series[EVERY_DROP].returns), ("zero", zero))
+    )
+    pbo = overfitting(every, n_shocks=records[RULE].n_shocks)
+    return Evaluation(rule, runs, series, records, tried, walked, against, pbo, n_trials)
+
+
+def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
+    """First day 0 of any shock and last session of any exchange: the days on which the rule was on watch."""
+    days = [int(tapes[mic].sessions[row]) for shock in shocks for mic, row in shock.day0.items()]
+    ends = [int(tape.sessions[-1]) for tape in tapes.values() if len(tape)]
+    return (min(days), max(ends)) if days else (0, -1)
+
+
+def specifications(
+    rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable, first: int, last: int,
+    memo: Memo,
+) -> tuple[Specification, ...]:  # fmt: skip
+    """Run the rule with other entries and horizons; the study's own comes first."""
+    variants = [rule]
+    for at, day in ENTRIES:
+        for horizon in dict.fromkeys((*HORIZONS, rule.horizon)):
+            variant = replace(rule, entry_at=at, entry_day=day, horizon=horizon)
+            if variant not in variants and day - 1 >= rule.drop[0] and horizon > day:
+                variants.append(variant)
+    found = []
+    for variant in variants:
+        result = run(variant, tapes, shocks, costs, name=variant.name, memo=memo)
+        found.append(Specification(variant, result, daily(result, tapes, first, last).returns))
+    return tuple(found)
+
+
+def by_shock(result: Run) -> dict[str, list[Trade]]:
+    """Filled trades of each shock, in order of time."""
+    return {name: [t for t in result.filled if t.shock_id == name] for name in result.shocks}
+
+
+def record(
+    result: Run, series: Daily, tried: Sequence[Specification], trials: int, *, draws: int, seed: int
+) -> Record:
+    """Measure one run."""
+    filled, grouped = result.filled, by_shock(result)
+    net, gross, hedged, cost, depth = (
+        np.array([getattr(trade, name) for trade in filled], dtype=float)
+        for name in ("net", "gross", "hedged", "cost", "adverse_excursion")
+    )
+    value = np.array([trade.value for trade in filled])
+    share = net / value
+    shares = [np.array([trade.net / trade.value for trade in trades]) for trades in grouped.values()]
+    profits = np.array([sum(trade.net for trade in trades) for trades in grouped.values()])
+    hits, n = int((profits > 0).sum()), len(profits)
+    held = np.array([len(trade.rows) - 1 for trade in filled], dtype=float)
+    returns = series.returns
+    report = sharpe_report(
+        returns, trial_ratios=[sharpe(item.returns) for item in tried], trials=trials,
+        lags=int(np.ceil(held.mean())) if len(held) else 1,
+    )  # fmt: skip
+    root = np.sqrt(252)
+    return Record(
+        result.name, sum(1 for d in result.decisions if d.time), len(filled), n,
+        len(result.trades) - len(filled), _mean(share), shock_interval(shares, draws=draws, seed=seed),
+        _mean(gross / value), _mean(hedged / value), _mean(cost / value), hits,
+        hits / n if n else float("nan"), wilson(hits, n), _mean((net > 0).astype(float)),
+        profit_factor(profits), _mean(depth), report,
+        stationary_interval(returns, lambda x: sharpe(x) * root, draws=min(draws, 1_000), seed=seed),
+        max_drawdown(returns), stationary_interval(returns, max_drawdown, draws=min(draws, 1_000), seed=seed),
+        _mean(hedged / value) / 2 * 1e4, capacity(filled), _mean(held),
+    )  # fmt: skip
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def capacity(trades: Sequence[Trade]) -> dict[str, float]:
+    """Capital at which the first order of each currency meets the limit; without volume, nothing."""
+    rooms: dict[str, list[float]] = {}
+    for trade in trades:
+        if np.isfinite(trade.room):
+            rooms.setdefault(trade.currency, []).append(trade.room)
+    return {currency: min(values) for currency, values in sorted(rooms.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class CostPoint:
+    """What a run would have earned at one one-sided all-in cost of the long leg."""
+
+    run: str
+    cost_bps: float
+    net_per_trade: float
+    net_total: float
+    sharpe: float
+
+
+def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> list[CostPoint]:
+    """Net result at each cost of `COST_GRID`, in place of the cost table; the index leg is free here."""
+    filled = result.filled
+    before = series.gross + series.hedge
+    points = []
+    for bps in COST_GRID:
+        path = np.zeros(len(series.day))
+        for trade in filled:
+            sessions = tapes[trade.mic].sessions[trade.rows]
+            at = np.searchsorted(series.day, sessions[[0, -1]])
+            np.add.at(path, at, trade.value * bps / 1e4)
+        share = np.array([trade.hedged / trade.value - 2 * bps / 1e4 for trade in filled])
+        net = before - path
+        annual = sharpe(net / series.capital) * float(np.sqrt(252))
+        points.append(CostPoint(result.name, bps, _mean(share), float(net.sum()), annual))
+    return points

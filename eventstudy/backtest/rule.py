@@ -1,0 +1,259 @@
+"""The rule: which shocks are traded, and which orders a decision gives, from the past alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.abnormal import Window, abnormal_returns, shock_portfolios
+from eventstudy.config import Reversal, StudyConfig
+from eventstudy.expected_returns import ExpectedReturns, fit
+from eventstudy.reversal.drops import Drops, drops
+from eventstudy.windows import EventPanel, Request, cut, join
+
+from .view import Floats, PastView, Tape
+
+Gate = Literal["strict", "post_hoc", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A clarification: when it was public (UTC nanoseconds) and its day 0 on each exchange."""
+
+    event_id: str
+    known: int
+    day0: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shock:
+    """One information shock as the backtest meets it.
+
+    ``day0`` maps a MIC to the row of day 0, ``columns`` to the securities that it hits. ``label_known``
+    is when the label could first be known in UTC nanoseconds, None where nobody says.
+    """
+
+    shock_id: str
+    label: str
+    label_known: int | None
+    day0: Mapping[str, int]
+    columns: Mapping[str, tuple[int, ...]]
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Everything that decides a trade. Windows are event days; money is in units of ``capital``."""
+
+    drop: Window = (0, 1)
+    entry_day: int = 2
+    entry_at: Literal["open", "close"] = "close"
+    horizon: int = 20
+    clarification_exit: bool = True
+    stop: float = 0.0
+    label: str = "misreading"
+    gate: Gate = "strict"
+    criteria: Reversal = field(default_factory=Reversal)
+    estimation: Window = (-250, -11)
+    minimum: int = 120
+    weights: str = "market-balanced"
+    hedge: bool = True
+    gross_cap: float = 1.0
+    per_shock: float = 0.5
+    capacity_share: float = 0.05
+    adv_days: int = 20
+    retry: int = 0
+    capital: float = 1_000_000.0
+
+    @property
+    def signal(self) -> Window:
+        """The part of the drop window that is over when the entry is decided."""
+        return self.drop[0], min(self.drop[1], self.entry_day - 1)
+
+    @property
+    def name(self) -> str:
+        """Short name of the specification."""
+        return f"{self.entry_at}+{self.entry_day}, exit +{self.horizon}"
+
+
+def rule_of(config: StudyConfig) -> Rule:
+    """Return the rule that the study's settings describe."""
+    trade, windows = config.backtest, config.windows
+    at, _, day = trade.entry.partition("+")
+    return Rule(
+        windows.drop, int(day), "open" if at == "open" else "close", trade.horizon, trade.clarification_exit,
+        trade.stop, config.reversal.label, trade.label_gate, config.reversal, windows.estimation,
+        windows.minimum, config.tests.weights, trade.hedge, trade.gross_cap, trade.per_shock,
+        trade.capacity_share, trade.adv_days, trade.retry, trade.capital,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Buy one peer at the first session from ``row`` on, and short ``beta`` of it in the index.
+
+    ``horizon_row`` is the session of the last event day, counted from day 0: a late purchase does not move
+    it. ``adv`` is the mean daily value traded in the exchange's currency, ``sigma`` the residual's daily
+    standard deviation, ``car`` the abnormal return that made the peer fall: all known at the decision.
+    """
+
+    mic: str
+    column: int
+    row: int
+    horizon_row: int
+    beta: float
+    sigma: float
+    adv: float
+    car: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rule made of one shock.
+
+    ``refusal`` is empty where it trades, ``time`` is 0 where there never was a decision.
+    """
+
+    shock_id: str
+    label: str
+    time: int
+    car: float
+    s: float
+    share_negative: float
+    n_peers: int
+    qualifies: bool
+    refusal: str
+    orders: tuple[Order, ...] = ()
+
+
+def decision_time(rule: Rule, tapes: Mapping[str, Tape], shock: Shock) -> int | None:
+    """Return when the last of the shock's exchanges closes the signal window, in UTC nanoseconds.
+
+    Exchanges whose data end before that have no say; None where that leaves none. One decision is
+    taken for the whole shock, as the study judges it as one portfolio.
+    """
+    ends = [
+        int(tape.closes[row])
+        for mic, tape in tapes.items()
+        if mic in shock.day0 and shock.columns.get(mic)
+        and (row := shock.day0[mic] + rule.signal[1]) < len(tape)
+    ]  # fmt: skip
+    return max(ends) if ends else None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One shock as a drop: its firm-events with their fit, the verdict, and each peer's CAR and weight."""
+
+    panel: EventPanel
+    expected: ExpectedReturns
+    drop: Drops
+    car: Floats
+    weight: Floats
+
+
+def decide(rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock) -> Decision:
+    """Judge one shock and name the orders, with no data but the view's.
+
+    ``tapes`` is only asked for the calendar: which exchanges have the signal's sessions at all.
+    """
+    return orders_of(rule, view, shock, judge_shock(rule, view, tapes, shock))
+
+
+def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -> Decision:
+    """Turn a judgement into orders.
+
+    A shock is traded when it is a drop by the study's own rule over the part of the drop window that
+    has passed, and when its label lets it through the gate. Bought are the peers that themselves fell.
+    """
+    if judged is None:
+        return _refused(shock, view.now, "no peer with enough prices before the drop")
+    drop = judged.drop
+    numbers = (float(drop.drop[0]), float(drop.drop_s[0]), float(drop.share_negative[0]))
+    qualifies = bool(drop.qualifies[0])
+    refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, view, shock)
+    orders: tuple[Order, ...] = ()
+    if not refusal:
+        fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))
+        orders = tuple(_order(rule, view, shock, judged, int(i)) for i in fallen)
+    return Decision(
+        shock.shock_id, shock.label, view.now, *numbers, int(drop.n_peers[0]), qualifies, refusal, orders
+    )  # fmt: skip
+
+
+def _refused(shock: Shock, time: int, why: str) -> Decision:
+    nan = float("nan")
+    return Decision(shock.shock_id, shock.label, time, nan, nan, nan, 0, False, why)
+
+
+def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
+    """Say why the label keeps the shock out, empty where it does not."""
+    if rule.gate == "off":
+        return ""
+    if shock.label != rule.label:
+        return f"labelled {shock.label}, not {rule.label}"
+    if rule.gate == "strict" and not view.knows(shock.label_known):
+        return "its label was not known when the trade was decided"
+    return ""
+
+
+def judge_shock(rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock) -> Judged | None:
+    """Estimate a shock's peers and judge the drop with what the view holds; None without a usable peer."""
+    panels = [
+        _panel(rule, view, mic, shock) for mic, tape in tapes.items()
+        if mic in shock.day0 and shock.columns.get(mic) and shock.day0[mic] + rule.signal[1] < len(tape)
+    ]  # fmt: skip
+    panels = [panel for panel in panels if panel is not None and len(panel)]
+    if not panels:
+        return None
+    panel = join([p for p in panels if p is not None])
+    panel = panel.take(panel.complete().sum(axis=1) >= rule.minimum)
+    if not len(panel):
+        return None
+    expected = fit(panel, "market")
+    portfolios = shock_portfolios(abnormal_returns(panel, expected), weighting=rule.weights)
+    # The aftermath is not known yet; the drop window stands in for it and nobody reads the result.
+    drop = drops(portfolios, rule.signal, rule.signal, rule.criteria)
+    car = portfolios.abnormal.car(rule.signal)[portfolios.members]
+    weight = portfolios.peer_weights(rule.signal)
+    back = np.argsort(portfolios.members)
+    return Judged(panel, expected, drop, car[back], weight[back])
+
+
+def _panel(rule: Rule, view: PastView, mic: str, shock: Shock) -> EventPanel | None:
+    day0 = shock.day0[mic]
+    tape = view.through(mic, day0 + rule.signal[1])
+    columns = [column for column in shock.columns[mic] if tape.member[day0, column]]
+    if not columns:
+        return None
+    requests = [
+        Request(shock.shock_id, shock.shock_id, f"{mic}:{column}", mic, tape.region, day0, column)
+        for column in columns
+    ]
+    return cut(
+        requests, tape.returns, tape.index_returns[:, None], tape.sessions,
+        np.zeros(tape.price.shape, dtype=np.uint8), ~tape.usable, estimation=rule.estimation,
+        event=(min(rule.signal[0], 0), max(rule.signal[1], 0)),
+    )  # fmt: skip
+
+
+def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> Order:
+    mic, _, column = str(judged.panel.ticker[i]).partition(":")
+    expected, day0 = judged.expected, shock.day0[mic]
+    beta = float(expected.theta[i, expected.loadings.index("beta")]) if rule.hedge else 0.0
+    return Order(
+        mic, int(column), max(day0 + rule.entry_day, view.known(mic)), day0 + rule.horizon, beta,
+        float(np.sqrt(expected.sigma2[i])),
+        mean_value_traded(view.past(mic), int(column), rule.adv_days), float(judged.car[i]),
+    )  # fmt: skip
+
+
+def mean_value_traded(tape: Tape, column: int, days: int) -> float:
+    """Mean daily value traded over the last sessions of the tape; NaN where volume is not known."""
+    value: NDArray[np.float64] = tape.close[-days:, column] * tape.volume[-days:, column]
+    there = np.isfinite(value)
+    return float(value[there].mean()) if there.any() else float("nan")

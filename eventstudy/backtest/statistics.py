@@ -1,0 +1,199 @@
+"""Statistics of a track record: hit rate, Sharpe ratio and its error, and what many trials take from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+from .view import Floats
+
+SESSIONS_A_YEAR = 252
+EULER = 0.5772156649015329
+#: A standard deviation this small against the largest value is rounding.
+_ZERO = 1e-15
+
+
+def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Score interval of a share (Wilson 1927); NaN without observations.
+
+    Notes
+    -----
+    (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
+    """
+    if n == 0:
+        return float("nan"), float("nan")
+    z = float(special.ndtri(0.5 + level / 2))
+    p = hits / n
+    middle, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return float((middle - half) / scale), float((middle + half) / scale)
+
+
+def profit_factor(profits: Floats) -> float:
+    """Sum of the gains over the sum of the losses; infinite without losses, NaN without trades."""
+    gains, losses = profits[profits > 0].sum(), -profits[profits < 0].sum()
+    if losses > 0:
+        return float(gains / losses)
+    return float("inf") if gains > 0 else float("nan")
+
+
+def sharpe(returns: Floats) -> float:
+    """Mean over standard deviation (ddof 1) a period, not annualised; NaN where nothing moves."""
+    if len(returns) < 2:
+        return float("nan")
+    sd = returns.std(ddof=1)
+    return float(returns.mean() / sd) if sd > _ZERO * max(np.abs(returns).max(), 1.0) else float("nan")
+
+
+def sharpe_se(ratio: float, n: int) -> float:
+    """Standard error of a Sharpe ratio of iid returns: sqrt((1 + SR^2/2) / T) (Lo 2002, eq. 9)."""
+    return float(np.sqrt((1 + ratio**2 / 2) / n)) if n > 0 else float("nan")
+
+
+def autocorrelations(returns: Floats, lags: int) -> Floats:
+    """Sample autocorrelations rho_1 … rho_lags with divisor T; zeros where nothing moves."""
+    x = returns - returns.mean()
+    total = float(x @ x)
+    lags = min(lags, len(x) - 1)
+    if total <= 0:
+        return np.zeros(max(lags, 0))
+    return np.array([float(x[k:] @ x[:-k]) / total for k in range(1, lags + 1)])
+
+
+def annual_factor(rho: Floats, q: int = SESSIONS_A_YEAR) -> float:
+    """Factor that turns a Sharpe ratio of one period into one of q periods (Lo 2002, eq. 20).
+
+    Parameters
+    ----------
+    rho
+        First autocorrelations; those beyond are taken as zero. Without any the factor is sqrt(q).
+
+    Notes
+    -----
+    eta(q) = q / sqrt(q + 2 sum_k (q-k) rho_k). NaN where the sum makes the variance negative.
+    """
+    lags = np.arange(1, min(len(rho), q - 1) + 1)
+    variance = q + 2 * float(((q - lags) * rho[: len(lags)]).sum())
+    return q / float(np.sqrt(variance)) if variance > 0 else float("nan")
+
+
+def probabilistic_sharpe(ratio: float, benchmark: float, n: int, skewness: float, kurtosis: float) -> float:
+    """Probability that the true Sharpe ratio exceeds a benchmark (Bailey and Lopez de Prado 2012, eq. 11).
+
+    Parameters
+    ----------
+    ratio, benchmark
+        A period, not annualised.
+    kurtosis
+        Raw: 3 for the normal.
+
+    Notes
+    -----
+    PSR = Phi((SR - SR*) sqrt(n-1) / sqrt(1 - g3 SR + (g4-1)/4 SR^2))
+    """
+    spread = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
+    if n < 2 or not spread > 0:
+        return float("nan")
+    return float(special.ndtr((ratio - benchmark) * np.sqrt(n - 1) / np.sqrt(spread)))
+
+
+def expected_best(variance: float, trials: int) -> float:
+    """Largest Sharpe ratio to expect among so many worthless trials (Bailey and Lopez de Prado 2014, eq. 1).
+
+    Notes
+    -----
+    sqrt(V) [(1-g) Phi^-1(1 - 1/N) + g Phi^-1(1 - 1/(N e))], g Euler's constant; 0 for one trial.
+    """
+    if trials < 2:
+        return 0.0
+    high = special.ndtri(1 - 1 / trials)
+    higher = special.ndtri(1 - 1 / (trials * np.e))
+    return float(np.sqrt(variance) * ((1 - EULER) * high + EULER * higher))
+
+
+def deflated_sharpe(
+    ratio: float, n: int, skewness: float, kurtosis: float, *, trial_ratios: Sequence[float], trials: int
+) -> float:
+    """PSR against the best of ``trials`` worthless rules (Bailey and Lopez de Prado 2014, eq. 2).
+
+    ``trial_ratios`` are the Sharpe ratios of the rules tried, a period; their variance (ddof 1) is that
+    of the trials. With one trial it is the PSR against zero; NaN where several trials left fewer than
+    two ratios to take a variance of.
+    """
+    known = np.array([value for value in trial_ratios if np.isfinite(value)])
+    if trials > 1 and len(known) < 2:
+        return float("nan")
+    variance = float(known.var(ddof=1)) if trials > 1 else 0.0
+    return probabilistic_sharpe(ratio, expected_best(variance, trials), n, skewness, kurtosis)
+
+
+def minimum_track_record(
+    ratio: float, benchmark: float, skewness: float, kurtosis: float, level: float = 0.95
+) -> float:
+    """Periods needed before PSR(benchmark) reaches the level (Bailey and Lopez de Prado 2012, eq. 13).
+
+    Notes
+    -----
+    1 + (1 - g3 SR + (g4-1)/4 SR^2) (z / (SR - SR*))^2; infinite where the ratio is not above the benchmark.
+    """
+    if not np.isfinite(ratio):
+        return float("nan")
+    if ratio <= benchmark:
+        return float("inf")
+    spread = 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2
+    return float(1 + spread * (special.ndtri(level) / (ratio - benchmark)) ** 2)
+
+
+def max_drawdown(returns: Floats) -> float:
+    """Deepest fall of the sum of returns below its highest level so far, 0 or negative.
+
+    Positions are sized on the starting capital, so returns add up; the start counts as a level.
+    """
+    if not len(returns):
+        return float("nan")
+    level = np.concatenate([[0.0], np.cumsum(returns)])
+    return float((level - np.maximum.accumulate(level)).min())
+
+
+@dataclass(frozen=True, slots=True)
+class SharpeReport:
+    """A Sharpe ratio of daily returns with all that qualifies it; ratios are annual where named so.
+
+    ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's, corrected for autocorrelation.
+    """
+
+    daily: float
+    annual: float
+    annual_lo: float
+    se_annual: float
+    psr: float
+    dsr: float
+    min_track_record: float
+    skewness: float
+    kurtosis: float
+    n_days: int
+    n_trials: int
+
+
+def sharpe_report(
+    returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int
+) -> SharpeReport:
+    """Return the Sharpe ratio of T daily returns, flat days included.
+
+    ``lags`` autocorrelations enter Lo's factor: positions last about as many sessions.
+    """
+    ratio, n = sharpe(returns), len(returns)
+    if not np.isfinite(ratio):
+        nan = float("nan")
+        return SharpeReport(nan, nan, nan, nan, nan, nan, nan, nan, nan, n, trials)
+    skewness, kurtosis = float(stats.skew(returns)), float(stats.kurtosis(returns, fisher=False))
+    root = float(np.sqrt(SESSIONS_A_YEAR))
+    return SharpeReport(
+        ratio, ratio * root, ratio * annual_factor(autocorrelations(returns, lags)),
+        sharpe_se(ratio, n) * root, probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
+        deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
+        minimum_track_record(ratio, 0.0, skewness, kurtosis), skewness, kurtosis, n, trials,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Parameters chosen as time passes: only from shocks that had ended, purged and with an embargo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .book import Memo, Run, run
+from .costs import CostTable
+from .rule import Rule, Shock, decision_time
+from .view import Tape
+
+#: Ended shocks before a choice is made; until then the first rule trades.
+FEWEST_ENDED = 5
+
+
+def ended_at(shock: Shock, rule: Rule, tapes: Mapping[str, Tape], embargo: int) -> int | None:
+    """Return when a shock's last possible day and the embargo after it are over, None if they are not.
+
+    Notes
+    -----
+    Purge: a shock counts as running to day +horizon of the longest rule even where its trades were
+    sold earlier, so that no outcome overlaps a later decision (Lopez de Prado 2018, ch. 7).
+    """
+    ends = []
+    for mic, day0 in shock.day0.items():
+        row = day0 + rule.horizon + embargo
+        if mic in tapes and shock.columns.get(mic):
+            if row >= len(tapes[mic]):
+                return None
+            ends.append(int(tapes[mic].closes[row]))
+    return max(ends) if ends else None
+
+
+def choose(
+    rules: Sequence[Rule], tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
+    *, embargo: int, memo: Memo | None = None,
+) -> list[Rule]:  # fmt: skip
+    """Return the rule for each shock: the best so far by mean net return a shock, else the first.
+
+    Every rule trades every shock alone, without the cap, so that one outcome does not depend on
+    another; a shock that a rule did not trade counts as zero for it.
+    """
+    longest = max(rules, key=lambda rule: rule.horizon)
+    outcome = np.array([[_alone(rule, tapes, shock, costs, memo) for rule in rules] for shock in shocks])
+    ends = [ended_at(shock, longest, tapes, embargo) for shock in shocks]
+    chosen = []
+    for shock in shocks:
+        times = [time for rule in rules if (time := decision_time(rule, tapes, shock)) is not None]
+        known = [j for j, end in enumerate(ends) if end is not None and times and end <= min(times)]
+        traded = [j for j in known if outcome[j].any()]
+        best = int(outcome[known].mean(axis=0).argmax()) if len(traded) >= FEWEST_ENDED else 0
+        chosen.append(rules[best])
+    return chosen
+
+
+def _alone(
+    rule: Rule, tapes: Mapping[str, Tape], shock: Shock, costs: CostTable, memo: Memo | None
+) -> float:
+    result = run(rule, tapes, [shock], costs, memo=memo)
+    return sum(trade.net for trade in result.filled) / result.capital
+
+
+def walk_forward(
+    rules: Sequence[Rule], tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
+    *, embargo: int, memo: Memo | None = None,
+) -> Run:  # fmt: skip
+    """Trade each shock with the rule that had done best on the shocks before it."""
+    chosen = choose(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
+    return run(chosen, tapes, shocks, costs, name="walk_forward", memo=memo)

@@ -1,0 +1,206 @@
+"""A-share prices from baostock, which needs no account. Needs the extra ``baostock``.
+
+Closes are traded prices; adjusted closes are the back-adjusted ones (flag 1), which later dividends
+do not rewrite. baostock knows no time-out and prints its errors, so each call runs under a deadline
+with its output kept off the screen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import re
+import threading
+import zoneinfo
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from eventstudy.errors import ConfigError, PriceError, Problem
+
+from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+
+T = TypeVar("T")
+RAW, BACK_ADJUSTED = "3", "1"
+FIELDS = ("date", "open", "high", "low", "close", "volume")
+PREFIX = {"SS": "sh", "SZ": "sz"}
+EXCHANGE = zoneinfo.ZoneInfo("Asia/Shanghai")
+CLOSE = dt.time(15, 0)
+
+_TICKER = re.compile(r"([0-9]{6})\.(SS|SZ)")
+
+
+@provider("baostock")
+class BaostockProvider:
+    """Fetches daily bars of Shanghai and Shenzhen, written as Yahoo does: 300308.SZ, 000300.SS.
+
+    Parameters
+    ----------
+    client
+        The ``baostock`` module, or an object of its shape; imported when it is not given.
+    deadline
+        Seconds for one ticker.
+    now
+        Clock that decides whether the newest session is over; returns an aware datetime.
+    progress
+        Called after each ticker that was asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Any = None,
+        deadline: float = 60.0,
+        now: Callable[[], dt.datetime] | None = None,
+        progress: Callable[[PriceOutcome, PriceSeries | None], None] | None = None,
+    ) -> None:
+        if deadline <= 0:
+            raise ConfigError("baostock needs deadline > 0 seconds")
+        self.client = client
+        self.deadline = deadline
+        self.now = now or (lambda: dt.datetime.now(dt.UTC))
+        self.progress = progress
+
+    def fetch(self, request: PriceRequest) -> PriceTable:
+        """Return what baostock has for the requested days, with one outcome a ticker.
+
+        Raises
+        ------
+        ConfigError
+            baostock is not installed, or a ticker is not written as one.
+        PriceError
+            The login failed, or no answer came for any ticker.
+        """
+        check_tickers(request.tickers)
+        client = self.client or _module()
+        self._login(client)
+        series: dict[str, PriceSeries] = {}
+        outcomes: dict[str, PriceOutcome] = {}
+        for ticker in dict.fromkeys(request.tickers):
+            bars, outcomes[ticker] = self._one(client, ticker, request)
+            if bars is not None:
+                series[ticker] = bars
+            if self.progress:
+                self.progress(outcomes[ticker], bars)
+            if outcomes[ticker].status == "provider_broken":
+                # Its one connection is in an unknown state: asking on would only wait again.
+                break
+        return PriceTable("baostock", series, outcomes)
+
+    def _login(self, client: Any) -> None:
+        try:
+            answer = _within(self.deadline, client.login)
+        except Exception as error:
+            raise PriceError(_unreachable(f"{type(error).__name__}: {error}")) from error
+        if answer.error_code != "0":
+            raise PriceError(_unreachable(f"{answer.error_code} {answer.error_msg}"))
+
+    def _one(
+        self, client: Any, ticker: str, request: PriceRequest
+    ) -> tuple[PriceSeries | None, PriceOutcome]:
+        match = _TICKER.fullmatch(ticker)
+        if not match:
+            message = f"baostock has Shanghai and Shenzhen only (600000.SS, 300308.SZ), not {ticker}"
+            return None, PriceOutcome(ticker, "no_prices", message)
+        code = f"{PREFIX[match[2]]}.{match[1]}"
+        try:
+            raw, adjusted = _within(
+                self.deadline, lambda: [_rows(client, code, request, flag) for flag in (RAW, BACK_ADJUSTED)]
+            )
+            return self._series(ticker, raw, adjusted, request)
+        except Exception as error:
+            message = f"baostock gave no usable prices: {type(error).__name__}: {error}"
+            return None, PriceOutcome(ticker, "provider_broken", message)
+
+    def _series(
+        self,
+        ticker: str,
+        raw: Sequence[Sequence[str]],
+        adjusted: Sequence[Sequence[str]],
+        request: PriceRequest,
+    ) -> tuple[PriceSeries | None, PriceOutcome]:
+        finished = [row for row in raw if self._over(dt.date.fromisoformat(row[0]))]
+        back = {row[0]: _number(row[4]) for row in adjusted}
+        if not finished:
+            message = f"baostock has no finished session of {ticker} in {request.start}..{request.end}"
+            return None, PriceOutcome(ticker, "no_prices", message)
+        dates = np.array([row[0] for row in finished], dtype="datetime64[D]")
+        columns = np.array([[_number(cell) for cell in row[1:6]] for row in finished]).T
+        # A halted day comes with the last close and an empty volume: nothing was traded.
+        columns[4] = np.nan_to_num(columns[4], nan=0.0)
+        adj_close = np.array([back[row[0]] for row in finished])
+        if np.any(dates[1:] <= dates[:-1]) or np.any(columns[3] <= 0) or np.any(adj_close <= 0):
+            message = f"baostock's prices of {ticker}: a day twice, or a close of zero or less"
+            return None, PriceOutcome(ticker, "refused", message)
+        opened, high, low, close, volume = columns
+        series = PriceSeries(
+            ticker, dates, opened, high, low, close, adj_close, volume, currency="CNY", source="baostock"
+        )
+        first, last = str(dates[0]), str(dates[-1])
+        return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last)
+
+    def _over(self, day: dt.date) -> bool:
+        return self.now() >= dt.datetime.combine(day, CLOSE, EXCHANGE)
+
+
+def _module() -> Any:
+    try:
+        import baostock
+    except ImportError as error:
+        raise ConfigError(
+            "--prices baostock needs the package baostock; pip install 'eventstudy-kit[baostock]'"
+        ) from error
+    return baostock
+
+
+def _rows(client: Any, code: str, request: PriceRequest, flag: str) -> list[list[str]]:
+    """All rows of one query; `ValueError` with baostock's own words if it refuses."""
+    answer = client.query_history_k_data_plus(
+        code,
+        ",".join(FIELDS),
+        start_date=request.start.isoformat(),
+        end_date=request.end.isoformat(),
+        frequency="d",
+        adjustflag=flag,
+    )
+    rows = []
+    while answer.error_code == "0" and answer.next():
+        rows.append(answer.get_row_data())
+    if answer.error_code != "0":
+        raise ValueError(f"{answer.error_code} {answer.error_msg}")
+    return rows
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else float("nan")
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Run ``call`` in a thread that is left behind when the deadline is over, its prints swallowed."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        thread.start()
+        thread.join(seconds)
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise TimeoutError(f"no answer in {seconds:g} s")
+    return outcome[0]
+
+
+def _unreachable(reason: str) -> Problem:
+    return Problem(
+        f"baostock cannot be reached ({reason}); run the same command again later, or give a folder of "
+        "price files with --prices DIR"
+    )

@@ -1,0 +1,370 @@
+"""Faults that the bars of one series show by themselves: each check yields what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Market, Peer
+from eventstudy.market_rules import limit_fraction, tick_size
+
+from .limits import has_traded_prices
+from .table import PriceSeries
+
+Severity = Literal["stop", "drop", "warn"]
+Floats = NDArray[np.float64]
+
+#: A close outside low..high by less than this is rounding; on fewer days than that a slip.
+OUTSIDE, OUTSIDE_DAYS = 0.005, 3
+#: Log returns this large are looked at; turnover of so many times its median proves a real move.
+JUMP, CROWD = float(np.log(1.4)), 3.0
+#: Splits and bonus issues that happen, new shares for one old one.
+SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50)
+SPLIT_TOLERANCE = 0.06
+#: A return this far past the exchange's limit cannot come from a dividend left unadjusted.
+PAST_LIMIT = 0.02
+#: The constants that limit days imply may differ by this factor: each dividend changes the constant.
+CONSTANTS_SPREAD = 2.0
+STALE_RUN, STALE_SHARE, STALE_WINDOW = 10, 0.20, 250
+#: Sessions around an event within which a large move is expected.
+NEAR_EVENT = 3
+#: First sessions of a listing that may have no limit.
+FIRST_SESSIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFinding:
+    """One suspect thing about a series, with its first or worst day and its value there.
+
+    ``severity``: ``stop`` – the run stops, ``drop`` – the series is left out, ``warn`` – it is listed.
+    """
+
+    ticker: str
+    check: str
+    day: str
+    value: float
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
+
+    ``price`` is the adjusted close, for a peer only where there was trade.
+    """
+
+    item: PriceSeries
+    market: Market
+    peer: Peer | None
+    board: str
+    days: NDArray[np.datetime64]
+    price: Floats
+    close: Floats
+    high: Floats
+    low: Floats
+    volume: Floats
+    event_days: NDArray[np.datetime64]
+
+    @property
+    def previous(self) -> Floats:
+        """The adjusted close of the session before."""
+        return np.concatenate([[np.nan], self.price[:-1]])
+
+    @property
+    def log_return(self) -> Floats:
+        """One-session log returns of the adjusted close."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change: Floats = np.log(self.price / self.previous)
+        return change
+
+    def finding(
+        self, check: str, row: int | np.intp, value: float, severity: Severity, message: str
+    ) -> QualityFinding:
+        """Return a finding on the session ``row``."""
+        return QualityFinding(self.item.ticker, check, str(self.days[row]), float(value), severity, message)
+
+
+Check = Callable[[Subject], Iterator[QualityFinding]]
+
+
+def not_positive(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield the first price that is zero or negative."""
+    for name in ("adj_close", "close"):
+        values = getattr(subject.item, name)
+        rows = np.flatnonzero(values <= 0)
+        if len(rows):
+            day, value = str(subject.item.dates[rows[0]]), float(values[rows[0]])
+            text = f"{name} is {value:g} on {len(rows)} day(s): no price can be; correct or empty it"
+            yield QualityFinding(subject.item.ticker, "not_positive", day, value, "stop", text)
+
+
+def adjusted_missing(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield how many days have a close but no adjusted close; more than a tenth stops."""
+    lacking = np.isfinite(subject.item.close) & ~np.isfinite(subject.item.adj_close)
+    count, total = int(lacking.sum()), int(np.isfinite(subject.item.close).sum())
+    if count:
+        day = str(subject.item.dates[lacking][0])
+        text = f"adj_close is empty on {count} of {total} days with a close; fill it or remove the column"
+        severity: Severity = "stop" if count > 0.1 * total else "warn"
+        yield QualityFinding(subject.item.ticker, "adjusted_missing", day, count, severity, text)
+
+
+def close_outside_range(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield closes outside the day's low and high: prices adjusted in different ways."""
+    low, high = subject.close / subject.low - 1.0, subject.close / subject.high - 1.0
+    below, above = low < -OUTSIDE, high > OUTSIDE
+    rows = np.flatnonzero(below | above)
+    if not len(rows):
+        return
+    size = np.where(below, low, high)
+    worst = rows[np.abs(size[rows]).argmax()]
+    one_sided = below[rows].all() or above[rows].all()
+    cause = "the close is adjusted and open, high, low are not" if one_sided else "the bars are mixed up"
+    text = (
+        f"close outside low..high on {len(rows)} day(s) from {subject.days[rows[0]]} to "
+        f"{subject.days[rows[-1]]}, worst by {size[worst]:+.1%}: {cause}; give all four in one adjustment"
+    )
+    severity: Severity = "stop" if len(rows) >= OUTSIDE_DAYS else "warn"
+    yield subject.finding("close_outside_range", worst, size[worst], severity, text)
+
+
+def additive_adjustment(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield a series adjusted by subtracting constants, which bends every return.
+
+    Notes
+    -----
+    Two signs. Beside traded closes, the difference to the adjusted close stands still while their
+    ratio moves. Alone, days that closed at a price limit L give it away: with the constant c taken
+    off, a limit-up day shows ``C(t) = (1 + L) C(t-1) + c L``, a return that the exchange does not
+    allow, and all such days imply nearly the same c.
+    """
+    yield from _additive_beside_closes(subject)
+    rows, constants = _limit_constants(subject)
+    if len(rows) < 2:
+        return
+    low, high = np.abs(constants).min(), np.abs(constants).max()
+    same_sign = (constants > 0).all() or (constants < 0).all()
+    if same_sign and high <= CONSTANTS_SPREAD * low:
+        allowed = limit_fraction(subject.board, subject.days[rows])
+        excess = np.abs(np.expm1(subject.log_return[rows])) - allowed
+        worst = rows[excess.argmax()]
+        text = (
+            f"{len(rows)} days at the price limit moved past it, by up to {excess.max():.2%}, as if "
+            f"{low:.2f} to {high:.2f} had been taken off every price: additive adjustment; give prices "
+            "adjusted by factors"
+        )
+        yield subject.finding("additive_adjustment", worst, float(np.median(constants)), "stop", text)
+
+
+def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
+    price, close = subject.price, subject.close
+    with np.errstate(invalid="ignore"):
+        share = np.abs(1.0 - price[1:] / close[1:])
+        moves = np.abs(np.diff(close)) * share
+        telling = np.isfinite(moves) & (moves > 4 * tick_size(subject.board, close[1:])) & (share > OUTSIDE)
+    if telling.sum() < STALE_RUN:
+        return
+    # Adjusted by factors, the gap between both closes moves with the price: by ``moves``.
+    still = np.median(np.abs(np.diff(close - price))[telling] / moves[telling])
+    if still < 0.1:
+        row = int(np.flatnonzero(telling)[0]) + 1
+        gap = float(close[row] - price[row])
+        text = (
+            f"close minus adj_close stays at {gap:.2f} while the price moves: additive adjustment; give "
+            "closes adjusted by factors"
+        )
+        yield subject.finding("additive_adjustment", row, gap, "stop", text)
+
+
+def _limit_constants(subject: Subject) -> tuple[NDArray[np.intp], Floats]:
+    """Days that closed at their extreme a little past the limit, and the constant each implies."""
+    limit, past = _past_limit(subject)
+    change = np.expm1(subject.log_return)
+    extreme = np.where(change > 0, subject.high, subject.low)
+    with np.errstate(invalid="ignore"):
+        at = np.abs(subject.close - extreme) <= 1.5 * tick_size(subject.board, subject.close)
+        rows = np.flatnonzero(past & at & (np.abs(change) < limit + 0.05))
+    moved, signed = change[rows] * subject.previous[rows], np.sign(change[rows]) * limit[rows]
+    return rows, (moved - signed * subject.previous[rows]) / signed
+
+
+def _past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the limit on each session and where the return lies past it by more than rounding."""
+    limit = limit_fraction(subject.board, subject.days)
+    listed = subject.peer.from_ if subject.peer else None
+    there = np.flatnonzero(np.isfinite(subject.price))
+    if len(there) and (listed is None or subject.days[there[0]] >= np.datetime64(listed, "D")):
+        limit[: there[0] + FIRST_SESSIONS] = np.nan
+    with np.errstate(invalid="ignore"):
+        rounding = 0.001 + 1.5 * tick_size(subject.board, subject.previous) / subject.previous
+        return limit, np.abs(np.expm1(subject.log_return)) > limit + rounding
+
+
+def jumps(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield moves that no market made: currency slips, unadjusted splits, wrong adjustments.
+
+    Notes
+    -----
+    A crash and a split are told apart by turnover: a real move of this size comes with several times
+    the usual turnover, a split with the usual one. On a board with a price limit a return past the
+    limit is enough.
+    """
+    limit, past = _past_limit(subject)
+    additive = set(_limit_constants(subject)[0].tolist())
+    change, crowd = subject.log_return, _turnover_ratio(subject)
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(past | (np.abs(change) > JUMP))
+    for row in rows.tolist():
+        raw = _traded_move(subject, row)
+        if abs(abs(change[row]) - np.log(100)) < 0.15:
+            text = f"the price moves by a factor of {np.exp(change[row]):.3g}: pence and pounds, or the like"
+            yield subject.finding("currency_slip", row, change[row], "stop", f"{text}; use one")
+        elif abs(change[row] - raw) > np.log(1.2) > abs(raw):
+            text = (
+                f"adj_close moves {np.expm1(change[row]):+.1%} while the close moves {np.expm1(raw):+.1%}: "
+                "an adjustment that did not happen; correct adj_close"
+            )
+            yield subject.finding("phantom_adjustment", row, np.expm1(change[row]), "stop", text)
+        elif past[row]:
+            if row not in additive:
+                yield _beyond_limit(subject, row, float(limit[row]))
+        elif not np.isfinite(limit[row]):
+            yield from _jump(subject, row, float(change[row]), float(crowd[row]))
+
+
+def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
+    change = float(np.expm1(subject.log_return[row]))
+    said = f"moved {change:+.1%} where {subject.board} allows {limit:.0%} a day"
+    if abs(change) - limit <= PAST_LIMIT:
+        text = f"{said}: rounding, or a dividend left in the price"
+        return subject.finding("beyond_limit", row, change, "warn", text)
+    nearest = subject.high[row] if change < 0 else subject.low[row]
+    inside = abs(nearest / subject.previous[row] - 1.0) <= limit + PAST_LIMIT
+    if inside:
+        text = f"{said}, though the day began inside: the bars are adjusted in different ways"
+        return subject.finding("beyond_limit", row, change, "stop", text)
+    text = f"{said}, the whole day's range with it: an ex-date left unadjusted; give adjusted prices"
+    return subject.finding("unadjusted_split", row, change, "stop", text)
+
+
+def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[QualityFinding]:
+    """Yield a large move without the turnover of one, on a board without a limit."""
+    if crowd >= CROWD:
+        return
+    ratio = min(SPLITS, key=lambda k: abs(np.log(k) - abs(change)))
+    likely = abs(np.log(ratio) - abs(change)) < SPLIT_TOLERANCE
+    large = abs(np.expm1(change)) > 0.5
+    proved = np.isfinite(crowd)
+    usual = f"on {crowd:.1f} times the usual turnover" if proved else "with no turnover to compare"
+    if likely and (proved or ratio >= 2):
+        text = (
+            f"moved {np.expm1(change):+.1%}, near a split of {ratio:g} for 1, {usual}: an unadjusted split "
+            "or bonus; give adjusted prices"
+        )
+        yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
+    elif large and not _near_event(subject, row):
+        text = f"moved {np.expm1(change):+.1%} {usual} and no event near: look the day up"
+        severity: Severity = "stop" if proved else "warn"
+        yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
+
+
+def _near_event(subject: Subject, row: int) -> bool:
+    near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
+    return bool(np.isin(near, subject.event_days).any())
+
+
+def _turnover_ratio(subject: Subject) -> Floats:
+    """Turnover against the median of the twenty sessions before, NaN where either is unknown."""
+    turnover = np.where(np.isfinite(subject.close), subject.close, subject.price) * subject.volume
+    ratio = np.full(len(turnover), np.nan)
+    with np.errstate(invalid="ignore"):
+        wanted = np.flatnonzero(np.abs(subject.log_return) > JUMP)
+    for row in wanted:
+        before = turnover[max(row - 20, 0) : row]
+        before = before[np.isfinite(before)]
+        if len(before) >= 5 and np.median(before) > 0:
+            ratio[row] = turnover[row] / np.median(before)
+    return ratio
+
+
+def _traded_move(subject: Subject, row: int) -> float:
+    """Log return of the traded close, NaN where there is none beside the adjusted one."""
+    if not has_traded_prices(subject.item):
+        return np.nan
+    return float(np.log(subject.close[row] / subject.close[row - 1]))
+
+
+def stale(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield runs of more than ten equal closes, and years in which a fifth of the returns is zero."""
+    change = subject.log_return
+    zero = change == 0
+    run, longest, end = 0, 0, 0
+    for row, still in enumerate(zero.tolist()):
+        run = run + 1 if still else 0
+        if run > longest:
+            longest, end = run, row
+    if longest >= STALE_RUN:
+        text = f"{longest + 1} equal closes in a row up to {subject.days[end]}: stale, beta is pulled to zero"
+        yield subject.finding("stale", end - longest, longest + 1, "warn", text)
+    known = np.flatnonzero(np.isfinite(change))
+    width = min(STALE_WINDOW, len(known))
+    if width >= 50:
+        share = np.convolve(zero[known], np.ones(width), "valid") / width
+        worst = int(share.argmax())
+        if STALE_SHARE < share[worst] < 1:
+            text = f"{share[worst]:.0%} of {width} returns are zero: thin trading or stale prices"
+            yield subject.finding("stale", known[worst], share[worst], "warn", text)
+
+
+def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield bars of one price with next to no volume that are not at a price limit."""
+    limit = limit_fraction(subject.board, subject.days)
+    with np.errstate(invalid="ignore"):
+        inside = ~(np.abs(np.expm1(subject.log_return)) >= limit - 0.005)
+        flat = (subject.high - subject.low <= 1e-9) & (subject.volume > 0) & inside
+    rows = []
+    for row in np.flatnonzero(flat):
+        before = subject.volume[max(row - 60, 0) : row]
+        before = before[np.isfinite(before) & (before > 0)]
+        if len(before) >= 20 and subject.volume[row] < 0.02 * np.median(before):
+            rows.append(int(row))
+    if rows:
+        text = f"{len(rows)} bar(s) of one price with under 2 % of the usual volume: broken or half-day bars"
+        yield subject.finding("thin_bar", rows[0], len(rows), "warn", text)
+
+
+def membership(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield prices outside the peer's listing: another company may have had the ticker."""
+    if subject.peer is None:
+        return
+    there = np.isfinite(subject.price)
+    for name, day in (("from", subject.peer.from_), ("until", subject.peer.until)):
+        if day is None:
+            continue
+        limit = np.datetime64(day, "D")
+        rows = np.flatnonzero(there & (subject.days < limit if name == "from" else subject.days > limit))
+        if len(rows):
+            text = (
+                f"{len(rows)} price(s) outside '{name} = {day}', not used: another company, or a wrong date"
+            )
+            yield subject.finding("outside_listing", rows[0], len(rows), "warn", text)
+
+
+def currency(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield a currency that is not the market's."""
+    here, market = subject.item.currency, subject.market.currency
+    if here and market and here != market:
+        text = f"quoted in {here}, {subject.market.mic} in {market}: returns mix in the exchange rate"
+        yield subject.finding("currency", 0, np.nan, "warn", text)
+
+
+#: All checks of one series, in the order in which they are reported.
+CHECKS: tuple[Check, ...] = (
+    not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, stale, thin_bars,
+    membership, currency,
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Days on which a share closed at its exchange's price limit, from daily bars."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.market_rules import Locks, in_yen, locked, tick_size
+
+from .table import PriceSeries
+
+#: Adjusted prices are rounded twice; a close this near the limit, as a share of the last close, is at it.
+ADJUSTED_SLACK = 0.0015
+#: Share of a tick by which a stored price may miss the tick that was traded.
+_OFF_TICK = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class LimitDays:
+    """Locks on the sessions of a grid, and whether adjusted prices had to stand in for traded ones."""
+
+    locks: Locks
+    adjusted: bool
+
+
+def limit_days(
+    item: PriceSeries,
+    grid: NDArray[np.datetime64],
+    board: str,
+    *,
+    listed: dt.date | None = None,
+    st: bool = False,
+) -> LimitDays:
+    """Find the sessions of ``grid`` (T,) on which a series closed at its limit.
+
+    ``listed`` is the first day of trading; it counts only if the series does not start before it,
+    since a date of membership may be later than the listing.
+
+    Notes
+    -----
+    The limit rests on the last close as the exchange lowers it on an ex-date, which is
+    ``close * last adjusted close / adjusted close``. Where the file holds no traded prices beside the
+    adjusted ones, the adjusted ones are taken with `ADJUSTED_SLACK`. A limit in yen follows the level
+    of the traded price, so without traded prices only days after the last adjustment can match.
+    """
+    values = {name: _on(grid, item, name) for name in ("close", "high", "low", "adj_close")}
+    close, adjusted = values["close"], values["adj_close"]
+    raw = np.isfinite(close) & has_traded_prices(item)
+    price = np.where(np.isfinite(close), close, adjusted)
+    previous = np.full(len(grid), np.nan)
+    previous[1:] = price[1:] * adjusted[:-1] / adjusted[1:]
+    exact = (raw & _on_tick(board, price)) | in_yen(board)
+    locks = locked(
+        board, grid, price, previous, high=values["high"], low=values["low"],
+        days_listed=_days_listed(item, grid, listed), st=st, slack=np.where(exact, 0.0, ADJUSTED_SLACK),
+    )  # fmt: skip
+    guessed = not raw.any() if in_yen(board) else np.any((locks.up | locks.down) & ~exact)
+    return LimitDays(locks, bool(guessed))
+
+
+def has_traded_prices(item: PriceSeries) -> bool:
+    """Return whether the closes differ from the adjusted closes anywhere: then they were traded."""
+    both = np.isfinite(item.close) & np.isfinite(item.adj_close)
+    return bool(np.any(np.abs(item.adj_close[both] / item.close[both] - 1.0) > 1e-6))
+
+
+def _on(grid: NDArray[np.datetime64], item: PriceSeries, name: str) -> NDArray[np.float64]:
+    found = np.full(len(grid), np.nan)
+    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
+    found[here] = getattr(item, name)[there]
+    return found
+
+
+def _on_tick(board: str, price: NDArray[np.float64]) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        steps = price / tick_size(board, price)
+        near: NDArray[np.bool_] = np.abs(steps - np.round(steps)) < _OFF_TICK
+    return near
+
+
+def _days_listed(
+    item: PriceSeries, grid: NDArray[np.datetime64], listed: dt.date | None
+) -> NDArray[np.int64] | None:
+    if listed is None or not len(grid) or not len(item.dates):
+        return None
+    first = np.datetime64(listed, "D")
+    if item.dates[0] < first or first < grid[0]:
+        return None
+    return np.arange(len(grid)) - int(np.searchsorted(grid, first)) + 1

@@ -1,0 +1,323 @@
+"""Price snapshots: one Parquet file a ticker and a manifest with the sha256 of each.
+
+Yahoo rewrites adjusted prices with every later dividend and split, so a study that can be repeated
+reads a snapshot and nothing else. A flipped byte in a Parquet file often reads without an error:
+every file is compared with the manifest each time it is read, and the manifest with its own digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eventstudy import __version__
+from eventstudy.errors import ConfigError, IntegrityError, Problem
+
+from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable
+
+KIND = "eventstudy price snapshot 1"
+MANIFEST = "manifest.json"
+#: Arrays of a series in the order in which they are stored and hashed.
+ARRAYS = ("open", "high", "low", "close", "adj_close", "volume", "dividends", "splits")
+VERSIONED = ("baostock", "curl_cffi", "numpy", "pyarrow", "yfinance")
+#: What another try may change; every other outcome is the provider's answer and is kept.
+UNANSWERED = ("provider_broken", "rate_limited")
+_PART = ".part-"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTicker:
+    """One ticker of a snapshot: what was asked, what came, and the file that holds it.
+
+    ``asked`` is the inclusive range of days, ISO. ``file`` is empty where there are no prices.
+    ``content_sha256`` is of the arrays, so that it does not depend on how Parquet packs them.
+    """
+
+    outcome: PriceOutcome
+    asked: tuple[str, str]
+    fetched_at: str
+    file: str = ""
+    sha256: str = ""
+    content_sha256: str = ""
+    currency: str = ""
+    source: str = ""
+
+    def covers(self, request: PriceRequest) -> bool:
+        """Whether the range that was asked holds the request's range."""
+        return self.asked[0] <= request.start.isoformat() and request.end.isoformat() <= self.asked[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot's manifest: the provider and what is stored of each ticker."""
+
+    folder: Path
+    provider: str
+    tickers: Mapping[str, StoredTicker]
+
+
+def is_snapshot(folder: Path) -> bool:
+    """Whether a folder's manifest is a snapshot's, or cannot be told from a damaged one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return False
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError:
+        return any(folder.glob("*.parquet"))
+    return isinstance(manifest, dict) and (manifest.get("kind") == KIND or "tickers" in manifest)
+
+
+def open_snapshot(folder: Path) -> Snapshot:
+    """Read a snapshot's manifest.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is no snapshot.
+    IntegrityError
+        If the manifest is not what was written.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        message = "is no snapshot: it has no manifest.json; 'eventstudy fetch' makes one"
+        raise ConfigError(Problem(message, str(folder)))
+    try:
+        manifest = json.loads(path.read_bytes())
+        if manifest.pop("digest") != _digest(manifest):
+            raise ValueError("digest")
+        tickers = {name: _stored(entry) for name, entry in manifest["tickers"].items()}
+        return Snapshot(folder, manifest["provider"], tickers)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = "is damaged or was edited; restore it, or fetch into a new folder"
+        raise IntegrityError(Problem(message, str(path))) from error
+
+
+def write_manifest(snapshot: Snapshot) -> None:
+    """Replace the manifest in one step."""
+    manifest: dict[str, Any] = {
+        "kind": KIND,
+        "provider": snapshot.provider,
+        "versions": _versions(),
+        "tickers": {name: asdict(entry) for name, entry in sorted(snapshot.tickers.items())},
+    }
+    manifest = json.loads(json.dumps(manifest))
+    manifest["digest"] = _digest(manifest)
+    text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    _replace(snapshot.folder / MANIFEST, text.encode())
+
+
+def write_series(folder: Path, series: PriceSeries) -> tuple[str, str, str]:
+    """Store one series; return the file's name, its sha256, and the sha256 of the arrays."""
+    content = _parquet(series)
+    name = f"{series.ticker}.parquet"
+    _replace(folder / name, content)
+    return name, hashlib.sha256(content).hexdigest(), content_sha256(series)
+
+
+def read_series(snapshot: Snapshot, ticker: str) -> PriceSeries:
+    """Return one stored series, checked against the manifest.
+
+    Raises
+    ------
+    IntegrityError
+        If the file is missing or differs from what was stored.
+    """
+    entry = snapshot.tickers[ticker]
+    path = snapshot.folder / entry.file
+    message = "is not what was stored (sha256 differs); restore it, or delete it and fetch again"
+    problem = Problem(message, str(path))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(Problem(f"cannot be read: {error.strerror}; fetch again", str(path))) from error
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise IntegrityError(problem)
+    series = _series(ticker, content, entry)
+    if content_sha256(series) != entry.content_sha256:
+        raise IntegrityError(problem)
+    return series
+
+
+def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
+    """Return the requested tickers and days of a snapshot.
+
+    Raises
+    ------
+    IntegrityError
+        If any file that is read, or the manifest, is not what was stored; names each file.
+    """
+    snapshot = open_snapshot(folder)
+    series: dict[str, PriceSeries] = {}
+    outcomes: dict[str, PriceOutcome] = {}
+    problems: list[Problem] = []
+    for ticker in dict.fromkeys(request.tickers):
+        entry = snapshot.tickers.get(ticker)
+        if entry is None:
+            message = f"{ticker} is not in the snapshot {folder.name}; 'eventstudy fetch' adds it"
+            outcomes[ticker] = PriceOutcome(ticker, "no_prices", message)
+        elif not entry.file:
+            outcomes[ticker] = entry.outcome
+        else:
+            try:
+                found, outcomes[ticker] = _cut(read_series(snapshot, ticker), entry, request)
+            except IntegrityError as error:
+                problems.extend(error.problems)
+                continue
+            if len(found.dates):
+                series[ticker] = found
+    if problems:
+        raise IntegrityError(problems)
+    origin = {"kind": "snapshot", "name": folder.resolve().name}
+    return PriceTable(snapshot.provider, series, outcomes, origin=origin)
+
+
+def verify_snapshot(folder: Path) -> int:
+    """Check every file of a snapshot and return how many there are.
+
+    Raises
+    ------
+    IntegrityError
+        One problem for each file that is missing, altered, or not in the manifest.
+    """
+    snapshot = open_snapshot(folder)
+    problems = list(_faults(snapshot))
+    known = {entry.file for entry in snapshot.tickers.values()}
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name not in known:
+            problems.append(Problem("is not in the manifest; delete it", str(path)))
+    if problems:
+        raise IntegrityError(problems)
+    return len([entry for entry in snapshot.tickers.values() if entry.file])
+
+
+def intact(snapshot: Snapshot, ticker: str) -> bool:
+    """Whether a ticker's file is there as it was stored; true also where there were no prices."""
+    if not snapshot.tickers[ticker].file:
+        return True
+    try:
+        read_series(snapshot, ticker)
+    except IntegrityError:
+        return False
+    return True
+
+
+def content_sha256(series: PriceSeries) -> str:
+    """Digest of the ticker, the days and all arrays of a series."""
+    digest = hashlib.sha256(series.ticker.encode())
+    columns = {"dates": series.dates.astype("datetime64[D]").astype("<i8")}
+    columns |= {name: getattr(series, name).astype("<f8") for name in ARRAYS}
+    for name, column in columns.items():
+        # One NaN for all: its payload bits are not part of the content.
+        plain = np.where(np.isnan(column), np.nan, column) if column.dtype.kind == "f" else column
+        digest.update(f"{name}:{len(column)};".encode())
+        digest.update(plain.tobytes())
+    return digest.hexdigest()
+
+
+def _faults(snapshot: Snapshot) -> Iterator[Problem]:
+    for ticker, entry in snapshot.tickers.items():
+        if entry.file:
+            try:
+                read_series(snapshot, ticker)
+            except IntegrityError as error:
+                yield from error.problems
+
+
+def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
+    inside = (series.dates >= np.datetime64(request.start)) & (series.dates <= np.datetime64(request.end))
+    stored = {name: getattr(series, name) for name in ARRAYS}
+    cut: dict[str, Any] = {name: column[inside] for name, column in stored.items() if len(column)}
+    found = replace(series, dates=series.dates[inside], **cut)
+    outcome = entry.outcome
+    if not len(found.dates):
+        span = f"{request.start}..{request.end}"
+        message = f"the snapshot has {outcome.first}..{outcome.last}, nothing in {span}"
+        return found, PriceOutcome(series.ticker, "no_prices", message, notes=outcome.notes)
+    notes = outcome.notes
+    if not entry.covers(request):
+        notes += (f"the snapshot was asked for {entry.asked[0]}..{entry.asked[1]} only",)
+    first, last = str(found.dates[0]), str(found.dates[-1])
+    return found, replace(outcome, notes=notes, rows=len(found.dates), first=first, last=last)
+
+
+def _stored(entry: Mapping[str, Any]) -> StoredTicker:
+    outcome = PriceOutcome(**{**entry["outcome"], "notes": tuple(entry["outcome"]["notes"])})
+    if entry["file"] not in ("", f"{outcome.ticker}.parquet"):
+        # The name comes from outside: it must not lead out of the folder.
+        raise ValueError("file")
+    return StoredTicker(**{**entry, "outcome": outcome, "asked": tuple(entry["asked"])})
+
+
+def _series(ticker: str, content: bytes, entry: StoredTicker) -> PriceSeries:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(pa.BufferReader(content))
+    arrays: dict[str, Any] = {
+        name: np.asarray(table[name].to_numpy(), dtype=np.float64)
+        for name in ARRAYS
+        if name in table.column_names
+    }
+    dates = table["date"].to_numpy().astype("datetime64[D]")
+    return PriceSeries(
+        ticker, dates, **arrays, currency=entry.currency, source=entry.source, sha256=entry.content_sha256
+    )
+
+
+def _parquet(series: PriceSeries) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"date": pa.array(series.dates.astype("datetime64[D]"), type=pa.date32())}
+    for name in ARRAYS:
+        column = getattr(series, name)
+        if len(column) == len(series.dates):
+            columns[name] = pa.array(column, type=pa.float64())
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write aside, then move into place: after a kill there is the old file or the new one."""
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=_PART)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed fetch has left half written."""
+    for path in folder.glob(f"{_PART}*"):
+        path.unlink(missing_ok=True)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"eventstudy": __version__}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

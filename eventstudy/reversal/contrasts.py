@@ -1,0 +1,96 @@
+"""Do drops on misread news come back more than drops on genuine news?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.inference.regression import regress
+
+from .inference import difference_p
+from .judge import Judgement
+from .measured import NAN, Measure
+
+#: Fewer treated dates, or fewer dates in all, and every cluster-robust error fails (method table C.5).
+FEWEST_TREATED, FEWEST_CLUSTERS = 3, 10
+GROUP = "misreading-genuine"
+
+
+def label_difference(judgement: Judgement) -> Measure:
+    """Mean excess of the label in question less that of genuine news, labels permuted over dates."""
+    config = judgement.history.config
+    ours, theirs = _masks(judgement)
+    g1, g0 = int(ours.sum()), int(theirs.sum())
+    if not g1 or not g0:
+        note = f"blocked: {g1} {config.reversal.label} and {g0} genuine dates with a benchmark"
+        return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
+    gap, p, floor = difference_p(
+        judgement.excess[ours], judgement.excess[theirs], draws=config.tests.draws, seed=config.study.seed
+    )
+    note = f"{g1} against {g0} dates; permutation p cannot be below {floor:.3g}"
+    return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
+
+
+def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    genuine = judgement.members.get("label=genuine", np.zeros(len(judgement.label), dtype=bool))
+    return judgement.asked, genuine & judgement.in_time
+
+
+def regression(judgement: Judgement) -> list[Measure]:
+    """Regress peers' CAR_post on CAR_drop, the label and their product, shocks as clusters.
+
+    Notes
+    -----
+    CAR_post = a + b CAR_drop + c MIS + d MIS x CAR_drop + u with CAR_drop centred on its mean, so that
+    c is the contrast at the mean drop. p is that of CR2 with Bell and McCaffrey's degrees of freedom,
+    the wild bootstrap's stands in the note. Shocks need not have a benchmark here. Blocked with fewer
+    than three treated or ten shocks in all.
+    """
+    config = judgement.history.config
+    judged, label = judgement.drops, judgement.label
+    usable = judged.qualifies & np.isfinite(judged.post) & judgement.in_time
+    ours, theirs = usable & (label == config.reversal.label), usable & (label == "genuine")
+    g1, g = int(ours.sum()), int((ours | theirs).sum())
+    names = ("car_drop", "misreading", "misreading_x_car_drop")
+    if g1 < FEWEST_TREATED or g < FEWEST_CLUSTERS:
+        note = (
+            f"blocked: {g1} {config.reversal.label} of {g} shocks, needs {FEWEST_TREATED} of "
+            f"{FEWEST_CLUSTERS}: cluster-robust errors fail with fewer"
+        )
+        return [Measure(f"regression_{name}", GROUP, NAN, NAN, NAN, NAN, g, note) for name in names]
+    y, x, cluster = _firm_rows(judgement, ours, theirs)
+    fit = regress(y, x, cluster, names=names, draws=config.tests.draws, seed=config.study.seed)
+    rows = []
+    for j, name in enumerate(fit.names):
+        half = fit.se_cr2[j] * _quantile(fit.df_cr2[j])
+        note = (
+            f"CR2 with {fit.df_cr2[j]:.1f} degrees of freedom; wild cluster bootstrap p {fit.p_wild[j]:.3g} "
+            f"({fit.wild_weights}); {fit.n} firm-events"
+        )
+        value = float(fit.coefficient[j])
+        p = float(fit.p_cr2[j])
+        rows.append(Measure(f"regression_{name}", GROUP, value, value - half, value + half, p, g, note))
+    return rows
+
+
+def _firm_rows(
+    judgement: Judgement, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
+    portfolios, windows = judgement.portfolios, judgement.history.config.windows
+    members = portfolios.members
+    shock = np.repeat(
+        np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(members)))
+    )
+    drop = portfolios.abnormal.car(windows.drop)[members]
+    post = portfolios.abnormal.car(windows.post)[members]
+    kept = (ours | theirs)[shock] & np.isfinite(drop) & np.isfinite(post)
+    drop, post, treated = drop[kept], post[kept], ours[shock][kept].astype(float)
+    centred = drop - drop.mean()
+    x = np.column_stack([centred, treated, treated * centred])
+    return post, x, portfolios.shock_id[shock][kept]
+
+
+def _quantile(df: float) -> float:
+    from scipy import special
+
+    return float(special.stdtrit(df, 0.975))

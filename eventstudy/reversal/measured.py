@@ -1,0 +1,351 @@
+"""Every measure of reversal for every kind of drop, in rows of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.abnormal import Window
+from eventstudy.inference.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
+from eventstudy.inference.multiplicity import holm
+from eventstudy.inference.sample import two_sided
+
+from .inference import excess, leave_one_out, matched_permutation
+from .judge import Judgement
+from .measures import (
+    half_life,
+    kaplan_meier,
+    median_time,
+    recovery_times,
+    reversal_ratio,
+    share_positive,
+)
+from .placebo import Placebo
+
+NAN = float("nan")
+POWER = "80 % power at the 5 % level"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
+
+    measure: str
+    group: str
+    estimate: float
+    lower: float
+    upper: float
+    p_value: float
+    n_dates: int
+    note: str = ""
+
+
+def measures(judgement: Judgement, placebos: Sequence[Placebo]) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict."""
+    rows: list[Measure] = []
+    for group, mask in judgement.members.items():
+        rows += _of_group(judgement, placebos, group, mask)
+    return rows
+
+
+def _of_group(
+    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
+) -> Iterator[Measure]:
+    judged, x = judgement.drops, judgement.excess[mask]
+    yield mean_measure("car_drop", group, judged.drop[mask])
+    yield mean_measure("car_post", group, judged.post[mask])
+    yield _primary(judgement, group, mask)
+    yield mean_measure("excess_post_date_t", group, x, note="p of the t test over dates")
+    yield _sign_flip(judgement, group, x)
+    answer = judgement.answer(group)
+    yield Measure(
+        "equivalence", group, answer.effect, -answer.margin, answer.margin, answer.equivalence_p, len(x),
+        "two one-sided t tests against the margin given as lower and upper",
+    )  # fmt: skip
+    yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), POWER)
+    yield from _dates_needed(group, answer.sd, len(x))
+    yield from _variants(judgement, group, mask)
+    yield from _windows(judgement, group, mask)
+    yield from _tiers(judgement, placebos, group, mask)
+    yield from _ratios(judgement, group, mask)
+    yield share(group, x)
+    yield from _recovery(judgement, group, mask)
+    yield from _leave_one_out(judgement, group, mask)
+
+
+def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: str = "") -> Measure:
+    """Mean over dates with its 95 % t interval and two-sided p."""
+    k = len(values)
+    mean = float(values.mean()) if k else NAN
+    p = two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
+    low, high = t_interval(values)
+    return Measure(name, group, mean, low, high, p, k, note or ("one date" if k == 1 else ""))
+
+
+def _primary(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Measure:
+    answer = judgement.answer(group)
+    note = f"primary; one-sided p {answer.p_greater:.4g}, floor {answer.p_floor:.4g}" if mask.any() else ""
+    low, high = answer.interval
+    return Measure("excess_post", group, answer.effect, low, high, answer.p_value, answer.n_dates, note)
+
+
+def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Measure:
+    config = judgement.history.config
+    k = len(x)
+    if k < 2:
+        return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
+    signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
+    note = f"p cannot be below {2 / 2 ** min(k, 14):.4g}"
+    return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
+
+
+def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
+    for effect in (0.02, 0.05, 0.10):
+        needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
+        yield Measure(f"dates_needed_{effect:.0%}", group, needed, NAN, NAN, NAN, k, POWER)
+
+
+def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    flips = judgement.variants.flips(mask)
+    for name, values in judgement.variants.excess.items():
+        there = values[mask & np.isfinite(values)]
+        note = "sign differs from simple returns" if name in flips else ""
+        yield mean_measure(f"excess_{name}", group, there, note=note)
+
+
+def _windows(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    """Secondary windows after the drop, with Holm's adjustment over them."""
+    windows = secondary_windows(judgement)
+    tests = [window_test(judgement, window, mask) for window in windows]
+    adjusted = holm(np.array([p for _, p in tests]))
+    for window, (values, p), q in zip(windows, tests, adjusted.tolist(), strict=True):
+        low, high = t_interval(values)
+        mean = float(values.mean()) if len(values) else NAN
+        note = f"Holm p {q:.4g}" if np.isfinite(q) else ""
+        yield Measure(f"excess_{span(window)}", group, mean, low, high, p, len(values), note)
+
+
+def secondary_windows(judgement: Judgement) -> list[Window]:
+    """Windows of the settings that lie after the drop, the primary one left out."""
+    windows = judgement.history.config.windows
+    return [w for w in windows.all_car if w[0] > windows.drop[1] and w != windows.post]
+
+
+def span(window: Window) -> str:
+    """Write a window as the tables do."""
+    return f"[{window[0]},{window[1]}]"
+
+
+def window_test(
+    judgement: Judgement, window: Window, mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """X_k of another window over the marked shocks, and the two-sided p of the matched permutation."""
+    if judgement.sets is None:
+        return np.zeros(0), NAN
+    config = judgement.history.config
+    events, others = judgement.sets.car(window)
+    rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
+    kept = [others[k] for k in rows]
+    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
+    return excess(events[rows], kept), test.two_sided
+
+
+def _tiers(
+    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
+) -> Iterator[Measure]:
+    """Excess over each tier's dates: all dates show what a naive comparison would have said."""
+    notes = {
+        "P0": "all dates, 21 sessions apart: the naive comparison",
+        "P1": "matched drops, any cause",
+        "P2": "drops on genuine news within twice the calipers",
+        "P3": "matched drops without known news within five sessions",
+    }
+    posts = posts_by_tier(placebos)
+    judged = judgement.drops
+    for tier, note in notes.items():
+        values = [
+            judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
+            for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts
+        ]  # fmt: skip
+        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=note)
+
+
+def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[float]]:
+    """Post-drop CARs of the placebos by shock and tier."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in placebos:
+        found.setdefault((row.shock_id, row.tier), []).append(row.car_post)
+    return found
+
+
+def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    judged = judgement.drops
+    ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
+    notes = {
+        "interval": "Fieller interval",
+        "outside": "Fieller set is all but what lies between lower and upper: the mean drop is not off zero",
+        "everything": "Fieller set is unbounded: the mean drop is not off zero",
+        "undefined": "no interval for fewer than two dates",
+    }
+    k = int(mask.sum())
+    yield Measure(
+        "reversal_ratio", group, ratio.estimate, ratio.lower, ratio.upper, NAN, k, notes[ratio.shape]
+    )
+    rows = np.flatnonzero(mask)
+    found = judgement.benchmarks
+    drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
+    post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
+    other = reversal_ratio(drop, post)
+    yield Measure(
+        "reversal_ratio_placebos", group, other.estimate, other.lower, other.upper, NAN, k, notes[other.shape]
+    )
+
+
+def share(group: str, x: NDArray[np.float64]) -> Measure:
+    """Share of dates with X_k > 0 and its exact interval."""
+    value, low, high = share_positive(x)
+    return Measure("share_positive", group, value, low, high, NAN, len(x), "exact binomial interval")
+
+
+def cumulative_paths(judgement: Judgement) -> NDArray[np.float64]:
+    """Cumulative log abnormal return of every portfolio of the matched sets from day 0 on, (P, L2)."""
+    assert judgement.sets is not None
+    portfolios = judgement.sets.portfolios
+    window = judgement.history.config.windows.drop[0], judgement.history.config.windows.post[1]
+    weight = portfolios.peer_weights(window)
+    abnormal = portfolios.abnormal
+    rows = portfolios.members
+    kind = judgement.history.panel.kind
+    real, normal = abnormal.panel.event_returns[rows], abnormal.expected.mean[rows]
+    daily = real - normal if kind == "log" else np.log1p(real) - np.log1p(normal)
+    total = portfolios.total(weight[:, None] * np.nan_to_num(daily))
+    total[portfolios.total(weight) == 0] = np.nan
+    before = abnormal.tau < window[0]
+    total[:, before] = 0.0
+    path: NDArray[np.float64] = np.cumsum(total, axis=1)
+    path[:, before] = np.nan
+    return path
+
+
+def _recovery(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    sets = judgement.sets
+    rows = np.flatnonzero(mask)
+    if sets is None or not len(rows):
+        return
+    windows = judgement.history.config.windows
+    tau = sets.portfolios.abnormal.tau
+    path = cumulative_paths(judgement)
+    others = np.concatenate([sets.placebos[int(k)] for k in rows])
+    for name, at in (("", sets.event[rows]), ("_placebos", others)):
+        at = at[np.isfinite(path[at, -1])]
+        drop = path[at, int(np.flatnonzero(tau == windows.drop[1])[0])]
+        for part in (0.5, 1.0):
+            time, seen = recovery_times(path[at], tau, drop, share=part, start=windows.drop[1] + 1)
+            yield _survival(f"recovery_{part:.0%}{name}", group, time, seen, windows.post[1])
+        mean = path[at].mean(axis=0)[tau >= windows.drop[1]] if len(at) else np.zeros(0)
+        value = half_life(mean)
+        note = "sessions" if np.isfinite(value) else "not defined: the mean path does not move one way"
+        yield Measure(f"half_life{name}", group, value, NAN, NAN, NAN, len(at), note)
+
+
+def _survival(
+    name: str, group: str, time: NDArray[np.float64], seen: NDArray[np.bool_], horizon: int
+) -> Measure:
+    times, survival, se = kaplan_meier(time, seen)
+    last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
+    note = (
+        f"Kaplan-Meier median in sessions; {1 - last:.0%} (se {error:.0%}) recovered by day +{horizon}, "
+        f"{int((~seen).sum())} censored"
+    )
+    return Measure(name, group, median_time(times, survival), NAN, NAN, NAN, len(time), note)
+
+
+def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    x, names = judgement.excess[mask], judgement.drops.shock_id[mask]
+    if len(x) < 2:
+        return
+    means = leave_one_out(x)
+    worst = str(names[int(np.abs(means - x.mean()).argmax())])
+    yield Measure(
+        "excess_leave_one_out", group, float(x.mean()), float(means.min()), float(means.max()), NAN, len(x),
+        f"range of the mean with each date left out; {worst} moves it most",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One step of the fixed sequence of tests; ``reached`` says whether all steps before it passed."""
+
+    step: int
+    hypothesis: str
+    estimate: float
+    p_value: float
+    level: float
+    reached: bool
+    passed: bool
+    reason: str = ""
+
+
+def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
+    """Test in the fixed order: abnormal drop, excess reversal, label interaction, secondary windows.
+
+    A step counts only where all before it were significant, so the sequence as a whole keeps the level
+    without any correction (Westfall and Krishen 2001); the windows share the last step by Holm.
+    """
+    level = judgement.history.config.tests.level
+    mask = judgement.asked
+    drop = judgement.drops.drop_s[mask]
+    first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
+    answer = judgement.verdict
+    steps: list[tuple[str, float, float, str]] = [
+        ("the drops are abnormal (t over dates of S)", float(judgement.drops.drop[mask].mean())
+         if mask.any() else NAN, first, "" if len(drop) > 1 else "needs two dates"),
+        ("the excess over matched placebos is not zero", answer.effect, answer.p_value,
+         "" if answer.n_dates else "no date has a benchmark"),
+        ("misreadings differ from genuine news", interaction.estimate, interaction.p_value, interaction.note
+         if not np.isfinite(interaction.p_value) else ""),
+    ]  # fmt: skip
+    windows = secondary_windows(judgement)
+    tests = [window_test(judgement, window, mask) for window in windows]
+    for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
+        mean = float(values.mean()) if len(values) else NAN
+        steps.append((f"excess over {span(window)} is not zero (Holm)", mean, float(p), ""))
+    found: list[Gate] = []
+    open_ = True
+    for place, (text, estimate, p, reason) in enumerate(steps):
+        passed = open_ and bool(p <= level)
+        found.append(Gate(min(place + 1, 4), text, estimate, p, level, open_, passed, reason))
+        if place < 3:
+            open_ = passed
+    return found
+
+
+def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
+    """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
+
+    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means.
+    """
+    sets = judgement.sets
+    if sets is None:
+        return
+    portfolios, windows = sets.portfolios, judgement.history.config.windows
+    weight = portfolios.peer_weights((windows.drop[0], windows.post[1]))
+    daily = portfolios.total(weight[:, None] * np.nan_to_num(portfolios.abnormal.ar[portfolios.members]))
+    cumulative = np.cumsum(daily, axis=1)
+    cumulative[portfolios.total(weight) == 0] = np.nan
+    for group, mask in judgement.members.items():
+        rows = np.flatnonzero(mask)
+        own = cumulative[sets.event[rows]]
+        other = np.array([np.nanmean(cumulative[sets.placebos[int(k)]], axis=0) for k in rows])
+        for series, values in (("events", own), ("placebos", other)):
+            for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
+                column = values[:, day][np.isfinite(values[:, day])]
+                low, high = t_interval(column)
+                mean = float(column.mean()) if len(column) else NAN
+                yield {
+                    "group": group, "series": series, "tau": tau, "n_dates": len(column), "car": mean,
+                    "lower": low, "upper": high,
+                }  # fmt: skip

@@ -1,0 +1,26 @@
+"""Size and power of every test on the peers' own returns: pseudo-events where nothing happened."""
+
+from .draws import draw_dates, simulate
+from .plan import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Plan, parse_windows
+from .pool import Pool, draw_pool, reaching_back, simulated_returns, surroundings
+from .rates import Case, Rate, Simulation
+
+__all__ = [
+    "BROWN_WARNER_TEST",
+    "DAY0",
+    "DESIGNS",
+    "PAIRS",
+    "POWER_DESIGNS",
+    "Case",
+    "Plan",
+    "Pool",
+    "Rate",
+    "Simulation",
+    "draw_dates",
+    "draw_pool",
+    "parse_windows",
+    "reaching_back",
+    "simulate",
+    "simulated_returns",
+    "surroundings",
+]

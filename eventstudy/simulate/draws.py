@@ -1,0 +1,266 @@
+"""Draws of pseudo-events, and the count of rejections in every design."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.abnormal import AbnormalReturns, Window, abnormal_returns
+from eventstudy.config import StudyConfig
+from eventstudy.expected_returns import fit
+from eventstudy.inference import Sample, mean_correlation, residual_correlations, run_tests
+from eventstudy.windows import Request, cut
+
+from .plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
+from .pool import Pool, simulated_returns, spacing
+from .rates import Case, Rate, Simulation
+
+#: Draws that are cut and fitted at once; each such batch has a stream of random numbers of its own.
+BATCH = 20
+#: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets].
+Tally = dict[tuple[Case, str, Window], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Tallies of one batch, and for each draw rbar and the mean residual variance."""
+
+    tally: Tally = field(default_factory=dict)
+    rbar: list[float] = field(default_factory=list)
+    variance: list[float] = field(default_factory=list)
+
+    def add(self, case: Case, test: str, window: Window, counts: Sequence[float]) -> None:
+        self.tally.setdefault((case, test, window), np.zeros(3))[:] += counts
+
+
+def simulate(
+    pool: Pool,
+    config: StudyConfig,
+    plan: Plan,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Simulation:
+    """Count how often the tests reject, in every design: those of ``tests.names``, or all.
+
+    Draws come in batches with spawned seeds, so the counts do not depend on ``jobs``. ``progress`` is
+    called with the draws done and all draws.
+    """
+    sizes = [min(BATCH, plan.draws - done) for done in range(0, plan.draws, BATCH)]
+    tasks = list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)), strict=True))
+    tally: Tally = {}
+    rbar: list[float] = []
+    variance: list[float] = []
+    for batch in _batches(functools.partial(_run_batch, pool, config, plan), tasks, jobs):
+        for key, counts in batch.tally.items():
+            tally[key] = tally.get(key, np.zeros(3)) + counts
+        rbar += batch.rbar
+        variance += batch.variance
+        if progress:
+            progress(len(rbar), plan.draws)
+    rates = tuple(_rate(key, counts, plan) for key, counts in tally.items())
+    return Simulation(plan, pool, rates, float(np.mean(rbar)), float(np.sqrt(np.mean(variance))))
+
+
+def _batches(
+    work: Callable[[tuple[int, np.random.SeedSequence]], _Batch],
+    tasks: Sequence[tuple[int, np.random.SeedSequence]], jobs: int,
+) -> Iterator[_Batch]:  # fmt: skip
+    if jobs == 1 or len(tasks) == 1:
+        yield from map(work, tasks)
+        return
+    # Started afresh rather than forked: numpy's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    workers = min(jobs, len(tasks))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as executor:
+        yield from executor.map(work, tasks)
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches all processes; the one that started the others stops them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan) -> Rate:
+    case, test, window = key
+    applied = int(counts[0])
+    target = float("nan") if case.effect else plan.level
+    if case.design == "brown_warner":
+        n_events = n_dates = PAIRS
+        target = float(counts[2]) / applied
+    else:
+        n_dates = 1 if case.design == "one_date" else plan.dates
+        n_events = n_dates * (1 if case.design == "random" else plan.peers)
+    return Rate(case, test, window, applied, int(counts[1]), target, n_events, n_dates)
+
+
+def _run_batch(
+    pool: Pool, config: StudyConfig, plan: Plan, task: tuple[int, np.random.SeedSequence]
+) -> _Batch:
+    draws, seed = task
+    rng = np.random.default_rng(seed)
+    batch = _Batch()
+    rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), rng)
+    columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
+    _common(batch, pool, config, plan, rows, columns)
+    _fat_tails(batch, pool, config, plan, rows, columns, rng)
+    _random(batch, pool, config, plan, draws, rng)
+    _brown_warner(batch, pool, config, plan, draws, rng)
+    return batch
+
+
+def draw_dates(
+    eligible: NDArray[np.intp], draws: int, dates: int, apart: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Draw ``dates`` of the eligible rows for each draw, at least ``apart`` rows from each other.
+
+    Rows are tried in random order. One that is kept rules out at most two of the largest possible
+    set, so that with room for twice as many dates every order succeeds. Shape (draws, dates).
+    """
+    drawn = np.empty((draws, dates), dtype=np.intp)
+    for draw in range(draws):
+        open_ = np.ones(len(eligible), dtype=bool)
+        order = rng.permutation(len(eligible))
+        for date in range(dates):
+            at = eligible[order[open_[order]][0]]
+            open_ &= np.abs(eligible - at) >= apart
+            drawn[draw, date] = at
+    return drawn
+
+
+def _draw_peers(candidate: NDArray[np.bool_], peers: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw ``peers`` of the candidates of each date without replacement: (..., n) to (..., peers)."""
+    key = np.where(candidate, rng.random(candidate.shape), np.inf)
+    chosen: NDArray[np.intp] = np.sort(np.argsort(key, axis=-1)[..., :peers], axis=-1)
+    return chosen
+
+
+def _abnormal(
+    pool: Pool, config: StudyConfig, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> AbnormalReturns:
+    """Cut and fit pseudo-events at ``rows`` (draws, dates) and ``columns`` (draws, dates, peers)."""
+    at = np.broadcast_to(rows[:, :, None], columns.shape).ravel().tolist()
+    dates = np.broadcast_to(np.arange(columns.shape[1])[:, None], columns.shape).ravel().tolist()
+    names, region = pool.tickers, pool.region
+    requests = [
+        Request(f"D{date}", f"D{date}", names[column % len(names)], region, region, row, column)
+        for date, row, column in zip(dates, at, columns.ravel().tolist(), strict=True)
+    ]
+    panel = cut(
+        requests, pool.returns, pool.market_return[:, None],
+        pool.sessions.astype("datetime64[D]").astype(np.int32), pool.flags, pool.excluded,
+        estimation=config.windows.estimation, event=config.windows.event,
+    )  # fmt: skip
+    expected = fit(panel, config.model.name, settings=config.model)
+    return abnormal_returns(panel, expected, alpha=config.model.alpha)
+
+
+def _samples(abnormal: AbnormalReturns, draws: int, config: StudyConfig, plan: Plan) -> Iterator[Sample]:
+    """Yield one sample for each draw of a batch."""
+    size = len(abnormal) // draws
+    for draw in range(draws):
+        mine = abnormal.take(np.arange(draw * size, (draw + 1) * size))
+        correlations = residual_correlations(mine.expected.residuals, mine.panel.estimation_sessions)
+        yield Sample("all", mine, correlations, config.tests.weights, plan.seed, plan.resamples)
+
+
+def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
+    """Return the sample with ``change`` (broadcast to (N, L2)) added to its event-window returns."""
+    abnormal = sample.abnormal
+    panel = replace(abnormal.panel, event_returns=abnormal.panel.event_returns + change)
+    return replace(sample, abnormal=replace(abnormal, panel=panel))
+
+
+def _dropped(sample: Sample, effect: float) -> Sample:
+    return _shifted(sample, np.where(sample.abnormal.tau == 0, -effect, 0.0))
+
+
+def _tally(batch: _Batch, case: Case, sample: Sample, config: StudyConfig, plan: Plan) -> None:
+    windows = [w for w in plan.windows if not case.effect or w[0] <= 0 <= w[1]]
+    for result in run_tests([sample], windows, config.tests.names):
+        applied = not np.isnan(result.p_value)
+        rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
+        batch.add(case, result.name, result.window, (applied, rejected, 0.0))
+
+
+def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
+    _tally(batch, Case(design), sample, config, plan)
+    for effect in plan.effects:
+        _tally(batch, Case(design, effect), _dropped(sample, effect), config, plan)
+
+
+def _common(
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan,
+    rows: NDArray[np.intp], columns: NDArray[np.intp],
+) -> None:  # fmt: skip
+    """Tally the designs on common dates; all of them use the same draws."""
+    draws, dates, peers = columns.shape
+    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
+        ar = sample.abnormal.ar
+        mean = ar.reshape(dates, peers, -1).mean(axis=1).repeat(peers, axis=0)
+        first = np.arange(len(ar)) < peers
+        _with_power(batch, "common", sample, config, plan)
+        _tally(batch, Case("all_doubled"), _shifted(sample, ar), config, plan)
+        _tally(batch, Case("common_doubled"), _shifted(sample, mean), config, plan)
+        _tally(batch, Case("one_date"), sample.take("all", first), config, plan)
+        batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
+
+
+def _fat_tails(
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan,
+    rows: NDArray[np.intp], columns: NDArray[np.intp], rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Tally common dates on simulated histories, one for each draw of the batch."""
+    draws, n = len(rows), len(pool.tickers)
+    simulated = replace(
+        pool, returns=simulated_returns(pool, draws, rng),
+        flags=np.tile(pool.flags, (1, draws)), excluded=np.tile(pool.excluded, (1, draws)),
+    )  # fmt: skip
+    own = columns + n * np.arange(draws)[:, None, None]
+    for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
+        _tally(batch, Case("fat_tails"), sample, config, plan)
+
+
+def _random(
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
+) -> None:
+    """Tally independent firm-events: one random peer on each of the random dates."""
+    rows = draw_dates(pool.eligible(1), draws, plan.dates, spacing(plan, config), rng)
+    columns = _draw_peers(pool.candidate[rows], 1, rng)
+    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
+        _with_power(batch, "random", sample, config, plan)
+
+
+def _brown_warner(
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
+) -> None:
+    """Tally the one-sided portfolio test on random pairs against Phi(a sqrt(50)/sigma - 1.645).
+
+    Brown and Warner (1985) drew 250 samples of 50 securities, each with its own date. sigma is the root
+    mean square of the draw's residual standard deviations.
+    """
+    where = np.argwhere(pool.candidate)
+    chosen = where[rng.integers(len(where), size=(draws, PAIRS))]
+    abnormal = _abnormal(pool, config, chosen[:, :, 0], chosen[:, :, 1:])
+    # The portfolio test uses no correlations of pairs.
+    unknown = np.full((PAIRS, PAIRS), np.nan)
+    for draw in range(draws):
+        mine = abnormal.take(np.arange(draw * PAIRS, (draw + 1) * PAIRS))
+        sample = Sample("all", mine, unknown, config.tests.weights, plan.seed, plan.resamples)
+        variance = float(mine.expected.sigma2.mean())
+        batch.variance.append(variance)
+        for effect in (0.0, *plan.effects):
+            target = special.ndtr(effect * np.sqrt(PAIRS / variance) + special.ndtri(plan.level))
+            (result,) = run_tests([_dropped(sample, effect)], [DAY0], [BROWN_WARNER_TEST])
+            rejected = result.statistic < 0 and result.p_value <= 2 * plan.level
+            batch.add(
+                Case("brown_warner", effect), BROWN_WARNER_TEST, DAY0, (1.0, float(rejected), float(target))
+            )

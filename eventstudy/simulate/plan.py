@@ -1,0 +1,79 @@
+"""What is simulated: designs, draws, windows, effects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eventstudy.abnormal import Window
+from eventstudy.errors import ConfigError
+
+#: How pseudo-events are placed and what is done to them, in the order of the tables.
+DESIGNS: Mapping[str, str] = {
+    "random": "random dates, one random peer on each",
+    "common": "common dates, all peers on each",
+    "all_doubled": "common dates, every abnormal return of the event window doubled",
+    "common_doubled": "common dates, only the peers' mean abnormal return doubled",
+    "fat_tails": "common dates, simulated t(5) returns with the peers' own correlations",
+    "one_date": "a single common date",
+    "brown_warner": "random pairs of security and date, one-sided",
+}
+#: Designs in which a drop is added to day 0.
+POWER_DESIGNS = ("random", "common")
+#: Pairs of the check after Brown and Warner (1985), its window, and the one test that they report.
+PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
+_WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is simulated.
+
+    Attributes
+    ----------
+    draws, dates, peers
+        Draws of each design, dates K of each draw, peers on each common date.
+    windows
+        Windows that are tested; power only in those that hold day 0.
+    effects
+        Drops added to day 0, in returns: 0.01 lowers it by 1 %.
+    level
+        Nominal size of the tests.
+    resamples
+        Draws inside each bootstrap and permutation test.
+    """
+
+    draws: int = 1_000
+    dates: int = 10
+    peers: int = 8
+    windows: tuple[Window, ...] = ((0, 1), (2, 20))
+    effects: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04)
+    seed: int = 20260624
+    level: float = 0.05
+    resamples: int = 199
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"--{name} {value}: accepted is {low} or more"
+            for name, value, low in (
+                ("draws", self.draws, 1),
+                ("dates", self.dates, 2),
+                ("peers", self.peers, 2),
+                ("seed", self.seed, 0),
+            )
+            if value < low
+        ]
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+def parse_windows(text: str) -> tuple[Window, ...]:
+    """Read windows written as ``[0,1];[2,20]``; `ConfigError` for anything else."""
+    found = [_WINDOW.fullmatch(part.strip()) for part in text.split(";")]
+    windows = [(int(match[1]), int(match[2])) for match in found if match]
+    if len(windows) < len(found) or any(first > last for first, last in windows):
+        raise ConfigError(
+            f"--windows {text!r}: accepted are windows of sessions, first to last, such as \"[0,1];[2,20]\""
+        )
+    return tuple(dict.fromkeys(windows))
