@@ -181,7 +181,7 @@ class ShockPortfolios:
         """
         weight = self.peer_weights(window)
         residual, used = self.residuals(weight)
-        p = self.abnormal.expected.theta.shape[1]
+        p = self._coefficients()
         days = used.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
@@ -202,6 +202,12 @@ class ShockPortfolios:
         """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
         scaled: NDArray[np.float64] = self.car(window) / np.sqrt(self.variance(window))
         return scaled
+
+    def _coefficients(self) -> NDArray[np.float64]:
+        """Most coefficients estimated for any member of each portfolio, shape (K,)."""
+        expected = self.abnormal.expected
+        estimated = (expected.n_estimation - expected.dof)[self.members]
+        return np.array([estimated[first:last].max() for first, last in self.spans()])
 
     def _own_variance(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
         days = self.abnormal.weights(window)

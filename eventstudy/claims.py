@@ -110,7 +110,8 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
         found.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
         cells["claim_id"], cells["ticker"], cells["name"], dates[0], dates[1],
-        _move(cells["claimed"], found), comparison, cells["source"], cells["source_url"], cells["notes"], line,
+        _move(cells["claimed"], found), comparison, cells["source"], cells["source_url"],
+        cells["notes"], line,
     )  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def _move(text: str, found: list[str]) -> float:
     if text in DIRECTIONS:
         return DIRECTIONS[text]
     try:
-        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+        value = round(float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0), 12)
     except ValueError:
         value = float("nan")
     if not -1.0 <= value <= 10.0 or value == 0.0:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import EventStudyError, Problem
+from .errors import ConfigError, EventStudyError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,8 +94,8 @@ def _drop_output() -> None:
 def _disk_full(error: OSError) -> str:
     where = f" at {error.filename}" if error.filename else ""
     return (
-        f"the disk is full or a file is too large{where} ({error.strerror}); what was half written is removed, "
-        "earlier results are as they were. Make room and give the same command again"
+        f"the disk is full or a file is too large{where} ({error.strerror}); what was half written is "
+        "removed, earlier results are as they were. Make room and give the same command again"
     )
 
 
@@ -136,24 +136,37 @@ def cli() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
+@click.option(
+    "--prereg", "prereg_file", type=click.Path(path_type=Path),
+    help="Hold the run against a question locked by 'eventstudy prereg'.",
+)  # fmt: skip
+@click.option(
+    "--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows."
+)
 @ACCEPT
 def run(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, accept_suspect: bool,
+    overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, prereg_file: Path | None,
+    allow_departures: bool, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
-    from .report.publish import publish, reserve
+    from .report.publish import log_trial, past_trials, publish, reserve
     from .study import run_study
 
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
+    locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place:
         table = _prices(read, config, prices, console)
         with console.status("starting") as status:
-            result = run_study(read, config, table, progress=lambda stage: status.update(f"{stage} …"))
+            result = run_study(
+                read, config, table, progress=lambda stage: status.update(f"{stage} …"), prereg=locked,
+                trials=past_trials(place),
+            )  # fmt: skip
             folder = publish(
                 result, place, formats=config.report.formats, progress=lambda s: status.update(f"{s} …")
             )
+        log_trial(place, result, config)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:
@@ -162,6 +175,32 @@ def run(
         from .report.terminal import print_summary
 
         print_summary(result, folder, console)
+
+
+@cli.command()
+@EVENTS
+@SECTOR
+@CONFIG
+@SET
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("prereg.toml"), show_default=True,
+    help="File of the locked question; it must not exist.",
+)  # fmt: skip
+def prereg(
+    events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path
+) -> None:
+    """Lock the question of a study before its prices are looked at."""
+    from .reversal.prereg import as_toml, question
+
+    read, config = _inputs(events, sector, config_file, overrides)
+    if out.exists():
+        text = "is there already; a locked question is not overwritten, give another --out"
+        raise ConfigError(Problem(text, str(out)))
+    try:
+        out.write_text(as_toml(question(read, config)), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(out))) from error
+    click.echo(f"{out}: {len(read)} events, windows, endpoint and seed locked; run with --prereg {out}")
 
 
 @cli.command()
@@ -228,6 +267,8 @@ def simulate(
     region: str | None, jobs: int, seed: int | None, out: Path, quiet: bool, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Size and power of every test on pseudo-events in the peers' own returns."""
+    # Thousands of small products: threads of the linear algebra would mostly wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .report.publish import reserve
     from .report.simulation import print_simulation, write_simulation
     from .simulate import Plan, draw_pool, parse_windows, reaching_back
@@ -327,7 +368,9 @@ def verify(result: Path, events: Path | None, prices: str | None) -> None:
         done = verify_pack(
             result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …")
         )
-    click.echo(f"{result}: {done.tables} tables, {done.cells} cells recomputed and equal; {done.files} files intact")
+    click.echo(
+        f"{result}: {done.tables} tables with {done.cells} cells recomputed and equal, {done.files} files intact"
+    )
 
 
 @cli.command()
@@ -386,6 +429,31 @@ def _inputs(
     if problems:
         raise kind(problems)
     return outcome[0], outcome[1]
+
+
+def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
+    """Hold a run against its locked question; other events or windows need leave."""
+    import hashlib
+    import tomllib
+
+    from .reversal.prereg import departures, summary_of
+
+    try:
+        raw = path.read_bytes()
+        locked = tomllib.loads(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    except ValueError as error:
+        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
+        raise ConfigError(Problem(text, str(path))) from error
+    found = departures(locked, events, config)
+    strict = [item for item in found if item.strict]
+    if strict and not allow:
+        raise ConfigError([
+            Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+            for item in strict
+        ])  # fmt: skip
+    return summary_of(found, path.name, hashlib.sha256(raw).hexdigest())
 
 
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:

@@ -142,7 +142,7 @@ def _keep_fitted(
 ) -> tuple[Selection, EventPanel, ExpectedReturns]:
     """Leave out firm-events that the model could not fit or predict, with the reason in the ledger."""
     pairs = list(zip(panel.event_id.tolist(), panel.ticker.tolist(), strict=True))
-    found = [_unfitted(expected.take(np.array([row])), config) for row in range(len(panel))]
+    found = _unfitted(expected, config)
     reasons = dict(zip(pairs, found, strict=True))
     remarks = dict(zip(pairs, expected.remark.tolist(), strict=True))
     ledger = []
@@ -165,18 +165,23 @@ def _keep_fitted(
     return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
 
 
-def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> str:
-    """Say why one firm-event cannot be used, empty where it can."""
-    count = int(expected.n_estimation[0])
-    least = config.windows.minimum if config.model.name != "rolling" else config.model.span // 2
-    if count < least:
-        wants = f"estimation days with all that {expected.model} wants"
-        return f"factors_short: {count} of at least {least} {wants}"
-    if not np.isfinite(expected.sigma2[0]) or not np.isfinite(expected.theta[0]).all():
-        return f"not_identified: {expected.model} has no solution, its regressors do not vary by themselves"
-    if not np.isfinite(expected.mean[0]).any():
-        return f"no_factors: {expected.model} has no factor on any event day"
-    return ""
+def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[str]:
+    """Say why each firm-event cannot be used, empty where it can."""
+    name, count = expected.model, expected.n_estimation
+    least = config.windows.minimum if name != "rolling" else config.model.span // 2
+    solved = np.isfinite(expected.sigma2) & np.isfinite(expected.theta).all(axis=1)
+    predicted = np.isfinite(expected.mean).any(axis=1)
+    reasons = [""] * len(count)
+    for row in np.flatnonzero((count < least) | ~solved | ~predicted):
+        if count[row] < least:
+            wanted = f"{least} estimation days with all that {name} wants"
+            text = f"factors_short: {count[row]} of at least {wanted}"
+        elif not solved[row]:
+            text = f"not_identified: {name} has no solution, its regressors do not vary by themselves"
+        else:
+            text = f"no_factors: {name} has no factor on any event day"
+        reasons[row] = text
+    return reasons
 
 
 def _cut_market(

@@ -67,7 +67,7 @@ class TradeRule:
 
 
 _SSE = "SSE, star.sse.com.cn/en/gettingstarted/features/trading: 10 %, ST 5 %, first day -36 % to +44 %"
-_SZSE = "SZSE Trading Rules, text of 2016-09-30 (shndlaw.com/post/1184): 10 %, ST 5 %"
+_SZSE = "SZSE Trading Rules as told by asiaetrading.com: 10 %, ST 5 %, none on the first day"
 _MAIN_2023 = "SSE and SZSE Trading Rules, 2023 revision, in force 2023-04-10"
 _SSE_2026 = (
     "SSE Trading Rules, revision of 2026-04-24, in force 2026-07-06, "
@@ -77,11 +77,11 @@ _SZSE_2026 = (
     "SZSE Trading Rules, revision of 2026-04-24, in force 2026-07-06, "
     "investor.szse.cn/lawrules/rule/trade/t20260424_620190.html"
 )
-_CHINEXT = "SZSE, rules for the reform of ChiNext of 2020-04-30 (mondovisione.com); first day 2020-08-24"
+_CHINEXT = "SZSE special rules for ChiNext, reform of 2020, first day 2020-08-24; public rule tables agree"
 _STAR = "SSE, Q&A on the trading mechanism of the STAR Market of 2019-07-19; opened 2019-07-22"
 _BSE = "BSE Trading Rules (trial) of 2021-11-02 (newsdirectory3.com, CGTN); opened 2021-11-15"
 _TWSE_7 = "TWSE Operating Rules art. 63, texts of 2000-11-30 and 2008-12-25"
-_TWSE_10 = "TPEx, 'Daily price fluctuation limit': from 7 % to 10 % on 2015-06-01, ordered for all of Taiwan"
+_TWSE_10 = "TPEx, 'Daily price fluctuation limit': from 7 % to 10 % on 2015-06-01, by order of the FSC"
 _TWSE_NEW = "TWSE, 'Trading mechanism - new stock': five sessions from 2005-03-01"
 _TSE = "JPX, 'Daily price limits', jpx.co.jp/english/equities/trading/domestic/06.html"
 _US = "No daily limit; the bands of the Limit Up-Limit Down plan only pause trading for minutes"

@@ -40,9 +40,60 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "n_events", "n_dates", "reason",
     ),
     "multiplicity": ("group", "window", "name", "p_value", "holm", "bh", "by", "romano_wolf"),
+    "trades": (
+        "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
+        "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
+        "why_entered", "why_left", "blocked", "capacity",
+    ),
+    "comparison_trades": (
+        "run", "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
+        "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
+        "why_entered", "why_left", "blocked", "capacity",
+    ),
+    "pnl": (
+        "date", "gross", "hedge", "cost", "net", "equity", "n_positions", "gross_exposure",
+        "every_drop_net", "every_drop_equity", "placebo_drops_net", "placebo_drops_equity",
+    ),
+    "backtest": (
+        "run", "shock_id", "label", "decided", "car_signal", "s_signal", "share_negative", "n_peers",
+        "qualifies", "refusal", "n_orders", "n_filled", "value", "gross", "hedged", "cost", "net",
+        "car_post", "gap",
+    ),
+    "specifications": (
+        "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe",
+        "own",
+    ),
+    "cost_sensitivity": ("run", "cost_bps", "net_per_trade", "net_total", "sharpe"),
+    "fees": ("market", "name", "side", "bps", "first", "until", "source", "certainty"),
     "reversal": (
         "shock_id", "label", "day0", "n_peers", "car_drop", "s_drop", "share_negative", "qualifies",
-        "why_not", "car_post", "s_post",
+        "why_not", "car_post", "s_post", "n_locked", "n_placebos", "placebo_mean", "excess", "rank",
+        "p_rank", "widened", "benchmark", "label_in_time", "role", "excess_simple", "excess_log",
+        "excess_bhar", "excess_alpha_zero", "excess_alpha_estimated",
+    ),
+    "reversal_measures": (
+        "measure", "group", "estimate", "lower", "upper", "p_value", "n_dates", "note",
+    ),
+    "reversal_paths": ("group", "series", "tau", "n_dates", "car", "lower", "upper"),
+    "gates": ("step", "hypothesis", "estimate", "p_value", "level", "reached", "passed", "reason"),
+    "placebo": (
+        "shock_id", "tier", "placebo_date", "s_drop", "car_drop", "car_post", "vol_ratio", "run_up",
+        "market_return", "distance", "widened",
+    ),
+    "placebo_balance": (
+        "group", "variable", "mean_events", "mean_placebos", "smd", "n_events", "n_placebos",
+    ),
+    "clarifications": (
+        "event_id", "shock_id", "flag", "delay", "car_before", "car_at", "car_after", "speedup",
+        "speedup_placebos", "n_placebos", "p_value", "attributed", "reason",
+    ),
+    "specification_curve": (
+        "window", "model", "returns", "alpha", "estimate", "n_dates", "median", "share_positive",
+        "joint_p",
+    ),
+    "claims": (
+        "claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "verdict", "session",
+        "actual", "off_by", "nearby_session", "nearby_return", "reason", "source", "source_url", "notes",
     ),
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from . import __version__
 from .abnormal import Window, shock_portfolios
+from .backtest import Traded, summarise
 from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
@@ -24,7 +25,7 @@ from .inference.dates import common_volatility_ratio
 from .inference.diagnostics import diagnose, diagnose_study
 from .prices import PriceTable
 from .prices.quality import sentences
-from .reversal import Judgement, Verdict, chronology, label_timing
+from .reversal import Findings, Judgement, chronology, label_timing, reversal_summary
 from .tables import row_of, window_name
 
 VERSIONED = (
@@ -45,11 +46,13 @@ def build_summary(
     computed: Computed,
     results: Sequence[TestResult],
     judgement: Judgement,
+    found: Findings,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
+    traded: Traded,
 ) -> dict[str, Any]:
     """Return the content of summary.json."""
     overall = computed.sample.at(config.windows.drop)
@@ -58,7 +61,7 @@ def build_summary(
     content: dict[str, Any] = _json({
         "run_id": run_id, "study": config.study.name, "simulated": prices.simulated,
         "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
-        "verdict": _verdict_dict(judgement.verdict, config, ours.n_effective),
+        **reversal_summary(judgement, found), "claims": Counter(_claim_kinds(tables["claims"])),
         "counts": _ledger_counts(ledger),
         "trust": which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
         "rbar": overall.rbar, "n_effective": overall.n_effective,
@@ -75,10 +78,10 @@ def build_summary(
         "headline_group": headline.group, "small_table": _small_table(results, headline, config),
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
-        "leave_one_out": _leave_one_out(judgement),
         "diagnostics": _diagnostics(computed, headline, config),
         "warnings": _warnings(computed, events, ledger, config),
         "more_data": judgement.verdict.more_data,
+        "backtest": summarise(traded),
         "peers": {
             peer.ticker: {
                 "name": peer.name, "name_local": peer.name_local, "market": peer.market,
@@ -89,14 +92,8 @@ def build_summary(
     return content
 
 
-def _verdict_dict(answer: Verdict, config: StudyConfig, n_effective: float) -> dict[str, Any]:
-    return {
-        "kind": answer.kind, "sentence": answer.sentence, "effect": answer.effect,
-        "ci": list(answer.interval), "p_value": answer.p_value, "p_name": "sign_flip",
-        "n_dates": answer.n_dates, "n_events": answer.n_events, "n_effective": n_effective,
-        "mde": answer.mde, "sd": answer.sd, "margin": answer.margin, "ladder": answer.ladder,
-        "group": f"label={config.reversal.label}", "window": window_name(config.windows.post),
-    }  # fmt: skip
+def _claim_kinds(claims: pd.DataFrame) -> list[str]:
+    return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
 
 
 def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
@@ -161,16 +158,6 @@ def _p_values(
     found = {name: table.get((group, window, name)) for name in names}
     values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
     return {**values, "cross_sectional_p": values.pop("cross_sectional_t_p")}
-
-
-def _leave_one_out(judgement: Judgement) -> dict[str, Any] | None:
-    """Range of the mean post CAR when each date is left out, and the date that moves it most."""
-    values, names = judgement.drops.post[judgement.asked], judgement.drops.shock_id[judgement.asked]
-    if len(values) < 3:
-        return None
-    means = (values.sum() - values) / (len(values) - 1)
-    worst = int(np.abs(means - values.mean()).argmax())
-    return {"lower": means.min(), "upper": means.max(), "most_influential": str(names[worst])}
 
 
 def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:

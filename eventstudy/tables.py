@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from .abnormal import AbnormalReturns, Window
+from .backtest import Traded
+from .backtest import rows as backtest_rows
 from .calendars import Alignment
+from .claims import ClaimVerdict
 from .config import StudyConfig
 from .estimation import Computed, headline_group
 from .events import Events
@@ -21,7 +24,8 @@ from .inference.firm import car_tests
 from .inference.multiplicity import adjust
 from .results import TABLES
 from .returns import FLAG_NAMES
-from .reversal import Judgement
+from .reversal import Findings, Judgement
+from .reversal import tables as reversal_tables
 
 
 def build_tables(
@@ -29,6 +33,8 @@ def build_tables(
     samples: Sequence[Sample],
     results: Sequence[TestResult],
     judgement: Judgement,
+    found: Findings,
+    claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
 ) -> dict[str, pd.DataFrame]:
@@ -47,8 +53,14 @@ def build_tables(
         "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
         "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
-        "reversal": _frame("reversal", list(_reversal_rows(judgement))),
+        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
     }
+
+
+def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files."""
+    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -229,13 +241,10 @@ def _multiplicity_rows(
                 yield {**row_of(row), "window": window_name(row.window)}
 
 
-def _reversal_rows(judgement: Judgement) -> Iterator[dict[str, Any]]:
-    judged = judgement.drops
-    for k, shock in enumerate(judged.shock_id):
-        overlap = f"overlaps {judged.overlaps[k]}" if judged.overlaps[k] else ""
-        yield {
-            "shock_id": shock, "label": judgement.label[k], "day0": _day(judged.day0[k]),
-            "n_peers": judged.n_peers[k], "car_drop": judged.drop[k], "s_drop": judged.drop_s[k],
-            "share_negative": judged.share_negative[k], "qualifies": bool(judged.qualifies[k]),
-            "why_not": judged.why_not[k] or overlap, "car_post": judged.post[k], "s_post": judged.post_s[k],
-        }  # fmt: skip
+def _claim_row(result: ClaimVerdict) -> dict[str, Any]:
+    claim = result.claim
+    return {
+        **row_of(claim), **{name: value for name, value in row_of(result).items() if name != "claim"},
+        "date": claim.date or "", "date_to": claim.date_to or "",
+    }  # fmt: skip
+

@@ -18,12 +18,19 @@ from .events import read_events
 from .prices.choose import get_prices
 from .prices.fetch import snapshots_folder
 from .study import run_study
+from .summary import build_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Another processor may round a sum differently in the last digits; a changed price moves far more.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
+#: What an input is by whether the pack had it and whether it is there now.
+_CHANGED = {
+    (True, True): "not the one that the pack was made of",
+    (True, False): "missing; the pack was made with it",
+    (False, True): "one that the pack was made without",
+}
 #: Differences that are listed; the rest is counted.
 LISTED = 20
 
@@ -67,6 +74,7 @@ def verify_pack(
     config = config_from_dict(manifest["settings"])
     read = read_events(events or _found(manifest["inputs"][0]["name"], "--events"))
     table = get_prices(read, config, prices or _origin(manifest), tell=lambda _: None)
+    _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
     result = run_study(read, config, table, progress=progress)
     _check_inputs(manifest["inputs"], result.manifest["inputs"])
     problems: list[Problem] = []
@@ -145,6 +153,13 @@ def _origin(manifest: Mapping[str, Any]) -> str:
     return str(_found(name, "--prices"))
 
 
+def _events_and_prices(manifest: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Inputs without the files that stand beside the events: those are read by the run itself."""
+    first, *others = manifest["inputs"]
+    beside = ("claims.csv", "confounders.csv")
+    return [first, *(row for row in others if row["name"] not in beside)]
+
+
 def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]) -> None:
     old = {row["name"]: row["sha256"] for row in stored[1:]}
     new = {row["name"]: row["sha256"] for row in now[1:]}
@@ -153,8 +168,7 @@ def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str
         problems.append(Problem(f"is not the {stored[0]['name']} that the pack was made of", now[0]["name"]))
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            what = "are not" if name in new else "are not among"
-            problems.append(Problem(f"the prices of {name} {what} those that the pack was made of"))
+            problems.append(Problem(f"the input {name} is {_CHANGED[name in old, name in new]}"))
     if problems:
         raise IntegrityError(problems)
 

@@ -1,7 +1,10 @@
 """A server on 127.0.0.1 that answers as Yahoo Finance does, with a fault for each symbol.
 
 Modes: ``ok`` ``404`` ``429`` ``500`` ``html`` ``truncate`` ``hang`` ``nulls`` ``empty`` ``down``
-``norange`` ``flaky:N`` ``split`` ``dividend`` ``GBp`` ``negative`` ``zero`` ``holiday-dividend``.
+``norange`` ``flaky:N`` ``split`` ``dividend`` ``GBp`` ``negative`` ``zero`` ``holiday-dividend``
+``slip`` (one price in a unit 100 times smaller).
+
+With ``tls`` it is also an HTTPS proxy that ends TLS itself and lets nobody through to any other host.
 """
 
 from __future__ import annotations
@@ -9,12 +12,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import random
+import ssl
 import threading
+import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
+
+import pytest
 
 FIRST_DAY = dt.date(2024, 1, 2)
 OPEN, CLOSE = dt.time(9, 30), dt.time(16, 0)
@@ -28,11 +39,26 @@ class FakeYahoo:
     """Serves `n_bars` weekday bars from `FIRST_DAY` on; use it as a context manager.
 
     ``modes`` maps a symbol to its mode (``ok`` if absent) and ``recorded`` to a recorded answer.
-    ``asked`` counts the requests by chart symbol, ``paths`` lists all of them.
+    ``asked`` counts the requests by chart symbol, ``paths`` lists all of them. With ``varied`` every
+    symbol has prices of its own; ``dies_after`` is the number of symbols after which no chart comes.
     """
 
-    def __init__(self, modes: dict[str, str] | None = None, *, n_bars: int = 60) -> None:
+    def __init__(
+        self,
+        modes: dict[str, str] | None = None,
+        *,
+        n_bars: int = 60,
+        tls: tuple[Path, Path] | None = None,
+        varied: bool = False,
+        dies_after: int | None = None,
+    ) -> None:
         self.modes = modes or {}
+        self.varied = varied
+        self.dies_after = dies_after
+        self.context: ssl.SSLContext | None = None
+        if tls:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*tls)
         self.recorded: dict[str, Any] = {}
         self.n_bars = n_bars
         self.zone = ZoneInfo("America/New_York")
@@ -68,6 +94,17 @@ class FakeYahoo:
         """The traded closes of every symbol in mode ``ok``."""
         return [100 + 5 * math.sin(i / 3) + 0.1 * i for i in range(self.n_bars)]
 
+    def closes_of(self, symbol: str) -> list[float]:
+        """The traded closes of one symbol: the common ones, or with ``varied`` a walk of its own."""
+        if not self.varied:
+            return self.closes()
+        market, own = random.Random("market"), random.Random(symbol)
+        price, found = 100.0, []
+        for _ in range(self.n_bars):
+            price *= 1 + market.gauss(0.0003, 0.008) + own.gauss(0, 0.01)
+            found.append(price)
+        return found
+
     def stamp(self, day: dt.date, clock: dt.time = OPEN) -> int:
         return int(dt.datetime.combine(day, clock, self.zone).timestamp())
 
@@ -93,7 +130,9 @@ class FakeYahoo:
         mode = self.modes.get(symbol, "ok")
         days = self.days()
         rows = [i for i, day in enumerate(days) if first <= self.stamp(day) < last]
-        closes = self.closes()
+        closes = self.closes_of(symbol)
+        if mode == "slip":
+            closes[NEGATIVE_ROW] /= 100
         if mode == "negative":
             closes[NEGATIVE_ROW] *= -1
         if mode == "zero":
@@ -161,10 +200,46 @@ class FakeYahoo:
         return {}
 
 
+@contextmanager
+def fresh_yfinance(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """yfinance keeps its session, crumb, caches and open databases for the whole process: forget them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from yfinance import base, cache, data
+    patch.setenv("NO_PROXY", "127.0.0.1")
+    patch.setattr(cache._TzCacheManager, "_tz_cache", None)
+    patch.setattr(cache._CookieCacheManager, "_Cookie_cache", None)
+    patch.setattr(cache._TzDBManager, "_db", None)
+    patch.setattr(cache._CookieDBManager, "_db", None)
+    patch.setattr(data.SingletonMeta, "_instances", {})
+    patch.setattr(base, "_tz_info_fetch_ctr", 0)
+    data.YfData.cache_get.cache_clear()
+    yield
+    cache._TzDBManager.close_db()
+    cache._CookieDBManager.close_db()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Head and body in one packet: in two, each answer would wait for a delayed acknowledgement.
     wbufsize = -1
+
+    def do_CONNECT(self) -> None:
+        fake: FakeYahoo = self.server.fake  # type: ignore[attr-defined]
+        host = self.path.partition(":")[0]
+        if fake.context is None or not host.endswith(".yahoo.com"):
+            self._send(403, b"", "text/plain")
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.flush()
+        try:
+            self.connection = fake.context.wrap_socket(self.connection, server_side=True)
+        except OSError:
+            self.close_connection = True
+            return
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")
+        self.close_connection = False
 
     def do_GET(self) -> None:
         fake: FakeYahoo = self.server.fake  # type: ignore[attr-defined]
@@ -182,6 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _chart(self, fake: FakeYahoo, symbol: str, query: dict[str, list[str]]) -> None:
         fake.asked[symbol] += 1
         mode = fake.modes.get(symbol, "ok")
+        if fake.dies_after is not None and symbol not in list(fake.asked)[: fake.dies_after]:
+            mode = "down"
         if mode.startswith("flaky:"):
             mode = "500" if fake.asked[symbol] <= int(mode.removeprefix("flaky:")) else "ok"
         if mode == "hang":

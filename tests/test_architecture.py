@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
-    "errors", "config", "events", "calendars", "market_rules", "prices", "returns", "windows", "selection",
+    "errors", "messages", "config", "events", "calendars", "market_rules", "prices", "returns", "windows", "selection",
     "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
     "results", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
 )  # fmt: skip

@@ -130,7 +130,7 @@ def test_missing_days_stand_still_in_beta_shift() -> None:
 @pytest.mark.parametrize("scale", [1.0, 100.0])
 def test_units_do_not_matter(scale: float) -> None:
     e = residuals(9)
-    rho, pairs = autocorrelations(e, LAGS)
+    rho, _ = autocorrelations(e, LAGS)
     large = autocorrelations(scale * e, LAGS)[0]
     np.testing.assert_allclose(large, rho, rtol=1e-10)
     np.testing.assert_allclose(arch_lm(scale * e)[0], arch_lm(e)[0], rtol=1e-8)
@@ -184,7 +184,7 @@ def test_each_trouble_is_noticed_and_no_other() -> None:
     assert 0 not in set().union(*marked.values())
     assert found.advice[0] == ""
     assert found.advice[1].startswith(ADVICE["autocorrelation"])
-    assert found.advice[4] == ADVICE["thin_trading"]
+    assert found.advice[4].endswith(ADVICE["thin_trading"])
     assert found.advice[3].startswith("beta changed within the estimation window")
     assert found.rho1[1] == pytest.approx(0.5, abs=0.12)
     assert found.zero_share[4] == pytest.approx(0.2, abs=0.06)
@@ -232,7 +232,9 @@ def test_study_shares_and_advice() -> None:
 def test_shares_are_over_the_fits_that_could_be_tested() -> None:
     nan = np.nan
     p = np.array([0.01, nan, 0.5])
-    fits = FitDiagnostics(np.array([9, 9, 9]), p, p, p, p, p, np.zeros(3), np.full(3, nan), np.array([""] * 3))
+    fits = FitDiagnostics(
+        np.array([9, 9, 9]), p, p, p, p, p, np.zeros(3), np.full(3, nan), np.array([""] * 3)
+    )
     study = diagnose_study(
         fits, rbar=nan, n_effective=nan, common_volatility_ratio=nan, shock_car=np.zeros(0), shock_id=[]
     )

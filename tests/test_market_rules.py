@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from studies import event_row, write_events, write_prices
 
 from eventstudy.calendars import sessions
 from eventstudy.config import load_config
@@ -41,7 +43,6 @@ from eventstudy.prices.choose import get_prices
 from eventstudy.prices.limits import limit_days
 from eventstudy.returns import LOCKED_DOWN, LOCKED_UP, NO_LIMIT, MarketPanel, to_returns
 from eventstudy.tables import _cuts_table
-from studies import event_row, write_events, write_prices
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared" / "data" / "prices"
@@ -111,7 +112,8 @@ def test_a_limit_smaller_than_a_tick_is_one_tick() -> None:
     ("board", "on", "listed", "free"),
     [
         ("star", "2024-01-02", 5, True), ("star", "2024-01-02", 6, False), ("star", "2024-01-02", 0, False),
-        ("chinext", "2020-08-24", 5, True), ("chinext", "2020-08-21", 1, True), ("chinext", "2020-08-21", 2, False),
+        ("chinext", "2020-08-24", 5, True), ("chinext", "2020-08-21", 1, True),
+        ("chinext", "2020-08-21", 2, False),
         ("sse_main", "2023-04-07", 1, True), ("sse_main", "2023-04-07", 2, False),
         ("sse_main", "2023-04-10", 5, True), ("szse_main", "2023-04-10", 6, False),
         ("bse", "2021-11-15", 1, True), ("bse", "2021-11-16", 2, False), ("twse", "2024-01-02", 5, True),
@@ -127,7 +129,7 @@ def test_first_sessions_without_a_limit(board: str, on: str, listed: int, free: 
 def test_an_unknown_board_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"board 'chinxt' is unknown; accepted: .*did you mean 'chinext'"):
         limit_prices("chinxt", day("2024-01-02"), 10.0)
-    with pytest.raises(ConfigError, match="300308.SZ: board 'gem' is unknown; accepted: bse, chinext"):
+    with pytest.raises(ConfigError, match=r"300308\.SZ: board 'gem' is unknown; accepted: bse, chinext"):
         board_of("300308.SZ", "XSHE", peer="gem")
 
 
@@ -137,7 +139,8 @@ def test_an_unknown_board_names_the_nearest() -> None:
         ("300308.SZ", "XSHE", "", "szse_main", "chinext"), ("301001.SZ", "XSHE", "", "", "chinext"),
         ("002281.SZ", "XSHE", "", "", "szse_main"), ("688498.SS", "XSHG", "", "sse_main", "star"),
         ("603083.SS", "XSHG", "", "", "sse_main"), ("2330.TW", "XTAI", "", "", "twse"),
-        ("3081.TWO", "ROCO", "", "", "twse"), ("5802.T", "XTKS", "", "", "tse"), ("LITE", "XNAS", "", "", "us"),
+        ("3081.TWO", "ROCO", "", "", "twse"), ("5802.T", "XTKS", "", "", "tse"),
+        ("LITE", "XNAS", "", "", "us"),
         ("300308.SZ", "XSHE", "szse_main", "chinext", "szse_main"), ("VOD.L", "XLON", "", "", ""),
     ],
 )  # fmt: skip
@@ -185,11 +188,13 @@ def test_yen_limits_grow_with_the_price() -> None:
     assert [dict(YEN_LIMITS)[bound] for bound in (100, 1_500, 10_000, 1_000_000)] == [30, 300, 1_500, 150_000]
 
 
-@pytest.mark.parametrize("rules", [LIMIT_RULES, ST_RULES, FREE_RULES, TRADE_RULES], ids=["limit", "st", "free", "trade"])
+@pytest.mark.parametrize(
+    "rules", [LIMIT_RULES, ST_RULES, FREE_RULES, TRADE_RULES], ids=["limit", "st", "free", "trade"]
+)
 def test_periods_of_a_board_follow_each_other(rules: tuple[object, ...]) -> None:
     for board in BOARDS:
         own = [rule for rule in rules if rule.board == board]
-        for earlier, later in zip(own, own[1:], strict=False):
+        for earlier, later in itertools.pairwise(own):
             assert earlier.until == later.first - dt.timedelta(days=1)
         assert not own or own[-1].until is None
 
@@ -205,7 +210,10 @@ def test_the_document_lists_every_rule() -> None:
         size = {"none": "none", "yen": "yen table"}.get(rule.kind, f"{rule.limit:.0%}".replace("%", " %"))
         assert f"| {rule.board} | {rule.first} | {rule.until or ''} | {size} | {rule.certainty} |" in text
     for rule in FREE_RULES:
-        assert f"| {rule.board} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |" in text
+        assert (
+            f"| {rule.board} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |"
+            in text
+        )
 
 
 def test_selling() -> None:
@@ -256,11 +264,15 @@ def test_nothing_is_locked_without_a_limit() -> None:
     assert (free.down | free.up).tolist() == [False, True]
 
 
-def series(ticker: str, dates: NDArray[np.datetime64], close: list[float], adjusted: list[float], **ohl: list[float]) -> PriceSeries:
+def series(
+    ticker: str, dates: NDArray[np.datetime64], close: list[float], adjusted: list[float], **ohl: list[float]
+) -> PriceSeries:
     empty = [NAN] * len(close)
     columns = {name: np.array(ohl.get(name, empty)) for name in ("open", "high", "low")}
     volume = np.full(len(close), 1000.0)
-    return PriceSeries(ticker, dates, close=np.array(close), adj_close=np.array(adjusted), volume=volume, **columns)
+    return PriceSeries(
+        ticker, dates, close=np.array(close), adj_close=np.array(adjusted), volume=volume, **columns
+    )
 
 
 def test_the_last_close_is_lowered_on_an_ex_date() -> None:
@@ -305,7 +317,14 @@ def test_first_sessions_count_only_for_a_new_listing() -> None:
 
 
 def write_mainland(folder: Path, **extra: str) -> Path:
-    lines = ["[study]", 'name = "Main board"', "[[markets]]", 'mic = "XSHG"', 'region = "CN"', 'benchmark = "IDX"']
+    lines = [
+        "[study]",
+        'name = "Main board"',
+        "[[markets]]",
+        'mic = "XSHG"',
+        'region = "CN"',
+        'benchmark = "IDX"',
+    ]
     for ticker in ("AAA", "BBB", "CCC"):
         lines += ["[[peers]]", f'ticker = "{ticker}"', 'market = "XSHG"', extra.get(ticker, "")]
     path = folder / "study.toml"
@@ -337,8 +356,10 @@ def mainland(tmp_path: Path) -> Path:
 
 def run(folder: Path, rows: list[str], *overrides: str, **extra: str) -> Computed:
     events = read_events(write_events(folder, rows))
-    config = load_config(folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides)
-    return compute(events, config, get_prices(events, config, str(folder / "prices"), tell=lambda text: None))
+    config = load_config(
+        folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides
+    )
+    return compute(events, config, get_prices(events, config, str(folder / "prices"), tell=print))
 
 
 def column(computed: Computed, ticker: str) -> tuple[MarketPanel, int]:
@@ -355,7 +376,9 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
         move(mainland / "prices" / "AAA.csv", on, change)
     computed = run(mainland, [event_row("E1", "2021-06-09")])
     market, at = column(computed, "AAA")
-    flags = {str(market.sessions[row]): int(market.flags[row, at]) for row in np.flatnonzero(market.flags[:, at])}
+    flags = {
+        str(market.sessions[row]): int(market.flags[row, at]) for row in np.flatnonzero(market.flags[:, at])
+    }
     assert flags == {"2021-03-02": LOCKED_UP, "2021-06-09": LOCKED_DOWN}
     assert np.isfinite(market.returns[market.position(day("2021-03-02")), at])
     assert reasons(computed)["AAA"] == ("used", "locked limit-down on day 0")
@@ -365,7 +388,9 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
     assert cuts.to_dict("records") == [
         {"event_id": "E1", "ticker": "AAA", "session": "2021-03-02", "reason": "limit-locked"}
     ]
-    assert any("limit-locked days of AAA are those whose adjusted close" in text for text in computed.returns.remarks)
+    assert any(
+        "limit-locked days of AAA are those whose adjusted close" in text for text in computed.returns.remarks
+    )
     whole = run(mainland, [event_row("E1", "2021-06-09")], "windows.clean_estimation=false")
     assert whole.abnormal.expected.n_estimation.tolist() == [240, 240, 240]
 
@@ -408,7 +433,7 @@ def test_an_exchange_without_rules_says_so(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(study, encoding="utf-8")
     events = read_events(write_events(tmp_path, [event_row("E1", "2021-06-09")]))
     config = load_config(tmp_path / "events.csv", config_file=tmp_path / "study.toml")
-    prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda text: None)
+    prices = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     panel = to_returns(prices, config, sessions=sessions)
     assert "XLON: price limits are not known here, no day is marked locked" in panel.remarks
 
@@ -422,7 +447,7 @@ def test_an_unknown_board_in_the_study_is_refused(mainland: Path) -> None:
 def test_real_locked_days() -> None:
     events = read_events(PROJECT / "events.csv")
     config = load_config(PROJECT / "events.csv")
-    panel = to_returns(get_prices(events, config, str(SHARED), tell=lambda text: None), config, sessions=sessions)
+    panel = to_returns(get_prices(events, config, str(SHARED), tell=print), config, sessions=sessions)
 
     def flag(ticker: str, on: str) -> tuple[int, float]:
         market = next(m for m in panel.markets.values() if ticker in m.tickers)

@@ -28,7 +28,13 @@ from eventstudy.expected_returns.inputs import (
     spans,
 )
 from eventstudy.expected_returns.peers import simplex_weights
-from eventstudy.returns import MISSING, FactorColumns, MarketPanel, one_session_returns, trade_to_trade_returns
+from eventstudy.returns import (
+    MISSING,
+    FactorColumns,
+    MarketPanel,
+    one_session_returns,
+    trade_to_trade_returns,
+)
 from eventstudy.windows import EventPanel, Request, cut
 
 Floats = NDArray[np.float64]
@@ -94,7 +100,9 @@ def twin_of(panel: EventPanel, name: str, i: int) -> twins.Twin:
             y, before["risk_free"], [before["SMB"], before["HML"]], [around["SMB"], around["HML"]], rf
         ),
         "two_index": lambda: twins.two_index(y, m, before["world"], (star, around["world"])),
-        "scholes_williams": lambda: twins.scholes_williams(y, before["market-1"], m, before["market+1"], star),
+        "scholes_williams": lambda: twins.scholes_williams(
+            y, before["market-1"], m, before["market+1"], star
+        ),
         "dimson": lambda: twins.dimson(y, [before["market-1"], m, before["market+1"]], m, star),
     }
     return made[name]()
@@ -161,7 +169,9 @@ def test_contract(name: str) -> None:
     assert expected.model == name
     assert np.isfinite(expected.mean).all()
     assert (expected.variance(np.ones(L2)) > 0).all()
-    np.testing.assert_allclose(np.nansum(expected.residuals**2, axis=1) / expected.dof, expected.sigma2, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.nansum(expected.residuals**2, axis=1) / expected.dof, expected.sigma2, rtol=1e-10
+    )
     one = run(panel.take(np.array([2])), name)
     order = np.array([2, 0, 1])
     turned = run(panel.take(order), name)
@@ -241,7 +251,9 @@ def test_robust_is_not_pulled_by_an_outlier() -> None:
 
 def test_market_ignores_other_columns() -> None:
     panel = full_panel(2)
-    np.testing.assert_array_equal(run(panel, "market").theta, run(panel.with_factors("market"), "market").theta)
+    np.testing.assert_array_equal(
+        run(panel, "market").theta, run(panel.with_factors("market"), "market").theta
+    )
 
 
 def test_mean_adjusted_keeps_days_without_an_index() -> None:
@@ -257,7 +269,8 @@ def test_mean_is_no_alpha_that_a_policy_drops() -> None:
     panel = full_panel(2, 1)
     expected = run(panel, "mean_adjusted")
     np.testing.assert_array_equal(
-        abnormal_returns(panel, expected, alpha="zero").ar, abnormal_returns(panel, expected, alpha="estimated").ar
+        abnormal_returns(panel, expected, alpha="zero").ar,
+        abnormal_returns(panel, expected, alpha="estimated").ar,
     )
 
 
@@ -360,7 +373,13 @@ def market_panel(price: Floats, index: Floats, *, gaps: bool) -> MarketPanel:
     made = trade_to_trade_returns if gaps else one_session_returns
     flags = np.where(np.isfinite(price), 0, MISSING).astype(np.uint8)[:, None]
     return MarketPanel(
-        "XNYS", "IDX", days, ("A",), made(price, "simple")[:, None], one_session_returns(index, "simple"), flags
+        "XNYS",
+        "IDX",
+        days,
+        ("A",),
+        made(price, "simple")[:, None],
+        one_session_returns(index, "simple"),
+        flags,
     )
 
 
@@ -563,7 +582,9 @@ def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> No
     parameters, path = arch_fit(panel, p=1, q=1, **volatility)
     y = np.concatenate([panel.estimation_returns[0], panel.event_returns[0]])
     x = np.concatenate([panel.factor("market")[0][0], panel.factor("market")[1][0]])
-    whole = arch.arch_model(100 * y, x=100 * x[:, None], mean="LS", p=1, q=1, dist="t", rescale=False, **volatility)
+    whole = arch.arch_model(
+        100 * y, x=100 * x[:, None], mean="LS", p=1, q=1, dist="t", rescale=False, **volatility
+    )
     filtered = np.asarray(whole.fix(parameters).conditional_volatility) ** 2
     h = expected.scale[0] * expected.sigma2[0] * 1e4
     # The filter's start value is that of the longer series; after 400 days nothing is left of it.
@@ -578,7 +599,9 @@ def test_egarch_parameters_agree_with_arch() -> None:
     assert expected.remark[0] == ""
     np.testing.assert_allclose(expected.theta[0], parameters[:2] / [100, 1], rtol=1e-10)
     omega, a, g, b, nu = parameters[2:]
-    frozen = fit_variance(100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], "egarch")
+    frozen = fit_variance(
+        100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], "egarch"
+    )
     z = 100 * expected.residuals[0, -1] / np.sqrt(frozen.path[-1])
     log_h = omega + a * (abs(z) - np.sqrt(2 / np.pi)) + g * z + b * np.log(frozen.path[-1])
     h = expected.scale[0] * expected.sigma2[0] * 1e4
@@ -641,5 +664,3 @@ def test_a_constant_index_gives_nan_and_no_number(name: str) -> None:
 def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'scholes_williams'"):
         fit(full_panel(1), "scholes_william")
-
-

@@ -29,22 +29,9 @@ LATER = dt.datetime(2025, 1, 15, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
-def fresh_yfinance(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """yfinance keeps its session, crumb, caches and open databases for the whole process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from yfinance import base, cache, data
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(cache._TzCacheManager, "_tz_cache", None)
-    monkeypatch.setattr(cache._CookieCacheManager, "_Cookie_cache", None)
-    monkeypatch.setattr(cache._TzDBManager, "_db", None)
-    monkeypatch.setattr(cache._CookieDBManager, "_db", None)
-    monkeypatch.setattr(data.SingletonMeta, "_instances", {})
-    monkeypatch.setattr(base, "_tz_info_fetch_ctr", 0)
-    data.YfData.cache_get.cache_clear()
-    yield
-    cache._TzDBManager.close_db()
-    cache._CookieDBManager.close_db()
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Any:
+    with fake_yahoo.fresh_yfinance(monkeypatch):
+        yield
 
 
 def fetch(server: FakeYahoo, folder: Path, *tickers: str, **options: Any) -> PriceTable:

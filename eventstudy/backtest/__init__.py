@@ -6,6 +6,7 @@ from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, cost_curve,
 from .execution import Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .rule import Answer, Decision, Order, Rule, Shock, decide, rule_of
+from .trading import Traded, rows, summarise, trade_study
 from .view import LookAheadError, PastView, Tape
 
 __all__ = [
@@ -28,14 +29,18 @@ __all__ = [
     "Shock",
     "Tape",
     "Trade",
+    "Traded",
     "cost_curve",
     "cost_table",
     "daily",
     "decide",
     "evaluate",
     "placebo_shocks",
+    "rows",
     "rule_of",
     "run",
     "shocks_of",
+    "summarise",
     "tapes_of",
+    "trade_study",
 ]

@@ -15,7 +15,8 @@ Side = Literal["buy", "sell", "both"]
 #: ``source`` is a published rule, ``assumption`` a round figure that the settings can replace,
 #: ``memory`` a rate without a source at hand.
 Certainty = Literal["source", "assumption", "memory"]
-_EVER = dt.date(1900, 1, 1)
+#: First day of a rate that has no other.
+EVER = dt.date(1900, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,19 @@ def _mainland() -> list[Fee]:
     rows = []
     for mic in ("XSHG", "XSHE"):
         rows += [
-            Fee(mic, "stamp_duty", "sell", 10.0, _EVER, dt.date(2023, 8, 27), _STAMP, "source"),
+            Fee(mic, "stamp_duty", "sell", 10.0, EVER, dt.date(2023, 8, 27), _STAMP, "source"),
             Fee(mic, "stamp_duty", "sell", 5.0, dt.date(2023, 8, 28), None, _STAMP, "source"),
-            Fee(mic, "transfer", "both", 0.2, _EVER, dt.date(2022, 4, 28), _TRANSFER, "source"),
+            Fee(mic, "transfer", "both", 0.2, EVER, dt.date(2022, 4, 28), _TRANSFER, "source"),
             Fee(mic, "transfer", "both", 0.1, dt.date(2022, 4, 29), None, _TRANSFER, "source"),
-            Fee(mic, "commission", "both", 2.5, _EVER, None, _BROKER, "assumption"),
-            Fee(mic, "half_spread", "both", 5.0, _EVER, None, _SPREAD, "assumption"),
+            Fee(mic, "commission", "both", 2.5, EVER, None, _BROKER, "assumption"),
+            Fee(mic, "half_spread", "both", 5.0, EVER, None, _SPREAD, "assumption"),
         ]
     return rows
 
 
 #: Rate in basis points from each day on; 1 bp is 100 dollars a million.
 _SECTION_31: tuple[tuple[dt.date, float, Certainty], ...] = (
-    (_EVER, 0.231, "source"),
+    (EVER, 0.231, "source"),
     (dt.date(2018, 5, 22), 0.130, "source"),
     (dt.date(2019, 4, 16), 0.207, "source"),
     (dt.date(2020, 2, 18), 0.221, "source"),
@@ -78,8 +79,8 @@ def _united_states() -> list[Fee]:
             for (first, bps, certainty), until in zip(_SECTION_31, ends, strict=True)
         ]
         rows += [
-            Fee(mic, "commission", "both", 0.0, _EVER, None, _BROKER, "assumption"),
-            Fee(mic, "half_spread", "both", 5.0, _EVER, None, _SPREAD, "assumption"),
+            Fee(mic, "commission", "both", 0.0, EVER, None, _BROKER, "assumption"),
+            Fee(mic, "half_spread", "both", 5.0, EVER, None, _SPREAD, "assumption"),
         ]
     return rows
 
@@ -88,15 +89,15 @@ def _taiwan_and_japan() -> list[Fee]:
     rows = []
     for mic in ("XTAI", "ROCO"):
         rows += [
-            Fee(mic, "transaction_tax", "sell", 30.0, _EVER, None, _TWSE, "source"),
-            Fee(mic, "commission", "both", 14.25, _EVER, None,
+            Fee(mic, "transaction_tax", "sell", 30.0, EVER, None, _TWSE, "source"),
+            Fee(mic, "commission", "both", 14.25, EVER, None,
                 f"{_TWSE}: the standard rate; online brokers give 40 to 70 % off", "source"),
-            Fee(mic, "half_spread", "both", 10.0, _EVER, None, _SPREAD, "assumption"),
+            Fee(mic, "half_spread", "both", 10.0, EVER, None, _SPREAD, "assumption"),
         ]  # fmt: skip
     return [
         *rows,
-        Fee("XTKS", "commission", "both", 5.0, _EVER, None, _BROKER, "assumption"),
-        Fee("XTKS", "half_spread", "both", 5.0, _EVER, None, _SPREAD, "assumption"),
+        Fee("XTKS", "commission", "both", 5.0, EVER, None, _BROKER, "assumption"),
+        Fee("XTKS", "half_spread", "both", 5.0, EVER, None, _SPREAD, "assumption"),
     ]
 
 
@@ -172,11 +173,11 @@ def cost_table(
     for mic in markets:
         if mic not in known:
             rows += [
-                Fee(mic, name, "both", bps, _EVER, None, _UNKNOWN_SOURCE, "assumption")
+                Fee(mic, name, "both", bps, EVER, None, _UNKNOWN_SOURCE, "assumption")
                 for name, bps in _UNKNOWN if (mic, name) not in replaced
             ]  # fmt: skip
     rows += [
-        Fee(row.market, row.name, row.side, row.bps, row.from_ or _EVER, row.until, _SETTINGS, "source")
+        Fee(row.market, row.name, row.side, row.bps, row.from_ or EVER, row.until, _SETTINGS, "source")
         for row in overrides if row.market in markets
     ]  # fmt: skip
     return CostTable(tuple(rows), impact, hedge_bps)

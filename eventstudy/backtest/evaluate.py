@@ -51,6 +51,7 @@ class Record:
     n_blocked: int
     net_per_trade: float
     net_interval: tuple[float, float]
+    net_per_shock: float
     gross_per_trade: float
     hedged_per_trade: float
     cost_per_trade: float
@@ -102,11 +103,13 @@ def evaluate(
     Parameters
     ----------
     placebos
-        Shocks at the dates of comparable drops; every one that qualifies is traded.
+        Shocks at the dates of comparable drops; every one that qualifies is traded. Those before the
+        study's first shock are left out: all series cover the same days.
     earlier_trials
         Specifications tried before this run, from the settings.
     """
-    first, last = span(tapes, [*shocks, *placebos])
+    first, last = span(tapes, shocks)
+    placebos = [placebo for placebo in placebos if span(tapes, [placebo])[0] >= first]
     open_rule = replace(rule, gate="off")
     memo: Memo = {}
     runs = {
@@ -132,10 +135,14 @@ def evaluate(
     walked = record(choice, daily(choice, tapes, first, last), tried[RULE], n_trials, draws=draws, seed=seed)
     every = np.column_stack([item.returns for item in tried[RULE]])
     names = [item.rule.name for item in tried[RULE]]
-    zero = np.zeros(len(every))
+    benchmarks = {name: item.returns for name, item in series.items() if name != RULE}
+    benchmarks["zero"] = np.zeros(len(every))
     against = tuple(
-        superiority(every, names, benchmark, label, draws=min(draws, 1_000), seed=seed)
-        for label, benchmark in ((EVERY_DROP, series[EVERY_DROP].returns), ("zero", zero))
+        superiority(
+            every, names, benchmark, label, n_shocks=records[RULE].n_shocks,
+            draws=min(draws, 1_000), seed=seed,
+        )  # fmt: skip
+        for label, benchmark in benchmarks.items()
     )
     pbo = overfitting(every, n_shocks=records[RULE].n_shocks)
     return Evaluation(rule, runs, series, records, tried, walked, against, pbo, n_trials)
@@ -192,14 +199,17 @@ def record(
         lags=int(np.ceil(held.mean())) if len(held) else 1,
     )  # fmt: skip
     root = np.sqrt(252)
+    # One shock resampled is the same shock again: no interval comes of it.
+    moving = returns if n > 1 else np.zeros(0)
     return Record(
         result.name, sum(1 for d in result.decisions if d.time), len(filled), n,
         len(result.trades) - len(filled), _mean(share), shock_interval(shares, draws=draws, seed=seed),
+        _mean(profits / np.array([sum(t.value for t in trades) for trades in grouped.values()])),
         _mean(gross / value), _mean(hedged / value), _mean(cost / value), hits,
         hits / n if n else float("nan"), wilson(hits, n), _mean((net > 0).astype(float)),
         profit_factor(profits), _mean(depth), report,
-        stationary_interval(returns, lambda x: sharpe(x) * root, draws=min(draws, 1_000), seed=seed),
-        max_drawdown(returns), stationary_interval(returns, max_drawdown, draws=min(draws, 1_000), seed=seed),
+        stationary_interval(moving, lambda x: sharpe(x) * root, draws=min(draws, 1_000), seed=seed),
+        max_drawdown(returns), stationary_interval(moving, max_drawdown, draws=min(draws, 1_000), seed=seed),
         _mean(hedged / value) / 2 * 1e4, capacity(filled), _mean(held),
     )  # fmt: skip
 

@@ -45,12 +45,13 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     opens, closes = _clock(market)
     setting = config.market(market.mic)
     index = _columns(prices.series[market.benchmark], market.sessions)["adj_close"]
+    member = _members(peers, market.sessions)
     flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
         market.mic, setting.region, setting.currency or config.study.currency, market.tickers,
         market.sessions.astype("datetime64[D]").astype(np.int32), opens, closes, stacked["adj_close"],
         stacked["open"], stacked["low"], stacked["close"], stacked["volume"], index,
-        _members(peers, market.sessions), ~excluded, flags["locked_up"], flags["locked_down"],
+        member, ~excluded & member, flags["locked_up"], flags["locked_down"],
         np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
         np.ones(len(market.sessions)),
     )  # fmt: skip

@@ -12,6 +12,8 @@ from scipy import special
 
 from .view import Floats
 
+#: Below so many shocks nothing about a record generalises.
+FEW_SHOCKS = 6
 #: Overfitting by cross-validation means nothing below these.
 FEWEST_SHOCKS, FEWEST_RULES, BLOCKS = 30, 10, 16
 
@@ -82,14 +84,19 @@ class Superiority:
 
 
 def superiority(
-    rules: Floats, names: Sequence[str], benchmark: Floats, benchmark_name: str, *, draws: int, seed: int,
-    level: float = 0.05,
+    rules: Floats, names: Sequence[str], benchmark: Floats, benchmark_name: str,
+    *, n_shocks: int, draws: int, seed: int, level: float = 0.05,
 ) -> Superiority:  # fmt: skip
     """Test T x R daily net returns against a benchmark of shape (T,).
 
     Hansen (2005) for the p-values, Romano and Wolf (2005) for the set of superior rules, both with the
     stationary bootstrap and losses = -returns. Rules that never differ from the benchmark are left out.
+    Blocks of days stand for independent evidence, which days of one shock are not: below six shocks
+    the test does not apply.
     """
+    if n_shocks < FEW_SHOCKS:
+        nan, why = float("nan"), f"the rule traded {n_shocks} shock(s), the test takes {FEW_SHOCKS}"
+        return Superiority(benchmark_name, nan, nan, nan, (), rules.shape[1], why)
     differs = np.std(rules - benchmark[:, None], axis=0) > 1e-14
     kept = [name for name, keep in zip(names, differs, strict=True) if keep]
     nan = float("nan")

@@ -124,9 +124,7 @@ def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> V
     return VarianceFit(theta, variance, path, _trouble(result.convergence_flag, coefficients, path, name))
 
 
-def _trouble(
-    flag: int, coefficients: NDArray[np.float64], path: NDArray[np.float64], name: str
-) -> str:
+def _trouble(flag: int, coefficients: NDArray[np.float64], path: NDArray[np.float64], name: str) -> str:
     if flag != 0 or not (np.isfinite(coefficients).all() and np.isfinite(path).all() and (path > 0).all()):
         return "not converged"
     persistence = coefficients[5] if name == "egarch" else coefficients[3] + coefficients[4]

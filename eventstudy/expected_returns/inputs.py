@@ -96,9 +96,7 @@ def on_days(
     return found
 
 
-def _world(
-    market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str
-) -> NDArray[np.float64]:
+def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> NDArray[np.float64]:
     """Return of the world index between what was known at the last close and at this one.
 
     An Asian exchange sees New York's previous day, over a holiday all days since; a day without

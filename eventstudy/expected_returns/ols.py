@@ -12,7 +12,6 @@ from eventstudy.windows import EventPanel
 
 from .base import ExpectedReturns, model, no_remarks
 
-
 #: Share of a column's squares that is no variation but rounding.
 CONSTANT = 1e-20
 
@@ -119,9 +118,7 @@ def solve(
         y_mean = (base * data.y).sum(axis=1) / size
         x_mean = np.einsum("nl,nlk->nk", base, data.x) / size[:, None]
     y_centred = data.y - data.constant * y_mean[:, None]
-    x_centred = np.where(
-        data.used[:, :, None], data.x - data.constant[:, :, None] * x_mean[:, None, :], 0.0
-    )
+    x_centred = np.where(data.used[:, :, None], data.x - data.constant[:, :, None] * x_mean[:, None, :], 0.0)
     weighted = x_centred * weigh[:, :, None]
     products = np.einsum("nlj,nlk->njk", weighted, x_centred)
     # A constant column leaves rounding behind when it is centred, not zero.
@@ -132,9 +129,7 @@ def solve(
     return slope, y_mean - np.einsum("nk,nk->n", slope, x_mean), inverse, x_mean
 
 
-def _fitted(
-    data: Regression, slope: NDArray[np.float64], x_mean: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _fitted(data: Regression, slope: NDArray[np.float64], x_mean: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
     fitted: NDArray[np.float64] = np.einsum("nlk,nk->nl", centred, slope)
     return fitted

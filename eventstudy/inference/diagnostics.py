@@ -42,11 +42,12 @@ ADVICE = {
         "beta changed within the estimation window: compare model.name = 'rolling' or shorter windows"
     ),
     "thin_trading": (
-        "many returns are exactly zero: Scholes–Williams or Dimson betas, and returns.gaps = 'trade_to_trade'"
+        "many returns are exactly zero: Scholes–Williams or Dimson betas, and returns.gaps = "
+        "'trade_to_trade'"
     ),
     "pre_trend": (
-        "abnormal returns moved before the event: leakage, an earlier event or a run-up; read [-10,-1] beside "
-        "the drop"
+        "abnormal returns moved before the event: leakage, an earlier event or a run-up; read [-10,-1] "
+        "beside the drop"
     ),
 }
 
@@ -273,7 +274,7 @@ class StudyDiagnostics:
 
 def diagnose_study(
     fits: FitDiagnostics, *, rbar: float, n_effective: float, common_volatility_ratio: float,
-    shock_car: NDArray[np.float64], shock_id: Sequence[str],
+    shock_car: NDArray[np.float64], shock_id: Sequence[str], model: str = "market",
 ) -> StudyDiagnostics:  # fmt: skip
     """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
     values = {
@@ -286,7 +287,9 @@ def diagnose_study(
         shares[name] = float(has[possible].mean()) if possible.any() else float("nan")
     lower, upper, most = leave_one_date_out(shock_car, shock_id)
     advice = tuple(
-        f"{shares[name]:.0%} of the fits: {text}" for name, text in ADVICE.items() if shares[name] > SHARE
+        f"{shares[name]:.0%} of the fits: {text}"
+        for name, text in ADVICE.items()
+        if shares[name] > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
     )
     return StudyDiagnostics(
         len(fits.rho1), shares, rbar, n_effective, common_volatility_ratio, lower, upper, most, advice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,8 @@ JUMP, CROWD = float(np.log(1.4)), 3.0
 #: Splits and bonus issues that happen, new shares for one old one.
 SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50)
 SPLIT_TOLERANCE = 0.06
+#: Adjusted and traded returns further apart than this want a dividend or a split on the day.
+UNLISTED = 0.02
 #: A return this far past the exchange's limit cannot come from a dividend left unadjusted.
 PAST_LIMIT = 0.02
 #: The constants that limit days imply may differ by this factor: each dividend changes the constant.
@@ -55,7 +58,8 @@ class QualityFinding:
 class Subject:
     """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
 
-    ``price`` is the adjusted close, for a peer only where there was trade.
+    ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
+    for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
     """
 
     item: PriceSeries
@@ -68,6 +72,8 @@ class Subject:
     high: Floats
     low: Floats
     volume: Floats
+    splits: Floats
+    dividends: Floats
     event_days: NDArray[np.datetime64]
 
     @property
@@ -198,11 +204,16 @@ def _past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
     limit = limit_fraction(subject.board, subject.days)
     listed = subject.peer.from_ if subject.peer else None
     there = np.flatnonzero(np.isfinite(subject.price))
-    if len(there) and (listed is None or subject.days[there[0]] >= np.datetime64(listed, "D")):
+    if len(there) and _just_listed(subject.days[there[0]], listed):
         limit[: there[0] + FIRST_SESSIONS] = np.nan
     with np.errstate(invalid="ignore"):
         rounding = 0.001 + 1.5 * tick_size(subject.board, subject.previous) / subject.previous
         return limit, np.abs(np.expm1(subject.log_return)) > limit + rounding
+
+
+def _just_listed(first: np.datetime64, listed: dt.date | None) -> bool:
+    """Whether a series may begin with its listing: within a fortnight, or on a day nobody stated."""
+    return listed is None or 0 <= (first - np.datetime64(listed, "D")).astype(int) < 15
 
 
 def jumps(subject: Subject) -> Iterator[QualityFinding]:
@@ -211,8 +222,8 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
     Notes
     -----
     A crash and a split are told apart by turnover: a real move of this size comes with several times
-    the usual turnover, a split with the usual one. On a board with a price limit a return past the
-    limit is enough.
+    the usual turnover, in money and in shares, a split with the usual one. On a board with a price
+    limit a return past the limit is enough, and so is a split that the source itself lists.
     """
     limit, past = _past_limit(subject)
     additive = set(_limit_constants(subject)[0].tolist())
@@ -237,6 +248,22 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
             yield from _jump(subject, row, float(change[row]), float(crowd[row]))
 
 
+def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield days on which adj_close was adjusted though the source lists no dividend and no split."""
+    paid = subject.dividends
+    with np.errstate(invalid="ignore", divide="ignore"):
+        raw = np.concatenate([[np.nan], np.log(subject.close[1:] / subject.close[:-1])])
+        apart = np.abs(subject.log_return - raw)
+        rows = np.flatnonzero((apart > UNLISTED) & (paid == 0) & ~(subject.splits > 0))
+    if len(rows):
+        worst = rows[apart[rows].argmax()]
+        text = (
+            f"on {len(rows)} day(s) adj_close and close move apart by up to {np.expm1(apart[worst]):.1%} "
+            "without a dividend or split listed: look them up"
+        )
+        yield subject.finding("unlisted_adjustment", worst, np.expm1(apart[worst]), "warn", text)
+
+
 def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
     change = float(np.expm1(subject.log_return[row]))
     said = f"moved {change:+.1%} where {subject.board} allows {limit:.0%} a day"
@@ -254,6 +281,13 @@ def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
 
 def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[QualityFinding]:
     """Yield a large move without the turnover of one, on a board without a limit."""
+    listed = subject.splits[row]
+    if listed > 0 and abs(change + np.log(listed)) < 2 * SPLIT_TOLERANCE:
+        text = (
+            f"moved {np.expm1(change):+.1%}: the split of {listed:g} for 1 that is listed is not in adj_close"
+        )
+        yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
+        return
     if crowd >= CROWD:
         return
     ratio = min(SPLITS, key=lambda k: abs(np.log(k) - abs(change)))
@@ -279,17 +313,26 @@ def _near_event(subject: Subject, row: int) -> bool:
 
 
 def _turnover_ratio(subject: Subject) -> Floats:
-    """Turnover against the median of the twenty sessions before, NaN where either is unknown."""
-    turnover = np.where(np.isfinite(subject.close), subject.close, subject.price) * subject.volume
-    ratio = np.full(len(turnover), np.nan)
+    """Turnover on days of jumps against the median of the twenty sessions before, NaN where unknown.
+
+    The smaller of the ratios in money and in shares: shares multiply in a split, and money in a
+    reverse split whose volumes were adjusted, though nobody traded more.
+    """
+    money = np.where(np.isfinite(subject.close), subject.close, subject.price) * subject.volume
+    ratio = np.full(len(money), np.nan)
     with np.errstate(invalid="ignore"):
         wanted = np.flatnonzero(np.abs(subject.log_return) > JUMP)
-    for row in wanted:
-        before = turnover[max(row - 20, 0) : row]
-        before = before[np.isfinite(before)]
-        if len(before) >= 5 and np.median(before) > 0:
-            ratio[row] = turnover[row] / np.median(before)
+    for row in wanted.tolist():
+        ratio[row] = np.min([_against_median(values, row) for values in (money, subject.volume)])
     return ratio
+
+
+def _against_median(values: Floats, row: int) -> float:
+    before = values[max(row - 20, 0) : row]
+    before = before[np.isfinite(before)]
+    if len(before) < 5 or not np.median(before) > 0:
+        return np.nan
+    return float(values[row] / np.median(before))
 
 
 def _traded_move(subject: Subject, row: int) -> float:
@@ -365,6 +408,6 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
 
 #: All checks of one series, in the order in which they are reported.
 CHECKS: tuple[Check, ...] = (
-    not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, stale, thin_bars,
-    membership, currency,
+    not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, unlisted_adjustment,
+    stale, thin_bars, membership, currency,
 )  # fmt: skip

@@ -138,9 +138,11 @@ def _subjects(
 def _on_days(item: PriceSeries, days: NDArray[np.datetime64]) -> dict[str, NDArray[np.float64]]:
     _, here, there = np.intersect1d(days, item.dates, assume_unique=True, return_indices=True)
     values = {}
-    for name in ("adj_close", "close", "high", "low", "volume"):
+    for name in ("adj_close", "close", "high", "low", "volume", "splits", "dividends"):
         values[name] = np.full(len(days), np.nan)
-        values[name][here] = getattr(item, name)[there]
+        # Sources without corporate actions leave their arrays empty.
+        if len(getattr(item, name)):
+            values[name][here] = getattr(item, name)[there]
     return values
 
 

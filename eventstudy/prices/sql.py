@@ -48,7 +48,7 @@ def _run(path: Path, query: str, request: PriceRequest) -> Any:
     try:
         with duckdb.connect(str(path), read_only=True, config=closed_in) as database:
             wanted = [list(request.tickers), request.start, request.end]
-            return database.execute(wrapped, wanted).to_arrow_table()
+            return database.sql(wrapped, params=wanted).to_arrow_table()
     except duckdb.Error as error:
         reason = str(error).split("\n")[0]
         message = f"the query failed ({reason}); it must give columns ticker, date and close or adj_close"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError
 from eventstudy.results import StudyResult
+from eventstudy.reversal.prereg import specification_digest
 
 from .pack import write_pack
 
 LOCK = ".eventstudy.lock"
 UNFINISHED = ".unfinished-"
+#: One line for every run into this folder.
+TRIALS = "trials.jsonl"
 
 
 @contextmanager
@@ -102,3 +107,28 @@ def _point(link: Path, name: str) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         link.with_suffix(".txt").write_text(f"{name}\n", encoding="utf-8")
+
+
+def past_trials(out: Path) -> frozenset[str]:
+    """Digests of the specifications that were run into this folder before; lines not read are none."""
+    path = out / TRIALS
+    found = set()
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            found.add(str(json.loads(line)["specification"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return frozenset(found)
+
+
+def log_trial(out: Path, result: StudyResult, config: StudyConfig) -> None:
+    """Append one line on a finished run: every specification that was tried counts."""
+    answer = result.summary["verdict"]
+    row = {
+        "run_id": result.run_id, "specification": specification_digest(config), "verdict": answer["kind"],
+        "effect": answer["effect"], "p_value": answer["p_value"], "n_dates": answer["n_dates"],
+        "window": answer["window"], "model": config.model.name, "returns": config.returns.kind,
+        "alpha": config.model.alpha,
+    }  # fmt: skip
+    with (out / TRIALS).open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(row, sort_keys=True) + "\n")

@@ -155,4 +155,4 @@ def print_rewritten(rows: Sequence[Rewritten], console: Console) -> None:
             text = f"{row.ticker} {row.day}: row is {row.kind} (adjusted close {price:g})"
         console.print(Text(text), soft_wrap=True)
     tickers = len({row.ticker for row in rows})
-    console.print(Text(f"{len(rows)} differences in {tickers} tickers" if rows else "no difference"))
+    console.print(Text(f"{len(rows)} difference(s) in {tickers} ticker(s)" if rows else "no difference"))

@@ -66,13 +66,15 @@ def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
-    """Earlier shock within whose post window each shock starts, counted in the members' own sessions."""
+    """Earlier shock of some of the same peers within whose post window each shock starts."""
     panel = portfolios.abnormal.panel
     last = int(np.flatnonzero(panel.tau == post[1])[0])
     ends = panel.event_sessions[portfolios.members, last]
     latest = np.maximum.reduceat(ends, portfolios.starts) if len(portfolios) else ends
+    peers = [set(panel.ticker[portfolios.members[first:stop]].tolist()) for first, stop in portfolios.spans()]
     names: list[str] = []
     for k, day in enumerate(portfolios.day0):
-        earlier = np.flatnonzero(latest[:k] >= day)
-        names.append(str(portfolios.shock_id[earlier[-1]]) if len(earlier) else "")
+        open_ = np.flatnonzero(latest[:k] >= day)[::-1]
+        earlier = next((int(j) for j in open_ if peers[int(j)] & peers[k]), None)
+        names.append("" if earlier is None else str(portfolios.shock_id[earlier]))
     return tuple(names)

@@ -136,13 +136,15 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
         return _nothing_to_test(evidence)
     span = f"days +{evidence.window[0]} to +{evidence.window[1]}"
     effect = float(evidence.excess.mean())
+    side = "above" if effect >= 0 else "below"
     if k == 1:
+        one = evidence.subject.replace("drops", "drop", 1)
         return (
-            f"Inconclusive: one {evidence.subject.replace('drops', 'drop', 1)} only, after which the peers' "
-            f"abnormal return over {span} was {abs(effect):.1%} {'above' if effect >= 0 else 'below'} that of "
-            f"{evidence.n_placebos} matched placebo drops (rank {evidence.rank} of "
-            f"{evidence.n_placebos + 1}; permutation p = {evidence.permutation.two_sided:.2f}; "
-            f"{evidence.n_events} firm-events), and one date cannot separate an effect from chance."
+            f"Inconclusive: one {one} only, after which the peers' abnormal return over {span} was "
+            f"{abs(effect):.1%} {side} that of {evidence.n_placebos} matched placebo drops (rank "
+            f"{evidence.rank} of {evidence.n_placebos + 1}; permutation p = "
+            f"{evidence.permutation.two_sided:.2f}; {evidence.n_events} firm-events), and one date cannot "
+            "separate an effect from chance."
         )
     low, high = t_interval(evidence.excess)
     numbers = (
@@ -188,7 +190,7 @@ def ladder(evidence: Evidence, sd: float, mde: float) -> str:
         return "No information shock qualifies."
     if k == 1:
         return (
-            f"Case study. One information shock. Rank {evidence.rank} of {evidence.n_placebos} matched "
+            f"Case study. One information shock. Rank {evidence.rank} of {evidence.n_placebos + 1} matched "
             "drops. No claim about misreadings in general."
         )
     if k < FEWEST_DATES:

@@ -23,7 +23,7 @@ from eventstudy.selection import select
 
 from .plan import Plan
 
-#: Sessions around the study's own events on which no pseudo-event is placed.
+#: Sessions around the study's own events that no pseudo-event touches.
 SURROUNDINGS = (-10, 20)
 #: Years of prices before the last event that are asked for, and sessions in a year.
 YEARS, SESSIONS_A_YEAR = 10, 252
@@ -40,15 +40,15 @@ class Pool:
     sessions : (T,) datetime64[D]
         Sessions that the region's exchanges share.
     returns : (T, n)
-        With each peer's intercept over the days away from the study's events taken out: after a run-up it
+        With each peer's intercept over the days that pseudo-events can test taken out: after a run-up it
         would be a true abnormal return wherever the tests assume none.
     market_return : (T,)
     flags : (T, n) uint8
     excluded : (T, n) bool
         Days around the study's own events that no estimation uses.
     candidate : (T, n) bool
-        Day 0 could be here: the event window is complete, the estimation window long enough, and the
-        study's own events are further away than `SURROUNDINGS`.
+        Day 0 could be here: the event window is complete, the estimation window long enough, and neither
+        day 0 nor a tested day lies in the `SURROUNDINGS` of one of the study's own events.
     """
 
     region: str
@@ -109,7 +109,7 @@ def draw_pool(
         if market.tickers:
             markets.setdefault((config.market(mic).region or mic, market.benchmark), []).append(market)
     days = {mic: [a.session for (_, at), a in alignments.items() if at == mic] for mic in panel.markets}
-    pools = [_pool(name, group, excluded, days, config) for (name, _), group in markets.items()]
+    pools = [_pool(name, group, excluded, days, config, plan) for (name, _), group in markets.items()]
     if region is not None and region not in {pool.region for pool in pools}:
         raise ConfigError(f"--region {region!r} has no prices; {nearest(region, [p.region for p in pools])}")
     pools = [pool for pool in pools if region in (None, pool.region)]
@@ -143,7 +143,7 @@ def _check_model(config: StudyConfig) -> None:
 
 def _pool(
     region: str, markets: Sequence[MarketPanel], excluded: Mapping[str, NDArray[np.bool_]],
-    event_days: Mapping[str, Sequence[object]], config: StudyConfig,
+    event_days: Mapping[str, Sequence[object]], config: StudyConfig, plan: Plan,
 ) -> Pool:  # fmt: skip
     shared = functools.reduce(np.intersect1d, [market.sessions for market in markets])
     rows = [np.isin(market.sessions, shared) for market in markets]
@@ -153,10 +153,13 @@ def _pool(
     cuts = np.hstack([excluded[market.mic][row] for market, row in pairs])
     index = markets[0].market_return[rows[0]]
     near = surroundings(shared, [day for market in markets for day in event_days[market.mic]])
-    candidate = _candidates(returns, index, cuts, near, config)
+    tested = (min(0, *(first for first, _ in plan.windows)), max(0, *(last for _, last in plan.windows)))
+    blocked = _count(near[:, None], tested) > 0
+    candidate = _candidates(returns, index, cuts, config) & ~blocked
     used = candidate.any(axis=0)
     tickers = np.array([ticker for market in markets for ticker in market.tickers])[used]
-    alpha, _, _ = history_fit(np.where(near[:, None], np.nan, returns)[:, used], index)
+    reached = _count(candidate, (-tested[1], -tested[0])) > 0
+    alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
     return Pool(
         region, markets[0].benchmark, tuple(tickers.tolist()), shared, returns[:, used] - alpha, index,
         flags[:, used], cuts[:, used], candidate[:, used],
@@ -173,13 +176,13 @@ def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> ND
 
 def _candidates(
     returns: NDArray[np.float64], index: NDArray[np.float64], excluded: NDArray[np.bool_],
-    blocked: NDArray[np.bool_], config: StudyConfig,
+    config: StudyConfig,
 ) -> NDArray[np.bool_]:  # fmt: skip
     there = np.isfinite(returns) & np.isfinite(index)[:, None]
     first, last = config.windows.event
     whole = _count(there, config.windows.event) == last - first + 1
     enough = _count(there & ~excluded, config.windows.estimation) >= config.windows.minimum
-    candidate: NDArray[np.bool_] = whole & enough & ~blocked[:, None]
+    candidate: NDArray[np.bool_] = whole & enough
     return candidate
 
 

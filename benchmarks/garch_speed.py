@@ -1,0 +1,70 @@
+"""Time of GARCH fits: one process, two processes from cold, and the batched OLS they are compared with.
+
+    python benchmarks/garch_speed.py [FITS]
+
+Prints seconds and ratios of one run, so that a slow machine shows in all of them alike.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from eventstudy.config import Model
+from eventstudy.expected_returns import fit
+from eventstudy.windows import EventPanel
+
+ESTIMATION, EVENT = 240, 31
+
+
+def panel(fits: int, seed: int = 20260624) -> EventPanel:
+    """Firm-events with GARCH(1,1) errors of Student's t on one index."""
+    rng = np.random.default_rng(seed)
+    length = ESTIMATION + EVENT
+    market = 0.01 * rng.standard_normal(length)
+    h, e = np.full(fits, 4e-4), np.zeros(fits)
+    returns = np.empty((fits, length))
+    for day in range(length):
+        h = 2e-5 + 0.10 * e**2 + 0.85 * h
+        e = np.sqrt(h) * rng.standard_t(6, fits) / np.sqrt(1.5)
+        returns[:, day] = 1.2 * market[day] + e
+    names = np.array([f"T{i}" for i in range(fits)])
+    factors = np.broadcast_to(market[None, :, None], (fits, length, 1))
+    sessions = np.broadcast_to(np.arange(length, dtype=np.int32), (fits, length))
+    return EventPanel(
+        event_id=names, shock_id=names, ticker=names, market=names, region=names,
+        lead=np.ones(fits, dtype=bool), tau=np.arange(EVENT) - 10,
+        estimation_returns=returns[:, :ESTIMATION], estimation_factors=factors[:, :ESTIMATION],
+        estimation_sessions=sessions[:, :ESTIMATION], event_returns=returns[:, ESTIMATION:],
+        event_factors=factors[:, ESTIMATION:], event_sessions=sessions[:, ESTIMATION:],
+        event_flags=np.zeros((fits, EVENT), dtype=np.uint8),
+    )  # fmt: skip
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    drawn = panel(fits)
+    few = drawn.take(np.arange(min(3, fits)))
+    fit(few, "garch")
+    ols = min(seconds(lambda: fit(drawn, "market")) for _ in range(3))
+    print(f"{fits} fits, {ESTIMATION} estimation and {EVENT} event days")
+    print(f"market (batched OLS)   {ols:8.3f} s")
+    for name in ("garch", "egarch"):
+        one = seconds(lambda name=name: fit(drawn, name))
+        two = seconds(lambda name=name: fit(drawn, name, settings=Model(name=name, jobs=2)))
+        each = 1_000 * one / fits
+        print(f"{name:6s} jobs=1          {one:8.3f} s  {each:6.1f} ms a fit  {one / ols:7.0f} x OLS")
+        print(f"{name:6s} jobs=2, cold     {two:8.3f} s  {one / two:6.2f} times as fast as jobs=1")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""The backtest of a study: its tapes, shocks and costs put together, and the tables and words of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eventstudy.config import StudyConfig
+from eventstudy.estimation import Computed, headline_group
+from eventstudy.events import Events
+from eventstudy.prices import PriceTable
+from eventstudy.reversal import Judgement
+
+from .book import Run
+from .costs import EVER, CostTable, cost_table
+from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, cost_curve, evaluate
+from .execution import Trade
+from .inputs import placebo_shocks, shocks_of, tapes_of
+from .resampling import FEW_SHOCKS, Superiority
+from .rule import Decision, rule_of
+from .statistics import sharpe
+from .view import Tape
+
+NO_FX = (
+    "local currencies, no FX: each trade earns in its exchange's currency and results add up as shares of "
+    "capital, as in a book whose principal is hedged"
+)
+CAVEATS = (
+    "The peers are those of today's list: names that mattered in hindsight rose against the index, so every "
+    "purchase of them looks good. Read the rule against the comparable drops, not against zero.",
+    "The index leg is a price index: dividends, financing and the basis of a future are left out.",
+    "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
+    "lots of 100, which makes both look a hundred times tighter.",
+)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock."""
+
+    evaluation: Evaluation
+    tapes: Mapping[str, Tape]
+    costs: CostTable
+    car_post: Mapping[str, float]
+
+
+def trade_study(
+    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable
+) -> Traded:
+    """Backtest the rule of a study's settings on its headline group."""
+    tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
+    group = headline_group(config)
+    group = "" if group == "all" else group.removeprefix("peers=")
+    shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
+    setting = config.backtest
+    costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
+    pairs = [
+        (str(shock), int(day))
+        for k, shock in enumerate(judgement.drops.shock_id)
+        if judgement.drops.qualifies[k] and not judgement.benchmarks.reasons[k]
+        for day in judgement.benchmarks.days(k)
+    ]
+    found = evaluate(
+        rule_of(config), tapes, shocks, costs, placebos=placebo_shocks(pairs, shocks, tapes),
+        earlier_trials=setting.trials, embargo=setting.embargo, draws=config.tests.draws,
+        seed=config.study.seed,
+    )  # fmt: skip
+    post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
+    return Traded(found, tapes, costs, post)
+
+
+def rows(traded: Traded) -> dict[str, list[Row]]:
+    """Return the rows of every table of the backtest by the table's name."""
+    runs = traded.evaluation.runs
+    return {
+        "trades": [_trade_row(trade, traded) for trade in runs[RULE].trades],
+        "comparison_trades": [
+            {"run": name, **_trade_row(trade, traded)}
+            for name, result in runs.items() if name != RULE for trade in result.trades
+        ],
+        "pnl": list(_pnl_rows(traded.evaluation)),
+        "backtest": [row for result in runs.values() for row in _shock_rows(result, traded)],
+        "specifications": list(_specification_rows(traded.evaluation)),
+        "cost_sensitivity": [
+            {name: getattr(point, name) for name in point.__dataclass_fields__}
+            for name, result in runs.items()
+            for point in cost_curve(result, traded.evaluation.series[name], traded.tapes)
+        ],
+        "fees": [
+            {
+                "market": fee.market, "name": fee.name, "side": fee.side, "bps": fee.bps,
+                "first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or ""),
+                "source": fee.source, "certainty": fee.certainty,
+            }
+            for fee in traded.costs.fees
+        ],
+    }  # fmt: skip
+
+
+def _trade_row(trade: Trade, traded: Traded) -> Row:
+    tape = traded.tapes[trade.mic]
+    share = {
+        name: getattr(trade, name) / trade.value if trade.filled else float("nan")
+        for name in ("gross", "hedged", "cost", "net")
+    }
+    return {
+        "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
+        "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
+        "exit_session": tape.day(trade.exit_row) if trade.filled else "",
+        "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
+        "value": trade.value, "beta": trade.beta, **share, "adverse_excursion": trade.adverse_excursion,
+        "why_entered": trade.why_entered, "why_left": trade.why_left, "blocked": trade.blocked,
+        "capacity": trade.room,
+    }  # fmt: skip
+
+
+def _pnl_rows(found: Evaluation) -> Iterator[Row]:
+    series = found.series[RULE]
+    others = {name: found.series[name] for name in (EVERY_DROP, PLACEBO) if name in found.series}
+    days = series.day.astype("datetime64[D]").astype(str)
+    for i, day in enumerate(days):
+        row: Row = {
+            "date": str(day), "gross": series.gross[i], "hedge": series.hedge[i], "cost": series.cost[i],
+            "net": series.net[i], "equity": series.equity[i], "n_positions": series.n_positions[i],
+            "gross_exposure": series.exposure[i],
+        }  # fmt: skip
+        for name in (EVERY_DROP, PLACEBO):
+            other = others.get(name)
+            row[f"{name}_net"] = float("nan") if other is None else other.net[i]
+            row[f"{name}_equity"] = float("nan") if other is None else other.equity[i]
+        yield row
+
+
+def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
+    grouped = by_shock(result)
+    for decision in result.decisions:
+        trades = grouped.get(decision.shock_id, [])
+        value = sum(trade.value for trade in trades)
+        share = {
+            name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan")
+            for name in ("gross", "hedged", "cost", "net")
+        }
+        post = traded.car_post.get(decision.shock_id, float("nan"))
+        n_orders = sum(1 for trade in result.trades if trade.shock_id == decision.shock_id)
+        yield {
+            "run": result.name, "shock_id": decision.shock_id, "label": decision.label,
+            "decided": _instant(decision.time), "car_signal": decision.car, "s_signal": decision.s,
+            "share_negative": decision.share_negative, "n_peers": decision.n_peers,
+            "qualifies": decision.qualifies, "refusal": decision.refusal, "n_orders": n_orders,
+            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": share["net"] - post,
+        }  # fmt: skip
+
+
+def _instant(nanoseconds: int) -> str:
+    if not nanoseconds:
+        return ""
+    return dt.datetime.fromtimestamp(nanoseconds / 1e9, tz=dt.UTC).isoformat(timespec="minutes")
+
+
+def _specification_rows(found: Evaluation) -> Iterator[Row]:
+    for name, tried in found.specifications.items():
+        for item in tried:
+            filled = item.result.filled
+            share = np.array([trade.net / trade.value for trade in filled])
+            yield {
+                "run": name, "entry": f"{item.rule.entry_at}+{item.rule.entry_day}",
+                "horizon": item.rule.horizon, "gate": item.rule.gate, "n_trades": len(filled),
+                "n_shocks": len(item.result.shocks),
+                "net_per_trade": float(share.mean()) if len(share) else float("nan"),
+                "net_total": float(item.returns.sum()),
+                "sharpe": sharpe(item.returns) * float(np.sqrt(252)), "own": item.rule == tried[0].rule,
+            }  # fmt: skip
+
+
+def summarise(traded: Traded) -> Row:
+    """Return what the summary says of the backtest."""
+    found = traded.evaluation
+    mine = found.records[RULE]
+    return {
+        **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
+        "currency": NO_FX, "n_trials": found.n_trials,
+        "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
+        "walk_forward": _record(found.walk_forward),
+        "against": [_against(item) for item in found.against],
+        "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
+        "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine), "sentence": sentence(found),
+        "unverified_fees": sorted({
+            f"{fee.market} {fee.name} ({fee.certainty})"
+            for fee in traded.costs.fees if fee.certainty != "source"
+        }),
+    }  # fmt: skip
+
+
+def _record(item: Record) -> Row:
+    report = item.sharpe
+    return {
+        "n_decided": item.n_decided, "n_trades": item.n_trades, "n_shocks": item.n_shocks,
+        "n_blocked": item.n_blocked, "net_per_trade": item.net_per_trade, "net_ci": list(item.net_interval),
+        "net_per_shock": item.net_per_shock,
+        "gross_per_trade": item.gross_per_trade, "hedged_per_trade": item.hedged_per_trade,
+        "cost_per_trade": item.cost_per_trade, "hits": item.hits, "hit_rate": item.hit_rate,
+        "hit_ci": list(item.hit_interval), "hit_rate_trades": item.hit_rate_trades,
+        "profit_factor": item.profit_factor, "adverse_excursion": item.adverse_excursion,
+        "sharpe": report.annual, "sharpe_lo": report.annual_lo, "sharpe_se": report.se_annual,
+        "sharpe_ci": list(item.sharpe_interval), "psr": report.psr, "dsr": report.dsr,
+        "min_track_record_days": report.min_track_record, "n_days": report.n_days,
+        "max_drawdown": item.max_drawdown, "drawdown_ci": list(item.drawdown_interval),
+        "break_even_bps": item.break_even_bps, "capacity": dict(item.capacity), "days_held": item.days_held,
+    }  # fmt: skip
+
+
+def _against(item: Superiority) -> Row:
+    return {
+        "benchmark": item.benchmark, "spa_lower": item.lower, "spa_consistent": item.consistent,
+        "spa_upper": item.upper, "superior": list(item.superior), "n_rules": item.n_rules,
+        "reason": item.reason,
+    }  # fmt: skip
+
+
+def caution(item: Record) -> str:
+    """Say what the Sharpe ratio of few shocks is worth, empty where there are enough."""
+    if item.n_shocks == 0 or item.n_shocks >= FEW_SHOCKS:
+        return ""
+    return (
+        f"PSR and DSR count days, but the record rests on {_count(item.n_shocks, 'shock')}: "
+        "read them as description, not as evidence."
+    )
+
+
+def why_none(found: Evaluation) -> str:
+    """Say why the rule did not trade, empty where it did."""
+    result = found.runs[RULE]
+    if result.filled:
+        return ""
+    mine = [d for d in result.decisions if found.rule.gate == "off" or d.label == found.rule.label]
+    kind = "shock" if found.rule.gate == "off" else f"{found.rule.label}-labelled shock"
+    if not mine:
+        return f"there is no {kind} with prices"
+    parts = [text for text in (_reason(group, n) for group, n in _refusals(mine).items()) if text]
+    return f"of {_count(len(mine), kind)} {', '.join(parts)}"
+
+
+def _refusals(decisions: list[Decision]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for decision in decisions:
+        kind = decision.refusal.partition(":")[0] or "blocked"
+        counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def _reason(kind: str, n: int) -> str:
+    said = {
+        "no drop": "no drop by the rule at the time",
+        "its label was not known when the trade was decided": "labelled only after the trade was decided",
+        "no room": "kept out by the cap",
+        "blocked": "with no order filled",
+        "no prices through the drop window": "without prices through the drop",
+        "no peer with enough prices before the drop": "without a peer with enough prices",
+    }
+    return f"{n} {'was' if n == 1 else 'were'} {said.get(kind, kind)}"
+
+
+def sentence(found: Evaluation) -> str:
+    """Say in one plain sentence what the rule earned, never without the number of trades."""
+    mine, beside = found.records[RULE], _beside(found)
+    if not mine.n_trades:
+        return f"No trades (0): {why_none(found)}; {beside}."
+    late = " with labels nobody knew at the time" if found.rule.gate == "post_hoc" else ""
+    low, high = mine.net_interval
+    interval = (
+        f"95 % interval {low:+.1%} to {high:+.1%}" if np.isfinite(low)
+        else "no interval from a single shock"
+    )  # fmt: skip
+    return (
+        f"{_count(mine.n_trades, 'trade')} on {_count(mine.n_shocks, 'shock')}{late} earned "
+        f"{mine.net_per_trade:+.1%} a trade after costs and hedge ({interval}; {mine.hits} of "
+        f"{_count(mine.n_shocks, 'shock')} ended in profit); {beside}."
+    )
+
+
+def _beside(found: Evaluation) -> str:
+    """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
+    placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
+    if placebo is not None and placebo.n_trades:
+        what, other = "buying every comparable drop", placebo
+    elif every.n_trades:
+        what, other = "buying every qualifying drop whatever its label", every
+    else:
+        return "no drop at all qualified"
+    counts = f"{_count(other.n_trades, 'trade')}, {_count(other.n_shocks, 'shock')}"
+    return f"{what} earned {other.net_per_trade:+.1%} a trade ({counts})"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,100 @@
+"""Reversals by side of the story (engineering, cross-industry, policy) and by the peers' exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.abnormal import Window
+from eventstudy.config import StudyConfig
+from eventstudy.events import DIMENSIONS, Events
+from eventstudy.inference import regression as clustered
+
+from .judge import Judgement
+from .measured import NAN, Measure, mean_measure
+
+#: Peers with at least this share of their business in the sector count as exposed.
+EXPOSED = 0.75
+FEWEST_CLUSTERS = 3
+
+
+def dimension_measures(judgement: Judgement, events: Events, config: StudyConfig) -> list[Measure]:
+    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers."""
+    return [*_by_dimension(judgement, events), *_by_exposure(judgement, config)]
+
+
+def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:
+    """Yield all shocks of a dimension, whether they were drops or not, then the drops' excess."""
+    side = np.array([events.by_id(str(name)).dimension for name in judgement.event_id])
+    judged = judgement.drops
+    for name in DIMENSIONS:
+        mine = (side == name) & np.isfinite(judged.post)
+        if not mine.any():
+            continue
+        group = f"dimension={name}"
+        yield mean_measure("car_drop", group, judged.drop[mine])
+        yield mean_measure("car_post", group, judged.post[mine])
+        over = judgement.excess[mine & judged.qualifies]
+        yield mean_measure("excess_post", group, over[np.isfinite(over)], note="p of the t test over dates")
+
+
+def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]:
+    """Yield CARs of exposed and of other peers within the same shocks, and the slope on exposure."""
+    panel = judgement.portfolios.abnormal.panel
+    exposure = np.array([config.peer(str(name)).exposure for name in panel.ticker], dtype=float)
+    windows = config.windows
+    for name, window in (("car_drop", windows.drop), ("car_post", windows.post)):
+        high = _shock_means(judgement, window, exposure >= EXPOSED)
+        low = _shock_means(judgement, window, exposure < EXPOSED)
+        both = np.isfinite(high) & np.isfinite(low)
+        yield mean_measure(name, "exposure=high", high[np.isfinite(high)])
+        yield mean_measure(name, "exposure=low", low[np.isfinite(low)])
+        yield mean_measure(
+            f"{name}_difference", "exposure=high-low", (high - low)[both],
+            note=f"within shocks; high is {EXPOSED:g} or more",
+        )  # fmt: skip
+        yield _slope(judgement, window, exposure, name)
+
+
+def _shock_means(
+    judgement: Judgement, window: Window, peers: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Mean CAR of the marked peers of each shock, (K,); NaN without any."""
+    portfolios = judgement.portfolios
+    car = portfolios.abnormal.car(window)[portfolios.members]
+    there = (peers[portfolios.members] & np.isfinite(car)).astype(float)
+    count = portfolios.total(there)
+    total = portfolios.total(np.where(there > 0, car, 0.0))
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
+
+def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], name: str) -> Measure:
+    """Regression of the CARs on the peer's exposure within shocks, clustered by shock with CR2.
+
+    CAR and exposure are taken as differences from their means over the shock's peers.
+    """
+    portfolios = judgement.portfolios
+    members = portfolios.members
+    sizes = np.diff(np.append(portfolios.starts, len(members)))
+    shock = np.repeat(np.arange(len(sizes)), sizes)
+    car = portfolios.abnormal.car(window)[members]
+    there = np.isfinite(car)
+    count = np.maximum(portfolios.total(there.astype(float)), 1.0)
+    y = car - (portfolios.total(np.where(there, car, 0.0)) / count)[shock]
+    share = exposure[members]
+    x = share - (portfolios.total(np.where(there, share, 0.0)) / count)[shock]
+    kept = there & (count[shock] > 1)
+    group, label = "exposure", f"{name}_slope"
+    clusters = len(np.unique(shock[kept]))
+    if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
+        note = f"blocked: {clusters} shocks with peers of different exposure"
+        return Measure(label, group, NAN, NAN, NAN, NAN, clusters, note)
+    fit = clustered.regress(y[kept], x[kept][:, None], portfolios.shock_id[shock[kept]], names=("exposure",))
+    value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
+    from scipy import special
+
+    half = float(special.stdtrit(df, 0.975)) * se
+    note = f"CAR points for exposure 0 to 1, within shocks; CR2, df {df:.1f}, wild p {fit.p_wild[-1]:.3g}"
+    return Measure(label, group, value, value - half, value + half, float(fit.p_cr2[-1]), clusters, note)

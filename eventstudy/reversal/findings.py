@@ -1,0 +1,224 @@
+"""All that the reversal analysis found, as rows of the pack's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.calendars import Alignment
+from eventstudy.config import StudyConfig
+from eventstudy.events import Events
+
+from .clarifications import Clarification, clarifications
+from .confounders import Confounder, confounder_runs, news_days
+from .contrasts import label_difference, regression
+from .dimensions import dimension_measures
+from .inference import leave_one_out
+from .judge import EXPLORATORY, Judgement
+from .locks import delays
+from .matching import placebo_rows
+from .measured import Gate, Measure, gates, measures, path_rows
+from .placebo import Placebo, balance
+from .specifications import Specification, specification_curve
+from .verdict import Verdict
+
+#: Standardised mean difference beyond which a variable counts as unbalanced (Stuart 2010).
+UNBALANCED = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Rows found beside the judgement of the shocks."""
+
+    placebos: tuple[Placebo, ...]
+    measures: tuple[Measure, ...]
+    gates: tuple[Gate, ...]
+    clarifications: tuple[Clarification, ...]
+    specifications: tuple[Specification, ...]
+
+
+def findings(
+    judgement: Judgement,
+    events: Events,
+    alignments: Mapping[tuple[str, str], Alignment],
+    config: StudyConfig,
+    *,
+    news: Sequence[Confounder] = (),
+) -> Findings:
+    """Measure, contrast and part everything that the tables and the report show."""
+    placebos = placebo_rows(
+        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", news_days(news)
+    )
+    difference = label_difference(judgement)
+    rows = [
+        *measures(judgement, placebos), difference, *regression(judgement),
+        *dimension_measures(judgement, events, config), *confounder_runs(judgement, news),
+    ]  # fmt: skip
+    curve = specification_curve(judgement) if config.reversal.specification_curve else []
+    return Findings(
+        tuple(placebos), tuple(rows), tuple(gates(judgement, difference)),
+        tuple(clarifications(judgement, events, alignments, config)), tuple(curve),
+    )  # fmt: skip
+
+
+def tables(judgement: Judgement, found: Findings) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of every table of the reversal analysis by its name."""
+    return {
+        "reversal": reversal_rows(judgement),
+        "reversal_measures": [_row(item) for item in found.measures],
+        "reversal_paths": [dict(row) for row in path_rows(judgement)],
+        "gates": [_row(item) for item in found.gates],
+        "placebo": [{**_row(item), "placebo_date": day(item.day)} for item in found.placebos],
+        "placebo_balance": balance_rows(judgement),
+        "clarifications": [_row(item) for item in found.clarifications],
+        "specification_curve": [_row(item) for item in found.specifications],
+    }
+
+
+def _row(item: Any) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+
+
+def day(code: int) -> str:
+    """Write days since 1970 as a date."""
+    return str(np.datetime64(int(code), "D"))
+
+
+def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
+    """One row for each shock: the drop, what came after, its benchmark, and what it counts for."""
+    judged, found = judgement.drops, judgement.benchmarks
+    locked = locked_peers(judgement)
+    rows = []
+    for k, shock in enumerate(judged.shock_id):
+        placebos = found.placebos(k)
+        overlap = f"overlaps {judged.overlaps[k]}" if judged.overlaps[k] else ""
+        rank = int((placebos >= judged.post[k]).sum()) + 1 if len(placebos) else None
+        rows.append({
+            "shock_id": shock, "label": judgement.label[k], "day0": day(judged.day0[k]),
+            "n_peers": judged.n_peers[k], "car_drop": judged.drop[k], "s_drop": judged.drop_s[k],
+            "share_negative": judged.share_negative[k], "qualifies": bool(judged.qualifies[k]),
+            "why_not": judged.why_not[k] or overlap, "car_post": judged.post[k], "s_post": judged.post_s[k],
+            "n_locked": locked[k], "n_placebos": len(placebos),
+            "placebo_mean": placebos.mean() if len(placebos) else np.nan, "excess": judgement.excess[k],
+            "rank": rank,
+            "p_rank": np.nan if rank is None else rank / (len(placebos) + 1),
+            "widened": bool(found.matched[k].widened), "benchmark": found.reasons[k],
+            "label_in_time": bool(judgement.in_time[k]), "role": _role(judgement, k),
+            **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
+        })  # fmt: skip
+    return rows
+
+
+def locked_peers(judgement: Judgement) -> NDArray[np.int64]:
+    """Peers of each shock whose drop window was extended because they were locked at a limit, (K,)."""
+    portfolios, windows = judgement.portfolios, judgement.history.config.windows
+    panel = portfolios.abnormal.panel
+    late = delays(panel.event_flags, panel.tau, windows.drop) > 0
+    return portfolios.total(late[portfolios.members].astype(float)).astype(np.int64)
+
+
+def _role(judgement: Judgement, k: int) -> str:
+    """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
+    if judgement.asked[k]:
+        return "confirmatory"
+    exploratory = next(mask for name, mask in judgement.members.items() if name.endswith(EXPLORATORY))
+    if exploratory[k]:
+        return "exploratory"
+    if k == judgement.case:
+        return "case study"
+    return "comparison" if any(mask[k] for mask in judgement.members.values()) else ""
+
+
+def balance_rows(judgement: Judgement) -> list[dict[str, Any]]:
+    """Balance of shocks and matched placebos for each kind of drop, and for the case study."""
+    groups = dict(judgement.members)
+    if judgement.case is not None:
+        mask = np.zeros(len(judgement.label), dtype=bool)
+        mask[judgement.case] = not judgement.benchmarks.reasons[judgement.case]
+        groups[f"shock_id={judgement.drops.shock_id[judgement.case]}"] = mask
+    rows = []
+    for group, mask in groups.items():
+        chosen = np.flatnonzero(mask)
+        if not len(chosen):
+            continue
+        sets = [judgement.benchmarks.placebo_traits(int(k)) for k in chosen]
+        counts = {"n_events": len(chosen), "n_placebos": sum(len(values) for values in sets)}
+        rows += [{"group": group, **row, **counts} for row in balance(judgement.traits[chosen], sets)]
+    return rows
+
+
+def case_study(judgement: Judgement) -> dict[str, Any] | None:
+    """The case study's numbers and its sentence; None without a shock that fell."""
+    k = judgement.case
+    if k is None:
+        return None
+    judged, found = judgement.drops, judgement.benchmarks
+    placebos = found.placebos(k)
+    facts = {
+        "shock_id": str(judged.shock_id[k]), "label": str(judgement.label[k]), "day0": day(judged.day0[k]),
+        "car_drop": judged.drop[k], "s_drop": judged.drop_s[k], "qualifies": bool(judged.qualifies[k]),
+        "car_post": judged.post[k], "excess": judgement.excess[k], "n_placebos": len(placebos),
+    }  # fmt: skip
+    if not len(placebos):
+        return {**facts, "rank": None, "sentence": f"Case study {facts['shock_id']}: {found.reasons[k]}."}
+    rank = int((placebos >= judged.post[k]).sum()) + 1
+    what = "drop" if judged.qualifies[k] else "fall that was no qualifying drop"
+    sentence = (
+        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched drops. "
+        f"No claim about misreadings in general. {facts['shock_id']} ({what}: {judged.drop[k]:+.1%}, "
+        f"{judged.drop_s[k]:+.1f} standard errors) was followed by {judged.post[k]:+.1%}, its matched falls "
+        f"by {placebos.mean():+.1%} on average."
+    )
+    return {**facts, "rank": rank, "sentence": sentence}
+
+
+def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
+    """Return the part of summary.json that the reversal analysis fills."""
+    config = judgement.history.config
+    window = f"[{config.windows.post[0]},{config.windows.post[1]}]"
+    answers = {name: verdict_facts(judgement.answer(name), name, window) for name in judgement.members}
+    primary = f"label={config.reversal.label}"
+    exploratory = answers.pop(f"{primary}{EXPLORATORY}")
+    late = int((judgement.members[f"{primary}{EXPLORATORY}"] & ~judgement.in_time).sum())
+    return {
+        "verdict": answers.pop(primary), "exploratory": {**exploratory, "n_late": late},
+        "verdicts": answers, "case_study": case_study(judgement), "gates": [_row(g) for g in found.gates],
+        "sign_flips": judgement.variants.flips(judgement.asked), "leave_one_out": _range(judgement),
+        "balance": [row for row in balance_rows(judgement) if row["group"] == primary],
+        "unbalanced": _unbalanced(judgement, primary),
+        "specification_curve": len(found.specifications),
+    }  # fmt: skip
+
+
+def _unbalanced(judgement: Judgement, group: str) -> list[str]:
+    """Matching variables in which a group differs clearly from its placebos."""
+    rows = [row for row in balance_rows(judgement) if row["group"] == group]
+    return [str(row["variable"]) for row in rows if abs(row["smd"]) > UNBALANCED]
+
+
+def _range(judgement: Judgement) -> dict[str, Any] | None:
+    """Range of the mean excess with each date left out, and the date that moves it most."""
+    x, names = judgement.excess[judgement.asked], judgement.drops.shock_id[judgement.asked]
+    if len(x) < 3:
+        return None
+    means = leave_one_out(x)
+    worst = int(np.abs(means - x.mean()).argmax())
+    return {"lower": means.min(), "upper": means.max(), "most_influential": str(names[worst])}
+
+
+def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
+    """Return a verdict as the summary states it."""
+    return {
+        "kind": answer.kind, "sentence": answer.sentence, "effect": answer.effect,
+        "ci": list(answer.interval), "p_value": answer.p_value, "p_name": "matched_permutation",
+        "p_greater": answer.p_greater, "p_floor": answer.p_floor, "sign_flip_p": answer.sign_flip_p,
+        "equivalence_p": answer.equivalence_p, "n_dates": answer.n_dates, "n_events": answer.n_events,
+        "n_effective": answer.n_effective, "n_placebos": answer.n_placebos, "mde": answer.mde,
+        "sd": answer.sd, "margin": answer.margin, "ladder": answer.ladder, "group": group, "window": window,
+    }  # fmt: skip
+
+

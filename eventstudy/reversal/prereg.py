@@ -1,0 +1,98 @@
+"""The question locked before the prices are looked at, and what a run does differently."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eventstudy.config import StudyConfig
+from eventstudy.events import Events
+
+#: Sections of the settings that the lock holds in full.
+SECTIONS = ("windows", "returns", "model", "reversal", "tests")
+#: What may not change without being said: other events or windows are another question.
+STRICT = ("events_sha256", "windows")
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One setting that differs from the locked one; ``strict`` ones need leave to be made."""
+
+    key: str
+    locked: str
+    found: str
+    strict: bool
+
+    @property
+    def sentence(self) -> str:
+        """Say what changed."""
+        return f"departure from the pre-registration: {self.key} was locked as {self.locked}, is {self.found}"
+
+
+def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
+    """Return all that is locked, as tables of plain values."""
+    plain = config.as_dict()
+    first, last = config.windows.post
+    endpoint = (
+        f"mean over {config.reversal.label}-labelled qualifying drops of CAR[{first},{last}] less the mean "
+        "of its matched placebo drops; matched permutation, two-sided 5 %"
+    )
+    peers = json.dumps(plain["peers"], sort_keys=True).encode()
+    return {
+        "question": {
+            "primary_endpoint": endpoint, "events_sha256": events.sha256, "n_events": len(events),
+            "peers_sha256": hashlib.sha256(peers).hexdigest(), "seed": config.study.seed,
+        },
+        **{name: plain[name] for name in SECTIONS},
+    }  # fmt: skip
+
+
+def as_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the locked question as TOML; a value that is empty in the settings is left out."""
+    lines = ["# The question of a study, locked before its prices were looked at. 'eventstudy run --prereg'"]
+    lines.append("# holds a run against it and reports every departure.")
+    for name, values in tables.items():
+        lines += ["", f"[{name}]"]
+        lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -> list[Departure]:
+    """Compare a run's question with the locked one."""
+    now = question(events, config)
+    found = []
+    for section, values in now.items():
+        before = locked.get(section, {})
+        for key in sorted({*values, *before}):
+            old, new = before.get(key), _plain(values.get(key))
+            if old != new:
+                name = key if section == "question" else f"{section}.{key}"
+                strict = key in STRICT or section in STRICT
+                found.append(Departure(name, _value(old), _value(new), strict))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def specification_digest(config: StudyConfig) -> str:
+    """Short digest of all that decides how the endpoint is measured: one for each specification."""
+    text = json.dumps({name: config.as_dict()[name] for name in SECTIONS}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def summary_of(found: list[Departure], path: str, sha256: str) -> dict[str, Any]:
+    """Return what summary.json says about the pre-registration."""
+    return {
+        "file": path, "sha256": sha256, "n_departures": len(found),
+        "departures": [{**dataclasses.asdict(item), "sentence": item.sentence} for item in found],
+    }  # fmt: skip

@@ -1,0 +1,128 @@
+"""The excess under every reasonable way to measure it, and one p-value for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.abnormal import Window
+from eventstudy.errors import EventStudyError
+
+from .inference import ENUMERATED, excess
+from .judge import Judgement
+from .matching import MatchedSets, matched_sets
+from .variants import as_kind
+
+MODELS = ("market", "market_adjusted", "mean_adjusted")
+POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
+DRAWS = 1_999
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """Mean excess of the drops in question under one way to measure it.
+
+    ``joint_p`` is the same for all: the share of permutations within the matched sets under which the
+    median over the specifications is as far from zero as observed.
+    """
+
+    window: str
+    model: str
+    returns: str
+    alpha: str
+    estimate: float
+    n_dates: int
+    median: float
+    share_positive: float
+    joint_p: float
+
+
+def specification_curve(judgement: Judgement) -> list[Specification]:
+    """Measure windows × models × returns × intercepts on the same shocks and placebo dates.
+
+    Notes
+    -----
+    Simonsohn, Simmons and Nelson (2020): the median over specifications is tested by permuting once,
+    here which member of a matched set is the event, for all specifications together, so that their
+    dependence is kept. Intercepts differ only for models that have one.
+    """
+    rows: list[tuple[str, str, str, str]] = []
+    sets: list[tuple[NDArray[np.float64], list[NDArray[np.float64]]]] = []
+    if judgement.sets is None or not judgement.asked.any():
+        return []
+    for model in MODELS:
+        for kind in ("simple", "log"):
+            for alpha in ("auto", "estimated") if model == "market" else ("auto",):
+                formed = _formed(judgement, model, kind, alpha)
+                for window in POST_WINDOWS if formed is not None else ():
+                    rows.append((f"[{window[0]},{window[1]}]", model, kind, alpha))
+                    assert formed is not None
+                    sets.append(_asked(judgement, formed, window))
+    means = np.array([_mean(*pair) for pair in sets])
+    median, p = float(np.median(means)), _joint_p(sets, judgement)
+    share = float((means > 0).mean())
+    return [
+        Specification(*row, float(mean), len(pair[0]), median, share, p)
+        for row, mean, pair in zip(rows, means, sets, strict=True)
+    ]
+
+
+def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedSets | None:
+    """Portfolios of shocks and placebos under other settings; None where the model cannot be fitted."""
+    history, found = judgement.history, judgement.benchmarks
+    config = replace(history.config, model=replace(history.config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
+    other = replace(history, config=config, panel=as_kind(history.panel, kind))
+    days = [
+        found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64)
+        for k in range(len(judgement.tickers))
+    ]
+    shocks = [str(name) for name in judgement.drops.shock_id]
+    try:
+        return matched_sets(other, judgement.requests, shocks, judgement.tickers, days)
+    except EventStudyError:
+        return None
+
+
+def _asked(
+    judgement: Judgement, formed: MatchedSets, window: Window
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """CARs of the shocks in question and of each one's placebos; a placebo lost in one set is NaN."""
+    car = formed.portfolios.car(window)
+    rows = np.flatnonzero(judgement.asked)
+    return car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
+
+
+def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:
+    return float(np.nanmean(excess(events, [values[np.isfinite(values)] for values in placebos])))
+
+
+def _joint_p(
+    sets: Sequence[tuple[NDArray[np.float64], list[NDArray[np.float64]]]], judgement: Judgement
+) -> float:
+    """Two-sided p of the median over specifications under one permutation for all of them."""
+    stacked = [
+        np.array([np.append(events[k], placebos[k]) for events, placebos in sets])
+        for k in range(len(sets[0][0]))
+    ]
+    over = []
+    for values in stacked:
+        m = values.shape[1] - 1
+        level = np.nanmean(values, axis=1, keepdims=True)
+        over.append(np.nan_to_num(values - level) * (m + 1) / m)
+    ways = float(np.prod([values.shape[1] for values in over]))
+    rng = np.random.default_rng(judgement.history.config.study.seed)
+    if ways <= min(ENUMERATED, DRAWS):
+        grid = np.meshgrid(*(np.arange(values.shape[1]) for values in over), indexing="ij")
+        picks = np.array(grid).reshape(len(over), -1)
+        added = 0
+    else:
+        picks = np.array([rng.integers(0, v.shape[1], size=DRAWS) for v in over])
+        added = 1
+    means = sum(values[:, pick] for values, pick in zip(over, picks, strict=True)) / len(over)
+    medians = np.abs(np.median(np.asarray(means), axis=0))
+    observed = abs(float(np.median(sum(values[:, 0] for values in over) / len(over))))
+    hits = int((medians >= observed * (1 - 1e-12)).sum())
+    return (hits + added) / (len(medians) + added)

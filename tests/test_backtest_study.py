@@ -1,0 +1,247 @@
+"""The backtest of whole studies: what it says, that it agrees with the study, and that it repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import event_row, write_events, write_prices, write_study
+from tapes import random_shocks, random_tapes
+
+from eventstudy.backtest import (
+    EVERY_DROP,
+    RULE,
+    Rule,
+    Traded,
+    cost_table,
+    daily,
+    evaluate,
+    placebo_shocks,
+    rows,
+    rule_of,
+    summarise,
+    trade_study,
+)
+from eventstudy.backtest.book import run
+from eventstudy.config import Reversal, load_config
+from eventstudy.errors import ConfigError
+from eventstudy.estimation import compute, groups, headline_group
+from eventstudy.events import read_events
+from eventstudy.prices.choose import get_prices
+from eventstudy.results import TABLES
+from eventstudy.reversal import Judgement, judge
+
+#: Half of all random shocks are drops by this.
+LAX = Rule(criteria=Reversal(drop_k=0.0, drop_min=0.0, share_negative=0.0), gate="off")
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "prices"
+PROJECT = Path(__file__).parents[1]
+
+
+def traded(
+    events_path: Path, prices: str, *overrides: str, study: Path | None = None
+) -> tuple[Traded, Judgement]:
+    events = read_events(events_path)
+    config = load_config(events_path, config_file=study, overrides=overrides)
+    table = get_prices(events, config, prices, tell=print)
+    computed = compute(events, config, table)
+    samples = list(groups(computed.sample, events, config))
+    headline = next(sample for sample in samples if sample.group == headline_group(config))
+    judgement = judge(computed, headline, events, config)
+    return trade_study(computed, judgement, events, config, table), judgement
+
+
+def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> tuple[Traded, Judgement]:
+    """A study of three US peers; on the day ``fall`` all of them lose a tenth and keep it lost."""
+    write_prices(tmp_path / "prices")
+    for ticker in ("AAA", "BBB", "CCC") if fall else ():
+        path = tmp_path / "prices" / f"{ticker}.csv"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        changed = [lines[0]]
+        for line in lines[1:]:
+            day, close, _, volume = line.split(",")
+            price = float(close) * (0.9 if day >= fall else 1.0)
+            changed.append(f"{day},{price!r},{price!r},{volume}")
+        path.write_text("\n".join([*changed, ""]), encoding="utf-8")
+    return traded(
+        write_events(tmp_path, rows_), str(tmp_path / "prices"), *overrides, "tests.draws=199",
+        study=write_study(tmp_path),
+    )  # fmt: skip
+
+
+MISREADING = {"label": "misreading", "label_asof": "2021-06-09T15:00Z"}
+
+
+def test_without_a_drop_it_says_why_there_is_no_trade(tmp_path: Path) -> None:
+    event = [event_row("E1", "2021-06-09T14:00Z", **MISREADING)]
+    found, _ = small(tmp_path, event, "reversal.drop_min=0.5")
+    assert summarise(found)["sentence"] == (
+        "No trades (0): of 1 misreading-labelled shock 1 was no drop by the rule at the time; "
+        "no drop at all qualified."
+    )
+    tables = rows(found)
+    assert tables["trades"] == []
+    assert summarise(found)["n_trades"] == 0
+    assert summarise(found)["dsr"] != summarise(found)["dsr"]
+
+
+def test_a_label_that_came_later_is_not_traded_and_the_gate_can_be_opened(tmp_path: Path) -> None:
+    late = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-07-20")
+    found, _ = small(tmp_path, [late], fall="2021-06-09")
+    said = summarise(found)["sentence"]
+    assert "of 1 misreading-labelled shock 1 was labelled only after the trade was decided" in said
+    assert "(3 trades, 1 shock)" in said
+    opened, _ = small(tmp_path, [late], "backtest.label_gate=post_hoc", fall="2021-06-09")
+    assert summarise(opened)["sentence"].startswith("3 trades on 1 shock with labels nobody knew at the time")
+
+
+def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
+    row = event_row("E1", "2021-06-09T14:00Z", **MISREADING)
+    answer = event_row(
+        "C1", "2021-06-21T14:00Z", kind="clarification", label="clarification", shock_id="E1", clarifies="E1"
+    )
+    found, judgement = small(tmp_path, [row, answer], fall="2021-06-09")
+    tables = rows(found)
+    assert [(r["ticker"], r["entry_session"], r["exit_session"]) for r in tables["trades"]] == [
+        (name, "2021-06-11", "2021-06-22") for name in ("AAA", "BBB", "CCC")
+    ]
+    assert {r["why_left"] for r in tables["trades"]} == {"clarification C1"}
+    shock = next(r for r in tables["backtest"] if r["run"] == RULE)
+    assert shock["car_signal"] == pytest.approx(float(judgement.drops.drop[0]), abs=1e-12)
+    assert shock["s_signal"] == pytest.approx(float(judgement.drops.drop_s[0]), abs=1e-12)
+    assert shock["gap"] == pytest.approx(shock["net"] - float(judgement.drops.post[0]), abs=1e-12)
+    money = sum(r["net"] * r["value"] for r in tables["trades"])
+    assert sum(r["net"] for r in tables["pnl"]) == pytest.approx(money, abs=1e-8)
+    assert tables["pnl"][0]["date"] == "2021-06-09"
+    # The last session that the prices asked for can have.
+    assert tables["pnl"][-1]["date"] == "2021-08-06"
+    told = summarise(found)
+    assert (told["n_trades"], told["n_shocks"], told["n_trials"]) == (3, 1, 12)
+    assert told["caution"].startswith("PSR and DSR count days, but the record rests on 1 shock")
+    assert told["sentence"].startswith("3 trades on 1 shock earned ")
+
+
+def test_tables_have_the_columns_of_the_pack(tmp_path: Path) -> None:
+    found, _ = small(tmp_path, [event_row("E1", "2021-06-09T14:00Z", **MISREADING)], fall="2021-06-09")
+    for name, table in rows(found).items():
+        assert table, name
+        assert set(table[0]) == set(TABLES[name])
+
+
+def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
+    event = [event_row("E1", "2021-06-09T14:00Z", **MISREADING)]
+    one, other = (small(tmp_path, event, fall="2021-06-09")[0] for _ in range(2))
+    assert repr(rows(one)) == repr(rows(other))
+    assert repr(summarise(one)) == repr(summarise(other))
+
+
+def test_costs_of_the_settings_replace_the_shipped_ones(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    study.write_text(
+        study.read_text(encoding="utf-8") + '[[costs]]\nmarket = "XNYS"\nname = "half_spread"\nbps = 12.5\n',
+        encoding="utf-8",
+    )
+    config = load_config(write_events(tmp_path, [event_row("E", "2021-06-09")]), config_file=study)
+    table = cost_table(["XNYS"], config.costs)
+    spreads = [fee for fee in table.fees if fee.name == "half_spread"]
+    assert [(fee.bps, fee.source) for fee in spreads] == [(12.5, "The study's settings")]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("backtest.entry=close+3", "accepted is 'close+2'"),
+        ("backtest.horizon=2", "backtest.horizon = 2: accepted is 3 to 250"),
+        ("backtest.stop=1.5", "backtest.stop = 1.5: accepted is 0.0 to 0.99"),
+        ("backtest.per_shoc=1", "did you mean 'per_shock'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tmp_path: Path, override: str, said: str) -> None:
+    path = write_events(tmp_path, [event_row("E", "2021-06-09")])
+    with pytest.raises(ConfigError, match=said.replace("+", r"\+")):
+        load_config(path, config_file=write_study(tmp_path), overrides=[override])
+
+
+def test_an_entry_before_the_drop_is_over_needs_a_drop_that_has_begun(tmp_path: Path) -> None:
+    path = write_events(tmp_path, [event_row("E", "2021-06-09")])
+    overrides = ["windows.drop=[1,1]", "backtest.entry=close+1"]
+    with pytest.raises(ConfigError, match="is decided at the close of day 0, before the drop window"):
+        load_config(path, config_file=write_study(tmp_path), overrides=overrides)
+    config = load_config(path, config_file=write_study(tmp_path), overrides=["backtest.entry=open+1"])
+    assert rule_of(config).signal == (0, 0)
+
+
+def test_overlapping_shocks_share_the_cap() -> None:
+    tapes = random_tapes(1)
+    shocks = random_shocks(tapes, 3, 120)
+    result = run(LAX, tapes, shocks, cost_table(list(tapes)))
+    first, last = int(tapes["XNYS"].sessions[0]), int(tapes["XNYS"].sessions[-1])
+    series = daily(result, tapes, first, last)
+    assert series.exposure.max() <= 1.0 + 1e-12
+    assert series.exposure.max() > 0.9
+    assert any(d.refusal.startswith("no room") for d in result.decisions)
+
+
+def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
+    tapes = random_tapes(1)
+    shocks = random_shocks(tapes, 3, 4)
+    days = tapes["XNYS"].sessions[[400, 500]].tolist()
+    name = shocks[0].shock_id
+    found = placebo_shocks([(name, days[0]), (name, days[1]), (name, days[0]), ("?", 5)], shocks, tapes)
+    assert [s.day0["XNYS"] for s in found] == [400, 500]
+    assert [s.columns for s in found] == [shocks[0].columns] * 2
+    result = evaluate(LAX, tapes, shocks, cost_table(list(tapes)), placebos=found, draws=99, seed=1)
+    assert {d.shock_id for d in result.runs["placebo_drops"].decisions} == {
+        s.shock_id for s in found if s.day0["XNYS"] >= shocks[0].day0["XNYS"]
+    }
+    assert [item.benchmark for item in result.against] == [EVERY_DROP, "placebo_drops", "zero"]
+
+
+@pytest.fixture(scope="module")
+def real() -> tuple[Traded, Judgement]:
+    if not SHARED.is_dir():
+        pytest.skip("needs the daily prices beside the project")
+    return traded(PROJECT / "events.csv", str(SHARED), "tests.draws=199")
+
+
+def test_real_decisions_agree_with_the_study(real: tuple[Traded, Judgement]) -> None:
+    found, judgement = real
+    of = {str(name): k for k, name in enumerate(judgement.drops.shock_id)}
+    delayed = judgement.portfolios.abnormal.panel
+    compared = 0
+    for decision in found.evaluation.runs[EVERY_DROP].decisions:
+        k = of.get(decision.shock_id)
+        if k is None or not np.isfinite(decision.car) or decision.n_peers != judgement.drops.n_peers[k]:
+            continue
+        mine = delayed.shock_id == decision.shock_id
+        drop = delayed.event_flags[mine][:, (delayed.tau >= 0) & (delayed.tau <= 1)]
+        if (drop & 96).any():
+            continue  # The study waits for the unlock, the trade is decided at the close of +1.
+        assert decision.car == pytest.approx(float(judgement.drops.drop[k]), abs=1e-12)
+        assert decision.s == pytest.approx(float(judgement.drops.drop_s[k]), abs=1e-9)
+        compared += 1
+    assert compared >= 10
+
+
+def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
+    found, _ = real
+    evaluation = found.evaluation
+    series = evaluation.series[EVERY_DROP]
+    filled = evaluation.runs[EVERY_DROP].filled
+    assert len(filled) > 20
+    assert series.net.sum() == pytest.approx(sum(trade.net for trade in filled), abs=1e-6)
+    assert series.exposure.max() <= 1.0 + 1e-12
+    for trade in filled:
+        tape = found.tapes[trade.mic]
+        assert tape.closes[trade.entry_row] > trade.decided
+        assert trade.exit_row > trade.entry_row
+        column = tape.tickers.index(trade.ticker)
+        assert not tape.locked_up[trade.entry_row, column]
+        level = tape.price[trade.exit_row, column] / tape.price[trade.entry_row, column]
+        assert trade.gross == pytest.approx(trade.value * (level - 1.0), rel=1e-9)
+        index = tape.index[trade.exit_row] / tape.index[trade.entry_row]
+        short = -trade.beta * trade.value * (index - 1.0)
+        assert trade.hedged - trade.gross == pytest.approx(short, rel=1e-9)
+    assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
+        evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
+    )
