@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -207,7 +208,7 @@ class ShockPortfolios:
         """Most coefficients estimated for any member of each portfolio, shape (K,)."""
         expected = self.abnormal.expected
         estimated = (expected.n_estimation - expected.dof)[self.members]
-        return np.array([estimated[first:last].max() for first, last in self.spans()])
+        return np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
 
     def _own_variance(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
         days = self.abnormal.weights(window)
@@ -223,8 +224,8 @@ class ShockPortfolios:
 
     def spans(self) -> list[tuple[int, int]]:
         """First and one past the last position of each shock in ``members``."""
-        ends = [*self.starts[1:].tolist(), len(self.members)]
-        return list(zip(self.starts.tolist(), ends, strict=True))
+        edges = [*self.starts.tolist(), len(self.members)]
+        return list(itertools.pairwise(edges))
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of the members' values by shock: (n, ...) to (K, ...)."""

@@ -162,6 +162,8 @@ class Reversal:
         Events that the question is about.
     case
         Shock shown as a case study; by default the newest one that was a fall.
+    history_years
+        Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
         Repeat the measurement over windows, models, returns and intercepts.
     """
@@ -171,6 +173,7 @@ class Reversal:
     share_negative: float = 0.6
     label: str = "misreading"
     case: str = ""
+    history_years: int = 8
     specification_curve: bool = False
 
 
@@ -252,9 +255,14 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Which parts of the pack are written."""
+    """Which parts of the pack are written.
 
-    formats: tuple[str, ...] = ("pdf", "html", "png", "xlsx", "csv", "json")
+    ``templates`` is a folder, from the working directory, whose report.typ and report.html.j2 stand
+    in for the shipped ones; ``parquet`` is one more format.
+    """
+
+    formats: tuple[str, ...] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
+    templates: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ def catalogue(language: str) -> Mapping[str, str]:
 def section(language: str, name: str) -> dict[str, str]:
     """Return the messages of one section by their names without the section's."""
     start = f"{name}."
-    return {key.removeprefix(start): text for key, text in catalogue(language).items() if key.startswith(start)}
+    return {
+        key.removeprefix(start): text for key, text in catalogue(language).items() if key.startswith(start)
+    }
 
 
 def term(words: Mapping[str, str], kind: str, name: object) -> str:
@@ -57,4 +59,4 @@ def _flatten(prefix: str, table: Mapping[str, Any], found: dict[str, str]) -> No
         if isinstance(value, Mapping):
             _flatten(path, value, found)
         else:
-            found[path] = " ".join(str(value).split())
+            found[path] = str(value)

@@ -51,7 +51,7 @@ def behind(proxy: str, home: Path, certificate: Path | None) -> dict[str, str]:
     trusted = str(certificate) if certificate else ""
     names = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     return {
-        **{name: proxy for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")},
-        **({name: trusted for name in names} if certificate else {}),
+        **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), proxy),
+        **(dict.fromkeys(names, trusted) if certificate else {}),
         "NO_PROXY": "", "no_proxy": "", "XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(home / "cache"),
     }  # fmt: skip

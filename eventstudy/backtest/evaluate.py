@@ -137,14 +137,12 @@ def evaluate(
     names = [item.rule.name for item in tried[RULE]]
     benchmarks = {name: item.returns for name, item in series.items() if name != RULE}
     benchmarks["zero"] = np.zeros(len(every))
+    n_shocks, reps = records[RULE].n_shocks, min(draws, 1_000)
     against = tuple(
-        superiority(
-            every, names, benchmark, label, n_shocks=records[RULE].n_shocks,
-            draws=min(draws, 1_000), seed=seed,
-        )  # fmt: skip
+        superiority(every, names, benchmark, label, n_shocks=n_shocks, draws=reps, seed=seed)
         for label, benchmark in benchmarks.items()
     )
-    pbo = overfitting(every, n_shocks=records[RULE].n_shocks)
+    pbo = overfitting(every, n_shocks=n_shocks)
     return Evaluation(rule, runs, series, records, tried, walked, against, pbo, n_trials)
 
 

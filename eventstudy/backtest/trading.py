@@ -30,11 +30,15 @@ NO_FX = (
     "capital, as in a book whose principal is hedged"
 )
 CAVEATS = (
-    "The peers are those of today's list: names that mattered in hindsight rose against the index, so every "
-    "purchase of them looks good. Read the rule against the comparable drops, not against zero.",
+    (
+        "The peers are those of today's list: names that mattered in hindsight rose against the index, so "
+        "every purchase of them looks good. Read the rule against the comparable drops, not against zero."
+    ),
     "The index leg is a price index: dividends, financing and the basis of a future are left out.",
-    "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
-    "lots of 100, which makes both look a hundred times tighter.",
+    (
+        "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
+        "lots of 100, which makes both look a hundred times tighter."
+    ),
 )
 Row = dict[str, Any]
 
@@ -188,7 +192,8 @@ def summarise(traded: Traded) -> Row:
         "walk_forward": _record(found.walk_forward),
         "against": [_against(item) for item in found.against],
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine), "sentence": sentence(found),
+        "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine),
+        "sentence": sentence(found),
         "unverified_fees": sorted({
             f"{fee.market} {fee.name} ({fee.certainty})"
             for fee in traded.costs.fees if fee.certainty != "source"
@@ -287,12 +292,12 @@ def _beside(found: Evaluation) -> str:
     """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
     placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
     if placebo is not None and placebo.n_trades:
-        what, other = "buying every comparable drop", placebo
+        what, other, noun = "buying every comparable drop", placebo, "drop"
     elif every.n_trades:
-        what, other = "buying every qualifying drop whatever its label", every
+        what, other, noun = "buying every qualifying drop whatever its label", every, "shock"
     else:
         return "no drop at all qualified"
-    counts = f"{_count(other.n_trades, 'trade')}, {_count(other.n_shocks, 'shock')}"
+    counts = f"{_count(other.n_trades, 'trade')}, {_count(other.n_shocks, noun)}"
     return f"{what} earned {other.net_per_trade:+.1%} a trade ({counts})"
 
 

@@ -33,7 +33,7 @@ PLANTED = {
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
-    """Return the tickers and the days that the windows of all events can need."""
+    """Return the tickers and the days that the windows of all events and the placebo search can need."""
     days = [instant_utc(event.timestamp).date() for event in events]
     before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
     after = int(config.windows.event[1] * DAYS_A_SESSION) + 15
@@ -43,7 +43,8 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
         names.append(config.model.world)
     return PriceRequest(
         tuple(dict.fromkeys(names)),
-        min(days) - dt.timedelta(days=before),
+        min(min(days), max(days) - dt.timedelta(days=365 * config.reversal.history_years))
+        - dt.timedelta(days=before),
         max(days) + dt.timedelta(days=after),
     )
 

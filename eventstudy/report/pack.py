@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.results import StudyResult
 
+from .pages import language_of, page_content
+
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json")
+FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
+#: Formats that are made of the drawn pages.
+_PAGES = frozenset({"pdf", "html", "png"})
+DEFAULT_FORMATS = tuple(name for name in FORMATS if name != "parquet")
 #: Text that a spreadsheet would take for a formula begins with one of these.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -26,24 +30,28 @@ def write_pack(
     result: StudyResult,
     folder: Path,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
     The manifest is written whatever the formats, with the sha256 of every other file under
-    ``outputs``. Simulated tables get a last column ``simulated`` that says so.
+    ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``templates`` is a
+    folder whose report.typ and report.html.j2 stand in for the shipped ones.
 
     Raises
     ------
     ConfigError
-        Unknown format, or ``folder`` is missing or not empty.
+        Unknown format; ``folder`` missing or not empty; ``templates`` missing or not usable.
     """
-    _check(folder, formats)
+    _check(folder, formats, templates)
     say = progress or (lambda _: None)
-    if {"png", "pdf", "html"} & set(formats):
+    if _PAGES & set(formats):
         with tempfile.TemporaryDirectory() as scratch:
-            _write_pages(result, folder, formats, Path(scratch), say)
+            _write_pages(result, folder, formats, Path(scratch), templates, say)
+    if {"tex", "md"} & set(formats):
+        _write_texts(result, folder, formats)
     tables = {name: _stamped(result, table) for name, table in result.tables.items()}
     if "xlsx" in formats:
         from eventstudy.report.workbook import write_workbook
@@ -53,6 +61,8 @@ def write_pack(
     if "csv" in formats:
         say("tables")
         _write_tables(tables, folder)
+    if "parquet" in formats:
+        _write_parquet(tables, folder)
     if "json" in formats:
         _write_json(result.summary, folder / "summary.json")
     return _write_manifest(result, folder)
@@ -76,7 +86,7 @@ def plain_json(value: Any) -> Any:
     return value
 
 
-def _check(folder: Path, formats: Sequence[str]) -> None:
+def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:
     problems = [
         Problem(f"report format {name!r} is unknown; {nearest(name, FORMATS)}")
         for name in formats
@@ -88,35 +98,86 @@ def _check(folder: Path, formats: Sequence[str]) -> None:
         )
     elif any(folder.iterdir()):
         problems.append(Problem("is not empty; a result pack is written into an empty folder", str(folder)))
+    if templates is not None and not templates.is_dir():
+        problems.append(
+            Problem(
+                "is not a folder; report.templates names one with report.typ or report.html.j2",
+                str(templates),
+            )
+        )
     if problems:
         raise ConfigError(problems)
 
 
 def _write_pages(
-    result: StudyResult, folder: Path, formats: Sequence[str], scratch: Path, say: Callable[[str], None]
-) -> None:
+    result: StudyResult, folder: Path, formats: Sequence[str], scratch: Path, templates: Path | None,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
     """Render each figure once, then the PDF and the HTML page from the same drawings."""
-    from eventstudy import plots
-    from eventstudy.report.html import write_html
-    from eventstudy.report.pages import page_content
-    from eventstudy.report.pdf import write_pdf
-
-    figures = plots.plots_of(result)
     home = scratch / "figures"
     home.mkdir()
-    for place, plot in enumerate(figures, 1):
-        say(f"figure {place}/{len(figures)} {plot.name}")
-        suffixes = ("svg", "png") if "png" in formats else ("svg",)
-        plots.save(plots.draw(result, plot), home / plot.name, suffixes=suffixes)
-    content = page_content(result)
+    _draw_all(
+        result,
+        home,
+        folder / "figures" if "png" in formats else None,
+        bool({"pdf", "html"} & set(formats)),
+        say,
+    )
     if "pdf" in formats:
+        from eventstudy import plots
+        from eventstudy.report.pdf import write_pdf
+
         say("report.pdf")
-        write_pdf(content, figures, scratch, folder / "report.pdf")
+        # Without a font for it, a page in Chinese would be a page of gaps.
+        language = language_of(result) if plots.cjk_font() else "en"
+        write_pdf(
+            page_content(result, language=language), scratch, folder / "report.pdf", templates=templates
+        )
     if "html" in formats:
+        from eventstudy.report.html import write_html
+
         say("report.html")
-        write_html(content, figures, home, folder / "report.html")
-    if "png" in formats:
-        shutil.copytree(home, folder / "figures")
+        write_html(page_content(result), home, folder / "report.html", templates=templates)
+
+
+def _draw_all(
+    result: StudyResult, home: Path, folder: Path | None, pages: bool, say: Callable[[str], None]
+) -> None:
+    """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
+    from eventstudy import plots
+
+    if folder is not None:
+        folder.mkdir()
+    drawn = plots.plots_of(result)
+    for place, plot in enumerate(drawn, 1):
+        say(f"figure {place}/{len(drawn)} {plot.name}")
+        figure = plots.draw(result, plot)
+        whole = plots.svg_text(figure)
+        if pages:
+            page = plots.svg_text(figure, bare=True) if plot.shock_id else whole
+            (home / f"{plot.name}.svg").write_text(page, encoding="utf-8", newline="\n")
+        if folder is not None:
+            (folder / f"{plot.name}.svg").write_text(whole, encoding="utf-8", newline="\n")
+            plots.save(figure, folder / plot.name, suffixes=("png",))
+
+
+def _write_texts(result: StudyResult, folder: Path, formats: Sequence[str]) -> None:
+    content = page_content(result)
+    if "tex" in formats:
+        from eventstudy.report.latex import write_latex
+
+        (folder / "tables").mkdir(exist_ok=True)
+        write_latex(content, folder / "tables" / "latex")
+    if "md" in formats:
+        from eventstudy.report.markdown import markdown
+
+        (folder / "summary.md").write_text(markdown(content), encoding="utf-8", newline="\n")
+
+
+def _write_parquet(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    (folder / "tables").mkdir(exist_ok=True)
+    for name, table in tables.items():
+        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
 def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +185,7 @@ def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    (folder / "tables").mkdir()
+    (folder / "tables").mkdir(exist_ok=True)
     for name, table in tables.items():
         path = folder / "ledger.csv" if name == "ledger" else folder / "tables" / f"{name}.csv"
         safe = table.copy()

@@ -58,6 +58,7 @@ def publish(
     out: Path,
     *,
     formats: Sequence[str],
+    templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
@@ -72,7 +73,7 @@ def publish(
     """
     unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
     try:
-        write_pack(result, unfinished, formats=formats, progress=progress)
+        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress)
         unfinished.chmod(0o755)
         target = _target(out, result.run_id, unfinished)
         if target.exists():

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.results import StudyResult
 
+from .wording import PERCENT_COLUMNS
+
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns that hold decimal returns, shown as percent; their cells keep full precision.
-PERCENT_COLUMNS = frozenset({
-    "return", "expected", "ar", "car", "se", "bhar", "aar", "caar", "lower", "upper", "alpha", "sigma",
-    "estimate", "car_drop", "car_post", "share_negative",
-})  # fmt: skip
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
 #: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
 _CREATED = dt.datetime(2000, 1, 1)

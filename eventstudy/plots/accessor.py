@@ -1,0 +1,82 @@
+"""``result.plot``: every figure by a method of its own, on an axes of the caller's or a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from . import backtest, dots, paths, placebos, specifications
+from .registry import Plot, plots_of
+from .style import styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from eventstudy.results import StudyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Plots:
+    """Figures of one result; each method draws on ``ax``, or on a new figure's, and returns it."""
+
+    result: StudyResult
+
+    def available(self) -> tuple[Plot, ...]:
+        """Return the figures that the result has data for."""
+        return plots_of(self.result)
+
+    def figure(self, name: str) -> Figure:
+        """Return a figure as the pack has it, with caption; `KeyError` names those there are."""
+        from .draw import draw
+
+        found = {plot.name: plot for plot in self.available()}
+        if name not in found:
+            raise KeyError(f"no figure {name!r}; there are {', '.join(found)}")
+        return draw(self.result, found[name])
+
+    def caar(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the mean cumulative abnormal return by label."""
+        return self._on(ax, lambda at: paths.caar_by_label(at, self.result))
+
+    def dots(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each shock in the drop and after it."""
+        return self._on(ax, lambda at: dots.shock_dots(at, self.result))
+
+    def bars(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
+        """Draw the peers of one shock in the drop."""
+        return self._on(ax, lambda at: paths.event_bars(at, self.result, shock_id))
+
+    def path(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
+        """Draw the way of one shock's peers."""
+        return self._on(ax, lambda at: paths.shock_path(at, self.result, shock_id))
+
+    def placebos(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each shock among its matched placebo drops."""
+        return self._on(ax, lambda at: placebos.placebo_dots(at, self.result))
+
+    def balance(self, *, ax: Axes | None = None) -> Axes:
+        """Draw how alike shocks and placebos are before they are compared."""
+        return self._on(ax, lambda at: placebos.placebo_balance(at, self.result))
+
+    def equity(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the backtest's cumulative return with its trades."""
+        return self._on(ax, lambda at: backtest.equity_curve(at, self.result))
+
+    def trades(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the return of each trade."""
+        return self._on(ax, lambda at: backtest.trade_dots(at, self.result))
+
+    def costs(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the mean trade against the cost of trading."""
+        return self._on(ax, lambda at: backtest.cost_sensitivity(at, self.result))
+
+    def specifications(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the effect under every set of choices."""
+        return self._on(ax, lambda at: specifications.specification_curve(at, self.result))
+
+    def _on(self, ax: Axes | None, draw: Callable[[Axes], Axes]) -> Axes:
+        with styled():
+            return draw(Figure(figsize=(7.0, 3.2), layout="constrained").add_subplot() if ax is None else ax)

@@ -1,0 +1,85 @@
+"""The kinds of figures there are, and which of them a result has data for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from eventstudy.results import StudyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One figure of a result: its file name without suffix, its kind, and its shock if it has one."""
+
+    name: str
+    kind: str
+    shock_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Size and margins of a figure in inches; ``widths`` are those of its axes, left to right.
+
+    ``gaps`` are the distances between neighbouring axes.
+    """
+
+    width: float
+    height: float
+    left: float
+    right: float
+    bottom: float
+    top: float
+    widths: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a kind of figure is made.
+
+    ``present`` names the shocks that it is drawn for, ``("",)`` for a figure of the whole study and
+    nothing where the result has no data; ``frame`` gives its size; ``panels`` draw its axes in order;
+    ``size`` counts firm-events and dates for the caption.
+    """
+
+    name: str
+    present: Callable[[StudyResult], Sequence[str]]
+    frame: Callable[[StudyResult, str], Frame]
+    panels: tuple[Callable[[Axes, StudyResult, str], Axes], ...]
+    size: Callable[[StudyResult, str], tuple[int, int]]
+
+
+#: Kinds in the order in which the pages show them.
+KINDS: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Add a kind of figure; every result that has data for it then gets one."""
+    KINDS[kind.name] = kind
+    return kind
+
+
+def plots_of(result: StudyResult) -> tuple[Plot, ...]:
+    """Return the figures that ``result`` has data for, those of the whole study first."""
+    plots = []
+    for kind in KINDS.values():
+        taken: set[str] = set()
+        for shock_id in kind.present(result):
+            name = f"{kind.name}_{_file_stem(shock_id, taken)}" if shock_id else kind.name
+            plots.append(Plot(name, kind.name, shock_id))
+    return tuple(plots)
+
+
+def _file_stem(shock_id: str, taken: set[str]) -> str:
+    """Return a file name for a shock that no other shock has, also where case does not count."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in shock_id)
+    stem, number = plain[:60] or "shock", 2
+    while stem.casefold() in taken:
+        stem, number = f"{plain[:60]}-{number}", number + 1
+    taken.add(stem.casefold())
+    return stem

@@ -1,0 +1,144 @@
+"""One look for all figures: palettes, axes in percent, shaded windows, names at the ends of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from eventstudy.messages import term
+
+from .fonts import families, figure_words
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from eventstudy.results import StudyResult
+
+#: Okabe & Ito's palette, told apart in the three common kinds of colour blindness.
+LABEL_COLOURS: Mapping[str, str] = {
+    "all": "#333333", "misreading": "#D55E00", "genuine": "#0072B2", "contested": "#AA4499",
+    "no_news": "#B8860B", "macro": "#3A8FB7", "good_news": "#009E73", "clarification": "#117733",
+    "unknown": "#777777",
+}  # fmt: skip
+#: Lines differ in their dashes as well, for print without colour.
+LABEL_DASHES: Mapping[str, Any] = {
+    "misreading": "-", "genuine": (0, (6, 1.6)), "contested": (0, (2.4, 1.2)), "all": (0, (1, 1)),
+}  # fmt: skip
+REGION_COLOURS: Mapping[str, str] = {
+    "CN": "#D55E00", "US": "#0072B2", "TW": "#009E73", "HK": "#B8860B", "JP": "#AA4499", "KR": "#3A8FB7",
+    "EU": "#117733",
+}  # fmt: skip
+OTHER_COLOUR = "#777777"
+PLACEBO_COLOUR = "#8C8C8C"
+INK, FAINT = "#333333", "#DDDDDD"
+Z95 = 1.96
+#: What a hover text is kept under until the drawing is written, as the name of its group.
+TIP = "tip:"
+
+_STYLE: Any = {
+    "font.size": 7.0, "axes.titlesize": 8.0, "axes.labelsize": 7.0, "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5, "legend.fontsize": 6.5, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.titlelocation": "left", "axes.titleweight": "bold",
+    "axes.unicode_minus": True, "legend.frameon": False, "text.parse_math": False, "text.usetex": False,
+    "svg.fonttype": "path", "svg.hashsalt": "eventstudy", "path.simplify": True,
+}  # fmt: skip
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the figures' style, whatever the caller's matplotlib is set to."""
+    with mpl.rc_context({**_STYLE, "font.family": list(families())}):
+        yield
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Give an artist a text that shows where the pointer rests on it in an SVG."""
+    artist.set_gid(f"{TIP}{text}")
+
+
+def window_text(window: Sequence[int] | None) -> str:
+    """Return ``[a,b]`` as the tables write it, ``?`` for none."""
+    return f"[{window[0]},{window[1]}]" if window else "?"
+
+
+def window_of(result: StudyResult, name: str) -> str:
+    """Return a window of the settings as the tables write it."""
+    return window_text((result.summary.get("windows") or {}).get(name))
+
+
+def label_text(result: StudyResult, label: str) -> str:
+    """Return an event's label as a word of the figures' language."""
+    return term(figure_words(result.summary), "label", label)
+
+
+def label_colour(label: str) -> str:
+    """Return the colour of a label."""
+    return LABEL_COLOURS.get(label, OTHER_COLOUR)
+
+
+def region_colour(region: str) -> str:
+    """Return the colour of a region."""
+    return REGION_COLOURS.get(region, OTHER_COLOUR)
+
+
+def percent_tip(value: float) -> str:
+    """Return a decimal return as percent for a hover text."""
+    return f"{value:+.1%}".replace("-", "−")
+
+
+def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 6) -> None:
+    """Show decimal returns as percent along one axis, with a light grid."""
+    axis = ax.xaxis if horizontal else ax.yaxis
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if high - low > 0.06 else 1, symbol=""))
+    ax.grid(axis="x" if horizontal else "y", color=FAINT, lw=0.4, zorder=0)
+    ax.set_axisbelow(True)
+    if horizontal:
+        ax.set_xlabel(text)
+    else:
+        ax.set_ylabel(text)
+
+
+def shade_windows(ax: Axes, result: StudyResult) -> None:
+    """Shade the drop and the post window and mark day 0."""
+    words, windows = figure_words(result.summary), result.summary.get("windows") or {}
+    for name, colour in (("drop", "#BBBBBB"), ("post", "#EEEEEE")):
+        window = windows.get(name)
+        if window:
+            ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=colour, alpha=0.55, lw=0, zorder=0)
+            ax.text(
+                window[0] + (-0.7 if name == "drop" else 0.0),
+                0.985,
+                words[f"figure.{name}"],
+                va="top",
+                ha="right" if name == "drop" else "left",
+                fontsize=6,
+                color="#444444",
+                transform=ax.get_xaxis_transform(),
+            )
+    ax.axvline(0, color=INK, lw=0.8, zorder=1)
+    ax.axhline(0, color=INK, lw=0.5, zorder=1)
+
+
+def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]], *, gap: float = 0.062) -> None:
+    """Name each line at its end, moved apart so that no two names overlap."""
+    low, high = ax.get_ylim()
+    step = gap * (high - low)
+    heights: list[float] = []
+    ordered = sorted(ends, key=lambda end: end[0])
+    for value, _, _ in ordered:
+        heights.append(max(value, heights[-1] + step) if heights else value)
+    excess = max(0.0, heights[-1] - high) if heights else 0.0
+    for height, (_, text, colour) in zip(heights, ordered, strict=True):
+        ax.text(
+            1.01, height - excess, text, transform=ax.get_yaxis_transform(), color=colour, va="center",
+            fontsize=6.5,
+        )  # fmt: skip
+    ax.set_ylim(low, high)

@@ -1,0 +1,365 @@
+"""Sections that a result has only where the study went that far: placebos, claims, backtest, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eventstudy import plots
+from eventstudy.messages import term
+from eventstudy.results import StudyResult
+
+from .verdict import sentence
+from .wording import (
+    Words,
+    cell_text,
+    count,
+    finite,
+    group_words,
+    listing,
+    number,
+    p_text,
+    percent,
+    size,
+    span,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Facts = list[list[str]]
+#: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
+MEASURES = (
+    "car_drop",
+    "car_post",
+    "excess_post",
+    "equivalence",
+    "share_positive",
+    "reversal_ratio",
+    "reversal_ratio_placebos",
+    "excess_[2,5]",
+    "excess_[2,10]",
+    "excess_log",
+    "excess_bhar",
+    "excess_alpha_zero",
+    "excess_alpha_estimated",
+    "excess_P0",
+    "excess_P1",
+    "excess_P2",
+    "excess_P3",
+    "recovery_50%",
+    "recovery_50%_placebos",
+    "recovery_100%",
+    "recovery_100%_placebos",
+)
+_PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
+_CLAIMS = (
+    "claim_id",
+    "ticker",
+    "name",
+    "date",
+    "date_to",
+    "claimed",
+    "verdict",
+    "session",
+    "actual",
+    "source",
+)
+_TRADES = (
+    "shock_id", "ticker", "label", "entry_session", "exit_session", "gross", "hedged", "cost", "net",
+    "adverse_excursion", "why_left",
+)  # fmt: skip
+_RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
+LONGEST_CELL, MOST_ROWS = 90, 40
+
+
+def extra_sections(result: StudyResult, words: Words) -> list[dict[str, Any]]:
+    """Return the sections that this result has something for, in order."""
+    figures = {plot.kind: plot.name for plot in plots.plots_of(result) if not plot.shock_id}
+    found = []
+    for name, kinds, build in _SECTIONS:
+        part = build(result, words)
+        drawn = [figures[kind] for kind in kinds if kind in figures]
+        if drawn or part["facts"] or any(table["rows"] for table in part["tables"]):
+            found.append(
+                {
+                    "name": name,
+                    "title": words[f"section.{name}"],
+                    "intro": words.get(f"section.{name}_intro", ""),
+                    "figures": drawn,
+                    "facts": part["facts"],
+                    "tables": [table for table in part["tables"] if table["rows"]],
+                }
+            )
+    return found
+
+
+def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return the sentence of every question beside the main one, the exploratory and the case study's."""
+    summary = result.summary
+    answers = [
+        *(summary.get("verdicts") or {}).values(),
+        *([summary["exploratory"]] if summary.get("exploratory") else []),
+    ]
+    facts = [[group_words(str(answer.get("group")), words), _said(answer, words)] for answer in answers]
+    case = summary.get("case_study")
+    if case and case.get("sentence"):
+        facts.append([f"{words['page.case_study']} {case.get('shock_id', '')}", str(case["sentence"])])
+    gates = _some(
+        result,
+        "gates",
+        words,
+        columns=("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason"),
+    )
+    return {"facts": facts, "tables": [gates]}
+
+
+def _said(answer: Mapping[str, Any], words: Words) -> str:
+    return str(answer.get("sentence") or "") if words["language.code"] == "en" else sentence(answer, words)
+
+
+def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return the measures of reversal, a column a label, and the contrasts between groups."""
+    table = result.tables.get("reversal_measures")
+    if table is None or table.empty:
+        return {"facts": [], "tables": []}
+    groups = [
+        str(group) for group in dict.fromkeys(table["group"])
+        if (str(group).startswith("label=") or group == "all") and ";" not in str(group)
+    ]  # fmt: skip
+    by_key = {(str(row["measure"]), str(row["group"])): row for row in table.to_dict("records")}
+    groups = [
+        group
+        for group in groups
+        if any(finite((by_key.get((name, group)) or {}).get("estimate")) for name in MEASURES)
+    ]
+    rows = [
+        [term(words, "measure", name), *(_measure(by_key.get((name, group)), words) for group in groups)]
+        for name in MEASURES
+        if any(finite((by_key.get((name, group)) or {}).get("estimate")) for group in groups)
+    ]
+    dates = [count((by_key.get(("car_drop", group)) or {}).get("n_dates")) for group in groups]
+    head = [
+        words["column.measure"],
+        *(f"{group_words(g, words)} (K {k})" for g, k in zip(groups, dates, strict=True)),
+    ]
+    pivot = {
+        "title": "",
+        "head": head,
+        "rows": rows,
+        "right": [False] + [True] * len(groups),
+        "left_out": 0,
+        "file": "",
+    }
+    others = table[~table["group"].isin(groups) & ~table["group"].str.contains(";")]
+    rest = [
+        [term(words, "measure", row["measure"]), group_words(str(row["group"]), words),
+         percent(row["estimate"]), span(row["lower"], row["upper"], words), p_text(row["p_value"]),
+         count(row["n_dates"]), _cut(str(row["note"] or ""))]
+        for row in others.to_dict("records") if finite(row["estimate"])
+    ]  # fmt: skip
+    names = ("measure", "group", "estimate", "interval", "p_value", "n_dates", "note")
+    contrasts = {
+        "title": words["page.contrasts"],
+        "head": [words[f"column.{name}"] for name in names],
+        "rows": rest[:MOST_ROWS],
+        "right": [False, False, True, True, True, True, False],
+        "left_out": max(0, len(rest) - MOST_ROWS),
+        "file": "tables/reversal_measures.csv",
+    }
+    return {"facts": [], "tables": [pivot, contrasts]}
+
+
+def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
+    """Return a measure as ``+2.1% (−6.0% to +10.3%) p 0.31``, as far as it has these."""
+    if row is None or not finite(row["estimate"]):
+        return "–"
+    name = str(row["measure"])
+    if name.startswith(_PLAIN):
+        return number(row["estimate"], 1 if name.startswith("recovery") else 2)
+    text = size(row["estimate"], 0) if name == "share_positive" else percent(row["estimate"])
+    if name == "equivalence":
+        text = f"±{size(row['upper'])}"
+    elif finite(row["lower"]) and finite(row["upper"]):
+        text += f" ({span(row['lower'], row['upper'], words)})"
+    return text + (f" p {p_text(row['p_value'])}" if finite(row["p_value"]) else "")
+
+
+def _placebos(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return each shock's benchmark: how many placebos, their mean, the excess and its rank."""
+    table = result.tables.get("reversal")
+    if table is None or "excess" not in table:
+        return {"facts": [], "tables": []}
+    rows = table[table["excess"].notna()]
+    columns = (
+        "shock_id",
+        "label",
+        "day0",
+        "car_drop",
+        "car_post",
+        "n_placebos",
+        "placebo_mean",
+        "excess",
+        "rank",
+        "p_rank",
+        "role",
+    )
+    return {"facts": [], "tables": [_shown(rows, "reversal", words, columns=columns)]}
+
+
+def _clarifications(result: StudyResult, words: Words) -> dict[str, Any]:
+    columns = (
+        "event_id",
+        "shock_id",
+        "flag",
+        "delay",
+        "car_before",
+        "car_at",
+        "car_after",
+        "speedup",
+        "p_value",
+        "attributed",
+        "reason",
+    )
+    return {"facts": [], "tables": [_some(result, "clarifications", words, columns=columns)]}
+
+
+def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
+    tally = result.summary.get("claims") or {}
+    facts = [[term(words, "claim", name), count(n)] for name, n in tally.items() if finite(n)]
+    return {"facts": facts, "tables": [_some(result, "claims", words, columns=_CLAIMS, most=80)]}
+
+
+def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
+    found = result.summary.get("backtest") or {}
+    facts = [
+        ["", str(found[key])] for key in ("sentence", "caution", "why_none", "pbo_reason") if found.get(key)
+    ]
+    facts += [
+        [term(words, "backtest", key), str(found[key])]
+        for key in ("rule", "gate", "currency")
+        if found.get(key)
+    ]
+    runs = {"rule": found, **(found.get("comparison") or {}), "walk_forward": found.get("walk_forward")}
+    shown = [name for name in _RUNS if isinstance(runs.get(name), Mapping) and runs[name].get("n_trades")]
+    rows = [
+        [words[f"backtest.{key}"], *(_run_cell(runs[name], key, words) for name in shown)]
+        for key in _RUN_NUMBERS
+        if any(_run_cell(runs[name], key, words) != "–" for name in shown)
+    ]
+    head = ["", *(words[f"figure.run_{name}"] for name in shown)]
+    numbers = {
+        "title": "",
+        "head": head,
+        "rows": rows if shown else [],
+        "right": [False] + [True] * len(shown),
+        "left_out": 0,
+        "file": "",
+    }
+    trades = _some(result, "trades", words, columns=_TRADES, most=25)
+    return {"facts": facts, "tables": [numbers, {**trades, "title": words["page.trades"]}]}
+
+
+_RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
+    "n_trades": count,
+    "n_shocks": count,
+    "net_per_trade": percent,
+    "net_ci": percent,
+    "gross_per_trade": percent,
+    "cost_per_trade": lambda value: size(value, 2),
+    "hit_rate": lambda value: size(value, 0),
+    "hit_ci": lambda value: size(value, 0),
+    "sharpe": number,
+    "sharpe_ci": number,
+    "psr": number,
+    "dsr": number,
+    "max_drawdown": percent,
+    "break_even_bps": lambda value: number(value, 0),
+    "days_held": lambda value: number(value, 1),
+}
+
+
+def _run_cell(run: Mapping[str, Any], key: str, words: Words) -> str:
+    value, show = run.get(key), _RUN_NUMBERS[key]
+    if isinstance(value, (list, tuple)):
+        ends = [show(item) for item in value]
+        return "–" if "–" in ends else words["page.span"].format(low=ends[0], high=ends[-1])
+    return show(value)
+
+
+def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
+    table = result.tables.get("specifications")
+    if table is None or "estimate" not in table or not table["estimate"].notna().any():
+        return {"facts": [], "tables": []}
+    first = table[table["estimate"].notna()].iloc[0]
+    facts = [
+        [words["column.median"], percent(first.get("median"))],
+        [words["column.share_positive"], size(first.get("share_positive"), 0)],
+        [words["column.joint_p"], p_text(first.get("joint_p"))],
+        [words["column.n_specifications"], count(len(table))],
+    ]
+    return {"facts": [fact for fact in facts if fact[1] != "–"], "tables": []}
+
+
+def _diagnostics(result: StudyResult, words: Words) -> dict[str, Any]:
+    found = result.summary.get("diagnostics") or {}
+    facts = [[words["column.n_fits"], count(found.get("n_fits"))]] if finite(found.get("n_fits")) else []
+    facts += [
+        [term(words, "diagnostic", name), size(share, 0)]
+        for name, share in (found.get("shares") or {}).items()
+    ]
+    facts += [["", str(line)] for line in found.get("advice") or ()]
+    return {"facts": facts, "tables": []}
+
+
+def _quality(result: StudyResult, words: Words) -> dict[str, Any]:
+    return {"facts": [], "tables": [_some(result, "quality", words)]}
+
+
+def _prereg(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return what was registered beforehand, where the study says so."""
+    found = result.summary.get("prereg")
+    if isinstance(found, str):
+        return {"facts": [["", found]] if found else [], "tables": []}
+    plain = {k: v for k, v in (found or {}).items() if isinstance(v, (str, int, float, bool)) and v != ""}
+    return {
+        "facts": [[term(words, "column", k), cell_text(k, v, words)] for k, v in plain.items()],
+        "tables": [],
+    }
+
+
+#: Name, kinds of figures, and what fills each section, in the order of the pages.
+_SECTIONS: Sequence[tuple[str, tuple[str, ...], Callable[[StudyResult, Words], dict[str, Any]]]] = (
+    ("verdicts", (), _verdicts),
+    ("reversal_measures", (), _measures),
+    ("placebos", ("reversal_paths", "placebo_dots", "placebo_balance"), _placebos),
+    ("clarifications", (), _clarifications),
+    ("claims", (), _claims),
+    ("backtest", ("equity_curve", "trade_dots", "cost_sensitivity"), _backtest),
+    ("specifications", ("specification_curve",), _specifications),
+    ("diagnostics", (), _diagnostics),
+    ("quality", (), _quality),
+    ("prereg", (), _prereg),
+)
+
+
+def _some(
+    result: StudyResult, name: str, words: Words, *, columns: Sequence[str] = (), most: int = MOST_ROWS
+) -> dict[str, Any]:
+    table = result.tables.get(name)
+    if table is None or table.empty:
+        return {"title": "", "head": [], "rows": [], "right": [], "left_out": 0, "file": ""}
+    return _shown(table, name, words, columns=columns, most=most)
+
+
+def _shown(
+    table: pd.DataFrame, name: str, words: Words, *, columns: Sequence[str] = (), most: int = MOST_ROWS
+) -> dict[str, Any]:
+    shown = listing(table, words, columns=columns, most=most)
+    shown["rows"] = [[_cut(cell) for cell in row] for row in shown["rows"]]
+    return {"title": "", "file": f"tables/{name}.csv", **shown}
+
+
+def _cut(cell: str, limit: int = LONGEST_CELL) -> str:
+    return cell if len(cell) <= limit else cell[: limit - 1].rstrip() + "…"

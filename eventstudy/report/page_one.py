@@ -1,0 +1,131 @@
+"""Page 1: the small table, the counts, the integrity box and the backtest's strip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventstudy.messages import term
+from eventstudy.results import StudyResult
+
+from .wording import Words, count, finite, group_words, number, p_text, percent, size, span, window_words
+
+#: Above this correlation the cross-sectional t rejects far too often (its p-value is struck through).
+RBAR_LIMIT = 0.02
+_P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
+#: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
+_STRIP: Mapping[str, Any] = {
+    "n_trades": count, "n_shocks": count, "net_per_trade": percent, "hit_rate": lambda value: size(value, 0),
+    "sharpe": number, "psr": number, "dsr": number, "max_drawdown": percent,
+    "break_even_bps": lambda value: number(value, 0),
+}  # fmt: skip
+#: Measures of the drops in question that page 1 shows, and how they are printed.
+_MEASURES: Mapping[str, Any] = {
+    "car_drop": percent, "car_post": percent, "excess_post": percent, "reversal_ratio": number,
+    "share_positive": lambda value: size(value, 0),
+}  # fmt: skip
+
+
+def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    """Return the table of page 1; a column that no row has a value for is left out."""
+    rbar = summary.get("rbar")
+    doubtful = rbar is not None and finite(rbar) and float(rbar) > RBAR_LIMIT
+    names = ("group", "window", "n", "k", "caar", "date_mean", "interval", *_P_COLUMNS)
+    head = [words[f"small.{name}"] for name in names]
+    rows = [_small_row(row, words) for row in summary.get("small_table") or ()]
+    kept = [place for place in range(len(head)) if place < 5 or any(row[place] != "–" for row in rows)]
+    doubtful = doubtful and kept[-1] == len(head) - 1
+    cells = [[row[place] for place in kept] for row in rows]
+    note = words["small.struck"].format(rbar=number(rbar)) if doubtful else ""
+    return {"head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note}
+
+
+def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
+    return [
+        group_words(str(row.get("group", "")), words),
+        window_words(row.get("window")),
+        count(row.get("n_events")),
+        count(row.get("n_dates")),
+        percent(row.get("caar")),
+        percent(row.get("shock_mean")),
+        span(row.get("lower"), row.get("upper"), words),
+        *(p_text(row.get(name)) for name in _P_COLUMNS),
+    ]
+
+
+def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    """Return the ledger's counts; firm-events whose day 0 moved are used ones."""
+    found = summary.get("counts") or {}
+    moved, dropped = int(found.get("shifted") or 0), int(found.get("dropped") or 0)
+    used = int(found.get("used") or 0) + moved
+    line = words["page.counts_moved" if moved else "page.counts"]
+    return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
+
+
+def reasons(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
+    """Return (reason, firm-events dropped for it), the commonest first."""
+    found = (summary.get("counts") or {}).get("reasons") or {}
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [[term(words, "reason", reason), count(n)] for reason, n in ordered]
+
+
+def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
+    """Return the short lines beside the counts."""
+    events, labels = summary.get("events") or {}, summary.get("labels") or {}
+    sizes = " · ".join(count(events.get(k)) for k in ("n_events", "n_shocks", "n_peers"))
+    facts = [
+        [words["fact.sizes"], sizes],
+        [words["fact.labels"], f"{count(labels.get('ex_ante'))} / {count(labels.get('post_hoc'))}"],
+        [words["fact.rbar"], number(summary.get("rbar"))],
+        [words["fact.n_effective_all"], number(summary.get("n_effective"), 1)],
+    ]
+    ratio = summary.get("cvr") or {}
+    if finite(ratio.get("value")):
+        interval = f"{number(ratio.get('lower'))}–{number(ratio.get('upper'))}"
+        facts.append([words["fact.cvr"], f"{number(ratio.get('value'))} ({interval})"])
+    left = summary.get("leave_one_out")
+    if left:
+        facts.append([words["fact.leave_one_out"], span(left.get("lower"), left.get("upper"), words)])
+        facts.append([words["fact.most_weight"], str(left.get("most_influential"))])
+    return facts
+
+
+def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
+    """Return the backtest's numbers for page 1, empty where there was none."""
+    found = summary.get("backtest") or {}
+    if not found.get("n_trades"):
+        return [["", str(found["why_none"])]] if found.get("why_none") else []
+    strip = [
+        [term(words, "backtest", name), show(found[name])]
+        for name, show in _STRIP.items()
+        if finite(found.get(name))
+    ]
+    low, high = (*(found.get("net_ci") or ()), None, None)[:2]
+    if finite(low) and finite(high):
+        strip.insert(3, [words["fact.interval"], span(low, high, words)])
+    for currency, amount in sorted((found.get("capacity") or {}).items()):
+        if finite(amount):
+            strip.append([words["backtest.capacity"], f"{currency} {float(amount) / 1e6:,.1f} m"])
+    other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")
+    if finite(other):
+        strip.append([words["backtest.every_drop"], percent(other)])
+    return strip
+
+
+def in_question(result: StudyResult, words: Words) -> list[list[str]]:
+    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are any."""
+    table = result.tables.get("reversal_measures")
+    group = str((result.summary.get("verdict") or {}).get("group") or "")
+    if table is None or table.empty:
+        return []
+    rows = table[table["group"] == group].drop_duplicates("measure").set_index("measure")["estimate"]
+    found = {name: rows.get(name) for name in _MEASURES}
+    facts = [
+        [term(words, "measure", name), show(found[name])]
+        for name, show in _MEASURES.items()
+        if finite(found[name])
+    ]
+    among = rows.get("reversal_ratio_placebos")
+    if finite(among) and finite(found["reversal_ratio"]):
+        facts.append([words["measure.reversal_ratio_placebos"], number(among)])
+    return facts

@@ -1,0 +1,154 @@
+"""Numbers, windows and groups as the pages print them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eventstudy.messages import term
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Words = Mapping[str, str]
+
+#: Columns that hold decimal returns or shares, shown as percent.
+PERCENT_COLUMNS = frozenset({
+    "return", "expected", "ar", "car", "se", "bhar", "aar", "caar", "lower", "upper", "alpha", "sigma",
+    "estimate", "car_drop", "car_post", "share_negative", "share", "effect", "gross", "net", "cost", "costs",
+    "hedge", "excess", "placebo_mean", "mean", "market_return", "run_up", "max_drawdown", "mde", "sd",
+    "mean_net", "mean_gross", "hit_rate", "margin", "drop", "post", "event_mean", "placebo_median",
+    "missing_share", "adverse", "gap", "claimed", "actual", "off_by", "car_before", "car_at", "car_after",
+    "speedup", "hedged", "adverse_excursion", "net_per_trade",
+})  # fmt: skip
+_P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """Return a decimal return as percent with a true minus sign; a dash for none."""
+    if not finite(value):
+        return "–"
+    text = f"{100 * float(value):+.{digits}f}"
+    return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−") + "%"
+
+
+def size(value: Any, digits: int = 1) -> str:
+    """Return a decimal as percent without a plus sign."""
+    return percent(value, digits).removeprefix("+")
+
+
+def p_text(value: Any) -> str:
+    """Return a p-value with three decimals."""
+    if not finite(value):
+        return "–"
+    return "<0.001" if float(value) < 0.0005 else f"{float(value):.3f}"
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Return a plain number with a true minus sign; a dash for none."""
+    return f"{float(value):.{digits}f}".replace("-", "−") if finite(value) else "–"
+
+
+def count(value: Any) -> str:
+    """Return a whole number; a dash for none."""
+    return f"{int(value)}" if finite(value) else "–"
+
+
+def span(low: Any, high: Any, words: Words) -> str:
+    """Return ``−6.0% to +10.3%``; a dash where one end is missing."""
+    if not (finite(low) and finite(high)):
+        return "–"
+    return words["page.span"].format(low=percent(low), high=percent(high))
+
+
+def window_words(window: Any) -> str:
+    """Return a window as ``[−10, +20]`` from ``[-10,20]`` or a pair of integers."""
+    parts = str(window).strip("[]").split(",") if isinstance(window, str) else list(window or ())
+    try:
+        first, last = (int(part) for part in parts)
+    except ValueError:
+        return str(window)
+    return f"[{_signed(first)}, {_signed(last)}]"
+
+
+def group_words(group: str, words: Words) -> str:
+    """Return a group of the tables in words: ``peers=core;label=no_news`` is ``core peers · no news``."""
+    parts = []
+    for part in group.split(";"):
+        key, _, value = part.partition("=")
+        if not value:
+            parts.append(term(words, "group", key))
+        elif key == "peers":
+            parts.append(words["group.peers"].format(name=term(words, "peer_group", value)))
+        else:
+            parts.append(term(words, key, value))
+    return " · ".join(parts)
+
+
+def test_name(words: Words, name: object) -> str:
+    """Return a statistic's name as the pages print it."""
+    return term(words, "test", name)
+
+
+def cell_text(column: str, value: Any, words: Words) -> str:
+    """Return one cell of any table, by the kind of its column."""
+    if value is None or value != value:
+        return "–" if isinstance(value, float) else ""
+    if isinstance(value, bool) or type(value).__name__ == "bool":
+        return words["page.yes"] if value else words["page.no"]
+    if column == "window":
+        return window_words(value)
+    if column == "group":
+        return group_words(str(value), words)
+    if column in ("label", "flag", "role"):
+        return term(words, column, value) if value else ""
+    if isinstance(value, int) or ((column in ("rank", "delay") or column.startswith("n_")) and finite(value)):
+        return count(value)
+    if isinstance(value, float):
+        return _real(column, value)
+    return str(value).replace("_", " ") if column in ("variable", "trait", "check", "name") else str(value)
+
+
+def _real(column: str, value: float) -> str:
+    if column in PERCENT_COLUMNS:
+        return percent(value)
+    if column.endswith(_P_ENDINGS):
+        return p_text(value)
+    return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
+
+
+def listing(
+    table: pd.DataFrame, words: Words, *, columns: Sequence[str] = (), most: int = 60
+) -> dict[str, Any]:
+    """Return head, rows and the number of rows left out of any table, as strings."""
+    kept = [name for name in columns if name in table] if columns else [str(name) for name in table.columns]
+    kept = [name for name in kept if table[name].notna().any()]
+    rows = (
+        [
+            [cell_text(name, row[name], words) for name in kept]
+            for row in table[kept].head(most).to_dict("records")
+        ]
+        if kept
+        else []
+    )
+    right = [bool(table[name].dtype.kind in "if") for name in kept]
+    head = [term(words, "column", name) for name in kept]
+    return {"head": head, "rows": rows, "right": right, "left_out": max(0, len(table) - len(rows))}
+
+
+def finite(value: Any) -> bool:
+    """Return whether ``value`` is a number that can be printed."""
+    try:
+        return value is not None and math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def text(value: Any) -> str:
+    """Return a table's text cell; empty for None and NaN."""
+    return "" if value is None or value != value else str(value)
+
+
+def _signed(day: int) -> str:
+    return f"+{day}" if day > 0 else str(day).replace("-", "−")
