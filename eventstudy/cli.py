@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = str(stop.__cause__ or stop) or "no result was written, earlier ones are as they were"
         click.echo(f"eventstudy: stopped; {said}", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # click leaves by SystemExit when the reader of its output has gone away.
         _drop_output()
         return 0
     except Exception as error:

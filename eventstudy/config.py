@@ -509,10 +509,20 @@ def _describe(hint: Any) -> str:
 
 
 def _check(config: StudyConfig) -> None:
-    found = (*_check_windows(config.windows), *_check_peers(config), *_check_model(config), *_check_backtest(config))
+    found = (
+        *_check_study(config.study), *_check_windows(config.windows), *_check_peers(config),
+        *_check_model(config), *_check_backtest(config),
+    )  # fmt: skip
     problems = [Problem(text) for text in found]
     if problems:
         raise ConfigError(problems)
+
+
+def _check_study(study: Study) -> list[str]:
+    # Names of packs and snapshots begin with it: it must not lead to another folder.
+    if study.sector and not re.fullmatch(r"[a-z0-9][a-z0-9_\-]{0,39}", study.sector):
+        return [f"study.sector = {study.sector!r}: accepted are 1 to 40 small letters, digits, _ and -"]
+    return []
 
 
 def _check_windows(windows: Windows) -> list[str]:

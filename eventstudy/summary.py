@@ -201,6 +201,12 @@ def _warnings(
             f"{names} have the same day 0, {session}, for {len(rows)} peers: "
             "they are counted as separate events"
         )
+    for session, shocks in usable.groupby("session")["shock_id"].unique().items():
+        if len(shocks) > 1:
+            found.append(
+                f"shocks {', '.join(sorted(shocks))} share day 0, {session}: one day of the market is behind them "
+                "all, yet each counts as a date; give them one shock_id"
+            )
     return found
 
 

@@ -18,7 +18,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")
         self.close_connection = False
+
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.close()
 
     def do_GET(self) -> None:
         fake: FakeYahoo = self.server.fake  # type: ignore[attr-defined]

@@ -141,11 +141,14 @@ def test_report_puts_the_parts_together() -> None:
 
 
 def test_shock_interval_draws_whole_shocks() -> None:
-    values = [np.array([0.1, 0.1, 0.1]), np.array([-0.2])]
-    # The four equally likely draws have means 0.1, 0.025, 0.025, -0.2.
-    low, high = shock_interval(values, draws=4_000, seed=1)
-    assert (low, high) == (pytest.approx(-0.2, abs=1e-12), pytest.approx(0.1, abs=1e-12))
-    assert math.isnan(shock_interval(values[:1], draws=100, seed=1)[0])
+    # Three shocks of 20 trades at +10 %, three of one at -10 %: with j of the first kind among six draws
+    # the mean is 0.1 (20 j - (6 - j)) / (20 j + 6 - j), and j is binomial(6, 1/2). Its 2.5 % and 97.5 %
+    # points are 1 and 5 (1.6 % below the one, 1.6 % above the other).
+    values = [np.full(20, 0.1)] * 3 + [np.full(1, -0.1)] * 3
+    low, high = shock_interval(values, draws=20_000, seed=1)
+    assert low == pytest.approx(0.1 * (20 - 5) / 25, abs=1e-12)
+    assert high == pytest.approx(0.1 * (100 - 1) / 101, abs=1e-12)
+    assert math.isnan(shock_interval(values[:5], draws=100, seed=1)[0])
 
 
 def test_stationary_interval_covers_and_repeats() -> None:

@@ -154,9 +154,18 @@ class Group:
         return a * corner + (a * x + m) * border + m * x * slope
 
     def rbar(self) -> float:
-        """Mean over pairs of the residuals' correlation on the sessions both have; zero without any."""
+        """Mean over pairs of the residuals' correlation, each times the share of the window in common."""
         pairs = list(itertools.combinations(range(self.n), 2))
-        return fsum(self._correlation(*pair) for pair in pairs) / len(pairs) if pairs else math.nan
+        if not pairs:
+            return math.nan
+        return fsum(self._common(*pair) * self._correlation(*pair) for pair in pairs) / len(pairs)
+
+    def _common(self, i: int, j: int) -> float:
+        one, other = self.firms[i], self.firms[j]
+        if one.shock == other.shock:
+            return 1.0
+        days = {one.event_session[d] for d in self.inside} & {other.event_session[d] for d in self.inside}
+        return len(days) / len(self.inside)
 
     def _correlation(self, i: int, j: int) -> float:
         by_day = [{f.session[t]: e for t, e in f.residual.items()} for f in (self.firms[i], self.firms[j])]

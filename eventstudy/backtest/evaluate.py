@@ -12,6 +12,7 @@ from .book import Daily, Memo, Run, daily, run
 from .costs import CostTable
 from .execution import Trade
 from .resampling import (
+    FEW_SHOCKS,
     Overfitting,
     Superiority,
     overfitting,
@@ -197,8 +198,8 @@ def record(
         lags=int(np.ceil(held.mean())) if len(held) else 1,
     )  # fmt: skip
     root = np.sqrt(252)
-    # One shock resampled is the same shock again: no interval comes of it.
-    moving = returns if n > 1 else np.zeros(0)
+    # A few shocks resampled are the same shocks again: no interval comes of it.
+    moving = returns if n >= FEW_SHOCKS else np.zeros(0)
     return Record(
         result.name, sum(1 for d in result.decisions if d.time), len(filled), n,
         len(result.trades) - len(filled), _mean(share), shock_interval(shares, draws=draws, seed=seed),

@@ -49,9 +49,10 @@ def shock_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the mean over trades, with whole shocks drawn: ``values`` has one array a shock.
 
-    Trades of one shock share its days and are no independent evidence. NaN below two shocks.
+    Trades of one shock share its days and are no independent evidence. NaN below six shocks, where the
+    draws are too few different ones: with two, half of all draws repeat a single shock.
     """
-    if len(values) < 2:
+    if len(values) < FEW_SHOCKS:
         return float("nan"), float("nan")
     totals = np.array([shock.sum() for shock in values])
     counts = np.array([len(shock) for shock in values])

@@ -279,7 +279,7 @@ def sentence(found: Evaluation) -> str:
     low, high = mine.net_interval
     interval = (
         f"95 % interval {low:+.1%} to {high:+.1%}" if np.isfinite(low)
-        else "no interval from a single shock"
+        else f"fewer than {FEW_SHOCKS} shocks give no interval"
     )  # fmt: skip
     return (
         f"{_count(mine.n_trades, 'trade')} on {_count(mine.n_shocks, 'shock')}{late} earned "

@@ -47,6 +47,39 @@ def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.i
     return correlation
 
 
+def window_overlap(
+    sessions: NDArray[np.int32], inside: NDArray[np.bool_], shock_id: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Share of a tested window's calendar sessions that each pair of firm-events has in common.
+
+    Parameters
+    ----------
+    sessions : (N, L2)
+        Calendar day of each event day.
+    inside : (L2,)
+        The event days of the window.
+    shock_id : (N,)
+
+    Returns
+    -------
+    (N, N) array
+        One for pairs of one shock, also where an exchange reacts a day later than another.
+
+    Notes
+    -----
+    CARs of two dates are correlated as far as their windows are the same days, however alike the
+    residuals of their estimation windows are: a firm with two events correlates perfectly with
+    itself on the estimation days that both use. Weighting by the overlap follows Kolari, Pape and
+    Pynnönen (2018); without overlap it is Kolari and Pynnönen's (2010) zero for pairs across dates.
+    """
+    tested = sessions[:, inside]
+    days, code = np.unique(tested, return_inverse=True)
+    there = np.zeros((len(tested), len(days)))
+    there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
+    shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
+    return np.where(shock_id[:, None] == shock_id[None, :], 1.0, shared)
+
+
 def mean_correlation(correlations: NDArray[np.float64]) -> float:
     """Mean over the pairs i ≠ j of a correlation matrix; NaN where there is no pair or one is undefined."""
     n = len(correlations)

@@ -14,7 +14,7 @@ from scipy import special
 from eventstudy.abnormal import AbnormalReturns, ShockPortfolios, Window, shock_portfolios
 from eventstudy.errors import ConfigError, nearest
 
-from .dependence import effective_number, mean_correlation
+from .dependence import effective_number, mean_correlation, window_overlap
 from .ranks import EventRanks, rank_events
 
 
@@ -53,7 +53,8 @@ class WindowSample:
         N firm-events, all with a finite CAR and variance.
     car, variance, scar : (N,)
     rbar : float
-        Mean residual correlation over pairs on shared calendar sessions; NaN for N = 1.
+        Mean residual correlation over pairs on shared calendar sessions, pairs of two shocks
+        weighted by the share of the window's sessions they have in common; NaN for N = 1.
     portfolios : ShockPortfolios
         One peer portfolio a shock, of the same firm-events.
     shock_car, shock_s : (K,)
@@ -152,9 +153,11 @@ class Sample:
         abnormal = self.abnormal.take(kept)
         portfolios = shock_portfolios(abnormal, weighting=self.weighting)
         ranks = self.ranks.take(kept) if self.ranks else rank_events(abnormal)
+        panel = abnormal.panel
+        overlap = window_overlap(panel.event_sessions, abnormal.weights(window) > 0, panel.shock_id)
         return WindowSample(
             self.group, window, abnormal, abnormal.car(window), abnormal.variance(window), scar[kept],
-            mean_correlation(self.correlations[np.ix_(kept, kept)]), portfolios,
+            mean_correlation(self.correlations[np.ix_(kept, kept)] * overlap), portfolios,
             portfolios.car(window), portfolios.standardised(window), ranks, self.seed, self.draws,
         )  # fmt: skip
 
