@@ -1,6 +1,6 @@
 """How often does page 1 say "reversal" of events that mean nothing?
 
-    python benchmarks/placebo_lists.py events.csv ../shared/data/prices --lists 500 --out docs/size-of-the-verdict.md
+    python benchmarks/placebo_lists.py events.csv PRICES --lists 500 --out docs/size-of-the-verdict.md
 
 Random event lists go through the whole analysis on real prices: a third of them name random sessions, a
 third random sessions on which the peers fell enough to count as a drop, and a third such sessions under
@@ -33,6 +33,7 @@ from eventstudy.reversal.placebo import pool_of, screen
 
 #: Events of a list; sessions between neighbours, so that no two post windows overlap.
 EVENTS, APART = 8, 25
+KINDS = ("reversal", "drift", "equivalent to none", "inconclusive", "no event usable")
 #: Rule for drops of the last design: standard errors and return.
 LOOSE = (1.0, 0.02)
 
@@ -129,35 +130,34 @@ def page(rows: list[tuple[str, int, list[Outcome]]], given: argparse.Namespace, 
     total = sum(len(outcomes) for _, _, outcomes in rows)
     reversals = sum(o.kind == "reversal" for _, _, outcomes in rows for o in outcomes)
     allowed = 0.025 + 2.58 * math.sqrt(0.025 * 0.975 / total)
-    lines = [
-        "# Size of the verdict", "",
+    opening = (
         f"{total} lists of {EVENTS} events that mean nothing went through the whole analysis on real prices "
-        f"(to {last}). All events were labelled misreading at once, so that every drop counts. A sound tool says "
-        "\"reversal\" of at most 2.5 % of such lists, up to Monte Carlo error.", "",
-        "| lists of | days to draw from | lists | reversal | drift | equivalent to none | inconclusive | "
-        "no event usable | dates behind the verdict, mean | lists with 6 or more | permutation p ≤ 5 % |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        f"(to {last}). All events were labelled misreading at once, so that every drop counts. A sound tool "
+        'says "reversal" of at most 2.5 % of such lists, up to Monte Carlo error.'
+    )
+    closing = (
+        f'"Reversal" of {reversals} of {total} lists, {reversals / total:.1%}; allowed are {allowed:.1%} '
+        "(2.5 % and 2.58 standard errors). The last column counts the lists in which some date has a "
+        f"benchmark; with one date and ten placebos p cannot reach 5 %. Seed {given.seed}."
+    )
+    command = (
+        f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} "
+        "--out docs/size-of-the-verdict.md"
+    )
+    head = (*KINDS, "dates behind the verdict, mean", "lists with 6 or more", "permutation p ≤ 5 %")
+    lines = ["# Size of the verdict", "", opening, ""]
+    lines.append(f"| lists of | days to draw from | lists | {' | '.join(head)} |")
+    lines.append("|---" * (3 + len(head)) + "|")
     for name, days, outcomes in rows:
         lines.append(f"| {name} | {days:,} | {len(outcomes)} | {' | '.join(cells(outcomes))} |")
-    lines += [
-        "",
-        f"\"Reversal\" of {reversals} of {total} lists, {reversals / total:.1%}; allowed are {allowed:.1%} "
-        f"(2.5 % and 2.58 standard errors). The last column counts the lists in which some date has a "
-        f"benchmark; with one date and ten placebos p cannot reach 5 %. Seed {given.seed}.",
-        "",
-        "```",
-        f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} "
-        "--out docs/size-of-the-verdict.md",
-        "```",
-    ]  # fmt: skip
+    lines += ["", closing, "", "```", command, "```"]
     return "\n".join(lines) + "\n"
 
 
 def cells(outcomes: list[Outcome]) -> list[str]:
     """Counts of one design."""
     kinds = Counter(o.kind for o in outcomes)
-    counts = [kinds[k] for k in ("reversal", "drift", "equivalent to none", "inconclusive", "no event usable")]
+    counts = [kinds[kind] for kind in KINDS]
     tested = [o for o in outcomes if np.isfinite(o.p_value)]
     small = sum(o.p_value <= 0.05 for o in tested)
     share = f"{small} of {len(tested)} ({small / len(tested):.1%})" if tested else "none tested"

@@ -312,7 +312,6 @@ def fetch(
 ) -> None:  # fmt: skip
     """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
     from .prices.choose import fetch_prices
-    from .report.terminal import print_outcomes
 
     read, config = _inputs(events, sector, config_file, overrides)
     with _watch(quiet or as_json) as watch:
@@ -324,6 +323,8 @@ def fetch(
     elif quiet:
         click.echo(str(snapshot.folder))
     else:
+        from .report.terminal import print_outcomes
+
         print_outcomes(outcomes, snapshot.folder, _console(False))
 
 
@@ -348,12 +349,13 @@ def snapshot_verify(folder: Path) -> None:
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
     """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
     from .prices.rewritten import diff_snapshots
-    from .report.terminal import print_rewritten
 
     rows = diff_snapshots(before, after)
     if as_json:
         click.echo(json.dumps([_finite(_plain(row)) for row in rows], indent=2))
     else:
+        from .report.terminal import print_rewritten
+
         print_rewritten(rows, _console(False))
 
 

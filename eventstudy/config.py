@@ -25,9 +25,15 @@ Window = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is studied; ``sector`` names the shipped study that this one builds on."""
+    """What is studied; ``sector`` names the shipped study that this one builds on.
+
+    ``kind`` is what is abnormal: the return, the logarithm of the volume, or the absolute return as
+    a day's volatility. The last two are tested in the same windows; drops, reversals and trades are
+    questions about returns.
+    """
 
     name: str = "Event study"
+    kind: Literal["return", "volume", "volatility"] = "return"
     sector: str = ""
     currency: str = "USD"
     language: Literal["en", "zh"] = "en"
@@ -142,9 +148,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Names of the statistics; none named means all that are registered."""
+    """Names of the statistics; none named means all that are registered.
+
+    ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
+    ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
+    """
 
     names: tuple[str, ...] = ()
+    regression: tuple[str, ...] = ()
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: float = 0.05
     draws: int = 9_999
@@ -329,7 +340,7 @@ def load_config(
     """
     local = events_path.parent / "eventstudy.toml"
     layers = [_read(path) for path in (local, config_file) if path is not None and _wanted(path, local)]
-    named = sector or next((s for _, t in reversed(layers) if (s := t.get("study", {}).get("sector"))), None)
+    named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
     own_peers = any("peers" in table for _, table in layers)
     if named and not (own_peers and sector is None):
         layers.insert(0, _read(sector_file(named)))
@@ -379,6 +390,13 @@ def _revived(hint: Any, value: Any) -> Any:
     if dt.date in typing.get_args(hint) and isinstance(value, str):
         return dt.date.fromisoformat(value)
     return value
+
+
+def _named_sector(table: Mapping[str, Any]) -> str:
+    """The ``study.sector`` of one layer; empty where it is absent or, to be refused later, no text."""
+    study = table.get("study")
+    sector = study.get("sector", "") if isinstance(study, Mapping) else ""
+    return sector if isinstance(sector, str) else ""
 
 
 def _wanted(path: Path, local: Path) -> bool:

@@ -26,6 +26,10 @@ from .selection import Selection, select
 from .windows import EventPanel, Request, cut, join
 
 
+#: Peers with at least this share of their business in the sector count as exposed to its news.
+EXPOSED = 0.75
+
+
 @dataclass(frozen=True, slots=True)
 class Computed:
     """The arrays between the prices and the tables."""
@@ -59,7 +63,9 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     named = {event.event_id: frozenset(event.tickers) for event in events}
     joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
     selection, joined, expected = _keep_fitted(selection, joined, expected, config)
-    abnormal = abnormal_returns(joined, expected, alpha=config.model.alpha)
+    # Volume and volatility have a level of their own: without the intercept nothing is left of it.
+    alpha = config.model.alpha if config.study.kind == "return" else "estimated"
+    abnormal = abnormal_returns(joined, expected, alpha=alpha)
     correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
     tests = config.tests
     sample = Sample("all", abnormal, correlations, tests.weights, config.study.seed, tests.draws)
@@ -201,7 +207,11 @@ def _cut_market(
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Sample]:
-    """Yield the groups that are tested: all, and by peer group, label, market, region and shock."""
+    """Yield the groups that are tested: all, and by peer group, label, market, shock, side and exposure.
+
+    The side of the story (``dimension``) is the event's, the exposure the peer's share of business in the
+    sector: high from three quarters on.
+    """
     panel = sample.abnormal.panel
     label = np.array([events.by_id(str(name)).label for name in panel.event_id])
     peer_group = np.array([config.peer(str(name)).group for name in panel.ticker])
@@ -214,9 +224,13 @@ def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Samp
         ("market", panel.market),
         ("region", panel.region),
         ("shock_id", panel.shock_id),
+        ("dimension", np.array([events.by_id(str(name)).dimension for name in panel.event_id])),
     ]
+    exposed = np.array([config.peer(str(name)).exposure for name in panel.ticker]) >= EXPOSED
+    if exposed.any() and not exposed.all():
+        keys.append(("exposure", np.where(exposed, "high", "low")))
     for name, values in keys:
-        for value in dict.fromkeys(values.tolist()):
+        for value in filter(None, dict.fromkeys(values.tolist())):
             yield sample.take(f"{name}={value}", values == value)
     for group in dict.fromkeys(peer_group.tolist()) if keys[0][0] == "peers" else ():
         for value in dict.fromkeys(label[peer_group == group].tolist()):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .plots import Plots
 
 #: Columns of every table of the pack, in order. A pack holds exactly these, then any extra ones.
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +41,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "tests": (
         "group", "window", "name", "estimate", "statistic", "distribution", "df", "p_value",
         "n_events", "n_dates", "reason",
+    ),
+    "regression": (
+        "formula", "window", "term", "estimate", "se_cr1", "p_cr1", "se_cr2", "df_cr2", "p_cr2", "p_wild",
+        "p_pre_event", "n_events", "n_dates", "r_squared", "reason",
     ),
     "multiplicity": ("group", "window", "name", "p_value", "holm", "bh", "by", "romano_wolf"),
     "trades": (
@@ -121,3 +128,15 @@ class StudyResult:
         if name not in self.tables:
             raise KeyError(f"no table {name!r}; there are {', '.join(sorted(self.tables))}")
         return self.tables[name].copy()
+
+    @property
+    def plot(self) -> Plots:
+        """Figures of this result by methods: ``result.plot.caar(ax=ax)``."""
+        # By name, so that tables alone need no matplotlib and this module nothing that comes after it.
+        plots: Plots = importlib.import_module("eventstudy.plots").Plots(self)
+        return plots
+
+    def _repr_html_(self) -> str:
+        """Return verdict and small table for a notebook."""
+        shown: str = importlib.import_module("eventstudy.report.notebook").notebook_html(self)
+        return shown

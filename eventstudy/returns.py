@@ -112,12 +112,53 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         # Simulated prices know no limits, so a day that happens to look locked is none.
         if not prices.simulated:
             panel = _with_limits(panel, market, peers, series, remarks)
-        markets[market.mic] = panel
-        if not np.nanstd(markets[market.mic].market_return) > 0:
+        if not np.nanstd(panel.market_return) > 0:
             problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
+        markets[market.mic] = _of_kind(panel, config, index, series, problems)
     if problems:
         raise PriceError(problems)
     return ReturnsPanel(config.returns.kind, markets, tuple(remarks))
+
+
+def _of_kind(
+    panel: MarketPanel,
+    config: StudyConfig,
+    index: PriceSeries,
+    series: Sequence[PriceSeries],
+    problems: list[Problem],
+) -> MarketPanel:
+    """Return the panel with what the study is about in the place of the returns.
+
+    Notes
+    -----
+    ``volume`` is ln V of the security against ln V of its index (Ajinkya and Jain 1989: logs bring
+    volume near the normal). ``volatility`` is |R| against |R_m|.
+    """
+    kind = config.study.kind
+    if kind == "return":
+        return panel
+    if kind == "volatility":
+        return replace(panel, returns=np.abs(panel.returns), market_return=np.abs(panel.market_return))
+    volumes = np.column_stack([_log_volume(item, panel.sessions) for item in series])
+    volumes[(panel.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) > 0] = np.nan
+    market = _log_volume(index, panel.sessions)
+    if config.model.name == "mean_adjusted":
+        market = np.zeros(len(panel.sessions))
+    elif np.isfinite(market).mean() < 0.5:
+        problems.append(Problem(
+            f"benchmark {index.ticker} has hardly any volumes; --set model.name=mean_adjusted measures "
+            "abnormal volume from each security's own mean"
+        ))  # fmt: skip
+    return replace(panel, returns=volumes, market_return=market)
+
+
+def _log_volume(item: PriceSeries, grid: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    logs = np.full(len(grid), np.nan)
+    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
+    volume = item.volume[there]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs[here] = np.where(volume > 0, np.log(volume), np.nan)
+    return logs
 
 
 def _grid(

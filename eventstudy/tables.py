@@ -16,6 +16,7 @@ from .backtest import rows as backtest_rows
 from .calendars import Alignment
 from .claims import ClaimVerdict
 from .config import StudyConfig
+from .covariates import regression_rows
 from .estimation import Computed, headline_group
 from .events import Events
 from .inference import Sample, TestResult
@@ -40,6 +41,7 @@ def build_tables(
 ) -> dict[str, pd.DataFrame]:
     """Return every table of the pack by the name of its file."""
     windows = config.windows.all_car
+    headline = next(sample for sample in samples if sample.group == headline_group(config))
     return {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
@@ -52,6 +54,7 @@ def build_tables(
         "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
         "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
+        "regression": _frame("regression", list(regression_rows(headline, events, config))),
         "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
         **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),

@@ -68,7 +68,7 @@ class FakeYahoo:
         self.closing = threading.Event()
 
     def __enter__(self) -> FakeYahoo:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.daemon_threads = True
         self.server.fake = self  # type: ignore[attr-defined]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
@@ -217,6 +217,11 @@ def fresh_yfinance(patch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     cache._TzDBManager.close_db()
     cache._CookieDBManager.close_db()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed or hung up is nothing to print."""
 
 
 class _Handler(BaseHTTPRequestHandler):

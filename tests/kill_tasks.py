@@ -18,12 +18,16 @@ def prepare(arguments: Sequence[str]) -> None:
     if arguments[0] == "run":
         assert _run(folder, 0) == 0
         return
+    import curl_cffi.requests
+    import pyarrow.parquet
+    import yfinance
+
     from eventstudy.calendars import exchange_sessions
     from eventstudy.prices import get_provider
 
-    exchange_sessions("XNYS")
+    assert curl_cffi.requests and pyarrow.parquet and yfinance
     get_provider("yahoo")
-    import pyarrow.parquet  # noqa: F401
+    exchange_sessions("XNYS")
 
 
 def task(arguments: Sequence[str]) -> int:

@@ -267,3 +267,149 @@ def _manifest(simulated: bool) -> dict[str, Any]:
         "prices": {"source": "simulated" if simulated else "files:prices", "rate": math.nan},
         "versions": {"numpy": "2.4.6", "pandas": "3.1.1"},
     }  # fmt: skip
+
+
+def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyResult:
+    """Return the made-up study with the tables of the reversal analysis, the claims and the backtest."""
+    plain = make_result(simulated=simulated)
+    rng = np.random.default_rng(11)
+    reversal = plain.tables["reversal"].assign(
+        n_placebos=[6, 6, 0], placebo_mean=[0.01, 0.02, math.nan], excess=[0.012, 0.015, math.nan],
+        rank=[2.0, 3.0, math.nan], p_rank=[2 / 7, 3 / 7, math.nan], role=["confirmatory", "confirmatory", ""],
+    )  # fmt: skip
+    tables = {**plain.tables, "reversal": reversal, **_reversal_tables(rng), **_trading_tables()}
+    summary = {**plain.summary, "language": language, **_full_summary()}
+    return StudyResult(plain.run_id, tables, summary, plain.manifest)
+
+
+def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    placebo = [
+        (
+            shock,
+            tier,
+            f"20{y}-05-0{i + 1}",
+            -2.2,
+            -0.05,
+            float(rng.normal(0.01, 0.05)),
+            0.1,
+            0.05,
+            0.0,
+            0.7,
+            False,
+        )
+        for shock, y in (("GTC25", 19), ("LITE26", 22))
+        for tier in ("P0", "P1")
+        for i in range(6)
+    ]
+    paths = [
+        (
+            "label=misreading",
+            series,
+            tau,
+            2,
+            value * (tau + 10),
+            value * (tau + 10) - 0.02,
+            value * (tau + 10) + 0.02,
+        )
+        for series, value in (("events", 0.001), ("placebos", -0.0005))
+        for tau in TAUS
+    ]
+    traits = ("s_drop", "vol_ratio", "run_up", "market_return", "year")
+    measures = [
+        ("car_drop", "label=misreading", -0.05, -0.09, -0.01, 0.02, 2, ""),
+        ("excess_post", "label=misreading", 0.0287654321, -0.0601234, 0.1034567, 0.5, 2, "primary"),
+        ("reversal_ratio", "label=misreading", 0.57, math.nan, math.nan, math.nan, 2, ""),
+        ("reversal_ratio_placebos", "label=misreading", 0.21, math.nan, math.nan, math.nan, 2, ""),
+        ("share_positive", "label=misreading", 0.5, 0.0126, 0.9874, math.nan, 2, ""),
+        ("difference", "misreading-genuine", 0.04, -0.02, 0.1, 0.3, 3, "2 against 1 dates"),
+    ]
+    claims = [
+        ("C-1", "LITE", "Lumentum", "2026-06-08", "2026-06-24", -0.12, "at_least", "refuted", "2026-06-16",
+         -0.0855, 0.0345, "", math.nan, "", "TubeX Research", "http://127.0.0.1/", ""),
+        ("C-2", "INFN", "Infinera", "2026-06-08", "2026-06-24", -0.12, "at_least", "not testable", "",
+         math.nan, math.nan, "", math.nan, "not listed", "TubeX Research", "http://127.0.0.1/", ""),
+    ]  # fmt: skip
+    curve = [
+        (window, "market", returns, alpha, float(rng.normal(0.02, 0.02)), 2, 0.021, 0.75, 0.31)
+        for window in ("[2,10]", "[2,20]")
+        for returns in ("simple", "log")
+        for alpha in ("auto", "zero")
+    ]
+    return {
+        "placebo": _frame("placebo", placebo),
+        "reversal_paths": _frame("reversal_paths", paths),
+        "placebo_balance": _frame(
+            "placebo_balance",
+            [("label=misreading", name, 0.1, 0.2, -0.3 + 0.15 * i, 2, 12) for i, name in enumerate(traits)],
+        ),
+        "reversal_measures": _frame("reversal_measures", measures),
+        "clarifications": _frame(
+            "clarifications",
+            [
+                (
+                    "CPX26",
+                    "SA26",
+                    "PRECEDES_DROP",
+                    -4,
+                    *([math.nan] * 4),
+                    math.nan,
+                    0,
+                    math.nan,
+                    False,
+                    "it precedes the drop",
+                )
+            ],
+        ),
+        "gates": _frame("gates", [(1, "the drops are abnormal", -0.05, 0.02, 0.05, True, True, "")]),
+        "claims": _frame("claims", claims),
+        "specification_curve": _frame("specification_curve", curve),
+        "quality": _frame(
+            "quality", [("AAOI", "extreme_return", "2024-11-08", 0.55, "warn", "moved +55.1%")]
+        ),
+    }
+
+
+def _trading_tables() -> dict[str, pd.DataFrame]:
+    days = [day.date().isoformat() for day in pd.bdate_range("2025-03-03", periods=400)]
+    held = [20 <= i < 40 or 230 <= i < 250 for i in range(400)]
+    equity = np.cumsum([500.0 * h for h in held]) + 1_000_000.0
+    pnl = pd.DataFrame(
+        {"date": days, "net": 0.0, "equity": equity, "n_positions": np.array(held, dtype=int) * 2}
+    )
+    pnl = pnl.assign(every_drop_equity=1_000_000.0 + 100.0 * np.arange(400), placebo_drops_equity=1_000_000.0)
+    trades = pd.DataFrame({
+        "shock_id": ["GTC25", "LITE26"], "ticker": ["LITE", "300308.SZ"], "label": ["misreading"] * 2,
+        "entry_session": [days[20], days[230]], "exit_session": [days[39], days[249]],
+        "gross": [0.05, -0.02], "hedged": [0.04, -0.015], "cost": [0.002, 0.003], "net": [0.038, -0.018],
+    })  # fmt: skip
+    costs = [
+        (run, bps, 0.01 - bps / 1e4, 0.0, 0.0) for run in ("rule", "every_drop") for bps in (0.0, 50.0, 150.0)
+    ]
+    return {
+        "pnl": pnl.reindex(columns=TABLES["pnl"]), "trades": trades.reindex(columns=TABLES["trades"]),
+        "cost_sensitivity": _frame("cost_sensitivity", costs),
+    }  # fmt: skip
+
+
+def _full_summary() -> dict[str, Any]:
+    asked = {
+        "kind": "inconclusive", "sentence": SENTENCE, "effect": 0.0287654321, "ci": [-0.0601234, 0.1034567],
+        "p_value": 0.5, "p_greater": 0.25, "p_floor": 0.02, "sign_flip_p": 0.75, "p_name": "matched_permutation",
+        "n_dates": 2, "n_events": 8, "n_effective": 3.456789, "n_placebos": 12, "mde": 0.11123, "sd": 0.03,
+        "margin": 0.0125, "ladder": "Descriptive.", "group": "label=misreading", "window": "[2,20]",
+    }  # fmt: skip
+    genuine = {**asked, "group": "label=genuine", "sentence": "Inconclusive: nothing about genuine drops."}
+    run = {
+        "n_trades": 2, "n_shocks": 2, "net_per_trade": 0.01, "net_ci": [-0.02, 0.04], "gross_per_trade": 0.015,
+        "cost_per_trade": 0.0025, "hit_rate": 0.5, "hit_ci": [0.1, 0.9], "sharpe": 0.4, "sharpe_ci": [-0.3, 1.1],
+        "psr": 0.71, "dsr": 0.52, "max_drawdown": -0.0181, "break_even_bps": 98.7, "days_held": 19.0,
+    }  # fmt: skip
+    return {
+        "verdict": asked, "verdicts": {"label=genuine": genuine}, "exploratory": {**asked, "group": "label=misreading;exploratory"},
+        "case_study": {"shock_id": "SA26", "sentence": "Case study. Rank 3 of 7."},
+        "headline": {"n_events": 12, "n_dates": 3, "rbar": 0.41234, "n_effective": 4.2},
+        "claims": {"refuted": 1, "not testable": 1},
+        "backtest": {**run, "capacity": {"CNY": 43758894.4}, "comparison": {"every_drop": {**run, "net_per_trade": 0.048}},
+                     "sentence": "2 trades on 2 shocks earned +1.0% a trade.", "rule": "close+2, exit +20"},
+        "diagnostics": {"n_fits": 12, "shares": {"arch": 0.16}, "advice": ["88% of the fits: residuals are far from normal"]},
+    }  # fmt: skip

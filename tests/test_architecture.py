@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors", "messages", "config", "events", "calendars", "market_rules", "prices", "returns", "windows", "selection",
     "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
-    "results", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
+    "results", "covariates", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
 )  # fmt: skip
 KERNELS = ("windows", "expected_returns", "abnormal", "inference", "reversal", "claims", "backtest", "simulate")
 HEAVY_IN_KERNELS = ("pandas", "matplotlib", "yfinance", "click", "rich", "requests")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from make_result import PEERS, SHOCKS, make_result
+from make_result import PEERS, SHOCKS, make_full_result, make_result
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -29,9 +29,14 @@ def _texts(figure: Figure) -> list[str]:
 
 def test_page_one_figures_come_first_then_misreading_shocks_by_date() -> None:
     names = [plot.name for plot in plots.plots_of(make_result())]
-    assert names == [
-        "caar_by_label", "shock_dots", "event_bars_GTC25", "shock_path_GTC25", "event_bars_LITE26",
-        "shock_path_LITE26", "event_bars_SA26", "shock_path_SA26",
+    assert names == ["caar_by_label", "shock_dots", "shock_GTC25", "shock_LITE26", "shock_SA26"]
+
+
+def test_full_study_adds_placebos_backtest_and_specifications() -> None:
+    names = [plot.name for plot in plots.plots_of(make_full_result())]
+    assert names[5:] == [
+        "reversal_paths", "placebo_dots", "placebo_balance", "equity_curve", "trade_dots", "cost_sensitivity",
+        "specification_curve",
     ]  # fmt: skip
 
 
@@ -114,10 +119,10 @@ def test_a_peer_of_two_events_of_one_shock_is_drawn_once_with_the_first() -> Non
 def test_dots_hold_drop_and_post_by_date_and_are_hollow_where_the_drop_failed() -> None:
     result = make_result()
     ax = plots.shock_dots(_axes(), result)
-    assert [label.get_text() for label in ax.get_xticklabels()] == [f"{s[0]}\n{s[2]}" for s in SHOCKS]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{s[0]} {s[2]}" for s in SHOCKS]
     shocks = result.tables["shocks"].set_index(["shock_id", "window"])
     dots = [line for line in ax.get_lines() if line.get_marker() in ("o", "D")]
-    drawn = [(dot.get_marker(), float(dot.get_ydata()[0]), dot.get_markerfacecolor()) for dot in dots]
+    drawn = [(dot.get_marker(), float(dot.get_xdata()[0]), dot.get_markerfacecolor()) for dot in dots]
     for place, (shock_id, label, *_) in enumerate(SHOCKS):
         fill = "white" if shock_id == "SA26" else plots.LABEL_COLOURS[label]
         assert drawn[2 * place] == ("o", shocks.at[(shock_id, "[0,1]"), "car"], fill)
@@ -144,17 +149,17 @@ def test_caption_says_n_dates_windows_model_and_data_date() -> None:
     )
 
 
-@pytest.mark.parametrize("plot", plots.plots_of(make_result()), ids=lambda plot: plot.name)
+@pytest.mark.parametrize("plot", plots.plots_of(make_full_result()), ids=lambda plot: plot.name)
 def test_watermark_is_on_every_simulated_figure_and_on_no_other(plot: plots.Plot) -> None:
-    assert "SIMULATED" in _texts(plots.draw(make_result(simulated=True), plot))
-    assert "SIMULATED" not in _texts(plots.draw(make_result(), plot))
+    assert "SIMULATED" in _texts(plots.draw(make_full_result(simulated=True), plot))
+    assert "SIMULATED" not in _texts(plots.draw(make_full_result(), plot))
 
 
 def test_text_without_a_glyph_is_left_out_and_dollars_are_no_formula(tmp_path: Path) -> None:
     peers = {**PEERS, "LITE": {**PEERS["LITE"], "name": "A$x_2$ \U0001f4c9 B\n\x0bC"}}
     result = make_result(peers=peers)
     assert plots.peer_label(result, "LITE") == "A$x_2$ B C LITE"
-    figure = plots.draw(result, plots.Plot("bars", "event_bars", "SA26"))
+    figure = plots.draw(result, plots.Plot("bars", "shock", "SA26"))
     (path,) = plots.save(figure, tmp_path / "bars", suffixes=("png",))  # a missing glyph would warn
     assert path.stat().st_size > 5_000
 
@@ -167,7 +172,7 @@ def test_local_name_shows_only_with_a_font_for_it() -> None:
 def test_figure_files_of_two_shocks_never_share_a_name() -> None:
     shocks = tuple((name, *SHOCKS[0][1:]) for name in ("a/b", "A b", "a_b"))
     names = [plot.name.casefold() for plot in plots.plots_of(make_result(shocks=shocks))]
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 5
     assert all("/" not in name and " " not in name for name in names)
 
 
@@ -178,8 +183,126 @@ def test_png_has_300_dpi_and_no_program_name(tmp_path: Path) -> None:
     png, svg = plots.save(figure, tmp_path / "dots")
     with Image.open(png) as image:
         assert [round(value) for value in image.info["dpi"]] == [300, 300]
-        assert image.size == (2100, 855)
+        frame = plots.KINDS["shock_dots"].frame(make_result(), "")
+        assert image.size == (int(frame.width * 300), int(frame.height * 300))
         assert "Software" not in image.info
     text = svg.read_text(encoding="utf-8")
     assert "<dc:date>" not in text
     assert "<dc:creator>" not in text
+
+
+def test_first_figure_has_four_lines_at_most_and_the_rest_their_own() -> None:
+    shocks = tuple(
+        (f"S{i}", label, f"2025-0{i + 1}-10", "", -0.05, 0.02)
+        for i, label in enumerate(("misreading", "genuine", "contested", "macro", "no_news", "good_news"))
+    )
+    result = make_result(shocks=shocks)
+    groups = {f"peers=core;label={s[1]}": s[0] for s in shocks} | {"peers=core": "S0"}
+    daily = result.tables["aar"][result.tables["aar"]["group"] == "peers=core"]
+    aar = pd.concat([daily.assign(group=group) for group in groups], ignore_index=True)
+    result = _with_table(result, "aar", aar)
+    first, rest = (draw(_axes(), result) for draw in (plots.caar_by_label, plots.caar_other_labels))
+    named = [{line.get_label() for line in ax.get_lines()} & set(plots.LABEL_COLOURS) for ax in (first, rest)]
+    assert named == [{"misreading", "genuine", "contested", "all"}, {"macro", "no_news", "good_news"}]
+
+
+def test_a_clarification_before_its_drop_does_not_stand_for_it() -> None:
+    result = make_result()
+    daily = result.tables["abnormal_returns"].query("shock_id == 'SA26'")
+    early = daily.assign(event_id="CPX26", session="2026-01-05", ar=0.5)
+    result = _with_table(result, "abnormal_returns", pd.concat([result.tables["abnormal_returns"], early]))
+    ax = plots.shock_path(_axes(), result, "SA26")
+    mean = next(line for line in ax.get_lines() if line.get_label() == "mean")
+    np.testing.assert_allclose(mean.get_ydata(), daily.groupby("tau")["ar"].mean().cumsum(), rtol=1e-12)
+
+
+def test_a_clarification_is_marked_on_the_day_it_fell_counted_from_the_drop() -> None:
+    result = make_result()
+    daily = result.tables["abnormal_returns"].query("shock_id == 'LITE26' and ticker == 'LITE' and tau == 3")
+    row = {"event_id": "LITE26-C", "shock_id": "LITE26", "mic": "XNAS", "session": daily["session"].item()}
+    alignment = pd.concat([result.tables["alignment"], pd.DataFrame([row])])
+    ax = plots.shock_path(_axes(), _with_table(result, "alignment", alignment), "LITE26")
+    marks = [line for line in ax.get_lines() if line.get_marker() == "^"]
+    assert [list(mark.get_xdata()) for mark in marks] == [[3]]
+
+
+def test_each_shock_stands_among_its_own_matched_placebos_with_its_rank() -> None:
+    result = make_full_result()
+    ax = plots.placebo_dots(_axes(), result)
+    clouds = [line for line in ax.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) > 1]
+    placebo = result.tables["placebo"].query("tier == 'P1'")
+    for cloud, shock in zip(clouds, ("GTC25", "LITE26"), strict=True):
+        assert sorted(cloud.get_xdata()) == sorted(placebo[placebo["shock_id"] == shock]["car_post"])
+    shocks = result.tables["shocks"].set_index(["shock_id", "window"])["car"]
+    own = [float(line.get_xdata()[0]) for line in ax.get_lines() if line.get_marker() == "D"]
+    assert own == [shocks[("GTC25", "[2,20]")], shocks[("LITE26", "[2,20]")]]
+    assert {"rank 2 of 7", "rank 3 of 7"} <= {text.get_text() for text in ax.texts}
+
+
+def test_paths_figure_holds_drops_and_placebos_and_the_first_figure_the_placebos() -> None:
+    result = make_full_result()
+    table = result.tables["reversal_paths"]
+    lines = {line.get_label(): line for line in plots.reversal_paths(_axes(), result).get_lines()}
+    for series in ("events", "placebos"):
+        np.testing.assert_array_equal(lines[series].get_ydata(), table[table["series"] == series]["car"])
+    first = {line.get_label(): line for line in plots.caar_by_label(_axes(), result).get_lines()}
+    np.testing.assert_array_equal(first["placebos"].get_ydata(), table[table["series"] == "placebos"]["car"])
+
+
+def test_equity_is_the_return_on_the_first_days_capital_and_flat_days_are_shaded() -> None:
+    result = make_full_result()
+    ax = plots.equity_curve(_axes(), result)
+    line = next(line for line in ax.get_lines() if line.get_label() == "the rule")
+    np.testing.assert_allclose(line.get_ydata(), result.tables["pnl"]["equity"] / 1_000_000 - 1, rtol=1e-12)
+    assert len(ax.collections[0].get_paths()) == 3  # before, between and after the two trades
+    assert sum(line.get_marker() == "^" for line in ax.get_lines()) == 2
+
+
+def test_specification_curve_is_sorted_and_marks_the_studys_own() -> None:
+    ax = plots.specification_curve(_axes(), make_full_result())
+    dots = [line for line in ax.get_lines() if line.get_marker() in ("o", "D")]
+    heights = [float(dot.get_ydata()[0]) for dot in dots]
+    table = make_full_result().tables["specification_curve"]
+    assert heights == sorted(table["estimate"])
+    own = table.query("window == '[2,20]' and returns == 'simple' and alpha == 'auto'")["estimate"].item()
+    assert [float(dot.get_ydata()[0]) for dot in dots if dot.get_marker() == "D"] == [own]
+
+
+def test_every_figure_of_a_result_can_be_drawn_on_an_axes_of_the_callers() -> None:
+    result = make_full_result()
+    for name in ("caar", "dots", "placebos", "balance", "equity", "trades", "costs", "specifications"):
+        ax = _axes()
+        assert getattr(result.plot, name)(ax=ax) is ax
+        assert ax.has_data(), name
+    assert result.plot.bars("GTC25").get_xlabel() == "CAR[0,1], % (whiskers: 95% interval)"
+    assert len(result.plot.path("GTC25").get_lines()) > 4
+    assert result.plot.figure("shock_dots").get_size_inches()[0] == 3.75
+    with pytest.raises(KeyError, match="there are caar_by_label"):
+        result.plot.figure("nonsense")
+
+
+def test_no_text_of_a_figure_leaves_it() -> None:
+    for plot in plots.plots_of(make_full_result()):
+        figure = plots.draw(make_full_result(), plot)
+        figure.canvas.draw()
+        width, height = figure.bbox.width, figure.bbox.height
+        for ax in figure.axes:
+            across = [
+                label for label in ax.get_xticklabels() if _inside(label.get_position()[0], ax.get_xlim())
+            ]
+            along = [
+                label for label in ax.get_yticklabels() if _inside(label.get_position()[1], ax.get_ylim())
+            ]
+            texts = [*ax.texts, *across, *along, *figure.texts, ax.title, ax.xaxis.label, ax.yaxis.label]
+            for text in texts:
+                box = text.get_window_extent()
+                if text.get_text() and text.get_text() != "SIMULATED":
+                    said = (plot.name, text.get_text())
+                    assert box.x0 >= -1, said
+                    assert box.x1 <= width + 1, said
+                    assert box.y0 >= -1, said
+                    assert box.y1 <= height + 1, said
+
+
+def _inside(place: float, ends: tuple[float, float]) -> bool:
+    return min(ends) <= place <= max(ends)

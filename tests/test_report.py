@@ -9,19 +9,21 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
-from make_result import PEERS, SENTENCE, SHOCKS, make_result
+from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError
-from eventstudy.report import pages, write_pack
+from eventstudy.messages import catalogue
+from eventstudy.report import listings, pages, wording, write_pack
+from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import csv_safe
-from eventstudy.report.pdf import without_cjk
 from eventstudy.results import TABLES, StudyResult
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
@@ -74,7 +76,8 @@ def test_pack_holds_every_file(pack: Path) -> None:
     expected |= {f"tables/{name}.csv" for name in make_result().tables if name != "ledger"}
     for plot in plots.plots_of(make_result()):
         expected |= {f"figures/{plot.name}.png", f"figures/{plot.name}.svg"}
-    assert found == expected
+    expected |= {f"tables/latex/{name}.tex" for name in ("summary", "tests", "shocks", "alignment", "peers")}
+    assert found == expected | {"summary.md"}
 
 
 def test_second_write_gives_the_same_bytes(pack: Path, tmp_path: Path) -> None:
@@ -165,7 +168,10 @@ def test_simulated_stamp_is_on_every_page_table_and_the_html(simulated: Path) ->
     for sheet in openpyxl.load_workbook(simulated / "tables.xlsx"):
         assert sheet.oddHeader.center.text == "SIMULATED"
     html = (simulated / "report.html").read_text(encoding="utf-8")
-    assert '<div class="banner">SIMULATED' in html
+    assert '<div class="banner" role="note">SIMULATED' in html
+    for path in (simulated / "tables" / "latex").glob("*.tex"):
+        assert "{SIMULATED}" in path.read_text(encoding="utf-8"), path.name
+    assert "SIMULATED" in (simulated / "summary.md").read_text(encoding="utf-8")
     texts = _pdf_pages(simulated / "report.pdf")
     assert len(texts) >= 4
     assert all("SIMULATED" in text for text in texts)
@@ -182,12 +188,18 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     assert SENTENCE in first
     for text in ("effect +2.9%", "−6.0% to +10.3%", "0.500", "N_eff 3.5", "smallest detectable effect 11.1%"):
         assert text in first
+    summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
+    verdict = summary["verdict"]
+    assert f"effect {wording.percent(verdict['effect'])}" in first
+    assert f"{wording.percent(verdict['ci'][0])} to {wording.percent(verdict['ci'][1])}" in first
+    for row in summary["small_table"]:
+        assert f"{row['n_events']} {row['n_dates']} {wording.percent(row['caar'])}" in first
     assert "core peers · misreading [0, +1] 8 2 −5.2% −10.2% to −0.2% 0.312 0.250 0.041 <0.001" in first
-    assert "Firm-events: 11 used, 1 shifted, 3 dropped" in first
+    assert "Firm-events: 12 used (1 with day 0 moved), 3 dropped" in first
     assert "PRECEDES DROP CPX26" in first
     assert "Which test to trust." in first
-    assert "What more data would do." in first
-    assert "Method" in rest[0]
+    assert "What would change the conclusion." in first
+    assert rest[0].startswith("Method")
 
 
 def test_every_page_has_run_date_and_number(pack: Path) -> None:
@@ -200,7 +212,7 @@ def test_every_page_has_run_date_and_number(pack: Path) -> None:
 def test_no_number_on_the_pages_has_many_digits(pack: Path) -> None:
     assert not re.search(r"\d\.\d{5,}", " ".join(_pdf_pages(pack / "report.pdf")))
     shown = re.sub(
-        r"base64,[^\"]+|<style>.*?</style>",
+        r"<svg .*?</svg>|<style>.*?</style>|viewBox",
         "",
         (pack / "report.html").read_text(encoding="utf-8"),
         flags=re.S,
@@ -226,28 +238,89 @@ def test_html_stands_alone(pack: Path) -> None:
     assert SENTENCE in html
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
-    sources = re.findall(r'(?:src|href)="([^"]{0,30})', html)
-    assert len(sources) == len(plots.plots_of(make_result()))
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(make_result()))
+    assert set(re.findall(r"default-src[^\"]*", html)) == {
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+    }
+    targets = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert targets
+    assert all(target.startswith("#") for target in targets)
 
 
-def test_chinese_names_are_shown_or_their_absence_is_said(pack: Path) -> None:
-    text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
-    note = "no Chinese font found: Chinese names left out"
+def test_no_two_drawings_of_the_page_share_an_id_and_every_reference_has_one(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    pointed = set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html))
+    assert pointed <= set(ids)
+
+
+def test_drawings_say_their_values_where_the_pointer_rests(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    car = make_result().tables["shocks"].set_index(["shock_id", "window"])["car"]
+    for shock in ("GTC25", "LITE26", "SA26"):
+        value = wording.percent(car[(shock, "[0,1]")])
+        assert f"<title>{shock} drop [0,1]: {value}</title>" in html
+    assert 'id="tip:' not in html
+
+
+@pytest.fixture
+def no_cjk_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without a font for Chinese, whatever this one has."""
+    from matplotlib import font_manager
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda *_, **__: [])
+    plots.forget_fonts()
+    yield
+    monkeypatch.undo()
+    plots.forget_fonts()
+
+
+def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(
+    no_cjk_font: None, tmp_path: Path
+) -> None:
+    write_pack(make_result(), tmp_path, formats=("pdf",))
+    text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
+    assert text.count("no Chinese font found: Chinese names left out") == 1
+    assert not re.search("[\u4e00-\u9fff]", text)
+    for ticker in PEERS:
+        assert ticker in text
+
+
+def test_with_a_chinese_font_the_names_are_in_the_text_of_the_pdf(pack: Path) -> None:
     if plots.cjk_font() is None:
-        assert note in text
-        assert "中际旭创" not in text
-    else:
-        assert note not in text
-        assert "中际旭创" in text
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
+    assert "no Chinese font found" not in text
+    for ticker, peer in PEERS.items():
+        assert ticker in text
+        assert peer["name_local"] in text
 
 
-def test_chinese_verdict_without_a_font_becomes_kind_and_numbers() -> None:
-    content = pages.page_content(make_result())
-    content["verdict"]["sentence"] = "无法判断:两个日期不足以区分"
-    plain = without_cjk(content)
-    assert plain["verdict"]["sentence"].startswith("Inconclusive. effect +2.9%; 95% interval −6.0% to +10.3%")
-    assert plain["font_note"] == "no Chinese font found: Chinese names left out"
+def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: None, tmp_path: Path) -> None:
+    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf", "html"))
+    first = _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert SENTENCE in first
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in html
+    assert "所问的下跌" in html
+
+
+def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) -> None:
+    if plots.cjk_font() is None:
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf",))
+    first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
+    for text in (
+        "无法判断:在误读类下跌之后",
+        "+2.9%",
+        "−6.0%至+10.3%",
+        "p=0.500",
+        "2次冲击,8个公司事件",
+        "11.1%",
+    ):
+        assert text in first
+    assert rest[0].startswith("方法")
 
 
 def test_left_out_formats_are_not_written(tmp_path: Path) -> None:
@@ -270,7 +343,7 @@ def test_unknown_format_and_full_folder_are_refused_together(tmp_path: Path) -> 
 def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
     write_pack(make_result(), tmp_path, progress=said.append)
-    assert said[0] == "figure 1/8 caar_by_label"
+    assert said[0] == "figure 1/5 caar_by_label"
     assert said[-4:] == ["report.pdf", "report.html", "workbook", "tables"]
 
 
@@ -295,7 +368,7 @@ def test_matrix_codes_each_kind_of_reason() -> None:
     (block,) = matrix["blocks"]
     assert block["tickers"] == [*PEERS, "INFN"]
     assert block["rows"][1] == ["LITE26", "●", "●", "s", "●", "a"]
-    assert ["a", "not listed"] in matrix["legend"]
+    assert ["a", "not listed then"] in matrix["legend"]
 
 
 @pytest.mark.parametrize(
@@ -303,18 +376,186 @@ def test_matrix_codes_each_kind_of_reason() -> None:
     [(0.0523, "+5.2%"), (-0.0523, "−5.2%"), (-0.0001, "0.0%"), (math.nan, "–"), (None, "–")],
 )
 def test_percent(value: float | None, text: str) -> None:
-    assert pages.percent(value) == text
+    assert wording.percent(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.3124, "0.312"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000"), (None, "–")]
 )
 def test_p_text(value: float | None, text: str) -> None:
-    assert pages.p_text(value) == text
+    assert wording.p_text(value) == text
 
 
 def test_words_of_groups_and_windows() -> None:
-    assert pages.group_words("peers=core;label=no_news") == "core peers · no news"
-    assert pages.group_words("all") == "all events"
-    assert pages.window_words("[-10,20]") == "[−10, +20]"
-    assert pages.window_words([0, 1]) == "[0, +1]"
+    english, chinese = catalogue("en"), catalogue("zh")
+    assert wording.group_words("peers=core;label=no_news", english) == "core peers · no news"
+    assert wording.group_words("peers=core;label=no_news", chinese) == "核心同业 · 无消息"
+    assert wording.group_words("all", english) == "all events"
+    assert wording.window_words("[-10,20]") == "[−10, +20]"
+    assert wording.window_words([0, 1]) == "[0, +1]"
+
+
+def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_path: Path) -> None:
+    long = "An answer that goes on and on about what the peers did, " * 30
+    result = make_full_result()
+    flags = [
+        {"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long}
+        for i in range(9)
+    ]
+    summary = {
+        **result.summary, "verdict": {**result.summary["verdict"], "sentence": long, "ladder": long},
+        "trust": long, "more_data": long, "chronology": flags, "small_table": result.summary["small_table"] * 5,
+        "study": "A study with a very long name " * 6, "price_source": "files:" + "a" * 300,
+    }  # fmt: skip
+    write_pack(
+        StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",)
+    )
+    first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
+    assert second.startswith("Method")
+    assert "effect +2.9%" in first
+    assert "What would change the conclusion." in first
+
+
+def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        table = table.copy()
+        table["reaction"] = ["after_close", "closed"] * 3
+        table.loc[table["mic"] == "XSHE", "session"] = "2026-06-11"
+        table.loc[1, "note"] = "XSHE was closed until then: its first return bridges 9 days"
+        return table
+
+    shown = listings.alignment(_edited(make_result(), "alignment", change), catalogue("en"))
+    assert shown["head"] == ["event", "time (UTC)", "precision", "US", "CN"]
+    assert shown["rows"][0] == ["GTC25", "2025-03-19 00:00", "minute", "2025-03-19+", "2026-06-11~ (1)"]
+    assert [row[0] for row in shown["rows"]] == ["GTC25", "LITE26", "SA26"]
+    assert shown["notes"] == [["1", "XSHE was closed until then: its first return bridges 9 days"]]
+
+
+def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
+    result = make_result()
+    shown = listings.tests(result, catalogue("en"))
+    assert shown["head"][6:] == ["date-level t", "sign-flip", "BMP-KP"]
+    assert [row[:2] for row in shown["rows"]] == [
+        [group, window]
+        for group in ("core peers", "core peers · misreading", "core peers · genuine")
+        for window in ("[0, +1]", "[+2, +20]")
+    ]
+    assert shown["rows"][2][6:] == ["0.312", "0.250", "0.041"]
+    assert shown["rows"][4][6:] == ["–", "–", "0.041"]
+
+
+def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
+    result = make_full_result()
+    parts = {part["name"]: part for part in pages.page_content(result)["extras"]}
+    assert list(parts) == [
+        "verdicts", "reversal_measures", "placebos", "clarifications", "claims", "backtest", "specifications",
+        "diagnostics", "quality",
+    ]  # fmt: skip
+    assert parts["placebos"]["figures"] == ["reversal_paths", "placebo_dots", "placebo_balance"]
+    assert parts["backtest"]["figures"] == ["equity_curve", "trade_dots", "cost_sensitivity"]
+    assert parts["specifications"]["figures"] == ["specification_curve"]
+    measures = {row[0]: row[1] for row in parts["reversal_measures"]["tables"][0]["rows"]}
+    assert measures["excess over placebos"] == "+2.9% (−6.0% to +10.3%) p 0.500"
+    assert measures["reversal ratio"] == "0.57"
+    numbers = {row[0]: row[1:] for row in parts["backtest"]["tables"][0]["rows"]}
+    assert numbers["net per trade"] == ["+1.0%", "+4.8%"]
+    assert numbers["interval of the hit rate"] == ["10% to 90%", "10% to 90%"]
+    write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
+    text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
+    for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
+        assert title in text
+    assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+
+
+def test_study_without_those_parts_has_none_of_their_sections() -> None:
+    content = pages.page_content(make_result())
+    assert content["extras"] == []
+    assert content["strip"] == []
+    assert content["in_question"] == []
+
+
+def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
+    assert escaped("50% & a_b #1 {x} $y$ ~^ \\cmd <0.001 −2.0%") == (
+        r"50\% \& a\_b \#1 \{x\} \$y\$ \textasciitilde{}\textasciicircum{} \textbackslash{}cmd "
+        r"\textless{}0.001 $-$2.0\%"
+    )
+    text = tabular(["group", "p"], [["[0, +1]", "0.05"]], left=1)
+    assert text.splitlines()[1:] == [
+        r"\begin{tabular}{@{}lr@{}}", r"\toprule", r"group & p \\", r"\midrule", r"{[0, +1]} & 0.05 \\",
+        r"\bottomrule", r"\end{tabular}",
+    ]  # fmt: skip
+    assert r"\begin{longtable}" in tabular(["a"], [["1"]] * 46, left=0)
+
+
+def test_latex_tables_compile(tmp_path: Path) -> None:
+    program = next((name for name in ("tectonic", "xelatex", "pdflatex") if shutil.which(name)), None)
+    if program is None:
+        pytest.skip("no TeX is installed")
+    write_pack(make_full_result(), tmp_path / "pack", formats=("tex",)) if (
+        tmp_path / "pack"
+    ).mkdir() else None
+    tables = sorted((tmp_path / "pack").rglob("*.tex"))
+    body = "\n\n".join(f"\\input{{{path.as_posix()}}}" for path in tables)
+    (tmp_path / "all.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{booktabs,longtable}}\\begin{{document}}{body}\\end{{document}}",
+        encoding="utf-8",
+    )
+    arguments = (
+        [program, "all.tex"] if program == "tectonic" else [program, "-interaction=nonstopmode", "all.tex"]
+    )
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, timeout=120)
+    assert (tmp_path / "all.pdf").is_file(), done.stdout.decode(errors="replace")[-2000:]
+
+
+def test_markdown_has_the_verdict_and_the_table_and_no_live_markup(tmp_path: Path) -> None:
+    write_pack(make_result(study=NASTY), tmp_path, formats=("md",))
+    lines = (tmp_path / "summary.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == (
+        '# \\#import "x" \\*bold\\* \\<script\\>alert(1)\\</script\\> \\$x\\$ @ref \\`raw\\` \\\\ \\[a\\] '
+        "\\{\\{ 7\\*7 \\}\\}"
+    )
+    assert f"> {SENTENCE}" in lines
+    assert any(line.startswith("| core peers · misreading | \\[0, +1\\] | 8 | 2 | −5.2% |") for line in lines)
+    assert "**Firm-events: 12 used (1 with day 0 moved), 3 dropped**" in lines
+
+
+def test_parquet_gives_back_the_tables(tmp_path: Path) -> None:
+    result = make_result()
+    write_pack(result, tmp_path, formats=("parquet",))
+    for name, table in result.tables.items():
+        back = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
+        pd.testing.assert_frame_equal(back, table.reset_index(drop=True), check_dtype=False)
+
+
+def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
+    own, first, second = (tmp_path / name for name in ("own", "first", "second"))
+    for folder in (own, first, second):
+        folder.mkdir()
+    (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
+    write_pack(make_result(), first, formats=("html", "pdf"), templates=own)
+    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{SENTENCE}</p>\n"
+    assert "Method" in _pdf_pages(first / "report.pdf")[1]
+    (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"
+    ):
+        write_pack(make_result(), second, formats=("html",), templates=own)
+    (own / "report.typ").write_text("#let x = ", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"report\.typ.*does not compile"):
+        write_pack(make_result(), second, formats=("pdf",), templates=own)
+    with pytest.raises(ConfigError, match=r"report\.templates names one"):
+        write_pack(make_result(), second, formats=("pdf",), templates=tmp_path / "absent")
+
+
+def test_a_large_study_is_written_in_time_and_size(tmp_path: Path) -> None:
+    names = {f"P{i:02d}": {"name": f"Peer number {i}", "name_local": "", "market": "XNAS", "region": "US", "group": "core"}
+             for i in range(20)}  # fmt: skip
+    shocks = tuple(
+        (f"S{i:02d}", ("misreading", "genuine", "contested")[i % 3], f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
+         f"Title of shock {i}", -0.05, 0.02) for i in range(33)
+    )  # fmt: skip
+    started = time.process_time()
+    write_pack(make_result(peers=names, shocks=shocks), tmp_path)
+    # Processor time: what else the machine does is no property of the writer.
+    assert time.process_time() - started < 40
+    assert (tmp_path / "report.pdf").stat().st_size < 5_000_000

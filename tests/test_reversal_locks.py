@@ -20,8 +20,11 @@ def flags(*locked: int, bit: int = DOWN) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("locked", "delay"),
-    [((), 0), ((0,), 1), ((1,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((2, 3), 0), ((-1,), 0), (tuple(range(9)), 5)],
-)
+    [
+        ((), 0), ((0,), 1), ((1,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((2, 3), 0), ((-1,), 0),
+        (tuple(range(9)), 5),
+    ],
+)  # fmt: skip
 def test_the_aftermath_starts_two_sessions_after_the_first_unlocked_one(
     locked: tuple[int, ...], delay: int
 ) -> None:

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import event_row, write_events, write_prices, write_study
+from studies import event_row, write_prices
 
-from eventstudy.config import load_config
-from eventstudy.estimation import Computed, compute, groups, headline_group
-from eventstudy.events import read_events
-from eventstudy.prices.choose import get_prices
-from eventstudy.reversal import Judgement, judge
 from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit, window_sum
 from eventstudy.reversal.inference import matched_permutation
 from eventstudy.reversal.matching import placebo_rows
@@ -29,27 +24,8 @@ from eventstudy.reversal.placebo import (
     sessions_apart,
     traits,
 )
+from reversal_studies import drop_days, misread, study
 from reversal_twins import rolling_car_loop
-
-LOW = ("reversal.drop_min=0.01", "reversal.drop_k=1.0")
-
-
-def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Judgement]:
-    """Judge events of AAA, BBB, CCC on generated prices of ten years."""
-    if not (tmp_path / "prices").exists():
-        write_prices(tmp_path / "prices", start="2013-01-02", end="2022-12-30")
-    events = read_events(write_events(tmp_path, rows))
-    config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path), overrides=(*LOW, *overrides))
-    prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda text: None)
-    computed = compute(events, config, prices)
-    samples = list(groups(computed.sample, events, config))
-    headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, events, config)
-
-
-def misread(event_id: str, day: str, **cells: str) -> str:
-    return event_row(event_id, day, label="misreading", label_asof=day, **cells)
-
 
 def test_window_sums_count_nothing_outside_the_data() -> None:
     values = np.arange(1.0, 7.0)[:, None]
@@ -175,24 +151,8 @@ def test_traits_by_hand(tmp_path: Path) -> None:
     assert s == pytest.approx(judgement.drops.drop_s[0])
 
 
-def drop_days(tmp_path: Path, count: int) -> list[str]:
-    """Days on which the three peers fell together, far apart, found without the package's search."""
-    _, judgement = study(tmp_path, [misread("E1", "2021-06-09")])
-    history = judgement.history
-    days = history.days(("AAA", "BBB", "CCC"))
-    falls = pool_of(history, ("AAA", "BBB", "CCC"), days[300:-40])
-    typical = np.median(falls.traits[falls.qualifies], axis=0)
-    spread = falls.traits[falls.qualifies].std(axis=0)
-    far = (np.abs(falls.traits - typical) / spread).sum(axis=1)
-    chosen: list[int] = []
-    for row in np.argsort(np.where(falls.qualifies, far, np.inf)):
-        if all(abs(int(row) - other) > 50 for other in chosen):
-            chosen.append(int(row))
-    return sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
-
-
 def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path) -> None:
-    days = drop_days(tmp_path, 3)
+    days = drop_days(3)
     _, judgement = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(days)])
     assert judgement.drops.qualifies.all()
     grid = judgement.history.days(("AAA",))
@@ -207,7 +167,7 @@ def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path)
 
 
 def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -> None:
-    days = drop_days(tmp_path, 2)
+    days = drop_days(2)
     rows = [misread("E0", days[0]), event_row("E1", days[1], label="genuine", label_asof=days[1])]
     _, judgement = study(tmp_path, rows)
     day = int(judgement.benchmarks.days(0)[0])
@@ -227,7 +187,7 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
 
 
 def test_sets_formed_anew_agree_with_the_pool(tmp_path: Path) -> None:
-    _, judgement = study(tmp_path, [misread("E0", drop_days(tmp_path, 1)[0])])
+    _, judgement = study(tmp_path, [misread("E0", drop_days(1)[0])])
     assert judgement.sets is not None
     events, placebos = judgement.sets.car((2, 20))
     assert events[0] == pytest.approx(judgement.drops.post[0])
@@ -238,7 +198,7 @@ def test_sets_formed_anew_agree_with_the_pool(tmp_path: Path) -> None:
 
 
 def test_a_late_label_is_left_out_of_the_confirmatory_verdict(tmp_path: Path) -> None:
-    days = drop_days(tmp_path, 2)
+    days = drop_days(2)
     rows = [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof="2022-12-01")]
     _, judgement = study(tmp_path, rows)
     assert judgement.in_time.tolist() == [True, False]

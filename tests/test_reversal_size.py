@@ -69,7 +69,7 @@ def one_sample(series: np.ndarray, rng: np.random.Generator) -> tuple[float, flo
 
 def test_matched_drops_keep_the_level_and_all_days_do_not() -> None:
     rng = np.random.default_rng(20260624)
-    paths = garch_paths(700, 3500, rng=rng)
+    paths = garch_paths(700, 6000, rng=rng)
     p = np.array([one_sample(series, rng) for series in paths])
     p = p[np.isfinite(p[:, 0])]
     assert len(p) > 450

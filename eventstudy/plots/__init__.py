@@ -11,7 +11,7 @@ from .backtest import cost_sensitivity, equity_curve, trade_dots
 from .dots import shock_dots
 from .draw import caption, draw, save, setting_parts, svg_text
 from .fonts import cjk_font, figure_words, forget_fonts, shown
-from .paths import caar_by_label, caar_other_labels, event_bars, shock_path
+from .paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
 from .placebos import placebo_balance, placebo_dots
 from .registry import KINDS, Frame, Kind, Plot, plots_of, register
 from .rows import peer_label, placebo_rank, shock_title, used_shocks
@@ -46,6 +46,7 @@ __all__ = [
     "placebos",
     "plots_of",
     "register",
+    "reversal_paths",
     "save",
     "setting_parts",
     "shock_dots",

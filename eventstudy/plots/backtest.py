@@ -151,15 +151,16 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
     return len(rows), rows["shock_id"].nunique()
 
 
-register(Kind("equity_curve", lambda result: ("",) if len(_pnl(result)) else (),
+register(Kind("equity_curve", 60, lambda result: ("",) if len(_pnl(result)) else (),
               lambda *_: Frame(7.0, 2.7, 0.5, 0.15, 0.62, 0.4),
               (lambda ax, result, _: equity_curve(ax, result),), _size))  # fmt: skip
-register(Kind("trade_dots", lambda result: ("",) if len(_trades(result)) else (),
+register(Kind("trade_dots", 61, lambda result: ("",) if len(_trades(result)) else (),
               lambda result, _: Frame(3.75, 1.0 + 0.15 * max(len(_trades(result)), 4), 1.75, 0.12, 0.58, 0.3),
               (lambda ax, result, _: trade_dots(ax, result),), _size))  # fmt: skip
 register(
     Kind(
         "cost_sensitivity",
+        62,
         lambda result: ("",) if len(_trades(result)) and len(_costs(result)) > 1 else (),
         lambda *_: Frame(3.75, 2.4, 0.5, 0.12, 0.6, 0.42),
         (lambda ax, result, _: cost_sensitivity(ax, result),),

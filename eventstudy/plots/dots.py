@@ -37,7 +37,8 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
             )  # fmt: skip
             tip(
                 dot,
-                f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: {percent_tip(value)}",
+                f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: "
+                f"{percent_tip(value)}",
             )
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     ax.set_yticks(
@@ -95,4 +96,6 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
     return int(rows["n_peers"].sum()), len(rows)
 
 
-register(Kind("shock_dots", lambda result: ("",) if len(read.dots(result)) else (), _frame, (_panel,), _size))
+register(
+    Kind("shock_dots", 20, lambda result: ("",) if len(read.dots(result)) else (), _frame, (_panel,), _size)
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +39,11 @@ def families() -> tuple[str, ...]:
     if path is None:
         return ("DejaVu Sans",)
     # Registered by path: matplotlib's own list of fonts is a cache that can be older than the font.
-    font_manager.fontManager.addfont(str(path))
+    manager = font_manager.fontManager
+    manager.addfont(str(path))
+    # A family of one weight stands for both; matplotlib would say so for every text that it sets.
+    (only,) = manager.ttflist[-1:]
+    manager.ttflist[-1:] = [dataclasses.replace(only, weight=weight) for weight in (400, 700)]
     return ("DejaVu Sans", font_manager.FontProperties(fname=str(path)).get_name())
 
 

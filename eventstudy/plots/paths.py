@@ -352,17 +352,18 @@ def _whole_caar(result: StudyResult) -> Sequence[str]:
 
 
 _CAAR = Frame(7.0, 3.05, 0.5, 1.7, 0.55, 0.26)
-register(Kind("caar_by_label", _whole_caar, lambda *_: _CAAR,
+register(Kind("caar_by_label", 10, _whole_caar, lambda *_: _CAAR,
               (lambda ax, result, _: caar_by_label(ax, result),), _headline_size))  # fmt: skip
-register(Kind("caar_other_labels", lambda result: ("",) if _other_groups(result) else (), lambda *_: _CAAR,
+register(Kind("caar_other_labels", 30, lambda result: ("",) if _other_groups(result) else (), lambda *_: _CAAR,
               (lambda ax, result, _: caar_other_labels(ax, result),), _other_size))  # fmt: skip
 register(
     Kind(
         "reversal_paths",
+        50,
         lambda result: ("",) if len(read.reversal_path(result, _path_group(result), "events")) else (),
         lambda *_: Frame(7.0, 2.7, 0.5, 1.62, 0.55, 0.26),
         (lambda ax, result, _: reversal_paths(ax, result),),
         _path_size,
     )
 )
-register(Kind("shock", read.used_shocks, _shock_frame, (_bars_panel, _path_panel), _shock_size))
+register(Kind("shock", 40, read.used_shocks, _shock_frame, (_bars_panel, _path_panel), _shock_size))

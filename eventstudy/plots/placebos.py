@@ -145,8 +145,8 @@ def _balance_frame(result: StudyResult, _: str) -> Frame:
     return Frame(7.0, 1.2 + 0.2 * _balance(result)["variable"].nunique(), 1.8, 0.15, 0.58, 0.4)
 
 
-register(Kind("placebo_dots", lambda result: ("",) if len(_placebo_rows(result)) else (),
+register(Kind("placebo_dots", 51, lambda result: ("",) if len(_placebo_rows(result)) else (),
               lambda result, _: Frame(7.0, 1.15 + 0.17 * len(_placebo_rows(result)), 1.12, 0.85, 0.58, 0.4),
               (lambda ax, result, _: placebo_dots(ax, result),), _size))  # fmt: skip
-register(Kind("placebo_balance", _balance_present, _balance_frame,
+register(Kind("placebo_balance", 52, _balance_present, _balance_frame,
               (lambda ax, result, _: placebo_balance(ax, result),), _size))  # fmt: skip

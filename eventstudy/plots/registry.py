@@ -42,19 +42,20 @@ class Frame:
 class Kind:
     """How a kind of figure is made.
 
-    ``present`` names the shocks that it is drawn for, ``("",)`` for a figure of the whole study and
+    ``place`` orders the kinds on the pages; ``present`` names the shocks that it is drawn for, ``("",)`` for a figure of the whole study and
     nothing where the result has no data; ``frame`` gives its size; ``panels`` draw its axes in order;
     ``size`` counts firm-events and dates for the caption.
     """
 
     name: str
+    place: int
     present: Callable[[StudyResult], Sequence[str]]
     frame: Callable[[StudyResult, str], Frame]
     panels: tuple[Callable[[Axes, StudyResult, str], Axes], ...]
     size: Callable[[StudyResult, str], tuple[int, int]]
 
 
-#: Kinds in the order in which the pages show them.
+#: Kinds by name.
 KINDS: dict[str, Kind] = {}
 
 
@@ -67,7 +68,7 @@ def register(kind: Kind) -> Kind:
 def plots_of(result: StudyResult) -> tuple[Plot, ...]:
     """Return the figures that ``result`` has data for, those of the whole study first."""
     plots = []
-    for kind in KINDS.values():
+    for kind in sorted(KINDS.values(), key=lambda kind: kind.place):
         taken: set[str] = set()
         for shock_id in kind.present(result):
             name = f"{kind.name}_{_file_stem(shock_id, taken)}" if shock_id else kind.name

@@ -63,7 +63,7 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
 def _specifications(result: StudyResult) -> pd.DataFrame:
     import pandas as pd
 
-    table = result.tables.get("specifications")
+    table = result.tables.get("specification_curve")
     if table is None or table.empty or not {"estimate", *_CHOICES} <= set(table.columns):
         return pd.DataFrame(columns=["estimate", *_CHOICES])
     return table[table["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
@@ -107,5 +107,5 @@ def _frame(result: StudyResult, _: str) -> Frame:
     return Frame(7.0, 2.6 + 0.12 * max(lines, 1), 1.75, 0.12, 0.32, 0.3)
 
 
-register(Kind("specification_curve", lambda result: ("",) if len(_specifications(result)) > 1 else (), _frame,
+register(Kind("specification_curve", 70, lambda result: ("",) if len(_specifications(result)) > 1 else (), _frame,
               (_panel,), _size))  # fmt: skip

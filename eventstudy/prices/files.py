@@ -36,6 +36,8 @@ COLUMNS = {
 }
 SUFFIXES = (".csv", ".parquet")
 
+#: No share, index or day's volume was ever outside; past it, ratios of prices overflow.
+_LEAST, _MOST = 1e-9, 1e18
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NUMBER_MARKS = frozenset("0123456789.+-eE")
 _ISO_DAYS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)*")
@@ -418,9 +420,11 @@ def _numbers(sheet: _Sheet, name: str, problems: list[Problem]) -> NDArray[np.fl
         return cells
     if frozenset("".join(cells)) <= _NUMBER_MARKS:
         try:
-            return np.array([cell or "nan" for cell in cells], dtype=np.float64)
+            column = np.array([cell or "nan" for cell in cells], dtype=np.float64)
         except ValueError:
-            pass
+            column = np.array([np.inf])
+        if not np.isinf(column).any():
+            return column
     return np.array([_number(sheet, row, name, problems) for row in range(len(cells))], dtype=np.float64)
 
 
@@ -428,7 +432,7 @@ def _number(sheet: _Sheet, row: int, name: str, problems: list[Problem]) -> floa
     cell = sheet.cells[name][row].strip()
     if not cell:
         return np.nan
-    if not _NUMBER.fullmatch(cell):
+    if not _NUMBER.fullmatch(cell) or np.isinf(float(cell)):
         problems.append(_not_a_number(sheet, row, name, cell))
         return np.nan
     return float(cell)
@@ -459,6 +463,9 @@ def _refuse_faulty(bars: _Bars) -> None:
         floor = "negative" if name == "volume" else "zero or negative"
         for row in np.flatnonzero(column < 0 if name == "volume" else column <= 0):
             message = f"{name} {column[row]:g} on {bars.dates[row]} is {floor}; correct it or leave it empty"
+            problems.append(Problem(message, file=bars.file, line=int(bars.lines[row])))
+        for row in np.flatnonzero((column > 0) & ((column < _LEAST) | (column > _MOST))):
+            message = f"{name} {column[row]:g} on {bars.dates[row]} is out of any price's range"
             problems.append(Problem(message, file=bars.file, line=int(bars.lines[row])))
     _raise_any(problems, bars.file)
 

@@ -258,7 +258,9 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
         "file": "",
     }
     trades = _some(result, "trades", words, columns=_TRADES, most=25)
-    return {"facts": facts, "tables": [numbers, {**trades, "title": words["page.trades"]}]}
+    grid = _some(result, "specifications", words, most=25)
+    tables = [numbers, {**trades, "title": words["page.trades"]}, {**grid, "title": words["page.grid"]}]
+    return {"facts": facts, "tables": tables}
 
 
 _RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
@@ -289,7 +291,7 @@ def _run_cell(run: Mapping[str, Any], key: str, words: Words) -> str:
 
 
 def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
-    table = result.tables.get("specifications")
+    table = result.tables.get("specification_curve")
     if table is None or "estimate" not in table or not table["estimate"].notna().any():
         return {"facts": [], "tables": []}
     first = table[table["estimate"].notna()].iloc[0]

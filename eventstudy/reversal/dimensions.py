@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from eventstudy.abnormal import Window
 from eventstudy.config import StudyConfig
+from eventstudy.estimation import EXPOSED
 from eventstudy.events import DIMENSIONS, Events
 from eventstudy.inference import regression as clustered
 
 from .judge import Judgement
 from .measured import NAN, Measure, mean_measure
 
-#: Peers with at least this share of their business in the sector count as exposed.
-EXPOSED = 0.75
 FEWEST_CLUSTERS = 3
 
 
