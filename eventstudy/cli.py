@@ -144,29 +144,31 @@ def cli() -> None:
 @click.option(
     "--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows."
 )
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
 @ACCEPT
 def run(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
     overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, prereg_file: Path | None,
-    allow_departures: bool, accept_suspect: bool,
+    allow_departures: bool, language: str | None, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
+    from .report.progress import watched
     from .report.publish import log_trial, past_trials, publish, reserve
     from .study import run_study
 
+    if language:
+        overrides = (*overrides, f'study.language="{language}"')
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place:
         table = _prices(read, config, prices, console)
-        with console.status("starting") as status:
+        with watched(silent=quiet or as_json) as say:
             result = run_study(
-                read, config, table, progress=lambda stage: status.update(f"{stage} …"), prereg=locked,
-                trials=past_trials(place),
-            )  # fmt: skip
-            folder = publish(
-                result, place, formats=config.report.formats, progress=lambda s: status.update(f"{s} …")
+                read, config, table, progress=say, prereg=locked, trials=past_trials(place)
             )
+            own = Path(config.report.templates) if config.report.templates else None
+            folder = publish(result, place, formats=config.report.formats, templates=own, progress=say)
         log_trial(place, result, config)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2, sort_keys=True, ensure_ascii=False))
@@ -176,6 +178,40 @@ def run(
         from .report.terminal import print_summary
 
         print_summary(result, folder, console)
+
+
+PACK = click.Path(path_type=Path)
+
+
+@cli.command()
+@click.argument("result", type=PACK)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+def show(result: Path, as_json: bool) -> None:
+    """Print the summary of the pack RESULT again."""
+    from .report.packs import read_pack
+    from .report.terminal import print_summary
+
+    pack = read_pack(result)
+    if as_json:
+        click.echo(json.dumps(pack.summary, indent=2, sort_keys=True, ensure_ascii=False))
+    else:
+        print_summary(pack, result, _console(False))
+
+
+@cli.command()
+@click.argument("first", type=PACK)
+@click.argument("second", type=PACK)
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def compare(first: Path, second: Path, as_json: bool) -> None:
+    """Put two packs side by side: settings, data, verdict and tables that differ."""
+    from .report.packs import compare_packs
+    from .report.terminal import print_changes
+
+    changes = compare_packs(first, second)
+    if as_json:
+        click.echo(json.dumps([_plain(change) for change in changes], indent=2, ensure_ascii=False))
+    else:
+        print_changes(changes, first, second, _console(False))
 
 
 @cli.command()

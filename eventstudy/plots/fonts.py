@@ -42,8 +42,9 @@ def families() -> tuple[str, ...]:
     manager = font_manager.fontManager
     manager.addfont(str(path))
     # A family of one weight stands for both; matplotlib would say so for every text that it sets.
-    (only,) = manager.ttflist[-1:]
-    manager.ttflist[-1:] = [dataclasses.replace(only, weight=weight) for weight in (400, 700)]
+    faces = [face for face in manager.ttflist if face.fname == str(path)]
+    manager.ttflist[:] = [face for face in manager.ttflist if face.fname != str(path)]
+    manager.ttflist += [dataclasses.replace(face, weight=weight) for face in faces for weight in (400, 700)]
     return ("DejaVu Sans", font_manager.FontProperties(fname=str(path)).get_name())
 
 

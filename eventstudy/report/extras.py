@@ -73,20 +73,20 @@ _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 LONGEST_CELL, MOST_ROWS = 90, 40
 
 
-def extra_sections(result: StudyResult, words: Words) -> list[dict[str, Any]]:
+def extra_sections(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
     """Return the sections that this result has something for, in order."""
-    figures = {plot.kind: plot.name for plot in plots.plots_of(result) if not plot.shock_id}
+    figures = {plot.kind: plot.name for plot in drawn if not plot.shock_id}
     found = []
     for name, kinds, build in _SECTIONS:
         part = build(result, words)
-        drawn = [figures[kind] for kind in kinds if kind in figures]
-        if drawn or part["facts"] or any(table["rows"] for table in part["tables"]):
+        shown = [figures[kind] for kind in kinds if kind in figures]
+        if shown or part["facts"] or any(table["rows"] for table in part["tables"]):
             found.append(
                 {
                     "name": name,
                     "title": words[f"section.{name}"],
                     "intro": words.get(f"section.{name}_intro", ""),
-                    "figures": drawn,
+                    "figures": shown,
                     "facts": part["facts"],
                     "tables": [table for table in part["tables"] if table["rows"]],
                 }

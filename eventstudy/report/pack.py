@@ -18,6 +18,8 @@ from .pages import language_of, page_content
 if TYPE_CHECKING:
     import pandas as pd
 
+    from eventstudy.plots import Plot
+
 FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
 _PAGES = frozenset({"pdf", "html", "png"})
@@ -114,45 +116,48 @@ def _write_pages(
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Render each figure once, then the PDF and the HTML page from the same drawings."""
+    from eventstudy import plots
+
     home = scratch / "figures"
     home.mkdir()
-    _draw_all(
-        result,
-        home,
-        folder / "figures" if "png" in formats else None,
-        bool({"pdf", "html"} & set(formats)),
-        say,
-    )
+    drawn = plots.plots_of(result)
+    target = folder / "figures" if "png" in formats else None
+    _draw_all(result, drawn, home, target, pages=bool({"pdf", "html"} & set(formats)), say=say)
     if "pdf" in formats:
-        from eventstudy import plots
         from eventstudy.report.pdf import write_pdf
 
         say("report.pdf")
         # Without a font for it, a page in Chinese would be a page of gaps.
         language = language_of(result) if plots.cjk_font() else "en"
-        write_pdf(
-            page_content(result, language=language), scratch, folder / "report.pdf", templates=templates
-        )
+        content = page_content(result, language=language, drawn=drawn)
+        write_pdf(content, scratch, folder / "report.pdf", templates=templates)
     if "html" in formats:
         from eventstudy.report.html import write_html
 
         say("report.html")
-        write_html(page_content(result), home, folder / "report.html", templates=templates)
+        if "pdf" not in formats or language != language_of(result):
+            content = page_content(result, drawn=drawn)
+        write_html(content, home, folder / "report.html", templates=templates)
 
 
 def _draw_all(
-    result: StudyResult, home: Path, folder: Path | None, pages: bool, say: Callable[[str], None]
+    result: StudyResult,
+    drawn: Sequence[Plot],
+    home: Path,
+    folder: Path | None,
+    *,
+    pages: bool,
+    say: Callable[[str], None],
 ) -> None:
     """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
     from eventstudy import plots
 
     if folder is not None:
         folder.mkdir()
-    drawn = plots.plots_of(result)
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
         figure = plots.draw(result, plot)
-        whole = plots.svg_text(figure)
+        whole = plots.svg_text(figure) if folder is not None or not plot.shock_id else ""
         if pages:
             page = plots.svg_text(figure, bare=True) if plot.shock_id else whole
             (home / f"{plot.name}.svg").write_text(page, encoding="utf-8", newline="\n")
@@ -162,7 +167,8 @@ def _draw_all(
 
 
 def _write_texts(result: StudyResult, folder: Path, formats: Sequence[str]) -> None:
-    content = page_content(result)
+    # Neither needs a figure, so none is looked for.
+    content = page_content(result, drawn=())
     if "tex" in formats:
         from eventstudy.report.latex import write_latex
 

@@ -6,7 +6,7 @@ the same. Nothing is computed here beyond rounding, counting rows and sorting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
@@ -30,12 +30,15 @@ def language_of(result: StudyResult) -> str:
     return wanted if wanted in LANGUAGES else "en"
 
 
-def page_content(result: StudyResult, *, language: str = "") -> dict[str, Any]:
+def page_content(
+    result: StudyResult, *, language: str = "", drawn: Sequence[plots.Plot] | None = None
+) -> dict[str, Any]:
     """Return everything the pages print, as plain JSON; strings are still to be escaped.
 
-    ``t`` holds the fixed words of the pages, everything else what this result has to say.
+    ``drawn`` are the figures there are, where the caller knows them already. ``t`` holds the fixed words of the pages, everything else what this result has to say.
     """
     summary, chosen = result.summary, language or language_of(result)
+    drawn = plots.plots_of(result) if drawn is None else drawn
     words = catalogue(chosen)
     return {
         "language": chosen,
@@ -60,19 +63,19 @@ def page_content(result: StudyResult, *, language: str = "") -> dict[str, Any]:
         "tests": listings.tests(result, words),
         "multiplicity": listings.multiplicity(result, words),
         "shocks": listings.shocks(result, words),
-        "shock_pages": _shock_pages(result, words),
+        "shock_pages": _shock_pages(result, drawn, words),
         "alignment": listings.alignment(result, words),
         "reasons": page_one.reasons(summary, words),
         "matrix": listings.matrix(result, words),
         "peers": method.peers(summary, words),
         "peer_head": [words[f"column.{name}"] for name in
                       ("ticker", "name_", "name_local", "market", "region", "peer_group")],
-        "extras": extra_sections(result, words),
+        "extras": extra_sections(result, drawn, words),
         "how_to_read": method.how_to_read(words),
         "references": method.references(),
         "figure_note": _figure_note(result, words),
-        **_figures(result),
-        "alts": {plot.name: _alt(plot, words) for plot in plots.plots_of(result)},
+        **_figures(result, drawn),
+        "alts": {plot.name: _alt(plot, words) for plot in drawn},
     }  # fmt: skip
 
 
@@ -87,9 +90,8 @@ def map_strings(content: Any, change: Callable[[str], str]) -> Any:
     return content
 
 
-def _figures(result: StudyResult) -> dict[str, Any]:
+def _figures(result: StudyResult, drawn: Sequence[plots.Plot]) -> dict[str, Any]:
     """Return the names of the figures that stand by themselves, and how many shocks are left out."""
-    drawn = plots.plots_of(result)
     whole = {plot.kind: plot.name for plot in drawn if not plot.shock_id}
     narrow = [
         p.name for p in drawn if not p.shock_id and plots.KINDS[p.kind].frame(result, "").width < NARROW
@@ -102,10 +104,10 @@ def _figures(result: StudyResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shock_pages(result: StudyResult, words: Words) -> list[dict[str, Any]]:
+def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
     """Return each shock's figure with what stands above it: title, days 0, notes, rank."""
     found = []
-    for plot in plots.plots_of(result):
+    for plot in drawn:
         if plot.kind != "shock":
             continue
         lines = [

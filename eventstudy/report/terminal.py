@@ -15,30 +15,56 @@ from rich.text import Text
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.messages import catalogue
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.results import StudyResult
 from eventstudy.selection import LedgerRow
 
+from . import page_one
+from .packs import Change
+from .pages import language_of
+from .verdict import chronology, trust, verdict_content
+
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     """Print verdict, counts, the small table and where the pack is."""
-    summary = result.summary
-    answer = summary["verdict"]
-    title = f"{summary['study']} – prices to {summary['data_date']}"
+    summary, language = result.summary, language_of(result)
+    words = catalogue(language)
+    answer = verdict_content(summary, words, language)
+    title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"
     if result.simulated:
-        console.print(Text("SIMULATED PRICES – nothing here is about real markets", style="bold red"))
+        console.print(Text(words["terminal.simulated"], style="bold red"))
     body = Text(answer["sentence"])
     if answer["ladder"]:
         body.append(f"\n{answer['ladder']}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
     console.print(Text(_counts_line(summary["counts"])))
-    console.print(_small_table(summary["small_table"]))
-    console.print(Text(summary["trust"]))
-    for row in summary["chronology"]:
+    console.print(_small_table(summary, words))
+    console.print(Text(trust(summary, words, language)))
+    for row in chronology(summary, words, language):
         if row["flag"]:
-            console.print(Text(f"{row['flag']}: {row['sentence']}", style="yellow"))
-    console.print(Text(f"Pack: {folder}"), soft_wrap=True)
+            console.print(Text(f"{row['flag_words']}: {row['sentence']}", style="yellow"))
+    console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
+
+
+def print_changes(changes: Sequence[Change], first: Path, second: Path, console: Console) -> None:
+    """Print the differences of two packs, one part after the other, in two columns."""
+    if not changes:
+        console.print(Text(f"{first} and {second} agree in settings, data, verdict and tables"))
+        return
+    for part in dict.fromkeys(change.part for change in changes):
+        table = Table(box=None, pad_edge=False, title=part, title_justify="left", expand=True)
+        for name in (part, str(first), str(second)):
+            table.add_column(Text(name, overflow="fold"), ratio=1, overflow="fold")
+        for change in changes:
+            if change.part == part:
+                table.add_row(Text(change.name), *(Text(_side(value)) for value in (change.first, change.second)))
+        console.print(table)
+
+
+def _side(value: Any) -> str:
+    return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _counts_line(counts: Mapping[str, Any]) -> str:
@@ -50,35 +76,16 @@ def _counts_line(counts: Mapping[str, Any]) -> str:
     )
 
 
-def _small_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _small_table(summary: Mapping[str, Any], words: Mapping[str, str]) -> Table:
+    """Return the table of page 1, without the p-value that page 1 strikes through."""
+    shown = page_one.small_table(summary, words)
+    kept = len(shown["head"]) - (1 if shown["strike_last"] else 0)
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "group",
-        "window",
-        "shocks",
-        "firm-events",
-        "mean CAR",
-        "by shock",
-        "p date_t",
-        "p sign_flip",
-        "p bmp_kp",
-    ):
-        table.add_column(name, justify="left" if name in ("group", "window") else "right")
-    for row in rows:
-        table.add_row(
-            Text(row["group"]), Text(row["window"]), str(row["n_dates"]), str(row["n_events"]),
-            _percent(row["caar"]), _percent(row["shock_mean"]),
-            *(_p(row[f"{name}_p"]) for name in ("date_t", "sign_flip", "bmp_kp")),
-        )  # fmt: skip
+    for place, name in enumerate(shown["head"][:kept]):
+        table.add_column(Text(name), justify="left" if place < 2 else "right")
+    for row in shown["rows"]:
+        table.add_row(*(Text(cell) for cell in row[:kept]))
     return table
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1%}"
-
-
-def _p(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
 
 
 def print_alignment(

@@ -1,0 +1,53 @@
+"""Stage and time left of a run, on stderr, for somebody who watches."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Say = Callable[[str], None]
+#: Share of a run's time that each stage takes, by the beginning of its name: measured on 33 events of
+#: 20 peers. Only the bar and the time left rest on it.
+WEIGHTS = (
+    ("returns", 0.06), ("tests", 0.10), ("reversal", 0.14), ("claims", 0.01), ("backtest", 0.12), ("tables", 0.02),
+    ("figure", 0.34), ("report.pdf", 0.07), ("report.html", 0.06), ("workbook", 0.08), ("tables", 0.02),
+)  # fmt: skip
+_PART = re.compile(r"(\d+)/(\d+)")
+
+
+@contextmanager
+def watched(*, silent: bool) -> Iterator[Say]:
+    """Give a function that takes the name of each stage as it starts; it is mute where nobody watches."""
+    if silent or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=1.0)
+        reached = 0.0
+
+        def say(stage: str) -> None:
+            nonlocal reached
+            reached = done_before(stage, reached)
+            progress.update(task, completed=reached, description=f"{stage} …")
+
+        yield say
+
+
+def done_before(stage: str, reached: float) -> float:
+    """Return the share of the work that is done when ``stage`` starts; never less than ``reached``."""
+    done = 0.0
+    for name, weight in WEIGHTS:
+        if stage.startswith(name):
+            part = _PART.search(stage)
+            inside = (int(part[1]) - 1) / int(part[2]) if part else 0.0
+            # The tables are built before the figures and written after them: the later place counts.
+            if done + inside * weight >= reached - 1e-9:
+                return min(done + inside * weight, 1.0)
+        done += weight
+    return reached
