@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .config import StudyConfig
 from .errors import ConfigError, nearest
-from .events import Event, Events
+from .events import Event, Events, instant_utc
 
 #: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
 SAME_SESSIONS = {"XSHE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
@@ -109,9 +109,11 @@ def align(
 
     A timestamp at the closing second itself belongs to the next session, since nothing could be
     traded on it. A bare date means that date's session, or the next one where the exchange was shut.
-    Returns None where the calendar ends before the event.
+    Returns None where the calendar ends before the event or begins after it.
     """
     calendar = table(mic)
+    if instant_utc(event.timestamp).date() < FIRST_DAY:
+        return None
     if not isinstance(event.timestamp, dt.datetime):
         at = calendar.position(event.timestamp)
         return None if at == len(calendar.days) else _dated(event, calendar, at)

@@ -145,11 +145,15 @@ def cli() -> None:
     "--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows."
 )
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes for models that are fitted one by one (garch, egarch); the result is the same.",
+)  # fmt: skip
 @ACCEPT
 def run(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
     overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, prereg_file: Path | None,
-    allow_departures: bool, language: str | None, accept_suspect: bool,
+    allow_departures: bool, language: str | None, jobs: int, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
     from .report.progress import watched
@@ -158,6 +162,8 @@ def run(
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
+    if jobs > 1:
+        overrides = (*overrides, f"model.jobs={jobs}")
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None

@@ -185,7 +185,7 @@ class Reversal:
     label: str = "misreading"
     case: str = ""
     history_years: int = 8
-    specification_curve: bool = False
+    specification_curve: bool = True
 
 
 @dataclass(frozen=True, slots=True)

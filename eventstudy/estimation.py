@@ -25,7 +25,6 @@ from .returns import FactorColumns, ReturnsPanel, to_returns
 from .selection import Selection, select
 from .windows import EventPanel, Request, cut, join
 
-
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75
 

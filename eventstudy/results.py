@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .plots import Plots
-
 #: Columns of every table of the pack, in order. A pack holds exactly these, then any extra ones.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "ledger": ("event_id", "shock_id", "ticker", "market", "status", "stage", "reason", "session"),
@@ -130,11 +128,10 @@ class StudyResult:
         return self.tables[name].copy()
 
     @property
-    def plot(self) -> Plots:
-        """Figures of this result by methods: ``result.plot.caar(ax=ax)``."""
+    def plot(self) -> Any:
+        """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``."""
         # By name, so that tables alone need no matplotlib and this module nothing that comes after it.
-        plots: Plots = importlib.import_module("eventstudy.plots").Plots(self)
-        return plots
+        return importlib.import_module("eventstudy.plots").Plots(self)
 
     def _repr_html_(self) -> str:
         """Return verdict and small table for a notebook."""

@@ -153,7 +153,7 @@ def _request(
     leads: Mapping[str, str],
 ) -> tuple[Request, str]:
     if alignment is None:
-        raise _DroppedError("calendar", f"no_session: the calendar of {peer.market} ends before the event")
+        raise _DroppedError("calendar", f"no_session: the calendar of {peer.market} does not reach the event")
     _check_membership(peer, alignment.session)
     market = panel.markets.get(peer.market)
     benchmark = config.market(peer.market).benchmark

@@ -212,12 +212,15 @@ def _warnings(
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
     """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    settings = config.as_dict()
+    # How many processes did the work is no part of what was done.
+    del settings["model"]["jobs"]
     inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
     inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
     if prices.factors is not None:
         inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
     content: dict[str, Any] = _json({
-        "version": __version__, "seed": config.study.seed, "settings": config.as_dict(), "inputs": inputs,
+        "version": __version__, "seed": config.study.seed, "settings": settings, "inputs": inputs,
         "prices": {
             "source": prices.source, "simulated": prices.simulated, "data_date": prices.last_date,
             "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},

@@ -889,7 +889,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", "2090-01-02"))
     assert place.run("--quiet").code == 0
-    assert place.reason("AAA", "E2") == "dropped no_session: the calendar of XNYS ends before the event"
+    assert place.reason("AAA", "E2") == "dropped no_session: the calendar of XNYS does not reach the event"
     assert place.reason("AAA") == "used "
     last = exchange_sessions("XSHG").days[-1].astype(dt.date)
     assert len(sessions("XSHG", last, last + dt.timedelta(days=400))) == 1

@@ -312,11 +312,11 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
     for text in (
-        "无法判断:在误读类下跌之后",
+        "无法判断：在误读类下跌之后",
         "+2.9%",
         "−6.0%至+10.3%",
         "p=0.500",
-        "2次冲击,8个公司事件",
+        "2次冲击，8个公司事件",
         "11.1%",
     ):
         assert text in first

@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reversal_twins import (
+    clopper_pearson_holds,
+    difference_loop,
+    fieller_holds,
+    permutation_loop,
+    survival_loop,
+)
 from scipy import special
 
 from eventstudy.reversal.inference import (
@@ -22,13 +29,6 @@ from eventstudy.reversal.measures import (
     recovery_times,
     reversal_ratio,
     share_positive,
-)
-from reversal_twins import (
-    clopper_pearson_holds,
-    difference_loop,
-    fieller_holds,
-    permutation_loop,
-    survival_loop,
 )
 
 RETURNS = st.floats(-0.5, 0.5).map(lambda x: round(x, 3))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reversal_studies import drop_days, misread, study
+from reversal_twins import rolling_car_loop
 from studies import event_row, write_prices
 
 from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit, window_sum
@@ -24,8 +26,7 @@ from eventstudy.reversal.placebo import (
     sessions_apart,
     traits,
 )
-from reversal_studies import drop_days, misread, study
-from reversal_twins import rolling_car_loop
+
 
 def test_window_sums_count_nothing_outside_the_data() -> None:
     values = np.arange(1.0, 7.0)[:, None]
@@ -163,7 +164,8 @@ def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path)
     assert np.diff(places).min() >= 21
     for k in range(3):
         near = judgement.benchmarks.placebo_traits(k)
-        assert np.abs(near[:, 0] - judgement.traits[k, 0]).max() <= 0.5 * (1 + judgement.benchmarks.matched[k].widened)
+        edge = 1.0 if judgement.benchmarks.matched[k].widened else 0.5
+        assert np.abs(near[:, 0] - judgement.traits[k, 0]).max() <= edge
 
 
 def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -> None:
@@ -172,8 +174,9 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     _, judgement = study(tmp_path, rows)
     day = int(judgement.benchmarks.days(0)[0])
     listed = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", np.array([day + 1])
-    )
+        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine",
+        np.array([day + 1]),
+    )  # fmt: skip
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
     over = judgement.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
     assert over == pytest.approx(judgement.excess[0])
@@ -240,7 +243,8 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
     config = StudyConfig(
         markets=(Market("XNYS", "IDX", "US"),), peers=tuple(Peer(name, "XNYS") for name in tickers)
     )
-    history = History(ReturnsPanel("simple", {"XNYS": panel}), {"XNYS": np.zeros(returns.shape, dtype=bool)}, config)
+    nothing = {"XNYS": np.zeros(returns.shape, dtype=bool)}
+    history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)
     begin = time.process_time()
     days = history.days(tickers)
     screened = screen(history, tickers, days)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reversal_twins import garch_paths
 from scipy import special
 
 from eventstudy.inference.dates import minimum_detectable_effect
 from eventstudy.reversal.history import window_sum
 from eventstudy.reversal.inference import excess, matched_permutation
 from eventstudy.reversal.placebo import APART, Pool, match
-from reversal_twins import garch_paths
 
 #: Events a replication, drawn at random from the drops of one series.
 EVENTS = 3
@@ -117,7 +117,8 @@ def test_labels_chosen_by_the_later_return_find_what_is_not_there() -> None:
     for _ in range(replications):
         post = rng.normal(0, 0.12, dates)
         for late in (True, False):
-            score = 0.4 * post / 0.12 + np.sqrt(1 - 0.16) * rng.normal(0, 1, dates) if late else rng.normal(0, 1, dates)
+            chance = rng.normal(0, 1, dates)
+            score = 0.4 * post / 0.12 + np.sqrt(1 - 0.16) * chance if late else chance
             labelled = score > np.median(score)
             gap = post[labelled].mean() - post[~labelled].mean()
             se = np.sqrt(post[labelled].var(ddof=1) / 10 + post[~labelled].var(ddof=1) / 10)

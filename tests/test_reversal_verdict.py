@@ -31,9 +31,9 @@ def test_reversal() -> None:
     found = answer(0.08 + SPREAD, p=0.004, other=(0.07, 0.09))
     assert found.kind == "reversal"
     assert found.sentence == (
-        "Reversal: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was 8.0% "
-        "above that after matched placebo drops (95 % CI +6.3% to +9.7%; permutation p = 0.004, sign-flip p = "
-        "0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
+        "Reversal: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was "
+        "8.0% above that after matched placebo drops (95 % CI +6.3% to +9.7%; permutation p = 0.004, "
+        "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
 
 
@@ -41,9 +41,9 @@ def test_drift() -> None:
     found = answer(-0.05 + SPREAD, p=0.010, other=(-0.04, -0.06))
     assert found.kind == "drift"
     assert found.sentence == (
-        "Drift: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was 5.0% below "
-        "that after matched placebo drops (95 % CI -6.7% to -3.3%; permutation p = 0.010, sign-flip p = 0.008; "
-        "8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
+        "Drift: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was 5.0% "
+        "below that after matched placebo drops (95 % CI -6.7% to -3.3%; permutation p = 0.010, "
+        "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
 
 
@@ -53,10 +53,10 @@ def test_equivalent_to_none() -> None:
     assert found.margin == pytest.approx(0.05)
     assert found.equivalence_p < 0.05
     assert found.sentence == (
-        "Equivalent to none: after misreading-labelled drops the peers' abnormal return over days +2 to +20 "
-        "differed by +0.1% from that after matched placebo drops, and a difference beyond ±5.0% can be ruled "
-        "out (95 % CI -1.6% to +1.8%; permutation p = 0.500, sign-flip p = 0.852; 8 shocks, 64 firm-events, "
-        "N_eff 16.8; smallest detectable effect 2.3%)."
+        "Equivalent to none: after misreading-labelled drops the peers' abnormal return over days +2 to "
+        "+20 differed by +0.1% from that after matched placebo drops, and a difference beyond ±5.0% can "
+        "be ruled out (95 % CI -1.6% to +1.8%; permutation p = 0.500, sign-flip p = 0.852; 8 shocks, 64 "
+        "firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
 
 
@@ -64,52 +64,58 @@ def test_inconclusive() -> None:
     found = answer(0.02 + 4 * SPREAD)
     assert found.kind == "inconclusive"
     assert found.sentence == (
-        "Inconclusive: after misreading-labelled drops the peers' abnormal return over days +2 to +20 differed "
-        "by +2.0% from that after matched placebo drops, which these dates cannot tell from zero (95 % CI -4.7% "
-        "to +8.7%; permutation p = 0.500, sign-flip p = 0.555; 8 shocks, 64 firm-events, N_eff 16.8; smallest "
-        "detectable effect 9.2%)."
+        "Inconclusive: after misreading-labelled drops the peers' abnormal return over days +2 to +20 "
+        "differed by +2.0% from that after matched placebo drops, which these dates cannot tell from "
+        "zero (95 % CI -4.7% to +8.7%; permutation p = 0.500, sign-flip p = 0.555; 8 shocks, 64 "
+        "firm-events, N_eff 16.8; smallest detectable effect 9.2%)."
     )
 
 
 def test_one_date_is_a_case_study() -> None:
     found = answer(np.array([0.05]), p=0.18, rank=1)
     assert found.sentence == (
-        "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over days +2 to "
-        "+20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = 0.18; 8 firm-events), "
-        "and one date cannot separate an effect from chance."
+        "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
+        "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
+        "0.18; 8 firm-events), and one date cannot separate an effect from chance."
     )
     assert found.ladder == (
-        "Case study. One information shock. Rank 1 of 11 matched drops. No claim about misreadings in general."
+        "Case study. One information shock. Rank 1 of 11 matched drops. No claim about misreadings in "
+        "general."
     )
 
 
 def test_nothing_to_test_says_why() -> None:
     none = np.zeros(0)
     assert answer(none).sentence == (
-        "Inconclusive: there are no misreading-labelled drops with prices, so nothing can be said about them."
+        "Inconclusive: there are no misreading-labelled drops with prices, so nothing can be said about "
+        "them."
     )
     assert answer(none, n_candidates=4).sentence == (
-        "Inconclusive: none of the 4 shocks behind the misreading-labelled drops was a fall large enough to count "
-        "as a drop, so there is no reversal to test."
+        "Inconclusive: none of the 4 shocks behind the misreading-labelled drops was a fall large enough "
+        "to count as a drop, so there is no reversal to test."
     )
     assert answer(none, n_candidates=4, n_drops=2, n_unmatched=2).sentence == (
-        "Inconclusive: no valid benchmark, since none of the misreading-labelled drops has five comparable "
-        "placebo drops in the price history."
+        "Inconclusive: no valid benchmark, since none of the misreading-labelled drops has five "
+        "comparable placebo drops in the price history."
     )
     assert answer(none, n_candidates=4, n_drops=2, n_late=2).sentence == (
-        "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, so no "
-        "confirmatory test can rest on them."
+        "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, "
+        "so no confirmatory test can rest on them."
     )
     assert answer(none).ladder == "No information shock qualifies."
+
+
+DESCRIPTIVE = (
+    "Descriptive. On dates alone no two-sided 5% result is attainable; the matched-permutation p "
+    "rests on the comparability of the placebo drops."
+)
 
 
 @pytest.mark.parametrize(
     ("k", "ladder"),
     [
-        (2, "Descriptive. On dates alone no two-sided 5% result is attainable; the matched-permutation p rests "
-            "on the comparability of the placebo drops."),
-        (5, "Descriptive. On dates alone no two-sided 5% result is attainable; the matched-permutation p rests "
-            "on the comparability of the placebo drops."),
+        (2, DESCRIPTIVE),
+        (5, DESCRIPTIVE),
         (10, "Low power: MDE = 1.00 sd = 6.3%."),
         (15, "Moderate."),
         (29, "Moderate."),
@@ -136,6 +142,6 @@ def test_no_reversal_is_claimed_from_a_large_p() -> None:
 def test_more_data_names_the_dates_needed() -> None:
     text = answer(0.02 + 4 * SPREAD).more_data
     assert text == (
-        "With the spread seen here (standard deviation 8.0% between dates), 80 % power at the 5 % level needs "
-        "128 for 2%, 23 for 5%, 8 for 10% – dates, not peers."
+        "With the spread seen here (standard deviation 8.0% between dates), 80 % power at the 5 % level "
+        "needs 128 for 2%, 23 for 5%, 8 for 10% – dates, not peers."
     )

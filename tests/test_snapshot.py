@@ -371,7 +371,7 @@ def test_diff_on_the_command_line(
     capsys.readouterr()
     assert main(["snapshot", "diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("AAA 2020-0")
+    assert out.startswith("AAA 20")
     assert "1 difference(s) in 1 ticker(s)" in out
     assert main(["snapshot", "diff", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["return"]

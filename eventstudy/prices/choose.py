@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from eventstudy.calendars import align_all, sessions
+from eventstudy.calendars import FIRST_DAY, align_all, sessions
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
@@ -21,6 +21,7 @@ from .snapshot import Snapshot, is_snapshot, read_snapshot
 from .table import PriceRequest, PriceTable, get_provider, provider_names
 
 Tell = Callable[[str], None]
+LAST_DAY = dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
 #: Drop planted at simulated events, and the share of it that is given back, by label.
@@ -34,19 +35,22 @@ PLANTED = {
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     """Return the tickers and the days that the windows of all events and the placebo search can need."""
-    days = [instant_utc(event.timestamp).date() for event in events]
+    # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
+    days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
     before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
     after = int(config.windows.event[1] * DAYS_A_SESSION) + 15
     names = [peer.ticker for peer in config.peers]
     names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
     if config.model.name == "two_index":
         names.append(config.model.world)
-    return PriceRequest(
-        tuple(dict.fromkeys(names)),
-        min(min(days), max(days) - dt.timedelta(days=365 * config.reversal.history_years))
-        - dt.timedelta(days=before),
-        max(days) + dt.timedelta(days=after),
-    )
+    first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
+    return PriceRequest(tuple(dict.fromkeys(names)), _shifted(first, -before), _shifted(max(days), after))
+
+
+def _shifted(day: dt.date, days: int) -> dt.date:
+    """``day`` moved, at most to the ends of the calendar."""
+    number = min(max(day.toordinal() + days, dt.date(1900, 1, 1).toordinal()), dt.date.max.toordinal())
+    return dt.date.fromordinal(number)
 
 
 def get_prices(

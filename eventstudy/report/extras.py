@@ -248,7 +248,7 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
         for key in _RUN_NUMBERS
         if any(_run_cell(runs[name], key, words) != "–" for name in shown)
     ]
-    head = ["", *(words[f"figure.run_{name}"] for name in shown)]
+    head = [words["column.measure"], *(words[f"figure.run_{name}"] for name in shown)]
     numbers = {
         "title": "",
         "head": head,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -40,7 +41,7 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         body.append(f"\n{answer['ladder']}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
     console.print(Text(_counts_line(summary["counts"])))
-    console.print(_small_table(summary, words))
+    console.print(_small_table(summary, words, console.width))
     console.print(Text(trust(summary, words, language)))
     for row in chronology(summary, words, language):
         if row["flag"]:
@@ -59,7 +60,8 @@ def print_changes(changes: Sequence[Change], first: Path, second: Path, console:
             table.add_column(Text(name, overflow="fold"), ratio=1, overflow="fold")
         for change in changes:
             if change.part == part:
-                table.add_row(Text(change.name), *(Text(_side(value)) for value in (change.first, change.second)))
+                sides = (Text(_side(value)) for value in (change.first, change.second))
+                table.add_row(Text(change.name), *sides)
         console.print(table)
 
 
@@ -76,16 +78,27 @@ def _counts_line(counts: Mapping[str, Any]) -> str:
     )
 
 
-def _small_table(summary: Mapping[str, Any], words: Mapping[str, str]) -> Table:
-    """Return the table of page 1, without the p-value that page 1 strikes through."""
+def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: int) -> Table:
+    """Return the table of page 1, without the p-value that page 1 strikes through and what finds no room."""
     shown = page_one.small_table(summary, words)
-    kept = len(shown["head"]) - (1 if shown["strike_last"] else 0)
+    places = list(range(len(shown["head"]) - (1 if shown["strike_last"] else 0)))
+    # The last tests are the least trusted, and the mean of dates stands on page 1 as well.
+    for place in [*reversed(places[7:]), 5]:
+        if _needed(shown, places) > width and place in places and len(places) > 6:
+            places.remove(place)
     table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(shown["head"][:kept]):
-        table.add_column(Text(name), justify="left" if place < 2 else "right")
+    for place in places:
+        right = place > 1
+        table.add_column(Text(shown["head"][place]), justify="right" if right else "left", no_wrap=right)
     for row in shown["rows"]:
-        table.add_row(*(Text(cell) for cell in row[:kept]))
+        table.add_row(*(Text(row[place]) for place in places))
     return table
+
+
+def _needed(shown: Mapping[str, Any], places: Sequence[int]) -> int:
+    """Return the width that these columns take, with one blank on either side of each."""
+    rows = [shown["head"], *shown["rows"]]
+    return sum(2 + max(cell_len(row[place]) for row in rows) for place in places)
 
 
 def print_alignment(

@@ -1,0 +1,121 @@
+"""Packs read back: shown again, and two of them compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from make_result import SENTENCE, make_full_result, make_result
+
+from eventstudy.cli import main
+from eventstudy.errors import ConfigError
+from eventstudy.report import write_pack
+from eventstudy.report.packs import compare_packs, read_pack
+from eventstudy.report.progress import done_before
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A pack and one with another model, another effect and one other row."""
+    first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+    plain = make_result()
+    write_pack(plain, first, formats=("csv", "json"))
+    verdict = {**plain.summary["verdict"], "effect": -0.01}
+    ledger = plain.to_frame("ledger")
+    ledger.loc[0, "status"] = "dropped"
+    settings = {**plain.manifest["settings"], "model": {"name": "mean_adjusted", "alpha": "auto"}}
+    changed = replace(
+        plain, summary={**plain.summary, "verdict": verdict}, tables={**plain.tables, "ledger": ledger},
+        manifest={**plain.manifest, "settings": settings},
+    )  # fmt: skip
+    write_pack(changed, second, formats=("csv", "json"))
+    return first, second
+
+
+def test_compare_names_what_changed_and_nothing_else(two: tuple[Path, Path]) -> None:
+    changes = compare_packs(*two)
+    assert [(c.part, c.name, c.first, c.second) for c in changes] == [
+        ("settings", "model.name", "market", "mean_adjusted"),
+        ("verdict", "effect", 0.0287654321, -0.01),
+        ("tables", "ledger.csv", "15 rows, 1 of them its own", "15 rows, 1 of them its own"),
+    ]
+
+
+def test_a_pack_agrees_with_itself(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare_packs(two[0], two[0]) == []
+    assert main(["compare", str(two[0]), str(two[0])]) == 0
+    assert "agree in settings, data, verdict and tables" in " ".join(capsys.readouterr().out.split())
+
+
+def test_compare_prints_both_sides(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *map(str, two), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[0] == {"part": "settings", "name": "model.name", "first": "market", "second": "mean_adjusted"}
+    assert main(["compare", *map(str, two)]) == 0
+    assert "mean_adjusted" in capsys.readouterr().out
+
+
+def test_show_prints_the_verdict_again(
+    two: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["show", str(two[0])]) == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert SENTENCE in out
+    assert "core peers · misreading [0, +1] 8 2 −5.2%" in out
+    assert main(["show", str(two[0]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == read_pack(two[0]).summary
+
+
+def test_show_is_as_wide_as_the_window_and_plain_where_colours_are_unwanted(
+    two: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "")
+    for width in (60, 130):
+        monkeypatch.setenv("COLUMNS", str(width))
+        main(["show", str(two[0])])
+        out = capsys.readouterr().out
+        assert "\x1b[3" not in out
+        assert max(len(line) for line in out.splitlines() if line.startswith(("╭", "│"))) == width
+
+
+def test_show_speaks_the_language_of_the_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pack(make_full_result(language="zh"), tmp_path, formats=("json",))
+    assert main(["show", str(tmp_path)]) == 0
+    out = "".join(capsys.readouterr().out.replace("│", "").split())
+    assert "无法判断：在误读类下跌之后" in out
+    assert "+2.9%" in out
+
+
+def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(tmp_path)]) == 2
+    assert f"{tmp_path}: is no result pack" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "summary.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"summary\.json: is not JSON"):
+        read_pack(tmp_path)
+
+
+def test_a_notebook_shows_the_verdict_and_no_live_markup() -> None:
+    html = make_result(study="<script>alert(1)</script>")._repr_html_()
+    assert f"<p>{SENTENCE}</p>" in html
+    assert "<td>−5.2%</td>" in html
+    assert "<script>" not in html
+
+
+def test_progress_only_goes_forward() -> None:
+    stages = [
+        "returns, windows, market model", "tests", "reversal", "backtest", "tables", "figure 1/4 a", "figure 3/4 c",
+        "report.pdf", "report.html", "workbook", "tables",
+    ]  # fmt: skip
+    reached, seen = 0.0, []
+    for stage in stages:
+        reached = done_before(stage, reached)
+        seen.append(reached)
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert seen[6] - seen[5] == pytest.approx(0.32 / 2)
+    assert 0.9 < seen[-1] < 1.0
+    assert done_before("something else", 0.4) == 0.4
