@@ -102,9 +102,9 @@ def one_of_every_slide(days: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 def random_list(days: np.ndarray, rng: np.random.Generator) -> Events:
     """Events on random days, far enough apart."""
-    chosen = one_of_every_slide(rng.permutation(days), rng)
+    chosen = one_of_every_slide(days, rng)[:EVENTS]
     rows = []
-    for number, day in enumerate(sorted(rng.permutation(chosen)[:EVENTS].tolist())):
+    for number, day in enumerate(sorted(chosen.tolist())):
         date = np.datetime64(day, "D").astype(dt.date)
         rows.append(Event(f"R{number}", date, "date", "report", "misreading", date, shock_id=f"R{number}"))
     return Events(tuple(rows), "random.csv", "")
@@ -147,9 +147,10 @@ def page(rows: list[tuple[str, int, list[Outcome]]], given: argparse.Namespace, 
     closing = (
         f'"Reversal" of {reversals} of {total} lists, {reversals / total:.1%}; allowed are {allowed:.1%} '
         "(2.5 % and 2.58 standard errors). The last column counts the lists in which some date has a "
-        "benchmark; with one date and ten placebos p cannot reach 5 %. The last row is a warning: falls drawn "
-        "day by day lie in long slides more often than their placebos do, of which a slide gives one, and what "
-        f"follows a fall in a slide is lower. Events are to be dated by their news. Seed {given.seed}."
+        "benchmark; with one date and ten placebos p cannot reach 5 %. The last row is a warning: falls "
+        "drawn day by day lie in long slides more often than their placebos, of which a slide gives one, "
+        "and what follows a fall in a slide is lower. Events are to be dated by their news. "
+        f"Seed {given.seed}."
     )
     command = (
         f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} "

@@ -413,9 +413,8 @@ def verify(result: Path, events: Path | None, prices: str | None) -> None:
         done = verify_pack(
             result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …")
         )
-    click.echo(
-        f"{result}: {done.tables} tables with {done.cells} cells recomputed and equal, {done.files} files intact"
-    )
+    equal = f"{done.tables} tables with {done.cells} cells recomputed and equal"
+    click.echo(f"{result}: {equal}, {done.files} files intact")
 
 
 @cli.command()

@@ -21,6 +21,8 @@ from .errors import ConfigError, Problem, nearest
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
+#: Twenty years: windows are cut as arrays of this length for every event.
+MAX_SESSIONS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,6 +562,11 @@ def _check_windows(windows: Windows) -> list[str]:
             f"windows.estimation = {list(windows.estimation)} overlaps windows.event = "
             f"{list(windows.event)}; end the estimation before day {windows.event[0]}"
         )
+    for name, (first, last) in (("estimation", windows.estimation), ("event", windows.event)):
+        if first < -MAX_SESSIONS or last > MAX_SESSIONS:
+            problems.append(
+                f"windows.{name} = [{first}, {last}]: accepted is within {MAX_SESSIONS} sessions of day 0"
+            )
     length = windows.estimation[1] - windows.estimation[0] + 1
     if not 10 <= windows.minimum <= max(length, 10):
         problems.append(f"windows.minimum = {windows.minimum}: accepted is 10 to {length}")

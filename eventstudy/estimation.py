@@ -236,6 +236,11 @@ def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Samp
             yield sample.take(f"peers={group};label={value}", (peer_group == group) & (label == value))
 
 
+def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
+    """Return the sample that page 1 speaks of."""
+    return next(sample for sample in samples if sample.group == headline_group(config))
+
+
 def headline_group(config: StudyConfig) -> str:
     """Name of the group that page 1 speaks of."""
     peer_groups = list(dict.fromkeys(peer.group for peer in config.peers))

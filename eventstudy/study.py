@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .backtest import trade_study
-from .claims import check_claims, read_claims
+from .backtest import Traded, trade_study
+from .claims import ClaimVerdict, check_claims, read_claims
 from .config import StudyConfig
-from .estimation import compute, groups, headline_group
+from .estimation import Computed, compute, groups, headline_of
 from .events import Events
-from .inference import run_tests
+from .inference import Sample, TestResult, run_tests
 from .prices import PriceTable
 from .results import StudyResult
-from .reversal import findings, judge, read_confounders
+from .reversal import Findings, Judgement, findings, judge, read_confounders
 from .reversal.prereg import specification_digest
 from .summary import build_manifest, build_summary, run_id_of
 from .tables import backtest_tables, build_tables
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")
+#: Statistics of buy-and-hold returns.
+COMPOUNDING = ("bhar_t", "bootstrap")
 
 
 def run_study(
@@ -58,34 +62,80 @@ def run_study(
     computed = compute(events, config, prices)
     tell("tests")
     samples = list(groups(computed.sample, events, config))
-    results = run_tests(samples, config.windows.all_car, config.tests.names)
-    tell("reversal")
-    headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, events, config)
-    beside = Path(events.path).parent
-    news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    found = findings(judgement, events, computed.alignments, config, news=news)
-    claims = check_claims(_beside(beside / "claims.csv", read_claims), prices, config)
-    tell("backtest")
-    traded = trade_study(computed, judgement, events, config, prices)
+    results = _tests(samples, config)
+    asked = _ask(computed, samples, events, config, prices, tell)
     tell("tables")
-    tables = build_tables(computed, samples, results, judgement, found, claims, events, config)
-    tables |= backtest_tables(traded)
+    tables = build_tables(
+        computed, samples, results, asked.judgement, asked.found, asked.claims, events, config
+    )
+    tables |= backtest_tables(asked.traded)
     manifest = build_manifest(events, config, prices)
-    manifest["inputs"] += [
-        {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in (beside / "claims.csv", beside / "confounders.csv")
-        if path.is_file()
-    ]
+    manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(
-        run_id, computed, results, judgement, found, headline, tables, events, config, prices, traded
+        run_id, computed, results, asked.judgement, asked.found, headline_of(samples, config), tables, events,
+        config, prices, asked.traded,
     )  # fmt: skip
     summary["trials"] = len({*trials, specification_digest(config)})
     if prereg is not None:
         summary["prereg"] = dict(prereg)
         summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
     return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of returns whatever the study measures: reversals, claims, the trade."""
+
+    judgement: Judgement
+    found: Findings
+    claims: tuple[ClaimVerdict, ...]
+    traded: Traded
+
+
+def _ask(
+    computed: Computed,
+    samples: Sequence[Sample],
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    tell: Progress,
+) -> _Asked:
+    if config.study.kind != "return":
+        config = replace(config, study=replace(config.study, kind="return"))
+        computed = compute(events, config, prices)
+        samples = list(groups(computed.sample, events, config))
+    tell("reversal")
+    judgement = judge(computed, headline_of(samples, config), events, config)
+    beside = Path(events.path).parent
+    news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
+    found = findings(judgement, events, computed.alignments, config, news=news)
+    claims = check_claims(_beside(beside / "claims.csv", read_claims), prices, config)
+    tell("backtest")
+    return _Asked(judgement, found, tuple(claims), trade_study(computed, judgement, events, config, prices))
+
+
+def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:
+    """Run the tests; those that compound returns do not apply to volume and volatility."""
+    results = run_tests(samples, config.windows.all_car, config.tests.names)
+    if config.study.kind == "return":
+        return results
+    reason = f"n/a, a {config.study.kind} does not compound"
+    return [
+        replace(r, estimate=math.nan, statistic=math.nan, p_value=math.nan, df=math.nan, reason=reason)
+        if r.name in COMPOUNDING
+        else r
+        for r in results
+    ]
+
+
+def _inputs_beside(events: Events) -> list[dict[str, str]]:
+    beside = Path(events.path).parent
+    return [
+        {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in (beside / "claims.csv", beside / "confounders.csv")
+        if path.is_file()
+    ]
 
 
 def _beside(path: Path, read: Callable[[Path], tuple[Row, ...]]) -> tuple[Row, ...]:

@@ -74,7 +74,7 @@ def build_summary(
             "n_peers": len(config.peers), "by_label": Counter(event.label for event in events),
         },
         "windows": config.as_dict()["windows"], "model": config.as_dict()["model"],
-        "returns": config.returns.kind, "weights": config.tests.weights,
+        "kind": config.study.kind, "returns": config.returns.kind, "weights": config.tests.weights,
         "headline_group": headline.group, "small_table": _small_table(results, headline, config),
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
@@ -191,7 +191,11 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
 def _warnings(
     computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig
 ) -> list[str]:
-    found = [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
+    found = [] if config.study.kind == "return" else [
+        f"The abnormal values of this study are of {config.study.kind}, not of returns; the verdict, the "
+        "reversal tables and the backtest are of returns."
+    ]  # fmt: skip
+    found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
     usable = ledger[ledger["status"] != "dropped"]
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]

@@ -17,7 +17,7 @@ from .calendars import Alignment
 from .claims import ClaimVerdict
 from .config import StudyConfig
 from .covariates import regression_rows
-from .estimation import Computed, headline_group
+from .estimation import Computed, headline_group, headline_of
 from .events import Events
 from .inference import Sample, TestResult
 from .inference.diagnostics import diagnose
@@ -41,7 +41,7 @@ def build_tables(
 ) -> dict[str, pd.DataFrame]:
     """Return every table of the pack by the name of its file."""
     windows = config.windows.all_car
-    headline = next(sample for sample in samples if sample.group == headline_group(config))
+    headline = headline_of(samples, config)
     return {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
@@ -50,7 +50,7 @@ def build_tables(
         "diagnostics": _diagnostics_table(computed.abnormal),
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
-        "car": _car_table(computed.abnormal, windows),
+        "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
         "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
@@ -158,7 +158,7 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
     return _frame("estimation_cuts", rows)
 
 
-def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window]) -> pd.DataFrame:
+def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compounds: bool) -> pd.DataFrame:
     panel = abnormal.panel
     parts = []
     for window in windows:
@@ -166,7 +166,8 @@ def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window]) -> pd.DataF
         parts.append(pd.DataFrame({
             "event_id": panel.event_id, "shock_id": panel.shock_id, "ticker": panel.ticker,
             "window": window_name(window), "car": test.value, "se": test.se, "t": test.t,
-            "p_value": test.p_value, "df": test.df, "scar": test.t, "bhar": abnormal.bhar(window),
+            "p_value": test.p_value, "df": test.df, "scar": test.t,
+            "bhar": abnormal.bhar(window) if compounds else np.nan,
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

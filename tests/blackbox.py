@@ -53,5 +53,6 @@ def behind(proxy: str, home: Path, certificate: Path | None) -> dict[str, str]:
     return {
         **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), proxy),
         **(dict.fromkeys(names, trusted) if certificate else {}),
-        "NO_PROXY": "", "no_proxy": "", "XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(home / "cache"),
+        "NO_PROXY": "", "no_proxy": "", "XDG_DATA_HOME": str(home / "data"),
+        "XDG_CACHE_HOME": str(home / "cache"),
     }  # fmt: skip

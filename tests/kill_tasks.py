@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bad_inputs_place import TABLES_ONLY
+
 from eventstudy.cli import main
 
 
@@ -18,14 +19,13 @@ def prepare(arguments: Sequence[str]) -> None:
     if arguments[0] == "run":
         assert _run(folder, 0) == 0
         return
-    import curl_cffi.requests
-    import pyarrow.parquet
-    import yfinance
+    import importlib
 
     from eventstudy.calendars import exchange_sessions
     from eventstudy.prices import get_provider
 
-    assert curl_cffi.requests and pyarrow.parquet and yfinance
+    for name in ("curl_cffi.requests", "pyarrow.parquet", "yfinance"):
+        importlib.import_module(name)
     get_provider("yahoo")
     exchange_sessions("XNYS")
 
@@ -44,8 +44,9 @@ def _run(folder: Path, number: int) -> int:
 
 
 def _fetch(folder: Path, url: str) -> int:
-    from eventstudy.prices import get_provider, table
     from fake_yahoo import FakeYahoo
+
+    from eventstudy.prices import get_provider, table
 
     class Elsewhere(FakeYahoo):
         @property
@@ -64,5 +65,3 @@ def _fetch(folder: Path, url: str) -> int:
 def _quietly(arguments: list[str]) -> int:
     with contextlib.redirect_stdout(io.StringIO()):
         return main(arguments)
-
-

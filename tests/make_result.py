@@ -393,23 +393,61 @@ def _trading_tables() -> dict[str, pd.DataFrame]:
 
 def _full_summary() -> dict[str, Any]:
     asked = {
-        "kind": "inconclusive", "sentence": SENTENCE, "effect": 0.0287654321, "ci": [-0.0601234, 0.1034567],
-        "p_value": 0.5, "p_greater": 0.25, "p_floor": 0.02, "sign_flip_p": 0.75, "p_name": "matched_permutation",
-        "n_dates": 2, "n_events": 8, "n_effective": 3.456789, "n_placebos": 12, "mde": 0.11123, "sd": 0.03,
-        "margin": 0.0125, "ladder": "Descriptive.", "group": "label=misreading", "window": "[2,20]",
-    }  # fmt: skip
+        "kind": "inconclusive",
+        "sentence": SENTENCE,
+        "effect": 0.0287654321,
+        "ci": [-0.0601234, 0.1034567],
+        "p_value": 0.5,
+        "p_greater": 0.25,
+        "p_floor": 0.02,
+        "sign_flip_p": 0.75,
+        "p_name": "matched_permutation",
+        "n_dates": 2,
+        "n_events": 8,
+        "n_effective": 3.456789,
+        "n_placebos": 12,
+        "mde": 0.11123,
+        "sd": 0.03,
+        "margin": 0.0125,
+        "ladder": "Descriptive.",
+        "group": "label=misreading",
+        "window": "[2,20]",
+    }
     genuine = {**asked, "group": "label=genuine", "sentence": "Inconclusive: nothing about genuine drops."}
     run = {
-        "n_trades": 2, "n_shocks": 2, "net_per_trade": 0.01, "net_ci": [-0.02, 0.04], "gross_per_trade": 0.015,
-        "cost_per_trade": 0.0025, "hit_rate": 0.5, "hit_ci": [0.1, 0.9], "sharpe": 0.4, "sharpe_ci": [-0.3, 1.1],
-        "psr": 0.71, "dsr": 0.52, "max_drawdown": -0.0181, "break_even_bps": 98.7, "days_held": 19.0,
-    }  # fmt: skip
+        "n_trades": 2,
+        "n_shocks": 2,
+        "net_per_trade": 0.01,
+        "net_ci": [-0.02, 0.04],
+        "gross_per_trade": 0.015,
+        "cost_per_trade": 0.0025,
+        "hit_rate": 0.5,
+        "hit_ci": [0.1, 0.9],
+        "sharpe": 0.4,
+        "sharpe_ci": [-0.3, 1.1],
+        "psr": 0.71,
+        "dsr": 0.52,
+        "max_drawdown": -0.0181,
+        "break_even_bps": 98.7,
+        "days_held": 19.0,
+    }
     return {
-        "verdict": asked, "verdicts": {"label=genuine": genuine}, "exploratory": {**asked, "group": "label=misreading;exploratory"},
+        "verdict": asked,
+        "verdicts": {"label=genuine": genuine},
+        "exploratory": {**asked, "group": "label=misreading;exploratory"},
         "case_study": {"shock_id": "SA26", "sentence": "Case study. Rank 3 of 7."},
         "headline": {"n_events": 12, "n_dates": 3, "rbar": 0.41234, "n_effective": 4.2},
         "claims": {"refuted": 1, "not testable": 1},
-        "backtest": {**run, "capacity": {"CNY": 43758894.4}, "comparison": {"every_drop": {**run, "net_per_trade": 0.048}},
-                     "sentence": "2 trades on 2 shocks earned +1.0% a trade.", "rule": "close+2, exit +20"},
-        "diagnostics": {"n_fits": 12, "shares": {"arch": 0.16}, "advice": ["88% of the fits: residuals are far from normal"]},
-    }  # fmt: skip
+        "backtest": {
+            **run,
+            "capacity": {"CNY": 43758894.4},
+            "comparison": {"every_drop": {**run, "net_per_trade": 0.048}},
+            "sentence": "2 trades on 2 shocks earned +1.0% a trade.",
+            "rule": "close+2, exit +20",
+        },
+        "diagnostics": {
+            "n_fits": 12,
+            "shares": {"arch": 0.16},
+            "advice": ["88% of the fits: residuals are far from normal"],
+        },
+    }

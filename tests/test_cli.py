@@ -162,3 +162,28 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
     context = click.Context(command, info_name=name)
     assert command.get_help(context).startswith("Usage: ")
     assert f"eventstudy {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["volume", "volatility"])
+def test_volume_and_volatility_are_tested_in_the_same_windows(study: list[str], tmp_path: Path, kind: str) -> None:
+    for path in (tmp_path / "prices").glob("*.csv"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # Volumes that follow the row number, ten times as large on the day of the first event.
+        rows = [f"{r.rsplit(',', 1)[0]},{(i % 7 + 3) * (1000 if '2021-06-09' in r and path.stem != 'IDX' else 100)}"
+                for i, r in enumerate(lines[1:])]  # fmt: skip
+        path.write_text("\n".join([lines[0], *rows, ""]), encoding="utf-8")
+    assert main(["run", *study, "--set", f"study.kind={kind}", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    pack = tmp_path / "r" / "latest"
+    daily = pd.read_csv(pack / "tables" / "abnormal_returns.csv")
+    day0 = daily[(daily["event_id"] == "E1") & (daily["tau"] == 0)]
+    if kind == "volume":
+        # The index has the same pattern of volumes, so what is left is the tenfold volume itself.
+        assert day0["ar"].to_numpy() == pytest.approx([2.302585] * 3, abs=1e-6)
+    else:
+        assert (day0["return"] > 0).all()
+    assert pd.read_csv(pack / "tables" / "car.csv")["bhar"].isna().all()
+    tests = pd.read_csv(pack / "tables" / "tests.csv")
+    assert tests[tests["name"] == "bhar_t"]["reason"].unique().tolist() == [f"n/a, a {kind} does not compound"]
+    summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
+    assert summary["kind"] == kind
+    assert f"are of {kind}, not of returns" in summary["warnings"][0]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from studies import write_prices
 
 from eventstudy import doctor
 from eventstudy.calendars import exchange_sessions
 from eventstudy.cli import main
-from studies import write_prices
 
 NOW = dt.datetime(2024, 2, 1, 12, tzinfo=dt.UTC)
 
@@ -44,7 +44,8 @@ def test_offline_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor.network(refuse)
     assert finding.state == "warning"
     assert finding.text == (
-        "offline: query1.finance.yahoo.com cannot be reached (Connection refused); give prices with --prices DIR"
+        "offline: query1.finance.yahoo.com cannot be reached (Connection refused); "
+        "give prices with --prices DIR"
     )
     assert doctor.network(lambda _: None).text == "query1.finance.yahoo.com answers"
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.bank:3128")

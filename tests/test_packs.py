@@ -107,9 +107,18 @@ def test_a_notebook_shows_the_verdict_and_no_live_markup() -> None:
 
 def test_progress_only_goes_forward() -> None:
     stages = [
-        "returns, windows, market model", "tests", "reversal", "backtest", "tables", "figure 1/4 a", "figure 3/4 c",
-        "report.pdf", "report.html", "workbook", "tables",
-    ]  # fmt: skip
+        "returns, windows, market model",
+        "tests",
+        "reversal",
+        "backtest",
+        "tables",
+        "figure 1/4 a",
+        "figure 3/4 c",
+        "report.pdf",
+        "report.html",
+        "workbook",
+        "tables",
+    ]
     reached, seen = 0.0, []
     for stage in stages:
         reached = done_before(stage, reached)

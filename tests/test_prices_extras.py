@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.prices import PROVIDERS, PriceRequest, get_provider, load_providers, plugins, provider_names
 from eventstudy.prices.baostock import BaostockProvider
 from eventstudy.prices.sql import query_prices
-from studies import event_row, write_events, write_prices, write_study
 
 REQUEST = PriceRequest(("300308.SZ", "000300.SS"), dt.date(2024, 1, 2), dt.date(2024, 1, 5))
 EVENING = dt.datetime(2024, 1, 5, 20, tzinfo=dt.timezone(dt.timedelta(hours=8)))
@@ -57,7 +57,11 @@ class FakeBaostock:
             self.fault.wait(10)
         factor = {"3": 1.0, "1": 7.5}[options["adjustflag"]]
         rows = [
-            [day, *(f"{(10 + i + add) * factor:.4f}" for add in (0.1, 0.5, -0.5, 0.0)), "" if i == 2 else "1000"]
+            [
+                day,
+                *(f"{(10 + i + add) * factor:.4f}" for add in (0.1, 0.5, -0.5, 0.0)),
+                "" if i == 2 else "1000",
+            ]
             for i, day in enumerate(self.days)
         ]
         return Answer(rows)
@@ -66,7 +70,9 @@ class FakeBaostock:
 def test_baostock_gives_traded_and_back_adjusted_closes(capsys: pytest.CaptureFixture[str]) -> None:
     client = FakeBaostock()
     kept: list[str] = []
-    provider = BaostockProvider(client=client, now=lambda: EVENING, progress=lambda o, s: kept.append(o.ticker))
+    provider = BaostockProvider(
+        client=client, now=lambda: EVENING, progress=lambda outcome, _: kept.append(outcome.ticker)
+    )
     table = provider.fetch(REQUEST)
     series = table.series["300308.SZ"]
     assert [str(day) for day in series.dates] == client.days
@@ -127,7 +133,9 @@ def test_baostock_has_no_other_exchange_and_its_login_may_fail() -> None:
     assert table.outcomes["LITE"].message.startswith("baostock has Shanghai and Shenzhen only")
     assert client.queries == []
     client.signed_in = "10002007"
-    with pytest.raises(PriceError, match=r"baostock cannot be reached \(10002007 服务器连接失败\); run the same"):
+    with pytest.raises(
+        PriceError, match=r"baostock cannot be reached \(10002007 服务器连接失败\); run the same"
+    ):
         BaostockProvider(client=client).fetch(REQUEST)
     client.login = lambda: 1 / 0  # type: ignore[method-assign, return-value, assignment]
     with pytest.raises(PriceError, match="ZeroDivisionError"):
@@ -163,10 +171,19 @@ def database(tmp_path: Path) -> Path:
 
 def test_duckdb_gives_the_same_tables_as_the_files(database: Path, tmp_path: Path) -> None:
     events = write_events(tmp_path, [event_row("E1", "2021-06-09"), event_row("E2", "2021-09-08")])
-    options = [str(events), "--config", str(write_study(tmp_path)), "--set", 'report.formats=["csv"]', "--quiet"]
-    query = f"duckdb:{database}?SELECT * FROM prices WHERE volume > 0;"
+    options = [
+        str(events),
+        "--config",
+        str(write_study(tmp_path)),
+        "--set",
+        'report.formats=["csv"]',
+        "--quiet",
+    ]
+    query = f"duckdb:{database}?FROM prices SELECT * WHERE volume > 0;"
     for prices in (str(tmp_path / "prices"), f"duckdb:{database}", query):
-        assert main(["run", *options, "--prices", prices, "--out", str(tmp_path / "r" / str(len(prices)))]) == 0
+        assert (
+            main(["run", *options, "--prices", prices, "--out", str(tmp_path / "r" / str(len(prices)))]) == 0
+        )
     files, table, selected = (
         (tmp_path / "r" / str(len(p)) / "latest" / "tables" / "car.csv").read_bytes()
         for p in (str(tmp_path / "prices"), f"duckdb:{database}", query)
@@ -235,13 +252,15 @@ def test_a_provider_that_cannot_be_loaded_names_its_distribution(entries: list[E
         EntryPoint("broken", "no_such_module:x", plugins.GROUP),
         EntryPoint("number", "test_prices_extras:NOT_CALLABLE", plugins.GROUP),
     ]
-    with pytest.raises(ConfigError, match=r"'broken' of no_such_module:x cannot be loaded \(ModuleNotFoundError"):
+    with pytest.raises(
+        ConfigError, match=r"'broken' of no_such_module:x cannot be loaded \(ModuleNotFoundError"
+    ):
         get_provider("broken")
-    with pytest.raises(ConfigError, match="'number' of .* is no provider: not callable"):
+    with pytest.raises(ConfigError, match=r"'number' of .* is no provider: not callable"):
         get_provider("number")
 
 
 def test_two_providers_of_one_name_are_refused(entries: list[EntryPoint]) -> None:
     entries += [EntryPoint("mine", f"module_{n}:x", plugins.GROUP) for n in (1, 2)]
-    with pytest.raises(ConfigError, match="'mine' comes from both module_1:x and module_2:x; uninstall one"):
+    with pytest.raises(ConfigError, match=r"'mine' comes from both module_1:x and module_2:x; uninstall one"):
         get_provider("mine")

@@ -29,10 +29,17 @@ ROWS = [
     event_row("E4", "2021-10-06", label="contested"),
 ]
 SOME = settings(
-    max_examples=5, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 MANY = settings(
-    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -46,7 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def tables(folder: Path, *, events: str = "events.csv", prices: str = "prices", car: str = "") -> dict[str, pd.DataFrame]:
+def tables(
+    folder: Path, *, events: str = "events.csv", prices: str = "prices", car: str = ""
+) -> dict[str, pd.DataFrame]:
     """All tables of a run, rows in an order that does not depend on that of the inputs."""
     overrides = [f"windows.car={car}"] if car else []
     config = load_config(folder / "events.csv", config_file=folder / "study.toml", overrides=overrides)
@@ -57,7 +66,9 @@ def tables(folder: Path, *, events: str = "events.csv", prices: str = "prices", 
 
 def ordered(frame: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in frame.columns if frame[name].dtype.kind not in "fb"]
-    return frame.sort_values(keys, key=lambda column: column.astype(str), kind="stable").reset_index(drop=True)
+    return frame.sort_values(keys, key=lambda column: column.astype(str), kind="stable").reset_index(
+        drop=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +76,9 @@ def plain(folder: Path) -> dict[str, pd.DataFrame]:
     return tables(folder)
 
 
-def assert_same(got: Mapping[str, pd.DataFrame], expected: Mapping[str, pd.DataFrame], *, but: str = "") -> None:
+def assert_same(
+    got: Mapping[str, pd.DataFrame], expected: Mapping[str, pd.DataFrame], *, but: str = ""
+) -> None:
     assert got.keys() == expected.keys()
     for name, frame in expected.items():
         if name != but:
@@ -148,7 +161,8 @@ CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
 LIKELY = st.sampled_from((
     "E1", "2021-06-09", "2021-06-09T10:00Z", "date", "minute", "report", "misreading", "", "46196",
     "06/07/2026", "0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00", "2021-06-09T10:00[Europe/Nowhere]",
-    "2021-06-09T10:00 ../../etc/passwd", "AAA;../x", "\x00", '"', "1e400", "²⁵", "٢٠٢١-٠٦-٠٩", "99999", "99999999.5",
+    "2021-06-09T10:00 ../../etc/passwd", "AAA;../x", "\x00", '"', "1e400", "²⁵", "٢٠٢١-٠٦-٠٩", "99999",
+    "99999999.5",
 ))  # fmt: skip
 
 
@@ -174,7 +188,8 @@ def test_any_cells_as_events(folder: Path, rows: list[list[str]]) -> None:
 
 
 SECTIONS = st.sampled_from((
-    "[study]", "[windows]", "[[markets]]", "[[peers]]", "[prices]", "[tests]", "[model]", "[returns]", "[report]",
+    "[study]", "[windows]", "[[markets]]", "[[peers]]", "[prices]", "[tests]", "[model]", "[returns]",
+    "[report]",
     "[reversal]", "[nonsense]", "[study.name]", "[[windows]]",
 ))  # fmt: skip
 KEYS = st.sampled_from((
@@ -182,14 +197,19 @@ KEYS = st.sampled_from((
     "source", "formats", "sector", "from", "kind", "seed", "aliases", "x y",
 ))  # fmt: skip
 VALUES = st.sampled_from((
-    "1", "-1", "1e999", "nan", "true", '"XNYS"', '"AAA"', '"../x"', "[]", "[1, 2]", "[[1, 2]]", '["a", 1]', "{}",
+    "1", "-1", "1e999", "nan", "true", '"XNYS"', '"AAA"', '"../x"', "[]", "[1, 2]", "[[1, 2]]", '["a", 1]',
+    "{}",
     "2021-06-09", "2021-06-09T10:00:00Z", '""', "99999999999999999999", "[-250, -11]", "{a = 1}", "10:00:00",
 ))  # fmt: skip
 LINES = st.lists(SECTIONS | st.tuples(KEYS, VALUES).map(" = ".join), max_size=12).map("\n".join)
 
 
 @MANY
-@given(st.binary(max_size=200) | LINES.map(str.encode) | st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=200)
+    | LINES.map(str.encode)
+    | st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace"))
+)
 @example(b"[[windows]]\nminimum = 3")
 @example(b"study = 3")
 @example(b"markets = [1]")
@@ -208,7 +228,10 @@ def test_any_override(folder: Path, text: str) -> None:
 
 
 @MANY
-@given(st.binary(max_size=300) | st.lists(CELLS | LIKELY, max_size=12).map(lambda c: "\n".join(c).encode("utf-8")))
+@given(
+    st.binary(max_size=300)
+    | st.lists(CELLS | LIKELY, max_size=12).map(lambda c: "\n".join(c).encode("utf-8"))
+)
 @example(b"date,close\n2021-01-04,1e400\n2021-01-05,1e308")
 @example(b"date,close\n0000-00-00,1")
 def test_any_bytes_as_prices(folder: Path, content: bytes) -> None:

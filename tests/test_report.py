@@ -403,10 +403,15 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
         for i in range(9)
     ]
     summary = {
-        **result.summary, "verdict": {**result.summary["verdict"], "sentence": long, "ladder": long},
-        "trust": long, "more_data": long, "chronology": flags, "small_table": result.summary["small_table"] * 5,
-        "study": "A study with a very long name " * 6, "price_source": "files:" + "a" * 300,
-    }  # fmt: skip
+        **result.summary,
+        "verdict": {**result.summary["verdict"], "sentence": long, "ladder": long},
+        "trust": long,
+        "more_data": long,
+        "chronology": flags,
+        "small_table": result.summary["small_table"] * 5,
+        "study": "A study with a very long name " * 6,
+        "price_source": "files:" + "a" * 300,
+    }
     write_pack(
         StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",)
     )
@@ -497,7 +502,8 @@ def test_latex_tables_compile(tmp_path: Path) -> None:
     tables = sorted((tmp_path / "pack").rglob("*.tex"))
     body = "\n\n".join(f"\\input{{{path.as_posix()}}}" for path in tables)
     (tmp_path / "all.tex").write_text(
-        f"\\documentclass{{article}}\\usepackage{{booktabs,longtable}}\\begin{{document}}{body}\\end{{document}}",
+        "\\documentclass{article}\\usepackage{booktabs,longtable}"
+        f"\\begin{{document}}{body}\\end{{document}}",
         encoding="utf-8",
     )
     arguments = (
@@ -548,8 +554,16 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
 
 
 def test_a_large_study_is_written_in_time_and_size(tmp_path: Path) -> None:
-    names = {f"P{i:02d}": {"name": f"Peer number {i}", "name_local": "", "market": "XNAS", "region": "US", "group": "core"}
-             for i in range(20)}  # fmt: skip
+    names = {
+        f"P{i:02d}": {
+            "name": f"Peer number {i}",
+            "name_local": "",
+            "market": "XNAS",
+            "region": "US",
+            "group": "core",
+        }
+        for i in range(20)
+    }
     shocks = tuple(
         (f"S{i:02d}", ("misreading", "genuine", "contested")[i % 3], f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
          f"Title of shock {i}", -0.05, 0.02) for i in range(33)

@@ -33,9 +33,12 @@ CHECK = """
 <script>
 addEventListener("load", async () => {
   found.figures = [...document.querySelectorAll("figure svg")].map(svg => {
-    const box = svg.getBoundingClientRect();
-    return {label: svg.getAttribute("aria-label"), width: box.width, height: box.height, role: svg.getAttribute("role"),
-            drawn: svg.querySelectorAll("path").length, overflow: svg.parentElement.scrollWidth - svg.parentElement.clientWidth};
+    const box = svg.getBoundingClientRect(), frame = svg.parentElement;
+    return {
+      label: svg.getAttribute("aria-label"), role: svg.getAttribute("role"),
+      width: box.width, height: box.height,
+      drawn: svg.querySelectorAll("path").length, overflow: frame.scrollWidth - frame.clientWidth,
+    };
   });
   found.page = document.documentElement.scrollWidth - innerWidth;
   found.lang = document.documentElement.lang;
@@ -79,12 +82,24 @@ def _visit(
     copy = tmp_path / "probed.html"
     copy.write_text(html, encoding="utf-8")
     arguments = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-        f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900", "--virtual-time-budget=20000",
-        "--enable-logging=stderr", *(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []),
-        "--dump-dom", copy.as_uri(),
-    ]  # fmt: skip
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},900",
+        "--virtual-time-budget=20000",
+        "--enable-logging=stderr",
+        *(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []),
+        "--dump-dom",
+        copy.as_uri(),
+    ]
     done = subprocess.run(arguments, capture_output=True, timeout=90)
     dom = done.stdout.decode("utf-8", errors="replace")
     match = re.search(r'data-found="([^"]*)"', dom)

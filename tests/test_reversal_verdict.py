@@ -135,6 +135,11 @@ def test_a_reversal_needs_every_piece_of_evidence() -> None:
     assert answer(strong[:5], p=0.004, other=(0.07, 0.09)).kind == "inconclusive"
 
 
+def test_two_dates_that_happen_to_agree_are_no_equivalence() -> None:
+    assert answer(np.array([0.0001, -0.0001]), drop=-0.20).kind == "inconclusive"
+    assert answer(np.array([0.0001, -0.0001] * 3), drop=-0.20).kind == "equivalent to none"
+
+
 def test_no_reversal_is_claimed_from_a_large_p() -> None:
     assert answer(4 * SPREAD, p=0.9, drop=-0.05).kind == "inconclusive"
 

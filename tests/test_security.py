@@ -30,9 +30,9 @@ def findings(source: str) -> list[str]:
             call = node.func
             if isinstance(call, ast.Name) and call.id in CALLS:
                 found.append(f"{node.lineno}: {call.id}")
-            if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name):
-                if (call.value.id, call.attr) in ATTRIBUTES:
-                    found.append(f"{node.lineno}: {call.value.id}.{call.attr}")
+            named = isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name)
+            if named and (call.value.id, call.attr) in ATTRIBUTES:
+                found.append(f"{node.lineno}: {call.value.id}.{call.attr}")
             found += [
                 f"{node.lineno}: {option.arg}"
                 for option in node.keywords

@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from scripted import Scripted
+from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
 from eventstudy.config import StudyConfig, config_from_dict, load_config, sector_file, sector_names
 from eventstudy.errors import ConfigError
 from eventstudy.prices import PROVIDERS
-from scripted import Scripted
-from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 ROWS = [
     event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10", title="=cmd()"),
@@ -74,7 +74,9 @@ def tamper(pack: Path, name: str, old: str, new: str) -> None:
     (pack / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def test_a_changed_number_is_told_by_table_row_and_column(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_number_is_told_by_table_row_and_column(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pack = place / "results" / "latest"
     line = (pack / "tables" / "car.csv").read_text(encoding="utf-8").splitlines()[3]
     car = line.split(",")[5]
@@ -121,7 +123,10 @@ def test_many_differences_are_counted(place: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda pack: (pack / "ledger.csv").write_text("x", encoding="utf-8"), "ledger.csv: was changed after"),
+        (
+            lambda pack: (pack / "ledger.csv").write_text("x", encoding="utf-8"),
+            "ledger.csv: was changed after",
+        ),
         (lambda pack: (pack / "summary.json").unlink(), "summary.json: is missing"),
         (lambda pack: (pack / "manifest.json").write_text("{", encoding="utf-8"), "is not what was written"),
     ],

@@ -9,7 +9,7 @@ from . import backtest, dots, paths, placebos, specifications
 from .accessor import Plots
 from .backtest import cost_sensitivity, equity_curve, trade_dots
 from .dots import shock_dots
-from .draw import caption, draw, save, setting_parts, svg_text
+from .draw import caption, draw, save, setting_parts, svg_text, without_words
 from .fonts import cjk_font, figure_words, forget_fonts, shown
 from .paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
 from .placebos import placebo_balance, placebo_dots
@@ -59,4 +59,5 @@ __all__ = [
     "trade_dots",
     "used_shocks",
     "window_text",
+    "without_words",
 ]

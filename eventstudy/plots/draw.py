@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from .fonts import figure_words, shown
 from .registry import KINDS, Frame, Plot
@@ -54,20 +53,27 @@ def save(figure: Figure, stem: Path, *, suffixes: Sequence[str] = ("png", "svg")
     return tuple(paths)
 
 
-def svg_text(figure: Figure, *, bare: bool = False) -> str:
-    """Return the figure as SVG with its hover texts; ``bare`` leaves out caption and title."""
-    hidden = [text for text in figure.texts if bare and text.get_gid() in (CAPTION, TITLE)]
-    for text in hidden:
-        text.set_visible(False)
+def svg_text(figure: Figure) -> str:
+    """Return the figure as SVG with its hover texts."""
     buffer = io.StringIO()
     with styled():
-        figure.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None},
-            bbox_inches=_inner(figure, hidden) if hidden else None,
-        )  # fmt: skip
-    for text in hidden:
-        text.set_visible(True)
-    return _with_titles(buffer.getvalue())
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # The names that `style.tip` gave to groups become their titles.
+    return re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", buffer.getvalue())
+
+
+def without_words(svg: str, figure: Figure) -> str:
+    """Return the drawing of ``figure`` cut to what lies between its title and its caption.
+
+    For a page that sets these two in its own type.
+    """
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    texts = {str(text.get_gid()): text.get_text() for text in figure.texts}
+    below = 72 * (0.04 + 0.1 * (texts[CAPTION].count("\n") + 1)) if CAPTION in texts else 0.0
+    above = 72 * 0.16 if TITLE in texts else 0.0
+    inner = height - above - below
+    svg = re.sub(r'viewBox="[^"]*"', f'viewBox="0 {above:g} {width:g} {inner:g}"', svg, count=1)
+    return re.sub(r'(<svg[^>]*?\bheight=")[^"]*"', rf'\g<1>{inner:g}pt"', svg, count=1)
 
 
 def caption(result: StudyResult, plot: Plot) -> str:
@@ -131,19 +137,3 @@ def _write_watermark(figure: Figure, frame: Frame, text: str) -> None:
         0.5, 0.5, text, fontsize=min(9.5 * frame.width, 22 * frame.height), rotation=15,
         color="#0072B2", alpha=0.16, ha="center", va="center", weight="bold", zorder=20,
     )  # fmt: skip
-
-
-def _inner(figure: Figure, hidden: Sequence[object]) -> Bbox:
-    """Return the figure without the strips of its caption and title, in inches."""
-    width, height = figure.get_size_inches()
-    lines = max(
-        (text.get_text().count("\n") + 1 for text in figure.texts if text.get_gid() == CAPTION), default=0
-    )
-    low = 0.04 + 0.1 * lines if lines else 0.0
-    titled = any(text.get_gid() == TITLE for text in figure.texts)
-    return Bbox([[0.0, low], [width, height - (0.16 if titled and hidden else 0.0)]])
-
-
-def _with_titles(svg: str) -> str:
-    """Turn the names that `style.tip` gave to groups into their titles."""
-    return re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", svg)

@@ -87,7 +87,7 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
         )  # fmt: skip
         if rows["lower"].notna().any():
             ax.fill_between(
-                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.10, lw=0, zorder=2
+                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.08, lw=0, zorder=2
             )
         n_events, n_dates = read.group_size(result, group)
         name = words["figure.line_end"].format(name=label_text(result, label), n=n_events, k=n_dates)
@@ -214,7 +214,7 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     ax.set_ylim(max(len(rows), 4) - 0.4, -0.6)
     ax.axvline(0, color=INK, lw=0.6)
     title = words["figure.bars_axis"].format(window=window_of(result, "drop"))
-    percent_axis(ax, title, horizontal=True)
+    percent_axis(ax, title, horizontal=True, ticks=5)
     return ax
 
 
@@ -309,9 +309,9 @@ def _path_panel(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
 
 def _shock_frame(result: StudyResult, shock_id: str) -> Frame:
     tickers = read.bars(result, shock_id)["ticker"]
-    longest = max(len(read.peer_label(result, ticker)) for ticker in tickers)
-    wide = any(not read.peer_label(result, ticker).isascii() for ticker in tickers)
-    left = min(2.3, max(1.0, 0.12 + (0.066 if wide else 0.056) * longest))
+    # At 6.5 points a Latin letter is about 0.052 inch wide, a Chinese one 0.09.
+    names = [read.peer_label(result, ticker) for ticker in tickers]
+    left = min(2.2, 0.14 + max(sum(0.052 if char < "⺀" else 0.09 for char in name) for name in names))
     height = max(2.1, 1.05 + 0.118 * len(tickers))
     bars = 7.0 - left - 0.42 - 2.75 - 0.72
     return Frame(7.0, height, left, 0.72, 0.5, 0.4, (bars, 2.75), (0.42,))
@@ -354,8 +354,16 @@ def _whole_caar(result: StudyResult) -> Sequence[str]:
 _CAAR = Frame(7.0, 3.05, 0.5, 1.7, 0.55, 0.26)
 register(Kind("caar_by_label", 10, _whole_caar, lambda *_: _CAAR,
               (lambda ax, result, _: caar_by_label(ax, result),), _headline_size))  # fmt: skip
-register(Kind("caar_other_labels", 30, lambda result: ("",) if _other_groups(result) else (), lambda *_: _CAAR,
-              (lambda ax, result, _: caar_other_labels(ax, result),), _other_size))  # fmt: skip
+register(
+    Kind(
+        "caar_other_labels",
+        30,
+        lambda result: ("",) if _other_groups(result) else (),
+        lambda *_: _CAAR,
+        (lambda ax, result, _: caar_other_labels(ax, result),),
+        _other_size,
+    )
+)
 register(
     Kind(
         "reversal_paths",

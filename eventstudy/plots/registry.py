@@ -42,9 +42,9 @@ class Frame:
 class Kind:
     """How a kind of figure is made.
 
-    ``place`` orders the kinds on the pages; ``present`` names the shocks that it is drawn for, ``("",)`` for a figure of the whole study and
-    nothing where the result has no data; ``frame`` gives its size; ``panels`` draw its axes in order;
-    ``size`` counts firm-events and dates for the caption.
+    ``place`` orders the kinds on the pages; ``present`` names the shocks that it is drawn for, ``("",)``
+    for a figure of the whole study and nothing where the result has no data; ``frame`` gives its size;
+    ``panels`` draw its axes in order; ``size`` counts firm-events and dates for the caption.
     """
 
     name: str

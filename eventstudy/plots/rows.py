@@ -60,8 +60,10 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     day0 = day0.assign(answer=day0["event_id"].isin(answers))
     leads = set(day0.loc[~day0["answer"], "ticker"])
     day0 = day0[~(day0["answer"] & day0["ticker"].isin(leads))]
-    first = day0.drop_duplicates("ticker")[["event_id", "ticker"]]
-    return rows.merge(first, on=["event_id", "ticker"]).sort_values(["ticker", "tau"], kind="stable")
+    first = day0.drop_duplicates("ticker").set_index("ticker")["event_id"]
+    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[mine]
+    return kept.sort_values(["ticker", "tau"], kind="stable")
 
 
 def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
@@ -70,8 +72,10 @@ def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
     rows = car[
         (car["shock_id"] == shock_id) & (car["window"] == window_of(result, "drop")) & car["car"].notna()
     ]
-    first = paths(result, shock_id)[["event_id", "ticker"]].drop_duplicates()
-    return rows.merge(first, on=["event_id", "ticker"]).sort_values(["car", "ticker"], kind="stable")
+    first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
+    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[mine]
+    return kept.sort_values(["car", "ticker"], kind="stable")
 
 
 def dots(result: StudyResult) -> pd.DataFrame:

@@ -107,5 +107,13 @@ def _frame(result: StudyResult, _: str) -> Frame:
     return Frame(7.0, 2.6 + 0.12 * max(lines, 1), 1.75, 0.12, 0.32, 0.3)
 
 
-register(Kind("specification_curve", 70, lambda result: ("",) if len(_specifications(result)) > 1 else (), _frame,
-              (_panel,), _size))  # fmt: skip
+register(
+    Kind(
+        "specification_curve",
+        70,
+        lambda result: ("",) if len(_specifications(result)) > 1 else (),
+        _frame,
+        (_panel,),
+        _size,
+    )
+)

@@ -56,7 +56,7 @@ _PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
 _CLAIMS = (
     "claim_id",
     "ticker",
-    "name",
+    "name_",
     "date",
     "date_to",
     "claimed",
@@ -227,7 +227,12 @@ def _clarifications(result: StudyResult, words: Words) -> dict[str, Any]:
 def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
     tally = result.summary.get("claims") or {}
     facts = [[term(words, "claim", name), count(n)] for name, n in tally.items() if finite(n)]
-    return {"facts": facts, "tables": [_some(result, "claims", words, columns=_CLAIMS, most=80)]}
+    table = result.tables.get("claims")
+    if table is None or table.empty:
+        return {"facts": facts, "tables": []}
+    # Elsewhere a column of this name holds a statistic's.
+    named = table.rename(columns={"name": "name_"})
+    return {"facts": facts, "tables": [_shown(named, "claims", words, columns=_CLAIMS, most=80)]}
 
 
 def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:

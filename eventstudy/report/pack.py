@@ -157,9 +157,9 @@ def _draw_all(
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
         figure = plots.draw(result, plot)
-        whole = plots.svg_text(figure) if folder is not None or not plot.shock_id else ""
+        whole = plots.svg_text(figure)
         if pages:
-            page = plots.svg_text(figure, bare=True) if plot.shock_id else whole
+            page = plots.without_words(whole, figure) if plot.shock_id else whole
             (home / f"{plot.name}.svg").write_text(page, encoding="utf-8", newline="\n")
         if folder is not None:
             (folder / f"{plot.name}.svg").write_text(whole, encoding="utf-8", newline="\n")

@@ -35,7 +35,8 @@ def page_content(
 ) -> dict[str, Any]:
     """Return everything the pages print, as plain JSON; strings are still to be escaped.
 
-    ``drawn`` are the figures there are, where the caller knows them already. ``t`` holds the fixed words of the pages, everything else what this result has to say.
+    ``drawn`` are the figures there are, where the caller knows them already. ``t`` holds the fixed
+    words of the pages, everything else what this result has to say.
     """
     summary, chosen = result.summary, language or language_of(result)
     drawn = plots.plots_of(result) if drawn is None else drawn

@@ -83,7 +83,7 @@ def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: in
     shown = page_one.small_table(summary, words)
     places = list(range(len(shown["head"]) - (1 if shown["strike_last"] else 0)))
     # The last tests are the least trusted, and the mean of dates stands on page 1 as well.
-    for place in [*reversed(places[7:]), 5]:
+    for place in [*reversed(places[8:]), 5, *places[7:8]]:
         if _needed(shown, places) > width and place in places and len(places) > 6:
             places.remove(place)
     table = Table(box=None, pad_edge=False)

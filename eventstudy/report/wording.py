@@ -99,6 +99,8 @@ def cell_text(column: str, value: Any, words: Words) -> str:
         return words["page.yes"] if value else words["page.no"]
     if column == "window":
         return window_words(value)
+    if column == "run":
+        return term(words, "figure", f"run_{value}")
     if column == "group":
         return group_words(str(value), words)
     if column in ("label", "flag", "role"):

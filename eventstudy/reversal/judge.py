@@ -44,6 +44,9 @@ class Judgement:
         Whether the label was known by the close of the drop window; true where labels have no date.
     traits : (K, V)
         What placebos are matched on.
+    benchmarks, sets, variants
+        Placebo dates of each shock; portfolios of shocks and placebos formed together, None where no
+        shock has a benchmark; and X_k under other ways to count.
     excess : (K,)
         X_k over the matched placebos, NaN without a valid benchmark.
     asked : (K,) bool
@@ -112,8 +115,8 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     spread = variants(history, requests, judged, tickers, found, sets)
     counted = judged.qualifies & np.isfinite(over)
     groups = _groups(label, in_time, mine, judged, counted, config)
-    firm = _Firm(headline, found, judged, over, label, in_time, spread, config)
-    answers = {name: firm.answer(name, *group) for name, group in groups.items()}
+    jury = _Jury(headline, found, judged, over, label, in_time, spread, config)
+    answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
         history, requests, portfolios, judged, event_id, label, tickers, in_time, trait, found, sets, spread,
@@ -176,8 +179,8 @@ def _groups(
 
 
 @dataclass(frozen=True, slots=True)
-class _Firm:
-    """What an answer is made from."""
+class _Jury:
+    """What every verdict is made from: the shocks, their benchmarks and the settings."""
 
     headline: Sample
     found: Benchmarks

@@ -22,7 +22,7 @@ from .inference import PermutationTest, equivalence_p
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
 SMALLEST_MARGIN = 0.008
-#: Below this many dates no two-sided sign-flip test can reach 5 %.
+#: Below this many dates no two-sided sign-flip test can reach 5 %, and no verdict but one is given.
 FEWEST_DATES = 6
 
 
@@ -95,7 +95,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     -----
     Reversal (drift): at least six dates, the 95 % t interval over dates lies above (below) zero, the
     matched permutation's two-sided p is at most 5 %, and simple, log and buy-and-hold returns agree
-    in sign. Equivalent to none: the 90 % interval lies within the margin, the larger of a quarter of
+    in sign. Equivalent to none: at least six dates and the 90 % interval lies within the margin, the larger of a quarter of
     the mean drop and two round trips' cost (two one-sided tests, Schuirmann 1987). Else inconclusive,
     with the smallest effect that 80 % power would have found.
     """
@@ -119,12 +119,12 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
 
 def _kind(evidence: Evidence, margin: float) -> str:
     x = evidence.excess
-    if len(x) < 2 or not np.isfinite(student(x)):
+    if len(x) < FEWEST_DATES or not np.isfinite(student(x)):
         return INCONCLUSIVE
     low, high = t_interval(x)
     side = 1 if low > 0 else -1 if high < 0 else 0
     agreed = all(side * value > 0 for value in evidence.other_measures)
-    if side and len(x) >= FEWEST_DATES and evidence.permutation.two_sided <= 0.05 and agreed:
+    if side and evidence.permutation.two_sided <= 0.05 and agreed:
         return REVERSAL if side > 0 else DRIFT
     low, high = t_interval(x, 0.90)
     return EQUIVALENT if -margin <= low and high <= margin else INCONCLUSIVE
