@@ -10,8 +10,9 @@ from eventstudy.results import StudyResult
 
 from .wording import Words, count, finite, group_words, number, p_text, percent, size, span, window_words
 
-#: Above this correlation the cross-sectional t rejects far too often (its p-value is struck through).
-RBAR_LIMIT = 0.02
+#: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
+#: of 0.9 makes 5 % into about 6 %. Its p-values are then struck through.
+FEWEST_EFFECTIVE = 0.9
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
@@ -28,15 +29,16 @@ _MEASURES: Mapping[str, Any] = {
 
 def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     """Return the table of page 1; a column that no row has a value for is left out."""
-    rbar = summary.get("rbar")
-    doubtful = rbar is not None and finite(rbar) and float(rbar) > RBAR_LIMIT
+    head_group = summary.get("headline") or {}
+    n, effective = head_group.get("n_events"), head_group.get("n_effective")
+    doubtful = finite(n) and finite(effective) and float(effective) < FEWEST_EFFECTIVE * float(n)
     names = ("group", "window", "n", "k", "caar", "date_mean", "interval", *_P_COLUMNS)
     head = [words[f"small.{name}"] for name in names]
     rows = [_small_row(row, words) for row in summary.get("small_table") or ()]
     kept = [place for place in range(len(head)) if place < 5 or any(row[place] != "–" for row in rows)]
     doubtful = doubtful and kept[-1] == len(head) - 1
     cells = [[row[place] for place in kept] for row in rows]
-    note = words["small.struck"].format(rbar=number(rbar)) if doubtful else ""
+    note = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
     return {"head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note}
 
 

@@ -95,9 +95,9 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     -----
     Reversal (drift): at least six dates, the 95 % t interval over dates lies above (below) zero, the
     matched permutation's two-sided p is at most 5 %, and simple, log and buy-and-hold returns agree
-    in sign. Equivalent to none: at least six dates and the 90 % interval lies within the margin, the larger of a quarter of
-    the mean drop and two round trips' cost (two one-sided tests, Schuirmann 1987). Else inconclusive,
-    with the smallest effect that 80 % power would have found.
+    in sign. Equivalent to none: at least six dates and the 90 % interval lies within the margin, the
+    larger of a quarter of the mean drop and two round trips' cost (two one-sided tests, Schuirmann
+    1987). Else inconclusive, with the smallest effect that 80 % power would have found.
     """
     x = evidence.excess
     k = len(x)
