@@ -188,12 +188,10 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     return found
 
 
-def _warnings(
-    computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig
-) -> list[str]:
+def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
     found = [] if config.study.kind == "return" else [
-        f"The abnormal values of this study are of {config.study.kind}, not of returns; the verdict, the "
-        "reversal tables and the backtest are of returns."
+        (f"The abnormal values of this study are of {config.study.kind}, not of returns; the verdict, the "
+        "reversal tables and the backtest are of returns.")
     ]  # fmt: skip
     found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
@@ -208,8 +206,8 @@ def _warnings(
     for session, shocks in usable.groupby("session")["shock_id"].unique().items():
         if len(shocks) > 1:
             found.append(
-                f"shocks {', '.join(sorted(shocks))} share day 0, {session}: one day of the market is behind them "
-                "all, yet each counts as a date; give them one shock_id"
+                f"shocks {', '.join(sorted(shocks))} share day 0, {session}: one day of the market is behind "
+                "them all, yet each counts as a date; give them one shock_id"
             )
     return found
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from eventstudy.calendars import sessions
+from eventstudy.events import COLUMNS
 
-HEADER = "event_id,timestamp,precision,kind,label,label_asof,shock_id,clarifies,tickers,dimension,title,source,source_url,notes"
+HEADER = ",".join(COLUMNS)
 
 
 def event_row(event_id: str, timestamp: str, **cells: str) -> str:
@@ -28,9 +29,18 @@ def write_events(folder: Path, rows: Sequence[str], name: str = "events.csv") ->
     return path
 
 
-def write_study(folder: Path, tickers: Sequence[str] = ("AAA", "BBB", "CCC"), extra: Mapping[str, str] | None = None) -> Path:
+def write_study(
+    folder: Path, tickers: Sequence[str] = ("AAA", "BBB", "CCC"), extra: Mapping[str, str] | None = None
+) -> Path:
     """A study of ``tickers`` on XNYS against IDX; ``extra`` adds lines to a ticker's table."""
-    lines = ['[study]', 'name = "Small study"', "[[markets]]", 'mic = "XNYS"', 'region = "US"', 'benchmark = "IDX"']
+    lines = [
+        "[study]",
+        'name = "Small study"',
+        "[[markets]]",
+        'mic = "XNYS"',
+        'region = "US"',
+        'benchmark = "IDX"',
+    ]
     for ticker in tickers:
         lines += ["[[peers]]", f'ticker = "{ticker}"', 'market = "XNYS"', (extra or {}).get(ticker, "")]
     path = folder / "study.toml"

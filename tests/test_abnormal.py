@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panels import make_panel
 
 from eventstudy.abnormal import AbnormalReturns, abnormal_returns, shock_portfolios
 from eventstudy.expected_returns import fit
-from panels import make_panel
 
 L1, L2 = 60, 23
 
@@ -109,7 +109,9 @@ def test_a_shock_portfolio_is_the_market_model_of_the_portfolio() -> None:
     abnormal = draw(7)
     portfolio = shock_portfolios(abnormal, weighting="equal")
     series = np.hstack([abnormal.panel.estimation_returns, abnormal.panel.event_returns]).mean(axis=0)
-    market = np.concatenate([abnormal.panel.estimation_factors[0, :, 0], abnormal.panel.event_factors[0, :, 0]])
+    market = np.concatenate(
+        [abnormal.panel.estimation_factors[0, :, 0], abnormal.panel.event_factors[0, :, 0]]
+    )
     panel = make_panel(series[None, :], market, n_estimation=L1)
     alone = abnormal_returns(panel, fit(panel), alpha="estimated")
     for window in ((0, 1), (2, 20)):

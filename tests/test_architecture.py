@@ -11,11 +11,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
-    "errors", "messages", "config", "events", "calendars", "market_rules", "prices", "returns", "windows", "selection",
-    "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
+    "errors", "messages", "config", "events", "calendars", "market_rules", "prices", "returns", "windows",
+    "selection", "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
     "results", "covariates", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
 )  # fmt: skip
-KERNELS = ("windows", "expected_returns", "abnormal", "inference", "reversal", "claims", "backtest", "simulate")
+KERNELS = (
+    "windows",
+    "expected_returns",
+    "abnormal",
+    "inference",
+    "reversal",
+    "claims",
+    "backtest",
+    "simulate",
+)
 HEAVY_IN_KERNELS = ("pandas", "matplotlib", "yfinance", "click", "rich", "requests")
 
 
@@ -67,7 +76,11 @@ def test_kernels_know_no_pandas_and_no_input_or_output(path: Path) -> None:
 
 
 def test_yfinance_is_imported_in_one_place() -> None:
-    users = {str(p.relative_to(PACKAGE)) for p in FILES if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))}
+    users = {
+        str(p.relative_to(PACKAGE))
+        for p in FILES
+        if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))
+    }
     assert users == {"prices/yahoo.py"}
 
 

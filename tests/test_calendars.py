@@ -90,5 +90,5 @@ def test_session_close_and_range() -> None:
 
 
 def test_an_unknown_market_names_a_known_one() -> None:
-    with pytest.raises(ConfigError, match="market 'XNYX' has no trading calendar.*did you mean"):
+    with pytest.raises(ConfigError, match=r"market 'XNYX' has no trading calendar.*did you mean"):
         exchange_sessions("XNYX")

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import pandas as pd
 import pytest
+from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import cli, main
 from eventstudy.results import TABLES
-from studies import event_row, write_events, write_prices, write_study
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
@@ -55,7 +55,9 @@ def test_a_run_leaves_a_pack_and_points_latest_to_it(
 def test_tables_agree_with_each_other(study: list[str], tmp_path: Path) -> None:
     main(["run", *study, "--out", str(tmp_path / "results"), "--quiet"])
     tables = tmp_path / "results" / "latest" / "tables"
-    car, daily, tests, aar = (pd.read_csv(tables / f"{n}.csv") for n in ("car", "abnormal_returns", "tests", "aar"))
+    car, daily, tests, aar = (
+        pd.read_csv(tables / f"{n}.csv") for n in ("car", "abnormal_returns", "tests", "aar")
+    )
     key = ["event_id", "ticker"]
     summed = daily[daily["tau"].between(2, 20)].groupby(key)["ar"].sum()
     stored = car[car["window"] == "[2,20]"].set_index(key)["car"]
@@ -86,7 +88,9 @@ def test_other_settings_give_another_pack_and_keep_the_first(study: list[str], t
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
-def test_json_prints_the_summary(study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_the_summary(
+    study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", *study, "--out", str(tmp_path / "results"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"]["kind"] == "inconclusive"
 
@@ -126,11 +130,20 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
         (["--set", "model.name=markt"], 2, "did you mean 'market'?"),
         (["--sector", "optical"], 2, "exclude each other"),
         (["--nonsense"], 2, "No such option"),
-        (["--set", "windows.minimum=240", "--set", "windows.estimation=[-1000, -761]"], 3, "estimation_short"),
+        (
+            ["--set", "windows.minimum=240", "--set", "windows.estimation=[-1000, -761]"],
+            3,
+            "estimation_short",
+        ),
     ],
 )
 def test_exit_codes(
-    study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], change: list[str], code: int, said: str
+    study: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: list[str],
+    code: int,
+    said: str,
 ) -> None:
     out = tmp_path / "results"
     assert main(["run", *study, *change, "--out", str(out)]) == code
@@ -165,12 +178,16 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["volume", "volatility"])
-def test_volume_and_volatility_are_tested_in_the_same_windows(study: list[str], tmp_path: Path, kind: str) -> None:
+def test_volume_and_volatility_are_tested_in_the_same_windows(
+    study: list[str], tmp_path: Path, kind: str
+) -> None:
     for path in (tmp_path / "prices").glob("*.csv"):
         lines = path.read_text(encoding="utf-8").splitlines()
         # Volumes that follow the row number, ten times as large on the day of the first event.
-        rows = [f"{r.rsplit(',', 1)[0]},{(i % 7 + 3) * (1000 if '2021-06-09' in r and path.stem != 'IDX' else 100)}"
-                for i, r in enumerate(lines[1:])]  # fmt: skip
+        rows = []
+        for number, line in enumerate(lines[1:]):
+            burst = 10 if "2021-06-09" in line and path.stem != "IDX" else 1
+            rows.append(f"{line.rsplit(',', 1)[0]},{(number % 7 + 3) * 100 * burst}")
         path.write_text("\n".join([lines[0], *rows, ""]), encoding="utf-8")
     assert main(["run", *study, "--set", f"study.kind={kind}", "--out", str(tmp_path / "r"), "--quiet"]) == 0
     pack = tmp_path / "r" / "latest"
@@ -183,7 +200,9 @@ def test_volume_and_volatility_are_tested_in_the_same_windows(study: list[str], 
         assert (day0["return"] > 0).all()
     assert pd.read_csv(pack / "tables" / "car.csv")["bhar"].isna().all()
     tests = pd.read_csv(pack / "tables" / "tests.csv")
-    assert tests[tests["name"] == "bhar_t"]["reason"].unique().tolist() == [f"n/a, a {kind} does not compound"]
+    assert tests[tests["name"] == "bhar_t"]["reason"].unique().tolist() == [
+        f"n/a, a {kind} does not compound"
+    ]
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     assert summary["kind"] == kind
     assert f"are of {kind}, not of returns" in summary["warnings"][0]

@@ -55,7 +55,9 @@ def test_a_study_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_set_wins_over_file_and_file_over_sector(tmp_path: Path) -> None:
-    write(tmp_path, "[study]\nsector = 'optical'\n[windows]\nminimum = 150\npost = [2, 10]\n", "eventstudy.toml")
+    write(
+        tmp_path, "[study]\nsector = 'optical'\n[windows]\nminimum = 150\npost = [2, 10]\n", "eventstudy.toml"
+    )
     config = load_config(tmp_path / "events.csv", overrides=["windows.minimum=130", "study.name=Mine"])
     assert config.windows.minimum == 130
     assert config.windows.post == (2, 10)
@@ -85,11 +87,19 @@ def test_the_settings_are_plain_json_values(tmp_path: Path) -> None:
         ("[study]", "[stduy]", "did you mean 'study'?"),
         ('benchmark = "^GSPC"', "benchmark = 5", "markets[0].benchmark = 5: accepted is a text"),
         ("from = 2020-01-02", 'from = "2020-01-02"', "accepted is a date such as 2026-06-09, without quotes"),
-        ('market = "XNYS"\nfrom', 'market = "XNYX"\nfrom', "peer AAA: market 'XNYX'; accepted: XNYS; did you mean 'XNYS'?"),
+        (
+            'market = "XNYS"\nfrom',
+            'market = "XNYX"\nfrom',
+            "peer AAA: market 'XNYX'; accepted: XNYS; did you mean 'XNYS'?",
+        ),
         ('mic = "XNYS"\n', "", "markets[0]: mic missing"),
         ('ticker = "BBB"', 'ticker = "AAA"', "peer AAA is named twice"),
         ('ticker = "BBB"', 'ticker = "^GSPC"', "is also a benchmark"),
-        ("until = 2024-12-31", "from = 2025-01-01\nuntil = 2024-12-31", "from 2025-01-01 is after until 2024-12-31"),
+        (
+            "until = 2024-12-31",
+            "from = 2025-01-01\nuntil = 2024-12-31",
+            "from 2025-01-01 is after until 2024-12-31",
+        ),
         ("[study]", "[study", "is not TOML"),
         ("[study]", "[windows]\nestimation = [-250, -5]\n[study]", "overlaps windows.event"),
         ("[study]", "[windows]\npost = [20, 2]\n[study]", "runs backwards; write [2, 20]"),
@@ -116,7 +126,7 @@ def test_overrides_are_checked_too(tmp_path: Path) -> None:
 
 
 def test_an_unknown_sector_and_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="sector 'optica' is not shipped.*did you mean 'optical'"):
+    with pytest.raises(ConfigError, match=r"sector 'optica' is not shipped.*did you mean 'optical'"):
         load_config(tmp_path / "events.csv", sector="optica")
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_config(tmp_path / "events.csv", config_file=tmp_path / "none.toml")
@@ -134,10 +144,22 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
     assert (infinera.until, infinera.deal_bound_from) == (dt.date(2025, 2, 28), dt.date(2024, 6, 28))
     assert config.peer("300308.SZ").name_local == "中际旭创"
     assert {market.mic: market.benchmark for market in config.markets} == {
-        "XNAS": "^GSPC", "XNYS": "^GSPC", "XSHG": "000300.SS", "XSHE": "000300.SS", "XTAI": "^TWII", "XTKS": "^N225",
+        "XNAS": "^GSPC", "XNYS": "^GSPC", "XSHG": "000300.SS", "XSHE": "000300.SS", "XTAI": "^TWII",
+        "XTKS": "^N225",
     }  # fmt: skip
     core = {peer.ticker for peer in config.peers if peer.group == "core"}
-    assert core >= {"002281.SZ", "300308.SZ", "300502.SZ", "603083.SS", "LITE", "COHR", "AAOI", "FN", "CIEN", "INFN"}
+    assert core >= {
+        "002281.SZ",
+        "300308.SZ",
+        "300502.SZ",
+        "603083.SS",
+        "LITE",
+        "COHR",
+        "AAOI",
+        "FN",
+        "CIEN",
+        "INFN",
+    }
     assert {peer.ticker for peer in config.peers if peer.group == "wider"} == {
         "NVDA", "AVGO", "MRVL", "CRDO", "MTSI", "GLW", "2330.TW", "5802.T",
     }  # fmt: skip

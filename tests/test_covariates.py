@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
-from studies import event_row, write_events, write_prices, write_study
 
 TICKERS = tuple(f"T{i}" for i in range(8))
 

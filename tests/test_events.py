@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eventstudy.errors import EventsError
-from eventstudy.events import Event, instant_utc, read_events
+from eventstudy.events import COLUMNS, Event, instant_utc, read_events
 
-HEADER = "event_id,timestamp,precision,kind,label,label_asof,shock_id,clarifies,tickers,dimension,title,source,source_url,notes"
+HEADER = ",".join(COLUMNS)
 ROW = "E1,2026-06-09,date,report,unknown,,,,,,,,,"
 
 
@@ -62,7 +62,9 @@ def test_zones_become_utc(tmp_path: Path, text: str, utc: str) -> None:
 
 
 def test_a_date_may_have_slashes_when_the_year_is_first(tmp_path: Path) -> None:
-    assert read_events(write(tmp_path, ROW.replace("2026-06-09", "2026/06/09"))).by_id("E1").timestamp == dt.date(2026, 6, 9)
+    assert read_events(write(tmp_path, ROW.replace("2026-06-09", "2026/06/09"))).by_id(
+        "E1"
+    ).timestamp == dt.date(2026, 6, 9)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,9 @@ def test_a_wrong_cell_is_named_with_its_line(tmp_path: Path, old: str, new: str,
 
 
 def test_all_problems_come_at_once_in_order_of_lines(tmp_path: Path) -> None:
-    found = problems(tmp_path, ROW, ROW, ROW.replace("E1", "E3") + ",x", "E4,nonsense,date,report,unknown,,,,,,,,,")
+    found = problems(
+        tmp_path, ROW, ROW, ROW.replace("E1", "E3") + ",x", "E4,nonsense,date,report,unknown,,,,,,,,,"
+    )
     assert [message.split(": ")[0] for message in found] == ["events.csv:3", "events.csv:4", "events.csv:5"]
     assert "already on line 2" in found[0]
     assert "1 cell(s) more than the header" in found[1]

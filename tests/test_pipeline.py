@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 from eventstudy.config import load_config
 from eventstudy.errors import EstimationError, PriceError
@@ -13,7 +14,6 @@ from eventstudy.estimation import Computed, compute
 from eventstudy.events import read_events
 from eventstudy.prices.choose import get_prices
 from eventstudy.selection import lead_events
-from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 
 def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] | None = None) -> Computed:
@@ -22,7 +22,7 @@ def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] 
     config = load_config(
         tmp_path / "events.csv", config_file=write_study(tmp_path, extra=extra), overrides=overrides
     )
-    prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda text: None)
+    prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
     return compute(events, config, prices)
 
 
@@ -138,7 +138,10 @@ def test_a_day_without_any_price_is_a_closure(tmp_path: Path, prices: Path) -> N
     for ticker in ("IDX", "AAA", "BBB", "CCC"):
         edit_prices(prices / f"{ticker}.csv", d2021_06_09=None)
     computed = run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA")])
-    assert ledger(computed)["E1", "AAA"] == ("shifted", "shifted: no price on 2021-06-09, day 0 is the next session")
+    assert ledger(computed)["E1", "AAA"] == (
+        "shifted",
+        "shifted: no price on 2021-06-09, day 0 is the next session",
+    )
     assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in computed.returns.remarks
 
 
@@ -160,14 +163,18 @@ def test_days_around_other_events_leave_the_estimation(tmp_path: Path) -> None:
 def test_constant_prices_are_dropped(tmp_path: Path, prices: Path) -> None:
     path = prices / "AAA.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join([lines[0], *(f"{line[:10]},5,5,1000" for line in lines[1:]), ""]), encoding="utf-8")
+    path.write_text(
+        "\n".join([lines[0], *(f"{line[:10]},5,5,1000" for line in lines[1:]), ""]), encoding="utf-8"
+    )
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09")]))
     assert found["E1", "AAA"][1].startswith("constant_returns: ")
 
 
 @pytest.mark.usefixtures("prices")
 def test_no_usable_event_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
-    with pytest.raises(EstimationError, match=r"no event × peer can be studied \(no_benchmark 3\)|\(no_prices 3\)"):
+    with pytest.raises(
+        EstimationError, match=r"no event × peer can be studied \(no_benchmark 3\)|\(no_prices 3\)"
+    ):
         run(tmp_path, [event_row("E1", "2024-06-11")])
 
 
@@ -181,7 +188,9 @@ def test_log_returns(tmp_path: Path) -> None:
 
 def test_a_shock_is_led_by_its_first_event_that_is_no_clarification(tmp_path: Path) -> None:
     rows = [
-        event_row("C", "2021-06-03", kind="clarification", label="clarification", shock_id="S", clarifies="A"),
+        event_row(
+            "C", "2021-06-03", kind="clarification", label="clarification", shock_id="S", clarifies="A"
+        ),
         event_row("B", "2021-06-25", shock_id="S"),
         event_row("A", "2021-06-09", shock_id="S"),
         event_row("X", "2021-07-09"),
