@@ -158,6 +158,7 @@ def run(
     """Run the study of EVENTS and write a result pack."""
     from .report.progress import watched
     from .report.publish import log_trial, past_trials, publish, reserve
+    from .report.second_hand import second_hand
     from .study import run_study
 
     if language:
@@ -167,14 +168,17 @@ def run(
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
-    with reserve(out) as place:
+    drawing = bool({"pdf", "html", "png"} & set(config.report.formats))
+    with reserve(out) as place, second_hand(wanted=drawing) as hand:
         table = _prices(read, config, prices, console)
         with watched(silent=quiet or as_json) as say:
             result = run_study(
                 read, config, table, progress=say, prereg=locked, trials=past_trials(place)
             )
             own = Path(config.report.templates) if config.report.templates else None
-            folder = publish(result, place, formats=config.report.formats, templates=own, progress=say)
+            folder = publish(
+                result, place, formats=config.report.formats, templates=own, progress=say, hand=hand
+            )  # fmt: skip
         log_trial(place, result, config)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2, sort_keys=True, ensure_ascii=False))

@@ -12,8 +12,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors", "messages", "config", "events", "calendars", "market_rules", "prices", "returns", "windows",
-    "selection", "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest", "simulate",
-    "results", "covariates", "tables", "summary", "study", "verify", "plots", "report", "doctor", "cli",
+    "selection", "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims", "backtest",
+    "simulate", "results", "covariates", "tables", "summary", "study", "verify", "plots", "report", "doctor",
+    "cli",
 )  # fmt: skip
 KERNELS = (
     "windows",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eventstudy.plots import Plot
+    from eventstudy.report.second_hand import SecondHand
 
 FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
@@ -35,12 +36,14 @@ def write_pack(
     formats: Sequence[str] = DEFAULT_FORMATS,
     templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    hand: SecondHand | None = None,
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
     The manifest is written whatever the formats, with the sha256 of every other file under
     ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``templates`` is a
-    folder whose report.typ and report.html.j2 stand in for the shipped ones.
+    folder whose report.typ and report.html.j2 stand in for the shipped ones. ``hand`` is a second
+    process that takes its share; the files are the same without it.
 
     Raises
     ------
@@ -49,17 +52,15 @@ def write_pack(
     """
     _check(folder, formats, templates)
     say = progress or (lambda _: None)
+    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
     if _PAGES & set(formats):
         with tempfile.TemporaryDirectory() as scratch:
-            _write_pages(result, folder, formats, Path(scratch), templates, say)
+            _write_pages(result, folder, formats, Path(scratch), templates, say, hand)
     if {"tex", "md"} & set(formats):
         _write_texts(result, folder, formats)
-    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
-    if "xlsx" in formats:
-        from eventstudy.report.workbook import write_workbook
-
+    if "xlsx" in formats and not (hand and _PAGES & set(formats)):
         say("workbook")
-        write_workbook(result, tables, folder / "tables.xlsx")
+        write_book(result, folder)
     if "csv" in formats:
         say("tables")
         _write_tables(tables, folder)
@@ -67,7 +68,18 @@ def write_pack(
         _write_parquet(tables, folder)
     if "json" in formats:
         _write_json(result.summary, folder / "summary.json")
+    if hand and "xlsx" in formats and _PAGES & set(formats):
+        say("workbook")
+        hand.finish()
     return _write_manifest(result, folder)
+
+
+def write_book(result: StudyResult, folder: Path) -> None:
+    """Write tables.xlsx."""
+    from eventstudy.report.workbook import write_workbook
+
+    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
+    write_workbook(result, tables, folder / "tables.xlsx")
 
 
 def csv_safe(value: Any) -> Any:
@@ -113,7 +125,7 @@ def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None
 
 def _write_pages(
     result: StudyResult, folder: Path, formats: Sequence[str], scratch: Path, templates: Path | None,
-    say: Callable[[str], None],
+    say: Callable[[str], None], hand: SecondHand | None,
 ) -> None:  # fmt: skip
     """Render each figure once, then the PDF and the HTML page from the same drawings."""
     from eventstudy import plots
@@ -122,7 +134,16 @@ def _write_pages(
     home.mkdir()
     drawn = plots.plots_of(result)
     target = folder / "figures" if "png" in formats else None
-    _draw_all(result, drawn, home, target, pages=bool({"pdf", "html"} & set(formats)), say=say)
+    pages = bool({"pdf", "html"} & set(formats))
+    if target is not None:
+        target.mkdir()
+    if hand:
+        hand.start("draw_all", result, drawn[1::2], home, target, pages)
+    draw_all(result, drawn[::2] if hand else drawn, home, target, pages, say=say)
+    if hand:
+        hand.finish()
+        if "xlsx" in formats:
+            hand.start("write_book", result, folder)
     if "pdf" in formats:
         from eventstudy.report.pdf import write_pdf
 
@@ -140,20 +161,18 @@ def _write_pages(
         write_html(content, home, folder / "report.html", templates=templates)
 
 
-def _draw_all(
+def draw_all(
     result: StudyResult,
     drawn: Sequence[Plot],
     home: Path,
     folder: Path | None,
-    *,
     pages: bool,
-    say: Callable[[str], None],
+    *,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
     from eventstudy import plots
 
-    if folder is not None:
-        folder.mkdir()
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
         figure = plots.draw(result, plot)

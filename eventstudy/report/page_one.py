@@ -30,7 +30,8 @@ _MEASURES: Mapping[str, Any] = {
 def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     """Return the table of page 1; a column that no row has a value for is left out."""
     head_group = summary.get("headline") or {}
-    n, effective = head_group.get("n_events"), head_group.get("n_effective")
+    n: Any = head_group.get("n_events")
+    effective: Any = head_group.get("n_effective")
     doubtful = finite(n) and finite(effective) and float(effective) < FEWEST_EFFECTIVE * float(n)
     names = ("group", "window", "n", "k", "caar", "date_mean", "interval", *_P_COLUMNS)
     head = [words[f"small.{name}"] for name in names]

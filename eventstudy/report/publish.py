@@ -17,6 +17,7 @@ from eventstudy.results import StudyResult
 from eventstudy.reversal.prereg import specification_digest
 
 from .pack import write_pack
+from .second_hand import SecondHand
 
 LOCK = ".eventstudy.lock"
 UNFINISHED = ".unfinished-"
@@ -60,6 +61,7 @@ def publish(
     formats: Sequence[str],
     templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    hand: SecondHand | None = None,
 ) -> Path:
     """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
 
@@ -73,7 +75,7 @@ def publish(
     """
     unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
     try:
-        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress)
+        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, hand=hand)
         unfinished.chmod(0o755)
         target = _target(out, result.run_id, unfinished)
         if target.exists():
