@@ -558,4 +558,6 @@ def _plain(row: Any) -> dict[str, Any]:
 def _console(silent: bool) -> Console:
     from rich.console import Console
 
-    return Console(quiet=silent, soft_wrap=False)
+    # Into a pipe or a file a table keeps all its columns; a terminal has its own width.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140
+    return Console(quiet=silent, soft_wrap=False, width=width)

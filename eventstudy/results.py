@@ -38,7 +38,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "tests": (
         "group", "window", "name", "estimate", "statistic", "distribution", "df", "p_value",
-        "n_events", "n_dates", "reason",
+        "n_events", "n_dates", "reason", "rbar", "n_effective",
     ),
     "regression": (
         "formula", "window", "term", "estimate", "se_cr1", "p_cr1", "se_cr2", "df_cr2", "p_cr2", "p_wild",

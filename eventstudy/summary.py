@@ -20,7 +20,7 @@ from .backtest import Traded, summarise
 from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
-from .inference import Sample, TestResult
+from .inference import Sample, TestResult, effective_number
 from .inference.dates import common_volatility_ratio
 from .inference.diagnostics import diagnose, diagnose_study
 from .prices import PriceTable
@@ -63,7 +63,8 @@ def build_summary(
         "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
         **reversal_summary(judgement, found), "claims": Counter(_claim_kinds(tables["claims"])),
         "counts": _ledger_counts(ledger),
-        "trust": which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
+        "trust": which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0])
+        + _overlapping(judgement, config),
         "rbar": overall.rbar, "n_effective": overall.n_effective,
         "headline": {
             "n_events": ours.n, "n_dates": ours.k, "rbar": ours.rbar, "n_effective": ours.n_effective,
@@ -117,8 +118,9 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
             "the most power."
         )
     text = (
-        f"Trust date_t and sign_flip: {n} firm-events fall on {k} shock dates with mean residual correlation "
-        f"{rbar:.2f}, so cross_sectional_t, patell and bmp reject far too often; bmp_kp is second."
+        f"Trust date_t and sign_flip: {n} firm-events fall on {k} shock dates and, with mean residual "
+        f"correlation {rbar:.2f} over all pairs, are worth {effective_number(n, rbar):.0f} independent ones: "
+        "cross_sectional_t, patell and bmp reject too often; bmp_kp is second."
     )
     if np.isfinite(cvr) and cvr > 1.3:
         text += (
@@ -128,6 +130,18 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
     if k < 6:
         text += f" With {k} dates sign_flip cannot reach 5 %."
     return text
+
+
+def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
+    """Say how many dates fall into an earlier one's post window, or nothing."""
+    late = sum(bool(name) for name in judgement.drops.overlaps)
+    if not late:
+        return ""
+    return (
+        f" Up to day +{config.windows.post[1]}, {late} of {len(judgement.drops.shock_id)} dates share days "
+        "with an earlier one of the same peers: over such windows the tests over dates count them as "
+        "independent and are too quick as well. The verdict leaves them out."
+    )
 
 
 def _small_table(
@@ -157,7 +171,8 @@ def _p_values(
     names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
     found = {name: table.get((group, window, name)) for name in names}
     values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
-    return {**values, "cross_sectional_p": values.pop("cross_sectional_t_p")}
+    plain = values.pop("cross_sectional_t_p")
+    return {**values, "cross_sectional_p": plain}
 
 
 def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def build_tables(
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
-        "shocks": _frame("shocks", list(_shock_rows(judgement, events, windows))),
+        "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
         "regression": _frame("regression", list(regression_rows(headline, events, config))),
         "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
@@ -209,14 +209,15 @@ def _clustered_half_width(
     return half
 
 
-def _shock_rows(judgement: Judgement, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
-    portfolios = judgement.portfolios
+def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
+    """Yield the values that date_t and sign_flip of the headline group are made of."""
     for window in windows:
+        portfolios = headline.at(window).portfolios
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
         count = portfolios.count(window)
         for k, (first, last) in enumerate(portfolios.spans()):
             rows = portfolios.members[first:last]
-            event = events.by_id(str(judgement.event_id[k]))
+            event = events.by_id(str(portfolios.abnormal.panel.event_id[rows[0]]))
             yield {
                 "shock_id": event.shock_id, "window": window_name(window), "label": event.label,
                 "title": event.title, "day0": _day(portfolios.day0[k]),

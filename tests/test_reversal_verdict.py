@@ -102,7 +102,7 @@ def test_nothing_to_test_says_why() -> None:
         "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, "
         "so no confirmatory test can rest on them."
     )
-    assert answer(none).ladder == "No information shock qualifies."
+    assert answer(none).ladder == "No drop of this kind entered the comparison."
 
 
 DESCRIPTIVE = (

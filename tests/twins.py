@@ -162,7 +162,7 @@ class Group:
 
     def _common(self, i: int, j: int) -> float:
         one, other = self.firms[i], self.firms[j]
-        if one.shock == other.shock:
+        if one.event == other.event:
             return 1.0
         days = {one.event_session[d] for d in self.inside} & {other.event_session[d] for d in self.inside}
         return len(days) / len(self.inside)

@@ -48,7 +48,7 @@ def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.i
 
 
 def window_overlap(
-    sessions: NDArray[np.int32], inside: NDArray[np.bool_], shock_id: NDArray[np.str_]
+    sessions: NDArray[np.int32], inside: NDArray[np.bool_], event_id: NDArray[np.str_]
 ) -> NDArray[np.float64]:
     """Share of a tested window's calendar sessions that each pair of firm-events has in common.
 
@@ -58,12 +58,12 @@ def window_overlap(
         Calendar day of each event day.
     inside : (L2,)
         The event days of the window.
-    shock_id : (N,)
+    event_id : (N,)
 
     Returns
     -------
     (N, N) array
-        One for pairs of one shock, also where an exchange reacts a day later than another.
+        One for pairs of one event, also where an exchange reacts a day later than another.
 
     Notes
     -----
@@ -77,7 +77,7 @@ def window_overlap(
     there = np.zeros((len(tested), len(days)))
     there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
     shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
-    return np.where(shock_id[:, None] == shock_id[None, :], 1.0, shared)
+    return np.where(event_id[:, None] == event_id[None, :], 1.0, shared)
 
 
 def mean_correlation(correlations: NDArray[np.float64]) -> float:

@@ -23,7 +23,8 @@ class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
 
     ``n_events`` counts firm-events, ``n_dates`` information shocks; ``estimate`` is in units of
-    return; ``null`` says what is tested and ``source`` names the paper.
+    return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
+    those of the group in the window.
     """
 
     __test__ = False
@@ -41,6 +42,8 @@ class TestResult:
     null: str
     source: str
     reason: str = ""
+    rbar: float = math.nan
+    n_effective: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class WindowSample:
         N firm-events, all with a finite CAR and variance.
     car, variance, scar : (N,)
     rbar : float
-        Mean residual correlation over pairs on shared calendar sessions, pairs of two shocks
+        Mean residual correlation over pairs on shared calendar sessions, pairs of two events
         weighted by the share of the window's sessions they have in common; NaN for N = 1.
     portfolios : ShockPortfolios
         One peer portfolio a shock, of the same firm-events.
@@ -154,7 +157,7 @@ class Sample:
         portfolios = shock_portfolios(abnormal, weighting=self.weighting)
         ranks = self.ranks.take(kept) if self.ranks else rank_events(abnormal)
         panel = abnormal.panel
-        overlap = window_overlap(panel.event_sessions, abnormal.weights(window) > 0, panel.shock_id)
+        overlap = window_overlap(panel.event_sessions, abnormal.weights(window) > 0, panel.event_id)
         return WindowSample(
             self.group, window, abnormal, abnormal.car(window), abnormal.variance(window), scar[kept],
             mean_correlation(self.correlations[np.ix_(kept, kept)] * overlap), portfolios,
@@ -190,7 +193,11 @@ def statistic(
                 outcome = compute(sample)
             if not outcome.reason and not math.isfinite(outcome.statistic):
                 outcome = sample.refuse("n/a, the statistic is undefined on these values")
-            return replace(outcome, name=name, null=null, source=source)
+            if math.isnan(sample.rbar):
+                return replace(outcome, name=name, null=null, source=source)
+            return replace(
+                outcome, name=name, null=null, source=source, rbar=sample.rbar, n_effective=sample.n_effective
+            )
 
         STATISTICS[name] = checked
         return checked

@@ -166,11 +166,12 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
     if not len(placebos):
         return {**facts, "rank": None, "sentence": f"Case study {facts['shock_id']}: {found.reasons[k]}."}
     rank = int((placebos >= judged.post[k]).sum()) + 1
+    kind = "drops" if judged.qualifies[k] else "falling days of its size"
     what = "drop" if judged.qualifies[k] else "fall that was no qualifying drop"
     sentence = (
-        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched drops. "
+        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched {kind}. "
         f"No claim about misreadings in general. {facts['shock_id']} ({what}: {judged.drop[k]:+.1%}, "
-        f"{judged.drop_s[k]:+.1f} standard errors) was followed by {judged.post[k]:+.1%}, its matched falls "
+        f"{judged.drop_s[k]:+.1f} standard errors) was followed by {judged.post[k]:+.1%}, its matched {kind} "
         f"by {placebos.mean():+.1%} on average."
     )
     return {**facts, "rank": rank, "sentence": sentence}

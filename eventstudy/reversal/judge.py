@@ -12,7 +12,7 @@ from eventstudy.abnormal import ShockPortfolios
 from eventstudy.config import StudyConfig
 from eventstudy.estimation import Computed
 from eventstudy.events import Events
-from eventstudy.inference import Sample, effective_number, mean_correlation
+from eventstudy.inference import Sample
 from eventstudy.windows import Request
 
 from .drops import Drops, drops
@@ -217,9 +217,8 @@ class _Jury:
         rows = np.flatnonzero(np.isin(panel.shock_id, self.judged.shock_id[mask]) & panel.lead)
         if len(rows) < 2:
             return float(len(rows))
-        return effective_number(
-            len(rows), mean_correlation(self.headline.correlations[np.ix_(rows, rows)])
-        )
+        mine = self.headline.take("", np.isin(np.arange(len(panel)), rows))
+        return mine.at(self.config.windows.post).n_effective
 
 
 def _without_overlaps(asked: NDArray[np.bool_], judged: Drops) -> NDArray[np.bool_]:

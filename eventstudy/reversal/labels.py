@@ -89,10 +89,19 @@ def known_in_time(
     if event.label not in DATED_LABELS or event.label_asof is None:
         return None
     closes = []
-    for market in config.markets:
-        alignment = alignments.get((event.event_id, market.mic))
+    for mic in _markets_of(event, config):
+        alignment = alignments.get((event.event_id, mic))
         if alignment:
-            table = calendars.exchange_sessions(market.mic)
+            table = calendars.exchange_sessions(mic)
             last = min(table.position(alignment.session) + config.windows.drop[1], len(table.days) - 1)
-            closes.append(calendars.session_close(market.mic, table.days[last].astype(dt.date)))
+            closes.append(calendars.session_close(mic, table.days[last].astype(dt.date)))
     return bool(closes) and instant_utc(event.label_asof, end_of_day=True) <= max(closes)
+
+
+def _markets_of(event: Event, config: StudyConfig) -> list[str]:
+    """Exchanges of the peers that an event is about: elsewhere no window of it closes."""
+    named = set(event.tickers)
+    mics = [
+        peer.market for peer in config.peers if not named or named & {peer.ticker, *peer.aliases}
+    ]
+    return list(dict.fromkeys(mics))

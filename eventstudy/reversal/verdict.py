@@ -113,7 +113,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         kind, _sentence(evidence, kind, flip, mde, margin), effect, t_interval(x), test.two_sided,
         test.greater, test.floor, flip, equivalence_p(x, margin) if k > 1 else float("nan"), k,
         evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, mde, margin,
-        ladder(evidence, sd, mde), _more_data(sd),
+        ladder(evidence, sd, mde), _more_data(sd, evidence),
     )  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     """Notice on what K dates can show, printed beside every verdict."""
     k = len(evidence.excess)
     if k == 0:
-        return "No information shock qualifies."
+        return "No drop of this kind entered the comparison."
     if k == 1:
         return (
             f"Case study. One information shock. Rank {evidence.rank} of {evidence.n_placebos + 1} matched "
@@ -203,7 +203,13 @@ def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     return "Moderate." if k < 30 else ""
 
 
-def _more_data(sd: float) -> str:
+def _more_data(sd: float, evidence: Evidence) -> str:
+    if evidence.n_unmatched and not len(evidence.excess):
+        return (
+            f"{evidence.n_unmatched} drops qualify but lack five comparable falls in the price history: a "
+            "longer history (reversal.history_years, and prices that reach back), or more exchanges, would "
+            "find some."
+        )
     if not np.isfinite(sd) or sd <= 0:
         return "Two or more qualifying dates are needed before the spread between dates can be measured."
     needed = ", ".join(f"{dates_needed(sd, effect)} for {effect:.0%}" for effect in (0.02, 0.05, 0.10))
