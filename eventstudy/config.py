@@ -78,7 +78,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Sessions relative to day 0, both ends included."""
+    """Sessions relative to day 0, both ends included.
+
+    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
+    is dropped.
+    """
 
     estimation: Window = (-250, -11)
     minimum: int = 120
@@ -88,6 +93,8 @@ class Windows:
     car: tuple[Window, ...] = ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20))
     clean_estimation: bool = True
     allow_partial: bool = False
+    same_day: Literal["keep", "merge"] = "keep"
+    overlapping: Literal["keep", "drop_later"] = "keep"
 
     @property
     def all_car(self) -> tuple[Window, ...]:

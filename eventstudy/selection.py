@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,38 @@ def select(
                     event.event_id, event.shock_id, peer.ticker, mic, status, "estimation", reason, session
                 )
             )
-    return Selection({m: tuple(r) for m, r in requests.items()}, excluded, cut_reasons, tuple(ledger))
+    double = _doubles(requests, config)
+    kept = {m: tuple(r for r in rows if (r.event_id, r.ticker) not in double) for m, rows in requests.items()}
+    rows = tuple(
+        replace(row, status="dropped", stage="windows", reason=double[row.event_id, row.ticker])
+        if (row.event_id, row.ticker) in double and row.status != "dropped"
+        else row
+        for row in ledger
+    )
+    return Selection(kept, excluded, cut_reasons, rows)
+
+
+def _doubles(requests: Mapping[str, Sequence[Request]], config: StudyConfig) -> dict[tuple[str, str], str]:
+    """Firm-events that give way to another of the same peer, where the settings ask for it, and why."""
+    windows = config.windows
+    length = windows.event[1] - windows.event[0]
+    reasons: dict[tuple[str, str], str] = {}
+    last: dict[str, Request] = {}
+    for request in sorted((r for rows in requests.values() for r in rows), key=lambda r: r.position):
+        before = last.get(request.ticker)
+        if before is not None and windows.same_day == "merge" and before.position == request.position:
+            reason = f"merged: {before.event_id} has the same day 0 and counts for both"
+        elif (
+            before is not None
+            and windows.overlapping == "drop_later"
+            and request.position - before.position <= length
+        ):
+            reason = f"overlaps: the event window of {before.event_id} has not ended"
+        else:
+            last[request.ticker] = request
+            continue
+        reasons[request.event_id, request.ticker] = reason
+    return reasons
 
 
 def _peer(config: StudyConfig, ticker: str) -> Peer:

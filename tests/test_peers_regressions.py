@@ -7,22 +7,33 @@ right one.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from panels import make_panel
 from scipy import stats
+from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.abnormal import AbnormalReturns, abnormal_returns
+from eventstudy.calendars import align, sessions
+from eventstudy.config import load_config
+from eventstudy.estimation import compute
+from eventstudy.events import Event, read_events
 from eventstudy.expected_returns import fit
+from eventstudy.expected_returns.inputs import on_days
 from eventstudy.inference import STATISTICS, Sample, residual_correlations
 from eventstudy.inference.dates import t_interval
 from eventstudy.inference.dependence import mean_correlation
 from eventstudy.inference.firm import ar_tests, car_tests
 from eventstudy.inference.ranks import row_ranks
 from eventstudy.inference.regression import regress
+from eventstudy.prices import PriceRequest, get_provider
+from eventstudy.prices.choose import get_prices
+from eventstudy.returns import one_session_returns
 from eventstudy.windows import EventPanel, Request, cut
 
 L1, TAU = 60, np.arange(-5, 6)
@@ -438,8 +449,8 @@ def test_an_event_without_any_return_does_not_spread() -> None:
     panel.estimation_returns[4] = np.nan
     sample = sample_of(panel).at((0, 1))
     assert sample.n == len(panel) - 2
-    for name, compute in STATISTICS.items():
-        result = compute(sample)
+    for name, test in STATISTICS.items():
+        result = test(sample)
         assert result.n_events == len(panel) - 2
         assert math.isfinite(result.p_value) != bool(result.reason), name
 
@@ -474,3 +485,89 @@ def test_the_generalised_rank_z_is_not_another_test() -> None:
     panel = draw(2, shocks=9, peers=1)
     names = ("grank_z", "sign", "generalized_sign", "grank_t")
     assert len({round(value(panel, name), 6) for name in names}) == 4
+
+
+# ---- returns, dates and inputs -----------------------------------------------------------------
+
+
+def test_a_simple_return_divides_by_the_price_before() -> None:
+    price = np.array([100.0, 50.0, 100.0])
+    wrong = np.diff(price) / price[1:]
+    assert wrong.tolist() == [-1.0, 0.5]
+    assert one_session_returns(price, "simple")[1:].tolist() == [-0.5, 1.0]
+
+
+def test_a_lag_is_a_shift_of_the_values() -> None:
+    price = np.array([100.0, 110.0, 99.0])
+    wrong = price / price - 1.0  # a lag that moves time stamps and leaves the values where they are
+    assert (wrong == 0.0).all()
+    np.testing.assert_allclose(one_session_returns(price, "simple")[1:], [0.10, -0.10])
+    np.testing.assert_allclose(one_session_returns(price, "log")[1:], np.log([1.1, 0.9]))
+
+
+def event_on(day: str) -> Event:
+    return Event("E", dt.date.fromisoformat(day), "date", "report", "unknown")
+
+
+@pytest.mark.parametrize(("day", "before", "session"), [
+    ("2025-02-22", "2025-02-21", "2025-02-24"),  # a Saturday
+    ("2025-02-23", "2025-02-21", "2025-02-24"),  # a Sunday, which a count of 6 and 7 from Monday forgets
+    ("2025-05-26", "2025-05-23", "2025-05-27"),  # a holiday in New York alone
+])  # fmt: skip
+def test_weekend_news_is_priced_on_the_next_session_not_before(day: str, before: str, session: str) -> None:
+    days = sessions("XNYS", dt.date(2025, 1, 2), dt.date(2025, 12, 31))
+    wrong = days[np.searchsorted(days, np.datetime64(day), side="right") - 1]
+    assert str(wrong) == before
+    found = align(event_on(day), "XNYS")
+    assert found is not None
+    assert str(found.session) == session
+
+
+def test_news_after_the_close_belongs_to_the_next_session() -> None:
+    late = Event("E", dt.datetime(2026, 2, 3, 21, 5, tzinfo=dt.UTC), "minute", "earnings", "unknown")
+    found = align(late, "XNYS")
+    assert found is not None
+    assert (str(late.timestamp.date()), str(found.session)) == ("2026-02-03", "2026-02-04")
+
+
+def test_each_exchange_keeps_its_own_dates() -> None:
+    start, end = dt.date(2025, 5, 20), dt.date(2025, 6, 5)
+    new_york, shanghai = (sessions(mic, start, end) for mic in ("XNYS", "XSHG"))
+    union = np.union1d(new_york, shanghai)
+    # One line of dates for all would leave New York without a return on the day it was closed.
+    assert np.setdiff1d(union, new_york).astype(str).tolist() == ["2025-05-26"]
+    assert np.setdiff1d(union, shanghai).astype(str).tolist() == ["2025-06-02"]
+    days = [align(event_on("2025-05-26"), mic) for mic in ("XNYS", "XSHG")]
+    assert [str(found.session) for found in days if found] == ["2025-05-27", "2025-05-26"]
+
+
+def test_an_event_past_the_end_of_the_prices_is_told_not_lost(tmp_path: Path) -> None:
+    write_prices(tmp_path / "prices")
+    rows = [event_row("IN", "2021-06-09"), event_row("OUT", "2023-07-11")]
+    events = read_events(write_events(tmp_path, rows))
+    config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path))
+    prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
+    computed = compute(events, config, prices)
+    merged = [row for row in computed.selection.ledger if row.status != "dropped"]
+    assert {row.event_id for row in merged} == {"IN"}  # all that an inner join would have kept
+    dropped = [row for row in computed.selection.ledger if row.event_id == "OUT"]
+    told = {row.ticker: row.reason.split(":")[0] for row in dropped}
+    assert told == {"AAA": "no_prices", "BBB": "no_prices", "CCC": "no_prices"}
+
+
+def test_a_missing_adjusted_close_is_said_and_the_close_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "AAA.csv"
+    path.write_text("date,close\n2021-01-04,10\n2021-01-05,11\n", encoding="utf-8")
+    request = PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2021, 1, 31))
+    table = get_provider("files")(tmp_path).fetch(request)
+    assert table.series["AAA"].adj_close.tolist() == [10.0, 11.0]
+    assert any("close" in note for note in table.outcomes["AAA"].notes)
+
+
+def test_factors_are_merged_by_day_not_by_position() -> None:
+    days = np.array(["2021-01-04", "2021-01-05", "2021-01-06"], dtype="datetime64[D]")
+    table_days = days[[0, 2]]
+    values = np.array([0.01, 0.03])
+    wrong = values[: len(days)]
+    assert wrong[1] == 0.03  # what a slice by position gives to 5 January
+    np.testing.assert_array_equal(on_days(days, table_days, values), [0.01, np.nan, 0.03])

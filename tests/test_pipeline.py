@@ -196,3 +196,22 @@ def test_a_shock_is_led_by_its_first_event_that_is_no_clarification(tmp_path: Pa
         event_row("X", "2021-07-09"),
     ]
     assert lead_events(read_events(write_events(tmp_path, rows))) == {"S": "A", "X": "X"}
+
+
+@pytest.mark.usefixtures("prices")
+def test_events_of_one_peer_can_be_merged_or_thinned(tmp_path: Path) -> None:
+    rows = [
+        event_row("A", "2021-06-09"),
+        event_row("B", "2021-06-09", tickers="AAA"),
+        event_row("C", "2021-07-07", tickers="AAA"),
+        event_row("D", "2021-08-18", tickers="AAA"),
+    ]
+    assert {status for status, _ in ledger(run(tmp_path, rows)).values()} == {"used"}
+    merged = ledger(run(tmp_path, rows, "windows.same_day=merge"))
+    assert merged["B", "AAA"] == ("dropped", "merged: A has the same day 0 and counts for both")
+    assert [key for key, (status, _) in merged.items() if status == "dropped"] == [("B", "AAA")]
+    # 7 July is the 20th session after 9 June; 18 August the 30th after 7 July, but C is gone by then.
+    thinned = ledger(run(tmp_path, rows, "windows.overlapping=drop_later"))
+    assert thinned["C", "AAA"] == ("dropped", "overlaps: the event window of A has not ended")
+    assert thinned["B", "AAA"][0] == "dropped"
+    assert thinned["D", "AAA"][0] == "used"
