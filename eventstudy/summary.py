@@ -80,7 +80,7 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": _warnings(computed, events, ledger, config),
+        "warnings": [*_warnings(computed, events, ledger, config), *_unadjusted(prices)],
         "more_data": judgement.verdict.more_data,
         "backtest": summarise(traded),
         "peers": {
@@ -203,11 +203,28 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     return found
 
 
+def _unadjusted(prices: PriceTable) -> list[str]:
+    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
+    names = [
+        name for name, outcome in prices.outcomes.items() if any("no adj_close" in n for n in outcome.notes)
+    ]
+    return (
+        [f"{', '.join(sorted(names))}: no adj_close; close is used and must be adjusted already"]
+        if names
+        else []
+    )
+
+
 def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
     found = [] if config.study.kind == "return" else [
         (f"The abnormal values of this study are of {config.study.kind}, not of returns; the verdict, the "
         "reversal tables and the backtest are of returns.")
     ]  # fmt: skip
+    found += [
+        f"{event.event_id} is a clarification that clarifies no event: it counts as a shock of its own"
+        for event in events
+        if event.kind == "clarification" and not event.clarifies
+    ]
     found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
     usable = ledger[ledger["status"] != "dropped"]

@@ -111,14 +111,14 @@ def print_alignment(
     for market in config.markets:
         regions.setdefault(market.region or market.mic, market.mic)
     table = Table(box=None, pad_edge=False)
-    for name in ("event", "label", "timestamp (UTC)", *regions):
-        table.add_column(name, no_wrap=name != "event")
+    # On a narrow terminal the label makes room: day 0 is what this table is for.
+    wide = console.width >= 60 + 14 * len(regions)
+    for name in ("event", *(("label",) if wide else ()), "timestamp (UTC)", *regions):
+        table.add_column(name, no_wrap=True)
     for event in events:
         cells = [_day0(alignments.get((event.event_id, mic))) for mic in regions.values()]
-        moment = (
-            f"{event.timestamp:%Y-%m-%d %H:%M}" if event.precision != "date" else f"{event.timestamp} (date)"
-        )
-        table.add_row(Text(event.event_id), event.label, moment, *cells)
+        moment = f"{event.timestamp:%Y-%m-%d %H:%M}" if event.precision != "date" else f"{event.timestamp}"
+        table.add_row(Text(event.event_id), *((event.label,) if wide else ()), moment, *cells)
     console.print(table)
     console.print(Text("+ after the close, ~ market closed that day: day 0 is the next session", style="dim"))
 
