@@ -7,10 +7,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .prices.fetch import Watch
 
 INTERRUPTED = 130
+Command = TypeVar("Command", bound=Callable[..., Any])
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -111,6 +112,15 @@ PRICES = click.option(
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."
 )
+
+
+def study_options(command: Command) -> Command:
+    """Give a command what names a study: its events, sector or TOML, prices and changed settings."""
+    for option in (SET, PRICES, CONFIG, SECTOR, EVENTS):
+        command = option(command)
+    return command
+
+
 ACCEPT = click.option(
     "--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse."
 )
@@ -123,11 +133,7 @@ def cli() -> None:
 
 
 @cli.command()
-@EVENTS
-@SECTOR
-@CONFIG
-@PRICES
-@SET
+@study_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -141,9 +147,7 @@ def cli() -> None:
     "--prereg", "prereg_file", type=click.Path(path_type=Path),
     help="Hold the run against a question locked by 'eventstudy prereg'.",
 )  # fmt: skip
-@click.option(
-    "--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows."
-)
+@click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
@@ -172,9 +176,7 @@ def run(
     with reserve(out) as place, second_hand(wanted=drawing) as hand:
         table = _prices(read, config, prices, console)
         with watched(silent=quiet or as_json) as say:
-            result = run_study(
-                read, config, table, progress=say, prereg=locked, trials=past_trials(place)
-            )
+            result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place))
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
                 result, place, formats=config.report.formats, templates=own, progress=say, hand=hand
@@ -251,11 +253,7 @@ def prereg(
 
 
 @cli.command()
-@EVENTS
-@SECTOR
-@CONFIG
-@PRICES
-@SET
+@study_options
 @click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
 @ACCEPT
 def check(
@@ -287,11 +285,7 @@ def check(
 
 
 @cli.command()
-@EVENTS
-@SECTOR
-@CONFIG
-@PRICES
-@SET
+@study_options
 @ACCEPT
 @click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
 @click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
@@ -342,11 +336,7 @@ def simulate(
 
 
 @cli.command()
-@EVENTS
-@SECTOR
-@CONFIG
-@PRICES
-@SET
+@study_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder."
 )

@@ -33,7 +33,8 @@ DATED_LABELS = ("misreading", "genuine")
 MAX_BYTES = 64 * 2**20
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
-_TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+#: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
+TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
 _DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
 
@@ -267,7 +268,7 @@ def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iter
         if re.fullmatch(r"\d{6}", ticker):
             suffix = ".SS" if ticker[0] == "6" else ".SZ"
             found.append(f"ticker {given!r} has no exchange; did you mean '{ticker}{suffix}'?")
-        elif not _TICKER.fullmatch(ticker):
+        elif not TICKER.fullmatch(ticker):
             found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
         else:
             yield ticker

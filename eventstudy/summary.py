@@ -21,7 +21,8 @@ from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
 from .inference import Sample, TestResult, effective_number
-from .inference.dates import common_volatility_ratio
+from .inference.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
+from .inference.dependence import SMALL_RBAR
 from .inference.diagnostics import diagnose, diagnose_study
 from .prices import PriceTable
 from .prices.quality import sentences
@@ -112,7 +113,7 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
             "One date only: no test separates the event from whatever else moved the sector that day. "
             "Read the peers' own t tests as description."
         )
-    if np.isfinite(rbar) and rbar <= 0.02 and k == n:
+    if np.isfinite(rbar) and rbar <= SMALL_RBAR and k == n:
         return (
             "Every firm-event has its own date and the residuals are uncorrelated: bmp is valid and has "
             "the most power."
@@ -122,12 +123,12 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
         f"correlation {rbar:.2f} over all pairs, are worth {effective_number(n, rbar):.0f} independent ones: "
         "cross_sectional_t, patell and bmp reject too often; bmp_kp is second."
     )
-    if np.isfinite(cvr) and cvr > 1.3:
+    if np.isfinite(cvr) and cvr > LARGE_CVR:
         text += (
             f" The common-volatility ratio is {cvr:.1f}: bmp_kp, patell_kp and portfolio_t are too quick "
             "to reject here."
         )
-    if k < 6:
+    if k < FEWEST_DATES:
         text += f" With {k} dates sign_flip cannot reach 5 %."
     return text
 

@@ -13,6 +13,10 @@ from .sample import TestResult, WindowSample, statistic
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
 FULL_ENUMERATION = 14
+#: Below this many dates no two-sided sign-flip test can reach 5 %: 2/2^5 is 6.25 %.
+FEWEST_DATES = 6
+#: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
+LARGE_CVR = 1.3
 
 
 @statistic(

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from eventstudy.windows import NO_SESSION
 
+#: Up to this mean correlation firm-events at dates of their own count as independent.
+SMALL_RBAR = 0.02
+
 
 def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.int32]) -> NDArray[np.float64]:
     """Correlations of estimation residuals, pair by pair, on the calendar sessions both have.

@@ -5,10 +5,11 @@ Importing this package imports no provider; `get_provider` imports the one that 
 
 from __future__ import annotations
 
+from eventstudy.events import TICKER
+
 from .table import (
     PROVIDERS,
     SHIPPED,
-    TICKER,
     PriceOutcome,
     PriceProvider,
     PriceRequest,

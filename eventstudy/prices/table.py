@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -13,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.events import TICKER
 
 from . import plugins
 from .factors import FactorTable
-
-#: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
-TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
 

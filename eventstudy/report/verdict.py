@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy.inference.dates import dates_needed
+from eventstudy.inference.dates import FEWEST_DATES, LARGE_CVR, dates_needed
+from eventstudy.inference.dependence import SMALL_RBAR
 from eventstudy.messages import term
 
 from .wording import Words, count, finite, group_words, number, p_text, percent, size, span, test_name
 
 #: Effects for which the number of dates is given.
 EFFECTS = (0.02, 0.05, 0.10)
-#: What `eventstudy.summary` holds for uncorrelated, and for a common shock that is too volatile.
-SMALL_RBAR, LARGE_CVR, FEWEST_DATES = 0.02, 1.3, 6
 
 
 def verdict_content(summary: Mapping[str, Any], words: Words, language: str) -> dict[str, Any]:

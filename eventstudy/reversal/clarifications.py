@@ -12,15 +12,13 @@ from eventstudy.abnormal import ShockPortfolios
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
-from eventstudy.inference.dates import sign_flip_p, sign_vectors
+from eventstudy.inference.dates import FEWEST_DATES, sign_flip_p, sign_vectors
 
 from .history import day_codes
 from .judge import Judgement
 from .labels import chronology
 
 NAN = float("nan")
-#: Fewest clarifications whose sign-flip test over dates can reach 5 %.
-FEWEST_DATES = 6
 
 
 @dataclass(frozen=True, slots=True)

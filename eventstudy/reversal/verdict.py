@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eventstudy.abnormal import Window
 from eventstudy.inference.dates import (
+    FEWEST_DATES,
     dates_needed,
     minimum_detectable_effect,
     sign_flip_p,
@@ -22,8 +23,6 @@ from .inference import PermutationTest, equivalence_p
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
 SMALLEST_MARGIN = 0.008
-#: Below this many dates no two-sided sign-flip test can reach 5 %, and no verdict but one is given.
-FEWEST_DATES = 6
 
 
 @dataclass(frozen=True, slots=True)
