@@ -183,7 +183,7 @@ def run(
             )  # fmt: skip
         log_trial(place, result, config)
     if as_json:
-        click.echo(json.dumps(result.summary, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:
         click.echo(str(folder))
     else:
@@ -205,7 +205,7 @@ def show(result: Path, as_json: bool) -> None:
 
     pack = read_pack(result)
     if as_json:
-        click.echo(json.dumps(pack.summary, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(pack.facts, indent=2, sort_keys=True, ensure_ascii=False))
     else:
         print_summary(pack, result, _console(False))
 

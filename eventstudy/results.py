@@ -108,18 +108,18 @@ class StudyResult:
     """Everything a run found.
 
     ``tables`` maps a name of `TABLES` to a frame with at least those columns, returns as decimals.
-    ``summary`` is the content of summary.json, ``manifest`` of manifest.json; both are plain JSON.
+    ``facts`` is the content of summary.json, ``manifest`` of manifest.json; both are plain JSON.
     """
 
     run_id: str
     tables: Mapping[str, pd.DataFrame]
-    summary: Mapping[str, Any]
+    facts: Mapping[str, Any]
     manifest: Mapping[str, Any]
 
     @property
     def simulated(self) -> bool:
         """Whether the prices were simulated: then every page, figure and table says so."""
-        return bool(self.summary["simulated"])
+        return bool(self.facts["simulated"])
 
     def to_frame(self, name: str) -> pd.DataFrame:
         """Return a copy of one table; `KeyError` lists the names there are."""

@@ -73,7 +73,7 @@ def make_result(
     }
     return StudyResult(
         run_id="optical-20260821-1a2b3c4d", tables=tables,
-        summary=_summary(simulated, study, names, shocks), manifest=_manifest(simulated),
+        facts=_summary(simulated, study, names, shocks), manifest=_manifest(simulated),
     )  # fmt: skip
 
 
@@ -278,7 +278,7 @@ def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyR
         rank=[2.0, 3.0, math.nan], p_rank=[2 / 7, 3 / 7, math.nan], role=["confirmatory", "confirmatory", ""],
     )  # fmt: skip
     tables = {**plain.tables, "reversal": reversal, **_reversal_tables(rng), **_trading_tables()}
-    summary = {**plain.summary, "language": language, **_full_summary()}
+    summary = {**plain.facts, "language": language, **_full_summary()}
     return StudyResult(plain.run_id, tables, summary, plain.manifest)
 
 

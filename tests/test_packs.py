@@ -22,12 +22,12 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
     plain = make_result()
     write_pack(plain, first, formats=("csv", "json"))
-    verdict = {**plain.summary["verdict"], "effect": -0.01}
+    verdict = {**plain.facts["verdict"], "effect": -0.01}
     ledger = plain.to_frame("ledger")
     ledger.loc[0, "status"] = "dropped"
     settings = {**plain.manifest["settings"], "model": {"name": "mean_adjusted", "alpha": "auto"}}
     changed = replace(
-        plain, summary={**plain.summary, "verdict": verdict}, tables={**plain.tables, "ledger": ledger},
+        plain, facts={**plain.facts, "verdict": verdict}, tables={**plain.tables, "ledger": ledger},
         manifest={**plain.manifest, "settings": settings},
     )  # fmt: skip
     write_pack(changed, second, formats=("csv", "json"))
@@ -66,7 +66,7 @@ def test_show_prints_the_verdict_again(
     assert SENTENCE in out
     assert "core peers · misreading [0, +1] 8 2 −5.2%" in out
     assert main(["show", str(two[0]), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == read_pack(two[0]).summary
+    assert json.loads(capsys.readouterr().out) == read_pack(two[0]).facts
 
 
 def test_show_is_as_wide_as_the_window_and_plain_where_colours_are_unwanted(

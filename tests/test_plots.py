@@ -20,7 +20,7 @@ def _axes() -> Axes:
 
 
 def _with_table(result: StudyResult, name: str, table: pd.DataFrame) -> StudyResult:
-    return StudyResult(result.run_id, {**result.tables, name: table}, result.summary, result.manifest)
+    return StudyResult(result.run_id, {**result.tables, name: table}, result.facts, result.manifest)
 
 
 def _texts(figure: Figure) -> list[str]:

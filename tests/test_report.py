@@ -54,7 +54,7 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _edited(result: StudyResult, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> StudyResult:
     tables = {**result.tables, name: change(result.to_frame(name))}
-    return StudyResult(result.run_id, tables, result.summary, result.manifest)
+    return StudyResult(result.run_id, tables, result.facts, result.manifest)
 
 
 def _pdf_pages(path: Path) -> list[str]:
@@ -351,7 +351,7 @@ def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> 
     result = make_result()
     empty = {name: table.iloc[:0] if name != "ledger" else table for name, table in result.tables.items()}
     verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
-    summary = {**result.summary, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
+    summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
     write_pack(StudyResult(result.run_id, empty, summary, result.manifest), tmp_path)
     assert "Nothing could be tested." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
 
@@ -403,12 +403,12 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
         for i in range(9)
     ]
     summary = {
-        **result.summary,
-        "verdict": {**result.summary["verdict"], "sentence": long, "ladder": long},
+        **result.facts,
+        "verdict": {**result.facts["verdict"], "sentence": long, "ladder": long},
         "trust": long,
         "more_data": long,
         "chronology": flags,
-        "small_table": result.summary["small_table"] * 5,
+        "small_table": result.facts["small_table"] * 5,
         "study": "A study with a very long name " * 6,
         "price_source": "files:" + "a" * 300,
     }

@@ -27,7 +27,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
     """Draw the rule's cumulative net return day by day; sessions without a position are shaded."""
     import matplotlib.dates as dates
 
-    words, rows = figure_words(result.summary), _pnl(result)
+    words, rows = figure_words(result.facts), _pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     for column, colour, dash in _CURVES:
         if column in rows and (rows[column] != rows[column].iloc[0]).any():
@@ -65,7 +65,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
 
 def trade_dots(ax: Axes, result: StudyResult) -> Axes:
     """Draw each trade's net return by the day of its entry, with the gap to its gross return."""
-    words, rows = figure_words(result.summary), _trades(result)
+    words, rows = figure_words(result.facts), _trades(result)
     for place, row in enumerate(rows.to_dict("records")):
         colour = label_colour(str(row["label"]))
         if "gross" in rows:
@@ -86,7 +86,7 @@ def trade_dots(ax: Axes, result: StudyResult) -> Axes:
 
 def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     """Draw the mean net trade against the cost of a side, and where it turns to nothing."""
-    words, points = figure_words(result.summary), _costs(result)
+    words, points = figure_words(result.facts), _costs(result)
     for run, colour, dash in (("every_drop", "#8C8C8C", (0, (4, 1.5))), ("rule", "#0072B2", "-")):
         mine = points[points["run"] == run]
         if len(mine):
@@ -97,7 +97,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -0.05 * max(high, 0.01)), high)
     ax.axhline(0, color=INK, lw=0.6)
-    even = (result.summary.get("backtest") or {}).get("break_even_bps")
+    even = (result.facts.get("backtest") or {}).get("break_even_bps")
     if even is not None and points["cost_bps"].min() <= even <= points["cost_bps"].max():
         ax.axvline(even, color="#D55E00", lw=0.9, ls=(0, (3, 2)))
         ax.text(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def shock_dots(ax: Axes, result: StudyResult) -> Axes:
     """Draw each shock's CAR in the drop and in the post window with its 95 % interval, by date."""
-    words, rows = figure_words(result.summary), read.dots(result)
+    words, rows = figure_words(result.facts), read.dots(result)
     for position, row in enumerate(rows.to_dict("records")):
         colour = label_colour(str(row["label"]))
         fill = colour if bool(row["qualifies"]) else "white"
@@ -55,7 +55,7 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
 
 def _dots_key(ax: Axes, result: StudyResult, labels: Sequence[str]) -> None:
     """Name the marks above the axes and the labels' colours in a second line."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     plain: Any = {"ls": "none", "ms": 3.4, "color": "#555555"}
     marks = [
         Line2D([], [], marker="o", label=f"{words['figure.drop']} {window_of(result, 'drop')}", **plain),
@@ -78,7 +78,7 @@ def _dots_key(ax: Axes, result: StudyResult, labels: Sequence[str]) -> None:
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     shock_dots(ax, result)
-    title = figure_words(result.summary)["figure.dots_title"]
+    title = figure_words(result.facts)["figure.dots_title"]
     ax.figure.text(0.015, 0.995, title, va="top", fontsize=8, weight="bold", gid="title")
     return ax
 

@@ -34,7 +34,7 @@ def draw(result: StudyResult, plot: Plot) -> Figure:
             panel(figure.add_axes(box), result, plot.shock_id)
         _write_caption(figure, frame, caption(result, plot))
         if result.simulated:
-            _write_watermark(figure, frame, figure_words(result.summary)["figure.watermark"])
+            _write_watermark(figure, frame, figure_words(result.facts)["figure.watermark"])
     return figure
 
 
@@ -78,7 +78,7 @@ def without_words(svg: str, figure: Figure) -> str:
 
 def caption(result: StudyResult, plot: Plot) -> str:
     """Return the line under a figure: n, K, windows, model, data date."""
-    words, summary = figure_words(result.summary), result.summary
+    words, summary = figure_words(result.facts), result.facts
     n_events, n_dates = KINDS[plot.kind].size(result, plot.shock_id)
     parts = [
         words["figure.size_one" if n_dates == 1 else "figure.size"].format(n=n_events, k=n_dates),

@@ -42,7 +42,7 @@ ENDS = 2
 
 def caar_by_label(ax: Axes, result: StudyResult) -> Axes:
     """Draw the CAAR of the headline peers for misreading, genuine and contested events and for all."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     groups = read.headline_groups(result)
     shade_windows(ax, result)
     ends = _draw_groups(ax, result, {name: groups[name] for name in read.MAIN_LABELS if name in groups})
@@ -59,7 +59,7 @@ def caar_by_label(ax: Axes, result: StudyResult) -> Axes:
 
 def caar_other_labels(ax: Axes, result: StudyResult) -> Axes:
     """Draw the CAAR of the labels that `caar_by_label` leaves out."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     shade_windows(ax, result)
     ends = _draw_groups(ax, result, _other_groups(result))
     ax.margins(x=0)
@@ -73,7 +73,7 @@ def caar_other_labels(ax: Axes, result: StudyResult) -> Axes:
 
 def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[tuple[float, str, Any]]:
     """Draw one line with its band a group; return height, name and colour of each line's end."""
-    words, aar = figure_words(result.summary), result.tables["aar"]
+    words, aar = figure_words(result.facts), result.tables["aar"]
     ends = []
     for label, group in groups.items():
         rows = aar[aar["group"] == group].sort_values("tau")
@@ -98,7 +98,7 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
 
 def _draw_placebos(ax: Axes, result: StudyResult) -> list[tuple[float, str, Any]]:
     """Draw the mean path of the placebo drops matched to the drops in question."""
-    words, group = figure_words(result.summary), _path_group(result)
+    words, group = figure_words(result.facts), _path_group(result)
     rows = read.reversal_path(result, group, "placebos")
     if rows.empty:
         return []
@@ -112,7 +112,7 @@ def _draw_placebos(ax: Axes, result: StudyResult) -> list[tuple[float, str, Any]
 
 def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
     """Draw the mean path of the drops in question against that of their matched placebo drops."""
-    words, group = figure_words(result.summary), _path_group(result)
+    words, group = figure_words(result.facts), _path_group(result)
     shade_windows(ax, result)
     ends = []
     for series, colour in (
@@ -143,7 +143,7 @@ def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
 
 def _path_group(result: StudyResult) -> str:
     """Return the group of the verdict where it has a path, else the one of all qualifying drops."""
-    group = str((result.summary.get("verdict") or {}).get("group") or "")
+    group = str((result.facts.get("verdict") or {}).get("group") or "")
     there = not read.reversal_path(result, group, "events").empty
     return group if there else "all"
 
@@ -166,7 +166,7 @@ def _keep_to_lines(ax: Axes) -> None:
 
 def _draw_ticks(ax: Axes, result: StudyResult) -> None:
     """Mark clarifications above the axis, and days with locked, halted or missing prices on it."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     low, high = ax.get_xlim()
     across = ax.get_xaxis_transform()
     handles: list[Any] = []
@@ -198,7 +198,7 @@ def _draw_ticks(ax: Axes, result: StudyResult) -> None:
 
 def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     """Draw each peer's CAR of the drop window for one shock, with ±1.96 standard errors."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     rows = read.bars(result, shock_id)
     regions = [read.region(result, ticker) for ticker in rows["ticker"]]
     y = np.arange(len(rows))
@@ -220,7 +220,7 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
 
 def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     """Draw the cumulative abnormal return of each peer of one shock and of their mean."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     rows = read.paths(result, shock_id)
     shade_windows(ax, result)
     ends: list[tuple[float, str, Any]] = []
@@ -264,14 +264,14 @@ def _mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> None:
             )  # fmt: skip
             tip(
                 mark,
-                figure_words(result.summary)["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}"),
+                figure_words(result.facts)["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}"),
             )
     ax.set_xlim(low, high)
 
 
 def _region_key(ax: Axes, result: StudyResult, shock_id: str) -> None:
     """Write the colours of the regions and the marks of the path beneath the bars."""
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     rows = read.paths(result, shock_id)
     regions = sorted({read.region(result, ticker) for ticker in rows["ticker"].unique()})
     handles: list[Any] = [
@@ -325,7 +325,7 @@ def _other_groups(result: StudyResult) -> dict[str, str]:
 
 
 def _headline_size(result: StudyResult, _: str) -> tuple[int, int]:
-    return read.group_size(result, str(result.summary.get("headline_group") or "all"))
+    return read.group_size(result, str(result.facts.get("headline_group") or "all"))
 
 
 def _other_size(result: StudyResult, _: str) -> tuple[int, int]:

@@ -36,7 +36,7 @@ CLOSE, FAR = 0.1, 0.25
 
 def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
     """Draw each shock's post-drop CAR over those of its matched placebo drops, with its rank."""
-    words, rows = figure_words(result.summary), _placebo_rows(result)
+    words, rows = figure_words(result.facts), _placebo_rows(result)
     matched = read.matched_placebos(result)
     for position, row in enumerate(rows.to_dict("records")):
         mine = matched[matched["shock_id"] == row["shock_id"]]["car_post"].to_numpy()
@@ -64,7 +64,7 @@ def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _placebo_key(ax: Axes, result: StudyResult) -> None:
-    words = figure_words(result.summary)
+    words = figure_words(result.facts)
     handles = [
         Line2D([], [], ls="none", marker="D", ms=4.5, color="#555555", label=words["figure.the_event"]),
         Line2D([], [], ls="none", marker="o", ms=3, color=PLACEBO_COLOUR, label=words["figure.a_placebo"]),
@@ -76,7 +76,7 @@ def _placebo_key(ax: Axes, result: StudyResult) -> None:
 
 def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
     """Draw the standardised difference between events and placebos in what was known before."""
-    words, rows = figure_words(result.summary), _balance(result)
+    words, rows = figure_words(result.facts), _balance(result)
     traits = list(dict.fromkeys(rows["variable"]))
     ax.axvspan(-CLOSE, CLOSE, color="#EEEEEE", lw=0, zorder=0)
     for edge in (-FAR, FAR):

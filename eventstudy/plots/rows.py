@@ -26,7 +26,7 @@ CENSORED = frozenset({"locked_up", "locked_down", "halted", "missing"})
 def headline_groups(result: StudyResult) -> dict[str, str]:
     """Return label → group of the aar table for the headline peers, in drawing order."""
     present = set(result.tables["aar"]["group"]) if "aar" in result.tables else set()
-    head = str(result.summary.get("headline_group") or "all")
+    head = str(result.facts.get("headline_group") or "all")
     prefix = "" if head == "all" else f"{head};"
     start = f"{prefix}label="
     labels = {group.removeprefix(start): group for group in present if group.startswith(start)}
@@ -55,7 +55,7 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     table = result.tables["abnormal_returns"]
     rows = table[table["shock_id"] == shock_id]
     day0 = rows[rows["tau"] == 0].sort_values(["session", "event_id"], kind="stable")
-    answers = {row["event_id"] for row in result.summary.get("chronology") or ()}
+    answers = {row["event_id"] for row in result.facts.get("chronology") or ()}
     # A clarification that came before its drop does not stand for it.
     day0 = day0.assign(answer=day0["event_id"].isin(answers))
     leads = set(day0.loc[~day0["answer"], "ticker"])
@@ -138,7 +138,7 @@ def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[st
     if alignment is None or daily is None or daily.empty:
         return []
     found = []
-    for row in result.summary.get("chronology") or ():
+    for row in result.facts.get("chronology") or ():
         answer, of = str(row["event_id"]), str(row["clarifies"])
         if row.get("flag") == "PRECEDES_DROP":
             continue
@@ -182,14 +182,14 @@ def shock_title(result: StudyResult, shock_id: str, *, words: Mapping[str, str] 
     row = shock_rows(result).get(shock_id)
     if row is None:
         return shock_id
-    said, title = words or figure_words(result.summary), row.get("title")
+    said, title = words or figure_words(result.facts), row.get("title")
     parts = [shock_id, day_text(said, row["day0"]), term(said, "label", row["label"])]
     return " · ".join([*parts, str(title)] if title and title == title else parts)
 
 
 def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
     """Return a peer as ``InnoLight 300308.SZ``, with its local name where the fonts have it."""
-    peer = (result.summary.get("peers") or {}).get(ticker) or {}
+    peer = (result.facts.get("peers") or {}).get(ticker) or {}
     name = shown(peer.get("name") or "", limit=24)
     native = str(peer.get("name_local") or "") if local else ""
     native = native if native and shown(native) == native and native != name else ""
@@ -198,7 +198,7 @@ def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
 
 def region(result: StudyResult, ticker: str) -> str:
     """Return a peer's region, empty for none."""
-    return str(((result.summary.get("peers") or {}).get(ticker) or {}).get("region") or "")
+    return str(((result.facts.get("peers") or {}).get(ticker) or {}).get("region") or "")
 
 
 def matched_placebos(result: StudyResult, *, group: str = "all") -> pd.DataFrame:

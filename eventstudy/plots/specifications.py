@@ -23,7 +23,7 @@ _CHOICES = ("window", "model", "returns", "alpha")
 
 def specification_curve(ax: Axes, result: StudyResult) -> Axes:
     """Draw the effect of each specification with its interval, sorted; the study's own is marked."""
-    words, rows = figure_words(result.summary), _specifications(result)
+    words, rows = figure_words(result.facts), _specifications(result)
     place = np.arange(len(rows))
     effect = rows["estimate"].to_numpy(dtype=float)
     own = [_is_own(result, row) for row in rows.to_dict("records")]
@@ -75,7 +75,7 @@ def _choices(rows: pd.DataFrame) -> list[str]:
 
 def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
     """Return whether a specification is the one that the study itself uses."""
-    summary = result.summary
+    summary = result.facts
     own = {
         "window": window_of(result, "post"), "model": (summary.get("model") or {}).get("name"),
         "returns": summary.get("returns"), "alpha": (summary.get("model") or {}).get("alpha"),
@@ -84,7 +84,7 @@ def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
 
 
 def _size(result: StudyResult, _: str) -> tuple[int, int]:
-    verdict = result.summary.get("verdict") or {}
+    verdict = result.facts.get("verdict") or {}
     return int(verdict.get("n_events") or 0), int(_specifications(result)["n_dates"].max())
 
 

@@ -69,12 +69,12 @@ def window_text(window: Sequence[int] | None) -> str:
 
 def window_of(result: StudyResult, name: str) -> str:
     """Return a window of the settings as the tables write it."""
-    return window_text((result.summary.get("windows") or {}).get(name))
+    return window_text((result.facts.get("windows") or {}).get(name))
 
 
 def label_text(result: StudyResult, label: str) -> str:
     """Return an event's label as a word of the figures' language."""
-    return term(figure_words(result.summary), "label", label)
+    return term(figure_words(result.facts), "label", label)
 
 
 def label_colour(label: str) -> str:
@@ -108,7 +108,7 @@ def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 
 
 def shade_windows(ax: Axes, result: StudyResult) -> None:
     """Shade the drop and the post window and mark day 0."""
-    words, windows = figure_words(result.summary), result.summary.get("windows") or {}
+    words, windows = figure_words(result.facts), result.facts.get("windows") or {}
     for name, colour in (("drop", "#BBBBBB"), ("post", "#EEEEEE")):
         window = windows.get(name)
         if window:

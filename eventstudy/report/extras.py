@@ -96,7 +96,7 @@ def extra_sections(result: StudyResult, drawn: Sequence[plots.Plot], words: Word
 
 def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the sentence of every question beside the main one, the exploratory and the case study's."""
-    summary = result.summary
+    summary = result.facts
     answers = [
         *(summary.get("verdicts") or {}).values(),
         *([summary["exploratory"]] if summary.get("exploratory") else []),
@@ -225,7 +225,7 @@ def _clarifications(result: StudyResult, words: Words) -> dict[str, Any]:
 
 
 def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
-    tally = result.summary.get("claims") or {}
+    tally = result.facts.get("claims") or {}
     facts = [[term(words, "claim", name), count(n)] for name, n in tally.items() if finite(n)]
     table = result.tables.get("claims")
     if table is None or table.empty:
@@ -237,7 +237,7 @@ def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
 
 def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
-    found = result.summary.get("backtest") or {}
+    found = result.facts.get("backtest") or {}
     facts = [
         ["", str(found[key])] for key in ("sentence", "caution", "why_none", "pbo_reason") if found.get(key)
     ]
@@ -310,7 +310,7 @@ def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
 
 
 def _diagnostics(result: StudyResult, words: Words) -> dict[str, Any]:
-    found = result.summary.get("diagnostics") or {}
+    found = result.facts.get("diagnostics") or {}
     facts = [[words["column.n_fits"], count(found.get("n_fits"))]] if finite(found.get("n_fits")) else []
     facts += [
         [term(words, "diagnostic", name), size(share, 0)]
@@ -326,7 +326,7 @@ def _quality(result: StudyResult, words: Words) -> dict[str, Any]:
 
 def _prereg(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return what was registered beforehand, where the study says so."""
-    found = result.summary.get("prereg")
+    found = result.facts.get("prereg")
     if isinstance(found, str):
         return {"facts": [["", found]] if found else [], "tables": []}
     plain = {k: v for k, v in (found or {}).items() if isinstance(v, (str, int, float, bool)) and v != ""}

@@ -73,7 +73,7 @@ def _test_order(result: StudyResult) -> list[tuple[str, str]]:
     """Return (group, window): headline groups with every window, the others with drop and post."""
     table = result.tables["tests"]
     groups = ordered_groups(result, [str(group) for group in dict.fromkeys(table["group"])])
-    windows = result.summary.get("windows") or {}
+    windows = result.facts.get("windows") or {}
     main = [f"[{w[0]},{w[1]}]" for w in (windows.get("drop"), windows.get("post")) if w]
     every = [str(window) for window in dict.fromkeys(table["window"])]
     return [
@@ -85,10 +85,10 @@ def _test_order(result: StudyResult) -> list[tuple[str, str]]:
 
 def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str, bool]]:
     """Return (group, whether it is a headline group); shocks are left to their own table."""
-    head = str(result.summary.get("headline_group") or "all")
+    head = str(result.facts.get("headline_group") or "all")
     prefix = "" if head == "all" else f"{head};"
     labels = [f"{prefix}label={label}" for label in MAIN_LABELS]
-    verdict = str((result.summary.get("verdict") or {}).get("group") or "")
+    verdict = str((result.facts.get("verdict") or {}).get("group") or "")
     first = [group for group in dict.fromkeys([head, *labels, verdict]) if group in groups]
     rest = [group for group in groups if group not in first and "shock_id=" not in group]
     return [(group, True) for group in first] + [(group, False) for group in rest]
@@ -101,7 +101,7 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
     if table is None or table.empty:
         return {"head": head, "rows": []}
-    group = str(result.summary.get("headline_group") or "all")
+    group = str(result.facts.get("headline_group") or "all")
     mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
     rows = table[table["group"].isin(mine) & table["name"].isin(("date_t", "sign_flip"))]
     cells = [
@@ -117,7 +117,7 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
 def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return one row a shock: its fall, whether it qualifies, and what followed."""
     titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
-    windows = result.summary.get("windows") or {}
+    windows = result.facts.get("windows") or {}
     drop, post = (f"CAR {window_words(windows.get(name))}" for name in ("drop", "post"))
     names = ("shock", "day0", "label", "n_peers")
     head = [words[f"column.{name}"] for name in names] + [
@@ -171,7 +171,7 @@ def alignment(result: StudyResult, words: Words) -> dict[str, Any]:
 def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
     """Return exchange → region, from the settings or else from the peers."""
     found = {
-        str(p.get("market")): str(p.get("region") or "") for p in (result.summary.get("peers") or {}).values()
+        str(p.get("market")): str(p.get("region") or "") for p in (result.facts.get("peers") or {}).values()
     }
     for market in (result.manifest.get("settings") or {}).get("markets") or ():
         found[str(market.get("mic"))] = str(market.get("region") or "")
@@ -198,7 +198,7 @@ def _day0(part: pd.DataFrame, notes: dict[str, int]) -> str:
 def shock_days(result: StudyResult, shock_id: str, words: Words) -> str:
     """Return day 0 of a shock's first event in each region, in one line."""
     table = result.tables["alignment"]
-    answers = {str(row["event_id"]) for row in result.summary.get("chronology") or ()}
+    answers = {str(row["event_id"]) for row in result.facts.get("chronology") or ()}
     rows = table[(table["shock_id"] == shock_id) & ~table["event_id"].isin(answers)]
     if rows.empty:
         return ""
@@ -252,7 +252,7 @@ def quality(result: StudyResult) -> Mapping[str, int]:
 
 
 def _peer_order(result: StudyResult, tickers: Sequence[str]) -> list[str]:
-    known = {ticker: place for place, ticker in enumerate(result.summary.get("peers") or {})}
+    known = {ticker: place for place, ticker in enumerate(result.facts.get("peers") or {})}
     return sorted(tickers, key=lambda ticker: (known.get(ticker, len(known)), ticker))
 
 

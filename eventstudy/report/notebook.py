@@ -16,8 +16,8 @@ def notebook_html(result: StudyResult) -> str:
     """Return a fragment of HTML without styles or scripts of its own; every string is escaped."""
     language = language_of(result)
     words = catalogue(language)
-    verdict = verdict_content(result.summary, words, language)
-    table = page_one.small_table(result.summary, words)
+    verdict = verdict_content(result.facts, words, language)
+    table = page_one.small_table(result.facts, words)
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table["head"])
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"]
@@ -25,8 +25,8 @@ def notebook_html(result: StudyResult) -> str:
     banner = f"<p><strong>{escape(words['page.simulated_banner'])}</strong></p>" if result.simulated else ""
     facts = " · ".join(f"{name} {value}" for name, value in verdict["facts"])
     return (
-        f"<h3>{escape(str(result.summary.get('study') or ''))}</h3>{banner}"
+        f"<h3>{escape(str(result.facts.get('study') or ''))}</h3>{banner}"
         f"<p>{escape(verdict['sentence'])}</p><p>{escape(facts)}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>{escape(page_one.counts(result.summary, words)['line'])} · {escape(result.run_id)}</p>"
+        f"<p>{escape(page_one.counts(result.facts, words)['line'])} · {escape(result.run_id)}</p>"
     )

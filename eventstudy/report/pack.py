@@ -67,7 +67,7 @@ def write_pack(
     if "parquet" in formats:
         _write_parquet(tables, folder)
     if "json" in formats:
-        _write_json(result.summary, folder / "summary.json")
+        _write_json(result.facts, folder / "summary.json")
     if hand and "xlsx" in formats and _PAGES & set(formats):
         say("workbook")
         hand.finish()

@@ -64,7 +64,7 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
         *_differences("settings", _flat(a.manifest.get("settings")), _flat(b.manifest.get("settings"))),
         *_differences("data", _data(a), _data(b)),
         *_differences("verdict", _verdict(a), _verdict(b)),
-        *_differences("counts", _flat(a.summary.get("counts")), _flat(b.summary.get("counts"))),
+        *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
         *_tables(_home(first), _home(second)),
     ]
 
@@ -78,11 +78,11 @@ def _data(pack: StudyResult) -> dict[str, Any]:
     keys = ("data_date", "price_source", "simulated")
     versions = {f"version {name}": value for name, value in (pack.manifest.get("versions") or {}).items()}
     program = {"version eventstudy": pack.manifest.get("version")}
-    return {**{key: pack.summary.get(key) for key in keys}, **inputs, **program, **versions}
+    return {**{key: pack.facts.get(key) for key in keys}, **inputs, **program, **versions}
 
 
 def _verdict(pack: StudyResult) -> dict[str, Any]:
-    found = pack.summary.get("verdict") or {}
+    found = pack.facts.get("verdict") or {}
     return {name: found.get(name) for name in VERDICT if name in found}
 
 

@@ -118,7 +118,7 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
 def in_question(result: StudyResult, words: Words) -> list[list[str]]:
     """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are any."""
     table = result.tables.get("reversal_measures")
-    group = str((result.summary.get("verdict") or {}).get("group") or "")
+    group = str((result.facts.get("verdict") or {}).get("group") or "")
     if table is None or table.empty:
         return []
     rows = table[table["group"] == group].drop_duplicates("measure").set_index("measure")["estimate"]

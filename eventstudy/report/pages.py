@@ -26,7 +26,7 @@ NARROW = 5.0
 
 def language_of(result: StudyResult) -> str:
     """Return the language that the study asks for."""
-    wanted = str(result.summary.get("language") or "en")
+    wanted = str(result.facts.get("language") or "en")
     return wanted if wanted in LANGUAGES else "en"
 
 
@@ -38,7 +38,7 @@ def page_content(
     ``drawn`` are the figures there are, where the caller knows them already. ``t`` holds the fixed
     words of the pages, everything else what this result has to say.
     """
-    summary, chosen = result.summary, language or language_of(result)
+    summary, chosen = result.facts, language or language_of(result)
     drawn = plots.plots_of(result) if drawn is None else drawn
     words = catalogue(chosen)
     return {
@@ -135,7 +135,7 @@ def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
                 words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why)
             )
     ids = set(result.tables["ledger"].loc[result.tables["ledger"]["shock_id"] == shock_id, "event_id"])
-    for row in result.summary.get("chronology") or ():
+    for row in result.facts.get("chronology") or ():
         if row.get("flag") and row["clarifies"] in ids:
             notes.append(f"{row['event_id']}: {term(words, 'flag', row['flag'])}")
     rank = plots.placebo_rank(result, shock_id)
@@ -145,7 +145,7 @@ def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
 
 
 def _figure_note(result: StudyResult, words: Words) -> str:
-    return " · ".join(plots.setting_parts(result.summary, words))
+    return " · ".join(plots.setting_parts(result.facts, words))
 
 
 def _alt(plot: plots.Plot, words: Words) -> str:

@@ -126,7 +126,7 @@ def past_trials(out: Path) -> frozenset[str]:
 
 def log_trial(out: Path, result: StudyResult, config: StudyConfig) -> None:
     """Append one line on a finished run: every specification that was tried counts."""
-    answer = result.summary["verdict"]
+    answer = result.facts["verdict"]
     row = {
         "run_id": result.run_id, "specification": specification_digest(config), "verdict": answer["kind"],
         "effect": answer["effect"], "p_value": answer["p_value"], "n_dates": answer["n_dates"],

@@ -30,7 +30,7 @@ from .verdict import chronology, trust, verdict_content
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     """Print verdict, counts, the small table and where the pack is."""
-    summary, language = result.summary, language_of(result)
+    summary, language = result.facts, language_of(result)
     words = catalogue(language)
     answer = verdict_content(summary, words, language)
     title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"

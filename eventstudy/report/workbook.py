@@ -31,7 +31,7 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
         "strings_to_numbers": False,
     }
     with xlsxwriter.Workbook(str(path), options) as book:
-        book.set_properties({"title": str(result.summary.get("study") or ""), "created": _CREATED})
+        book.set_properties({"title": str(result.facts.get("study") or ""), "created": _CREATED})
         formats = {
             "head": book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEEEEE"}),
             "percent": book.add_format({"num_format": "0.00%"}),
@@ -48,7 +48,7 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
 
 
 def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, too_long: list[str]) -> None:
-    summary, verdict = result.summary, result.summary.get("verdict") or {}
+    summary, verdict = result.facts, result.facts.get("verdict") or {}
     counts = summary.get("counts") or {}
     sheet = book.add_worksheet("summary")
     rows: list[tuple[str, Any]] = [("study", summary.get("study")), ("run id", result.run_id)]
