@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eventstudy.reversal.inference import NO_TEST, PermutationTest
+from eventstudy.reversal.inference import NO_TEST, PermutationTest, placebo_spread
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
 
@@ -13,12 +13,16 @@ def permutation(p: float) -> PermutationTest:
     return PermutationTest(p / 2, 1 - p / 2, p, 0.001, 9_999, False)
 
 
+PLACEBOS = np.linspace(-0.06, 0.06, 10)
+
+
 def answer(
     values: np.ndarray, *, p: float = 0.5, drop: float = -0.10, other: tuple[float, ...] = (), **counts: int
 ) -> Verdict:
+    test = permutation(p) if len(values) else NO_TEST
     evidence = Evidence(
         "misreading-labelled drops", (2, 20), values, np.full(len(values), drop),
-        permutation(p) if len(values) else NO_TEST, other_measures=other,
+        test, placebo_spread([PLACEBOS] * len(values)), other_measures=other,
         n_events=8 * len(values), n_effective=2.1 * len(values), n_placebos=10 * len(values), **counts,
     )  # fmt: skip
     return verdict(evidence, seed=1, draws=999)
@@ -76,7 +80,12 @@ def test_one_date_is_a_case_study() -> None:
     assert found.sentence == (
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
         "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
-        "0.18; 8 firm-events), and one date cannot separate an effect from chance."
+        "0.18; 8 firm-events). One date cannot separate an effect from chance; the smallest effect that it "
+        "could have shown is 13.3%."
+    )
+    assert found.more_data == (
+        "With the spread seen here (standard deviation 4.0% between the matched placebo drops), 80 % power "
+        "at the 5 % level needs 34 for 2%, 8 for 5%, 4 for 10% – dates, not peers."
     )
     assert found.ladder == (
         "Case study. One information shock. Rank 1 of 11 matched drops. No claim about misreadings in "
@@ -150,3 +159,20 @@ def test_more_data_names_the_dates_needed() -> None:
         "With the spread seen here (standard deviation 8.0% between dates), 80 % power at the 5 % level "
         "needs 128 for 2%, 23 for 5%, 8 for 10% – dates, not peers."
     )
+
+
+def test_the_smallest_effect_of_one_date_is_found_four_times_in_five() -> None:
+    mde = answer(np.array([0.05]), p=0.18, rank=1).mde
+    rng = np.random.default_rng(3)
+    sd, draws = PLACEBOS.std(ddof=1), 20_000
+    event, placebos = mde + sd * rng.standard_normal(draws), sd * rng.standard_normal((draws, 10))
+    t = (event - placebos.mean(axis=1)) / (placebos.std(axis=1, ddof=1) * np.sqrt(1 + 1 / 10))
+    critical = 2.2621571628  # 97.5 % of Student's t with 9 degrees of freedom
+    assert np.mean(np.abs(t) > critical) == pytest.approx(0.80, abs=0.01)
+
+
+def test_the_spread_of_placebos_is_pooled_within_their_sets() -> None:
+    found = placebo_spread([np.array([0.0, 0.2]), np.array([1.0, 1.3, 1.6])])
+    assert (found.sd, found.df) == (pytest.approx(np.sqrt((0.02 + 0.18) / 3)), 3)
+    assert found.se == pytest.approx(found.sd * np.sqrt(1.5 + 4 / 3) / 2)
+    assert np.isnan(placebo_spread([np.array([0.4])]).sd)

@@ -147,27 +147,35 @@ def t_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float,
 
 
 def minimum_detectable_effect(sd: float, k: int, *, level: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true mean that a two-sided t test over k dates finds with the given power.
+    """Smallest true mean that a two-sided t test over k dates finds with the given power."""
+    return detectable(sd / float(np.sqrt(k)), k - 1, level=level, power=power) if k > 1 else float("nan")
 
-    Noncentral t: the effect at which the test of size ``level`` rejects with probability ``power``.
+
+def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8) -> float:
+    """Smallest effect at which a two-sided t test with this standard error rejects with the given power.
+
+    Notes
+    -----
+    Noncentral t with ``df`` degrees of freedom and noncentrality effect / se.
     """
-    if k < 2 or not sd > 0:
+    if df < 1 or not se > 0:
         return float("nan")
-    critical = special.stdtrit(k - 1, 1 - level / 2)
+    critical = special.stdtrit(df, 1 - level / 2)
     low, high = 0.0, 1.0
-    while _power(high, k, critical) < power:
+    while _power(high, df, critical) < power:
         high *= 2.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _power(middle, k, critical) < power else (low, middle)
-    return float(high * sd)
+        low, high = (middle, high) if _power(middle, df, critical) < power else (low, middle)
+    return float(high * se)
 
 
 def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float = 0.8) -> int:
     """Fewest dates at which an effect of this size would be found with the given power."""
 
     def enough(k: int) -> bool:
-        return _power(abs(effect) / sd, k, special.stdtrit(k - 1, 1 - level / 2)) >= power
+        shift = abs(effect) / sd * float(np.sqrt(k))
+        return _power(shift, k - 1, special.stdtrit(k - 1, 1 - level / 2)) >= power
 
     high = 2
     while not enough(high):
@@ -179,9 +187,9 @@ def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float 
     return high
 
 
-def _power(effect_in_sd: float, k: int, critical: float) -> float:
-    shift = effect_in_sd * np.sqrt(k)
-    return float(1.0 - special.nctdtr(k - 1, shift, critical) + special.nctdtr(k - 1, shift, -critical))
+def _power(shift: float, df: float, critical: float) -> float:
+    """Probability that a noncentral t lies beyond ±critical."""
+    return float(1.0 - special.nctdtr(df, shift, critical) + special.nctdtr(df, shift, -critical))
 
 
 def common_volatility_ratio(shock_s: NDArray[np.float64], level: float = 0.90) -> tuple[float, float, float]:

@@ -98,6 +98,35 @@ def _random_sums(
     return sums
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceboSpread:
+    """How far the members of matched sets lie from each other.
+
+    ``sd`` is the pooled standard deviation within the sets with ``df`` degrees of freedom, ``se`` the
+    standard error that it gives the mean excess of the sets' events; NaN without two placebos.
+    """
+
+    sd: float
+    df: int
+    se: float
+
+
+def placebo_spread(placebos: Sequence[NDArray[np.float64]]) -> PlaceboSpread:
+    """Return the spread of K matched sets' placebos.
+
+    Notes
+    -----
+    s^2 = sum_k sum_j (v_kj - mean_k)^2 / sum_k (M_k - 1). An event that is no different from its
+    placebos has X_k = v_k - mean_k with variance s^2 (1 + 1/M_k).
+    """
+    k, df = len(placebos), sum(len(values) - 1 for values in placebos)
+    if not k or df < 1:
+        return PlaceboSpread(float("nan"), max(df, 0), float("nan"))
+    square = sum(float(((values - values.mean()) ** 2).sum()) for values in placebos)
+    sd = float(np.sqrt(square / df))
+    return PlaceboSpread(sd, df, sd * float(np.sqrt(sum(1 + 1 / len(values) for values in placebos))) / k)
+
+
 def difference_p(
     treated: NDArray[np.float64], others: NDArray[np.float64], *, draws: int, seed: int
 ) -> tuple[float, float, float]:

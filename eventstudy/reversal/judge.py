@@ -17,7 +17,7 @@ from eventstudy.windows import Request
 
 from .drops import Drops, drops
 from .history import History, day_codes
-from .inference import NO_TEST, excess, matched_permutation
+from .inference import NO_TEST, excess, matched_permutation, placebo_spread
 from .labels import known_in_time
 from .matching import Benchmarks, MatchedSets, benchmarks, matched_sets
 from .placebo import traits
@@ -202,6 +202,7 @@ class _Jury:
         late = drop & ~self.in_time & (self.label == config.reversal.label)
         evidence = Evidence(
             subject, config.windows.post, self.over[rows], judged.drop[rows], test,
+            placebo_spread(sets),
             other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
             n_events=int(judged.n_peers[rows].sum()), n_effective=self._effective(mask),
             n_placebos=sum(len(values) for values in sets),

@@ -65,8 +65,9 @@ def _of_group(
         "equivalence", group, answer.effect, -answer.margin, answer.margin, answer.equivalence_p, len(x),
         "two one-sided t tests against the margin given as lower and upper",
     )  # fmt: skip
-    yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), POWER)
-    yield from _dates_needed(group, answer.sd, len(x))
+    note = f"{POWER}, from the spread of the placebo drops" if len(x) == 1 else POWER
+    yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
+    yield from _dates_needed(group, answer.sd_placebos if len(x) == 1 else answer.sd, len(x))
     yield from _variants(judgement, group, mask)
     yield from _windows(judgement, group, mask)
     yield from _tiers(judgement, placebos, group, mask)

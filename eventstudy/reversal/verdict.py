@@ -11,6 +11,7 @@ from eventstudy.abnormal import Window
 from eventstudy.inference.dates import (
     FEWEST_DATES,
     dates_needed,
+    detectable,
     minimum_detectable_effect,
     sign_flip_p,
     sign_vectors,
@@ -18,7 +19,7 @@ from eventstudy.inference.dates import (
     t_interval,
 )
 
-from .inference import PermutationTest, equivalence_p
+from .inference import PermutationTest, PlaceboSpread, equivalence_p
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
@@ -30,7 +31,8 @@ class Verdict:
     """One of four answers with what it rests on; numbers are decimal returns.
 
     ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
-    dates, ``p_value`` the two-sided matched permutation's.
+    dates, ``p_value`` the two-sided matched permutation's. ``mde`` rests on the spread ``sd`` between the
+    dates; for a single date on ``sd_placebos``, the spread of its matched placebo drops.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Verdict:
     n_effective: float
     n_placebos: int
     sd: float
+    sd_placebos: float
     mde: float
     margin: float
     ladder: str
@@ -76,6 +79,7 @@ class Evidence:
     excess: NDArray[np.float64]
     drop: NDArray[np.float64]
     permutation: PermutationTest
+    spread: PlaceboSpread
     other_measures: tuple[float, ...] = ()
     n_events: int = 0
     n_effective: float = float("nan")
@@ -96,7 +100,8 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     matched permutation's two-sided p is at most 5 %, and simple, log and buy-and-hold returns agree
     in sign. Equivalent to none: at least six dates and the 90 % interval lies within the margin, the
     larger of a quarter of the mean drop and two round trips' cost (two one-sided tests, Schuirmann
-    1987). Else inconclusive, with the smallest effect that 80 % power would have found.
+    1987). Else inconclusive, with the smallest effect that 80 % power would have found: by a t test
+    over the dates, or where there is one, of that date against its placebos.
     """
     x = evidence.excess
     k = len(x)
@@ -105,13 +110,14 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     signs = sign_vectors(k, draws=draws, rng=np.random.default_rng(seed)) if k > 1 else np.zeros((0, 0))
     flip = sign_flip_p(x, signs) if k > 1 else float("nan")
     margin = max(0.25 * abs(float(evidence.drop.mean())), SMALLEST_MARGIN) if k else float("nan")
-    mde = minimum_detectable_effect(sd, k)
+    spread = evidence.spread
+    mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
     test = evidence.permutation
     return Verdict(
         kind, _sentence(evidence, kind, flip, mde, margin), effect, t_interval(x), test.two_sided,
         test.greater, test.floor, flip, equivalence_p(x, margin) if k > 1 else float("nan"), k,
-        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, mde, margin,
+        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, spread.sd, mde, margin,
         ladder(evidence, sd, mde), _more_data(sd, evidence),
     )  # fmt: skip
 
@@ -142,8 +148,8 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
             f"Inconclusive: one {one} only, after which the peers' abnormal return over {span} was "
             f"{abs(effect):.1%} {side} that of {evidence.n_placebos} matched placebo drops (rank "
             f"{evidence.rank} of {evidence.n_placebos + 1}; permutation p = "
-            f"{evidence.permutation.two_sided:.2f}; {evidence.n_events} firm-events), and one date cannot "
-            "separate an effect from chance."
+            f"{evidence.permutation.two_sided:.2f}; {evidence.n_events} firm-events). One date cannot "
+            f"separate an effect from chance; the smallest effect that it could have shown is {mde:.1%}."
         )
     low, high = t_interval(evidence.excess)
     numbers = (
@@ -209,10 +215,13 @@ def _more_data(sd: float, evidence: Evidence) -> str:
             "longer history (reversal.history_years, and prices that reach back), or more exchanges, would "
             "find some."
         )
-    if not np.isfinite(sd) or sd <= 0:
+    between, kind = sd, "between dates"
+    if not sd > 0 and len(evidence.excess) == 1:
+        between, kind = evidence.spread.sd, "between the matched placebo drops"
+    if not between > 0:
         return "Two or more qualifying dates are needed before the spread between dates can be measured."
-    needed = ", ".join(f"{dates_needed(sd, effect)} for {effect:.0%}" for effect in (0.02, 0.05, 0.10))
+    needed = ", ".join(f"{dates_needed(between, effect)} for {effect:.0%}" for effect in (0.02, 0.05, 0.10))
     return (
-        f"With the spread seen here (standard deviation {sd:.1%} between dates), 80 % power at the 5 % level "
+        f"With the spread seen here (standard deviation {between:.1%} {kind}), 80 % power at the 5 % level "
         f"needs {needed} – dates, not peers."
     )
