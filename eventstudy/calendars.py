@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .config import StudyConfig
 from .errors import ConfigError, nearest
 from .events import Event, Events, instant_utc
+from .messages import say
 
 #: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
 SAME_SESSIONS = {"XSHE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
@@ -157,7 +158,7 @@ def _aligned(event: Event, mic: str, session: dt.date, reaction: str, asked: dt.
     days_after = (session - asked).days
     note = ""
     if event.precision == "date":
-        note = "only the date is known: read [-1,1] beside the headline window"
+        note = say("day0.date_only")
     if days_after > DAYS_APART:
-        note = f"{mic} was closed until {session}: its first return lumps {days_after} days together"
+        note = say("day0.closed", mic=mic, session=session, days=days_after)
     return Alignment(event.event_id, mic, session, reaction, days_after, note)

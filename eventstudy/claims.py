@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .config import Peer, StudyConfig
 from .errors import EventsError, Problem, nearest
 from .events import read_records
+from .messages import say
 from .prices import PriceSeries, PriceTable
 
 COLUMNS = (
@@ -158,7 +159,7 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     first = int(np.searchsorted(days, np.datetime64(claim.date, "D")))
     stop = int(np.searchsorted(days, np.datetime64(claim.date_to or claim.date, "D"), side="right"))
     if first >= stop:
-        return _not_testable(claim, f"no prices: {ticker} has no return on {claim.date}")
+        return _not_testable(claim, say("claim.no_return", ticker=ticker, day=claim.date))
     at = _best(moves, first, stop, claim)
     near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
     actual = float(moves[at])
@@ -178,18 +179,18 @@ def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np
 
 def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> str:
     if claim.date is None:
-        return "no date"
+        return say("claim.no_date")
     label = f"{claim.name or claim.ticker} ({claim.ticker})"
     if peer and peer.until and claim.date > peer.until:
-        return f"not listed: {label} was listed until {peer.until}"
+        return say("claim.listed_until", label=label, day=peer.until)
     if peer and peer.from_ and (claim.date_to or claim.date) < peer.from_:
-        return f"not listed: {label} is a member from {peer.from_}"
+        return say("claim.listed_from", label=label, day=peer.from_)
     if series is None:
-        return f"no prices: {label} is {'not delivered' if peer else 'no peer of this study'}"
+        return say("claim.not_delivered" if peer else "claim.no_peer", label=label)
     if np.datetime64(claim.date, "D") > series.dates[-1]:
-        return f"no prices: those of {label} end on {series.dates[-1]}"
+        return say("claim.prices_end", label=label, day=series.dates[-1])
     if np.datetime64(claim.date_to or claim.date, "D") < series.dates[0]:
-        return f"no prices: those of {label} start on {series.dates[0]}"
+        return say("claim.prices_start", label=label, day=series.dates[0])
     return ""
 
 
@@ -218,4 +219,4 @@ def _verdict(claim: Claim, actual: float) -> str:
         return CONFIRMED
     if size <= 0 or abs(size - claimed) > REFUTED_BEYOND * claimed:
         return REFUTED
-    return f"off by {abs(actual - claim.claimed) * 100:.1f} points"
+    return say("claim.off_by", points=abs(actual - claim.claimed) * 100)

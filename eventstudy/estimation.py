@@ -19,6 +19,7 @@ from .expected_returns import ExpectedReturns, fit, needs
 from .expected_returns.inputs import donor_names, excluded_with_gaps, factor_columns
 from .expected_returns.peers import only_donors
 from .inference import Sample, residual_correlations
+from .messages import joined
 from .prices import PriceTable
 from .prices.quality import QualityFinding, check_quality, vet
 from .returns import FactorColumns, ReturnsPanel, to_returns
@@ -156,7 +157,7 @@ def _keep_fitted(
         if row.status != "dropped" and reasons.get(pair):
             row = replace(row, status="dropped", stage="model", reason=reasons[pair])
         elif row.status != "dropped" and remarks.get(pair):
-            row = replace(row, reason="; ".join(part for part in (row.reason, remarks[pair]) if part))
+            row = replace(row, reason=joined((row.reason, remarks[pair])))
         ledger.append(row)
     keep = np.array([not reason for reason in found], dtype=bool)
     if not keep.any():

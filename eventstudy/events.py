@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import EventsError, Problem, nearest
+from .messages import say
 
 COLUMNS = (
     "event_id", "timestamp", "precision", "kind", "label", "label_asof", "shock_id", "clarifies",
@@ -264,7 +265,7 @@ def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iter
     for given in filter(None, (part.strip() for part in text.split(";"))):
         ticker = unicodedata.normalize("NFKC", given).upper()
         if ticker != given:
-            remarks.append(f"line {line}: ticker {given!r} read as {ticker!r}")
+            remarks.append(say("events.ticker", line=line, given=given, ticker=ticker))
         if re.fullmatch(r"\d{6}", ticker):
             suffix = ".SS" if ticker[0] == "6" else ".SZ"
             found.append(f"ticker {given!r} has no exchange; did you mean '{ticker}{suffix}'?")

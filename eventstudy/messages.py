@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,90 @@ from typing import Any
 from .errors import ConfigError, nearest
 
 LANGUAGES = ("en", "zh")
+#: Key of sentences that stand side by side in one text.
+JOINED = "joined"
+_MINUS = re.compile(r"(?<![\w.,–−-])-(?=\d)")
+
+
+class Message(str):
+    """An English sentence that knows what it is made of, so that every language can say it.
+
+    It is a plain string to tables, JSON and comparisons. ``key`` names it in the catalogues under
+    ``say``, ``fields`` are what is filled in; a field may be a message itself.
+    """
+
+    __slots__ = ("fields", "key")
+
+    key: str
+    fields: Mapping[str, Any]
+
+    def __new__(cls, text: str, key: str = "", fields: Mapping[str, Any] | None = None) -> Message:
+        made = super().__new__(cls, text)
+        made.key, made.fields = key, dict(fields or {})
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str, Mapping[str, Any]]:  # type: ignore[override]
+        return str(self), self.key, self.fields
+
+
+def say(key: str, /, **fields: Any) -> Message:
+    """Return the English message ``say.<key>``, or else ``<key>``, with its fields filled in."""
+    plain = {name: _plain(value) for name, value in fields.items()}
+    return Message(_pattern(catalogue("en"), key).format(**plain), key, plain)
+
+
+def _pattern(words: Mapping[str, str], key: str) -> str:
+    return words[f"say.{key}"] if f"say.{key}" in words else words[key]
+
+
+def _plain(value: Any) -> Any:
+    """Return a field as something that JSON holds: numpy's numbers as Python's, dates as text."""
+    if isinstance(value, (str, int, float)):
+        return value
+    return value.item() if hasattr(value, "item") and not hasattr(value, "isoformat") else str(value)
+
+
+def joined(parts: Iterable[str], separator: str = "; ") -> Message:
+    """Return texts side by side as one message, each still its own; empty ones are left out."""
+    kept = [part for part in parts if part]
+    return Message(separator.join(kept), JOINED, {"separator": separator, "parts": kept})
+
+
+def said(text: str, words: Mapping[str, str]) -> str:
+    """Return a message in the language of ``words``, any other text as it is; minus signs are true ones."""
+    return _MINUS.sub("−", _said(text, words))
+
+
+def _said(text: Any, words: Mapping[str, str]) -> Any:
+    if not isinstance(text, Message):
+        return text
+    if text.key == JOINED:
+        separator = words.get(f"joined.{text.fields['separator'].strip()}", text.fields["separator"])
+        return separator.join(str(_said(part, words)) for part in text.fields["parts"])
+    fields = {name: _said(value, words) for name, value in text.fields.items()}
+    return _pattern(words, text.key).format(**fields)
+
+
+def recorded(value: Any) -> dict[str, Any]:
+    """Return every message within ``value`` as plain JSON: English text → key and fields."""
+    if isinstance(value, Message):
+        inner = recorded(list(value.fields.values()))
+        return {**inner, str(value): {"key": value.key, "fields": dict(value.fields)}}
+    parts = list(value.values()) if isinstance(value, Mapping) else value
+    found: dict[str, Any] = {}
+    for part in parts if isinstance(parts, (list, tuple)) else ():
+        found.update(recorded(part))
+    return found
+
+
+def recalled(value: Any, known: Mapping[str, Any]) -> Any:
+    """Return ``value`` with its texts as the messages that `recorded` wrote down."""
+    if isinstance(value, str) and value in known:
+        fields = {name: recalled(part, known) for name, part in known[value]["fields"].items()}
+        return Message(value, known[value]["key"], fields)
+    if isinstance(value, Mapping):
+        return {key: recalled(part, known) for key, part in value.items()}
+    return [recalled(part, known) for part in value] if isinstance(value, list) else value
 
 
 @functools.cache

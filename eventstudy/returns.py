@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .config import Market, Peer, Returns, StudyConfig
 from .errors import PriceError, Problem
 from .market_rules import board_of, in_yen
+from .messages import say
 from .prices import PriceSeries, PriceTable
 from .prices.limits import ADJUSTED_SLACK, limit_days
 
@@ -105,8 +106,12 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         if index is None or len(index.dates) < 2:
             continue
         series = tuple(prices.series[peer.ticker] for peer in peers)
-        said = ((item.ticker, prices.outcomes.get(item.ticker)) for item in series)
-        remarks += [f"{ticker}: {outcome.message}" for ticker, outcome in said if outcome and outcome.message]
+        told = ((item.ticker, prices.outcomes.get(item.ticker)) for item in series)
+        remarks += [
+            say("price.of", ticker=ticker, text=outcome.message)
+            for ticker, outcome in told
+            if outcome and outcome.message
+        ]
         grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
         panel = _market_panel(market, index, peers, series, grid, config.returns)
         # Simulated prices know no limits, so a day that happens to look locked is none.
@@ -177,8 +182,7 @@ def _grid(
         stray = np.setdiff1d(inside, days)
         if len(stray):
             remarks.append(
-                f"{item.ticker}: {len(stray)} row(s) off the sessions of {market.mic} left out "
-                f"({_some(stray)})"
+                say("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray))
             )
     quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
     traded = np.zeros(len(days), dtype=bool)
@@ -186,15 +190,13 @@ def _grid(
         traded |= np.isin(days, item.dates[_traded(item)])
     gaps = days[~quoted & traded]
     if len(gaps):
-        text = f"benchmark {index.ticker} lacks {len(gaps)} session(s) on which peers traded: {_some(gaps)}"
+        text = say("price.index_gaps", ticker=index.ticker, n=len(gaps), days=_some(gaps))
         if on_gap == "stop":
             problems.append(Problem(f"{text}; give a complete index, or --set prices.benchmark_gaps=drop"))
-        remarks.append(f"{text}; those days have no market return")
+        remarks.append(say("price.index_gaps_dropped", text=text))
     closed = days[~quoted & ~traded]
     if len(closed):
-        remarks.append(
-            f"{market.mic}: {len(closed)} session(s) without any price treated as closures ({_some(closed)})"
-        )
+        remarks.append(say("price.closures", mic=market.mic, n=len(closed), days=_some(closed)))
     return days[quoted | traded]
 
 
@@ -245,17 +247,12 @@ def _with_limits(
         elif found.adjusted:
             (unseen if in_yen(board) else adjusted).append(peer.ticker)
     if unknown:
-        remarks.append(f"{market.mic}: price limits are not known here, no day is marked locked")
+        remarks.append(say("price.limits_unknown", mic=market.mic))
     if adjusted:
-        remarks.append(
-            f"{market.mic}: without traded prices, limit-locked days of {', '.join(adjusted)} are those "
-            f"whose adjusted close lies within {ADJUSTED_SLACK:.2%} of the limit"
-        )
+        tickers = ", ".join(adjusted)
+        remarks.append(say("price.limits_adjusted", mic=market.mic, tickers=tickers, slack=ADJUSTED_SLACK))
     if unseen:
-        remarks.append(
-            f"{market.mic}: limits are amounts of yen, so without traded prices no locked day of "
-            f"{', '.join(unseen)} before the last split or dividend can be seen"
-        )
+        remarks.append(say("price.limits_unseen", mic=market.mic, tickers=", ".join(unseen)))
     return replace(panel, flags=flags)
 
 
@@ -311,4 +308,4 @@ def trade_to_trade_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.
 
 def _some(days: NDArray[np.datetime64]) -> str:
     shown = ", ".join(str(day) for day in days[:5])
-    return shown if len(days) <= 5 else f"{shown}, … {len(days) - 5} more"
+    return shown if len(days) <= 5 else say("price.days_more", days=shown, n=len(days) - 5)

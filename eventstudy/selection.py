@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .calendars import Alignment
 from .config import Peer, StudyConfig
 from .events import Event, Events
+from .messages import joined, say
 from .prices import PriceTable
 from .returns import (
     DEAL_BOUND,
@@ -151,13 +152,13 @@ def _doubles(requests: Mapping[str, Sequence[Request]], config: StudyConfig) -> 
     for request in sorted((r for rows in requests.values() for r in rows), key=lambda r: r.position):
         before = last.get(request.ticker)
         if before is not None and windows.same_day == "merge" and before.position == request.position:
-            reason = f"merged: {before.event_id} has the same day 0 and counts for both"
+            reason = say("reason.merged", event=before.event_id)
         elif (
             before is not None
             and windows.overlapping == "drop_later"
             and request.position - before.position <= length
         ):
-            reason = f"overlaps: the event window of {before.event_id} has not ended"
+            reason = say("reason.overlaps", event=before.event_id)
         else:
             last[request.ticker] = request
             continue
@@ -169,7 +170,7 @@ def _peer(config: StudyConfig, ticker: str) -> Peer:
     try:
         return config.peer(ticker)
     except KeyError:
-        text = f"not_a_peer: {ticker} is named in events.csv but is no peer of this study; add it to the TOML"
+        text = say("reason.not_a_peer", ticker=ticker)
         raise _DroppedError("events", text) from None
 
 
@@ -184,7 +185,7 @@ def _request(
     leads: Mapping[str, str],
 ) -> tuple[Request, str]:
     if alignment is None:
-        raise _DroppedError("calendar", f"no_session: the calendar of {peer.market} does not reach the event")
+        raise _DroppedError("calendar", say("reason.no_session", mic=peer.market))
     _check_membership(peer, alignment.session)
     market = panel.markets.get(peer.market)
     benchmark = config.market(peer.market).benchmark
@@ -205,11 +206,13 @@ def _request(
 def _check_membership(peer: Peer, session: dt.date) -> None:
     label = f"{peer.name} ({peer.ticker})" if peer.name else peer.ticker
     if peer.from_ and session < peer.from_:
-        raise _DroppedError("membership", f"not_listed: {label} is a member from {peer.from_}", str(session))
+        text = say("reason.listed_from", label=label, day=peer.from_)
+        raise _DroppedError("membership", text, str(session))
     if peer.until and session > peer.until:
-        raise _DroppedError("membership", f"not_listed: {label} was listed until {peer.until}", str(session))
+        text = say("reason.listed_until", label=label, day=peer.until)
+        raise _DroppedError("membership", text, str(session))
     if peer.deal_bound_from and session >= peer.deal_bound_from:
-        text = f"deal_bound: {label} traded at a bid price from {peer.deal_bound_from}"
+        text = say("reason.bid", label=label, day=peer.deal_bound_from)
         raise _DroppedError("membership", text, str(session))
 
 
@@ -219,22 +222,23 @@ def _check_prices(
     day = str(session)
     if peer.ticker not in prices.series:
         outcome = prices.outcomes.get(peer.ticker)
-        said = outcome.message if outcome else "not delivered"
-        raise _DroppedError("prices", said if said.startswith("suspect: ") else f"no_prices: {said}", day)
+        said = outcome.message if outcome else say("reason.not_delivered")
+        why = said if said.startswith("suspect: ") else say("reason.no_prices", text=said)
+        raise _DroppedError("prices", why, day)
     if market is None:
         outcome = prices.outcomes.get(benchmark)
-        raise _DroppedError(
-            "prices", f"no_benchmark: {benchmark}: {outcome.message if outcome else 'not delivered'}", day
-        )
+        said = outcome.message if outcome else say("reason.not_delivered")
+        raise _DroppedError("prices", say("reason.no_index", index=benchmark, text=said), day)
     dates = prices.series[peer.ticker].dates
     if np.datetime64(session, "D") > dates[-1]:
-        raise _DroppedError("prices", f"no_prices: the series ends on {dates[-1]}", day)
+        raise _DroppedError("prices", say("reason.series_ends", last=dates[-1]), day)
     if np.datetime64(session, "D") < dates[0]:
-        raise _DroppedError("prices", f"no_prices: the series starts on {dates[0]}", day)
+        raise _DroppedError("prices", say("reason.series_starts", first=dates[0]), day)
     first, last = market.sessions[0], market.sessions[-1]
     if not first <= np.datetime64(session, "D") <= last:
-        side = f"after {last}" if np.datetime64(session, "D") > last else f"before {first}"
-        raise _DroppedError("prices", f"no_benchmark: {benchmark} has no prices {side}", day)
+        late = np.datetime64(session, "D") > last
+        kind = "reason.index_ends" if late else "reason.index_starts"
+        raise _DroppedError("prices", say(kind, index=benchmark, day=last if late else first), day)
 
 
 def _check_window(
@@ -243,23 +247,24 @@ def _check_window(
     first, last = config.windows.event
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     if not np.isfinite(here).any():
-        raise _DroppedError("prices", "no_prices: no return in the event window", session)
+        raise _DroppedError("prices", say("reason.no_return"), session)
     _check_resumption(position, column, market, session)
     if config.windows.allow_partial:
         return
     if position + last >= len(market.sessions):
-        ends = f"{market.sessions[-1]}, the last session of {market.benchmark}"
-        text = f"window_incomplete: day +{last} lies after {ends}"
+        text = say(
+            "reason.window_incomplete", day=last, end=market.sessions[-1], index=market.benchmark
+        )
         raise _DroppedError("prices", text, session)
     tail = np.flatnonzero(np.isfinite(here))[-1]
     end = market.sessions[position + first + tail] if position + first >= 0 else market.sessions[tail]
     after = min(max(position + first, 0) + int(tail) + 1, position + last)
     if tail < len(here) - 1 and market.flags[after, column] & DEAL_BOUND:
-        text = f"deal_bound: a bid price holds from {peer.deal_bound_from}, day {after - position:+d}"
+        text = say("reason.bid_holds", first=peer.deal_bound_from, day=after - position)
         raise _DroppedError("membership", text, session)
     if tail < len(here) - 1:
         due = market.sessions[position + last]
-        text = f"prices_end_before_window: no return after {end}, day +{last} is {due}"
+        text = say("reason.prices_end", end=end, day=last, due=due)
         raise _DroppedError("prices", text, session)
 
 
@@ -270,7 +275,7 @@ def _check_resumption(position: int, column: int, market: MarketPanel, session: 
     if not closed[: LATEST_RESUMPTION + 1].all() or len(closed) <= LATEST_RESUMPTION or closed.all():
         return
     back = int(np.argmin(closed))
-    text = f"lumped: no trade from day 0 to day +{back - 1}; the return of day +{back} covers them all"
+    text = say("reason.lumped", last=back - 1, back=back)
     raise _DroppedError("prices", text, session)
 
 
@@ -291,15 +296,13 @@ def _check_estimation(
     )
     count = int(usable.sum())
     if count < config.windows.minimum:
-        text = (
-            f"estimation_short: {count} of at least {config.windows.minimum} returns in "
-            f"[{first},{last}] ({int(excluded[rows, column].sum())} cut around events or by exchange rules)"
-        )
+        text = say(
+            "reason.estimation_short", n=count, minimum=config.windows.minimum, first=first, last=last,
+            cut=int(excluded[rows, column].sum()),
+        )  # fmt: skip
         raise _DroppedError("estimation", text, session)
     if not np.ptp(market.returns[rows, column][usable]) > 0:
-        raise _DroppedError(
-            "estimation", "constant_returns: the return never changes in the estimation window", session
-        )
+        raise _DroppedError("estimation", say("reason.constant"), session)
 
 
 def _used_reason(
@@ -307,17 +310,17 @@ def _used_reason(
 ) -> str:
     parts = []
     if session != str(alignment.session):
-        parts.append(f"shifted: no price on {alignment.session}, day 0 is the next session")
+        parts.append(say("reason.shifted_no_price", day=alignment.session))
     elif alignment.reaction == "after_close":
-        parts.append(f"shifted: published after the close, day 0 is {alignment.days_after} day(s) later")
+        parts.append(say("reason.shifted_close", days=alignment.days_after))
     elif alignment.reaction == "closed":
-        parts.append(f"shifted: {alignment.mic} was closed, day 0 is {alignment.days_after} day(s) later")
+        parts.append(say("reason.shifted_closed", mic=alignment.mic, days=alignment.days_after))
     first, last = config.windows.event
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     missing = int((~np.isfinite(here)).sum())
     if missing:
-        parts.append(f"{missing} of {last - first + 1} event days without a return")
-    return "; ".join([*parts, *_locks_said(market, position, column, config.windows.drop)])
+        parts.append(say("reason.missing", n=missing, total=last - first + 1))
+    return joined([*parts, *_locks_said(market, position, column, config.windows.drop)])
 
 
 def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int, int]) -> list[str]:
@@ -326,9 +329,9 @@ def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int
     for tau in range(drop[0], drop[1] + 1):
         row = position + tau
         code = int(market.flags[row, column]) if 0 <= row < len(market.flags) else 0
-        for bit, name in ((LOCKED_DOWN, "limit-down"), (LOCKED_UP, "limit-up")):
+        for bit, key in ((LOCKED_DOWN, "reason.locked_down"), (LOCKED_UP, "reason.locked_up")):
             if code & bit:
-                said.append(f"locked {name} on day {tau}")
+                said.append(say(key, day=tau))
     return said
 
 

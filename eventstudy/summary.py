@@ -24,6 +24,7 @@ from .inference import Sample, TestResult, effective_number
 from .inference.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from .inference.dependence import SMALL_RBAR
 from .inference.diagnostics import diagnose, diagnose_study
+from .messages import joined, say
 from .prices import PriceTable
 from .prices.quality import sentences
 from .reversal import Findings, Judgement, chronology, label_timing, reversal_summary
@@ -64,8 +65,10 @@ def build_summary(
         "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
         **reversal_summary(judgement, found), "claims": Counter(_claim_kinds(tables["claims"])),
         "counts": _ledger_counts(ledger),
-        "trust": which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0])
-        + _overlapping(judgement, config),
+        "trust": joined((
+            which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
+            _overlapping(judgement, config),
+        ), " "),
         "rbar": overall.rbar, "n_effective": overall.n_effective,
         "headline": {
             "n_events": ours.n, "n_dates": ours.k, "rbar": ours.rbar, "n_effective": ours.n_effective,
@@ -109,28 +112,15 @@ def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
     """Say which of the tests to believe with this many dates and this much correlation."""
     if k < 2:
-        return (
-            "One date only: no test separates the event from whatever else moved the sector that day. "
-            "Read the peers' own t tests as description."
-        )
+        return say("trust.one")
     if np.isfinite(rbar) and rbar <= SMALL_RBAR and k == n:
-        return (
-            "Every firm-event has its own date and the residuals are uncorrelated: bmp is valid and has "
-            "the most power."
-        )
-    text = (
-        f"Trust date_t and sign_flip: {n} firm-events fall on {k} shock dates and, with mean residual "
-        f"correlation {rbar:.2f} over all pairs, are worth {effective_number(n, rbar):.0f} independent ones: "
-        "cross_sectional_t, patell and bmp reject too often; bmp_kp is second."
-    )
+        return say("trust.apart")
+    parts = [say("trust.dates", n=n, k=k, rbar=rbar, effective=effective_number(n, rbar))]
     if np.isfinite(cvr) and cvr > LARGE_CVR:
-        text += (
-            f" The common-volatility ratio is {cvr:.1f}: bmp_kp, patell_kp and portfolio_t are too quick "
-            "to reject here."
-        )
+        parts.append(say("trust.cvr", value=cvr))
     if k < FEWEST_DATES:
-        text += f" With {k} dates sign_flip cannot reach 5 %."
-    return text
+        parts.append(say("trust.few", k=k))
+    return joined(parts, " ")
 
 
 def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
@@ -138,11 +128,7 @@ def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
     late = sum(bool(name) for name in judgement.drops.overlaps)
     if not late:
         return ""
-    return (
-        f" Up to day +{config.windows.post[1]}, {late} of {len(judgement.drops.shock_id)} dates share days "
-        "with an earlier one of the same peers: over such windows the tests over dates count them as "
-        "independent and are too quick as well. The verdict leaves them out."
-    )
+    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
 
 
 def _small_table(
@@ -192,16 +178,21 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
     remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
     total = len(computed.abnormal)
-    found = [f"{text}: {count} of {total} fits" for text, count in sorted(remarks.items())]
+    found: list[str] = [
+        say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
+    ]
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
-        found.append(
-            f"one factor file serves {', '.join(regions)}, merged by calendar day: a market that closes "
-            "before the factors' own sees them a day late"
-        )
+        found.append(say("fits.factor_file", regions=", ".join(regions)))
     if config.model.factors_file and config.returns.kind == "log":
-        found.append("returns are log, the factors of the file are taken as they are: use simple returns")
+        found.append(say("fits.factors_log"))
     return found
+
+
+def _remark(text: str) -> str:
+    """Return a fit's remark, which arrays keep as plain text, as a message."""
+    name, fell_back, why = text.partition(" fell back to OLS: ")
+    return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
 
 
 def _unadjusted(prices: PriceTable) -> list[str]:
@@ -210,19 +201,17 @@ def _unadjusted(prices: PriceTable) -> list[str]:
         name for name, outcome in prices.outcomes.items() if any("no adj_close" in n for n in outcome.notes)
     ]
     return (
-        [f"{', '.join(sorted(names))}: no adj_close; close is used and must be adjusted already"]
+        [say("price.unadjusted", tickers=", ".join(sorted(names)))]
         if names
         else []
     )
 
 
 def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
-    found = [] if config.study.kind == "return" else [
-        (f"The abnormal values of this study are of {config.study.kind}, not of returns; the verdict, the "
-        "reversal tables and the backtest are of returns.")
-    ]  # fmt: skip
+    kind = config.study.kind
+    found: list[str] = [] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]
     found += [
-        f"{event.event_id} is a clarification that clarifies no event: it counts as a shock of its own"
+        say("events.clarifies_none", event=event.event_id)
         for event in events
         if event.kind == "clarification" and not event.clarifies
     ]
@@ -232,16 +221,10 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]
     same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
     for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):
-        found.append(
-            f"{names} have the same day 0, {session}, for {len(rows)} peers: "
-            "they are counted as separate events"
-        )
+        found.append(say("events.same_day", events=names, day=session, n=len(rows)))
     for session, shocks in usable.groupby("session")["shock_id"].unique().items():
         if len(shocks) > 1:
-            found.append(
-                f"shocks {', '.join(sorted(shocks))} share day 0, {session}: one day of the market is behind "
-                "them all, yet each counts as a date; give them one shock_id"
-            )
+            found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
     return found
 
 

@@ -28,6 +28,11 @@ from .returns import FLAG_NAMES
 from .reversal import Findings, Judgement
 from .reversal import tables as reversal_tables
 
+#: Columns of messages, which the pages say in their own language.
+MESSAGES = frozenset(
+    {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
+)
+
 
 def build_tables(
     computed: Computed,
@@ -67,7 +72,11 @@ def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(TABLES[name]))
+    frame = pd.DataFrame(list(rows), columns=list(TABLES[name]))
+    for column in MESSAGES.intersection(frame.columns):
+        # pandas' own strings would forget what a message is made of.
+        frame[column] = pd.Series([row.get(column) for row in rows], dtype=object, index=frame.index)
+    return frame
 
 
 def row_of(item: Any) -> dict[str, Any]:

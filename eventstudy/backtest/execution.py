@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.messages import say
+
 from .costs import CostTable
 from .rule import Answer, Decision, Order, Rule
 from .view import Floats, Tape
@@ -234,7 +236,7 @@ def _exit(
     stop = _stop_row(order.column, rule, tape, entry, min(planned, len(tape) - 1), growth)
     at, notes = AT_CLOSE, list[str]()
     if stop is not None:
-        planned, why, at = stop, f"stop at -{rule.stop:.0%}", AT_STOP
+        planned, why, at = stop, say("left.stop", loss=rule.stop), AT_STOP
     free = entry + int(tape.settle[order.column])
     if planned < free:
         notes.append(f"sale held back from {tape.day(planned)} by T+{int(tape.settle[order.column])}")
@@ -247,7 +249,7 @@ def _exit(
             return _Exit(row, at if row == planned else AT_CLOSE, why, tuple(notes))
         obstacles.append(f"{obstacle} on {tape.day(row)}")
     row = entry + int(np.flatnonzero(np.isfinite(tape.price[entry:, order.column]))[-1])
-    return _Exit(row, AT_CLOSE, "prices end", tuple(notes))
+    return _Exit(row, AT_CLOSE, say("left.prices_end"), tuple(notes))
 
 
 def _summed(obstacles: Sequence[str]) -> list[str]:
@@ -260,13 +262,13 @@ def _planned(
 ) -> tuple[int, str]:
     bought = int(tape.opens[entry] if rule.entry_at == AT_OPEN else tape.closes[entry])
     planned = max(order.horizon_row, entry + 1)
-    why = f"day +{rule.horizon}"
+    why = say("left.horizon", day=rule.horizon)
     if not rule.clarification_exit:
         return planned, why
     for answer in answers:
         row = answer.day0.get(order.mic, len(tape)) + 1
         if answer.known > bought and entry < row < planned:
-            planned, why = row, f"clarification {answer.event_id}"
+            planned, why = row, say("left.clarification", event=answer.event_id)
     return planned, why
 
 

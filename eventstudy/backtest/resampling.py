@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.messages import say
+
 from .view import Floats
 
 #: Below so many shocks nothing about a record generalises.
@@ -96,7 +98,7 @@ def superiority(
     the test does not apply.
     """
     if n_shocks < FEW_SHOCKS:
-        nan, why = float("nan"), f"the rule traded {n_shocks} shock(s), the test takes {FEW_SHOCKS}"
+        nan, why = float("nan"), say("trade.few_shocks", n=n_shocks, fewest=FEW_SHOCKS)
         return Superiority(benchmark_name, nan, nan, nan, (), rules.shape[1], why)
     differs = np.std(rules - benchmark[:, None], axis=0) > 1e-14
     kept = [name for name, keep in zip(names, differs, strict=True) if keep]
@@ -142,12 +144,12 @@ def overfitting(returns: Floats, *, n_shocks: int, blocks: int = BLOCKS) -> Over
     """
     nan = float("nan")
     if n_shocks < FEWEST_SHOCKS:
-        return Overfitting(nan, 0, f"PBO not meaningful: {n_shocks} shocks, it takes {FEWEST_SHOCKS}")
+        return Overfitting(nan, 0, say("pbo.shocks", n=n_shocks, fewest=FEWEST_SHOCKS))
     parts = np.array_split(np.arange(len(returns)), blocks)
     if returns.shape[1] < FEWEST_RULES:
-        return Overfitting(nan, 0, f"PBO not meaningful: {returns.shape[1]} rules, it takes {FEWEST_RULES}")
+        return Overfitting(nan, 0, say("pbo.rules", n=returns.shape[1], fewest=FEWEST_RULES))
     if any((np.std(returns[part], axis=0) == 0).any() for part in parts):
-        return Overfitting(nan, 0, f"PBO not meaningful: not every rule trades in each of {blocks} blocks")
+        return Overfitting(nan, 0, say("pbo.blocks", n=blocks))
     return cross_validated(returns, parts)
 
 

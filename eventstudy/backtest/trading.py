@@ -12,6 +12,7 @@ import numpy as np
 from eventstudy.config import StudyConfig
 from eventstudy.estimation import Computed, headline_group
 from eventstudy.events import Events
+from eventstudy.messages import Message, joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.reversal import Judgement
 
@@ -25,21 +26,8 @@ from .rule import Decision, rule_of
 from .statistics import sharpe
 from .view import Tape
 
-NO_FX = (
-    "local currencies, no FX: each trade earns in its exchange's currency and results add up as shares of "
-    "capital, as in a book whose principal is hedged"
-)
-CAVEATS = (
-    (
-        "The peers are those of today's list: names that mattered in hindsight rose against the index, so "
-        "every purchase of them looks good. Read the rule against the comparable drops, not against zero."
-    ),
-    "The index leg is a price index: dividends, financing and the basis of a future are left out.",
-    (
-        "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
-        "lots of 100, which makes both look a hundred times tighter."
-    ),
-)
+NO_FX = say("trade.no_fx")
+CAVEATS = (say("trade.hindsight"), say("trade.price_index"), say("trade.volume"))
 Row = dict[str, Any]
 
 
@@ -231,10 +219,7 @@ def caution(item: Record) -> str:
     """Say what the Sharpe ratio of few shocks is worth, empty where there are enough."""
     if item.n_shocks == 0 or item.n_shocks >= FEW_SHOCKS:
         return ""
-    return (
-        f"PSR and DSR count days, but the record rests on {_count(item.n_shocks, 'shock')}: "
-        "read them as description, not as evidence."
-    )
+    return say("trade.caution", shocks=_count(item.n_shocks, "shock"))
 
 
 def why_none(found: Evaluation) -> str:
@@ -243,11 +228,14 @@ def why_none(found: Evaluation) -> str:
     if result.filled:
         return ""
     mine = [d for d in result.decisions if found.rule.gate == "off" or d.label == found.rule.label]
-    kind = "shock" if found.rule.gate == "off" else f"{found.rule.label}-labelled shock"
+    label = None if found.rule.gate == "off" else say(f"label.{found.rule.label}")
     if not mine:
-        return f"there is no {kind} with prices"
-    parts = [text for text in (_reason(group, n) for group, n in _refusals(mine).items()) if text]
-    return f"of {_count(len(mine), kind)} {', '.join(parts)}"
+        return say("trade.no_shock") if label is None else say("trade.no_labelled", label=label)
+    parts = joined([_reason(group, n) for group, n in _refusals(mine).items()], ", ")
+    if label is None:
+        return say("trade.of", shocks=_count(len(mine), "shock"), reasons=parts)
+    kind = "trade.of_labelled_one" if len(mine) == 1 else "trade.of_labelled"
+    return say(kind, n=len(mine), label=label, reasons=parts)
 
 
 def _refusals(decisions: list[Decision]) -> dict[str, int]:
@@ -258,48 +246,48 @@ def _refusals(decisions: list[Decision]) -> dict[str, int]:
     return counts
 
 
+#: Message for each kind of refusal, by the beginning of its text.
+_REFUSED = {
+    "no drop": "no_drop", "its label was not known when the trade was decided": "late_label",
+    "no room": "no_room", "blocked": "blocked", "no prices through the drop window": "no_prices",
+    "no peer with enough prices before the drop": "no_peer",
+}  # fmt: skip
+
+
 def _reason(kind: str, n: int) -> str:
-    said = {
-        "no drop": "no drop by the rule at the time",
-        "its label was not known when the trade was decided": "labelled only after the trade was decided",
-        "no room": "kept out by the cap",
-        "blocked": "with no order filled",
-        "no prices through the drop window": "without prices through the drop",
-        "no peer with enough prices before the drop": "without a peer with enough prices",
-    }
-    return f"{n} {'was' if n == 1 else 'were'} {said.get(kind, kind)}"
+    key = "trade.was" if n == 1 else "trade.were"
+    return say(key, n=n, what=say(f"refused.{_REFUSED[kind]}") if kind in _REFUSED else kind)
 
 
 def sentence(found: Evaluation) -> str:
     """Say in one plain sentence what the rule earned, never without the number of trades."""
     mine, beside = found.records[RULE], _beside(found)
     if not mine.n_trades:
-        return f"No trades (0): {why_none(found)}; {beside}."
-    late = " with labels nobody knew at the time" if found.rule.gate == "post_hoc" else ""
+        return say("trade.none", why=why_none(found), beside=beside)
     low, high = mine.net_interval
-    interval = (
-        f"95 % interval {low:+.1%} to {high:+.1%}" if np.isfinite(low)
-        else f"fewer than {FEW_SHOCKS} shocks give no interval"
+    return say(
+        "trade.late" if found.rule.gate == "post_hoc" else "trade.earned",
+        trades=_count(mine.n_trades, "trade"), shocks=_count(mine.n_shocks, "shock"), net=mine.net_per_trade,
+        interval=(
+            say("trade.interval", low=low, high=high) if np.isfinite(low)
+            else say("trade.no_interval", fewest=FEW_SHOCKS)
+        ),
+        hits=mine.hits, beside=beside,
     )  # fmt: skip
-    return (
-        f"{_count(mine.n_trades, 'trade')} on {_count(mine.n_shocks, 'shock')}{late} earned "
-        f"{mine.net_per_trade:+.1%} a trade after costs and hedge ({interval}; {mine.hits} of "
-        f"{_count(mine.n_shocks, 'shock')} ended in profit); {beside}."
-    )
 
 
-def _beside(found: Evaluation) -> str:
+def _beside(found: Evaluation) -> Message:
     """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
     placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
     if placebo is not None and placebo.n_trades:
-        what, other, noun = "buying every comparable drop", placebo, "drop"
+        key, other, noun = "trade.comparable", placebo, "drop"
     elif every.n_trades:
-        what, other, noun = "buying every qualifying drop whatever its label", every, "shock"
+        key, other, noun = "trade.every", every, "shock"
     else:
-        return "no drop at all qualified"
-    counts = f"{_count(other.n_trades, 'trade')}, {_count(other.n_shocks, noun)}"
-    return f"{what} earned {other.net_per_trade:+.1%} a trade ({counts})"
+        return say("trade.no_drop")
+    counts = {"trades": _count(other.n_trades, "trade"), "drops": _count(other.n_shocks, noun)}
+    return say(key, net=other.net_per_trade, **counts)
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+def _count(n: int, noun: str) -> Message:
+    return say(f"count.{noun}{'' if n == 1 else 's'}", n=n)

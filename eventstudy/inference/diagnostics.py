@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.abnormal import AbnormalReturns
+from eventstudy.messages import Message, say
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
 LAGS = 5
@@ -25,30 +26,9 @@ PRE_TREND = (-10, -1)
 PRE_TREND_T = 2.58
 
 #: Advice by what crossed its threshold.
-ADVICE = {
-    "autocorrelation": (
-        "residuals are autocorrelated: Scholes–Williams or Dimson betas, or returns trade to trade, for thin "
-        "trading; standard errors of long windows are off"
-    ),
-    "arch": (
-        "residual variance clusters: compare model.name = 'garch', and trust tests over dates before those "
-        "that take the estimation window's variance as given"
-    ),
-    "normality": (
-        "residuals are far from normal: prefer rank, sign-flip and permutation p-values to t tables for "
-        "single firms"
-    ),
-    "beta_shift": (
-        "beta changed within the estimation window: compare model.name = 'rolling' or shorter windows"
-    ),
-    "thin_trading": (
-        "many returns are exactly zero: Scholes–Williams or Dimson betas, and returns.gaps = "
-        "'trade_to_trade'"
-    ),
-    "pre_trend": (
-        "abnormal returns moved before the event: leakage, an earlier event or a run-up; read [-10,-1] "
-        "beside the drop"
-    ),
+ADVICE: Mapping[str, Message] = {
+    name: say(f"advice.{name}")
+    for name in ("autocorrelation", "arch", "normality", "beta_shift", "thin_trading", "pre_trend")
 }
 
 
@@ -287,7 +267,7 @@ def diagnose_study(
         shares[name] = float(has[possible].mean()) if possible.any() else float("nan")
     lower, upper, most = leave_one_date_out(shock_car, shock_id)
     advice = tuple(
-        f"{shares[name]:.0%} of the fits: {text}"
+        say("advice.share", share=shares[name], text=text)
         for name, text in ADVICE.items()
         if shares[name] > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from eventstudy.config import StudyConfig
+from eventstudy.messages import say
 
 from .table import PriceRequest, PriceTable
 
@@ -31,7 +32,7 @@ def with_aliases(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> Pr
     series, outcomes = dict(table.series), dict(table.outcomes)
     for alias, ticker in absent.items():
         if alias in former.series:
-            message = f"no prices under this ticker; those of {alias}, an alias, are used"
+            message = say("price.alias", alias=alias)
             series[ticker] = replace(former.series[alias], ticker=ticker)
             outcomes[ticker] = replace(former.outcomes[alias], ticker=ticker, message=message)
     return replace(table, series=series, outcomes=outcomes)

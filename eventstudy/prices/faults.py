@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer
 from eventstudy.market_rules import limit_fraction, tick_size
+from eventstudy.messages import say
 
 from .limits import has_traded_prices
 from .table import PriceSeries
@@ -105,7 +106,7 @@ def not_positive(subject: Subject) -> Iterator[QualityFinding]:
         rows = np.flatnonzero(values <= 0)
         if len(rows):
             day, value = str(subject.item.dates[rows[0]]), float(values[rows[0]])
-            text = f"{name} is {value:g} on {len(rows)} day(s): no price can be; correct or empty it"
+            text = say("quality.not_positive", name=name, value=value, n=len(rows))
             yield QualityFinding(subject.item.ticker, "not_positive", day, value, "stop", text)
 
 
@@ -115,7 +116,7 @@ def adjusted_missing(subject: Subject) -> Iterator[QualityFinding]:
     count, total = int(lacking.sum()), int(np.isfinite(subject.item.close).sum())
     if count:
         day = str(subject.item.dates[lacking][0])
-        text = f"adj_close is empty on {count} of {total} days with a close; fill it or remove the column"
+        text = say("quality.adjusted_missing", n=count, total=total)
         severity: Severity = "stop" if count > 0.1 * total else "warn"
         yield QualityFinding(subject.item.ticker, "adjusted_missing", day, count, severity, text)
 
@@ -130,11 +131,11 @@ def close_outside_range(subject: Subject) -> Iterator[QualityFinding]:
     size = np.where(below, low, high)
     worst = rows[np.abs(size[rows]).argmax()]
     one_sided = below[rows].all() or above[rows].all()
-    cause = "the close is adjusted and open, high, low are not" if one_sided else "the bars are mixed up"
-    text = (
-        f"close outside low..high on {len(rows)} day(s) from {subject.days[rows[0]]} to "
-        f"{subject.days[rows[-1]]}, worst by {size[worst]:+.1%}: {cause}; give all four in one adjustment"
-    )
+    cause = say("quality.half_adjusted" if one_sided else "quality.mixed_up")
+    text = say(
+        "quality.outside_range", n=len(rows), first=subject.days[rows[0]], last=subject.days[rows[-1]],
+        worst=size[worst], cause=cause,
+    )  # fmt: skip
     severity: Severity = "stop" if len(rows) >= OUTSIDE_DAYS else "warn"
     yield subject.finding("close_outside_range", worst, size[worst], severity, text)
 
@@ -159,11 +160,7 @@ def additive_adjustment(subject: Subject) -> Iterator[QualityFinding]:
         allowed = limit_fraction(subject.board, subject.days[rows])
         excess = np.abs(np.expm1(subject.log_return[rows])) - allowed
         worst = rows[excess.argmax()]
-        text = (
-            f"{len(rows)} days at the price limit moved past it, by up to {excess.max():.2%}, as if "
-            f"{low:.2f} to {high:.2f} had been taken off every price: additive adjustment; give prices "
-            "adjusted by factors"
-        )
+        text = say("quality.additive_limits", n=len(rows), excess=excess.max(), low=low, high=high)
         yield subject.finding("additive_adjustment", worst, float(np.median(constants)), "stop", text)
 
 
@@ -180,10 +177,7 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
     if still < 0.1:
         row = int(np.flatnonzero(telling)[0]) + 1
         gap = float(close[row] - price[row])
-        text = (
-            f"close minus adj_close stays at {gap:.2f} while the price moves: additive adjustment; give "
-            "closes adjusted by factors"
-        )
+        text = say("quality.additive_closes", gap=gap)
         yield subject.finding("additive_adjustment", row, gap, "stop", text)
 
 
@@ -233,13 +227,10 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
     for row in rows.tolist():
         raw = _traded_move(subject, row)
         if abs(abs(change[row]) - np.log(100)) < 0.15:
-            text = f"the price moves by a factor of {np.exp(change[row]):.3g}: pence and pounds, or the like"
-            yield subject.finding("currency_slip", row, change[row], "stop", f"{text}; use one")
+            text = say("quality.currency_slip", factor=np.exp(change[row]))
+            yield subject.finding("currency_slip", row, change[row], "stop", text)
         elif abs(change[row] - raw) > np.log(1.2) > abs(raw):
-            text = (
-                f"adj_close moves {np.expm1(change[row]):+.1%} while the close moves {np.expm1(raw):+.1%}: "
-                "an adjustment that did not happen; correct adj_close"
-            )
+            text = say("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(raw))
             yield subject.finding("phantom_adjustment", row, np.expm1(change[row]), "stop", text)
         elif past[row]:
             if row not in additive:
@@ -257,25 +248,22 @@ def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:
         rows = np.flatnonzero((apart > UNLISTED) & (paid == 0) & ~(subject.splits > 0))
     if len(rows):
         worst = rows[apart[rows].argmax()]
-        text = (
-            f"on {len(rows)} day(s) adj_close and close move apart by up to {np.expm1(apart[worst]):.1%} "
-            "without a dividend or split listed: look them up"
-        )
+        text = say("quality.unlisted", n=len(rows), apart=np.expm1(apart[worst]))
         yield subject.finding("unlisted_adjustment", worst, np.expm1(apart[worst]), "warn", text)
 
 
 def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
     change = float(np.expm1(subject.log_return[row]))
-    said = f"moved {change:+.1%} where {subject.board} allows {limit:.0%} a day"
+    facts = {"move": change, "board": subject.board, "limit": limit}
     if abs(change) - limit <= PAST_LIMIT:
-        text = f"{said}: rounding, or a dividend left in the price"
+        text = say("quality.limit_rounding", **facts)
         return subject.finding("beyond_limit", row, change, "warn", text)
     nearest = subject.high[row] if change < 0 else subject.low[row]
     inside = abs(nearest / subject.previous[row] - 1.0) <= limit + PAST_LIMIT
     if inside:
-        text = f"{said}, though the day began inside: the bars are adjusted in different ways"
+        text = say("quality.limit_bars", **facts)
         return subject.finding("beyond_limit", row, change, "stop", text)
-    text = f"{said}, the whole day's range with it: an ex-date left unadjusted; give adjusted prices"
+    text = say("quality.limit_ex_date", **facts)
     return subject.finding("unadjusted_split", row, change, "stop", text)
 
 
@@ -283,9 +271,7 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
     """Yield a large move without the turnover of one, on a board without a limit."""
     listed = subject.splits[row]
     if listed > 0 and abs(change + np.log(listed)) < 2 * SPLIT_TOLERANCE:
-        text = (
-            f"moved {np.expm1(change):+.1%}: the split of {listed:g} for 1 that is listed is not in adj_close"
-        )
+        text = say("quality.split_listed", move=np.expm1(change), ratio=listed)
         yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
         return
     if crowd >= CROWD:
@@ -294,15 +280,12 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
     likely = abs(np.log(ratio) - abs(change)) < SPLIT_TOLERANCE
     large = abs(np.expm1(change)) > 0.5
     proved = np.isfinite(crowd)
-    usual = f"on {crowd:.1f} times the usual turnover" if proved else "with no turnover to compare"
+    usual = say("quality.turnover", times=crowd) if proved else say("quality.no_turnover")
     if likely and (proved or ratio >= 2):
-        text = (
-            f"moved {np.expm1(change):+.1%}, near a split of {ratio:g} for 1, {usual}: an unadjusted split "
-            "or bonus; give adjusted prices"
-        )
+        text = say("quality.split_likely", move=np.expm1(change), ratio=ratio, usual=usual)
         yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
     elif large and not _near_event(subject, row):
-        text = f"moved {np.expm1(change):+.1%} {usual} and no event near: look the day up"
+        text = say("quality.extreme", move=np.expm1(change), usual=usual)
         severity: Severity = "stop" if proved else "warn"
         yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
 
@@ -352,7 +335,7 @@ def stale(subject: Subject) -> Iterator[QualityFinding]:
         if run > longest:
             longest, end = run, row
     if longest >= STALE_RUN:
-        text = f"{longest + 1} equal closes in a row up to {subject.days[end]}: stale, beta is pulled to zero"
+        text = say("quality.stale_run", n=longest + 1, day=subject.days[end])
         yield subject.finding("stale", end - longest, longest + 1, "warn", text)
     known = np.flatnonzero(np.isfinite(change))
     width = min(STALE_WINDOW, len(known))
@@ -360,7 +343,7 @@ def stale(subject: Subject) -> Iterator[QualityFinding]:
         share = np.convolve(zero[known], np.ones(width), "valid") / width
         worst = int(share.argmax())
         if STALE_SHARE < share[worst] < 1:
-            text = f"{share[worst]:.0%} of {width} returns are zero: thin trading or stale prices"
+            text = say("quality.stale_share", share=share[worst], n=width)
             yield subject.finding("stale", known[worst], share[worst], "warn", text)
 
 
@@ -377,7 +360,7 @@ def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
         if len(before) >= 20 and subject.volume[row] < 0.02 * np.median(before):
             rows.append(int(row))
     if rows:
-        text = f"{len(rows)} bar(s) of one price with under 2 % of the usual volume: broken or half-day bars"
+        text = say("quality.thin_bars", n=len(rows))
         yield subject.finding("thin_bar", rows[0], len(rows), "warn", text)
 
 
@@ -392,9 +375,7 @@ def membership(subject: Subject) -> Iterator[QualityFinding]:
         limit = np.datetime64(day, "D")
         rows = np.flatnonzero(there & (subject.days < limit if name == "from" else subject.days > limit))
         if len(rows):
-            text = (
-                f"{len(rows)} price(s) outside '{name} = {day}', not used: another company, or a wrong date"
-            )
+            text = say("quality.outside_listing", n=len(rows), name=name, day=day)
             yield subject.finding("outside_listing", rows[0], len(rows), "warn", text)
 
 
@@ -402,7 +383,7 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
     """Yield a currency that is not the market's."""
     here, market = subject.item.currency, subject.market.currency
     if here and market and here != market:
-        text = f"quoted in {here}, {subject.market.mic} in {market}: returns mix in the exchange rate"
+        text = say("quality.currency", here=here, mic=subject.market.mic, market=market)
         yield subject.finding("currency", 0, np.nan, "warn", text)
 
 

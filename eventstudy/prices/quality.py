@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eventstudy.config import Market, StudyConfig
 from eventstudy.errors import PriceError, Problem
 from eventstudy.market_rules import board_of
+from eventstudy.messages import say
 
 from .faults import CHECKS, QualityFinding, Severity, Subject
 from .table import PriceOutcome, PriceSeries, PriceTable
@@ -84,7 +85,9 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         return prices
     outcomes = dict(prices.outcomes)
     for ticker, finding in dropped.items():
-        text = f"suspect: {finding.check} on {finding.day}: {finding.message}"
+        text = say(
+            "reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message
+        )
         outcomes[ticker] = PriceOutcome(ticker, "refused", text)
     series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
     return replace(prices, series=series, outcomes=outcomes)
@@ -92,12 +95,15 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
 
 def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> list[str]:
     """Return one sentence for each thing found, series with the same one together."""
-    tickers: dict[tuple[str, str, str], list[str]] = {}
+    tickers: dict[tuple[str, str, str, str], list[str]] = {}
     for finding in findings:
-        said = "accepted though suspect, " if accept and finding.severity != "warn" else ""
-        key = (f"{said}{finding.check}", finding.day, finding.message)
+        kind = "quality.accepted" if accept and finding.severity != "warn" else "quality.found"
+        key = (kind, finding.check, finding.day, finding.message)
         tickers.setdefault(key, []).append(finding.ticker)
-    return [f"{', '.join(names)}: {what} ({day}): {said}" for (what, day, said), names in tickers.items()]
+    return [
+        say(kind, tickers=", ".join(names), check=say(f"check.{check}"), day=day, text=text)
+        for (kind, check, day, text), names in tickers.items()
+    ]
 
 
 def _problem(finding: QualityFinding, prices: PriceTable) -> Problem:
@@ -169,9 +175,9 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
     if not len(lacking):
         return
     share = len(lacking) / len(grid)
-    text = f"{len(lacking)} session(s) without a trade while others traded, first {subject.days[lacking[0]]}"
+    text = say("quality.gaps", n=len(lacking), day=subject.days[lacking[0]])
     if share > TOO_MANY_GAPS:
-        text = f"{text}: {share:.0%} are missing, so this is no daily series"
+        text = say("quality.no_daily", text=text, share=share)
     severity: Severity = "drop" if share > TOO_MANY_GAPS else "warn"
     yield subject.finding("gaps", lacking[0], len(lacking), severity, text)
     position = np.searchsorted(grid, inside)
@@ -179,10 +185,7 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
         before, after = inside[at], inside[at + 1]
         change = subject.price[after] / subject.price[before]
         if not 1 / REUSE_FACTOR < change < REUSE_FACTOR:
-            text = (
-                f"no price for {position[at + 1] - position[at] - 1} sessions, then {change:.2f} times the "
-                "last: another company under this ticker; give 'until' or another file"
-            )
+            text = say("quality.reuse", n=position[at + 1] - position[at] - 1, factor=change)
             yield subject.finding("ticker_reuse", after, change, "drop", text)
 
 
@@ -197,7 +200,7 @@ def _stops(
     last = int(np.flatnonzero(own)[-1])
     later = int(needed[last + 1 :].sum())
     if later > STOPPED:
-        text = f"ends {later} sessions before the others; give newer prices, or 'until' if it was delisted"
+        text = say("quality.stops", n=later)
         yield subject.finding("series_stops", last, later, "warn", text)
 
 
@@ -207,7 +210,7 @@ def _same(one: Subject, other: Subject) -> Iterator[QualityFinding]:
     both = np.isfinite(a) & np.isfinite(b)
     if both.sum() < COMMON or not np.any(a[both]) or np.abs(a[both] - b[both]).max() > 1e-9:
         return
-    name = "benchmark" if one.peer is None else "peer"
-    text = f"has the same {int(both.sum())} returns as the {name} {one.item.ticker}; one of the two is wrong"
+    kind = "quality.same_index" if one.peer is None else "quality.same_peer"
+    text = say(kind, n=int(both.sum()), ticker=one.item.ticker)
     row = int(np.flatnonzero(both)[0])
     yield other.finding("same_series", row, int(both.sum()), "stop", text)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
-from eventstudy.messages import term
+from eventstudy.messages import said, term
 from eventstudy.results import StudyResult
 
-from .verdict import sentence
 from .wording import (
     Words,
     cell_text,
@@ -101,10 +100,14 @@ def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
         *(summary.get("verdicts") or {}).values(),
         *([summary["exploratory"]] if summary.get("exploratory") else []),
     ]
-    facts = [[group_words(str(answer.get("group")), words), _said(answer, words)] for answer in answers]
+    facts = [
+        [group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)]
+        for answer in answers
+    ]
     case = summary.get("case_study")
     if case and case.get("sentence"):
-        facts.append([f"{words['page.case_study']} {case.get('shock_id', '')}", str(case["sentence"])])
+        name = f"{words['page.case_study']} {case.get('shock_id', '')}"
+        facts.append([name, said(case["sentence"], words)])
     gates = _some(
         result,
         "gates",
@@ -112,10 +115,6 @@ def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
         columns=("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason"),
     )
     return {"facts": facts, "tables": [gates]}
-
-
-def _said(answer: Mapping[str, Any], words: Words) -> str:
-    return str(answer.get("sentence") or "") if words["language.code"] == "en" else sentence(answer, words)
 
 
 def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
@@ -155,7 +154,7 @@ def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
     rest = [
         [term(words, "measure", row["measure"]), group_words(str(row["group"]), words),
          percent(row["estimate"]), span(row["lower"], row["upper"], words), p_text(row["p_value"]),
-         count(row["n_dates"]), _cut(str(row["note"] or ""))]
+         count(row["n_dates"]), _cut(said(row["note"] or "", words))]
         for row in others.to_dict("records") if finite(row["estimate"])
     ]  # fmt: skip
     names = ("measure", "group", "estimate", "interval", "p_value", "n_dates", "note")
@@ -239,10 +238,12 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
     found = result.facts.get("backtest") or {}
     facts = [
-        ["", str(found[key])] for key in ("sentence", "caution", "why_none", "pbo_reason") if found.get(key)
+        ["", said(found[key], words)]
+        for key in ("sentence", "caution", "why_none", "pbo_reason")
+        if found.get(key)
     ]
     facts += [
-        [term(words, "backtest", key), str(found[key])]
+        [term(words, "backtest", key), cell_text(key, found[key], words)]
         for key in ("rule", "gate", "currency")
         if found.get(key)
     ]
@@ -316,7 +317,7 @@ def _diagnostics(result: StudyResult, words: Words) -> dict[str, Any]:
         [term(words, "diagnostic", name), size(share, 0)]
         for name, share in (found.get("shares") or {}).items()
     ]
-    facts += [["", str(line)] for line in found.get("advice") or ()]
+    facts += [["", said(line, words)] for line in found.get("advice") or ()]
     return {"facts": facts, "tables": []}
 
 

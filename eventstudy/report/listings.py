@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.messages import term
+from eventstudy.messages import said, term
 from eventstudy.results import StudyResult
 
 from .wording import (
@@ -144,7 +144,7 @@ def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
 
 def _why_not(row: Mapping[Any, Any], words: Words) -> str:
     """Return why a shock is no drop, or, of one that is, why the verdict leaves it out."""
-    why = text(row["why_not"])
+    why = said(row["why_not"], words) if text(row["why_not"]) else ""
     if not why:
         return ""
     return words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why)
@@ -164,7 +164,7 @@ def alignment(result: StudyResult, words: Words) -> dict[str, Any]:
         rows.append([str(event_id), moment, term(words, "precision", first["precision"]), *cells])
     kept = rows[:ALIGNMENT_ROWS]
     head = [words[f"column.{name}"] for name in ("event", "timestamp", "precision")]
-    footnotes = [[str(place), note] for note, place in notes.items()]
+    footnotes = [[str(place), said(note, words)] for note, place in notes.items()]
     return {"head": [*head, *names], "rows": kept, "notes": footnotes, "left_out": len(rows) - len(kept)}
 
 
@@ -184,7 +184,7 @@ def _day0(part: pd.DataFrame, notes: dict[str, int]) -> str:
     mark: dict[str, str] = {}
     for row in part.to_dict("records"):
         shown = str(row["session"])[:10] + _MARKS.get(str(row["reaction"]), "")
-        note = text(row["note"])
+        note: str = row["note"] if text(row["note"]) else ""
         # Exchanges with the same day 0 have the same closure behind it: one footnote is enough.
         if note and not note.startswith(_DATE_NOTE) and shown not in mark:
             mark[shown] = f" ({notes.setdefault(note, len(notes) + 1)})"

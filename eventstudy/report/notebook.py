@@ -14,9 +14,8 @@ from .verdict import verdict_content
 
 def notebook_html(result: StudyResult) -> str:
     """Return a fragment of HTML without styles or scripts of its own; every string is escaped."""
-    language = language_of(result)
-    words = catalogue(language)
-    verdict = verdict_content(result.facts, words, language)
+    words = catalogue(language_of(result))
+    verdict = verdict_content(result.facts, words)
     table = page_one.small_table(result.facts, words)
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table["head"])
     rows = "".join(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.messages import recorded
 from eventstudy.results import StudyResult
 
 from .pages import language_of, page_content
@@ -67,7 +68,7 @@ def write_pack(
     if "parquet" in formats:
         _write_parquet(tables, folder)
     if "json" in formats:
-        _write_json(result.facts, folder / "summary.json")
+        _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
     if hand and "xlsx" in formats and _PAGES & set(formats):
         say("workbook")
         hand.finish()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eventstudy.errors import ConfigError, Problem
+from eventstudy.messages import recalled
 from eventstudy.results import StudyResult
 
 #: Numbers of the verdict that two packs are compared by.
@@ -37,9 +38,9 @@ def read_pack(folder: Path) -> StudyResult:
     """
     # results/ itself stands for the newest pack in it.
     home = folder / "latest" if not (folder / "summary.json").is_file() else folder
-    return StudyResult(
-        home.resolve().name, {}, _json(home, "summary.json", folder), _json(home, "manifest.json", folder)
-    )
+    facts = _json(home, "summary.json", folder)
+    facts = recalled(facts, facts.pop("messages", {}))
+    return StudyResult(home.resolve().name, {}, facts, _json(home, "manifest.json", folder))
 
 
 def _json(home: Path, name: str, asked: Path) -> dict[str, Any]:

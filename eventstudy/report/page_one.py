@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy.messages import term
+from eventstudy.messages import said, term
 from eventstudy.results import StudyResult
 
 from .wording import Words, count, finite, group_words, number, p_text, percent, size, span, window_words
@@ -97,7 +97,7 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     """Return the backtest's numbers for page 1, empty where there was none."""
     found = summary.get("backtest") or {}
     if not found.get("n_trades"):
-        return [["", str(found["why_none"])]] if found.get("why_none") else []
+        return [["", said(found["why_none"], words)]] if found.get("why_none") else []
     strip = [
         [term(words, "backtest", name), show(found[name])]
         for name, show in _STRIP.items()

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
-from eventstudy.messages import LANGUAGES, catalogue, section, term
+from eventstudy.messages import LANGUAGES, catalogue, said, section, term
 from eventstudy.results import StudyResult
 
 from . import listings, method, page_one
 from .extras import extra_sections
-from .verdict import chronology, more_data, trust, verdict_content
+from .verdict import chronology, verdict_content
 from .wording import Words, count
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
@@ -49,16 +49,16 @@ def page_content(
         "data_date": str(summary.get("data_date") or "?"),
         "price_source": str(summary.get("price_source") or "?"),
         "simulated": result.simulated,
-        "verdict": verdict_content(summary, words, chosen),
+        "verdict": verdict_content(summary, words),
         "small_table": page_one.small_table(summary, words),
         "counts": page_one.counts(summary, words),
         "facts": page_one.integrity(summary, words),
         "in_question": page_one.in_question(result, words),
         "strip": page_one.backtest_strip(summary, words),
-        "chronology": chronology(summary, words, chosen),
-        "trust": trust(summary, words, chosen),
-        "more_data": more_data(summary, words, chosen),
-        "warnings": [str(line) for line in summary.get("warnings") or ()],
+        "chronology": chronology(summary, words),
+        "trust": said(summary.get("trust") or "", words),
+        "more_data": said(summary.get("more_data") or "", words),
+        "warnings": [said(line, words) for line in summary.get("warnings") or ()],
         "method": method.method(summary, words),
         "settings": method.settings(result.manifest.get("settings") or {}),
         "tests": listings.tests(result, words),
@@ -127,7 +127,7 @@ def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
     notes = []
     rows = result.tables["reversal"]
     for row in rows[rows["shock_id"] == shock_id].to_dict("records")[:1]:
-        why = row["why_not"] if isinstance(row["why_not"], str) else ""
+        why = said(row["why_not"], words) if isinstance(row["why_not"], str) else ""
         if bool(row["qualifies"]):
             notes.append(words["page.qualifies"])
         if why:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.messages import term
+from eventstudy.messages import Message, said, term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,11 @@ PERCENT_COLUMNS = frozenset({
     "missing_share", "adverse", "gap", "claimed", "actual", "off_by", "car_before", "car_at", "car_after",
     "speedup", "hedged", "adverse_excursion", "net_per_trade",
 })  # fmt: skip
+#: Columns of codes, and the section of the catalogue that has their words.
+_CODES: Mapping[str, str] = {
+    "label": "label", "flag": "flag", "role": "role", "check": "say.check", "severity": "severity",
+    "gate": "gate", "verdict": "claim",
+}  # fmt: skip
 _P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
 
 
@@ -97,19 +102,21 @@ def cell_text(column: str, value: Any, words: Words) -> str:
         return "–" if isinstance(value, float) else ""
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return words["page.yes"] if value else words["page.no"]
+    if isinstance(value, Message):
+        return said(value, words)
     if column == "window":
         return window_words(value)
     if column == "run":
         return term(words, "figure", f"run_{value}")
     if column == "group":
         return group_words(str(value), words)
-    if column in ("label", "flag", "role"):
-        return term(words, column, value) if value else ""
+    if column in _CODES:
+        return term(words, _CODES[column], value).replace("_", " ") if value else ""
     if isinstance(value, int) or ((column in ("rank", "delay") or column.startswith("n_")) and finite(value)):
         return count(value)
     if isinstance(value, float):
         return _real(column, value)
-    return str(value).replace("_", " ") if column in ("variable", "trait", "check", "name") else str(value)
+    return str(value).replace("_", " ") if column in ("variable", "trait", "name") else str(value)
 
 
 def _real(column: str, value: float) -> str:

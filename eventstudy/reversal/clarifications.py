@@ -13,6 +13,7 @@ from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
 from eventstudy.inference.dates import FEWEST_DATES, sign_flip_p, sign_vectors
+from eventstudy.messages import say
 
 from .history import day_codes
 from .judge import Judgement
@@ -148,13 +149,13 @@ def _with_attribution(found: Sequence[Clarification], config: StudyConfig) -> li
 def _reason(row: Clarification, n_dates: int, p: float, level: float) -> str:
     """Why a reversal may not be put down to this answer; empty where it may."""
     if row.flag == "PRECEDES_DROP":
-        return "it precedes the drop"
+        return say("answer.precedes")
     if row.flag == "SAME_SESSION":
-        return "daily prices cannot part it from the drop"
+        return say("answer.same_session")
     if not np.isfinite(row.car_at):
-        return f"day {row.delay:+d} lies outside the post window"
+        return say("answer.outside", day=row.delay)
     if n_dates < FEWEST_DATES:
-        return f"{n_dates} answer{'s' if n_dates != 1 else ''} after a drop, too few for a test over dates"
+        return say("answer.few_one" if n_dates == 1 else "answer.few", n=n_dates)
     if not p <= level:
-        return f"the answers' CARs do not differ from zero over dates (sign-flip p = {p:.2f})"
-    return "prices were already recovering before it" if row.car_before > 0 else ""
+        return say("answer.no_effect", p=p, k=n_dates)
+    return say("answer.recovering") if row.car_before > 0 else ""

@@ -14,6 +14,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.errors import EventsError, Problem
 from eventstudy.events import read_records
 from eventstudy.inference.dates import t_interval
+from eventstudy.messages import joined, say
 from eventstudy.windows import Request
 
 from .history import day_codes
@@ -137,9 +138,9 @@ def _run(
     ]
     found = judgement.benchmarks
     days = [found.days(k) if mask[k] else np.zeros(0, dtype=np.int64) for k in range(len(tickers))]
-    note = f"{len(gone)} firm-events and {int((judgement.asked & ~mask).sum())} dates left out"
+    note = say("note.left_out", n=len(gone), k=int((judgement.asked & ~mask).sum()))
     if not len(rows) or not any(tickers[k] for k in rows):
-        return Measure("excess_post", group, NAN, NAN, NAN, NAN, 0, f"no date is left; {note}")
+        return Measure("excess_post", group, NAN, NAN, NAN, NAN, 0, joined((say("note.no_date"), note)))
     shocks = [str(name) for name in judgement.drops.shock_id]
     sets = matched_sets(replace(judgement.history), requests, shocks, tickers, days)
     events, others = sets.car(config.windows.post)

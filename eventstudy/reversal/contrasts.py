@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.inference.regression import regress
+from eventstudy.messages import say
 
 from .inference import difference_p
 from .judge import Judgement
@@ -22,12 +23,13 @@ def label_difference(judgement: Judgement) -> Measure:
     ours, theirs = _masks(judgement)
     g1, g0 = int(ours.sum()), int(theirs.sum())
     if not g1 or not g0:
-        note = f"blocked: {g1} {config.reversal.label} and {g0} genuine dates with a benchmark"
+        label = say(f"label.{config.reversal.label}")
+        note = say("note.difference_blocked", treated=g1, label=label, others=g0)
         return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
     gap, p, floor = difference_p(
         judgement.excess[ours], judgement.excess[theirs], draws=config.tests.draws, seed=config.study.seed
     )
-    note = f"{g1} against {g0} dates; permutation p cannot be below {floor:.3g}"
+    note = say("note.difference", treated=g1, others=g0, floor=floor)
     return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
 
 
@@ -53,19 +55,18 @@ def regression(judgement: Judgement) -> list[Measure]:
     g1, g = int(ours.sum()), int((ours | theirs).sum())
     names = ("car_drop", "misreading", "misreading_x_car_drop")
     if g1 < FEWEST_TREATED or g < FEWEST_CLUSTERS:
-        note = (
-            f"blocked: {g1} {config.reversal.label} of {g} shocks, needs {FEWEST_TREATED} of "
-            f"{FEWEST_CLUSTERS}: cluster-robust errors fail with fewer"
-        )
+        note = say(
+            "note.regression_blocked", treated=g1, label=say(f"label.{config.reversal.label}"), k=g,
+            fewest=FEWEST_TREATED, clusters=FEWEST_CLUSTERS,
+        )  # fmt: skip
         return [Measure(f"regression_{name}", GROUP, NAN, NAN, NAN, NAN, g, note) for name in names]
     y, x, cluster = _firm_rows(judgement, ours, theirs)
     fit = regress(y, x, cluster, names=names, draws=config.tests.draws, seed=config.study.seed)
     rows = []
     for j, name in enumerate(fit.names):
         half = fit.se_cr2[j] * _quantile(fit.df_cr2[j])
-        note = (
-            f"CR2 with {fit.df_cr2[j]:.1f} degrees of freedom; wild cluster bootstrap p {fit.p_wild[j]:.3g} "
-            f"({fit.wild_weights}); {fit.n} firm-events"
+        note = say(
+            "note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n
         )
         value = float(fit.coefficient[j])
         p = float(fit.p_cr2[j])

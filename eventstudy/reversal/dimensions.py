@@ -12,6 +12,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.estimation import EXPOSED
 from eventstudy.events import DIMENSIONS, Events
 from eventstudy.inference import regression as clustered
+from eventstudy.messages import say
 
 from .judge import Judgement
 from .measured import NAN, Measure, mean_measure
@@ -36,7 +37,7 @@ def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:
         yield mean_measure("car_drop", group, judged.drop[mine])
         yield mean_measure("car_post", group, judged.post[mine])
         over = judgement.excess[mine & judged.qualifies]
-        yield mean_measure("excess_post", group, over[np.isfinite(over)], note="p of the t test over dates")
+        yield mean_measure("excess_post", group, over[np.isfinite(over)], note=say("note.date_t"))
 
 
 def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]:
@@ -52,7 +53,7 @@ def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]
         yield mean_measure(name, "exposure=low", low[np.isfinite(low)])
         yield mean_measure(
             f"{name}_difference", "exposure=high-low", (high - low)[both],
-            note=f"within shocks; high is {EXPOSED:g} or more",
+            note=say("note.exposed", limit=EXPOSED),
         )  # fmt: skip
         yield _slope(judgement, window, exposure, name)
 
@@ -88,12 +89,12 @@ def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], 
     group, label = "exposure", f"{name}_slope"
     clusters = len(np.unique(shock[kept]))
     if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
-        note = f"blocked: {clusters} shocks with peers of different exposure"
+        note = say("note.slope_blocked", k=clusters)
         return Measure(label, group, NAN, NAN, NAN, NAN, clusters, note)
     fit = clustered.regress(y[kept], x[kept][:, None], portfolios.shock_id[shock[kept]], names=("exposure",))
     value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
     from scipy import special
 
     half = float(special.stdtrit(df, 0.975)) * se
-    note = f"CAR points for exposure 0 to 1, within shocks; CR2, df {df:.1f}, wild p {fit.p_wild[-1]:.3g}"
+    note = say("note.slope", df=df, p=fit.p_wild[-1])
     return Measure(label, group, value, value - half, value + half, float(fit.p_cr2[-1]), clusters, note)

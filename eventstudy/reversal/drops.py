@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eventstudy.abnormal import ShockPortfolios, Window
 from eventstudy.config import Reversal
+from eventstudy.messages import joined, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,15 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
 
 def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
     if not np.isfinite(car):
-        return "no peer has the whole drop window"
+        return say("drop.no_peer")
     failed = []
     if car > -rule.drop_min:
-        failed.append(f"CAR {car:+.1%} is not below {-rule.drop_min:.0%}")
+        failed.append(say("drop.too_small", car=car, limit=-rule.drop_min))
     if s > -rule.drop_k:
-        failed.append(f"{s:+.1f} standard errors, not below {-rule.drop_k:.1f}")
+        failed.append(say("drop.too_few_errors", s=s, limit=-rule.drop_k))
     if share < rule.share_negative:
-        failed.append(f"{share:.0%} of the peers fell, fewer than {rule.share_negative:.0%}")
-    return "; ".join(failed)
+        failed.append(say("drop.too_few_peers", share=share, limit=rule.share_negative))
+    return joined(failed)
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.messages import say
 
 from .clarifications import Clarification, clarifications
 from .confounders import Confounder, confounder_runs, news_days
@@ -95,7 +96,7 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
     rows = []
     for k, shock in enumerate(judged.shock_id):
         placebos = found.placebos(k)
-        overlap = f"overlaps {judged.overlaps[k]}" if judged.overlaps[k] else ""
+        overlap = say("drop.overlaps", shock=judged.overlaps[k]) if judged.overlaps[k] else ""
         rank = int((placebos >= judged.post[k]).sum()) + 1 if len(placebos) else None
         rows.append({
             "shock_id": shock, "label": judgement.label[k], "day0": day(judged.day0[k]),
@@ -164,16 +165,14 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
         "car_post": judged.post[k], "excess": judgement.excess[k], "n_placebos": len(placebos),
     }  # fmt: skip
     if not len(placebos):
-        return {**facts, "rank": None, "sentence": f"Case study {facts['shock_id']}: {found.reasons[k]}."}
+        why = say("case.none", shock=facts["shock_id"], why=found.reasons[k])
+        return {**facts, "rank": None, "sentence": why}
     rank = int((placebos >= judged.post[k]).sum()) + 1
-    kind = "drops" if judged.qualifies[k] else "falling days of its size"
-    what = "drop" if judged.qualifies[k] else "fall that was no qualifying drop"
-    sentence = (
-        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched {kind}. "
-        f"No claim about misreadings in general. {facts['shock_id']} ({what}: {judged.drop[k]:+.1%}, "
-        f"{judged.drop_s[k]:+.1f} standard errors) was followed by {judged.post[k]:+.1%}, its matched {kind} "
-        f"by {placebos.mean():+.1%} on average."
-    )
+    sentence = say(
+        "case.drop" if judged.qualifies[k] else "case.fall", shock=facts["shock_id"], rank=rank,
+        among=len(placebos) + 1, drop=judged.drop[k], s=judged.drop_s[k], post=judged.post[k],
+        placebos=placebos.mean(),
+    )  # fmt: skip
     return {**facts, "rank": rank, "sentence": sentence}
 
 

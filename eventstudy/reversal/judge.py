@@ -13,6 +13,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.estimation import Computed
 from eventstudy.events import Events
 from eventstudy.inference import Sample
+from eventstudy.messages import Message, say
 from eventstudy.windows import Request
 
 from .drops import Drops, drops
@@ -166,16 +167,20 @@ def _groups(
     """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
     asked = config.reversal.label
     groups: dict[str, Group] = {
-        f"label={asked}": (mine, mine & counted & in_time, f"{asked}-labelled drops"),
+        f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
         f"label={asked}{EXPLORATORY}": (
-            mine, mine & counted, f"{asked}-labelled drops (late labels included)",
+            mine, mine & counted, say("subject.late", label=say(f"label.{asked}")),
         ),
     }  # fmt: skip
     for name in OTHER_LABELS:
         if name != asked and (label == name).any():
-            groups[f"label={name}"] = (label == name, (label == name) & counted, f"{name}-labelled drops")
-    groups["all"] = (np.ones(len(label), dtype=bool), counted, "qualifying drops of any label")
+            groups[f"label={name}"] = (label == name, (label == name) & counted, _labelled(name))
+    groups["all"] = (np.ones(len(label), dtype=bool), counted, say("subject.all"))
     return {name: (of, _without_overlaps(rows, judged), text) for name, (of, rows, text) in groups.items()}
+
+
+def _labelled(label: str) -> Message:
+    return say("subject.labelled", label=say(f"label.{label}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from eventstudy import calendars
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import DATED_LABELS, Event, Events, instant_utc
+from eventstudy.messages import say
 
 
 def chronology(
@@ -35,11 +36,11 @@ def chronology(
 def _chronology_flag(
     event: Event, of: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> tuple[str, str]:
-    dates = f"{_shown(event)} against {_shown(of)}"
+    dates = say("chronology.dates", event=_shown(event), of=_shown(of))
     if _latest(event) < _earliest(of):
         return (
             "PRECEDES_DROP",
-            f"{event.event_id} was public before {of.event_id} ({dates}): it cannot answer it.",
+            say("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates),
         )
     same = [
         market.mic for market in config.markets
@@ -48,11 +49,9 @@ def _chronology_flag(
         and a.session == b.session
     ]  # fmt: skip
     if same:
-        return "SAME_SESSION", (
-            f"{event.event_id} and {of.event_id} fall on one session of {', '.join(same)}: daily prices "
-            "cannot separate the drop from the answer."
-        )
-    return "", f"{event.event_id} came after {of.event_id} ({dates})."
+        names = ", ".join(same)
+        return "SAME_SESSION", say("chronology.same", event=event.event_id, of=of.event_id, mics=names)
+    return "", say("chronology.after", event=event.event_id, of=of.event_id, dates=dates)
 
 
 def _shown(event: Event) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.abnormal import ShockPortfolios, Window
+from eventstudy.messages import say
 from eventstudy.windows import Request
 
 from .drops import Drops
@@ -110,8 +111,9 @@ def benchmarks(
         wanted.append(case)
     reasons = []
     for k, matched in enumerate(chosen):
-        few = f"no valid benchmark: {len(matched.rows)} comparable drops, fewer than {FEWEST_MATCHES}"
-        reasons.append("" if len(matched.rows) >= FEWEST_MATCHES else few if k in wanted else "not a drop")
+        few = say("benchmark.few", n=len(matched.rows), fewest=FEWEST_MATCHES)
+        none = few if k in wanted else say("benchmark.no_drop")
+        reasons.append("" if len(matched.rows) >= FEWEST_MATCHES else none)
     return Benchmarks(tuple(pools), tuple(chosen), tuple(every_day), tuple(reasons))
 
 

@@ -12,6 +12,7 @@ from eventstudy.abnormal import Window
 from eventstudy.inference.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
 from eventstudy.inference.multiplicity import holm
 from eventstudy.inference.sample import two_sided
+from eventstudy.messages import say
 
 from .inference import excess, leave_one_out, matched_permutation
 from .judge import Judgement
@@ -58,12 +59,12 @@ def _of_group(
     yield mean_measure("car_drop", group, judged.drop[mask])
     yield mean_measure("car_post", group, judged.post[mask])
     yield _primary(judgement, group, mask)
-    yield mean_measure("excess_post_date_t", group, x, note="p of the t test over dates")
+    yield mean_measure("excess_post_date_t", group, x, note=say("note.date_t"))
     yield _sign_flip(judgement, group, x)
     answer = judgement.answer(group)
     yield Measure(
         "equivalence", group, answer.effect, -answer.margin, answer.margin, answer.equivalence_p, len(x),
-        "two one-sided t tests against the margin given as lower and upper",
+        say("note.equivalence"),
     )  # fmt: skip
     note = f"{POWER}, from the spread of the placebo drops" if len(x) == 1 else POWER
     yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
@@ -83,12 +84,12 @@ def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: st
     mean = float(values.mean()) if k else NAN
     p = two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
     low, high = t_interval(values)
-    return Measure(name, group, mean, low, high, p, k, note or ("one date" if k == 1 else ""))
+    return Measure(name, group, mean, low, high, p, k, note or (say("note.one_date") if k == 1 else ""))
 
 
 def _primary(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Measure:
     answer = judgement.answer(group)
-    note = f"primary; one-sided p {answer.p_greater:.4g}, floor {answer.p_floor:.4g}" if mask.any() else ""
+    note = say("note.primary", p=answer.p_greater, floor=answer.p_floor) if mask.any() else ""
     low, high = answer.interval
     return Measure("excess_post", group, answer.effect, low, high, answer.p_value, answer.n_dates, note)
 
@@ -99,7 +100,7 @@ def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Meas
     if k < 2:
         return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
-    note = f"p cannot be below {2 / 2 ** min(k, 14):.4g}"
+    note = say("note.floor", p=2 / 2 ** min(k, 14))
     return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
 
 
@@ -113,7 +114,7 @@ def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iter
     flips = judgement.variants.flips(mask)
     for name, values in judgement.variants.excess.items():
         there = values[mask & np.isfinite(values)]
-        note = "sign differs from simple returns" if name in flips else ""
+        note = say("note.sign_differs") if name in flips else ""
         yield mean_measure(f"excess_{name}", group, there, note=note)
 
 
@@ -125,7 +126,7 @@ def _windows(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Itera
     for window, (values, p), q in zip(windows, tests, adjusted.tolist(), strict=True):
         low, high = t_interval(values)
         mean = float(values.mean()) if len(values) else NAN
-        note = f"Holm p {q:.4g}" if np.isfinite(q) else ""
+        note = say("note.holm", p=q) if np.isfinite(q) else ""
         yield Measure(f"excess_{span(window)}", group, mean, low, high, p, len(values), note)
 
 
@@ -158,20 +159,14 @@ def _tiers(
     judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
 ) -> Iterator[Measure]:
     """Excess over each tier's dates: all dates show what a naive comparison would have said."""
-    notes = {
-        "P0": "all dates, 21 sessions apart: the naive comparison",
-        "P1": "matched drops, any cause",
-        "P2": "drops on genuine news within twice the calipers",
-        "P3": "matched drops without known news within five sessions",
-    }
     posts = posts_by_tier(placebos)
     judged = judgement.drops
-    for tier, note in notes.items():
+    for tier in ("P0", "P1", "P2", "P3"):
         values = [
             judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
             for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts
         ]  # fmt: skip
-        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=note)
+        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=say(f"tier.{tier}"))
 
 
 def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[float]]:
@@ -185,30 +180,26 @@ def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[flo
 def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     judged = judgement.drops
     ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
-    notes = {
-        "interval": "Fieller interval",
-        "outside": "Fieller set is all but what lies between lower and upper: the mean drop is not off zero",
-        "everything": "Fieller set is unbounded: the mean drop is not off zero",
-        "undefined": "no interval for fewer than two dates",
-    }
     k = int(mask.sum())
     yield Measure(
-        "reversal_ratio", group, ratio.estimate, ratio.lower, ratio.upper, NAN, k, notes[ratio.shape]
-    )
+        "reversal_ratio", group, ratio.estimate, ratio.lower, ratio.upper, NAN, k,
+        say(f"fieller.{ratio.shape}"),
+    )  # fmt: skip
     rows = np.flatnonzero(mask)
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
     other = reversal_ratio(drop, post)
     yield Measure(
-        "reversal_ratio_placebos", group, other.estimate, other.lower, other.upper, NAN, k, notes[other.shape]
-    )
+        "reversal_ratio_placebos", group, other.estimate, other.lower, other.upper, NAN, k,
+        say(f"fieller.{other.shape}"),
+    )  # fmt: skip
 
 
 def share(group: str, x: NDArray[np.float64]) -> Measure:
     """Share of dates with X_k > 0 and its exact interval."""
     value, low, high = share_positive(x)
-    return Measure("share_positive", group, value, low, high, NAN, len(x), "exact binomial interval")
+    return Measure("share_positive", group, value, low, high, NAN, len(x), say("note.binomial"))
 
 
 def cumulative_paths(judgement: Judgement) -> NDArray[np.float64]:
@@ -248,7 +239,7 @@ def _recovery(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iter
             yield _survival(f"recovery_{part:.0%}{name}", group, time, seen, windows.post[1])
         mean = path[at].mean(axis=0)[tau >= windows.drop[1]] if len(at) else np.zeros(0)
         value = half_life(mean)
-        note = "sessions" if np.isfinite(value) else "not defined: the mean path does not move one way"
+        note = say("note.sessions" if np.isfinite(value) else "note.no_half_life")
         yield Measure(f"half_life{name}", group, value, NAN, NAN, NAN, len(at), note)
 
 
@@ -257,10 +248,7 @@ def _survival(
 ) -> Measure:
     times, survival, se = kaplan_meier(time, seen)
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
-    note = (
-        f"Kaplan-Meier median in sessions; {1 - last:.0%} (se {error:.0%}) recovered by day +{horizon}, "
-        f"{int((~seen).sum())} censored"
-    )
+    note = say("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
     return Measure(name, group, median_time(times, survival), NAN, NAN, NAN, len(time), note)
 
 
@@ -272,7 +260,7 @@ def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) ->
     worst = str(names[int(np.abs(means - x.mean()).argmax())])
     yield Measure(
         "excess_leave_one_out", group, float(x.mean()), float(means.min()), float(means.max()), NAN, len(x),
-        f"range of the mean with each date left out; {worst} moves it most",
+        say("note.leave_one_out", shock=worst),
     )  # fmt: skip
 
 
@@ -302,18 +290,18 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
     answer = judgement.verdict
     steps: list[tuple[str, float, float, str]] = [
-        ("the drops are abnormal (t over dates of S)", float(judgement.drops.drop[mask].mean())
-         if mask.any() else NAN, first, "" if len(drop) > 1 else "needs two dates"),
-        ("the excess over matched placebos is not zero", answer.effect, answer.p_value,
-         "" if answer.n_dates else "no date has a benchmark"),
-        ("misreadings differ from genuine news", interaction.estimate, interaction.p_value, interaction.note
+        (say("gate.drops"), float(judgement.drops.drop[mask].mean())
+         if mask.any() else NAN, first, "" if len(drop) > 1 else say("gate.two_dates")),
+        (say("gate.excess"), answer.effect, answer.p_value,
+         "" if answer.n_dates else say("gate.no_benchmark")),
+        (say("gate.genuine"), interaction.estimate, interaction.p_value, interaction.note
          if not np.isfinite(interaction.p_value) else ""),
     ]  # fmt: skip
     windows = secondary_windows(judgement)
     tests = [window_test(judgement, window, mask) for window in windows]
     for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
         mean = float(values.mean()) if len(values) else NAN
-        steps.append((f"excess over {span(window)} is not zero (Holm)", mean, float(p), ""))
+        steps.append((say("gate.window", window=span(window)), mean, float(p), ""))
     found: list[Gate] = []
     open_ = True
     for place, (text, estimate, p, reason) in enumerate(steps):

@@ -11,6 +11,7 @@ from typing import Any
 
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.messages import say
 
 #: Sections of the settings that the lock holds in full.
 SECTIONS = ("windows", "returns", "model", "reversal", "tests")
@@ -30,7 +31,7 @@ class Departure:
     @property
     def sentence(self) -> str:
         """Say what changed."""
-        return f"departure from the pre-registration: {self.key} was locked as {self.locked}, is {self.found}"
+        return say("prereg.departure", key=self.key, locked=self.locked, found=self.found)
 
 
 def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from eventstudy.inference.dates import (
     student,
     t_interval,
 )
+from eventstudy.messages import Message, say
 
 from .inference import PermutationTest, PlaceboSpread, equivalence_p
 
@@ -135,93 +136,66 @@ def _kind(evidence: Evidence, margin: float) -> str:
     return EQUIVALENT if -margin <= low and high <= margin else INCONCLUSIVE
 
 
-def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: float) -> str:
+def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: float) -> Message:
     k = len(evidence.excess)
     if k == 0:
         return _nothing_to_test(evidence)
-    span = f"days +{evidence.window[0]} to +{evidence.window[1]}"
+    first, last = evidence.window
     effect = float(evidence.excess.mean())
-    side = "above" if effect >= 0 else "below"
+    facts = {
+        "first": first, "last": last, "size": abs(effect), "p": evidence.permutation.two_sided,
+        "n": evidence.n_events,
+    }  # fmt: skip
     if k == 1:
-        one = evidence.subject.replace("drops", "drop", 1)
-        return (
-            f"Inconclusive: one {one} only, after which the peers' abnormal return over {span} was "
-            f"{abs(effect):.1%} {side} that of {evidence.n_placebos} matched placebo drops (rank "
-            f"{evidence.rank} of {evidence.n_placebos + 1}; permutation p = "
-            f"{evidence.permutation.two_sided:.2f}; {evidence.n_events} firm-events). One date cannot "
-            f"separate an effect from chance; the smallest effect that it could have shown is {mde:.1%}."
-        )
+        return say(
+            f"verdict.one_{'above' if effect >= 0 else 'below'}", subject=_one(evidence.subject),
+            rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos, mde=mde, **facts,
+        )  # fmt: skip
     low, high = t_interval(evidence.excess)
-    numbers = (
-        f"(95 % CI {low:+.1%} to {high:+.1%}; permutation p = {evidence.permutation.two_sided:.3f}, "
-        f"sign-flip p = {flip:.3f}; {k} shocks, {evidence.n_events} firm-events, "
-        f"N_eff {evidence.n_effective:.1f}; smallest detectable effect {mde:.1%})"
-    )
-    after = f"after {evidence.subject} the peers' abnormal return over {span}"
-    return {
-        REVERSAL: f"Reversal: {after} was {effect:.1%} above that after matched placebo drops {numbers}.",
-        DRIFT: f"Drift: {after} was {-effect:.1%} below that after matched placebo drops {numbers}.",
-        EQUIVALENT: f"Equivalent to none: {after} differed by {effect:+.1%} from that after matched placebo "
-        f"drops, and a difference beyond ±{margin:.1%} can be ruled out {numbers}.",
-        INCONCLUSIVE: f"Inconclusive: {after} differed by {effect:+.1%} from that after matched placebo "
-        f"drops, which these dates cannot tell from zero {numbers}.",
-    }[kind]
+    return say(
+        f"verdict.{kind.replace(' ', '_')}", subject=evidence.subject, effect=effect, low=low, high=high,
+        flip=flip, k=k, n_effective=evidence.n_effective, mde=mde, margin=margin, **facts,
+    )  # fmt: skip
 
 
-def _nothing_to_test(evidence: Evidence) -> str:
+def _one(subject: str) -> str:
+    """Return what a single drop of a kind is called."""
+    if isinstance(subject, Message):
+        return say(f"{subject.key}_one", **subject.fields)
+    return subject.replace("drops", "drop", 1)
+
+
+def _nothing_to_test(evidence: Evidence) -> Message:
     subject = evidence.subject
     if not evidence.n_candidates:
-        return f"Inconclusive: there are no {subject} with prices, so nothing can be said about them."
+        return say("verdict.no_candidates", subject=subject)
     if not evidence.n_drops:
-        return (
-            f"Inconclusive: none of the {evidence.n_candidates} shocks behind the {subject} was a fall large "
-            "enough to count as a drop, so there is no reversal to test."
-        )
+        return say("verdict.no_drops", n=evidence.n_candidates, subject=subject)
     if evidence.n_unmatched:
-        return (
-            f"Inconclusive: no valid benchmark, since none of the {subject} has five comparable placebo "
-            "drops in the price history."
-        )
-    return (
-        f"Inconclusive: the labels of all {evidence.n_late} {subject} were set after the drop had ended, so "
-        "no confirmatory test can rest on them."
-    )
+        return say("verdict.unmatched", subject=subject)
+    return say("verdict.late", n=evidence.n_late, subject=subject)
 
 
 def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     """Notice on what K dates can show, printed beside every verdict."""
     k = len(evidence.excess)
     if k == 0:
-        return "No drop of this kind entered the comparison."
+        return say("ladder.none")
     if k == 1:
-        return (
-            f"Case study. One information shock. Rank {evidence.rank} of {evidence.n_placebos + 1} matched "
-            "drops. No claim about misreadings in general."
-        )
+        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1)
     if k < FEWEST_DATES:
-        return (
-            "Descriptive. On dates alone no two-sided 5% result is attainable; the matched-permutation p "
-            "rests on the comparability of the placebo drops."
-        )
+        return say("ladder.few")
     if k < 15:
-        return f"Low power: MDE = {mde / sd:.2f} sd = {mde:.1%}."
-    return "Moderate." if k < 30 else ""
+        return say("ladder.low", ratio=mde / sd, mde=mde)
+    return say("ladder.moderate") if k < 30 else ""
 
 
-def _more_data(sd: float, evidence: Evidence) -> str:
+def _more_data(sd: float, evidence: Evidence) -> Message:
     if evidence.n_unmatched and not len(evidence.excess):
-        return (
-            f"{evidence.n_unmatched} drops qualify but lack five comparable falls in the price history: a "
-            "longer history (reversal.history_years, and prices that reach back), or more exchanges, would "
-            "find some."
-        )
-    between, kind = sd, "between dates"
-    if not sd > 0 and len(evidence.excess) == 1:
-        between, kind = evidence.spread.sd, "between the matched placebo drops"
+        return say("more.unmatched", n=evidence.n_unmatched)
+    one = len(evidence.excess) == 1
+    between = evidence.spread.sd if one else sd
     if not between > 0:
-        return "Two or more qualifying dates are needed before the spread between dates can be measured."
-    needed = ", ".join(f"{dates_needed(between, effect)} for {effect:.0%}" for effect in (0.02, 0.05, 0.10))
-    return (
-        f"With the spread seen here (standard deviation {between:.1%} {kind}), 80 % power at the 5 % level "
-        f"needs {needed} – dates, not peers."
-    )
+        return say("more.unknown")
+    two, five, ten = (dates_needed(between, effect) for effect in (0.02, 0.05, 0.10))
+    return say(f"more.{'placebos' if one else 'dates'}", sd=between, two=two, five=five, ten=ten)
