@@ -327,8 +327,6 @@ def simulate(
     accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Size and power of every test on pseudo-events in the peers' own returns."""
-    # Thousands of small products: threads of the linear algebra would mostly wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .report.publish import reserve
     from .report.simulation import print_simulation, write_simulation
     from .simulate import Plan, draw_pool, parse_windows, reaching_back

@@ -8,6 +8,8 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from .errors import ConfigError, EventStudyError, nearest
 
 ENGINES = ("dask", "local")
@@ -62,9 +64,7 @@ def run_blocks(
             return _gather(function, tasks, {"backend": "dask", "client": client, "n_jobs": -1}, say)
     if jobs == 1 or len(tasks) < 2:
         return list(_one_by_one(function, tasks, say))
-    # Each process has one core: threads of the linear algebra would only wait for each other.
-    settings = {"backend": "loky", "n_jobs": min(jobs, len(tasks)), "inner_max_num_threads": 1}
-    return _gather(function, tasks, settings, say)
+    return _gather(function, tasks, {"backend": "loky", "n_jobs": min(jobs, len(tasks))}, say)
 
 
 def engine_problem(engine: str, scheduler: str) -> str:
@@ -89,7 +89,7 @@ def _one_by_one(
     function: Callable[[Task], Result], tasks: Sequence[Task], say: Callable[[int, int], None]
 ) -> Iterator[Result]:
     for done, task in enumerate(tasks, start=1):
-        yield function(task)
+        yield _with_number(function, done, task)[1]
         say(done, len(tasks))
 
 
@@ -135,7 +135,12 @@ def _numbered(
 
 
 def _with_number(function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result]:
-    return number, function(task)
+    """One block, on one thread: sums of the linear algebra depend on how many threads share them.
+
+    Small products are quicker so, too; threads would mostly wait for each other.
+    """
+    with threadpool_limits(1, "blas"):
+        return number, function(task)
 
 
 def _given_up(done: int, total: int) -> EventStudyError:
