@@ -114,9 +114,29 @@ SET = click.option(
 )
 
 
+JOBS = click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes on this machine for what is computed piece by piece; the result is the same.",
+)  # fmt: skip
+ENGINE = click.option(
+    "--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+    help="Workers: processes on this machine, or those of a Dask cluster.",
+)  # fmt: skip
+SCHEDULER = click.option(
+    "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
+)
+
+
 def study_options(command: Command) -> Command:
     """Give a command what names a study: its events, sector or TOML, prices and changed settings."""
     for option in (SET, PRICES, CONFIG, SECTOR, EVENTS):
+        command = option(command)
+    return command
+
+
+def worker_options(command: Command) -> Command:
+    """Give a command what names its workers; none of it changes a result."""
+    for option in (SCHEDULER, ENGINE, JOBS):
         command = option(command)
     return command
 
@@ -149,15 +169,13 @@ def cli() -> None:
 )  # fmt: skip
 @click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Processes for models that are fitted one by one (garch, egarch); the result is the same.",
-)  # fmt: skip
+@worker_options
 @ACCEPT
 def run(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
     overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, prereg_file: Path | None,
-    allow_departures: bool, language: str | None, jobs: int, accept_suspect: bool,
+    allow_departures: bool, language: str | None, jobs: int, engine: str, scheduler: str,
+    accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
     from .report.progress import watched
@@ -167,8 +185,8 @@ def run(
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
-    if jobs > 1:
-        overrides = (*overrides, f"model.jobs={jobs}")
+    workers = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
@@ -292,7 +310,7 @@ def check(
 @click.option("--peers", type=int, default=8, show_default=True, help="Peers on each common date.")
 @click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default the study's.")
 @click.option(
     "--out",
@@ -305,11 +323,10 @@ def check(
 def simulate(
     events: Path, sector: str | None, config_file: Path | None, prices: str | None,
     overrides: tuple[str, ...], draws: int, dates: int, peers: int, windows: str | None,
-    region: str | None, jobs: int, seed: int | None, out: Path, quiet: bool, accept_suspect: bool,
+    region: str | None, jobs: int, engine: str, scheduler: str, seed: int | None, out: Path, quiet: bool,
+    accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Size and power of every test on pseudo-events in the peers' own returns."""
-    # Thousands of small products: threads of the linear algebra would mostly wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .report.publish import reserve
     from .report.simulation import print_simulation, write_simulation
     from .simulate import Plan, draw_pool, parse_windows, reaching_back
@@ -325,8 +342,9 @@ def simulate(
         with console.status("starting") as status:
             pool = draw_pool(read, config, table, plan, region=region)
             result = run_simulation(
-                pool, config, plan, jobs=jobs, progress=lambda n, all_: status.update(f"draw {n} of {all_} …")
-            )
+                pool, config, plan, jobs=jobs, engine=engine, scheduler=scheduler,
+                progress=lambda n, all_: status.update(f"draw {n} of {all_} …"),
+            )  # fmt: skip
         manifest = build_manifest(read, config, table)
         folder = write_simulation(result, manifest, place, sector=config.study.sector)
     if quiet:
@@ -467,6 +485,12 @@ def _inputs(
     if problems:
         raise kind(problems)
     return outcome[0], outcome[1]
+
+
+def _given(option: str) -> bool:
+    """Whether an option stands on the command line, rather than having its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ConfigError, Problem, nearest
+from .parallel import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
@@ -137,8 +138,9 @@ class Model:
     variance
         ``frozen`` forecasts the variance of ``garch`` and ``egarch`` from the end of the estimation
         window, ``conditional`` updates it through the event.
-    jobs
-        Processes for models that are fitted one by one (``garch``, ``egarch``).
+    jobs, engine, scheduler
+        Workers for models that are fitted one by one (``garch``, ``egarch``): processes on this machine,
+        or a Dask cluster's by the address of its scheduler. They change no result.
     """
 
     name: str = "market"
@@ -153,6 +155,8 @@ class Model:
     world_market: str = "XNYS"
     variance: Literal["frozen", "conditional"] = "frozen"
     jobs: int = 1
+    engine: Literal["local", "dask"] = "local"
+    scheduler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -596,6 +600,8 @@ def _check_model(config: StudyConfig) -> list[str]:
         problems.append("model.name = 'factors' needs model.factors, such as [\"Mkt-RF\", \"SMB\", \"HML\"]")
     if model.name == "two_index" and not model.world:
         problems.append("model.name = 'two_index' needs model.world, such as \"^GSPC\"")
+    if problem := engine_problem(model.engine, model.scheduler):
+        problems.append(f"model: {problem}")
     problems += [
         f"model.factors names {name} twice" for name in dict.fromkeys(model.factors)
         if model.factors.count(name) > 1

@@ -231,8 +231,9 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
     """Return what the run rests on: settings, inputs by hash, price source, versions."""
     settings = config.as_dict()
-    # How many processes did the work is no part of what was done.
-    del settings["model"]["jobs"]
+    # Which workers did the work is no part of what was done.
+    for name in ("jobs", "engine", "scheduler"):
+        del settings["model"][name]
     inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
     inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
     if prices.factors is not None:

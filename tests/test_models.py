@@ -643,8 +643,8 @@ def test_a_fit_that_cannot_be_trusted_is_ols_and_says_so() -> None:
 
 def test_processes_give_the_same_fits() -> None:
     panel = make_panel(
-        np.stack([garch_series(200 + L2, seed)[0] for seed in range(4)]),
-        np.stack([garch_series(200 + L2, seed)[1] for seed in range(4)]), n_estimation=200,
+        np.stack([garch_series(200 + L2, seed)[0] for seed in range(21)]),
+        np.stack([garch_series(200 + L2, seed)[1] for seed in range(21)]), n_estimation=200,
     )  # fmt: skip
     one, two = fit(panel, "garch"), fit(panel, "garch", settings=Model(name="garch", jobs=2))
     np.testing.assert_array_equal(one.theta, two.theta)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.config import Model
+from eventstudy.parallel import run_blocks
 from eventstudy.windows import EventPanel
 
 from .base import ExpectedReturns, merge, model
@@ -22,6 +23,8 @@ PERSISTENCE_LIMIT = 0.999
 #: A daily variance this many times above or below the estimation window's is no forecast: EGARCH answers
 #: exponentially to a shock, and with |g| > a it can run to zero or to infinity within an event.
 PLAUSIBLE = 100.0
+#: Series that a worker fits at once.
+BLOCK = 20
 #: ``arch`` is tuned to returns in percent.
 PERCENT = 100.0
 
@@ -69,11 +72,15 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     chosen = panel.with_factors("market")
     base = least_squares(chosen, name, ("alpha", "beta"))
     data = observations(chosen)
-    jobs = [
+    series = [
         (PERCENT * data.y[i, data.used[i]], PERCENT * data.x[i, data.used[i]], name)
         for i in range(len(panel))
     ]
-    fits = _run(jobs, settings.jobs)
+    blocks = [series[first : first + BLOCK] for first in range(0, len(series), BLOCK)]
+    done = run_blocks(
+        _fit_block, blocks, jobs=settings.jobs, engine=settings.engine, scheduler=settings.scheduler
+    )
+    fits = [fit for block in done for fit in block]
     trouble = np.array([fit.trouble for fit in fits], dtype="<U60")
     good = np.flatnonzero(trouble == "")
     if not len(good):
@@ -91,19 +98,8 @@ def _said(base: ExpectedReturns, trouble: NDArray[np.str_], name: str) -> Expect
     return replace(base, remark=remark)
 
 
-def _run(
-    jobs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]], processes: int
-) -> list[VarianceFit]:
-    if processes == 1 or len(jobs) < 2 * processes:
-        return [fit_variance(*job) for job in jobs]
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    # Spawned, not forked: forking a process whose BLAS runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        share = -(-len(jobs) // (4 * processes))
-        return list(pool.map(fit_variance, *zip(*jobs, strict=True), chunksize=share))
+def _fit_block(series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]]) -> list[VarianceFit]:
+    return [fit_variance(*one) for one in series]
 
 
 def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +14,7 @@ from eventstudy.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.config import StudyConfig
 from eventstudy.expected_returns import fit
 from eventstudy.inference import Sample, mean_correlation, residual_correlations, run_tests
+from eventstudy.parallel import run_blocks
 from eventstudy.windows import Request, cut
 
 from .plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
@@ -47,46 +45,32 @@ def simulate(
     plan: Plan,
     *,
     jobs: int = 1,
+    engine: str = "local",
+    scheduler: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
     """Count how often the tests reject, in every design: those of ``tests.names``, or all.
 
-    Draws come in batches with spawned seeds, so the counts do not depend on ``jobs``. ``progress`` is
-    called with the draws done and all draws.
+    Draws come in batches with spawned seeds, so the counts do not depend on ``jobs``, ``engine`` and
+    ``scheduler``, those of `run_blocks`. ``progress`` is called with the draws done and all draws.
     """
     sizes = [min(BATCH, plan.draws - done) for done in range(0, plan.draws, BATCH)]
     tasks = list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)), strict=True))
     tally: Tally = {}
     rbar: list[float] = []
     variance: list[float] = []
-    for batch in _batches(functools.partial(_run_batch, pool, config, plan), tasks, jobs):
+    batches = run_blocks(
+        functools.partial(_run_batch, pool, config, plan), tasks, jobs=jobs, engine=engine,
+        scheduler=scheduler,
+        progress=progress and (lambda done, _: progress(min(done * BATCH, plan.draws), plan.draws)),
+    )  # fmt: skip
+    for batch in batches:
         for key, counts in batch.tally.items():
             tally[key] = tally.get(key, np.zeros(3)) + counts
         rbar += batch.rbar
         variance += batch.variance
-        if progress:
-            progress(len(rbar), plan.draws)
     rates = tuple(_rate(key, counts, plan) for key, counts in tally.items())
     return Simulation(plan, pool, rates, float(np.mean(rbar)), float(np.sqrt(np.mean(variance))))
-
-
-def _batches(
-    work: Callable[[tuple[int, np.random.SeedSequence]], _Batch],
-    tasks: Sequence[tuple[int, np.random.SeedSequence]], jobs: int,
-) -> Iterator[_Batch]:  # fmt: skip
-    if jobs == 1 or len(tasks) == 1:
-        yield from map(work, tasks)
-        return
-    # Started afresh rather than forked: numpy's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as executor:
-        yield from executor.map(work, tasks)
-
-
-def _ignore_interrupt() -> None:
-    # Ctrl-C reaches all processes; the one that started the others stops them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan) -> Rate:

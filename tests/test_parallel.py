@@ -1,0 +1,208 @@
+"""Blocks of work: same bytes on any workers, no block lost with a worker, errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from eventstudy import parallel
+from eventstudy.cli import main
+from eventstudy.config import Model, load_config
+from eventstudy.errors import ConfigError, EventStudyError
+from eventstudy.expected_returns import fit
+from eventstudy.parallel import run_blocks
+
+BLOCKS = 8
+
+
+def block(task: tuple[int, Path]) -> bytes:
+    """Noise of one block. A worker that finds its file writes its process id and waits to be killed."""
+    number, place = task
+    mark = place / f"die-{number}"
+    if mark.exists():
+        mark.replace(place / f"dying-{number}")
+        (place / "pid.part").write_text(str(os.getpid()))
+        (place / "pid.part").replace(place / "pid")
+        time.sleep(20.0)
+    return np.random.default_rng(number).standard_normal(1_000).tobytes()
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(number: int) -> int:
+    if number == 3:
+        raise EventStudyError("events.csv:4: a worker saw this")
+    return number
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1", silence_logs=50
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def how(engine: str, request: pytest.FixtureRequest) -> dict[str, str | int]:
+    if engine == "local":
+        return {"jobs": 2}
+    return {"engine": "dask", "scheduler": request.getfixturevalue("scheduler")}
+
+
+def kill_when_told(place: Path) -> None:
+    """Kill the worker that wrote its process id, once."""
+    for _ in range(200):
+        if (place / "pid").exists():
+            os.kill(int((place / "pid").read_text()), signal.SIGKILL)
+            return
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_the_bytes_are_the_same_on_any_workers(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    tasks = [(number, tmp_path) for number in range(BLOCKS)]
+    alone = run_blocks(block, tasks)
+    assert len(set(alone)) == BLOCKS
+    said: list[tuple[int, int]] = []
+    assert run_blocks(block, tasks, **how(engine, request), progress=lambda *n: said.append(n)) == alone
+    assert said == [(done, BLOCKS) for done in range(1, BLOCKS + 1)]
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_a_killed_worker_loses_nothing(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    tasks = [(number, tmp_path) for number in range(BLOCKS)]
+    alone = run_blocks(block, tasks)
+    (tmp_path / "die-3").touch()
+    killer = Thread(target=kill_when_told, args=(tmp_path,))
+    killer.start()
+    assert run_blocks(block, tasks, **how(engine, request)) == alone
+    killer.join()
+    assert (tmp_path / "dying-3").exists()
+
+
+def test_workers_that_always_die_are_given_up() -> None:
+    with pytest.raises(EventStudyError, match=r"workers died 3 times in a row with 0 of 2 blocks done"):
+        run_blocks(die, range(2), jobs=2)
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_an_error_of_a_block_arrives_as_it_was(engine: str, request: pytest.FixtureRequest) -> None:
+    with pytest.raises(EventStudyError, match=r"^events.csv:4: a worker saw this$"):
+        run_blocks(fail, range(BLOCKS), **how(engine, request))
+
+
+def test_garch_fits_are_the_same_on_a_cluster(scheduler: str) -> None:
+    from panels import make_panel
+    from test_models import L2, garch_series
+
+    drawn = [garch_series(120 + L2, seed) for seed in range(21)]
+    panel = make_panel(np.stack([y for y, _ in drawn]), np.stack([x for _, x in drawn]), n_estimation=120)
+    one = fit(panel, "garch")
+    spread = fit(panel, "garch", settings=Model(name="garch", engine="dask", scheduler=scheduler))
+    for field in ("theta", "residuals", "sigma2", "xtx_inv", "scale"):
+        assert getattr(one, field).tobytes() == getattr(spread, field).tobytes()
+    assert one.remark.tolist() == spread.remark.tolist()
+
+
+def test_an_interrupt_stops_the_workers(tmp_path: Path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import pathlib, time\n"
+        "from eventstudy.parallel import run_blocks\n"
+        "def work(n):\n"
+        f"    pathlib.Path({str(tmp_path)!r}, f'started-{{n}}').touch()\n"
+        "    time.sleep(30)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        run_blocks(work, range(4), jobs=2)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted')\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(script)], start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    for _ in range(200):
+        if len(list(tmp_path.glob("started-*"))) == 2:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=15)
+    assert said.strip().splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("engine", "address", "expected"),
+    [
+        ("threads", "", r"engine 'threads' is unknown; accepted: dask, local"),
+        ("local", "tcp://127.0.0.1:1", r"of use with the engine dask only; add --engine dask"),
+        ("dask", "", r"'dask scheduler' starts one and prints it: --scheduler tcp://HOST:8786"),
+        ("dask", "tcp://127.0.0.1:9", r"scheduler 'tcp://127.0.0.1:9' cannot be reached"),
+        ("dask", "nowhere", r"cannot be reached \(missing port number .*that 'dask scheduler' prints"),
+        ("dask", "ftp://127.0.0.1:9", r"cannot be reached \(unknown address scheme 'ftp'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_engine_or_scheduler_says_what_to_do(
+    engine: str, address: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "dask":
+        pytest.importorskip("distributed")
+    monkeypatch.setattr(parallel, "PATIENCE", 0.3)
+    with pytest.raises(ConfigError, match=expected):
+        run_blocks(fail, range(2), engine=engine, scheduler=address)
+
+
+def test_a_cluster_without_workers_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(parallel, "PATIENCE", 0.3)
+    with (
+        distributed.LocalCluster(
+            n_workers=0, dashboard_address=":0", host="127.0.0.1", silence_logs=50
+        ) as empty,
+        pytest.raises(ConfigError, match=r"has no worker; 'dask worker tcp://127.0.0.1:\d+' starts one"),
+    ):
+        run_blocks(fail, range(2), engine="dask", scheduler=empty.scheduler_address)
+
+
+def test_without_dask_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r"not installed; install eventstudy-kit\[scale\]"):
+        run_blocks(fail, range(2), engine="dask", scheduler="tcp://127.0.0.1:9")
+
+
+def test_the_study_file_is_refused_with_half_a_cluster(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model: the engine dask needs the address of a scheduler"):
+        load_config(tmp_path / "events.csv", sector="optical", overrides=['model.engine="dask"'])
+
+
+def test_the_options_reach_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    events = Path(__file__).parents[1] / "events.csv"
+    seen: list[SimpleNamespace] = []
+
+    def stop(_: object, config: object, *__: object, **___: object) -> None:
+        seen.append(SimpleNamespace(model=config.model))  # type: ignore[attr-defined]
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("eventstudy.prices.choose.get_prices", stop)
+    options = ["--jobs", "3", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9"]
+    assert main(["run", str(events), "--out", str(tmp_path), *options]) == 2
+    (found,) = seen
+    assert (found.model.jobs, found.model.engine, found.model.scheduler) == (3, "dask", "tcp://127.0.0.1:9")
