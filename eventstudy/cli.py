@@ -101,7 +101,20 @@ def _disk_full(error: OSError) -> str:
     )
 
 
-EVENTS = click.argument("events", type=click.Path(path_type=Path))
+def _events_given(_: click.Context, __: click.Parameter, path: Path | None) -> Path:
+    """Say what to give where no events file was named."""
+    if path is None:
+        here = " 'events.csv' in this folder is one:" if Path("events.csv").is_file() else ""
+        raise click.UsageError(
+            f"no events file given.{here} write 'eventstudy run events.csv'; 'eventstudy init SECTOR' writes one "
+            "to start from with a study file, 'eventstudy sectors' lists the studies that ship"
+        )
+    return path
+
+
+EVENTS = click.argument(
+    "events", required=False, type=click.Path(path_type=Path), callback=_events_given, metavar="EVENTS"
+)
 SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
 CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own."

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .config import LABELS
 from .errors import EventsError, Problem, nearest
 
 COLUMNS = (
@@ -24,9 +25,6 @@ PRECISIONS = ("second", "minute", "session", "date")
 KINDS = (
     "report", "clarification", "earnings", "guidance", "regulation", "product", "deal", "macro",
     "rumour", "price_move", "other",
-)  # fmt: skip
-LABELS = (
-    "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
 )  # fmt: skip
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
@@ -155,7 +153,11 @@ def _read_bytes(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise EventsError(
-            Problem(f"cannot be read: {error.strerror}; give the path of an events CSV", name)
+            Problem(
+                f"cannot be read: {error.strerror}; give the path of an events CSV, or let 'eventstudy init' "
+                "write one to start from",
+                name,
+            )
         ) from error
     if raw[:2] == b"PK":
         raise EventsError(Problem("is an Excel workbook; save it as 'CSV UTF-8' and give that file", name))

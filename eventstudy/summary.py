@@ -81,7 +81,7 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": [*_warnings(computed, events, ledger, config), *_unadjusted(prices)],
+        "warnings": [*_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices)],
         "more_data": judgement.verdict.more_data,
         "backtest": summarise(traded),
         "peers": {
@@ -202,6 +202,19 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     if config.model.factors_file and config.returns.kind == "log":
         found.append("returns are log, the factors of the file are taken as they are: use simple returns")
     return found
+
+
+def _simulated(prices: PriceTable) -> list[str]:
+    """Say what was put into a simulated panel: that is what a run on it finds again."""
+    if not prices.simulated:
+        return []
+    planted = list(prices.truth.get("drops", ()))
+    quiet = sum(not drop["label"] for drop in planted)
+    return [
+        f"Prices are simulated: {len(planted) - quiet} drops were planted at events, by their labels, and "
+        f"{quiet} on days without news, none of whose fall is given back, so that there are placebo drops; "
+        "the run finds again what was put in"
+    ]
 
 
 def _unadjusted(prices: PriceTable) -> list[str]:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from eventstudy.calendars import FIRST_DAY, align_all, sessions
+import numpy as np
+
+from eventstudy.calendars import FIRST_DAY, align_all, exchange_sessions, sessions
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
@@ -16,7 +18,7 @@ from eventstudy.events import Event, Events, instant_utc
 from .aliases import with_aliases
 from .factors import FactorTable, read_factors
 from .fetch import Watch, default_folder, fetch_snapshot, utc_now
-from .simulated import Listing, PlantedDrop, SimulatedProvider
+from .simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from .snapshot import Snapshot, is_snapshot, read_snapshot
 from .table import PriceRequest, PriceTable, get_provider, provider_names
 
@@ -31,6 +33,11 @@ PLANTED = {
     "contested": (-0.08, 0.0),
     "no_news": (-0.06, 0.3),
 }
+#: Falls that nobody called anything, for the drops to be compared with: their range and their share given
+#: back, the calendar days between two of them, and those that they keep from every event.
+QUIET = (-0.13, -0.05)
+QUIET_SHARE = 0.0
+QUIET_EVERY, QUIET_FROM_EVENTS = 40, 33
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
@@ -171,12 +178,17 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 
 
 def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
-    """Return a seeded panel on the study's calendars and membership, with drops at its events."""
+    """Return a seeded panel on the study's calendars and membership.
+
+    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
+    has placebo drops to show; ``truth`` in the manifest lists both.
+    """
     listings = [
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
     drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    drops += _quiet_drops(events, config, request)
     return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
 
 
@@ -191,3 +203,30 @@ def _planted(event: Event, events: Events, config: StudyConfig) -> PlantedDrop |
     }
     size, share = PLANTED[event.label]
     return PlantedDrop(event.shock_id, tuple(days), days, size, share, event.label) if days else None
+
+
+def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
+    """Falls of the first group's peers far from every event, at the same dates whatever is asked for."""
+    rng = np.random.default_rng([config.study.seed, QUIET_EVERY])
+    count = (request.end - EPOCH).days // QUIET_EVERY
+    sizes, shifts = rng.uniform(*QUIET, count), rng.integers(0, 7, count)
+    taken = [instant_utc(event.timestamp).date() for event in events]
+    found = []
+    for number in range(count):
+        day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
+        near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
+        if day >= request.start and not near:
+            days = _first_sessions(day, config)
+            found.append(PlantedDrop(f"quiet-{day}", tuple(days), days, float(sizes[number]), QUIET_SHARE))
+    return found
+
+
+def _first_sessions(day: dt.date, config: StudyConfig) -> dict[str, dt.date]:
+    """First session on or after ``day`` for each peer of the first group whose calendar reaches it."""
+    found = {}
+    for peer in config.peers:
+        table = exchange_sessions(peer.market)
+        at = table.position(day)
+        if peer.group == config.peers[0].group and at < len(table.days):
+            found[peer.ticker] = table.days[at].astype(dt.date)
+    return found
