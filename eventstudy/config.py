@@ -26,7 +26,7 @@ Window = tuple[int, int]
 LABELS = (
     "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
 )  # fmt: skip
-#: Models and statistics that ship with the package; a test holds them to the registries, whose import is slow.
+#: Models and statistics that ship; a test holds them to the registries, whose import takes long.
 MODELS = (
     "capm", "dimson", "egarch", "factors", "garch", "leave_one_out", "market", "market_adjusted",
     "market_robust", "mean_adjusted", "rolling", "scholes_williams", "synthetic_peer", "two_index",

@@ -210,11 +210,12 @@ def _simulated(prices: PriceTable) -> list[str]:
         return []
     planted = list(prices.truth.get("drops", ()))
     quiet = sum(not drop["label"] for drop in planted)
-    return [
+    said = (
         f"Prices are simulated: {len(planted) - quiet} drops were planted at events, by their labels, and "
         f"{quiet} on days without news, none of whose fall is given back, so that there are placebo drops; "
         "the run finds again what was put in"
-    ]
+    )
+    return [said]
 
 
 def _unadjusted(prices: PriceTable) -> list[str]:

@@ -242,15 +242,17 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
 def test_each_kind_of_problem_is_said_once_with_its_count(tmp_path: Path) -> None:
     rows = "".join(f"2024-01-{day:02d},x{day},1\n" for day in range(1, 31))
     problems = refused(tmp_path, HEADER + rows)
-    assert problems == [
+    (said,) = problems
+    assert said == (
         "LITE.csv:2: close 'x1' is not a number; write it as 1234.5, or leave it empty if there is none "
         "(and 29 other lines like it: 3, 4, 5, 6, 7, …)"
-    ]
+    )
     zeros = "".join(f"2024-01-{day:02d},{0 if day % 2 else -day},1\n" for day in range(1, 4))
-    assert refused(tmp_path, HEADER + zeros) == [
+    (said,) = refused(tmp_path, HEADER + zeros)
+    assert said == (
         "LITE.csv:2: close 0 on 2024-01-01 is zero or negative; correct it or leave it empty "
         "(and 2 other lines like it: 3, 4)"
-    ]
+    )
 
 
 def test_faults_in_files_not_asked_for_do_not_matter(tmp_path: Path) -> None:

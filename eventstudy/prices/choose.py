@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,10 @@ from .factors import FactorTable, read_factors
 from .fetch import Watch, default_folder, fetch_snapshot, utc_now
 from .simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from .snapshot import Snapshot, is_snapshot, read_snapshot
-from .table import PriceRequest, PriceTable, get_provider, provider_names
+from .table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Tell = Callable[[str], None]
 LAST_DAY = dt.date(2100, 1, 1)
@@ -35,9 +39,9 @@ PLANTED = {
 }
 #: Falls that nobody called anything, for the drops to be compared with: their range and their share given
 #: back, the calendar days between two of them, and those that they keep from every event.
-QUIET = (-0.13, -0.05)
+QUIET = (-0.16, -0.08)
 QUIET_SHARE = 0.0
-QUIET_EVERY, QUIET_FROM_EVENTS = 40, 33
+QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
@@ -101,7 +105,7 @@ def _factors(config: StudyConfig) -> FactorTable | None:
 def _prices(
     events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None
 ) -> PriceTable:
-    source = asked or config.prices.source
+    source = asked or own_source(events, config)
     request = price_request(events, config)
     if source == "simulated":
         return simulated_prices(events, config, request)
@@ -120,6 +124,60 @@ def _prices(
         )
         return simulated_prices(events, config, request)
     return read_snapshot(snapshot.folder, request)
+
+
+def own_source(events: Events, config: StudyConfig) -> str:
+    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere."""
+    source = config.prices.source
+    beside = Path(events.path).parent / source
+    named = source in provider_names() or Path(source).exists()
+    return str(beside) if not named and beside.exists() else source
+
+
+def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
+    """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
+    table = with_aliases(source.fetch, price_request(events, config), config)
+    return replace(table, factors=_factors(config))
+
+
+def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> PriceTable:
+    """Deliver the prices of a study from a frame, checked as a file is.
+
+    Parameters
+    ----------
+    frame
+        Long, with the columns ``date``, ``ticker`` and ``close`` or ``adj_close``; or wide, adjusted closes
+        with days as index and tickers as columns.
+
+    Raises
+    ------
+    PriceError
+        With every cell that is no price.
+    """
+    import pyarrow as pa
+
+    from .files import prices_of_arrow
+
+    if "ticker" not in frame.columns and "symbol" not in frame.columns:
+        frame = frame.rename_axis(index="date").reset_index()
+        frame = frame.melt("date", var_name="ticker", value_name="adj_close")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    delivered = with_aliases(
+        lambda request: prices_of_arrow(table, request, name="DataFrame"),
+        price_request(events, config), config,
+    )  # fmt: skip
+    return replace(delivered, factors=_factors(config))
+
+
+def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
+    """Return what a folder or file has, also where that is nothing yet."""
+    request, path = price_request(events, config), Path(source)
+    if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
+        name = path.resolve().name
+        nothing = "no file {}.csv in the folder " + name
+        outcomes = {t: PriceOutcome(t, "no_prices", nothing.format(t)) for t in request.tickers}
+        return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
+    return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
 
 def remote_names() -> tuple[str, ...]:
