@@ -101,7 +101,20 @@ def _disk_full(error: OSError) -> str:
     )
 
 
-EVENTS = click.argument("events", type=click.Path(path_type=Path))
+def _events_given(_: click.Context, __: click.Parameter, path: Path | None) -> Path:
+    """Say what to give where no events file was named."""
+    if path is None:
+        here = " 'events.csv' in this folder is one:" if Path("events.csv").is_file() else ""
+        raise click.UsageError(
+            f"no events file given.{here} write 'eventstudy run events.csv'; 'eventstudy init SECTOR' writes "
+            "one to start from with a study file, 'eventstudy sectors' lists the studies that ship"
+        )
+    return path
+
+
+EVENTS = click.argument(
+    "events", required=False, type=click.Path(path_type=Path), callback=_events_given, metavar="EVENTS"
+)
 SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
 CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own."
@@ -279,27 +292,31 @@ def check(
     overrides: tuple[str, ...], as_json: bool, accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
-    from .calendars import align_all
+    from .api import check_study, remarks_on
+    from .prices.choose import local_prices, own_source
     from .report.terminal import print_alignment, print_ledger
 
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
-    alignments = align_all(read, config)
     console = _console(as_json)
-    table = _prices(read, config, prices, console) if prices else None
-    ledger, quality = _ledger(read, config, table, alignments) if table else ((), ())
+    source = prices or own_source(read, config)
+    table: PriceTable | None = None
+    if Path(source).is_dir():
+        table = local_prices(read, config, source)
+    elif prices or Path(source).is_file():
+        table = _prices(read, config, prices, console)
+    found = check_study(read, config, table)
     if as_json:
-        parts = {"alignment": alignments.values(), "ledger": ledger, "quality": quality}
-        found = {name: [_plain(row) for row in rows] for name, rows in parts.items()}
-        click.echo(json.dumps(found, indent=2, default=str))
+        parts = {
+            "alignment": found.alignments.values(), "ledger": found.ledger, "quality": found.quality,
+        }  # fmt: skip
+        rows: dict[str, Any] = {name: [_plain(row) for row in part] for name, part in parts.items()}
+        click.echo(json.dumps(rows | {"missing": found.missing}, indent=2, default=str))
         return
-    print_alignment(read, config, alignments, console)
-    if ledger:
-        print_ledger(ledger, console)
-    if quality:
-        from .prices.quality import sentences
-
-        for sentence in sentences(quality, accept=config.prices.accept_suspect):
-            console.print(sentence, style="yellow", highlight=False, markup=False)
+    print_alignment(read, config, found.alignments, console)
+    if found.ledger:
+        print_ledger(found.ledger, console)
+    for sentence in remarks_on(found, read, config, source):
+        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -526,18 +543,6 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, console: Con
             events, config, asked, watch=watch,
             tell=lambda text: console.print(text, style="yellow", highlight=False),
         )  # fmt: skip
-
-
-def _ledger(events: Events, config: StudyConfig, prices: PriceTable, alignments: Any) -> Any:
-    """Return the ledger that a run would write, and what is suspect about the prices."""
-    from .calendars import sessions
-    from .estimation import trusted
-    from .returns import to_returns
-    from .selection import select
-
-    prices, findings = trusted(prices, config, alignments)
-    panel = to_returns(prices, config, sessions=sessions)
-    return select(events, config, prices, panel, alignments).ledger, findings
 
 
 @contextmanager

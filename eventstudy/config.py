@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
+import sys
 import tomllib
 import types
 import typing
@@ -22,6 +23,21 @@ from .parallel import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
+#: What an event may be called; the study's question may be about any of them.
+LABELS = (
+    "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
+)  # fmt: skip
+#: Models and statistics that ship; a test holds them to the registries, whose import takes long.
+MODELS = (
+    "capm", "dimson", "egarch", "factors", "garch", "leave_one_out", "market", "market_adjusted",
+    "market_robust", "mean_adjusted", "rolling", "scholes_williams", "synthetic_peer", "two_index",
+)  # fmt: skip
+STATISTICS = (
+    "ar_t", "bhar_t", "bmp", "bmp_kp", "bootstrap", "bootstrap_blocks", "bootstrap_dates", "calendar_time",
+    "car_t", "corrado", "corrado_zivney", "cross_sectional_t", "date_t", "generalized_sign", "grank_t",
+    "grank_z", "ibragimov_mueller", "patell", "patell_kp", "permutation", "portfolio_t", "sign", "sign_flip",
+    "skewness_t", "sq", "wilcoxon",
+)  # fmt: skip
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 
@@ -542,7 +558,7 @@ def _describe(hint: Any) -> str:
 def _check(config: StudyConfig) -> None:
     found = (
         *_check_study(config.study), *_check_windows(config.windows), *_check_peers(config),
-        *_check_model(config), *_check_backtest(config),
+        *_check_names(config), *_check_model(config), *_check_backtest(config),
     )  # fmt: skip
     problems = [Problem(text) for text in found]
     if problems:
@@ -584,6 +600,26 @@ def _check_windows(windows: Windows) -> list[str]:
     if windows.drop[1] >= windows.post[0]:
         problems.append(f"windows.post starts at {windows.post[0]}, before the drop has ended")
     return problems
+
+
+def _check_names(config: StudyConfig) -> list[str]:
+    known = {
+        "model.name": _registered("eventstudy.expected_returns.base", "MODELS", MODELS),
+        "tests.names": _registered("eventstudy.inference.sample", "STATISTICS", STATISTICS),
+        "reversal.label": LABELS,
+    }
+    given = [("model.name", config.model.name), ("reversal.label", config.reversal.label)]
+    given += [("tests.names", name) for name in config.tests.names]
+    return [
+        f"{key} = {name!r} is unknown; {nearest(name, known[key])}"
+        for key, name in given if name not in known[key]
+    ]  # fmt: skip
+
+
+def _registered(module: str, registry: str, shipped: Sequence[str]) -> tuple[str, ...]:
+    """What ships, with what a registry that is loaded already has been given besides; loads none."""
+    loaded = sys.modules.get(module)
+    return tuple(dict.fromkeys((*shipped, *getattr(loaded, registry, ()))))
 
 
 #: Models whose regression can weigh a return over several sessions by 1/n.

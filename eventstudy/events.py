@@ -12,9 +12,14 @@ import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from .config import LABELS
 from .errors import EventsError, Problem, nearest
 from .messages import say
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "event_id", "timestamp", "precision", "kind", "label", "label_asof", "shock_id", "clarifies",
@@ -25,9 +30,6 @@ PRECISIONS = ("second", "minute", "session", "date")
 KINDS = (
     "report", "clarification", "earnings", "guidance", "regulation", "product", "deal", "macro",
     "rumour", "price_move", "other",
-)  # fmt: skip
-LABELS = (
-    "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
 )  # fmt: skip
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
@@ -96,8 +98,47 @@ def read_events(path: Path) -> Events:
     EventsError
         With every problem found, as ``FILE:LINE: what, what is accepted, what to do``.
     """
-    name = str(path)
-    raw = _read_bytes(path)
+    return parse_events(_read_bytes(path), str(path))
+
+
+def events_of_frame(frame: pd.DataFrame) -> Events:
+    """Check a frame with the columns of an events file as the file itself would be.
+
+    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of a
+    message is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
+
+    Raises
+    ------
+    EventsError
+        With every problem found.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([str(column) for column in frame.columns])
+    for row in frame.to_dict("records"):
+        bare = row.get("precision") == "date"
+        writer.writerow([_cell(value, bare and column == "timestamp") for column, value in row.items()])
+    return parse_events(text.getvalue().encode(), str(Path("DataFrame") / "events.csv"))
+
+
+def _cell(value: Any, bare: bool) -> str:
+    if isinstance(value, list | tuple | set):
+        return ";".join(map(str, value))
+    if value is None or value != value:
+        return ""
+    if isinstance(value, dt.datetime) and (bare or (value.tzinfo is None and value.time() == dt.time.min)):
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def parse_events(raw: bytes, name: str) -> Events:
+    """Check the content of an events file; ``name`` stands for it in messages.
+
+    Raises
+    ------
+    EventsError
+        As `read_events`.
+    """
     text, remarks = _decode(raw, name)
     header, records = _records(text, name)
     problems: list[Problem] = []
@@ -156,7 +197,11 @@ def _read_bytes(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise EventsError(
-            Problem(f"cannot be read: {error.strerror}; give the path of an events CSV", name)
+            Problem(
+                f"cannot be read: {error.strerror}; give the path of an events CSV, or let 'eventstudy init' "
+                "write one to start from",
+                name,
+            )
         ) from error
     if raw[:2] == b"PK":
         raise EventsError(Problem("is an Excel workbook; save it as 'CSV UTF-8' and give that file", name))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -132,6 +133,26 @@ class StudyResult:
         """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``."""
         # By name, so that tables alone need no matplotlib and this module nothing that comes after it.
         return importlib.import_module("eventstudy.plots").Plots(self)
+
+    def summary(self) -> str:
+        """Return verdict, counts and the table of page 1 as text of at most 100 columns."""
+        text: str = importlib.import_module("eventstudy.report.text").summary_text(self)
+        return text
+
+    def write_pack(self, folder: str | Path, *, formats: Sequence[str] = ()) -> Path:
+        """Write the pack of `eventstudy run` into a new or empty folder and return it.
+
+        Without ``formats`` it has the parts that the settings name; `ConfigError` for an unknown one, or
+        where the folder holds anything.
+        """
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        settings = self.manifest["settings"]["report"]
+        own = Path(settings["templates"]) if settings["templates"] else None
+        importlib.import_module("eventstudy.report").write_pack(
+            self, place, formats=tuple(formats) or tuple(settings["formats"]), templates=own
+        )
+        return place
 
     def _repr_html_(self) -> str:
         """Return verdict and small table for a notebook."""

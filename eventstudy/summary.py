@@ -84,7 +84,7 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": [*_warnings(computed, events, ledger, config), *_unadjusted(prices)],
+        "warnings": [*_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices)],
         "more_data": judgement.verdict.more_data,
         "backtest": summarise(traded),
         "peers": {
@@ -193,6 +193,15 @@ def _remark(text: str) -> str:
     """Return a fit's remark, which arrays keep as plain text, as a message."""
     name, fell_back, why = text.partition(" fell back to OLS: ")
     return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
+
+
+def _simulated(prices: PriceTable) -> list[str]:
+    """Say what was put into a simulated panel: that is what a run on it finds again."""
+    if not prices.simulated:
+        return []
+    planted = list(prices.truth.get("drops", ()))
+    quiet = sum(not drop["label"] for drop in planted)
+    return [say("simulated.planted", n=len(planted) - quiet, quiet=quiet)]
 
 
 def _unadjusted(prices: PriceTable) -> list[str]:

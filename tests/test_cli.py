@@ -118,7 +118,7 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
     assert json.loads((pack / "summary.json").read_text(encoding="utf-8"))["simulated"] is True
     truth = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["prices"]["truth"]
     assert truth["seed"] == 20260624
-    assert len(truth["drops"]) == 3
+    assert len([drop for drop in truth["drops"] if drop["label"]]) == 3
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,7 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
         (["--prices", "/nowhere"], 2, "neither yahoo nor simulated nor a folder"),
         (["--set", "tests.names=['bpm']"], 2, "did you mean 'bmp'?"),
         (["--set", "model.name=markt"], 2, "did you mean 'market'?"),
+        (["--set", "reversal.label=misreding"], 2, "did you mean 'misreading'?"),
         (["--sector", "optical"], 2, "exclude each other"),
         (["--nonsense"], 2, "No such option"),
         (
@@ -150,6 +151,20 @@ def test_exit_codes(
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (out / "latest").exists()
     assert not list(out.glob(".unfinished*"))
+
+
+def test_without_an_events_file_the_command_says_what_to_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--sector", "optical"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no events file given. write 'eventstudy run events.csv'; 'eventstudy init SECTOR'" in said
+    write_events(tmp_path, ROWS)
+    assert main(["check"]) == 2
+    assert "'events.csv' in this folder is one" in " ".join(capsys.readouterr().err.split())
+    assert main(["run", "nowhere.csv", "--sector", "optical"]) == 2
+    assert "let 'eventstudy init' write one to start from" in capsys.readouterr().err
 
 
 def test_problems_of_events_and_settings_come_together(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,41 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
     assert {peer.ticker for peer in config.peers if peer.group == "wider"} == {
         "NVDA", "AVGO", "MRVL", "CRDO", "MTSI", "GLW", "2330.TW", "5802.T",
     }  # fmt: skip
+
+
+def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:
+    from eventstudy import config, expected_returns, inference
+
+    shipped = {name for name, fit in expected_returns.MODELS.items() if _ours(fit)}
+    assert sorted(shipped) == list(config.MODELS)
+    shipped = {name for name, compute in inference.STATISTICS.items() if _ours(compute)}
+    assert sorted(shipped) == list(config.STATISTICS)
+
+
+def _ours(function: object) -> bool:
+    return function.__module__.startswith("eventstudy.")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.name=markt", "model.name = 'markt' is unknown; accepted: capm, dimson, "),
+        ("tests.names=['bpm']", "tests.names = 'bpm' is unknown; accepted: ar_t, bhar_t, "),
+        ("reversal.label=misreadng", "did you mean 'misreading'?"),
+    ],
+)
+def test_names_are_checked_when_settings_are_read(tmp_path: Path, setting: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(tmp_path / "events.csv", sector="optical", overrides=[setting])
+
+
+def test_checking_names_imports_no_model(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from eventstudy.config import load_config;"
+        "load_config(Path('events.csv'), sector='optical');"
+        "print(sorted(m for m in ('numpy', 'scipy', 'arch', 'statsmodels') if m in sys.modules))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    assert out.strip() == "[]"

@@ -233,15 +233,26 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(PriceError) as caught:
         read(tmp_path, "A", "C", "B")
     places = [(Path(problem.file).name, problem.line) for problem in caught.value.problems]
-    assert places == [("A.csv", 2), ("A.csv", 2), ("A.csv", 3), ("B.csv", 2)]
+    assert places == [("A.csv", 2), ("A.csv", 2), ("B.csv", 2)]
+    said = [str(problem).rpartition("A.csv")[2] for problem in caught.value.problems]
+    assert said[0].endswith("if there is none (and another line like it: 3)")
+    assert said[1].startswith(":2: adj_close 'y' is not a number; ")
 
 
-def test_many_problems_are_counted(tmp_path: Path) -> None:
-    rows = "".join(f"2024-01-{day:02d},x,1\n" for day in range(1, 31))
+def test_each_kind_of_problem_is_said_once_with_its_count(tmp_path: Path) -> None:
+    rows = "".join(f"2024-01-{day:02d},x{day},1\n" for day in range(1, 31))
     problems = refused(tmp_path, HEADER + rows)
-    assert len(problems) == 21
-    assert problems[0].startswith("LITE.csv:2: ")
-    assert problems[-1] == "LITE.csv: 10 more problems of this kind"
+    (said,) = problems
+    assert said == (
+        "LITE.csv:2: close 'x1' is not a number; write it as 1234.5, or leave it empty if there is none "
+        "(and 29 other lines like it: 3, 4, 5, 6, 7, …)"
+    )
+    zeros = "".join(f"2024-01-{day:02d},{0 if day % 2 else -day},1\n" for day in range(1, 4))
+    (said,) = refused(tmp_path, HEADER + zeros)
+    assert said == (
+        "LITE.csv:2: close 0 on 2024-01-01 is zero or negative; correct it or leave it empty "
+        "(and 2 other lines like it: 3, 4)"
+    )
 
 
 def test_faults_in_files_not_asked_for_do_not_matter(tmp_path: Path) -> None:
@@ -264,7 +275,7 @@ def test_three_line_header_of_one_ticker_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.series["^GSPC"].high, [12, 13])
     assert str(table.series["^GSPC"].dates[0]) == "2024-01-02"
     problems = refused(tmp_path, THREE_LINES.format("AAPL"))
-    assert problems[0] == "LITE.csv:4: is a row of 'AAPL' in the file of LITE"
+    assert problems[0] == "LITE.csv:4: is a row of 'AAPL' in the file of LITE (and another line like it: 5)"
 
 
 def test_close_outside_the_days_range_is_noted(tmp_path: Path) -> None:

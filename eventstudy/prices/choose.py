@@ -7,8 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eventstudy.calendars import FIRST_DAY, align_all, sessions
+import numpy as np
+
+from eventstudy.calendars import FIRST_DAY, align_all, exchange_sessions, sessions
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
@@ -16,9 +19,12 @@ from eventstudy.events import Event, Events, instant_utc
 from .aliases import with_aliases
 from .factors import FactorTable, read_factors
 from .fetch import Watch, default_folder, fetch_snapshot, utc_now
-from .simulated import Listing, PlantedDrop, SimulatedProvider
+from .simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from .snapshot import Snapshot, is_snapshot, read_snapshot
-from .table import PriceRequest, PriceTable, get_provider, provider_names
+from .table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Tell = Callable[[str], None]
 LAST_DAY = dt.date(2100, 1, 1)
@@ -31,6 +37,11 @@ PLANTED = {
     "contested": (-0.08, 0.0),
     "no_news": (-0.06, 0.3),
 }
+#: Falls that nobody called anything, for the drops to be compared with: their range and their share given
+#: back, the calendar days between two of them, and those that they keep from every event.
+QUIET = (-0.16, -0.08)
+QUIET_SHARE = 0.0
+QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
@@ -94,7 +105,7 @@ def _factors(config: StudyConfig) -> FactorTable | None:
 def _prices(
     events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None
 ) -> PriceTable:
-    source = asked or config.prices.source
+    source = asked or own_source(events, config)
     request = price_request(events, config)
     if source == "simulated":
         return simulated_prices(events, config, request)
@@ -113,6 +124,60 @@ def _prices(
         )
         return simulated_prices(events, config, request)
     return read_snapshot(snapshot.folder, request)
+
+
+def own_source(events: Events, config: StudyConfig) -> str:
+    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere."""
+    source = config.prices.source
+    beside = Path(events.path).parent / source
+    named = source in provider_names() or Path(source).exists()
+    return str(beside) if not named and beside.exists() else source
+
+
+def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
+    """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
+    table = with_aliases(source.fetch, price_request(events, config), config)
+    return replace(table, factors=_factors(config))
+
+
+def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> PriceTable:
+    """Deliver the prices of a study from a frame, checked as a file is.
+
+    Parameters
+    ----------
+    frame
+        Long, with the columns ``date``, ``ticker`` and ``close`` or ``adj_close``; or wide, adjusted closes
+        with days as index and tickers as columns.
+
+    Raises
+    ------
+    PriceError
+        With every cell that is no price.
+    """
+    import pyarrow as pa
+
+    from .files import prices_of_arrow
+
+    if "ticker" not in frame.columns and "symbol" not in frame.columns:
+        frame = frame.rename_axis(index="date").reset_index()
+        frame = frame.melt("date", var_name="ticker", value_name="adj_close")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    delivered = with_aliases(
+        lambda request: prices_of_arrow(table, request, name="DataFrame"),
+        price_request(events, config), config,
+    )  # fmt: skip
+    return replace(delivered, factors=_factors(config))
+
+
+def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
+    """Return what a folder or file has, also where that is nothing yet."""
+    request, path = price_request(events, config), Path(source)
+    if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
+        name = path.resolve().name
+        nothing = "no file {}.csv in the folder " + name
+        outcomes = {t: PriceOutcome(t, "no_prices", nothing.format(t)) for t in request.tickers}
+        return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
+    return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
 
 def remote_names() -> tuple[str, ...]:
@@ -171,12 +236,17 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 
 
 def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
-    """Return a seeded panel on the study's calendars and membership, with drops at its events."""
+    """Return a seeded panel on the study's calendars and membership.
+
+    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
+    has placebo drops to show; ``truth`` in the manifest lists both.
+    """
     listings = [
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
     drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    drops += _quiet_drops(events, config, request)
     return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
 
 
@@ -191,3 +261,30 @@ def _planted(event: Event, events: Events, config: StudyConfig) -> PlantedDrop |
     }
     size, share = PLANTED[event.label]
     return PlantedDrop(event.shock_id, tuple(days), days, size, share, event.label) if days else None
+
+
+def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
+    """Falls of the first group's peers far from every event, at the same dates whatever is asked for."""
+    rng = np.random.default_rng([config.study.seed, QUIET_EVERY])
+    count = (request.end - EPOCH).days // QUIET_EVERY
+    sizes, shifts = rng.uniform(*QUIET, count), rng.integers(0, 7, count)
+    taken = [instant_utc(event.timestamp).date() for event in events]
+    found = []
+    for number in range(count):
+        day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
+        near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
+        if day >= request.start and not near:
+            days = _first_sessions(day, config)
+            found.append(PlantedDrop(f"quiet-{day}", tuple(days), days, float(sizes[number]), QUIET_SHARE))
+    return found
+
+
+def _first_sessions(day: dt.date, config: StudyConfig) -> dict[str, dt.date]:
+    """First session on or after ``day`` for each peer of the first group whose calendar reaches it."""
+    found = {}
+    for peer in config.peers:
+        table = exchange_sessions(peer.market)
+        at = table.position(day)
+        if peer.group == config.peers[0].group and at < len(table.days):
+            found[peer.ticker] = table.days[at].astype(dt.date)
+    return found

@@ -45,8 +45,10 @@ _DAY = re.compile(
     r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})"
     r"(?:[ T]00:00(?::00(?:\.0+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-#: More problems of one file than this are counted, not listed.
-_LISTED = 20
+#: What differs between two problems of one kind: the cell, a day, a number.
+_PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
+#: Lines of one kind of problem that are named; the others are counted.
+_LINES_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,10 +505,19 @@ def _count(days: int) -> str:
 
 
 def _raise_any(problems: Sequence[Problem], file: str) -> None:
-    """Raise the problems of one file, the first ones by line and the rest as a count."""
-    if not problems:
-        return
-    listed = sorted(problems, key=lambda problem: problem.line or 0)[:_LISTED]
-    if len(problems) > _LISTED:
-        listed.append(Problem(f"{len(problems) - _LISTED} more problems of this kind", file=file))
-    raise PriceError(listed)
+    """Raise the problems of one file, each kind once: its first line, and on how many others it is found."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in sorted(problems, key=lambda problem: problem.line or 0):
+        kinds.setdefault(_PARTICULAR.sub("…", problem.message), []).append(problem)
+    if kinds:
+        raise PriceError([_once(alike, file) for alike in kinds.values()])
+
+
+def _once(alike: Sequence[Problem], file: str) -> Problem:
+    """The first of some problems of one kind, with the lines of the others."""
+    first, others = alike[0], [str(problem.line) for problem in alike[1:]]
+    if not others:
+        return first
+    named = ", ".join(others[:_LINES_NAMED]) + (", …" if len(others) > _LINES_NAMED else "")
+    what = "another line" if len(others) == 1 else f"{len(others)} other lines"
+    return Problem(f"{first.message} (and {what} like it: {named})", file, first.line)

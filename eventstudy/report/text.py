@@ -1,0 +1,85 @@
+"""The summary as plain text: a box of facts, the table of page 1, the verdict and what it rests on."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from eventstudy.messages import catalogue
+from eventstudy.results import StudyResult
+
+from . import page_one
+from .pages import language_of
+from .verdict import trust, verdict_content
+from .wording import count, number
+
+WIDTH = 100
+
+
+def summary_text(result: StudyResult) -> str:
+    """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
+    language = language_of(result)
+    words, facts = catalogue(language), result.facts
+    verdict = verdict_content(facts, words, language)
+    table = page_one.small_table(facts, words)
+    parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
+    if result.simulated:
+        parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
+    parts += [*_box(result), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
+    for text in (verdict["sentence"], verdict["ladder"], trust(facts, words, language), table["note"]):
+        parts += textwrap.wrap(text, WIDTH) if text else []
+    return "\n".join([*parts, *_warnings(facts["warnings"])])
+
+
+def _box(result: StudyResult) -> list[str]:
+    """Facts of the run in two columns."""
+    facts = result.facts
+    events, windows, tally = facts["events"], facts["windows"], facts["counts"]
+    left = [
+        ("Model:", facts["model"]["name"]), ("Returns:", facts["returns"]),
+        ("Estimation:", _window(windows["estimation"])), ("Drop:", _window(windows["drop"])),
+        ("After it:", _window(windows["post"])),
+    ]  # fmt: skip
+    right = [
+        ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
+        ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),
+        ("Firm-events used, dropped:", f"{tally['used'] + tally['shifted']}, {tally['dropped']}"),
+        ("Mean residual correlation:", number(facts["rbar"])),
+        ("Effective firm-events:", number(facts["n_effective"], 1)),
+    ]  # fmt: skip
+    half = WIDTH // 2 - 2
+    return [
+        f"{a}{b:>{half - len(a)}}    {c}{d:>{half - len(c)}}"
+        for (a, b), (c, d) in zip(left, right, strict=True)
+    ]
+
+
+def _window(window: Sequence[int]) -> str:
+    return f"[{window[0]}, {window[1]}]"
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The table with aligned columns, the last of them left out until it fits."""
+    shown = len(head)
+    while True:
+        widths = [max(len(row[place]) for row in (head, *rows)) for place in range(shown)]
+        if sum(widths) + 2 * (shown - 1) <= WIDTH or shown <= 2:
+            break
+        shown -= 1
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ).rstrip()
+        for row in (head, *rows)
+    ]
+    return [lines[0], "-" * WIDTH, *lines[1:]]
+
+
+def _warnings(warnings: Sequence[str]) -> list[str]:
+    if not warnings:
+        return []
+    head = f"Warnings ({count(len(warnings))}):"
+    return [head, *(line for text in warnings for line in textwrap.wrap(
+        text, WIDTH, initial_indent="- ", subsequent_indent="  "
+    ))]  # fmt: skip
