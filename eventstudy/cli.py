@@ -175,7 +175,7 @@ def run(
     drawing = bool({"pdf", "html", "png"} & set(config.report.formats))
     with reserve(out) as place, second_hand(wanted=drawing) as hand:
         table = _prices(read, config, prices, console)
-        with watched(silent=quiet or as_json) as say:
+        with watched(silent=quiet or as_json, language=config.study.language) as say:
             result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place))
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
@@ -216,14 +216,15 @@ def show(result: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def compare(first: Path, second: Path, as_json: bool) -> None:
     """Put two packs side by side: settings, data, verdict and tables that differ."""
-    from .report.packs import compare_packs
+    from .report.packs import compare_packs, read_pack
+    from .report.pages import language_of
     from .report.terminal import print_changes
 
     changes = compare_packs(first, second)
     if as_json:
         click.echo(json.dumps([_plain(change) for change in changes], indent=2, ensure_ascii=False))
     else:
-        print_changes(changes, first, second, _console(False))
+        print_changes(changes, first, second, _console(False), language=language_of(read_pack(first)))
 
 
 @cli.command()
@@ -276,12 +277,14 @@ def check(
         return
     print_alignment(read, config, alignments, console)
     if ledger:
-        print_ledger(ledger, console)
+        print_ledger(ledger, console, language=config.study.language)
     if quality:
+        from .messages import catalogue, said
         from .prices.quality import sentences
 
+        words = catalogue(config.study.language)
         for sentence in sentences(quality, accept=config.prices.accept_suspect):
-            console.print(sentence, style="yellow", highlight=False, markup=False)
+            console.print(said(sentence, words), style="yellow", highlight=False, markup=False)
 
 
 @cli.command()
@@ -495,12 +498,14 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
 
 
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
+    from .messages import catalogue, said
     from .prices.choose import get_prices
 
+    words = catalogue(config.study.language)
     with _watch(console.quiet) as watch:
         return get_prices(
             events, config, asked, watch=watch,
-            tell=lambda text: console.print(text, style="yellow", highlight=False),
+            tell=lambda text: console.print(said(text, words), style="yellow", highlight=False),
         )  # fmt: skip
 
 
