@@ -206,7 +206,7 @@ def run(
     drawing = bool({"pdf", "html", "png"} & set(config.report.formats))
     with reserve(out) as place, second_hand(wanted=drawing) as hand:
         table = _prices(read, config, prices, console)
-        with watched(silent=quiet or as_json) as say:
+        with watched(silent=quiet or as_json, language=config.study.language) as say:
             result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place))
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
@@ -247,14 +247,15 @@ def show(result: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def compare(first: Path, second: Path, as_json: bool) -> None:
     """Put two packs side by side: settings, data, verdict and tables that differ."""
-    from .report.packs import compare_packs
+    from .report.packs import compare_packs, read_pack
+    from .report.pages import language_of
     from .report.terminal import print_changes
 
     changes = compare_packs(first, second)
     if as_json:
         click.echo(json.dumps([_plain(change) for change in changes], indent=2, ensure_ascii=False))
     else:
-        print_changes(changes, first, second, _console(False))
+        print_changes(changes, first, second, _console(False), language=language_of(read_pack(first)))
 
 
 @cli.command()
@@ -293,6 +294,7 @@ def check(
 ) -> None:  # fmt: skip
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
     from .api import check_study, remarks_on
+    from .messages import catalogue, said
     from .prices.choose import local_prices, own_source
     from .report.terminal import print_alignment, print_ledger
 
@@ -314,9 +316,10 @@ def check(
         return
     print_alignment(read, config, found.alignments, console)
     if found.ledger:
-        print_ledger(found.ledger, console)
+        print_ledger(found.ledger, console, language=config.study.language)
+    words = catalogue(config.study.language)
     for sentence in remarks_on(found, read, config, source):
-        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -536,12 +539,14 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
 
 
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
+    from .messages import catalogue, said
     from .prices.choose import get_prices
 
+    words = catalogue(config.study.language)
     with _watch(console.quiet) as watch:
         return get_prices(
             events, config, asked, watch=watch,
-            tell=lambda text: console.print(text, style="yellow", highlight=False),
+            tell=lambda text: console.print(said(text, words), style="yellow", highlight=False),
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from .errors import ConfigError, nearest
 LANGUAGES = ("en", "zh")
 #: Key of sentences that stand side by side in one text.
 JOINED = "joined"
-_MINUS = re.compile(r"(?<![\w.,–−-])-(?=\d)")
+_MINUS = re.compile(r"(?<![\w–−-])-(?=\d)")
 
 
 class Message(str):
@@ -51,9 +51,8 @@ def _pattern(words: Mapping[str, str], key: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a field as something that JSON holds: numpy's numbers as Python's, dates as text."""
-    if isinstance(value, (str, int, float)):
-        return value
-    return value.item() if hasattr(value, "item") and not hasattr(value, "isoformat") else str(value)
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, (str, int, float)) else str(value)
 
 
 def joined(parts: Iterable[str], separator: str = "; ") -> Message:

@@ -325,14 +325,14 @@ def _used_reason(
 
 def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int, int]) -> list[str]:
     """Say which days of the drop window closed at the price limit."""
-    said = []
+    told: list[str] = []
     for tau in range(drop[0], drop[1] + 1):
         row = position + tau
         code = int(market.flags[row, column]) if 0 <= row < len(market.flags) else 0
         for bit, key in ((LOCKED_DOWN, "reason.locked_down"), (LOCKED_UP, "reason.locked_up")):
             if code & bit:
-                said.append(say(key, day=tau))
-    return said
+                told.append(say(key, day=tau))
+    return told
 
 
 def _excluded(

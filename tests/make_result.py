@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eventstudy.messages import Message, say
 from eventstudy.results import TABLES, StudyResult
 
 _PEERS = (
@@ -279,7 +280,17 @@ def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyR
     )  # fmt: skip
     tables = {**plain.tables, "reversal": reversal, **_reversal_tables(rng), **_trading_tables()}
     summary = {**plain.facts, "language": language, **_full_summary()}
+    if language != "en":
+        summary["verdict"] = {**summary["verdict"], "sentence": _verdict_message()}
     return StudyResult(plain.run_id, tables, summary, plain.manifest)
+
+
+def _verdict_message() -> Message:
+    return say(
+        "verdict.inconclusive", subject=say("subject.labelled", label=say("label.misreading")), first=2,
+        last=20, effect=0.0287654321, low=-0.0601234, high=0.1034567, p=0.5, flip=0.5, k=2, n=8,
+        n_effective=3.456789, mde=0.11123,
+    )  # fmt: skip
 
 
 def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:

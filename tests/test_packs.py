@@ -86,7 +86,7 @@ def test_show_speaks_the_language_of_the_study(tmp_path: Path, capsys: pytest.Ca
     write_pack(make_full_result(language="zh"), tmp_path, formats=("json",))
     assert main(["show", str(tmp_path)]) == 0
     out = "".join(capsys.readouterr().out.replace("│", "").split())
-    assert "无法判断：在误读类下跌之后" in out
+    assert "无法判断：误读类下跌之后" in out
     assert "+2.9%" in out
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from eventstudy.messages import term
+
 from .fonts import figure_words, shown
 from .registry import KINDS, Frame, Plot
 from .style import TIP, styled
@@ -97,7 +99,10 @@ def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> li
     ends = {name: _window(windows.get(name)) for name in ("estimation", "event")}
     return [
         words["figure.windows"].format(**ends),
-        words["figure.model"].format(name=model.get("name", "?"), alpha=model.get("alpha", "?")),
+        words["figure.model"].format(
+            name=term(words, "model", model.get("name", "?")),
+            alpha=term(words, "alpha_short", model.get("alpha", "?")),
+        ),
         words["figure.returns"].format(
             kind=words.get(f"returns.{summary.get('returns')}", summary.get("returns", "?"))
         ),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eventstudy.messages import term
+
 from .fonts import figure_words, shown
 from .registry import Frame, Kind, register
 from .style import INK, percent_axis, percent_tip, tip, window_of
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 #: The choices that make a specification, in the order in which they are drawn.
 _CHOICES = ("window", "model", "returns", "alpha")
+_SECTIONS: Mapping[str, str] = {"model": "model", "returns": "returns", "alpha": "alpha_short"}
 
 
 def specification_curve(ax: Axes, result: StudyResult) -> Axes:
@@ -42,8 +45,12 @@ def specification_curve(ax: Axes, result: StudyResult) -> Axes:
 def specification_choices(ax: Axes, result: StudyResult) -> Axes:
     """Draw beneath the curve which choices made each specification."""
     rows = _specifications(result)
+    words = figure_words(result.facts)
     marks: list[tuple[str, Any]] = [
-        (f"{column.replace('_', ' ')}: {value}", rows[column].astype(str).to_numpy() == str(value))
+        (
+            f"{words[f'column.{column}']}: {_choice(words, column, value)}",
+            rows[column].astype(str).to_numpy() == str(value),
+        )
         for column in _choices(rows)
         for value in dict.fromkeys(rows[column].astype(str))
     ]
@@ -58,6 +65,10 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     return ax
+
+
+def _choice(words: Mapping[str, str], column: str, value: str) -> str:
+    return value if column == "window" else term(words, _SECTIONS[column], value)
 
 
 def _specifications(result: StudyResult) -> pd.DataFrame:

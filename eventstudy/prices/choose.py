@@ -15,6 +15,7 @@ from eventstudy.calendars import FIRST_DAY, align_all, exchange_sessions, sessio
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
+from eventstudy.messages import say
 
 from .aliases import with_aliases
 from .factors import FactorTable, read_factors
@@ -118,10 +119,7 @@ def _prices(
         if config.prices.offline != "simulated" or asked or kept:
             raise
         reason = str(error.problems[0]).split(";")[0]
-        tell(
-            f"SIMULATED PRICES: {reason}. The settings say prices.offline = 'simulated', so the study runs "
-            "on a simulated panel."
-        )
+        tell(say("price.simulated", reason=reason))
         return simulated_prices(events, config, request)
     return read_snapshot(snapshot.folder, request)
 

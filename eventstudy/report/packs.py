@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eventstudy.errors import ConfigError, Problem
-from eventstudy.messages import recalled
+from eventstudy.messages import recalled, say
 from eventstudy.results import StudyResult
 
 #: Numbers of the verdict that two packs are compared by.
@@ -110,7 +110,7 @@ def _tables(first: Path, second: Path) -> Iterator[Change]:
         only = [rows[0] - rows[1], rows[1] - rows[0]]
         if any(part.total() for part in only) or any(not (home / name).is_file() for home in (first, second)):
             said = [
-                f"{sum(part.values())} rows, {alone.total()} of them its own"
+                say("pack.rows", n=sum(part.values()), own=alone.total())
                 if (home / name).is_file()
                 else None
                 for home, part, alone in zip((first, second), rows, only, strict=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+
+from eventstudy.messages import catalogue
 
 Say = Callable[[str], None]
 #: Share of a run's time that each stage takes, by the beginning of its name: measured on 33 events of
@@ -19,7 +21,7 @@ _PART = re.compile(r"(\d+)/(\d+)")
 
 
 @contextmanager
-def watched(*, silent: bool) -> Iterator[Say]:
+def watched(*, silent: bool, language: str = "en") -> Iterator[Say]:
     """Give a function that takes the name of each stage as it starts; it is mute where nobody watches."""
     if silent or not sys.stderr.isatty():
         yield lambda _: None
@@ -27,17 +29,25 @@ def watched(*, silent: bool) -> Iterator[Say]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    words = catalogue(language)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=1.0)
+        task = progress.add_task(words["progress.starting"], total=1.0)
         reached = 0.0
 
         def say(stage: str) -> None:
             nonlocal reached
             reached = done_before(stage, reached)
-            progress.update(task, completed=reached, description=f"{stage} …")
+            progress.update(task, completed=reached, description=f"{stage_text(stage, words)} …")
 
         yield say
+
+
+def stage_text(stage: str, words: Mapping[str, str]) -> str:
+    """Return a stage as the terminal names it; a figure keeps its number and its file's name."""
+    name, _, rest = stage.partition(" ")
+    key = f"progress.{name.strip(',').replace('.', '_')}"
+    return words[key].format(part=rest) if key in words else stage
 
 
 def done_before(stage: str, reached: float) -> float:

@@ -16,7 +16,7 @@ from rich.text import Text
 from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, said, term
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.results import StudyResult
@@ -25,57 +25,64 @@ from eventstudy.selection import LedgerRow
 from . import page_one
 from .packs import Change
 from .pages import language_of
-from .verdict import chronology, trust, verdict_content
+from .verdict import chronology, verdict_content
+from .wording import Words
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
-    """Print verdict, counts, the small table and where the pack is."""
-    summary, language = result.facts, language_of(result)
-    words = catalogue(language)
-    answer = verdict_content(summary, words, language)
+    """Print counts, verdict, the small table and where the pack is."""
+    summary = result.facts
+    words = catalogue(language_of(result))
+    answer = verdict_content(summary, words)
     title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"
     if result.simulated:
         console.print(Text(words["terminal.simulated"], style="bold red"))
+    console.print(Text(_counts_line(summary["counts"], words)))
     body = Text(answer["sentence"])
     if answer["ladder"]:
         body.append(f"\n{answer['ladder']}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
-    console.print(Text(_counts_line(summary["counts"])))
     console.print(_small_table(summary, words, console.width))
-    console.print(Text(trust(summary, words, language)))
-    for row in chronology(summary, words, language):
+    console.print(Text(said(summary.get("trust") or "", words)))
+    for row in chronology(summary, words):
         if row["flag"]:
-            console.print(Text(f"{row['flag_words']}: {row['sentence']}", style="yellow"))
+            line = words["terminal.named"].format(name=row["flag_words"], text=row["sentence"])
+            console.print(Text(line, style="yellow"))
     console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
 
 
-def print_changes(changes: Sequence[Change], first: Path, second: Path, console: Console) -> None:
+def print_changes(
+    changes: Sequence[Change], first: Path, second: Path, console: Console, *, language: str = "en"
+) -> None:
     """Print the differences of two packs, one part after the other, in two columns."""
+    words = catalogue(language)
     if not changes:
-        console.print(Text(f"{first} and {second} agree in settings, data, verdict and tables"))
+        console.print(Text(words["terminal.agree"].format(first=first, second=second)))
         return
     for part in dict.fromkeys(change.part for change in changes):
-        table = Table(box=None, pad_edge=False, title=part, title_justify="left", expand=True)
-        for name in (part, str(first), str(second)):
-            table.add_column(Text(name, overflow="fold"), ratio=1, overflow="fold")
+        name = words[f"terminal.part_{part}"]
+        table = Table(box=None, pad_edge=False, title=name, title_justify="left", expand=True)
+        for head in (name, str(first), str(second)):
+            table.add_column(Text(head, overflow="fold"), ratio=1, overflow="fold")
         for change in changes:
             if change.part == part:
-                sides = (Text(_side(value)) for value in (change.first, change.second))
+                sides = (Text(_side(value, words)) for value in (change.first, change.second))
                 table.add_row(Text(change.name), *sides)
         console.print(table)
 
 
-def _side(value: Any) -> str:
+def _side(value: Any, words: Words) -> str:
+    if isinstance(value, str):
+        return said(value, words)
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _counts_line(counts: Mapping[str, Any]) -> str:
-    reasons = ", ".join(f"{name} {count}" for name, count in counts["reasons"].items())
+def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
+    reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
+    told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
     used = counts["used"] + counts["shifted"]
-    return (
-        f"Ledger: {used} event × peer pairs used ({counts['shifted']} with day 0 shifted), "
-        f"{counts['dropped']} dropped{': ' + reasons if reasons else ''}"
-    )
+    line = words["terminal.ledger"].format(used=used, shifted=counts["shifted"], dropped=counts["dropped"])
+    return words["terminal.named"].format(name=line, text=told) if told else line
 
 
 def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: int) -> Table:
@@ -105,50 +112,50 @@ def print_alignment(
     events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment], console: Console
 ) -> None:
     """Print day 0 of every event on every exchange; markets with the same sessions share a column."""
+    words = catalogue(config.study.language)
     for remark in events.remarks:
-        console.print(Text(remark, style="yellow"))
+        console.print(Text(said(remark, words), style="yellow"))
     regions: dict[str, str] = {}
     for market in config.markets:
         regions.setdefault(market.region or market.mic, market.mic)
     table = Table(box=None, pad_edge=False)
     # On a narrow terminal the label makes room: day 0 is what this table is for.
     wide = console.width >= 60 + 14 * len(regions)
-    for name in ("event", *(("label",) if wide else ()), "timestamp (UTC)", *regions):
+    heads = [words[f"column.{name}"] for name in ("event", *(("label",) if wide else ()), "timestamp")]
+    for name in (*heads, *regions):
         table.add_column(name, no_wrap=True)
     for event in events:
-        cells = [_day0(alignments.get((event.event_id, mic))) for mic in regions.values()]
+        cells = [_day0(alignments.get((event.event_id, mic)), words) for mic in regions.values()]
         moment = f"{event.timestamp:%Y-%m-%d %H:%M}" if event.precision != "date" else f"{event.timestamp}"
-        table.add_row(Text(event.event_id), *((event.label,) if wide else ()), moment, *cells)
+        label = (term(words, "label", event.label),) if wide else ()
+        table.add_row(Text(event.event_id), *label, moment, *cells)
     console.print(table)
-    console.print(Text("+ after the close, ~ market closed that day: day 0 is the next session", style="dim"))
+    console.print(Text(words["terminal.day0"], style="dim"))
 
 
-def _day0(alignment: Alignment | None) -> str:
+def _day0(alignment: Alignment | None, words: Words) -> str:
     if alignment is None:
-        return "calendar ended"
+        return words["reason.calendar_ended"]
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
-def print_ledger(ledger: Sequence[LedgerRow], console: Console) -> None:
+def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en") -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
+    words = catalogue(language)
     status = Counter(row.status for row in ledger)
     reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
-    console.print(
-        Text(
-            _counts_line(
-                {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
-            )
-        )
-    )
+    counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
+    console.print(Text(_counts_line(counts, words)))
     table = Table(box=None, pad_edge=False)
-    for name in ("event", "dropped peers", "stage", "reason"):
-        table.add_column(name)
+    for name in ("event", "dropped_peers", "stage", "reason"):
+        table.add_column(words[f"column.{name}"])
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for row in ledger:
         if row.status == "dropped":
             grouped.setdefault((row.event_id, row.stage, row.reason), []).append(row.ticker)
     for (event_id, stage, reason), tickers in grouped.items():
-        table.add_row(Text(event_id), Text(", ".join(tickers)), stage, Text(reason))
+        shown = term(words, "stage", stage)
+        table.add_row(Text(event_id), Text(", ".join(tickers)), shown, Text(said(reason, words)))
     console.print(table)
 
 

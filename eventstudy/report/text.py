@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, said
 from eventstudy.results import StudyResult
 
 from . import page_one
 from .pages import language_of
-from .verdict import trust, verdict_content
+from .verdict import verdict_content
 from .wording import count, number
 
 WIDTH = 100
@@ -18,17 +18,17 @@ WIDTH = 100
 
 def summary_text(result: StudyResult) -> str:
     """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
-    language = language_of(result)
-    words, facts = catalogue(language), result.facts
-    verdict = verdict_content(facts, words, language)
+    words, facts = catalogue(language_of(result)), result.facts
+    verdict = verdict_content(facts, words)
     table = page_one.small_table(facts, words)
     parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
     if result.simulated:
         parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
     parts += [*_box(result), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
-    for text in (verdict["sentence"], verdict["ladder"], trust(facts, words, language), table["note"]):
+    trust = said(facts.get("trust") or "", words)
+    for text in (verdict["sentence"], verdict["ladder"], trust, table["note"]):
         parts += textwrap.wrap(text, WIDTH) if text else []
-    return "\n".join([*parts, *_warnings(facts["warnings"])])
+    return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]])])
 
 
 def _box(result: StudyResult) -> list[str]:
