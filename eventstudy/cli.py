@@ -444,6 +444,49 @@ def doctor(out: Path, prices: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("sector", required=False)
+@click.option(
+    "--peer", "--peers", "peers", multiple=True, metavar="TICKER:MIC[:NAME]",
+    help="A security; give it again for each, or several with commas between them.",
+)  # fmt: skip
+@click.option(
+    "--benchmark", "--market", "benchmarks", multiple=True, metavar="MIC:TICKER",
+    help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
+)  # fmt: skip
+@click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path),
+    help="Folder to write into; default one of the sector's name.",
+)  # fmt: skip
+def init(
+    sector: str | None, peers: tuple[str, ...], benchmarks: tuple[str, ...], currency: str,
+    folder: Path | None,
+) -> None:  # fmt: skip
+    """Write the files of a new sector: study, events, a folder for prices."""
+    from .new_sector import new_sector, next_steps, write_sector, yahoo_notes
+
+    asking = sys.stdin is not None and sys.stdin.isatty()
+    if sector is None:
+        if not asking:
+            raise click.UsageError("no sector named; write 'eventstudy init airlines --peer DAL:XNYS:Delta'")
+        sector = click.prompt("Name of the sector (small letters)")
+    if not peers and asking:
+        peers = tuple(_asked_for("Security as TICKER:MIC:Name, such as DAL:XNYS:Delta; empty to end"))
+        benchmarks += tuple(_asked_for("Index as MIC:TICKER where not the usual one; empty to end"))
+    named = [part for text in peers for part in text.split(",") if part.strip()]
+    plan = new_sector(str(sector), named, benchmarks=benchmarks, currency=currency)
+    place = folder or Path(plan.name)
+    write_sector(plan, place)
+    for line in (*next_steps(plan, place), *yahoo_notes(plan)):
+        click.echo(line)
+
+
+def _asked_for(question: str) -> Iterator[str]:
+    while answer := str(click.prompt(question, default="", show_default=False)).strip():
+        yield answer
+
+
+@cli.command()
 def sectors() -> None:
     """List the sectors that ship with the package."""
     from .config import load_config, sector_file, sector_names
