@@ -176,16 +176,15 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
 
 def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     """Say of every ticker without prices what it is, where it was looked for, and what to do."""
-    remedy = {
-        "folder": "put a file {ticker}.csv there, with the columns date,close,adj_close",
-        "file": "add its rows to that file",
-    }.get(prices.origin.get("kind", ""), "look up how {source} writes it, or give prices of your own")
-    return [
-        f"no prices for {_role(ticker, config)}: {outcome.message}; "
-        + remedy.format(ticker=ticker, source=prices.source)
-        for ticker, outcome in prices.outcomes.items()
-        if outcome.status != "ok"
-    ]
+    local = prices.origin.get("kind", "")
+    found = []
+    for ticker, outcome in prices.outcomes.items():
+        remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
+        if not outcome.message.startswith(("no file", "no row")):
+            remedy = "look at its days" if local else f"look up how {prices.source} writes it"
+        if outcome.status != "ok":
+            found.append(f"no prices for {_role(ticker, config)}: {outcome.message}; {remedy}")
+    return found
 
 
 def remarks_on(found: Checked, events: Events, config: StudyConfig, source: str) -> list[str]:
@@ -203,8 +202,9 @@ def remarks_on(found: Checked, events: Events, config: StudyConfig, source: str)
 def _role(ticker: str, config: StudyConfig) -> str:
     for market in config.markets:
         if market.benchmark == ticker:
-            peers = sum(peer.market == market.mic for peer in config.peers)
-            return f"{ticker}, the benchmark of {market.mic}, without which its {peers} peers cannot be used"
+            count = sum(peer.market == market.mic for peer in config.peers)
+            peers = "peer" if count == 1 else f"{count} peers"
+            return f"{ticker}, the benchmark of {market.mic}, without which its {peers} cannot be used"
     try:
         peer = config.peer(ticker)
     except KeyError:

@@ -465,6 +465,75 @@ def doctor(out: Path, prices: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("sector", required=False)
+@click.option(
+    "--peer", "--peers", "peers", multiple=True, metavar="TICKER:MIC[:NAME]",
+    help="A security; give it again for each, or several with commas between them.",
+)  # fmt: skip
+@click.option(
+    "--benchmark", "--market", "benchmarks", multiple=True, metavar="MIC:TICKER",
+    help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
+)  # fmt: skip
+@click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path),
+    help="Folder to write into; default one of the sector's name.",
+)  # fmt: skip
+def init(
+    sector: str | None, peers: tuple[str, ...], benchmarks: tuple[str, ...], currency: str,
+    folder: Path | None,
+) -> None:  # fmt: skip
+    """Write the files of a new sector: study, events, a folder for prices."""
+    from .new_sector import new_sector, next_steps, write_sector, yahoo_notes
+
+    asking = sys.stdin is not None and sys.stdin.isatty()
+    if sector is None:
+        if not asking:
+            raise click.UsageError("no sector named; write 'eventstudy init airlines --peer DAL:XNYS:Delta'")
+        sector = click.prompt("Name of the sector (small letters)")
+    if not peers and asking:
+        peers = tuple(_asked_for("Security as TICKER:MIC:Name, such as DAL:XNYS:Delta; empty to end"))
+        benchmarks += tuple(_asked_for("Index as MIC:TICKER where not the usual one; empty to end"))
+    named = [part for text in peers for part in text.split(",") if part.strip()]
+    plan = new_sector(str(sector), named, benchmarks=benchmarks, currency=currency)
+    place = folder or Path(plan.name)
+    write_sector(plan, place)
+    for line in (*next_steps(plan, place), *yahoo_notes(plan)):
+        click.echo(line)
+
+
+def _asked_for(question: str) -> Iterator[str]:
+    while answer := str(click.prompt(question, default="", show_default=False)).strip():
+        yield answer
+
+
+@cli.command("import-est")
+@click.argument("request", type=click.Path(path_type=Path))
+@click.argument("firms", type=click.Path(path_type=Path))
+@click.argument("market", type=click.Path(path_type=Path))
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write the study into.",
+)  # fmt: skip
+@click.option(
+    "--market", "exchanges", multiple=True, metavar="NAME:MIC",
+    help="Exchange of a market of the request, such as DAX:XETR.",
+)  # fmt: skip
+def import_est_files(
+    request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]
+) -> None:
+    """Make a study of EventStudyTools' request file, firm data and market data."""
+    from .est_import import import_est, write_import
+
+    pairs = {name: mic for name, _, mic in (text.rpartition(":") for text in exchanges)}
+    found = import_est(request, firms, market, exchanges=pairs)
+    write_import(found, folder)
+    for remark in found.remarks:
+        click.echo(remark)
+    click.echo(f"Written into {folder}, with import-report.txt")
+    click.echo(f"Next: eventstudy check {folder / 'events.csv'}")
+
+
+@cli.command()
 def sectors() -> None:
     """List the sectors that ship with the package."""
     from .config import load_config, sector_file, sector_names

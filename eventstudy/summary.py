@@ -17,6 +17,7 @@ import pandas as pd
 from . import __version__
 from .abnormal import Window, shock_portfolios
 from .backtest import Traded, summarise
+from .backtest.costs import FEES
 from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
@@ -225,6 +226,7 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
         if event.kind == "clarification" and not event.clarifies
     ]
     found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
+    found += _unknown_markets(computed, config)
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
     usable = ledger[ledger["status"] != "dropped"]
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]
@@ -235,6 +237,18 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
         if len(shocks) > 1:
             found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
     return found
+
+
+def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
+    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
+    given = {row.market for row in config.costs}
+    known = {fee.market for fee in FEES} | given
+    return [
+        f"{mic}: its fees and rules of selling are in no table; the backtest takes round figures "
+        "(tables/fees.csv) and holds no sale back: give [[costs]] before its trades are believed"
+        for mic in computed.returns.markets
+        if mic not in known
+    ]
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:

@@ -102,9 +102,7 @@ def test_check_estimates_nothing_and_says_what_is_missing(place: Path, tmp_path:
         (tmp_path / f"{ticker}.csv").write_bytes((place / "prices" / f"{ticker}.csv").read_bytes())
     found = study.check(place / "events.csv", prices=tmp_path)
     assert set(found.to_frame()["status"]) == {"dropped"}
-    todo = (
-        "no file {0}.csv in the folder {1}; put a file {0}.csv there, with the columns date,close,adj_close"
-    )
+    todo = "no file {0}.csv in the folder {1}; write one with the columns date,close,adj_close"
     assert found.missing == (
         f"no prices for CCC (XNYS): {todo.format('CCC', tmp_path.name)}",
         "no prices for IDX, the benchmark of XNYS, without which its 3 peers cannot be used: "

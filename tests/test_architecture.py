@@ -14,7 +14,7 @@ ORDER = (
     "errors", "messages", "parallel", "config", "events", "calendars", "market_rules", "prices", "returns",
     "windows", "selection", "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims",
     "backtest", "simulate", "market_wide", "results", "covariates", "tables", "summary", "study", "pooling",
-    "verify", "plots", "report", "api", "new_sector", "doctor", "cli",
+    "verify", "plots", "report", "api", "new_sector", "est_import", "doctor", "cli",
 )  # fmt: skip
 KERNELS = (
     "windows",

@@ -132,7 +132,8 @@ class _Folder:
         self.path = path
         self.names = {entry.name for entry in path.iterdir() if entry.suffix in SUFFIXES}
         if not self.names:
-            raise PriceError(Problem("holds no .csv and no .parquet file", file=str(path)))
+            text = "holds no .csv and no .parquet file; 'eventstudy check' lists those that it needs"
+            raise PriceError(Problem(text, file=str(path)))
 
     def sheet(self, ticker: str) -> _Sheet | str:
         """Rows of ``ticker``, or the sentence that says why there are none."""

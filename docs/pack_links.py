@@ -1,0 +1,28 @@
+"""Hook of mkdocs: files of the committed pack that pages link to become part of the site.
+
+Pages link to ``../results/…``, which works where the repository is read; the site has them in ``results/``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\]\(\.\./(results/[^)#\s]+)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add every file of the pack that some page links to."""
+    linked = {name for file in files.documentation_pages() for name in LINK.findall(file.content_string)}
+    for name in sorted(linked):
+        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Point the links at the copies."""
+    return LINK.sub(r"](\1", markdown)

@@ -1,0 +1,279 @@
+"""Every code block and command of the README and the docs runs, and what the pages say is so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+from studies import event_row, write_events, write_prices
+from test_est_import import write_files
+
+from eventstudy import config, expected_returns, inference, prices
+from eventstudy.cli import cli, main
+from eventstudy.events import parse_events
+from eventstudy.prices.files import FilesProvider
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PACK = ROOT / "results" / "optical-2026-06"
+BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+#: Marks of the README: what follows is run by .ci/run itself.
+BY_CI = ("run", "test")
+QUICK = '\n[report]\nformats = ["csv", "json"]\n'
+SMALL = '\n[reversal]\nspecification_curve = false\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of a page: its language, its text, and the line that it begins on."""
+
+    page: Path
+    kind: str
+    text: str
+    line: int
+    mark: str
+
+    @property
+    def runs(self) -> bool:
+        return not self.mark.startswith("not run: ") and self.mark not in BY_CI
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, found["kind"], found["text"], text.count("\n", 0, found.start()) + 1, found["mark"] or "")
+        for found in BLOCK.finditer(text)
+    ]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the pages speak of: three airlines with prices, and a request of EventStudyTools."""
+    folder = tmp_path_factory.mktemp("docs")
+    write_prices(folder / "prices", ("DAL", "UAL", "LUV"))
+    (folder / "prices" / "IDX.csv").rename(folder / "prices" / "^GSPC.csv")
+    write_events(folder, [
+        event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10"),
+        event_row("E2", "2021-09-08", label="genuine", label_asof="2021-09-08"),
+    ])  # fmt: skip
+    peers = "".join(f'[[peers]]\nticker = "{name}"\nmarket = "XNYS"\n' for name in ("DAL", "UAL", "LUV"))
+    market = '[[markets]]\nmic = "XNYS"\nbenchmark = "^GSPC"\nregion = "US"\n'
+    (folder / "airlines.toml").write_text(
+        f'[study]\nname = "Airlines"\n{market}{peers}{QUICK}{SMALL}', encoding="utf-8"
+    )
+    (folder / "est").mkdir()
+    write_files(folder / "est")
+    return folder
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """The registries as they were, whatever a page adds."""
+    parts: list[dict[str, Any]] = [inference.STATISTICS, expected_returns.MODELS, prices.PROVIDERS]  # type: ignore[list-item]
+    kept = [dict(part) for part in parts]
+    yield
+    for part, before in zip(parts, kept, strict=True):
+        part.clear()
+        part.update(before)
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_block_runs_or_says_why_not(
+    page: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [block for block in blocks(page) if block.runs]
+    if any(block.kind in ("sh", "python") for block in found):
+        shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in found:
+        where = f"{page.name}:{block.line}"
+        if block.kind == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                run_command(line, where)
+        elif block.kind == "python":
+            exec(compile(block.text, where, "exec"), names)  # noqa: S102 - the pages' own code
+        elif block.kind == "toml":
+            table = tomllib.loads(block.text)
+            assert "project" in table or not config._unknown_keys(where, table), where
+        elif block.kind == "csv":
+            read_table(block.text, tmp_path, where)
+        else:
+            assert block.kind == "text", f"{where}: a block says its language, or why it is not run"
+
+
+def run_command(line: str, where: str) -> None:
+    """Run one line that begins with ``eventstudy``, quick settings added to studies that it writes."""
+    words = shlex.split(line, comments=True)
+    if not words:
+        return
+    assert words[0] == "eventstudy", f"{where}: {line}"
+    assert main(words[1:]) == 0, f"{where}: {line}"
+    for path in Path().glob("*/eventstudy.toml"):
+        text = path.read_text(encoding="utf-8")
+        if QUICK not in text:
+            path.write_text(text + QUICK + SMALL, encoding="utf-8")
+
+
+def read_table(text: str, folder: Path, where: str) -> None:
+    if text.startswith("event_id,"):
+        assert len(parse_events(text.encode(), where)) >= 1
+        return
+    assert text.startswith("date,"), where
+    (folder / "prices_shown").mkdir()
+    (folder / "prices_shown" / "X.csv").write_text(text, encoding="utf-8")
+    request = prices.PriceRequest(("X",), dt.date(2000, 1, 1), dt.date(2030, 1, 1))
+    assert FilesProvider(folder / "prices_shown").fetch(request).outcomes["X"].status == "ok"
+
+
+def test_marks_are_known_and_give_a_reason() -> None:
+    marks = {block.mark for page in PAGES for block in blocks(page) if block.mark}
+    assert all(mark in BY_CI or re.fullmatch(r"not run: .{10,}", mark) for mark in marks), marks
+    ran = [block for page in PAGES for block in blocks(page) if block.runs and block.kind in ("sh", "python")]
+    assert len(ran) > 15
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_that_of_the_registries() -> None:
+    made = _module("make_reference")
+    assert sorted(made.MODEL_NOTES) == list(config.MODELS)
+    assert sorted(made.STATISTIC_NOTES) == list(config.STATISTICS)
+    for page, text in (("models.md", made.models_page()), ("statistics.md", made.statistics_page())):
+        assert (DOCS / page).read_text(encoding="utf-8") == text, "run docs/make_reference.py"
+    for name in config.MODELS:
+        assert f"## {name}\n\n    " in made.models_page()
+
+
+def test_the_table_of_sizes_is_that_of_size_and_power() -> None:
+    def rows(page: str, start: str, end: str) -> list[list[str]]:
+        text = (DOCS / page).read_text(encoding="utf-8").partition(start)[2].partition(end)[0]
+        cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+        return [[cell.strip() for cell in row] for row in cells]
+
+    found = rows("size-and-power.md", "## Size, %, window [0,1]", "## Size, %, window")
+    measured = {row[0]: row for row in found}
+    shown = rows("choosing-a-test.md", "How often each rejects", "## Several")
+    assert len(shown) == 13
+    for name, random, common, doubled in shown:
+        assert [random, common, doubled] == [measured[name][1], measured[name][2], measured[name][4]]
+
+
+def test_names_in_the_tables_exist() -> None:
+    known = {*config.STATISTICS, *config.MODELS}
+    page = (DOCS / "choosing-a-test.md").read_text(encoding="utf-8").partition("## How often")[0]
+    named = set(re.findall(r"`([a-z_]+)`", page)) - {"_kp"}
+    assert named <= known, named - known
+    page = (DOCS / "coming-from.md").read_text(encoding="utf-8")
+    ours = {
+        name
+        for line in page.splitlines() if line.startswith("| ") and "|" in line[2:]
+        for name in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", line.rsplit("|", 2)[1])
+    }  # fmt: skip
+    assert ours - known <= {"event_id", "factors_file"}
+    assert len(ours & known) > 15
+
+
+def points(value: float, digits: int = 1) -> str:
+    return f"{abs(100 * value):.{digits}f}"
+
+
+def test_the_tutorial_says_what_the_pack_says() -> None:
+    facts = json.loads((PACK / "summary.json").read_text(encoding="utf-8"))
+    page = " ".join((DOCS / "tutorial-june-2026.md").read_text(encoding="utf-8").split())
+    shocks = pd.read_csv(PACK / "tables" / "shocks.csv").set_index(["shock_id", "window"])
+    reversal = pd.read_csv(PACK / "tables" / "reversal.csv").set_index("shock_id")
+    claims = pd.read_csv(PACK / "tables" / "claims.csv").set_index("claim_id")
+    counts, case, verdict = facts["counts"], facts["case_study"], facts["verdict"]
+    why, misread_one, ours = counts["reasons"], reversal.loc["LITE26"], reversal.loc["SA26"]
+    worth = facts["headline"]["n_effective"]
+    day0, whole = shocks.loc[("SA26", "[0,0]")], shocks.loc[("SA26", "[0,1]")]
+    table = {row["window"]: row for row in facts["small_table"] if row["group"] == facts["headline_group"]}
+    drop, post = table["[0,1]"], table["[2,20]"]
+    article = claims[claims["source"] == "TubeX Research"]
+    assert (article["verdict"] == "confirmed").sum() == 0
+    assert (article["verdict"] == "not testable").sum() == 4
+    assert len(article) == 5
+    assert drop["cross_sectional_p"] < 0.001
+    misread = reversal[reversal["label"] == "misreading"]
+    assert len(misread) == 4
+    assert (~misread["label_in_time"]).sum() == 2
+    last = int(case["rank"])
+    assert last == case["n_placebos"] + 1 == 8
+    for said in (
+        f"daily prices to {facts['data_date']}",
+        next(row["sentence"] for row in facts["chronology"] if row["event_id"] == "CPX26"),
+        f"{counts['used']} event × peer pairs are used as they are, {counts['shifted']} more with day 0",
+        f"and {counts['dropped']} dropped: {why['not_listed']} of peers that were not listed",
+        f"{why['no_prices']} without prices, {why['estimation_short']} with too short an estimation window",
+        f"largest fall between 8 and 24 June was {points(claims.loc['TUBEX-4', 'actual'])} %",
+        (f"Applied Optoelectronics fell {points(claims.loc['HTX-1', 'actual'])} % and Lumentum "
+        f"{points(claims.loc['HTX-2', 'actual'])} %"),
+        f"abnormal return was −{points(day0['car'])} %, {abs(day0['s']):.1f} standard errors",
+        f"it was −{points(whole['car'])} %, {abs(whole['s']):.1f} standard errors",
+        f"the peers lost {points(case['car_post'])} %",
+        f"by +{points(ours['placebo_mean'])} % on average: {points(case['excess'])} points more",
+        f"4 February 2026, −{points(misread_one['car_drop'])} %",
+        (f"was {points(verdict['effect'])} points above {verdict['n_placebos']} matched drops, rank "
+        f"{misread_one['rank']:.0f} of {verdict['n_placebos'] + 1}, p = {verdict['p_value']:.2f}"),
+        verdict["sentence"].partition(",")[0],
+        f"{drop['n_events']} firm-events on {drop['n_dates']} dates, worth {worth:.0f} independent ones",
+        (f"p = {drop['date_t_p']:.3f}; over [+2, +20] p = {post['cross_sectional_p']:.3f} against p = "
+        f"{post['date_t_p']:.3f}"),
+    ):  # fmt: skip
+        assert said in page, said
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_names_every_command_with_what_it_does() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in cli.commands:
+        assert f"`eventstudy {name}" in text, name
+
+
+def test_the_site_is_built_without_a_warning_and_asks_nothing_of_others(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs-material is in the extra 'docs'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    command += ["--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    )
+    assert built.returncode == 0, built.stderr
+    home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "Five-minute start" in home
+    assert (tmp_path / "site" / "results" / "optical-2026-06" / "figures" / "shock_SA26.png").is_file()
+    for page in (tmp_path / "site").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:script|img|iframe)[^>]+src=\"(?:https?:)?//", text), page.name
+        assert not re.findall(r"<link[^>]+href=\"(?:https?:)?//", text), page.name
+    linked = {path.stem for path in (tmp_path / "site").glob("*.html")} - {"404"}
+    assert {page.stem for page in PAGES[1:]} == linked
