@@ -81,7 +81,8 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": [*_warnings(computed, events, ledger, config), *_unadjusted(prices)],
+        "warnings": [*_warnings(computed, events, ledger, config), *_unadjusted(prices),
+                     *_absent(prices, config)],
         "more_data": judgement.verdict.more_data,
         "backtest": summarise(traded),
         "peers": {
@@ -214,6 +215,23 @@ def _unadjusted(prices: PriceTable) -> list[str]:
         if names
         else []
     )
+
+
+def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
+    """Say which fields no peer's prices have, and what cannot be seen without them."""
+    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
+    fields = [
+        name for name in ("volume", "open", "high", "low")
+        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
+    ]  # fmt: skip
+    unseen = []
+    if "volume" in fields:
+        unseen.append("a halt with a stale price is not told from a quiet day, no capacity and no impact")
+    if {"high", "low"} & set(fields):
+        unseen.append("no session locked at one price is recognised")
+    if "open" in fields:
+        unseen.append("no order at the open is filled")
+    return [f"these prices have no {', no '.join(fields)}: {'; '.join(unseen)}"] if fields else []
 
 
 def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:

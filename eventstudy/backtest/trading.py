@@ -25,6 +25,7 @@ from .rule import Decision, rule_of
 from .statistics import sharpe
 from .view import Tape
 
+ONE_CURRENCY = "results add up as shares of capital in {currency}"
 NO_FX = (
     "local currencies, no FX: each trade earns in its exchange's currency and results add up as shares of "
     "capital, as in a book whose principal is hedged"
@@ -35,10 +36,14 @@ CAVEATS = (
         "every purchase of them looks good. Read the rule against the comparable drops, not against zero."
     ),
     "The index leg is a price index: dividends, financing and the basis of a future are left out.",
-    (
-        "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
-        "lots of 100, which makes both look a hundred times tighter."
-    ),
+)
+MAINLAND_LOTS = (
+    "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
+    "lots of 100, which makes both look a hundred times tighter."
+)
+NO_VOLUME = (
+    "These prices have no volume: no impact is charged, no capacity is known, and a session on which nobody "
+    "traded looks like any other."
 )
 Row = dict[str, Any]
 
@@ -187,18 +192,29 @@ def summarise(traded: Traded) -> Row:
     mine = found.records[RULE]
     return {
         **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
-        "currency": NO_FX, "n_trials": found.n_trials,
+        "currency": _currency(traded), "n_trials": found.n_trials,
         "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward),
         "against": [_against(item) for item in found.against],
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine),
+        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found), "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted({
             f"{fee.market} {fee.name} ({fee.certainty})"
             for fee in traded.costs.fees if fee.certainty != "source"
         }),
     }  # fmt: skip
+
+
+def _currency(traded: Traded) -> str:
+    found = {tape.currency for tape in traded.tapes.values()}
+    return ONE_CURRENCY.format(currency=found.pop()) if len(found) == 1 else NO_FX
+
+
+def _volume_caveats(traded: Traded) -> list[str]:
+    if not any(np.isfinite(tape.volume).any() for tape in traded.tapes.values()):
+        return [NO_VOLUME]
+    return [MAINLAND_LOTS] if {"XSHG", "XSHE"} & traded.tapes.keys() else []
 
 
 def _record(item: Record) -> Row:

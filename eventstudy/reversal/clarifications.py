@@ -139,22 +139,24 @@ def _with_attribution(found: Sequence[Clarification], config: StudyConfig) -> li
         p = sign_flip_p(at, sign_vectors(len(at), draws=config.tests.draws, rng=rng))
     judged = []
     for row in found:
-        reason = _reason(row, len(at), p, config.tests.level)
+        reason = _reason(row, len(at), p, config)
         fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
         judged.append(Clarification(**{**fields, "attributed": not reason, "reason": reason}))
     return judged
 
 
-def _reason(row: Clarification, n_dates: int, p: float, level: float) -> str:
+def _reason(row: Clarification, n_dates: int, p: float, config: StudyConfig) -> str:
     """Why a reversal may not be put down to this answer; empty where it may."""
     if row.flag == "PRECEDES_DROP":
         return "it precedes the drop"
     if row.flag == "SAME_SESSION":
         return "daily prices cannot part it from the drop"
+    if not np.isfinite(row.car_at) and row.delay == config.windows.post[0]:
+        return f"day {row.delay:+d} opens the post window, which leaves nothing before the answer"
     if not np.isfinite(row.car_at):
         return f"day {row.delay:+d} lies outside the post window"
     if n_dates < FEWEST_DATES:
         return f"{n_dates} answer{'s' if n_dates != 1 else ''} after a drop, too few for a test over dates"
-    if not p <= level:
+    if not p <= config.tests.level:
         return f"the answers' CARs do not differ from zero over dates (sign-flip p = {p:.2f})"
     return "prices were already recovering before it" if row.car_before > 0 else ""
