@@ -469,6 +469,33 @@ def sectors() -> None:
         click.echo(f"{name}: {config.study.name}; {len(config.peers)} peers on {markets}; ships {ships}")
 
 
+@cli.command()
+@click.argument("packs", type=PACK, nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder that the pool's own folder is put into.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def pool(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Join the shocks of several result packs into one test, sector by sector."""
+    from .pooling import pool_packs
+    from .report.pooled import print_pool, read_shocks, write_pool
+    from .report.publish import reserve
+
+    read = [read_shocks(folder) for folder in packs]
+    settings = read[0].settings
+    found = pool_packs(read, seed=settings["study.seed"], draws=settings["tests.draws"])
+    with reserve(out) as place:
+        folder, facts = write_pool(found, packs, place)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False))
+    elif quiet:
+        click.echo(str(folder))
+    else:
+        print_pool(found, facts, folder, _console(False))
+
+
 def _inputs(
     events: Path,
     sector: str | None,

@@ -197,7 +197,8 @@ def summarise(traded: Traded) -> Row:
         "walk_forward": _record(found.walk_forward),
         "against": [_against(item) for item in found.against],
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found), "caution": caution(mine),
+        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found),
+        "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted({
             f"{fee.market} {fee.name} ({fee.certainty})"

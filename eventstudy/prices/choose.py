@@ -177,7 +177,8 @@ def _shipped(sector: str, request: PriceRequest) -> PriceTable:
     if path is None:
         raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
     origin = {"kind": "example", "name": sector}
-    return replace(get_provider("files")(path).fetch(request), source=f"shipped with the package ({sector})", origin=origin)
+    source = f"shipped with the package ({sector})"
+    return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
 
 
 def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
