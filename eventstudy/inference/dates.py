@@ -181,7 +181,9 @@ def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float 
 
 def _power(effect_in_sd: float, k: int, critical: float) -> float:
     shift = effect_in_sd * np.sqrt(k)
-    return float(1.0 - special.nctdtr(k - 1, shift, critical) + special.nctdtr(k - 1, shift, -critical))
+    inside, below = special.nctdtr(k - 1, shift, critical), special.nctdtr(k - 1, shift, -critical)
+    # Far in the tail the library has no number for a share that is nought to all digits.
+    return float(1.0 - np.nan_to_num(inside) + np.nan_to_num(below))
 
 
 def common_volatility_ratio(shock_s: NDArray[np.float64], level: float = 0.90) -> tuple[float, float, float]:
