@@ -226,12 +226,12 @@ def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
     ]  # fmt: skip
     unseen = []
     if "volume" in fields:
-        unseen.append("a halt with a stale price is not told from a quiet day, no capacity and no impact")
+        unseen.append("a halt with a stale price looks like a quiet day, capacity and impact are unknown")
     if {"high", "low"} & set(fields):
         unseen.append("no session locked at one price is recognised")
     if "open" in fields:
         unseen.append("no order at the open is filled")
-    return [f"these prices have no {', no '.join(fields)}: {'; '.join(unseen)}"] if fields else []
+    return [f"These prices have no {', no '.join(fields)}: {'; '.join(unseen)}."] if fields else []
 
 
 def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:

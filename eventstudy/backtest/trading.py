@@ -309,7 +309,7 @@ def _beside(found: Evaluation) -> str:
     """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
     placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
     if placebo is not None and placebo.n_trades:
-        what, other, noun = "buying every comparable drop", placebo, "drop"
+        what, other, noun = "buying every matched placebo drop", placebo, "drop"
     elif every.n_trades:
         what, other, noun = "buying every qualifying drop whatever its label", every, "shock"
     else:
