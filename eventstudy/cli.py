@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import json
 import os
@@ -138,13 +139,41 @@ ENGINE = click.option(
 SCHEDULER = click.option(
     "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
 )
+EXAMPLE = click.option(
+    "--example", metavar="SECTOR", help="A shipped sector with its events and, where it has them, prices."
+)
 
 
-def study_options(command: Command) -> Command:
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command what names a study: its events, sector or TOML, prices and changed settings."""
-    for option in (SET, PRICES, CONFIG, SECTOR, EVENTS):
-        command = option(command)
-    return command
+
+    @functools.wraps(command)
+    def with_example(
+        *, events: Path | None, example: str | None, sector: str | None, prices: str | None, **others: Any
+    ) -> Any:
+        if example:
+            events, sector, prices = _example(example, events, sector, others["config_file"], prices)
+        if events is None:
+            raise click.UsageError("Missing argument 'EVENTS'; 'run --example healthcare' needs none.")
+        return command(events=events, sector=sector, prices=prices, **others)
+
+    wrapped: Callable[..., Any] = with_example
+    events_or_none = click.argument("events", type=click.Path(path_type=Path), required=False)
+    for option in (SET, PRICES, CONFIG, SECTOR, EXAMPLE, events_or_none):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _example(
+    name: str, events: Path | None, sector: str | None, config_file: Path | None, prices: str | None
+) -> tuple[Path, str, str | None]:
+    """Return events, sector and prices of a shipped sector; events or prices given go before its own."""
+    from .config import sector_file, sector_prices
+
+    if sector or config_file:
+        raise click.UsageError("--example names the sector itself; leave --sector and --config out")
+    shipped = sector_file(name).with_name("events.csv")
+    return events or shipped, name, prices or (f"example:{name}" if sector_prices(name) else None)
 
 
 def worker_options(command: Command) -> Command:
@@ -536,12 +565,40 @@ def import_est_files(
 @cli.command()
 def sectors() -> None:
     """List the sectors that ship with the package."""
-    from .config import load_config, sector_file, sector_names
+    from .config import load_config, sector_file, sector_names, sector_prices
 
     for name in sector_names():
         config = load_config(sector_file(name).with_name("events.csv"), sector=name)
         markets = ", ".join(market.mic for market in config.markets)
-        click.echo(f"{name}: {config.study.name}; {len(config.peers)} peers on {markets}")
+        ships = "events and prices" if sector_prices(name) else "events, no prices"
+        click.echo(f"{name}: {config.study.name}; {len(config.peers)} peers on {markets}; ships {ships}")
+
+
+@cli.command()
+@click.argument("packs", type=PACK, nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder that the pool's own folder is put into.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def pool(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Join the shocks of several result packs into one test, sector by sector."""
+    from .pooling import pool_packs
+    from .report.pooled import print_pool, read_shocks, write_pool
+    from .report.publish import reserve
+
+    read = [read_shocks(folder) for folder in packs]
+    settings = read[0].settings
+    found = pool_packs(read, seed=settings["study.seed"], draws=settings["tests.draws"])
+    with reserve(out) as place:
+        folder, facts = write_pool(found, packs, place)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False))
+    elif quiet:
+        click.echo(str(folder))
+    else:
+        print_pool(found, facts, folder, _console(False))
 
 
 def _inputs(

@@ -351,6 +351,12 @@ def sector_file(name: str) -> Path:
     return SECTORS / name / "study.toml"
 
 
+def sector_prices(name: str) -> Path | None:
+    """Path of the prices that ship with a sector, None where it has none; `ConfigError` as `sector_file`."""
+    path = sector_file(name).with_name("prices.parquet")
+    return path if path.is_file() else None
+
+
 def load_config(
     events_path: Path,
     *,

@@ -85,7 +85,10 @@ def build_summary(
         "chronology": chronology(events, computed.alignments, config),
         "labels": label_timing(events, computed.alignments, config),
         "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": [*_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices)],
+        "warnings": [
+            *_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices),
+            *_absent(prices, config),
+        ],
         "more_data": judgement.verdict.more_data,
         "backtest": summarise(traded),
         "peers": {
@@ -215,6 +218,21 @@ def _unadjusted(prices: PriceTable) -> list[str]:
         if names
         else []
     )
+
+
+def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
+    """Say which fields no peer's prices have, and what cannot be seen without them."""
+    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
+    fields = [
+        name for name in ("volume", "open", "high", "low")
+        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
+    ]  # fmt: skip
+    unseen = [
+        say(f"absent.{name}") for name, missing in (
+            ("volume", {"volume"}), ("range", {"high", "low"}), ("open", {"open"}),
+        ) if missing & set(fields)
+    ]  # fmt: skip
+    return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
 
 
 def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import config_from_dict
+from .config import StudyConfig, config_from_dict, sector_file, sector_names
 from .errors import ConfigError, IntegrityError, Problem
 from .events import read_events
 from .prices.choose import get_prices
@@ -57,7 +57,7 @@ def verify_pack(
     ----------
     events, prices
         Where the inputs are now; by default by their names in the working directory, a snapshot in
-        the user's data folder.
+        the user's data folder, an example in the package.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def verify_pack(
     if not stored:
         raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
     config = config_from_dict(manifest["settings"])
-    read = read_events(events or _found(manifest["inputs"][0]["name"], "--events"))
+    read = read_events(events or _shipped_events(manifest, config) or _found_events(manifest))
     table = get_prices(read, config, prices or _origin(manifest), tell=lambda _: None)
     _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
     result = run_study(read, config, table, progress=progress)
@@ -129,6 +129,19 @@ def _table_files(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {Path(name).stem: name for name in names if name == "ledger.csv" or name.startswith("tables/")}
 
 
+def _shipped_events(manifest: Mapping[str, Any], config: StudyConfig) -> Path | None:
+    """The events of the study's sector that ship with the package, where the pack was made of them."""
+    if config.study.sector not in sector_names():
+        return None
+    path = sector_file(config.study.sector).with_name("events.csv")
+    same = hashlib.sha256(path.read_bytes()).hexdigest() == manifest["inputs"][0]["sha256"]
+    return path if same else None
+
+
+def _found_events(manifest: Mapping[str, Any]) -> Path:
+    return _found(manifest["inputs"][0]["name"], "--events")
+
+
 def _found(name: str, option: str) -> Path:
     path = Path(name)
     if not path.exists():
@@ -145,6 +158,8 @@ def _origin(manifest: Mapping[str, Any]) -> str:
     name = origin.get("name", "")
     if origin.get("kind") == "duckdb":
         return f"duckdb:{name}"
+    if origin.get("kind") == "example":
+        return f"example:{name}"
     kept = snapshots_folder() / name
     if origin.get("kind") == "snapshot" and kept.is_dir():
         return str(kept)

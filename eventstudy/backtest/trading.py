@@ -27,7 +27,9 @@ from .statistics import sharpe
 from .view import Tape
 
 NO_FX = say("trade.no_fx")
-CAVEATS = (say("trade.hindsight"), say("trade.price_index"), say("trade.volume"))
+CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
+MAINLAND_LOTS = say("trade.volume")
+NO_VOLUME = say("trade.no_volume")
 Row = dict[str, Any]
 
 
@@ -175,18 +177,30 @@ def summarise(traded: Traded) -> Row:
     mine = found.records[RULE]
     return {
         **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
-        "currency": NO_FX, "n_trials": found.n_trials,
+        "currency": _currency(traded), "n_trials": found.n_trials,
         "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward),
         "against": [_against(item) for item in found.against],
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine),
+        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found),
+        "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted({
             f"{fee.market} {fee.name} ({fee.certainty})"
             for fee in traded.costs.fees if fee.certainty != "source"
         }),
     }  # fmt: skip
+
+
+def _currency(traded: Traded) -> str:
+    found = {tape.currency for tape in traded.tapes.values()}
+    return say("trade.one_currency", currency=found.pop()) if len(found) == 1 else NO_FX
+
+
+def _volume_caveats(traded: Traded) -> list[str]:
+    if not any(np.isfinite(tape.volume).any() for tape in traded.tapes.values()):
+        return [NO_VOLUME]
+    return [MAINLAND_LOTS] if {"XSHG", "XSHE"} & traded.tapes.keys() else []
 
 
 def _record(item: Record) -> Row:

@@ -189,7 +189,9 @@ def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float 
 
 def _power(shift: float, df: float, critical: float) -> float:
     """Probability that a noncentral t lies beyond ±critical."""
-    return float(1.0 - special.nctdtr(df, shift, critical) + special.nctdtr(df, shift, -critical))
+    inside, below = special.nctdtr(df, shift, critical), special.nctdtr(df, shift, -critical)
+    # Far in the tail the library has no number for a share that is nought to all digits.
+    return float(1.0 - np.nan_to_num(inside) + np.nan_to_num(below))
 
 
 def common_volatility_ratio(shock_s: NDArray[np.float64], level: float = 0.90) -> tuple[float, float, float]:

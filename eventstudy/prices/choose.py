@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventstudy.calendars import FIRST_DAY, align_all, exchange_sessions, sessions
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, sector_prices
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.messages import say
@@ -75,8 +75,8 @@ def get_prices(
     Parameters
     ----------
     asked : str or None
-        A provider such as ``yahoo``, ``simulated``, a snapshot, a folder or file, or
-        ``duckdb:FILE?QUERY``; None means the source of the settings.
+        A provider such as ``yahoo``, ``simulated``, a snapshot, a folder or file, ``example:SECTOR`` for
+        the prices that ship with a sector, or ``duckdb:FILE?QUERY``; None means the source of the settings.
     tell
         Called with a sentence when the prices are not the ones that were asked for.
     watch
@@ -220,6 +220,8 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
         from .sql import query_prices
 
         return query_prices(rest, request)
+    if scheme == "example" and rest:
+        return _shipped(rest, request)
     path = Path(source)
     if not path.exists():
         raise ConfigError(
@@ -231,6 +233,15 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
     kind = "folder" if path.is_dir() else "file"
     origin = {"kind": kind, "name": path.resolve().name}
     return replace(get_provider("files")(path).fetch(request), origin=origin)
+
+
+def _shipped(sector: str, request: PriceRequest) -> PriceTable:
+    path = sector_prices(sector)
+    if path is None:
+        raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
+    origin = {"kind": "example", "name": sector}
+    source = f"shipped with the package ({sector})"
+    return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
 
 
 def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:

@@ -19,12 +19,12 @@ def markdown(content: Mapping[str, Any]) -> str:
     parts.append(f"> {escaped(verdict['sentence'])}")
     parts.append(" · ".join(escaped(f"{name} {value}") for name, value in verdict["facts"]))
     parts.append(f"*{escaped(verdict['ladder'])}*" if verdict["ladder"] else "")
-    parts.append(_table(content["small_table"]["head"], content["small_table"]["rows"]))
+    parts.append(table(content["small_table"]["head"], content["small_table"]["rows"]))
     parts.append(escaped(content["small_table"]["note"]))
     parts.append(f"**{escaped(content['counts']['line'])}**")
-    parts.append(_list(f"{n} × {reason}" for reason, n in content["reasons"]))
-    parts.append(_list(f"{name}: {value}" for name, value in (*content["facts"], *content["strip"])))
-    parts.append(_list(f"{row['flag_words']} {row['sentence']}" for row in content["chronology"]))
+    parts.append(bullets(f"{n} × {reason}" for reason, n in content["reasons"]))
+    parts.append(bullets(f"{name}: {value}" for name, value in (*content["facts"], *content["strip"])))
+    parts.append(bullets(f"{row['flag_words']} {row['sentence']}" for row in content["chronology"]))
     for name in ("trust", "more_data"):
         parts.append(f"**{words[name]}** {escaped(content[name])}" if content[name] else "")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -35,12 +35,12 @@ def escaped(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|~$" else char for char in " ".join(text.split()))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
     lines = ["| " + " | ".join(map(escaped, row)) + " |" for row in (head, *rows)]
     return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
-def _list(lines: Any) -> str:
+def bullets(lines: Any) -> str:
     return "\n".join(f"- {escaped(line.strip())}" for line in lines)

@@ -37,7 +37,7 @@ def read_pack(folder: Path) -> StudyResult:
         If ``folder`` is no result pack with a summary.
     """
     # results/ itself stands for the newest pack in it.
-    home = folder / "latest" if not (folder / "summary.json").is_file() else folder
+    home = home_of(folder)
     facts = _json(home, "summary.json", folder)
     facts = recalled(facts, facts.pop("messages", {}))
     return StudyResult(home.resolve().name, {}, facts, _json(home, "manifest.json", folder))
@@ -66,11 +66,12 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
         *_differences("data", _data(a), _data(b)),
         *_differences("verdict", _verdict(a), _verdict(b)),
         *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
-        *_tables(_home(first), _home(second)),
+        *_tables(home_of(first), home_of(second)),
     ]
 
 
-def _home(folder: Path) -> Path:
+def home_of(folder: Path) -> Path:
+    """The pack's own folder: results/ itself stands for the newest pack in it."""
     return folder if (folder / "summary.json").is_file() else folder / "latest"
 
 

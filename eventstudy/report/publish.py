@@ -89,6 +89,25 @@ def publish(
     return target
 
 
+@contextmanager
+def moved_in(out: Path, name: str) -> Iterator[Path]:
+    """Give a folder to write into and move it to ``out/name`` whole; one that is there already stays.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or refuses; what was half written is removed.
+    """
+    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        if not (out / name).exists():
+            unfinished.rename(out / name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def _target(out: Path, run_id: str, unfinished: Path) -> Path:
     manifest = (unfinished / "manifest.json").read_bytes() if (unfinished / "manifest.json").exists() else b""
     number = 1

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +17,7 @@ from rich.text import Text
 from eventstudy.simulate import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Rate, Simulation
 
 from .pack import plain_json
-from .publish import UNFINISHED
+from .publish import moved_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,19 +127,10 @@ def write_simulation(simulation: Simulation, manifest: Mapping[str, Any], out: P
     record = {**manifest, "seed": simulation.plan.seed, "simulation": _settings(simulation)}
     digest = hashlib.sha256(json.dumps(plain_json(record), sort_keys=True).encode()).hexdigest()[:8]
     marked = "simulated-" if simulated else ""
-    target = out / f"simulation-{sector or 'study'}-{marked}{simulation.pool.region.lower()}-{digest}"
-    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
-    try:
+    name = f"simulation-{sector or 'study'}-{marked}{simulation.pool.region.lower()}-{digest}"
+    with moved_in(out, name) as unfinished:
         _write_files(simulation, record, unfinished, simulated=simulated)
-        unfinished.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(unfinished)
-        else:
-            unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return target
+    return out / name
 
 
 def _settings(simulation: Simulation) -> dict[str, Any]:

@@ -140,22 +140,24 @@ def _with_attribution(found: Sequence[Clarification], config: StudyConfig) -> li
         p = sign_flip_p(at, sign_vectors(len(at), draws=config.tests.draws, rng=rng))
     judged = []
     for row in found:
-        reason = _reason(row, len(at), p, config.tests.level)
+        reason = _reason(row, len(at), p, config)
         fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
         judged.append(Clarification(**{**fields, "attributed": not reason, "reason": reason}))
     return judged
 
 
-def _reason(row: Clarification, n_dates: int, p: float, level: float) -> str:
+def _reason(row: Clarification, n_dates: int, p: float, config: StudyConfig) -> str:
     """Why a reversal may not be put down to this answer; empty where it may."""
     if row.flag == "PRECEDES_DROP":
         return say("answer.precedes")
     if row.flag == "SAME_SESSION":
         return say("answer.same_session")
+    if not np.isfinite(row.car_at) and row.delay == config.windows.post[0]:
+        return say("answer.first_day", day=row.delay)
     if not np.isfinite(row.car_at):
         return say("answer.outside", day=row.delay)
     if n_dates < FEWEST_DATES:
         return say("answer.few_one" if n_dates == 1 else "answer.few", n=n_dates)
-    if not p <= level:
+    if not p <= config.tests.level:
         return say("answer.no_effect", p=p, k=n_dates)
     return say("answer.recovering") if row.car_before > 0 else ""

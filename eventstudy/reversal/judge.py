@@ -176,7 +176,10 @@ def _groups(
         if name != asked and (label == name).any():
             groups[f"label={name}"] = (label == name, (label == name) & counted, _labelled(name))
     groups["all"] = (np.ones(len(label), dtype=bool), counted, say("subject.all"))
-    return {name: (of, _without_overlaps(rows, judged), text) for name, (of, rows, text) in groups.items()}
+    return {
+        name: (of, without_overlaps(rows, judged.shock_id, judged.overlaps), text)
+        for name, (of, rows, text) in groups.items()
+    }
 
 
 def _labelled(label: str) -> Message:
@@ -227,10 +230,12 @@ class _Jury:
         return mine.at(self.config.windows.post).n_effective
 
 
-def _without_overlaps(asked: NDArray[np.bool_], judged: Drops) -> NDArray[np.bool_]:
+def without_overlaps(
+    asked: NDArray[np.bool_], shock_id: NDArray[np.str_], overlaps: Sequence[str]
+) -> NDArray[np.bool_]:
     """Keep the first of shocks whose post windows overlap: they would count the same days twice."""
     kept = asked.copy()
-    for k, earlier in enumerate(judged.overlaps):
-        if earlier and kept[judged.shock_id == earlier].any():
+    for k, earlier in enumerate(overlaps):
+        if earlier and kept[shock_id == earlier].any():
             kept[k] = False
     return kept
