@@ -111,8 +111,8 @@ def test_the_example_runs_from_anywhere_on_its_own_prices(pack: Path) -> None:
 
 def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:
     facts = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    (said,) = [text for text in facts["warnings"] if text.startswith("These prices have no")]
-    assert "no volume, no open, no high, no low" in said
+    (said,) = [text for text in facts["warnings"] if text.startswith("These prices lack")]
+    assert "lack volume, open, high, low:" in said
     assert "capacity and impact are unknown" in said
     assert facts["backtest"]["capacity"] == {}
     assert facts["backtest"]["currency"] == "results add up as shares of capital in USD"

@@ -40,7 +40,7 @@ from eventstudy.pooling import (
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pooled import read_shocks, write_pool
 from eventstudy.results import TABLES, StudyResult
-from eventstudy.reversal.inference import matched_permutation
+from eventstudy.reversal.inference import matched_permutation, placebo_spread
 from eventstudy.reversal.verdict import Evidence, verdict
 
 SETTINGS = {
@@ -203,7 +203,7 @@ def test_the_pooled_verdict_is_that_of_a_single_study_on_all_shocks() -> None:
     test, mean = matched_permutation(post, sets, draws=499, seed=7), float(x.mean())
     evidence = Evidence(
         "misreading-labelled drops (2 sectors)", (2, 20), x, np.full(17, -0.08), test,
-        (mean + 0.001, mean - 0.001),
+        placebo_spread(sets), (mean + 0.001, mean - 0.001),
         n_events=34, n_effective=25.5, n_placebos=17 * 7, n_candidates=17, n_drops=17,
     )  # fmt: skip
     assert pool.verdicts["label=misreading"] == verdict(evidence, seed=7, draws=499)
