@@ -203,10 +203,10 @@ registry.
 STATISTICS_HEAD = """# Tests
 
 Chosen with `tests.names`; all of them run by default, on every group and window. `CAR` is a firm-event's
-cumulative abnormal return, `SCAR` that over its standard error, N firm-events fall on K dates, W is the length
-of the window, M the number of estimation days, `rbar` the mean residual correlation. A test that does not apply
-gives NaN with a reason. [Which to trust](choosing-a-test.md) is a page of its own. This one is written by
-`docs/make_reference.py` from the registry.
+cumulative abnormal return, `SCAR` that over its standard error, N firm-events fall on K dates, W is the
+length of the window, M the number of estimation days, `rbar` the mean residual correlation. A test that does
+not apply gives NaN with a reason. [Which to trust](choosing-a-test.md) is a page of its own. This one is
+written by `docs/make_reference.py` from the registry.
 """
 
 

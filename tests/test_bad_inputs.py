@@ -505,7 +505,7 @@ def _(place: Place) -> None:
 @row(34, "zero or negative close", "file: error with line and day; provider: that ticker is refused")
 def _(place: Place) -> None:
     edit_prices(place.folder / "prices" / "AAA.csv", d2021_03_02="-5,-5,1000", d2021_03_03="0,0,1000")
-    refused(place.run(), 4, "AAA.csv:191: close -5 on 2021-03-02 is zero or negative", "AAA.csv:192: ")
+    refused(place.run(), 4, "AAA.csv:191: close -5 on 2021-03-02 is zero or negative", "line like it: 192)")
     with yahoo_run(place, {"BBB": "negative"}) as answer:
         assert answer.code == 0
         assert place.reason("BBB").startswith("dropped no_prices: Yahoo's prices of BBB: close -")
