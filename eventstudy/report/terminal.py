@@ -125,7 +125,7 @@ def print_alignment(
 
 def _day0(alignment: Alignment | None) -> str:
     if alignment is None:
-        return "calendar ended"
+        return "no session known"
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
