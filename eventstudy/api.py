@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from .config import StudyConfig, load_config, sector_file
 from .errors import ConfigError
 from .estimation import trusted
 from .events import Events, events_of_frame, read_events
-from .prices import PriceProvider, PriceTable, provider_names
+from .prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, provider_names
 from .prices.choose import frame_prices, get_prices, prices_of
 from .prices.quality import QualityFinding, sentences
 from .results import StudyResult
@@ -224,6 +225,8 @@ def _table(events: Events, config: StudyConfig, source: Any) -> PriceTable:
     """Return prices from whatever names or holds them."""
     if isinstance(source, PriceTable):
         return source
+    if isinstance(source, str) and _at_hand(source):
+        return prices_of(events, config, PROVIDERS[source]())
     if source is None or isinstance(source, str | Path):
         asked = None if source is None else str(source)
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
@@ -235,6 +238,15 @@ def _table(events: Events, config: StudyConfig, source: Any) -> PriceTable:
         f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "
         "a provider, a PriceTable, and a wide or long frame"
     )
+
+
+def _at_hand(name: str) -> bool:
+    """Whether a provider was registered here that asks over no network, so that no snapshot is kept of it."""
+    factory = PROVIDERS.get(name)
+    return (
+        factory is not None and name not in SHIPPED
+        and "progress" not in inspect.signature(factory).parameters
+    )  # fmt: skip
 
 
 def _as_texts(overrides: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:

@@ -19,8 +19,10 @@ from .events import Event, Events, instant_utc
 from .messages import say
 
 #: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
-SAME_SESSIONS = {"XSHE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
+SAME_SESSIONS = {"XSHE": "XSHG", "BJSE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
 FIRST_DAY = dt.date(2000, 1, 1)
+#: No exchange was shut longer at the turn to 2000.
+LONGEST_HOLIDAY = 14
 #: Longer waits than a weekend put several days of news into the first return.
 DAYS_APART = 4
 
@@ -74,8 +76,24 @@ def exchange_sessions(mic: str) -> Sessions:
     with warnings.catch_warnings():
         # exchange_calendars 4.13 reads tz-aware columns in a way that pandas 3.1 deprecates.
         warnings.simplefilter("ignore")
-        calendar = exchange_calendars.get_calendar(name, start=str(FIRST_DAY), side="left")
+        try:
+            calendar = _calendar(name)
+        except (ValueError, NotImplementedError) as error:
+            raise ConfigError(
+                f"market {mic!r}: its calendar in exchange_calendars does not work here "
+                f"({type(error).__name__}); another release of it or of pandas may"
+            ) from error
     return _sessions(mic, calendar)
+
+
+def _calendar(name: str) -> Any:
+    """The calendar from `FIRST_DAY`, or from where it begins: some know no earlier holidays."""
+    import exchange_calendars
+
+    try:
+        return exchange_calendars.get_calendar(name, start=str(FIRST_DAY), side="left")
+    except ValueError:
+        return exchange_calendars.get_calendar(name, side="left")
 
 
 def _sessions(mic: str, calendar: Any) -> Sessions:
@@ -113,7 +131,7 @@ def align(
     Returns None where the calendar ends before the event or begins after it.
     """
     calendar = table(mic)
-    if instant_utc(event.timestamp).date() < FIRST_DAY:
+    if instant_utc(event.timestamp).date() < _begins(calendar):
         return None
     if not isinstance(event.timestamp, dt.datetime):
         at = calendar.position(event.timestamp)
@@ -125,6 +143,12 @@ def align(
     session = calendar.days[at].astype(dt.date)
     asked = event.timestamp.astimezone(zoneinfo.ZoneInfo(calendar.zone)).date()
     return _aligned(event, mic, session, _reaction(calendar, at, moment, asked), asked)
+
+
+def _begins(calendar: Sessions) -> dt.date:
+    """First day whose session is known; a calendar that starts with the century's first holidays has them."""
+    first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY
+    return FIRST_DAY if (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
 
 
 def align_all(events: Events, config: StudyConfig) -> dict[tuple[str, str], Alignment]:

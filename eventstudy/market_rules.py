@@ -167,7 +167,7 @@ _TICKS: dict[str, tuple[tuple[float, float], ...]] = {
 _CENT = ((np.inf, 0.01),)
 
 _BY_MIC = {
-    "XNYS": "us", "XNAS": "us", "XASE": "us", "XSHG": "sse_main", "XSHE": "szse_main", "XBSE": "bse",
+    "XNYS": "us", "XNAS": "us", "XASE": "us", "XSHG": "sse_main", "XSHE": "szse_main", "BJSE": "bse",
     "XTAI": "twse", "ROCO": "twse", "XTKS": "tse",
 }  # fmt: skip
 #: The first digits of a mainland ticker say its board.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .api import EXAMPLE
+from .calendars import exchange_sessions
 from .config import sector_names
 from .errors import ConfigError, Problem, nearest
 from .events import COLUMNS, TICKER
@@ -181,16 +182,14 @@ def _mic(text: str, where: str, problems: list[str]) -> str:
     mic = text.upper()
     if mic in KNOWN_AS:
         problems.append(f"{where}: exchange {text!r}; did you mean its MIC {KNOWN_AS[mic]!r}?")
-    elif mic not in EXCHANGES and mic not in _calendars():
-        problems.append(f"{where}: exchange {text!r} has no trading calendar; {nearest(mic, EXCHANGES)}")
+    elif mic not in EXCHANGES:
+        try:
+            exchange_sessions(mic)
+        except ConfigError as error:
+            unknown = "no trading calendar" in str(error)
+            said = f"exchange {text!r} has no trading calendar; {nearest(mic, EXCHANGES)}"
+            problems.append(f"{where}: {said if unknown else error}")
     return mic
-
-
-def _calendars() -> set[str]:
-    import exchange_calendars
-
-    names = exchange_calendars.get_calendar_names(include_aliases=False)
-    return {name for name in names if re.fullmatch("[A-Z0-9]{4}", name)}
 
 
 def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:

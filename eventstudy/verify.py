@@ -56,8 +56,8 @@ def verify_pack(
     Parameters
     ----------
     events, prices
-        Where the inputs are now; by default by their names in the working directory, a snapshot in
-        the user's data folder, an example in the package.
+        Where the inputs are now; by default by their names in the working directory, prices also
+        beside the events, a snapshot in the user's data folder, an example in the package.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def verify_pack(
         raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
     config = config_from_dict(manifest["settings"])
     read = read_events(events or _shipped_events(manifest, config) or _found_events(manifest))
-    table = get_prices(read, config, prices or _origin(manifest), tell=lambda _: None)
+    asked = prices or _origin(manifest, Path(read.path).parent)
+    table = get_prices(read, config, asked, tell=lambda _: None)
     _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
     result = run_study(read, config, table, progress=progress)
     _check_inputs(manifest["inputs"], result.manifest["inputs"])
@@ -149,8 +150,8 @@ def _found(name: str, option: str) -> Path:
     return path
 
 
-def _origin(manifest: Mapping[str, Any]) -> str:
-    """The ``--prices`` that the pack was made with, looked for by name."""
+def _origin(manifest: Mapping[str, Any], beside: Path) -> str:
+    """The ``--prices`` that the pack was made with, looked for by name, also beside the events."""
     prices = manifest["prices"]
     if prices["simulated"]:
         return "simulated"
@@ -165,7 +166,8 @@ def _origin(manifest: Mapping[str, Any]) -> str:
         return str(kept)
     if not name:
         raise ConfigError("the manifest does not say where the prices are; give --prices")
-    return str(_found(name, "--prices"))
+    here = Path(name).exists() or not (beside / name).exists()
+    return str(_found(name, "--prices") if here else beside / name)
 
 
 def _events_and_prices(manifest: Mapping[str, Any]) -> list[Mapping[str, str]]:

@@ -208,6 +208,8 @@ def test_a_statistic_a_model_and_a_provider_of_ones_own(place: Path) -> None:
     overrides = {**TABLES_ONLY, "model.name": "half_market", "tests.names": ["median_t", "date_t"]}
     study = Study.from_toml(place / "study.toml", overrides=overrides)
     result = study.run(place / "events.csv", prices=Mine())
+    named = study.run(place / "events.csv", prices="mine")
+    pd.testing.assert_frame_equal(named.to_frame("car"), result.to_frame("car"))
     estimation, tests = result.to_frame("estimation"), result.to_frame("tests")
     assert set(estimation["model"]) == {"half_market"}
     assert set(tests["name"]) == {"median_t", "date_t"}

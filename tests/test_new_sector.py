@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eventstudy.calendars import SAME_SESSIONS, sessions
+from eventstudy.calendars import SAME_SESSIONS, exchange_sessions, sessions
 from eventstudy.cli import main
 from eventstudy.config import load_config
 from eventstudy.events import read_events
+from eventstudy.market_rules import board_of
 from eventstudy.new_sector import EXCHANGES, new_sector, study_toml
 
 PEERS = "IAG.L:XLON:IAG,EZJ.L:XLON,DAL:XNYS:Delta,UAL:XNYS"
@@ -78,8 +79,43 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
         assert f"{mic}: price limits are not known here, no day is marked locked" in warnings
         assert any(text.startswith(f"{mic}: its fees and rules of selling are in no ") for text in warnings)
     assert not any(text.startswith("XNYS") for text in warnings)
+    assert main(["verify", str(pack), "--events", "airlines/events.csv"]) == 0
     fees = pd.read_csv(pack / "tables" / "fees.csv").query("market == 'XLON'")
     assert fees["source"].unique().tolist() == ["This market is not in the table: a round figure"]
+
+
+def test_beijing_and_bucharest_are_told_apart() -> None:
+    assert board_of("830799.BJ", "BJSE") == "bse"
+    assert board_of("TLV.RO", "XBSE") == ""
+    assert exchange_sessions("BJSE").zone == "Asia/Shanghai"
+
+
+def test_a_calendar_that_begins_late_knows_no_session_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    riyadh = ["--peer", "2222.SR:XSAU", "--benchmark", "XSAU:^TASI", "--currency", "SAR"]
+    assert main(["init", "oil", *riyadh, "--dir", str(tmp_path)]) == 0
+    events = tmp_path / "events.csv"
+    text = events.read_text(encoding="utf-8").replace("EX1-C,2024-03-14", "EX1-C,2014-03-14")
+    events.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    assert main(["check", str(events)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("EX1")]
+    assert [row[-2:] for row in rows[:2]] == [["2024-03-13", "+"], ["session", "known"]]
+
+
+def test_a_calendar_that_does_not_work_is_refused_by_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("exchange_calendars.get_calendar", broken)
+    arguments = ["--peer", "BOCH:XCYS", "--benchmark", "XCYS:^CYMAIN", "--dir", str(tmp_path / "b")]
+    assert main(["init", "cyprus", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "peer 'BOCH:XCYS': market 'XCYS': its calendar in exchange_calendars does not work here" in said
+    assert not (tmp_path / "b").exists()
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

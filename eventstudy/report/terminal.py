@@ -135,7 +135,7 @@ def print_alignment(
 
 def _day0(alignment: Alignment | None, words: Words) -> str:
     if alignment is None:
-        return words["reason.calendar_ended"]
+        return words["terminal.no_session"]
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
