@@ -97,16 +97,19 @@ def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str
 def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the headline groups' leading p-values with their adjustments over the windows."""
     table = result.tables.get("multiplicity")
-    head = [words[f"small.{name}"] for name in ("group", "window")]
+    head = [words[f"small.{name}"] for name in ("group", "window", "k")]
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
     if table is None or table.empty:
         return {"head": head, "rows": []}
     group = str(result.facts.get("headline_group") or "all")
     mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
     rows = table[table["group"].isin(mine) & table["name"].isin(("date_t", "sign_flip"))]
+    tests = result.tables["tests"]
+    dates = tests[tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
     cells = [
         [
-            group_words(str(row["group"]), words), window_words(row["window"]), test_name(words, row["name"]),
+            group_words(str(row["group"]), words), window_words(row["window"]),
+            count(dates.get((row["group"], row["window"], row["name"]))), test_name(words, row["name"]),
             *(p_text(row[name]) for name in ("p_value", "holm", "bh", "by", "romano_wolf")),
         ]
         for row in rows.to_dict("records")

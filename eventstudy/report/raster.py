@@ -24,10 +24,15 @@ def write_pngs(names: Sequence[str], home: Path, folder: Path) -> None:
     if not names:
         return
     pages = [_page(name, home) for name in names]
-    source = "\n".join(["#set page(margin: 0pt, fill: white)", *pages]).encode()
-    made = typst.compile(source, root=home, format="png", ppi=float(DPI), ignore_system_fonts=True)
+    # Typst reads only what lies beneath the source; the name keeps two processes apart.
+    source = home / f".{names[0]}.typ"
+    source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
+    try:
+        made = typst.compile(source, root=home, format="png", ppi=float(DPI), ignore_system_fonts=True)
+    finally:
+        source.unlink()
     # One page comes as bytes, several as a list.
-    images = made if isinstance(made, list) else [made]
+    images: list[bytes] = made if isinstance(made, list) else [made]
     for name, image in zip(names, images, strict=True):
         (folder / f"{name}.png").write_bytes(with_dpi(image))
 
