@@ -55,7 +55,8 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
         part = table[(table["group"] == group) & (table["window"] == window)].set_index("name")
         rows.append(_test_row(group, window, part, names, words))
     kept = rows[:TEST_ROWS]
-    return {"head": head, "rows": kept, "left_out": len(rows) - len(kept)}
+    right = [place > 1 for place in range(len(head))]
+    return {"head": head, "rows": kept, "right": right, "left_out": len(rows) - len(kept)}
 
 
 def _test_row(group: str, window: str, part: pd.DataFrame, names: Sequence[str], words: Words) -> list[str]:
@@ -99,8 +100,9 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
     table = result.tables.get("multiplicity")
     head = [words[f"small.{name}"] for name in ("group", "window", "k")]
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
+    right = [place > 1 and place != 3 for place in range(len(head))]
     if table is None or table.empty:
-        return {"head": head, "rows": []}
+        return {"head": head, "rows": [], "right": right}
     group = str(result.facts.get("headline_group") or "all")
     mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
     rows = table[table["group"].isin(mine) & table["name"].isin(("date_t", "sign_flip"))]
@@ -114,7 +116,7 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
         ]
         for row in rows.to_dict("records")
     ]  # fmt: skip
-    return {"head": head, "rows": cells}
+    return {"head": head, "rows": cells, "right": right}
 
 
 def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
