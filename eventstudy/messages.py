@@ -58,6 +58,8 @@ def _plain(value: Any) -> Any:
 def joined(parts: Iterable[str], separator: str = "; ") -> Message:
     """Return texts side by side as one message, each still its own; empty ones are left out."""
     kept = [part for part in parts if part]
+    if len(kept) == 1 and isinstance(kept[0], Message):
+        return kept[0]
     return Message(separator.join(kept), JOINED, {"separator": separator, "parts": kept})
 
 
@@ -91,7 +93,9 @@ def recorded(value: Any) -> dict[str, Any]:
 def recalled(value: Any, known: Mapping[str, Any]) -> Any:
     """Return ``value`` with its texts as the messages that `recorded` wrote down."""
     if isinstance(value, str) and value in known:
-        fields = {name: recalled(part, known) for name, part in known[value]["fields"].items()}
+        # Its own text within it, as of one part alone, is no message again.
+        others = {text: entry for text, entry in known.items() if text != value}
+        fields = {name: recalled(part, others) for name, part in known[value]["fields"].items()}
         return Message(value, known[value]["key"], fields)
     if isinstance(value, Mapping):
         return {key: recalled(part, known) for key, part in value.items()}

@@ -104,9 +104,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StudyResult:
-    """Everything a run found.
+    """Everything a run found; equal to itself only, so that what is read from it can be kept by it.
 
     ``tables`` maps a name of `TABLES` to a frame with at least those columns, returns as decimals.
     ``facts`` is the content of summary.json, ``manifest`` of manifest.json; both are plain JSON.

@@ -496,7 +496,7 @@ def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
 def test_latex_tables_compile(tmp_path: Path, language: str) -> None:
     program = next((name for name in ("lualatex", "xelatex") if shutil.which(name)), None)
     if program is None:
-        pytest.skip("no LuaLaTeX is installed; Debian's texlive-latex-recommended and texlive-luatex have it")
+        pytest.skip("no LuaLaTeX is installed; texlive-latex-recommended and texlive-luatex bring it")
     font = plots.cjk_font()
     if font is None:
         pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")

@@ -110,7 +110,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
             transform=ax.get_xaxis_transform(),
         )
     ax.grid(axis="x", color=FAINT, lw=0.4)
-    ax.set_title(words["figure.costs_title"], pad=13)
+    ax.set_title(words["figure.costs_title"], pad=15)
     ax.set_xlabel(words["figure.costs_axis"])
     percent_axis(ax, words["figure.trades_axis"])
     return ax

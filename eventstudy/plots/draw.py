@@ -6,6 +6,7 @@ import io
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,20 @@ if TYPE_CHECKING:
 
 #: Names of the texts that a page says in its own type, once, instead of under each figure.
 CAPTION, TITLE = "caption", "title"
+#: Inches that ticks and the name of an axis take beneath it, with a little air.
+AXIS_NAME = 0.44
 
 
 def draw(result: StudyResult, plot: Plot) -> Figure:
     """Return the figure of ``plot``, with title, caption line and watermark."""
-    kind = KINDS[plot.kind]
-    frame = kind.frame(result, plot.shock_id)
+    kind, text = KINDS[plot.kind], caption(result, plot)
+    frame = _with_room(kind.frame(result, plot.shock_id), text)
     with styled():
         figure = Figure(figsize=(frame.width, frame.height))
         FigureCanvasAgg(figure)
         for panel, box in zip(kind.panels, _boxes(frame), strict=True):
             panel(figure.add_axes(box), result, plot.shock_id)
-        _write_caption(figure, frame, caption(result, plot))
+        _write_caption(figure, frame, text)
         if result.simulated:
             _write_watermark(figure, frame, figure_words(result.facts)["figure.watermark"])
     return figure
@@ -127,13 +130,36 @@ def _boxes(frame: Frame) -> list[tuple[float, float, float, float]]:
     return boxes
 
 
+def _lines(frame: Frame, text: str) -> list[str]:
+    """Return the caption in lines that fit; its parts stay whole."""
+    lines: list[str] = []
+    for part in text.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and _caption_width(longer) <= frame.width - 0.1:
+            lines[-1] = longer
+        else:
+            lines += textwrap.wrap(part, max(20, int((frame.width - 0.1) / 0.042)))
+    return lines
+
+
+def _caption_width(text: str) -> float:
+    """Return about how many inches a line of the caption takes, at 5.5 points."""
+    return sum(0.078 if ord(char) > 0x2E7F else 0.0435 for char in text)
+
+
+def _with_room(frame: Frame, text: str) -> Frame:
+    """Return the frame, taller where the caption would reach the name of the axis above it."""
+    more = AXIS_NAME + 0.09 * len(_lines(frame, text)) - frame.bottom
+    if more <= 0:
+        return frame
+    return replace(frame, height=frame.height + more, bottom=frame.bottom + more)
+
+
 def _write_caption(figure: Figure, frame: Frame, text: str) -> None:
-    # At 5.5 points a character of DejaVu Sans is about 0.042 inch wide, a Chinese one 0.076.
-    wide = sum(not char.isascii() and char.isalpha() for char in text) > 8
-    lines = textwrap.wrap(text, max(20, int((frame.width - 0.1) / (0.062 if wide else 0.042))))
+    lines = "\n".join(_lines(frame, text))
     figure.text(
-        0.05 / frame.width, 0.05 / frame.height, "\n".join(lines), fontsize=5.5, color="#555555",
-        va="bottom", linespacing=1.15, gid=CAPTION,
+        0.05 / frame.width, 0.05 / frame.height, lines, fontsize=5.5, color="#555555", va="bottom",
+        linespacing=1.15, gid=CAPTION,
     )  # fmt: skip
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Label of the line of the matched placebo drops.
 PLACEBO_GROUP = "placebos"
+#: Labels whose 95 % bands are drawn.
+BANDED = ("misreading", "all")
 #: Names drawn at the ends of one shock's paths.
 ENDS = 2
 
@@ -51,7 +53,7 @@ def caar_by_label(ax: Axes, result: StudyResult) -> Axes:
     _keep_to_lines(ax)
     write_line_ends(ax, ends)
     _draw_ticks(ax, result)
-    ax.set_title(words["figure.caar_title"])
+    ax.set_title(words["figure.caar_title"], pad=13)
     ax.set_xlabel(words["figure.sessions"])
     percent_axis(ax, words["figure.caar_axis"])
     return ax
@@ -85,9 +87,10 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
             rows["tau"].to_numpy(), rows["caar"].to_numpy(), color=colour, lw=1.5,
             ls=LABEL_DASHES.get(label, "-"), label=label, zorder=3,
         )  # fmt: skip
-        if rows["lower"].notna().any():
+        # Bands of five lines lie over each other and show none: two are enough to compare.
+        if label in BANDED and rows["lower"].notna().any():
             ax.fill_between(
-                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.08, lw=0, zorder=2
+                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.12, lw=0, zorder=2
             )
         n_events, n_dates = read.group_size(result, group)
         name = words["figure.line_end"].format(name=label_text(result, label), n=n_events, k=n_dates)
@@ -188,10 +191,11 @@ def _draw_ticks(ax: Axes, result: StudyResult) -> None:
             tip(bar, words["figure.censored_tip"].format(tau=f"{tau:+d}", share=f"{value:.0%}"))
     if (share > 0).any():
         handles.append(Patch(color="0.55", label=words["figure.censored_days"]))
+    handles.append(Patch(color="0.85", label=words["figure.bands"]))
     ax.set_xlim(low, high)
     if handles:
         ax.legend(
-            handles=handles, loc="lower left", ncols=2, fontsize=6, bbox_to_anchor=(0.0, 0.03),
+            handles=handles, loc="lower left", ncols=3, fontsize=6, bbox_to_anchor=(-0.01, 0.99),
             handlelength=0.9, handleheight=0.5, borderpad=0.1, handletextpad=0.4, columnspacing=1.0,
         )  # fmt: skip
 
@@ -214,7 +218,7 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     ax.set_ylim(max(len(rows), 4) - 0.4, -0.6)
     ax.axvline(0, color=INK, lw=0.6)
     title = words["figure.bars_axis"].format(window=window_of(result, "drop"))
-    percent_axis(ax, title, horizontal=True, ticks=5)
+    percent_axis(ax, title, horizontal=True, ticks=4)
     return ax
 
 
@@ -251,7 +255,7 @@ def _name_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]], mean: tuple[flo
     """Name the mean and the peers that end highest and lowest; with few peers, all of them."""
     ordered = sorted(ends, key=lambda end: end[0])
     named = ordered if len(ordered) <= 2 * ENDS else [*ordered[:ENDS], *ordered[-ENDS:]]
-    write_line_ends(ax, [*(named if len(ends) > 1 else []), mean], gap=0.075)
+    write_line_ends(ax, [*(named if len(ends) > 1 else []), mean])
 
 
 def _mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> None:
@@ -313,8 +317,8 @@ def _shock_frame(result: StudyResult, shock_id: str) -> Frame:
     names = [read.peer_label(result, ticker) for ticker in tickers]
     left = min(2.2, 0.14 + max(sum(0.052 if char < "⺀" else 0.09 for char in name) for name in names))
     height = max(2.1, 1.05 + 0.118 * len(tickers))
-    bars = 7.0 - left - 0.42 - 2.75 - 0.72
-    return Frame(7.0, height, left, 0.72, 0.5, 0.4, (bars, 2.75), (0.42,))
+    bars = 7.0 - left - 0.52 - 2.5 - 0.66
+    return Frame(7.0, height, left, 0.66, 0.5, 0.4, (bars, 2.5), (0.52,))
 
 
 def _other_groups(result: StudyResult) -> dict[str, str]:
@@ -352,7 +356,7 @@ def _whole_caar(result: StudyResult) -> Sequence[str]:
 
 
 _CAAR = Frame(7.0, 3.05, 0.5, 1.7, 0.55, 0.26)
-register(Kind("caar_by_label", 10, _whole_caar, lambda *_: _CAAR,
+register(Kind("caar_by_label", 10, _whole_caar, lambda *_: Frame(7.0, 3.2, 0.5, 1.7, 0.55, 0.4),
               (lambda ax, result, _: caar_by_label(ax, result),), _headline_size))  # fmt: skip
 register(
     Kind(

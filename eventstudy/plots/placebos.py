@@ -57,7 +57,7 @@ def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
         text.set_color(label_colour(str(label)))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(rows) - 0.5, -0.6)
-    ax.set_title(words["figure.placebo_title"], pad=14)
+    ax.set_title(words["figure.placebo_title"], pad=16)
     percent_axis(ax, words["figure.placebo_axis"].format(window=window_of(result, "post")), horizontal=True)
     _placebo_key(ax, result)
     return ax
@@ -105,7 +105,7 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
     ax.set_xlabel(words["figure.balance_axis"])
-    ax.set_title(words["figure.balance_title"], pad=14)
+    ax.set_title(words["figure.balance_title"], pad=16)
     ax.legend(
         ncols=5, loc="lower left", bbox_to_anchor=(-0.3, 0.99), borderpad=0.1, handletextpad=0.2, fontsize=6,
         columnspacing=0.9,

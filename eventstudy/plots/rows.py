@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ def group_size(result: StudyResult, group: str) -> tuple[int, int]:
     return (0 if np.isnan(events) else int(events)), (0 if np.isnan(dates) else int(dates))
 
 
+@functools.lru_cache(maxsize=64)
 def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the abnormal returns of one shock, of each peer those of its first event.
 
@@ -66,6 +68,7 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     return kept.sort_values(["ticker", "tau"], kind="stable")
 
 
+@functools.lru_cache(maxsize=64)
 def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the CARs of the drop window of one shock's peers, the lowest first."""
     car = result.tables["car"]

@@ -37,6 +37,8 @@ OTHER_COLOUR = "#777777"
 PLACEBO_COLOUR = "#8C8C8C"
 INK, FAINT = "#333333", "#DDDDDD"
 Z95 = 1.96
+#: Inches from one name at the end of a line to the next.
+LINE_NAME = 0.125
 #: What a hover text is kept under until the drawing is written, as the name of its group.
 TIP = "tip:"
 
@@ -127,10 +129,11 @@ def shade_windows(ax: Axes, result: StudyResult) -> None:
     ax.axhline(0, color=INK, lw=0.5, zorder=1)
 
 
-def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]], *, gap: float = 0.062) -> None:
+def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
     """Name each line at its end, moved apart so that no two names overlap."""
     low, high = ax.get_ylim()
-    step = gap * (high - low)
+    tall = ax.get_position().height * ax.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
+    step = LINE_NAME / tall * (high - low)
     heights: list[float] = []
     ordered = sorted(ends, key=lambda end: end[0])
     for value, _, _ in ordered:

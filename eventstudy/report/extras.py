@@ -75,7 +75,7 @@ LONGEST_CELL, MOST_ROWS = 90, 40
 def extra_sections(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
     """Return the sections that this result has something for, in order."""
     figures = {plot.kind: plot.name for plot in drawn if not plot.shock_id}
-    found = []
+    found: list[dict[str, Any]] = []
     for name, kinds, build in _SECTIONS:
         part = build(result, words)
         shown = [figures[kind] for kind in kinds if kind in figures]
@@ -87,7 +87,7 @@ def extra_sections(result: StudyResult, drawn: Sequence[plots.Plot], words: Word
                     "intro": words.get(f"section.{name}_intro", ""),
                     "figures": shown,
                     "facts": part["facts"],
-                    "tables": [table for table in part["tables"] if table["rows"]],
+                    "tables": [{"note": "", **table} for table in part["tables"] if table["rows"]],
                 }
             )
     return found
@@ -114,7 +114,8 @@ def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
         words,
         columns=("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason"),
     )
-    return {"facts": facts, "tables": [gates]}
+    k = count((summary.get("verdict") or {}).get("n_dates"))
+    return {"facts": facts, "tables": [{**gates, "note": words["page.sequence"].format(k=k)}]}
 
 
 def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
@@ -203,7 +204,8 @@ def _placebos(result: StudyResult, words: Words) -> dict[str, Any]:
         "p_rank",
         "role",
     )
-    return {"facts": [], "tables": [_shown(rows, "reversal", words, columns=columns)]}
+    shown = _shown(rows, "reversal", words, columns=columns)
+    return {"facts": [], "tables": [{**shown, "note": words["page.one_date_each"]}]}
 
 
 def _clarifications(result: StudyResult, words: Words) -> dict[str, Any]:
@@ -220,12 +222,15 @@ def _clarifications(result: StudyResult, words: Words) -> dict[str, Any]:
         "attributed",
         "reason",
     )
-    return {"facts": [], "tables": [_some(result, "clarifications", words, columns=columns)]}
+    shown = _some(result, "clarifications", words, columns=columns)
+    return {"facts": [], "tables": [{**shown, "note": words["page.one_date_each"]}]}
 
 
 def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
     tally = result.facts.get("claims") or {}
-    facts = [[term(words, "claim", name), count(n)] for name, n in tally.items() if finite(n)]
+    order = {name: place for place, name in enumerate(("confirmed", "off", "refuted", "not testable"))}
+    known = sorted(tally, key=lambda name: order.get(name, len(order)))
+    facts = [[term(words, "claim", name), count(tally[name])] for name in known if finite(tally[name])]
     table = result.tables.get("claims")
     if table is None or table.empty:
         return {"facts": facts, "tables": []}
@@ -306,6 +311,7 @@ def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
         [words["column.share_positive"], size(first.get("share_positive"), 0)],
         [words["column.joint_p"], p_text(first.get("joint_p"))],
         [words["column.n_specifications"], count(len(table))],
+        [words["fact.dates"], count(table["n_dates"].max())],
     ]
     return {"facts": [fact for fact in facts if fact[1] != "–"], "tables": []}
 

@@ -35,7 +35,7 @@ def tables_of(content: Mapping[str, Any]) -> dict[str, tuple[list[str], list[lis
     found = {
         "summary": (small["head"], small["rows"], 2),
         "tests": (tests["head"], tests["rows"], 2),
-        "multiplicity": (adjusted["head"], adjusted["rows"], 3),
+        "multiplicity": (adjusted["head"], adjusted["rows"], 2),
         "shocks": (shocks["head"], [row["cells"] for row in shocks["rows"]], 3),
         "alignment": (content["alignment"]["head"], content["alignment"]["rows"], 9),
         "peers": (content["peer_head"], content["peers"], 9),

@@ -55,7 +55,8 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
         part = table[(table["group"] == group) & (table["window"] == window)].set_index("name")
         rows.append(_test_row(group, window, part, names, words))
     kept = rows[:TEST_ROWS]
-    return {"head": head, "rows": kept, "left_out": len(rows) - len(kept)}
+    right = [place > 1 for place in range(len(head))]
+    return {"head": head, "rows": kept, "right": right, "left_out": len(rows) - len(kept)}
 
 
 def _test_row(group: str, window: str, part: pd.DataFrame, names: Sequence[str], words: Words) -> list[str]:
@@ -97,21 +98,25 @@ def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str
 def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the headline groups' leading p-values with their adjustments over the windows."""
     table = result.tables.get("multiplicity")
-    head = [words[f"small.{name}"] for name in ("group", "window")]
+    head = [words[f"small.{name}"] for name in ("group", "window", "k")]
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
+    right = [place > 1 and place != 3 for place in range(len(head))]
     if table is None or table.empty:
-        return {"head": head, "rows": []}
+        return {"head": head, "rows": [], "right": right}
     group = str(result.facts.get("headline_group") or "all")
     mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
     rows = table[table["group"].isin(mine) & table["name"].isin(("date_t", "sign_flip"))]
+    tests = result.tables["tests"]
+    dates = tests[tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
     cells = [
         [
-            group_words(str(row["group"]), words), window_words(row["window"]), test_name(words, row["name"]),
+            group_words(str(row["group"]), words), window_words(row["window"]),
+            count(dates.get((row["group"], row["window"], row["name"]))), test_name(words, row["name"]),
             *(p_text(row[name]) for name in ("p_value", "holm", "bh", "by", "romano_wolf")),
         ]
         for row in rows.to_dict("records")
     ]  # fmt: skip
-    return {"head": head, "rows": cells}
+    return {"head": head, "rows": cells, "right": right}
 
 
 def shocks(result: StudyResult, words: Words) -> dict[str, Any]:

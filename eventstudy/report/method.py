@@ -48,7 +48,8 @@ def method(summary: Mapping[str, Any], words: Words) -> list[str]:
     windows, model = summary.get("windows") or {}, summary.get("model") or {}
     alpha = str(model.get("alpha", "?"))
     parts = {
-        "source": summary.get("price_source", "?"), "date": summary.get("data_date", "?"),
+        "source": term(words, "price_source", summary.get("price_source", "?")),
+        "date": summary.get("data_date", "?"),
         "returns": term(words, "returns", summary.get("returns", "?")),
         "model": term(words, "model", model.get("name", "?")),
         "alpha": term(words, "alpha", alpha), "minimum": count(windows.get("minimum")),

@@ -40,7 +40,10 @@ def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     doubtful = doubtful and kept[-1] == len(head) - 1
     cells = [[row[place] for place in kept] for row in rows]
     note = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
-    return {"head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note}
+    return {
+        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note,
+        "right": [place > 1 for place in kept],
+    }  # fmt: skip
 
 
 def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
@@ -108,7 +111,8 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
         strip.insert(3, [words["fact.interval"], span(low, high, words)])
     for currency, amount in sorted((found.get("capacity") or {}).items()):
         if finite(amount):
-            strip.append([words["backtest.capacity"], f"{currency} {float(amount) / 1e6:,.1f} m"])
+            text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)
+            strip.append([words["backtest.capacity"], text])
     other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")
     if finite(other):
         strip.append([words["backtest.every_drop"], percent(other)])

@@ -47,7 +47,7 @@ def page_content(
         "study": str(summary.get("study") or words["page.untitled"]),
         "run_id": result.run_id,
         "data_date": str(summary.get("data_date") or "?"),
-        "price_source": str(summary.get("price_source") or "?"),
+        "price_source": term(words, "price_source", summary.get("price_source") or "?"),
         "simulated": result.simulated,
         "verdict": verdict_content(summary, words),
         "small_table": page_one.small_table(summary, words),

@@ -20,7 +20,7 @@ PERCENT_COLUMNS = frozenset({
     "hedge", "excess", "placebo_mean", "mean", "market_return", "run_up", "max_drawdown", "mde", "sd",
     "mean_net", "mean_gross", "hit_rate", "margin", "drop", "post", "event_mean", "placebo_median",
     "missing_share", "adverse", "gap", "claimed", "actual", "off_by", "car_before", "car_at", "car_after",
-    "speedup", "hedged", "adverse_excursion", "net_per_trade",
+    "speedup", "hedged", "net_total", "adverse_excursion", "net_per_trade",
 })  # fmt: skip
 #: Columns of codes, and the section of the catalogue that has their words.
 _CODES: Mapping[str, str] = {
@@ -57,7 +57,7 @@ def number(value: Any, digits: int = 2) -> str:
 
 def count(value: Any) -> str:
     """Return a whole number; a dash for none."""
-    return f"{int(value)}" if finite(value) else "–"
+    return f"{int(value)}".replace("-", "−") if finite(value) else "–"
 
 
 def span(low: Any, high: Any, words: Words) -> str:
