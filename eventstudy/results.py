@@ -48,12 +48,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "trades": (
         "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
         "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
-        "why_entered", "why_left", "blocked", "capacity",
+        "why_entered", "why_left", "blocked", "capacity", "base_currency", "rate_in", "rate_out",
+        "value_base", "gross_base", "hedged_base", "cost_base", "net_base",
     ),
     "comparison_trades": (
         "run", "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
         "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
-        "why_entered", "why_left", "blocked", "capacity",
+        "why_entered", "why_left", "blocked", "capacity", "base_currency", "rate_in", "rate_out",
+        "value_base", "gross_base", "hedged_base", "cost_base", "net_base",
     ),
     "pnl": (
         "date", "gross", "hedge", "cost", "net", "equity", "n_positions", "gross_exposure",
@@ -62,11 +64,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "backtest": (
         "run", "shock_id", "label", "decided", "car_signal", "s_signal", "share_negative", "n_peers",
         "qualifies", "refusal", "n_orders", "n_filled", "value", "gross", "hedged", "cost", "net",
-        "car_post", "gap",
+        "car_post", "gap", "net_local",
     ),
     "specifications": (
         "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe",
-        "own",
+        "own", "specification",
     ),
     "cost_sensitivity": ("run", "cost_bps", "net_per_trade", "net_total", "sharpe"),
     "fees": ("market", "name", "side", "bps", "first", "until", "source", "certainty"),

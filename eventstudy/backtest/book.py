@@ -114,8 +114,11 @@ def sizes(orders: Sequence[Order], room: float) -> list[float]:
 
 
 def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
-    """Longs and hedges held at an instant, at their entry values, as a share of capital."""
-    held = sum(t.value * (1.0 + abs(t.beta)) for t in trades if t.filled and t.left > time)
+    """Longs and hedges held or on order at an instant, at their entry values, as a share of capital.
+
+    An order that will not be filled takes room until that is known.
+    """
+    held = sum(t.ordered * (1.0 + abs(t.beta)) for t in trades if t.left > time)
     return held / capital
 
 
@@ -142,9 +145,10 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         at = np.searchsorted(day, sessions)
         if not len(day) or sessions[0] < first or sessions[-1] > last:
             raise ValueError(f"{trade.shock_id} {trade.ticker}: trade outside the days of the series")
-        gross[at] += trade.gross_path
-        hedge[at] += trade.hedge_path
-        cost[at] += trade.cost_path
+        legs = trade.book
+        gross[at] += legs.gross
+        hedge[at] += legs.hedge
+        cost[at] += legs.cost + legs.hedge_cost
         # Held over calendar days on which its own exchange is shut as well.
         inside = slice(int(at[0]), int(at[-1]) + 1)
         positions[inside] += 1

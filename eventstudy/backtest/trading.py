@@ -18,26 +18,27 @@ from eventstudy.reversal import Judgement
 from .book import Run
 from .costs import EVER, CostTable, cost_table
 from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, cost_curve, evaluate
-from .execution import Trade
+from .execution import Legs, Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .resampling import FEW_SHOCKS, Superiority
 from .rule import Decision, rule_of
 from .statistics import sharpe
+from .trials import question_of
 from .view import Tape
 
-NO_FX = (
-    "local currencies, no FX: each trade earns in its exchange's currency and results add up as shares of "
-    "capital, as in a book whose principal is hedged"
-)
 CAVEATS = (
     (
         "The peers are those of today's list: names that mattered in hindsight rose against the index, so "
         "every purchase of them looks good. Read the rule against the comparable drops, not against zero."
     ),
-    "The index leg is a price index: dividends, financing and the basis of a future are left out.",
     (
-        "Capacity and impact take the volume as the source quotes it; some sources quote mainland shares in "
-        "lots of 100, which makes both look a hundred times tighter."
+        "The index leg is a price index: it pays no dividends while the peers earn theirs, and financing and "
+        "the basis of a future are left out. That flatters the rule by about the index's yield over the days "
+        "held."
+    ),
+    (
+        "Capacity and impact take the volume as the source quotes it; where a source counts lots, "
+        "prices.volume_unit says so."
     ),
 )
 Row = dict[str, Any]
@@ -51,12 +52,18 @@ class Traded:
     tapes: Mapping[str, Tape]
     costs: CostTable
     car_post: Mapping[str, float]
+    base: str
+    currency: str
 
 
 def trade_study(
-    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable
-) -> Traded:
-    """Backtest the rule of a study's settings on its headline group."""
+    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable,
+    *, logged: Mapping[str, float] | None = None,
+) -> Traded:  # fmt: skip
+    """Backtest the rule of a study's settings on its headline group.
+
+    ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
+    """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
     group = headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
@@ -71,11 +78,38 @@ def trade_study(
     ]
     found = evaluate(
         rule_of(config), tapes, shocks, costs, placebos=placebo_shocks(pairs, shocks, tapes),
-        earlier_trials=setting.trials, embargo=setting.embargo, draws=config.tests.draws,
-        seed=config.study.seed,
+        logged=logged, declared=setting.trials, question=question_of(events, config),
+        embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
     )  # fmt: skip
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
-    return Traded(found, tapes, costs, post)
+    return Traded(found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config))
+
+
+def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> str:
+    """Say in which currency the result is, what the rates are, and which currencies have none."""
+    base = config.study.currency
+    foreign = sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base})
+    rated = [f"{name} at {prices.fx[name].ticker}" for name in foreign if name in prices.fx]
+    unrated = [f"{name} ({_no_rate(name, prices, config)})" for name in foreign if name not in prices.fx]
+    text = [base]
+    if rated:
+        text.append(f"{', '.join(rated)}, the last quote of a day that was over when a session opened")
+    if unrated:
+        text.append(
+            f"no exchange rate for {', '.join(unrated)}: local currency, each trade's return is earned on "
+            "its part of the capital, as where the principal is hedged"
+        )
+    return "; ".join(text)
+
+
+def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> str:
+    name = config.backtest.fx.get(currency)
+    if name is None:
+        return f"backtest.fx.{currency} is not set"
+    if prices.simulated:
+        return "simulated prices have none"
+    outcome = prices.outcomes.get(name)
+    return outcome.message if outcome is not None and outcome.message else f"no prices of {name}"
 
 
 def rows(traded: Traded) -> dict[str, list[Row]]:
@@ -108,19 +142,27 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
     tape = traded.tapes[trade.mic]
-    share = {
-        name: getattr(trade, name) / trade.value if trade.filled else float("nan")
-        for name in ("gross", "hedged", "cost", "net")
-    }
     return {
         "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
         "exit_session": tape.day(trade.exit_row) if trade.filled else "",
         "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
-        "value": trade.value, "beta": trade.beta, **share, "adverse_excursion": trade.adverse_excursion,
-        "why_entered": trade.why_entered, "why_left": trade.why_left, "blocked": trade.blocked,
-        "capacity": trade.room,
+        "value": trade.local_value, "beta": trade.beta, **_shares(trade.local, trade.local_value),
+        "adverse_excursion": trade.adverse_excursion, "why_entered": trade.why_entered,
+        "why_left": trade.why_left, "blocked": trade.blocked, "capacity": trade.room,
+        "base_currency": traded.base if trade.base is not None else "",
+        "rate_in": trade.rate_in, "rate_out": trade.rate_out,
+        "value_base": trade.value if trade.base is not None else float("nan"),
+        **{f"{name}_base": share for name, share in _shares(trade.base, trade.value).items()},
     }  # fmt: skip
+
+
+_PARTS = ("gross", "hedged", "cost", "net")
+
+
+def _shares(legs: Legs | None, value: float) -> dict[str, float]:
+    """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
+    return {name: legs.total(name) / value if legs and value else float("nan") for name in _PARTS}
 
 
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
@@ -147,8 +189,10 @@ def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
         value = sum(trade.value for trade in trades)
         share = {
             name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan")
-            for name in ("gross", "hedged", "cost", "net")
+            for name in _PARTS
         }
+        local = sum(trade.local.total("net") / trade.local_value * trade.value for trade in trades)
+        net_local = local / value if value else float("nan")
         post = traded.car_post.get(decision.shock_id, float("nan"))
         n_orders = sum(1 for trade in result.trades if trade.shock_id == decision.shock_id)
         yield {
@@ -156,7 +200,8 @@ def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
             "decided": _instant(decision.time), "car_signal": decision.car, "s_signal": decision.s,
             "share_negative": decision.share_negative, "n_peers": decision.n_peers,
             "qualifies": decision.qualifies, "refusal": decision.refusal, "n_orders": n_orders,
-            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": share["net"] - post,
+            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": net_local - post,
+            "net_local": net_local,
         }  # fmt: skip
 
 
@@ -178,6 +223,7 @@ def _specification_rows(found: Evaluation) -> Iterator[Row]:
                 "net_per_trade": float(share.mean()) if len(share) else float("nan"),
                 "net_total": float(item.returns.sum()),
                 "sharpe": sharpe(item.returns) * float(np.sqrt(252)), "own": item.rule == tried[0].rule,
+                "specification": item.digest,
             }  # fmt: skip
 
 
@@ -187,7 +233,9 @@ def summarise(traded: Traded) -> Row:
     mine = found.records[RULE]
     return {
         **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
-        "currency": NO_FX, "n_trials": found.n_trials,
+        "currency": traded.currency, "n_trials": found.trials.total, "trials": found.trials.sentence,
+        "trials_run": found.trials.grid, "trials_logged": found.trials.logged,
+        "trials_declared": found.trials.declared,
         "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward),
         "against": [_against(item) for item in found.against],

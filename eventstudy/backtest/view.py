@@ -42,7 +42,8 @@ class Tape:
     settle : (n,) int
         Sessions that must pass before a share bought can be sold; 1 is T+1.
     fx : (T,)
-        Units of the base currency for one of the exchange's.
+        Units of the base currency for one of the exchange's, as known when the session opened; NaN where
+        no rate was known.
     """
 
     mic: str

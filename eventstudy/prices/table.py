@@ -71,7 +71,7 @@ class PriceTable:
     """All series of a study with one outcome for each ticker asked for.
 
     ``origin`` says where they can be read again: ``kind`` and ``name`` of a folder, file or snapshot,
-    never a machine's path.
+    never a machine's path. ``fx`` has the exchange rates by currency.
     """
 
     source: str
@@ -81,6 +81,7 @@ class PriceTable:
     truth: Mapping[str, Any] = field(default_factory=dict)
     factors: FactorTable | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    fx: Mapping[str, PriceSeries] = field(default_factory=dict)
 
     @property
     def last_date(self) -> str:

@@ -239,13 +239,14 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
     found = result.facts.get("backtest") or {}
     facts = [
-        ["", str(found[key])] for key in ("sentence", "caution", "why_none", "pbo_reason") if found.get(key)
+        ["", str(found[key])] for key in ("sentence", "caution", "pbo_reason") if found.get(key)
     ]
     facts += [
         [term(words, "backtest", key), str(found[key])]
-        for key in ("rule", "gate", "currency")
+        for key in ("rule", "gate", "currency", "trials")
         if found.get(key)
     ]
+    facts += [["", str(line)] for line in found.get("caveats") or ()]
     runs = {"rule": found, **(found.get("comparison") or {}), "walk_forward": found.get("walk_forward")}
     shown = [name for name in _RUNS if isinstance(runs.get(name), Mapping) and runs[name].get("n_trades")]
     rows = [
