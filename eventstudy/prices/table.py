@@ -27,6 +27,7 @@ class PriceSeries:
     ``close`` is the traded price, ``adj_close`` is adjusted for splits and dividends and is what
     returns are made of. All arrays have shape ``(T,)``. ``dividends`` (cash a share) and ``splits``
     (new shares for one old) are 0 on days without one, and of length 0 where the source lists none.
+    ``amount`` is the money traded, of length 0 where the source has none; it only checks ``volume``.
     """
 
     ticker: str
@@ -42,6 +43,7 @@ class PriceSeries:
     sha256: str = ""
     dividends: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     splits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
