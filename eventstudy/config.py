@@ -670,7 +670,9 @@ def _check_fx(config: StudyConfig) -> list[str]:
     """Say which rates would not turn a currency of the study into its own."""
     base, problems = config.study.currency, []
     for currency, ticker in config.backtest.fx.items():
-        if currency == base or {ticker[:3], ticker[3:6]} != {currency, base}:
+        if currency == base:
+            problems.append(f"backtest.fx.{currency}: that is study.currency itself; leave it out")
+        elif {ticker[:3], ticker[3:6]} != {currency, base}:
             problems.append(
                 f"backtest.fx.{currency} = {ticker!r} does not turn {currency} into study.currency = "
                 f"{base!r}; accepted is a ticker that begins with {base}{currency} or {currency}{base}, such "

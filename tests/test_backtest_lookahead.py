@@ -142,6 +142,27 @@ def test_an_entry_on_day_1_is_judged_by_day_0_alone() -> None:
     assert now == max(int(tapes[mic].closes[row]) for mic, row in shock.day0.items())
 
 
+def test_an_order_that_will_not_be_filled_takes_room_until_that_is_known() -> None:
+    tapes = random_tapes(1)
+    one = random_shocks(tapes, 3, 1)[0]
+    # Both are decided at the same close; the first is tried for three sessions.
+    shocks = [replace(one, shock_id="A"), replace(one, shock_id="B")]
+    rule = replace(LAX, per_shock=1.0, retry=2)
+    first = run(rule, tapes, shocks, FREE)
+    assert [d.refusal.partition(":")[0] for d in first.decisions] == ["", "no room"]
+    locked = {mic: replace(tape, locked_up=tape.locked_up.copy()) for mic, tape in tapes.items()}
+    for mic, tape in locked.items():
+        tape.locked_up[one.day0[mic] + 2 :] = True
+    again = run(rule, locked, shocks, FREE)
+    assert not again.filled
+    # That nobody sells tomorrow is not known today.
+    assert again.decisions == first.decisions
+    # Three sessions later the room is free again: the last attempt failed at the close of day +4.
+    assert {trade.left for trade in again.trades} == {
+        int(tapes[trade.mic].closes[one.day0[trade.mic] + 4]) for trade in again.trades
+    }
+
+
 def planted(seed: int, n_good: int = 4) -> tuple[dict[str, Tape], list[Shock]]:
     """Eight drops: some marked misreading that rise 8 % on day +5, others that fall 8 %."""
     rng = np.random.default_rng(seed)
@@ -240,6 +261,17 @@ def test_the_walk_forward_learns_only_from_what_had_ended() -> None:
     # The embargo keeps the fifth shock out where it reaches past the sixth's decision.
     outcome = choose(rules, tapes, shocks, FREE, embargo=60)
     assert outcome[5] == rules[0]
+
+
+def test_the_walk_forward_waits_for_a_sale_that_the_exchange_held_back() -> None:
+    tapes, shocks = planted(3, n_good=0)
+    shocks = [replace(s, label="misreading") for s in shocks]
+    rules = [Rule(), Rule(horizon=4)]
+    assert choose(rules, tapes, shocks, FREE, embargo=5)[5] == rules[1]
+    # The fifth shock's peers do not trade from day +15 to day +60: on the sixth it has not ended.
+    day0 = shocks[4].day0[CN]
+    tapes[CN].price[day0 + 15 : day0 + 60] = np.nan
+    assert choose(rules, tapes, shocks, FREE, embargo=5)[5] == rules[0]
 
 
 def truncated(tape: Tape, now: int) -> Tape:
