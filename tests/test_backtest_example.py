@@ -12,8 +12,9 @@ from tapes import HOUR, make_tape
 from eventstudy.backtest import Answer, Rule, Run, Shock, Tape, Trade, cost_table, daily, run
 
 # Estimation: the index runs +1 %, +1 %, -1 %, -1 %, each peer that plus e = +b, -b, +b, -b. Over 240 days
-# sums of x, e and x e are zero: alpha 0, beta 1, sigma = b sqrt(240/238) = 2 %.
-B = 0.02 * np.sqrt(238 / 240)
+# sums of x, e and x e are zero: alpha 0, beta 1, and the peer's variance (ddof 1) is
+# (1 %^2 + b^2) 240/239 = 2 %^2.
+B = np.sqrt(0.02**2 * 239 / 240 - 0.01**2)
 LENGTH = 920
 SHOCKS = (270, 570, 870)
 US, CN = "XNYS", "XSHE"

@@ -59,9 +59,9 @@ def test_orders_do_not_change_when_the_future_is_poisoned_on_200_dates() -> None
         rule = replace(LAX, entry_day=1 + number % 2)
         now = decision_time(rule, tapes, shock)
         assert now is not None
-        honest = decide(rule, PastView(tapes, now), tapes, shock)
+        honest = decide(rule, PastView(tapes, now), shock)
         spoilt = poisoned(tapes, now, rng)
-        assert decide(rule, PastView(spoilt, now), spoilt, shock) == honest
+        assert decide(rule, PastView(spoilt, now), shock) == honest
         ordered += bool(honest.orders)
     assert ordered > 60
 
@@ -84,9 +84,9 @@ def test_the_poison_would_be_noticed() -> None:
     now = decision_time(LAX, tapes, shock)
     assert now is not None
     spoilt = poisoned(tapes, now - 1, np.random.default_rng(2))
-    honest = decide(LAX, PastView(tapes, now), tapes, shock)
+    honest = decide(LAX, PastView(tapes, now), shock)
     with np.errstate(all="ignore"):
-        assert repr(decide(LAX, PastView(spoilt, now), spoilt, shock)) != repr(honest)
+        assert repr(decide(LAX, PastView(spoilt, now), shock)) != repr(honest)
 
 
 def test_the_view_ends_with_the_last_closed_session() -> None:
@@ -208,14 +208,26 @@ def test_a_label_counts_once_it_was_known() -> None:
     now = decision_time(Rule(), tapes, shock)
     assert now is not None
     view = PastView(tapes, now)
-    assert decide(Rule(), view, tapes, replace(shock, label_known=now)).refusal == ""
+    assert decide(Rule(), view, replace(shock, label_known=now)).refusal == ""
     late = replace(shock, label_known=now + 1)
-    assert decide(Rule(), view, tapes, late).refusal == "its label was not known when the trade was decided"
-    assert decide(Rule(), view, tapes, replace(shock, label_known=None)).orders == ()
-    assert decide(replace(Rule(), gate="post_hoc"), view, tapes, late).refusal == ""
+    assert decide(Rule(), view, late).refusal == "its label was not known when the trade was decided"
+    assert decide(Rule(), view, replace(shock, label_known=None)).orders == ()
+    assert decide(replace(Rule(), gate="post_hoc"), view, late).refusal == ""
     other = replace(shock, label="genuine")
-    assert decide(Rule(), view, tapes, other).refusal == "labelled genuine, not misreading"
-    assert decide(replace(Rule(), gate="off"), view, tapes, other).refusal == ""
+    assert decide(Rule(), view, other).refusal == "labelled genuine, not misreading"
+    assert decide(replace(Rule(), gate="off"), view, other).refusal == ""
+
+
+def test_a_shock_is_traded_once_its_event_was_public_for_certain() -> None:
+    tapes, shocks = planted(0)
+    now = decision_time(Rule(), tapes, shocks[0])
+    assert now is not None
+    view, off = PastView(tapes, now), replace(Rule(), gate="off")
+    assert decide(off, view, replace(shocks[0], known=now)).refusal == ""
+    # A date without a time: the news may have come after the close of day 0.
+    late = decide(off, view, replace(shocks[0], known=now + 1))
+    assert late.refusal == "the event was not public for certain when the trade was decided"
+    assert late.orders == ()
 
 
 def test_a_later_split_changes_nothing() -> None:

@@ -306,3 +306,53 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
         evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
     )
+
+
+def mainland(folder: Path, *, later_dividend: bool) -> Traded:
+    """Three Shenzhen shares that fall a tenth on the event's day; 000001.SZ is limit-up when it is bought.
+
+    A later dividend lowers every adjusted close before its ex-date and no traded one.
+    """
+    tickers = ("000001.SZ", "000002.SZ", "000063.SZ")
+    write_prices(folder / "prices", tickers, mic="XSHE", end="2021-12-30")
+    for ticker in tickers:
+        path = folder / "prices" / f"{ticker}.csv"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        previous, changed = 0.0, ["date,close,adj_close,volume"]
+        for line in lines[1:]:
+            day, close = line.split(",")[:2]
+            price = round(float(close) * (0.9 if day >= "2021-06-10" else 1.0), 2)
+            if (ticker, day) == ("000001.SZ", "2021-06-15"):
+                price = round(previous * 1.1, 2)
+            factor = 0.99 if day < "2020-06-01" else 1.0
+            factor *= 0.97 if later_dividend and day < "2021-08-20" else 1.0
+            changed.append(f"{day},{price!r},{price * factor!r},9000000")
+            previous = price
+        path.write_text("\n".join([*changed, ""]), encoding="utf-8")
+    study = write_study(folder, tickers)
+    text = study.read_text(encoding="utf-8").replace('"XNYS"', '"XSHE"')
+    text = text.replace('region = "US"', 'region = "CN"\nboard = "szse_main"')
+    study.write_text(text, encoding="utf-8")
+    event = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
+    return traded(
+        write_events(folder, [event]), str(folder / "prices"), "tests.draws=99", "study.currency=CNY",
+        "backtest.stop=0.05", study=study,
+    )[0]  # fmt: skip
+
+
+def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: Path) -> None:
+    (tmp_path / "then").mkdir()
+    (tmp_path / "later").mkdir()
+    then = mainland(tmp_path / "then", later_dividend=False)
+    later = mainland(tmp_path / "later", later_dividend=True)
+    one, other = rows(then)["trades"], rows(later)["trades"]
+    assert [row["blocked"].partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
+    assert "2021-06-16" <= one[1]["exit_session"] <= "2021-07-09"
+    for a, b in zip(one, other, strict=True):
+        words = [name for name, value in a.items() if isinstance(value, str)]
+        assert [a[name] for name in words] == [b[name] for name in words]
+        assert (a["entry_price"], a["value"]) == pytest.approx((b["entry_price"], b["value"]), nan_ok=True)
+        assert a["net"] == pytest.approx(b["net"], abs=1e-9, nan_ok=True)
+    locked = then.tapes["XSHE"].locked_up
+    np.testing.assert_array_equal(locked, later.tapes["XSHE"].locked_up)
+    assert locked.any()

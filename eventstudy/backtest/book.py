@@ -85,7 +85,7 @@ def run(
     trades: list[Trade] = []
     due = [(time, shock, rule) for time, rule, shock in timed if time is not None]
     for time, shock, rule in sorted(due, key=lambda item: (item[0], item[1].shock_id)):
-        decision = _decided(rule, PastView(tapes, time), tapes, shock, memo)
+        decision = _decided(rule, PastView(tapes, time), shock, memo)
         room = min(rule.per_shock, rule.gross_cap - _open(trades, time, rule.capital))
         if decision.orders and room <= 1e-12:
             decision = replace(decision, refusal="no room: other shocks hold the whole cap", orders=())
@@ -96,14 +96,12 @@ def run(
     return Run(name, tuple(sorted(decisions, key=lambda d: (d.time, d.shock_id))), tuple(trades), capital)
 
 
-def _decided(
-    rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock, memo: Memo | None
-) -> Decision:
+def _decided(rule: Rule, view: PastView, shock: Shock, memo: Memo | None) -> Decision:
     if memo is None:
-        return decide(rule, view, tapes, shock)
+        return decide(rule, view, shock)
     key = (shock.shock_id, view.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
     if key not in memo:
-        memo[key] = judge_shock(rule, view, tapes, shock)
+        memo[key] = judge_shock(rule, view, shock)
     return orders_of(rule, view, shock, memo[key])
 
 

@@ -130,7 +130,7 @@ def shocks_of(
                 for other in events if other.clarifies == lead
             )  # fmt: skip
             asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
-            found.append(Shock(shock_id, event.label, asof, day0, columns, answers))
+            found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
     return found
 
 

@@ -310,6 +310,7 @@ def _reason(kind: str, n: int) -> str:
     said = {
         "no drop": "no drop by the rule at the time",
         "its label was not known when the trade was decided": "labelled only after the trade was decided",
+        "the event was not public for certain when the trade was decided": "decided before the news was out",
         "no room": "kept out by the cap",
         "blocked": "with no order filled",
         "no prices through the drop window": "without prices through the drop",

@@ -114,6 +114,15 @@ class PastView:
     _tapes: Mapping[str, Tape]
     now: int
 
+    @property
+    def exchanges(self) -> tuple[str, ...]:
+        """MICs of the exchanges there are data of."""
+        return tuple(self._tapes)
+
+    def sessions(self, mic: str) -> int:
+        """Number of sessions on an exchange's calendar, which is public ahead; their data are not."""
+        return len(self._tapes[mic])
+
     def known(self, mic: str) -> int:
         """Number of sessions of an exchange that have closed."""
         return int(np.searchsorted(self._tapes[mic].closes, self.now, side="right"))
