@@ -146,7 +146,9 @@ def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
         )
     )
     assert report.dsr < alone.evaluation.records[RULE].sharpe.dsr
-    # Another question makes the same rules other trials; newer prices do not.
+    # Another question makes the same rules other trials; another unit of the volume does not.
+    same = trade_study(*study_of(tmp_path, "prices.volume_unit={XNYS=100}"))
+    assert set(own) <= {row["specification"] for row in rows(same)["specifications"]}
     other = trade_study(*study_of(tmp_path, "backtest.hedge_bps=3"))
     assert not set(own) & {row["specification"] for row in rows(other)["specifications"]}
 

@@ -142,7 +142,7 @@ def overfitting(returns: Floats, *, n_shocks: int, blocks: int = BLOCKS) -> Over
     """
     nan = float("nan")
     if n_shocks < FEWEST_SHOCKS:
-        return Overfitting(nan, 0, f"PBO not meaningful: {n_shocks} shocks, it takes {FEWEST_SHOCKS}")
+        return Overfitting(nan, 0, f"PBO not meaningful: {n_shocks} shock(s), it takes {FEWEST_SHOCKS}")
     parts = np.array_split(np.arange(len(returns)), blocks)
     if returns.shape[1] < FEWEST_RULES:
         return Overfitting(nan, 0, f"PBO not meaningful: {returns.shape[1]} rules, it takes {FEWEST_RULES}")

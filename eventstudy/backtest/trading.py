@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ CAVEATS = (
     ),
     (
         "Capacity and impact take the volume as the source quotes it; where a source counts lots, "
-        "prices.volume_unit says so."
+        "prices.volume_unit says so. Spreads and commissions are round figures; tables/fees.csv says which."
     ),
 )
 Row = dict[str, Any]
@@ -238,7 +238,8 @@ def summarise(traded: Traded) -> Row:
         "trials_declared": found.trials.declared,
         "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward),
-        "against": [_against(item) for item in found.against],
+        "against": [_against(item) for item in found.against], "snooping": snooping(found.against),
+        "gap": _gap(traded),
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
         "caveats": list(CAVEATS), "why_none": why_none(found), "caution": caution(mine),
         "sentence": sentence(found),
@@ -273,6 +274,27 @@ def _against(item: Superiority) -> Row:
         "spa_upper": item.upper, "superior": list(item.superior), "n_rules": item.n_rules,
         "reason": item.reason,
     }  # fmt: skip
+
+
+def snooping(tests: Sequence[Superiority]) -> str:
+    """Say whether any specification beats each benchmark once all that were tried are counted."""
+    reasons = {item.reason for item in tests}
+    if len(reasons) == 1 and "" not in reasons:
+        return f"no test: {reasons.pop()}"
+    said = []
+    for item in tests:
+        name = item.benchmark.replace("_", " ")
+        survivors = ", ".join(item.superior) or "none"
+        found = item.reason or f"SPA p = {item.consistent:.3f} over {item.n_rules} rules, StepM: {survivors}"
+        said.append(f"against {name}: {found}")
+    return "; ".join(said)
+
+
+def _gap(traded: Traded) -> float:
+    """Mean over traded shocks of the trade's net return less the study's own CAR after the drop."""
+    gaps = [row["gap"] for row in _shock_rows(traded.evaluation.runs[RULE], traded)]
+    known = [gap for gap in gaps if np.isfinite(gap)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def caution(item: Record) -> str:

@@ -16,7 +16,7 @@ from eventstudy.events import Events
 from .rule import Rule
 
 #: What of the backtest's settings lies outside the rule and still decides what it earns.
-OUTSIDE = ("impact", "hedge_bps", "fx", "fx_stale_days")
+OUTSIDE = ("impact", "hedge_bps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,11 @@ class TrialCount:
 def question_of(events: Events, config: StudyConfig) -> str:
     """Return all that decides what a rule earns beside the rule and the prices, as one text.
 
-    Newer prices make no new trial, other events, peers or costs do.
+    Other prices, rates and units of volume make no new trial; other events, peers or costs do.
     """
     plain = config.as_dict()
     content = {
         "events": events.sha256, "peers": plain["peers"], "costs": plain["costs"],
-        "volume_unit": plain["prices"]["volume_unit"],
         "backtest": {name: plain["backtest"][name] for name in OUTSIDE},
     }  # fmt: skip
     return json.dumps(content, sort_keys=True)

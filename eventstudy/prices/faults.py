@@ -419,7 +419,8 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
     yield from _step_of_unit(subject, money, there)
     usual = float(np.median(money[there])) / 1e6
     if subject.market.mic in MAINLAND and usual < LEAST_TRADED:
-        text = f"close x volume is {usual:.2g} million yuan on a median day, hardly any share's: {_SET_UNIT}"
+        # One sentence for all series: how much it is stands in the table.
+        text = f"close x volume is under {LEAST_TRADED:.0f} million yuan on a median day: {_SET_UNIT}"
         yield subject.finding("volume_unit", there[0], usual * 1e6, "warn", text)
 
 

@@ -69,6 +69,9 @@ _TRADES = (
     "shock_id", "ticker", "label", "entry_session", "exit_session", "gross", "hedged", "cost", "net",
     "adverse_excursion", "why_left",
 )  # fmt: skip
+_GRID = (
+    "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own",
+)  # fmt: skip
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 LONGEST_CELL, MOST_ROWS = 90, 40
 
@@ -243,9 +246,11 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     ]
     facts += [
         [term(words, "backtest", key), str(found[key])]
-        for key in ("rule", "gate", "currency", "trials")
+        for key in ("rule", "gate", "currency", "trials", "snooping")
         if found.get(key)
     ]
+    if finite(found.get("gap")):
+        facts.append([words["backtest.gap"], percent(found["gap"])])
     facts += [["", str(line)] for line in found.get("caveats") or ()]
     runs = {"rule": found, **(found.get("comparison") or {}), "walk_forward": found.get("walk_forward")}
     shown = [name for name in _RUNS if isinstance(runs.get(name), Mapping) and runs[name].get("n_trades")]
@@ -264,7 +269,7 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
         "file": "",
     }
     trades = _some(result, "trades", words, columns=_TRADES, most=25)
-    grid = _some(result, "specifications", words, most=25)
+    grid = _some(result, "specifications", words, columns=_GRID, most=25)
     tables = [numbers, {**trades, "title": words["page.trades"]}, {**grid, "title": words["page.grid"]}]
     return {"facts": facts, "tables": tables}
 

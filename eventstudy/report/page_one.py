@@ -94,12 +94,12 @@ def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     return facts
 
 
-def backtest_strip(summary: Mapping[str, Any], words: Words, language: str) -> list[list[str]]:
+def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     """Return what the rule earned, the number of trades with it, and its numbers where it traded."""
     found = summary.get("backtest") or {}
     if not found:
         return []
-    strip = [["", trade_sentence(found, words, language)]]
+    strip = [["", trade_sentence(found, words)]]
     if not found.get("n_trades"):
         return strip
     strip += [
@@ -116,9 +116,9 @@ def backtest_strip(summary: Mapping[str, Any], words: Words, language: str) -> l
     return strip
 
 
-def trade_sentence(found: Mapping[str, Any], words: Words, language: str) -> str:
+def trade_sentence(found: Mapping[str, Any], words: Words) -> str:
     """Return the plain sentence on the trade; it names the number of trades in every language."""
-    if language == "en" and found.get("sentence"):
+    if words["language.code"] == "en" and found.get("sentence"):
         return str(found["sentence"])
     if not found.get("n_trades"):
         return words["backtest.none"]

@@ -54,7 +54,7 @@ def page_content(
         "counts": page_one.counts(summary, words),
         "facts": page_one.integrity(summary, words),
         "in_question": page_one.in_question(result, words),
-        "strip": page_one.backtest_strip(summary, words, chosen),
+        "strip": page_one.backtest_strip(summary, words),
         "chronology": chronology(summary, words, chosen),
         "trust": trust(summary, words, chosen),
         "more_data": more_data(summary, words, chosen),
