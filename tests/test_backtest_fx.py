@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import fake_yahoo
 import numpy as np
 import pytest
+from fake_yahoo import FakeYahoo
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.backtest import Traded, rows, summarise, trade_study
@@ -16,11 +20,14 @@ from eventstudy.config import load_config
 from eventstudy.errors import ConfigError
 from eventstudy.estimation import compute, groups, headline_group
 from eventstudy.events import read_events
-from eventstudy.prices import PriceSeries
+from eventstudy.messages import catalogue
+from eventstudy.prices import PriceRequest, PriceSeries
 from eventstudy.prices.choose import get_prices, price_request
 from eventstudy.prices.files import FilesProvider
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.snapshot import Snapshot, StoredTicker, write_manifest, write_series
+from eventstudy.prices.yahoo import YahooProvider
+from eventstudy.report.page_one import backtest_strip
 from eventstudy.reversal import judge
 
 HOUR = 3_600 * 10**9
@@ -253,3 +260,32 @@ def test_lots_enter_capacity_and_impact(tmp_path: Path) -> None:
         assert small["blocked"].startswith("cut to 5%")
         assert large["value"] > 10 * small["value"]
         assert large["blocked"] == ""
+
+
+def test_yahoo_quotes_a_rate_by_its_london_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = dt.datetime(2025, 1, 15, tzinfo=dt.UTC)
+    with fake_yahoo.fresh_yfinance(monkeypatch), FakeYahoo() as server:
+        server.zone = ZoneInfo("Europe/London")
+        source = YahooProvider(session=server.session(), cache_dir=tmp_path, pause=0.01, now=lambda: later)
+        table = source.fetch(PriceRequest(("USDCNY=X",), dt.date(2024, 1, 1), dt.date(2024, 12, 31)))
+    item = table.series["USDCNY=X"]
+    assert [str(day) for day in item.dates] == [day.isoformat() for day in server.days()]
+    at = opens(f"{server.days()[4]}T01:30")
+    assert known_rates(item, "USD", at, 7) == pytest.approx([1 / server.closes()[3]])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("drop", ["0.03", "0.5"])
+def test_page_1_never_speaks_without_the_number_of_trades(tmp_path: Path, language: str, drop: str) -> None:
+    told = summarise(traded(tmp_path, folder(tmp_path, rate=False), f"reversal.drop_min={drop}"))
+    strip = backtest_strip({"backtest": told}, catalogue(language))
+    number = {"en": {"0.03": "3 trades on 1 shock", "0.5": "No trades (0)"}}.get(
+        language, {"0.03": "3 笔交易", "0.5": "0 笔"}
+    )[drop]
+    assert number in strip[0][1]
+    # PSR and DSR of one shock would look like evidence.
+    names = [name for name, _ in strip]
+    assert not {"PSR", "DSR"} & set(names)
+    assert len(strip) == 1 or drop == "0.03"
+    many = {**told, "caution": "", "sharpe": 0.5, "psr": 0.9, "dsr": 0.8, "n_trades": 30}
+    assert {"PSR", "DSR"} <= {name for name, _ in backtest_strip({"backtest": many}, catalogue(language))}
