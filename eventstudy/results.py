@@ -57,6 +57,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "why_entered", "why_left", "blocked", "capacity", "base_currency", "rate_in", "rate_out",
         "value_base", "gross_base", "hedged_base", "cost_base", "net_base",
     ),
+    "track_record": (
+        "run", "n_decided", "n_trades", "n_shocks", "n_blocked", "net_per_trade", "net_lower", "net_upper",
+        "net_per_shock", "gross_per_trade", "hedged_per_trade", "cost_per_trade", "hits", "hit_rate",
+        "hit_lower", "hit_upper", "hit_rate_trades", "profit_factor", "adverse_excursion", "sharpe",
+        "sharpe_lower", "sharpe_upper", "sharpe_lo", "sharpe_se", "psr", "dsr", "n_trials",
+        "min_track_record_days", "n_days", "max_drawdown", "drawdown_lower", "drawdown_upper",
+        "break_even_bps", "days_held",
+    ),
     "pnl": (
         "date", "gross", "hedge", "cost", "net", "equity", "n_positions", "gross_exposure",
         "every_drop_net", "every_drop_equity", "placebo_drops_net", "placebo_drops_equity",

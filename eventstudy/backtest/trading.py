@@ -121,6 +121,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
             {"run": name, **_trade_row(trade, traded)}
             for name, result in runs.items() if name != RULE for trade in result.trades
         ],
+        "track_record": list(_track_records(traded.evaluation)),
         "pnl": list(_pnl_rows(traded.evaluation)),
         "backtest": [row for result in runs.values() for row in _shock_rows(result, traded)],
         "specifications": list(_specification_rows(traded.evaluation)),
@@ -163,6 +164,19 @@ _PARTS = ("gross", "hedged", "cost", "net")
 def _shares(legs: Legs | None, value: float) -> dict[str, float]:
     """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
     return {name: legs.total(name) / value if legs and value else float("nan") for name in _PARTS}
+
+
+def _track_records(found: Evaluation) -> Iterator[Row]:
+    """One row a run, intervals as two columns; the capacity is in the trades."""
+    for item in (*found.records.values(), found.walk_forward):
+        row: Row = {"run": item.name}
+        for name, value in _record(item).items():
+            if isinstance(value, list):
+                short = name.removesuffix("_ci")
+                row[f"{short}_lower"], row[f"{short}_upper"] = value
+            elif name != "capacity":
+                row[name] = value
+        yield {**row, "n_trials": item.sharpe.n_trials}
 
 
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
