@@ -244,13 +244,17 @@ class Backtest:
     retry
         Sessions on which an order that found no seller is tried again.
     capital
-        In units of each exchange's currency; profits are not reinvested.
+        In the study's currency, and in units of an exchange's where there is no rate; profits are not
+        reinvested.
+    fx, fx_stale_days
+        A ticker by currency that quotes it and the study's, read with the prices and by its six letters:
+        ``USDCNY=X`` is yuan for one dollar. A rate older than so many calendar days is none.
     impact, hedge_bps
         Coefficient of the square-root impact and one-sided cost of the index leg.
     embargo
         Sessions after a shock's last day before the walk-forward may learn from it.
     trials
-        Specifications tried before this run; those of the run itself are counted.
+        Specifications tried elsewhere; those of the run and of the folder's log of runs are counted.
     """
 
     entry: Literal["close+2", "open+2", "close+1", "open+1"] = "close+2"
@@ -265,6 +269,8 @@ class Backtest:
     adv_days: int = 20
     retry: int = 0
     capital: float = 1_000_000.0
+    fx: Mapping[str, str] = field(default_factory=dict)
+    fx_stale_days: int = 7
     impact: float = 0.1
     hedge_bps: float = 2.0
     embargo: int = 5
@@ -285,12 +291,21 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where prices come from and what happens when they cannot be had or trusted."""
+    """Where prices come from and what happens when they cannot be had or trusted.
+
+    ``volume_unit`` is how many shares one unit of volume stands for, by MIC or by ticker, which wins:
+    ``{XSHE = 100}`` where the source counts lots.
+    """
 
     source: str = "yahoo"
     offline: Literal["fail", "simulated"] = "fail"
     benchmark_gaps: Literal["stop", "drop"] = "stop"
     accept_suspect: bool = False
+    volume_unit: Mapping[str, int] = field(default_factory=dict)
+
+    def shares(self, ticker: str, mic: str) -> int:
+        """Shares in one unit of a security's volume."""
+        return self.volume_unit.get(ticker, self.volume_unit.get(mic, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +340,10 @@ class StudyConfig:
     def market(self, mic: str) -> Market:
         """Return the market with this MIC."""
         return next(market for market in self.markets if market.mic == mic)
+
+    def traded_in(self, mic: str) -> str:
+        """Currency of an exchange."""
+        return self.market(mic).currency or self.study.currency
 
     def peer(self, ticker: str) -> Peer:
         """Return the peer with this ticker or alias; `KeyError` if there is none."""
@@ -534,6 +553,8 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
         return _build(hint, value, f"{path}.", problems)
     if origin is tuple and isinstance(value, list):
         return _coerce_tuple(arguments, value, path, problems)
+    if origin is Mapping and isinstance(value, dict):
+        return {key: _coerce(arguments[1], item, f"{path}.{key}", problems) for key, item in value.items()}
     if origin is Literal and value in arguments:
         return value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -558,13 +579,15 @@ def _describe(hint: Any) -> str:
     names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
     if hint is dt.date:
         return "a date such as 2026-06-09, without quotes"
-    return names.get(hint, "a table" if dataclasses.is_dataclass(hint) else "a list")
+    tabular = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is Mapping
+    return names.get(hint, "a table" if tabular else "a list")
 
 
 def _check(config: StudyConfig) -> None:
     found = (
         *_check_study(config.study), *_check_windows(config.windows), *_check_peers(config),
-        *_check_names(config), *_check_model(config), *_check_backtest(config),
+        *_check_names(config), *_check_model(config), *_check_backtest(config), *_check_fx(config),
+        *_check_volume_unit(config),
     )  # fmt: skip
     problems = [Problem(text) for text in found]
     if problems:
@@ -679,7 +702,7 @@ def _check_backtest(config: StudyConfig) -> list[str]:
         ("adv_days", rule.adv_days, 1, 250), ("gross_cap", rule.gross_cap, 0.01, 10.0),
         ("capital", rule.capital, 1.0, 1e12), ("impact", rule.impact, 0.0, 10.0),
         ("hedge_bps", rule.hedge_bps, 0.0, 1_000.0), ("embargo", rule.embargo, 0, 250),
-        ("trials", rule.trials, 0, 1_000_000),
+        ("trials", rule.trials, 0, 1_000_000), ("fx_stale_days", rule.fx_stale_days, 1, 30),
     ):  # fmt: skip
         if not least <= value <= most:
             problems.append(f"backtest.{name} = {value}: accepted is {least} to {most}")
@@ -690,6 +713,32 @@ def _check_backtest(config: StudyConfig) -> list[str]:
         if not -100.0 <= row.bps <= 1_000.0:
             problems.append(f"costs: {row.market} {row.name} bps = {row.bps}: accepted is -100 to 1000")
     return problems
+
+
+def _check_fx(config: StudyConfig) -> list[str]:
+    """Say which rates would not turn a currency of the study into its own."""
+    base, problems = config.study.currency, []
+    for currency, ticker in config.backtest.fx.items():
+        if currency == base:
+            problems.append(f"backtest.fx.{currency}: that is study.currency itself; leave it out")
+        elif {ticker[:3], ticker[3:6]} != {currency, base}:
+            problems.append(
+                f"backtest.fx.{currency} = {ticker!r} does not turn {currency} into study.currency = "
+                f"{base!r}; accepted is a ticker that begins with {base}{currency} or {currency}{base}, such "
+                f"as {base}{currency}=X, or backtest.fx={{}} to count in local currencies"
+            )
+    return problems
+
+
+def _check_volume_unit(config: StudyConfig) -> list[str]:
+    known = [market.mic for market in config.markets] + [peer.ticker for peer in config.peers]
+    units = config.prices.volume_unit
+    unknown = [name for name in units if name not in known]
+    problems = [f"prices.volume_unit: {name!r}; {nearest(name, known)}" for name in unknown]
+    return problems + [
+        f"prices.volume_unit.{name} = {unit}: accepted is 1 to 1000000 shares"
+        for name, unit in units.items() if not 1 <= unit <= 1_000_000
+    ]  # fmt: skip
 
 
 def _check_peers(config: StudyConfig) -> list[str]:

@@ -49,12 +49,22 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "trades": (
         "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
         "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
-        "why_entered", "why_left", "blocked", "capacity",
+        "why_entered", "why_left", "blocked", "capacity", "base_currency", "rate_in", "rate_out",
+        "value_base", "gross_base", "hedged_base", "cost_base", "net_base",
     ),
     "comparison_trades": (
         "run", "shock_id", "ticker", "market", "label", "entry_session", "exit_session", "entry_price",
         "exit_price", "currency", "value", "beta", "gross", "hedged", "cost", "net", "adverse_excursion",
-        "why_entered", "why_left", "blocked", "capacity",
+        "why_entered", "why_left", "blocked", "capacity", "base_currency", "rate_in", "rate_out",
+        "value_base", "gross_base", "hedged_base", "cost_base", "net_base",
+    ),
+    "track_record": (
+        "run", "n_decided", "n_trades", "n_shocks", "n_blocked", "net_per_trade", "net_lower", "net_upper",
+        "net_per_shock", "gross_per_trade", "hedged_per_trade", "cost_per_trade", "hits", "hit_rate",
+        "hit_lower", "hit_upper", "hit_rate_trades", "profit_factor", "adverse_excursion", "sharpe",
+        "sharpe_lower", "sharpe_upper", "sharpe_lo", "sharpe_se", "psr", "dsr", "n_trials",
+        "min_track_record_days", "n_days", "max_drawdown", "drawdown_lower", "drawdown_upper",
+        "break_even_bps", "days_held",
     ),
     "pnl": (
         "date", "gross", "hedge", "cost", "net", "equity", "n_positions", "gross_exposure",
@@ -63,11 +73,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "backtest": (
         "run", "shock_id", "label", "decided", "car_signal", "s_signal", "share_negative", "n_peers",
         "qualifies", "refusal", "n_orders", "n_filled", "value", "gross", "hedged", "cost", "net",
-        "car_post", "gap",
+        "car_post", "gap", "net_local",
     ),
     "specifications": (
         "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe",
-        "own",
+        "own", "specification",
     ),
     "cost_sensitivity": ("run", "cost_bps", "net_per_trade", "net_total", "sharpe"),
     "fees": ("market", "name", "side", "bps", "first", "until", "source", "certainty"),

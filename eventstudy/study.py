@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .backtest import Traded, trade_study
+from .backtest import Traded, Trials, trade_study
 from .claims import ClaimVerdict, check_claims, read_claims
 from .config import StudyConfig
 from .estimation import Computed, compute, groups, headline_of
@@ -35,7 +35,7 @@ def run_study(
     *,
     progress: Progress | None = None,
     prereg: Mapping[str, Any] | None = None,
-    trials: Collection[str] = (),
+    trials: Trials | None = None,
 ) -> StudyResult:
     """Run a whole study.
 
@@ -48,7 +48,7 @@ def run_study(
     prereg
         What the run departs from its pre-registration in, from `reversal.prereg.summary_of`.
     trials
-        Digests of the specifications that were run before.
+        What was run before, against which the best of all counts.
 
     Raises
     ------
@@ -63,7 +63,10 @@ def run_study(
     tell("tests")
     samples = list(groups(computed.sample, events, config))
     results = _tests(samples, config)
-    asked = _ask(computed, samples, events, config, prices, tell)
+    earlier = trials or Trials()
+    # A ratio of real prices says nothing on simulated ones, nor the other way round.
+    logged = {} if prices.simulated else earlier.rules
+    asked = _ask(computed, samples, events, config, prices, logged, tell)
     tell("tables")
     tables = build_tables(
         computed, samples, results, asked.judgement, asked.found, asked.claims, events, config
@@ -76,7 +79,9 @@ def run_study(
         run_id, computed, results, asked.judgement, asked.found, headline_of(samples, config), tables, events,
         config, prices, asked.traded,
     )  # fmt: skip
-    summary["trials"] = len({*trials, specification_digest(config)})
+    own = specification_digest(config)
+    summary["trials"] = len({*earlier.studies, own})
+    manifest["trials"] = Trials(earlier.studies - {own}, asked.traded.evaluation.before).as_dict()
     if prereg is not None:
         summary["prereg"] = dict(prereg)
         summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
@@ -99,6 +104,7 @@ def _ask(
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
+    logged: Mapping[str, float],
     tell: Progress,
 ) -> _Asked:
     if config.study.kind != "return":
@@ -112,7 +118,8 @@ def _ask(
     found = findings(judgement, events, computed.alignments, config, news=news)
     claims = check_claims(_beside(beside / "claims.csv", read_claims), prices, config)
     tell("backtest")
-    return _Asked(judgement, found, tuple(claims), trade_study(computed, judgement, events, config, prices))
+    traded = trade_study(computed, judgement, events, config, prices, logged=logged)
+    return _Asked(judgement, found, tuple(claims), traded)
 
 
 def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:

@@ -211,7 +211,8 @@ def _simulated(prices: PriceTable) -> list[str]:
 def _unadjusted(prices: PriceTable) -> list[str]:
     """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
     names = [
-        name for name, outcome in prices.outcomes.items() if any("no adj_close" in n for n in outcome.notes)
+        name for name, outcome in prices.outcomes.items()
+        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
     ]
     return (
         [say("price.unadjusted", tickers=", ".join(sorted(names)))]
@@ -277,6 +278,7 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
         del settings["model"][name]
     inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
     inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
+    inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
     if prices.factors is not None:
         inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
     content: dict[str, Any] = _json({

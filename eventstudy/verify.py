@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .backtest import Trials
 from .config import StudyConfig, config_from_dict, sector_file, sector_names
 from .errors import ConfigError, IntegrityError, Problem
 from .events import read_events
@@ -76,7 +77,8 @@ def verify_pack(
     asked = prices or _origin(manifest, Path(read.path).parent)
     table = get_prices(read, config, asked, tell=lambda _: None)
     _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
-    result = run_study(read, config, table, progress=progress)
+    trials = Trials.from_dict(manifest.get("trials", {}))
+    result = run_study(read, config, table, progress=progress, trials=trials)
     _check_inputs(manifest["inputs"], result.manifest["inputs"])
     problems: list[Problem] = []
     cells = 0

@@ -12,8 +12,9 @@ from tapes import HOUR, make_tape
 from eventstudy.backtest import Answer, Rule, Run, Shock, Tape, Trade, cost_table, daily, run
 
 # Estimation: the index runs +1 %, +1 %, -1 %, -1 %, each peer that plus e = +b, -b, +b, -b. Over 240 days
-# sums of x, e and x e are zero: alpha 0, beta 1, sigma = b sqrt(240/238) = 2 %.
-B = 0.02 * np.sqrt(238 / 240)
+# sums of x, e and x e are zero: alpha 0, beta 1, and the peer's variance (ddof 1) is
+# (1 %^2 + b^2) 240/239 = 2 %^2.
+B = np.sqrt(0.02**2 * 239 / 240 - 0.01**2)
 LENGTH = 920
 SHOCKS = (270, 570, 870)
 US, CN = "XNYS", "XSHE"
@@ -123,11 +124,12 @@ def test_shock_2_stops_and_settlement(example: tuple[Run, dict[str, Tape]]) -> N
     # CN0: the stop is reached too, but a share bought today cannot be sold today. It opens the next day
     # at 0.88 x 0.95 = 0.836: -16.4 % = -20,500.00.
     #   in: 0.1 + 2.5 + 14 = 16.6 bp = 207.50
-    #   out on 104,500: 10 + 0.1 + 2.5 + 5 + 2 sqrt(0.836) = 19.428661 bp = 203.029506; hedge 50.00
+    #   out on 104,500 at the open: 10 + 0.1 + 2.5 + 2 x (5 + 2 sqrt(0.836)) = 26.257323 bp = 274.389025
+    #   hedge 50.00
     cn0 = trade(example, "S2", "HE0")
     assert (cn0.entry_row, cn0.exit_row, cn0.why_left) == (572, 573, "stop at -10%")
     assert cn0.blocked == "sale held back from 2023-03-15 by T+1"
-    assert (cents(cn0.gross), cents(cn0.cost)) == (-20_500.00, 460.53)
+    assert (cents(cn0.gross), cents(cn0.cost)) == (-20_500.00, 531.89)
     # US1 and CN1 do not move: costs alone.
     #   US1: 175.00 + (0.08 + 5 + 2 = 7.08 bp) 88.50 + 50.00
     #   CN1: 207.50 + (10 + 0.1 + 2.5 + 5 + 2 = 19.6 bp) 245.00 + 50.00
@@ -161,9 +163,9 @@ def test_shock_3_fallen_peers_clarification_and_limit_down(example: tuple[Run, d
 def test_the_daily_series_holds_every_cent(example: tuple[Run, dict[str, Tape]]) -> None:
     result, tapes = example
     series = daily(result, tapes, int(tapes[US].sessions[260]), int(tapes[US].sessions[-1]))
-    # 21,001.83 - 28,957.87 + 54,466.95 - 12,803.50 - 20,960.53 - 313.50 - 502.50
+    # 21,001.83 - 28,957.87 + 54,466.95 - 12,803.50 - 21,031.89 - 313.50 - 502.50
     #   + 9,679.76 + 4,511.64 - 3,808.29
-    assert series.net.sum() == pytest.approx(22_314.0, abs=0.03)
+    assert series.net.sum() == pytest.approx(22_242.63, abs=0.03)
     assert series.net.sum() == pytest.approx(sum(t.net for t in result.filled), abs=1e-8)
     assert series.equity[-1] == pytest.approx(1_000_000.0 + series.net.sum(), abs=1e-8)
     assert len(series.day) == LENGTH - 260
@@ -174,19 +176,63 @@ def test_the_daily_series_holds_every_cent(example: tuple[Run, dict[str, Tape]])
     assert series.exposure[15] == pytest.approx(0.75, abs=1e-12)
 
 
-def test_a_foreign_profit_is_converted_on_its_day() -> None:
+def foreign(rates: dict[int, float], *, index_up: float = 0.0) -> list[Trade]:
+    """Two Shenzhen peers bought at row 272 and sold at row 290; both rise 10 % on row 280."""
     peers, index = quiet()
     peers[CN][270] = -0.10
     peers[CN][280] = 0.10
+    index[CN][280] = index_up
+    tape = make_tape(CN, peers[CN], index[CN], value_traded=1e9)
+    for row, rate in rates.items():
+        tape.fx[row:] = rate
+    shock = Shock("S", "misreading", 0, {CN: 270}, {CN: (0, 1)})
+    return list(run(Rule(per_shock=1.0), {CN: tape}, [shock], cost_table([CN])).filled)
+
+
+def test_both_legs_in_yuan_and_in_dollars() -> None:
+    # Betas are 1: 1,000,000 / 4 = 250,000 dollars each, at 0.125 two million yuan, index short as much.
+    # +10 % on 280 = 200,000.00 yuan; index +4 % = -80,000.00 yuan.
+    #   in: 0.2 + 2.5 + 5 + 0.1 x 200 x sqrt(0.002) = 0.894427 bp: 8.594427 bp = 1,718.885438; hedge 400.00
+    #   out on 2,200,000: 10 + 7.7 + 0.894427 sqrt(1.1) = 18.638082 bp = 4,100.378142; hedge 2 bp of
+    #   2,080,000 = 416.00
+    # Dollars: the long is worth 2,200,000 x 0.16 = 352,000.00 at the end: +102,000.00. The index leg's
+    # loss is converted on day 280, at 0.15: -12,000.00. Costs: 2,118.885438 x 0.125 + 4,516.378142 x 0.16.
+    one, other = foreign({0: 0.125, 280: 0.15, 285: 0.16}, index_up=0.04)
+    assert (one.value, one.local_value) == pytest.approx((250_000.0, 2_000_000.0), abs=1e-6)
+    assert cents(one.local.total("gross")) == 200_000.00
+    assert cents(one.local.total("hedged")) == 120_000.00
+    assert cents(one.local.total("cost")) == 6_635.26
+    assert (cents(one.gross), cents(one.hedged), cents(one.cost)) == (102_000.00, 90_000.00, 987.48)
+    assert cents(one.net) == 89_012.52
+    assert (one.rate_in, one.rate_out) == (0.125, 0.16)
+    assert other.net == pytest.approx(one.net, abs=1e-9)
+
+
+def test_capacity_is_counted_in_the_currency_of_the_exchange() -> None:
+    peers, index = quiet()
+    peers[CN][270] = -0.10
     tape = make_tape(CN, peers[CN], index[CN])
-    tape.fx[:280], tape.fx[280:] = 0.14, 0.16
+    tape.fx[:] = 0.14
     shock = Shock("S", "misreading", 0, {CN: 270}, {CN: (0, 1)})
     found = run(Rule(per_shock=1.0, hedge=False), {CN: tape}, [shock], cost_table([CN])).filled
-    # 500,000 dollars are 3,571,428.57 yuan at 0.14; 10 % of them at 0.16. They are 28.6 % of the value
-    # traded, so the order is cut to 5 % of 12.5 million yuan: 87,500 dollars, 10,000.00 of profit.
+    # Half a million dollars are 3,571,428.57 yuan, 28.6 % of the value traded: cut to 5 % of 12.5 million
+    # yuan, 87,500 dollars. With weights of a half, 1.25 million yuan of capital would meet the limit.
     assert [cents(t.value) for t in found] == [87_500.00, 87_500.00]
-    assert [cents(t.gross) for t in found] == [10_000.00, 10_000.00]
+    assert [cents(t.room) for t in found] == [1_250_000.00, 1_250_000.00]
     assert found[0].blocked == "cut to 5% of the value traded in 20 days"
+
+
+def test_without_a_rate_a_trade_counts_in_its_own_currency() -> None:
+    nan = float("nan")
+    none, (late, _) = foreign({0: nan})[0], foreign({0: 0.125, 285: nan})
+    assert none.base is None
+    assert (none.value, none.local_value) == pytest.approx((250_000.0, 250_000.0), abs=1e-6)
+    assert (cents(none.gross), none.blocked) == (25_000.00, "")
+    # The size was fixed with the rate of the entry; the result is the local return on it.
+    assert late.base is None
+    assert (late.value, late.local_value) == pytest.approx((250_000.0, 2_000_000.0), abs=1e-6)
+    assert cents(late.gross) == 25_000.00
+    assert late.blocked == "no exchange rate for CNY on 2022-02-07: local currency"
 
 
 def test_fees_by_date() -> None:

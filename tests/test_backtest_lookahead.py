@@ -59,9 +59,9 @@ def test_orders_do_not_change_when_the_future_is_poisoned_on_200_dates() -> None
         rule = replace(LAX, entry_day=1 + number % 2)
         now = decision_time(rule, tapes, shock)
         assert now is not None
-        honest = decide(rule, PastView(tapes, now), tapes, shock)
+        honest = decide(rule, PastView(tapes, now), shock)
         spoilt = poisoned(tapes, now, rng)
-        assert decide(rule, PastView(spoilt, now), spoilt, shock) == honest
+        assert decide(rule, PastView(spoilt, now), shock) == honest
         ordered += bool(honest.orders)
     assert ordered > 60
 
@@ -84,9 +84,9 @@ def test_the_poison_would_be_noticed() -> None:
     now = decision_time(LAX, tapes, shock)
     assert now is not None
     spoilt = poisoned(tapes, now - 1, np.random.default_rng(2))
-    honest = decide(LAX, PastView(tapes, now), tapes, shock)
+    honest = decide(LAX, PastView(tapes, now), shock)
     with np.errstate(all="ignore"):
-        assert repr(decide(LAX, PastView(spoilt, now), spoilt, shock)) != repr(honest)
+        assert repr(decide(LAX, PastView(spoilt, now), shock)) != repr(honest)
 
 
 def test_the_view_ends_with_the_last_closed_session() -> None:
@@ -142,6 +142,27 @@ def test_an_entry_on_day_1_is_judged_by_day_0_alone() -> None:
     assert now == max(int(tapes[mic].closes[row]) for mic, row in shock.day0.items())
 
 
+def test_an_order_that_will_not_be_filled_takes_room_until_that_is_known() -> None:
+    tapes = random_tapes(1)
+    one = random_shocks(tapes, 3, 1)[0]
+    # Both are decided at the same close; the first is tried for three sessions.
+    shocks = [replace(one, shock_id="A"), replace(one, shock_id="B")]
+    rule = replace(LAX, per_shock=1.0, retry=2)
+    first = run(rule, tapes, shocks, FREE)
+    assert [d.refusal.partition(":")[0] for d in first.decisions] == ["", "no room"]
+    locked = {mic: replace(tape, locked_up=tape.locked_up.copy()) for mic, tape in tapes.items()}
+    for mic, tape in locked.items():
+        tape.locked_up[one.day0[mic] + 2 :] = True
+    again = run(rule, locked, shocks, FREE)
+    assert not again.filled
+    # That nobody sells tomorrow is not known today.
+    assert again.decisions == first.decisions
+    # Three sessions later the room is free again: the last attempt failed at the close of day +4.
+    assert {trade.left for trade in again.trades} == {
+        int(tapes[trade.mic].closes[one.day0[trade.mic] + 4]) for trade in again.trades
+    }
+
+
 def planted(seed: int, n_good: int = 4) -> tuple[dict[str, Tape], list[Shock]]:
     """Eight drops: some marked misreading that rise 8 % on day +5, others that fall 8 %."""
     rng = np.random.default_rng(seed)
@@ -187,14 +208,26 @@ def test_a_label_counts_once_it_was_known() -> None:
     now = decision_time(Rule(), tapes, shock)
     assert now is not None
     view = PastView(tapes, now)
-    assert decide(Rule(), view, tapes, replace(shock, label_known=now)).refusal == ""
+    assert decide(Rule(), view, replace(shock, label_known=now)).refusal == ""
     late = replace(shock, label_known=now + 1)
-    assert decide(Rule(), view, tapes, late).refusal == "its label was not known when the trade was decided"
-    assert decide(Rule(), view, tapes, replace(shock, label_known=None)).orders == ()
-    assert decide(replace(Rule(), gate="post_hoc"), view, tapes, late).refusal == ""
+    assert decide(Rule(), view, late).refusal == "its label was not known when the trade was decided"
+    assert decide(Rule(), view, replace(shock, label_known=None)).orders == ()
+    assert decide(replace(Rule(), gate="post_hoc"), view, late).refusal == ""
     other = replace(shock, label="genuine")
-    assert decide(Rule(), view, tapes, other).refusal == "labelled genuine, not misreading"
-    assert decide(replace(Rule(), gate="off"), view, tapes, other).refusal == ""
+    assert decide(Rule(), view, other).refusal == "labelled genuine, not misreading"
+    assert decide(replace(Rule(), gate="off"), view, other).refusal == ""
+
+
+def test_a_shock_is_traded_once_its_event_was_public_for_certain() -> None:
+    tapes, shocks = planted(0)
+    now = decision_time(Rule(), tapes, shocks[0])
+    assert now is not None
+    view, off = PastView(tapes, now), replace(Rule(), gate="off")
+    assert decide(off, view, replace(shocks[0], known=now)).refusal == ""
+    # A date without a time: the news may have come after the close of day 0.
+    late = decide(off, view, replace(shocks[0], known=now + 1))
+    assert late.refusal == "the event was not public for certain when the trade was decided"
+    assert late.orders == ()
 
 
 def test_a_later_split_changes_nothing() -> None:
@@ -240,6 +273,17 @@ def test_the_walk_forward_learns_only_from_what_had_ended() -> None:
     # The embargo keeps the fifth shock out where it reaches past the sixth's decision.
     outcome = choose(rules, tapes, shocks, FREE, embargo=60)
     assert outcome[5] == rules[0]
+
+
+def test_the_walk_forward_waits_for_a_sale_that_the_exchange_held_back() -> None:
+    tapes, shocks = planted(3, n_good=0)
+    shocks = [replace(s, label="misreading") for s in shocks]
+    rules = [Rule(), Rule(horizon=4)]
+    assert choose(rules, tapes, shocks, FREE, embargo=5)[5] == rules[1]
+    # The fifth shock's peers do not trade from day +15 to day +60: on the sixth it has not ended.
+    day0 = shocks[4].day0[CN]
+    tapes[CN].price[day0 + 15 : day0 + 60] = np.nan
+    assert choose(rules, tapes, shocks, FREE, embargo=5)[5] == rules[0]
 
 
 def truncated(tape: Tape, now: int) -> Tape:

@@ -24,10 +24,12 @@ from eventstudy.backtest import (
     trade_study,
 )
 from eventstudy.backtest.book import run
-from eventstudy.config import Reversal, load_config
+from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.errors import ConfigError
-from eventstudy.estimation import compute, groups, headline_group
-from eventstudy.events import read_events
+from eventstudy.estimation import Computed, compute, groups, headline_group
+from eventstudy.events import Events, read_events
+from eventstudy.prices import PriceTable
 from eventstudy.prices.choose import get_prices
 from eventstudy.results import TABLES
 from eventstudy.reversal import Judgement, judge
@@ -119,6 +121,67 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     assert (told["n_trades"], told["n_shocks"], told["n_trials"]) == (3, 1, 12)
     assert told["caution"].startswith("PSR and DSR count days, but the record rests on 1 shock")
     assert told["sentence"].startswith("3 trades on 1 shock earned ")
+
+
+def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
+    event = [event_row("E1", "2021-06-09T14:00Z", **MISREADING)]
+    alone, _ = small(tmp_path, event, fall="2021-06-09")
+    grid = rows(alone)["specifications"]
+    own = {row["specification"]: row["sharpe"] / np.sqrt(252) for row in grid if row["run"] == RULE}
+    assert len(own) == 12
+    assert summarise(alone)["trials"] == "12 trading specifications: 12 of this run, 0 more in trials.jsonl"
+
+    logged = {"elsewhere": 0.2, "never": float("nan"), **own}
+    found = trade_study(*study_of(tmp_path, "backtest.trials=3"), logged=logged)
+    told = summarise(found)
+    counted = [told[name] for name in ("n_trials", "trials_run", "trials_logged", "trials_declared")]
+    assert counted == [17, 12, 2, 3]
+    assert told["trials"] == "17 trading specifications: 12 of this run, 2 more in trials.jsonl, 3 declared"
+    assert set(found.evaluation.before) == {"elsewhere", "never"}
+    report = found.evaluation.records[RULE].sharpe
+    ratios = [value for value in (*own.values(), 0.2) if np.isfinite(value)]
+    assert report.dsr == pytest.approx(
+        deflated_sharpe(
+            report.daily, report.n_days, report.skewness, report.kurtosis, trial_ratios=ratios, trials=17
+        )
+    )
+    assert report.dsr < alone.evaluation.records[RULE].sharpe.dsr
+    # Another question makes the same rules other trials; another unit of the volume does not.
+    same = trade_study(*study_of(tmp_path, "prices.volume_unit={XNYS=100}"))
+    assert set(own) <= {row["specification"] for row in rows(same)["specifications"]}
+    other = trade_study(*study_of(tmp_path, "backtest.hedge_bps=3"))
+    assert not set(own) & {row["specification"] for row in rows(other)["specifications"]}
+
+
+def study_of(
+    tmp_path: Path, *overrides: str
+) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
+    """What `trade_study` takes, of the study that `small` has written."""
+    events = read_events(tmp_path / "events.csv")
+    config = load_config(
+        tmp_path / "events.csv", config_file=tmp_path / "study.toml",
+        overrides=[*overrides, "tests.draws=199"],
+    )  # fmt: skip
+    table = get_prices(events, config, str(tmp_path / "prices"), tell=print)
+    computed = compute(events, config, table)
+    samples = list(groups(computed.sample, events, config))
+    headline = next(sample for sample in samples if sample.group == headline_group(config))
+    return computed, judge(computed, headline, events, config), events, config, table
+
+
+def test_costs_of_the_curve_and_break_even_by_hand(tmp_path: Path) -> None:
+    found, _ = small(tmp_path, [event_row("E1", "2021-06-09T14:00Z", **MISREADING)], fall="2021-06-09")
+    trades = found.evaluation.runs[RULE].filled
+    # The index leg pays its 2 bp in and out in every picture, whatever the long leg costs.
+    short = sum(t.hedge_cost / t.value for t in trades) / len(trades)
+    assert short == pytest.approx(4e-4, rel=0.25)
+    hedged = sum(t.hedged / t.value for t in trades) / len(trades)
+    curve = {row["cost_bps"]: row for row in rows(found)["cost_sensitivity"] if row["run"] == RULE}
+    for bps in (0.0, 50.0):
+        assert curve[bps]["net_per_trade"] == pytest.approx(hedged - short - 2 * bps / 1e4, abs=1e-12)
+        money = sum(t.hedged - t.hedge_cost - 2 * bps / 1e4 * t.value for t in trades)
+        assert curve[bps]["net_total"] == pytest.approx(money, abs=1e-6)
+    assert summarise(found)["break_even_bps"] == pytest.approx((hedged - short) / 2 * 1e4)
 
 
 def test_tables_have_the_columns_of_the_pack(tmp_path: Path) -> None:
@@ -245,3 +308,53 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
         evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
     )
+
+
+def mainland(folder: Path, *, later_dividend: bool) -> Traded:
+    """Three Shenzhen shares that fall a tenth on the event's day; 000001.SZ is limit-up when it is bought.
+
+    A later dividend lowers every adjusted close before its ex-date and no traded one.
+    """
+    tickers = ("000001.SZ", "000002.SZ", "000063.SZ")
+    write_prices(folder / "prices", tickers, mic="XSHE", end="2021-12-30")
+    for ticker in tickers:
+        path = folder / "prices" / f"{ticker}.csv"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        previous, changed = 0.0, ["date,close,adj_close,volume"]
+        for line in lines[1:]:
+            day, close = line.split(",")[:2]
+            price = round(float(close) * (0.9 if day >= "2021-06-10" else 1.0), 2)
+            if (ticker, day) == ("000001.SZ", "2021-06-15"):
+                price = round(previous * 1.1, 2)
+            factor = 0.99 if day < "2020-06-01" else 1.0
+            factor *= 0.97 if later_dividend and day < "2021-08-20" else 1.0
+            changed.append(f"{day},{price!r},{price * factor!r},9000000")
+            previous = price
+        path.write_text("\n".join([*changed, ""]), encoding="utf-8")
+    study = write_study(folder, tickers)
+    text = study.read_text(encoding="utf-8").replace('"XNYS"', '"XSHE"')
+    text = text.replace('region = "US"', 'region = "CN"\nboard = "szse_main"')
+    study.write_text(text, encoding="utf-8")
+    event = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
+    return traded(
+        write_events(folder, [event]), str(folder / "prices"), "tests.draws=99", "study.currency=CNY",
+        "backtest.stop=0.05", study=study,
+    )[0]  # fmt: skip
+
+
+def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: Path) -> None:
+    (tmp_path / "then").mkdir()
+    (tmp_path / "later").mkdir()
+    then = mainland(tmp_path / "then", later_dividend=False)
+    later = mainland(tmp_path / "later", later_dividend=True)
+    one, other = rows(then)["trades"], rows(later)["trades"]
+    assert [row["blocked"].partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
+    assert "2021-06-16" <= one[1]["exit_session"] <= "2021-07-09"
+    for a, b in zip(one, other, strict=True):
+        words = [name for name, value in a.items() if isinstance(value, str)]
+        assert [a[name] for name in words] == [b[name] for name in words]
+        assert (a["entry_price"], a["value"]) == pytest.approx((b["entry_price"], b["value"]), nan_ok=True)
+        assert a["net"] == pytest.approx(b["net"], abs=1e-9, nan_ok=True)
+    locked = then.tapes["XSHE"].locked_up
+    np.testing.assert_array_equal(locked, later.tapes["XSHE"].locked_up)
+    assert locked.any()

@@ -18,7 +18,7 @@ from studies import edit_prices, event_row, write_events, write_prices, write_st
 
 from eventstudy.calendars import sessions
 from eventstudy.cli import main
-from eventstudy.config import Market, Peer, StudyConfig, load_config
+from eventstudy.config import Market, Peer, Prices, StudyConfig, load_config
 from eventstudy.errors import PriceError
 from eventstudy.events import read_events
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
@@ -41,7 +41,8 @@ def bars(ticker: str, mic: str = "XNYS", *, seed: int = 1, sd: float = 0.015) ->
     rng = np.random.default_rng([seed, *map(ord, ticker)])
     close = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, sd, len(days)).clip(-0.06, 0.06))), 2)
     wide = 1.0 + rng.uniform(0.002, 0.01, len(days))
-    volume = np.round(rng.uniform(800, 1200, len(days)))
+    # On the mainland as many as are traded there: 100 million yuan a day.
+    volume = np.round(rng.uniform(800, 1200, len(days))) * (1_000 if mic in ("XSHG", "XSHE") else 1)
     return PriceSeries(ticker, days, close.copy(), close * wide, close / wide, close, close.copy(), volume)
 
 
@@ -345,7 +346,46 @@ def test_thin_bars_but_not_those_at_a_limit() -> None:
     locked = limit_days(item, 0.10, {200: 1})
     locked = changed(changed(locked, "low", 200, locked.close[200]), "volume", 200, 3.0)
     assert look(locked, study(mic="XSHG")) == {}
-    assert look(changed(flat, "volume", 200, 500.0), study(mic="XSHG")) == {}
+    assert look(changed(flat, "volume", 200, 500_000.0), study(mic="XSHG")) == {}
+
+
+def test_volume_in_lots_is_seen_by_the_money_traded() -> None:
+    item = bars("AAA")
+    money = item.close * item.volume
+    assert look(replace(item, amount=money)) == {}
+    lots = look(replace(item, amount=100 * money))["volume_unit"]
+    assert (lots.severity, lots.value) == ("warn", pytest.approx(100.0))
+    assert lots.message.startswith("amount is 100 times close x volume: if it counts lots, set prices.vol")
+    known = replace(study(), prices=Prices(volume_unit={"AAA": 100}))
+    assert look(replace(item, amount=100 * money), known) == {}
+    too_many = replace(study(), prices=Prices(volume_unit={"AAA": 1_000}))
+    assert look(replace(item, amount=100 * money), too_many)["volume_unit"].value == pytest.approx(0.1)
+    # Fewer than ten days with an amount tell nothing.
+    few = np.full(len(money), np.nan)
+    few[:9] = 100 * money[:9]
+    assert look(replace(item, amount=few)) == {}
+
+
+def test_a_mainland_share_that_hardly_trades_counts_lots() -> None:
+    item = bars("AAA", "XSHG")
+    thin = replace(item, volume=item.volume / 100)
+    finding = look(thin, study(mic="XSHG"))["volume_unit"]
+    assert finding.value == pytest.approx(float(np.median(item.close * item.volume)) / 100)
+    assert "million yuan on a median day" in finding.message
+    lots = replace(study(mic="XSHG"), prices=Prices(volume_unit={"AAA": 100}))
+    assert look(thin, lots) == {}
+
+
+def test_a_change_of_the_unit_along_the_series() -> None:
+    item = bars("AAA", "XSHG")
+    step = np.where(np.arange(len(item.volume)) < 300, 1.0, 100.0)
+    finding = look(replace(item, volume=item.volume * step), study(mic="XSHG"))["volume_step"]
+    assert (finding.day, finding.severity) == (str(item.dates[300]), "warn")
+    assert finding.value == pytest.approx(100.0, rel=0.2)
+    # Ten times the trade is an event, and so is a rise by a hundred over a year.
+    assert look(replace(item, volume=item.volume * step**0.5), study(mic="XSHG")) == {}
+    slow = np.exp(np.linspace(0.0, np.log(100.0), len(item.volume)))
+    assert look(replace(item, volume=item.volume * slow), study(mic="XSHG")) == {}
 
 
 # Gaps, ends, identities
@@ -608,7 +648,7 @@ def test_real_faults_are_found_by_name(tmp_path: Path, file: str, check: str, da
     found = check_quality(FilesProvider(tmp_path).fetch(request), config, sessions=sessions)
     by_name = {finding.check: finding for finding in found}
     assert (by_name[check].day, by_name[check].severity) == (day, "stop")
-    assert set(by_name) <= {check, "adjusted_missing"}
+    assert set(by_name) <= {check, "adjusted_missing", "volume_unit"}
 
 
 @needs_data

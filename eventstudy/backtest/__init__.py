@@ -3,10 +3,11 @@
 from .book import Daily, Run, daily, run
 from .costs import FEES, CostTable, Fee, cost_table
 from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, cost_curve, evaluate
-from .execution import Trade
+from .execution import Legs, Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .rule import Answer, Decision, Order, Rule, Shock, decide, rule_of
 from .trading import Traded, rows, summarise, trade_study
+from .trials import TrialCount, Trials
 from .view import LookAheadError, PastView, Tape
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Decision",
     "Evaluation",
     "Fee",
+    "Legs",
     "LookAheadError",
     "Order",
     "PastView",
@@ -30,6 +32,8 @@ __all__ = [
     "Tape",
     "Trade",
     "Traded",
+    "TrialCount",
+    "Trials",
     "cost_curve",
     "cost_table",
     "daily",

@@ -85,7 +85,7 @@ def run(
     trades: list[Trade] = []
     due = [(time, shock, rule) for time, rule, shock in timed if time is not None]
     for time, shock, rule in sorted(due, key=lambda item: (item[0], item[1].shock_id)):
-        decision = _decided(rule, PastView(tapes, time), tapes, shock, memo)
+        decision = _decided(rule, PastView(tapes, time), shock, memo)
         room = min(rule.per_shock, rule.gross_cap - _open(trades, time, rule.capital))
         if decision.orders and room <= 1e-12:
             decision = replace(decision, refusal="no room: other shocks hold the whole cap", orders=())
@@ -96,14 +96,12 @@ def run(
     return Run(name, tuple(sorted(decisions, key=lambda d: (d.time, d.shock_id))), tuple(trades), capital)
 
 
-def _decided(
-    rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock, memo: Memo | None
-) -> Decision:
+def _decided(rule: Rule, view: PastView, shock: Shock, memo: Memo | None) -> Decision:
     if memo is None:
-        return decide(rule, view, tapes, shock)
+        return decide(rule, view, shock)
     key = (shock.shock_id, view.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
     if key not in memo:
-        memo[key] = judge_shock(rule, view, tapes, shock)
+        memo[key] = judge_shock(rule, view, shock)
     return orders_of(rule, view, shock, memo[key])
 
 
@@ -114,8 +112,11 @@ def sizes(orders: Sequence[Order], room: float) -> list[float]:
 
 
 def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
-    """Longs and hedges held at an instant, at their entry values, as a share of capital."""
-    held = sum(t.value * (1.0 + abs(t.beta)) for t in trades if t.filled and t.left > time)
+    """Longs and hedges held or on order at an instant, at their entry values, as a share of capital.
+
+    An order that will not be filled takes room until that is known.
+    """
+    held = sum(t.ordered * (1.0 + abs(t.beta)) for t in trades if t.left > time)
     return held / capital
 
 
@@ -142,9 +143,10 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         at = np.searchsorted(day, sessions)
         if not len(day) or sessions[0] < first or sessions[-1] > last:
             raise ValueError(f"{trade.shock_id} {trade.ticker}: trade outside the days of the series")
-        gross[at] += trade.gross_path
-        hedge[at] += trade.hedge_path
-        cost[at] += trade.cost_path
+        legs = trade.book
+        gross[at] += legs.gross
+        hedge[at] += legs.hedge
+        cost[at] += legs.cost + legs.hedge_cost
         # Held over calendar days on which its own exchange is shut as well.
         inside = slice(int(at[0]), int(at[-1]) + 1)
         positions[inside] += 1

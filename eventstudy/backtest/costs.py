@@ -67,6 +67,7 @@ _SECTION_31: tuple[tuple[dt.date, float, Certainty], ...] = (
     (dt.date(2023, 2, 27), 0.080, "memory"),
     (dt.date(2024, 5, 22), 0.278, "memory"),
     (dt.date(2025, 5, 14), 0.0, "source"),
+    (dt.date(2026, 4, 4), 0.206, "memory"),
 )
 
 

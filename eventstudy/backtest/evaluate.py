@@ -22,6 +22,7 @@ from .resampling import (
 )
 from .rule import Rule, Shock
 from .statistics import SharpeReport, max_drawdown, profit_factor, sharpe, sharpe_report, wilson
+from .trials import TrialCount, rule_digest
 from .view import Floats, Tape
 from .walk_forward import walk_forward
 
@@ -41,8 +42,8 @@ class Record:
     """The track record of one run; returns are shares of what was bought.
 
     ``hit_rate`` counts shocks, not trades: those of one shock share its days. ``break_even_bps`` is the
-    one-sided cost of the long leg at which the mean trade earns nothing. ``capacity`` maps a currency
-    to the capital at which the first order meets the limit.
+    one-sided cost of the long leg at which the mean trade earns nothing after the index leg's own cost.
+    ``capacity`` maps a currency to the capital in it at which the first order meets the limit.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Record:
 class Specification:
     """One specification with the daily net returns that it made."""
 
+    digest: str
     rule: Rule
     result: Run
     returns: Floats
@@ -82,7 +84,10 @@ class Specification:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The rule's run and those it is compared with, by the names `RULE`, `EVERY_DROP`, `PLACEBO`."""
+    """The rule's run and those it is compared with, by the names `RULE`, `EVERY_DROP`, `PLACEBO`.
+
+    ``before`` are the daily Sharpe ratios of logged specifications that this run did not try again.
+    """
 
     rule: Rule
     runs: Mapping[str, Run]
@@ -92,12 +97,14 @@ class Evaluation:
     walk_forward: Record
     against: tuple[Superiority, ...]
     overfitting: Overfitting
-    n_trials: int
+    trials: TrialCount
+    before: Mapping[str, float]
 
 
 def evaluate(
     rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
-    *, placebos: Sequence[Shock] = (), earlier_trials: int = 0, embargo: int = 5, draws: int, seed: int,
+    *, placebos: Sequence[Shock] = (), logged: Mapping[str, float] | None = None, declared: int = 0,
+    question: str = "", embargo: int = 5, draws: int, seed: int,
 ) -> Evaluation:  # fmt: skip
     """Trade the rule, every drop, and the placebo drops where there are any.
 
@@ -106,8 +113,12 @@ def evaluate(
     placebos
         Shocks at the dates of comparable drops; every one that qualifies is traded. Those before the
         study's first shock are left out: all series cover the same days.
-    earlier_trials
-        Specifications tried before this run, from the settings.
+    logged
+        Specifications that were run before, by digest, with their daily Sharpe ratios.
+    declared
+        Specifications tried elsewhere, from the settings.
+    question
+        What makes the same rule another specification, from `trials.question_of`.
     """
     first, last = span(tapes, shocks)
     placebos = [placebo for placebo in placebos if span(tapes, [placebo])[0] >= first]
@@ -121,19 +132,26 @@ def evaluate(
         runs[PLACEBO] = run(open_rule, tapes, placebos, costs, name=PLACEBO, memo=memo)
     series = {name: daily(result, tapes, first, last) for name, result in runs.items()}
     tried = {
-        RULE: specifications(rule, tapes, shocks, costs, first, last, memo),
-        EVERY_DROP: specifications(open_rule, tapes, shocks, costs, first, last, memo),
+        name: specifications(which, tapes, shocks, costs, first, last, memo, question)
+        for name, which in ((RULE, rule), (EVERY_DROP, open_rule))
     }
-    n_trials = len(tried[RULE]) + earlier_trials
+    own = {item.digest for item in tried[RULE]}
+    before = {digest: ratio for digest, ratio in sorted((logged or {}).items()) if digest not in own}
+    trials = TrialCount(len(own), len(before), declared)
+    ratios = {
+        name: [*(sharpe(item.returns) for item in found), *before.values()] for name, found in tried.items()
+    }
     records = {
         name: record(
-            result, series[name], tried.get(name, tried[EVERY_DROP]), n_trials, draws=draws, seed=seed
+            result, series[name], ratios.get(name, ratios[EVERY_DROP]), trials.total, draws=draws, seed=seed
         )
         for name, result in runs.items()
     }
     variants = [item.rule for item in tried[RULE]]
     choice = walk_forward(variants, tapes, shocks, costs, embargo=embargo, memo=memo)
-    walked = record(choice, daily(choice, tapes, first, last), tried[RULE], n_trials, draws=draws, seed=seed)
+    walked = record(
+        choice, daily(choice, tapes, first, last), ratios[RULE], trials.total, draws=draws, seed=seed
+    )
     every = np.column_stack([item.returns for item in tried[RULE]])
     names = [item.rule.name for item in tried[RULE]]
     benchmarks = {name: item.returns for name, item in series.items() if name != RULE}
@@ -144,7 +162,7 @@ def evaluate(
         for label, benchmark in benchmarks.items()
     )
     pbo = overfitting(every, n_shocks=n_shocks)
-    return Evaluation(rule, runs, series, records, tried, walked, against, pbo, n_trials)
+    return Evaluation(rule, runs, series, records, tried, walked, against, pbo, trials, before)
 
 
 def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
@@ -156,7 +174,7 @@ def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
 
 def specifications(
     rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable, first: int, last: int,
-    memo: Memo,
+    memo: Memo, question: str = "",
 ) -> tuple[Specification, ...]:  # fmt: skip
     """Run the rule with other entries and horizons; the study's own comes first."""
     variants = [rule]
@@ -168,7 +186,8 @@ def specifications(
     found = []
     for variant in variants:
         result = run(variant, tapes, shocks, costs, name=variant.name, memo=memo)
-        found.append(Specification(variant, result, daily(result, tapes, first, last).returns))
+        returns = daily(result, tapes, first, last).returns
+        found.append(Specification(rule_digest(variant, question), variant, result, returns))
     return tuple(found)
 
 
@@ -178,13 +197,13 @@ def by_shock(result: Run) -> dict[str, list[Trade]]:
 
 
 def record(
-    result: Run, series: Daily, tried: Sequence[Specification], trials: int, *, draws: int, seed: int
+    result: Run, series: Daily, ratios: Sequence[float], trials: int, *, draws: int, seed: int
 ) -> Record:
     """Measure one run."""
     filled, grouped = result.filled, by_shock(result)
-    net, gross, hedged, cost, depth = (
+    net, gross, hedged, cost, hedge_cost, depth = (
         np.array([getattr(trade, name) for trade in filled], dtype=float)
-        for name in ("net", "gross", "hedged", "cost", "adverse_excursion")
+        for name in ("net", "gross", "hedged", "cost", "hedge_cost", "adverse_excursion")
     )
     value = np.array([trade.value for trade in filled])
     share = net / value
@@ -194,7 +213,7 @@ def record(
     held = np.array([len(trade.rows) - 1 for trade in filled], dtype=float)
     returns = series.returns
     report = sharpe_report(
-        returns, trial_ratios=[sharpe(item.returns) for item in tried], trials=trials,
+        returns, trial_ratios=ratios, trials=trials,
         lags=int(np.ceil(held.mean())) if len(held) else 1,
     )  # fmt: skip
     root = np.sqrt(252)
@@ -209,7 +228,7 @@ def record(
         profit_factor(profits), _mean(depth), report,
         stationary_interval(moving, lambda x: sharpe(x) * root, draws=min(draws, 1_000), seed=seed),
         max_drawdown(returns), stationary_interval(moving, max_drawdown, draws=min(draws, 1_000), seed=seed),
-        _mean(hedged / value) / 2 * 1e4, capacity(filled), _mean(held),
+        _mean((hedged - hedge_cost) / value) / 2 * 1e4, capacity(filled), _mean(held),
     )  # fmt: skip
 
 
@@ -238,18 +257,18 @@ class CostPoint:
 
 
 def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> list[CostPoint]:
-    """Net result at each cost of `COST_GRID`, in place of the cost table; the index leg is free here."""
+    """Net result at each cost of `COST_GRID` in place of the cost table; the index leg pays its own."""
     filled = result.filled
-    before = series.gross + series.hedge
+    free = series.gross + series.hedge
     points = []
     for bps in COST_GRID:
         path = np.zeros(len(series.day))
         for trade in filled:
-            sessions = tapes[trade.mic].sessions[trade.rows]
-            at = np.searchsorted(series.day, sessions[[0, -1]])
-            np.add.at(path, at, trade.value * bps / 1e4)
-        share = np.array([trade.hedged / trade.value - 2 * bps / 1e4 for trade in filled])
-        net = before - path
+            at = np.searchsorted(series.day, tapes[trade.mic].sessions[trade.rows])
+            np.add.at(path, at[[0, -1]], trade.value * bps / 1e4)
+            path[at] += trade.book.hedge_cost
+        share = np.array([(t.hedged - t.hedge_cost) / t.value - 2 * bps / 1e4 for t in filled])
+        net = free - path
         annual = sharpe(net / series.capital) * float(np.sqrt(252))
         points.append(CostPoint(result.name, bps, _mean(share), float(net.sum()), annual))
     return points

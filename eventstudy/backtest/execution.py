@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,54 @@ AT_CLOSE, AT_OPEN, AT_STOP = "close", "open", "stop"
 
 
 @dataclass(frozen=True, slots=True)
+class Legs:
+    """Profit and loss session by session, shape (D,) each, in one currency.
+
+    ``gross`` is the long leg, ``hedge`` the index leg, ``cost`` and ``hedge_cost`` what they cost
+    (positive).
+    """
+
+    gross: Floats
+    hedge: Floats
+    cost: Floats
+    hedge_cost: Floats
+
+    def total(self, name: str) -> float:
+        """Sum of ``gross``, ``hedged``, ``cost`` or ``net``: both legs but for the first."""
+        hedged = self.gross.sum() + self.hedge.sum()
+        cost = self.cost.sum() + self.hedge_cost.sum()
+        return float({"gross": self.gross.sum(), "hedged": hedged, "cost": cost, "net": hedged - cost}[name])
+
+
+_NOTHING = Legs(*(np.zeros(0) for _ in range(4)))
+
+
+@dataclass(frozen=True, slots=True)
 class Trade:
-    """One order and its end. Money is in the base currency, returns are shares of ``value``.
+    """One order and its end. Returns are shares of ``value``.
 
     Attributes
     ----------
     value
-        What was bought, in the base currency; 0 where nothing was filled.
+        What was bought, in the base currency; 0 where nothing was filled. Without an exchange rate one
+        unit of the exchange's currency counts as one of the base currency.
+    ordered
+        What it would have bought, known when it was ordered.
     rows : (D,)
         Rows of the exchange's sessions from the entry to the exit.
-    gross_path, hedge_path, cost_path : (D,)
-        Profit and loss of the long leg, of the index leg, and costs (positive), session by session.
+    local, base
+        Legs in the exchange's currency and in the base currency; ``base`` is None without a rate.
+    rate_in, rate_out
+        Exchange rates of the entry and of the exit, NaN where none was known.
     exit_row
         -1 where nothing was bought.
     blocked
         What kept the order from being filled, cut it down or held it back, in words.
     room
-        Largest capital at which the order would still have met the capacity limit.
+        Largest capital at which the order would still have met the capacity limit, in the exchange's
+        currency.
+    left : int
+        When the position, or the hope of one, was over, in UTC nanoseconds.
     """
 
     shock_id: str
@@ -48,11 +79,13 @@ class Trade:
     entry_price: float
     exit_price: float
     value: float
+    ordered: float
     beta: float
     rows: NDArray[np.int64]
-    gross_path: Floats
-    hedge_path: Floats
-    cost_path: Floats
+    local: Legs
+    base: Legs | None
+    rate_in: float
+    rate_out: float
     why_entered: str
     why_left: str
     blocked: str
@@ -66,32 +99,54 @@ class Trade:
         return self.exit_row >= 0
 
     @property
+    def local_value(self) -> float:
+        """What was bought, in the exchange's currency."""
+        return self.value / self.rate_in if np.isfinite(self.rate_in) else self.value
+
+    @property
+    def book(self) -> Legs:
+        """The legs as the book counts them.
+
+        They are in the base currency; without a rate through the whole trade, its returns in the
+        exchange's currency are earned on ``value``, as where the principal is hedged.
+        """
+        if self.base is not None:
+            return self.base
+        scale = self.value / self.local_value if self.filled else 1.0
+        return Legs(*(getattr(self.local, item.name) * scale for item in fields(Legs)))
+
+    @property
     def gross(self) -> float:
         """Profit of the long leg."""
-        return float(self.gross_path.sum())
+        return self.book.total("gross")
 
     @property
     def hedged(self) -> float:
         """Profit of both legs before costs."""
-        return float(self.gross_path.sum() + self.hedge_path.sum())
+        return self.book.total("hedged")
 
     @property
     def cost(self) -> float:
         """All costs, positive."""
-        return float(self.cost_path.sum())
+        return self.book.total("cost")
+
+    @property
+    def hedge_cost(self) -> float:
+        """Costs of the index leg, positive."""
+        return float(self.book.hedge_cost.sum())
 
     @property
     def net(self) -> float:
         """Profit of both legs after costs."""
-        return self.hedged - self.cost
+        return self.book.total("net")
 
     @property
     def adverse_excursion(self) -> float:
-        """Deepest loss of both legs before costs at any close, as a share of ``value``; 0 or negative."""
+        """Deepest loss of both legs before costs at any close, in the exchange's currency; 0 or negative."""
         if not self.filled or not self.value:
             return float("nan")
-        path = np.cumsum(self.gross_path + self.hedge_path)
-        return float(min(path.min(), 0.0) / self.value)
+        path = np.cumsum(self.local.gross + self.local.hedge)
+        return float(min(path.min(), 0.0) / self.local_value)
 
 
 def execute(
@@ -106,43 +161,52 @@ def execute(
     filled. A sale needs a buyer: it waits while the close is locked limit-down or nobody trades, and
     for as many sessions after the purchase as the exchange's settlement asks (A-shares: T+1).
     """
-    entry, notes = _entry_row(order, rule, decision, tape)
+    entry, last, notes = _entry_row(order, rule, decision, tape)
+    rate = float(tape.fx[last])
     wanted = weight * rule.capital
-    allowed = rule.capacity_share * order.adv * _fx(tape, order.row) if np.isfinite(order.adv) else np.inf
+    limit = rule.capacity_share * order.adv
+    allowed = limit * (rate if np.isfinite(rate) else 1.0) if np.isfinite(limit) else np.inf
     if wanted > allowed:
         notes = [*notes, f"cut to {rule.capacity_share:.0%} of the value traded in {rule.adv_days} days"]
     if not np.isfinite(order.adv):
         notes = [*notes, "volume unknown: no impact charged, no capacity known"]
-    room = allowed / weight if np.isfinite(order.adv) and weight > 0 else float("nan")
-    why = f"fell {order.car:+.1%} in [{rule.signal[0]},{rule.signal[1]}], portfolio {decision.car:+.1%}"
+    bid = _Bid(order, min(wanted, allowed), rate, limit / weight if weight > 0 else float("nan"))
     if entry is None:
-        return _unfilled(order, decision, tape, why, notes, room)
-    value = min(wanted, allowed)
-    return _held(order, rule, decision, tape, costs, answers, entry, value, why, notes, room)
+        return _unfilled(bid, rule, decision, tape, last, notes)
+    return _held(bid, rule, decision, tape, costs, answers, entry, notes)
 
 
-def _fx(tape: Tape, row: int) -> float:
-    """Last known rate at or before a session."""
-    known = tape.fx[: row + 1][np.isfinite(tape.fx[: row + 1])]
-    return float(known[-1]) if len(known) else float("nan")
+@dataclass(frozen=True, slots=True)
+class _Bid:
+    """An order with its size: money in the book, the rate that turns it into the exchange's, capacity."""
+
+    order: Order
+    value: float
+    rate: float
+    room: float
+
+    def why(self, rule: Rule, decision: Decision) -> str:
+        """Say why the order was given."""
+        days = f"[{rule.signal[0]},{rule.signal[1]}]"
+        return f"fell {self.order.car:+.1%} in {days}, portfolio {decision.car:+.1%}"
 
 
-def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, list[str]]:
-    """First session on which the order is filled, None where it never is, and what stood in its way."""
+def _entry_row(
+    order: Order, rule: Rule, decision: Decision, tape: Tape
+) -> tuple[int | None, int, list[str]]:
+    """First session on which the order is filled, None where it never is; the last tried; the obstacles."""
     struck = tape.opens if rule.entry_at == AT_OPEN else tape.closes
-    row, notes = order.row, []
+    row, notes = order.row, list[str]()
     while row < len(tape) and struck[row] <= decision.time:
         row += 1
-    for attempt in range(rule.retry + 1):
-        at = row + attempt
+    for at in range(row, row + rule.retry + 1):
         if at >= len(tape):
-            notes.append("prices end before the entry")
-            break
+            return None, len(tape) - 1, [*notes, "prices end before the entry"]
         obstacle = _no_purchase(order.column, at, rule, tape)
         if not obstacle:
-            return at, notes
+            return at, at, notes
         notes.append(f"{obstacle} on {tape.day(at)}")
-    return None, notes
+    return None, row + rule.retry, notes
 
 
 def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> str:
@@ -158,14 +222,14 @@ def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> str:
 
 
 def _unfilled(
-    order: Order, decision: Decision, tape: Tape, why: str, notes: Sequence[str], room: float
+    bid: _Bid, rule: Rule, decision: Decision, tape: Tape, last: int, notes: Sequence[str]
 ) -> Trade:
-    nothing = np.zeros(0)
-    row = min(order.row, len(tape) - 1)
+    order, nan = bid.order, float("nan")
     return Trade(
-        decision.shock_id, decision.label, tape.tickers[order.column], order.mic, tape.currency, row, -1,
-        float("nan"), float("nan"), 0.0, order.beta, np.zeros(0, dtype=np.int64), nothing, nothing, nothing,
-        why, "", "; ".join(notes), room, decision.time, decision.time,
+        decision.shock_id, decision.label, tape.tickers[order.column], order.mic, tape.currency,
+        min(order.row, len(tape) - 1), -1, nan, nan, 0.0, bid.value, order.beta, np.zeros(0, dtype=np.int64),
+        _NOTHING, None, nan, nan, bid.why(rule, decision), "", "; ".join(notes), bid.room, decision.time,
+        max(int(tape.closes[last]), decision.time),
     )  # fmt: skip
 
 
@@ -180,10 +244,10 @@ class _Exit:
 
 
 def _held(
-    order: Order, rule: Rule, decision: Decision, tape: Tape, costs: CostTable, answers: Sequence[Answer],
-    entry: int, value: float, why: str, notes: Sequence[str], room: float,
+    bid: _Bid, rule: Rule, decision: Decision, tape: Tape, costs: CostTable, answers: Sequence[Answer],
+    entry: int, notes: Sequence[str],
 ) -> Trade:  # fmt: skip
-    column = order.column
+    order, column = bid.order, bid.order.column
     growth = _growth(tape, column, entry, rule.entry_at)
     index = _index_growth(tape, entry)
     end = _exit(order, rule, tape, answers, entry, growth)
@@ -191,16 +255,40 @@ def _held(
     levels = growth[: last + 1].copy()
     levels[last] = _sale_level(rule, tape, column, end, entry, growth)
     rows = np.arange(entry, end.row + 1)
-    fx = tape.fx[rows] / _fx(tape, entry)
-    gross = np.diff(levels, prepend=1.0) * value * fx
-    hedge = -order.beta * np.diff(index[: last + 1], prepend=1.0) * value * fx
-    cost = _costs(order, rule, tape, costs, entry, end, value, levels[last], index[last])
-    exit_price = _quoted(tape, column, end, levels[last] / growth[last])
+    money = bid.value / bid.rate if np.isfinite(bid.rate) else bid.value
+    cost, hedge_cost = _costs(order, rule, tape, costs, entry, end, money, levels[last], index[last])
+    local = Legs(
+        np.diff(levels, prepend=1.0) * money, -order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
+        cost, hedge_cost,
+    )  # fmt: skip
+    base, stale = _converted(local, levels, money, tape, rows)
     return Trade(
         decision.shock_id, decision.label, tape.tickers[column], order.mic, tape.currency, entry, end.row,
-        _entry_price(tape, column, entry, rule), exit_price, value, order.beta, rows, gross, hedge, cost * fx,
-        why, end.why, "; ".join((*notes, *end.notes)), room, decision.time, int(tape.closes[end.row]),
+        _entry_price(tape, column, entry, rule), _quoted(tape, column, end, levels[last] / growth[last]),
+        bid.value, bid.value, order.beta, rows, local, base, bid.rate, float(tape.fx[end.row]),
+        bid.why(rule, decision), end.why, "; ".join((*notes, *end.notes, *stale)), bid.room, decision.time,
+        int(tape.closes[end.row]),
     )  # fmt: skip
+
+
+def _converted(
+    local: Legs, levels: Floats, money: float, tape: Tape, rows: NDArray[np.int64]
+) -> tuple[Legs | None, list[str]]:
+    """Turn the legs into the base currency; None, with the reason, where a session has no rate.
+
+    Notes
+    -----
+    The long leg is bought with converted money and gains or loses with the currency as well:
+    V_t f_t - V_(t-1) f_(t-1). The index leg ties up no money: its profit is converted on the day on
+    which it arises, and so are costs.
+    """
+    fx = tape.fx[rows]
+    if not np.isfinite(fx).all():
+        lacking = tape.day(int(rows[~np.isfinite(fx)][0]))
+        known = np.isfinite(fx[0])
+        return None, [f"no exchange rate for {tape.currency} on {lacking}: local currency"] if known else []
+    worth = np.concatenate([[fx[0]], levels * fx]) * money
+    return Legs(np.diff(worth), local.hedge * fx, local.cost * fx, local.hedge_cost * fx), []
 
 
 def _growth(tape: Tape, column: int, entry: int, at: str) -> Floats:
@@ -249,7 +337,7 @@ def _exit(
             return _Exit(row, at if row == planned else AT_CLOSE, why, tuple(notes))
         obstacles.append(f"{obstacle} on {tape.day(row)}")
     row = entry + int(np.flatnonzero(np.isfinite(tape.price[entry:, order.column]))[-1])
-    return _Exit(row, AT_CLOSE, say("left.prices_end"), tuple(notes))
+    return _Exit(row, AT_CLOSE, say("left.prices_end"), (*notes, *_summed(obstacles)))
 
 
 def _summed(obstacles: Sequence[str]) -> list[str]:
@@ -314,23 +402,25 @@ def _sale_level(rule: Rule, tape: Tape, column: int, end: _Exit, entry: int, gro
 
 
 def _costs(
-    order: Order, rule: Rule, tape: Tape, costs: CostTable, entry: int, end: _Exit, value: float,
+    order: Order, rule: Rule, tape: Tape, costs: CostTable, entry: int, end: _Exit, money: float,
     level: float, index_level: float,
-) -> Floats:  # fmt: skip
-    """Costs by session: the purchase on the first, the sale on the last, the index leg on both."""
-    local = value / _fx(tape, entry)
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Costs of the long and of the index leg by session: the entry on the first, the exit on the last."""
     bought = costs.share(
-        order.mic, "buy", _date(tape, entry), order=local, adv=order.adv, sigma=order.sigma,
+        order.mic, "buy", _date(tape, entry), order=money, adv=order.adv, sigma=order.sigma,
         at_open=rule.entry_at == AT_OPEN,
     )  # fmt: skip
     sold = costs.share(
-        order.mic, "sell", _date(tape, end.row), order=local * level, adv=order.adv, sigma=order.sigma
-    )
-    hedge = abs(order.beta) * costs.hedge_bps / 1e4
-    path = np.zeros(end.row - entry + 1)
-    path[0] += value * (bought + hedge)
-    path[-1] += value * (level * sold + hedge * index_level)
-    return path
+        order.mic, "sell", _date(tape, end.row), order=money * level, adv=order.adv, sigma=order.sigma,
+        at_open=end.at == AT_OPEN,
+    )  # fmt: skip
+    rate = abs(order.beta) * costs.hedge_bps / 1e4
+    long, hedge = np.zeros(end.row - entry + 1), np.zeros(end.row - entry + 1)
+    long[0] += money * bought
+    long[-1] += money * level * sold
+    hedge[0] += money * rate
+    hedge[-1] += money * rate * index_level
+    return long, hedge
 
 
 def _date(tape: Tape, row: int) -> dt.date:

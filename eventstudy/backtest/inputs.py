@@ -14,6 +14,7 @@ from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.market_rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceSeries, PriceTable
+from eventstudy.prices.fx import known_rates
 from eventstudy.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
 from eventstudy.selection import lead_events
 
@@ -44,17 +45,28 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     stacked["adj_close"][(stacked["volume"] == 0) | ~np.isfinite(stacked["adj_close"])] = np.nan
     opens, closes = _clock(market)
     setting = config.market(market.mic)
+    units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
     index = _columns(prices.series[market.benchmark], market.sessions)["adj_close"]
     member = _members(peers, market.sessions)
     flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
-        market.mic, setting.region, setting.currency or config.study.currency, market.tickers,
+        market.mic, setting.region, config.traded_in(market.mic), market.tickers,
         market.sessions.astype("datetime64[D]").astype(np.int32), opens, closes, stacked["adj_close"],
-        stacked["open"], stacked["low"], stacked["close"], stacked["volume"], index,
+        stacked["open"], stacked["low"], stacked["close"], stacked["volume"] * units, index,
         member, ~excluded & member, flags["locked_up"], flags["locked_down"],
         np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
-        np.ones(len(market.sessions)),
+        _rates(config.traded_in(market.mic), opens, prices, config),
     )  # fmt: skip
+
+
+def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:
+    if currency == config.study.currency:
+        return np.ones(len(opens))
+    if currency not in prices.fx:
+        return np.full(len(opens), np.nan)
+    return known_rates(
+        prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days
+    )
 
 
 def _columns(series: PriceSeries, sessions: NDArray[np.datetime64]) -> dict[str, Floats]:
@@ -118,7 +130,7 @@ def shocks_of(
                 for other in events if other.clarifies == lead
             )  # fmt: skip
             asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
-            found.append(Shock(shock_id, event.label, asof, day0, columns, answers))
+            found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
     return found
 
 

@@ -34,7 +34,8 @@ class Shock:
     """One information shock as the backtest meets it.
 
     ``day0`` maps a MIC to the row of day 0, ``columns`` to the securities that it hits. ``label_known``
-    is when the label could first be known in UTC nanoseconds, None where nobody says.
+    is when the label could first be known in UTC nanoseconds, None where nobody says. ``known`` is when
+    the event was public for certain, None where there is no event to wait for.
     """
 
     shock_id: str
@@ -43,6 +44,7 @@ class Shock:
     day0: Mapping[str, int]
     columns: Mapping[str, tuple[int, ...]]
     answers: tuple[Answer, ...] = ()
+    known: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,9 @@ class Order:
     """Buy one peer at the first session from ``row`` on, and short ``beta`` of it in the index.
 
     ``horizon_row`` is the session of the last event day, counted from day 0: a late purchase does not move
-    it. ``adv`` is the mean daily value traded in the exchange's currency, ``sigma`` the residual's daily
-    standard deviation, ``car`` the abnormal return that made the peer fall: all known at the decision.
+    it. ``adv`` is the mean daily value traded in the exchange's currency, ``sigma`` the daily standard
+    deviation of its returns before the drop, ``car`` the abnormal return that made it fall: all known at
+    the decision.
     """
 
     mic: str
@@ -156,12 +159,9 @@ class Judged:
     weight: Floats
 
 
-def decide(rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock) -> Decision:
-    """Judge one shock and name the orders, with no data but the view's.
-
-    ``tapes`` is only asked for the calendar: which exchanges have the signal's sessions at all.
-    """
-    return orders_of(rule, view, shock, judge_shock(rule, view, tapes, shock))
+def decide(rule: Rule, view: PastView, shock: Shock) -> Decision:
+    """Judge one shock and name the orders, with no data but the view's."""
+    return orders_of(rule, view, shock, judge_shock(rule, view, shock))
 
 
 def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -> Decision:
@@ -191,7 +191,9 @@ def _refused(shock: Shock, time: int, why: str) -> Decision:
 
 
 def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
-    """Say why the label keeps the shock out, empty where it does not."""
+    """Say why its event or its label keeps the shock out, empty where they do not."""
+    if shock.known is not None and not view.knows(shock.known):
+        return "the event was not public for certain when the trade was decided"
     if rule.gate == "off":
         return ""
     if shock.label != rule.label:
@@ -201,11 +203,12 @@ def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
     return ""
 
 
-def judge_shock(rule: Rule, view: PastView, tapes: Mapping[str, Tape], shock: Shock) -> Judged | None:
+def judge_shock(rule: Rule, view: PastView, shock: Shock) -> Judged | None:
     """Estimate a shock's peers and judge the drop with what the view holds; None without a usable peer."""
     panels = [
-        _panel(rule, view, mic, shock) for mic, tape in tapes.items()
-        if mic in shock.day0 and shock.columns.get(mic) and shock.day0[mic] + rule.signal[1] < len(tape)
+        _panel(rule, view, mic, shock) for mic in view.exchanges
+        if mic in shock.day0 and shock.columns.get(mic)
+        and shock.day0[mic] + rule.signal[1] < view.sessions(mic)
     ]  # fmt: skip
     panels = [panel for panel in panels if panel is not None and len(panel)]
     if not panels:
@@ -247,7 +250,7 @@ def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> 
     beta = float(expected.theta[i, expected.loadings.index("beta")]) if rule.hedge else 0.0
     return Order(
         mic, int(column), max(day0 + rule.entry_day, view.known(mic)), day0 + rule.horizon, beta,
-        float(np.sqrt(expected.sigma2[i])),
+        float(np.nanstd(judged.panel.estimation_returns[i], ddof=1)),
         mean_value_traded(view.past(mic), int(column), rule.adv_days), float(judged.car[i]),
     )  # fmt: skip
 

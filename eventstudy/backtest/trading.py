@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,16 @@ from eventstudy.reversal import Judgement
 from .book import Run
 from .costs import EVER, CostTable, cost_table
 from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, cost_curve, evaluate
-from .execution import Trade
+from .execution import Legs, Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .resampling import FEW_SHOCKS, Superiority
 from .rule import Decision, rule_of
 from .statistics import sharpe
+from .trials import question_of
 from .view import Tape
 
-NO_FX = say("trade.no_fx")
 CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
-MAINLAND_LOTS = say("trade.volume")
+VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
 Row = dict[str, Any]
 
@@ -41,12 +41,18 @@ class Traded:
     tapes: Mapping[str, Tape]
     costs: CostTable
     car_post: Mapping[str, float]
+    base: str
+    currency: str
 
 
 def trade_study(
-    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable
-) -> Traded:
-    """Backtest the rule of a study's settings on its headline group."""
+    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable,
+    *, logged: Mapping[str, float] | None = None,
+) -> Traded:  # fmt: skip
+    """Backtest the rule of a study's settings on its headline group.
+
+    ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
+    """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
     group = headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
@@ -61,11 +67,40 @@ def trade_study(
     ]
     found = evaluate(
         rule_of(config), tapes, shocks, costs, placebos=placebo_shocks(pairs, shocks, tapes),
-        earlier_trials=setting.trials, embargo=setting.embargo, draws=config.tests.draws,
-        seed=config.study.seed,
+        logged=logged, declared=setting.trials, question=question_of(events, config),
+        embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
     )  # fmt: skip
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
-    return Traded(found, tapes, costs, post)
+    return Traded(found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config))
+
+
+def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> str:
+    """Say in which currency the result is, what the rates are, and which currencies have none."""
+    base = config.study.currency
+    foreign = sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base})
+    rated = [
+        say("fx.at", currency=name, ticker=prices.fx[name].ticker) for name in foreign if name in prices.fx
+    ]
+    unrated = [
+        say("fx.without", currency=name, why=_no_rate(name, prices, config))
+        for name in foreign if name not in prices.fx
+    ]  # fmt: skip
+    text = [say("trade.one_currency", currency=base)]
+    if rated:
+        text.append(say("fx.rated", rates=joined(rated, ", ")))
+    if unrated:
+        text.append(say("fx.unrated", names=joined(unrated, ", ")))
+    return joined(text)
+
+
+def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> str:
+    name = config.backtest.fx.get(currency)
+    if name is None:
+        return say("fx.not_set", currency=currency)
+    if prices.simulated:
+        return say("fx.simulated")
+    outcome = prices.outcomes.get(name)
+    return outcome.message if outcome is not None and outcome.message else say("fx.no_prices", ticker=name)
 
 
 def rows(traded: Traded) -> dict[str, list[Row]]:
@@ -77,6 +112,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
             {"run": name, **_trade_row(trade, traded)}
             for name, result in runs.items() if name != RULE for trade in result.trades
         ],
+        "track_record": list(_track_records(traded.evaluation)),
         "pnl": list(_pnl_rows(traded.evaluation)),
         "backtest": [row for result in runs.values() for row in _shock_rows(result, traded)],
         "specifications": list(_specification_rows(traded.evaluation)),
@@ -98,19 +134,40 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
     tape = traded.tapes[trade.mic]
-    share = {
-        name: getattr(trade, name) / trade.value if trade.filled else float("nan")
-        for name in ("gross", "hedged", "cost", "net")
-    }
     return {
         "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
         "exit_session": tape.day(trade.exit_row) if trade.filled else "",
         "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
-        "value": trade.value, "beta": trade.beta, **share, "adverse_excursion": trade.adverse_excursion,
-        "why_entered": trade.why_entered, "why_left": trade.why_left, "blocked": trade.blocked,
-        "capacity": trade.room,
+        "value": trade.local_value, "beta": trade.beta, **_shares(trade.local, trade.local_value),
+        "adverse_excursion": trade.adverse_excursion, "why_entered": trade.why_entered,
+        "why_left": trade.why_left, "blocked": trade.blocked, "capacity": trade.room,
+        "base_currency": traded.base if trade.base is not None else "",
+        "rate_in": trade.rate_in, "rate_out": trade.rate_out,
+        "value_base": trade.value if trade.base is not None else float("nan"),
+        **{f"{name}_base": share for name, share in _shares(trade.base, trade.value).items()},
     }  # fmt: skip
+
+
+_PARTS = ("gross", "hedged", "cost", "net")
+
+
+def _shares(legs: Legs | None, value: float) -> dict[str, float]:
+    """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
+    return {name: legs.total(name) / value if legs and value else float("nan") for name in _PARTS}
+
+
+def _track_records(found: Evaluation) -> Iterator[Row]:
+    """One row a run, intervals as two columns; the capacity is in the trades."""
+    for item in (*found.records.values(), found.walk_forward):
+        row: Row = {"run": item.name}
+        for name, value in _record(item).items():
+            if isinstance(value, list):
+                short = name.removesuffix("_ci")
+                row[f"{short}_lower"], row[f"{short}_upper"] = value
+            elif name != "capacity":
+                row[name] = value
+        yield {**row, "n_trials": item.sharpe.n_trials}
 
 
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
@@ -137,8 +194,10 @@ def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
         value = sum(trade.value for trade in trades)
         share = {
             name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan")
-            for name in ("gross", "hedged", "cost", "net")
+            for name in _PARTS
         }
+        local = sum(trade.local.total("net") / trade.local_value * trade.value for trade in trades)
+        net_local = local / value if value else float("nan")
         post = traded.car_post.get(decision.shock_id, float("nan"))
         n_orders = sum(1 for trade in result.trades if trade.shock_id == decision.shock_id)
         yield {
@@ -146,7 +205,8 @@ def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
             "decided": _instant(decision.time), "car_signal": decision.car, "s_signal": decision.s,
             "share_negative": decision.share_negative, "n_peers": decision.n_peers,
             "qualifies": decision.qualifies, "refusal": decision.refusal, "n_orders": n_orders,
-            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": share["net"] - post,
+            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": net_local - post,
+            "net_local": net_local,
         }  # fmt: skip
 
 
@@ -168,6 +228,7 @@ def _specification_rows(found: Evaluation) -> Iterator[Row]:
                 "net_per_trade": float(share.mean()) if len(share) else float("nan"),
                 "net_total": float(item.returns.sum()),
                 "sharpe": sharpe(item.returns) * float(np.sqrt(252)), "own": item.rule == tried[0].rule,
+                "specification": item.digest,
             }  # fmt: skip
 
 
@@ -177,10 +238,13 @@ def summarise(traded: Traded) -> Row:
     mine = found.records[RULE]
     return {
         **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
-        "currency": _currency(traded), "n_trials": found.n_trials,
+        "currency": traded.currency, "n_trials": found.trials.total, "trials": found.trials.sentence,
+        "trials_run": found.trials.grid, "trials_logged": found.trials.logged,
+        "trials_declared": found.trials.declared,
         "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward),
-        "against": [_against(item) for item in found.against],
+        "against": [_against(item) for item in found.against], "snooping": snooping(found.against),
+        "gap": _gap(traded),
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
         "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found),
         "caution": caution(mine),
@@ -192,15 +256,10 @@ def summarise(traded: Traded) -> Row:
     }  # fmt: skip
 
 
-def _currency(traded: Traded) -> str:
-    found = {tape.currency for tape in traded.tapes.values()}
-    return say("trade.one_currency", currency=found.pop()) if len(found) == 1 else NO_FX
-
-
 def _volume_caveats(traded: Traded) -> list[str]:
     if not any(np.isfinite(tape.volume).any() for tape in traded.tapes.values()):
         return [NO_VOLUME]
-    return [MAINLAND_LOTS] if {"XSHG", "XSHE"} & traded.tapes.keys() else []
+    return [VOLUME]
 
 
 def _record(item: Record) -> Row:
@@ -227,6 +286,28 @@ def _against(item: Superiority) -> Row:
         "spa_upper": item.upper, "superior": list(item.superior), "n_rules": item.n_rules,
         "reason": item.reason,
     }  # fmt: skip
+
+
+def snooping(tests: Sequence[Superiority]) -> str:
+    """Say whether any specification beats each benchmark once all that were tried are counted."""
+    reasons = {item.reason for item in tests}
+    if len(reasons) == 1 and "" not in reasons:
+        return say("snooping.none", why=reasons.pop())
+    found = []
+    for item in tests:
+        survivors = ", ".join(item.superior) or say("snooping.no_rule")
+        outcome = item.reason or say(
+            "snooping.spa", p=item.consistent, n=item.n_rules, survivors=survivors
+        )  # fmt: skip
+        found.append(say("snooping.against", benchmark=say(f"snooping.{item.benchmark}"), found=outcome))
+    return joined(found)
+
+
+def _gap(traded: Traded) -> float:
+    """Mean over traded shocks of the trade's net return less the study's own CAR after the drop."""
+    gaps = [row["gap"] for row in _shock_rows(traded.evaluation.runs[RULE], traded)]
+    known = [gap for gap in gaps if np.isfinite(gap)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def caution(item: Record) -> str:
@@ -264,6 +345,7 @@ def _refusals(decisions: list[Decision]) -> dict[str, int]:
 _REFUSED = {
     "no drop": "no_drop", "its label was not known when the trade was decided": "late_label",
     "no room": "no_room", "blocked": "blocked", "no prices through the drop window": "no_prices",
+    "the event was not public for certain when the trade was decided": "not_public",
     "no peer with enough prices before the drop": "no_peer",
 }  # fmt: skip
 

@@ -42,7 +42,8 @@ class Tape:
     settle : (n,) int
         Sessions that must pass before a share bought can be sold; 1 is T+1.
     fx : (T,)
-        Units of the base currency for one of the exchange's.
+        Units of the base currency for one of the exchange's, as known when the session opened; NaN where
+        no rate was known.
     """
 
     mic: str
@@ -112,6 +113,15 @@ class PastView:
 
     _tapes: Mapping[str, Tape]
     now: int
+
+    @property
+    def exchanges(self) -> tuple[str, ...]:
+        """MICs of the exchanges there are data of."""
+        return tuple(self._tapes)
+
+    def sessions(self, mic: str) -> int:
+        """Number of sessions on an exchange's calendar, which is public ahead; their data are not."""
+        return len(self._tapes[mic])
 
     def known(self, mic: str) -> int:
         """Number of sessions of an exchange that have closed."""

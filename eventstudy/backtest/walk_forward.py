@@ -43,8 +43,11 @@ def choose(
     another; a shock that a rule did not trade counts as zero for it.
     """
     longest = max(rules, key=lambda rule: rule.horizon)
-    outcome = np.array([[_alone(rule, tapes, shock, costs, memo) for rule in rules] for shock in shocks])
+    alone = [[_alone(rule, tapes, shock, costs, memo) for rule in rules] for shock in shocks]
+    outcome = np.array([[net for net, _ in row] for row in alone]).reshape(len(shocks), len(rules))
     ends = [ended_at(shock, longest, tapes, embargo) for shock in shocks]
+    # A sale that the exchange held back ends later than the last event day.
+    ends = [end and max(end, *(left for _, left in row)) for end, row in zip(ends, alone, strict=True)]
     chosen = []
     for shock in shocks:
         times = [time for rule in rules if (time := decision_time(rule, tapes, shock)) is not None]
@@ -57,9 +60,11 @@ def choose(
 
 def _alone(
     rule: Rule, tapes: Mapping[str, Tape], shock: Shock, costs: CostTable, memo: Memo | None
-) -> float:
+) -> tuple[float, int]:
+    """Net return of a shock on capital, and when its last position was sold."""
     result = run(rule, tapes, [shock], costs, memo=memo)
-    return sum(trade.net for trade in result.filled) / result.capital
+    filled = result.filled
+    return sum(t.net for t in filled) / result.capital, max((t.left for t in filled), default=0)
 
 
 def walk_forward(

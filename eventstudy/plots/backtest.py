@@ -64,13 +64,14 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
 
 
 def trade_dots(ax: Axes, result: StudyResult) -> Axes:
-    """Draw each trade's net return by the day of its entry, with the gap to its gross return."""
+    """Draw each hedged trade's return after costs by the day of its entry, and what it was before them."""
     words, rows = figure_words(result.facts), _trades(result)
     for place, row in enumerate(rows.to_dict("records")):
         colour = label_colour(str(row["label"]))
-        if "gross" in rows:
-            ax.plot([row["gross"], row["net"]], [place, place], color=colour, lw=0.8, zorder=2)
-            ax.plot([row["gross"]], [place], ls="none", marker="o", ms=3.5, mfc="white", mec=colour, zorder=3)
+        if "hedged" in rows:
+            ax.plot([row["hedged"], row["net"]], [place, place], color=colour, lw=0.8, zorder=2)
+            before = row["hedged"]
+            ax.plot([before], [place], ls="none", marker="o", ms=3.5, mfc="white", mec=colour, zorder=3)
         (dot,) = ax.plot([row["net"]], [place], ls="none", marker="o", ms=4, color=colour, zorder=4)
         tip(dot, f"{row['shock_id']}: {percent_tip(float(row['net']))}")
     ax.axvline(0, color=INK, lw=0.6)

@@ -20,6 +20,7 @@ from eventstudy.messages import say
 from .aliases import with_aliases
 from .factors import FactorTable, read_factors
 from .fetch import Watch, default_folder, fetch_snapshot, utc_now
+from .fx import fx_tickers, with_fx
 from .simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from .snapshot import Snapshot, is_snapshot, read_snapshot
 from .table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
@@ -46,7 +47,10 @@ QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
-    """Return the tickers and the days that the windows of all events and the placebo search can need."""
+    """Return the tickers and the days that the windows of all events and the placebo search can need.
+
+    The exchange rates of the backtest are among the tickers.
+    """
     # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
     days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
     before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
@@ -55,6 +59,7 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
     if config.model.name == "two_index":
         names.append(config.model.world)
+    names += fx_tickers(config).values()
     first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
     return PriceRequest(tuple(dict.fromkeys(names)), _shifted(first, -before), _shifted(max(days), after))
 
@@ -90,7 +95,7 @@ def get_prices(
         If the factor file cannot be used.
     """
     factors = _factors(config)
-    return replace(_prices(events, config, asked, tell, watch), factors=factors)
+    return with_fx(replace(_prices(events, config, asked, tell, watch), factors=factors), config)
 
 
 def _factors(config: StudyConfig) -> FactorTable | None:
@@ -248,7 +253,8 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
     """Return a seeded panel on the study's calendars and membership.
 
     Drops are planted at its events by their labels, and on days without any news, so that a simulated run
-    has placebo drops to show; ``truth`` in the manifest lists both.
+    has placebo drops to show; ``truth`` in the manifest lists both. There are no simulated exchange rates:
+    the backtest counts in local currencies.
     """
     listings = [
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
@@ -256,6 +262,8 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
     ]
     drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
     drops += _quiet_drops(events, config, request)
+    rates = fx_tickers(config).values()
+    request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))
     return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
 
 

@@ -36,6 +36,12 @@ CONSTANTS_SPREAD = 2.0
 STALE_RUN, STALE_SHARE, STALE_WINDOW = 10, 0.20, 250
 #: Sessions around an event within which a large move is expected.
 NEAR_EVENT = 3
+#: Money traded and close times volume may differ by this factor: prices move, some are adjusted.
+SAME_UNIT = 3.0
+#: Million yuan a day under which hardly any mainland share trades, and where that is asked.
+LEAST_TRADED, MAINLAND = 10.0, ("XSHG", "XSHE")
+#: Sessions on each side of a change of the volume's unit.
+UNIT_SIDE = 40
 #: First sessions of a listing that may have no limit.
 FIRST_SESSIONS = 5
 
@@ -61,6 +67,7 @@ class Subject:
 
     ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
     for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
+    ``unit`` is how many shares the settings take one unit of ``volume`` for.
     """
 
     item: PriceSeries
@@ -75,6 +82,8 @@ class Subject:
     volume: Floats
     splits: Floats
     dividends: Floats
+    amount: Floats
+    unit: int
     event_days: NDArray[np.datetime64]
 
     @property
@@ -364,6 +373,53 @@ def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
         yield subject.finding("thin_bar", rows[0], len(rows), "warn", text)
 
 
+def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield volumes that are not in shares, by the money traded or, on the mainland, by common sense.
+
+    Notes
+    -----
+    Where the source has the money traded, its ratio to close times volume is the shares in one unit.
+    Without it, a mainland share that trades less than 10 million yuan on a median day is either among
+    the least traded of all or counted in lots of 100. A unit that changes along the series shows as
+    a hundredfold step that lasts.
+    """
+    if subject.peer is None:
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        money = subject.close * subject.volume * subject.unit
+        money = np.where(money > 0, money, np.nan)
+        ratio = subject.amount / money
+    there = np.flatnonzero(np.isfinite(money))
+    if len(there) < STALE_RUN:
+        return
+    told = np.isfinite(ratio) & (ratio > 0)
+    if told.sum() >= STALE_RUN:
+        shares = float(np.median(ratio[told]))
+        if not 1 / SAME_UNIT < shares < SAME_UNIT:
+            text = say("quality.amount", times=shares)
+            yield subject.finding("volume_unit", np.flatnonzero(told)[0], shares, "warn", text)
+        return
+    yield from _step_of_unit(subject, money, there)
+    usual = float(np.median(money[there])) / 1e6
+    if subject.market.mic in MAINLAND and usual < LEAST_TRADED:
+        # One sentence for all series: how much it is stands in the table.
+        text = say("quality.thin_value", millions=LEAST_TRADED)
+        yield subject.finding("volume_unit", there[0], usual * 1e6, "warn", text)
+
+
+def _step_of_unit(subject: Subject, money: Floats, there: NDArray[np.intp]) -> Iterator[QualityFinding]:
+    """Yield the day from which the volume is about a hundred times what it was, or a hundredth."""
+    logs, least = np.log(money[there]), np.log(100 / SAME_UNIT)
+    for at in (np.flatnonzero(np.abs(np.diff(logs)) > least / 2) + 1).tolist():
+        before, after = logs[max(at - UNIT_SIDE, 0) : at], logs[at : at + UNIT_SIDE]
+        step = abs(float(np.median(after) - np.median(before)))
+        if min(len(before), len(after)) >= STALE_RUN and step > least:
+            factor = float(np.exp(step))
+            text = say("quality.volume_step", factor=factor)
+            yield subject.finding("volume_step", there[at], factor, "warn", text)
+            return
+
+
 def membership(subject: Subject) -> Iterator[QualityFinding]:
     """Yield prices outside the peer's listing: another company may have had the ticker."""
     if subject.peer is None:
@@ -390,5 +446,5 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
 #: All checks of one series, in the order in which they are reported.
 CHECKS: tuple[Check, ...] = (
     not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, unlisted_adjustment,
-    stale, thin_bars, membership, currency,
+    stale, thin_bars, volume_unit, membership, currency,
 )  # fmt: skip

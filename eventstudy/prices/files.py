@@ -32,6 +32,7 @@ COLUMNS = {
     "ticker": "ticker",
     "symbol": "ticker",
     "adjclose": "adj_close",
+    "amount": "amount",
     **{name: name for name in FIELDS if name != "adj_close"},
 }
 SUFFIXES = (".csv", ".parquet")
@@ -72,6 +73,7 @@ class _Bars:
     lines: NDArray[np.int64]
     dates: NDArray[np.datetime64]
     values: Mapping[str, NDArray[np.float64]]
+    amount: NDArray[np.float64]
 
 
 @provider("files")
@@ -212,7 +214,8 @@ def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSer
     dates = bars.dates[inside]
     name = Path(sheet.file).name
     cut: dict[str, Any] = {field: values[field][inside] for field in FIELDS}
-    series = PriceSeries(ticker, dates, **cut, source=name, sha256=sheet.sha256)
+    amount = bars.amount[inside] if len(bars.amount) else bars.amount
+    series = PriceSeries(ticker, dates, **cut, source=name, sha256=sheet.sha256, amount=amount)
     if not len(dates):
         span = f"{bars.dates[0]}..{bars.dates[-1]}" if len(bars.dates) else "no rows"
         message = f"{name} has {span}, nothing in {request.start}..{request.end}"
@@ -349,12 +352,14 @@ def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:
     if name == "date" and pa.types.is_timestamp(kind) and kind.tz:
         column = pc.local_timestamp(column)
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
-    if name in FIELDS and number:
+    if name in (*FIELDS, "amount") and number:
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     if name == "date" and pa.types.is_temporal(kind):
         return np.asarray(column.to_numpy())
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
+    if name == "amount":
+        return np.full(len(column), np.nan)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.array([text or "" for text in column.to_pylist()], dtype=object)
     raise PriceError(Problem(f"column {name} has the type {kind}, which cannot be read", file=file))
@@ -379,7 +384,15 @@ def _bars(sheet: _Sheet) -> _Bars:
     dates = _days(sheet, problems)
     values = {name: _numbers(sheet, name, problems) for name in FIELDS if name in sheet.cells}
     _raise_any(problems, sheet.file)
-    return _Bars(sheet.file, sheet.lines, dates, values)
+    return _Bars(sheet.file, sheet.lines, dates, values, _amounts(sheet))
+
+
+def _amounts(sheet: _Sheet) -> NDArray[np.float64]:
+    """Money traded, NaN where the cell is no number: it only checks the volume, so it stops nothing."""
+    cells = sheet.cells.get("amount", ())
+    if isinstance(cells, np.ndarray):
+        return cells
+    return np.array([float(cell) if _NUMBER.fullmatch(cell.strip()) else np.nan for cell in cells])
 
 
 def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
@@ -453,7 +466,8 @@ def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
     order = np.argsort(bars.dates, kind="stable")
     values = {name: column[order] for name, column in bars.values.items()}
     note = f"{Path(bars.file).name} is not in the order of its dates; it was sorted"
-    return _Bars(bars.file, bars.lines[order], bars.dates[order], values), (note,)
+    amount = bars.amount[order] if len(bars.amount) else bars.amount
+    return _Bars(bars.file, bars.lines[order], bars.dates[order], values, amount), (note,)
 
 
 def _refuse_faulty(bars: _Bars) -> None:

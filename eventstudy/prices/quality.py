@@ -137,14 +137,15 @@ def _subjects(
         values = _on_days(item, days)
         untraded = (values["volume"] == 0) & (peer is not None)
         values["price"] = np.where(untraded, np.nan, values.pop("adj_close"))
-        subjects.append(Subject(item, market, peer, board, days, event_days=event_days, **values))
+        unit = config.prices.shares(item.ticker, market.mic)
+        subjects.append(Subject(item, market, peer, board, days, unit=unit, event_days=event_days, **values))
     return subjects
 
 
 def _on_days(item: PriceSeries, days: NDArray[np.datetime64]) -> dict[str, NDArray[np.float64]]:
     _, here, there = np.intersect1d(days, item.dates, assume_unique=True, return_indices=True)
     values = {}
-    for name in ("adj_close", "close", "high", "low", "volume", "splits", "dividends"):
+    for name in ("adj_close", "close", "high", "low", "volume", "splits", "dividends", "amount"):
         values[name] = np.full(len(days), np.nan)
         # Sources without corporate actions leave their arrays empty.
         if len(getattr(item, name)):

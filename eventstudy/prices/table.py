@@ -27,6 +27,7 @@ class PriceSeries:
     ``close`` is the traded price, ``adj_close`` is adjusted for splits and dividends and is what
     returns are made of. All arrays have shape ``(T,)``. ``dividends`` (cash a share) and ``splits``
     (new shares for one old) are 0 on days without one, and of length 0 where the source lists none.
+    ``amount`` is the money traded, of length 0 where the source has none; it only checks ``volume``.
     """
 
     ticker: str
@@ -42,6 +43,7 @@ class PriceSeries:
     sha256: str = ""
     dividends: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     splits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class PriceTable:
     """All series of a study with one outcome for each ticker asked for.
 
     ``origin`` says where they can be read again: ``kind`` and ``name`` of a folder, file or snapshot,
-    never a machine's path.
+    never a machine's path. ``fx`` has the exchange rates by currency.
     """
 
     source: str
@@ -81,6 +83,7 @@ class PriceTable:
     truth: Mapping[str, Any] = field(default_factory=dict)
     factors: FactorTable | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    fx: Mapping[str, PriceSeries] = field(default_factory=dict)
 
     @property
     def last_date(self) -> str:

@@ -68,6 +68,9 @@ _TRADES = (
     "shock_id", "ticker", "label", "entry_session", "exit_session", "gross", "hedged", "cost", "net",
     "adverse_excursion", "why_left",
 )  # fmt: skip
+_GRID = (
+    "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own",
+)  # fmt: skip
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 LONGEST_CELL, MOST_ROWS = 90, 40
 
@@ -243,15 +246,16 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
     found = result.facts.get("backtest") or {}
     facts = [
-        ["", said(found[key], words)]
-        for key in ("sentence", "caution", "why_none", "pbo_reason")
-        if found.get(key)
+        ["", said(found[key], words)] for key in ("sentence", "caution", "pbo_reason") if found.get(key)
     ]
     facts += [
         [term(words, "backtest", key), cell_text(key, found[key], words)]
-        for key in ("rule", "gate", "currency")
+        for key in ("rule", "gate", "currency", "trials", "snooping")
         if found.get(key)
     ]
+    if finite(found.get("gap")):
+        facts.append([words["backtest.gap"], percent(found["gap"])])
+    facts += [["", said(line, words)] for line in found.get("caveats") or ()]
     runs = {"rule": found, **(found.get("comparison") or {}), "walk_forward": found.get("walk_forward")}
     shown = [name for name in _RUNS if isinstance(runs.get(name), Mapping) and runs[name].get("n_trades")]
     rows = [
@@ -269,7 +273,7 @@ def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
         "file": "",
     }
     trades = _some(result, "trades", words, columns=_TRADES, most=25)
-    grid = _some(result, "specifications", words, most=25)
+    grid = _some(result, "specifications", words, columns=_GRID, most=25)
     tables = [numbers, {**trades, "title": words["page.trades"]}, {**grid, "title": words["page.grid"]}]
     return {"facts": facts, "tables": tables}
 

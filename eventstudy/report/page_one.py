@@ -16,10 +16,11 @@ FEWEST_EFFECTIVE = 0.9
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
-    "n_trades": count, "n_shocks": count, "net_per_trade": percent, "hit_rate": lambda value: size(value, 0),
-    "sharpe": number, "psr": number, "dsr": number, "max_drawdown": percent,
-    "break_even_bps": lambda value: number(value, 0),
+    "hit_rate": lambda value: size(value, 0), "sharpe": number, "psr": number, "dsr": number,
+    "max_drawdown": percent, "break_even_bps": lambda value: number(value, 0),
 }  # fmt: skip
+#: Those that count days: of few shocks they would read as evidence that there is not.
+_OF_DAYS = ("sharpe", "psr", "dsr")
 #: Measures of the drops in question that page 1 shows, and how they are printed.
 _MEASURES: Mapping[str, Any] = {
     "car_drop": percent, "car_post": percent, "excess_post": percent, "reversal_ratio": number,
@@ -97,18 +98,18 @@ def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
 
 
 def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
-    """Return the backtest's numbers for page 1, empty where there was none."""
+    """Return what the rule earned, the number of trades with it, and its numbers where it traded."""
     found = summary.get("backtest") or {}
+    if not found:
+        return []
+    strip = [["", said(found["sentence"], words)]]
     if not found.get("n_trades"):
-        return [["", said(found["why_none"], words)]] if found.get("why_none") else []
-    strip = [
+        return strip
+    strip += [
         [term(words, "backtest", name), show(found[name])]
         for name, show in _STRIP.items()
-        if finite(found.get(name))
+        if finite(found.get(name)) and not (name in _OF_DAYS and found.get("caution"))
     ]
-    low, high = (*(found.get("net_ci") or ()), None, None)[:2]
-    if finite(low) and finite(high):
-        strip.insert(3, [words["fact.interval"], span(low, high, words)])
     for currency, amount in sorted((found.get("capacity") or {}).items()):
         if finite(amount):
             text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from eventstudy.backtest import RULE, Trials
+from eventstudy.backtest.statistics import SESSIONS_A_YEAR
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError
 from eventstudy.results import StudyResult
@@ -131,26 +133,35 @@ def _point(link: Path, name: str) -> None:
         link.with_suffix(".txt").write_text(f"{name}\n", encoding="utf-8")
 
 
-def past_trials(out: Path) -> frozenset[str]:
-    """Digests of the specifications that were run into this folder before; lines not read are none."""
+def past_trials(out: Path) -> Trials:
+    """Return what was run into this folder before; lines that cannot be read are none."""
     path = out / TRIALS
-    found = set()
+    studies, rules = set(), dict[str, float]()
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
-            found.add(str(json.loads(line)["specification"]))
-        except (ValueError, KeyError, TypeError):
+            row = json.loads(line)
+            studies.add(str(row["specification"]))
+            rules |= Trials.from_dict(row).rules
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return frozenset(found)
+    return Trials(frozenset(studies), rules)
 
 
 def log_trial(out: Path, result: StudyResult, config: StudyConfig) -> None:
-    """Append one line on a finished run: every specification that was tried counts."""
+    """Append one line on a finished run: every specification that was tried counts.
+
+    Those of the trade come with their daily Sharpe ratio, but for a run on simulated prices.
+    """
     answer = result.facts["verdict"]
+    tried = result.tables["specifications"]
+    mine = tried[(tried["run"] == RULE) & (not result.simulated)]
+    ratios = (mine["sharpe"] / SESSIONS_A_YEAR**0.5).astype(float)
+    rules = Trials(rules=dict(zip(mine["specification"].astype(str), ratios, strict=True))).as_dict()["rules"]
     row = {
         "run_id": result.run_id, "specification": specification_digest(config), "verdict": answer["kind"],
         "effect": answer["effect"], "p_value": answer["p_value"], "n_dates": answer["n_dates"],
         "window": answer["window"], "model": config.model.name, "returns": config.returns.kind,
-        "alpha": config.model.alpha,
+        "alpha": config.model.alpha, "rules": rules,
     }  # fmt: skip
     with (out / TRIALS).open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(row, sort_keys=True) + "\n")
