@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
+#: What a second process loads while the first reads the prices.
+DRAWING = ("eventstudy.study", "eventstudy.plots", "eventstudy.report.pack", "eventstudy.report.workbook")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -222,7 +224,7 @@ def run(
     """Run the study of EVENTS and write a result pack."""
     from .report.progress import watched
     from .report.publish import log_trial, past_trials, publish, reserve
-    from .report.second_hand import second_hand
+    from .second_hand import second_hand
     from .study import run_study
 
     if language:
@@ -233,10 +235,12 @@ def run(
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     drawing = bool({"pdf", "html", "png"} & set(config.report.formats))
-    with reserve(out) as place, second_hand(wanted=drawing) as hand:
+    with reserve(out) as place, second_hand(wanted=drawing, ready=DRAWING) as hand:
         table = _prices(read, config, prices, console)
         with watched(silent=quiet or as_json, language=config.study.language) as say:
-            result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place))
+            result = run_study(
+                read, config, table, progress=say, prereg=locked, trials=past_trials(place), hand=hand
+            )
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
                 result, place, formats=config.report.formats, templates=own, progress=say, hand=hand
@@ -277,8 +281,8 @@ def show(result: Path, as_json: bool) -> None:
 def compare(first: Path, second: Path, as_json: bool) -> None:
     """Put two packs side by side: settings, data, verdict and tables that differ."""
     from .report.packs import compare_packs, read_pack
-    from .report.pages import language_of
     from .report.terminal import print_changes
+    from .report.wording import language_of
 
     changes = compare_packs(first, second)
     if as_json:

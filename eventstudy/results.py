@@ -159,7 +159,7 @@ class StudyResult:
         place.mkdir(parents=True, exist_ok=True)
         settings = self.manifest["settings"]["report"]
         own = Path(settings["templates"]) if settings["templates"] else None
-        importlib.import_module("eventstudy.report").write_pack(
+        importlib.import_module("eventstudy.report.pack").write_pack(
             self, place, formats=tuple(formats) or tuple(settings["formats"]), templates=own
         )
         return place

@@ -19,6 +19,7 @@ from .prices import PriceTable
 from .results import StudyResult
 from .reversal import Findings, Judgement, findings, judge, read_confounders
 from .reversal.prereg import specification_digest
+from .second_hand import SecondHand
 from .summary import build_manifest, build_summary, run_id_of
 from .tables import backtest_tables, build_tables
 
@@ -36,6 +37,7 @@ def run_study(
     progress: Progress | None = None,
     prereg: Mapping[str, Any] | None = None,
     trials: Trials | None = None,
+    hand: SecondHand | None = None,
 ) -> StudyResult:
     """Run a whole study.
 
@@ -49,6 +51,8 @@ def run_study(
         What the run departs from its pre-registration in, from `reversal.prereg.summary_of`.
     trials
         What was run before, against which the best of all counts.
+    hand
+        A second process, which then runs the tests beside all else.
 
     Raises
     ------
@@ -60,13 +64,15 @@ def run_study(
     tell = progress or (lambda _: None)
     tell("returns, windows, market model")
     computed = compute(events, config, prices)
-    tell("tests")
     samples = list(groups(computed.sample, events, config))
-    results = _tests(samples, config)
+    if hand:
+        hand.start(_tests, samples, config)
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
     asked = _ask(computed, samples, events, config, prices, logged, tell)
+    tell("tests")
+    results = hand.finish() if hand else _tests(samples, config)
     tell("tables")
     tables = build_tables(
         computed, samples, results, asked.judgement, asked.found, asked.claims, events, config

@@ -11,10 +11,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
-    "errors", "messages", "parallel", "config", "events", "calendars", "market_rules", "prices", "returns",
-    "windows", "selection", "expected_returns", "abnormal", "inference", "estimation", "reversal", "claims",
-    "backtest", "simulate", "market_wide", "results", "covariates", "tables", "summary", "study", "pooling",
-    "verify", "plots", "report", "api", "new_sector", "est_import", "doctor", "cli",
+    "errors", "messages", "parallel", "second_hand", "config", "events", "calendars", "market_rules",
+    "prices", "returns", "windows", "selection", "expected_returns", "abnormal", "inference", "estimation",
+    "reversal", "claims", "backtest", "simulate", "market_wide", "results", "covariates", "tables",
+    "summary", "study", "pooling", "verify", "plots", "report", "api", "new_sector", "est_import", "doctor",
+    "cli",
 )  # fmt: skip
 KERNELS = (
     "windows",
@@ -92,6 +93,21 @@ def test_help_imports_neither_pandas_nor_numpy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip().endswith("[]")
+
+
+def test_check_imports_nothing_that_estimates_or_draws(tmp_path: Path) -> None:
+    events = PACKAGE / "sectors" / "healthcare" / "events.csv"
+    code = (
+        "import sys; from eventstudy.cli import main;"
+        f"assert main(['check', {str(events)!r}, '--sector', 'healthcare', "
+        "'--prices', 'example:healthcare']) == 0;"
+        "names = ('statsmodels', 'arch', 'matplotlib', 'yfinance');"
+        "print(sorted(m for m in names if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip().endswith("[]")
 
 
 def test_no_room_for_odds_and_ends() -> None:

@@ -11,7 +11,7 @@ from make_result import SENTENCE, make_full_result, make_result
 
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError
-from eventstudy.report import write_pack
+from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
 from eventstudy.report.progress import done_before
 

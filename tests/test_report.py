@@ -20,11 +20,11 @@ from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 from eventstudy import plots
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue
-from eventstudy.report import listings, pages, wording, write_pack
+from eventstudy.report import listings, pages, wording
 from eventstudy.report.latex import escaped, tabular
-from eventstudy.report.pack import csv_safe
-from eventstudy.report.second_hand import second_hand
+from eventstudy.report.pack import csv_safe, write_book, write_pack
 from eventstudy.results import TABLES, StudyResult
+from eventstudy.second_hand import second_hand
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
 
@@ -596,6 +596,6 @@ def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
 def test_what_fails_in_the_second_process_fails_in_the_first(tmp_path: Path) -> None:
     with second_hand(wanted=True) as hand:
         assert hand is not None, "a machine with one processor has no second hand"
-        hand.start("write_book", make_result(), tmp_path / "nowhere")
+        hand.start(write_book, make_result(), tmp_path / "nowhere")
         with pytest.raises(Exception, match="nowhere"):
             hand.finish()

@@ -15,7 +15,7 @@ import pytest
 from make_result import make_full_result
 
 from eventstudy import plots
-from eventstudy.report import write_pack
+from eventstudy.report.pack import write_pack
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),

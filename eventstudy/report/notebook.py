@@ -8,8 +8,8 @@ from eventstudy.messages import catalogue
 from eventstudy.results import StudyResult
 
 from . import page_one
-from .pages import language_of
 from .verdict import verdict_content
+from .wording import language_of
 
 
 def notebook_html(result: StudyResult) -> str:

@@ -14,13 +14,14 @@ from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
 from eventstudy.results import StudyResult
 
-from .pages import language_of, page_content
+from .pages import page_content
+from .wording import language_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from eventstudy.plots import Plot
-    from eventstudy.report.second_hand import SecondHand
+    from eventstudy.second_hand import SecondHand
 
 FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
@@ -141,8 +142,8 @@ def _write_pages(
         # The workbook takes about as long as the pages: with it the second hand draws the smaller part.
         theirs = [plot for place, plot in enumerate(drawn) if place % 5 in _THEIRS]
         if "xlsx" in formats:
-            hand.start("write_book", result, folder)
-        hand.start("draw_all", result, theirs, home, target, pages)
+            hand.start(write_book, result, folder)
+        hand.start(draw_all, result, theirs, home, target, pages)
         draw_all(result, [plot for plot in drawn if plot not in theirs], home, target, pages, say=say)
         if "xlsx" in formats:
             hand.finish()

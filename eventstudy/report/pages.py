@@ -10,24 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
-from eventstudy.messages import LANGUAGES, catalogue, said, section, term
+from eventstudy.messages import catalogue, said, section, term
 from eventstudy.results import StudyResult
 
 from . import listings, method, page_one
 from .extras import extra_sections
 from .verdict import chronology, verdict_content
-from .wording import Words, count
+from .wording import Words, count, language_of
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
 MAX_SHOCKS = 40
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
-
-
-def language_of(result: StudyResult) -> str:
-    """Return the language that the study asks for."""
-    wanted = str(result.facts.get("language") or "en")
-    return wanted if wanted in LANGUAGES else "en"
 
 
 def page_content(

@@ -17,9 +17,9 @@ from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError
 from eventstudy.results import StudyResult
 from eventstudy.reversal.prereg import specification_digest
+from eventstudy.second_hand import SecondHand
 
 from .pack import write_pack
-from .second_hand import SecondHand
 
 LOCK = ".eventstudy.lock"
 UNFINISHED = ".unfinished-"

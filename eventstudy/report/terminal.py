@@ -24,9 +24,8 @@ from eventstudy.selection import LedgerRow
 
 from . import page_one
 from .packs import Change
-from .pages import language_of
 from .verdict import chronology, verdict_content
-from .wording import Words
+from .wording import Words, language_of
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:

@@ -9,9 +9,8 @@ from eventstudy.messages import catalogue, said
 from eventstudy.results import StudyResult
 
 from . import page_one
-from .pages import language_of
 from .verdict import verdict_content
-from .wording import count, number
+from .wording import count, language_of, number
 
 WIDTH = 100
 

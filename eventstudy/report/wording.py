@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.messages import Message, said, term
+from eventstudy.messages import LANGUAGES, Message, said, term
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eventstudy.results import StudyResult
 
 Words = Mapping[str, str]
 
@@ -28,6 +30,12 @@ _CODES: Mapping[str, str] = {
     "gate": "gate", "verdict": "claim",
 }  # fmt: skip
 _P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
+
+
+def language_of(result: StudyResult) -> str:
+    """Return the language that the study asks for."""
+    wanted = str(result.facts.get("language") or "en")
+    return wanted if wanted in LANGUAGES else "en"
 
 
 def percent(value: Any, digits: int = 1) -> str:

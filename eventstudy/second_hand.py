@@ -1,57 +1,59 @@
-"""A second process that draws half the figures and writes the workbook while the first does the rest.
+"""A second process that takes its share of the tests and the drawing while the first does the rest.
 
 It is started before the numbers are there, so that its imports cost no waiting.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 
 class SecondHand:
-    """Runs functions of `eventstudy.report.pack` by name in a process of its own, one after another."""
+    """Runs functions in a process of its own, one after another."""
 
     def __init__(self, link: Connection) -> None:
         self._link = link
-        self._open = 0
 
-    def start(self, name: str, *arguments: Any) -> None:
-        """Begin ``pack.name(*arguments)``; both must be picklable."""
-        self._link.send((name, arguments))
-        self._open += 1
+    def start(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Begin ``function(*arguments)``; a function of a module, and arguments that can be pickled."""
+        self._link.send((function, arguments))
 
-    def finish(self) -> None:
-        """Wait for the oldest function begun, and raise what it raised.
+    def finish(self) -> Any:
+        """Wait for the oldest function begun, and return what it returned or raise what it raised.
 
         Raises
         ------
         OSError
             If the process has ended.
         """
-        self._open -= 1
         try:
-            failure = self._link.recv()
+            value, failure = self._link.recv()
         except EOFError as error:
-            raise OSError("the process that draws figures has ended") from error
+            raise OSError("the second process has ended") from error
         if failure is not None:
             raise failure
+        return value
 
 
 @contextmanager
-def second_hand(*, wanted: bool) -> Iterator[SecondHand | None]:
-    """Give a second hand, or None where it is not wanted or the machine has one processor."""
+def second_hand(*, wanted: bool, ready: Sequence[str] = ()) -> Iterator[SecondHand | None]:
+    """Give a second hand, or None where it is not wanted or the machine has one processor.
+
+    It imports the modules named in ``ready`` before it takes work.
+    """
     if not wanted or (os.cpu_count() or 1) < 2:
         yield None
         return
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, tuple(ready)), daemon=True)
     # An interrupt from the keyboard reaches the whole group; the first process answers for both.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -69,19 +71,20 @@ def second_hand(*, wanted: bool) -> Iterator[SecondHand | None]:
             process.terminate()
 
 
-def _serve(link: Connection) -> None:
-    from eventstudy import plots
-    from eventstudy.report import pack, workbook
-
-    del plots, workbook
+def _serve(link: Connection, ready: Sequence[str]) -> None:
+    for module in ready:
+        importlib.import_module(module)
     while True:
         try:
-            name, arguments = link.recv()
+            function, arguments = link.recv()
         except (EOFError, OSError):
             return
-        failure: Exception | None = None
+        value, failure = None, None
         try:
-            getattr(pack, name)(*arguments)
+            value = function(*arguments)
         except Exception as error:
             failure = error
-        link.send(failure)
+        try:
+            link.send((value, failure))
+        except OSError:
+            return
