@@ -1,0 +1,28 @@
+"""Market-wide studies: the market model and its tests for any number of firm-events on a wide panel."""
+
+from .battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery, scar_spread, window_sample
+from .days import DaySums, day_sums, reach, session_correlation, total
+from .fit import abnormal_returns, bhar, fit_events
+from .panel import FirmEvents, Layout, MarketFit, WidePanel, join_fits
+
+__all__ = [
+    "AT_ANY_SIZE",
+    "AverageReturns",
+    "DaySums",
+    "FirmEvents",
+    "Layout",
+    "MarketFit",
+    "WidePanel",
+    "abnormal_returns",
+    "average_returns",
+    "bhar",
+    "day_sums",
+    "fit_events",
+    "join_fits",
+    "reach",
+    "run_battery",
+    "scar_spread",
+    "session_correlation",
+    "total",
+    "window_sample",
+]
