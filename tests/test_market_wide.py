@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,16 +22,15 @@ from eventstudy.market_wide import (
     abnormal_returns,
     average_returns,
     bhar,
-    day_sums,
+    days,
     fit_events,
-    reach,
+    reduce_events,
     run_battery,
-    scar_spread,
     session_correlation,
-    total,
 )
 from eventstudy.market_wide.days import DaySums
 from eventstudy.market_wide.direct import fit_direct
+from eventstudy.market_wide.fit import Kernel
 from eventstudy.market_wide.packed import packed_ranks
 from eventstudy.market_wide.panel import empty_fit
 from eventstudy.market_wide.prefix import fit_prefix
@@ -192,22 +192,15 @@ def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
     np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
 
 
-def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int) -> DaySums:
+def reduced(
+    panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, kernel: Kernel = "numpy"
+) -> DaySums:
     """Day sums over blocks of dates, each with the halo that it must see."""
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)
-    edges = np.linspace(0, len(events), blocks + 1).astype(int)
-    edges = np.searchsorted(events.position, events.position[np.minimum(edges, len(events) - 1)])
-    edges[-1] = len(events)
-    spread, parts = scar_spread(fitted), []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
-        if first < last:
-            seen = np.searchsorted(events.position, events.position[last - 1] + reach(LAYOUT), side="right")
-            rows = slice(int(first), int(seen))
-            parts.append(
-                day_sums(panel, events.take(rows), fitted.take(rows), LAYOUT, spread, own=int(last - first))
-            )
-    return total(parts)
+    dates = len(np.unique(events.position))
+    with mock.patch.object(days, "BLOCK_DATES", -(-dates // blocks)):
+        return reduce_events(panel, events, fitted, LAYOUT, kernel=kernel)
 
 
 CASES = {
@@ -217,14 +210,15 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("case", CASES)
-def test_every_test_equals_the_statistic_of_a_study(case: str) -> None:
+def test_every_test_equals_the_statistic_of_a_study(case: str, kernel: Kernel) -> None:
     panel = wide_panel(7, gaps=CASES[case]["gaps"])
     events = firm_events(panel, 150, dates=int(CASES[case]["dates"]))
     fitted = fit_events(panel, events, LAYOUT)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
-    sums = reduced(panel, events, fitted, 3)
+    sums = reduced(panel, events, fitted, 3, kernel)
     sample = as_sample(as_study(panel, events)).ranked()
     observed = {window: sample.at(window) for window in LAYOUT.car}
     results = run_battery(fitted, sums, LAYOUT)
@@ -298,6 +292,25 @@ def test_blocks_of_dates_add_up_to_one() -> None:
     for name in DaySums.__dataclass_fields__:
         values: NDArray[np.float64] = getattr(one, name)
         np.testing.assert_allclose(getattr(many, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_compiled_day_sums_equal_numpys(ties: bool) -> None:
+    pytest.importorskip("numba", reason="the extra 'fast' (numba) is not installed")
+    panel = wide_panel(7, gaps=0.02)
+    if ties:
+        # Days without a change on days without a change of the index: residuals that are equal.
+        still = np.random.default_rng(3).random(panel.returns.shape) < 0.3
+        market = np.where(np.arange(panel.sessions) % 3 == 0, 0.0, panel.indices)
+        panel = WidePanel(np.where(still & np.isfinite(panel.returns), 0.0, panel.returns), market)
+    events = firm_events(panel, 500, dates=30)
+    fitted = fit_events(panel, events, LAYOUT)
+    fitted = fitted.without(fitted.n < 20)
+    plain = reduced(panel, events, fitted, 2)
+    compiled = reduced(panel, events, fitted, 2, "numba")
+    for name in DaySums.__dataclass_fields__:
+        values: NDArray[np.float64] = getattr(plain, name)
+        np.testing.assert_allclose(getattr(compiled, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_an_unknown_test_names_the_nearest() -> None:

@@ -1,7 +1,16 @@
 """Market-wide studies: the market model and its tests for any number of firm-events on a wide panel."""
 
-from .battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery, scar_spread, window_sample
-from .days import DaySums, day_sums, reach, session_correlation, total
+from .battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery, window_sample
+from .days import (
+    DaySums,
+    date_blocks,
+    day_sums,
+    reach,
+    reduce_events,
+    scar_spread,
+    session_correlation,
+    total,
+)
 from .fit import abnormal_returns, bhar, fit_events
 from .panel import FirmEvents, Layout, MarketFit, WidePanel, join_fits
 
@@ -16,10 +25,12 @@ __all__ = [
     "abnormal_returns",
     "average_returns",
     "bhar",
+    "date_blocks",
     "day_sums",
     "fit_events",
     "join_fits",
     "reach",
+    "reduce_events",
     "run_battery",
     "scar_spread",
     "session_correlation",

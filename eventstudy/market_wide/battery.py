@@ -37,17 +37,6 @@ class AverageReturns:
     half_width: NDArray[np.float64]
 
 
-def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
-    """Standard deviation (ddof 1) of the SCARs over the firm-events that have each window, shape (W,)."""
-    spread = np.full(len(fit.car), np.nan)
-    for w in range(len(spread)):
-        scar = fit.scar(w)
-        scar = scar[np.isfinite(scar)]
-        if len(scar) > 1:
-            spread[w] = scar.std(ddof=1)
-    return spread
-
-
 def run_battery(
     fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all", names: Sequence[str] = AT_ANY_SIZE
 ) -> list[TestResult]:

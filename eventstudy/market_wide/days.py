@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .direct import estimation_pairs, event_pairs
-from .fit import abnormal
+from .fit import Kernel, abnormal, use_numba
 from .packed import packed_ranks
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
-#: Firm-events at a time: temporaries of about a megabyte.
-CHUNK = 256
+#: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
+CHUNK, COMPILED_CHUNK = 256, 1_024
+#: Dates of one block. Each block also reads the firm-events of the `reach` sessions after it.
+BLOCK_DATES = 128
+#: Firm-events from which compiled code pays for being loaded.
+MANY = 50_000
 #: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
 BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance")
 
@@ -117,7 +122,7 @@ class _ByDate:
 
 def day_sums(
     panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, spread: NDArray[np.float64],
-    *, own: int | None = None,
+    *, own: int | None = None, kernel: Kernel = "numpy",
 ) -> DaySums:  # fmt: skip
     """Reduce one block of firm-events, sorted by ``position``.
 
@@ -130,6 +135,8 @@ def day_sums(
     own
         Firm-events that the block counts. Those after it only complete its pairs of dates and are
         counted by their own block; a block must see `reach` sessions past its last date.
+    kernel
+        As for `fit_events`; loading compiled code pays earlier here, since ranks are dear.
     """
     own = len(events) if own is None else own
     kept = np.isfinite([fit.scar(w) for w in range(len(layout.car))])
@@ -137,7 +144,14 @@ def day_sums(
     counted = int(code[own - 1]) + 1 if own else 0
     by_date = _ByDate.empty(dates, layout)
     sums = _zeros(layout, panel.sessions, dates[:counted])
-    for rows in _chunks(kept, code, own):
+    compiled = _compiled(kernel, len(events))
+    for rows in _chunks(kept, code, own, COMPILED_CHUNK if compiled else CHUNK):
+        if compiled is not None and kept[:, rows[0]].any():
+            compiled(
+                panel, events.take(rows), fit.take(rows), layout, code[rows],
+                np.flatnonzero(kept[:, rows[0]]), spread, by_date, sums if rows[0] < own else None,
+            )  # fmt: skip
+            continue
         part = _cut(panel, events.take(rows), fit.take(rows), layout, code[rows])
         windows = np.flatnonzero(kept[:, rows[0]])
         if rows[0] < own:
@@ -152,14 +166,72 @@ def day_sums(
     return sums
 
 
-def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int) -> Iterator[NDArray[np.intp]]:
+def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice, int]]:
+    """Split firm-events sorted by ``position`` into blocks: the rows each sees, and how many it counts.
+
+    The split depends on the dates alone, so that sums come out the same whoever makes them.
+    """
+    dates = np.unique(position)
+    blocks = []
+    for start in range(0, len(dates), BLOCK_DATES):
+        mine = dates[start : start + BLOCK_DATES]
+        first = int(np.searchsorted(position, mine[0]))
+        end = int(np.searchsorted(position, mine[-1], side="right"))
+        seen = int(np.searchsorted(position, mine[-1] + reach(layout), side="right"))
+        blocks.append((slice(first, seen), end - first))
+    return blocks
+
+
+def reduce_events(
+    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, *, kernel: Kernel = "auto",
+    threads: int = 1,
+) -> DaySums:  # fmt: skip
+    """Day sums of firm-events in any order; the figures do not depend on ``threads``."""
+    order = np.argsort(events.position, kind="stable")
+    spread = scar_spread(fit)
+    chosen: Kernel = "numba" if use_numba(kernel, len(events), MANY) else "numpy"
+
+    def work(block: tuple[slice, int]) -> DaySums:
+        rows = order[block[0]]
+        taken = events.take(rows), fit.take(rows)
+        return day_sums(panel, *taken, layout, spread, own=block[1], kernel=chosen)
+
+    blocks = date_blocks(events.position[order], layout)
+    if not blocks:
+        return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
+    with ThreadPoolExecutor(threads) as pool:
+        return total(list(pool.map(work, blocks)))
+
+
+def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
+    """Standard deviation (ddof 1) of the SCARs over the firm-events that have each window, shape (W,)."""
+    spread = np.full(len(fit.car), np.nan)
+    for w in range(len(spread)):
+        scar = fit.scar(w)
+        scar = scar[np.isfinite(scar)]
+        if len(scar) > 1:
+            spread[w] = scar.std(ddof=1)
+    return spread
+
+
+def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
+    if not use_numba(kernel, n, MANY):
+        return None
+    from .compiled_days import add_compiled
+
+    return add_compiled
+
+
+def _chunks(
+    kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int
+) -> Iterator[NDArray[np.intp]]:
     """Yield rows by date whose firm-events have the same windows complete, own ones and halo apart."""
     group = np.left_shift(1, np.arange(len(kept) + 1)) @ np.vstack([kept, np.arange(len(code)) >= own])
     order = np.lexsort((code, group))
     edges = [0, *(np.flatnonzero(np.diff(group[order])) + 1).tolist(), len(order)]
     for first, last in itertools.pairwise(edges):
-        for start in range(first, last, CHUNK):
-            yield order[start : min(start + CHUNK, last)]
+        for start in range(first, last, size):
+            yield order[start : min(start + size, last)]
 
 
 @dataclass(frozen=True, slots=True)

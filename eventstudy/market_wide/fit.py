@@ -138,12 +138,17 @@ def bhar(
     return out
 
 
-def _compiled(kernel: Kernel, n: int) -> Fill | None:
-    """The compiled kernel, or None for numpy's."""
+def use_numba(kernel: Kernel, n: int, many: int) -> bool:
+    """Whether compiled code does the work on n firm-events; `ConfigError` if it cannot and must."""
     there = importlib.util.find_spec("numba") is not None
     if kernel == "numba" and not there:
         raise ConfigError("the numba kernel is not installed: pip install 'eventstudy-kit[fast]'")
-    if kernel == "numpy" or not there or (kernel == "auto" and n < MANY):
+    return there and (kernel == "numba" or (kernel == "auto" and n >= many))
+
+
+def _compiled(kernel: Kernel, n: int) -> Fill | None:
+    """The compiled kernel, or None for numpy's."""
+    if not use_numba(kernel, n, MANY):
         return None
     from .compiled import fit_compiled
 

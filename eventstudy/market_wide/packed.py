@@ -50,6 +50,6 @@ def packed_ranks(
 
 def _tied(keys: NDArray[np.int64], count: NDArray[np.intp], low: np.int64) -> NDArray[np.intp]:
     """Rows in which neighbours differ in nothing but the day; missing days stand at the end."""
-    same = (keys[:, 1:] ^ keys[:, :-1]) <= low
+    same = (keys[:, 1:] ^ keys[:, :-1]).view(np.uint64) <= np.uint64(low)
     same &= np.arange(1, keys.shape[1]) < count[:, None]
     return np.flatnonzero(same.any(axis=1))
