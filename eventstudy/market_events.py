@@ -69,7 +69,9 @@ def read_market_events(path: Path) -> MarketEvents:
         raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
     missing = [name for name in ("ticker", "date") if name not in table.column_names]
     if missing:
-        text = f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
+        text = (
+            f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
+        )
         raise EventsError(Problem(text, str(path), 1))
     if not len(table):
         raise EventsError(Problem("has no event", str(path)))
@@ -108,6 +110,8 @@ def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         good = pc.fill_null(pc.match_substring_regex(column, r"^\d{4}-\d{2}-\d{2}$"), False)
         parsed = pc.strptime(pc.if_else(good, column, None), "%Y-%m-%d", "s", error_is_null=True)
+        # 30 February would be read as 1 March.
+        parsed = pc.if_else(pc.equal(pc.strftime(parsed, "%Y-%m-%d"), column), parsed, None)
     elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         parsed = pc.cast(column, pa.timestamp("s"), safe=False)
         midnight = pc.equal(pc.floor_temporal(column, unit="day"), column)
@@ -126,7 +130,9 @@ def _twice(event_id: pa.Array) -> list[tuple[int, str]]:
     first = np.full(len(names), -1)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     again = np.flatnonzero(first[codes] != np.arange(len(codes)))
-    found = [(int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]]
+    found = [
+        (int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]
+    ]
     empty = [name for name in names if not name]
     return found + [(int(row), "no event_id") for row in np.flatnonzero(codes == 0) if empty]
 

@@ -1,4 +1,4 @@
-"""The same fits compiled by numba (extra ``fast``): running sums of one security, all its events, the next."""
+"""The same fits compiled by numba (extra ``fast``): the running sums of a security, then all its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The day sums compiled by numba (extra ``fast``): one pass over a firm-event's days, a sort, another pass."""
+"""The day sums compiled by numba (extra ``fast``): a pass over a firm-event's days, a sort, a pass."""
 
 from __future__ import annotations
 
@@ -206,9 +206,7 @@ def _put_in_order(
     """Put days whose values share an integer in order by the values themselves."""
     for j in range(1, count):
         held, at = days[j], j
-        while (
-            at > 0 and key[at - 1] >> shift == key[j] >> shift and value[days[at - 1]] > value[held]
-        ):
+        while at > 0 and key[at - 1] >> shift == key[j] >> shift and value[days[at - 1]] > value[held]:
             days[at] = days[at - 1]
             at -= 1
         days[at] = held

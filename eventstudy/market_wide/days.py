@@ -325,9 +325,7 @@ def _add_days(part: _Chunk, windows: NDArray[np.intp], layout: Layout, sums: Day
             sums.calendar_n[w, at] += members
 
 
-def _add_ranks(
-    part: _Chunk, windows: NDArray[np.intp], spread: NDArray[np.float64], sums: DaySums
-) -> None:
+def _add_ranks(part: _Chunk, windows: NDArray[np.intp], spread: NDArray[np.float64], sums: DaySums) -> None:
     before = part.used.shape[1]
     days = np.hstack([np.where(part.used, part.residual, np.nan), part.ar])
     rank, among = packed_ranks(days, before)

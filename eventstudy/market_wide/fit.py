@@ -123,9 +123,7 @@ def abnormal(
     return difference
 
 
-def bhar(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout
-) -> NDArray[np.float64]:
+def bhar(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
     """Buy-and-hold abnormal returns prod(1+R) - prod(1+E[R]), shape (W, N)."""
     out = np.empty((len(layout.car), len(events)))
     for start in range(0, len(events), AR_CHUNK):

@@ -11,9 +11,7 @@ _SIGN = np.int64(63)
 _MAGNITUDE = np.int64(2**63 - 1)
 
 
-def packed_ranks(
-    values: NDArray[np.float64], first: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def packed_ranks(values: NDArray[np.float64], first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ranks along axis 1 with ties at their mean, zero where NaN: among all, and among the ``first`` days.
 
     Notes

@@ -62,7 +62,7 @@ class Layout:
 
     def alpha_days(self, window: Window) -> int:
         """Days of a window that carry the intercept."""
-        return int(self.carries_alpha[self.inside(window)].sum())
+        return int(np.count_nonzero(self.carries_alpha[self.inside(window)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class WidePanel:
     @property
     def sessions(self) -> int:
         """Number of sessions, T."""
-        return self.returns.shape[1]
+        return int(self.returns.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class MarketFit:
     @property
     def dof(self) -> NDArray[np.float64]:
         """Estimation days less the two coefficients."""
-        return self.n - 2.0
+        return self.n.astype(np.float64) - 2.0
 
     def scar(self, window: int) -> NDArray[np.float64]:
         """CAR of the window at this place over its prediction-error standard deviation, shape (N,)."""

@@ -73,7 +73,7 @@ def _fit(
         out.n[:], out.beta[:], out.alpha[:] = count, beta, y_mean - beta * x_mean
         s2 = np.where(count > 2, sse / (count - 2), np.nan)
         out.sigma[:] = np.sqrt(s2)
-    for w, window in enumerate(layout.car):
+    for w in range(len(layout.car)):
         _window(events, base, layout, w, flat, length, x_mean, sxx, s2, out)
     # A rounded difference can even be negative: compared as a product it is never taken for exact.
     seen_x, seen_y = flat[1].imag[end], flat[2].imag[end]
@@ -92,9 +92,7 @@ def _window(
 ) -> None:  # fmt: skip
     window = layout.car[w]
     width = window[1] - window[0] + 1
-    first, end = (
-        base + np.clip(events.position + day, 0, length) for day in (window[0], window[1] + 1)
-    )
+    first, end = (base + np.clip(events.position + day, 0, length) for day in (window[0], window[1] + 1))
     ones = flat[0][end] - flat[0][first]
     x = flat[1].real[end] - flat[1].real[first]
     y = np.where(ones.real == width, ones.imag, np.nan)

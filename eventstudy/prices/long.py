@@ -80,7 +80,9 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise PriceError(Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))) from error
+        raise PriceError(
+            Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))
+        ) from error
     known = {_NAMES.get(name.lower().replace(" ", "").replace("_", "")): name for name in names}
     value = "return" if "return" in known else "adj_close"
     wanted = ["date", value] if one_series else ["ticker", "date", value]
@@ -89,19 +91,15 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         text = f"no column {', '.join(missing)}; accepted are ticker, date, and adj_close or return"
         raise PriceError(Problem(f"{text}; the file has {', '.join(names)}", str(path)))
     ticker = "" if one_series else known["ticker"]
-    return LongFile(
-        str(path.resolve()), ticker, known["date"], known[value], value == "return", digest
-    )
+    return LongFile(str(path.resolve()), ticker, known["date"], known[value], value == "return", digest)
 
 
 def _schema(path: Path) -> Sequence[str]:
     if path.suffix == ".parquet":
-        names: Sequence[str] = pq.ParquetFile(path).schema_arrow.names
-        return names
+        return list(pq.ParquetFile(path).schema_arrow.names)
     with path.open("rb") as file:
         head = file.readline()
-    names = pa_csv.read_csv(pa.BufferReader(head)).schema.names
-    return names
+    return list(pa_csv.read_csv(pa.BufferReader(head)).schema.names)
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -151,16 +149,13 @@ def groups_of(file: LongFile, tickers: Sequence[str]) -> tuple[int, ...]:
     found = []
     for group in range(meta.num_row_groups):
         known = meta.row_group(group).column(column).statistics
-        if known is None or not known.has_min_max or not isinstance(known.min, str):
-            found.append(group)
-        elif np.searchsorted(wanted, known.min) < np.searchsorted(wanted, known.max, side="right"):
+        told = known is not None and known.has_min_max and isinstance(known.min, str)
+        if not told or np.searchsorted(wanted, known.min) < np.searchsorted(wanted, known.max, "right"):
             found.append(group)
     return tuple(found)
 
 
-def pieces(
-    file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path
-) -> list[Piece]:
+def pieces(file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path) -> list[Piece]:
     """Split the reading of these tickers into tasks; a CSV is one."""
     groups = groups_of(file, tickers)
     parts = [groups[i : i + GROUPS_A_TASK] for i in range(0, len(groups), GROUPS_A_TASK)]
@@ -182,7 +177,8 @@ def fill(piece: Piece) -> Filled:
     table = np.load(piece.table, mmap_mode="r+")
     row_of = {ticker: row for row, ticker in enumerate(piece.tickers)}
     counted = np.zeros(len(piece.tickers), dtype=np.int64)
-    off, problems = 0, []
+    off = 0
+    problems: list[str] = []
     for names, day, value in _batches(piece.file, piece.groups):
         row = np.zeros(len(day), dtype=np.intp) if names is None else _codes(names, row_of)
         at = np.searchsorted(piece.sessions, day)
@@ -191,8 +187,9 @@ def fill(piece: Piece) -> Filled:
         known[known] = piece.sessions[at[known]] == day[known]
         off += int((there & ~known).sum())
         there &= known
-        wrong = np.flatnonzero(there & (value <= 0)) if not piece.file.holds_returns else []
-        for i in wrong[: max(0, 20 - len(problems))]:
+        for i in np.flatnonzero(there & (value <= 0) & (not piece.file.holds_returns))[
+            : max(0, 20 - len(problems))
+        ]:
             ticker = piece.tickers[row[i]]
             problems.append(f"{ticker} on {_date(day[i])}: adj_close = {value[i]:g} is no price")
         table[row[there], at[there]] = value[there]
@@ -203,7 +200,9 @@ def fill(piece: Piece) -> Filled:
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
     """Row of each ticker, -1 for those that are not wanted."""
-    rows = np.array([row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp)
+    rows = np.array(
+        [row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp
+    )
     codes = pc.fill_null(names.indices, len(rows) - 1).to_numpy(zero_copy_only=False)
     found: NDArray[np.intp] = rows[codes]
     return found
@@ -225,7 +224,8 @@ def _batches(
             value = pc.cast(batch.column(file.value), pa.float64())
             yield ticker, day.to_numpy(), value.to_numpy(zero_copy_only=False)
     except (OSError, pa.ArrowException) as error:
-        text = f"cannot be read: {str(error).splitlines()[0]}; accepted are dates such as 2026-06-09 and numbers"
+        said = str(error).splitlines()[0]
+        text = f"cannot be read: {said}; accepted are dates such as 2026-06-09 and numbers"
         raise PriceError(Problem(text, file.path)) from error
 
 
@@ -234,7 +234,9 @@ def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Ite
         source = pq.ParquetFile(file.path)
         yield from source.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=names)
         return
-    types = {file.date: pa.date32(), file.value: pa.float64()} | ({file.ticker: pa.string()} if file.ticker else {})
+    types = {file.date: pa.date32(), file.value: pa.float64()}
+    if file.ticker:
+        types[file.ticker] = pa.string()
     yield from pa_csv.open_csv(
         file.path,
         read_options=pa_csv.ReadOptions(block_size=BATCH_BYTES),
