@@ -96,7 +96,7 @@ def _window(
     ones = flat[0][end] - flat[0][first]
     x = flat[1].real[end] - flat[1].real[first]
     y = np.where(ones.real == width, ones.imag, np.nan)
-    predict(out, w, y, x + 0.0 * y, width, layout.alpha_days(window), x_mean, sxx, s2)
+    predict(out, w, layout, y, x, x_mean, sxx, s2)
 
 
 def _again(
