@@ -1,4 +1,4 @@
-"""Time of one package of PyPI on firm-events of 250 + 31 days; run by `engine.py` in that package's environment.
+"""Time of one package of PyPI on firm-events of 250 + 31 days, run by `engine.py` in its environment.
 
     python benchmarks/peers.py PACKAGE FILE.npz
 
@@ -41,7 +41,8 @@ def easy_es(y: np.ndarray, x: np.ndarray) -> float:
     days = pd.bdate_range("2015-01-01", periods=y.shape[1])
     names = [f"S{i}" for i in range(len(y))]
     returns = pd.DataFrame({
-        "Ret": y.ravel(), "Date": np.tile(days, len(y)), "ticker": np.repeat(names, y.shape[1]), "Volume": 1.0,
+        "Ret": y.ravel(), "Date": np.tile(days, len(y)), "ticker": np.repeat(names, y.shape[1]),
+        "Volume": 1.0,
     })  # fmt: skip
     study = EventStudy(
         estimation_days=ESTIMATION, gap_days=0, window_before=BEFORE, window_after=AFTER, n_cores=1
@@ -82,7 +83,7 @@ PACKAGES = {"eventstudy": eventstudy, "easy-es": easy_es, "event-study-toolkit":
 
 
 def main() -> None:
-    """Run one package twice, the first time on few events to load what it loads, and print the second time."""
+    """Run one package on a few events, so that it is loaded, then on all; print the second time."""
     warnings.simplefilter("ignore")
     name, path = sys.argv[1:]
     with np.load(path) as held:
