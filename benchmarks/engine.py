@@ -42,7 +42,7 @@ LAYOUT = Layout(estimation=(-260, -11), event=(-10, 20), car=((0, 1), (2, 20)))
 SESSIONS, SECURITIES, INDICES = 5_000, 500, 4
 THREADS = min(2, os.cpu_count() or 1)
 NUMBA = importlib.util.find_spec("numba") is not None
-#: Other packages: their version, and what they need besides. easy-es does not run on pandas 3.
+#: Other packages: their version, and what they need besides. easy-es is older than pandas 3.
 PEERS = {
     "eventstudy": ("0.1a12",),
     "easy-es": ("0.1.2", "pandas<3"),

@@ -41,7 +41,7 @@ def easy_es(y: np.ndarray, x: np.ndarray) -> float:
     days = pd.bdate_range("2015-01-01", periods=y.shape[1])
     names = [f"S{i}" for i in range(len(y))]
     returns = pd.DataFrame({
-        "Ret": y.ravel(), "Date": np.tile(days, len(y)), "ticker": np.repeat(names, y.shape[1]),
+        "Ret": y.ravel(), "Date": np.tile(days.date, len(y)), "ticker": np.repeat(names, y.shape[1]),
         "Volume": 1.0,
     })  # fmt: skip
     study = EventStudy(

@@ -17,9 +17,10 @@ LAYOUT = Layout(
 
 
 def wide_panel(
-    seed: int = 1, *, sessions: int = 420, securities: int = 24, indices: int = 2, gaps: float = 0.01
-) -> WidePanel:
-    """Correlated fat-tailed returns on two indices; single days missing, a fifth listed late."""
+    seed: int = 1, *, sessions: int = 420, securities: int = 24, indices: int = 2, gaps: float = 0.01,
+    index_gap: bool = True,
+) -> WidePanel:  # fmt: skip
+    """Correlated fat-tailed returns on two indices; days missing, one of an index, a fifth listed late."""
     rng = np.random.default_rng(seed)
     market = 0.01 * rng.standard_normal((indices, sessions))
     sector = 0.01 * rng.standard_normal(sessions)
@@ -29,6 +30,8 @@ def wide_panel(
     returns[rng.random(returns.shape) < gaps] = np.nan
     for security in range(0, securities, 5):
         returns[security, : rng.integers(1, sessions // 2)] = np.nan
+    if index_gap:
+        market[0, sessions // 3] = np.nan
     return WidePanel(returns, market)
 
 

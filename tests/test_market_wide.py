@@ -81,7 +81,7 @@ def hard(kind: str) -> WidePanel:
         returns[np.arange(len(returns)), rng.integers(60, 200, len(returns))] = 1e4
     elif kind == "levels":
         prices = 100.0 * np.exp(np.cumsum(np.nan_to_num(returns), axis=1)) + 0.0 * returns
-        return WidePanel(prices, 3000.0 * np.exp(np.cumsum(panel.indices, axis=1)))
+        return WidePanel(prices, 3000.0 * np.exp(np.cumsum(np.nan_to_num(panel.indices), axis=1)))
     elif kind == "calm after a storm":
         returns[:, :150] *= 1e5
     return WidePanel(returns, panel.indices)
@@ -263,7 +263,8 @@ def rbars(panel: WidePanel, events: FirmEvents) -> list[tuple[float, float]]:
 
 
 def test_session_correlation_is_the_mean_of_the_pairs_where_dates_share_their_days() -> None:
-    panel = WidePanel(wide_panel(8, gaps=0.0).returns[1:5], wide_panel(8).indices)
+    whole = wide_panel(8, gaps=0.0, index_gap=False)
+    panel = WidePanel(whole.returns[1:5], whole.indices)
     position = np.repeat([100, 140, 200, 260], 4)
     security = np.tile(np.arange(4), 4)
     for by_sessions, by_pairs in rbars(panel, FirmEvents(position, security, security % 2)):

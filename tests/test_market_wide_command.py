@@ -33,7 +33,7 @@ def prices_of(panel: WidePanel) -> NDArray[np.float64]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prices of eight tickers and an index, and events of every fate."""
     place = tmp_path_factory.mktemp("market")
-    panel = wide_panel(11, sessions=SESSIONS, securities=8, indices=1, gaps=0.004)
+    panel = wide_panel(11, sessions=SESSIONS, securities=8, indices=1, gaps=0.004, index_gap=False)
     prices = prices_of(panel)
     prices[7] = 10.0
     index = 1000.0 * np.cumprod(1.0 + panel.indices[0])

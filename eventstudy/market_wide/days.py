@@ -261,7 +261,7 @@ def _cut(
     panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp]
 ) -> _Chunk:
     y, x = estimation_pairs(panel, events, layout)
-    used = np.isfinite(y)
+    used = np.isfinite(y + x)
     residual = y - fit.alpha[:, None] - fit.beta[:, None] * x
     if not used.all():
         residual, x = np.where(used, residual, 0.0), np.where(used, x, 0.0)

@@ -23,9 +23,7 @@ def fit_direct(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
 
 
 def _fit(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
-    first = events.position + layout.estimation[0]
-    y = windows_of(panel.returns, events.security, first, layout.n_estimation)
-    x = windows_of(panel.indices, events.index, first, layout.n_estimation)
+    y, x = estimation_pairs(panel, events, layout)
     count, y_mean, x_mean = _centre(y, x)
     sxx, sxy, syy = (np.vecdot(*pair) for pair in ((x, x), (x, y), (y, y)))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,9 +75,7 @@ def _predict(
     panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit, x_mean: NDArray[np.float64],
     sxx: NDArray[np.float64], s2: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    first = events.position + layout.event[0]
-    y = windows_of(panel.returns, events.security, first, layout.n_event)
-    x = windows_of(panel.indices, events.index, first, layout.n_event)
+    y, x = event_pairs(panel, events, layout)
     for w, window in enumerate(layout.car):
         inside = layout.inside(window)
         predict(out, w, layout, y[:, inside].sum(axis=1), x[:, inside].sum(axis=1), x_mean, sxx, s2)
@@ -88,7 +84,7 @@ def _predict(
 def estimation_pairs(
     panel: WidePanel, events: FirmEvents, layout: Layout
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns of the security and its index in the estimation window, (m, L1); both NaN where one is."""
+    """Returns of the security and of its index in the estimation window, (m, L1)."""
     return _pairs(panel, events, layout.estimation[0], layout.n_estimation)
 
 
@@ -104,8 +100,6 @@ def _pairs(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     y = windows_of(panel.returns, events.security, events.position + first, length)
     x = windows_of(panel.indices, events.index, events.position + first, length)
-    y += 0.0 * x
-    x += 0.0 * y
     return y, x
 
 
