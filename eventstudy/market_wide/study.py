@@ -386,7 +386,7 @@ def _facts(
     used = sum(int(n) for status, n in zip(REASONS.values(), counts, strict=True) if status == "used")
     remarks = [
         "estimation windows are not cut around other events of the same ticker",
-        "a date is one shock; rbar and the tests adjusted by it are by sums over sessions, see docs",
+        "a date is one shock; rbar is by sums over sessions, see docs/market-wide.md",
     ]
     if off_session:
         remarks.append(f"{off_session} prices on days that are no session of {benchmark} are not used")
