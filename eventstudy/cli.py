@@ -483,6 +483,58 @@ def verify(result: Path, events: Path | None, prices: str | None) -> None:
 
 
 @cli.command()
+@EVENTS
+@CONFIG
+@SET
+@click.option(
+    "--prices", type=click.Path(path_type=Path), required=True,
+    help="Long CSV or Parquet file: ticker, date, adj_close or return.",
+)  # fmt: skip
+@click.option("--benchmark", help="A ticker of the prices, or a file of its own; default the study's first.")
+@worker_options
+@click.option(
+    "--kernel", type=click.Choice(["auto", "numpy", "numba"]), default="auto", show_default=True,
+    help="numba needs the extra 'fast'; auto takes it where it pays.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder that the study's own folder is put into.",
+)  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def market(
+    events: Path, config_file: Path | None, overrides: tuple[str, ...], prices: Path, benchmark: str | None,
+    jobs: int, engine: str, scheduler: str, kernel: Any, out: Path, quiet: bool,
+) -> None:  # fmt: skip
+    """Study EVENTS of a whole market, a ticker and a date a row, in any number."""
+    import tempfile
+
+    from .config import load_config
+    from .market_events import read_market_events
+    from .market_wide.study import Parallel, run_market
+    from .report.market import print_market, write_market
+    from .report.publish import UNFINISHED, reserve
+
+    config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
+    name = benchmark or next((item.benchmark for item in config.markets), "")
+    if not name:
+        raise ConfigError("no benchmark: give --benchmark, a ticker of the prices or a file of its own")
+    read = read_market_events(events)
+    console = _console(quiet)
+    with reserve(out) as place, tempfile.TemporaryDirectory(dir=place, prefix=UNFINISHED) as scratch:
+        with console.status("starting") as status:
+            result = run_market(
+                read, prices, name, config, scratch=Path(scratch).resolve(), kernel=kernel,
+                parallel=Parallel(jobs, engine, scheduler),
+                progress=lambda stage: status.update(f"{stage} …"),
+            )  # fmt: skip
+        folder = write_market(result, config, place)
+    if quiet:
+        click.echo(str(folder))
+    else:
+        print_market(result, folder, console)
+
+
+@cli.command()
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
     help="Folder of the result packs.",

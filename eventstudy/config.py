@@ -382,6 +382,7 @@ def load_config(
     sector: str | None = None,
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
+    peers: bool = True,
 ) -> StudyConfig:
     """Read and check all layers of settings for a study of ``events_path``.
 
@@ -390,7 +391,8 @@ def load_config(
     ConfigError
         With every problem found: a file that is missing or not TOML, an unknown key (with the
         nearest valid one), a value of the wrong kind, windows that overlap or run backwards,
-        a peer whose market is not described.
+        a peer whose market is not described. Without ``peers`` a study of a whole market, which names
+        none.
     """
     local = events_path.parent / "eventstudy.toml"
     layers = [_read(path) for path in (local, config_file) if path is not None and _wanted(path, local)]
@@ -413,7 +415,7 @@ def load_config(
     config = _build(StudyConfig, merged, "", problems)
     if problems:
         raise ConfigError(problems)
-    _check(config)
+    _check(config, peers=peers)
     return typing.cast(StudyConfig, config)
 
 
@@ -583,11 +585,11 @@ def _describe(hint: Any) -> str:
     return names.get(hint, "a table" if tabular else "a list")
 
 
-def _check(config: StudyConfig) -> None:
+def _check(config: StudyConfig, *, peers: bool = True) -> None:
     found = (
-        *_check_study(config.study), *_check_windows(config.windows), *_check_peers(config),
-        *_check_names(config), *_check_model(config), *_check_backtest(config), *_check_fx(config),
-        *_check_volume_unit(config),
+        *_check_study(config.study), *_check_windows(config.windows),
+        *(_check_peers(config) if peers else ()), *_check_names(config), *_check_model(config),
+        *_check_backtest(config), *_check_fx(config), *_check_volume_unit(config),
     )  # fmt: skip
     problems = [Problem(text) for text in found]
     if problems:

@@ -11,11 +11,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
-    "errors", "messages", "parallel", "second_hand", "config", "events", "calendars", "market_rules",
-    "prices", "returns", "windows", "selection", "expected_returns", "abnormal", "inference", "estimation",
-    "reversal", "claims", "backtest", "simulate", "market_wide", "results", "covariates", "tables",
-    "summary", "study", "pooling", "verify", "plots", "report", "api", "new_sector", "est_import", "doctor",
-    "cli",
+    "errors", "messages", "parallel", "second_hand", "config", "events", "market_events", "calendars",
+    "market_rules", "prices", "returns", "windows", "selection", "expected_returns", "abnormal", "inference",
+    "estimation", "reversal", "claims", "backtest", "simulate", "market_wide", "results", "covariates",
+    "tables", "summary", "study", "pooling", "verify", "plots", "report", "api", "new_sector", "est_import",
+    "doctor", "cli",
 )  # fmt: skip
 KERNELS = (
     "windows",

@@ -77,9 +77,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "airlines.toml").write_text(
         f'[study]\nname = "Airlines"\n{market}{peers}{QUICK}{SMALL}', encoding="utf-8"
     )
+    write_market(folder)
     (folder / "est").mkdir()
     write_files(folder / "est")
     return folder
+
+
+def write_market(folder: Path) -> None:
+    """A market's events and its long file of prices, of the same three airlines."""
+    long = pd.concat([
+        pd.read_csv(path, parse_dates=["date"]).assign(ticker=path.stem)[["ticker", "date", "adj_close"]]
+        for path in sorted((folder / "prices").glob("*.csv"))
+    ])  # fmt: skip
+    long.to_parquet(folder / "prices.parquet", index=False)
+    dates = pd.to_datetime(["2021-06-09", "2021-06-09", "2021-09-08"])
+    events = pd.DataFrame({"ticker": ["DAL", "UAL", "LUV"], "date": dates})
+    events.to_parquet(folder / "events.parquet", index=False)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from . import calendar_time, cross_section, dates, firm, rank_tests, resampling, signs
 from .dependence import effective_number, mean_correlation, residual_correlations
-from .sample import STATISTICS, Sample, TestResult, WindowSample, run_tests, statistic
+from .sample import STATISTICS, DayFigures, Sample, TestResult, WindowSample, run_tests, statistic
 
 __all__ = [
     "STATISTICS",
+    "DayFigures",
     "Sample",
     "TestResult",
     "WindowSample",

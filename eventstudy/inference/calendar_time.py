@@ -27,7 +27,7 @@ def calendar_time(sample: WindowSample) -> TestResult:
     the days in order. The estimate is a daily return, not a CAR. Days weigh equally, however many
     firm-events they hold.
     """
-    _, mean = calendar_portfolio(sample)
+    mean = sample.days.calendar if sample.days else calendar_portfolio(sample)[1]
     days = len(mean)
     if days < FEWEST_DAYS:
         return sample.refuse(f"n/a, needs {FEWEST_DAYS} calendar days, has {days}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .sample import TestResult, WindowSample, statistic
 
@@ -103,15 +104,21 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     The standard deviation (ddof 1) is taken over the estimation window in event time; with common
     dates it carries the correlation of the peers.
     """
+    mean = sample.days.residual if sample.days else _mean_residuals(sample)
+    if len(mean) < 3:
+        return sample.refuse("n/a, fewer than three estimation days")
+    width = sample.window[1] - sample.window[0] + 1
+    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width))
+    return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
+
+
+def _mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
+    """Mean residual of the estimation days on which some firm-event has one."""
     residuals = sample.abnormal.expected.residuals
     there = np.isfinite(residuals)
     days = there.any(axis=0)
-    if days.sum() < 3:
-        return sample.refuse("n/a, fewer than three estimation days")
-    mean = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
-    width = sample.window[1] - sample.window[0] + 1
-    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width))
-    return sample.result(float(value), distribution="t", df=float(days.sum() - 1))
+    mean: NDArray[np.float64] = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
+    return mean
 
 
 def _ratio(sample: WindowSample, mean: float, se: float) -> TestResult:

@@ -28,6 +28,8 @@ def corrado(sample: WindowSample) -> TestResult:
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Differs from the paper by several days
     (the days' sum over sqrt(W), Cowan 1992) and by N_t firm-events a day.
     """
+    if sample.days:
+        return _of_days(sample, sample.days.rank, sample.days.rank_n)
     deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
     there = np.isfinite(deviation)
     return _of_days(sample, np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0))
@@ -42,6 +44,8 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal.
     """
+    if sample.days:
+        return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
     uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
     there = np.isfinite(uniform)
     return _of_days(sample, np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0)))
@@ -110,8 +114,10 @@ def grank_z_value(sample: WindowSample) -> float:
 
 def _generalised_ranks(
     sample: WindowSample,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.int64] | None]:
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | NDArray[np.int64] | None]:
     """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
+    if sample.days:
+        return sample.days.generalised, sample.days.generalised_n
     sd = sample.scar.std(ddof=1)
     if not sd > 0:
         return None, None

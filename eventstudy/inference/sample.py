@@ -47,6 +47,34 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DayFigures:
+    """What the tests that look at days need of them, where firm-events are too many to hold their days.
+
+    Attributes
+    ----------
+    residual : (L1,)
+        Mean estimation residual of the estimation days that have one.
+    positive : float
+        Mean over the firm-events of the share of positive residuals.
+    rank, uniform, rank_n : (L1+L2,)
+        Sums of K - (M+1)/2 and of K/(1+M) - 1/2, and the number ranked, see `corrado`.
+    generalised, generalised_n : (L1+1,)
+        Mean centred uniform ranks and their number, see `grank_t`; None where the SCARs do not vary.
+    calendar : (D,)
+        Mean abnormal return of the calendar-time portfolio on each of its days.
+    """
+
+    residual: NDArray[np.float64]
+    positive: float
+    rank: NDArray[np.float64]
+    uniform: NDArray[np.float64]
+    rank_n: NDArray[np.float64]
+    generalised: NDArray[np.float64] | None
+    generalised_n: NDArray[np.float64]
+    calendar: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowSample:
     """The firm-events of one group that have one window complete, and what tests need of them.
 
@@ -66,6 +94,8 @@ class WindowSample:
         Ranks of the abnormal returns over all days, the same for every window.
     seed, draws : int
         Of simulated distributions.
+    days : DayFigures, optional
+        Given where ``abnormal`` holds no days, as of a whole market.
     """
 
     group: str
@@ -81,6 +111,7 @@ class WindowSample:
     ranks: EventRanks
     seed: int
     draws: int
+    days: DayFigures | None = None
 
     @property
     def n(self) -> int:

@@ -31,12 +31,16 @@ def generalized_sign(sample: WindowSample) -> TestResult:
     p is the mean over firm-events of the share of positive residuals on their estimation days; a
     firm with two events counts twice. No continuity correction.
     """
-    residuals = sample.abnormal.expected.residuals
-    days = np.isfinite(residuals).sum(axis=1)
-    share = float(((residuals > 0).sum(axis=1) / days).mean())
+    share = sample.days.positive if sample.days else _positive_share(sample)
     if not 0 < share < 1:
         return sample.refuse("n/a, the estimation residuals all have one sign")
     return sample.result(_share_z(sample, share), distribution="normal")
+
+
+def _positive_share(sample: WindowSample) -> float:
+    residuals = sample.abnormal.expected.residuals
+    days = np.isfinite(residuals).sum(axis=1)
+    return float(((residuals > 0).sum(axis=1) / days).mean())
 
 
 def _share_z(sample: WindowSample, share: float) -> float:

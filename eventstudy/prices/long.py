@@ -1,0 +1,244 @@
+"""One long file of prices of a whole market, read in pieces into a wide table on disk."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from eventstudy.errors import PriceError, Problem
+
+from .files import COLUMNS
+
+#: Rows that are held at a time.
+BATCH_ROWS = 1_000_000
+#: Bytes of a CSV that are held at a time.
+BATCH_BYTES = 32 * 2**20
+#: Groups of rows of a Parquet file that one task reads.
+GROUPS_A_TASK = 16
+_NAMES = {**COLUMNS, "return": "return", "ret": "return", "permno": "ticker"}
+_EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LongFile:
+    """A long file and its columns: ``ticker`` is empty where the file is of one series."""
+
+    path: str
+    ticker: str
+    date: str
+    value: str
+    holds_returns: bool
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return Path(self.path).name
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one task reads of a long file and where it puts it."""
+
+    file: LongFile
+    groups: tuple[int, ...]
+    tickers: tuple[str, ...]
+    sessions: NDArray[np.int32]
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Rows put into the table by security, rows on days that are no session, and what is wrong."""
+
+    rows: NDArray[np.int64]
+    off_session: int
+    problems: tuple[str, ...]
+
+
+def open_long(path: Path, *, one_series: bool = False) -> LongFile:
+    """Look at the columns of a CSV or Parquet file.
+
+    Raises
+    ------
+    PriceError
+        If it cannot be read or lacks a column; the message says which are accepted.
+    """
+    try:
+        names = list(_schema(path))
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, pa.ArrowException) as error:
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise PriceError(
+            Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))
+        ) from error
+    known = {_NAMES.get(name.lower().replace(" ", "").replace("_", "")): name for name in names}
+    value = "return" if "return" in known else "adj_close"
+    wanted = ["date", value] if one_series else ["ticker", "date", value]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        text = f"no column {', '.join(missing)}; accepted are ticker, date, and adj_close or return"
+        raise PriceError(Problem(f"{text}; the file has {', '.join(names)}", str(path)))
+    ticker = "" if one_series else known["ticker"]
+    return LongFile(str(path.resolve()), ticker, known["date"], known[value], value == "return", digest)
+
+
+def _schema(path: Path) -> Sequence[str]:
+    if path.suffix == ".parquet":
+        return list(pq.ParquetFile(path).schema_arrow.names)
+    with path.open("rb") as file:
+        head = file.readline()
+    return list(pa_csv.read_csv(pa.BufferReader(head)).schema.names)
+
+
+def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Days since 1970 in order, and the values of one ticker.
+
+    Raises
+    ------
+    PriceError
+        If the file has no such ticker, two rows on one day, or values that are no prices.
+    """
+    days, values = [], []
+    for names, at, value in _batches(file, groups_of(file, [ticker])):
+        mine = slice(None) if names is None else _codes(names, {ticker: 0}) == 0
+        days.append(at[mine])
+        values.append(value[mine])
+    day = np.concatenate(days) if days else np.empty(0, dtype=np.int32)
+    value = np.concatenate(values) if values else np.empty(0)
+    there = np.isfinite(value)
+    order = np.argsort(day[there], kind="stable")
+    day, value = day[there][order], value[there][order]
+    what = ticker or "the series"
+    if not len(day):
+        raise PriceError(Problem(f"no row of {what!r}; give another --benchmark", file.path))
+    twice = np.flatnonzero(day[1:] == day[:-1])
+    if len(twice):
+        text = f"{what} has two rows on {_date(day[twice[0]])}; accepted is one row a ticker and day"
+        raise PriceError(Problem(text, file.path))
+    if not file.holds_returns and (value <= 0).any():
+        text = f"{what} on {_date(day[value <= 0][0])}: adj_close = {value[value <= 0][0]:g} is no price"
+        raise PriceError(Problem(text, file.path))
+    return day, value
+
+
+def _date(day: int) -> dt.date:
+    return _EPOCH + dt.timedelta(days=int(day))
+
+
+def groups_of(file: LongFile, tickers: Sequence[str]) -> tuple[int, ...]:
+    """Groups of rows that may hold one of these tickers, from the file's own statistics; empty for CSV."""
+    if not file.path.endswith(".parquet"):
+        return ()
+    meta = pq.ParquetFile(file.path).metadata
+    if not file.ticker:
+        return tuple(range(meta.num_row_groups))
+    column = meta.schema.to_arrow_schema().names.index(file.ticker)
+    wanted = np.sort(np.array(tickers, dtype=np.str_))
+    found = []
+    for group in range(meta.num_row_groups):
+        known = meta.row_group(group).column(column).statistics
+        told = known is not None and known.has_min_max and isinstance(known.min, str)
+        if not told or np.searchsorted(wanted, known.min) < np.searchsorted(wanted, known.max, "right"):
+            found.append(group)
+    return tuple(found)
+
+
+def pieces(file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path) -> list[Piece]:
+    """Split the reading of these tickers into tasks; a CSV is one."""
+    groups = groups_of(file, tickers)
+    parts = [groups[i : i + GROUPS_A_TASK] for i in range(0, len(groups), GROUPS_A_TASK)]
+    if not file.path.endswith(".parquet"):
+        parts = [()]
+    return [Piece(file, part, tuple(tickers), sessions, str(table)) for part in parts]
+
+
+def new_table(path: Path, rows: int, sessions: int) -> None:
+    """Make an empty table of (rows, sessions) on disk, all NaN."""
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(rows, sessions))
+    for start in range(0, rows, 256):
+        table[start : start + 256] = np.nan
+    table.flush()
+
+
+def fill(piece: Piece) -> Filled:
+    """Put the values of a piece into their cells; doing it twice changes nothing."""
+    table = np.load(piece.table, mmap_mode="r+")
+    row_of = {ticker: row for row, ticker in enumerate(piece.tickers)}
+    counted = np.zeros(len(piece.tickers), dtype=np.int64)
+    off = 0
+    problems: list[str] = []
+    for names, day, value in _batches(piece.file, piece.groups):
+        row = np.zeros(len(day), dtype=np.intp) if names is None else _codes(names, row_of)
+        at = np.searchsorted(piece.sessions, day)
+        there = (row >= 0) & np.isfinite(value)
+        known = at < len(piece.sessions)
+        known[known] = piece.sessions[at[known]] == day[known]
+        off += int((there & ~known).sum())
+        there &= known
+        for i in np.flatnonzero(there & (value <= 0) & (not piece.file.holds_returns))[
+            : max(0, 20 - len(problems))
+        ]:
+            ticker = piece.tickers[row[i]]
+            problems.append(f"{ticker} on {_date(day[i])}: adj_close = {value[i]:g} is no price")
+        table[row[there], at[there]] = value[there]
+        counted += np.bincount(row[there], minlength=len(counted))
+    table.flush()
+    return Filled(counted, off, tuple(problems))
+
+
+def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
+    """Row of each ticker, -1 for those that are not wanted."""
+    rows = np.array(
+        [row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp
+    )
+    codes = pc.fill_null(names.indices, len(rows) - 1).to_numpy(zero_copy_only=False)
+    found: NDArray[np.intp] = rows[codes]
+    return found
+
+
+def _batches(
+    file: LongFile, groups: Sequence[int]
+) -> Iterator[tuple[pa.DictionaryArray | None, NDArray[np.int32], NDArray[np.float64]]]:
+    """Yield tickers, days since 1970 and values, a bounded number of rows at a time."""
+    names = [name for name in (file.ticker, file.date, file.value) if name]
+    try:
+        for batch in _raw_batches(file, groups, names):
+            ticker = pc.dictionary_encode(batch.column(file.ticker)) if file.ticker else None
+            if ticker is not None and pa.types.is_dictionary(batch.column(file.ticker).type):
+                ticker = batch.column(file.ticker)
+            day = pc.cast(pc.cast(batch.column(file.date), pa.date32()), pa.int32())
+            if day.null_count:
+                raise PriceError(Problem(f"{day.null_count} rows have no {file.date}", file.path))
+            value = pc.cast(batch.column(file.value), pa.float64())
+            yield ticker, day.to_numpy(), value.to_numpy(zero_copy_only=False)
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).splitlines()[0]
+        text = f"cannot be read: {said}; accepted are dates such as 2026-06-09 and numbers"
+        raise PriceError(Problem(text, file.path)) from error
+
+
+def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Iterator[pa.RecordBatch]:
+    if file.path.endswith(".parquet"):
+        source = pq.ParquetFile(file.path)
+        yield from source.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=names)
+        return
+    types = {file.date: pa.date32(), file.value: pa.float64()}
+    if file.ticker:
+        types[file.ticker] = pa.string()
+    yield from pa_csv.open_csv(
+        file.path,
+        read_options=pa_csv.ReadOptions(block_size=BATCH_BYTES),
+        convert_options=pa_csv.ConvertOptions(include_columns=names, column_types=types),
+    )

@@ -1,0 +1,197 @@
+"""What a market-wide study leaves behind: a row for every event, tests, mean abnormal returns, a summary."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventstudy import __version__
+from eventstudy.config import StudyConfig
+from eventstudy.market_wide.study import REASONS, MarketResult
+from eventstudy.results import TABLES
+
+from .pack import csv_safe, plain_json
+from .publish import UNFINISHED
+
+#: Events in one group of rows of events.parquet.
+ROWS = 1_000_000
+VERSIONED = ("numpy", "pyarrow", "scipy")
+#: Tests that the terminal shows; tests.csv has all.
+SHOWN = ("date_t", "bmp_kp", "corrado", "grank_t", "calendar_time")
+#: Tests whose estimate is no mean CAR over firm-events.
+OTHER_MEANS = ("date_t", "ibragimov_mueller", "calendar_time")
+
+
+def write_market(result: MarketResult, config: StudyConfig, out: Path) -> Path:
+    """Write the folder of a market-wide study into ``out`` and return it.
+
+    It is written aside and moved in whole. The name ends with a digest of inputs and settings; the same
+    study again leaves the folder as it is.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or refuses; what was half written is removed.
+    """
+    manifest = _manifest(result, config)
+    digest = hashlib.sha256(json.dumps(plain_json(manifest), sort_keys=True).encode()).hexdigest()[:8]
+    target = out / f"market-{Path(result.events.path).stem}-{digest}"
+    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    try:
+        _write_files(result, manifest, unfinished)
+        unfinished.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(unfinished)
+        else:
+            unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return target
+
+
+def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path) -> None:
+    _write_events(result, folder / "events.parquet")
+    tests = [
+        {name: getattr(test, name) for name in TABLES["tests"]} | {"window": window_name(test.window)}
+        for test in result.tests
+    ]
+    _write_csv(folder / "tests.csv", TABLES["tests"], tests)
+    _write_csv(folder / "aar.csv", TABLES["aar"], _aar_rows(result))
+    _write_json(folder / "summary.json", result.facts)
+    outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    _write_json(folder / "manifest.json", {**manifest, "outputs": outputs})
+
+
+def window_name(window: tuple[int, int]) -> str:
+    """Write a window as the tables do: ``[a,b]``."""
+    return f"[{window[0]},{window[1]}]"
+
+
+def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
+    settings = config.as_dict()
+    files = {(file.name, file.sha256) for file in (result.prices, result.benchmark)}
+    files.add((Path(result.events.path).name, result.events.sha256))
+    return {
+        "version": __version__,
+        "settings": {name: settings[name] for name in ("windows", "returns", "tests")}
+        | {"model": {"name": "market", "alpha": config.model.alpha}},
+        "benchmark": result.facts["benchmark"], "kernels": result.facts["kernels"],
+        "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
+        "versions": {
+            "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},
+        },
+    }  # fmt: skip
+
+
+def _write_events(result: MarketResult, path: Path) -> None:
+    """One row for every event of the file, in its order, with what became of it."""
+    texts = list(REASONS)
+    dropped = np.array([status == "dropped" for status in REASONS.values()])
+    writer = None
+    for start in range(0, len(result.events), ROWS):
+        rows = slice(start, start + ROWS)
+        codes, found = result.reason[rows], result.fit.take(rows)
+        columns: dict[str, Any] = {
+            "event_id": result.events.event_id[rows],
+            "ticker": _named(result.events.tickers, result.events.ticker[rows]),
+            "date": pa.array(result.events.date[rows], pa.date32()),
+            "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
+            "status": _named(("used", "dropped"), dropped[codes]), "reason": _named(texts, codes),
+            "n": found.n, "n_windows": np.isfinite(found.variance).sum(axis=0),
+        }  # fmt: skip
+        if result.events.group is not None:
+            columns["group"] = _named(result.events.groups, result.events.group[rows])
+        columns |= {name: _number(getattr(found, name)) for name in ("alpha", "beta", "sigma")}
+        for w, window in enumerate(result.layout.car):
+            name = window_name(window)
+            columns |= {
+                f"car{name}": _number(found.car[w]), f"se{name}": _number(np.sqrt(found.variance[w])),
+                f"scar{name}": _number(found.scar(w)),
+            }  # fmt: skip
+        table = pa.table(columns)
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _named(names: Sequence[str], codes: Any) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+
+
+def _number(values: Any) -> pa.Array:
+    """Missing figures are null."""
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
+def _aar_rows(result: MarketResult) -> Iterable[dict[str, Any]]:
+    for group, mean in result.averages.items():
+        for day, tau in enumerate(result.layout.tau):
+            caar, half = mean.caar[day], mean.half_width[day]
+            yield {
+                "group": group, "tau": int(tau), "n": mean.n[day], "aar": mean.aar[day], "caar": caar,
+                "lower": caar - half, "upper": caar + half,
+            }  # fmt: skip
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: csv_safe(plain_json(value)) for name, value in row.items()} for row in rows)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def print_market(result: MarketResult, folder: Path, console: Console) -> None:
+    """Print what became of the events, the mean CARs and a few of the tests."""
+    facts = result.facts
+    console.print(
+        Text(
+            f"{facts['n_used']:,} of {facts['n_events']:,} events of {facts['n_tickers']:,} tickers used, "
+            f"against {facts['benchmark']}, {facts['first_session']} to {facts['last_session']}"
+        )
+    )
+    for reason, count in facts["events"].items():
+        console.print(Text(f"  {count:>12,}  {reason}"))
+    for remark in facts["remarks"]:
+        console.print(Text(f"  note: {remark}", style="dim"))
+    console.print(_tests_table(result))
+    console.print(Text(f"Results: {folder}"), soft_wrap=True)
+
+
+def _tests_table(result: MarketResult) -> Table:
+    table = Table(box=None, pad_edge=False)
+    shown = [name for name in SHOWN if any(test.name == name for test in result.tests)]
+    for name in ("group", "window", "events", "dates", "CAAR", *(f"p {name}" for name in shown)):
+        table.add_column(name, justify="left" if name in ("group", "window") else "right", no_wrap=True)
+    for group in result.averages:
+        for window in result.layout.car:
+            mine = {t.name: t for t in result.tests if t.group == group and t.window == window}
+            any_test = next(iter(mine.values()))
+            caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
+            cells = [f"{mine[name].p_value:.4f}" if not mine[name].reason else "n/a" for name in shown]
+            table.add_row(
+                group, window_name(window), f"{any_test.n_events:,}", f"{any_test.n_dates:,}",
+                f"{caar:+.3%}", *cells,
+            )  # fmt: skip
+    return table
