@@ -343,6 +343,7 @@ def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None
         result = make_full_result(language=language)
         for plot in plots.plots_of(result):
             figure = plots.draw(result, plot)
+            figure.draw_without_rendering()
             caption = next(text for text in figure.texts if text.get_gid() == "caption")
             top = caption.get_window_extent().y1
             for ax in figure.axes:
