@@ -11,9 +11,10 @@ from make_result import SENTENCE, make_full_result, make_result
 
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError
+from eventstudy.messages import catalogue
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
-from eventstudy.report.progress import done_before
+from eventstudy.report.progress import done_before, stage_text
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,7 @@ def test_progress_only_goes_forward() -> None:
         "tables",
         "figure 1/4 a",
         "figure 3/4 c",
+        "images",
         "report.pdf",
         "report.html",
         "workbook",
@@ -125,6 +127,14 @@ def test_progress_only_goes_forward() -> None:
         seen.append(reached)
     assert seen == sorted(seen)
     assert seen[0] == 0.0
-    assert seen[6] - seen[5] == pytest.approx(0.32 / 2)
+    assert seen[6] - seen[5] == pytest.approx(0.30 / 2)
     assert 0.9 < seen[-1] < 1.0
     assert done_before("something else", 0.4) == 0.4
+
+
+def test_stages_are_named_in_the_language_with_their_numbers() -> None:
+    words = catalogue("zh")
+    assert stage_text("figure 3/27 shock_SA26", words) == "图 3/27 shock_SA26"
+    assert stage_text("returns, windows, market model", words) == "收益、窗口与市场模型"
+    assert stage_text("report.pdf", words) == "生成 report.pdf"
+    assert stage_text("something new", words) == "something new"

@@ -323,6 +323,53 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     assert rest[0].startswith("方法")
 
 
+def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
+    from PIL import Image
+
+    for plot in plots.plots_of(make_result()):
+        with Image.open(pack / "figures" / f"{plot.name}.png") as image:
+            assert [round(dots) for dots in image.info["dpi"]] == [300, 300], plot.name
+            size, colours = image.size, len(image.convert("RGB").getcolors(maxcolors=2**20) or [])
+        text = (pack / "figures" / f"{plot.name}.svg").read_text(encoding="utf-8")
+        points = [float(value) for value in re.findall(r'<svg[^>]*?\b(?:width|height)="([\d.]+)pt"', text)]
+        points += [float(re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[2])]  # type: ignore[index]
+        assert size[0] in {round(value * 300 / 72) + d for value in points for d in (-1, 0, 1)}, plot.name
+        assert colours > 20, plot.name
+        assert not list((pack / "figures").glob("*.typ"))
+
+
+def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None:
+    for language in ("en", "zh"):
+        result = make_full_result(language=language)
+        for plot in plots.plots_of(result):
+            figure = plots.draw(result, plot)
+            figure.draw_without_rendering()
+            caption = next(text for text in figure.texts if text.get_gid() == "caption")
+            top = caption.get_window_extent().y1
+            for ax in figure.axes:
+                name = ax.xaxis.label
+                if name.get_text():
+                    assert name.get_window_extent().y0 > top, (language, plot.name)
+
+
+def test_counts_open_page_one(pack: Path) -> None:
+    first = _words(_pdf_pages(pack / "report.pdf")[0])
+    assert first.index("Firm-events: 12 used (1 with day 0 moved), 3 dropped") < first.index(SENTENCE)
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    assert html.index("Firm-events: 12 used") < html.index(SENTENCE)
+
+
+def test_no_p_value_stands_without_its_number_of_dates() -> None:
+    content = pages.page_content(make_full_result())
+    for head in (content["small_table"]["head"], content["tests"]["head"], content["multiplicity"]["head"]):
+        assert "K" in head
+    for part in content["extras"]:
+        for table in part["tables"]:
+            named = [name for name in table["head"] if name == "p" or name.startswith("p of")]
+            told = " ".join([*table["head"], table["note"], table["title"]])
+            assert not named or "K" in told.split() or "K =" in told or "(K" in told, (part["name"], told)
+
+
 def test_left_out_formats_are_not_written(tmp_path: Path) -> None:
     files = write_pack(make_result(), tmp_path, formats=("json",))
     assert [path.name for path in files] == ["manifest.json", "summary.json"]
@@ -344,7 +391,7 @@ def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
     write_pack(make_result(), tmp_path, progress=said.append)
     assert said[0] == "figure 1/5 caar_by_label"
-    assert said[-4:] == ["report.pdf", "report.html", "workbook", "tables"]
+    assert said[-5:] == ["images", "report.pdf", "report.html", "workbook", "tables"]
 
 
 def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[st
     alignment, daily = result.tables.get("alignment"), result.tables.get("abnormal_returns")
     if alignment is None or daily is None or daily.empty:
         return []
+    if shock_id:
+        mine = set(daily.loc[daily["shock_id"] == shock_id, "event_id"])
+        return [(answer, tau) for answer, of, tau in _answers(result) if of in mine]
+    return sorted((answer, tau) for answer, _, tau in _answers(result))
+
+
+@functools.lru_cache(maxsize=4)
+def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
+    """Return (clarification, clarified event, tau) of each clarification that came after its drop."""
+    alignment, daily = result.tables["alignment"], result.tables["abnormal_returns"]
     found = []
     for row in result.facts.get("chronology") or ():
         answer, of = str(row["event_id"]), str(row["clarifies"])
@@ -147,12 +157,10 @@ def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[st
             continue
         days = set(alignment.loc[alignment["event_id"] == answer, "session"].astype(str).str[:10])
         path = daily[daily["event_id"] == of]
-        if shock_id:
-            path = path[path["shock_id"] == shock_id]
         path = path[(path["tau"] >= 0) & path["session"].astype(str).str[:10].isin(days)]
         if len(path):
-            found.append((answer, int(path["tau"].min())))
-    return sorted(found)
+            found.append((answer, of, int(path["tau"].min())))
+    return tuple(sorted(found))
 
 
 def used_shocks(result: StudyResult) -> list[str]:

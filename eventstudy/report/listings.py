@@ -50,10 +50,13 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
     names = [name for name in LEADING_TESTS if name in present]
     head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
     head += [test_name(words, name) for name in names]
-    rows = []
-    for group, window in _test_order(result):
-        part = table[(table["group"] == group) & (table["window"] == window)].set_index("name")
-        rows.append(_test_row(group, window, part, names, words))
+    order = _test_order(result)
+    parts = dict(iter(table[table["group"].isin({group for group, _ in order})].groupby(["group", "window"])))
+    blank = table.iloc[:0]
+    rows = [
+        _test_row(group, window, parts.get((group, window), blank).set_index("name"), names, words)
+        for group, window in order
+    ]
     kept = rows[:TEST_ROWS]
     right = [place > 1 for place in range(len(head))]
     return {"head": head, "rows": kept, "right": right, "left_out": len(rows) - len(kept)}

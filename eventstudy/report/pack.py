@@ -57,11 +57,12 @@ def write_pack(
     _check(folder, formats, templates)
     say = progress or (lambda _: None)
     tables = {name: _stamped(result, table) for name, table in result.tables.items()}
+    content: dict[str, Any] = {}
     if _PAGES & set(formats):
         with tempfile.TemporaryDirectory() as scratch:
-            _write_pages(result, folder, formats, Path(scratch), templates, say, hand)
+            content = _write_pages(result, folder, formats, Path(scratch), templates, say, hand)
     if {"tex", "md"} & set(formats):
-        _write_texts(result, folder, formats)
+        _write_texts(result, folder, formats, content)
     if "xlsx" in formats and not (hand and _PAGES & set(formats)):
         say("workbook")
         write_book(result, folder)
@@ -127,8 +128,8 @@ def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None
 def _write_pages(
     result: StudyResult, folder: Path, formats: Sequence[str], scratch: Path, templates: Path | None,
     say: Callable[[str], None], hand: SecondHand | None,
-) -> None:  # fmt: skip
-    """Render each figure once, then the PDF and the HTML page from the same drawings."""
+) -> dict[str, Any]:  # fmt: skip
+    """Render each figure once, then the PDF and the HTML page; return what the HTML page says."""
     from eventstudy import plots
 
     home = scratch / "figures"
@@ -150,6 +151,7 @@ def _write_pages(
         hand.finish()
     else:
         draw_all(result, drawn, home, target, pages, say=say)
+    content: dict[str, Any] = {}
     if "pdf" in formats:
         from eventstudy.report.pdf import write_pdf
 
@@ -162,9 +164,10 @@ def _write_pages(
         from eventstudy.report.html import write_html
 
         say("report.html")
-        if "pdf" not in formats or language != language_of(result):
+        if content.get("language") != language_of(result):
             content = page_content(result, drawn=drawn)
         write_html(content, home, folder / "report.html", templates=templates)
+    return content
 
 
 def draw_all(
@@ -194,9 +197,12 @@ def draw_all(
         write_pngs([plot.name for plot in drawn], folder, folder)
 
 
-def _write_texts(result: StudyResult, folder: Path, formats: Sequence[str]) -> None:
-    # Neither needs a figure, so none is looked for.
-    content = page_content(result, drawn=())
+def _write_texts(
+    result: StudyResult, folder: Path, formats: Sequence[str], content: Mapping[str, Any]
+) -> None:
+    if content.get("language") != language_of(result):
+        # Neither needs a figure, so none is looked for.
+        content = page_content(result, drawn=())
     if "tex" in formats:
         from eventstudy.report.latex import write_latex
 

@@ -15,7 +15,8 @@ Say = Callable[[str], None]
 WEIGHTS = (
     ("returns", 0.06), ("tests", 0.10), ("reversal", 0.14), ("claims", 0.01), ("backtest", 0.12),
     ("tables", 0.02),
-    ("figure", 0.32), ("report.pdf", 0.07), ("report.html", 0.06), ("workbook", 0.08), ("tables", 0.02),
+    ("figure", 0.30), ("images", 0.08), ("report.pdf", 0.08), ("report.html", 0.05), ("workbook", 0.02),
+    ("tables", 0.02),
 )  # fmt: skip
 _PART = re.compile(r"(\d+)/(\d+)")
 
