@@ -152,16 +152,16 @@ def _fit_block(
     x_level = float(np.nanmean(market))
     y = returns.copy()
     y[missing] = 0.0
-    # A running sum adds in the order of the days, whatever the shape of the block.
-    y_level = (np.cumsum(y, axis=1)[:, -1] / total)[:, None]
+    y_level = (y.sum(axis=1) / total)[:, None]
     y -= y_level
     y[missing] = 0.0
     x = np.where(there, market - x_level, 0.0)
     n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (there, x, y, x * x, x * y))
     alpha, beta, count = found
     with np.errstate(divide="ignore", invalid="ignore"):
-        np.divide(sxy - sx * sy / n, sxx - sx * sx / n, out=beta)
-        np.subtract((sy - beta * sx) / n + y_level, beta * x_level, out=alpha)
+        x_mean = sx / n
+        np.divide(sxy - x_mean * sy, sxx - x_mean * sx, out=beta)
+        np.subtract(sy / n + y_level, beta * (x_mean + x_level), out=alpha)
     count[:] = n
 
 
