@@ -229,3 +229,12 @@ def test_bounds_are_those_of_arch() -> None:
     """In residual variances, for omega; the persistence and its share stand for a and b."""
     assert (LOWEST[2], HIGHEST[2]) == (1e-8, 10.0)
     assert (1 / HIGHEST[5], 1 / LOWEST[5]) == pytest.approx((2.05, 500.0))
+
+
+@pytest.mark.parametrize(("model", "said"), [("garch", True), ("egarch", False), ("market", False)])
+def test_a_manifest_names_the_compiler_where_it_fits(model: str, said: bool, tmp_path: Path) -> None:
+    from eventstudy.config import load_config
+    from eventstudy.summary import _compiler
+
+    config = load_config(tmp_path / "events.csv", sector="optical", overrides=[f'model.name="{model}"'])
+    assert ("numba" in _compiler(config)) == said
