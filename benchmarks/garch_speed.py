@@ -1,8 +1,10 @@
-"""Time of GARCH fits: one process, two from cold, warm starts, and the batched OLS they are compared with.
+"""Time of GARCH fits against a plain `arch` loop, and how their log-likelihoods differ.
 
     python benchmarks/garch_speed.py [FITS]
 
-Prints seconds and ratios of one run, so that a slow machine shows in all of them alike.
+Prints seconds and ratios of one run, so that a slow machine shows in all of them alike; `arch` and the
+fits it is compared with take turns, in seconds of the processor. Also: two processes from cold, warm
+starts, and the batched OLS.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from eventstudy.config import Model
 from eventstudy.expected_returns import fit
+from eventstudy.expected_returns.garch import compiled_fit, fit_variance
 from eventstudy.windows import EventPanel
 
 ESTIMATION, EVENT = 240, 31
@@ -51,6 +55,55 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def arch_loop(drawn: EventPanel) -> np.ndarray:
+    """Log-likelihoods of the loop that a user of `arch` would write."""
+    from arch import arch_model
+
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for y, x in zip(100 * drawn.estimation_returns, 100 * drawn.estimation_factors, strict=True):
+            model = arch_model(y, x=x, mean="LS", vol="GARCH", p=1, q=1, dist="t", rescale=False)
+            found.append(model.fit(disp="off", show_warning=False).loglikelihood)
+    return np.array(found)
+
+
+def our_loop(drawn: EventPanel) -> np.ndarray:
+    return np.array([
+        fit_variance(y, x, "garch").log_likelihood
+        for y, x in zip(100 * drawn.estimation_returns, 100 * drawn.estimation_factors, strict=True)
+    ])  # fmt: skip
+
+
+def against_arch(drawn: EventPanel, turns: int = 10) -> None:
+    """Print the ratio of both loops, turn by turn, and the quantiles of ours minus `arch`'s likelihood."""
+    gaps, ratios, ours_all, archs_all = [], [], 0.0, 0.0
+    for rows in np.array_split(np.arange(len(drawn)), turns):
+        part = drawn.take(rows)
+        start = time.process_time()
+        theirs = arch_loop(part)
+        middle = time.process_time()
+        ours = our_loop(part)
+        end = time.process_time()
+        gaps.append(ours - theirs)
+        ratios.append((middle - start) / (end - middle))
+        archs_all, ours_all = archs_all + middle - start, ours_all + end - middle
+    gap = np.concatenate(gaps)
+    each = 1_000 / len(drawn)
+    print(f"arch loop              {archs_all:8.3f} s  {each * archs_all:6.2f} ms a fit")
+    print(f"compiled, numba        {ours_all:8.3f} s  {each * ours_all:6.2f} ms a fit")
+    spread = f"{min(ratios):.0f} to {max(ratios):.0f} over {turns} turns"
+    print(f"ratio                  {archs_all / ours_all:8.0f}    {spread}")
+    print("log-likelihood, ours minus arch's:")
+    print(f"  worse by more than 1e-2 {(gap < -1e-2).sum()}, than 1e-3 {(gap < -1e-3).sum()}; "
+          f"better by more than 1e-2 {(gap > 1e-2).sum()}")  # fmt: skip
+    levels = (0, 1, 5, 50, 95, 99, 100)
+    print(
+        "  quantiles "
+        + "  ".join(f"{q}%: {v:+.1e}" for q, v in zip(levels, np.percentile(gap, levels), strict=True))
+    )
+
+
 def warm_starts(drawn: EventPanel, fits: int) -> str:
     """Fit by arch itself from its own start, and from the parameters of the fit before."""
     from arch import arch_model
@@ -84,10 +137,19 @@ def main() -> None:
     fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     drawn = panel(fits)
     few = drawn.take(np.arange(min(3, fits)))
-    fit(few, "garch")
+    start = time.perf_counter()
+    our_loop(few)
+    print(f"first fits, from cold  {time.perf_counter() - start:8.3f} s  (imports, and compiling once)")
+    arch_loop(few)
     ols = min(seconds(lambda: fit(drawn, "market")) for _ in range(3))
     print(f"{fits} fits, {ESTIMATION} estimation and {EVENT} event days")
     print(f"market (batched OLS)   {ols:8.3f} s")
+    if compiled_fit() is None:
+        print("numba is not installed: garch is fitted by arch itself")
+    else:
+        # On one thread each: on small matrices arch's linear algebra loses time to its threads.
+        with threadpool_limits(1, "blas"):
+            against_arch(drawn)
     for name in ("garch", "egarch"):
         one = seconds(lambda name=name: fit(drawn, name))
         two = seconds(lambda name=name: fit(drawn, name, settings=Model(name=name, jobs=2)))

@@ -21,6 +21,7 @@ from .backtest.costs import FEES
 from .config import StudyConfig
 from .estimation import Computed
 from .events import Events
+from .expected_returns.garch import compiled_fit
 from .inference import Sample, TestResult, effective_number
 from .inference.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from .inference.dependence import SMALL_RBAR
@@ -290,9 +291,17 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
         },
         "versions": {
             "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},
+            **_compiler(config),
         },
     })  # fmt: skip
     return content
+
+
+def _compiler(config: StudyConfig) -> dict[str, str]:
+    """Version of numba where it fits the study's models: its optima are not `arch`'s to the last digit."""
+    if config.model.name != "garch" or compiled_fit() is None:
+        return {}
+    return {"numba": importlib.metadata.version("numba")}
 
 
 def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, Any]) -> str:

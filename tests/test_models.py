@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from panels import make_panel
+from threadpoolctl import threadpool_limits
 
 from eventstudy.abnormal import abnormal_returns
 from eventstudy.config import Model
@@ -529,13 +530,20 @@ def arch_fit(panel: EventPanel, **volatility: object) -> tuple[Floats, Floats]:
 
     used = np.isfinite(panel.estimation_returns[0])
     y, x = panel.estimation_returns[0, used], panel.factor("market")[0][0, used]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
         warnings.simplefilter("ignore")
         model = arch.arch_model(100 * y, x=100 * x[:, None], mean="LS", dist="t", rescale=False, **volatility)
         result = model.fit(disp="off")
     return np.asarray(result.params), np.asarray(result.conditional_volatility) ** 2
 
 
+@pytest.fixture
+def by_arch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit as without numba; `test_garch_fast` is about the compiled search."""
+    monkeypatch.setattr("eventstudy.expected_returns.garch.compiled_fit", lambda: None)
+
+
+@pytest.mark.usefixtures("by_arch")
 def test_garch_agrees_with_arch_and_its_own_forecast() -> None:
     panel = garch_panel(1)
     expected = fit(panel, "garch")
@@ -570,6 +578,7 @@ def test_garch_forecast_is_that_of_arch() -> None:
     np.testing.assert_allclose(h[0], future, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("by_arch")
 @pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> None:
     """The path on the event days is arch's own filter over the whole series at the estimated parameters."""
@@ -599,9 +608,10 @@ def test_egarch_parameters_agree_with_arch() -> None:
     assert expected.remark[0] == ""
     np.testing.assert_allclose(expected.theta[0], parameters[:2] / [100, 1], rtol=1e-10)
     omega, a, g, b, nu = parameters[2:]
-    frozen = fit_variance(
-        100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], "egarch"
-    )
+    with threadpool_limits(1, "blas"):
+        frozen = fit_variance(
+            100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], "egarch"
+        )
     z = 100 * expected.residuals[0, -1] / np.sqrt(frozen.path[-1])
     log_h = omega + a * (abs(z) - np.sqrt(2 / np.pi)) + g * z + b * np.log(frozen.path[-1])
     h = expected.scale[0] * expected.sigma2[0] * 1e4

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from eventstudy.abnormal import AbnormalReturns
 
@@ -40,5 +39,14 @@ def rank_events(abnormal: AbnormalReturns) -> EventRanks:
 def row_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks along axis 1 with ties at their mean; NaN stays NaN and is not counted."""
     there = np.isfinite(values)
-    ranks: NDArray[np.float64] = rankdata(np.where(there, values, np.inf), axis=1)
+    filled = np.where(there, values, np.inf)
+    order = np.argsort(filled, axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1.0)[None, :], axis=1)
+    ordered = np.take_along_axis(filled, order, axis=1)
+    # Infinity stands for a missing day: those need no rank of their own.
+    tied = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
+    for row in np.flatnonzero(tied):
+        _, place, count = np.unique(filled[row], return_inverse=True, return_counts=True)
+        ranks[row] = (np.cumsum(count) - (count - 1) / 2.0)[place]
     return np.where(there, ranks, np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from eventstudy.returns import MarketPanel, ReturnsPanel
 from eventstudy.windows import Request
 
 from .locks import LOCKED, LONGEST_LOCK, after_locks
+
+#: Securities that are summed at once: their arrays stay in the processor's cache.
+BLOCK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,6 @@ class RollingFit:
 
     alpha: NDArray[np.float64]
     beta: NDArray[np.float64]
-    sigma: NDArray[np.float64]
     count: NDArray[np.float64]
 
 
@@ -123,29 +126,60 @@ def rolling_fit(
     Both series are centred on their whole-sample means before sums are formed, so that no digits are
     lost to a level; a sum over a window is the difference of two running sums.
     """
-    there = usable & np.isfinite(returns) & np.isfinite(market)[:, None]
-    total = np.maximum(there.sum(axis=0), 1)
+    found = np.empty((3, *returns.shape[::-1]))
+    for block in _blocks(returns.shape[1]):
+        there = usable[:, block] & np.isfinite(returns[:, block]) & np.isfinite(market)[:, None]
+        _fit_block(_rows(returns[:, block]), market, _rows(there), estimation, found[:, block])
+    return RollingFit(*found.transpose(0, 2, 1))
+
+
+def _blocks(columns: int) -> list[slice]:
+    return [slice(first, first + BLOCK) for first in range(0, columns, BLOCK)]
+
+
+def _rows(columns: NDArray[Any]) -> NDArray[Any]:
+    """One security a row: what is summed lies together."""
+    return np.ascontiguousarray(columns.T)
+
+
+def _fit_block(
+    returns: NDArray[np.float64], market: NDArray[np.float64], there: NDArray[np.bool_], estimation: Window,
+    found: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Write alpha, beta and the count of one block of securities, (3, n, T)."""
+    missing = ~there
+    total = np.maximum(there.sum(axis=1), 1)
     x_level = float(np.nanmean(market))
-    y_level = np.where(there, returns, 0.0).sum(axis=0) / total
-    x = np.where(there, (market - x_level)[:, None], 0.0)
-    y = np.where(there, returns - y_level, 0.0)
-    n, sx, sy, sxx, sxy, syy = (
-        window_sum(values, estimation) for values in (there.astype(float), x, y, x * x, x * y, y * y)
-    )
+    y = returns.copy()
+    y[missing] = 0.0
+    y_level = (y.sum(axis=1) / total)[:, None]
+    y -= y_level
+    y[missing] = 0.0
+    x = np.where(there, market - x_level, 0.0)
+    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (there, x, y, x * x, x * y))
+    alpha, beta, count = found
     with np.errstate(divide="ignore", invalid="ignore"):
-        beta = (sxy - sx * sy / n) / (sxx - sx * sx / n)
-        alpha = (sy - beta * sx) / n + y_level - beta * x_level
-        sse = np.maximum(syy - sy * sy / n - beta * (sxy - sx * sy / n), 0.0)
-        sigma = np.sqrt(np.where(n > 2, sse / (n - 2), np.nan))
-    return RollingFit(alpha, beta, sigma, n)
+        x_mean = sx / n
+        np.divide(sxy - x_mean * sy, sxx - x_mean * sx, out=beta)
+        np.subtract(sy / n + y_level, beta * (x_mean + x_level), out=alpha)
+    count[:] = n
 
 
 def window_sum(values: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
     """Sum of the rows t+a … t+b at every row t, rows outside the data counting nothing; shape (T, n)."""
-    running = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
-    rows = np.arange(len(values))
-    first, stop = (np.clip(rows + edge, 0, len(values)) for edge in (window[0], window[1] + 1))
-    total: NDArray[np.float64] = running[stop] - running[first]
+    return _sums(_rows(values), window).T
+
+
+def _sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
+    """Sum of the days t+a … t+b at every day t of each row, (n, T); a count for a mask."""
+    (first, stop), (n, days) = (window[0], window[1] + 1), values.shape
+    before, after = max(-first, -stop, 0), max(first, stop, 0)
+    # Running sums, with what they are before the first day and after the last one on both sides.
+    running = np.empty((n, before + 1 + days + after), dtype=int if values.dtype == np.bool_ else float)
+    running[:, : before + 1] = 0
+    np.cumsum(values, axis=1, out=running[:, before + 1 : before + 1 + days])
+    running[:, before + 1 + days :] = running[:, before + days, None]
+    total: NDArray[Any] = running[:, before + stop :][:, :days] - running[:, before + first :][:, :days]
     return total
 
 
@@ -159,13 +193,19 @@ def rolling_car(
     alpha: bool = True,
 ) -> NDArray[np.float64]:
     """CAR of a window with every session as day 0, (T, n); NaN with a day missing or too short a fit."""
-    there = np.isfinite(returns) & np.isfinite(market)[:, None]
     length = window[1] - window[0] + 1
-    complete = window_sum(there.astype(float), window) == length
-    own = window_sum(np.where(there, returns, 0.0), window)
-    index = window_sum(np.where(np.isfinite(market), market, 0.0)[:, None], window)
-    car = own - fit.beta * index - (length * fit.alpha if alpha else 0.0)
-    return np.where(complete & (fit.count >= minimum), car, np.nan)
+    known = np.isfinite(market)
+    index = _sums(np.where(known, market, 0.0)[None], window)
+    found = np.empty(returns.shape[::-1])
+    for block in _blocks(returns.shape[1]):
+        own = _rows(returns[:, block])
+        there = np.isfinite(own) & known
+        complete = _sums(there, window) == length
+        car = _sums(np.where(there, own, 0.0), window) - fit.beta.T[block] * index
+        if alpha:
+            car -= length * fit.alpha.T[block]
+        found[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)
+    return found.T
 
 
 def day_codes(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
