@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from eventstudy.reversal.history import rolling_car, rolling_fit
 from eventstudy.reversal.inference import ENUMERATED, matched_permutation
 
-SESSIONS, PEERS, SAMPLE, TURNS = 5_000, 20, 400, 5
+SESSIONS, PEERS, SAMPLE, TURNS, BLOCK = 5_000, 20, 400, 5, 32
 ESTIMATION, WINDOW, MINIMUM = (-250, -11), (2, 20), 120
 
 
@@ -35,8 +35,13 @@ def panel(securities: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def all_cars(returns: np.ndarray, market: np.ndarray) -> np.ndarray:
-    fit = rolling_fit(returns, market, np.isfinite(returns), ESTIMATION)
-    return rolling_car(returns, market, fit, WINDOW, minimum=MINIMUM)
+    """Return the CAR of every window, by blocks of securities whose fits reuse each other's memory."""
+    car = np.empty(returns.shape)
+    for first in range(0, returns.shape[1], BLOCK):
+        part = returns[:, first : first + BLOCK]
+        fit = rolling_fit(part, market, np.isfinite(part), ESTIMATION)
+        car[:, first : first + BLOCK] = rolling_car(part, market, fit, WINDOW, minimum=MINIMUM)
+    return car
 
 
 def drawn(car: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:

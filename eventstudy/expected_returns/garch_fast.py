@@ -25,7 +25,7 @@ RIVALS = np.array([
     [0.3, 0.25], [0.6, 0.05], [0.6, 0.4], [0.8, 0.2], [0.9, 0.05], [0.9, 0.2],
     [0.95, 0.08], [0.98, 0.03], [0.98, 0.12], [0.995, 0.05], [1.0, 0.05], [0.5, 0.5],
 ])  # fmt: skip
-STARTS = np.array([[0.995, 0.04], [0.8, 0.3], [1.0, 0.005], [0.95, 0.08], [0.3, 0.05], [0.9, 0.1]])
+STARTS = np.array([[1.0, 0.03], [0.3, 0.05], [1.0, 0.005], [1.0, 0.8], [1.0, 0.08], [0.8, 0.3]])
 START_NU, LEAST_OMEGA = 6.0, 3e-4
 #: A climb ends where a Newton step would gain half of this in log-likelihood; at the best optimum the lower.
 TOLERANCE, FINAL = 1e-4, 1e-6

@@ -128,8 +128,9 @@ def rolling_fit(
     """
     found = np.empty((3, *returns.shape[::-1]))
     for block in _blocks(returns.shape[1]):
-        there = usable[:, block] & np.isfinite(returns[:, block]) & np.isfinite(market)[:, None]
-        _fit_block(_rows(returns[:, block]), market, _rows(there), estimation, found[:, block])
+        own = _rows(returns[:, block])
+        there = _rows(usable[:, block]) & np.isfinite(own) & np.isfinite(market)
+        _fit_block(own, market, there, estimation, found[:, block])
     return RollingFit(*found.transpose(0, 2, 1))
 
 
@@ -150,8 +151,7 @@ def _fit_block(
     missing = ~there
     total = np.maximum(there.sum(axis=1), 1)
     x_level = float(np.nanmean(market))
-    y = returns.copy()
-    y[missing] = 0.0
+    y = np.where(there, returns, 0.0)
     y_level = (y.sum(axis=1) / total)[:, None]
     y -= y_level
     y[missing] = 0.0
