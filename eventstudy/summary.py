@@ -90,7 +90,7 @@ def build_summary(
             *_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices),
             *_absent(prices, config),
         ],
-        "more_data": judgement.verdict.more_data,
+        "more_data": (judgement.verdict if judgement.verdict.n_dates else judgement.exploratory).more_data,
         "backtest": summarise(traded),
         "peers": {
             peer.ticker: {

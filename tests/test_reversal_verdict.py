@@ -80,12 +80,12 @@ def test_one_date_is_a_case_study() -> None:
     assert found.sentence == (
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
         "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
-        "0.18; 8 firm-events). One date cannot separate an effect from chance; the smallest effect that it "
-        "could have shown is 13.3%."
+        "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 placebos no p "
+        "below 0.00 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
     )
     assert found.more_data == (
-        "With the spread seen here (standard deviation 4.0% between the matched placebo drops), 80 % power "
-        "at the 5 % level needs 34 for 2%, 8 for 5%, 4 for 10% – dates, not peers."
+        "With the spread seen here (one date's excess has a standard error of 4.2% by its placebo "
+        "drops), 80 % power at the 5 % level needs 38 for 2%, 8 for 5%, 4 for 10% – dates, not peers."
     )
     assert found.ladder == (
         "Case study. One information shock. Rank 1 of 11 matched drops. No claim about misreadings in "
@@ -110,6 +110,10 @@ def test_nothing_to_test_says_why() -> None:
     assert answer(none, n_candidates=4, n_drops=2, n_late=2).sentence == (
         "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, "
         "so no confirmatory test can rest on them."
+    )
+    assert answer(none, n_candidates=4, n_drops=1, n_late=1).sentence == (
+        "Inconclusive: the label of the one misreading-labelled drop was set after the drop had ended, so "
+        "no confirmatory test can rest on it."
     )
     assert answer(none).ladder == "No drop of this kind entered the comparison."
 

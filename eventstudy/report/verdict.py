@@ -16,10 +16,18 @@ def verdict_content(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     return {
         "kind": term(words, "verdict", str(verdict.get("kind") or "")),
         "sentence": said(verdict.get("sentence") or "", words),
-        "ladder": said(verdict.get("ladder") or "", words),
+        "ladder": _beside(summary, words) or said(verdict.get("ladder") or "", words),
         "group": group_words(str(verdict.get("group") or "all"), words),
         "facts": facts(verdict, words),
     }
+
+
+def _beside(summary: Mapping[str, Any], words: Words) -> str:
+    """Return the exploratory verdict where labels set after the drop leave nothing to the main one."""
+    verdict, late = summary.get("verdict") or {}, summary.get("exploratory") or {}
+    if verdict.get("n_dates") or not late.get("n_dates"):
+        return ""
+    return words["verdict.exploratory"].format(sentence=said(late.get("sentence") or "", words))
 
 
 def facts(verdict: Mapping[str, Any], words: Words) -> list[list[str]]:

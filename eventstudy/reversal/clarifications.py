@@ -152,6 +152,8 @@ def _reason(row: Clarification, n_dates: int, p: float, config: StudyConfig) -> 
         return say("answer.precedes")
     if row.flag == "SAME_SESSION":
         return say("answer.same_session")
+    if row.delay <= config.windows.drop[1]:
+        return say("answer.in_drop", day=row.delay)
     if not np.isfinite(row.car_at) and row.delay == config.windows.post[0]:
         return say("answer.first_day", day=row.delay)
     if not np.isfinite(row.car_at):

@@ -218,7 +218,7 @@ def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
         "p_greater": answer.p_greater, "p_floor": answer.p_floor, "sign_flip_p": answer.sign_flip_p,
         "equivalence_p": answer.equivalence_p, "n_dates": answer.n_dates, "n_events": answer.n_events,
         "n_effective": answer.n_effective, "n_placebos": answer.n_placebos, "mde": answer.mde,
-        "sd": answer.sd, "sd_placebos": answer.sd_placebos, "margin": answer.margin,
+        "sd": answer.sd, "se_placebos": answer.se_placebos, "margin": answer.margin,
         "ladder": answer.ladder, "group": group, "window": window,
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ def chronology(
     """Check that each clarification came after the drop that it is said to clarify.
 
     ``PRECEDES_DROP`` where it was public before the clarified event, ``SAME_SESSION`` where both fall
-    on one session of some exchange, so that daily data cannot tell them apart.
+    on one session of an exchange that has peers of both, so that daily data cannot tell them apart.
     """
     rows = []
     for event in events:
@@ -42,9 +42,11 @@ def _chronology_flag(
             "PRECEDES_DROP",
             say("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates),
         )
+    shared = set(_markets_of(event, config)) & set(_markets_of(of, config))
     same = [
         market.mic for market in config.markets
-        if (a := alignments.get((event.event_id, market.mic)))
+        if market.mic in shared
+        and (a := alignments.get((event.event_id, market.mic)))
         and (b := alignments.get((of.event_id, market.mic)))
         and a.session == b.session
     ]  # fmt: skip

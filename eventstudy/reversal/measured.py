@@ -27,7 +27,6 @@ from .measures import (
 from .placebo import Placebo
 
 NAN = float("nan")
-POWER = "80 % power at the 5 % level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ def _of_group(
         "equivalence", group, answer.effect, -answer.margin, answer.margin, answer.equivalence_p, len(x),
         say("note.equivalence"),
     )  # fmt: skip
-    note = f"{POWER}, from the spread of the placebo drops" if len(x) == 1 else POWER
+    note = say("note.power_placebos") if len(x) == 1 else say("note.power")
     yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
-    yield from _dates_needed(group, answer.sd_placebos if len(x) == 1 else answer.sd, len(x))
+    yield from _dates_needed(group, answer.se_placebos if len(x) == 1 else answer.sd, len(x))
     yield from _variants(judgement, group, mask)
     yield from _windows(judgement, group, mask)
     yield from _tiers(judgement, placebos, group, mask)
@@ -107,7 +106,7 @@ def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Meas
 def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
     for effect in (0.02, 0.05, 0.10):
         needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
-        yield Measure(f"dates_needed_{effect:.0%}", group, needed, NAN, NAN, NAN, k, POWER)
+        yield Measure(f"dates_needed_{effect:.0%}", group, needed, NAN, NAN, NAN, k, say("note.power"))
 
 
 def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:

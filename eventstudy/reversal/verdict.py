@@ -33,7 +33,8 @@ class Verdict:
 
     ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
     dates, ``p_value`` the two-sided matched permutation's. ``mde`` rests on the spread ``sd`` between the
-    dates; for a single date on ``sd_placebos``, the spread of its matched placebo drops.
+    dates; for a single date on ``se_placebos``, the standard error that the spread of the placebo drops
+    gives the effect.
     """
 
     kind: str
@@ -50,7 +51,7 @@ class Verdict:
     n_effective: float
     n_placebos: int
     sd: float
-    sd_placebos: float
+    se_placebos: float
     mde: float
     margin: float
     ladder: str
@@ -118,7 +119,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     return Verdict(
         kind, _sentence(evidence, kind, flip, mde, margin), effect, t_interval(x), test.two_sided,
         test.greater, test.floor, flip, equivalence_p(x, margin) if k > 1 else float("nan"), k,
-        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, spread.sd, mde, margin,
+        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, spread.se, mde, margin,
         ladder(evidence, sd, mde), _more_data(sd, evidence),
     )  # fmt: skip
 
@@ -149,7 +150,8 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
     if k == 1:
         return say(
             f"verdict.one_{'above' if effect >= 0 else 'below'}", subject=_one(evidence.subject),
-            rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos, mde=mde, **facts,
+            rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos, mde=mde,
+            floor=min(1.0, 2.0 * evidence.permutation.floor), **facts,
         )  # fmt: skip
     low, high = t_interval(evidence.excess)
     return say(
@@ -173,6 +175,8 @@ def _nothing_to_test(evidence: Evidence) -> Message:
         return say("verdict.no_drops", n=evidence.n_candidates, subject=subject)
     if evidence.n_unmatched:
         return say("verdict.unmatched", subject=subject)
+    if evidence.n_late == 1:
+        return say("verdict.late_one", subject=_one(subject))
     return say("verdict.late", n=evidence.n_late, subject=subject)
 
 
@@ -194,7 +198,7 @@ def _more_data(sd: float, evidence: Evidence) -> Message:
     if evidence.n_unmatched and not len(evidence.excess):
         return say("more.unmatched", n=evidence.n_unmatched)
     one = len(evidence.excess) == 1
-    between = evidence.spread.sd if one else sd
+    between = evidence.spread.se if one else sd
     if not between > 0:
         return say("more.unknown")
     two, five, ten = (dates_needed(between, effect) for effect in (0.02, 0.05, 0.10))
