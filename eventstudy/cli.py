@@ -104,13 +104,13 @@ def _disk_full(error: OSError) -> str:
     )
 
 
-def _events_given(_: click.Context, __: click.Parameter, path: Path | None) -> Path:
-    """Say what to give where no events file was named."""
-    if path is None:
+def _events_given(context: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Say what to give where neither an events file nor an example was named."""
+    if path is None and not context.params.get("example"):
         here = " 'events.csv' in this folder is one:" if Path("events.csv").is_file() else ""
         raise click.UsageError(
             f"no events file given.{here} write 'eventstudy run events.csv'; 'eventstudy init SECTOR' writes "
-            "one to start from with a study file, 'eventstudy sectors' lists the studies that ship"
+            "one to start from with a study file, 'eventstudy run --example healthcare' needs none"
         )
     return path
 
@@ -142,8 +142,9 @@ SCHEDULER = click.option(
     "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
 )
 EXAMPLE = click.option(
-    "--example", metavar="SECTOR", help="A shipped sector with its events and, where it has them, prices."
-)
+    "--example", metavar="SECTOR", is_eager=True,
+    help="A shipped sector with its events and, where it has them, prices.",
+)  # fmt: skip
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,13 +156,11 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if example:
             events, sector, prices = _example(example, events, sector, others["config_file"], prices)
-        if events is None:
-            raise click.UsageError("Missing argument 'EVENTS'; 'run --example healthcare' needs none.")
+        assert events is not None, "the callback of the argument has refused it"
         return command(events=events, sector=sector, prices=prices, **others)
 
     wrapped: Callable[..., Any] = with_example
-    events_or_none = click.argument("events", type=click.Path(path_type=Path), required=False)
-    for option in (SET, PRICES, CONFIG, SECTOR, EXAMPLE, events_or_none):
+    for option in (SET, PRICES, CONFIG, SECTOR, EXAMPLE, EVENTS):
         wrapped = option(wrapped)
     return wrapped
 

@@ -32,6 +32,7 @@ from eventstudy.reversal import judge
 
 HOUR = 3_600 * 10**9
 EVENT = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
+IN_EURO = "results add up as shares of capital in EUR"
 EURO = ("study.currency=EUR", 'backtest.fx={USD="EURUSD=X"}')
 
 
@@ -138,7 +139,8 @@ def test_a_folder_with_a_rate_gives_both_currencies(tmp_path: Path) -> None:
     assert shock["net_local"] == pytest.approx(local, abs=1e-12)
     assert shock["gap"] == pytest.approx(local - shock["car_post"], abs=1e-12)
     assert summarise(found)["currency"] == (
-        "EUR; USD at EURUSD=X, the last quote of a day that was over when a session opened"
+        "results add up as shares of capital in EUR; USD at EURUSD=X, the last quote of a day that was over "
+        "when a session opened"
     )
 
 
@@ -149,7 +151,8 @@ def test_a_folder_without_the_rate_runs_and_says_so(tmp_path: Path) -> None:
         assert all(np.isnan(row[name]) for name in ("rate_in", "value_base", "gross_base", "net_base"))
         assert np.isfinite(row["net"])
     assert summarise(found)["currency"].startswith(
-        "EUR; no exchange rate for USD (no file EURUSD=X.csv in the folder prices): local currency"
+        "results add up as shares of capital in EUR; no exchange rate for USD (no file EURUSD=X.csv in the "
+        "folder prices): local currency"
     )
     unset = traded(tmp_path, folder(tmp_path, rate=False), "study.currency=EUR")
     assert "USD (backtest.fx.USD is not set)" in summarise(unset)["currency"]
@@ -210,7 +213,7 @@ def test_a_whole_run_says_it_and_can_be_verified(
     assert main([*command, *sets]) == 0
     pack = Path(capsys.readouterr().out.strip())
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert summary["backtest"]["currency"].startswith("EUR; USD at EURUSD=X")
+    assert summary["backtest"]["currency"].startswith(f"{IN_EURO}; USD at EURUSD=X")
     assert "no adj_close" not in " ".join(summary["warnings"])
     manifest = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))
     assert "EURUSD=X" in [item["name"] for item in manifest["inputs"]]

@@ -206,7 +206,7 @@ def test_overfitting_against_a_plain_loop() -> None:
 
 def test_overfitting_is_not_meaningful_with_few_shocks() -> None:
     returns = np.random.default_rng(6).normal(size=(320, 12))
-    assert overfitting(returns, n_shocks=29).reason == "PBO not meaningful: 29 shock(s), it takes 30"
+    assert overfitting(returns, n_shocks=29).reason == "PBO not meaningful: 29 shocks, it takes 30"
     assert overfitting(returns[:, :9], n_shocks=30).reason == "PBO not meaningful: 9 rules, it takes 10"
     idle = returns.copy()
     idle[:20, 3] = 0.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
@@ -238,7 +239,7 @@ def _tables(
     found: list[Filled] = _run(fill, pieces(source, events.tickers, sessions, first), parallel)
     problems = [Problem(text, source.path) for part in found for text in part.problems][:20]
     rows = sum((part.rows for part in found), np.zeros(len(events.tickers), dtype=np.int64))
-    filled = np.load(first, mmap_mode="r")
+    filled = open_memmap(first, mode="r")
     cells = np.concatenate([
         np.isfinite(filled[start : start + BLOCK_SECURITIES]).sum(axis=1)
         for start in range(0, len(filled), BLOCK_SECURITIES)
@@ -312,13 +313,13 @@ def _fit_block(task: _FitTask) -> MarketFit:
     """Fit the events of a block of securities; makes their returns first where the table holds prices."""
     rows = slice(*task.rows)
     if task.prices:
-        prices = np.load(task.prices, mmap_mode="r")[rows]
+        prices = open_memmap(task.prices, mode="r")[rows]
         returns = np.stack([one_session_returns(row, task.kind) for row in prices])
-        table = np.load(task.table, mmap_mode="r+")
+        table = open_memmap(task.table, mode="r+")
         table[rows] = returns
         table.flush()
     else:
-        returns = np.array(np.load(task.table, mmap_mode="r")[rows])
+        returns = np.array(open_memmap(task.table, mode="r")[rows])
     panel = WidePanel(returns, task.index[None, :])
     return fit_events(panel, task.events, task.layout, kernel=task.kernel)
 
@@ -373,7 +374,7 @@ def _sums(
 
 
 def _days_block(task: _DaysTask) -> DaySums:
-    panel = WidePanel(np.asarray(np.load(task.table, mmap_mode="r")), task.index[None, :])
+    panel = WidePanel(np.asarray(open_memmap(task.table, mode="r")), task.index[None, :])
     return day_sums(panel, task.events, task.fit, task.layout, task.spread, own=task.own, kernel=task.kernel)
 
 

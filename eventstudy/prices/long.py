@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
@@ -166,7 +167,7 @@ def pieces(file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], 
 
 def new_table(path: Path, rows: int, sessions: int) -> None:
     """Make an empty table of (rows, sessions) on disk, all NaN."""
-    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(rows, sessions))
+    table = open_memmap(path, mode="w+", dtype=np.float64, shape=(rows, sessions))
     for start in range(0, rows, 256):
         table[start : start + 256] = np.nan
     table.flush()
@@ -174,7 +175,7 @@ def new_table(path: Path, rows: int, sessions: int) -> None:
 
 def fill(piece: Piece) -> Filled:
     """Put the values of a piece into their cells; doing it twice changes nothing."""
-    table = np.load(piece.table, mmap_mode="r+")
+    table = open_memmap(piece.table, mode="r+")
     row_of = {ticker: row for row, ticker in enumerate(piece.tickers)}
     counted = np.zeros(len(piece.tickers), dtype=np.int64)
     off = 0
