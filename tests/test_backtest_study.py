@@ -11,6 +11,7 @@ from tapes import random_shocks, random_tapes
 
 from eventstudy.backtest import (
     EVERY_DROP,
+    PLACEBO,
     RULE,
     Rule,
     Traded,
@@ -25,6 +26,7 @@ from eventstudy.backtest import (
 )
 from eventstudy.backtest.book import run
 from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.trading import comparable
 from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.errors import ConfigError
 from eventstudy.estimation import Computed, compute, groups, headline_group
@@ -258,6 +260,30 @@ def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
         s.shock_id for s in found if s.day0["XNYS"] >= shocks[0].day0["XNYS"]
     }
     assert [item.benchmark for item in result.against] == [EVERY_DROP, "placebo_drops", "zero"]
+
+
+def test_placebo_drops_are_those_of_the_labels_that_the_rule_trades(tmp_path: Path) -> None:
+    events = [
+        event_row("E1", "2020-06-10T14:00Z", label="misreading", label_asof="2020-06-10T15:00Z"),
+        event_row("E2", "2021-06-09T14:00Z", label="genuine", label_asof="2021-06-09T15:00Z"),
+    ]
+    path, study = write_events(tmp_path, events), write_study(tmp_path)
+    gates = {
+        gate: traded(path, "simulated", f"backtest.label_gate={gate}", "tests.draws=99", study=study)
+        for gate in ("strict", "off")
+    }
+    judgement = gates["off"][1]
+    matched = {
+        (str(shock), int(day))
+        for k, shock in enumerate(judgement.drops.shock_id)
+        for day in judgement.benchmarks.days(k)
+    }
+    assert {shock for shock, _ in matched} == {"E1", "E2"}
+    for gate, asked in (("strict", {"E1"}), ("off", {"E1", "E2"})):
+        pairs = comparable(judgement, gates[gate][0].evaluation.rule)
+        assert set(pairs) == {pair for pair in matched if pair[0] in asked}
+        decisions = gates[gate][0].evaluation.runs[PLACEBO].decisions
+        assert {d.shock_id.partition("@")[0] for d in decisions} == asked
 
 
 @pytest.fixture(scope="module")

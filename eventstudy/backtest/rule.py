@@ -76,6 +76,10 @@ class Rule:
         """The part of the drop window that is over when the entry is decided."""
         return self.drop[0], min(self.drop[1], self.entry_day - 1)
 
+    def trades(self, label: str) -> bool:
+        """Whether shocks of this label are the rule's."""
+        return self.gate == "off" or label == self.label
+
     @property
     def name(self) -> str:
         """Short name of the specification."""

@@ -22,7 +22,7 @@ from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, c
 from .execution import Legs, Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .resampling import FEW_SHOCKS, Superiority
-from .rule import Decision, rule_of
+from .rule import Decision, Rule, rule_of
 from .statistics import sharpe
 from .trials import question_of
 from .view import Tape
@@ -59,19 +59,25 @@ def trade_study(
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
     setting = config.backtest
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
-    pairs = [
-        (str(shock), int(day))
-        for k, shock in enumerate(judgement.drops.shock_id)
-        if judgement.drops.qualifies[k] and not judgement.benchmarks.reasons[k]
-        for day in judgement.benchmarks.days(k)
-    ]
+    rule = rule_of(config)
     found = evaluate(
-        rule_of(config), tapes, shocks, costs, placebos=placebo_shocks(pairs, shocks, tapes),
+        rule, tapes, shocks, costs, placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
         logged=logged, declared=setting.trials, question=question_of(events, config),
         embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
     )  # fmt: skip
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
     return Traded(found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config))
+
+
+def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
+    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that the rule trades."""
+    drops, found = judgement.drops, judgement.benchmarks
+    return [
+        (str(shock), int(day))
+        for k, shock in enumerate(drops.shock_id)
+        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judgement.label[k]))
+        for day in found.days(k)
+    ]
 
 
 def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> str:
@@ -322,7 +328,7 @@ def why_none(found: Evaluation) -> str:
     result = found.runs[RULE]
     if result.filled:
         return ""
-    mine = [d for d in result.decisions if found.rule.gate == "off" or d.label == found.rule.label]
+    mine = [d for d in result.decisions if found.rule.trades(d.label)]
     label = None if found.rule.gate == "off" else say(f"label.{found.rule.label}")
     if not mine:
         return say("trade.no_shock") if label is None else say("trade.no_labelled", label=label)
