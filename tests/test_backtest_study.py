@@ -27,6 +27,7 @@ from eventstudy.backtest import (
 from eventstudy.backtest.book import run
 from eventstudy.backtest.statistics import deflated_sharpe
 from eventstudy.backtest.trading import comparable
+from eventstudy.backtest.trials import question_of, rule_digest
 from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.errors import ConfigError
 from eventstudy.estimation import Computed, compute, groups, headline_group
@@ -153,6 +154,55 @@ def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
     assert set(own) <= {row["specification"] for row in rows(same)["specifications"]}
     other = trade_study(*study_of(tmp_path, "backtest.hedge_bps=3"))
     assert not set(own) & {row["specification"] for row in rows(other)["specifications"]}
+
+
+BASE = {"label": "misreading", "label_asof": "2021-06-09T15:00Z", "notes": "seen"}
+ANSWER = {"kind": "clarification", "label": "clarification", "shock_id": "E1", "clarifies": "E1"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "study", "overrides", "other"),
+    [
+        ({"notes": "read again"}, ("", ""), (), False),
+        ({"title": "Another title", "kind": "rumour"}, ("", ""), (), False),
+        ({}, ('ticker = "BBB"', 'ticker = "BBB"\nname = "B"\nexposure = 0.5'), (), False),
+        ({}, ("", ""), ("reversal.case=E1", "reversal.history_years=9", "windows.car=[[0,0]]"), False),
+        ({}, ("", ""), ("prices.volume_unit={XNYS=100}", "backtest.embargo=7"), False),
+        ({"timestamp": "2021-06-10T14:00Z"}, ("", ""), (), True),
+        ({"label": "genuine"}, ("", ""), (), True),
+        ({"label_asof": "2021-07-09T15:00Z"}, ("", ""), (), True),
+        ({"tickers": "AAA;BBB"}, ("", ""), (), True),
+        ({}, ('benchmark = "IDX"', 'benchmark = "IDY"'), (), True),
+        ({}, ('region = "US"', 'region = "CA"'), (), True),
+        ({}, ('ticker = "BBB"', 'ticker = "BBB"\nuntil = 2021-12-31'), (), True),
+        ({}, ("", ""), ("windows.clean_estimation=false",), True),
+        ({}, ("", ""), ("returns.gaps=trade_to_trade",), True),
+        ({}, ("", ""), ("study.currency=EUR",), True),
+        ({}, ("", ""), ('backtest.fx={EUR="EURUSD=X"}',), True),
+        ({}, ("", ""), ("prices.accept_suspect=true",), True),
+        ({}, ("", ""), ("windows.minimum=130",), True),
+        ({}, ("", ""), ("reversal.drop_k=1.5",), True),
+    ],
+)
+def test_a_trial_is_whatever_decides_what_a_rule_earns(
+    tmp_path: Path, cells: dict[str, str], study: tuple[str, str], overrides: tuple[str, ...], other: bool
+) -> None:
+    def digest(name: str, cells: dict[str, str], change: tuple[str, str], overrides: tuple[str, ...]) -> str:
+        (tmp_path / name).mkdir()
+        row = {"timestamp": "2021-06-09T14:00Z", **BASE, **cells}
+        path = write_events(
+            tmp_path / name,
+            [event_row("E1", row.pop("timestamp"), **row), event_row("C1", "2021-06-21T14:00Z", **ANSWER)],
+        )
+        file = write_study(tmp_path / name)
+        text = file.read_text(encoding="utf-8")
+        assert change[0] in text
+        file.write_text(text.replace(*change) if change[0] else text, encoding="utf-8")
+        config = load_config(path, config_file=file, overrides=overrides)
+        return rule_digest(rule_of(config), question_of(read_events(path), config))
+
+    base = digest("base", {}, ("", ""), ())
+    assert (digest("changed", cells, study, overrides) != base) == other
 
 
 def study_of(

@@ -281,7 +281,7 @@ def test_thirty_tickers_of_ten_years_are_quick() -> None:
 
 
 def test_quiet_falls_are_the_same_ones_whatever_days_are_asked_for(tmp_path: Path) -> None:
-    path = write_events(tmp_path, [event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10")])
+    path = write_events(tmp_path, [event_row("E1", "2021-06-09")])
     events, config = read_events(path), load_config(path, config_file=write_study(tmp_path))
     whole = price_request(events, config)
     less = replace(whole, start=whole.start + dt.timedelta(days=400), end=dt.date(2020, 6, 30))

@@ -90,9 +90,12 @@ def rule_of(config: StudyConfig) -> Rule:
     """Return the rule that the study's settings describe."""
     trade, windows = config.backtest, config.windows
     at, _, day = trade.entry.partition("+")
+    asked = config.reversal
+    # Only what makes a drop: the case that is shown, say, makes no other rule.
+    criteria = Reversal(asked.drop_k, asked.drop_min, asked.share_negative)
     return Rule(
         windows.drop, int(day), "open" if at == "open" else "close", trade.horizon, trade.clarification_exit,
-        trade.stop, config.reversal.label, trade.label_gate, config.reversal, windows.estimation,
+        trade.stop, asked.label, trade.label_gate, criteria, windows.estimation,
         windows.minimum, config.tests.weights, trade.hedge, trade.gross_cap, trade.per_shock,
         trade.capacity_share, trade.adv_days, trade.retry, trade.capital,
     )  # fmt: skip

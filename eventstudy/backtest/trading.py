@@ -70,7 +70,7 @@ def trade_study(
 
 
 def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
-    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that the rule trades."""
+    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades."""
     drops, found = judgement.drops, judgement.benchmarks
     return [
         (str(shock), int(day))
