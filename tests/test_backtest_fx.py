@@ -138,7 +138,8 @@ def test_a_folder_with_a_rate_gives_both_currencies(tmp_path: Path) -> None:
     assert shock["net_local"] == pytest.approx(local, abs=1e-12)
     assert shock["gap"] == pytest.approx(local - shock["car_post"], abs=1e-12)
     assert summarise(found)["currency"] == (
-        "EUR; USD at EURUSD=X, the last quote of a day that was over when a session opened"
+        "results add up as shares of capital in EUR; "
+        "USD at EURUSD=X, the last quote of a day that was over when a session opened"
     )
 
 
@@ -149,7 +150,8 @@ def test_a_folder_without_the_rate_runs_and_says_so(tmp_path: Path) -> None:
         assert all(np.isnan(row[name]) for name in ("rate_in", "value_base", "gross_base", "net_base"))
         assert np.isfinite(row["net"])
     assert summarise(found)["currency"].startswith(
-        "EUR; no exchange rate for USD (no file EURUSD=X.csv in the folder prices): local currency"
+        "results add up as shares of capital in EUR; "
+        "no exchange rate for USD (no file EURUSD=X.csv in the folder prices): local currency"
     )
     unset = traded(tmp_path, folder(tmp_path, rate=False), "study.currency=EUR")
     assert "USD (backtest.fx.USD is not set)" in summarise(unset)["currency"]
