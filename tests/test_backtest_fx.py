@@ -212,7 +212,7 @@ def test_a_whole_run_says_it_and_can_be_verified(
     assert main([*command, *sets]) == 0
     pack = Path(capsys.readouterr().out.strip())
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert summary["backtest"]["currency"].startswith("EUR; USD at EURUSD=X")
+    assert summary["backtest"]["currency"].startswith("results add up as shares of capital in EUR; USD at EURUSD=X")
     assert "no adj_close" not in " ".join(summary["warnings"])
     manifest = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))
     assert "EURUSD=X" in [item["name"] for item in manifest["inputs"]]

@@ -32,8 +32,11 @@ from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.errors import ConfigError
 from eventstudy.estimation import Computed, compute, groups, headline_group
 from eventstudy.events import Events, read_events
+from eventstudy.messages import catalogue
+from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.choose import get_prices
+from eventstudy.report.page_one import backtest_strip
 from eventstudy.results import TABLES
 from eventstudy.reversal import Judgement, judge
 
@@ -386,7 +389,9 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     )
 
 
-def mainland(folder: Path, *, later_dividend: bool) -> Traded:
+def mainland(
+    folder: Path, *, later_dividend: bool = False, volume: int = 9_000_000, unit: str = "{}"
+) -> Traded:
     """Three Shenzhen shares that fall a tenth on the event's day; 000001.SZ is limit-up when it is bought.
 
     A later dividend lowers every adjusted close before its ex-date and no traded one.
@@ -404,7 +409,7 @@ def mainland(folder: Path, *, later_dividend: bool) -> Traded:
                 price = round(previous * 1.1, 2)
             factor = 0.99 if day < "2020-06-01" else 1.0
             factor *= 0.97 if later_dividend and day < "2021-08-20" else 1.0
-            changed.append(f"{day},{price!r},{price * factor!r},9000000")
+            changed.append(f"{day},{price!r},{price * factor!r},{volume}")
             previous = price
         path.write_text("\n".join([*changed, ""]), encoding="utf-8")
     study = write_study(folder, tickers)
@@ -414,8 +419,34 @@ def mainland(folder: Path, *, later_dividend: bool) -> Traded:
     event = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
     return traded(
         write_events(folder, [event]), str(folder / "prices"), "tests.draws=99", "study.currency=CNY",
-        "backtest.stop=0.05", study=study,
+        "backtest.stop=0.05", f"prices.volume_unit={unit}", study=study,
     )[0]  # fmt: skip
+
+
+def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) -> None:
+    # Some 90,000 shares a day at about 100 yuan, quoted in lots: under ten million yuan as it stands.
+    lots, said, shares = (
+        mainland(tmp_path, volume=volume, unit=unit)
+        for volume, unit in ((90_000, "{}"), (90_000, "{XSHE = 100}"), (9_000_000, "{}"))
+    )
+    told = summarise(lots)
+    assert told["n_trades"] == 2
+    assert told["capacity"] == told["comparison"][EVERY_DROP]["capacity"] == {}
+    (why,) = told["capacity_withheld"].values()
+    assert why.startswith("No capacity is given in CNY: what the volume counts is in doubt for 3 of the sha")
+    assert why in told["caveats"]
+    for row in rows(lots)["trades"]:
+        assert np.isnan(row["capacity"])
+        assert row["blocked"].endswith("unit of volume in doubt: no capacity known")
+    for language, word in (("en", "capacity"), ("zh", "容量")):
+        words = catalogue(language)
+        strip = backtest_strip({"backtest": told}, words)
+        assert [text for name, text in strip if name == word] == [said_in(why, words)]
+    for found in (said, shares):
+        clear = summarise(found)
+        assert clear["capacity_withheld"] == {}
+        assert clear["capacity"]["CNY"] == pytest.approx(summarise(shares)["capacity"]["CNY"])
+        assert np.isfinite([row["capacity"] for row in rows(found)["trades"]]).all()
 
 
 def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from eventstudy.estimation import Computed, headline_group
 from eventstudy.events import Events
 from eventstudy.messages import Message, joined, say
 from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Judgement
 
 from .book import Run
@@ -30,12 +31,16 @@ from .view import Tape
 CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
 VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
+UNIT_IN_DOUBT = "unit of volume in doubt: no capacity known"
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock."""
+    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
+
+    ``in_doubt`` are the peers whose volume may count something else than shares.
+    """
 
     evaluation: Evaluation
     tapes: Mapping[str, Tape]
@@ -43,6 +48,7 @@ class Traded:
     car_post: Mapping[str, float]
     base: str
     currency: str
+    in_doubt: frozenset[str] = frozenset()
 
 
 def trade_study(
@@ -66,7 +72,10 @@ def trade_study(
         embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
     )  # fmt: skip
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
-    return Traded(found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config))
+    return Traded(
+        found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config),
+        units_in_doubt(computed.findings, config),
+    )  # fmt: skip
 
 
 def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
@@ -140,6 +149,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
     tape = traded.tapes[trade.mic]
+    doubt = trade.ticker in traded.in_doubt
     return {
         "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
@@ -147,7 +157,9 @@ def _trade_row(trade: Trade, traded: Traded) -> Row:
         "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
         "value": trade.local_value, "beta": trade.beta, **_shares(trade.local, trade.local_value),
         "adverse_excursion": trade.adverse_excursion, "why_entered": trade.why_entered,
-        "why_left": trade.why_left, "blocked": trade.blocked, "capacity": trade.room,
+        "why_left": trade.why_left,
+        "blocked": "; ".join(filter(None, (trade.blocked, UNIT_IN_DOUBT if doubt else ""))),
+        "capacity": float("nan") if doubt else trade.room,
         "base_currency": traded.base if trade.base is not None else "",
         "rate_in": trade.rate_in, "rate_out": trade.rate_out,
         "value_base": trade.value if trade.base is not None else float("nan"),
@@ -242,17 +254,22 @@ def summarise(traded: Traded) -> Row:
     """Return what the summary says of the backtest."""
     found = traded.evaluation
     mine = found.records[RULE]
+    unknown = withheld(traded)
     return {
-        **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
+        **_record(mine, unknown), "capacity_withheld": unknown,
+        "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
         "currency": traded.currency, "n_trials": found.trials.total, "trials": found.trials.sentence,
         "trials_run": found.trials.grid, "trials_logged": found.trials.logged,
         "trials_declared": found.trials.declared,
-        "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
-        "walk_forward": _record(found.walk_forward),
+        "comparison": {
+            name: _record(item, unknown) for name, item in found.records.items() if name != RULE
+        },
+        "walk_forward": _record(found.walk_forward, unknown),
         "against": [_against(item) for item in found.against], "snooping": snooping(found.against),
         "gap": _gap(traded),
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found),
+        "caveats": [*CAVEATS, *_volume_caveats(traded), *unknown.values()],
+        "why_none": why_none(found),
         "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted({
@@ -268,7 +285,24 @@ def _volume_caveats(traded: Traded) -> list[str]:
     return [VOLUME]
 
 
-def _record(item: Record) -> Row:
+def withheld(traded: Traded) -> dict[str, Message]:
+    """Say by currency why no capacity is given: shares were bought whose volume may count lots."""
+    found = traded.evaluation
+    tried = [item.result for part in found.specifications.values() for item in part]
+    bought: dict[str, set[str]] = {}
+    for result in (*found.runs.values(), *tried):
+        for trade in result.filled:
+            if trade.ticker in traded.in_doubt:
+                bought.setdefault(trade.currency, set()).add(trade.ticker)
+    return {
+        currency: say(
+            "trade.capacity_withheld", currency=currency, n=len(names), first=", ".join(sorted(names)[:3])
+        )
+        for currency, names in sorted(bought.items())
+    }
+
+
+def _record(item: Record, unknown: Collection[str] = ()) -> Row:
     report = item.sharpe
     return {
         "n_decided": item.n_decided, "n_trades": item.n_trades, "n_shocks": item.n_shocks,
@@ -282,7 +316,8 @@ def _record(item: Record) -> Row:
         "sharpe_ci": list(item.sharpe_interval), "psr": report.psr, "dsr": report.dsr,
         "min_track_record_days": report.min_track_record, "n_days": report.n_days,
         "max_drawdown": item.max_drawdown, "drawdown_ci": list(item.drawdown_interval),
-        "break_even_bps": item.break_even_bps, "capacity": dict(item.capacity), "days_held": item.days_held,
+        "break_even_bps": item.break_even_bps, "days_held": item.days_held,
+        "capacity": {name: value for name, value in item.capacity.items() if name not in unknown},
     }  # fmt: skip
 
 

@@ -40,6 +40,8 @@ NEAR_EVENT = 3
 SAME_UNIT = 3.0
 #: Million yuan a day under which hardly any mainland share trades, and where that is asked.
 LEAST_TRADED, MAINLAND = 10.0, ("XSHG", "XSHE")
+#: Checks after which nobody knows what a volume counts, unless the settings say it.
+UNIT_CHECKS = ("volume_unit", "volume_step")
 #: Sessions on each side of a change of the volume's unit.
 UNIT_SIDE = 40
 #: First sessions of a listing that may have no limit.

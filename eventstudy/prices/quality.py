@@ -15,10 +15,10 @@ from eventstudy.errors import PriceError, Problem
 from eventstudy.market_rules import board_of
 from eventstudy.messages import say
 
-from .faults import CHECKS, QualityFinding, Severity, Subject
+from .faults import CHECKS, UNIT_CHECKS, QualityFinding, Severity, Subject
 from .table import PriceOutcome, PriceSeries, PriceTable
 
-__all__ = ["QualityFinding", "check_quality", "sentences", "vet"]
+__all__ = ["QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
 
 SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
 
@@ -62,6 +62,16 @@ def check_quality(
         found += _across(subjects)
     # An index may serve several markets; what it shows is said once.
     return tuple(dict.fromkeys(found))
+
+
+def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> frozenset[str]:
+    """Return the peers whose volume may count something else than shares, where the settings do not say."""
+    suspect = {finding.ticker for finding in findings if finding.check in UNIT_CHECKS}
+    said = config.prices.volume_unit
+    return frozenset(
+        peer.ticker for peer in config.peers
+        if peer.ticker in suspect and peer.ticker not in said and peer.market not in said
+    )  # fmt: skip
 
 
 def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:
