@@ -433,11 +433,11 @@ def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) ->
     assert told["n_trades"] == 2
     assert told["capacity"] == told["comparison"][EVERY_DROP]["capacity"] == {}
     (why,) = told["capacity_withheld"].values()
-    assert why.startswith("No capacity is given in CNY: what the volume counts is in doubt for 3 of the sha")
+    assert why.startswith("No capacity is given in CNY: the unit of volume or price is in doubt for 3 of th")
     assert why in told["caveats"]
     for row in rows(lots)["trades"]:
         assert np.isnan(row["capacity"])
-        assert row["blocked"].endswith("unit of volume in doubt: no capacity known")
+        assert row["blocked"].endswith("unit of volume or price in doubt: no capacity known")
     for language, word in (("en", "capacity"), ("zh", "容量")):
         words = catalogue(language)
         strip = backtest_strip({"backtest": told}, words)

@@ -31,7 +31,7 @@ from .view import Tape
 CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
 VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
-UNIT_IN_DOUBT = "unit of volume in doubt: no capacity known"
+UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 Row = dict[str, Any]
 
 
@@ -39,7 +39,7 @@ Row = dict[str, Any]
 class Traded:
     """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
 
-    ``in_doubt`` are the peers whose volume may count something else than shares.
+    ``in_doubt`` are the peers of whose volume or price nobody knows the unit.
     """
 
     evaluation: Evaluation
@@ -286,7 +286,7 @@ def _volume_caveats(traded: Traded) -> list[str]:
 
 
 def withheld(traded: Traded) -> dict[str, Message]:
-    """Say by currency why no capacity is given: shares were bought whose volume may count lots."""
+    """Say by currency why no capacity is given: shares were bought whose units are in doubt."""
     found = traded.evaluation
     tried = [item.result for part in found.specifications.values() for item in part]
     bought: dict[str, set[str]] = {}

@@ -16,7 +16,7 @@ from eventstudy.market_rules import board_of
 from eventstudy.messages import say
 
 from .faults import CHECKS, UNIT_CHECKS, QualityFinding, Severity, Subject
-from .table import PriceOutcome, PriceSeries, PriceTable
+from .table import PriceOutcome, PriceSeries, PriceTable, price_unit
 
 __all__ = ["QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
 
@@ -65,12 +65,14 @@ def check_quality(
 
 
 def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> frozenset[str]:
-    """Return the peers whose volume may count something else than shares, where the settings do not say."""
-    suspect = {finding.ticker for finding in findings if finding.check in UNIT_CHECKS}
-    said = config.prices.volume_unit
+    """Return the peers whose money traded may be off by a hundred, where the settings do not say the unit."""
+    suspect = {(finding.ticker, finding.check) for finding in findings if finding.check in UNIT_CHECKS}
+    market = {peer.ticker: peer.market for peer in config.peers}
+    volume = config.prices.volume_unit
     return frozenset(
-        peer.ticker for peer in config.peers
-        if peer.ticker in suspect and peer.ticker not in said and peer.market not in said
+        ticker for ticker, check in suspect
+        if ticker in market
+        and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
     )  # fmt: skip
 
 
@@ -148,7 +150,10 @@ def _subjects(
         untraded = (values["volume"] == 0) & (peer is not None)
         values["price"] = np.where(untraded, np.nan, values.pop("adj_close"))
         unit = config.prices.shares(item.ticker, market.mic)
-        subjects.append(Subject(item, market, peer, board, days, unit=unit, event_days=event_days, **values))
+        money = price_unit(item, market.mic, config)
+        subjects.append(
+            Subject(item, market, peer, board, days, unit=unit, money=money, event_days=event_days, **values)
+        )
     return subjects
 
 
