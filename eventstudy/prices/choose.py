@@ -177,8 +177,10 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
     request, path = price_request(events, config), Path(source)
     if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
         name = path.resolve().name
-        nothing = "no file {}.csv in the folder " + name
-        outcomes = {t: PriceOutcome(t, "no_prices", nothing.format(t)) for t in request.tickers}
+        outcomes = {
+            ticker: PriceOutcome(ticker, "no_prices", say("price.no_file", ticker=ticker, folder=name))
+            for ticker in request.tickers
+        }
         return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
     return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
