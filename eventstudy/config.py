@@ -294,7 +294,8 @@ class Prices:
     """Where prices come from and what happens when they cannot be had or trusted.
 
     ``volume_unit`` is how many shares one unit of volume stands for, by MIC or by ticker, which wins:
-    ``{XSHE = 100}`` where the source counts lots.
+    ``{XSHE = 100}`` where the source counts lots. ``price_unit`` is, likewise, how much of the market's
+    currency one unit of price stands for: ``{XLON = 0.01}`` for pence.
     """
 
     source: str = "yahoo"
@@ -302,6 +303,7 @@ class Prices:
     benchmark_gaps: Literal["stop", "drop"] = "stop"
     accept_suspect: bool = False
     volume_unit: Mapping[str, int] = field(default_factory=dict)
+    price_unit: Mapping[str, float] = field(default_factory=dict)
 
     def shares(self, ticker: str, mic: str) -> int:
         """Shares in one unit of a security's volume."""
@@ -589,7 +591,7 @@ def _check(config: StudyConfig, *, peers: bool = True) -> None:
     found = (
         *_check_study(config.study), *_check_windows(config.windows),
         *(_check_peers(config) if peers else ()), *_check_names(config), *_check_model(config),
-        *_check_backtest(config), *_check_fx(config), *_check_volume_unit(config),
+        *_check_backtest(config), *_check_fx(config), *_check_units(config),
     )  # fmt: skip
     problems = [Problem(text) for text in found]
     if problems:
@@ -732,15 +734,19 @@ def _check_fx(config: StudyConfig) -> list[str]:
     return problems
 
 
-def _check_volume_unit(config: StudyConfig) -> list[str]:
+def _check_units(config: StudyConfig) -> list[str]:
     known = [market.mic for market in config.markets] + [peer.ticker for peer in config.peers]
-    units = config.prices.volume_unit
-    unknown = [name for name in units if name not in known]
-    problems = [f"prices.volume_unit: {name!r}; {nearest(name, known)}" for name in unknown]
-    return problems + [
-        f"prices.volume_unit.{name} = {unit}: accepted is 1 to 1000000 shares"
-        for name, unit in units.items() if not 1 <= unit <= 1_000_000
-    ]  # fmt: skip
+    problems = []
+    for key, units, least, most, of in (
+        ("volume_unit", config.prices.volume_unit, 1, 1_000_000, "shares"),
+        ("price_unit", config.prices.price_unit, 0.0001, 10_000, "of the market's currency"),
+    ):
+        for name, unit in units.items():
+            if name not in known:
+                problems.append(f"prices.{key}: {name!r}; {nearest(name, known)}")
+            if not least <= unit <= most:
+                problems.append(f"prices.{key}.{name} = {unit}: accepted is {least} to {most} {of}")
+    return problems
 
 
 def _check_peers(config: StudyConfig) -> list[str]:

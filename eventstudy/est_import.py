@@ -81,6 +81,7 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
         STUDY_FILE: _study(rows, names, mics, windows, remarks),
         EVENTS_FILE: _events(rows, names, remarks),
     }
+    remarks += _repeated(rows, mics)
     wanted = {row.firm: firms for row in rows} | {row.market: market for row in rows}
     for name, path in wanted.items():
         lines = [f"{day},{value}" for day, value in sorted(series[path][name].items())]
@@ -299,7 +300,7 @@ def _study(
         "# Made from EventStudyTools' files; import-report.txt says what was taken over and what not.",
         "[study]", 'name = "Imported study"', "", "[prices]", f'source = "{PRICES_FOLDER}"', "",
         "[returns]", 'kind = "log"', "", "[model]", 'name = "market"', 'alpha = "estimated"', "",
-        "[windows]", "clean_estimation = false",
+        "[windows]", "clean_estimation = false", 'same_day = "merge"',
         f"estimation = {list(estimation)}", f"minimum = {min(MINIMUM, length)}",
         f"event = [{first}, {last}]", f"drop = {list(drop)}", f"post = {list(post)}",
         f"car = [[{first}, {last}], [0, 0]]", "",
@@ -370,6 +371,21 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
     if early:
         remarks.append(f"Events {', '.join(early)} are before {FIRST_DAY}, when the calendars begin: dropped")
     return buffer.getvalue()
+
+
+def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
+    """Say which firms have one day 0 in several rows: their returns are the same and count once."""
+    found: dict[tuple[str, dt.date], list[str]] = {}
+    for row in rows:
+        table = exchange_sessions(mics[row.market])
+        at = table.position(row.day)
+        day0 = table.days[at].astype(dt.date) if at < len(table.days) else row.day
+        found.setdefault((row.firm, day0), []).append(row.event_id)
+    return [
+        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once, with "
+        'the first of them (same_day = "merge" in [windows])'
+        for (firm, day0), ids in found.items() if len(ids) > 1
+    ]  # fmt: skip
 
 
 def _unused(series: Mapping[Path, Mapping[str, object]], wanted: Mapping[str, Path]) -> list[str]:

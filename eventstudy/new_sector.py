@@ -13,6 +13,7 @@ from .calendars import exchange_sessions
 from .config import sector_names
 from .errors import ConfigError, Problem, nearest
 from .events import COLUMNS, TICKER
+from .prices.table import QUOTES_HUNDREDTHS
 
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
@@ -224,6 +225,8 @@ def study_toml(plan: NewSector) -> str:
     peers = "\n".join(_peer_table(peer) for peer in plan.peers)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
     names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
+    pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if mic in QUOTES_HUNDREDTHS)
+    names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
     return STUDY.format(**names, markets=markets, peers=peers)
 
 
@@ -306,6 +309,11 @@ def next_steps(plan: NewSector, folder: Path) -> list[str]:
     ]
 
 
+PRICE_UNIT = """\
+# These exchanges quote hundredths of their currency (London pence); 1 where your files are in whole units.
+price_unit = {{{pence}}}
+"""
+
 STUDY = """\
 # A study of one sector. Only [study], [[markets]] and [[peers]] must be here; every other setting has a
 # default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
@@ -327,7 +335,7 @@ currency = {currency}
 [prices]
 source = "prices"         # a folder of one CSV a ticker, beside this file; or "yahoo"
 # offline = "simulated"   # where prices cannot be had: run on made-up ones, stamped SIMULATED; default "fail"
-
+{units}
 # [windows]               # sessions relative to day 0, both ends included
 # estimation = [-250, -11]
 # minimum = 120           # fewest returns in the estimation window

@@ -25,7 +25,7 @@ from .inference.dates import (
     t_interval,
 )
 from .reversal.inference import NO_TEST, PermutationTest, matched_permutation, placebo_spread
-from .reversal.judge import EXPLORATORY, OTHER_LABELS, without_overlaps
+from .reversal.judge import EXPLORATORY, OTHER_LABELS
 from .reversal.verdict import Evidence, Verdict, verdict
 
 NAN = float("nan")
@@ -173,18 +173,13 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
     label = str(packs[0].settings["reversal.label"])
     members = [_members(pack, label) for pack in packs]
     names = list(dict.fromkeys(name for found in members for name in found))
-    shared, notes = _shared_days(packs)
     verdicts, strata, tests, power, left_out = {}, [], [], [], {}
     for name in names:
         masks = [
             found.get(name, np.zeros(len(pack), dtype=bool))
             for pack, found in zip(packs, members, strict=True)
         ]
-        kept = [mask & ~late for mask, late in zip(masks, shared, strict=True)]
-        left_out[name] = tuple(
-            str(shock) for pack, mask, late in zip(packs, masks, shared, strict=True)
-            for shock in pack.shock_id[mask & late]
-        )  # fmt: skip
+        kept, left_out[name] = _without_shared_days(packs, masks)
         group = _Group(name, label, tuple(packs), tuple(kept), seed, draws)
         verdicts[name] = group.verdict()
         strata += group.strata()
@@ -192,7 +187,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         power += group.power()
     return Pool(
         tuple(packs), f"label={label}", verdicts, tuple(strata), tuple(tests), tuple(power), left_out,
-        (*notes, *_differing(packs)),
+        (*_same_days(packs), *_differing(packs)),
     )  # fmt: skip
 
 
@@ -234,30 +229,48 @@ def _pairs(first: PackShocks, second: PackShocks) -> Iterator[tuple[int, int]]:
                 yield k, j
 
 
-def _shared_days(packs: Sequence[PackShocks]) -> tuple[list[NDArray[np.bool_]], list[str]]:
-    """Mark shocks in the post window of another pack's shock with peers in common; note days in common.
+def _without_shared_days(
+    packs: Sequence[PackShocks], masks: Sequence[NDArray[np.bool_]]
+) -> tuple[list[NDArray[np.bool_]], tuple[str, ...]]:
+    """Keep the first of a group's shocks whose post windows overlap; name those that another pack's keep out.
 
-    Weekdays stand for sessions, which holidays only make fewer.
+    As in a single study only a shock that counts itself keeps a later one of its peers out. Weekdays stand
+    for sessions, which holidays only make fewer.
     """
-    last = int(packs[0].settings["windows.post"][1])
-    late = [np.zeros(len(pack), dtype=bool) for pack in packs]
-    notes = []
+    kept = [np.zeros(len(pack), dtype=bool) for pack in packs]
+    left_out = []
+    rows = [(pack.day0[k], i, k) for i, pack in enumerate(packs) for k in np.flatnonzero(masks[i])]
+    for _, i, k in sorted(rows):
+        pack = packs[i]
+        if pack.overlaps[k] and kept[i][pack.shock_id == pack.overlaps[k]].any():
+            continue
+        if any(n != i and _in_window(pack, int(k), other, kept[n]) for n, other in enumerate(packs)):
+            left_out.append(str(pack.shock_id[k]))
+            continue
+        kept[i][k] = True
+    return kept, tuple(left_out)
+
+
+def _in_window(pack: PackShocks, k: int, other: PackShocks, kept: NDArray[np.bool_]) -> bool:
+    """Whether a shock lies in the post window of another pack's kept shock with peers in common."""
+    last, peers = int(pack.settings["windows.post"][1]), set(pack.tickers[k])
+    return any(
+        0 < np.busday_count(other.day0[j], pack.day0[k]) <= last and not peers.isdisjoint(other.tickers[j])
+        for j in np.flatnonzero(kept)
+    )
+
+
+def _same_days(packs: Sequence[PackShocks]) -> Iterator[str]:
+    """Note the days on which two packs both have a drop."""
     for i, first in enumerate(packs):
-        for n, second in enumerate(packs[:i]):
-            for k, j in _pairs(first, second):
-                gap = int(np.busday_count(second.day0[j], first.day0[k]))
-                if 0 < gap <= last:
-                    late[i][k] = True
-                elif 0 < -gap <= last:
-                    late[n][j] = True
+        for second in packs[:i]:
             same = np.intersect1d(first.day0[first.qualifies], second.day0[second.qualifies])
             if len(same):
-                notes.append(
+                yield (
                     f"{first.sector} and {second.sector} have drops on the same day "
                     f"({', '.join(map(str, same))}): they count as two dates though one market day is "
                     "behind both"
                 )
-    return late, notes
 
 
 def _differing(packs: Sequence[PackShocks]) -> list[str]:
@@ -272,7 +285,7 @@ def _differing(packs: Sequence[PackShocks]) -> list[str]:
 
 
 def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
-    """Shocks that each verdict of a study counts, as `reversal.judge` has them."""
+    """Shocks that each verdict of a study may count, as `reversal.judge` has them before overlaps."""
     counted = pack.qualifies & np.isfinite(pack.excess)
     mine = pack.label == label
     groups = {f"label={label}": mine & counted & pack.in_time, f"label={label}{EXPLORATORY}": mine & counted}
@@ -280,7 +293,7 @@ def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
         if name != label and (pack.label == name).any():
             groups[f"label={name}"] = (pack.label == name) & counted
     groups["all"] = counted
-    return {name: without_overlaps(mask, pack.shock_id, pack.overlaps) for name, mask in groups.items()}
+    return groups
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,8 @@ def test_a_whole_run_says_it_and_can_be_verified(
         ("backtest.fx_stale_days=0", "accepted is 1 to 30"),
         ("prices.volume_unit={XNYZ=100}", "did you mean 'XNYS'"),
         ("prices.volume_unit={XNYS=0}", "prices.volume_unit.XNYS = 0: accepted is 1 to 1000000 shares"),
+        ("prices.price_unit={XLOM=0.01}", "prices.price_unit: 'XLOM'"),
+        ("prices.price_unit={XNYS=0}", "prices.price_unit.XNYS = 0.0: accepted is 0.0001 to 10000 of the"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, override: str, said: str) -> None:
@@ -263,6 +265,17 @@ def test_lots_enter_capacity_and_impact(tmp_path: Path) -> None:
         assert small["blocked"].startswith("cut to 5%")
         assert large["value"] > 10 * small["value"]
         assert large["blocked"] == ""
+
+
+def test_prices_in_hundredths_are_money_by_their_unit(tmp_path: Path) -> None:
+    prices = folder(tmp_path)
+    whole, cents = traded(tmp_path, prices), traded(tmp_path, prices, "prices.price_unit={XNYS=0.01}")
+    for large, small in zip(rows(whole)["trades"], rows(cents)["trades"], strict=True):
+        assert large["capacity"] == pytest.approx(100 * small["capacity"])
+        assert large["entry_price"] == pytest.approx(100 * small["entry_price"])
+        # The same shares move alike, whatever they are counted in.
+        assert large["gross"] == pytest.approx(small["gross"], abs=1e-12)
+        assert large["beta"] == pytest.approx(small["beta"])
 
 
 def test_yahoo_quotes_a_rate_by_its_london_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tapes import random_shocks, random_tapes
 
 from eventstudy.backtest import (
     EVERY_DROP,
+    PLACEBO,
     RULE,
     Rule,
     Traded,
@@ -25,12 +26,17 @@ from eventstudy.backtest import (
 )
 from eventstudy.backtest.book import run
 from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.trading import comparable
+from eventstudy.backtest.trials import question_of, rule_digest
 from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.errors import ConfigError
 from eventstudy.estimation import Computed, compute, groups, headline_group
 from eventstudy.events import Events, read_events
+from eventstudy.messages import catalogue
+from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.choose import get_prices
+from eventstudy.report.page_one import backtest_strip
 from eventstudy.results import TABLES
 from eventstudy.reversal import Judgement, judge
 
@@ -153,6 +159,55 @@ def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
     assert not set(own) & {row["specification"] for row in rows(other)["specifications"]}
 
 
+BASE = {"label": "misreading", "label_asof": "2021-06-09T15:00Z", "notes": "seen"}
+ANSWER = {"kind": "clarification", "label": "clarification", "shock_id": "E1", "clarifies": "E1"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "study", "overrides", "other"),
+    [
+        ({"notes": "read again"}, ("", ""), (), False),
+        ({"title": "Another title", "kind": "rumour"}, ("", ""), (), False),
+        ({}, ('ticker = "BBB"', 'ticker = "BBB"\nname = "B"\nexposure = 0.5'), (), False),
+        ({}, ("", ""), ("reversal.case=E1", "reversal.history_years=9", "windows.car=[[0,0]]"), False),
+        ({}, ("", ""), ("prices.volume_unit={XNYS=100}", "backtest.embargo=7"), False),
+        ({"timestamp": "2021-06-10T14:00Z"}, ("", ""), (), True),
+        ({"label": "genuine"}, ("", ""), (), True),
+        ({"label_asof": "2021-07-09T15:00Z"}, ("", ""), (), True),
+        ({"tickers": "AAA;BBB"}, ("", ""), (), True),
+        ({}, ('benchmark = "IDX"', 'benchmark = "IDY"'), (), True),
+        ({}, ('region = "US"', 'region = "CA"'), (), True),
+        ({}, ('ticker = "BBB"', 'ticker = "BBB"\nuntil = 2021-12-31'), (), True),
+        ({}, ("", ""), ("windows.clean_estimation=false",), True),
+        ({}, ("", ""), ("returns.gaps=trade_to_trade",), True),
+        ({}, ("", ""), ("study.currency=EUR",), True),
+        ({}, ("", ""), ('backtest.fx={EUR="EURUSD=X"}',), True),
+        ({}, ("", ""), ("prices.accept_suspect=true",), True),
+        ({}, ("", ""), ("windows.minimum=130",), True),
+        ({}, ("", ""), ("reversal.drop_k=1.5",), True),
+    ],
+)
+def test_a_trial_is_whatever_decides_what_a_rule_earns(
+    tmp_path: Path, cells: dict[str, str], study: tuple[str, str], overrides: tuple[str, ...], other: bool
+) -> None:
+    def digest(name: str, cells: dict[str, str], change: tuple[str, str], overrides: tuple[str, ...]) -> str:
+        (tmp_path / name).mkdir()
+        row = {"timestamp": "2021-06-09T14:00Z", **BASE, **cells}
+        path = write_events(
+            tmp_path / name,
+            [event_row("E1", row.pop("timestamp"), **row), event_row("C1", "2021-06-21T14:00Z", **ANSWER)],
+        )
+        file = write_study(tmp_path / name)
+        text = file.read_text(encoding="utf-8")
+        assert change[0] in text
+        file.write_text(text.replace(*change) if change[0] else text, encoding="utf-8")
+        config = load_config(path, config_file=file, overrides=overrides)
+        return rule_digest(rule_of(config), question_of(read_events(path), config))
+
+    base = digest("base", {}, ("", ""), ())
+    assert (digest("changed", cells, study, overrides) != base) == other
+
+
 def study_of(
     tmp_path: Path, *overrides: str
 ) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
@@ -260,6 +315,30 @@ def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
     assert [item.benchmark for item in result.against] == [EVERY_DROP, "placebo_drops", "zero"]
 
 
+def test_placebo_drops_are_those_of_the_labels_that_the_rule_trades(tmp_path: Path) -> None:
+    events = [
+        event_row("E1", "2020-06-10T14:00Z", label="misreading", label_asof="2020-06-10T15:00Z"),
+        event_row("E2", "2021-06-09T14:00Z", label="genuine", label_asof="2021-06-09T15:00Z"),
+    ]
+    path, study = write_events(tmp_path, events), write_study(tmp_path)
+    gates = {
+        gate: traded(path, "simulated", f"backtest.label_gate={gate}", "tests.draws=99", study=study)
+        for gate in ("strict", "off")
+    }
+    judgement = gates["off"][1]
+    matched = {
+        (str(shock), int(day))
+        for k, shock in enumerate(judgement.drops.shock_id)
+        for day in judgement.benchmarks.days(k)
+    }
+    assert {shock for shock, _ in matched} == {"E1", "E2"}
+    for gate, asked in (("strict", {"E1"}), ("off", {"E1", "E2"})):
+        pairs = comparable(judgement, gates[gate][0].evaluation.rule)
+        assert set(pairs) == {pair for pair in matched if pair[0] in asked}
+        decisions = gates[gate][0].evaluation.runs[PLACEBO].decisions
+        assert {d.shock_id.partition("@")[0] for d in decisions} == asked
+
+
 @pytest.fixture(scope="module")
 def real() -> tuple[Traded, Judgement]:
     if not SHARED.is_dir():
@@ -310,7 +389,9 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     )
 
 
-def mainland(folder: Path, *, later_dividend: bool) -> Traded:
+def mainland(
+    folder: Path, *, later_dividend: bool = False, volume: int = 9_000_000, unit: str = "{}"
+) -> Traded:
     """Three Shenzhen shares that fall a tenth on the event's day; 000001.SZ is limit-up when it is bought.
 
     A later dividend lowers every adjusted close before its ex-date and no traded one.
@@ -328,7 +409,7 @@ def mainland(folder: Path, *, later_dividend: bool) -> Traded:
                 price = round(previous * 1.1, 2)
             factor = 0.99 if day < "2020-06-01" else 1.0
             factor *= 0.97 if later_dividend and day < "2021-08-20" else 1.0
-            changed.append(f"{day},{price!r},{price * factor!r},9000000")
+            changed.append(f"{day},{price!r},{price * factor!r},{volume}")
             previous = price
         path.write_text("\n".join([*changed, ""]), encoding="utf-8")
     study = write_study(folder, tickers)
@@ -338,8 +419,34 @@ def mainland(folder: Path, *, later_dividend: bool) -> Traded:
     event = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
     return traded(
         write_events(folder, [event]), str(folder / "prices"), "tests.draws=99", "study.currency=CNY",
-        "backtest.stop=0.05", study=study,
+        "backtest.stop=0.05", f"prices.volume_unit={unit}", study=study,
     )[0]  # fmt: skip
+
+
+def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) -> None:
+    # Some 90,000 shares a day at about 100 yuan, quoted in lots: under ten million yuan as it stands.
+    lots, said, shares = (
+        mainland(tmp_path, volume=volume, unit=unit)
+        for volume, unit in ((90_000, "{}"), (90_000, "{XSHE = 100}"), (9_000_000, "{}"))
+    )
+    told = summarise(lots)
+    assert told["n_trades"] == 2
+    assert told["capacity"] == told["comparison"][EVERY_DROP]["capacity"] == {}
+    (why,) = told["capacity_withheld"].values()
+    assert why.startswith("No capacity is given in CNY: the unit of volume or price is in doubt for 3 of th")
+    assert why in told["caveats"]
+    for row in rows(lots)["trades"]:
+        assert np.isnan(row["capacity"])
+        assert row["blocked"].endswith("unit of volume or price in doubt: no capacity known")
+    for words in map(catalogue, ("en", "zh")):
+        strip = backtest_strip({"backtest": told}, words)
+        assert ["", said_in(why, words)] in strip
+        assert words["backtest.capacity"] not in [name for name, _ in strip]
+    for found in (said, shares):
+        clear = summarise(found)
+        assert clear["capacity_withheld"] == {}
+        assert clear["capacity"]["CNY"] == pytest.approx(summarise(shares)["capacity"]["CNY"])
+        assert np.isfinite([row["capacity"] for row in rows(found)["trades"]]).all()
 
 
 def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: Path) -> None:

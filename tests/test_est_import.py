@@ -148,3 +148,26 @@ def test_commas_columns_and_other_windows_are_told(
     assert "firms.csv: columns after the third, on 1 lines, were not taken over" in said
     assert "Events 3 ask for other windows than event [-2, 5] and estimation [-130, -11], as 2 do" in said
     assert "The grouping variable is 'Group A' throughout" in said
+
+
+def test_one_firm_and_day_in_two_groups_counts_once_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 12 June 2021 was a Saturday: its day 0 is that of the 14th.
+    more = "4;BETA.DE;DAX;16.03.2021;Group B;-2;5;-11;120\n5;Gamma & Co;DAX;14.06.2021;Group A;-2;5;-11;120\n"
+    files = write_files(tmp_path, REQUEST + more)
+    out = tmp_path / "study"
+    assert main(["import-est", *files, "--dir", str(out), "--market", "DAX:XETR"]) == 0
+    said = capsys.readouterr().out
+    assert "Events 2, 4 are all BETA.DE with day 0 on 2021-03-16: one return, which counts once" in said
+    assert "Events 3, 5 are all Gamma & Co with day 0 on 2021-06-14: one return, which counts once" in said
+    assert "Alpha AG with day 0" not in said
+    result = Study.from_toml(out / "eventstudy.toml", overrides=SETTINGS).run(out / "events.csv")
+    car = result.to_frame("car").query("window == '[-2,5]'")
+    assert sorted(car["ticker"]) == ["ALPHA-AG", "BETA.DE", "GAMMA-CO"]
+    tests = result.to_frame("tests").query("group == 'all' and name == 'cross_sectional_t'")
+    assert set(tests["n_events"]) == {3}
+    ledger = result.to_frame("ledger").set_index(["event_id", "ticker"])
+    merged = ledger[ledger["status"] == "dropped"]
+    assert sorted(merged.index) == [("EST-4", "BETA.DE"), ("EST-5", "GAMMA-CO")]
+    assert merged["reason"].str.startswith("merged: ").all()

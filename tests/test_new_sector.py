@@ -84,6 +84,14 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
     assert fees["source"].unique().tolist() == ["This market is not in the table: a round figure"]
 
 
+def test_london_is_written_in_pence(tmp_path: Path) -> None:
+    units = {}
+    for name, peers in (("uk", "IAG.L:XLON,DAL:XNYS"), ("us", "DAL:XNYS")):
+        assert main(["init", name, "--peers", peers, "--dir", str(tmp_path / name)]) == 0
+        units[name] = load_config(tmp_path / name / "events.csv").prices.price_unit
+    assert units == {"uk": {"XLON": 0.01}, "us": {}}
+
+
 def test_beijing_and_bucharest_are_told_apart() -> None:
     assert board_of("830799.BJ", "BJSE") == "bse"
     assert board_of("TLV.RO", "XBSE") == ""

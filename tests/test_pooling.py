@@ -306,6 +306,40 @@ def test_a_shock_in_the_post_window_of_the_same_peers_elsewhere_is_left_out() ->
     assert pool_packs([PACKS[0], far], seed=1, draws=99).left_out["label=misreading"] == ()
 
 
+def test_only_a_shock_that_counts_keeps_a_later_one_of_another_pack_out() -> None:
+    chips = shocks("chips", 3, seed=1)
+    # A few days after each shock of the first pack; the second shock of the first pack overlaps its first.
+    drugs = shocks("drugs", 3, seed=2, tickers=("CHIPS2",), first="2015-01-12")
+    for change in (
+        {"qualifies": np.array([True, False, True])},
+        {"excess": np.array([0.01, np.nan, 0.02])},
+        {"in_time": np.array([True, False, True])},
+        {"label": np.array(["misreading", "genuine", "misreading"])},
+        {"overlaps": ("", "chips0", "")},
+    ):
+        pool = pool_packs([replace(chips, **change), drugs], seed=1, draws=99)
+        assert pool.left_out["label=misreading"] == ("drugs0", "drugs2"), change
+        kept = {row.sector: row.n_dates for row in pool.strata if row.group == "label=misreading"}
+        assert kept == {"chips": 2, "drugs": 1, POOLED: 3}
+    # Where all labels count the genuine shock does, too; and a shock left out keeps nothing else out.
+    mixed = replace(chips, label=np.array(["misreading", "genuine", "misreading"]))
+    assert pool_packs([mixed, drugs], seed=1, draws=99).left_out["all"] == ("drugs0", "drugs1", "drugs2")
+    third = shocks("banks", 1, seed=3, tickers=("CHIPS2",), first="2015-02-04")
+    pool = pool_packs([third, chips, drugs], seed=1, draws=99)
+    assert pool.left_out["label=misreading"] == ("drugs0", "drugs1", "drugs2")
+
+
+def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack() -> None:
+    days = np.array(["2015-01-12", "2015-02-06"], dtype="datetime64[D]")
+    chips = replace(shocks("chips", 2, seed=1), day0=days, overlaps=("", "chips0"))
+    banks = shocks("banks", 1, seed=3, tickers=("CHIPS2",), first="2015-01-05")
+    pool = pool_packs([chips, banks], seed=1, draws=99)
+    assert pool.left_out["label=misreading"] == ("chips0",)
+    assert {r.sector: r.n_dates for r in pool.strata if r.group == "all"} == {
+        "chips": 1, "banks": 1, POOLED: 2,
+    }  # fmt: skip
+
+
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:
     assert "chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07)" in pool_packs(
         PACKS, seed=1, draws=99

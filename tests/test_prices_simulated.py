@@ -5,15 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from studies import event_row, write_events, write_study
 
+from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, PriceError
+from eventstudy.events import read_events
 from eventstudy.prices import PriceRequest, PriceSeries, PriceTable, get_provider
+from eventstudy.prices.choose import price_request, simulated_prices
 from eventstudy.prices.simulated import Listing, PlantedDrop, SimulatedProvider
 
 START, END = dt.date(2016, 1, 1), dt.date(2025, 12, 31)
@@ -272,3 +278,19 @@ def test_thirty_tickers_of_ten_years_are_quick() -> None:
     table = panel(listings)
     assert time.perf_counter() - began < 2.0
     assert len(table.series) == 31
+
+
+def test_quiet_falls_are_the_same_ones_whatever_days_are_asked_for(tmp_path: Path) -> None:
+    path = write_events(tmp_path, [event_row("E1", "2021-06-09")])
+    events, config = read_events(path), load_config(path, config_file=write_study(tmp_path))
+    whole = price_request(events, config)
+    less = replace(whole, start=whole.start + dt.timedelta(days=400), end=dt.date(2020, 6, 30))
+    (long, short) = (
+        {drop["shock_id"]: drop["drop"] for drop in simulated_prices(events, config, asked).truth["drops"]}
+        for asked in (whole, less)
+    )
+    days = [name.removeprefix("quiet-") for name in long if name.startswith("quiet-")]
+    inside = [f"quiet-{day}" for day in days if str(less.start) <= day <= "2020-06-30"]
+    assert len(inside) > 20
+    assert [short[name] for name in inside] == [long[name] for name in inside]
+    assert short.keys() <= long.keys()

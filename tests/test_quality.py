@@ -26,7 +26,8 @@ from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.choose import get_prices, price_request
 from eventstudy.prices.faults import SPLITS
 from eventstudy.prices.files import FilesProvider
-from eventstudy.prices.quality import QualityFinding, check_quality, sentences, vet
+from eventstudy.prices.quality import QualityFinding, check_quality, sentences, units_in_doubt, vet
+from eventstudy.prices.table import price_unit
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared" / "data"
@@ -454,9 +455,45 @@ def test_constant_series_are_left_to_the_selection() -> None:
 
 
 def test_another_currency() -> None:
-    item = replace(bars("AAA"), currency="GBp")
-    assert look(item, study(currency="GBP"))["currency"].message.startswith("quoted in GBp, XNYS in GBP")
-    assert look(replace(item, currency="GBP"), study(currency="GBP")) == look(item) == {}
+    item = replace(bars("AAA"), currency="EUR")
+    assert look(item, study(currency="GBP"))["currency"].message.startswith("quoted in EUR, XNYS in GBP")
+    # Pence are pounds once their unit is known.
+    for here in ("GBP", "GBp", "GBX"):
+        assert look(replace(item, currency=here), study(currency="GBP")) == {}
+    assert look(replace(item, currency=""), study(currency="GBP")) == {}
+
+
+def test_pence_that_nobody_names() -> None:
+    item, london = bars("AAA", "XLON"), study(mic="XLON", currency="GBP")
+    other = replace(bars("BBB", "XLON"), currency="GBp")
+
+    def found(one: PriceSeries, config: StudyConfig) -> list[tuple[str, str]]:
+        prices = table(bars("IDX", "XLON"), one, other)
+        return [(f.ticker, f.check) for f in check_quality(prices, config, sessions=sessions)]
+
+    assert found(item, london) == [("AAA", "price_unit")]
+    assert found(replace(item, volume=np.full(len(item.volume), np.nan)), london) == []
+    for currency in ("GBp", "GBP"):
+        assert found(replace(item, currency=currency), london) == []
+    for said in ({"XLON": 0.01}, {"AAA": 1.0}):
+        assert found(item, replace(london, prices=Prices(price_unit=said))) == []
+    findings = check_quality(table(bars("IDX", "XLON"), item, other), london, sessions=sessions)
+    assert units_in_doubt(findings, london) == {"AAA"}
+    # The money traded is in pounds: it agrees with close times volume in pence.
+    pounds = replace(item, currency="GBp", amount=item.close * item.volume / 100)
+    assert found(pounds, london) == []
+
+
+@pytest.mark.parametrize(
+    ("currency", "said", "unit"),
+    [
+        ("GBp", {}, 0.01), ("GBX", {"XLON": 1.0}, 0.01), ("GBP", {"XLON": 0.01}, 1.0),
+        ("", {"XLON": 0.01}, 0.01), ("GBp", {"AAA": 1.0}, 1.0), ("", {}, None), ("USD", {}, 1.0),
+    ],
+)  # fmt: skip
+def test_what_one_unit_of_a_price_is(currency: str, said: dict[str, float], unit: float | None) -> None:
+    config = replace(study(mic="XLON", currency="GBP"), prices=Prices(price_unit=said))
+    assert price_unit(replace(bars("AAA", "XLON"), currency=currency), "XLON", config) == unit
 
 
 def test_what_is_not_there_is_not_looked_at() -> None:

@@ -15,6 +15,7 @@ from eventstudy.events import Event, Events, instant_utc
 from eventstudy.market_rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.prices.fx import known_rates
+from eventstudy.prices.table import price_unit
 from eventstudy.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
 from eventstudy.selection import lead_events
 
@@ -43,6 +44,10 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
         for name in ("adj_close", "open", "low", "close", "volume")
     }
     stacked["adj_close"][(stacked["volume"] == 0) | ~np.isfinite(stacked["adj_close"])] = np.nan
+    # In the market's currency, so that what is traded in a day is money; returns are ratios all the same.
+    money = [price_unit(prices.series[peer.ticker], market.mic, config) or 1.0 for peer in peers]
+    for name in ("open", "low", "close"):
+        stacked[name] *= np.array(money)
     opens, closes = _clock(market)
     setting = config.market(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)

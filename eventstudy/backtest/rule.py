@@ -76,6 +76,10 @@ class Rule:
         """The part of the drop window that is over when the entry is decided."""
         return self.drop[0], min(self.drop[1], self.entry_day - 1)
 
+    def trades(self, label: str) -> bool:
+        """Whether shocks of this label are the rule's."""
+        return self.gate == "off" or label == self.label
+
     @property
     def name(self) -> str:
         """Short name of the specification."""
@@ -86,9 +90,12 @@ def rule_of(config: StudyConfig) -> Rule:
     """Return the rule that the study's settings describe."""
     trade, windows = config.backtest, config.windows
     at, _, day = trade.entry.partition("+")
+    asked = config.reversal
+    # Only what makes a drop: the case that is shown, say, makes no other rule.
+    criteria = Reversal(asked.drop_k, asked.drop_min, asked.share_negative)
     return Rule(
         windows.drop, int(day), "open" if at == "open" else "close", trade.horizon, trade.clarification_exit,
-        trade.stop, config.reversal.label, trade.label_gate, config.reversal, windows.estimation,
+        trade.stop, asked.label, trade.label_gate, criteria, windows.estimation,
         windows.minimum, config.tests.weights, trade.hedge, trade.gross_cap, trade.per_shock,
         trade.capacity_share, trade.adv_days, trade.retry, trade.capital,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from eventstudy.estimation import Computed, headline_group
 from eventstudy.events import Events
 from eventstudy.messages import Message, joined, say
 from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Judgement
 
 from .book import Run
@@ -22,7 +23,7 @@ from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, c
 from .execution import Legs, Trade
 from .inputs import placebo_shocks, shocks_of, tapes_of
 from .resampling import FEW_SHOCKS, Superiority
-from .rule import Decision, rule_of
+from .rule import Decision, Rule, rule_of
 from .statistics import sharpe
 from .trials import question_of
 from .view import Tape
@@ -30,12 +31,16 @@ from .view import Tape
 CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
 VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
+UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock."""
+    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
+
+    ``in_doubt`` are the peers of whose volume or price nobody knows the unit.
+    """
 
     evaluation: Evaluation
     tapes: Mapping[str, Tape]
@@ -43,6 +48,7 @@ class Traded:
     car_post: Mapping[str, float]
     base: str
     currency: str
+    in_doubt: frozenset[str] = frozenset()
 
 
 def trade_study(
@@ -59,19 +65,28 @@ def trade_study(
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
     setting = config.backtest
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
-    pairs = [
-        (str(shock), int(day))
-        for k, shock in enumerate(judgement.drops.shock_id)
-        if judgement.drops.qualifies[k] and not judgement.benchmarks.reasons[k]
-        for day in judgement.benchmarks.days(k)
-    ]
+    rule = rule_of(config)
     found = evaluate(
-        rule_of(config), tapes, shocks, costs, placebos=placebo_shocks(pairs, shocks, tapes),
+        rule, tapes, shocks, costs, placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
         logged=logged, declared=setting.trials, question=question_of(events, config),
         embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
     )  # fmt: skip
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
-    return Traded(found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config))
+    return Traded(
+        found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config),
+        units_in_doubt(computed.findings, config),
+    )  # fmt: skip
+
+
+def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
+    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades."""
+    drops, found = judgement.drops, judgement.benchmarks
+    return [
+        (str(shock), int(day))
+        for k, shock in enumerate(drops.shock_id)
+        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judgement.label[k]))
+        for day in found.days(k)
+    ]
 
 
 def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> str:
@@ -134,6 +149,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
     tape = traded.tapes[trade.mic]
+    doubt = trade.ticker in traded.in_doubt
     return {
         "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
@@ -141,7 +157,9 @@ def _trade_row(trade: Trade, traded: Traded) -> Row:
         "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
         "value": trade.local_value, "beta": trade.beta, **_shares(trade.local, trade.local_value),
         "adverse_excursion": trade.adverse_excursion, "why_entered": trade.why_entered,
-        "why_left": trade.why_left, "blocked": trade.blocked, "capacity": trade.room,
+        "why_left": trade.why_left,
+        "blocked": "; ".join(filter(None, (trade.blocked, UNIT_IN_DOUBT if doubt else ""))),
+        "capacity": float("nan") if doubt else trade.room,
         "base_currency": traded.base if trade.base is not None else "",
         "rate_in": trade.rate_in, "rate_out": trade.rate_out,
         "value_base": trade.value if trade.base is not None else float("nan"),
@@ -236,17 +254,22 @@ def summarise(traded: Traded) -> Row:
     """Return what the summary says of the backtest."""
     found = traded.evaluation
     mine = found.records[RULE]
+    unknown = withheld(traded)
     return {
-        **_record(mine), "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
+        **_record(mine, unknown), "capacity_withheld": unknown,
+        "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
         "currency": traded.currency, "n_trials": found.trials.total, "trials": found.trials.sentence,
         "trials_run": found.trials.grid, "trials_logged": found.trials.logged,
         "trials_declared": found.trials.declared,
-        "comparison": {name: _record(item) for name, item in found.records.items() if name != RULE},
-        "walk_forward": _record(found.walk_forward),
+        "comparison": {
+            name: _record(item, unknown) for name, item in found.records.items() if name != RULE
+        },
+        "walk_forward": _record(found.walk_forward, unknown),
         "against": [_against(item) for item in found.against], "snooping": snooping(found.against),
         "gap": _gap(traded),
         "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
-        "caveats": [*CAVEATS, *_volume_caveats(traded)], "why_none": why_none(found),
+        "caveats": [*CAVEATS, *_volume_caveats(traded), *unknown.values()],
+        "why_none": why_none(found),
         "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted({
@@ -262,7 +285,24 @@ def _volume_caveats(traded: Traded) -> list[str]:
     return [VOLUME]
 
 
-def _record(item: Record) -> Row:
+def withheld(traded: Traded) -> dict[str, Message]:
+    """Say by currency why no capacity is given: shares were bought whose units are in doubt."""
+    found = traded.evaluation
+    tried = [item.result for part in found.specifications.values() for item in part]
+    bought: dict[str, set[str]] = {}
+    for result in (*found.runs.values(), *tried):
+        for trade in result.filled:
+            if trade.ticker in traded.in_doubt:
+                bought.setdefault(trade.currency, set()).add(trade.ticker)
+    return {
+        currency: say(
+            "trade.capacity_withheld", currency=currency, n=len(names), first=", ".join(sorted(names)[:3])
+        )
+        for currency, names in sorted(bought.items())
+    }
+
+
+def _record(item: Record, unknown: Collection[str] = ()) -> Row:
     report = item.sharpe
     return {
         "n_decided": item.n_decided, "n_trades": item.n_trades, "n_shocks": item.n_shocks,
@@ -276,7 +316,8 @@ def _record(item: Record) -> Row:
         "sharpe_ci": list(item.sharpe_interval), "psr": report.psr, "dsr": report.dsr,
         "min_track_record_days": report.min_track_record, "n_days": report.n_days,
         "max_drawdown": item.max_drawdown, "drawdown_ci": list(item.drawdown_interval),
-        "break_even_bps": item.break_even_bps, "capacity": dict(item.capacity), "days_held": item.days_held,
+        "break_even_bps": item.break_even_bps, "days_held": item.days_held,
+        "capacity": {name: value for name, value in item.capacity.items() if name not in unknown},
     }  # fmt: skip
 
 
@@ -322,7 +363,7 @@ def why_none(found: Evaluation) -> str:
     result = found.runs[RULE]
     if result.filled:
         return ""
-    mine = [d for d in result.decisions if found.rule.gate == "off" or d.label == found.rule.label]
+    mine = [d for d in result.decisions if found.rule.trades(d.label)]
     label = None if found.rule.gate == "off" else say(f"label.{found.rule.label}")
     if not mine:
         return say("trade.no_shock") if label is None else say("trade.no_labelled", label=label)

@@ -11,13 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventstudy.config import StudyConfig
-from eventstudy.events import Events
+from eventstudy.events import Event, Events
 from eventstudy.messages import say
 
 from .rule import Rule
 
-#: What of the backtest's settings lies outside the rule and still decides what it earns.
-OUTSIDE = ("impact", "hedge_bps")
+#: Settings outside the rule that still decide what it earns on the same prices.
+DECIDING = {
+    "study": ("currency", "headline"),
+    "windows": ("clean_estimation",),
+    "returns": ("gaps",),
+    "backtest": ("impact", "hedge_bps", "fx", "fx_stale_days"),
+    "prices": ("benchmark_gaps", "accept_suspect"),
+}
+#: What tells a reader who a peer is, and decides no trade.
+FOR_READERS = ("name", "name_local", "note", "exposure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +75,26 @@ class TrialCount:
 def question_of(events: Events, config: StudyConfig) -> str:
     """Return all that decides what a rule earns beside the rule and the prices, as one text.
 
-    Other prices, rates and units of volume make no new trial; other events, peers or costs do.
+    Other quotes and units of volume make no new trial, nor do words for readers: an event's title, source
+    and notes, a peer's name.
     """
     plain = config.as_dict()
     content = {
-        "events": events.sha256, "peers": plain["peers"], "costs": plain["costs"],
-        "backtest": {name: plain["backtest"][name] for name in OUTSIDE},
+        "events": sorted(_decisive(event) for event in events),
+        "markets": plain["markets"], "costs": plain["costs"],
+        "peers": [{k: v for k, v in peer.items() if k not in FOR_READERS} for peer in plain["peers"]],
+        **{section: {name: plain[section][name] for name in names} for section, names in DECIDING.items()},
     }  # fmt: skip
     return json.dumps(content, sort_keys=True)
+
+
+def _decisive(event: Event) -> list[str]:
+    """What the backtest reads of an event; of its kind only whether it is a clarification."""
+    return [
+        event.event_id, event.timestamp.isoformat(), event.label,
+        event.label_asof.isoformat() if event.label_asof else "", event.shock_id, event.clarifies,
+        "clarification" if event.kind == "clarification" else "", ";".join(event.tickers),
+    ]  # fmt: skip
 
 
 def rule_digest(rule: Rule, question: str) -> str:

@@ -177,8 +177,10 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
     request, path = price_request(events, config), Path(source)
     if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
         name = path.resolve().name
-        nothing = "no file {}.csv in the folder " + name
-        outcomes = {t: PriceOutcome(t, "no_prices", nothing.format(t)) for t in request.tickers}
+        outcomes = {
+            ticker: PriceOutcome(ticker, "no_prices", say("price.no_file", ticker=ticker, folder=name))
+            for ticker in request.tickers
+        }
         return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
     return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
@@ -281,16 +283,17 @@ def _planted(event: Event, events: Events, config: StudyConfig) -> PlantedDrop |
 
 
 def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
-    """Falls of the first group's peers far from every event, at the same dates whatever is asked for."""
-    rng = np.random.default_rng([config.study.seed, QUIET_EVERY])
-    count = (request.end - EPOCH).days // QUIET_EVERY
-    sizes, shifts = rng.uniform(*QUIET, count), rng.integers(0, 7, count)
+    """Falls of the first group's peers far from every event, the same ones whatever days are asked for."""
+    # A stream each: one drawn after the other would begin where the days asked for let the first one end.
+    streams = [np.random.default_rng([config.study.seed, QUIET_EVERY, number]) for number in range(2)]
+    count = (request.end - EPOCH).days // QUIET_EVERY + 1
+    sizes, shifts = streams[0].uniform(*QUIET, count), streams[1].integers(0, 7, count)
     taken = [instant_utc(event.timestamp).date() for event in events]
     found = []
     for number in range(count):
         day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
         near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
-        if day >= request.start and not near:
+        if request.start <= day <= request.end and not near:
             days = _first_sessions(day, config)
             found.append(PlantedDrop(f"quiet-{day}", tuple(days), days, float(sizes[number]), QUIET_SHARE))
     return found

@@ -15,7 +15,7 @@ from eventstudy.market_rules import limit_fraction, tick_size
 from eventstudy.messages import say
 
 from .limits import has_traded_prices
-from .table import PriceSeries
+from .table import HUNDREDTHS, PriceSeries
 
 Severity = Literal["stop", "drop", "warn"]
 Floats = NDArray[np.float64]
@@ -40,6 +40,8 @@ NEAR_EVENT = 3
 SAME_UNIT = 3.0
 #: Million yuan a day under which hardly any mainland share trades, and where that is asked.
 LEAST_TRADED, MAINLAND = 10.0, ("XSHG", "XSHE")
+#: Checks after which nobody knows what was traded in money, unless the settings say it.
+UNIT_CHECKS = ("volume_unit", "volume_step", "price_unit")
 #: Sessions on each side of a change of the volume's unit.
 UNIT_SIDE = 40
 #: First sessions of a listing that may have no limit.
@@ -67,7 +69,8 @@ class Subject:
 
     ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
     for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
-    ``unit`` is how many shares the settings take one unit of ``volume`` for.
+    ``unit`` is how many shares the settings take one unit of ``volume`` for, ``money`` how much of the
+    market's currency a unit of price is, None where nobody says.
     """
 
     item: PriceSeries
@@ -84,6 +87,7 @@ class Subject:
     dividends: Floats
     amount: Floats
     unit: int
+    money: float | None
     event_days: NDArray[np.datetime64]
 
     @property
@@ -386,7 +390,7 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
     if subject.peer is None:
         return
     with np.errstate(divide="ignore", invalid="ignore"):
-        money = subject.close * subject.volume * subject.unit
+        money = subject.close * subject.volume * subject.unit * (subject.money or 1.0)
         money = np.where(money > 0, money, np.nan)
         ratio = subject.amount / money
     there = np.flatnonzero(np.isfinite(money))
@@ -435,10 +439,19 @@ def membership(subject: Subject) -> Iterator[QualityFinding]:
             yield subject.finding("outside_listing", rows[0], len(rows), "warn", text)
 
 
+def price_unit(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield prices of an exchange that quotes hundredths, where nobody says what they are in."""
+    traded = subject.close * subject.volume
+    if subject.peer is not None and subject.money is None and np.nansum(traded) > 0:
+        row, mic = int(np.flatnonzero(np.isfinite(traded))[0]), subject.market.mic
+        text = say("quality.price_unit", mic=mic)
+        yield subject.finding("price_unit", row, subject.close[row], "warn", text)
+
+
 def currency(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield a currency that is not the market's."""
+    """Yield a currency that is not the market's, nor a hundredth of it, which is known what to do with."""
     here, market = subject.item.currency, subject.market.currency
-    if here and market and here != market:
+    if here and market and here != market and HUNDREDTHS.get(here) != market:
         text = say("quality.currency", here=here, mic=subject.market.mic, market=market)
         yield subject.finding("currency", 0, np.nan, "warn", text)
 
@@ -446,5 +459,5 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
 #: All checks of one series, in the order in which they are reported.
 CHECKS: tuple[Check, ...] = (
     not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, unlisted_adjustment,
-    stale, thin_bars, volume_unit, membership, currency,
+    stale, thin_bars, volume_unit, price_unit, membership, currency,
 )  # fmt: skip

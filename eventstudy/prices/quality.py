@@ -15,10 +15,10 @@ from eventstudy.errors import PriceError, Problem
 from eventstudy.market_rules import board_of
 from eventstudy.messages import say
 
-from .faults import CHECKS, QualityFinding, Severity, Subject
-from .table import PriceOutcome, PriceSeries, PriceTable
+from .faults import CHECKS, UNIT_CHECKS, QualityFinding, Severity, Subject
+from .table import PriceOutcome, PriceSeries, PriceTable, price_unit
 
-__all__ = ["QualityFinding", "check_quality", "sentences", "vet"]
+__all__ = ["QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
 
 SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
 
@@ -62,6 +62,18 @@ def check_quality(
         found += _across(subjects)
     # An index may serve several markets; what it shows is said once.
     return tuple(dict.fromkeys(found))
+
+
+def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> frozenset[str]:
+    """Return the peers whose money traded may be off by a hundred, where the settings do not say the unit."""
+    suspect = {(finding.ticker, finding.check) for finding in findings if finding.check in UNIT_CHECKS}
+    market = {peer.ticker: peer.market for peer in config.peers}
+    volume = config.prices.volume_unit
+    return frozenset(
+        ticker for ticker, check in suspect
+        if ticker in market
+        and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
+    )  # fmt: skip
 
 
 def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:
@@ -138,7 +150,10 @@ def _subjects(
         untraded = (values["volume"] == 0) & (peer is not None)
         values["price"] = np.where(untraded, np.nan, values.pop("adj_close"))
         unit = config.prices.shares(item.ticker, market.mic)
-        subjects.append(Subject(item, market, peer, board, days, unit=unit, event_days=event_days, **values))
+        money = price_unit(item, market.mic, config)
+        subjects.append(
+            Subject(item, market, peer, board, days, unit=unit, money=money, event_days=event_days, **values)
+        )
     return subjects
 
 

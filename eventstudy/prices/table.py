@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import TICKER
 
@@ -44,6 +45,27 @@ class PriceSeries:
     dividends: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     splits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
+#: Names under which sources quote a hundredth of a currency, and the exchanges that quote in it.
+HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
+QUOTES_HUNDREDTHS = ("XLON", "XJSE", "XTAE")
+
+
+def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | None:
+    """Return how much of the market's currency one unit of a price is, None where that is not known.
+
+    What the settings say of the ticker comes first, then what the source says, then what the settings say of
+    the exchange. Without any of them a price is in the currency, but where the exchange quotes hundredths.
+    """
+    said, currency = config.prices.price_unit, config.traded_in(mic)
+    if series.ticker in said:
+        return said[series.ticker]
+    if HUNDREDTHS.get(series.currency) == currency:
+        return 0.01
+    if series.currency:
+        return 1.0
+    return said.get(mic, None if mic in QUOTES_HUNDREDTHS else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

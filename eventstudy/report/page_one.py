@@ -114,6 +114,7 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
         if finite(amount):
             text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)
             strip.append([words["backtest.capacity"], text])
+    strip += [["", said(why, words)] for why in (found.get("capacity_withheld") or {}).values()]
     other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")
     if finite(other):
         strip.append([words["backtest.every_drop"], percent(other)])
