@@ -14,6 +14,9 @@ from eventstudy.calendars import align_all, sessions
 from eventstudy.cli import main
 from eventstudy.config import SECTORS, load_config
 from eventstudy.events import read_events
+from eventstudy.messages import catalogue
+from eventstudy.report import page_one
+from eventstudy.report.packs import read_pack
 
 HOME = SECTORS / "healthcare"
 PRICES = pd.read_parquet(HOME / "prices.parquet").pivot(index="date", columns="ticker", values="adj_close")
@@ -107,6 +110,18 @@ def test_the_example_runs_from_anywhere_on_its_own_prices(pack: Path) -> None:
         roles = {row["shock_id"]: row["role"] for row in csv.DictReader(file)}
     assert roles["ABC18"] == "exploratory"
     assert roles["ACA15"] == "comparison"
+
+
+def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
+    result = read_pack(pack)
+    late = {row["group"]: (row["n_late"], row["n_dates"]) for row in result.facts["small_table"]}
+    assert late == {
+        "all": (0, 33), "label=misreading": (12, 12), "label=genuine": (1, 9), "label=contested": (0, 7),
+    }  # fmt: skip
+    shown = page_one.small_table(result.facts, catalogue("en"))
+    marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
+    assert marked == {"misreading †", "genuine †"}
+    assert "† Labels set after the drop: 12 of 12 dates (misreading), 1 of 9 dates (genuine)." in shown["note"]
 
 
 def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:

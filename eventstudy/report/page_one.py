@@ -13,6 +13,8 @@ from .wording import Words, count, finite, group_words, number, p_text, percent,
 #: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
 #: of 0.9 makes 5 % into about 6 %. Its p-values are then struck through.
 FEWEST_EFFECTIVE = 0.9
+#: Marks rows of the small table that rest on labels set after the drop.
+_LATE = "†"
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
@@ -40,16 +42,32 @@ def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     kept = [place for place in range(len(head)) if place < 5 or any(row[place] != "–" for row in rows)]
     doubtful = doubtful and kept[-1] == len(head) - 1
     cells = [[row[place] for place in kept] for row in rows]
-    note = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
+    struck = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
+    late = _late_labels(summary, words)
     return {
-        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note,
+        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful,
+        "note": " ".join(filter(None, (late, struck))), "late": late,
         "right": [place > 1 for place in kept],
     }  # fmt: skip
 
 
+def _late_labels(summary: Mapping[str, Any], words: Words) -> str:
+    """Say how many dates of each label were labelled after the drop, or nothing."""
+    found: dict[str, str] = {}
+    for row in summary.get("small_table") or ():
+        if row.get("n_late"):
+            # The label alone: the group of peers is the same for all rows.
+            label = group_words(str(row["group"]).rpartition(";")[2], words)
+            late, k = count(row["n_late"]), count(row["n_dates"])
+            found.setdefault(label, words["small.late_of"].format(late=late, k=k, label=label))
+    said_of = words["small.late_comma"].join(found.values())
+    return words["small.late"].format(mark=_LATE, dates=said_of) if found else ""
+
+
 def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
+    group = group_words(str(row.get("group", "")), words)
     return [
-        group_words(str(row.get("group", "")), words),
+        f"{group} {_LATE}" if row.get("n_late") else group,
         window_words(row.get("window")),
         count(row.get("n_events")),
         count(row.get("n_dates")),

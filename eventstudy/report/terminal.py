@@ -42,6 +42,8 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         body.append(f"\n{answer['ladder']}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
     console.print(_small_table(summary, words, console.width))
+    if late := page_one.small_table(summary, words)["late"]:
+        console.print(Text(late))
     console.print(Text(said(summary.get("trust") or "", words)))
     for row in chronology(summary, words):
         if row["flag"]:

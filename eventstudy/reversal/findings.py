@@ -51,8 +51,9 @@ def findings(
     news: Sequence[Confounder] = (),
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show."""
+    genuine = (judgement.label == "genuine") & judgement.in_time
     placebos = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", news_days(news)
+        judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)
     )
     difference = label_difference(judgement)
     rows = [
