@@ -121,7 +121,8 @@ def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
     shown = page_one.small_table(result.facts, catalogue("en"))
     marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
     assert marked == {"misreading †", "genuine †"}
-    assert "† Labels set after the drop: 12 of 12 dates (misreading), 1 of 9 dates (genuine)." in shown["note"]
+    said = "† Labels set after the drop: 12 of 12 dates (misreading), 1 of 9 dates (genuine)."
+    assert said in shown["note"]
 
 
 def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:
