@@ -340,8 +340,12 @@ class _Group:
         about = f"{many} sector{'s' if many > 1 else ''}"
         if self.name == "all":
             return f"qualifying drops of any label ({about})"
-        late = ", late labels included" if self.name.endswith(EXPLORATORY) else ""
+        late = f", {self._late_words()}" if self.name.endswith(EXPLORATORY) else ""
         return f"{self.name.removeprefix('label=').removesuffix(EXPLORATORY)}-labelled drops ({about}{late})"
+
+    def _late_words(self) -> str:
+        some = not len(self.joined("excess")) or not self.joined("in_time").all()
+        return "late labels included" if some else "no late label among them"
 
     def _counts(self) -> dict[str, int]:
         total = dict.fromkeys(("n_candidates", "n_drops", "n_late", "n_unmatched"), 0)

@@ -256,6 +256,15 @@ def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
     }  # fmt: skip
 
 
+def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
+    mine, other = shocks("chips", 3, seed=3), shocks("drugs", 2, seed=4)
+    late = replace(mine, in_time=np.array([True, False, True]))
+    name = "label=misreading;exploratory"
+    with_late, without = (pool_packs([pack, other], seed=1, draws=99).verdicts[name] for pack in (late, mine))
+    assert "(2 sectors, late labels included)" in with_late.sentence
+    assert "(2 sectors, no late label among them)" in without.sentence
+
+
 def test_power_grows_with_the_dates_of_every_sector() -> None:
     pool = pool_packs(PACKS, seed=1, draws=99)
     steps = [step for step in pool.power if step.group == "label=misreading"]

@@ -20,7 +20,7 @@ from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 from eventstudy import plots
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue
-from eventstudy.report import listings, pages, wording
+from eventstudy.report import listings, page_one, pages, wording
 from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import csv_safe, write_book, write_pack
 from eventstudy.results import TABLES, StudyResult
@@ -517,6 +517,19 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
     assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+
+
+@pytest.mark.parametrize("dates", [2, 5, 6])
+def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
+    result = make_full_result()
+    verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
+    result = StudyResult(
+        result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest
+    )
+    names = [name for name, _ in page_one.in_question(result, catalogue("en"))]
+    assert names[0] == "CAR of the drop"
+    assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
+    assert ("ratio of the placebos" in names) == (dates >= 6)
 
 
 def test_study_without_those_parts_has_none_of_their_sections() -> None:

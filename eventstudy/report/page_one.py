@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventstudy.inference.dates import FEWEST_DATES
 from eventstudy.messages import said, term
 from eventstudy.results import StudyResult
 
@@ -21,13 +22,17 @@ _STRIP: Mapping[str, Any] = {
     "hit_rate": lambda value: size(value, 0), "sharpe": number, "psr": number, "dsr": number,
     "max_drawdown": percent, "break_even_bps": lambda value: number(value, 0),
 }  # fmt: skip
-#: Those that count days: of few shocks they would read as evidence that there is not.
-_OF_DAYS = ("sharpe", "psr", "dsr")
+#: Those that few shocks do not bear: they would read as evidence that there is not.
+_OF_MANY = ("hit_rate", "sharpe", "psr", "dsr")
 #: Measures of the drops in question that page 1 shows, and how they are printed.
 _MEASURES: Mapping[str, Any] = {
     "car_drop": percent, "car_post": percent, "excess_post": percent, "reversal_ratio": number,
     "share_positive": lambda value: size(value, 0),
 }  # fmt: skip
+
+
+#: Shares and ratios among them: below `FEWEST_DATES` dates they are left out.
+_SHARES = ("reversal_ratio", "share_positive")
 
 
 def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
@@ -126,7 +131,7 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     strip += [
         [term(words, "backtest", name), show(found[name])]
         for name, show in _STRIP.items()
-        if finite(found.get(name)) and not (name in _OF_DAYS and found.get("caution"))
+        if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
     ]
     for currency, amount in sorted((found.get("capacity") or {}).items()):
         if finite(amount):
@@ -139,13 +144,15 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
 
 
 def in_question(result: StudyResult, words: Words) -> list[list[str]]:
-    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are any."""
+    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are enough."""
     table = result.tables.get("reversal_measures")
-    group = str((result.facts.get("verdict") or {}).get("group") or "")
+    verdict = result.facts.get("verdict") or {}
+    group = str(verdict.get("group") or "")
     if table is None or table.empty:
         return []
     rows = table[table["group"] == group].drop_duplicates("measure").set_index("measure")["estimate"]
-    found = {name: rows.get(name) for name in _MEASURES}
+    few = int(verdict.get("n_dates") or 0) < FEWEST_DATES
+    found = {name: None if few and name in _SHARES else rows.get(name) for name in _MEASURES}
     facts = [
         [term(words, "measure", name), show(found[name])]
         for name, show in _MEASURES.items()

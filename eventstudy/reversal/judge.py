@@ -169,7 +169,7 @@ def _groups(
     groups: dict[str, Group] = {
         f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
         f"label={asked}{EXPLORATORY}": (
-            mine, mine & counted, say("subject.late", label=say(f"label.{asked}")),
+            mine, mine & counted, _with_late(asked, mine & ~in_time, mine & counted, judged),
         ),
     }  # fmt: skip
     for name in OTHER_LABELS:
@@ -181,6 +181,13 @@ def _groups(
         name: (of, without_overlaps(rows, judged.shock_id, judged.overlaps), text)
         for name, (of, rows, text) in groups.items()
     }
+
+
+def _with_late(label: str, late: NDArray[np.bool_], rows: NDArray[np.bool_], judged: Drops) -> Message:
+    """Name the drops of a label with those labelled late, and say whether there is one among them."""
+    kept = without_overlaps(rows, judged.shock_id, judged.overlaps)
+    some = (late & kept).any() if kept.any() else late.any()
+    return say("subject.late" if some else "subject.late_none", label=say(f"label.{label}"))
 
 
 def _labelled(label: str) -> Message:
