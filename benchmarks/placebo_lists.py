@@ -7,7 +7,8 @@ on which the peers fell enough to count as a drop, one of every slide; the same 
 that most lists leave six dates or more with a benchmark; and, last, such falls drawn day by day, so that
 long slides are drawn more often than placebos hold them. All events are labelled misreading at once, so
 that every drop counts. The prices are read once; everything from the windows to the verdict is done
-anew for each list.
+anew for each list. With fewer than six dates no verdict but "inconclusive" can be given: rates are of the
+lists with six or more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from eventstudy.config import StudyConfig, load_config
 from eventstudy.errors import EstimationError
 from eventstudy.estimation import compute, groups, headline_group
 from eventstudy.events import Event, Events, read_events
+from eventstudy.inference.dates import FEWEST_DATES
 from eventstudy.prices import PriceTable
 from eventstudy.prices.choose import get_prices
 from eventstudy.reversal import judge
@@ -65,7 +67,7 @@ def main() -> None:
         count = -(-given.lists // len(designs))
         lists = (random_list(one_of_every_slide(days, rng) if spaced else days, rng) for _ in range(count))
         outcomes = [verdict_of(events, settings, prices) for events in lists]
-        rows.append((name, len(days), outcomes))
+        rows.append(Design(name, len(days), settings is config, tuple(outcomes)))
         print(name, Counter(o.kind for o in outcomes), f"{time.perf_counter() - begin:.0f} s", flush=True)
     text = page(rows, given, prices.last_date)
     if given.out:
@@ -119,6 +121,25 @@ class Outcome:
     p_value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Lists drawn in one way from ``days`` days; ``own_rule`` where the study's rule says what a drop is."""
+
+    name: str
+    days: int
+    own_rule: bool
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def able(self) -> list[Outcome]:
+        """Lists with the dates that a verdict other than "inconclusive" takes."""
+        return [o for o in self.outcomes if o.n_dates >= FEWEST_DATES]
+
+    def said(self, kind: str) -> int:
+        """Count the lists of which a verdict was given."""
+        return sum(o.kind == kind for o in self.outcomes)
+
+
 def verdict_of(events: Events, config: StudyConfig, prices: PriceTable) -> Outcome:
     """Analyse one list."""
     nothing = Outcome("no event usable", 0, float("nan"))
@@ -134,48 +155,84 @@ def verdict_of(events: Events, config: StudyConfig, prices: PriceTable) -> Outco
     return Outcome(answer.kind, answer.n_dates, answer.p_value)
 
 
-def page(rows: list[tuple[str, int, list[Outcome]]], given: argparse.Namespace, last: str) -> str:
+def page(rows: list[Design], given: argparse.Namespace, last: str) -> str:
     """The page with the table and the command that makes it."""
-    total = sum(len(outcomes) for _, _, outcomes in rows)
-    reversals = sum(o.kind == "reversal" for _, _, outcomes in rows for o in outcomes)
-    allowed = 0.025 + 2.58 * math.sqrt(0.025 * 0.975 / total)
+    total = sum(len(row.outcomes) for row in rows)
     opening = (
         f"{total} lists of {EVENTS} events that mean nothing went through the whole analysis on real prices "
-        f"(to {last}). All events were labelled misreading at once, so that every drop counts. A sound tool "
-        'says "reversal" of at most 2.5 % of such lists, up to Monte Carlo error.'
-    )
-    closing = (
-        f'"Reversal" of {reversals} of {total} lists, {reversals / total:.1%}; allowed are {allowed:.1%} '
-        "(2.5 % and 2.58 standard errors). The last column counts the lists in which some date has a "
-        "benchmark; with one date and ten placebos p cannot reach 5 %. The last row is a warning: falls "
-        "drawn day by day lie in long slides more often than their placebos, of which a slide gives one, "
-        "and what follows a fall in a slide is lower. Events are to be dated by their news. "
-        f"Seed {given.seed}."
+        f"(to {last}). All events were labelled misreading at once, so that every drop counts. A list with "
+        f"fewer than {FEWEST_DATES} dates is inconclusive whatever it holds and shows nothing about size; of "
+        'the others a sound tool says "reversal" of at most 2.5 %, and "drift" of as many, up to Monte Carlo '
+        "error."
     )
     command = (
         f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} "
         "--out docs/size-of-the-verdict.md"
     )
-    head = (*KINDS, "dates behind the verdict, mean", "lists with 6 or more", "permutation p ≤ 5 %")
+    many = f"lists with {FEWEST_DATES} or more"
+    head = (*KINDS, "dates behind the verdict, mean", many, "permutation p ≤ 5 %")
     lines = ["# Size of the verdict", "", opening, ""]
     lines.append(f"| lists of | days to draw from | lists | {' | '.join(head)} |")
     lines.append("|---" * (3 + len(head)) + "|")
-    for name, days, outcomes in rows:
-        lines.append(f"| {name} | {days:,} | {len(outcomes)} | {' | '.join(cells(outcomes))} |")
-    lines += ["", closing, "", "<!-- not run: takes long, and needs the prices -->"]
-    lines += ["```sh", command, "```"]
+    for row in rows:
+        lines.append(f"| {row.name} | {row.days:,} | {len(row.outcomes)} | {' | '.join(cells(row))} |")
+    lines += ["", *(f"- {text}" for text in closing(rows)), "", f"Seed {given.seed}.", ""]
+    lines += ["<!-- not run: takes long, and needs the prices -->", "```sh", command, "```"]
     return "\n".join(lines) + "\n"
 
 
-def cells(outcomes: list[Outcome]) -> list[str]:
+def closing(rows: list[Design]) -> list[str]:
+    """What the table shows, and what it cannot."""
+    able = sum(len(row.able) for row in rows)
+    if not able:
+        return [f"No list had {FEWEST_DATES} dates: nothing is known about the size of the verdict."]
+    each = ", ".join(str(len(row.able)) for row in rows)
+    drift = "; ".join(f"{row.said('drift')} of {len(row.able)}, {row.name}" for row in rows if row.able)
+    most = f"{allowed(0.025, able):.1%}"
+    reversal = (
+        f"**{able} lists could be called anything but inconclusive** ({each}, row by row). "
+        f"{counted('reversal', rows)}; allowed are {most} (2.5 % and 2.58 standard errors)."
+    )
+    slides = (
+        "The last column counts the lists in which some date has a benchmark; with one date and ten placebos "
+        "p cannot reach 5 %. The last row is a warning: there the permutation test alone rejects too often. "
+        "Falls drawn day by day lie in long slides more often than their placebos, of which a slide gives "
+        "one, and what follows a fall in a slide is lower. Events are to be dated by their news."
+    )
+    return [
+        reversal, f"{counted('drift', rows)} ({drift}); allowed are the same {most}.", own_rule(rows), slides,
+    ]  # fmt: skip
+
+
+def own_rule(rows: list[Design]) -> str:
+    """Whether the study's own rule for drops was put to the test."""
+    own = sum(len(row.able) for row in rows if row.own_rule)
+    if own:
+        return f"The study's own rule for drops made {own} of these lists, a looser one the others."
+    return (
+        f"**None of these lists was made by the study's own rule for drops**: under it no list came to "
+        f"{FEWEST_DATES} dates with a benchmark, so its size with that many is not measured here."
+    )
+
+
+def counted(kind: str, rows: list[Design]) -> str:
+    """How many of the lists that could be given a verdict were given this one."""
+    found, able = sum(row.said(kind) for row in rows), sum(len(row.able) for row in rows)
+    return f'"{kind.capitalize()}" was said of {found} of {able}, {found / able:.1%}'
+
+
+def allowed(share: float, lists: int) -> float:
+    """Largest share of lists that chance leaves to a rate of ``share``."""
+    return share + 2.58 * math.sqrt(share * (1 - share) / lists)
+
+
+def cells(row: Design) -> list[str]:
     """Counts of one design."""
-    kinds = Counter(o.kind for o in outcomes)
-    counts = [kinds[kind] for kind in KINDS]
-    tested = [o for o in outcomes if np.isfinite(o.p_value)]
+    tested = [o for o in row.outcomes if np.isfinite(o.p_value)]
     small = sum(o.p_value <= 0.05 for o in tested)
     share = f"{small} of {len(tested)} ({small / len(tested):.1%})" if tested else "none tested"
-    many = sum(o.n_dates >= 6 for o in outcomes)
-    return [*map(str, counts), f"{np.mean([o.n_dates for o in outcomes]):.1f}", str(many), share]
+    mean = np.mean([o.n_dates for o in row.outcomes])
+    return [*(str(row.said(kind)) for kind in KINDS), f"{mean:.1f}", str(len(row.able)), share]
 
 
 if __name__ == "__main__":

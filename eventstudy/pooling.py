@@ -291,7 +291,7 @@ def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
     groups = {f"label={label}": mine & counted & pack.in_time, f"label={label}{EXPLORATORY}": mine & counted}
     for name in OTHER_LABELS:
         if name != label and (pack.label == name).any():
-            groups[f"label={name}"] = (pack.label == name) & counted
+            groups[f"label={name}"] = (pack.label == name) & counted & pack.in_time
     groups["all"] = counted
     return groups
 
@@ -353,8 +353,12 @@ class _Group:
         about = f"{many} sector{'s' if many > 1 else ''}"
         if self.name == "all":
             return f"qualifying drops of any label ({about})"
-        late = ", late labels included" if self.name.endswith(EXPLORATORY) else ""
+        late = f", {self._late_words()}" if self.name.endswith(EXPLORATORY) else ""
         return f"{self.name.removeprefix('label=').removesuffix(EXPLORATORY)}-labelled drops ({about}{late})"
+
+    def _late_words(self) -> str:
+        some = not len(self.joined("excess")) or not self.joined("in_time").all()
+        return "late labels included" if some else "no late label among them"
 
     def _counts(self) -> dict[str, int]:
         total = dict.fromkeys(("n_candidates", "n_drops", "n_late", "n_unmatched"), 0)
@@ -362,11 +366,12 @@ class _Group:
         for pack in self.packs:
             of = np.ones(len(pack), dtype=bool) if self.name == "all" else pack.label == name
             drop = of & pack.qualifies & np.isfinite(pack.post)
-            late = drop & ~pack.in_time & (pack.label == self.label)
+            by_label = self.name != "all" and not self.name.endswith(EXPLORATORY)
+            late = drop & ~pack.in_time & by_label
             total["n_candidates"] += int(of.sum())
             total["n_drops"] += int(drop.sum())
-            total["n_late"] += 0 if self.name.endswith(EXPLORATORY) else int(late.sum())
-            total["n_unmatched"] += int((drop & ~np.isfinite(pack.excess) & (pack.in_time | ~late)).sum())
+            total["n_late"] += int(late.sum())
+            total["n_unmatched"] += int((drop & ~np.isfinite(pack.excess) & ~late).sum())
         return total
 
     def strata(self) -> list[Stratum]:

@@ -62,6 +62,8 @@ def build_summary(
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
+    labels = label_timing(events, computed.alignments, config)
+    late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
     content: dict[str, Any] = _json({
         "run_id": run_id, "study": config.study.name, "simulated": prices.simulated,
         "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
@@ -82,9 +84,9 @@ def build_summary(
         },
         "windows": config.as_dict()["windows"], "model": config.as_dict()["model"],
         "kind": config.study.kind, "returns": config.returns.kind, "weights": config.tests.weights,
-        "headline_group": headline.group, "small_table": _small_table(results, headline, config),
+        "headline_group": headline.group, "small_table": _small_table(results, headline, late, config),
         "chronology": chronology(events, computed.alignments, config),
-        "labels": label_timing(events, computed.alignments, config),
+        "labels": labels,
         "diagnostics": _diagnostics(computed, headline, config),
         "warnings": [
             *_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices),
@@ -137,8 +139,9 @@ def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
 
 
 def _small_table(
-    results: Sequence[TestResult], headline: Sample, config: StudyConfig
+    results: Sequence[TestResult], headline: Sample, late: Mapping[str, str], config: StudyConfig
 ) -> list[dict[str, Any]]:
+    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label."""
     prefix = "" if headline.group == "all" else f"{headline.group};"
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
@@ -151,10 +154,19 @@ def _small_table(
                 continue
             rows.append({
                 "group": group, "window": window_name(window), "n_events": date.n_events,
-                "n_dates": date.n_dates, "caar": plain.estimate, "shock_mean": date.estimate,
+                "n_dates": date.n_dates, "n_late": _late_dates(headline, group, window, late),
+                "caar": plain.estimate, "shock_mean": date.estimate,
                 **_p_values(table, group, window),
             })  # fmt: skip
     return rows
+
+
+def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str, str]) -> int:
+    """Count the dates of a label's row whose label was set after the drop."""
+    panel = headline.abnormal.panel
+    mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
+    rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
+    return len(set(panel.shock_id[rows].tolist()))
 
 
 def _p_values(

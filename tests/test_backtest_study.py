@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -251,6 +252,13 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
     one, other = (small(tmp_path, event, fall="2021-06-09")[0] for _ in range(2))
     assert repr(rows(one)) == repr(rows(other))
     assert repr(summarise(one)) == repr(summarise(other))
+
+
+def test_a_rate_before_its_source_is_from_memory() -> None:
+    table = cost_table(["XNYS"])
+    for day, certainty in ((dt.date(2017, 7, 3), "memory"), (dt.date(2017, 7, 4), "source")):
+        (fee,) = [fee for fee in table.in_force("XNYS", "sell", day) if fee.name == "section_31"]
+        assert (fee.bps, fee.certainty) == (0.231, certainty)
 
 
 def test_costs_of_the_settings_replace_the_shipped_ones(tmp_path: Path) -> None:

@@ -261,6 +261,21 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         assert said in page, said
 
 
+def test_the_readme_says_what_the_pack_says_of_its_two_dates() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    shocks = pd.read_csv(PACK / "tables" / "shocks.csv").set_index(["shock_id", "window"])
+    balance = pd.read_csv(PACK / "tables" / "placebo_balance.csv").set_index(["group", "variable"])
+    placebos = pd.read_csv(PACK / "tables" / "placebo.csv")
+    placebos = placebos[(placebos["shock_id"] == "LITE26") & (placebos["tier"] == "P1")]
+    drop = pd.read_csv(PACK / "tables" / "reversal.csv").set_index("shock_id").loc["LITE26", "car_drop"]
+    day0, matched = shocks.loc[("SA26", "[0,0]")], balance.loc[("label=misreading", "s_drop")]
+    assert f"was −{points(day0['car'])} % ({abs(day0['s']):.1f} standard errors)" in text
+    assert (
+        f"deeper (−{-matched['mean_placebos']:.2f} against −{-matched['mean_events']:.2f} standard errors; "
+        f"shallower in per cent, −{points(placebos['car_drop'].mean())} against −{points(drop)};"
+    ) in text
+
+
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\((?!http)([^)#\s]+)", page.read_text(encoding="utf-8")):

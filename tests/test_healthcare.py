@@ -14,6 +14,10 @@ from eventstudy.calendars import align_all, sessions
 from eventstudy.cli import main
 from eventstudy.config import SECTORS, load_config
 from eventstudy.events import read_events
+from eventstudy.inference.dates import t_interval
+from eventstudy.messages import catalogue
+from eventstudy.report import page_one
+from eventstudy.report.packs import read_pack
 
 HOME = SECTORS / "healthcare"
 PRICES = pd.read_parquet(HOME / "prices.parquet").pivot(index="date", columns="ticker", values="adj_close")
@@ -107,6 +111,37 @@ def test_the_example_runs_from_anywhere_on_its_own_prices(pack: Path) -> None:
         roles = {row["shock_id"]: row["role"] for row in csv.DictReader(file)}
     assert roles["ABC18"] == "exploratory"
     assert roles["ACA15"] == "comparison"
+
+
+def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
+    result = read_pack(pack)
+    late = {row["group"]: (row["n_late"], row["n_dates"]) for row in result.facts["small_table"]}
+    assert late == {
+        "all": (0, 33), "label=misreading": (12, 12), "label=genuine": (1, 9), "label=contested": (0, 7),
+    }  # fmt: skip
+    shown = page_one.small_table(result.facts, catalogue("en"))
+    marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
+    assert marked == {"misreading †", "genuine †"}
+    said = "† Labels set after the drop: 12 of 12 dates (misreading), 1 of 9 dates (genuine)."
+    assert said in shown["note"]
+
+
+def test_the_page_says_what_the_genuine_dates_can_show(pack: Path) -> None:
+    facts = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
+    table = {(row["group"], row["window"]): row for row in facts["small_table"]}
+    drop, post = table["label=genuine", "[0,1]"], table["label=genuine", "[2,20]"]
+    scares = table["label=misreading", "[0,1]"]
+    rows = pd.read_csv(pack / "tables" / "shocks.csv")
+    rows = rows[(rows["label"] == "genuine") & (rows["window"] == "[2,20]")]
+    low, high = t_interval(rows["car"].to_numpy())
+    page = " ".join((HOME.parents[2] / "docs" / "sectors-and-pooling.md").read_text(encoding="utf-8").split())
+    for said in (
+        f"the shares fell by {-drop['shock_mean']:.1%}", f"the mean is {post['shock_mean']:.1%}",
+        f"(K = {post['n_dates']}, 95 % interval {100 * low:.1f} to {high:+.1%}, p = {post['date_t_p']:.2f})",
+        f"({scares['n_dates']} dates, date t {scares['date_t_p']:.3f}) are circular",
+    ):  # fmt: skip
+        assert said.replace("-", "−").replace("%", " %").replace("  %", " %") in page
+    assert "not given back" not in page
 
 
 def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:

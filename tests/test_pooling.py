@@ -246,6 +246,25 @@ def test_groups_hold_what_each_verdict_counts() -> None:
     }  # fmt: skip
 
 
+def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
+    mine = shocks("chips", 3, seed=3, label="genuine")
+    late = replace(mine, in_time=np.array([True, False, True]))
+    pool = pool_packs([late, shocks("drugs", 2, seed=4)], seed=1, draws=99)
+    counted = {r.group: r.n_dates for r in pool.strata if r.sector == "chips"}
+    assert counted == {
+        "label=misreading": 0, "label=misreading;exploratory": 0, "label=genuine": 2, "all": 3,
+    }  # fmt: skip
+
+
+def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
+    mine, other = shocks("chips", 3, seed=3), shocks("drugs", 2, seed=4)
+    late = replace(mine, in_time=np.array([True, False, True]))
+    name = "label=misreading;exploratory"
+    with_late, without = (pool_packs([pack, other], seed=1, draws=99).verdicts[name] for pack in (late, mine))
+    assert "(2 sectors, late labels included)" in with_late.sentence
+    assert "(2 sectors, no late label among them)" in without.sentence
+
+
 def test_power_grows_with_the_dates_of_every_sector() -> None:
     pool = pool_packs(PACKS, seed=1, draws=99)
     steps = [step for step in pool.power if step.group == "label=misreading"]

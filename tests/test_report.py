@@ -16,13 +16,15 @@ import openpyxl
 import pandas as pd
 import pytest
 from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
+from rich.console import Console
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError
-from eventstudy.messages import catalogue
-from eventstudy.report import listings, pages, wording
+from eventstudy.messages import catalogue, say
+from eventstudy.report import listings, page_one, pages, wording
 from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import csv_safe, write_book, write_pack
+from eventstudy.report.terminal import print_summary
 from eventstudy.results import TABLES, StudyResult
 from eventstudy.second_hand import second_hand
 
@@ -517,6 +519,33 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
     assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+
+
+@pytest.mark.parametrize("dates", [2, 5, 6])
+def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
+    result = make_full_result()
+    verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
+    result = StudyResult(
+        result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest
+    )
+    names = [name for name, _ in page_one.in_question(result, catalogue("en"))]
+    assert names[0] == "CAR of the drop"
+    assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
+    assert ("ratio of the placebos" in names) == (dates >= 6)
+
+
+def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> None:
+    plain = make_result()
+    within = say("inside.all", shocks=say("inside.shock", shock="LITE26", events="RUM26 (2026-02-11)"))
+    verdict = {**plain.facts["verdict"], "inside": within}
+    result = StudyResult(plain.run_id, plain.tables, {**plain.facts, "verdict": verdict}, plain.manifest)
+    write_pack(result, tmp_path, formats=("pdf", "html"))
+    said_so = "lie in the post window: LITE26 has RUM26 (2026-02-11)."
+    assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert said_so in (tmp_path / "report.html").read_text(encoding="utf-8")
+    console = Console(record=True, width=300)
+    print_summary(result, tmp_path, console)
+    assert said_so in console.export_text()
 
 
 def test_study_without_those_parts_has_none_of_their_sections() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from reversal_studies import drop_days, misread, shared_prices, study
 from studies import event_row, write_events
 
+from eventstudy.calendars import sessions
 from eventstudy.errors import EventsError
 from eventstudy.estimation import Computed
 from eventstudy.events import Events, read_events
@@ -73,6 +76,44 @@ def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
     summary = reversal_summary(judgement, found)
     assert summary["verdict"]["effect"] == pytest.approx(primary["estimate"])
     assert set(summary["verdicts"]) == {"label=genuine", "all"}
+
+
+def test_events_in_the_post_window_are_named_beside_the_verdict(tmp_path: Path) -> None:
+    days = sessions("XNYS", dt.date(2014, 1, 2), dt.date(2022, 12, 30))
+    at = int(np.searchsorted(days, np.datetime64(drop_days(1)[0])))
+    first, *after = (str(days[at + tau]) for tau in (0, 1, 2, 9, 20, 21))
+    rows = [
+        misread("E0", first, tickers="AAA;BBB"),
+        event_row("TOO_EARLY", after[0]),
+        event_row("NEXT", after[1]),
+        event_row("OTHERS", after[2], tickers="CCC"),
+        event_row("OWN", after[2], label="clarification", clarifies="E0", shock_id="E0"),
+        event_row("END", after[3], tickers="BBB;CCC"),
+        event_row("TOO_LATE", after[4]),
+        *ENDS,
+    ]
+    computed, judgement = study(tmp_path, rows)
+    events = read_events(tmp_path / "events.csv")
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    mine = [(item.event_id, item.day) for item in found.inside if item.shock_id == "E0"]
+    assert mine == [("NEXT", after[1]), ("END", after[3])]
+    assert reversal_summary(judgement, found)["verdict"]["inside"] == (
+        f"Other events of the same peers lie in the post window: E0 has NEXT ({after[1]}), END ({after[3]}). "
+        "The placebo drops have none of them."
+    )
+
+
+def test_placebo_dates_that_two_labels_share_are_counted(tmp_path: Path) -> None:
+    computed, judgement, events = many(tmp_path)
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    counted = np.flatnonzero(judgement.members["all"])
+    times = Counter(int(day) for k in counted for day in judgement.benchmarks.days(int(k)))
+    twice = sum(count > 1 for count in times.values())
+    assert twice > 0
+    summary = reversal_summary(judgement, found)
+    assert summary["verdicts"]["all"]["n_shared_placebos"] == twice
+    assert summary["verdict"]["n_shared_placebos"] == 0
+    assert summary["verdicts"]["label=genuine"]["n_shared_placebos"] == 0
 
 
 def test_the_gates_close_after_the_first_failure(tmp_path: Path) -> None:

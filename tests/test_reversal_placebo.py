@@ -210,6 +210,40 @@ def test_a_late_label_is_left_out_of_the_confirmatory_verdict(tmp_path: Path) ->
     assert judgement.exploratory.n_dates == 2
 
 
+def test_a_late_label_is_left_out_of_the_verdicts_on_other_labels(tmp_path: Path) -> None:
+    days = drop_days(2)
+    rows = [
+        event_row("E0", days[0], label="genuine", label_asof=days[0]),
+        event_row("E1", days[1], label="genuine", label_asof="2022-12-01"),
+    ]
+    _, judgement = study(tmp_path, rows)
+    assert judgement.in_time.tolist() == [True, False]
+    assert judgement.others["label=genuine"].n_dates == 1
+    # No label is in the question of all drops.
+    assert judgement.others["all"].n_dates == 2
+
+
+@pytest.mark.parametrize(("asof", "said"), [(0, "no late label among them"), (1, "late labels included")])
+def test_the_exploratory_verdict_says_whether_a_late_label_is_in_it(
+    tmp_path: Path, asof: int, said: str
+) -> None:
+    days = drop_days(2)
+    known = (days[1], "2022-12-01")[asof]
+    _, judgement = study(
+        tmp_path, [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof=known)]
+    )
+    assert f"after misreading-labelled drops ({said}) the peers'" in judgement.exploratory.sentence
+
+
+def test_late_labels_alone_leave_a_verdict_nothing_and_it_says_so(tmp_path: Path) -> None:
+    rows = [event_row("E0", drop_days(1)[0], label="genuine", label_asof="2022-12-01")]
+    _, judgement = study(tmp_path, rows)
+    assert judgement.others["label=genuine"].sentence == (
+        "Inconclusive: the labels of all 1 genuine-labelled drops were set after the drop had ended, "
+        "so no confirmatory test can rest on them."
+    )
+
+
 def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
     write_prices(tmp_path / "prices", start="2013-01-02", end="2022-12-30")
     for ticker in ("AAA", "BBB", "CCC"):

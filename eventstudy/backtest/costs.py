@@ -56,9 +56,11 @@ def _mainland() -> list[Fee]:
     return rows
 
 
-#: Rate in basis points from each day on; 1 bp is 100 dollars a million.
+#: Rate in basis points from each day on; 1 bp is 100 dollars a million. Before 2017-07-04 other rates held
+#: that are not in the table; the first row stands for them.
 _SECTION_31: tuple[tuple[dt.date, float, Certainty], ...] = (
-    (EVER, 0.231, "source"),
+    (EVER, 0.231, "memory"),
+    (dt.date(2017, 7, 4), 0.231, "source"),
     (dt.date(2018, 5, 22), 0.130, "source"),
     (dt.date(2019, 4, 16), 0.207, "source"),
     (dt.date(2020, 2, 18), 0.221, "source"),

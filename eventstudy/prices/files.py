@@ -142,7 +142,7 @@ class _Folder:
         """Rows of ``ticker``, or the sentence that says why there are none."""
         found = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
         if not found:
-            return say("prices.no_file", ticker=ticker, folder=self.path.resolve().name)
+            return say("price.no_file", ticker=ticker, folder=self.path.resolve().name)
         if len(found) > 1:
             raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
         sheet = _open_sheet(self.path / found[0])

@@ -18,7 +18,7 @@ def markdown(content: Mapping[str, Any]) -> str:
     )))  # fmt: skip
     parts.append(f"> {escaped(verdict['sentence'])}")
     parts.append(" · ".join(escaped(f"{name} {value}") for name, value in verdict["facts"]))
-    parts.append(f"*{escaped(verdict['ladder'])}*" if verdict["ladder"] else "")
+    parts += [f"*{escaped(verdict[name])}*" if verdict[name] else "" for name in ("ladder", "inside")]
     parts.append(table(content["small_table"]["head"], content["small_table"]["rows"]))
     parts.append(escaped(content["small_table"]["note"]))
     parts.append(f"**{escaped(content['counts']['line'])}**")

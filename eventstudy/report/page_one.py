@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventstudy.inference.dates import FEWEST_DATES
 from eventstudy.messages import said, term
 from eventstudy.results import StudyResult
 
@@ -13,19 +14,25 @@ from .wording import Words, count, finite, group_words, number, p_text, percent,
 #: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
 #: of 0.9 makes 5 % into about 6 %. Its p-values are then struck through.
 FEWEST_EFFECTIVE = 0.9
+#: Marks rows of the small table that rest on labels set after the drop.
+_LATE = "†"
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
     "hit_rate": lambda value: size(value, 0), "sharpe": number, "psr": number, "dsr": number,
     "max_drawdown": percent, "break_even_bps": lambda value: number(value, 0),
 }  # fmt: skip
-#: Those that count days: of few shocks they would read as evidence that there is not.
-_OF_DAYS = ("sharpe", "psr", "dsr")
+#: Those that few shocks do not bear: they would read as evidence that there is not.
+_OF_MANY = ("hit_rate", "sharpe", "psr", "dsr")
 #: Measures of the drops in question that page 1 shows, and how they are printed.
 _MEASURES: Mapping[str, Any] = {
     "car_drop": percent, "car_post": percent, "excess_post": percent, "reversal_ratio": number,
     "share_positive": lambda value: size(value, 0),
 }  # fmt: skip
+
+
+#: Shares and ratios among them: below `FEWEST_DATES` dates they are left out.
+_SHARES = ("reversal_ratio", "share_positive")
 
 
 def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
@@ -40,16 +47,32 @@ def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     kept = [place for place in range(len(head)) if place < 5 or any(row[place] != "–" for row in rows)]
     doubtful = doubtful and kept[-1] == len(head) - 1
     cells = [[row[place] for place in kept] for row in rows]
-    note = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
+    struck = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
+    late = _late_labels(summary, words)
     return {
-        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful, "note": note,
+        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful,
+        "note": " ".join(filter(None, (late, struck))), "late": late,
         "right": [place > 1 for place in kept],
     }  # fmt: skip
 
 
+def _late_labels(summary: Mapping[str, Any], words: Words) -> str:
+    """Say how many dates of each label were labelled after the drop, or nothing."""
+    found: dict[str, str] = {}
+    for row in summary.get("small_table") or ():
+        if row.get("n_late"):
+            # The label alone: the group of peers is the same for all rows.
+            label = group_words(str(row["group"]).rpartition(";")[2], words)
+            late, k = count(row["n_late"]), count(row["n_dates"])
+            found.setdefault(label, words["small.late_of"].format(late=late, k=k, label=label))
+    said_of = words["small.late_comma"].join(found.values())
+    return words["small.late"].format(mark=_LATE, dates=said_of) if found else ""
+
+
 def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
+    group = group_words(str(row.get("group", "")), words)
     return [
-        group_words(str(row.get("group", "")), words),
+        f"{group} {_LATE}" if row.get("n_late") else group,
         window_words(row.get("window")),
         count(row.get("n_events")),
         count(row.get("n_dates")),
@@ -108,7 +131,7 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     strip += [
         [term(words, "backtest", name), show(found[name])]
         for name, show in _STRIP.items()
-        if finite(found.get(name)) and not (name in _OF_DAYS and found.get("caution"))
+        if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
     ]
     for currency, amount in sorted((found.get("capacity") or {}).items()):
         if finite(amount):
@@ -122,13 +145,15 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
 
 
 def in_question(result: StudyResult, words: Words) -> list[list[str]]:
-    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are any."""
+    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are enough."""
     table = result.tables.get("reversal_measures")
-    group = str((result.facts.get("verdict") or {}).get("group") or "")
+    verdict = result.facts.get("verdict") or {}
+    group = str(verdict.get("group") or "")
     if table is None or table.empty:
         return []
     rows = table[table["group"] == group].drop_duplicates("measure").set_index("measure")["estimate"]
-    found = {name: rows.get(name) for name in _MEASURES}
+    few = int(verdict.get("n_dates") or 0) < FEWEST_DATES
+    found = {name: None if few and name in _SHARES else rows.get(name) for name in _MEASURES}
     facts = [
         [term(words, "measure", name), show(found[name])]
         for name, show in _MEASURES.items()

@@ -38,10 +38,13 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         console.print(Text(words["terminal.simulated"], style="bold red"))
     console.print(Text(_counts_line(summary["counts"], words)))
     body = Text(answer["sentence"])
-    if answer["ladder"]:
-        body.append(f"\n{answer['ladder']}", style="dim")
+    for name in ("ladder", "inside"):
+        if answer[name]:
+            body.append(f"\n{answer[name]}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
     console.print(_small_table(summary, words, console.width))
+    if late := page_one.small_table(summary, words)["late"]:
+        console.print(Text(late))
     console.print(Text(said(summary.get("trust") or "", words)))
     for row in chronology(summary, words):
         if row["flag"]:

@@ -25,7 +25,7 @@ def summary_text(result: StudyResult) -> str:
         parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
     parts += [*_box(result), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
     trust = said(facts.get("trust") or "", words)
-    for text in (verdict["sentence"], verdict["ladder"], trust, table["note"]):
+    for text in (verdict["sentence"], verdict["ladder"], verdict["inside"], trust, table["note"]):
         parts += textwrap.wrap(text, WIDTH) if text else []
     return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]])])
 

@@ -11,12 +11,13 @@ from .wording import Words, count, group_words, number, p_text, percent, size, s
 
 
 def verdict_content(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return kind, sentence, ladder, group and facts of the verdict, ready to print."""
+    """Return the verdict's sentence and what stands around it, ready to print."""
     verdict = summary.get("verdict") or {}
     return {
         "kind": term(words, "verdict", str(verdict.get("kind") or "")),
         "sentence": said(verdict.get("sentence") or "", words),
         "ladder": _beside(summary, words) or said(verdict.get("ladder") or "", words),
+        "inside": said(verdict.get("inside") or "", words),
         "group": group_words(str(verdict.get("group") or "all"), words),
         "facts": facts(verdict, words),
     }

@@ -35,7 +35,7 @@ def label_difference(judgement: Judgement) -> Measure:
 
 def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     genuine = judgement.members.get("label=genuine", np.zeros(len(judgement.label), dtype=bool))
-    return judgement.asked, genuine & judgement.in_time
+    return judgement.asked, genuine
 
 
 def regression(judgement: Judgement) -> list[Measure]:

@@ -19,6 +19,7 @@ from .confounders import Confounder, confounder_runs, news_days
 from .contrasts import label_difference, regression
 from .dimensions import dimension_measures
 from .inference import leave_one_out
+from .inside import Inside, inside, inside_words
 from .judge import EXPLORATORY, Judgement
 from .locks import delays
 from .matching import placebo_rows
@@ -40,6 +41,7 @@ class Findings:
     gates: tuple[Gate, ...]
     clarifications: tuple[Clarification, ...]
     specifications: tuple[Specification, ...]
+    inside: tuple[Inside, ...]
 
 
 def findings(
@@ -51,8 +53,9 @@ def findings(
     news: Sequence[Confounder] = (),
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show."""
+    genuine = (judgement.label == "genuine") & judgement.in_time
     placebos = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", news_days(news)
+        judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)
     )
     difference = label_difference(judgement)
     rows = [
@@ -63,6 +66,7 @@ def findings(
     return Findings(
         tuple(placebos), tuple(rows), tuple(gates(judgement, difference)),
         tuple(clarifications(judgement, events, alignments, config)), tuple(curve),
+        tuple(inside(judgement, events, alignments)),
     )  # fmt: skip
 
 
@@ -180,7 +184,13 @@ def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
     """Return the part of summary.json that the reversal analysis fills."""
     config = judgement.history.config
     window = f"[{config.windows.post[0]},{config.windows.post[1]}]"
-    answers = {name: verdict_facts(judgement.answer(name), name, window) for name in judgement.members}
+    answers = {
+        name: {
+            **verdict_facts(judgement.answer(name), name, window),
+            "inside": inside_words(found.inside, judgement.drops.shock_id[mask]),
+            "n_shared_placebos": judgement.benchmarks.shared(mask),
+        } for name, mask in judgement.members.items()
+    }  # fmt: skip
     primary = f"label={config.reversal.label}"
     exploratory = answers.pop(f"{primary}{EXPLORATORY}")
     late = int((judgement.members[f"{primary}{EXPLORATORY}"] & ~judgement.in_time).sum())

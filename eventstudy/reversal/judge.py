@@ -58,7 +58,7 @@ class Judgement:
     verdict, exploratory
         The confirmatory one, and the one that counts late labels too.
     others
-        Verdicts on the drops of other labels and on all, by group name.
+        Verdicts on the drops of other labels, known in time, and on all whatever their label, by group name.
     members
         Which shocks each verdict counts, by group name.
     """
@@ -116,7 +116,7 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     spread = variants(history, requests, judged, tickers, found, sets)
     counted = judged.qualifies & np.isfinite(over)
     groups = _groups(label, in_time, mine, judged, counted, config)
-    jury = _Jury(headline, found, judged, over, label, in_time, spread, config)
+    jury = _Jury(headline, found, judged, over, in_time, spread, config)
     answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
@@ -169,17 +169,25 @@ def _groups(
     groups: dict[str, Group] = {
         f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
         f"label={asked}{EXPLORATORY}": (
-            mine, mine & counted, say("subject.late", label=say(f"label.{asked}")),
+            mine, mine & counted, _with_late(asked, mine & ~in_time, mine & counted, judged),
         ),
     }  # fmt: skip
     for name in OTHER_LABELS:
         if name != asked and (label == name).any():
-            groups[f"label={name}"] = (label == name, (label == name) & counted, _labelled(name))
+            named = label == name
+            groups[f"label={name}"] = (named, named & counted & in_time, _labelled(name))
     groups["all"] = (np.ones(len(label), dtype=bool), counted, say("subject.all"))
     return {
         name: (of, without_overlaps(rows, judged.shock_id, judged.overlaps), text)
         for name, (of, rows, text) in groups.items()
     }
+
+
+def _with_late(label: str, late: NDArray[np.bool_], rows: NDArray[np.bool_], judged: Drops) -> Message:
+    """Name the drops of a label with those labelled late, and say whether there is one among them."""
+    kept = without_overlaps(rows, judged.shock_id, judged.overlaps)
+    some = (late & kept).any() if kept.any() else late.any()
+    return say("subject.late" if some else "subject.late_none", label=say(f"label.{label}"))
 
 
 def _labelled(label: str) -> Message:
@@ -194,7 +202,6 @@ class _Jury:
     found: Benchmarks
     judged: Drops
     over: NDArray[np.float64]
-    label: NDArray[np.str_]
     in_time: NDArray[np.bool_]
     variants: Variants
     config: StudyConfig
@@ -207,7 +214,8 @@ class _Jury:
         seed, draws = config.study.seed, config.tests.draws
         test = matched_permutation(judged.post[rows], sets, draws=draws, seed=seed) if len(rows) else NO_TEST
         drop = of & judged.qualifies & np.isfinite(judged.post)
-        late = drop & ~self.in_time & (self.label == config.reversal.label)
+        by_label = name != "all" and not name.endswith(EXPLORATORY)
+        late = drop & ~self.in_time & by_label
         evidence = Evidence(
             subject, config.windows.post, self.over[rows], judged.drop[rows], test,
             placebo_spread(sets),
@@ -216,8 +224,7 @@ class _Jury:
             n_placebos=sum(len(values) for values in sets),
             rank=int((sets[0] >= judged.post[rows[0]]).sum()) + 1 if len(rows) == 1 else 0,
             n_candidates=int(of.sum()), n_drops=int(drop.sum()),
-            n_late=0 if name.endswith(EXPLORATORY) else int(late.sum()),
-            n_unmatched=int((drop & ~np.isfinite(self.over) & (self.in_time | ~late)).sum()),
+            n_late=int(late.sum()), n_unmatched=int((drop & ~np.isfinite(self.over) & ~late).sum()),
         )  # fmt: skip
         return verdict(evidence, seed=seed, draws=draws)
 

@@ -65,6 +65,12 @@ class Benchmarks:
         """Dates of a shock's matched placebos."""
         return self.pools[k].day[self.matched[k].rows]
 
+    def shared(self, mask: NDArray[np.bool_]) -> int:
+        """Count the dates that are placebos of more than one of the marked shocks."""
+        days = [self.days(int(k)) for k in np.flatnonzero(mask)]
+        _, times = np.unique(np.concatenate(days), return_counts=True) if days else ((), np.zeros(0))
+        return int((times > 1).sum())
+
 
 def benchmarks(
     history: History,
@@ -78,8 +84,9 @@ def benchmarks(
 ) -> Benchmarks:
     """Search the history for placebos of every qualifying shock, and of one that need not qualify.
 
-    No date serves two shocks of one label, since these stand in one verdict; it may serve shocks of
-    different labels.
+    No date serves two shocks of one label. It may serve shocks of different labels: these stand together
+    in the verdict on all drops alone, whose permutation takes their sets for independent although they
+    share such dates (`Benchmarks.shared` counts them), and may so reject too often.
 
     Parameters
     ----------
