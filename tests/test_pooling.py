@@ -435,8 +435,9 @@ def test_a_pack_is_read_back_as_it_was(folders: list[Path]) -> None:
 
 
 def test_the_command_writes_tables_figure_page_and_summary(
-    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     out = tmp_path / "out"
     assert main(["pool", *map(str, folders), "--out", str(out)]) == 0
     said = capsys.readouterr().out

@@ -239,8 +239,8 @@ def test_late_labels_alone_leave_a_verdict_nothing_and_it_says_so(tmp_path: Path
     rows = [event_row("E0", drop_days(1)[0], label="genuine", label_asof="2022-12-01")]
     _, judgement = study(tmp_path, rows)
     assert judgement.others["label=genuine"].sentence == (
-        "Inconclusive: the labels of all 1 genuine-labelled drops were set after the drop had ended, "
-        "so no confirmatory test can rest on them."
+        "Inconclusive: the label of the one genuine-labelled drop was set after the drop had ended, "
+        "so no confirmatory test can rest on it."
     )
 
 
