@@ -27,8 +27,6 @@ FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
 _PAGES = frozenset({"pdf", "html", "png"})
 DEFAULT_FORMATS = tuple(name for name in FORMATS if name != "parquet")
-#: Of five figures those that a second hand draws.
-_THEIRS = (1, 3)
 #: Text that a spreadsheet would take for a formula begins with one of these.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,9 +61,6 @@ def write_pack(
             content = _write_pages(result, folder, formats, Path(scratch), templates, say, hand)
     if {"tex", "md"} & set(formats):
         _write_texts(result, folder, formats, content)
-    if "xlsx" in formats and not (hand and _PAGES & set(formats)):
-        say("workbook")
-        write_book(result, folder)
     if "csv" in formats:
         say("tables")
         _write_tables(tables, folder)
@@ -73,6 +68,10 @@ def write_pack(
         _write_parquet(tables, folder)
     if "json" in formats:
         _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
+    if "xlsx" in formats:
+        say("workbook")
+        # The second hand began it when all figures were drawn.
+        hand.finish() if hand and _PAGES & set(formats) else write_book(result, folder)
     return _write_manifest(result, folder)
 
 
@@ -140,32 +139,26 @@ def _write_pages(
     if target is not None:
         target.mkdir()
     if hand:
-        # The workbook takes about as long as the pages: with it the second hand draws the smaller part.
-        theirs = [plot for place, plot in enumerate(drawn) if place % 5 in _THEIRS]
+        hand.start(draw_all, result, drawn[1::2], home, target, pages)
+        draw_all(result, drawn[::2], home, target, pages, say=say)
+        hand.finish()
         if "xlsx" in formats:
             hand.start(write_book, result, folder)
-        hand.start(draw_all, result, theirs, home, target, pages)
-        draw_all(result, [plot for plot in drawn if plot not in theirs], home, target, pages, say=say)
-        if "xlsx" in formats:
-            hand.finish()
-        hand.finish()
     else:
         draw_all(result, drawn, home, target, pages, say=say)
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = page_content(result, drawn=drawn) if pages else {}
     if "pdf" in formats:
         from eventstudy.report.pdf import write_pdf
 
         say("report.pdf")
         # Without a font for it, a page in Chinese would be a page of gaps.
-        language = language_of(result) if plots.cjk_font() else "en"
-        content = page_content(result, language=language, drawn=drawn)
-        write_pdf(content, scratch, folder / "report.pdf", templates=templates)
+        readable = language_of(result) == "en" or plots.cjk_font()
+        words = content if readable else page_content(result, language="en", drawn=drawn)
+        write_pdf(words, scratch, folder / "report.pdf", templates=templates)
     if "html" in formats:
         from eventstudy.report.html import write_html
 
         say("report.html")
-        if content.get("language") != language_of(result):
-            content = page_content(result, drawn=drawn)
         write_html(content, home, folder / "report.html", templates=templates)
     return content
 

@@ -13,10 +13,9 @@ Say = Callable[[str], None]
 #: Share of a run's time that each stage takes, by the beginning of its name: measured on 33 events of
 #: 20 peers. Only the bar and the time left rest on it.
 WEIGHTS = (
-    ("returns", 0.06), ("tests", 0.10), ("reversal", 0.14), ("claims", 0.01), ("backtest", 0.12),
-    ("tables", 0.02),
-    ("figure", 0.30), ("images", 0.08), ("report.pdf", 0.08), ("report.html", 0.05), ("workbook", 0.02),
-    ("tables", 0.02),
+    ("returns", 0.115), ("reversal", 0.10), ("backtest", 0.115), ("tests", 0.04), ("tables", 0.075),
+    ("figure", 0.20), ("images", 0.21), ("report.pdf", 0.08), ("report.html", 0.02), ("tables", 0.035),
+    ("workbook", 0.01),
 )  # fmt: skip
 _PART = re.compile(r"(\d+)/(\d+)")
 
