@@ -27,6 +27,8 @@ SESSIONS_AN_EVENT = 200
 AR_CHUNK = 4_096
 #: Firm-events of one security after another that one thread takes.
 PART = 65_536
+#: Below so many firm-events numpy's threads wait for each other longer than they work.
+THREADED = 500_000
 
 
 def fit_events(
@@ -62,6 +64,8 @@ def fit_events(
         _fill(compiled, panel, events.take(rows), layout, room)
         put(out, rows, room)
 
+    if compiled is None and len(events) < THREADED:
+        threads = 1
     parts = _parts(key, threads)
     if threads == 1 or len(parts) == 1:
         for part in parts:
