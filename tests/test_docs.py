@@ -274,8 +274,8 @@ def test_the_readme_says_what_the_pack_says_of_its_two_dates() -> None:
     day0, matched = shocks.loc[("SA26", "[0,0]")], balance.loc[("label=misreading;exploratory", "s_drop")]
     assert f"was −{points(day0['car'])} % ({abs(day0['s']):.1f} standard errors)" in text
     assert (
-        f"deeper in standard errors (−{-matched['mean_placebos']:.2f} against −{-matched['mean_events']:.2f}) "
-        f"though not in per cent (−{points(placebos['car_drop'].mean())} against −{points(drop)})"
+        f"deeper in standard errors (−{-matched['mean_placebos']:.2f} against "
+        f"−{-matched['mean_events']:.2f}) though not in per cent (−{points(placebos['car_drop'].mean())} against −{points(drop)})"
     ) in text
 
 
