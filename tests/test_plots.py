@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -306,3 +307,16 @@ def test_no_text_of_a_figure_leaves_it() -> None:
 
 def _inside(place: float, ends: tuple[float, float]) -> bool:
     return min(ends) <= place <= max(ends)
+
+
+def test_a_rule_that_never_traded_is_shown_beside_what_did() -> None:
+    result = make_full_result()
+    pnl = result.tables["pnl"].assign(equity=1e6, n_positions=0)
+    pnl["every_drop_equity"] = 1e6 + 100.0 * np.arange(len(pnl))
+    idle = replace(result, tables={**result.tables, "pnl": pnl, "trades": result.tables["trades"].iloc[:0]})
+    names = [plot.name for plot in plots.plots_of(idle)]
+    assert "equity_curve" in names
+    assert "trade_dots" not in names
+    still = pnl.assign(every_drop_equity=1e6, placebo_drops_equity=1e6)
+    none = replace(idle, tables={**idle.tables, "pnl": still})
+    assert "equity_curve" not in [plot.name for plot in plots.plots_of(none)]

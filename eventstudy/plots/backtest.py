@@ -118,11 +118,12 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _pnl(result: StudyResult) -> pd.DataFrame:
-    """Return the rule's days; nothing where it never traded."""
+    """Return the days of the backtest; nothing where neither the rule nor what it is set against traded."""
     import pandas as pd
 
     table = result.tables.get("pnl")
-    if table is None or table.empty or not (table["n_positions"] > 0).any():
+    moves = table is not None and any(table[name].nunique() > 1 for name, *_ in _CURVES if name in table)
+    if table is None or not moves:
         return pd.DataFrame(columns=["date", "equity", "n_positions"])
     return table
 
@@ -162,7 +163,7 @@ register(
     Kind(
         "cost_sensitivity",
         62,
-        lambda result: ("",) if len(_trades(result)) and len(_costs(result)) > 1 else (),
+        lambda result: ("",) if len(_costs(result)) > 1 else (),
         lambda *_: Frame(3.75, 2.4, 0.5, 0.12, 0.6, 0.42),
         (lambda ax, result, _: cost_sensitivity(ax, result),),
         _size,
