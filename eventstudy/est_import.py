@@ -21,7 +21,7 @@ from .calendars import FIRST_DAY, exchange_sessions
 from .config import Window
 from .errors import ConfigError, Problem
 from .events import COLUMNS, TICKER
-from .new_sector import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE
+from .new_sector import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE, write_new
 
 REQUEST_COLUMNS = (
     "event ID", "firm ID", "market ID", "event date", "grouping variable", "start of the event window",
@@ -95,17 +95,7 @@ def write_import(found: Imported, folder: Path) -> None:
     """Write the study's files and ``import-report.txt``; `ConfigError` where any is there already."""
     report = "\n".join([*(f"- {text}" for text in found.remarks), ""])
     content = {folder / name: text for name, text in {**found.files, "import-report.txt": report}.items()}
-    there = [path for path in content if path.exists()]
-    if there:
-        raise ConfigError([
-            Problem("is there already and is not overwritten; give another --dir", str(p)) for p in there
-        ])  # fmt: skip
-    try:
-        (folder / PRICES_FOLDER).mkdir(parents=True, exist_ok=True)
-        for path, text in content.items():
-            path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(error.filename))) from error
+    write_new(content)
 
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -206,17 +206,22 @@ def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
         folder / EVENTS_FILE: events_csv(),
         folder / PRICES_FOLDER / "README.txt": prices_note(plan),
     }
+    write_new(content)
+    return tuple(content)
+
+
+def write_new(content: Mapping[Path, str]) -> None:
+    """Write texts to files that are not there yet; `ConfigError`, and nothing written, where any is."""
     there = [path for path in content if path.exists()]
     if there:
         text = "is there already and is not overwritten; move it away, or give another --dir"
         raise ConfigError([Problem(text, str(path)) for path in there])
     try:
-        (folder / PRICES_FOLDER).mkdir(parents=True, exist_ok=True)
         for path, text in content.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(error.filename))) from error
-    return tuple(content)
 
 
 def study_toml(plan: NewSector) -> str:

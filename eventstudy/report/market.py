@@ -7,8 +7,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from eventstudy.market_wide.study import REASONS, MarketResult
 from eventstudy.results import TABLES
 
 from .pack import csv_safe, plain_json
-from .publish import UNFINISHED
+from .publish import moved_in
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
@@ -50,19 +48,10 @@ def write_market(result: MarketResult, config: StudyConfig, out: Path) -> Path:
     """
     manifest = _manifest(result, config)
     digest = hashlib.sha256(json.dumps(plain_json(manifest), sort_keys=True).encode()).hexdigest()[:8]
-    target = out / f"market-{Path(result.events.path).stem}-{digest}"
-    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
-    try:
+    name = f"market-{Path(result.events.path).stem}-{digest}"
+    with moved_in(out, name) as unfinished:
         _write_files(result, manifest, unfinished)
-        unfinished.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(unfinished)
-        else:
-            unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return target
+    return out / name
 
 
 def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path) -> None:
