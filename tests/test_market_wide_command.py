@@ -148,6 +148,16 @@ def test_processes_and_file_formats_change_no_byte(folder: Path, result: Path, t
             assert (text / name).read_bytes() == (result / name).read_bytes(), name
 
 
+def test_a_cluster_changes_no_byte(folder: Path, result: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1", silence_logs=50
+    ) as cluster:
+        there = run(folder, tmp_path, "--engine", "dask", "--scheduler", cluster.scheduler_address)
+    for name in ("events.parquet", "tests.csv", "aar.csv", "summary.json", "manifest.json"):
+        assert (there / name).read_bytes() == (result / name).read_bytes(), name
+
+
 def test_the_same_study_again_leaves_the_folder_and_no_scratch(folder: Path, tmp_path: Path) -> None:
     first = run(folder, tmp_path)
     before = (first / "manifest.json").stat().st_mtime_ns
