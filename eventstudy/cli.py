@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
-#: What a second process loads while the first reads the prices.
-DRAWING = ("eventstudy.study", "eventstudy.plots", "eventstudy.report.pack", "eventstudy.report.workbook")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -221,9 +219,9 @@ def run(
     accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
+    from .beside import copies
     from .report.progress import watched
     from .report.publish import log_trial, past_trials, publish, reserve
-    from .second_hand import second_hand
     from .study import run_study
 
     if language:
@@ -233,16 +231,15 @@ def run(
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
-    drawing = bool({"pdf", "html", "png"} & set(config.report.formats))
-    with reserve(out) as place, second_hand(wanted=drawing, ready=DRAWING) as hand:
+    with reserve(out) as place, copies() as start:
         table = _prices(read, config, prices, console)
         with watched(silent=quiet or as_json, language=config.study.language) as say:
             result = run_study(
-                read, config, table, progress=say, prereg=locked, trials=past_trials(place), hand=hand
+                read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
             )
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
-                result, place, formats=config.report.formats, templates=own, progress=say, hand=hand
+                result, place, formats=config.report.formats, templates=own, progress=say, start=start
             )  # fmt: skip
         log_trial(place, result, config)
     if as_json:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .backtest import Traded, Trials, trade_study
+from .beside import Start, in_turn
 from .claims import ClaimVerdict, check_claims, read_claims
 from .config import StudyConfig
 from .estimation import Computed, compute, groups, headline_of
@@ -19,7 +20,6 @@ from .prices import PriceTable
 from .results import StudyResult
 from .reversal import Findings, Judgement, findings, judge, read_confounders
 from .reversal.prereg import specification_digest
-from .second_hand import SecondHand
 from .summary import build_manifest, build_summary, run_id_of
 from .tables import backtest_tables, build_tables
 
@@ -37,7 +37,7 @@ def run_study(
     progress: Progress | None = None,
     prereg: Mapping[str, Any] | None = None,
     trials: Trials | None = None,
-    hand: SecondHand | None = None,
+    start: Start = in_turn,
 ) -> StudyResult:
     """Run a whole study.
 
@@ -51,8 +51,8 @@ def run_study(
         What the run departs from its pre-registration in, from `reversal.prereg.summary_of`.
     trials
         What was run before, against which the best of all counts.
-    hand
-        A second process, which then runs the tests beside all else.
+    start
+        How to begin work beside other work, from `beside.copies`; changes no number.
 
     Raises
     ------
@@ -65,14 +65,13 @@ def run_study(
     tell("returns, windows, market model")
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
-    if hand:
-        hand.start(_tests, samples, config)
+    tests = start(_tests, samples, config)
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
     asked = _ask(computed, samples, events, config, prices, logged, tell)
     tell("tests")
-    results = hand.finish() if hand else _tests(samples, config)
+    results = tests.result()
     tell("tables")
     tables = build_tables(
         computed, samples, results, asked.judgement, asked.found, asked.claims, events, config

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
-    "errors", "messages", "parallel", "second_hand", "config", "events", "market_events", "calendars",
+    "errors", "messages", "parallel", "beside", "config", "events", "market_events", "calendars",
     "market_rules", "prices", "returns", "windows", "selection", "expected_returns", "abnormal", "inference",
     "estimation", "reversal", "claims", "backtest", "simulate", "market_wide", "results", "covariates",
     "tables", "summary", "study", "pooling", "verify", "plots", "report", "api", "new_sector", "est_import",

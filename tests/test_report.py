@@ -19,14 +19,14 @@ from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 from rich.console import Console
 
 from eventstudy import plots
+from eventstudy.beside import copies
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue, say
 from eventstudy.report import listings, page_one, pages, wording
 from eventstudy.report.latex import escaped, tabular
-from eventstudy.report.pack import csv_safe, write_book, write_pack
+from eventstudy.report.pack import csv_safe, write_pack
 from eventstudy.report.terminal import print_summary
 from eventstudy.results import TABLES, StudyResult
-from eventstudy.second_hand import second_hand
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
 
@@ -393,7 +393,7 @@ def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
     write_pack(make_result(), tmp_path, progress=said.append)
     assert said[0] == "figure 1/5 caar_by_label"
-    assert said[-5:] == ["images", "report.pdf", "report.html", "tables", "workbook"]
+    assert said[-5:] == ["report.pdf", "report.html", "tables", "images", "workbook"]
 
 
 def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:
@@ -663,15 +663,7 @@ def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
     alone.mkdir()
     shared.mkdir()
     write_pack(make_result(), alone)
-    with second_hand(wanted=True) as hand:
-        write_pack(make_result(), shared, hand=hand)
+    with copies() as start:
+        write_pack(make_result(), shared, start=start)
     files = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*") if path.is_file()}
     assert {p.relative_to(shared): p.read_bytes() for p in shared.rglob("*") if p.is_file()} == files
-
-
-def test_what_fails_in_the_second_process_fails_in_the_first(tmp_path: Path) -> None:
-    with second_hand(wanted=True) as hand:
-        assert hand is not None, "a machine with one processor has no second hand"
-        hand.start(write_book, make_result(), tmp_path / "nowhere")
-        with pytest.raises(Exception, match="nowhere"):
-            hand.finish()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.beside import Start, Work, in_turn
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
 from eventstudy.results import StudyResult
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eventstudy.plots import Plot
-    from eventstudy.second_hand import SecondHand
 
 FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
@@ -38,14 +38,14 @@ def write_pack(
     formats: Sequence[str] = DEFAULT_FORMATS,
     templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
-    hand: SecondHand | None = None,
+    start: Start = in_turn,
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
     The manifest is written whatever the formats, with the sha256 of every other file under
     ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``templates`` is a
-    folder whose report.typ and report.html.j2 stand in for the shipped ones. ``hand`` is a second
-    process that takes its share; the files are the same without it.
+    folder whose report.typ and report.html.j2 stand in for the shipped ones. ``start`` begins work
+    beside other work, see `beside.copies`; the files are the same without it.
 
     Raises
     ------
@@ -56,9 +56,13 @@ def write_pack(
     say = progress or (lambda _: None)
     tables = {name: _stamped(result, table) for name, table in result.tables.items()}
     content: dict[str, Any] = {}
-    if _PAGES & set(formats):
-        with tempfile.TemporaryDirectory() as scratch:
-            content = _write_pages(result, folder, formats, Path(scratch), templates, say, hand)
+    with tempfile.TemporaryDirectory() as scratch:
+        home, pages = Path(scratch) / "figures", bool(_PAGES & set(formats))
+        drawn = _draw(result, folder, formats, home, say, start) if pages else ()
+        # Not before: until then both processes draw.
+        beside = _begin(result, folder, formats, drawn, start)
+        if pages:
+            content = _write_pages(result, folder, formats, drawn, home, templates, say)
     if {"tex", "md"} & set(formats):
         _write_texts(result, folder, formats, content)
     if "csv" in formats:
@@ -68,10 +72,9 @@ def write_pack(
         _write_parquet(tables, folder)
     if "json" in formats:
         _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
-    if "xlsx" in formats:
-        say("workbook")
-        # The second hand began it when all figures were drawn.
-        hand.finish() if hand and _PAGES & set(formats) else write_book(result, folder)
+    for name, work in beside.items():
+        say(name)
+        work.result()
     return _write_manifest(result, folder)
 
 
@@ -124,29 +127,51 @@ def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None
         raise ConfigError(problems)
 
 
-def _write_pages(
-    result: StudyResult, folder: Path, formats: Sequence[str], scratch: Path, templates: Path | None,
-    say: Callable[[str], None], hand: SecondHand | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Render each figure once, then the PDF and the HTML page; return what the HTML page says."""
+def _draw(
+    result: StudyResult, folder: Path, formats: Sequence[str], home: Path, say: Callable[[str], None],
+    start: Start,
+) -> Sequence[Plot]:  # fmt: skip
+    """Draw each figure once, half of them beside the other half, and return them all."""
     from eventstudy import plots
 
-    home = scratch / "figures"
     home.mkdir()
-    drawn = plots.plots_of(result)
     target = folder / "figures" if "png" in formats else None
-    pages = bool({"pdf", "html"} & set(formats))
     if target is not None:
         target.mkdir()
-    if hand:
-        hand.start(draw_all, result, drawn[1::2], home, target, pages)
-        draw_all(result, drawn[::2], home, target, pages, say=say)
-        hand.finish()
-        if "xlsx" in formats:
-            hand.start(write_book, result, folder)
-    else:
-        draw_all(result, drawn, home, target, pages, say=say)
-    content: dict[str, Any] = page_content(result, drawn=drawn) if pages else {}
+    pages = bool({"pdf", "html"} & set(formats))
+    drawn = plots.plots_of(result)
+    mine, others = (drawn, ()) if start is in_turn else (drawn[::2], drawn[1::2])
+    beside = start(draw_all, result, others, home, target, pages)
+    draw_all(result, mine, home, target, pages, say=say)
+    beside.result()
+    return drawn
+
+
+def _begin(
+    result: StudyResult, folder: Path, formats: Sequence[str], drawn: Sequence[Plot], start: Start
+) -> dict[str, Work]:
+    """Begin what can be made beside the pages, by the name of its stage."""
+    from eventstudy.report.raster import write_pngs
+
+    begun = {}
+    if "png" in formats:
+        place = folder / "figures"
+        begun["images"] = start(write_pngs, [plot.name for plot in drawn], place, place, fresh=True)
+    if "xlsx" in formats:
+        begun["workbook"] = start(write_book, result, folder)
+    return begun
+
+
+def _write_pages(
+    result: StudyResult, folder: Path, formats: Sequence[str], drawn: Sequence[Plot], home: Path,
+    templates: Path | None, say: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """Write the PDF and the HTML page around the figures of ``home``; return what the HTML page says."""
+    from eventstudy import plots
+
+    if not {"pdf", "html"} & set(formats):
+        return {}
+    content: dict[str, Any] = page_content(result, drawn=drawn)
     if "pdf" in formats:
         from eventstudy.report.pdf import write_pdf
 
@@ -154,7 +179,7 @@ def _write_pages(
         # Without a font for it, a page in Chinese would be a page of gaps.
         readable = language_of(result) == "en" or plots.cjk_font()
         words = content if readable else page_content(result, language="en", drawn=drawn)
-        write_pdf(words, scratch, folder / "report.pdf", templates=templates)
+        write_pdf(words, home.parent, folder / "report.pdf", templates=templates)
     if "html" in formats:
         from eventstudy.report.html import write_html
 
@@ -174,7 +199,6 @@ def draw_all(
 ) -> None:
     """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
     from eventstudy import plots
-    from eventstudy.report.raster import write_pngs
 
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
@@ -185,9 +209,6 @@ def draw_all(
             (home / f"{plot.name}.svg").write_text(page, encoding="utf-8", newline="\n")
         if folder is not None:
             (folder / f"{plot.name}.svg").write_text(whole, encoding="utf-8", newline="\n")
-    if folder is not None:
-        say("images")
-        write_pngs([plot.name for plot in drawn], folder, folder)
 
 
 def _write_texts(

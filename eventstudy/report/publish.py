@@ -13,11 +13,11 @@ from filelock import FileLock, Timeout
 
 from eventstudy.backtest import RULE, Trials
 from eventstudy.backtest.statistics import SESSIONS_A_YEAR
+from eventstudy.beside import Start, in_turn
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError
 from eventstudy.results import StudyResult
 from eventstudy.reversal.prereg import specification_digest
-from eventstudy.second_hand import SecondHand
 
 from .pack import write_pack
 
@@ -63,7 +63,7 @@ def publish(
     formats: Sequence[str],
     templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
-    hand: SecondHand | None = None,
+    start: Start = in_turn,
 ) -> Path:
     """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
 
@@ -77,7 +77,7 @@ def publish(
     """
     unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
     try:
-        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, hand=hand)
+        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, start=start)
         unfinished.chmod(0o755)
         target = _target(out, result.run_id, unfinished)
         if target.exists():

@@ -1,0 +1,128 @@
+"""Work beside other work: in a copy of this process, where the machine can copy one and has processors."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Work(Protocol):
+    """Something begun, whose result can be asked for once."""
+
+    def result(self) -> Any:
+        """Wait for the function begun, and return what it returned or raise what it raised."""
+
+
+class Start(Protocol):
+    """Begins ``function(*arguments)`` and gives the work at once.
+
+    ``fresh`` asks for an interpreter begun anew, for a function that takes little to import and uses a
+    library whose threads do not live on in a copy (Typst); its arguments are pickled.
+    """
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Postponed:
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def result(self) -> Any:
+        return self.function(*self.arguments)
+
+
+def in_turn(function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work:  # noqa: ARG001
+    """Do the work in this process, once its result is asked for."""
+    return _Postponed(function, arguments)
+
+
+@dataclass(slots=True)
+class _Copies:
+    """Copies of this process at work."""
+
+    running: list[Any] = field(default_factory=list)
+
+    def start(self, function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work:
+        context: Any = multiprocessing.get_context("spawn" if fresh else "fork")
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(reader, writer, function, arguments), daemon=True)
+        # An interrupt from the keyboard reaches the whole group; the first process answers for all.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with warnings.catch_warnings():
+                # Python warns of other threads, whose locks a copy may find closed: of those here the
+                # linear algebra library's look after themselves, and a copy never writes to a terminal.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        writer.close()
+        self.running.append(process)
+        return _Copy(reader)
+
+    def end(self) -> None:
+        for process in self.running:
+            process.terminate()
+            process.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    link: Connection
+
+    def result(self) -> Any:
+        try:
+            value, failure = self.link.recv()
+        except EOFError as error:
+            raise OSError("the process that worked beside this one has ended") from error
+        finally:
+            self.link.close()
+        if failure is not None:
+            raise failure
+        return value
+
+
+@contextmanager
+def copies(*, wanted: bool = True) -> Iterator[Start]:
+    """Give a `Start` whose work runs in copies of this process, which end with the block.
+
+    Their arguments need no copying, results go back pickled. `in_turn` where it is not ``wanted``, with
+    one processor, or off Linux: a process begun anew would import longer than it works, and elsewhere
+    a copy of one that has opened windows or threads of the system is not safe.
+    """
+    if not wanted or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        yield in_turn
+        return
+    mine = _Copies()
+    try:
+        yield mine.start
+    finally:
+        mine.end()
+
+
+def _work(
+    reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    """Send what the function returns or raises, and end without what a process does when it ends."""
+    # Held open here, a reader whose process is gone would keep this one waiting.
+    reader.close()
+    value, failure = None, None
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            try:
+                value = function(*arguments)
+            except Exception as error:
+                failure = error
+        writer.send((value, failure))
+    finally:
+        os._exit(0)

@@ -1,0 +1,125 @@
+"""Work beside other work: the same answers and errors as in turn, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eventstudy import beside
+from eventstudy.beside import Start, copies, in_turn
+
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="no copies on this machine"
+)
+
+
+@pytest.fixture(params=["in turn", pytest.param("copies", marks=LINUX)])
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    if request.param == "in turn":
+        yield in_turn
+    else:
+        with copies() as begin:
+            yield begin
+
+
+def _modules() -> list[str]:
+    return list(sys.modules)
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(f"no {what}")
+
+
+def test_the_result_comes_back(start: Start) -> None:
+    # 8 MB are more than a pipe holds: the copy waits until they are read.
+    numbers = np.arange(1e6)
+    works = [start(np.multiply, numbers, factor) for factor in (2.0, 3.0)]
+    assert [work.result()[-1] for work in works] == [2 * 999_999.0, 3 * 999_999.0]
+
+
+def test_what_a_function_raises_is_raised_where_its_result_is_asked_for(start: Start) -> None:
+    work = start(_refuse, "price")
+    with pytest.raises(ValueError, match="no price"):
+        work.result()
+
+
+@LINUX
+def test_a_fresh_interpreter_knows_nothing_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "known_here", sys)
+    with copies() as start:
+        assert "known_here" in start(_modules).result()
+        assert "known_here" not in start(_modules, fresh=True).result()
+
+
+@LINUX
+def test_functions_of_no_module_and_what_cannot_be_pickled_can_be_arguments() -> None:
+    table = {"double": lambda x: 2 * x}
+    with copies() as start:
+        assert start(lambda functions: functions["double"](21), table).result() == 42
+
+
+@LINUX
+def test_a_copy_works_beside_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with copies() as start:
+        work = start(lambda: (print("seen"), os.getpid())[1])
+        assert work.result() != os.getpid()
+    assert capfd.readouterr().out == ""
+
+
+@LINUX
+def test_a_copy_that_dies_is_an_error() -> None:
+    with copies() as start:
+        work = start(os._exit, 3)
+        with pytest.raises(OSError, match="has ended"):
+            work.result()
+
+
+@LINUX
+def test_an_error_in_the_block_ends_the_copies(tmp_path: Path) -> None:
+    def slow() -> None:
+        time.sleep(30)
+        (tmp_path / "late").touch()
+
+    def interrupted() -> None:
+        with copies() as start:
+            start(slow)
+            raise KeyError
+
+    began = time.monotonic()
+    with pytest.raises(KeyError):
+        interrupted()
+    assert time.monotonic() - began < 15
+    assert not (tmp_path / "late").exists()
+
+
+@LINUX
+def test_a_copy_whose_process_was_killed_ends_too(tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "from eventstudy.beside import copies\n"
+        f"def work():\n    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "    return bytes(1_000_000)\n"
+        "with copies() as start:\n    start(work)\n    time.sleep(1)\n    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    copy = int((tmp_path / "pid").read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{copy}").exists() or " Z " in Path(f"/proc/{copy}/stat").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the copy waits for a reader that is gone")
+
+
+def test_not_wanted_or_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with copies(wanted=False) as start:
+        assert start is in_turn
+    monkeypatch.setattr(beside.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    with copies() as start:
+        assert start is in_turn
