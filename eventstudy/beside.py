@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +15,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
+
+#: Linux: the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
 
 
 class Work(Protocol):
@@ -63,8 +68,11 @@ class _Copies:
                 # Python warns of other threads, whose locks a copy may find closed: of those here the
                 # linear algebra library's look after themselves, and a copy never writes to a terminal.
                 warnings.simplefilter("ignore", DeprecationWarning)
+                # What is there already is neither garbage nor to be looked at, page by page, by a copy.
+                gc.freeze()
                 process.start()
         finally:
+            gc.unfreeze()
             signal.signal(signal.SIGINT, before)
         writer.close()
         self.running.append(process)
@@ -114,10 +122,10 @@ def _work(
     reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     """Send what the function returns or raises, and end without what a process does when it ends."""
-    # Held open here, a reader whose process is gone would keep this one waiting.
     reader.close()
     value, failure = None, None
     try:
+        _die_with(multiprocessing.parent_process())
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             try:
                 value = function(*arguments)
@@ -126,3 +134,10 @@ def _work(
         writer.send((value, failure))
     finally:
         os._exit(0)
+
+
+def _die_with(parent: Any) -> None:
+    """Let the system end this process with its parent, whose locks and unfinished files it would hold."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is None or os.getppid() != parent.pid:
+        raise ProcessLookupError("the process that this one worked beside has ended")

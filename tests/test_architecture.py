@@ -15,7 +15,7 @@ ORDER = (
     "market_rules", "prices", "returns", "windows", "selection", "expected_returns", "abnormal", "inference",
     "estimation", "reversal", "claims", "backtest", "simulate", "market_wide", "results", "covariates",
     "tables", "summary", "study", "pooling", "verify", "plots", "report", "api", "new_sector", "est_import",
-    "doctor", "cli",
+    "doctor", "cli", "__main__",
 )  # fmt: skip
 KERNELS = (
     "windows",

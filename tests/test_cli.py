@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 from studies import event_row, write_events, write_prices, write_study
 
+from eventstudy import __version__
 from eventstudy.cli import cli, main
 from eventstudy.results import TABLES
 
@@ -32,6 +35,13 @@ def study(tmp_path: Path) -> list[str]:
         str(events), "--config", str(config), "--prices", str(tmp_path / "prices"),
         "--set", 'report.formats=["csv", "json"]',
     ]  # fmt: skip
+
+
+def test_the_command_runs_as_a_module_too() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "eventstudy", "--version"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"eventstudy, version {__version__}\n"
 
 
 def test_a_run_leaves_a_pack_and_points_latest_to_it(
