@@ -247,9 +247,19 @@ def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
 
 @functools.lru_cache(maxsize=16)
 def _stationary_rows(length: int, width: int, draws: int, seed: int) -> NDArray[np.intp]:
-    """Positions of ``width`` days of the stationary bootstrap, (draws, width)."""
+    """`stationary_positions` with mean block length^(1/3); groups and windows of one width share them."""
     rng = np.random.default_rng(seed)
-    new = rng.random((draws, width)) < length ** (-1 / 3)
+    return stationary_positions(length, draws, width=width, mean_block=length ** (1 / 3), rng=rng)
+
+
+def stationary_positions(
+    length: int, draws: int, *, width: int, mean_block: float, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Positions of ``width`` days of the stationary bootstrap (Politis and Romano 1994), (draws, width).
+
+    Blocks start anywhere in the ``length`` days, have geometric lengths and wrap around the end.
+    """
+    new = rng.random((draws, width)) < 1 / mean_block
     new[:, 0] = True
     starts = rng.integers(length, size=(draws, width))
     column = np.arange(width)
