@@ -231,9 +231,11 @@ class ShockPortfolios:
         used = share > 0
         return np.where(used, total / np.where(used, share, 1.0), np.nan), used
 
-    def standardised(self, window: Window) -> NDArray[np.float64]:
+    def standardised(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
         """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
-        scaled: NDArray[np.float64] = self.car(window) / np.sqrt(self.variance(window))
+        peers = peers or self.weighted(window)
+        car = self.mean_of(self.abnormal.car(window), peers.weight)
+        scaled: NDArray[np.float64] = car / np.sqrt(self.variance(window, peers=peers))
         return scaled
 
     def _coefficients(self) -> NDArray[np.float64]:
@@ -278,23 +280,22 @@ def shock_portfolios(abnormal: AbnormalReturns, *, weighting: str = "market-bala
     panel = abnormal.panel
     day0 = panel.day0
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
-    members: list[NDArray[np.intp]] = []
-    first_day: list[int] = []
-    for shock in range(len(shocks)):
-        rows = np.flatnonzero(code == shock)
-        leads = rows[panel.lead[rows]]
-        leads = leads if len(leads) else rows
-        lead = panel.event_id[leads[np.argmin(day0[leads])]]
-        rows = rows[panel.event_id[rows] == lead]
-        members.append(rows)
-        first_day.append(int(day0[rows].min()))
-    order = np.lexsort((shocks, np.array(first_day))) if len(shocks) else np.zeros(0, dtype=np.intp)
-    sizes = np.array([len(members[i]) for i in order], dtype=np.intp)
+    event = np.unique(panel.event_id, return_inverse=True)[1]
+    # Of each shock's rows those that lead come first, the earliest before the others.
+    by_shock = np.lexsort((day0, ~panel.lead, code))
+    chosen = by_shock[np.searchsorted(code[by_shock], np.arange(len(shocks)))]
+    rows = np.flatnonzero(event == event[chosen][code])
+    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(first_day, code[rows], day0[rows])
+    order = np.argsort(first_day, kind="stable")
+    place = np.empty(len(shocks), dtype=np.intp)
+    place[order] = np.arange(len(shocks))
+    sizes = np.bincount(place[code[rows]], minlength=len(shocks))
     return ShockPortfolios(
         abnormal,
         shocks[order],
-        np.array(first_day, dtype=np.int32)[order],
-        np.concatenate([members[i] for i in order]) if len(order) else np.zeros(0, dtype=np.intp),
+        first_day[order],
+        rows[np.argsort(place[code[rows]], kind="stable")],
         (np.cumsum(sizes) - sizes).astype(np.intp),
         weighting,
     )
