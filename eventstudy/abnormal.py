@@ -56,13 +56,14 @@ class AbnormalReturns:
             raise ValueError(f"window [{first},{last}] lies outside the event days")
         return ((self.tau >= first) & (self.tau <= last)).astype(float)
 
-    def car(self, window: Window) -> NDArray[np.float64]:
+    def car(self, window: Window, *, ar: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing.
 
-        A day without a trade is not missing where a later return of the window covers it.
+        A day without a trade is not missing where a later return of the window covers it. ``ar`` are
+        the abnormal returns where they are at hand.
         """
         inside = self.weights(window) > 0
-        return self._total(self.ar, inside)
+        return self._total(self.ar if ar is None else ar, inside)
 
     def _total(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
         if "span" not in self.panel.factor_names:
@@ -89,10 +90,12 @@ class AbnormalReturns:
         returns read the CAR, which already compounds.
         """
         inside = self.weights(window) > 0
-        span = self.panel.spans()[1]
-        covered = span == 0
-        real = np.prod(1.0 + np.where(covered, 0.0, self.panel.event_returns)[:, inside], axis=1)
         normal = np.prod(1.0 + self.expected.mean[:, inside], axis=1)
+        if "span" not in self.panel.factor_names:
+            plain: NDArray[np.float64] = np.prod(1.0 + self.panel.event_returns[:, inside], axis=1) - normal
+            return plain
+        covered = self.panel.spans()[1] == 0
+        real = np.prod(1.0 + np.where(covered, 0.0, self.panel.event_returns)[:, inside], axis=1)
         return np.where(covered[:, inside][:, -1], np.nan, real - normal)
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> AbnormalReturns:
@@ -114,6 +117,28 @@ def abnormal_returns(
     zero = {"auto": panel.tau > LAST_ALPHA_DAY, "zero": np.ones(len(panel.tau), dtype=bool)}
     days = zero.get(alpha, np.zeros(len(panel.tau), dtype=bool))
     return AbnormalReturns(panel, without_alpha(expected, days))
+
+
+@dataclass(frozen=True, slots=True)
+class PeerWeights:
+    """Weights of the peers that have a window and the portfolios' residuals with these weights.
+
+    Windows that the same peers have share them.
+
+    Attributes
+    ----------
+    weight : (n,)
+        Of each member, see `ShockPortfolios`; they add up to one within a shock that has any.
+    residual, used : (K, L1)
+        Portfolio residuals in event time and where there are any.
+    s2 : (K,)
+        Their variance, the coefficients counted.
+    """
+
+    weight: NDArray[np.float64]
+    residual: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    s2: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +185,25 @@ class ShockPortfolios:
         """Number of peers in each portfolio, shape (K,)."""
         return self.total((self.peer_weights(window) > 0).astype(float)).astype(np.int64)
 
+    def weighted(self, window: Window) -> PeerWeights:
+        """`peer_weights` and what follows from them whatever the days of the window."""
+        weight = self.peer_weights(window)
+        residual, used = self.residuals(weight)
+        p, days = self._coefficients(), used.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
+        return PeerWeights(weight, residual, used, s2)
+
     def car(self, window: Window) -> NDArray[np.float64]:
         """Weighted mean CAR of each shock's peers, shape (K,); NaN where no peer has the window."""
-        weight = self.peer_weights(window)
-        car = np.where(weight > 0, self.abnormal.car(window)[self.members], 0.0)
-        total = self.total(weight * car)
+        return self.mean_of(self.abnormal.car(window), self.peer_weights(window))
+
+    def mean_of(self, car: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the firm-events' (N,) values by shock with the members' weights, shape (K,)."""
+        total = self.total(weight * np.where(weight > 0, car[self.members], 0.0))
         return np.where(self.total(weight) > 0, total, np.nan)
 
-    def variance(self, window: Window) -> NDArray[np.float64]:
+    def variance(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
         """Prediction-error variance of each portfolio's CAR, shape (K,).
 
         Notes
@@ -178,16 +214,12 @@ class ShockPortfolios:
         days enter the prediction, the variance is s_p^2 (sum_t g_t^2 + sum_t (sum_i w_i a_it)^2).
         Where all peers share one index and complete data this is the exact variance of the market
         model fitted to the portfolio; over several indices the second, small, term takes the
-        regional portfolios' residuals as alike.
+        regional portfolios' residuals as alike. ``peers`` are those of `weighted`, where at hand.
         """
-        weight = self.peer_weights(window)
-        residual, used = self.residuals(weight)
-        p = self._coefficients()
-        days = used.sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
-        own = self._own_variance(weight, window)
-        variance: NDArray[np.float64] = s2 * (own + (self._leverage(weight, window) ** 2).sum(axis=1))
+        peers = peers or self.weighted(window)
+        own = self._own_variance(peers.weight, window)
+        lever = self._leverage(peers.weight, window)
+        variance: NDArray[np.float64] = peers.s2 * (own + (lever**2).sum(axis=1))
         return variance
 
     def residuals(self, weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -199,9 +231,11 @@ class ShockPortfolios:
         used = share > 0
         return np.where(used, total / np.where(used, share, 1.0), np.nan), used
 
-    def standardised(self, window: Window) -> NDArray[np.float64]:
+    def standardised(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
         """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
-        scaled: NDArray[np.float64] = self.car(window) / np.sqrt(self.variance(window))
+        peers = peers or self.weighted(window)
+        car = self.mean_of(self.abnormal.car(window), peers.weight)
+        scaled: NDArray[np.float64] = car / np.sqrt(self.variance(window, peers=peers))
         return scaled
 
     def _coefficients(self) -> NDArray[np.float64]:
@@ -217,10 +251,10 @@ class ShockPortfolios:
 
     def _leverage(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
         expected = self.abnormal.expected
-        x = expected.window_design(self.abnormal.weights(window))[self.members]
-        pull = np.einsum("npq,nq->np", expected.xtx_inv[self.members], np.nan_to_num(x))
-        daily = np.einsum("nlp,np->nl", expected.estimation_design[self.members], pull)
-        return self.total(weight[:, None] * daily)
+        x = expected.window_design(self.abnormal.weights(window))
+        pull = np.einsum("npq,nq->np", expected.xtx_inv, np.nan_to_num(x))
+        daily = np.einsum("nlp,np->nl", expected.estimation_design, pull)
+        return self.total(weight[:, None] * daily[self.members])
 
     def spans(self) -> list[tuple[int, int]]:
         """First and one past the last position of each shock in ``members``."""
@@ -246,23 +280,22 @@ def shock_portfolios(abnormal: AbnormalReturns, *, weighting: str = "market-bala
     panel = abnormal.panel
     day0 = panel.day0
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
-    members: list[NDArray[np.intp]] = []
-    first_day: list[int] = []
-    for shock in range(len(shocks)):
-        rows = np.flatnonzero(code == shock)
-        leads = rows[panel.lead[rows]]
-        leads = leads if len(leads) else rows
-        lead = panel.event_id[leads[np.argmin(day0[leads])]]
-        rows = rows[panel.event_id[rows] == lead]
-        members.append(rows)
-        first_day.append(int(day0[rows].min()))
-    order = np.lexsort((shocks, np.array(first_day))) if len(shocks) else np.zeros(0, dtype=np.intp)
-    sizes = np.array([len(members[i]) for i in order], dtype=np.intp)
+    event = np.unique(panel.event_id, return_inverse=True)[1]
+    # Of each shock's rows those that lead come first, the earliest before the others.
+    by_shock = np.lexsort((day0, ~panel.lead, code))
+    chosen = by_shock[np.searchsorted(code[by_shock], np.arange(len(shocks)))]
+    rows = np.flatnonzero(event == event[chosen][code])
+    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(first_day, code[rows], day0[rows])
+    order = np.argsort(first_day, kind="stable")
+    place = np.empty(len(shocks), dtype=np.intp)
+    place[order] = np.arange(len(shocks))
+    sizes = np.bincount(place[code[rows]], minlength=len(shocks))
     return ShockPortfolios(
         abnormal,
         shocks[order],
-        np.array(first_day, dtype=np.int32)[order],
-        np.concatenate([members[i] for i in order]) if len(order) else np.zeros(0, dtype=np.intp),
+        first_day[order],
+        rows[np.argsort(place[code[rows]], kind="stable")],
         (np.cumsum(sizes) - sizes).astype(np.intp),
         weighting,
     )

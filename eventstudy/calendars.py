@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import importlib
 import warnings
 import zoneinfo
 from collections.abc import Callable
@@ -90,10 +91,41 @@ def _calendar(name: str) -> Any:
     """The calendar from `FIRST_DAY`, or from where it begins: some know no earlier holidays."""
     import exchange_calendars
 
+    make = _own_years(name) or functools.partial(exchange_calendars.get_calendar, name)
     try:
-        return exchange_calendars.get_calendar(name, start=str(FIRST_DAY), side="left")
+        return make(start=str(FIRST_DAY), side="left")
     except ValueError:
-        return exchange_calendars.get_calendar(name, side="left")
+        return make(side="left")
+
+
+def _own_years(name: str) -> Any:
+    """The calendar's class, its yearly holidays worked out for the years that it covers; None without one.
+
+    The library works them out for 1970 to 2200, which takes most of the time that a calendar takes.
+    """
+    try:
+        module = importlib.import_module(f"exchange_calendars.exchange_calendar_{name.lower()}")
+        kind = getattr(module, f"{name}ExchangeCalendar")
+    except (ImportError, AttributeError):
+        return None
+    import pandas as pd
+    from exchange_calendars.exchange_calendar import HolidayCalendar
+
+    # A holiday may be kept some days from its date: a year more on both sides holds them all.
+    year = pd.Timedelta(days=366)
+    first, last = pd.Timestamp(FIRST_DAY) - year, kind.default_end() + year
+
+    class Years(HolidayCalendar):  # type: ignore[misc]
+        def holidays(self, start: Any = None, end: Any = None, return_name: bool = False) -> Any:
+            return super().holidays(start or first, end or last, return_name)
+
+    class OwnYears(kind):  # type: ignore[misc, valid-type]
+        @property
+        def regular_holidays(self) -> Any:
+            found = super().regular_holidays
+            return found and Years(found.rules)
+
+    return OwnYears
 
 
 def _sessions(mic: str, calendar: Any) -> Sessions:

@@ -56,7 +56,7 @@ def build_tables(
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
-        "aar": pd.concat([_aar_table(sample) for sample in samples], ignore_index=True),
+        "aar": _aar_table(samples),
         "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
         "regression": _frame("regression", list(regression_rows(headline, events, config))),
@@ -181,7 +181,14 @@ def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compound
     return pd.concat(parts, ignore_index=True)
 
 
-def _aar_table(sample: Sample) -> pd.DataFrame:
+def _aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    columns = [_aar_columns(sample) for sample in samples]
+    table = {name: np.concatenate([column[name] for column in columns]) for name in TABLES["aar"][1:]}
+    days = [len(column["tau"]) for column in columns]
+    return pd.DataFrame({"group": np.repeat([sample.group for sample in samples], days), **table})
+
+
+def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     """Mean AR by day, its running sum, and the sum's 95 % band with shocks as clusters."""
     ar = sample.abnormal.ar
     there = np.isfinite(ar)
@@ -190,10 +197,10 @@ def _aar_table(sample: Sample) -> pd.DataFrame:
         aar = np.where(there, ar, 0.0).sum(axis=0) / n
     caar = np.cumsum(aar)
     half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
-    return pd.DataFrame({
-        "group": sample.group, "tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar,
+    return {
+        "tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar,
         "lower": caar - half, "upper": caar + half,
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def _clustered_half_width(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,3 +137,31 @@ def test_shocks_are_one_observation_each_in_order_of_day0() -> None:
     assert portfolio.count((0, 1)).tolist() == [3, 2]
     car = abnormal.car((0, 1))
     np.testing.assert_allclose(portfolio.car((0, 1)), [car[[0, 2, 4]].mean(), car[[1, 3]].mean()])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_shock_portfolios_against_a_loop(seed: int) -> None:
+    """Shocks of several events, some led by none of those in the sample, days 0 that tie."""
+    rng = np.random.default_rng(seed)
+    n = 40
+    shock, number = rng.integers(0, 7, n), rng.integers(0, 3, n)
+    event = [f"E{k}{j}" for k, j in zip(shock, number, strict=True)]
+    starts = (18_000 + rng.integers(0, 4, n)).tolist()
+    panel = dataclasses.replace(
+        draw(seed, n, shock_id=[f"S{k}" for k in shock], starts=starts).panel,
+        event_id=np.array(event), lead=rng.random((7, 3))[shock, number] < 0.4,
+    )  # fmt: skip
+    found = shock_portfolios(AbnormalReturns(panel, fit(panel)))
+    expected = []
+    for k in sorted(set(shock.tolist())):
+        rows = [i for i in range(n) if shock[i] == k]
+        leading = [i for i in rows if panel.lead[i]] or rows
+        event_id = panel.event_id[min(leading, key=lambda i: (panel.day0[i], i))]
+        members = [i for i in rows if panel.event_id[i] == event_id]
+        expected.append((min(int(panel.day0[i]) for i in members), f"S{k}", members))
+    expected.sort()
+    assert found.shock_id.tolist() == [name for _, name, _ in expected]
+    assert found.day0.tolist() == [day for day, _, _ in expected]
+    assert [found.members[a:b].tolist() for a, b in found.spans()] == [rows for _, _, rows in expected]
+    nobody = found.abnormal.take(np.zeros(n, dtype=bool))
+    assert len(shock_portfolios(nobody)) == len(shock_portfolios(nobody).members) == 0

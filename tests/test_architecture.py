@@ -110,5 +110,23 @@ def test_check_imports_nothing_that_estimates_or_draws(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("[]")
 
 
+def test_a_study_imports_no_library_that_it_does_not_use() -> None:
+    """Each of these takes as long to import as many a study takes to compute."""
+    folder = PACKAGE / "sectors" / "healthcare"
+    code = (
+        "import sys; from pathlib import Path; from eventstudy.config import load_config;"
+        "from eventstudy.events import read_events; from eventstudy.prices.choose import get_prices;"
+        "from eventstudy.study import run_study;"
+        f"events = read_events(Path({str(folder / 'events.csv')!r}));"
+        "config = load_config(Path(events.path), sector='healthcare');"
+        "prices = get_prices(events, config, 'example:healthcare', tell=lambda _: None);"
+        "result = run_study(events, config, prices); assert len(result.tables['track_record']);"
+        "names = ('scipy.stats', 'scipy.optimize', 'statsmodels', 'arch', 'numba', 'yfinance', 'matplotlib');"
+        "print(sorted(m for m in names if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
 def test_no_room_for_odds_and_ends() -> None:
     assert not {p.stem for p in FILES} & {"utils", "helpers", "types", "common", "misc"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from eventstudy.backtest.resampling import (
     cross_validated,
     overfitting,
     shock_interval,
-    stationary_interval,
+    stationary_intervals,
     superiority,
 )
 from eventstudy.backtest.statistics import (
@@ -23,12 +24,15 @@ from eventstudy.backtest.statistics import (
     deflated_sharpe,
     expected_best,
     max_drawdown,
+    max_drawdowns,
     minimum_track_record,
     probabilistic_sharpe,
     profit_factor,
     sharpe,
     sharpe_report,
     sharpe_se,
+    sharpes,
+    skewness_kurtosis,
     wilson,
 )
 
@@ -151,17 +155,92 @@ def test_shock_interval_draws_whole_shocks() -> None:
     assert math.isnan(shock_interval(values[:5], draws=100, seed=1)[0])
 
 
-def test_stationary_interval_covers_and_repeats() -> None:
+def test_moments_against_scipy() -> None:
+    for seed in range(5):
+        x = np.random.default_rng(seed).standard_t(4, 300 + seed) * 0.01
+        expected = (float(stats.skew(x)), float(stats.kurtosis(x, fisher=False)))
+        assert skewness_kurtosis(x) == pytest.approx(expected, rel=1e-13)
+
+
+def test_ratios_and_falls_of_many_rows_are_those_of_each() -> None:
+    rows = np.random.default_rng(8).normal(0.001, 0.01, (7, 90))
+    rows[3], rows[4] = 0.0, 0.002
+    assert max_drawdowns(rows).tolist() == [max_drawdown(row) for row in rows]
+    np.testing.assert_array_equal(sharpes(rows), [sharpe(row) for row in rows])
+    assert np.isnan(sharpes(rows)[[3, 4]]).all()
+    assert math.isnan(max_drawdown(np.zeros(0)))
+    assert math.isnan(sharpe(np.ones(1)))
+
+
+def wanderings() -> dict[str, np.ndarray]:
+    """Series with no, positive and negative dependence, with long memory, and with mostly idle days."""
+    rng = np.random.default_rng(11)
+    noise = rng.normal(size=900)
+    slow, swing = np.zeros(900), np.zeros(900)
+    for t in range(1, 900):
+        slow[t] = 0.9 * slow[t - 1] + noise[t]
+        swing[t] = -0.6 * swing[t - 1] + noise[t]
+    return {
+        "noise": noise, "slow": slow, "swing": swing, "walk": np.cumsum(noise), "short": noise[:40],
+        "idle": np.where(np.arange(900) % 150 < 20, noise, 0.0), "trend": np.linspace(-1, 2, 300) ** 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(wanderings()))
+def test_block_length_is_archs(name: str) -> None:
+    from arch.bootstrap import optimal_block_length
+
+    x = wanderings()[name]
+    expected = float(optimal_block_length(x).to_numpy()[0, 0])
+    assert block_length(x) == pytest.approx(max(expected, 1.0), rel=1e-10)
+
+
+def test_block_length_of_hardly_any_days() -> None:
+    assert block_length(np.zeros(50)) == 1.0
+    assert [block_length(np.array(x)) for x in ([1.0, 2.0], [1.0, 2.0, -1.0])] == [1.0, 1.0]
+    assert 1.0 <= block_length(np.array([1.0, 2.0, 3.0, 4.0, 9.0, 8.0])) <= 2.0
+
+
+def test_stationary_intervals_are_archs_in_distribution() -> None:
+    from arch.bootstrap import StationaryBootstrap
+
+    x = wanderings()["slow"] * 0.01 + 0.002
+    draws = 4_000
+    found = stationary_intervals(x, [sharpes, max_drawdowns], draws=draws, seed=3)
+    twin = StationaryBootstrap(block_length(x), x, seed=np.random.default_rng(3))
+    resampled = np.array([data[0][0] for data in twin.bootstrap(draws)])
+    for (low, high), values in zip(found, (sharpes(resampled), max_drawdowns(resampled)), strict=True):
+        # A sample quantile of N draws stands, in 4 of its standard errors, between these order statistics.
+        slack = 4 * math.sqrt(2 * 0.025 * 0.975 / draws)
+        for end, share in ((low, 0.025), (high, 0.975)):
+            below, above = np.quantile(values, [max(share - slack, 0), min(share + slack, 1)])
+            assert below < end < above
+        middle = np.quantile(values, [0.3, 0.7])
+        assert low < middle[0] < middle[1] < high
+
+
+def test_stationary_intervals_cover_and_repeat() -> None:
     covered = 0
     for seed in range(40):
         x = np.random.default_rng(seed).normal(0.001, 0.01, 400)
-        low, high = stationary_interval(x, lambda v: float(v.mean()), draws=300, seed=seed)
+        ((low, high),) = stationary_intervals(x, [lambda v: v.mean(axis=-1)], draws=300, seed=seed)
         covered += low < 0.001 < high
     assert 34 <= covered <= 40
-    again = [stationary_interval(x, sharpe, draws=200, seed=5) for _ in range(2)]
+    again = [stationary_intervals(x, [sharpes], draws=200, seed=5) for _ in range(2)]
     assert again[0] == again[1]
-    assert math.isnan(stationary_interval(np.zeros(50), sharpe, draws=10, seed=1)[0])
-    assert block_length(np.zeros(50)) == 1.0
+    both = stationary_intervals(x, [sharpes, max_drawdowns], draws=200, seed=5)
+    assert both[0] == again[0][0]
+    assert both[1] == stationary_intervals(x, [max_drawdowns], draws=200, seed=5)[0]
+    assert np.isnan(stationary_intervals(np.zeros(50), [sharpes, max_drawdowns], draws=10, seed=1)).all()
+
+
+def test_resampling_many_days_stays_small() -> None:
+    x = np.random.default_rng(1).normal(size=2_600)
+    tracemalloc.start()
+    stationary_intervals(x, [sharpes, max_drawdowns], draws=1_000, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 def test_superiority_finds_the_rule_that_was_planted() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 
+import exchange_calendars
+import numpy as np
 import pytest
 
 from eventstudy.calendars import align, exchange_sessions, session_close, sessions
@@ -92,3 +95,15 @@ def test_session_close_and_range() -> None:
 def test_an_unknown_market_names_a_known_one() -> None:
     with pytest.raises(ConfigError, match=r"market 'XNYX' has no trading calendar.*did you mean"):
         exchange_sessions("XNYX")
+
+
+@pytest.mark.parametrize("mic", ["XNYS", "XSHG", "XTAI", "XTKS", "XHKG", "XLON", "XKRX"])
+def test_sessions_are_the_librarys(mic: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = exchange_calendars.get_calendar(mic, start="2000-01-01", side="left")
+    mine = exchange_sessions(mic)
+    assert mine.days.tolist() == whole.sessions.date.tolist()
+    np.testing.assert_array_equal(mine.opens, whole.opens_nanos)
+    np.testing.assert_array_equal(mine.closes, whole.closes_nanos)
+    assert mine.zone == str(whole.tz)

@@ -243,7 +243,7 @@ def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> No
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
     found = average_returns(reduced(panel, events, fitted, 2))
-    table = _aar_table(as_sample(as_study(panel, events)))
+    table = _aar_table([as_sample(as_study(panel, events))])
     assert (found.n == table["n"]).all()
     np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
     np.testing.assert_allclose(found.caar, table["caar"], rtol=1e-10)

@@ -17,7 +17,12 @@ from eventstudy.inference import STATISTICS, Sample, TestResult
 from eventstudy.inference.calendar_time import newey_west_variance
 from eventstudy.inference.rank_tests import signed_rank_p
 from eventstudy.inference.ranks import row_ranks
-from eventstudy.inference.resampling import _stationary_rows, skewness_adjusted, two_tailed_share
+from eventstudy.inference.resampling import (
+    _stationary_rows,
+    skewness_adjusted,
+    stationary_positions,
+    two_tailed_share,
+)
 
 
 def test_ranks_put_ties_at_their_mean_and_leave_missing_ones_out() -> None:
@@ -78,6 +83,23 @@ def test_two_tailed_share_counts_the_value_itself() -> None:
     assert two_tailed_share(-1.0, draws) == pytest.approx(0.02)
     assert two_tailed_share(49.0, draws) == 1.0
     assert two_tailed_share(200.0, np.full(99, np.nan)) == 1.0
+
+
+def test_stationary_positions_against_a_loop() -> None:
+    """Same random numbers: a day starts a block with probability 1/mean, else it follows the day before."""
+    length, width, draws = 60, 19, 40
+    rng = np.random.default_rng(7)
+    new, starts = rng.random((draws, width)), rng.integers(length, size=(draws, width))
+    expected = np.zeros((draws, width), dtype=int)
+    for b in range(draws):
+        for t in range(width):
+            begins = t == 0 or new[b, t] < length ** (-1 / 3)
+            expected[b, t] = starts[b, t] if begins else (expected[b, t - 1] + 1) % length
+    assert (_stationary_rows(length, width, draws, 7) == expected).all()
+    every = stationary_positions(length, 5, width=width, mean_block=1.0, rng=np.random.default_rng(3))
+    alone = np.random.default_rng(3)
+    alone.random((5, width))
+    assert (every == alone.integers(length, size=(5, width))).all()
 
 
 def test_stationary_bootstrap_has_the_variance_of_archs() -> None:

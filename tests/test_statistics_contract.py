@@ -209,3 +209,25 @@ def test_shared_ranks_are_those_made_anew() -> None:
         np.testing.assert_array_equal(shared.ranks.count, own.ranks.count)
     part = sample.ranked().take("some", np.arange(len(sample.abnormal)) < 9)
     np.testing.assert_array_equal(part.at((0, 1)).ranks.rank, part.ranked().at((0, 1)).ranks.rank)
+
+
+@pytest.mark.parametrize("peers", [1, PEERS])
+def test_windows_tested_together_give_what_each_gives_alone(peers: int) -> None:
+    """Days missing in some windows only: firm-events, weights and all that is shared differ by window."""
+    panel = panel_of(4, peers=peers)
+    panel.event_returns[1, 11] = panel.event_returns[7, 5] = panel.event_returns[-1, 3] = np.nan
+    sample = sample_of(panel)
+    tau = panel.tau
+    spans = ((0, 1), (2, 4), (4, 6), (6, 6), (8, 11), (0, 11), (0, 2))
+    windows = [(int(tau[first]), int(tau[last])) for first, last in spans]
+    together = run_tests([sample], windows)
+    alone = [STATISTICS[name](sample.at(window)) for window in windows for name in STATISTICS]
+    assert len({r.n_events for r in together}) > 2
+    for one, other in zip(together, alone, strict=True):
+        assert str(one) == str(other)
+    for window, observed in zip(windows, sample.each(windows), strict=True):
+        portfolios = observed.portfolios
+        np.testing.assert_array_equal(observed.shock_car, portfolios.car(window))
+        np.testing.assert_array_equal(observed.shock_s, portfolios.standardised(window))
+        np.testing.assert_array_equal(observed.car, observed.abnormal.car(window))
+        np.testing.assert_array_equal(observed.scar, observed.abnormal.scar(window))

@@ -17,11 +17,20 @@ from .resampling import (
     Superiority,
     overfitting,
     shock_interval,
-    stationary_interval,
+    stationary_intervals,
     superiority,
 )
 from .rule import Rule, Shock
-from .statistics import SharpeReport, max_drawdown, profit_factor, sharpe, sharpe_report, wilson
+from .statistics import (
+    SharpeReport,
+    max_drawdown,
+    max_drawdowns,
+    profit_factor,
+    sharpe,
+    sharpe_report,
+    sharpes,
+    wilson,
+)
 from .trials import TrialCount, rule_digest
 from .view import Floats, Tape
 from .walk_forward import walk_forward
@@ -219,15 +228,16 @@ def record(
     root = np.sqrt(252)
     # A few shocks resampled are the same shocks again: no interval comes of it.
     moving = returns if n >= FEW_SHOCKS else np.zeros(0)
+    ratio_interval, fall_interval = stationary_intervals(
+        moving, [lambda x: sharpes(x) * root, max_drawdowns], draws=min(draws, 1_000), seed=seed
+    )
     return Record(
         result.name, sum(1 for d in result.decisions if d.time), len(filled), n,
         len(result.trades) - len(filled), _mean(share), shock_interval(shares, draws=draws, seed=seed),
         _mean(profits / np.array([sum(t.value for t in trades) for trades in grouped.values()])),
         _mean(gross / value), _mean(hedged / value), _mean(cost / value), hits,
         hits / n if n else float("nan"), wilson(hits, n), _mean((net > 0).astype(float)),
-        profit_factor(profits), _mean(depth), report,
-        stationary_interval(moving, lambda x: sharpe(x) * root, draws=min(draws, 1_000), seed=seed),
-        max_drawdown(returns), stationary_interval(moving, max_drawdown, draws=min(draws, 1_000), seed=seed),
+        profit_factor(profits), _mean(depth), report, ratio_interval, max_drawdown(returns), fall_interval,
         _mean((hedged - hedge_cost) / value) / 2 * 1e4, capacity(filled), _mean(held),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.inference.resampling import stationary_positions
 from eventstudy.messages import say
 
 from .view import Floats
@@ -18,32 +19,75 @@ from .view import Floats
 FEW_SHOCKS = 6
 #: Overfitting by cross-validation means nothing below these.
 FEWEST_SHOCKS, FEWEST_RULES, BLOCKS = 30, 10, 16
+#: Autocorrelations in a row that must be small for the later ones to count as nil.
+_RUN = 5
+#: Resampled days held at once: 32 MB with all that drawing them takes.
+AT_ONCE = 500_000
 
 
 def block_length(returns: Floats) -> float:
-    """Mean block of the stationary bootstrap (Politis and White 2004), at least 1."""
-    from arch.bootstrap import optimal_block_length
+    """Mean block of the stationary bootstrap of T daily returns, between 1 and min(3 sqrt(T), T/3).
 
+    Notes
+    -----
+    Politis and White (2004) with the correction of Patton, Politis and White (2009):
+    b = (2 G^2 / D)^(1/3) T^(1/3), D = 2 S^2, G and S sums over the lags |k| <= M of w(k) |k| R(k) and of
+    w(k) R(k), R the autocovariances with divisor T and w the flat-top window min(1, 2 (1 - |k|/M)). M is
+    twice the lag after which five autocorrelations in a row lie within 2 sqrt(log10(T)/T), at most
+    ceil(sqrt(T)) + 5. 1 where nothing moves.
+    """
+    n = len(returns)
     if not np.std(returns) > 0:
         return 1.0
-    found = float(optimal_block_length(returns).to_numpy()[0, 0])
-    return max(found, 1.0) if np.isfinite(found) else max(np.sqrt(len(returns)), 1.0)
+    x = returns - returns.mean()
+    most = min(int(np.ceil(np.sqrt(n))) + _RUN, n - 1)
+    products = np.array([x[k:] @ x[: n - k] for k in range(most + 1)])
+    m = _last_lag(x, products, most)
+    k = np.arange(1, m + 1)
+    weighted = 2 * np.minimum(1.0, 2 * (1 - k / m)) * products[1 : m + 1] / n
+    g, s = float((k * weighted).sum()), float(products[0] / n + weighted.sum())
+    if s == 0:
+        return max(float(np.sqrt(n)), 1.0)
+    longest = float(np.ceil(min(3 * np.sqrt(n), n / 3)))
+    length: float = ((g / s) ** 2 * n) ** (1 / 3)
+    return max(min(length, longest), 1.0)
 
 
-def stationary_interval(
-    returns: Floats, statistic: Callable[[Floats], float], *, draws: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile interval of a statistic of daily returns (stationary bootstrap, Politis and Romano 1994).
+def _last_lag(x: Floats, products: Floats, most: int) -> int:
+    """Lags that enter `block_length`: M, from the products of the deviations at each lag up to ``most``."""
+    n = len(x)
+    before, after = (np.cumsum(part**2)[::-1] for part in (x, x[::-1]))
+    square = before[1 : most + 1] * after[1 : most + 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        small = np.abs(products[: len(square)]) / np.sqrt(square) < 2 * np.sqrt(np.log10(n) / n)
+    runs = np.lib.stride_tricks.sliding_window_view(small, min(_RUN, len(small))).all(axis=1)
+    found = np.flatnonzero(runs)
+    return min(2 * max(int(found[0]), 1), most) if len(found) else most
 
-    NaN where the series never moves, or where too few draws allow the statistic.
+
+def stationary_intervals(
+    returns: Floats,
+    statistics: Sequence[Callable[[Floats], Floats]],
+    *,
+    draws: int,
+    seed: int,
+    level: float = 0.95,
+) -> list[tuple[float, float]]:
+    """Percentile intervals of statistics of daily returns (stationary bootstrap, Politis and Romano 1994).
+
+    All statistics, which work along the last axis, see the same resamples. NaN where the series never
+    moves, or where too few draws allow the statistic.
     """
-    if len(returns) < 2 or not np.std(returns) > 0:
-        return float("nan"), float("nan")
-    from arch.bootstrap import StationaryBootstrap
-
-    bootstrap = StationaryBootstrap(block_length(returns), returns, seed=np.random.default_rng(seed))
-    values = np.array([statistic(data[0][0]) for data in bootstrap.bootstrap(draws)])
-    return _percentiles(values, level)
+    n = len(returns)
+    if n < 2 or not np.std(returns) > 0:
+        return [(float("nan"), float("nan"))] * len(statistics)
+    rng, block = np.random.default_rng(seed), block_length(returns)
+    values, at_once = np.empty((len(statistics), draws)), max(AT_ONCE // n, 1)
+    for first in range(0, draws, at_once):
+        size = min(at_once, draws - first)
+        resampled = returns[stationary_positions(n, size, width=n, mean_block=block, rng=rng)]
+        values[:, first : first + size] = [statistic(resampled) for statistic in statistics]
+    return [_percentiles(row, level) for row in values]
 
 
 def shock_interval(

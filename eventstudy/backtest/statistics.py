@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from .view import Floats
 
@@ -42,10 +42,17 @@ def profit_factor(profits: Floats) -> float:
 
 def sharpe(returns: Floats) -> float:
     """Mean over standard deviation (ddof 1) a period, not annualised; NaN where nothing moves."""
-    if len(returns) < 2:
-        return float("nan")
-    sd = returns.std(ddof=1)
-    return float(returns.mean() / sd) if sd > _ZERO * max(np.abs(returns).max(), 1.0) else float("nan")
+    return float(sharpes(returns))
+
+
+def sharpes(returns: Floats) -> Floats:
+    """`sharpe` along the last axis: (..., T) to (...)."""
+    if returns.shape[-1] < 2:
+        return np.full(returns.shape[:-1], np.nan)
+    sd = np.asarray(returns.std(axis=-1, ddof=1))
+    moves = sd > _ZERO * np.maximum(np.abs(returns).max(axis=-1), 1.0)
+    ratios: Floats = returns.mean(axis=-1) / np.where(moves, sd, np.nan)
+    return ratios
 
 
 def sharpe_se(ratio: float, n: int) -> float:
@@ -147,15 +154,30 @@ def minimum_track_record(
     return float(1 + spread * (special.ndtri(level) / (ratio - benchmark)) ** 2)
 
 
+def skewness_kurtosis(returns: Floats) -> tuple[float, float]:
+    """Third and raw fourth standardised moment, divisors T: m3 / m2^1.5 and m4 / m2^2 (3 for the normal)."""
+    deviation = returns - returns.mean()
+    square = deviation**2
+    m2 = square.mean()
+    return float((square * deviation).mean() / m2**1.5), float((square**2).mean() / m2**2)
+
+
 def max_drawdown(returns: Floats) -> float:
     """Deepest fall of the sum of returns below its highest level so far, 0 or negative.
 
     Positions are sized on the starting capital, so returns add up; the start counts as a level.
     """
-    if not len(returns):
-        return float("nan")
-    level = np.concatenate([[0.0], np.cumsum(returns)])
-    return float((level - np.maximum.accumulate(level)).min())
+    return float(max_drawdowns(returns))
+
+
+def max_drawdowns(returns: Floats) -> Floats:
+    """`max_drawdown` along the last axis: (..., T) to (...); NaN without days."""
+    if not returns.shape[-1]:
+        return np.full(returns.shape[:-1], np.nan)
+    level = np.cumsum(returns, axis=-1)
+    highest = np.maximum(np.maximum.accumulate(level, axis=-1), 0.0)
+    deepest: Floats = np.minimum((level - highest).min(axis=-1), 0.0)
+    return deepest
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +211,7 @@ def sharpe_report(
     if not np.isfinite(ratio):
         nan = float("nan")
         return SharpeReport(nan, nan, nan, nan, nan, nan, nan, nan, nan, n, trials)
-    skewness, kurtosis = float(stats.skew(returns)), float(stats.kurtosis(returns, fisher=False))
+    skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
         ratio, ratio * root, ratio * annual_factor(autocorrelations(returns, lags)),

@@ -48,16 +48,16 @@ class Regression:
 def observations(panel: EventPanel) -> Regression:
     """Return the complete pairs of a panel, all its factors as regressors."""
     used = panel.complete()
-    span, _ = panel.spans()
     names = [name for name in panel.factor_names if name != "span"]
     factors = np.stack([panel.factor(name)[0] for name in names], axis=2) if names else None
-    root = np.where(used, np.sqrt(np.where(used, span, 1.0)), 1.0)
-    empty = np.zeros((*used.shape, 0))
-    x = empty if factors is None else np.where(used[:, :, None], factors, 0.0) / root[:, :, None]
-    return Regression(
-        used, np.where(used, root, 0.0), np.where(used, panel.estimation_returns, 0.0) / root, x,
-        np.where(used, span, 0.0).sum(axis=1),
-    )  # fmt: skip
+    x = np.zeros((*used.shape, 0)) if factors is None else np.where(used[:, :, None], factors, 0.0)
+    y = np.where(used, panel.estimation_returns, 0.0)
+    if "span" not in panel.factor_names:
+        constant = used.astype(np.float64)
+        return Regression(used, constant, y, x, constant.sum(axis=1))
+    span = np.where(used, panel.spans()[0], 0.0)
+    root = np.sqrt(np.where(used, span, 1.0))
+    return Regression(used, np.where(used, root, 0.0), y / root, x / root[:, :, None], span.sum(axis=1))
 
 
 def event_regressors(panel: EventPanel) -> NDArray[np.float64]:

@@ -104,7 +104,7 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     The standard deviation (ddof 1) is taken over the estimation window in event time; with common
     dates it carries the correlation of the peers.
     """
-    mean = sample.days.residual if sample.days else _mean_residuals(sample)
+    mean = sample.days.residual if sample.days else sample.once(mean_residuals)
     if len(mean) < 3:
         return sample.refuse("n/a, fewer than three estimation days")
     width = sample.window[1] - sample.window[0] + 1
@@ -112,8 +112,8 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 
-def _mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
-    """Mean residual of the estimation days on which some firm-event has one."""
+def mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
+    """Mean residual over the firm-events on each estimation day that has any, (M,)."""
     residuals = sample.abnormal.expected.residuals
     there = np.isfinite(residuals)
     days = there.any(axis=0)

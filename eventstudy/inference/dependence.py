@@ -75,12 +75,14 @@ def window_overlap(
     itself on the estimation days that both use. Weighting by the overlap follows Kolari, Pape and
     Pynnönen (2018); without overlap it is Kolari and Pynnönen's (2010) zero for pairs across dates.
     """
-    tested = sessions[:, inside]
+    # Peers of one exchange have the same days: each such window is compared with the others once.
+    tested, alike = np.unique(sessions[:, inside], axis=0, return_inverse=True)
     days, code = np.unique(tested, return_inverse=True)
     there = np.zeros((len(tested), len(days)))
     there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
     shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
-    return np.where(event_id[:, None] == event_id[None, :], 1.0, shared)
+    event = np.unique(event_id, return_inverse=True)[1]
+    return np.where(event[:, None] == event, 1.0, shared[alike][:, alike])
 
 
 def mean_correlation(correlations: NDArray[np.float64]) -> float:
@@ -88,7 +90,8 @@ def mean_correlation(correlations: NDArray[np.float64]) -> float:
     n = len(correlations)
     if n < 2:
         return float("nan")
-    off_diagonal = correlations[~np.eye(n, dtype=bool)]
+    # Without its first entry the matrix has its diagonal in the last of n+1 columns.
+    off_diagonal = correlations.ravel()[1:].reshape(n - 1, n + 1)[:, :-1].ravel()
     return float(off_diagonal.mean())
 
 

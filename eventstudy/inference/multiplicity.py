@@ -66,8 +66,7 @@ def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float6
     """Standardised portfolio CARs by shock and window, (K, E); NaN where a shock lacks the window."""
     shocks = np.unique(sample.abnormal.panel.shock_id)
     matrix = np.full((len(shocks), len(windows)), np.nan)
-    for column, window in enumerate(windows):
-        observed = sample.at(window)
+    for column, observed in enumerate(sample.each(windows)):
         matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
     return matrix
 

@@ -30,9 +30,7 @@ def corrado(sample: WindowSample) -> TestResult:
     """
     if sample.days:
         return _of_days(sample, sample.days.rank, sample.days.rank_n)
-    deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
-    there = np.isfinite(deviation)
-    return _of_days(sample, np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0))
+    return _of_days(sample, *sample.once(_rank_deviations))
 
 
 @statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
@@ -46,9 +44,19 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     """
     if sample.days:
         return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
+    return _of_days(sample, *sample.once(_uniform_deviations))
+
+
+def _rank_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
+    there = np.isfinite(deviation)
+    return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
+
+
+def _uniform_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
     there = np.isfinite(uniform)
-    return _of_days(sample, np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0)))
+    return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
 
 
 def _of_days(
@@ -121,13 +129,23 @@ def _generalised_ranks(
     sd = sample.scar.std(ddof=1)
     if not sd > 0:
         return None, None
-    expected = sample.abnormal.expected
-    columns = np.column_stack([expected.residuals / np.sqrt(expected.sigma2)[:, None], sample.scar / sd])
-    rank = row_ranks(columns)
-    there = np.isfinite(rank)
-    uniform = np.where(there, rank / (there.sum(axis=1)[:, None] + 1) - 0.5, 0.0)
-    present = there.sum(axis=0)
+    standard, among, there = sample.once(_standard_residuals)
+    event = (sample.scar / sd)[:, None]
+    above, level = standard > event, standard == event
+    own = 1.0 + (there & ~above).sum(axis=1) - 0.5 * level.sum(axis=1)
+    rank = np.column_stack([among + above + 0.5 * level, own])
+    uniform = np.where(np.isfinite(rank), rank / (there.sum(axis=1)[:, None] + 2) - 0.5, 0.0)
+    present = np.append(there.sum(axis=0), sample.n)
     return uniform.sum(axis=0) / np.maximum(present, 1), present
+
+
+def _standard_residuals(
+    sample: WindowSample,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
+    expected = sample.abnormal.expected
+    standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]
+    return standard, row_ranks(standard), np.isfinite(standard)
 
 
 @statistic("wilcoxon", null=MEDIAN_ZERO, source="Wilcoxon 1945")

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from .cross_section import mean_residuals
 from .dates import student
 from .sample import TestResult, WindowSample, statistic
 
@@ -109,7 +110,7 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     standard deviation; p = share of |placebo| >= |CAAR|, the event counted. Keeps correlation on
     common dates and over days, not a volatility that the event raises.
     """
-    series = _event_time_residuals(sample)
+    series = sample.once(mean_residuals)
     width = sample.window[1] - sample.window[0] + 1
     if len(series) < max(FEWEST_PLACEBOS, 2 * width):
         return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
@@ -122,15 +123,6 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
     p_value = float((1 + extreme.sum()) / (1 + len(sums)))
     return sample.result(caar / sd, distribution="bootstrap", p_value=p_value)
-
-
-def _event_time_residuals(sample: WindowSample) -> NDArray[np.float64]:
-    """Mean residual over the firm-events on each estimation day that has any, (M,)."""
-    residuals = sample.abnormal.expected.residuals
-    there = np.isfinite(residuals)
-    count = there.sum(axis=0)
-    series: NDArray[np.float64] = np.where(there, residuals, 0.0).sum(axis=0)[count > 0] / count[count > 0]
-    return series
 
 
 def _widening(sample: WindowSample, days: int, width: int) -> float:
@@ -211,23 +203,30 @@ def sq(sample: WindowSample) -> TestResult:
 
 def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> NDArray[np.float64]:
     """Sums of each portfolio's residuals over ``width`` days, (K, L1-W+1), NaN where one is missing."""
-    residual, used = sample.portfolios.residuals(sample.portfolios.peer_weights(sample.window))
-    k, length = residual.shape
-    if length < width:
-        return np.empty((k, 0))
-    padded = np.zeros((k, length + 1))
-    padded[:, 1:] = np.cumsum(np.where(used, residual, 0.0), axis=1)
-    there = np.zeros((k, length + 1), dtype=np.int64)
-    there[:, 1:] = np.cumsum(used, axis=1)
+    padded, there, s2 = sample.once(_running_residuals)
+    if padded.shape[1] <= width:
+        return np.empty((len(padded), 0))
     sums = padded[:, width:] - padded[:, :-width]
     sums[there[:, width:] - there[:, :-width] < width] = np.nan
     if standardised:
-        days, p = used.sum(axis=1), _coefficients(sample)
         with np.errstate(divide="ignore", invalid="ignore"):
-            s2 = np.nansum(residual**2, axis=1) / (days - p)
-            narrower = 1.0 - width / days if p > 0 else 1.0
+            narrower = 1.0 - width / there[:, -1] if _coefficients(sample) > 0 else 1.0
             sums /= np.sqrt(s2 * width * narrower)[:, None]
     return sums
+
+
+def _running_residuals(
+    sample: WindowSample,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Running sum and count of each portfolio's residuals, both (K, L1+1), and their variance, (K,)."""
+    peers = sample.peers or sample.portfolios.weighted(sample.window)
+    k, length = peers.residual.shape
+    padded, there = np.zeros((k, length + 1)), np.zeros((k, length + 1), dtype=np.int64)
+    padded[:, 1:] = np.cumsum(np.where(peers.used, peers.residual, 0.0), axis=1)
+    there[:, 1:] = np.cumsum(peers.used, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s2 = np.nansum(peers.residual**2, axis=1) / (there[:, -1] - _coefficients(sample))
+    return padded, there, s2
 
 
 def two_tailed_share(value: float, simulated: NDArray[np.float64]) -> float:
@@ -240,16 +239,29 @@ def two_tailed_share(value: float, simulated: NDArray[np.float64]) -> float:
 
 @functools.lru_cache(maxsize=16)
 def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
-    """Positions drawn with replacement, (draws, size); groups of one size share them."""
-    rows: NDArray[np.intp] = np.random.default_rng(seed).integers(n, size=(draws, size))
-    return rows
+    """Positions drawn with replacement, (draws, size); groups of one size share them.
+
+    The draws of one place lie together in memory: sums over the places are then whole rows added up.
+    """
+    return np.asfortranarray(np.random.default_rng(seed).integers(n, size=(draws, size)))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=32)
 def _stationary_rows(length: int, width: int, draws: int, seed: int) -> NDArray[np.intp]:
-    """Positions of ``width`` days of the stationary bootstrap, (draws, width)."""
+    """`stationary_positions` with mean block length^(1/3); groups and windows of one width share them."""
     rng = np.random.default_rng(seed)
-    new = rng.random((draws, width)) < length ** (-1 / 3)
+    rows = stationary_positions(length, draws, width=width, mean_block=length ** (1 / 3), rng=rng)
+    return np.asfortranarray(rows)
+
+
+def stationary_positions(
+    length: int, draws: int, *, width: int, mean_block: float, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Positions of ``width`` days of the stationary bootstrap (Politis and Romano 1994), (draws, width).
+
+    Blocks start anywhere in the ``length`` days, have geometric lengths and wrap around the end.
+    """
+    new = rng.random((draws, width)) < 1 / mean_block
     new[:, 0] = True
     starts = rng.integers(length, size=(draws, width))
     column = np.arange(width)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.abnormal import AbnormalReturns, ShockPortfolios, Window, shock_portfolios
+from eventstudy.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
 from eventstudy.errors import ConfigError, nearest
 
 from .dependence import effective_number, mean_correlation, window_overlap
 from .ranks import EventRanks, rank_events
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class WindowSample:
         Of simulated distributions.
     days : DayFigures, optional
         Given where ``abnormal`` holds no days, as of a whole market.
+    peers : PeerWeights, optional
+        Of ``portfolios``, not given where ``abnormal`` holds no days.
+    made : dict
+        What `once` has made.
     """
 
     group: str
@@ -112,6 +119,15 @@ class WindowSample:
     seed: int
     draws: int
     days: DayFigures | None = None
+    peers: PeerWeights | None = None
+    made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
+
+    def once(self, make: Callable[[WindowSample], T]) -> T:
+        """``make(self)``, of what no window changes: the windows that the same firm-events have share it."""
+        if make not in self.made:
+            self.made[make] = make(self)
+        made: T = self.made[make]
+        return made
 
     @property
     def n(self) -> int:
@@ -182,18 +198,52 @@ class Sample:
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
-        scar = self.abnormal.scar(window)
-        kept = np.flatnonzero(np.isfinite(scar))
-        abnormal = self.abnormal.take(kept)
-        portfolios = shock_portfolios(abnormal, weighting=self.weighting)
-        ranks = self.ranks.take(kept) if self.ranks else rank_events(abnormal)
-        panel = abnormal.panel
-        overlap = window_overlap(panel.event_sessions, abnormal.weights(window) > 0, panel.event_id)
+        return next(self.each([window]))
+
+    def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
+        """Yield `at` of each window; those that the same firm-events have complete share what they can."""
+        ar = self.abnormal.ar
+        seen: dict[bytes, _Kept] = {}
+        for window in windows:
+            car, variance = self.abnormal.car(window, ar=ar), self.abnormal.variance(window)
+            scar = car / np.sqrt(variance)
+            there = np.isfinite(scar)
+            key = there.tobytes()
+            if key not in seen:
+                seen[key] = self._keep(there, window)
+            yield self._observe(seen[key], window, car[there], variance[there], scar[there])
+
+    def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
+        part = self if there.all() else self.take(self.group, there)
+        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting)
+        ranks = part.ranks or rank_events(part.abnormal)
+        return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
+
+    def _observe(
+        self, kept: _Kept, window: Window, car: NDArray[np.float64], variance: NDArray[np.float64],
+        scar: NDArray[np.float64],
+    ) -> WindowSample:  # fmt: skip
+        panel, portfolios = kept.abnormal.panel, kept.portfolios
+        overlap = window_overlap(panel.event_sessions, kept.abnormal.weights(window) > 0, panel.event_id)
+        shock_car = portfolios.mean_of(car, kept.peers.weight)
+        shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
-            self.group, window, abnormal, abnormal.car(window), abnormal.variance(window), scar[kept],
-            mean_correlation(self.correlations[np.ix_(kept, kept)] * overlap), portfolios,
-            portfolios.car(window), portfolios.standardised(window), ranks, self.seed, self.draws,
+            self.group, window, kept.abnormal, car, variance, scar,
+            mean_correlation(kept.correlations * overlap), portfolios, shock_car, shock_s, kept.ranks,
+            self.seed, self.draws, None, kept.peers, kept.made,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What windows share that the same firm-events have complete."""
+
+    abnormal: AbnormalReturns
+    correlations: NDArray[np.float64]
+    ranks: EventRanks
+    portfolios: ShockPortfolios
+    peers: PeerWeights
+    made: dict[Callable[..., Any], Any]
 
 
 Statistic = Callable[[WindowSample], TestResult]
@@ -224,11 +274,13 @@ def statistic(
                 outcome = compute(sample)
             if not outcome.reason and not math.isfinite(outcome.statistic):
                 outcome = sample.refuse("n/a, the statistic is undefined on these values")
-            if math.isnan(sample.rbar):
-                return replace(outcome, name=name, null=null, source=source)
-            return replace(
-                outcome, name=name, null=null, source=source, rbar=sample.rbar, n_effective=sample.n_effective
-            )
+            known = not math.isnan(sample.rbar)
+            return TestResult(
+                name, outcome.window, outcome.group, outcome.n_events, outcome.n_dates, outcome.estimate,
+                outcome.statistic, outcome.distribution, outcome.df, outcome.p_value, null, source,
+                outcome.reason, sample.rbar if known else math.nan,
+                sample.n_effective if known else math.nan,
+            )  # fmt: skip
 
         STATISTICS[name] = checked
         return checked
@@ -252,9 +304,7 @@ def run_tests(
     chosen = names or tuple(STATISTICS)
     results = []
     for sample in samples:
-        ranked = sample.ranked()
-        for window in windows:
-            observed = ranked.at(window)
+        for observed in sample.ranked().each(windows):
             results += [STATISTICS[name](observed) for name in chosen]
     return results
 

@@ -31,7 +31,7 @@ def generalized_sign(sample: WindowSample) -> TestResult:
     p is the mean over firm-events of the share of positive residuals on their estimation days; a
     firm with two events counts twice. No continuity correction.
     """
-    share = sample.days.positive if sample.days else _positive_share(sample)
+    share = sample.days.positive if sample.days else sample.once(_positive_share)
     if not 0 < share < 1:
         return sample.refuse("n/a, the estimation residuals all have one sign")
     return sample.result(_share_z(sample, share), distribution="normal")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import ShockPortfolios, Window
+from eventstudy.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.config import Reversal
 from eventstudy.messages import joined, say
 
@@ -40,16 +40,41 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
     and at most ``-drop_min``, and at least ``share_negative`` of the peers fell. The rule never looks
     at the post window.
     """
-    car, s = portfolios.car(drop), portfolios.standardised(drop)
-    weight = portfolios.peer_weights(drop) > 0
-    fell = portfolios.abnormal.car(drop)[portfolios.members] < 0
-    with np.errstate(invalid="ignore"):
-        share = portfolios.total((weight & fell).astype(float)) / portfolios.total(weight.astype(float))
-    why = tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios)))
+    fall = fall_of(portfolios, drop)
+    car, s, share = fall.car, fall.s, fall.share_negative
     return Drops(
-        portfolios.shock_id, portfolios.day0, portfolios.count(drop), car, s, share,
-        np.array([not reason for reason in why], dtype=bool), why,
+        portfolios.shock_id, portfolios.day0, fall.n_peers, car, s, share, fall.qualifies(rule),
+        tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
         portfolios.car(post), portfolios.standardised(post), _overlaps(portfolios, post),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """What K portfolios did in the drop window, with the weights of their peers; arrays of shape (K,)."""
+
+    peers: PeerWeights
+    n_peers: NDArray[np.int64]
+    car: NDArray[np.float64]
+    s: NDArray[np.float64]
+    share_negative: NDArray[np.float64]
+
+    def qualifies(self, rule: Reversal) -> NDArray[np.bool_]:
+        """Which are drops by the rule, see `drops`; without a portfolio there is none."""
+        missed = (self.car > -rule.drop_min) | (self.s > -rule.drop_k)
+        return np.isfinite(self.car) & ~missed & ~(self.share_negative < rule.share_negative)
+
+
+def fall_of(portfolios: ShockPortfolios, drop: Window) -> Fall:
+    """Measure every portfolio's drop."""
+    peers, car = portfolios.weighted(drop), portfolios.abnormal.car(drop)
+    there = peers.weight > 0
+    count = portfolios.total(there.astype(float))
+    with np.errstate(invalid="ignore"):
+        share = portfolios.total((there & (car[portfolios.members] < 0)).astype(float)) / count
+    return Fall(
+        peers, count.astype(np.int64), portfolios.mean_of(car, peers.weight),
+        portfolios.standardised(drop, peers=peers), share,
     )  # fmt: skip
 
 

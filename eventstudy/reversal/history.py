@@ -77,7 +77,10 @@ class History:
         Firm-events with fewer estimation days than the settings ask for are left out.
         """
         config = self.config
-        kept = {mic: [r for r in rows if self._enough(mic, r)] for mic, rows in requests.items()}
+        kept = {
+            mic: [r for r, enough in zip(rows, self._enough(mic, rows), strict=True) if enough]
+            for mic, rows in requests.items()
+        }
         if not any(kept.values()):
             kept = {mic: list(rows) for mic, rows in requests.items()}
         event = config.windows.event
@@ -89,12 +92,20 @@ class History:
         abnormal = abnormal_returns(panel, expected, alpha=alpha or config.model.alpha)  # type: ignore[arg-type]
         return shock_portfolios(abnormal, weighting=config.tests.weights)
 
-    def _enough(self, mic: str, request: Request) -> bool:
-        first, last = self.config.windows.estimation
-        rows = slice(max(request.position + first, 0), max(request.position + last + 1, 0))
-        usable = np.isfinite(self.panel.markets[mic].returns[rows, request.column])
-        usable &= ~self.excluded[mic][rows, request.column]
-        return int(usable.sum()) >= self.config.windows.minimum
+    def _enough(self, mic: str, requests: Sequence[Request]) -> list[bool]:
+        """Whether each firm-event of an exchange has the estimation days that the settings ask for."""
+        windows, returns = self.config.windows, self.panel.markets[mic].returns
+        usable = np.isfinite(returns) & ~self.excluded[mic]
+        running = np.concatenate([np.zeros((1, usable.shape[1]), dtype=np.int64), np.cumsum(usable, axis=0)])
+        position = np.array([request.position for request in requests], dtype=np.intp)
+        column = np.array([request.column for request in requests], dtype=np.intp)
+        first, stop = (
+            np.clip(position + edge, 0, len(returns))
+            for edge in (windows.estimation[0], windows.estimation[1] + 1)
+        )
+        count = running[stop, column] - running[first, column]
+        enough: list[bool] = (count >= windows.minimum).tolist()
+        return enough
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.abnormal import ShockPortfolios, Window
+from eventstudy.config import StudyConfig
 
-from .drops import Drops, drops
+from .drops import Fall, fall_of
 from .history import History, PeerDay, rolling_car, rolling_fit
 
 #: Variables that a placebo must share with its event, and by how much it may differ: S in standard
@@ -83,17 +83,18 @@ def empty_pool() -> Pool:
     )  # fmt: skip
 
 
-def traits(portfolios: ShockPortfolios, drop: Window) -> NDArray[np.float64]:
+def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = None) -> NDArray[np.float64]:
     """Return what is matched on, by shock and in the order of `VARIABLES`, shape (K, 5).
 
     All of it was known at the close of the drop: the standardised drop; the log ratio of the
     portfolio's abnormal volatility over its last 20 sessions to that over the estimation window; its
-    return over the last 60; its index's return in the drop window; and the date in years.
+    return over the last 60; its index's return in the drop window; and the date in years. ``fall`` is
+    that of `fall_of`, where at hand.
     """
-    abnormal, weight = portfolios.abnormal, portfolios.peer_weights(drop)
+    fall = fall or fall_of(portfolios, drop)
+    abnormal, weight, errors = portfolios.abnormal, fall.peers.weight, fall.peers.residual
     rows = portfolios.members
     before = abnormal.tau < drop[0]
-    errors, _ = portfolios.residuals(weight)
     lately = _mean(portfolios, weight, abnormal.ar[rows][:, before])
     recent = np.concatenate([errors, lately], axis=1)[:, -RECENT_DAYS:]
     panel = abnormal.panel
@@ -104,7 +105,7 @@ def traits(portfolios: ShockPortfolios, drop: Window) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         vol_ratio = np.log(_spread(recent) / _spread(errors))
     return np.column_stack([
-        portfolios.standardised(drop), vol_ratio, run_up,
+        fall.s, vol_ratio, run_up,
         portfolios.total(weight * np.nan_to_num(market)), portfolios.day0 / 365.25,
     ])  # fmt: skip
 
@@ -204,25 +205,27 @@ def _portfolio_weights(there: NDArray[np.bool_], region: NDArray[np.str_]) -> ND
 
 def pool_of(history: History, tickers: Sequence[str], days: NDArray[np.int64]) -> Pool:
     """Estimate a peer set's portfolio at each of these days as the study estimates its events."""
-    windows = history.config.windows
-    judged: list[Drops] = []
-    known: list[NDArray[np.float64]] = [np.zeros((0, len(VARIABLES)))]
     step = max(CHUNK // max(len(tickers), 1), 1)
+    grids, parts = history.grids(tickers), []
     for first in range(0, len(days), step):
         wanted = [PeerDay(f"{day:06d}", tuple(tickers), int(day)) for day in days[first : first + step]]
-        portfolios = history.portfolios(history.requests(wanted))
-        judged.append(drops(portfolios, windows.drop, windows.post, history.config.reversal))
-        known.append(traits(portfolios, windows.drop))
-
-    def joined(values: Iterable[NDArray[Any]], dtype: type) -> NDArray[Any]:
-        return np.concatenate([np.zeros(0, dtype=dtype), *(v.astype(dtype) for v in values)])
-
+        parts.append(_pool(history.portfolios(history.requests(wanted)), history.config, grids))
+    every = [empty_pool(), *parts]
     pool = Pool(
-        joined((part.shock_id for part in judged), np.int64), joined((part.drop for part in judged), float),
-        joined((part.post for part in judged), float), np.concatenate(known),
-        joined((part.qualifies for part in judged), bool), history.grids(tickers),
+        np.concatenate([part.day for part in every]), np.concatenate([part.car_drop for part in every]),
+        np.concatenate([part.car_post for part in every]), np.concatenate([part.traits for part in every]),
+        np.concatenate([part.qualifies for part in every]), grids,
     )  # fmt: skip
     return pool.take(np.isfinite(pool.car_post) & np.isfinite(pool.traits).all(axis=1))
+
+
+def _pool(portfolios: ShockPortfolios, config: StudyConfig, grids: tuple[NDArray[np.int64], ...]) -> Pool:
+    windows = config.windows
+    fall = fall_of(portfolios, windows.drop)
+    return Pool(
+        portfolios.shock_id.astype(np.int64), fall.car, portfolios.car(windows.post),
+        traits(portfolios, windows.drop, fall=fall), fall.qualifies(config.reversal), grids,
+    )  # fmt: skip
 
 
 def distances(
