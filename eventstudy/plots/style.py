@@ -48,7 +48,7 @@ _STYLE: Any = {
     "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlelocation": "left", "axes.titleweight": "bold",
     "axes.unicode_minus": True, "legend.frameon": False, "text.parse_math": False, "text.usetex": False,
-    "svg.fonttype": "path", "svg.hashsalt": "eventstudy", "path.simplify": True,
+    "svg.fonttype": "none", "svg.hashsalt": "eventstudy", "path.simplify": True,
 }  # fmt: skip
 
 
