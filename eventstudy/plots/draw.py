@@ -72,7 +72,9 @@ def svg_text(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     # The names that `style.tip` gave to groups become their titles.
     svg = re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", buffer.getvalue())
-    svg = svg.replace('<g id="figure_1">', f'<g id="figure_1" font-family="{LATIN_STACK}">', 1)
+    # Precision: a browser would else round each letter's width, and runs held apart would drift.
+    words = f'font-family="{LATIN_STACK}" text-rendering="geometricPrecision"'
+    svg = svg.replace('<g id="figure_1">', f'<g id="figure_1" {words}>', 1)
     return _TEXT.sub(_as_text, svg)
 
 
@@ -81,11 +83,11 @@ def _as_text(found: re.Match[str]) -> str:
     style, rest, words = found.groups()
     style = _FAMILIES.sub(LATIN_STACK, style).replace(f"; font-family: {LATIN_STACK}", "")
     style, rest = style.replace("; text-anchor: start", ""), _NO_TURN.sub("", rest)
-    if words != " ".join(words.split()):
-        rest += ' xml:space="preserve"'
     parts = [(True, words)] if words.isascii() else list(runs(words))
+    if len(parts) > 1 or words != " ".join(words.split()):
+        rest += ' xml:space="preserve"'
     if len(parts) > 1:
-        style, words = _ANCHOR.sub("", style), _side_by_side(parts, style, rest)
+        words = _side_by_side(parts, style, rest)
     elif not parts[0][0]:
         style += f"; font-family: {cjk_stack()}"
     return f'<text style="{style}"{rest}>{words}</text>'
@@ -100,12 +102,13 @@ def _side_by_side(parts: Sequence[tuple[bool, str]], style: str, rest: str) -> s
     assert size is not None
     weight = "bold" if _BOLD.search(style) else "normal"
     widths = [float(size[1]) * advance(unescape(words), weight) for _, words in parts]
-    start = float(x[1]) if x else 0.0
-    start -= {"middle": 0.5, "end": 1.0}.get(anchor[1] if anchor else "", 0.0) * sum(widths)
+    # Each run is held where the whole text is: at its start, in its middle or at its end.
+    held = {"middle": 0.5, "end": 1.0}.get(anchor[1] if anchor else "", 0.0)
+    start = (float(x[1]) if x else 0.0) - held * sum(widths)
     spans = []
     for (latin, words), width in zip(parts, widths, strict=True):
         family = "" if latin else f' font-family="{cjk_stack()}"'
-        spans.append(f'<tspan x="{start:.2f}"{family}>{words}</tspan>')
+        spans.append(f'<tspan x="{start + held * width:.2f}"{family}>{words}</tspan>')
         start += width
     return "".join(spans)
 

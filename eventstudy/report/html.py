@@ -18,8 +18,10 @@ _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
 _IDS = re.compile(r'(\bid="|xlink:href="#|\bhref="#|url\(#)')
 _ROOT = re.compile(r"<svg [^>]*?>", re.S)
 _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
-#: What a browser needs of a font that is set letter by letter: shapes, widths and which letter is which.
-_FONT_TABLES = frozenset({"GlyphOrder", "head", "hhea", "hmtx", "maxp", "OS/2", "cmap", "glyf", "loca", "post"})
+#: What a browser asks of a font that is set letter by letter.
+_FONT_TABLES = frozenset({
+    "GlyphOrder", "head", "hhea", "hmtx", "maxp", "OS/2", "cmap", "glyf", "loca", "name", "post",
+})  # fmt: skip
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 
 
@@ -115,6 +117,8 @@ def _subset(file: Path, letters: set[str]) -> bytes:
     for table in font["cmap"].tables:
         table.cmap = {code: name for code, name in table.cmap.items() if name in wanted}
     font["post"].formatType = 3.0
+    # Copyright, family and version; the licence's text lies with matplotlib.
+    font["name"].names = [line for line in font["name"].names if line.nameID < 7]
     font.setGlyphOrder(order)
     shapes.glyphOrder = order
     font.flavor = "woff"
