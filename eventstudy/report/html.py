@@ -107,7 +107,9 @@ def _subset(file: Path, letters: set[str]) -> bytes:
         del font[name]
     shapes, names = font["glyf"], font.getBestCmap()
     wanted = {".notdef", *(names[ord(char)] for char in letters if ord(char) in names)}
-    while more := {part for name in wanted for part in shapes.glyphs[name].getComponentNames(shapes)} - wanted:
+    while more := {part for name in wanted for part in shapes.glyphs[name].getComponentNames(shapes)}:
+        if more <= wanted:
+            break
         wanted |= more
     order = [name for name in font.getGlyphOrder() if name in wanted]
     shapes.glyphs = {name: shapes.glyphs[name] for name in order}

@@ -379,7 +379,10 @@ def _html(content: Mapping[str, Any], svg: str) -> str:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     drawing = inline_svg(svg, FIGURE, content["caption"])
-    return environment.get_template(TEMPLATE).render(**content, drawing=drawing, fonts=font_faces([drawing])) + "\n"
+    page = environment.get_template(TEMPLATE).render(
+        **content, drawing=drawing, fonts=font_faces([drawing])
+    )
+    return page + "\n"
 
 
 def print_pool(pool: Pool, facts: Mapping[str, Any], folder: Path, console: Console) -> None:
