@@ -97,36 +97,41 @@ def font_faces(drawings: Iterable[str]) -> str:
 def _subset(file: Path, letters: set[str]) -> bytes:
     """Return a font cut to some letters, as WOFF.
 
-    `fontTools.subset` does this for every kind of font and takes ten times as long, most of it to
-    start; here no table has anything but single glyphs.
+    `fontTools.subset` does this for every kind of font and takes twice as long, most of it to start;
+    here no table has anything but single glyphs.
     """
     from fontTools.ttLib import TTFont
 
-    font = TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False)
-    for name in set(font.keys()) - _FONT_TABLES:
-        del font[name]
+    with TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False) as font:
+        for name in set(font.keys()) - _FONT_TABLES:
+            del font[name]
+        _cut(font, letters)
+        font.flavor = "woff"
+        made = io.BytesIO()
+        font.save(made)
+    return made.getvalue()
+
+
+def _cut(font: Any, letters: set[str]) -> None:
+    """Leave in a font what draws some letters; an accented one is drawn by its parts."""
     shapes, names = font["glyf"], font.getBestCmap()
     wanted = {".notdef", *(names[ord(char)] for char in letters if ord(char) in names)}
-    while more := {part for name in wanted for part in shapes.glyphs[name].getComponentNames(shapes)}:
-        if more <= wanted:
-            break
-        wanted |= more
+    parts = wanted
+    while parts:
+        parts = {part for name in parts for part in shapes.glyphs[name].getComponentNames(shapes)} - wanted
+        wanted |= parts
     order = [name for name in font.getGlyphOrder() if name in wanted]
     shapes.glyphs = {name: shapes.glyphs[name] for name in order}
     for shape in shapes.glyphs.values():
         shape.trim(remove_hinting=True)
     font["hmtx"].metrics = {name: font["hmtx"].metrics[name] for name in order}
     for table in font["cmap"].tables:
-        table.cmap = {code: name for code, name in table.cmap.items() if name in wanted}
-    font["post"].formatType = 3.0
-    # Copyright, family and version; the licence's text lies with matplotlib.
+        table.cmap = {code: name for code, name in table.cmap.items() if chr(code) in letters}
+    # Copyright, family and version; without a table of names a browser takes no font.
     font["name"].names = [line for line in font["name"].names if line.nameID < 7]
+    font["post"].formatType = 3.0
     font.setGlyphOrder(order)
     shapes.glyphOrder = order
-    font.flavor = "woff"
-    made = io.BytesIO()
-    font.save(made)
-    return made.getvalue()
 
 
 def _fill(message: str, **values: object) -> str:

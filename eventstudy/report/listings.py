@@ -62,7 +62,11 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
 
 
 def _test_row(
-    key: tuple[str, str], found: Mapping[Any, Any], sizes: Mapping[Any, Any], names: Sequence[str], words: Words
+    key: tuple[str, str],
+    found: Mapping[Any, Any],
+    sizes: Mapping[Any, Any],
+    names: Sequence[str],
+    words: Words,
 ) -> list[str]:
     def cell(name: str, column: str) -> Any:
         return found[(*key, name)][column] if (*key, name) in found else None
