@@ -125,6 +125,8 @@ def _cut(font: Any, letters: set[str]) -> None:
     for shape in shapes.glyphs.values():
         shape.trim(remove_hinting=True)
     font["hmtx"].metrics = {name: font["hmtx"].metrics[name] for name in order}
+    # Tables of other codes than Unicode call other letters by these numbers.
+    font["cmap"].tables = [table for table in font["cmap"].tables if table.isUnicode()]
     for table in font["cmap"].tables:
         table.cmap = {code: name for code, name in table.cmap.items() if chr(code) in letters}
     # Copyright, family and version; without a table of names a browser takes no font.
