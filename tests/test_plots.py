@@ -232,6 +232,18 @@ def test_markup_spaces_and_turned_words_stay_what_they_are() -> None:
     assert all("opacity: 0.5" in text.get("style") for text in texts)
 
 
+def test_words_that_a_page_sets_itself_are_not_in_its_drawing_a_second_time() -> None:
+    figure = plots.draw(make_result(), plots.Plot("bars", "shock", "GTC25"))
+    whole = plots.svg_text(figure)
+    cut = plots.without_words(whole, figure)
+    title, caption = (next(t for t in figure.texts if t.get_gid() == name) for name in ("title", "caption"))
+    for words in (title.get_text(), caption.get_text().split("\n")[0]):
+        assert words in whole
+        assert words not in cut
+    assert whole.count("<text") == cut.count("<text") + 2 + caption.get_text().count("\n")
+    assert ElementTree.fromstring(cut).tag == f"{SVG}svg"  # noqa: S314
+
+
 @pytest.mark.parametrize(("align", "held"), [("left", 0.0), ("center", 0.5), ("right", 1.0)])
 def test_each_script_of_a_text_has_its_font_and_its_place(align: str, held: float) -> None:
     if plots.cjk_font() is None:

@@ -114,10 +114,11 @@ def _side_by_side(parts: Sequence[tuple[bool, str]], style: str, rest: str) -> s
 
 
 def without_words(svg: str, figure: Figure) -> str:
-    """Return the drawing of ``figure`` cut to what lies between its title and its caption.
+    """Return the drawing of ``figure`` without title and caption, cut to what lies between them.
 
-    For a page that sets these two in its own type.
+    For a page that sets these two in its own type; cut off only, they would still be found in it.
     """
+    svg = re.sub(rf'<g id="(?:{CAPTION}|{TITLE})">.*?</g>\s*', "", svg, flags=re.S)
     width, height = (72 * inches for inches in figure.get_size_inches())
     texts = {str(text.get_gid()): text.get_text() for text in figure.texts}
     below = 72 * (0.04 + 0.1 * (texts[CAPTION].count("\n") + 1)) if CAPTION in texts else 0.0

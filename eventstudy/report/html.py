@@ -118,7 +118,9 @@ def _cut(font: Any, letters: set[str]) -> None:
     wanted = {".notdef", *(names[ord(char)] for char in letters if ord(char) in names)}
     parts = wanted
     while parts:
-        parts = {part for name in parts for part in shapes.glyphs[name].getComponentNames(shapes)} - wanted
+        # Taken apart while the font still knows them: letters name their parts by number.
+        made = [shapes[name] for name in parts if shapes.glyphs[name].isComposite()]
+        parts = {part for shape in made for part in shape.getComponentNames(shapes)} - wanted
         wanted |= parts
     order = [name for name in font.getGlyphOrder() if name in wanted]
     shapes.glyphs = {name: shapes.glyphs[name] for name in order}
