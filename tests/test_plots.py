@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eventstudy import plots
+from eventstudy.plots.fonts import advance, families
+from eventstudy.plots.style import styled
 from eventstudy.results import StudyResult
+
+SVG, SPACE = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/XML/1998/namespace}space"
 
 
 def _axes() -> Axes:
@@ -86,7 +91,7 @@ def test_bars_are_sorted_cars_with_their_errors_and_names() -> None:
     ax = plots.event_bars(_axes(), result, "LITE26")
     car = result.tables["car"].query("shock_id == 'LITE26' and window == '[0,1]'").sort_values("car")
     assert [bar.get_width() for bar in ax.patches[:4]] == car["car"].tolist()
-    names = [label.get_text() for label in ax.get_yticklabels()]
+    names = [text.get_text() for text in ax.texts]
     assert [name.split()[-1] for name in names] == car["ticker"].tolist()
     assert "Lumentum LITE" in names
     whiskers = ax.collections[0].get_segments()
@@ -114,14 +119,15 @@ def test_a_peer_of_two_events_of_one_shock_is_drawn_once_with_the_first() -> Non
     result = _with_table(result, "car", pd.concat([result.tables["car"], car]))
     result = _with_table(result, "abnormal_returns", pd.concat([daily, result.tables["abnormal_returns"]]))
     ax = plots.event_bars(_axes(), result, "LITE26")
-    assert len(ax.get_yticklabels()) == 4
+    assert len(ax.texts) == 4
     assert max(bar.get_width() for bar in ax.patches[:4]) < 0.5
 
 
 def test_dots_hold_drop_and_post_by_date_and_are_hollow_where_the_drop_failed() -> None:
     result = make_result()
     ax = plots.shock_dots(_axes(), result)
-    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{s[0]} {s[2]}" for s in SHOCKS]
+    assert [text.get_text() for text in ax.texts] == [f"{s[0]} {s[2]}" for s in SHOCKS]
+    assert [text.get_color() for text in ax.texts] == [plots.LABEL_COLOURS[label] for _, label, *_ in SHOCKS]
     shocks = result.tables["shocks"].set_index(["shock_id", "window"])
     dots = [line for line in ax.get_lines() if line.get_marker() in ("o", "D")]
     drawn = [(dot.get_marker(), float(dot.get_xdata()[0]), dot.get_markerfacecolor()) for dot in dots]
@@ -190,6 +196,82 @@ def test_png_has_300_dpi_and_no_program_name(tmp_path: Path) -> None:
     text = svg.read_text(encoding="utf-8")
     assert "<dc:date>" not in text
     assert "<dc:creator>" not in text
+
+
+def _set_texts(figure: Figure) -> list[ElementTree.Element]:
+    """Return the texts of a figure's drawing; where there are none it is not what it should be."""
+    root = ElementTree.fromstring(plots.svg_text(figure))  # noqa: S314
+    found = list(root.iter(f"{SVG}text"))
+    assert found
+    return found
+
+
+def test_words_of_a_drawing_are_text_in_fonts_that_other_machines_have() -> None:
+    figure = plots.draw(make_result(), plots.Plot("dots", "shock_dots"))
+    said = {"".join(text.itertext()) for text in _set_texts(figure)}
+    assert {text.get_text() for text in figure.texts if "\n" not in text.get_text()} <= said
+    assert {text.get_text() for text in figure.axes[0].texts} <= said
+    assert any("\N{MINUS SIGN}" in text for text in said)
+    drawing = plots.svg_text(figure)
+    assert drawing.count("font-family") == 1
+    assert "font-family=\"'DejaVu Sans', Verdana, sans-serif\"" in drawing
+    assert "rotate(-0" not in drawing
+
+
+def test_markup_spaces_and_turned_words_stay_what_they_are() -> None:
+    figure = Figure(figsize=(3, 2))
+    words = ("  a <b> & \"c\" > d", "two\nlines", "turned")
+    for place, text in enumerate(words):
+        figure.text(0.1, 0.2 + 0.2 * place, text, rotation=30 if text == "turned" else 0, alpha=0.5)
+    texts = _set_texts(figure)
+    assert [text.text for text in texts] == [words[0], "two", "lines", "turned"]
+    assert [text.get(SPACE) for text in texts] == ["preserve", None, None, None]
+    assert [bool(text.get("transform") and "rotate(-30)" in text.get("transform")) for text in texts] == [
+        False, False, False, True,
+    ]  # fmt: skip
+    assert all("opacity: 0.5" in text.get("style") for text in texts)
+
+
+def test_words_that_a_page_sets_itself_are_not_in_its_drawing_a_second_time() -> None:
+    figure = plots.draw(make_result(), plots.Plot("bars", "shock", "GTC25"))
+    whole = plots.svg_text(figure)
+    cut = plots.without_words(whole, figure)
+    title, caption = (next(t for t in figure.texts if t.get_gid() == name) for name in ("title", "caption"))
+    for words in (title.get_text(), caption.get_text().split("\n")[0]):
+        assert words in whole
+        assert words not in cut
+    assert whole.count("<text") == cut.count("<text") + 2 + caption.get_text().count("\n")
+    assert ElementTree.fromstring(cut).tag == f"{SVG}svg"  # noqa: S314
+
+
+@pytest.mark.parametrize(("align", "held"), [("left", 0.0), ("center", 0.5), ("right", 1.0)])
+def test_each_script_of_a_text_has_its_font_and_its_place(align: str, held: float) -> None:
+    if plots.cjk_font() is None:
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    figure = Figure(figsize=(4, 1))
+    with styled():
+        figure.text(0.5, 0.5, "TFC 天孚通信 300394.SZ", ha=align, fontsize=10)
+    (text,) = _set_texts(figure)
+    spans = list(text)
+    assert [span.text for span in spans] == ["TFC ", "天孚通信 ", "300394.SZ"]
+    assert [bool(span.get("font-family")) for span in spans] == [False, True, False]
+    assert spans[1].get("font-family").startswith(f"'{families()[-1]}'")
+    # Each run is held at its start, middle or end: its start is its x less that share of its width.
+    widths = [10 * advance(span.text, "normal") for span in spans]
+    starts = [float(span.get("x")) - held * width for span, width in zip(spans, widths, strict=True)]
+    assert np.diff(starts) == pytest.approx(widths[:2], abs=0.02)
+    assert starts[0] + held * sum(widths) == pytest.approx(144, abs=0.02)
+    # Four Chinese letters are four sizes of the font wide.
+    assert widths[1] == pytest.approx(40, abs=5)
+
+
+def test_advance_counts_spaces_and_kerning() -> None:
+    assert advance("a b", "normal") == pytest.approx(
+        advance("a", "normal") + advance(" ", "normal") + advance("b", "normal"), abs=0.01
+    )
+    assert advance(" ", "normal") == pytest.approx(651 / 2048, abs=0.005)  # of the font's hmtx table
+    assert advance("AV", "normal") < advance("A", "normal") + advance("V", "normal") - 0.03
+    assert advance("abc", "bold") > advance("abc", "normal")
 
 
 def test_first_figure_has_four_lines_at_most_and_the_rest_their_own() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
+import io
 import json
 import math
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
+from fontTools.ttLib import TTFont
 from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 from rich.console import Console
 
@@ -23,6 +27,7 @@ from eventstudy.beside import copies
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue, say
 from eventstudy.report import listings, page_one, pages, wording
+from eventstudy.report.html import font_faces
 from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import csv_safe, write_pack
 from eventstudy.report.terminal import print_summary
@@ -241,9 +246,9 @@ def test_html_stands_alone(pack: Path) -> None:
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
     assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(make_result()))
-    assert set(re.findall(r"default-src[^\"]*", html)) == {
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-    }
+    (policy,) = set(re.findall(r"default-src[^\"]*", html))
+    inline = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    assert policy == f"default-src 'none'; {inline}; img-src data:; font-src data:"
     targets = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert targets
     assert all(target.startswith("#") for target in targets)
@@ -255,6 +260,51 @@ def test_no_two_drawings_of_the_page_share_an_id_and_every_reference_has_one(pac
     assert len(ids) == len(set(ids))
     pointed = set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html))
     assert pointed <= set(ids)
+
+
+def _brought_fonts(html: str) -> list[TTFont]:
+    coded = re.findall(r"data:font/woff;base64,([^)]+)", html)
+    return [TTFont(io.BytesIO(base64.b64decode(data))) for data in coded]
+
+
+def test_page_brings_the_letters_of_its_drawings_in_both_weights(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    drawn = " ".join(re.findall(r">([^<]+)</(?:text|tspan)>", html))
+    letters = {ord(char) for char in unescape(drawn)}
+    assert {ord(char) for char in "an0%\N{MINUS SIGN}·"} <= letters
+    fonts = _brought_fonts(html)
+    assert [font["OS/2"].usWeightClass for font in fonts] == [400, 700]
+    for font, file in zip(fonts, ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"), strict=True):
+        with TTFont(plots.latin_fonts() / file) as whole:
+            known, mine = whole.getBestCmap(), font.getBestCmap()
+            assert set(mine) == letters & set(known)
+            assert font["head"].modified == whole["head"].modified
+            for code, name in mine.items():
+                assert font["hmtx"][name] == whole["hmtx"][known[code]], chr(code)
+                points = [glyf["glyf"][n].getCoordinates(glyf["glyf"])[0] for glyf, n in
+                          ((font, name), (whole, known[code]))]  # fmt: skip
+                assert points[0] == points[1], chr(code)
+        font.close()
+    assert (pack / "report.html").stat().st_size < 500_000
+
+
+def test_letters_that_are_made_of_others_bring_these_along() -> None:
+    drawing = '<text x="1">\N{LATIN SMALL LETTER E WITH ACUTE}</text>'
+    assert font_faces([drawing]) == font_faces([drawing])
+    for font in _brought_fonts(font_faces([drawing])):
+        name, shapes = font.getBestCmap()[0xE9], font["glyf"]
+        assert set(font.getBestCmap()) == {0xE9}
+        assert shapes[name].isComposite()
+        parts = shapes[name].getComponentNames(shapes)
+        assert set(font.getGlyphOrder()) == {".notdef", name, *parts}
+        assert all(shapes[part].numberOfContours > 0 for part in parts)
+        font.close()
+
+
+def test_words_of_the_drawings_can_be_found_in_the_pdf(pack: Path) -> None:
+    text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
+    for said in ("cumulative AR, %", "no free price (locked, halted, missing)", "misreading (n 8, K 2)"):
+        assert said in text, said
 
 
 def test_drawings_say_their_values_where_the_pointer_rests(pack: Path) -> None:

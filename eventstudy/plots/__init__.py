@@ -10,7 +10,7 @@ from .accessor import Plots
 from .backtest import cost_sensitivity, equity_curve, trade_dots
 from .dots import shock_dots
 from .draw import caption, draw, save, setting_parts, svg_text, without_words
-from .fonts import cjk_font, figure_words, forget_fonts, shown
+from .fonts import cjk_font, figure_words, font_folders, forget_fonts, latin_fonts, shown
 from .paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
 from .placebos import placebo_balance, placebo_dots
 from .registry import KINDS, Frame, Kind, Plot, plots_of, register
@@ -37,7 +37,9 @@ __all__ = [
     "equity_curve",
     "event_bars",
     "figure_words",
+    "font_folders",
     "forget_fonts",
+    "latin_fonts",
     "paths",
     "peer_label",
     "placebo_balance",

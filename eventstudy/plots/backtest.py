@@ -8,7 +8,7 @@ import numpy as np
 
 from .fonts import figure_words, shown
 from .registry import Frame, Kind, register
-from .style import FAINT, INK, label_colour, percent_axis, percent_tip, tip
+from .style import FAINT, INK, label_colour, name_rows, percent_axis, percent_tip, tip
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +76,7 @@ def trade_dots(ax: Axes, result: StudyResult) -> Axes:
         tip(dot, f"{row['shock_id']}: {percent_tip(float(row['net']))}")
     ax.axvline(0, color=INK, lw=0.6)
     names = [shown(f"{row.shock_id} {row.ticker} {str(row.entry_session)[:10]}") for row in rows.itertuples()]
-    ax.set_yticks(range(len(rows)), names)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, names)
     ax.set_ylim(max(len(rows), 3) - 0.5, -0.6)
     # Names of trades are long: the title starts at the figure's edge instead of the axes'.
     ax.figure.text(0.015, 0.985, words["figure.trades_title"], va="top", fontsize=8, weight="bold")

@@ -9,9 +9,19 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from . import rows as read
-from .fonts import figure_words, shown
+from .fonts import figure_words
 from .registry import Frame, Kind, register
-from .style import INK, Z95, label_colour, label_text, percent_axis, percent_tip, tip, window_of
+from .style import (
+    INK,
+    Z95,
+    label_colour,
+    label_text,
+    name_shocks,
+    percent_axis,
+    percent_tip,
+    tip,
+    window_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,12 +51,7 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
                 f"{percent_tip(value)}",
             )
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    ax.set_yticks(
-        range(len(rows)), [f"{shown(row.shock_id, limit=12)} {row.day0}" for row in rows.itertuples()]
-    )
-    for text, label in zip(ax.get_yticklabels(), rows["label"], strict=True):
-        text.set_color(label_colour(str(label)))
-    ax.tick_params(axis="y", length=0)
+    name_shocks(ax, rows)
     ax.set_ylim(len(rows) - 0.5, -0.6)
     percent_axis(ax, words["figure.dots_axis"], horizontal=True, ticks=5)
     _dots_key(ax, result, [str(label) for label in rows["label"]])

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from eventstudy.messages import term
 
-from .fonts import figure_words, shown
+from .fonts import LATIN, LATIN_STACK, advance, cjk_stack, figure_words, runs, shown
 from .registry import KINDS, Frame, Plot
 from .style import TIP, styled
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 #: Names of the texts that a page says in its own type, once, instead of under each figure.
 CAPTION, TITLE = "caption", "title"
+_TEXT = re.compile(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>')
+_FAMILIES = re.compile(rf"'{LATIN}'(?:, '[^']*')*")
+_NO_TURN = re.compile(r' transform="rotate\(-0 [^"]*"|(?<=\)) rotate\(-0\)(?=")')
+_ANCHOR, _SIZE = re.compile(r"; text-anchor: (\w+)"), re.compile(r"([\d.]+)px")
+_BOLD = re.compile(r"(?:font|weight): (?:700|bold)")
+_X = re.compile(r'\bx="([-\d.]+)"')
 #: Inches that ticks and the name of an axis take beneath it, with a little air.
 AXIS_NAME = 0.44
 
@@ -59,19 +66,59 @@ def save(figure: Figure, stem: Path, *, suffixes: Sequence[str] = ("png", "svg")
 
 
 def svg_text(figure: Figure) -> str:
-    """Return the figure as SVG with its hover texts."""
+    """Return the figure as SVG with its hover texts; its words are text, each script in its own font."""
     buffer = io.StringIO()
     with styled():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     # The names that `style.tip` gave to groups become their titles.
-    return re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", buffer.getvalue())
+    svg = re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", buffer.getvalue())
+    # Precision: a browser would else round each letter's width, and runs held apart would drift.
+    words = f'font-family="{LATIN_STACK}" text-rendering="geometricPrecision"'
+    svg = svg.replace('<g id="figure_1">', f'<g id="figure_1" {words}>', 1)
+    return _TEXT.sub(_as_text, svg)
+
+
+def _as_text(found: re.Match[str]) -> str:
+    """Return one text of a drawing; what its group says already is left out."""
+    style, rest, words = found.groups()
+    style = _FAMILIES.sub(LATIN_STACK, style).replace(f"; font-family: {LATIN_STACK}", "")
+    style, rest = style.replace("; text-anchor: start", ""), _NO_TURN.sub("", rest)
+    parts = [(True, words)] if words.isascii() else list(runs(words))
+    if len(parts) > 1 or words != " ".join(words.split()):
+        rest += ' xml:space="preserve"'
+    if len(parts) > 1:
+        words = _side_by_side(parts, style, rest)
+    elif not parts[0][0]:
+        style += f"; font-family: {cjk_stack()}"
+    return f'<text style="{style}"{rest}>{words}</text>'
+
+
+def _side_by_side(parts: Sequence[tuple[bool, str]], style: str, rest: str) -> str:
+    """Return the runs of a text of two scripts, each in its font and at a place of its own.
+
+    Where they only followed each other, Typst would set the whole text in the font that has it all.
+    """
+    size, anchor, x = _SIZE.search(style), _ANCHOR.search(style), _X.search(rest)
+    assert size is not None
+    weight = "bold" if _BOLD.search(style) else "normal"
+    widths = [float(size[1]) * advance(unescape(words), weight) for _, words in parts]
+    # Each run is held where the whole text is: at its start, in its middle or at its end.
+    held = {"middle": 0.5, "end": 1.0}.get(anchor[1] if anchor else "", 0.0)
+    start = (float(x[1]) if x else 0.0) - held * sum(widths)
+    spans = []
+    for (latin, words), width in zip(parts, widths, strict=True):
+        family = "" if latin else f' font-family="{cjk_stack()}"'
+        spans.append(f'<tspan x="{start + held * width:.2f}"{family}>{words}</tspan>')
+        start += width
+    return "".join(spans)
 
 
 def without_words(svg: str, figure: Figure) -> str:
-    """Return the drawing of ``figure`` cut to what lies between its title and its caption.
+    """Return the drawing of ``figure`` without title and caption, cut to what lies between them.
 
-    For a page that sets these two in its own type.
+    For a page that sets these two in its own type; cut off only, they would still be found in it.
     """
+    svg = re.sub(rf'<g id="(?:{CAPTION}|{TITLE})">.*?</g>\s*', "", svg, flags=re.S)
     width, height = (72 * inches for inches in figure.get_size_inches())
     texts = {str(text.get_gid()): text.get_text() for text in figure.texts}
     below = 72 * (0.04 + 0.1 * (texts[CAPTION].count("\n") + 1)) if CAPTION in texts else 0.0

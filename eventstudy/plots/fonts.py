@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
+from matplotlib.textpath import text_to_path
 
 from eventstudy.messages import catalogue
 
@@ -19,6 +22,11 @@ _CJK_FILES = (
     "notosanscjk", "wqy-microhei", "wqy-zenhei", "msyh", "simhei", "pingfang", "hiragino sans gb",
     "stheiti", "droidsansfallback", "arial unicode",
 )  # fmt: skip
+
+LATIN = "DejaVu Sans"
+#: What a drawing's words are set in where it is opened: the first of these that the machine has.
+LATIN_STACK = f"'{LATIN}', Verdana, sans-serif"
+_CJK_STACK = "'Microsoft YaHei', 'PingFang SC', 'Noto Sans CJK SC', sans-serif"
 
 
 @functools.cache
@@ -37,7 +45,7 @@ def families() -> tuple[str, ...]:
     """Return the names of the fonts in the order in which a glyph is looked for."""
     path = cjk_font()
     if path is None:
-        return ("DejaVu Sans",)
+        return (LATIN,)
     # Registered by path: matplotlib's own list of fonts is a cache that can be older than the font.
     manager = font_manager.fontManager
     manager.addfont(str(path))
@@ -45,18 +53,64 @@ def families() -> tuple[str, ...]:
     faces = [face for face in manager.ttflist if face.fname == str(path)]
     manager.ttflist[:] = [face for face in manager.ttflist if face.fname != str(path)]
     manager.ttflist += [dataclasses.replace(face, weight=weight) for face in faces for weight in (400, 700)]
-    return ("DejaVu Sans", font_manager.FontProperties(fname=str(path)).get_name())
+    return (LATIN, font_manager.FontProperties(fname=str(path)).get_name())
+
+
+def latin_fonts() -> Path:
+    """Return the folder of the DejaVu fonts that matplotlib brings along."""
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def font_folders() -> list[Any]:
+    """Return the folders that hold the fonts of the figures, for a program that sets their words itself."""
+    font = cjk_font()
+    return [latin_fonts(), *([font.parent] if font else [])]
+
+
+def cjk_stack() -> str:
+    """Return the families in which a drawing's Chinese characters are set, the first that is there."""
+    return f"'{families()[-1]}', {_CJK_STACK}"
+
+
+def runs(text: str) -> Iterator[tuple[bool, str]]:
+    """Return the parts of a text in turn, each with whether DejaVu Sans has its characters.
+
+    A space belongs to what stands before it.
+    """
+    latin = [char.isspace() or ord(char) in _latin_glyphs() for char in text]
+    for place, char in enumerate(text):
+        if place and char.isspace():
+            latin[place] = latin[place - 1]
+    for kind, part in itertools.groupby(zip(latin, text, strict=True), lambda pair: pair[0]):
+        yield kind, "".join(char for _, char in part)
+
+
+@functools.cache
+def advance(text: str, weight: str) -> float:
+    """Return how far a text reaches, in sizes of its font, with its spaces and kerning."""
+    font = font_manager.FontProperties(family=list(families()), weight=weight, size=100)
+    # What is measured is ink: a stroke at either end makes the spaces count.
+    wide, narrow = (
+        text_to_path.get_text_width_height_descent(words, font, ismath=False)[0]
+        for words in (f"|{text}|", "||")
+    )
+    return float(wide - narrow) / 100
+
+
+@functools.cache
+def _latin_glyphs() -> frozenset[int]:
+    return frozenset(FT2Font(font_manager.findfont(LATIN)).get_charmap())
 
 
 @functools.cache
 def _glyphs() -> frozenset[int]:
-    files = [font_manager.findfont("DejaVu Sans"), cjk_font()]
-    return frozenset(code for file in files if file for code in FT2Font(str(file)).get_charmap())
+    font = cjk_font()
+    return _latin_glyphs() | frozenset(FT2Font(str(font)).get_charmap() if font else ())
 
 
 def forget_fonts() -> None:
     """Look for fonts anew: for a program that has installed or removed one since it started."""
-    for found in (cjk_font, families, _glyphs):
+    for found in (cjk_font, families, advance, _glyphs):
         found.cache_clear()
 
 

@@ -20,6 +20,7 @@ from .style import (
     Z95,
     label_colour,
     label_text,
+    name_rows,
     percent_axis,
     percent_tip,
     region_colour,
@@ -211,10 +212,10 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         rows["car"], y, xerr=Z95 * rows["se"].fillna(0.0), fmt="none", ecolor=INK, elinewidth=0.7,
         capsize=1.5, capthick=0.7, zorder=3,
     )  # fmt: skip
-    for bar, ticker, value, se in zip(bars, rows["ticker"], rows["car"], rows["se"], strict=True):
-        tip(bar, f"{read.peer_label(result, ticker)}: {percent_tip(value)} ± {Z95 * se:.1%}")
-    ax.set_yticks(y, [read.peer_label(result, ticker) for ticker in rows["ticker"]])
-    ax.tick_params(axis="y", length=0)
+    names = [read.peer_label(result, ticker) for ticker in rows["ticker"]]
+    for bar, name, value, se in zip(bars, names, rows["car"], rows["se"], strict=True):
+        tip(bar, f"{name}: {percent_tip(value)} ± {Z95 * se:.1%}")
+    name_rows(ax, names)
     ax.set_ylim(max(len(rows), 4) - 0.4, -0.6)
     ax.axvline(0, color=INK, lw=0.6)
     title = words["figure.bars_axis"].format(window=window_of(result, "drop"))
@@ -228,15 +229,15 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     rows = read.paths(result, shock_id)
     shade_windows(ax, result)
     ends: list[tuple[float, str, Any]] = []
-    for ticker, path in rows.groupby("ticker", sort=True):
-        # A missing day adds nothing to the drawn path; it is marked, not filled in the tables.
-        height = path["ar"].fillna(0.0).cumsum().to_numpy()
-        tau = path["tau"].to_numpy()
+    # A missing day adds nothing to the drawn path; it is marked, not filled in the tables.
+    days, moves = rows["tau"].to_numpy(), rows["ar"].fillna(0.0).to_numpy()
+    censored = rows["censored"].to_numpy()
+    for ticker, place in rows.groupby("ticker", sort=True).indices.items():
+        tau, height, marked = days[place], moves[place].cumsum(), censored[place]
         colour = region_colour(read.region(result, str(ticker)))
         (line,) = ax.plot(tau, height, color=colour, lw=0.6, alpha=0.5, zorder=2)
         tip(line, f"{read.peer_label(result, str(ticker))}: {percent_tip(float(height[-1]))}")
         ends.append((float(height[-1]), shown(ticker), colour))
-        marked = read.censored(path)
         if marked.any():
             ax.plot(
                 tau[marked], height[marked], ls="none", marker="x", ms=4, mew=0.9, color="#555555", zorder=6
@@ -281,7 +282,7 @@ def _region_key(ax: Axes, result: StudyResult, shock_id: str) -> None:
     handles: list[Any] = [
         Patch(color=region_colour(name), label=name or words["figure.other"]) for name in regions
     ]
-    if read.censored(rows).any():
+    if rows["censored"].any():
         handles.append(
             Line2D([], [], ls="none", marker="x", ms=4, color="#555555", label=words["figure.censored"])
         )

@@ -18,6 +18,8 @@ from .style import (
     PLACEBO_COLOUR,
     label_colour,
     label_text,
+    name_rows,
+    name_shocks,
     percent_axis,
     percent_tip,
     tip,
@@ -50,12 +52,7 @@ def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
         tip(dot, f"{row['shock_id']}: {percent_tip(row['post'])}; {rank}")
         ax.text(1.01, position, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=6)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    ax.set_yticks(
-        range(len(rows)), [f"{shown(row.shock_id, limit=12)} {row.day0}" for row in rows.itertuples()]
-    )
-    for text, label in zip(ax.get_yticklabels(), rows["label"], strict=True):
-        text.set_color(label_colour(str(label)))
-    ax.tick_params(axis="y", length=0)
+    name_shocks(ax, rows)
     ax.set_ylim(len(rows) - 0.5, -0.6)
     ax.set_title(words["figure.placebo_title"], pad=16)
     percent_axis(ax, words["figure.placebo_axis"].format(window=window_of(result, "post")), horizontal=True)
@@ -99,9 +96,8 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
             zorder=3,
         )
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    ax.set_yticks(range(len(traits)), [shown(term(words, "trait", name)) for name in traits])
+    name_rows(ax, [shown(term(words, "trait", name)) for name in traits])
     ax.set_ylim(len(traits) - 0.5, -0.6)
-    ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
     ax.set_xlabel(words["figure.balance_axis"])

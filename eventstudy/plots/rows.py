@@ -51,11 +51,11 @@ def group_size(result: StudyResult, group: str) -> tuple[int, int]:
 def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the abnormal returns of one shock, of each peer those of its first event.
 
+    ``censored`` says on which days there was no free price.
     A later event of the shock, say the clarification, has a day 0 of its own; on one axis with the
     drop it would show the peer twice.
     """
-    table = result.tables["abnormal_returns"]
-    rows = table[table["shock_id"] == shock_id]
+    rows = _of_shock(result, "abnormal_returns", shock_id)
     day0 = rows[rows["tau"] == 0].sort_values(["session", "event_id"], kind="stable")
     answers = {row["event_id"] for row in result.facts.get("chronology") or ()}
     # A clarification that came before its drop does not stand for it.
@@ -65,16 +65,25 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     first = day0.drop_duplicates("ticker").set_index("ticker")["event_id"]
     mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
     kept: pd.DataFrame = rows[mine]
-    return kept.sort_values(["ticker", "tau"], kind="stable")
+    return kept.assign(censored=censored(kept)).sort_values(["ticker", "tau"], kind="stable")
+
+
+@functools.lru_cache(maxsize=8)
+def _shocks_apart(result: StudyResult, name: str) -> Mapping[Any, pd.DataFrame]:
+    return dict(iter(result.tables[name].groupby("shock_id")))
+
+
+def _of_shock(result: StudyResult, name: str, shock_id: str) -> pd.DataFrame:
+    """Return one shock's rows of a table; the table is taken apart once."""
+    found = _shocks_apart(result, name).get(shock_id)
+    return result.tables[name].iloc[:0] if found is None else found
 
 
 @functools.lru_cache(maxsize=64)
 def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the CARs of the drop window of one shock's peers, the lowest first."""
-    car = result.tables["car"]
-    rows = car[
-        (car["shock_id"] == shock_id) & (car["window"] == window_of(result, "drop")) & car["car"].notna()
-    ]
+    car = _of_shock(result, "car", shock_id)
+    rows = car[(car["window"] == window_of(result, "drop")) & car["car"].notna()]
     first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
     mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
     kept: pd.DataFrame = rows[mine]
@@ -141,7 +150,7 @@ def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[st
     if alignment is None or daily is None or daily.empty:
         return []
     if shock_id:
-        mine = set(daily.loc[daily["shock_id"] == shock_id, "event_id"])
+        mine = set(_of_shock(result, "abnormal_returns", shock_id)["event_id"])
         return [(answer, tau) for answer, of, tau in _answers(result) if of in mine]
     return sorted((answer, tau) for answer, _, tau in _answers(result))
 
@@ -180,6 +189,7 @@ def used_shocks(result: StudyResult) -> list[str]:
     return sorted((shock for shock in used if len(bars(result, shock))), key=rank)
 
 
+@functools.lru_cache(maxsize=4)
 def shock_rows(result: StudyResult) -> Mapping[str, Mapping[Any, Any]]:
     """Return label, title and day 0 of each shock."""
     shocks = result.tables.get("shocks")
@@ -242,9 +252,15 @@ def placebo_rank(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
 
     Rank 1 is the largest recovery; None without placebos.
     """
+    return _placebo_ranks(result).get(shock_id)
+
+
+@functools.lru_cache(maxsize=4)
+def _placebo_ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
     table = result.tables.get("reversal")
     if table is None or not {"rank", "n_placebos"} <= set(table.columns):
-        return None
-    for row in table[(table["shock_id"] == shock_id) & table["rank"].notna()].to_dict("records"):
-        return int(row["rank"]), int(row["n_placebos"]) + 1
-    return None
+        return {}
+    ranked = table[table["rank"].notna()].drop_duplicates("shock_id")
+    return {
+        row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")
+    }

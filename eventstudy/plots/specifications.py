@@ -11,7 +11,7 @@ from eventstudy.messages import term
 
 from .fonts import figure_words, shown
 from .registry import Frame, Kind, register
-from .style import INK, percent_axis, percent_tip, tip, window_of
+from .style import INK, name_rows, percent_axis, percent_tip, tip, window_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,11 +57,10 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
     for y, (_, chosen) in enumerate(marks):
         ax.plot(np.flatnonzero(chosen), np.full(int(chosen.sum()), y), ls="none", marker="s", ms=2.2,
                 color=INK, mew=0)  # fmt: skip
-    ax.set_yticks(range(len(marks)), [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
+    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
     ax.set_ylim(len(marks) - 0.5, -0.5)
     ax.set_xlim(-0.8, len(rows) - 0.2)
     ax.set_xticks([])
-    ax.tick_params(axis="y", length=0)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     return ax

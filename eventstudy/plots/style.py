@@ -11,9 +11,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from eventstudy.messages import term
 
-from .fonts import families, figure_words
+from .fonts import families, figure_words, shown
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
@@ -48,7 +49,7 @@ _STYLE: Any = {
     "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlelocation": "left", "axes.titleweight": "bold",
     "axes.unicode_minus": True, "legend.frameon": False, "text.parse_math": False, "text.usetex": False,
-    "svg.fonttype": "path", "svg.hashsalt": "eventstudy", "path.simplify": True,
+    "svg.fonttype": "none", "svg.hashsalt": "eventstudy", "path.simplify": True,
 }  # fmt: skip
 
 
@@ -106,6 +107,28 @@ def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 
         ax.set_xlabel(text)
     else:
         ax.set_ylabel(text)
+
+
+def name_rows(
+    ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fontsize: float = 6.5
+) -> None:
+    """Name the rows of an axes, the first at height 0, where labels of ticks would stand.
+
+    As texts: a tick without its stroke and line is three lines more to make and to place.
+    """
+    transform, across, along = ax.get_yaxis_text1_transform(mpl.rcParams["ytick.major.pad"])
+    ax.set_yticks([])
+    for place, name in enumerate(names):
+        ax.text(
+            0, place, name, transform=transform, va=across, ha=along, fontsize=fontsize,
+            color=colours[place] if colours else "black",
+        )  # fmt: skip
+
+
+def name_shocks(ax: Axes, rows: pd.DataFrame) -> None:
+    """Name the rows by shock and day 0, in the colours of their labels."""
+    names = [f"{shown(row.shock_id, limit=12)} {row.day0}" for row in rows.itertuples()]
+    name_rows(ax, names, colours=[label_colour(str(label)) for label in rows["label"]])
 
 
 def shade_windows(ax: Axes, result: StudyResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,24 +52,28 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
     head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
     head += [test_name(words, name) for name in names]
     order = _test_order(result)
-    parts = dict(iter(table[table["group"].isin({group for group, _ in order})].groupby(["group", "window"])))
-    blank = table.iloc[:0]
-    rows = [
-        _test_row(group, window, parts.get((group, window), blank).set_index("name"), names, words)
-        for group, window in order
-    ]
+    mine = table[table["group"].isin({group for group, _ in order})]
+    found = mine.set_index(["group", "window", "name"])[["estimate", "p_value"]].to_dict("index")
+    sizes = mine.groupby(["group", "window"])[["n_events", "n_dates"]].max().to_dict("index")
+    rows = [_test_row(key, found, sizes.get(key, {}), names, words) for key in order]
     kept = rows[:TEST_ROWS]
     right = [place > 1 for place in range(len(head))]
     return {"head": head, "rows": kept, "right": right, "left_out": len(rows) - len(kept)}
 
 
-def _test_row(group: str, window: str, part: pd.DataFrame, names: Sequence[str], words: Words) -> list[str]:
+def _test_row(
+    key: tuple[str, str],
+    found: Mapping[Any, Any],
+    sizes: Mapping[Any, Any],
+    names: Sequence[str],
+    words: Words,
+) -> list[str]:
     def cell(name: str, column: str) -> Any:
-        return part.at[name, column] if name in part.index else None
+        return found[(*key, name)][column] if (*key, name) in found else None
 
     return [
-        group_words(group, words), window_words(window), count(part["n_events"].max()),
-        count(part["n_dates"].max()), percent(cell("cross_sectional_t", "estimate"), 2),
+        group_words(key[0], words), window_words(key[1]), count(sizes.get("n_events")),
+        count(sizes.get("n_dates")), percent(cell("cross_sectional_t", "estimate"), 2),
         percent(cell("date_t", "estimate"), 2), *(p_text(cell(name, "p_value")) for name in names),
     ]  # fmt: skip
 
@@ -165,15 +170,29 @@ def alignment(result: StudyResult, words: Words) -> dict[str, Any]:
     names = list(dict.fromkeys(regions.values()))
     notes: dict[str, int] = {}
     rows = []
-    for event_id, part in table.groupby("event_id", sort=False):
-        first = part.iloc[0]
-        cells = [_day0(part[[regions[str(m)] == name for m in part["mic"]]], notes) for name in names]
+    for event_id, part in _apart(table, "event_id").items():
+        first = part[0]
+        cells = [_day0([row for row in part if regions[str(row["mic"])] == name], notes) for name in names]
         moment = str(first["timestamp"]).replace("T", " ")[:16]
         rows.append([str(event_id), moment, term(words, "precision", first["precision"]), *cells])
     kept = rows[:ALIGNMENT_ROWS]
     head = [words[f"column.{name}"] for name in ("event", "timestamp", "precision")]
     footnotes = [[str(place), said(note, words)] for note, place in notes.items()]
     return {"head": [*head, *names], "rows": kept, "notes": footnotes, "left_out": len(rows) - len(kept)}
+
+
+def _apart(table: pd.DataFrame, column: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
+    """Return the rows of a table by what they have in a column."""
+    found: dict[Any, list[Mapping[Any, Any]]] = {}
+    for row in table.to_dict("records"):
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def by_shock(result: StudyResult, name: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
+    """Return the rows of a result's table by shock; the table is read once."""
+    return _apart(result.tables[name], "shock_id")
 
 
 def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
@@ -186,11 +205,11 @@ def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
     return {mic: found.get(mic) or mic for mic in mics}
 
 
-def _day0(part: pd.DataFrame, notes: dict[str, int]) -> str:
+def _day0(part: Sequence[Mapping[Any, Any]], notes: dict[str, int]) -> str:
     """Return the days 0 of one region's exchanges: one where they agree."""
     found: dict[str, list[str]] = {}
     mark: dict[str, str] = {}
-    for row in part.to_dict("records"):
+    for row in part:
         shown = str(row["session"])[:10] + _MARKS.get(str(row["reaction"]), "")
         note: str = row["note"] if text(row["note"]) else ""
         # Exchanges with the same day 0 have the same closure behind it: one footnote is enough.
@@ -205,16 +224,16 @@ def _day0(part: pd.DataFrame, notes: dict[str, int]) -> str:
 
 def shock_days(result: StudyResult, shock_id: str, words: Words) -> str:
     """Return day 0 of a shock's first event in each region, in one line."""
-    table = result.tables["alignment"]
     answers = {str(row["event_id"]) for row in result.facts.get("chronology") or ()}
-    rows = table[(table["shock_id"] == shock_id) & ~table["event_id"].isin(answers)]
-    if rows.empty:
+    rows = [row for row in by_shock(result, "alignment").get(shock_id, ()) if row["event_id"] not in answers]
+    if not rows:
         return ""
-    lead = rows[rows["event_id"] == rows.sort_values("timestamp", kind="stable")["event_id"].iloc[0]]
-    regions = _regions(result, [str(mic) for mic in lead["mic"]])
+    first = min(rows, key=lambda row: row["timestamp"])["event_id"]
+    lead = [row for row in rows if row["event_id"] == first]
+    regions = _regions(result, [str(row["mic"]) for row in lead])
     days: dict[str, list[str]] = {}
     for name in dict.fromkeys(regions.values()):
-        day = _day0(lead[[regions[str(mic)] == name for mic in lead["mic"]]], {}).split(" (")[0]
+        day = _day0([row for row in lead if regions[str(row["mic"])] == name], {}).split(" (")[0]
         days.setdefault(day, []).append(name)
     shown = "; ".join(f"{', '.join(names)} {day}" for day, names in days.items())
     return words["page.day0"].format(days=shown)

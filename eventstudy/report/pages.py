@@ -119,8 +119,7 @@ def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words)
 def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
     """Return why a shock does not qualify, its clarifications' flags and its rank among placebos."""
     notes = []
-    rows = result.tables["reversal"]
-    for row in rows[rows["shock_id"] == shock_id].to_dict("records")[:1]:
+    for row in listings.by_shock(result, "reversal").get(shock_id, ())[:1]:
         why = said(row["why_not"], words) if isinstance(row["why_not"], str) else ""
         if bool(row["qualifies"]):
             notes.append(words["page.qualifies"])
@@ -128,7 +127,7 @@ def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
             notes.append(
                 words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why)
             )
-    ids = set(result.tables["ledger"].loc[result.tables["ledger"]["shock_id"] == shock_id, "event_id"])
+    ids = {row["event_id"] for row in listings.by_shock(result, "ledger").get(shock_id, ())}
     for row in result.facts.get("chronology") or ():
         if row.get("flag") and row["clarifies"] in ids:
             notes.append(f"{row['event_id']}: {term(words, 'flag', row['flag'])}")

@@ -31,7 +31,7 @@ def write_pdf(
     """
     import typst
 
-    fonts, family = _fonts()
+    family = _cjk_family()
     pages = {**(content if family else without_cjk(content))}
     pages["families"] = ["Libertinus Serif", *([family] if family else [])]
     (scratch / "data.json").write_text(
@@ -39,10 +39,11 @@ def write_pdf(
     )
     own = templates / TEMPLATE if templates is not None and (templates / TEMPLATE).is_file() else None
     _copy_template(own, scratch / TEMPLATE)
-    # Only embedded fonts and the one Chinese font: the pages do not change with a machine's other fonts.
+    # Only embedded fonts and those of the figures: the pages do not change with a machine's other fonts.
     try:
         pdf = typst.compile(
-            scratch / TEMPLATE, root=scratch, font_paths=fonts, ignore_system_fonts=True, timestamp=0,
+            scratch / TEMPLATE, root=scratch, font_paths=plots.font_folders(),
+            ignore_system_fonts=True, timestamp=0,
         )  # fmt: skip
     except typst.TypstError as error:
         if own is None:
@@ -72,17 +73,16 @@ def _copy_template(own: Path | None, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _fonts() -> tuple[list[Any], str]:
-    """Return the folders Typst reads fonts from and the Chinese family among them, empty for none."""
+def _cjk_family() -> str:
+    """Return the name by which Typst knows the Chinese font, empty for none."""
     import typst
 
     font = plots.cjk_font()
     if font is None:
-        return [], ""
+        return ""
     known = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[font.parent])
     families = sorted(
         {info.family for info in known.fonts() if info.path and Path(info.path).name == font.name}
     )
     simplified = [family for family in families if family.endswith((" SC", " CN"))]
-    chosen = [*simplified, *families]
-    return ([font.parent], chosen[0]) if chosen else ([], "")
+    return next(iter([*simplified, *families]), "")

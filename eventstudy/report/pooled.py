@@ -372,14 +372,17 @@ def pool_markdown(content: Mapping[str, Any]) -> str:
 def _html(content: Mapping[str, Any], svg: str) -> str:
     import jinja2
 
-    from .html import inline_svg
+    from .html import font_faces, inline_svg
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("eventstudy.report"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     drawing = inline_svg(svg, FIGURE, content["caption"])
-    return environment.get_template(TEMPLATE).render(**content, drawing=drawing) + "\n"
+    page = environment.get_template(TEMPLATE).render(
+        **content, drawing=drawing, fonts=font_faces([drawing])
+    )
+    return page + "\n"
 
 
 def print_pool(pool: Pool, facts: Mapping[str, Any], folder: Path, console: Console) -> None:

@@ -21,6 +21,8 @@ def write_pngs(names: Sequence[str], home: Path, folder: Path) -> None:
     """Write ``folder/<name>.png`` for each ``home/<name>.svg``."""
     import typst
 
+    from eventstudy import plots
+
     if not names:
         return
     pages = [_page(name, home) for name in names]
@@ -28,7 +30,10 @@ def write_pngs(names: Sequence[str], home: Path, folder: Path) -> None:
     source = home / f".{names[0]}.typ"
     source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
     try:
-        made = typst.compile(source, root=home, format="png", ppi=float(DPI), ignore_system_fonts=True)
+        made = typst.compile(
+            source, root=home, format="png", ppi=float(DPI), font_paths=plots.font_folders(),
+            ignore_system_fonts=True,
+        )  # fmt: skip
     finally:
         source.unlink()
     # One page comes as bytes, several as a list.

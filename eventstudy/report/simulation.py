@@ -252,7 +252,7 @@ def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Fi
     style: Any = {
         "font.size": 7.5, "axes.titlesize": 8.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "axes.linewidth": 0.6,
-        "svg.fonttype": "path", "svg.hashsalt": "eventstudy", "text.parse_math": False,
+        "font.family": "DejaVu Sans", "svg.hashsalt": "eventstudy", "text.parse_math": False,
     }  # fmt: skip
     with mpl.rc_context(style):
         figure = Figure(figsize=(7.6, 4.0))
