@@ -158,7 +158,8 @@ def main() -> None:
         two = seconds(lambda name=name, part=part: fit(part, name, settings=Model(name=name, jobs=2)))
         each = one / len(part)
         print(f"{len(part)} fits by one call, all threads, wall clock:")
-        print(f"{name:6s} jobs=1          {one:8.3f} s  {1e3 * each:6.1f} ms a fit  {each * fits / ols:7.0f} x OLS")
+        times = f"{1e3 * each:6.1f} ms a fit  {each * fits / ols:7.0f} x OLS"
+        print(f"{name:6s} jobs=1          {one:8.3f} s  {times}")
         print(f"{name:6s} jobs=2, cold     {two:8.3f} s  {one / two:6.2f} times as fast as jobs=1")
     print(warm_starts(drawn, min(fits, 100)))
 
