@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from record import machine
 
 from eventstudy.market_wide import (
     FirmEvents,
@@ -330,21 +329,6 @@ def environment(folder: Path, packages: list[str]) -> Path:
     return python
 
 
-def machine() -> str:
-    """Processor, cores, system and versions."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    names = ["numpy", "scipy", "statsmodels", *(["numba"] if NUMBA else [])]
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"{versions}; {THREADS} threads for the engine and for the floor"
-    )
-
-
 def draw(timings: Timings, memory: dict[int, float], sizes: list[int]) -> None:
     """Time and memory against the number of events."""
     import matplotlib
@@ -381,7 +365,9 @@ def report(
     head = " | ".join(f"{n:,}" for n in sizes)
     rule = "|---|" + "---|" * len(sizes)
     title = "# Results of `python benchmarks/engine.py`"
-    lines = [title, "", f"{machine()}.", "", intro, "", f"| seconds | {head} |", rule]
+    threads = f"{THREADS} threads for the engine and for the floor"
+    here = machine(("numpy", "scipy", "statsmodels", "numba"))
+    lines = [title, "", f"{here}; {threads}.", "", intro, "", f"| seconds | {head} |", rule]
     names = (
         "statsmodels loop", "numpy lstsq loop", *peers, "numpy", "numpy with AR", "numba", "floor",
         "battery numpy", "battery numba",

@@ -18,22 +18,28 @@ Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 SIZE = 6
 LOWEST = np.array([-np.inf, -np.inf, 1e-8, 0.0, 0.0, 1.0 / 500.0])
 HIGHEST = np.array([np.inf, np.inf, 10.0, 1.0, 1.0, 1.0 / 2.05])
-#: Floor of h, in residual variances.
-FLOOR = 1e-8
-#: (p, a) of the starts that compete for one climb by their likelihood, and of those that all climb.
+#: (p, a) of the starts that compete for the first climb by their likelihood, and of those that all climb.
 RIVALS = np.array([
     [0.3, 0.25], [0.6, 0.05], [0.6, 0.4], [0.8, 0.2], [0.9, 0.05], [0.9, 0.2],
     [0.95, 0.08], [0.98, 0.03], [0.98, 0.12], [0.995, 0.05], [1.0, 0.05], [0.5, 0.5],
 ])  # fmt: skip
-STARTS = np.array([[1.0, 0.03], [0.3, 0.05], [1.0, 0.005], [1.0, 0.8], [1.0, 0.08], [0.8, 0.3]])
+STARTS = np.array([
+    [0.99, 0.01], [0.3, 0.05], [1.0, 0.8], [1.0, 0.005], [0.5, 0.5], [0.85, 0.01], [0.95, 0.005],
+])  # fmt: skip
+#: This close to a bound a parameter counts as at it.
+NEAR = 1e-8
 START_NU, LEAST_OMEGA = 6.0, 3e-4
+#: A residual sd below this share of the returns' range is rounding.
+NOTHING = 1e-12
 #: A climb ends where a Newton step would gain half of this in log-likelihood; at the best optimum the lower.
-TOLERANCE, FINAL = 1e-4, 1e-6
+TOLERANCE, FINAL = 1e-3, 1e-6
+#: After its first steps a climb is given up where this many such gains would not reach the best optimum.
+SURELY, FIRST = 30.0, 2
 #: Above this the search has not clearly converged.
 CLEAR = 1e-3
 STEPS, HALVINGS = 60, 12
 #: Factors whose product is taken before its logarithm; no such product can leave the range of floats.
-GROUP = 8
+GROUP = 16
 
 
 class Optimum(NamedTuple):
@@ -58,7 +64,7 @@ def compiled(function: Compiled) -> Compiled:
 
 
 def fit_garch(y: Vector, x: Vector) -> Optimum:
-    """Return the best of the local optima that seven starts climb to.
+    """Return the best of the local optima that eight starts climb to.
 
     Parameters
     ----------
@@ -69,42 +75,53 @@ def fit_garch(y: Vector, x: Vector) -> Optimum:
     -----
     The likelihood is that of ``arch`` with mean LS, Student's t and its backcast of the pre-sample
     variance, sum_{i<75} 0.94^i e_i^2 / sum 0.94^i of the OLS residuals. Each climb is BFGS from the
-    outer product of the scores, within the box by an active set. At real sample sizes the surface has
-    several optima, often on the edge: a = 0, b = 0 and a + b = 1 each have starts near them.
+    information matrix, within the box by an active set. At real sample sizes the surface has several
+    optima, often on the edge: a = 0, b = 0 and a + b = 1 each have starts near them. Returns that the
+    index explains to the last digit have no residual variance: not converged.
     """
     y, x = np.ascontiguousarray(y, dtype=np.float64), np.ascontiguousarray(x, dtype=np.float64)
-    point, scale, backcast = np.empty(SIZE), np.empty(1), np.empty(1)
-    standard = standardise(y, x, point, scale, backcast)
-    value, gain = search(standard, x, backcast[0], RIVALS, STARTS, LOWEST, HIGHEST, point)
-    sd = float(scale[0])
-    path = np.empty(len(y))
-    variance_path(point, (standard - point[0] - point[1] * x) ** 2, backcast[0], path)
-    a = point[3] * point[4]
-    coefficients = np.array([
-        point[0] * sd, point[1] * sd, point[2] * sd**2, a, point[3] - a, 1.0 / point[5],
-    ])  # fmt: skip
-    finite = bool(np.isfinite(value) and np.isfinite(path).all())
-    return Optimum(coefficients, path * sd**2, -value - len(y) * math.log(sd), finite and gain < CLEAR)
+    coefficients, path = np.empty(SIZE), np.empty(len(y))
+    log_likelihood, gain = optimum(y, x, RIVALS, STARTS, LOWEST, HIGHEST, coefficients, path)
+    return Optimum(coefficients, path, log_likelihood, math.isfinite(log_likelihood) and gain < CLEAR)
 
 
 @compiled
-def standardise(y: Vector, x: Vector, point: Vector, scale: Vector, backcast: Vector) -> Vector:
-    """Return y over the sd of its OLS residuals; write the coefficients, the sd and the backcast."""
+def optimum(
+    y: Vector, x: Vector, rivals: Vector, starts: Vector, lowest: Vector, highest: Vector,
+    coefficients: Vector, path: Vector,
+) -> tuple[float, float]:  # fmt: skip
+    """Write coefficients and path in the units of the returns; return the likelihood, twice the gain left."""
+    n, point = len(y), np.empty(SIZE)
+    standard, sd, backcast = standardise(y, x, point)
+    if not sd > NOTHING * (y.max() - y.min()):
+        coefficients[:] = np.nan
+        path[:] = np.nan
+        return np.nan, np.inf
+    value, gain = search(standard, x, backcast, rivals, starts, lowest, highest, point)
+    variance_path(point, (standard - point[0] - point[1] * x) ** 2, backcast, path)
+    path *= sd**2
+    a = point[3] * point[4]
+    coefficients[0], coefficients[1], coefficients[2] = point[0] * sd, point[1] * sd, point[2] * sd**2
+    coefficients[3], coefficients[4], coefficients[5] = a, point[3] - a, 1.0 / point[5]
+    return -value - n * math.log(sd), gain
+
+
+@compiled
+def standardise(y: Vector, x: Vector, point: Vector) -> tuple[Vector, float, float]:
+    """Return y over the sd of its OLS residuals, the sd and the backcast; write the coefficients."""
     n = len(y)
     mean_y, mean_x = y.mean(), x.mean()
     spread = ((x - mean_x) ** 2).sum()
     slope = ((x - mean_x) * (y - mean_y)).sum() / spread
     residual = y - mean_y - slope * (x - mean_x)
-    scale[0] = math.sqrt((residual**2).sum() / n)
-    point[0], point[1] = (mean_y - slope * mean_x) / scale[0], slope / scale[0]
+    sd = math.sqrt((residual**2).sum() / n)
+    point[0], point[1] = (mean_y - slope * mean_x) / sd, slope / sd
     total, weights, weight = 0.0, 0.0, 1.0
     for t in range(min(75, n)):
-        total += weight * (residual[t] / scale[0]) ** 2
+        total += weight * (residual[t] / sd) ** 2
         weights += weight
         weight *= 0.94
-    backcast[0] = total / weights
-    standard: Vector = y / scale[0]
-    return standard
+    return y / sd, sd, total / weights
 
 
 @compiled
@@ -120,6 +137,18 @@ def digamma(x: float) -> float:
 
 
 @compiled
+def trigamma(x: float) -> float:
+    """Derivative of the digamma function, likewise."""
+    shift = 0.0
+    while x < 6.0:
+        shift += 1.0 / (x * x)
+        x += 1.0
+    i = 1.0 / (x * x)
+    series = i * (1 / 6 - i * (1 / 30 - i * (1 / 42 - i * (1 / 30 - i * (5 / 66 - i * 691 / 2730)))))
+    return shift + (1.0 + 0.5 / x + series) / x
+
+
+@compiled
 def constant(nu: float) -> float:
     """Part of a day's log-likelihood that depends on nu alone."""
     return math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
@@ -127,16 +156,19 @@ def constant(nu: float) -> float:
 
 @compiled
 def variance_path(point: Vector, e2: Vector, backcast: float, h: Vector) -> None:
-    """Write h_t = omega + a e_{t-1}^2 + b h_{t-1}; before the sample both are the backcast."""
-    a = point[3] * point[4]
+    """Write h_t = omega + a e_{t-1}^2 + b h_{t-1}; before the sample both are the backcast.
+
+    Two days a turn: a day's h does not wait for the one before, and none falls below omega.
+    """
+    omega, a, n = point[2], point[3] * point[4], len(e2)
     b = point[3] - a
-    following = point[2] + point[3] * backcast
-    for t in range(len(e2)):
-        # A branch that is hardly ever taken is quicker than a maximum in each link of the chain.
-        if following < FLOOR:
-            following = FLOOR
-        h[t] = following
-        following = point[2] + a * e2[t] + b * following
+    squared, following = b * b, omega + point[3] * backcast
+    for t in range(0, n - 1, 2):
+        news = omega + a * e2[t]
+        h[t], h[t + 1] = following, news + b * following
+        following = (omega + a * e2[t + 1] + b * news) + squared * following
+    if n % 2:
+        h[n - 1] = following
 
 
 @compiled
@@ -156,10 +188,11 @@ def log_sums(h: Vector, e2: Vector, inverse: float) -> tuple[float, float]:
 @compiled
 def run(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector) -> tuple[float, float]:
     """Write h, e and e^2 of a point into ``work`` (5, L) and return its sums of logarithms."""
-    h, e, e2 = work[0], work[1], work[2]
+    # Read once: a compiler cannot know that the parameters are not among what is written.
+    h, e, e2, alpha, beta = work[0], work[1], work[2], point[0], point[1]
     for t in range(len(y)):
-        e[t] = y[t] - point[0] - point[1] * x[t]
-        e2[t] = e[t] * e[t]
+        error = y[t] - alpha - beta * x[t]
+        e[t], e2[t] = error, error * error
     variance_path(point, e2, backcast, h)
     return log_sums(h, e2, 1.0 / (1.0 / point[5] - 2.0))
 
@@ -175,6 +208,19 @@ def likelihood(point: Vector, y: Vector, x: Vector, backcast: float, work: Vecto
     """Return minus the log-likelihood of a point."""
     first, second = run(point, y, x, backcast, work)
     return minus(1.0 / point[5], first, second, len(y))
+
+
+@compiled
+def accumulate(b: float, chain: Vector) -> float:
+    """Put lambda_{t+1} in the place of dl_t/dh_t, lambda_t = dl_t/dh_t + b lambda_{t+1}; return the first."""
+    squared, following, n = b * b, 0.0, len(chain)
+    for t in range(n - 1, 0, -2):
+        last, first = chain[t], chain[t - 1]
+        chain[t], chain[t - 1] = following, last + b * following
+        following = (first + b * last) + squared * following
+    if n % 2:
+        chain[0], following = following, chain[0] + b * following
+    return following
 
 
 @compiled
@@ -195,13 +241,7 @@ def gradient(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector,
         chain[t] = 0.5 * both * full * (1.0 - k * part)
         pull[t] = k * inverse * both * h[t]
         share += part
-    # From here on chain[t] is the chain of the day after t.
-    following = 0.0
-    for t in range(n - 1, -1, -1):
-        own = chain[t] + (p - a) * following
-        if h[t] <= FLOOR:
-            own = 0.0
-        chain[t], following = following, own
+    following = accumulate(p - a, chain)
     alpha, beta, omega, arch, lagged = 0.0, 0.0, following, following * backcast, following * backcast
     for t in range(n):
         by_e = e[t] * (pull[t] + 2.0 * a * chain[t])
@@ -218,108 +258,136 @@ def gradient(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector,
 
 
 @compiled
-def outer_scores(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector, outer: Vector) -> None:
-    """Write the outer product of the days' scores (BHHH), the first guess of the curvature."""
-    run(point, y, x, backcast, work)
-    h, e, e2 = work[0], work[1], work[2]
-    p, s, nu = point[3], point[4], 1.0 / point[5]
-    a, inverse, k = p * s, 1.0 / (nu - 2.0), nu + 1.0
-    steep = 0.5 * digamma(0.5 * k) - 0.5 * digamma(0.5 * nu) - 0.5 * inverse
-    moved, score = np.zeros(5), np.empty(SIZE)
-    moved[2], moved[3] = 1.0, backcast
-    for i in range(SIZE * SIZE):
-        outer[i // SIZE, i % SIZE] = 0.0
-    for t in range(len(y)):
-        full = h[t] + e2[t] * inverse
-        part = e2[t] * inverse / full
-        by_h, by_e = 0.5 * (1.0 - k * part) / h[t], k * inverse * e[t] / full
-        for i in range(5):
-            score[i] = by_h * moved[i]
-        score[0] -= by_e
-        score[1] -= by_e * x[t]
-        score[5] = (steep - 0.5 * math.log(full / h[t]) + 0.5 * k * inverse * part) * nu * nu
-        for i in range(SIZE):
-            for j in range(i + 1):
-                outer[i, j] += score[i] * score[j]
-        push = -2.0 * a * e[t]
-        moved[0] = (p - a) * moved[0] + push
-        moved[1] = (p - a) * moved[1] + push * x[t]
-        moved[2] = (p - a) * moved[2] + 1.0
-        moved[3] = (p - a) * moved[3] + s * e2[t] + (1.0 - s) * h[t]
-        moved[4] = (p - a) * moved[4] + p * (e2[t] - h[t])
-    for i in range(SIZE):
-        for j in range(i):
-            outer[j, i] = outer[i, j]
-        outer[i, i] = outer[i, i] * (1.0 + 1e-6) + 1e-8
+def tail_information(nu: float) -> float:
+    """Information on nu in one day."""
+    spread = 0.25 * (trigamma(0.5 * nu) - trigamma(0.5 * (nu + 1.0)))
+    return spread + 0.5 * nu / ((nu - 2.0) ** 2 * (nu + 3.0)) - 1.0 / ((nu + 1.0) * (nu - 2.0))
 
 
 @compiled
-def newton(B: Vector, g: Vector, free: NDArray[np.bool_], d: Vector) -> bool:
-    """Write d = -B^-1 g over the free parameters by Cholesky; False where B is not positive there."""
-    root, z, index, k = np.empty((SIZE, SIZE)), np.empty(SIZE), np.empty(SIZE, np.int64), 0
+def information(point: Vector, x: Vector, work: Vector, backcast: float, B: Vector) -> None:
+    """Write the information matrix at a point whose path `run` has left in ``work``.
+
+    Notes
+    -----
+    With u = z^2 / (nu - 2 + z^2), distributed Beta(1/2, nu/2), the scores of h and nu are linear in u and
+    ln(1 - u), that of e is z times 1 - u: all moments are known (Fiorentini, Sentana and Calzolari 2003).
+    The mean's and the variance's blocks are apart, the errors being symmetric.
+    """
+    h, e, e2 = work[0], work[1], work[2]
+    n, p, s, nu = len(h), point[3], point[4], 1.0 / point[5]
+    b, moved, total = p - p * s, np.zeros(5), np.zeros(3)
+    moved[2], moved[3] = 1.0, backcast
+    for i in range(SIZE * SIZE):
+        B[i // SIZE, i % SIZE] = 0.0
+    by_h, by_e = 0.5 * nu / (nu + 3.0), nu * (nu + 1.0) / ((nu - 2.0) * (nu + 3.0))
+    for t in range(n):
+        precision = 1.0 / h[t]
+        weight = by_h * precision * precision
+        for i in range(2):
+            for j in range(i + 1):
+                B[i, j] += weight * moved[i] * moved[j]
+        for i in range(2, 5):
+            for j in range(2, i + 1):
+                B[i, j] += weight * moved[i] * moved[j]
+            total[i - 2] += precision * moved[i]
+        B[0, 0] += by_e * precision
+        B[1, 0] += by_e * precision * x[t]
+        B[1, 1] += by_e * precision * x[t] * x[t]
+        push = -2.0 * p * s * e[t]
+        moved[0] = b * moved[0] + push
+        moved[1] = b * moved[1] + push * x[t]
+        moved[2] = b * moved[2] + 1.0
+        moved[3] = b * moved[3] + s * e2[t] + (1.0 - s) * h[t]
+        moved[4] = b * moved[4] + p * (e2[t] - h[t])
+    both = 0.5 * nu * nu * (1.0 / (nu + 1.0) - nu / ((nu - 2.0) * (nu + 3.0)))
+    for i in range(3):
+        B[5, 2 + i] = both * total[i]
+    B[5, 5] = n * nu**4 * tail_information(nu)
     for i in range(SIZE):
-        d[i] = 0.0
-        if free[i]:
-            index[k] = i
-            k += 1
-    for i in range(k):
-        rest = -g[index[i]]
-        for j in range(i + 1):
-            value = B[index[i], index[j]]
+        for j in range(i):
+            B[j, i] = B[i, j]
+        B[i, i] = B[i, i] * (1.0 + 1e-6) + 1e-8
+
+
+@compiled
+def newton(B: Vector, g: Vector, free: NDArray[np.bool_], d: Vector, root: Vector) -> bool:
+    """Write d = -B^-1 g over the free parameters by Cholesky; False where B is not positive there.
+
+    ``root`` (SIZE + 1, SIZE) is memory; rows and columns of parameters that are held are zero in it.
+    """
+    z = root[SIZE]
+    for i in range(SIZE):
+        d[i] = z[i] = root[i, i] = 0.0
+        rest = -g[i]
+        for j in range(i):
+            value = B[i, j]
             for m in range(j):
                 value -= root[i, m] * root[j, m]
-            if j < i:
-                root[i, j] = value / root[j, j]
-                rest -= root[i, j] * z[j]
-            elif value > 1e-300:
-                root[i, i] = math.sqrt(value)
-            else:
+            root[i, j] = value / root[j, j] if free[i] and free[j] else 0.0
+            rest -= root[i, j] * z[j]
+        if free[i]:
+            value = B[i, i]
+            for m in range(i):
+                value -= root[i, m] * root[i, m]
+            if not value > 1e-300:
                 return False
-        z[i] = rest / root[i, i]
-    for i in range(k - 1, -1, -1):
-        for m in range(i + 1, k):
-            z[i] -= root[m, i] * d[index[m]]
-        d[index[i]] = z[i] / root[i, i]
+            root[i, i] = math.sqrt(value)
+            z[i] = rest / root[i, i]
+    for i in range(SIZE - 1, -1, -1):
+        if free[i]:
+            for m in range(i + 1, SIZE):
+                z[i] -= root[m, i] * d[m]
+            d[i] = z[i] / root[i, i]
     return True
 
 
 @compiled
 def direction(
-    point: Vector, g: Vector, B: Vector, lowest: Vector, highest: Vector, free: NDArray[np.bool_], d: Vector
-) -> float:
+    point: Vector, g: Vector, B: Vector, lowest: Vector, highest: Vector, free: NDArray[np.bool_], d: Vector,
+    root: Vector,
+) -> float:  # fmt: skip
     """Write the Newton step within the box and return twice its gain, infinite where there is none.
 
-    Parameters at a bound stay there while the gradient, or the step itself, pushes outwards.
+    Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
+    outwards: a step that is cut off at once would spoil that of all others.
     """
     for i in range(SIZE):
-        free[i] = not ((point[i] <= lowest[i] and g[i] > 0) or (point[i] >= highest[i] and g[i] < 0))
+        low, high = point[i] <= lowest[i] + NEAR, point[i] >= highest[i] - NEAR
+        free[i] = not ((low and g[i] > 0) or (high and g[i] < 0))
     for _ in range(SIZE):
-        if not newton(B, g, free, d):
+        if not newton(B, g, free, d, root):
             return np.inf
         held = False
         for i in range(SIZE):
-            if free[i] and ((point[i] <= lowest[i] and d[i] < 0) or (point[i] >= highest[i] and d[i] > 0)):
+            low, high = point[i] <= lowest[i] + NEAR, point[i] >= highest[i] - NEAR
+            if free[i] and ((low and d[i] < 0) or (high and d[i] > 0)):
                 free[i] = False
                 held = True
         if not held:
             break
-    gain: float = -(g * d).sum()
+    gain = 0.0
+    for i in range(SIZE):
+        gain -= g[i] * d[i]
     return gain
 
 
 @compiled
-def update(B: Vector, s: Vector, change: Vector) -> None:
-    """BFGS update of the curvature, damped so that it stays positive (Powell 1978)."""
-    moved = np.zeros(SIZE)
+def update(B: Vector, s: Vector, change: Vector, moved: Vector) -> None:
+    """BFGS update of the curvature, damped so that it stays positive (Powell 1978); ``moved`` is memory."""
+    old, new = 0.0, 0.0
     for i in range(SIZE):
+        moved[i] = 0.0
         for j in range(SIZE):
             moved[i] += B[i, j] * s[j]
-    old, new = (s * moved).sum(), (s * change).sum()
+        old += s[i] * moved[i]
+        new += s[i] * change[i]
     if not old > 0.0:
         return
     if new < 0.2 * old:
         share = 0.8 * old / (old - new)
-        change = share * change + (1.0 - share) * moved
+        for i in range(SIZE):
+            change[i] = share * change[i] + (1.0 - share) * moved[i]
         new = 0.2 * old
     for i in range(SIZE):
         for j in range(SIZE):
@@ -329,17 +397,19 @@ def update(B: Vector, s: Vector, change: Vector) -> None:
 @compiled
 def climb(
     point: Vector, y: Vector, x: Vector, backcast: float, lowest: Vector, highest: Vector,
-    tolerance: float, work: Vector,
+    tolerance: float, best: float, work: Vector,
 ) -> tuple[float, float]:  # fmt: skip
-    """Move a point to the optimum near it; return minus the log-likelihood and twice the gain left."""
-    B, g, next_g, d = np.empty((SIZE, SIZE)), np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
-    tried, free = np.empty(SIZE), np.ones(SIZE, np.bool_)
-    outer_scores(point, y, x, backcast, work, B)
-    value = gradient(point, y, x, backcast, work, g)
-    gain = np.inf
-    for _ in range(STEPS):
-        gain = direction(point, g, B, lowest, highest, free, d)
-        if not tolerance <= gain < np.inf:
+    """Move a point to the optimum near it; return minus the log-likelihood and twice the gain left.
+
+    A climb that will not pass ``best`` is given up.
+    """
+    B, root, free = np.empty((SIZE, SIZE)), np.empty((SIZE + 1, SIZE)), np.ones(SIZE, np.bool_)
+    g, next_g, d, tried, s = np.empty((5, SIZE))
+    value, gain = gradient(point, y, x, backcast, work, g), np.inf
+    information(point, x, work, backcast, B)
+    for taken in range(STEPS):
+        gain = direction(point, g, B, lowest, highest, free, d, root)
+        if not tolerance <= gain < np.inf or (taken >= FIRST and value - SURELY * gain > best):
             break
         step, better = 1.0, False
         for _ in range(HALVINGS):
@@ -355,9 +425,10 @@ def climb(
             step *= min(max(-0.5 * expected / bend, 0.1), 0.5) if bend > 0.0 else 0.25
         if not better:
             break
-        update(B, tried - point, next_g - g)
-        copy(tried, point)
-        copy(next_g, g)
+        for i in range(SIZE):
+            s[i], d[i] = tried[i] - point[i], next_g[i] - g[i]
+            point[i], g[i] = tried[i], next_g[i]
+        update(B, s, d, root[SIZE])
         value = next_value
     return value, gain
 
@@ -388,20 +459,16 @@ def search(
         value = likelihood(point, y, x, backcast, work)
         if value < best:
             best, chosen = value, i
-    top, best, gain, turns = ols.copy(), np.inf, np.inf, len(starts) + 2
-    for turn in range(turns):
-        if turn == turns - 1:
+    top, best, gain, last = ols.copy(), np.inf, np.inf, len(starts) + 1
+    for turn in range(last + 1):
+        tolerance, limit = (FINAL, np.inf) if turn == last else (TOLERANCE, best)
+        if turn == last:
             copy(top, point)
         else:
+            p, a = rivals[chosen] if turn == 0 else starts[turn - 1]
             copy(ols, point)
-            p, a = (
-                (rivals[chosen, 0], rivals[chosen, 1])
-                if turn == 0
-                else (starts[turn - 1, 0], starts[turn - 1, 1])
-            )
             start(point, p, a)
-        tolerance = FINAL if turn == turns - 1 else TOLERANCE
-        value, gain = climb(point, y, x, backcast, lowest, highest, tolerance, work)
+        value, gain = climb(point, y, x, backcast, lowest, highest, tolerance, limit, work)
         if value <= best:
             best = value
             copy(point, top)

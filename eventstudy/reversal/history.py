@@ -18,7 +18,7 @@ from eventstudy.windows import Request
 from .locks import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
-BLOCK = 32
+BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
