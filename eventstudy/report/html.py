@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,6 @@ _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
 _IDS = re.compile(r'(\bid="|xlink:href="#|\bhref="#|url\(#)')
 _ROOT = re.compile(r"<svg [^>]*?>", re.S)
 _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
-#: What a browser asks of a font that is set letter by letter.
-_FONT_TABLES = frozenset({
-    "GlyphOrder", "head", "hhea", "hmtx", "maxp", "OS/2", "cmap", "glyf", "loca", "name", "post",
-})  # fmt: skip
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 
 
@@ -95,47 +92,20 @@ def font_faces(drawings: Iterable[str]) -> str:
 
 
 def _subset(file: Path, letters: set[str]) -> bytes:
-    """Return a font cut to some letters, as WOFF.
+    """Return a font cut to some letters, as WOFF."""
+    from fontTools.subset import Options, Subsetter, load_font, save_font
 
-    `fontTools.subset` does this for every kind of font and takes twice as long, most of it to start;
-    here no table has anything but single glyphs.
-    """
-    from fontTools.ttLib import TTFont
-
-    with TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False) as font:
-        for name in set(font.keys()) - _FONT_TABLES:
-            del font[name]
-        _cut(font, letters)
-        font.flavor = "woff"
-        made = io.BytesIO()
-        font.save(made)
+    options = Options(
+        flavor="woff", hinting=False, layout_features=[], glyph_names=False, recalc_timestamp=False,
+    )  # fmt: skip
+    # Single letters are set, none joined or kerned.
+    options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
+    cut, made = Subsetter(options), io.BytesIO()
+    cut.populate(text="".join(sorted(letters)))
+    with closing(load_font(str(file), options)) as font:
+        cut.subset(font)
+        save_font(font, made, options)
     return made.getvalue()
-
-
-def _cut(font: Any, letters: set[str]) -> None:
-    """Leave in a font what draws some letters; an accented one is drawn by its parts."""
-    shapes, names = font["glyf"], font.getBestCmap()
-    wanted = {".notdef", *(names[ord(char)] for char in letters if ord(char) in names)}
-    parts = wanted
-    while parts:
-        # Taken apart while the font still knows them: letters name their parts by number.
-        made = [shapes[name] for name in parts if shapes.glyphs[name].isComposite()]
-        parts = {part for shape in made for part in shape.getComponentNames(shapes)} - wanted
-        wanted |= parts
-    order = [name for name in font.getGlyphOrder() if name in wanted]
-    shapes.glyphs = {name: shapes.glyphs[name] for name in order}
-    for shape in shapes.glyphs.values():
-        shape.trim(remove_hinting=True)
-    font["hmtx"].metrics = {name: font["hmtx"].metrics[name] for name in order}
-    # Tables of other codes than Unicode call other letters by these numbers.
-    font["cmap"].tables = [table for table in font["cmap"].tables if table.isUnicode()]
-    for table in font["cmap"].tables:
-        table.cmap = {code: name for code, name in table.cmap.items() if chr(code) in letters}
-    # Copyright, family and version; without a table of names a browser takes no font.
-    font["name"].names = [line for line in font["name"].names if line.nameID < 7]
-    font["post"].formatType = 3.0
-    font.setGlyphOrder(order)
-    shapes.glyphOrder = order
 
 
 def _fill(message: str, **values: object) -> str:

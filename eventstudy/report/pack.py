@@ -151,12 +151,13 @@ def _begin(
     result: StudyResult, folder: Path, formats: Sequence[str], drawn: Sequence[Plot], start: Start
 ) -> dict[str, Work]:
     """Begin what can be made beside the pages, by the name of its stage."""
-    from eventstudy.report.raster import write_pngs
-
     begun = {}
     if "png" in formats:
-        place = folder / "figures"
-        begun["images"] = start(write_pngs, [plot.name for plot in drawn], place, place, fresh=True)
+        from eventstudy.plots import font_folders
+        from eventstudy.report.raster import write_pngs
+
+        names, place = [plot.name for plot in drawn], folder / "figures"
+        begun["images"] = start(write_pngs, names, place, place, font_folders(), fresh=True)
     if "xlsx" in formats:
         begun["workbook"] = start(write_book, result, folder)
     return begun

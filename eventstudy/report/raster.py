@@ -17,11 +17,9 @@ _SIZE = re.compile(r"<svg[^>]*?>")
 _PAGE = """#page(width: {width}pt, height: {height}pt)[#image("{name}.svg", width: 100%)]"""
 
 
-def write_pngs(names: Sequence[str], home: Path, folder: Path) -> None:
-    """Write ``folder/<name>.png`` for each ``home/<name>.svg``."""
+def write_pngs(names: Sequence[str], home: Path, folder: Path, fonts: Sequence[Path]) -> None:
+    """Write ``folder/<name>.png`` for each ``home/<name>.svg``, with the fonts of some folders."""
     import typst
-
-    from eventstudy import plots
 
     if not names:
         return
@@ -31,7 +29,7 @@ def write_pngs(names: Sequence[str], home: Path, folder: Path) -> None:
     source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
     try:
         made = typst.compile(
-            source, root=home, format="png", ppi=float(DPI), font_paths=plots.font_folders(),
+            source, root=home, format="png", ppi=float(DPI), font_paths=list(fonts),
             ignore_system_fonts=True,
         )  # fmt: skip
     finally:
