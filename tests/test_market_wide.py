@@ -31,6 +31,7 @@ from eventstudy.market_wide import (
 from eventstudy.market_wide.days import DaySums
 from eventstudy.market_wide.direct import fit_direct
 from eventstudy.market_wide.fit import Kernel
+from eventstudy.market_wide.one_pass import fit_one_pass
 from eventstudy.market_wide.packed import packed_ranks
 from eventstudy.market_wide.panel import empty_fit
 from eventstudy.market_wide.prefix import fit_prefix
@@ -113,18 +114,33 @@ def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: f
 
 def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
     """The guard is what keeps the digits: the bad tick's panel shows what they are without it."""
-    from eventstudy.market_wide import prefix
+    from eventstudy.market_wide import one_pass
 
     panel = hard("calm after a storm")
     events = sorted_events(firm_events(panel, 2_000, dates=80))
-    kept, prefix.TOLERANCE = prefix.TOLERANCE, np.inf
+    kept, one_pass.TOLERANCE = one_pass.TOLERANCE, np.inf
     try:
         blind = filled(fit_prefix, panel, events)
     finally:
-        prefix.TOLERANCE = kept
+        one_pass.TOLERANCE = kept
     guarded, reference = filled(fit_prefix, panel, events), filled(fit_direct, panel, events)
     assert np.nanmax(np.abs(blind.sigma / reference.sigma - 1)) > 1e-6
     assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"]
+)
+def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
+    panel = hard(kind)
+    events = firm_events(panel, 400)
+    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_direct, panel, events)
+    assert (fitted.n == reference.n).all()
+    for name in ("alpha", "beta", "sigma", "car", "variance"):
+        ours, theirs = getattr(fitted, name), getattr(reference, name)
+        size = np.nanmax(np.abs(theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-12 * size, err_msg=name)
+    assert np.nanmax(np.abs(fitted.sigma / reference.sigma - 1)) < 1e-10
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -54,10 +54,10 @@ def _centre(
         keep = -used.astype(np.int64)
         with np.errstate(divide="ignore", invalid="ignore"):
             for values, mean in zip(pair, (y_mean, x_mean), strict=True):
-                _clear(values, keep)
+                clear(values, keep)
                 mean[rows] = values.sum(axis=1) / count[rows]
                 values -= mean[rows][:, None]
-                _clear(values, keep)
+                clear(values, keep)
     y -= y_mean[:, None]
     x -= x_mean[:, None]
     if len(rows):
@@ -65,7 +65,7 @@ def _centre(
     return count, y_mean, x_mean
 
 
-def _clear(values: NDArray[np.float64], keep: NDArray[np.int64]) -> None:
+def clear(values: NDArray[np.float64], keep: NDArray[np.int64]) -> None:
     """Set values to zero where ``keep`` has no bit set: quicker than an assignment by mask."""
     bits = values.view(np.int64)
     bits &= keep
