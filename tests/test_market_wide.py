@@ -215,7 +215,7 @@ def reduced(
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)
     dates = len(np.unique(events.position))
-    with mock.patch.object(days, "BLOCK_DATES", -(-dates // blocks)):
+    with mock.patch.multiple(days, BLOCK_DATES=-(-dates // blocks), BLOCK_EVENTS=1):
         return reduce_events(panel, events, fitted, LAYOUT, kernel=kernel)
 
 
