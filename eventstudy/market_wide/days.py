@@ -152,10 +152,11 @@ def day_sums(
     sums = _zeros(layout, panel.sessions, dates[:counted])
     compiled = _compiled(kernel, len(events))
     if compiled is None:
-        for edges in itertools.pairwise([*range(0, own, CHUNK), *range(own, len(events), CHUNK), len(events)]):
-            rows = slice(*edges)
+        edges = [*range(0, own, CHUNK), *range(own, len(events), CHUNK), len(events)]
+        for start, end in itertools.pairwise(edges):
+            rows = slice(start, end)
             part = _cut(panel, events.take(rows), fit.take(rows), layout, code[rows], kept[:, rows])
-            _add_numpy(part, layout, spread, by_date, sums if rows.start < own else None)
+            _add_numpy(part, layout, spread, by_date, sums if start < own else None)
     else:
         for at in _chunks(kept, code, own, COMPILED_CHUNK):
             compiled(
@@ -240,8 +241,8 @@ class _Chunk:
     """Firm-events sorted by date, and their days of both windows.
 
     ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
-    both NaN where missing; ``kept`` (W, m) is one where the window is complete; ``starts`` and ``dates``
-    say where each date's rows begin and which of the block's dates it is.
+    both NaN where missing; ``kept`` (W, m) is one where the window is complete; ``starts`` says where each
+    date's rows begin and ``dates`` which of the block's dates they are.
     """
 
     fit: MarketFit
@@ -249,7 +250,7 @@ class _Chunk:
     x: NDArray[np.float64]
     kept: NDArray[np.float64]
     starts: NDArray[np.intp]
-    dates: NDArray[np.intp]
+    dates: slice
 
     def by_date(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of weighted rows of each date, (k, K, L), for weights (k, m)."""
@@ -262,8 +263,8 @@ class _Chunk:
         total: NDArray[np.float64] = (matrix @ values).reshape(k, len(self.starts), -1)
         return total
 
-    def cleared(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Days and index returns with zeros where the day is missing, in place, and ones where it is not."""
+    def clear(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Set days and index returns to zero where the day is missing; ones where it is not, and such rows."""
         there = np.ones(self.days.shape)
         rows = np.flatnonzero(~np.isfinite(self.days.sum(axis=1)))
         if len(rows):
@@ -271,7 +272,7 @@ class _Chunk:
             there[rows] = finite
             for values in (self.days, self.x):
                 values[rows] = np.where(finite, values[rows], 0.0)
-        return self.days, self.x, there
+        return there, rows
 
 
 def _cut(
@@ -284,7 +285,8 @@ def _cut(
     days = fit.beta[:, None] * x
     days += fit.alpha[:, None] * carries
     np.subtract(y, days, out=days)
-    return _Chunk(fit, days, x, kept.astype(float), starts, code[starts])
+    dates = slice(int(code[0]), int(code[-1]) + 1)
+    return _Chunk(fit, days, x, kept.astype(float), starts, dates)
 
 
 def _add_numpy(
@@ -292,67 +294,67 @@ def _add_numpy(
 ) -> None:
     """Add firm-events to both kinds of sums; ``sums`` is None in the halo. Twin of `add_compiled`."""
     before = layout.n_estimation
-    ranks = packed_ranks(part.days, before) if sums is not None else None
-    if sums is not None:
-        _add_above(part, before, spread, sums)
-    days, x, there = part.cleared()
-    _add_by_date(part, layout, days, there, by_date)
-    if sums is None or ranks is None:
+    if sums is None:
+        there, _ = part.clear()
+        _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
         return
-    _add_pulls(part, layout, x, there, by_date)
+    ranks = packed_ranks(part.days, before)
+    _add_above(part, before, spread, sums)
+    there, gaps = part.clear()
     _add_ranks(part, ranks, there, spread, sums)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (days[:, :before] > 0).sum(axis=1) / part.fit.n
-    sums.positive[:] += _weighted(part.kept, share)
-    ones = np.ones((1, len(part.fit)))
-    sums.date_ar[part.dates] += part.by_date(ones, days[:, before:])[0]
-    sums.date_n[part.dates] += part.by_date(ones, there[:, before:])[0]
+    bases = _add_pulls(part, layout, there, gaps, by_date)
+    _add_by_date(part, before, there, bases, by_date)
+    share = _count(part.days[:, :before] > 0) / np.maximum(part.fit.n, 1)
+    sums.positive[:] += part.kept @ share
+    around = np.hstack([part.days[:, before:], there[:, before:]])
+    ar, n = np.hsplit(part.by_date(np.ones((1, len(part.fit))), around)[0], 2)
+    sums.date_ar[part.dates] += ar
+    sums.date_n[part.dates] += n
     car = np.where(part.kept > 0, part.fit.car, 0.0)
     sums.shock_car[part.dates] += np.add.reduceat(car, part.starts, axis=1).T
 
 
-def _weighted(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights times values where there are weights, NaN or not."""
-    total: NDArray[np.float64] = np.where(weights > 0, weights * values, 0.0).sum(axis=1)
-    return total
+def _count(true: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many are true in each row; eight at a time."""
+    number: NDArray[np.intp] = np.bitwise_count(np.packbits(true, axis=1)).sum(axis=1, dtype=np.intp)
+    return number
 
 
 def _add_by_date(
-    part: _Chunk, layout: Layout, days: NDArray[np.float64], there: NDArray[np.float64], by_date: _ByDate
+    part: _Chunk, before: int, there: NDArray[np.float64], bases: NDArray[np.float64], by_date: _ByDate
 ) -> None:
-    before, dates, kept = layout.n_estimation, part.dates, part.kept
+    dates, kept = part.dates, part.kept
     with np.errstate(divide="ignore", invalid="ignore"):
         root = 1.0 / (part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n))
-    found = part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), days)
-    plain, scaled = found[: len(kept)], found[len(kept) :]
+    plain, scaled = np.split(part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days), 2)
     by_date.residual[:, dates] += plain[..., :before]
     by_date.around[:, dates] += plain[..., before:]
     by_date.scaled[:, dates] += scaled[..., :before]
-    by_date.used[:, dates] += part.by_date(kept, there)[..., :before]
+    days = part.by_date(np.vstack([kept, bases]), there)[..., :before]
+    by_date.used[:, dates] += days[: len(kept)]
+    if len(bases):
+        by_date.pull[:, dates] += days[len(kept) :]
     by_date.own[:, dates] += np.add.reduceat(kept * part.fit.n, part.starts, axis=1)
     by_date.members[:, dates] += np.add.reduceat(kept, part.starts, axis=1)
 
 
 def _add_pulls(
-    part: _Chunk, layout: Layout, x: NDArray[np.float64], there: NDArray[np.float64], by_date: _ByDate
-) -> None:
-    """Add used_t (A/n + (x_t - xbar)(X - A xbar)/Sxx), see `direct.predict`."""
+    part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
+) -> NDArray[np.float64]:
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return the weights A/n of used_t, (W, m)."""
     before, n = layout.n_estimation, np.maximum(part.fit.n, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x_mean = x[:, :before].sum(axis=1) / n
-        centred = (x[:, :before] - x_mean[:, None]) * there[:, :before]
-        sxx = np.vecdot(centred, centred)
-        slopes, bases = np.zeros(part.kept.shape), np.zeros(part.kept.shape)
-        for w, window in enumerate(layout.car):
-            alphas, days = layout.alpha_days(window), layout.inside(window)
-            moved = x[:, before + days.start : before + days.stop].sum(axis=1)
-            slope = (moved - alphas * x_mean) / sxx
-            slopes[w] = np.where(part.kept[w] > 0, slope, 0.0)
-            bases[w] = np.where(part.kept[w] > 0, alphas / n, 0.0)
-    pull = part.by_date(slopes, np.ascontiguousarray(centred))
-    if bases.any():
-        pull += part.by_date(bases, there)[..., :before]
-    by_date.pull[:, part.dates] += pull
+    x_mean = part.x[:, :before].sum(axis=1) / n
+    centred = part.x - x_mean[:, None]
+    centred[gaps] *= there[gaps]
+    sxx = np.vecdot(centred[:, :before], centred[:, :before])
+    slopes, bases = np.zeros(part.kept.shape), np.zeros(part.kept.shape)
+    for w, window in enumerate(layout.car):
+        alphas, days = layout.alpha_days(window), layout.inside(window)
+        moved = part.x[:, before + days.start : before + days.stop].sum(axis=1) - alphas * x_mean
+        np.divide(moved, sxx, out=slopes[w], where=part.kept[w] > 0)
+        np.divide(alphas, n, out=bases[w], where=part.kept[w] > 0)
+    by_date.pull[:, part.dates] += part.by_date(slopes, centred)[..., :before]
+    return bases
 
 
 def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: DaySums) -> None:
