@@ -19,7 +19,7 @@ from .packed import packed_ranks
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
-CHUNK, COMPILED_CHUNK = 256, 1_024
+CHUNK, COMPILED_CHUNK = 512, 1_024
 #: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
 #: also reads the firm-events of the `reach` sessions after it.
 BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
@@ -264,7 +264,7 @@ class _Chunk:
         return total
 
     def clear(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Set days and index returns to zero where the day is missing; ones where it is not, and such rows."""
+        """Set days and index returns to zero where the day is missing; return ones elsewhere, and rows."""
         there = np.ones(self.days.shape)
         rows = np.flatnonzero(~np.isfinite(self.days.sum(axis=1)))
         if len(rows):
@@ -281,9 +281,10 @@ def _cut(
 ) -> _Chunk:  # fmt: skip
     y, x = pairs_of(panel, events, layout)
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
-    carries = np.r_[np.ones(layout.n_estimation), layout.carries_alpha]
+    before, alpha = layout.n_estimation, fit.alpha[:, None]
     days = fit.beta[:, None] * x
-    days += fit.alpha[:, None] * carries
+    days[:, :before] += alpha
+    days[:, before:] += alpha * layout.carries_alpha
     np.subtract(y, days, out=days)
     dates = slice(int(code[0]), int(code[-1]) + 1)
     return _Chunk(fit, days, x, kept.astype(float), starts, dates)
@@ -341,7 +342,7 @@ def _add_by_date(
 def _add_pulls(
     part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
 ) -> NDArray[np.float64]:
-    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return the weights A/n of used_t, (W, m)."""
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t."""
     before, n = layout.n_estimation, np.maximum(part.fit.n, 1)
     x_mean = part.x[:, :before].sum(axis=1) / n
     centred = part.x - x_mean[:, None]
@@ -405,10 +406,10 @@ def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> Non
             sums.calendar[w, session] += by_date.around[w, held, day - layout.event[0]]
             sums.calendar_n[w, session] += members[held]
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = by_date.residual[w, :counted] / by_date.used[w, :counted]
-            days = (by_date.used[w, :counted] > 0).sum(axis=1)
-            s2 = np.where(days > 2, np.nansum(mean**2, axis=1) / (days - 2), np.nan)
-            pull = ((by_date.pull[w, :counted] / members[:, None]) ** 2).sum(axis=1)
+            mean = by_date.residual[w, :counted] / np.maximum(by_date.used[w, :counted], 1.0)
+            days = _count(by_date.used[w, :counted] > 0)
+            s2 = np.where(days > 2, np.vecdot(mean, mean) / (days - 2), np.nan)
+            pull = np.vecdot(by_date.pull[w, :counted], by_date.pull[w, :counted]) / members**2
             sums.shock_car[:, w] /= members
         sums.shock_variance[:, w] = s2 * (width + pull)
         sums.pairs[w] = _pairs(by_date, w, width, counted)

@@ -9,6 +9,7 @@ from eventstudy.inference.ranks import row_ranks
 
 _SIGN = np.int64(63)
 _MAGNITUDE = np.int64(2**63 - 1)
+_SHIFT, _LOWER = np.int32(15), np.int32(2**15 - 1)
 
 
 def packed_ranks(values: NDArray[np.float64], first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -26,12 +27,14 @@ def packed_ranks(values: NDArray[np.float64], first: int) -> tuple[NDArray[np.fl
     keys.sort(axis=1)
     tied = _tied(keys, low)
     day = keys & low
-    early = np.cumsum(day < first, axis=1, dtype=np.int16)
+    # Both ranks in one integer, so that one scatter takes them to their days.
+    places = np.cumsum(day < first, axis=1, dtype=np.int32)
+    places |= np.arange(1, length + 1, dtype=np.int32) << _SHIFT
     day += np.arange(n)[:, None] * length
-    rank, among = np.empty((n, length)), np.empty((n, length))
-    rank.ravel()[day.ravel()] = np.broadcast_to(np.arange(1.0, length + 1), day.shape).ravel()
-    among.ravel()[day.ravel()] = early.ravel()
-    among = among[:, :first]
+    found = np.empty((n, length), dtype=np.int32)
+    found.ravel()[day.ravel()] = places.ravel()
+    rank = (found >> _SHIFT).astype(float)
+    among = (found[:, :first] & _LOWER).astype(float)
     if len(gaps):
         there = np.isfinite(values[gaps])
         rank[gaps] *= there
