@@ -201,6 +201,9 @@ def reduce_events(
     blocks = date_blocks(events.position[order], layout)
     if not blocks:
         return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
+    if threads == 1:
+        # Threads other than the first take memory anew for every chunk.
+        return total([work(block) for block in blocks])
     with ThreadPoolExecutor(threads) as pool:
         return total(list(pool.map(work, blocks)))
 
@@ -365,7 +368,7 @@ def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: Day
     """
     residual, n = part.days[:, :before], part.fit.n
     weights = part.kept / (n + 2)
-    for w in np.flatnonzero(spread > 0):
+    for w in np.flatnonzero(spread > 0).tolist():
         level = (part.fit.scar(w) / spread[w] * part.fit.sigma)[:, None]
         above = (residual > level).astype(float)
         alike = residual == level
