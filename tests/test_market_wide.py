@@ -311,6 +311,29 @@ def test_blocks_of_dates_add_up_to_one() -> None:
         np.testing.assert_allclose(getattr(many, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
+def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window() -> None:
+    """Dense dates are cut after 128; sparse ones when 1,024 firm-events or 512 dates are reached."""
+    for each, sizes in {10: [128, 128, 44], 4: [256, 44], 1: [300]}.items():
+        position = np.repeat(np.arange(300), each)
+        blocks = days.date_blocks(position, LAYOUT)
+        assert [own // each for _, own in blocks] == sizes
+        starts = np.cumsum([0, *(own for _, own in blocks)])
+        for (rows, own), start in zip(blocks, starts, strict=False):
+            assert rows.start == start
+            assert rows.stop == min(start + own + 18 * each, len(position))
+    assert [own for _, own in days.date_blocks(np.arange(1_000), LAYOUT)] == [512, 488]
+
+
+def test_day_sums_do_not_depend_on_threads() -> None:
+    panel = wide_panel(7)
+    events = firm_events(panel, 2_500, dates=150)
+    fitted = fit_events(panel, events, LAYOUT)
+    fitted = fitted.without(fitted.n < 20)
+    one, two = (reduce_events(panel, events, fitted, LAYOUT, kernel="numpy", threads=n) for n in (1, 2))
+    for name in DaySums.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(two, name), getattr(one, name), err_msg=name)
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_compiled_day_sums_equal_numpys(ties: bool) -> None:
     pytest.importorskip("numba", reason="the extra 'fast' (numba) is not installed")
