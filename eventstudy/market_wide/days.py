@@ -19,7 +19,7 @@ from .packed import packed_ranks
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
-CHUNK, COMPILED_CHUNK = 512, 1_024
+CHUNK, COMPILED_CHUNK = 448, 1_024
 #: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
 #: also reads the firm-events of the `reach` sessions after it.
 BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
@@ -152,11 +152,11 @@ def day_sums(
     sums = _zeros(layout, panel.sessions, dates[:counted])
     compiled = _compiled(kernel, len(events))
     if compiled is None:
-        edges = [*range(0, own, CHUNK), *range(own, len(events), CHUNK), len(events)]
-        for start, end in itertools.pairwise(edges):
-            rows = slice(start, end)
-            part = _cut(panel, events.take(rows), fit.take(rows), layout, code[rows], kept[:, rows])
-            _add_numpy(part, layout, spread, by_date, sums if start < own else None)
+        whole = kept.all(axis=0)
+        for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
+            weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
+            part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
+            _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
     else:
         for at in _chunks(kept, code, own, COMPILED_CHUNK):
             compiled(
@@ -244,8 +244,8 @@ class _Chunk:
     """Firm-events sorted by date, and their days of both windows.
 
     ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
-    both NaN where missing; ``kept`` (W, m) is one where the window is complete; ``starts`` says where each
-    date's rows begin and ``dates`` which of the block's dates they are.
+    both NaN where missing; ``kept``, (W, m) or one row for all windows, is one where the window is
+    complete; ``starts`` says where each date's rows begin, ``dates`` which of the block's dates they are.
     """
 
     fit: MarketFit
@@ -253,7 +253,7 @@ class _Chunk:
     x: NDArray[np.float64]
     kept: NDArray[np.float64]
     starts: NDArray[np.intp]
-    dates: slice
+    dates: slice | NDArray[np.intp]
 
     def by_date(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of weighted rows of each date, (k, K, L), for weights (k, m)."""
@@ -280,7 +280,7 @@ class _Chunk:
 
 def _cut(
     panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp],
-    kept: NDArray[np.bool_],
+    kept: NDArray[np.float64],
 ) -> _Chunk:  # fmt: skip
     y, x = pairs_of(panel, events, layout)
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
@@ -289,33 +289,45 @@ def _cut(
     days[:, :before] += alpha
     days[:, before:] += alpha * layout.carries_alpha
     np.subtract(y, days, out=days)
-    dates = slice(int(code[0]), int(code[-1]) + 1)
-    return _Chunk(fit, days, x, kept.astype(float), starts, dates)
+    together = code[-1] - code[0] + 1 == len(starts)
+    dates = slice(int(code[0]), int(code[-1]) + 1) if together else code[starts]
+    return _Chunk(fit, days, x, kept, starts, dates)
 
 
 def _add_numpy(
     part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None
 ) -> None:
     """Add firm-events to both kinds of sums; ``sums`` is None in the halo. Twin of `add_compiled`."""
-    before = layout.n_estimation
+    before, used = layout.n_estimation, bool(part.kept.any())
     if sums is None:
         there, _ = part.clear()
-        _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
+        if used:
+            _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
         return
-    ranks = packed_ranks(part.days, before)
-    _add_above(part, before, spread, sums)
+    ranks = packed_ranks(part.days, before) if used else None
+    if used:
+        _add_above(part, before, spread, sums)
     there, gaps = part.clear()
+    around = np.hstack([part.days[:, before:], there[:, before:]])
+    ar, n = np.hsplit(part.by_date(np.ones((1, len(part.fit))), around)[0], 2)
+    sums.date_ar[part.dates] += ar
+    sums.date_n[part.dates] += n
+    if ranks is None:
+        return
     _add_ranks(part, ranks, there, spread, sums)
     bases = _add_pulls(part, layout, there, gaps, by_date)
     _add_by_date(part, before, there, bases, by_date)
     share = _count(part.days[:, :before] > 0) / np.maximum(part.fit.n, 1)
     sums.positive[:] += part.kept @ share
-    around = np.hstack([part.days[:, before:], there[:, before:]])
-    ar, n = np.hsplit(part.by_date(np.ones((1, len(part.fit))), around)[0], 2)
-    sums.date_ar[part.dates] += ar
-    sums.date_n[part.dates] += n
     car = np.where(part.kept > 0, part.fit.car, 0.0)
     sums.shock_car[part.dates] += np.add.reduceat(car, part.starts, axis=1).T
+
+
+def _weighed(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of weighted rows, (k, L); by two weights at a time the product stays in one thread."""
+    pairs = np.vstack([weights, weights[-1:]]) if len(weights) % 2 else weights
+    found = np.vstack([pairs[at : at + 2] @ values for at in range(0, len(pairs), 2)])
+    return found[: len(weights)]
 
 
 def _count(true: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -330,7 +342,8 @@ def _add_by_date(
     dates, kept = part.dates, part.kept
     with np.errstate(divide="ignore", invalid="ignore"):
         root = 1.0 / (part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n))
-    plain, scaled = np.split(part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days), 2)
+    both = part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days)
+    plain, scaled = both[: len(kept)], both[len(kept) :]
     by_date.residual[:, dates] += plain[..., :before]
     by_date.around[:, dates] += plain[..., before:]
     by_date.scaled[:, dates] += scaled[..., :before]
@@ -351,12 +364,13 @@ def _add_pulls(
     centred = part.x - x_mean[:, None]
     centred[gaps] *= there[gaps]
     sxx = np.vecdot(centred[:, :before], centred[:, :before])
-    slopes, bases = np.zeros(part.kept.shape), np.zeros(part.kept.shape)
+    shape = len(layout.car), len(part.fit)
+    slopes, bases, kept = np.zeros(shape), np.zeros(shape), np.broadcast_to(part.kept > 0, shape)
     for w, window in enumerate(layout.car):
         alphas, days = layout.alpha_days(window), layout.inside(window)
         moved = part.x[:, before + days.start : before + days.stop].sum(axis=1) - alphas * x_mean
-        np.divide(moved, sxx, out=slopes[w], where=part.kept[w] > 0)
-        np.divide(alphas, n, out=bases[w], where=part.kept[w] > 0)
+        np.divide(moved, sxx, out=slopes[w], where=kept[w])
+        np.divide(alphas, n, out=bases[w], where=kept[w])
     by_date.pull[:, part.dates] += part.by_date(slopes, centred)[..., :before]
     return bases
 
@@ -367,16 +381,17 @@ def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: Day
     The SCAR is put on the residuals' own scale: only its place among them matters.
     """
     residual, n = part.days[:, :before], part.fit.n
-    weights = part.kept / (n + 2)
+    kept = np.broadcast_to(part.kept, (len(spread), len(n)))
+    weights = kept / (n + 2)
     for w in np.flatnonzero(spread > 0).tolist():
         level = (part.fit.scar(w) / spread[w] * part.fit.sigma)[:, None]
         above = (residual > level).astype(float)
         alike = residual == level
         if alike.any():
             above += 0.5 * alike
-        days = weights[w] @ above
+        days = _weighed(weights[w : w + 1], above)[0]
         sums.generalised[w, :-1] += days
-        sums.generalised[w, -1] += weights[w] @ (n + 1.0) - days.sum() - 0.5 * part.kept[w].sum()
+        sums.generalised[w, -1] += weights[w] @ (n + 1.0) - days.sum() - 0.5 * kept[w].sum()
 
 
 def _add_ranks(
@@ -386,13 +401,14 @@ def _add_ranks(
     rank, among = ranks
     before, kept = among.shape[1], part.kept
     count = there.sum(axis=1)
-    present = kept @ there
-    sums.rank[:] += kept @ rank - (kept * ((count + 1) / 2)) @ there
-    sums.uniform[:] += (kept / (1 + count)) @ rank - present / 2
+    present = _weighed(kept, there)
+    by_rank = _weighed(np.vstack([kept, kept / (1 + count)]), rank)
+    sums.rank[:] += by_rank[: len(kept)] - _weighed(kept * ((count + 1) / 2), there)
+    sums.uniform[:] += by_rank[len(kept) :] - present / 2
     sums.rank_n[:] += present
     sums.generalised_n[:, :-1] += present[:, :before]
     sums.generalised_n[:, -1] += kept.sum(axis=1)
-    estimation = (kept / (part.fit.n + 2)) @ among - present[:, :before] / 2
+    estimation = _weighed(kept / (part.fit.n + 2), among) - present[:, :before] / 2
     sums.generalised[:, :-1] += np.where(spread[:, None] > 0, estimation, 0.0)
 
 
