@@ -152,7 +152,7 @@ def day_sums(
     sums = _zeros(layout, panel.sessions, dates[:counted])
     compiled = _compiled(kernel, len(events))
     if compiled is None:
-        whole = kept.all(axis=0)
+        whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
         for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
             weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
             part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
