@@ -31,6 +31,7 @@ from eventstudy.market_wide import (
 from eventstudy.market_wide.days import DaySums
 from eventstudy.market_wide.direct import fit_direct
 from eventstudy.market_wide.fit import Kernel
+from eventstudy.market_wide.one_pass import fit_one_pass
 from eventstudy.market_wide.packed import packed_ranks
 from eventstudy.market_wide.panel import empty_fit
 from eventstudy.market_wide.prefix import fit_prefix
@@ -113,18 +114,33 @@ def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: f
 
 def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
     """The guard is what keeps the digits: the bad tick's panel shows what they are without it."""
-    from eventstudy.market_wide import prefix
+    from eventstudy.market_wide import one_pass
 
     panel = hard("calm after a storm")
     events = sorted_events(firm_events(panel, 2_000, dates=80))
-    kept, prefix.TOLERANCE = prefix.TOLERANCE, np.inf
+    kept, one_pass.TOLERANCE = one_pass.TOLERANCE, np.inf
     try:
         blind = filled(fit_prefix, panel, events)
     finally:
-        prefix.TOLERANCE = kept
+        one_pass.TOLERANCE = kept
     guarded, reference = filled(fit_prefix, panel, events), filled(fit_direct, panel, events)
     assert np.nanmax(np.abs(blind.sigma / reference.sigma - 1)) > 1e-6
     assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"]
+)
+def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
+    panel = hard(kind)
+    events = firm_events(panel, 400)
+    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_direct, panel, events)
+    assert (fitted.n == reference.n).all()
+    for name in ("alpha", "beta", "sigma", "car", "variance"):
+        ours, theirs = getattr(fitted, name), getattr(reference, name)
+        size = np.nanmax(np.abs(theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-12 * size, err_msg=name)
+    assert np.nanmax(np.abs(fitted.sigma / reference.sigma - 1)) < 1e-10
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -199,7 +215,7 @@ def reduced(
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)
     dates = len(np.unique(events.position))
-    with mock.patch.object(days, "BLOCK_DATES", -(-dates // blocks)):
+    with mock.patch.multiple(days, BLOCK_DATES=-(-dates // blocks), BLOCK_EVENTS=1):
         return reduce_events(panel, events, fitted, LAYOUT, kernel=kernel)
 
 
@@ -293,6 +309,29 @@ def test_blocks_of_dates_add_up_to_one() -> None:
     for name in DaySums.__dataclass_fields__:
         values: NDArray[np.float64] = getattr(one, name)
         np.testing.assert_allclose(getattr(many, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window() -> None:
+    """Dense dates are cut after 128; sparse ones when 1,024 firm-events or 512 dates are reached."""
+    for each, sizes in {10: [128, 128, 44], 4: [256, 44], 1: [300]}.items():
+        position = np.repeat(np.arange(300), each)
+        blocks = days.date_blocks(position, LAYOUT)
+        assert [own // each for _, own in blocks] == sizes
+        starts = np.cumsum([0, *(own for _, own in blocks)])
+        for (rows, own), start in zip(blocks, starts, strict=False):
+            assert rows.start == start
+            assert rows.stop == min(start + own + 18 * each, len(position))
+    assert [own for _, own in days.date_blocks(np.arange(1_000), LAYOUT)] == [512, 488]
+
+
+def test_day_sums_do_not_depend_on_threads() -> None:
+    panel = wide_panel(7)
+    events = firm_events(panel, 2_500, dates=150)
+    fitted = fit_events(panel, events, LAYOUT)
+    fitted = fitted.without(fitted.n < 20)
+    one, two = (reduce_events(panel, events, fitted, LAYOUT, kernel="numpy", threads=n) for n in (1, 2))
+    for name in DaySums.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(two, name), getattr(one, name), err_msg=name)
 
 
 @pytest.mark.parametrize("ties", [False, True])

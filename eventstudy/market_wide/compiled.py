@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from eventstudy.expected_returns.ols import CONSTANT
 
+from .one_pass import ROUNDING, TOLERANCE
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
-from .prefix import ROUNDING, TOLERANCE
 
 
 def fit_compiled(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:

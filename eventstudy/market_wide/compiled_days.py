@@ -23,15 +23,17 @@ def add_compiled(
 ) -> None:  # fmt: skip
     """Add firm-events with the same ``windows`` complete, sorted by date; ``sums`` is None in the halo.
 
-    Twin of `days._add_residuals`, `_add_returns`, `_add_pulls`, `_add_days` and `_add_ranks`.
+    Twin of `days._add_numpy`; ``windows`` may be none.
     """
+    if sums is None and not len(windows):
+        return
     n, before, around = len(events), layout.n_estimation, layout.n_event
-    chosen = np.array([layout.car[w] for w in windows]) - layout.event[0]
-    alphas = np.array([layout.alpha_days(layout.car[w]) for w in windows])
+    chosen = np.array(layout.car, dtype=np.intp)[windows] - layout.event[0]
+    alphas = np.array([layout.alpha_days(window) for window in layout.car], dtype=np.intp)[windows]
     with np.errstate(divide="ignore", invalid="ignore"):
-        levels = np.array([fit.scar(w) / spread[w] * fit.sigma for w in windows])
+        levels = np.array([fit.scar(w) / spread[w] * fit.sigma for w in windows]).reshape(len(windows), n)
     values, keys = np.empty((n, before + around)), np.empty((n, before + around), dtype=np.int32)
-    day, ar = np.zeros((2, before)), np.zeros((int(code[-1] - code[0]) + 1, 2, around))
+    day, ar = np.zeros(before), np.zeros((int(code[-1] - code[0]) + 1, 2, around))
     rank, above = np.zeros((before + around, 4)), np.zeros((len(windows), before + 1))
     share = _days(
         panel.returns, panel.indices, events.position, events.security, events.index, fit.alpha, fit.beta,
@@ -41,29 +43,23 @@ def add_compiled(
     )  # fmt: skip
     if sums is None:
         return
-    keys.sort(axis=1)
-    _ranks(keys, values, before, rank)
+    if len(windows):
+        keys.sort(axis=1)
+        _ranks(keys, values, before, rank)
     dates = slice(int(code[0]), int(code[-1]) + 1)
     sums.date_ar[dates] += ar[:, 0]
     sums.date_n[dates] += ar[:, 1]
     for place, w in enumerate(windows):
-        sums.residual[w] += day[0]
-        sums.residual_n[w] += day[1]
         sums.positive[w] += share
         sums.rank[w] += rank[:, 0]
         sums.uniform[w] += rank[:, 1]
         sums.rank_n[w] += rank[:, 3]
-        sums.generalised_n[w] += np.append(day[1], n)
+        sums.generalised_n[w] += np.append(day, n)
         if spread[w] > 0:
             sums.generalised[w] += above[place]
             sums.generalised[w, :-1] += rank[:before, 2]
         sums.shock_car[dates, w] += np.bincount(code - code[0], fit.car[w])
-        for at in range(chosen[place, 0], chosen[place, 1] + 1):
-            # A date between two others may have none of these firm-events, and its window lie outside.
-            there = ar[:, 1, at] > 0
-            session = sums.date[dates][there] + at + layout.event[0]
-            sums.calendar[w, session] += ar[there, 0, at]
-            sums.calendar_n[w, session] += ar[there, 1, at]
+        by_date.around[w, dates] += ar[:, 0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})  # type: ignore[untyped-decorator]
@@ -78,7 +74,7 @@ def _days(
     day: NDArray[np.float64], ar: NDArray[np.float64], above: NDArray[np.float64],
     values: NDArray[np.float64], keys: NDArray[np.int32],
 ) -> float:  # fmt: skip
-    length, before, around = returns.shape[1], day.shape[1], len(carries)
+    length, before, around = returns.shape[1], len(day), len(carries)
     size = 1
     while size < before + around:
         size *= 2
@@ -114,8 +110,7 @@ def _days(
             continue
         total = positive = 0.0
         for t in range(before):
-            day[0, t] += value[t]
-            day[1, t] += used[t]
+            day[t] += used[t]
             total += x_[t]
             positive += 1.0 if value[t] > 0 else 0.0
         share += positive / n[i]

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from .direct import estimation_pairs, event_pairs
-from .fit import Kernel, abnormal, use_numba
+from .direct import pairs_of
+from .fit import Kernel, use_numba
 from .packed import packed_ranks
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
-CHUNK, COMPILED_CHUNK = 256, 1_024
-#: Dates of one block. Each block also reads the firm-events of the `reach` sessions after it.
-BLOCK_DATES = 128
+CHUNK, COMPILED_CHUNK = 448, 1_024
+#: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
+#: also reads the firm-events of the `reach` sessions after it.
+BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
 #: Firm-events from which compiled code pays for being loaded.
 MANY = 50_000
 #: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
@@ -101,7 +103,8 @@ class _ByDate:
     """Sums of a block by date and estimation day, (W, K, L1), the dates of its halo included.
 
     ``scaled`` are residuals over their root mean square, ``pull`` the weights by which the
-    estimation days enter the prediction of the window's sum; ``members`` is (W, K).
+    estimation days enter the prediction of the window's sum, ``around`` (W, K, L2) abnormal returns;
+    ``own``, the number of estimation days, and ``members`` are (W, K).
     """
 
     date: NDArray[np.intp]
@@ -111,13 +114,16 @@ class _ByDate:
     own: NDArray[np.float64]
     pull: NDArray[np.float64]
     members: NDArray[np.float64]
+    around: NDArray[np.float64]
 
     @classmethod
     def empty(cls, dates: NDArray[np.intp], layout: Layout) -> _ByDate:
         """Room for these dates, zero."""
         shape = (len(layout.car), len(dates), layout.n_estimation)
         residual, used, scaled, pull = (np.zeros(shape) for _ in range(4))
-        return cls(dates, residual, used, scaled, np.zeros(shape[:2]), pull, np.zeros(shape[:2]))
+        own, members = np.zeros((2, *shape[:2]))
+        around = np.zeros((*shape[:2], layout.n_event))
+        return cls(dates, residual, used, scaled, own, pull, members, around)
 
 
 def day_sums(
@@ -145,23 +151,18 @@ def day_sums(
     by_date = _ByDate.empty(dates, layout)
     sums = _zeros(layout, panel.sessions, dates[:counted])
     compiled = _compiled(kernel, len(events))
-    for rows in _chunks(kept, code, own, COMPILED_CHUNK if compiled else CHUNK):
-        if compiled is not None and kept[:, rows[0]].any():
+    if compiled is None:
+        whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
+        for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
+            weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
+            part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
+            _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
+    else:
+        for at in _chunks(kept, code, own, COMPILED_CHUNK):
             compiled(
-                panel, events.take(rows), fit.take(rows), layout, code[rows],
-                np.flatnonzero(kept[:, rows[0]]), spread, by_date, sums if rows[0] < own else None,
+                panel, events.take(at), fit.take(at), layout, code[at], np.flatnonzero(kept[:, at[0]]),
+                spread, by_date, sums if at[0] < own else None,
             )  # fmt: skip
-            continue
-        part = _cut(panel, events.take(rows), fit.take(rows), layout, code[rows])
-        windows = np.flatnonzero(kept[:, rows[0]])
-        if rows[0] < own:
-            _add_returns(part, sums)
-        if len(windows):
-            _add_residuals(part, windows, by_date)
-        if len(windows) and rows[0] < own:
-            _add_pulls(part, windows, layout, by_date)
-            _add_days(part, windows, layout, sums)
-            _add_ranks(part, windows, spread, sums)
     _close(by_date, sums, counted, layout)
     return sums
 
@@ -171,14 +172,15 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
 
     The split depends on the dates alone, so that sums come out the same whoever makes them.
     """
-    dates = np.unique(position)
-    blocks = []
-    for start in range(0, len(dates), BLOCK_DATES):
-        mine = dates[start : start + BLOCK_DATES]
-        first = int(np.searchsorted(position, mine[0]))
-        end = int(np.searchsorted(position, mine[-1], side="right"))
-        seen = int(np.searchsorted(position, mine[-1] + reach(layout), side="right"))
-        blocks.append((slice(first, seen), end - first))
+    dates, starts = np.unique(position, return_index=True)
+    starts = np.append(starts, len(position))
+    blocks, start = [], 0
+    while start < len(dates):
+        enough = int(np.searchsorted(starts, starts[start] + BLOCK_EVENTS))
+        end = min(max(start + BLOCK_DATES, min(enough, start + MOST_DATES)), len(dates))
+        seen = int(np.searchsorted(position, dates[end - 1] + reach(layout), side="right"))
+        blocks.append((slice(int(starts[start]), seen), int(starts[end] - starts[start])))
+        start = end
     return blocks
 
 
@@ -199,6 +201,9 @@ def reduce_events(
     blocks = date_blocks(events.position[order], layout)
     if not blocks:
         return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
+    if threads == 1:
+        # Threads other than the first take memory anew for every chunk.
+        return total([work(block) for block in blocks])
     with ThreadPoolExecutor(threads) as pool:
         return total(list(pool.map(work, blocks)))
 
@@ -236,130 +241,194 @@ def _chunks(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Firm-events with the same windows complete, sorted by date, and their days.
+    """Firm-events sorted by date, and their days of both windows.
 
-    ``x`` (m, L1) and ``residual`` (m, L1) are zero on days not ``used``; ``starts`` and ``dates`` say
-    where each date's rows begin and which of the block's dates it is.
+    ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
+    both NaN where missing; ``kept``, (W, m) or one row for all windows, is one where the window is
+    complete; ``starts`` says where each date's rows begin, ``dates`` which of the block's dates they are.
     """
 
     fit: MarketFit
-    used: NDArray[np.bool_]
+    days: NDArray[np.float64]
     x: NDArray[np.float64]
-    residual: NDArray[np.float64]
-    ar: NDArray[np.float64]
-    event_x: NDArray[np.float64]
+    kept: NDArray[np.float64]
     starts: NDArray[np.intp]
-    dates: NDArray[np.intp]
+    dates: slice | NDArray[np.intp]
 
-    def by_date(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Sums of the rows of each date."""
-        total: NDArray[np.float64] = np.add.reduceat(values, self.starts, axis=0, dtype=float)
+    def by_date(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums of weighted rows of each date, (k, K, L), for weights (k, m)."""
+        k, m = weights.shape
+        first = (np.arange(k)[:, None] * m + self.starts).ravel()
+        rows = np.tile(np.arange(m), k)
+        matrix = sparse.csr_array(
+            (weights.ravel(), rows, np.append(first, k * m)), shape=(len(first), m)
+        )
+        total: NDArray[np.float64] = (matrix @ values).reshape(k, len(self.starts), -1)
         return total
+
+    def clear(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Set days and index returns to zero where the day is missing; return ones elsewhere, and rows."""
+        there = np.ones(self.days.shape)
+        rows = np.flatnonzero(~np.isfinite(self.days.sum(axis=1)))
+        if len(rows):
+            finite = np.isfinite(self.days[rows])
+            there[rows] = finite
+            for values in (self.days, self.x):
+                values[rows] = np.where(finite, values[rows], 0.0)
+        return there, rows
 
 
 def _cut(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp]
-) -> _Chunk:
-    y, x = estimation_pairs(panel, events, layout)
-    used = np.isfinite(y + x)
-    residual = y - fit.alpha[:, None] - fit.beta[:, None] * x
-    if not used.all():
-        residual, x = np.where(used, residual, 0.0), np.where(used, x, 0.0)
-    around, event_x = event_pairs(panel, events, layout)
+    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp],
+    kept: NDArray[np.float64],
+) -> _Chunk:  # fmt: skip
+    y, x = pairs_of(panel, events, layout)
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
-    ar = abnormal(around, event_x, fit, layout)
-    return _Chunk(fit, used, x, residual, ar, event_x, starts, code[starts])
+    before, alpha = layout.n_estimation, fit.alpha[:, None]
+    days = fit.beta[:, None] * x
+    days[:, :before] += alpha
+    days[:, before:] += alpha * layout.carries_alpha
+    np.subtract(y, days, out=days)
+    together = code[-1] - code[0] + 1 == len(starts)
+    dates = slice(int(code[0]), int(code[-1]) + 1) if together else code[starts]
+    return _Chunk(fit, days, x, kept, starts, dates)
 
 
-def _add_residuals(part: _Chunk, windows: NDArray[np.intp], by_date: _ByDate) -> None:
-    residual, used = part.by_date(part.residual), part.by_date(part.used)
+def _add_numpy(
+    part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None
+) -> None:
+    """Add firm-events to both kinds of sums; ``sums`` is None in the halo. Twin of `add_compiled`."""
+    before, used = layout.n_estimation, bool(part.kept.any())
+    if sums is None:
+        there, _ = part.clear()
+        if used:
+            _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
+        return
+    ranks = packed_ranks(part.days, before) if used else None
+    if used:
+        _add_above(part, before, spread, sums)
+    there, gaps = part.clear()
+    around = np.hstack([part.days[:, before:], there[:, before:]])
+    ar, n = np.hsplit(part.by_date(np.ones((1, len(part.fit))), around)[0], 2)
+    sums.date_ar[part.dates] += ar
+    sums.date_n[part.dates] += n
+    if ranks is None:
+        return
+    _add_ranks(part, ranks, there, spread, sums)
+    bases = _add_pulls(part, layout, there, gaps, by_date)
+    _add_by_date(part, before, there, bases, by_date)
+    share = _count(part.days[:, :before] > 0) / np.maximum(part.fit.n, 1)
+    sums.positive[:] += part.kept @ share
+    car = np.where(part.kept > 0, part.fit.car, 0.0)
+    sums.shock_car[part.dates] += np.add.reduceat(car, part.starts, axis=1).T
+
+
+def _weighed(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of weighted rows, (k, L); by two weights at a time the product stays in one thread."""
+    pairs = np.vstack([weights, weights[-1:]]) if len(weights) % 2 else weights
+    found = np.vstack([pairs[at : at + 2] @ values for at in range(0, len(pairs), 2)])
+    return found[: len(weights)]
+
+
+def _count(true: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many are true in each row; eight at a time."""
+    number: NDArray[np.intp] = np.bitwise_count(np.packbits(true, axis=1)).sum(axis=1, dtype=np.intp)
+    return number
+
+
+def _add_by_date(
+    part: _Chunk, before: int, there: NDArray[np.float64], bases: NDArray[np.float64], by_date: _ByDate
+) -> None:
+    dates, kept = part.dates, part.kept
     with np.errstate(divide="ignore", invalid="ignore"):
-        root = part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n)
-    scaled = part.by_date(part.residual / root[:, None])
-    own = part.by_date(part.fit.n.astype(float))
-    members = np.diff(np.append(part.starts, len(part.fit)))
-    for w in windows:
-        by_date.residual[w, part.dates] += residual
-        by_date.used[w, part.dates] += used
-        by_date.scaled[w, part.dates] += scaled
-        by_date.own[w, part.dates] += own
-        by_date.members[w, part.dates] += members
+        root = 1.0 / (part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n))
+    both = part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days)
+    plain, scaled = both[: len(kept)], both[len(kept) :]
+    by_date.residual[:, dates] += plain[..., :before]
+    by_date.around[:, dates] += plain[..., before:]
+    by_date.scaled[:, dates] += scaled[..., :before]
+    days = part.by_date(np.vstack([kept, bases]), there)[..., :before]
+    by_date.used[:, dates] += days[: len(kept)]
+    if len(bases):
+        by_date.pull[:, dates] += days[len(kept) :]
+    by_date.own[:, dates] += np.add.reduceat(kept * part.fit.n, part.starts, axis=1)
+    by_date.members[:, dates] += np.add.reduceat(kept, part.starts, axis=1)
 
 
-def _add_pulls(part: _Chunk, windows: NDArray[np.intp], layout: Layout, by_date: _ByDate) -> None:
-    """Add used_t (A/n + (x_t - xbar)(X - A xbar)/Sxx), see `direct.predict`."""
-    n = part.fit.n
-    x_mean = part.x.sum(axis=1) / n
-    centred = (part.x - x_mean[:, None]) * part.used
-    sxx = np.einsum("nl,nl->n", centred, centred)
-    for w in windows:
-        window = layout.car[w]
-        alphas = layout.alpha_days(window)
-        slope = (part.event_x[:, layout.inside(window)].sum(axis=1) - alphas * x_mean) / sxx
-        pull = centred * slope[:, None]
-        if alphas:
-            pull += part.used * (alphas / n)[:, None]
-        by_date.pull[w, part.dates] += part.by_date(pull)
+def _add_pulls(
+    part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
+) -> NDArray[np.float64]:
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t."""
+    before, n = layout.n_estimation, np.maximum(part.fit.n, 1)
+    x_mean = part.x[:, :before].sum(axis=1) / n
+    centred = part.x - x_mean[:, None]
+    centred[gaps] *= there[gaps]
+    sxx = np.vecdot(centred[:, :before], centred[:, :before])
+    shape = len(layout.car), len(part.fit)
+    slopes, bases, kept = np.zeros(shape), np.zeros(shape), np.broadcast_to(part.kept > 0, shape)
+    for w, window in enumerate(layout.car):
+        alphas, days = layout.alpha_days(window), layout.inside(window)
+        moved = part.x[:, before + days.start : before + days.stop].sum(axis=1) - alphas * x_mean
+        np.divide(moved, sxx, out=slopes[w], where=kept[w])
+        np.divide(alphas, n, out=bases[w], where=kept[w])
+    by_date.pull[:, part.dates] += part.by_date(slopes, centred)[..., :before]
+    return bases
 
 
-def _add_returns(part: _Chunk, sums: DaySums) -> None:
-    there = np.isfinite(part.ar)
-    sums.date_ar[part.dates] += part.by_date(np.where(there, part.ar, 0.0))
-    sums.date_n[part.dates] += part.by_date(there)
+def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: DaySums) -> None:
+    """Add what the rescaled SCAR moves in the generalised ranks of the residuals, and its own rank.
+
+    The SCAR is put on the residuals' own scale: only its place among them matters.
+    """
+    residual, n = part.days[:, :before], part.fit.n
+    kept = np.broadcast_to(part.kept, (len(spread), len(n)))
+    weights = kept / (n + 2)
+    for w in np.flatnonzero(spread > 0).tolist():
+        level = (part.fit.scar(w) / spread[w] * part.fit.sigma)[:, None]
+        above = (residual > level).astype(float)
+        alike = residual == level
+        if alike.any():
+            above += 0.5 * alike
+        days = _weighed(weights[w : w + 1], above)[0]
+        sums.generalised[w, :-1] += days
+        sums.generalised[w, -1] += weights[w] @ (n + 1.0) - days.sum() - 0.5 * kept[w].sum()
 
 
-def _add_days(part: _Chunk, windows: NDArray[np.intp], layout: Layout, sums: DaySums) -> None:
-    ar = part.by_date(part.ar)
-    residual, used = part.residual.sum(axis=0), part.used.sum(axis=0)
-    share = ((part.residual > 0).sum(axis=1) / part.fit.n).sum()
-    members = np.diff(np.append(part.starts, len(part.fit)))
-    for w in windows:
-        sums.residual[w] += residual
-        sums.residual_n[w] += used
-        sums.positive[w] += share
-        first, last = layout.car[w]
-        sums.shock_car[part.dates, w] += part.by_date(part.fit.car[w])
-        for day in range(first, last + 1):
-            at = sums.date[part.dates] + day
-            sums.calendar[w, at] += ar[:, day - layout.event[0]]
-            sums.calendar_n[w, at] += members
-
-
-def _add_ranks(part: _Chunk, windows: NDArray[np.intp], spread: NDArray[np.float64], sums: DaySums) -> None:
-    before = part.used.shape[1]
-    days = np.hstack([np.where(part.used, part.residual, np.nan), part.ar])
-    rank, among = packed_ranks(days, before)
-    there = np.isfinite(days)
+def _add_ranks(
+    part: _Chunk, ranks: tuple[NDArray[np.float64], NDArray[np.float64]], there: NDArray[np.float64],
+    spread: NDArray[np.float64], sums: DaySums,
+) -> None:  # fmt: skip
+    rank, among = ranks
+    before, kept = among.shape[1], part.kept
     count = there.sum(axis=1)
-    present = there.sum(axis=0)
-    middle = np.einsum("n,nl->l", (count + 1) / 2, there)
-    plain, uniform = rank.sum(axis=0) - middle, np.einsum("n,nl->l", 1.0 / (1 + count), rank) - present / 2
-    weight = 1.0 / (part.fit.n + 2)
-    estimation, used = np.einsum("n,nl->l", weight, among), present[:before]
-    for w in windows:
-        sums.rank[w] += plain
-        sums.uniform[w] += uniform
-        sums.rank_n[w] += present
-        sums.generalised_n[w] += np.append(used, len(part.fit))
-        if spread[w] > 0:
-            # The SCAR on the residuals' own scale: only its place among them matters.
-            level = (part.fit.scar(w) / spread[w] * part.fit.sigma)[:, None]
-            above = (part.residual > level) * part.used + 0.5 * ((part.residual == level) & part.used)
-            event = part.fit.n - above.sum(axis=1) + 1.0
-            days_of = estimation + np.einsum("n,nl->l", weight, above) - used / 2
-            sums.generalised[w] += np.append(days_of, (event * weight - 0.5).sum())
+    present = _weighed(kept, there)
+    by_rank = _weighed(np.vstack([kept, kept / (1 + count)]), rank)
+    sums.rank[:] += by_rank[: len(kept)] - _weighed(kept * ((count + 1) / 2), there)
+    sums.uniform[:] += by_rank[len(kept) :] - present / 2
+    sums.rank_n[:] += present
+    sums.generalised_n[:, :-1] += present[:, :before]
+    sums.generalised_n[:, -1] += kept.sum(axis=1)
+    estimation = _weighed(kept / (part.fit.n + 2), among) - present[:, :before] / 2
+    sums.generalised[:, :-1] += np.where(spread[:, None] > 0, estimation, 0.0)
 
 
 def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> None:
-    """Finish what is no plain sum over firm-events: the portfolios of dates and the pairs of dates."""
+    """Finish what is made of dates: sums by day and session, the portfolios, and the pairs of dates."""
+    sums.residual[:] = by_date.residual[:, :counted].sum(axis=1)
+    sums.residual_n[:] = by_date.used[:, :counted].sum(axis=1)
     for w, window in enumerate(layout.car):
         width = window[1] - window[0] + 1
         members = by_date.members[w, :counted]
+        held = np.flatnonzero(members)
+        for day in range(window[0], window[1] + 1):
+            session = sums.date[held] + day
+            sums.calendar[w, session] += by_date.around[w, held, day - layout.event[0]]
+            sums.calendar_n[w, session] += members[held]
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = by_date.residual[w, :counted] / by_date.used[w, :counted]
-            days = (by_date.used[w, :counted] > 0).sum(axis=1)
-            s2 = np.where(days > 2, np.nansum(mean**2, axis=1) / (days - 2), np.nan)
-            pull = ((by_date.pull[w, :counted] / members[:, None]) ** 2).sum(axis=1)
+            mean = by_date.residual[w, :counted] / np.maximum(by_date.used[w, :counted], 1.0)
+            days = _count(by_date.used[w, :counted] > 0)
+            s2 = np.where(days > 2, np.vecdot(mean, mean) / (days - 2), np.nan)
+            pull = np.vecdot(by_date.pull[w, :counted], by_date.pull[w, :counted]) / members**2
             sums.shock_car[:, w] /= members
         sums.shock_variance[:, w] = s2 * (width + pull)
         sums.pairs[w] = _pairs(by_date, w, width, counted)
@@ -367,26 +436,49 @@ def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> Non
 
 def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
     """Sum over pairs of dates, one of them the block's own; see `session_correlation`."""
-    total, dates = 0.0, by_date.date
-    length = by_date.used.shape[2]
+    total, length = 0.0, by_date.used.shape[2]
+    date, values, figures, mine = _on_sessions(by_date, w, counted)
     for apart in range(min(width, length)):
-        late = np.searchsorted(dates, dates[:counted] + apart)
-        late = np.minimum(late, len(dates) - 1)
-        early = np.flatnonzero(dates[late] == dates[:counted] + apart)
-        late = late[early]
-        inner, outer = slice(apart, length), slice(0, length - apart)
-        product, days = (
-            np.einsum("kl,kl->k", values[w, early, inner], values[w, late, outer])
-            for values in (by_date.scaled, by_date.used)
-        )
-        first, second = by_date.members[w, early], by_date.members[w, late]
-        couples = first * second
+        early, late = _apart(date, mine, apart)
+        product, days = np.vecdot(values[:, early, apart:], values[:, late, : length - apart])
+        own, first = figures[:, early]
+        couples = first * figures[1, late]
         if apart == 0:
-            product, days = product - by_date.own[w, early], days - by_date.own[w, early]
+            product, days = product - own, days - own
             couples = first * (first - 1)
         mean = np.divide(product, days, out=np.zeros(len(days)), where=days > 0)
         total += (2.0 if apart else 1.0) * float((couples * mean).sum()) * (1.0 - apart / width)
     return total
+
+
+def _on_sessions(
+    by_date: _ByDate, w: int, counted: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], int]:
+    """Scaled residuals and days (2, K, L1), own days and members (2, K), and how many rows are counted.
+
+    Where most sessions are dates each session gets a row, so that neighbours are slices.
+    """
+    date = by_date.date
+    values, figures = (by_date.scaled[w], by_date.used[w]), (by_date.own[w], by_date.members[w])
+    if not counted or date[-1] - date[0] >= 2 * len(date):
+        return date, np.stack(values), np.stack(figures), counted
+    row = date - date[0]
+    spread, more = np.zeros((2, row[-1] + 1, values[0].shape[1])), np.zeros((2, row[-1] + 1))
+    for at in range(2):
+        spread[at, row], more[at, row] = values[at], figures[at]
+    return np.arange(date[0], date[-1] + 1), spread, more, int(row[counted - 1]) + 1
+
+
+def _apart(
+    date: NDArray[np.intp], mine: int, apart: int
+) -> tuple[slice | NDArray[np.intp], slice | NDArray[np.intp]]:
+    """Rows of the block's own dates and of those so many sessions later, where there are both."""
+    if len(date) and date[-1] - date[0] + 1 == len(date):
+        end = min(mine, len(date) - apart)
+        return slice(0, max(end, 0)), slice(apart, apart + max(end, 0))
+    late = np.minimum(np.searchsorted(date, date[:mine] + apart), len(date) - 1)
+    early = np.flatnonzero(date[late] == date[:mine] + apart)
+    return early, late[early]
 
 
 def reach(layout: Layout) -> int:

@@ -54,10 +54,10 @@ def _centre(
         keep = -used.astype(np.int64)
         with np.errstate(divide="ignore", invalid="ignore"):
             for values, mean in zip(pair, (y_mean, x_mean), strict=True):
-                _clear(values, keep)
+                clear(values, keep)
                 mean[rows] = values.sum(axis=1) / count[rows]
                 values -= mean[rows][:, None]
-                _clear(values, keep)
+                clear(values, keep)
     y -= y_mean[:, None]
     x -= x_mean[:, None]
     if len(rows):
@@ -65,7 +65,7 @@ def _centre(
     return count, y_mean, x_mean
 
 
-def _clear(values: NDArray[np.float64], keep: NDArray[np.int64]) -> None:
+def clear(values: NDArray[np.float64], keep: NDArray[np.int64]) -> None:
     """Set values to zero where ``keep`` has no bit set: quicker than an assignment by mask."""
     bits = values.view(np.int64)
     bits &= keep
@@ -93,6 +93,17 @@ def event_pairs(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same over the event window, (m, L2)."""
     return _pairs(panel, events, layout.event[0], layout.n_event)
+
+
+def pairs_of(
+    panel: WidePanel, events: FirmEvents, layout: Layout
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same over both windows, (m, L1+L2)."""
+    if layout.estimation[1] + 1 == layout.event[0]:
+        return _pairs(panel, events, layout.estimation[0], layout.n_estimation + layout.n_event)
+    both = zip(estimation_pairs(panel, events, layout), event_pairs(panel, events, layout), strict=True)
+    y, x = (np.hstack(pair) for pair in both)
+    return y, x
 
 
 def _pairs(

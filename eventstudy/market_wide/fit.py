@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError
 
-from .direct import event_pairs, fit_direct
+from .direct import event_pairs
+from .one_pass import fit_one_pass
 from .panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 from .prefix import fit_prefix
 
@@ -21,8 +22,8 @@ Kernel = Literal["auto", "numpy", "numba"]
 Fill = Callable[[WidePanel, FirmEvents, Layout, MarketFit], None]
 #: Firm-events from which compiled code pays for being loaded.
 MANY = 2_000_000
-#: Sessions of prefix sums that cost as much as one firm-event in two passes.
-SESSIONS_AN_EVENT = 200
+#: Sessions of prefix sums that cost as much as one pass over the days of one firm-event.
+SESSIONS_AN_EVENT = 64
 #: Firm-events whose abnormal returns are made at a time.
 AR_CHUNK = 4_096
 #: Firm-events of one security after another that one thread takes.
@@ -49,19 +50,20 @@ def fit_events(
     ConfigError
         If numba is asked for and is not installed.
     """
-    compiled = _compiled(kernel, len(events))
     out = empty_fit(len(events), len(layout.car))
     key = events.security * len(panel.indices) + events.index
     order = _order(key)
     key = key if order is None else key[order]
+    compiled = _compiled(kernel, len(events))
+    fill = compiled or _plain(key, panel.sessions)
 
     def work(part: slice) -> None:
         if order is None:
-            _fill(compiled, panel, events.take(part), layout, out.take(part))
+            fill(panel, events.take(part), layout, out.take(part))
             return
         rows = order[part]
         room = empty_fit(len(rows), len(layout.car))
-        _fill(compiled, panel, events.take(rows), layout, room)
+        fill(panel, events.take(rows), layout, room)
         put(out, rows, room)
 
     if compiled is None and len(events) < THREADED:
@@ -95,15 +97,11 @@ def _parts(key: NDArray[np.intp], threads: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def _fill(
-    compiled: Fill | None, panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit
-) -> None:
-    if compiled is not None:
-        compiled(panel, events, layout, out)
-        return
-    pairs = 1 + np.count_nonzero(np.diff(events.security) | np.diff(events.index))
-    few = len(events) * SESSIONS_AN_EVENT < pairs * panel.sessions
-    (fit_direct if few else fit_prefix)(panel, events, layout, out)
+def _plain(key: NDArray[np.intp], sessions: int) -> Fill:
+    """Whichever of numpy's two ways is quicker for sorted firm-events; all are fitted the same way."""
+    securities = 1 + np.count_nonzero(key[1:] != key[:-1])
+    few = len(key) * SESSIONS_AN_EVENT < securities * sessions
+    return fit_one_pass if few else fit_prefix
 
 
 def abnormal_returns(
@@ -122,9 +120,9 @@ def abnormal(
     y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, layout: Layout
 ) -> NDArray[np.float64]:
     """R - alpha - beta R_m, the intercept on the days that carry it, (m, L2)."""
-    expected = fit.beta[:, None] * x + fit.alpha[:, None] * layout.carries_alpha
-    difference: NDArray[np.float64] = y - expected
-    return difference
+    expected: NDArray[np.float64] = fit.beta[:, None] * x
+    expected += fit.alpha[:, None] * layout.carries_alpha
+    return np.subtract(y, expected, out=expected)
 
 
 def bhar(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> NDArray[np.float64]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .direct import fit_direct, predict
-from .panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
+from .direct import predict
+from .one_pass import fit_again, keeps_digits
+from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Bytes of prefix sums held at a time; more do not stay in the cache, fewer cost calls.
 BYTES = 1_500_000
-#: Rounding that a running sum of thousands of terms gathers, as a share of its size.
-ROUNDING = 64 * np.finfo(float).eps
-#: Relative error of sums of squares above which a firm-event is fitted again in two passes.
-TOLERANCE = 2e-11
 
 
 def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
@@ -75,14 +72,9 @@ def _fit(
         out.sigma[:] = np.sqrt(s2)
     for w in range(len(layout.car)):
         _window(events, base, layout, w, flat, length, x_mean, sxx, s2, out)
-    # A rounded difference can even be negative: compared as a product it is never taken for exact.
-    seen_x, seen_y = flat[1].imag[end], flat[2].imag[end]
-    with np.errstate(invalid="ignore", over="ignore"):
-        kept = ROUNDING * (seen_y + beta * beta * seen_x) < TOLERANCE * sse
-        kept &= ROUNDING * seen_x < TOLERANCE * sxx
-    again = np.flatnonzero(~kept)
-    if len(again):
-        _again(panel, events, again, layout, out)
+    seen_y, seen_x = flat[2].imag[end], flat[1].imag[end]
+    again = np.flatnonzero(~keeps_digits(seen_y, seen_x, beta, sse, sxx))
+    fit_again(panel, events, again, layout, out)
 
 
 def _window(
@@ -97,11 +89,3 @@ def _window(
     x = flat[1].real[end] - flat[1].real[first]
     y = np.where(ones.real == width, ones.imag, np.nan)
     predict(out, w, layout, y, x, x_mean, sxx, s2)
-
-
-def _again(
-    panel: WidePanel, events: FirmEvents, rows: NDArray[np.intp], layout: Layout, out: MarketFit
-) -> None:
-    part = empty_fit(len(rows), len(layout.car))
-    fit_direct(panel, events.take(rows), layout, part)
-    put(out, rows, part)
