@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -27,14 +28,8 @@ class Work(Protocol):
         """Wait for the function begun, and return what it returned or raise what it raised."""
 
 
-class Start(Protocol):
-    """Begins ``function(*arguments)`` and gives the work at once.
-
-    ``fresh`` asks for an interpreter begun anew, for a function that takes little to import and uses a
-    library whose threads do not live on in a copy (Typst); its arguments are pickled.
-    """
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work: ...
+#: Begins ``function(*arguments)`` and gives the work at once.
+Start = Callable[..., Work]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class _Postponed:
         return self.function(*self.arguments)
 
 
-def in_turn(function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work:  # noqa: ARG001
+def in_turn(function: Callable[..., Any], *arguments: Any) -> Work:
     """Do the work in this process, once its result is asked for."""
     return _Postponed(function, arguments)
 
@@ -57,8 +52,8 @@ class _Copies:
 
     running: list[Any] = field(default_factory=list)
 
-    def start(self, function: Callable[..., Any], *arguments: Any, fresh: bool = False) -> Work:
-        context: Any = multiprocessing.get_context("spawn" if fresh else "fork")
+    def start(self, function: Callable[..., Any], *arguments: Any) -> Work:
+        context = multiprocessing.get_context("fork")
         reader, writer = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(reader, writer, function, arguments), daemon=True)
         # An interrupt from the keyboard reaches the whole group; the first process answers for all.
@@ -104,9 +99,11 @@ class _Copy:
 def copies(*, wanted: bool = True) -> Iterator[Start]:
     """Give a `Start` whose work runs in copies of this process, which end with the block.
 
-    Their arguments need no copying, results go back pickled. `in_turn` where it is not ``wanted``, with
-    one processor, or off Linux: a process begun anew would import longer than it works, and elsewhere
-    a copy of one that has opened windows or threads of the system is not safe.
+    Their arguments need no copying, results go back pickled. A library with threads of its own, such as
+    Typst, must not work in them: its threads do not live on in a copy.
+
+    `in_turn` where it is not ``wanted``, with one processor, or off Linux: a process begun anew would
+    import longer than it works, and elsewhere a copy of a process with threads of the system is not safe.
     """
     if not wanted or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
         yield in_turn
@@ -130,6 +127,8 @@ def _work(
             try:
                 value = function(*arguments)
             except Exception as error:
+                # Where it was raised stays here; --debug shows the note.
+                error.add_note(traceback.format_exc())
                 failure = error
         writer.send((value, failure))
     finally:

@@ -7,7 +7,7 @@ import functools
 import importlib
 import warnings
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,14 @@ class Sessions:
         return int(np.searchsorted(self.days, np.datetime64(day, "D")))
 
 
-@functools.lru_cache(maxsize=32)
+_KNOWN: dict[str, Sessions] = {}
+
+
+def remember(sessions: Mapping[str, Sessions]) -> None:
+    """Take the sessions of exchanges, by MIC, that another process has worked out."""
+    _KNOWN.update(sessions)
+
+
 def exchange_sessions(mic: str) -> Sessions:
     """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
 
@@ -68,6 +75,12 @@ def exchange_sessions(mic: str) -> Sessions:
     ConfigError
         If exchange_calendars knows no such MIC.
     """
+    if mic not in _KNOWN:
+        _KNOWN[mic] = _worked_out(mic)
+    return _KNOWN[mic]
+
+
+def _worked_out(mic: str) -> Sessions:
     import exchange_calendars
 
     name = SAME_SESSIONS.get(mic, mic)

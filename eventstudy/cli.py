@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import importlib
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -21,6 +22,7 @@ from .errors import ConfigError, EventStudyError, Problem
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .beside import Start
     from .config import StudyConfig
     from .events import Events
     from .prices import PriceTable
@@ -220,9 +222,7 @@ def run(
 ) -> None:  # fmt: skip
     """Run the study of EVENTS and write a result pack."""
     from .beside import copies
-    from .report.progress import watched
-    from .report.publish import log_trial, past_trials, publish, reserve
-    from .study import run_study
+    from .report.place import reserve
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
@@ -232,7 +232,13 @@ def run(
     console = _console(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place, copies() as start:
-        table = _prices(read, config, prices, console)
+        reading = _begin_prices(start, read, config, prices, console)
+        # What the study imports takes as long as reading its prices.
+        from .report.progress import watched
+        from .report.publish import log_trial, past_trials, publish
+        from .study import run_study
+
+        table = reading()
         with watched(silent=quiet or as_json, language=config.study.language) as say:
             result = run_study(
                 read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
@@ -376,7 +382,7 @@ def simulate(
     accept_suspect: bool,
 ) -> None:  # fmt: skip
     """Size and power of every test on pseudo-events in the peers' own returns."""
-    from .report.publish import reserve
+    from .report.place import reserve
     from .report.simulation import print_simulation, write_simulation
     from .simulate import Plan, draw_pool, parse_windows, reaching_back
     from .simulate import simulate as run_simulation
@@ -508,7 +514,7 @@ def market(
     from .market_events import read_market_events
     from .market_wide.study import Parallel, run_market
     from .report.market import print_market, write_market
-    from .report.publish import UNFINISHED, reserve
+    from .report.place import UNFINISHED, reserve
 
     config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
     name = benchmark or next((item.benchmark for item in config.markets), "")
@@ -637,8 +643,8 @@ def sectors() -> None:
 def pool(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
     """Join the shocks of several result packs into one test, sector by sector."""
     from .pooling import pool_packs
+    from .report.place import reserve
     from .report.pooled import print_pool, read_shocks, write_pool
-    from .report.publish import reserve
 
     read = [read_shocks(folder) for folder in packs]
     settings = read[0].settings
@@ -726,6 +732,30 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, console: Con
             events, config, asked, watch=watch,
             tell=lambda text: console.print(said(text, words), style="yellow", highlight=False),
         )  # fmt: skip
+
+
+def _begin_prices(
+    start: Start, events: Events, config: StudyConfig, asked: str | None, console: Console
+) -> Callable[[], PriceTable]:
+    """Begin to read prices that are on this machine; others are fetched here, where one can watch."""
+    from .calendars import remember
+    from .messages import catalogue, said
+    from .prices.choose import is_local, prices_and_calendars
+
+    if not is_local(events, config, asked):
+        return functools.partial(_prices, events, config, asked, console)
+    # Both processes need it: imported once.
+    importlib.import_module("pandas")
+    work, words = start(prices_and_calendars, events, config, asked), catalogue(config.study.language)
+
+    def finish() -> PriceTable:
+        table, told, sessions = work.result()
+        for text in told:
+            console.print(said(text, words), style="yellow", highlight=False)
+        remember(sessions)
+        return cast("PriceTable", table)
+
+    return finish
 
 
 @contextmanager

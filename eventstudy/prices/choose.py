@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventstudy.calendars import FIRST_DAY, align_all, exchange_sessions, sessions
+from eventstudy.calendars import FIRST_DAY, Sessions, align_all, exchange_sessions, sessions
 from eventstudy.config import StudyConfig, sector_prices
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
@@ -96,6 +96,20 @@ def get_prices(
     """
     factors = _factors(config)
     return with_fx(replace(_prices(events, config, asked, tell, watch), factors=factors), config)
+
+
+def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
+    """Whether the prices asked for are on this machine, so that nothing has to be fetched."""
+    return (asked or own_source(events, config)) not in remote_names()
+
+
+def prices_and_calendars(
+    events: Events, config: StudyConfig, asked: str | None
+) -> tuple[PriceTable, list[str], dict[str, Sessions]]:
+    """Return what `get_prices` delivers and tells, and the sessions of each exchange of the study."""
+    told: list[str] = []
+    table = get_prices(events, config, asked, tell=told.append)
+    return table, told, {market.mic: exchange_sessions(market.mic) for market in config.markets}
 
 
 def _factors(config: StudyConfig) -> FactorTable | None:

@@ -22,7 +22,7 @@ _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 
 
-def write_html(content: Mapping[str, Any], home: Path, path: Path, *, templates: Path | None = None) -> None:
+def write_html(content: Mapping[str, Any], home: Path, path: Path, templates: Path | None = None) -> None:
     """Write the page; ``home`` holds the drawings as <name>.svg.
 
     Raises

@@ -24,7 +24,7 @@ from eventstudy.market_wide.study import REASONS, MarketResult
 from eventstudy.results import TABLES
 
 from .pack import csv_safe, plain_json
-from .publish import moved_in
+from .place import moved_in
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000

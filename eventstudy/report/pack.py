@@ -15,8 +15,12 @@ from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
 from eventstudy.results import StudyResult
 
+from .html import write_html
 from .pages import page_content
+from .pdf import write_pdf
+from .raster import write_pngs
 from .wording import language_of
+from .workbook import write_workbook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,36 +58,23 @@ def write_pack(
     """
     _check(folder, formats, templates)
     say = progress or (lambda _: None)
-    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
-    content: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        home, pages = Path(scratch) / "figures", bool(_PAGES & set(formats))
-        drawn = _draw(result, folder, formats, home, say, start) if pages else ()
-        # Not before: until then both processes draw.
-        beside = _begin(result, folder, formats, drawn, start)
-        if pages:
-            content = _write_pages(result, folder, formats, drawn, home, templates, say)
-    if {"tex", "md"} & set(formats):
-        _write_texts(result, folder, formats, content)
-    if "csv" in formats:
-        say("tables")
-        _write_tables(tables, folder)
-    if "parquet" in formats:
-        _write_parquet(tables, folder)
-    if "json" in formats:
-        _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
-    for name, work in beside.items():
-        say(name)
-        work.result()
+        home = Path(scratch) / "figures"
+        drawn = _draw(result, folder, formats, home, say, start) if _PAGES & set(formats) else ()
+        content = page_content(result, drawn=drawn) if {"pdf", "html"} & set(formats) else {}
+        beside = _begin(result, content, folder, formats, home, templates, start)
+        # What Typst makes is made here: its threads do not live on in a copy of this process.
+        if "png" in formats:
+            say("images")
+            write_pngs([plot.name for plot in drawn], folder / "figures")
+        if "pdf" in formats:
+            say("report.pdf")
+            _write_pdf(result, content, folder, drawn, home, templates)
+        _write_small(result, content, folder, formats)
+        for name, work in beside.items():
+            say(name)
+            work.result()
     return _write_manifest(result, folder)
-
-
-def write_book(result: StudyResult, folder: Path) -> None:
-    """Write tables.xlsx."""
-    from eventstudy.report.workbook import write_workbook
-
-    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
-    write_workbook(result, tables, folder / "tables.xlsx")
 
 
 def csv_safe(value: Any) -> Any:
@@ -148,45 +139,31 @@ def _draw(
 
 
 def _begin(
-    result: StudyResult, folder: Path, formats: Sequence[str], drawn: Sequence[Plot], start: Start
-) -> dict[str, Work]:
-    """Begin what can be made beside the pages, by the name of its stage."""
+    result: StudyResult, content: Mapping[str, Any], folder: Path, formats: Sequence[str], home: Path,
+    templates: Path | None, start: Start,
+) -> dict[str, Work]:  # fmt: skip
+    """Begin what is made beside the images and the PDF, by the name of its stage, the longest first."""
+    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
     begun = {}
-    if "png" in formats:
-        from eventstudy.plots import font_folders
-        from eventstudy.report.raster import write_pngs
-
-        names, place = [plot.name for plot in drawn], folder / "figures"
-        begun["images"] = start(write_pngs, names, place, place, font_folders(), fresh=True)
     if "xlsx" in formats:
-        begun["workbook"] = start(write_book, result, folder)
+        begun["workbook"] = start(write_workbook, result, tables, folder / "tables.xlsx")
+    if "html" in formats:
+        begun["report.html"] = start(write_html, content, home, folder / "report.html", templates)
+    if "csv" in formats:
+        begun["tables"] = start(_write_tables, tables, folder)
     return begun
 
 
-def _write_pages(
-    result: StudyResult, folder: Path, formats: Sequence[str], drawn: Sequence[Plot], home: Path,
-    templates: Path | None, say: Callable[[str], None],
-) -> dict[str, Any]:  # fmt: skip
-    """Write the PDF and the HTML page around the figures of ``home``; return what the HTML page says."""
+def _write_pdf(
+    result: StudyResult, content: Mapping[str, Any], folder: Path, drawn: Sequence[Plot], home: Path,
+    templates: Path | None,
+) -> None:  # fmt: skip
     from eventstudy import plots
 
-    if not {"pdf", "html"} & set(formats):
-        return {}
-    content: dict[str, Any] = page_content(result, drawn=drawn)
-    if "pdf" in formats:
-        from eventstudy.report.pdf import write_pdf
-
-        say("report.pdf")
-        # Without a font for it, a page in Chinese would be a page of gaps.
-        readable = language_of(result) == "en" or plots.cjk_font()
-        words = content if readable else page_content(result, language="en", drawn=drawn)
-        write_pdf(words, home.parent, folder / "report.pdf", templates=templates)
-    if "html" in formats:
-        from eventstudy.report.html import write_html
-
-        say("report.html")
-        write_html(content, home, folder / "report.html", templates=templates)
-    return content
+    # Without a font for it, a page in Chinese would be a page of gaps.
+    readable = language_of(result) == "en" or plots.cjk_font()
+    words = content if readable else page_content(result, language="en", drawn=drawn)
+    write_pdf(words, home.parent, folder / "report.pdf", templates=templates)
 
 
 def draw_all(
@@ -212,10 +189,11 @@ def draw_all(
             (folder / f"{plot.name}.svg").write_text(whole, encoding="utf-8", newline="\n")
 
 
-def _write_texts(
-    result: StudyResult, folder: Path, formats: Sequence[str], content: Mapping[str, Any]
+def _write_small(
+    result: StudyResult, content: Mapping[str, Any], folder: Path, formats: Sequence[str]
 ) -> None:
-    if content.get("language") != language_of(result):
+    """Write what takes little time: LaTeX, Markdown, Parquet, JSON."""
+    if {"tex", "md"} & set(formats) and content.get("language") != language_of(result):
         # Neither needs a figure, so none is looked for.
         content = page_content(result, drawn=())
     if "tex" in formats:
@@ -227,12 +205,16 @@ def _write_texts(
         from eventstudy.report.markdown import markdown
 
         (folder / "summary.md").write_text(markdown(content), encoding="utf-8", newline="\n")
+    if "parquet" in formats:
+        _write_parquet(result, folder)
+    if "json" in formats:
+        _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
 
 
-def _write_parquet(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+def _write_parquet(result: StudyResult, folder: Path) -> None:
     (folder / "tables").mkdir(exist_ok=True)
-    for name, table in tables.items():
-        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+    for name, table in result.tables.items():
+        _stamped(result, table).to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
 def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from eventstudy.reversal.judge import EXPLORATORY
 
 from .markdown import bullets, escaped, table
 from .packs import home_of, read_pack
-from .publish import moved_in
+from .place import moved_in
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,24 +12,26 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from eventstudy.plots import font_folders
+
 DPI = 300
 _SIZE = re.compile(r"<svg[^>]*?>")
 _PAGE = """#page(width: {width}pt, height: {height}pt)[#image("{name}.svg", width: 100%)]"""
 
 
-def write_pngs(names: Sequence[str], home: Path, folder: Path, fonts: Sequence[Path]) -> None:
-    """Write ``folder/<name>.png`` for each ``home/<name>.svg``, with the fonts of some folders."""
+def write_pngs(names: Sequence[str], folder: Path) -> None:
+    """Write ``folder/<name>.png`` for each ``folder/<name>.svg``."""
     import typst
 
     if not names:
         return
-    pages = [_page(name, home) for name in names]
-    # Typst reads only what lies beneath the source; the name keeps two processes apart.
-    source = home / f".{names[0]}.typ"
+    pages = [_page(name, folder) for name in names]
+    # Typst reads only what lies beneath the source.
+    source = folder / ".images.typ"
     source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
     try:
         made = typst.compile(
-            source, root=home, format="png", ppi=float(DPI), font_paths=list(fonts),
+            source, root=folder, format="png", ppi=float(DPI), font_paths=font_folders(),
             ignore_system_fonts=True,
         )  # fmt: skip
     finally:

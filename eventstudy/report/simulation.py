@@ -17,7 +17,7 @@ from rich.text import Text
 from eventstudy.simulate import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Rate, Simulation
 
 from .pack import plain_json
-from .publish import moved_in
+from .place import moved_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

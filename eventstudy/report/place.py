@@ -1,0 +1,64 @@
+"""A folder of results, held by one run at a time; what is written into it appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from eventstudy.errors import ConfigError
+
+LOCK = ".eventstudy.lock"
+UNFINISHED = ".unfinished-"
+
+
+@contextmanager
+def reserve(out: Path) -> Iterator[Path]:
+    """Create the results folder, check that it can be written, and hold it for one run.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written, or another run holds it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=UNFINISHED):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: cannot be written ({error.strerror}); give another folder"
+        ) from error
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        with lock:
+            for left in out.glob(f"{UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield out
+    except Timeout as error:
+        raise ConfigError(
+            f"--out {out}: another run is writing there; wait for it or give another folder"
+        ) from error
+
+
+@contextmanager
+def moved_in(out: Path, name: str) -> Iterator[Path]:
+    """Give a folder to write into and move it to ``out/name`` whole; one that is there already stays.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or refuses; what was half written is removed.
+    """
+    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        if not (out / name).exists():
+            unfinished.rename(out / name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
