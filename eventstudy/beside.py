@@ -123,6 +123,8 @@ def _work(
     value, failure = None, None
     try:
         _die_with(multiprocessing.parent_process())
+        # The process that will wait for this one goes first where processors are short.
+        os.nice(5)
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             try:
                 value = function(*arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -152,6 +151,8 @@ def _given_up(done: int, total: int) -> EventStudyError:
 @contextmanager
 def _cluster(scheduler: str) -> Iterator[Any]:
     """Connect to a Dask scheduler; the workers need the same versions of this package and of Python."""
+    import asyncio
+
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:

@@ -70,14 +70,15 @@ def run_study(
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
     asked = _ask(computed, samples, events, config, prices, logged, tell)
+    backtest = backtest_tables(asked.traded)
+    manifest = build_manifest(events, config, prices)
     tell("tests")
     results = tests.result()
     tell("tables")
     tables = build_tables(
         computed, samples, results, asked.judgement, asked.found, asked.claims, events, config
     )
-    tables |= backtest_tables(asked.traded)
-    manifest = build_manifest(events, config, prices)
+    tables |= backtest
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(

@@ -117,9 +117,9 @@ def test_progress_only_goes_forward() -> None:
         "figure 3/4 c",
         "images",
         "report.pdf",
+        "tables",
         "workbook",
         "report.html",
-        "tables",
     ]
     reached, seen = 0.0, []
     for stage in stages:

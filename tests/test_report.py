@@ -443,7 +443,7 @@ def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
     write_pack(make_result(), tmp_path, progress=said.append)
     assert said[0] == "figure 1/5 caar_by_label"
-    assert said[-5:] == ["images", "report.pdf", "workbook", "report.html", "tables"]
+    assert said[-5:] == ["images", "report.pdf", "tables", "workbook", "report.html"]
 
 
 def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.beside import Start, Work, in_turn
+from eventstudy.beside import Start, in_turn
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
 from eventstudy.results import StudyResult
@@ -62,7 +62,12 @@ def write_pack(
         home = Path(scratch) / "figures"
         drawn = _draw(result, folder, formats, home, say, start) if _PAGES & set(formats) else ()
         content = page_content(result, drawn=drawn) if {"pdf", "html"} & set(formats) else {}
-        beside = _begin(result, content, folder, formats, home, templates, start)
+        tables = {name: _stamped(result, table) for name, table in result.tables.items()}
+        beside = {}
+        if "xlsx" in formats:
+            beside["workbook"] = start(write_workbook, result, tables, folder / "tables.xlsx")
+        if "html" in formats:
+            beside["report.html"] = start(write_html, content, home, folder / "report.html", templates)
         # What Typst makes is made here: its threads do not live on in a copy of this process.
         if "png" in formats:
             say("images")
@@ -70,6 +75,9 @@ def write_pack(
         if "pdf" in formats:
             say("report.pdf")
             _write_pdf(result, content, folder, drawn, home, templates)
+        if "csv" in formats:
+            say("tables")
+            _write_tables(tables, folder)
         _write_small(result, content, folder, formats)
         for name, work in beside.items():
             say(name)
@@ -136,22 +144,6 @@ def _draw(
     draw_all(result, mine, home, target, pages, say=say)
     beside.result()
     return drawn
-
-
-def _begin(
-    result: StudyResult, content: Mapping[str, Any], folder: Path, formats: Sequence[str], home: Path,
-    templates: Path | None, start: Start,
-) -> dict[str, Work]:  # fmt: skip
-    """Begin what is made beside the images and the PDF, by the name of its stage, the longest first."""
-    tables = {name: _stamped(result, table) for name, table in result.tables.items()}
-    begun = {}
-    if "xlsx" in formats:
-        begun["workbook"] = start(write_workbook, result, tables, folder / "tables.xlsx")
-    if "html" in formats:
-        begun["report.html"] = start(write_html, content, home, folder / "report.html", templates)
-    if "csv" in formats:
-        begun["tables"] = start(_write_tables, tables, folder)
-    return begun
 
 
 def _write_pdf(

@@ -14,8 +14,8 @@ Say = Callable[[str], None]
 #: 24 peers. Only the bar and the time left rest on it.
 WEIGHTS = (
     ("returns", 0.03), ("reversal", 0.11), ("backtest", 0.065), ("tests", 0.02), ("tables", 0.10),
-    ("figure", 0.215), ("images", 0.29), ("report.pdf", 0.10), ("workbook", 0.03), ("report.html", 0.02),
-    ("tables", 0.02),
+    ("figure", 0.215), ("images", 0.29), ("report.pdf", 0.10), ("tables", 0.04), ("workbook", 0.02),
+    ("report.html", 0.01),
 )  # fmt: skip
 _PART = re.compile(r"(\d+)/(\d+)")
 
