@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
+
+from .errors import EventStudyError
 
 #: Linux: the signal that a process gets when its parent ends.
 _PR_SET_PDEATHSIG = 1
@@ -56,8 +59,9 @@ class _Copies:
         context = multiprocessing.get_context("fork")
         reader, writer = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(reader, writer, function, arguments), daemon=True)
-        # An interrupt from the keyboard reaches the whole group; the first process answers for all.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # An interrupt from the keyboard reaches the whole group, and the first process answers for all;
+        # one that comes now waits until the copy, which is to ignore it, is made.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with warnings.catch_warnings():
                 # Python warns of other threads, whose locks a copy may find closed: of those here the
@@ -68,10 +72,10 @@ class _Copies:
                 process.start()
         finally:
             gc.unfreeze()
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         writer.close()
         self.running.append(process)
-        return _Copy(reader)
+        return _Copy(reader, process)
 
     def end(self) -> None:
         for process in self.running:
@@ -82,12 +86,17 @@ class _Copies:
 @dataclass(frozen=True, slots=True)
 class _Copy:
     link: Connection
+    process: Any
 
     def result(self) -> Any:
         try:
             value, failure = self.link.recv()
         except EOFError as error:
-            raise OSError("the process that worked beside this one has ended") from error
+            self.process.join()
+            raise EventStudyError(
+                "a process that worked beside this one was ended from outside (exit code "
+                f"{self.process.exitcode}): the system does that where memory runs out; free some"
+            ) from error
         finally:
             self.link.close()
         if failure is not None:
@@ -102,10 +111,11 @@ def copies(*, wanted: bool = True) -> Iterator[Start]:
     Their arguments need no copying, results go back pickled. A library with threads of its own, such as
     Typst, must not work in them: its threads do not live on in a copy.
 
-    `in_turn` where it is not ``wanted``, with one processor, or off Linux: a process begun anew would
-    import longer than it works, and elsewhere a copy of a process with threads of the system is not safe.
+    `in_turn` where it is not ``wanted``, with one processor, in a thread, in a process that may have no
+    children, or off Linux: a process begun anew would import longer than it works, and elsewhere a copy
+    of a process with threads of the system is not safe.
     """
-    if not wanted or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+    if not wanted or not _can_copy():
         yield in_turn
         return
     mine = _Copies()
@@ -115,10 +125,20 @@ def copies(*, wanted: bool = True) -> Iterator[Start]:
         mine.end()
 
 
+def _can_copy() -> bool:
+    return (
+        sys.platform == "linux"
+        and len(os.sched_getaffinity(0)) > 1
+        and threading.current_thread() is threading.main_thread()
+        and not multiprocessing.current_process().daemon
+    )
+
+
 def _work(
     reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     """Send what the function returns or raises, and end without what a process does when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     reader.close()
     value, failure = None, None
     try:

@@ -234,12 +234,12 @@ def run(
     with reserve(out) as place, copies() as start:
         reading = _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
-        from .report.progress import watched
+        from .report.progress import heeding, watched
         from .report.publish import log_trial, past_trials, publish
         from .study import run_study
 
         table = reading()
-        with watched(silent=quiet or as_json, language=config.study.language) as say:
+        with watched(silent=quiet or as_json, language=config.study.language) as tell, heeding(tell) as say:
             result = run_study(
                 read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
             )

@@ -129,6 +129,8 @@ def section(language: str, name: str) -> dict[str, str]:
 
 def term(words: Mapping[str, str], kind: str, name: object) -> str:
     """Return the word for a code such as a label or a reason; without one the code itself, spaced."""
+    if isinstance(name, Message):
+        return said(name, words)
     return words.get(f"{kind}.{name}", str(name).replace("_", " "))
 
 

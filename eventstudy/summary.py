@@ -276,8 +276,7 @@ def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
     given = {row.market for row in config.costs}
     known = {fee.market for fee in FEES} | given
     return [
-        f"{mic}: its fees and rules of selling are in no table; the backtest takes round figures "
-        "(tables/fees.csv) and holds no sale back: give [[costs]] before its trades are believed"
+        say("trade.unknown_market", mic=mic)
         for mic in computed.returns.markets
         if mic not in known
     ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eventstudy import beside
 from eventstudy.beside import Start, copies, in_turn
+from eventstudy.errors import EventStudyError
 
 LINUX = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="no copies on this machine"
@@ -27,6 +32,11 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
     else:
         with copies() as begin:
             yield begin
+
+
+def _copies_here() -> bool:
+    with copies() as start:
+        return start is not in_turn
 
 
 def _refuse(what: str) -> None:
@@ -65,7 +75,7 @@ def test_a_copy_works_beside_and_prints_nothing(capfd: pytest.CaptureFixture[str
 def test_a_copy_that_dies_is_an_error() -> None:
     with copies() as start:
         work = start(os._exit, 3)
-        with pytest.raises(OSError, match="has ended"):
+        with pytest.raises(EventStudyError, match=r"exit code 3"):
             work.result()
 
 
@@ -119,3 +129,33 @@ def test_not_wanted_or_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(beside.os, "sched_getaffinity", lambda _: {0}, raising=False)
     with copies() as start:
         assert start is in_turn
+
+
+@LINUX
+def test_an_interrupt_while_a_copy_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = multiprocessing.get_context("fork").Process.start
+
+    def interrupted(process: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        begin(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", interrupted)
+    with copies() as start, pytest.raises(KeyboardInterrupt):
+        start(time.sleep, 0)
+
+
+@LINUX
+def test_a_thread_and_a_process_without_children_work_in_turn() -> None:
+    seen: list[Start] = []
+
+    def look() -> None:
+        with copies() as start:
+            seen.append(start)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [in_turn]
+    with copies() as start:
+        # A copy is such a process.
+        assert start(_copies_here).result() is False

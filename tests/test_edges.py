@@ -264,3 +264,22 @@ def test_a_terminal_shows_what_is_fetched(place: Place) -> None:
         watch(3, 3, "")
     with cli._watch(True) as watch:
         assert watch is None
+
+
+def test_answers_alone_are_no_shocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_study(tmp_path)
+    events = write_events(
+        tmp_path,
+        [
+            event_row("R", E1, label="misreading", label_asof=E1[:10], tickers="NOPE"),
+            event_row("C", E1, kind="clarification", label="clarification", clarifies="R", shock_id="R"),
+        ],
+    )
+    prices = tmp_path / "prices"
+    write_prices(prices)
+    code = main([
+        "run", str(events), "--config", str(config), "--prices", str(prices), "--out", str(tmp_path / "out"),
+    ])  # fmt: skip
+    assert code == 3
+    assert "no shock can be judged: answers to reports" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("[!.]*"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
-from eventstudy.report.progress import done_before, stage_text
+from eventstudy.report.progress import done_before, heeding, stage_text
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +140,26 @@ def test_stages_are_named_in_the_language_with_their_numbers() -> None:
     assert stage_text("returns, windows, market model", words) == "收益、窗口与市场模型"
     assert stage_text("report.pdf", words) == "生成 report.pdf"
     assert stage_text("something new", words) == "something new"
+
+
+def test_an_interrupt_that_was_lost_counts_at_the_next_stage() -> None:
+    said: list[str] = []
+    with heeding(said.append) as tell:
+        tell("reversal")
+        # As Python does where it falls into a callback of garbage collection.
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            tell("tests")
+    assert said == ["reversal"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_whoever_ignores_interrupts_is_left_alone() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with heeding(print) as tell:
+            assert tell is print
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -402,3 +402,16 @@ def test_a_rule_that_never_traded_is_shown_beside_what_did() -> None:
     still = pnl.assign(every_drop_equity=1e6, placebo_drops_equity=1e6)
     none = replace(idle, tables={**idle.tables, "pnl": still})
     assert "equity_curve" not in [plot.name for plot in plots.plots_of(none)]
+
+
+def test_placebo_returns_are_not_drawn_over_abnormal_volume() -> None:
+    result = make_full_result()
+    volume = replace(result, facts={**result.facts, "kind": "volume"})
+    drawn = [
+        {str(line.get_label()) for line in plots.draw(r, plot).axes[0].lines}
+        for r in (result, volume)
+        for plot in plots.plots_of(r)
+        if plot.kind == "caar_by_label"
+    ]
+    assert "placebos" in drawn[0]
+    assert "placebos" not in drawn[1]

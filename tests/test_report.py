@@ -708,6 +708,10 @@ def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:
     assert (tmp_path / "report.pdf").stat().st_size < 5_000_000
 
 
+def test_nothing_is_said_as_zero_percent_with_as_many_digits_as_anything() -> None:
+    assert [wording.percent(-1e-9, digits) for digits in (0, 1, 2)] == ["0%", "0.0%", "0.00%"]
+
+
 def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     alone.mkdir()

@@ -104,7 +104,8 @@ def _draw_placebos(ax: Axes, result: StudyResult) -> list[tuple[float, str, Any]
     """Draw the mean path of the placebo drops matched to the drops in question."""
     words, group = figure_words(result.facts), _path_group(result)
     rows = read.reversal_path(result, group, "placebos")
-    if rows.empty:
+    # Their paths are of returns, whatever the study measures.
+    if rows.empty or result.facts.get("kind", "return") != "return":
         return []
     (line,) = ax.plot(
         rows["tau"], rows["car"], color=PLACEBO_COLOUR, lw=2.2, alpha=0.8, label=PLACEBO_GROUP, zorder=2.5

@@ -261,7 +261,7 @@ def _shipped(sector: str, request: PriceRequest) -> PriceTable:
     if path is None:
         raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
     origin = {"kind": "example", "name": sector}
-    source = f"shipped with the package ({sector})"
+    source = say("source.shipped", sector=sector)
     return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
 
 

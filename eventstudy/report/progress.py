@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 
 from eventstudy.messages import catalogue
 
@@ -41,6 +44,36 @@ def watched(*, silent: bool, language: str = "en") -> Iterator[Say]:
             progress.update(task, completed=reached, description=f"{stage_text(stage, words)} …")
 
         yield say
+
+
+@contextmanager
+def heeding(say: Say) -> Iterator[Say]:
+    """Give ``say`` that first raises `KeyboardInterrupt` where one came and was lost.
+
+    Python drops what is raised in the callback of a weak reference, as garbage collection calls them; an
+    interrupt from the keyboard that falls into one would be ignored.
+    """
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield say
+        return
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.default_int_handler(number, frame)
+
+    def checked(stage: str) -> None:
+        if came:
+            raise KeyboardInterrupt
+        say(stage)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield checked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def stage_text(stage: str, words: Mapping[str, str]) -> str:

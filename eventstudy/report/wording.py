@@ -43,7 +43,7 @@ def percent(value: Any, digits: int = 1) -> str:
     if not finite(value):
         return "–"
     text = f"{100 * float(value):+.{digits}f}"
-    return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−") + "%"
+    return (f"{0:.{digits}f}" if float(text) == 0 else text).replace("-", "−") + "%"
 
 
 def size(value: Any, digits: int = 1) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eventstudy.abnormal import ShockPortfolios
 from eventstudy.config import StudyConfig
+from eventstudy.errors import EstimationError
 from eventstudy.estimation import Computed
 from eventstudy.events import Events
 from eventstudy.inference import Sample
@@ -94,6 +95,11 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     """Judge the shocks of the headline group by the rule of the settings."""
     history = History(computed.returns, computed.selection.excluded, config)
     requests = _lead_requests(computed, headline)
+    if not any(requests.values()):
+        raise EstimationError(
+            "no shock can be judged: answers to reports have firm-events that can be used, no report has; "
+            "'eventstudy check' says for each why not"
+        )
     portfolios = history.portfolios(requests)
     judged = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
     event_id = portfolios.abnormal.panel.event_id[portfolios.members[portfolios.starts]]
