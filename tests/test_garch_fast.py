@@ -289,3 +289,25 @@ def test_a_manifest_names_the_compiler_where_it_fits(model: str, said: bool, tmp
 
     config = load_config(tmp_path / "events.csv", sector="optical", overrides=[f'model.name="{model}"'])
     assert ("numba" in _compiler(config)) == said
+
+
+def test_compiling_and_reading_the_compiled_give_the_same_bytes(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\n"
+        "from eventstudy.expected_returns.garch_fast import fit_garch\n"
+        "rng = np.random.default_rng(3)\n"
+        "x = rng.standard_normal((12, 130))\n"
+        "y = 1.2 * x + rng.standard_t(5, (12, 130))\n"
+        "found = [fit_garch(a, b) for a, b in zip(y, x)]\n"
+        "print(b''.join(one.coefficients.tobytes() + one.path.tobytes() for one in found).hex())\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert list(tmp_path.rglob("*.nbc"))
+    assert len(first) > 20_000
+    assert first == second

@@ -54,9 +54,10 @@ class Optimum(NamedTuple):
 def compiled(function: Compiled) -> Compiled:
     """Compile a function, and keep the machine code on disk where there is a place to write to.
 
-    Sums may be reordered and multiply-adds fused; infinities and NaN keep their meaning.
+    Sums may not be reordered nor multiply-adds fused, which is half as fast again: a function compiled in
+    this process and the same one read from the disk would then differ in their last digits.
     """
-    options = {"error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+    options: dict[str, Any] = {"error_model": "numpy"}
     try:
         return cast(Compiled, numba.njit(cache=True, **options)(function))
     except RuntimeError:

@@ -62,7 +62,7 @@ def add_compiled(
         by_date.around[w, dates] += ar[:, 0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _days(
     returns: NDArray[np.float64], indices: NDArray[np.float64], position: NDArray[np.intp],
     security: NDArray[np.intp], index: NDArray[np.intp], alpha: NDArray[np.float64],
