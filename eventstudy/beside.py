@@ -105,17 +105,17 @@ class _Copy:
 
 
 @contextmanager
-def copies(*, wanted: bool = True) -> Iterator[Start]:
+def copies() -> Iterator[Start]:
     """Give a `Start` whose work runs in copies of this process, which end with the block.
 
     Their arguments need no copying, results go back pickled. A library with threads of its own, such as
     Typst, must not work in them: its threads do not live on in a copy.
 
-    `in_turn` where it is not ``wanted``, with one processor, in a thread, in a process that may have no
-    children, or off Linux: a process begun anew would import longer than it works, and elsewhere a copy
-    of a process with threads of the system is not safe.
+    `in_turn` with one processor, in a thread, in a process that may have no children, or off Linux: a
+    process begun anew would import longer than it works, and elsewhere a copy of a process with threads
+    of the system is not safe.
     """
-    if not wanted or not _can_copy():
+    if not _can_copy():
         yield in_turn
         return
     mine = _Copies()

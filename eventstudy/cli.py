@@ -723,15 +723,18 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
 
 
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
-    from .messages import catalogue, said
     from .prices.choose import get_prices
 
-    words = catalogue(config.study.language)
     with _watch(console.quiet) as watch:
-        return get_prices(
-            events, config, asked, watch=watch,
-            tell=lambda text: console.print(said(text, words), style="yellow", highlight=False),
-        )  # fmt: skip
+        return get_prices(events, config, asked, watch=watch, tell=_teller(config, console))
+
+
+def _teller(config: StudyConfig, console: Console) -> Callable[[str], None]:
+    """Give a function that prints what is to be known of the prices, in the study's language."""
+    from .messages import catalogue, said
+
+    words = catalogue(config.study.language)
+    return lambda text: console.print(said(text, words), style="yellow", highlight=False)
 
 
 def _begin_prices(
@@ -739,19 +742,18 @@ def _begin_prices(
 ) -> Callable[[], PriceTable]:
     """Begin to read prices that are on this machine; others are fetched here, where one can watch."""
     from .calendars import remember
-    from .messages import catalogue, said
     from .prices.choose import is_local, prices_and_calendars
 
     if not is_local(events, config, asked):
         return functools.partial(_prices, events, config, asked, console)
     # Both processes need it: imported once.
     importlib.import_module("pandas")
-    work, words = start(prices_and_calendars, events, config, asked), catalogue(config.study.language)
+    work, tell = start(prices_and_calendars, events, config, asked), _teller(config, console)
 
     def finish() -> PriceTable:
         table, told, sessions = work.result()
         for text in told:
-            console.print(said(text, words), style="yellow", highlight=False)
+            tell(text)
         remember(sessions)
         return cast("PriceTable", table)
 

@@ -123,9 +123,11 @@ def test_a_copy_ends_with_its_process(tmp_path: Path) -> None:
     pytest.fail("the copy works on for nobody")
 
 
-def test_not_wanted_or_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    with copies(wanted=False) as start:
-        assert start is in_turn
+def test_off_linux_or_with_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(beside.sys, "platform", "darwin")
+        with copies() as start:
+            assert start is in_turn
     monkeypatch.setattr(beside.os, "sched_getaffinity", lambda _: {0}, raising=False)
     with copies() as start:
         assert start is in_turn

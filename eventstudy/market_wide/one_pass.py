@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,18 +24,12 @@ def fit_one_pass(panel: WidePanel, events: FirmEvents, layout: Layout, out: Mark
     for start in range(0, len(events), CHUNK):
         rows = slice(start, start + CHUNK)
         _sum(panel, events.take(rows), layout, sums[:, rows], windows[..., rows])
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        count, sy, sx, yy, xy, xx = sums
-        y_mean, x_mean = sy / count, sx / count
-        sxx, sxy = xx - sx * x_mean, xy - sx * y_mean
-        beta = sxy / sxx
-        sse = yy - sy * y_mean - beta * sxy
-        out.n[:], out.beta[:], out.alpha[:] = count, beta, y_mean - beta * x_mean
-        s2 = np.where(count > 2, sse / (count - 2), np.nan)
-        out.sigma[:] = np.sqrt(s2)
+    *_, yy, _, xx = sums
+    x_mean, sxx, s2, sse = line_of(sums, out)
     for w, (y, x) in enumerate(zip(*windows, strict=True)):
         predict(out, w, layout, y, x, x_mean, sxx, s2)
-    fit_again(panel, events, np.flatnonzero(~keeps_digits(yy, xx, beta, sse, sxx)), layout, out)
+    again = np.flatnonzero(~keeps_digits(yy, xx, out.beta, sse, sxx))
+    fit_again(panel, events, again, layout, out)
 
 
 def _sum(
@@ -75,6 +71,22 @@ def _moments(y: NDArray[np.float64], x: NDArray[np.float64], sums: NDArray[np.fl
 def _total(values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Sums of rows; the product with ones is quicker than `sum`."""
     np.vecdot(values, np.ones(values.shape[1]), out=out)
+
+
+def line_of(
+    sums: Iterable[NDArray[np.float64]], out: MarketFit
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Set the line and sigma from sums of 1, y, x, y^2, xy and x^2; return xbar, Sxx, sigma^2 and SSE."""
+    count, sy, sx, yy, xy, xx = sums
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        y_mean, x_mean = sy / count, sx / count
+        sxx, sxy = xx - sx * x_mean, xy - sx * y_mean
+        beta = sxy / sxx
+        sse = yy - sy * y_mean - beta * sxy
+        out.n[:], out.beta[:], out.alpha[:] = count, beta, y_mean - beta * x_mean
+        s2 = np.where(count > 2, sse / (count - 2), np.nan)
+        out.sigma[:] = np.sqrt(s2)
+    return x_mean, sxx, s2, sse
 
 
 def keeps_digits(

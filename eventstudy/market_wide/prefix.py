@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .direct import predict
-from .one_pass import fit_again, keeps_digits
+from .one_pass import fit_again, keeps_digits, line_of
 from .panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Bytes of prefix sums held at a time; more do not stay in the cache, fewer cost calls.
@@ -60,20 +60,13 @@ def _fit(
         for day in (layout.estimation[0], layout.estimation[1] + 1)
     )
     ones, squares, products = (part[end] - part[first] for part in flat)
-    count = ones.real
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y_mean, x_mean = ones.imag / count, squares.real / count
-        sxx = squares.imag - squares.real * x_mean
-        sxy = products.real - squares.real * y_mean
-        beta = sxy / sxx
-        sse = products.imag - ones.imag * y_mean - beta * sxy
-        out.n[:], out.beta[:], out.alpha[:] = count, beta, y_mean - beta * x_mean
-        s2 = np.where(count > 2, sse / (count - 2), np.nan)
-        out.sigma[:] = np.sqrt(s2)
+    x_mean, sxx, s2, sse = line_of(
+        (ones.real, ones.imag, squares.real, products.imag, products.real, squares.imag), out
+    )
     for w in range(len(layout.car)):
         _window(events, base, layout, w, flat, length, x_mean, sxx, s2, out)
     seen_y, seen_x = flat[2].imag[end], flat[1].imag[end]
-    again = np.flatnonzero(~keeps_digits(seen_y, seen_x, beta, sse, sxx))
+    again = np.flatnonzero(~keeps_digits(seen_y, seen_x, out.beta, sse, sxx))
     fit_again(panel, events, again, layout, out)
 
 

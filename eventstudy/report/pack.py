@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eventstudy import plots
 from eventstudy.beside import Start, in_turn
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
@@ -24,8 +25,6 @@ from .workbook import write_workbook
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from eventstudy.plots import Plot
 
 FORMATS = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md", "parquet")
 #: Formats that are made of the drawn pages.
@@ -78,7 +77,7 @@ def write_pack(
         if "csv" in formats:
             say("tables")
             _write_tables(tables, folder)
-        _write_small(result, content, folder, formats)
+        _write_small(result, tables, content, folder, formats)
         for name, work in beside.items():
             say(name)
             work.result()
@@ -129,10 +128,8 @@ def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None
 def _draw(
     result: StudyResult, folder: Path, formats: Sequence[str], home: Path, say: Callable[[str], None],
     start: Start,
-) -> Sequence[Plot]:  # fmt: skip
+) -> Sequence[plots.Plot]:  # fmt: skip
     """Draw each figure once, half of them beside the other half, and return them all."""
-    from eventstudy import plots
-
     home.mkdir()
     target = folder / "figures" if "png" in formats else None
     if target is not None:
@@ -147,11 +144,9 @@ def _draw(
 
 
 def _write_pdf(
-    result: StudyResult, content: Mapping[str, Any], folder: Path, drawn: Sequence[Plot], home: Path,
+    result: StudyResult, content: Mapping[str, Any], folder: Path, drawn: Sequence[plots.Plot], home: Path,
     templates: Path | None,
 ) -> None:  # fmt: skip
-    from eventstudy import plots
-
     # Without a font for it, a page in Chinese would be a page of gaps.
     readable = language_of(result) == "en" or plots.cjk_font()
     words = content if readable else page_content(result, language="en", drawn=drawn)
@@ -160,7 +155,7 @@ def _write_pdf(
 
 def draw_all(
     result: StudyResult,
-    drawn: Sequence[Plot],
+    drawn: Sequence[plots.Plot],
     home: Path,
     folder: Path | None,
     pages: bool,
@@ -168,8 +163,6 @@ def draw_all(
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
-    from eventstudy import plots
-
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
         figure = plots.draw(result, plot)
@@ -182,8 +175,9 @@ def draw_all(
 
 
 def _write_small(
-    result: StudyResult, content: Mapping[str, Any], folder: Path, formats: Sequence[str]
-) -> None:
+    result: StudyResult, tables: Mapping[str, pd.DataFrame], content: Mapping[str, Any], folder: Path,
+    formats: Sequence[str],
+) -> None:  # fmt: skip
     """Write what takes little time: LaTeX, Markdown, Parquet, JSON."""
     if {"tex", "md"} & set(formats) and content.get("language") != language_of(result):
         # Neither needs a figure, so none is looked for.
@@ -198,15 +192,15 @@ def _write_small(
 
         (folder / "summary.md").write_text(markdown(content), encoding="utf-8", newline="\n")
     if "parquet" in formats:
-        _write_parquet(result, folder)
+        _write_parquet(tables, folder)
     if "json" in formats:
         _write_json({**result.facts, "messages": recorded(result.facts)}, folder / "summary.json")
 
 
-def _write_parquet(result: StudyResult, folder: Path) -> None:
+def _write_parquet(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     (folder / "tables").mkdir(exist_ok=True)
-    for name, table in result.tables.items():
-        _stamped(result, table).to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+    for name, table in tables.items():
+        table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
 
 
 def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:

@@ -54,11 +54,23 @@ def moved_in(out: Path, name: str) -> Iterator[Path]:
     OSError
         If the disk is full or refuses; what was half written is removed.
     """
+    with aside(out) as unfinished:
+        yield unfinished
+        settle(unfinished, out / name)
+
+
+@contextmanager
+def aside(out: Path) -> Iterator[Path]:
+    """Give a folder of ``out`` to write into, which is removed at the end unless `settle` has moved it."""
     unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
     try:
         yield unfinished
-        unfinished.chmod(0o755)
-        if not (out / name).exists():
-            unfinished.rename(out / name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def settle(unfinished: Path, target: Path) -> None:
+    """Move a folder to its place whole; one that is there already stays."""
+    unfinished.chmod(0o755)
+    if not target.exists():
+        unfinished.rename(target)

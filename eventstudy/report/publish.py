@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from eventstudy.results import StudyResult
 from eventstudy.reversal.prereg import specification_digest
 
 from .pack import write_pack
-from .place import UNFINISHED
+from .place import UNFINISHED, aside, settle
 
 #: One line for every run into this folder.
 TRIALS = "trials.jsonl"
@@ -41,18 +39,10 @@ def publish(
     OSError
         If the disk is full or refuses; what was half written is removed.
     """
-    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
-    try:
+    with aside(out) as unfinished:
         write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, start=start)
-        unfinished.chmod(0o755)
         target = _target(out, result.run_id, unfinished)
-        if target.exists():
-            shutil.rmtree(unfinished)
-        else:
-            unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        settle(unfinished, target)
     _point(out / "latest", target.name)
     return target
 
