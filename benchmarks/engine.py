@@ -254,10 +254,12 @@ def hard_panels(panel: WidePanel) -> dict[str, WidePanel]:
     ticks[np.arange(len(y)), rng.integers(0, SESSIONS, len(y))] = 1e4
     levels = 100 * np.exp(np.cumsum(np.nan_to_num(0.3 * y), axis=1)) + 0.0 * y
     return {
-        "clean": panel, "outliers": WidePanel(np.where(rng.random(y.shape) < 1e-4, 100 * y, y), x),
-        "tiny variance": WidePanel(0.001 + 1e-8 * y, x), "bad tick of 1e6 %": WidePanel(ticks, x),
+        "clean": panel,
+        "outliers": WidePanel(np.where(rng.random(y.shape) < 1e-4, 100 * y, y), x),
+        "tiny variance": WidePanel(0.001 + 1e-8 * y, x),
+        "bad tick of 1e6 %": WidePanel(ticks, x),
         "levels in place of returns": WidePanel(levels, 3_000 * np.exp(np.cumsum(x, axis=1))),
-    }  # fmt: skip
+    }
 
 
 def sigma_by_qr(panel: WidePanel, events: FirmEvents, i: int) -> float:
@@ -351,9 +353,13 @@ def draw(timings: Timings, memory: dict[int, float], sizes: list[int]) -> None:
 
 
 def report(
-    timings: Timings, sizes: list[int], errors: list[tuple[str, str, float]], memory: dict[int, float],
-    peers: list[str], panel: WidePanel,
-) -> str:  # fmt: skip
+    timings: Timings,
+    sizes: list[int],
+    errors: list[tuple[str, str, float]],
+    memory: dict[int, float],
+    peers: list[str],
+    panel: WidePanel,
+) -> str:
     """RESULTS.md."""
     intro = (
         f"Panel of {SESSIONS:,} sessions × {SECURITIES} securities × {INDICES} indices, "
@@ -369,22 +375,35 @@ def report(
     here = machine(("numpy", "scipy", "statsmodels", "numba"))
     lines = [title, "", f"{here}; {threads}.", "", intro, "", f"| seconds | {head} |", rule]
     names = (
-        "statsmodels loop", "numpy lstsq loop", *peers, "numpy", "numpy with AR", "numba", "floor",
-        "battery numpy", "battery numba",
-    )  # fmt: skip
+        "statsmodels loop",
+        "numpy lstsq loop",
+        *peers,
+        "numpy",
+        "numpy with AR",
+        "numba",
+        "floor",
+        "battery numpy",
+        "battery numba",
+    )
     for name in names:
         cells = [
             f"{timings.best(name, n):.4g}{'*' if (name, n) in timings.scaled else ''}"
-            if (name, n) in timings.seconds else "–"
+            if (name, n) in timings.seconds
+            else "–"
             for n in sizes
-        ]  # fmt: skip
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", f"| ratio | {head} |", rule]
     pairs = [
-        ("statsmodels loop", "numpy"), ("statsmodels loop", "numpy with AR"), ("statsmodels loop", "numba"),
-        ("numpy lstsq loop", "numpy"), ("numpy", "floor"), ("numba", "floor"),
-        ("battery numpy", "fit beside the tests"), ("battery numba", "fit beside the tests"),
-    ]  # fmt: skip
+        ("statsmodels loop", "numpy"),
+        ("statsmodels loop", "numpy with AR"),
+        ("statsmodels loop", "numba"),
+        ("numpy lstsq loop", "numpy"),
+        ("numpy", "floor"),
+        ("numba", "floor"),
+        ("battery numpy", "fit beside the tests"),
+        ("battery numba", "fit beside the tests"),
+    ]
     for slow, quick in pairs:
         lines.append(
             f"| {slow} / {quick} | " + " | ".join(timings.ratio(slow, quick, n) for n in sizes) + " |"
@@ -403,9 +422,12 @@ def report(
         lines.append(f"| {name} | {by_kernel['numpy']:.1e} | {by_kernel.get('numba', np.nan):.1e} |")
     told = ", ".join(f"{n:,}: {mb:.0f} MB" for n, mb in memory.items())
     lines += [
-        "", f"Peak memory of a fit with numpy above the panel and the events, without AR: {told}.", "",
-        "![Time and memory against the number of events](engine.png)", "",
-    ]  # fmt: skip
+        "",
+        f"Peak memory of a fit with numpy above the panel and the events, without AR: {told}.",
+        "",
+        "![Time and memory against the number of events](engine.png)",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -41,13 +41,21 @@ def panel(fits: int, seed: int = 20260624) -> EventPanel:
     factors = np.broadcast_to(market[None, :, None], (fits, length, 1))
     sessions = np.broadcast_to(np.arange(length, dtype=np.int32), (fits, length))
     return EventPanel(
-        event_id=names, shock_id=names, ticker=names, market=names, region=names,
-        lead=np.ones(fits, dtype=bool), tau=np.arange(EVENT) - 10,
-        estimation_returns=returns[:, :ESTIMATION], estimation_factors=factors[:, :ESTIMATION],
-        estimation_sessions=sessions[:, :ESTIMATION], event_returns=returns[:, ESTIMATION:],
-        event_factors=factors[:, ESTIMATION:], event_sessions=sessions[:, ESTIMATION:],
+        event_id=names,
+        shock_id=names,
+        ticker=names,
+        market=names,
+        region=names,
+        lead=np.ones(fits, dtype=bool),
+        tau=np.arange(EVENT) - 10,
+        estimation_returns=returns[:, :ESTIMATION],
+        estimation_factors=factors[:, :ESTIMATION],
+        estimation_sessions=sessions[:, :ESTIMATION],
+        event_returns=returns[:, ESTIMATION:],
+        event_factors=factors[:, ESTIMATION:],
+        event_sessions=sessions[:, ESTIMATION:],
         event_flags=np.zeros((fits, EVENT), dtype=np.uint8),
-    )  # fmt: skip
+    )
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,10 +78,12 @@ def arch_loop(drawn: EventPanel) -> np.ndarray:
 
 
 def our_loop(drawn: EventPanel) -> np.ndarray:
-    return np.array([
-        fit_variance(y, x, "garch").log_likelihood
-        for y, x in zip(100 * drawn.estimation_returns, 100 * drawn.estimation_factors, strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            fit_variance(y, x, "garch").log_likelihood
+            for y, x in zip(100 * drawn.estimation_returns, 100 * drawn.estimation_factors, strict=True)
+        ]
+    )
 
 
 def against_arch(drawn: EventPanel, turns: int = 40) -> None:
@@ -97,8 +107,10 @@ def against_arch(drawn: EventPanel, turns: int = 40) -> None:
     print(f"ratio, median turn     {np.median(ratios):8.0f}    {spread}")
     print(f"ratio, all seconds     {archs_all / ours_all:8.0f}")
     print("log-likelihood, ours minus arch's:")
-    print(f"  worse by more than 1e-2 {(gap < -1e-2).sum()}, than 1e-3 {(gap < -1e-3).sum()}; "
-          f"better by more than 1e-2 {(gap > 1e-2).sum()}")  # fmt: skip
+    print(
+        f"  worse by more than 1e-2 {(gap < -1e-2).sum()}, than 1e-3 {(gap < -1e-3).sum()}; "
+        f"better by more than 1e-2 {(gap > 1e-2).sum()}"
+    )
     levels = (0, 1, 5, 50, 95, 99, 100)
     print(
         "  quantiles "
@@ -112,11 +124,17 @@ def warm_starts(drawn: EventPanel, fits: int) -> str:
 
     models = [
         arch_model(
-            100 * drawn.estimation_returns[i], x=drawn.estimation_factors[i], mean="LS", vol="GARCH",
-            p=1, q=1, dist="t", rescale=False,
+            100 * drawn.estimation_returns[i],
+            x=drawn.estimation_factors[i],
+            mean="LS",
+            vol="GARCH",
+            p=1,
+            q=1,
+            dist="t",
+            rescale=False,
         )
         for i in range(fits)
-    ]  # fmt: skip
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.perf_counter()

@@ -27,9 +27,12 @@ def eventstudy(y: np.ndarray, x: np.ndarray) -> float:
     start = time.perf_counter()
     for own, market in zip(y, x, strict=True):
         Single(
-            models.market_model, {"security_returns": own, "market_returns": market},
-            event_window=(-BEFORE, AFTER), estimation_size=ESTIMATION, buffer_size=0,
-        )  # fmt: skip
+            models.market_model,
+            {"security_returns": own, "market_returns": market},
+            event_window=(-BEFORE, AFTER),
+            estimation_size=ESTIMATION,
+            buffer_size=0,
+        )
     return time.perf_counter() - start
 
 
@@ -40,10 +43,14 @@ def easy_es(y: np.ndarray, x: np.ndarray) -> float:
 
     days = pd.bdate_range("2015-01-01", periods=y.shape[1])
     names = [f"S{i}" for i in range(len(y))]
-    returns = pd.DataFrame({
-        "Ret": y.ravel(), "Date": np.tile(days.date, len(y)), "ticker": np.repeat(names, y.shape[1]),
-        "Volume": 1.0,
-    })  # fmt: skip
+    returns = pd.DataFrame(
+        {
+            "Ret": y.ravel(),
+            "Date": np.tile(days.date, len(y)),
+            "ticker": np.repeat(names, y.shape[1]),
+            "Volume": 1.0,
+        }
+    )
     study = EventStudy(
         estimation_days=ESTIMATION, gap_days=0, window_before=BEFORE, window_after=AFTER, n_cores=1
     )
@@ -66,10 +73,14 @@ def event_study_toolkit(y: np.ndarray, x: np.ndarray) -> float:
 
     days = mcal.get_calendar("NYSE").schedule("2018-01-01", "2020-12-31").index[: y.shape[1]]
     ids = np.arange(1, len(y) + 1)
-    data = pd.DataFrame({
-        "permno": np.repeat(ids, y.shape[1]), "date": np.tile(days, len(y)), "ret_dlst_adj": y.ravel(),
-        "vwretd": x.ravel(),
-    })  # fmt: skip
+    data = pd.DataFrame(
+        {
+            "permno": np.repeat(ids, y.shape[1]),
+            "date": np.tile(days, len(y)),
+            "ret_dlst_adj": y.ravel(),
+            "vwretd": x.ravel(),
+        }
+    )
     events = pd.DataFrame({"permno": ids, "EVT_DATE": days[ESTIMATION + BEFORE], "GRP": "a"})
     start = time.perf_counter()
     made = study(ESTIMATION, 0, -BEFORE, AFTER, data, events, groups=["GRP"])

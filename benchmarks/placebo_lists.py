@@ -57,9 +57,11 @@ def main() -> None:
     falls = candidate_days(events, loose, prices)[1]
     rule = f"falls beyond {LOOSE[0]:g} standard error and {LOOSE[1]:.0%}"
     designs = (
-        ("random sessions", sessions, config, False), ("random drops", drops, config, True),
-        (f"random {rule}", falls, loose, True), (f"random {rule}, day by day", falls, loose, False),
-    )  # fmt: skip
+        ("random sessions", sessions, config, False),
+        ("random drops", drops, config, True),
+        (f"random {rule}", falls, loose, True),
+        (f"random {rule}, day by day", falls, loose, False),
+    )
     rng = np.random.default_rng(given.seed)
     begin = time.perf_counter()
     rows = []
@@ -75,14 +77,16 @@ def main() -> None:
     print(text)
 
 
-def candidate_days(
-    events: Events, config: StudyConfig, prices: PriceTable
-) -> tuple[np.ndarray, np.ndarray]:
+def candidate_days(events: Events, config: StudyConfig, prices: PriceTable) -> tuple[np.ndarray, np.ndarray]:
     """Sessions with a full estimation and post window, and those on which the peers' fall is a drop."""
     computed = compute(events, config, prices)
     peers = config.study.headline or config.peers[0].group
-    tickers = [p.ticker for p in config.peers if p.group == peers and any(
-        p.ticker in market.tickers for market in computed.returns.markets.values())]
+    tickers = [
+        p.ticker
+        for p in config.peers
+        if p.group == peers
+        and any(p.ticker in market.tickers for market in computed.returns.markets.values())
+    ]
     blank = {mic: np.zeros(m.returns.shape, dtype=bool) for mic, m in computed.returns.markets.items()}
     history = History(computed.returns, blank, config)
     days = history.days(tickers)
@@ -200,8 +204,11 @@ def closing(rows: list[Design]) -> list[str]:
         "one, and what follows a fall in a slide is lower. Events are to be dated by their news."
     )
     return [
-        reversal, f"{counted('drift', rows)} ({drift}); allowed are the same {most}.", own_rule(rows), slides,
-    ]  # fmt: skip
+        reversal,
+        f"{counted('drift', rows)} ({drift}); allowed are the same {most}.",
+        own_rule(rows),
+        slides,
+    ]
 
 
 def own_rule(rows: list[Design]) -> str:

@@ -41,7 +41,7 @@ def theirs(y: np.ndarray, x: np.ndarray, cluster: np.ndarray, draws: int) -> flo
     model = sm.OLS(y, sm.add_constant(x))
     found = wildboottest(
         model, B=draws, param="x1", cluster=cluster, bootstrap_type="11", seed=SEED, show=False
-    )  # fmt: skip
+    )
     return float(found["p-value"].iloc[0])
 
 

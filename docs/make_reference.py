@@ -20,8 +20,10 @@ DOCS = Path(__file__).parent
 MODEL_NOTES = {
     "market": (
         "E[R] = alpha + beta R_m",
-        ("With a beta that changed since the estimation window; with an index that the event moves as well; "
-        "after a run-up, whose alpha is no forecast: `model.alpha = \"auto\"` drops it after day +1."),
+        (
+            "With a beta that changed since the estimation window; with an index that the event moves too; "
+            'after a run-up, whose alpha is no forecast: `model.alpha = "auto"` drops it after day +1.'
+        ),
     ),
     "mean_adjusted": (
         "E[R] = mean of R over the estimation window",
@@ -29,8 +31,11 @@ MODEL_NOTES = {
     ),
     "market_adjusted": (
         "E[R] = R_m",
-        ("For betas far from one, and for groups of them: on a day of a falling market high-beta shares look "
-        "as if they had bad news. It needs no estimation window, which is why listings are studied with it."),
+        (
+            "For betas far from one, and for groups of them: on a day of a falling market high-beta "
+            "shares look as if they had bad news. It needs no estimation window, which is why listings "
+            "are studied with it."
+        ),
     ),
     "market_robust": (
         "E[R] = alpha + beta R_m, beta by Huber's M-estimator",
@@ -42,8 +47,10 @@ MODEL_NOTES = {
     ),
     "dimson": (
         "beta = sum of the slopes on R_m,t-k ... R_m,t+k, k = model.lags",
-        ("Each lead and lag adds estimation error; where the index is autocorrelated the sum is biased "
-        "(Fowler and Rorke 1983)."),
+        (
+            "Each lead and lag adds estimation error; where the index is autocorrelated the sum is biased "
+            "(Fowler and Rorke 1983)."
+        ),
     ),
     "rolling": (
         "E[R] = alpha + beta R_m over the last model.span sessions",
@@ -51,8 +58,11 @@ MODEL_NOTES = {
     ),
     "garch": (
         "E[R] = alpha + beta R_m, h_t = omega + a e_{t-1}^2 + b h_{t-1}",
-        ("With fewer than about 500 days the variance parameters are weakly identified; fits that fail fall "
-        "back to OLS and say so. Updating the variance through the event would call its own shock normal."),
+        (
+            "With fewer than about 500 days the variance parameters are weakly identified; fits that "
+            "fail fall back to OLS and say so. Updating the variance through the event would call its "
+            "own shock normal."
+        ),
     ),
     "egarch": (
         "ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}",
@@ -60,28 +70,38 @@ MODEL_NOTES = {
     ),
     "capm": (
         "E[R] = R_f + alpha + beta (R_m - R_f)",
-        ("Over days R_f hardly moves, so it differs little from `market`; the factor file must be of "
-        "the same calendar days."),
+        (
+            "Over days R_f hardly moves, so it differs little from `market`; the factor file must be of "
+            "the same calendar days."
+        ),
     ),
     "factors": (
         "E[R] = R_f + alpha + sum_j b_j F_j",
-        ("Factors of one country on shares of another: a market that closes earlier sees them a day late. "
-        "More factors than the estimation window bears."),
+        (
+            "Factors of one country on shares of another: a market that closes earlier sees them a day late. "
+            "More factors than the estimation window bears."
+        ),
     ),
     "two_index": (
         "E[R] = alpha + beta R_L + beta_world (R_W - its fit on R_L)",
-        ("The world index at the local close is yesterday's news in Asia; where the local index is the "
-        "world's it is the market model."),
+        (
+            "The world index at the local close is yesterday's news in Asia; where the local index is the "
+            "world's it is the market model."
+        ),
     ),
     "leave_one_out": (
         "E[R] = alpha + beta mean of the other peers",
-        ("For sector events: what all peers share is expected, and nothing is left to find. It is for "
-        "news of one firm."),
+        (
+            "For sector events: what all peers share is expected, and nothing is left to find. It is for "
+            "news of one firm."
+        ),
     ),
     "synthetic_peer": (
         "E[R] = sum_j w_j R_j, w_j >= 0, sum w_j = 1",
-        ("Where donors are hit by the event, too; where no mix of donors tracked the security, which the "
-        "R-squared shows."),
+        (
+            "Where donors are hit by the event, too; where no mix of donors tracked the security, which the "
+            "R-squared shows."
+        ),
     ),
 }
 
@@ -116,8 +136,10 @@ STATISTIC_NOTES = {
     ),
     "bmp_kp": (
         "t_BMP sqrt((1-rbar) / (1 + (N-1) rbar))",
-        ("When the *common* variance rises on the event day, as it does on sector news: see the "
-        "common-volatility ratio in the summary."),
+        (
+            "When the *common* variance rises on the event day, as it does on sector news: see the "
+            "common-volatility ratio in the summary."
+        ),
     ),
     "portfolio_t": (
         "t = CAAR / (s(mean AR over the estimation days) sqrt(W))",
@@ -191,7 +213,7 @@ STATISTIC_NOTES = {
         "z = (w - N p) / sqrt(N p (1-p))",
         "On common dates.",
     ),
-}  # fmt: skip
+}
 
 MODELS_HEAD = """# Models of the expected return
 

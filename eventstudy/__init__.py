@@ -26,17 +26,27 @@ _HOMES = {
     "api": ("Checked", "Study"),
     "config": ("StudyConfig",),
     "errors": (
-        "ConfigError", "EstimationError", "EventStudyError", "EventsError", "IntegrityError", "PriceError",
+        "ConfigError",
+        "EstimationError",
+        "EventStudyError",
+        "EventsError",
+        "IntegrityError",
+        "PriceError",
     ),
     "events": ("Events", "read_events"),
     "expected_returns": ("ExpectedReturns", "MODELS", "least_squares", "model"),
     "inference": ("STATISTICS", "TestResult", "WindowSample", "statistic"),
     "prices": (
-        "PROVIDERS", "PriceOutcome", "PriceRequest", "PriceSeries", "PriceTable", "provider",
+        "PROVIDERS",
+        "PriceOutcome",
+        "PriceRequest",
+        "PriceSeries",
+        "PriceTable",
+        "provider",
     ),
     "results": ("StudyResult",),
     "windows": ("EventPanel",),
-}  # fmt: skip
+}
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [

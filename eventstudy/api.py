@@ -51,8 +51,10 @@ class Checked:
         import pandas as pd
 
         found: dict[str, Sequence[Any]] = {
-            "alignment": tuple(self.alignments.values()), "ledger": self.ledger, "quality": self.quality,
-        }  # fmt: skip
+            "alignment": tuple(self.alignments.values()),
+            "ledger": self.ledger,
+            "quality": self.quality,
+        }
         if name not in found:
             raise KeyError(f"no table {name!r}; there are {', '.join(found)}")
         return pd.DataFrame([{key: getattr(row, key) for key in row.__slots__} for row in found[name]])
@@ -157,9 +159,7 @@ class Study:
     def _inputs(self, events: str | Path | Events | pd.DataFrame, jobs: int) -> tuple[Events, StudyConfig]:
         read = _events(events)
         overrides = (*self.overrides, f"model.jobs={jobs}") if jobs > 1 else self.overrides
-        config = load_config(
-            Path(read.path), sector=self.sector, config_file=self.file, overrides=overrides
-        )  # fmt: skip
+        config = load_config(Path(read.path), sector=self.sector, config_file=self.file, overrides=overrides)
         return read, config
 
 
@@ -244,9 +244,10 @@ def _at_hand(name: str) -> bool:
     """Whether a provider was registered here that asks over no network, so that no snapshot is kept of it."""
     factory = PROVIDERS.get(name)
     return (
-        factory is not None and name not in SHIPPED
+        factory is not None
+        and name not in SHIPPED
         and "progress" not in inspect.signature(factory).parameters
-    )  # fmt: skip
+    )
 
 
 def _as_texts(overrides: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:

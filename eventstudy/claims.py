@@ -17,8 +17,17 @@ from .messages import say
 from .prices import PriceSeries, PriceTable
 
 COLUMNS = (
-    "claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes",
-)  # fmt: skip
+    "claim_id",
+    "ticker",
+    "name",
+    "date",
+    "date_to",
+    "claimed",
+    "comparison",
+    "source",
+    "source_url",
+    "notes",
+)
 REQUIRED = ("claim_id", "ticker", "claimed")
 COMPARISONS = ("about", "at_least", "at_most")
 #: Claims without a number: a fall or rise that reports call sharp is taken as 3 % or more.
@@ -110,10 +119,18 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
     if dates[0] and dates[1] and dates[1] < dates[0]:
         found.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
-        cells["claim_id"], cells["ticker"], cells["name"], dates[0], dates[1],
-        _move(cells["claimed"], found), comparison, cells["source"], cells["source_url"],
-        cells["notes"], line,
-    )  # fmt: skip
+        cells["claim_id"],
+        cells["ticker"],
+        cells["name"],
+        dates[0],
+        dates[1],
+        _move(cells["claimed"], found),
+        comparison,
+        cells["source"],
+        cells["source_url"],
+        cells["notes"],
+        line,
+    )
 
 
 def _date(text: str, column: str, found: list[str]) -> dt.date | None:
@@ -164,9 +181,15 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
     actual = float(moves[at])
     return ClaimVerdict(
-        claim, _verdict(claim, actual), str(days[at]), actual, actual - claim.claimed, str(days[near]),
-        float(moves[near]), "",
-    )  # fmt: skip
+        claim,
+        _verdict(claim, actual),
+        str(days[at]),
+        actual,
+        actual - claim.claimed,
+        str(days[near]),
+        float(moves[near]),
+        "",
+    )
 
 
 def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:

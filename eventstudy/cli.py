@@ -131,20 +131,28 @@ SET = click.option(
 
 
 JOBS = click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
     help="Processes on this machine for what is computed piece by piece; the result is the same.",
-)  # fmt: skip
+)
 ENGINE = click.option(
-    "--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
     help="Workers: processes on this machine, or those of a Dask cluster.",
-)  # fmt: skip
+)
 SCHEDULER = click.option(
     "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
 )
 EXAMPLE = click.option(
-    "--example", metavar="SECTOR", is_eager=True,
+    "--example",
+    metavar="SECTOR",
+    is_eager=True,
     help="A shipped sector with its events and, where it has them, prices.",
-)  # fmt: skip
+)
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,19 +215,32 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
 @click.option(
-    "--prereg", "prereg_file", type=click.Path(path_type=Path),
+    "--prereg",
+    "prereg_file",
+    type=click.Path(path_type=Path),
     help="Hold the run against a question locked by 'eventstudy prereg'.",
-)  # fmt: skip
+)
 @click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
 @worker_options
 @ACCEPT
 def run(
-    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], out: Path, as_json: bool, quiet: bool, prereg_file: Path | None,
-    allow_departures: bool, language: str | None, jobs: int, engine: str, scheduler: str,
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+    prereg_file: Path | None,
+    allow_departures: bool,
+    language: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
     accept_suspect: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Run the study of EVENTS and write a result pack."""
     from .beside import copies
     from .report.place import reserve
@@ -246,7 +267,7 @@ def run(
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(
                 result, place, formats=config.report.formats, templates=own, progress=say, start=start
-            )  # fmt: skip
+            )
         log_trial(place, result, config)
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
@@ -299,9 +320,12 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
 @CONFIG
 @SET
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("prereg.toml"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("prereg.toml"),
+    show_default=True,
     help="File of the locked question; it must not exist.",
-)  # fmt: skip
+)
 def prereg(
     events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path
 ) -> None:
@@ -324,9 +348,14 @@ def prereg(
 @click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
 @ACCEPT
 def check(
-    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], as_json: bool, accept_suspect: bool,
-) -> None:  # fmt: skip
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    accept_suspect: bool,
+) -> None:
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
     from .api import check_study, remarks_on
     from .messages import catalogue, said
@@ -344,8 +373,10 @@ def check(
     found = check_study(read, config, table)
     if as_json:
         parts = {
-            "alignment": found.alignments.values(), "ledger": found.ledger, "quality": found.quality,
-        }  # fmt: skip
+            "alignment": found.alignments.values(),
+            "ledger": found.ledger,
+            "quality": found.quality,
+        }
         rows: dict[str, Any] = {name: [_plain(row) for row in part] for name, part in parts.items()}
         click.echo(json.dumps(rows | {"missing": found.missing}, indent=2, default=str))
         return
@@ -376,11 +407,24 @@ def check(
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def simulate(
-    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], draws: int, dates: int, peers: int, windows: str | None,
-    region: str | None, jobs: int, engine: str, scheduler: str, seed: int | None, out: Path, quiet: bool,
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    draws: int,
+    dates: int,
+    peers: int,
+    windows: str | None,
+    region: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
+    seed: int | None,
+    out: Path,
+    quiet: bool,
     accept_suspect: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Size and power of every test on pseudo-events in the peers' own returns."""
     from .report.place import reserve
     from .report.simulation import print_simulation, write_simulation
@@ -397,9 +441,14 @@ def simulate(
         with console.status("starting") as status:
             pool = draw_pool(read, config, table, plan, region=region)
             result = run_simulation(
-                pool, config, plan, jobs=jobs, engine=engine, scheduler=scheduler,
+                pool,
+                config,
+                plan,
+                jobs=jobs,
+                engine=engine,
+                scheduler=scheduler,
                 progress=lambda n, all_: status.update(f"draw {n} of {all_} …"),
-            )  # fmt: skip
+            )
         manifest = build_manifest(read, config, table)
         folder = write_simulation(result, manifest, place, sector=config.study.sector)
     if quiet:
@@ -416,9 +465,15 @@ def simulate(
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
 def fetch(
-    events: Path, sector: str | None, config_file: Path | None, prices: str | None,
-    overrides: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool,
-) -> None:  # fmt: skip
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
     from .prices.choose import fetch_prices
 
@@ -489,24 +544,41 @@ def verify(result: Path, events: Path | None, prices: str | None) -> None:
 @CONFIG
 @SET
 @click.option(
-    "--prices", type=click.Path(path_type=Path), required=True,
+    "--prices",
+    type=click.Path(path_type=Path),
+    required=True,
     help="Long CSV or Parquet file: ticker, date, adj_close or return.",
-)  # fmt: skip
+)
 @click.option("--benchmark", help="A ticker of the prices, or a file of its own; default the study's first.")
 @worker_options
 @click.option(
-    "--kernel", type=click.Choice(["auto", "numpy", "numba"]), default="auto", show_default=True,
+    "--kernel",
+    type=click.Choice(["auto", "numpy", "numba"]),
+    default="auto",
+    show_default=True,
     help="numba needs the extra 'fast'; auto takes it where it pays.",
-)  # fmt: skip
+)
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
     help="Folder that the study's own folder is put into.",
-)  # fmt: skip
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def market(
-    events: Path, config_file: Path | None, overrides: tuple[str, ...], prices: Path, benchmark: str | None,
-    jobs: int, engine: str, scheduler: str, kernel: Any, out: Path, quiet: bool,
-) -> None:  # fmt: skip
+    events: Path,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    prices: Path,
+    benchmark: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
+    kernel: Any,
+    out: Path,
+    quiet: bool,
+) -> None:
     """Study EVENTS of a whole market, a ticker and a date a row, in any number."""
     import tempfile
 
@@ -525,10 +597,15 @@ def market(
     with reserve(out) as place, tempfile.TemporaryDirectory(dir=place, prefix=UNFINISHED) as scratch:
         with console.status("starting") as status:
             result = run_market(
-                read, prices, name, config, scratch=Path(scratch).resolve(), kernel=kernel,
+                read,
+                prices,
+                name,
+                config,
+                scratch=Path(scratch).resolve(),
+                kernel=kernel,
                 parallel=Parallel(jobs, engine, scheduler),
                 progress=lambda stage: status.update(f"{stage} …"),
-            )  # fmt: skip
+            )
         folder = write_market(result, config, place)
     if quiet:
         click.echo(str(folder))
@@ -538,9 +615,12 @@ def market(
 
 @cli.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
     help="Folder of the result packs.",
-)  # fmt: skip
+)
 @click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
 def doctor(out: Path, prices: Path | None) -> None:
     """Look at versions, folders, fonts, calendars, network and clock."""
@@ -554,22 +634,35 @@ def doctor(out: Path, prices: Path | None) -> None:
 @cli.command()
 @click.argument("sector", required=False)
 @click.option(
-    "--peer", "--peers", "peers", multiple=True, metavar="TICKER:MIC[:NAME]",
+    "--peer",
+    "--peers",
+    "peers",
+    multiple=True,
+    metavar="TICKER:MIC[:NAME]",
     help="A security; give it again for each, or several with commas between them.",
-)  # fmt: skip
+)
 @click.option(
-    "--benchmark", "--market", "benchmarks", multiple=True, metavar="MIC:TICKER",
+    "--benchmark",
+    "--market",
+    "benchmarks",
+    multiple=True,
+    metavar="MIC:TICKER",
     help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
-)  # fmt: skip
+)
 @click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path),
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
     help="Folder to write into; default one of the sector's name.",
-)  # fmt: skip
+)
 def init(
-    sector: str | None, peers: tuple[str, ...], benchmarks: tuple[str, ...], currency: str,
+    sector: str | None,
+    peers: tuple[str, ...],
+    benchmarks: tuple[str, ...],
+    currency: str,
     folder: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Write the files of a new sector: study, events, a folder for prices."""
     from .new_sector import new_sector, next_steps, write_sector, yahoo_notes
 
@@ -599,12 +692,19 @@ def _asked_for(question: str) -> Iterator[str]:
 @click.argument("firms", type=click.Path(path_type=Path))
 @click.argument("market", type=click.Path(path_type=Path))
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write the study into.",
-)  # fmt: skip
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write the study into.",
+)
 @click.option(
-    "--market", "exchanges", multiple=True, metavar="NAME:MIC",
+    "--market",
+    "exchanges",
+    multiple=True,
+    metavar="NAME:MIC",
     help="Exchange of a market of the request, such as DAX:XETR.",
-)  # fmt: skip
+)
 def import_est_files(
     request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]
 ) -> None:
@@ -635,9 +735,12 @@ def sectors() -> None:
 @cli.command()
 @click.argument("packs", type=PACK, nargs=-1, required=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
     help="Folder that the pool's own folder is put into.",
-)  # fmt: skip
+)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def pool(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
@@ -715,10 +818,12 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
     found = departures(locked, events, config)
     strict = [item for item in found if item.strict]
     if strict and not allow:
-        raise ConfigError([
-            Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
-            for item in strict
-        ])  # fmt: skip
+        raise ConfigError(
+            [
+                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+                for item in strict
+            ]
+        )
     return summary_of(found, path.name, hashlib.sha256(raw).hexdigest())
 
 

@@ -25,19 +25,60 @@ SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
 #: What an event may be called; the study's question may be about any of them.
 LABELS = (
-    "misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown",
-)  # fmt: skip
+    "misreading",
+    "genuine",
+    "contested",
+    "clarification",
+    "no_news",
+    "macro",
+    "good_news",
+    "unknown",
+)
 #: Models and statistics that ship; a test holds them to the registries, whose import takes long.
 MODELS = (
-    "capm", "dimson", "egarch", "factors", "garch", "leave_one_out", "market", "market_adjusted",
-    "market_robust", "mean_adjusted", "rolling", "scholes_williams", "synthetic_peer", "two_index",
-)  # fmt: skip
+    "capm",
+    "dimson",
+    "egarch",
+    "factors",
+    "garch",
+    "leave_one_out",
+    "market",
+    "market_adjusted",
+    "market_robust",
+    "mean_adjusted",
+    "rolling",
+    "scholes_williams",
+    "synthetic_peer",
+    "two_index",
+)
 STATISTICS = (
-    "ar_t", "bhar_t", "bmp", "bmp_kp", "bootstrap", "bootstrap_blocks", "bootstrap_dates", "calendar_time",
-    "car_t", "corrado", "corrado_zivney", "cross_sectional_t", "date_t", "generalized_sign", "grank_t",
-    "grank_z", "ibragimov_mueller", "patell", "patell_kp", "permutation", "portfolio_t", "sign", "sign_flip",
-    "skewness_t", "sq", "wilcoxon",
-)  # fmt: skip
+    "ar_t",
+    "bhar_t",
+    "bmp",
+    "bmp_kp",
+    "bootstrap",
+    "bootstrap_blocks",
+    "bootstrap_dates",
+    "calendar_time",
+    "car_t",
+    "corrado",
+    "corrado_zivney",
+    "cross_sectional_t",
+    "date_t",
+    "generalized_sign",
+    "grank_t",
+    "grank_z",
+    "ibragimov_mueller",
+    "patell",
+    "patell_kp",
+    "permutation",
+    "portfolio_t",
+    "sign",
+    "sign_flip",
+    "skewness_t",
+    "sq",
+    "wilcoxon",
+)
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 
@@ -589,10 +630,15 @@ def _describe(hint: Any) -> str:
 
 def _check(config: StudyConfig, *, peers: bool = True) -> None:
     found = (
-        *_check_study(config.study), *_check_windows(config.windows),
-        *(_check_peers(config) if peers else ()), *_check_names(config), *_check_model(config),
-        *_check_backtest(config), *_check_fx(config), *_check_units(config),
-    )  # fmt: skip
+        *_check_study(config.study),
+        *_check_windows(config.windows),
+        *(_check_peers(config) if peers else ()),
+        *_check_names(config),
+        *_check_model(config),
+        *_check_backtest(config),
+        *_check_fx(config),
+        *_check_units(config),
+    )
     problems = [Problem(text) for text in found]
     if problems:
         raise ConfigError(problems)
@@ -645,8 +691,9 @@ def _check_names(config: StudyConfig) -> list[str]:
     given += [("tests.names", name) for name in config.tests.names]
     return [
         f"{key} = {name!r} is unknown; {nearest(name, known[key])}"
-        for key, name in given if name not in known[key]
-    ]  # fmt: skip
+        for key, name in given
+        if name not in known[key]
+    ]
 
 
 def _registered(module: str, registry: str, shipped: Sequence[str]) -> tuple[str, ...]:
@@ -666,20 +713,22 @@ def _check_model(config: StudyConfig) -> list[str]:
     if model.name == "capm" and not model.risk_free:
         problems.append("model.name = 'capm' needs model.risk_free, the risk-free column, such as \"RF\"")
     if model.name == "factors" and not model.factors:
-        problems.append("model.name = 'factors' needs model.factors, such as [\"Mkt-RF\", \"SMB\", \"HML\"]")
+        problems.append('model.name = \'factors\' needs model.factors, such as ["Mkt-RF", "SMB", "HML"]')
     if model.name == "two_index" and not model.world:
         problems.append("model.name = 'two_index' needs model.world, such as \"^GSPC\"")
     if problem := engine_problem(model.engine, model.scheduler):
         problems.append(f"model: {problem}")
     problems += [
-        f"model.factors names {name} twice" for name in dict.fromkeys(model.factors)
+        f"model.factors names {name} twice"
+        for name in dict.fromkeys(model.factors)
         if model.factors.count(name) > 1
-    ]  # fmt: skip
+    ]
     length = config.windows.estimation[1] - config.windows.estimation[0] + 1
     for name, value, least, most in (
-        ("lags", model.lags, 1, 10), ("jobs", model.jobs, 1, 64),
+        ("lags", model.lags, 1, 10),
+        ("jobs", model.jobs, 1, 64),
         ("span", model.span if model.name == "rolling" else 20, 20, max(length, 20)),
-    ):  # fmt: skip
+    ):
         if not least <= value <= most:
             problems.append(f"model.{name} = {value}: accepted is {least} to {most}")
     if config.returns.gaps == "trade_to_trade" and model.name not in TRADE_TO_TRADE:
@@ -701,13 +750,19 @@ def _check_backtest(config: StudyConfig) -> list[str]:
     if not entry < rule.horizon <= 250:
         problems.append(f"backtest.horizon = {rule.horizon}: accepted is {entry + 1} to 250")
     for name, value, least, most in (
-        ("stop", rule.stop, 0.0, 0.99), ("per_shock", rule.per_shock, 0.01, 1.0),
-        ("capacity_share", rule.capacity_share, 0.0001, 1.0), ("retry", rule.retry, 0, 20),
-        ("adv_days", rule.adv_days, 1, 250), ("gross_cap", rule.gross_cap, 0.01, 10.0),
-        ("capital", rule.capital, 1.0, 1e12), ("impact", rule.impact, 0.0, 10.0),
-        ("hedge_bps", rule.hedge_bps, 0.0, 1_000.0), ("embargo", rule.embargo, 0, 250),
-        ("trials", rule.trials, 0, 1_000_000), ("fx_stale_days", rule.fx_stale_days, 1, 30),
-    ):  # fmt: skip
+        ("stop", rule.stop, 0.0, 0.99),
+        ("per_shock", rule.per_shock, 0.01, 1.0),
+        ("capacity_share", rule.capacity_share, 0.0001, 1.0),
+        ("retry", rule.retry, 0, 20),
+        ("adv_days", rule.adv_days, 1, 250),
+        ("gross_cap", rule.gross_cap, 0.01, 10.0),
+        ("capital", rule.capital, 1.0, 1e12),
+        ("impact", rule.impact, 0.0, 10.0),
+        ("hedge_bps", rule.hedge_bps, 0.0, 1_000.0),
+        ("embargo", rule.embargo, 0, 250),
+        ("trials", rule.trials, 0, 1_000_000),
+        ("fx_stale_days", rule.fx_stale_days, 1, 30),
+    ):
         if not least <= value <= most:
             problems.append(f"backtest.{name} = {value}: accepted is {least} to {most}")
     mics = [market.mic for market in config.markets]

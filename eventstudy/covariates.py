@@ -61,15 +61,24 @@ def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -
     loadings = dict(zip(expected.loadings, expected.theta.T, strict=True))
     first, last = max(PRE_TREND[0], int(panel.tau[0])), PRE_TREND[1]
     trend = abnormal.car((first, last)) if first <= last else np.full(len(panel), np.nan)
-    return pd.DataFrame({
-        "event_id": panel.event_id, "shock_id": panel.shock_id, "ticker": panel.ticker,
-        "market": panel.market, "region": panel.region,
-        "exposure": [peer.exposure for peer in peers], "peer_group": [peer.group for peer in peers],
-        "beta": loadings.get("beta", np.full(len(panel), np.nan)), "sigma": np.sqrt(expected.sigma2),
-        "pre_trend": trend, "label": [event.label for event in rows], "kind": [event.kind for event in rows],
-        "dimension": [event.dimension or "none" for event in rows],
-        "misreading": [float(event.label == "misreading") for event in rows],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "event_id": panel.event_id,
+            "shock_id": panel.shock_id,
+            "ticker": panel.ticker,
+            "market": panel.market,
+            "region": panel.region,
+            "exposure": [peer.exposure for peer in peers],
+            "peer_group": [peer.group for peer in peers],
+            "beta": loadings.get("beta", np.full(len(panel), np.nan)),
+            "sigma": np.sqrt(expected.sigma2),
+            "pre_trend": trend,
+            "label": [event.label for event in rows],
+            "kind": [event.kind for event in rows],
+            "dimension": [event.dimension or "none" for event in rows],
+            "misreading": [float(event.label == "misreading") for event in rows],
+        }
+    )
 
 
 def _complete(
@@ -103,9 +112,12 @@ def _before(
 
 def _head(formula: str, window: Window, frame: pd.DataFrame) -> dict[str, Any]:
     return {
-        "formula": formula, "window": f"[{window[0]},{window[1]}]", "n_events": len(frame),
-        "n_dates": frame["shock_id"].nunique(), "reason": "",
-    }  # fmt: skip
+        "formula": formula,
+        "window": f"[{window[0]},{window[1]}]",
+        "n_events": len(frame),
+        "n_dates": frame["shock_id"].nunique(),
+        "reason": "",
+    }
 
 
 def _rows(
@@ -114,9 +126,15 @@ def _rows(
     for j, term in enumerate(found.names):
         extreme = int((np.abs(before[:, j]) >= abs(found.coefficient[j])).sum())
         yield {
-            **_head(formula, window, frame), "term": term, "estimate": found.coefficient[j],
-            "se_cr1": found.se_cr1[j], "p_cr1": found.p_cr1[j], "se_cr2": found.se_cr2[j],
-            "df_cr2": found.df_cr2[j], "p_cr2": found.p_cr2[j], "p_wild": found.p_wild[j],
+            **_head(formula, window, frame),
+            "term": term,
+            "estimate": found.coefficient[j],
+            "se_cr1": found.se_cr1[j],
+            "p_cr1": found.p_cr1[j],
+            "se_cr2": found.se_cr2[j],
+            "df_cr2": found.df_cr2[j],
+            "p_cr2": found.p_cr2[j],
+            "p_wild": found.p_wild[j],
             "p_pre_event": (1 + extreme) / (1 + len(before)) if len(before) else math.nan,
             "r_squared": found.r_squared,
-        }  # fmt: skip
+        }

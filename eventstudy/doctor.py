@@ -26,9 +26,17 @@ from .prices.snapshot import is_snapshot, open_snapshot
 
 DISTRIBUTION = "eventstudy-kit"
 PACKAGES = (
-    "arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "pyarrow", "scipy", "statsmodels",
-    "typst", "yfinance",
-)  # fmt: skip
+    "arch",
+    "exchange_calendars",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "statsmodels",
+    "typst",
+    "yfinance",
+)
 EXTRAS = ("baostock", "duckdb", "dask")
 HOST, PORT = "query1.finance.yahoo.com", 443
 #: Seconds for the look at the network; everything else is on this machine.

@@ -24,9 +24,16 @@ from .events import COLUMNS, TICKER
 from .new_sector import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE, write_new
 
 REQUEST_COLUMNS = (
-    "event ID", "firm ID", "market ID", "event date", "grouping variable", "start of the event window",
-    "end of the event window", "end of the estimation window", "length of the estimation window",
-)  # fmt: skip
+    "event ID",
+    "firm ID",
+    "market ID",
+    "event date",
+    "grouping variable",
+    "start of the event window",
+    "end of the event window",
+    "end of the estimation window",
+    "length of the estimation window",
+)
 MINIMUM = 120
 _DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 
@@ -131,9 +138,7 @@ def _request(path: Path, problems: list[Problem]) -> list[RequestRow]:
     return rows
 
 
-def _request_row(
-    path: Path, line: int, cells: Sequence[str], problems: list[Problem]
-) -> RequestRow | None:  # fmt: skip
+def _request_row(path: Path, line: int, cells: Sequence[str], problems: list[Problem]) -> RequestRow | None:
     if len(cells) != len(REQUEST_COLUMNS):
         text = f"has {len(cells)} cells; a request has nine, with semicolons: {', '.join(REQUEST_COLUMNS)}"
         problems.append(Problem(text, str(path), line))
@@ -268,9 +273,12 @@ def _common_windows(rows: Sequence[RequestRow], remarks: list[str]) -> tuple[Win
 
 
 def _study(
-    rows: Sequence[RequestRow], names: Mapping[str, str], mics: Mapping[str, str],
-    windows: tuple[Window, Window], remarks: list[str],
-) -> str:  # fmt: skip
+    rows: Sequence[RequestRow],
+    names: Mapping[str, str],
+    mics: Mapping[str, str],
+    windows: tuple[Window, Window],
+    remarks: list[str],
+) -> str:
     (first, last), estimation = windows
     if last < 1:
         remarks.append("The event window ended on day 0; it was made to end on day +1: a study looks past it")
@@ -288,13 +296,30 @@ def _study(
     )
     lines = [
         "# Made from EventStudyTools' files; import-report.txt says what was taken over and what not.",
-        "[study]", 'name = "Imported study"', "", "[prices]", f'source = "{PRICES_FOLDER}"', "",
-        "[returns]", 'kind = "log"', "", "[model]", 'name = "market"', 'alpha = "estimated"', "",
-        "[windows]", "clean_estimation = false", 'same_day = "merge"',
-        f"estimation = {list(estimation)}", f"minimum = {min(MINIMUM, length)}",
-        f"event = [{first}, {last}]", f"drop = {list(drop)}", f"post = {list(post)}",
-        f"car = [[{first}, {last}], [0, 0]]", "",
-    ]  # fmt: skip
+        "[study]",
+        'name = "Imported study"',
+        "",
+        "[prices]",
+        f'source = "{PRICES_FOLDER}"',
+        "",
+        "[returns]",
+        'kind = "log"',
+        "",
+        "[model]",
+        'name = "market"',
+        'alpha = "estimated"',
+        "",
+        "[windows]",
+        "clean_estimation = false",
+        'same_day = "merge"',
+        f"estimation = {list(estimation)}",
+        f"minimum = {min(MINIMUM, length)}",
+        f"event = [{first}, {last}]",
+        f"drop = {list(drop)}",
+        f"post = {list(post)}",
+        f"car = [[{first}, {last}], [0, 0]]",
+        "",
+    ]
     for market, mic in mics.items():
         known = EXCHANGES.get(mic)
         lines += ["[[markets]]", f'mic = "{mic}"', f"benchmark = {json.dumps(names[market])}"]
@@ -307,9 +332,11 @@ def _study(
     for firm in dict.fromkeys(row.firm for row in rows):
         market = next(row.market for row in rows if row.firm == firm)
         lines += [
-            "[[peers]]", f"ticker = {json.dumps(names[firm])}", f'market = "{mics[market]}"',
+            "[[peers]]",
+            f"ticker = {json.dumps(names[firm])}",
+            f'market = "{mics[market]}"',
             f"name = {json.dumps(firm, ensure_ascii=False)}",
-        ]  # fmt: skip
+        ]
         lines += [f"group = {json.dumps(groups[firm], ensure_ascii=False)}"] if groups.get(firm) else []
         lines.append("")
     return "\n".join(lines)
@@ -343,12 +370,19 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for (day, group), alike in together.items():
-        writer.writerow({
-            "event_id": f"EST-{alike[0].event_id}", "timestamp": day.isoformat(), "precision": "date",
-            "kind": "other", "label": "unknown", "shock_id": f"EST-{day.isoformat()}",
-            "tickers": ";".join(dict.fromkeys(names[row.firm] for row in alike)), "title": group,
-            "notes": f"EventStudyTools: {', '.join(row.event_id for row in alike)}",
-        })  # fmt: skip
+        writer.writerow(
+            {
+                "event_id": f"EST-{alike[0].event_id}",
+                "timestamp": day.isoformat(),
+                "precision": "date",
+                "kind": "other",
+                "label": "unknown",
+                "shock_id": f"EST-{day.isoformat()}",
+                "tickers": ";".join(dict.fromkeys(names[row.firm] for row in alike)),
+                "title": group,
+                "notes": f"EventStudyTools: {', '.join(row.event_id for row in alike)}",
+            }
+        )
     days = len({row.day for row in rows})
     remarks.append(
         f"{len(rows)} events of the request became {len(together)} on {days} days: firms with one day and "
@@ -374,8 +408,9 @@ def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
     return [
         f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once, with "
         'the first of them (same_day = "merge" in [windows])'
-        for (firm, day0), ids in found.items() if len(ids) > 1
-    ]  # fmt: skip
+        for (firm, day0), ids in found.items()
+        if len(ids) > 1
+    ]
 
 
 def _unused(series: Mapping[Path, Mapping[str, object]], wanted: Mapping[str, Path]) -> list[str]:

@@ -164,8 +164,7 @@ def _keep_fitted(
         counted = Counter(reason.split(":")[0] for reason in found).most_common()
         said = ", ".join(f"{name} {count}" for name, count in counted)
         raise EstimationError(
-            f"model {config.model.name} fits no event × peer ({said}), for example "
-            f"{found[0]}"
+            f"model {config.model.name} fits no event × peer ({said}), for example {found[0]}"
         )
     kept = replace(selection, ledger=tuple(ledger))
     return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
@@ -191,19 +190,29 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[str]:
 
 
 def _cut_market(
-    mic: str, requests: Sequence[Request], excluded: NDArray[np.bool_], panel: ReturnsPanel,
-    config: StudyConfig, event: Window,
-) -> EventPanel:  # fmt: skip
+    mic: str,
+    requests: Sequence[Request],
+    excluded: NDArray[np.bool_],
+    panel: ReturnsPanel,
+    config: StudyConfig,
+    event: Window,
+) -> EventPanel:
     market = panel.markets[mic]
     columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
     if "span" in columns.names:
         excluded = excluded_with_gaps(market, excluded)
     return cut(
-        requests, market.returns, columns.values,
-        market.sessions.astype("datetime64[D]").astype(np.int32), market.flags, excluded,
-        estimation=config.windows.estimation, event=event, factor_names=columns.names,
+        requests,
+        market.returns,
+        columns.values,
+        market.sessions.astype("datetime64[D]").astype(np.int32),
+        market.flags,
+        excluded,
+        estimation=config.windows.estimation,
+        event=event,
+        factor_names=columns.names,
         ahead=columns.ahead,
-    )  # fmt: skip
+    )
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Sample]:

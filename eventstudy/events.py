@@ -22,15 +22,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "event_id", "timestamp", "precision", "kind", "label", "label_asof", "shock_id", "clarifies",
-    "tickers", "dimension", "title", "source", "source_url", "notes",
-)  # fmt: skip
+    "event_id",
+    "timestamp",
+    "precision",
+    "kind",
+    "label",
+    "label_asof",
+    "shock_id",
+    "clarifies",
+    "tickers",
+    "dimension",
+    "title",
+    "source",
+    "source_url",
+    "notes",
+)
 REQUIRED = ("event_id", "timestamp", "precision", "kind", "label")
 PRECISIONS = ("second", "minute", "session", "date")
 KINDS = (
-    "report", "clarification", "earnings", "guidance", "regulation", "product", "deal", "macro",
-    "rumour", "price_move", "other",
-)  # fmt: skip
+    "report",
+    "clarification",
+    "earnings",
+    "guidance",
+    "regulation",
+    "product",
+    "deal",
+    "macro",
+    "rumour",
+    "price_move",
+    "other",
+)
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
 MAX_BYTES = 64 * 2**20
@@ -247,9 +268,7 @@ def _records(
     return header, records[1:]
 
 
-def _check_header(
-    header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str]
-) -> None:
+def _check_header(header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str]) -> None:
     problems = [f"column {c!r} is unknown; {nearest(c, columns)}" for c in header if c not in columns]
     problems += [f"column {c!r} is missing" for c in required if c not in header]
     problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
@@ -285,9 +304,14 @@ def _event(
     texts = {c: row[c] for c in ("event_id", "precision", "kind", "label", "clarifies", "dimension")}
     free = {c: row[c] for c in ("title", "source", "source_url", "notes")}
     return Event(
-        timestamp=timestamp, label_asof=asof, shock_id=row["shock_id"] or row["event_id"],
-        tickers=tickers, line=line, **texts, **free,
-    )  # fmt: skip
+        timestamp=timestamp,
+        label_asof=asof,
+        shock_id=row["shock_id"] or row["event_id"],
+        tickers=tickers,
+        line=line,
+        **texts,
+        **free,
+    )
 
 
 def _check_precision(row: dict[str, str], timestamp: dt.datetime | dt.date | None, found: list[str]) -> None:

@@ -77,8 +77,10 @@ def read_market_events(path: Path) -> MarketEvents:
         raise EventsError(Problem("has no event", str(path)))
     ticker = pc.utf8_trim_whitespace(pc.cast(table["ticker"], pa.string()).combine_chunks())
     date, wrong_dates = _dates(table["date"].combine_chunks())
-    problems = [(row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date")
-                for row, shown in wrong_dates]  # fmt: skip
+    problems = [
+        (row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date")
+        for row, shown in wrong_dates
+    ]
     empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
     problems += [(int(row), "no ticker") for row in empty]
     if "event_id" in table.column_names:
@@ -88,9 +90,11 @@ def read_market_events(path: Path) -> MarketEvents:
         event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
     _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
     names, codes = _codes(ticker)
-    groups, group = _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null("")) if (
-        "group" in table.column_names
-    ) else ((), None)  # fmt: skip
+    groups, group = (
+        _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null(""))
+        if ("group" in table.column_names)
+        else ((), None)
+    )
     ignored = tuple(name for name in table.column_names if name not in COLUMNS)
     digest = hashlib.sha256(raw).hexdigest()
     return MarketEvents(str(path), digest, event_id, names, codes, date, groups, group, ignored)

@@ -60,10 +60,26 @@ EXCHANGES = {
 }
 #: What people call them.
 KNOWN_AS = {
-    "NYSE": "XNYS", "NASDAQ": "XNAS", "AMEX": "XASE", "LSE": "XLON", "XETRA": "XETR", "FRANKFURT": "XFRA",
-    "HKEX": "XHKG", "KRX": "XKRX", "TSE": "XTKS", "JPX": "XTKS", "TWSE": "XTAI", "TPEX": "ROCO",
-    "SSE": "XSHG", "SZSE": "XSHE", "TSX": "XTSE", "ASX": "XASX", "BSE": "XBOM", "SGX": "XSES", "B3": "BVMF",
-}  # fmt: skip
+    "NYSE": "XNYS",
+    "NASDAQ": "XNAS",
+    "AMEX": "XASE",
+    "LSE": "XLON",
+    "XETRA": "XETR",
+    "FRANKFURT": "XFRA",
+    "HKEX": "XHKG",
+    "KRX": "XKRX",
+    "TSE": "XTKS",
+    "JPX": "XTKS",
+    "TWSE": "XTAI",
+    "TPEX": "ROCO",
+    "SSE": "XSHG",
+    "SZSE": "XSHE",
+    "TSX": "XTSE",
+    "ASX": "XASX",
+    "BSE": "XBOM",
+    "SGX": "XSES",
+    "B3": "BVMF",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +254,11 @@ def study_toml(plan: NewSector) -> str:
 def _market(mic: str, benchmark: str) -> str:
     known = EXCHANGES.get(mic)
     lines = [
-        "[[markets]]", f'mic = "{mic}"', f"benchmark = {_text(benchmark)}",
+        "[[markets]]",
+        f'mic = "{mic}"',
+        f"benchmark = {_text(benchmark)}",
         f'region = "{known.region if known else mic}"   # exchanges of a region share its weight in a shock',
-    ]  # fmt: skip
+    ]
     if known:
         lines.append(f'currency = "{known.currency}"')
     if known and known.board:
@@ -266,19 +284,30 @@ def events_csv() -> str:
     """The events file with two worked rows: a drop, and the answer to it."""
     rows = [
         {
-            "event_id": "EX1", "timestamp": "2024-03-12T10:30:00-04:00", "precision": "minute",
-            "kind": "report", "label": "misreading", "label_asof": "2024-03-12T16:00:00-04:00",
+            "event_id": "EX1",
+            "timestamp": "2024-03-12T10:30:00-04:00",
+            "precision": "minute",
+            "kind": "report",
+            "label": "misreading",
+            "label_asof": "2024-03-12T16:00:00-04:00",
             "shock_id": "EX1",
-            "title": f"{EXAMPLE}: a report that the sector's shares fell on", "source": "who published it",
+            "title": f"{EXAMPLE}: a report that the sector's shares fell on",
+            "source": "who published it",
             "notes": "label_asof is when the label could first be known",
         },
         {
-            "event_id": "EX1-C", "timestamp": "2024-03-14", "precision": "date", "kind": "clarification",
-            "label": "clarification", "shock_id": "EX1", "clarifies": "EX1",
-            "title": f"{EXAMPLE}: a company answers the report", "source": "who said so",
+            "event_id": "EX1-C",
+            "timestamp": "2024-03-14",
+            "precision": "date",
+            "kind": "clarification",
+            "label": "clarification",
+            "shock_id": "EX1",
+            "clarifies": "EX1",
+            "title": f"{EXAMPLE}: a company answers the report",
+            "source": "who said so",
             "notes": "a bare date where the hour is not known",
         },
-    ]  # fmt: skip
+    ]
     lines = [",".join(COLUMNS), *(",".join(row.get(column, "") for column in COLUMNS) for row in rows)]
     return "\n".join([*lines, ""])
 

@@ -36,12 +36,29 @@ EFFECTS = (0.01, 0.02, 0.05, 0.10)
 FEW_FOR_Q = 20
 #: Settings that make X_k what it is; packs that differ in one measure different things.
 SAME = (
-    "study.kind", "windows.estimation", "windows.minimum", "windows.drop", "windows.post",
-    "windows.allow_partial", "windows.clean_estimation", "windows.same_day", "windows.overlapping",
-    "returns.kind", "returns.gaps", "model.name", "model.alpha", "model.factors", "model.risk_free",
-    "model.lags", "model.span", "model.variance", "tests.weights", "reversal.label", "reversal.drop_k",
+    "study.kind",
+    "windows.estimation",
+    "windows.minimum",
+    "windows.drop",
+    "windows.post",
+    "windows.allow_partial",
+    "windows.clean_estimation",
+    "windows.same_day",
+    "windows.overlapping",
+    "returns.kind",
+    "returns.gaps",
+    "model.name",
+    "model.alpha",
+    "model.factors",
+    "model.risk_free",
+    "model.lags",
+    "model.span",
+    "model.variance",
+    "tests.weights",
+    "reversal.label",
+    "reversal.drop_k",
     "reversal.share_negative",
-)  # fmt: skip
+)
 #: Settings that may fit the sector: they say which falls count, not how they are measured.
 MAY_DIFFER = ("reversal.drop_min", "reversal.history_years")
 
@@ -186,9 +203,15 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         tests += group.tests()
         power += group.power()
     return Pool(
-        tuple(packs), f"label={label}", verdicts, tuple(strata), tuple(tests), tuple(power), left_out,
+        tuple(packs),
+        f"label={label}",
+        verdicts,
+        tuple(strata),
+        tuple(tests),
+        tuple(power),
+        left_out,
         (*_same_days(packs), *_differing(packs)),
-    )  # fmt: skip
+    )
 
 
 def check_comparable(packs: Sequence[PackShocks]) -> None:
@@ -313,15 +336,16 @@ class _Group:
 
     def sectors(self) -> NDArray[np.str_]:
         """Sector of each shock; packs of one sector are one stratum."""
-        return np.concatenate([
-            np.full(int(mask.sum()), pack.sector) for pack, mask in zip(self.packs, self.masks, strict=True)
-        ])  # fmt: skip
+        return np.concatenate(
+            [np.full(int(mask.sum()), pack.sector) for pack, mask in zip(self.packs, self.masks, strict=True)]
+        )
 
     def placebos(self) -> list[NDArray[np.float64]]:
         return [
-            pack.placebos[k] for pack, mask in zip(self.packs, self.masks, strict=True)
+            pack.placebos[k]
+            for pack, mask in zip(self.packs, self.masks, strict=True)
             for k in np.flatnonzero(mask)
-        ]  # fmt: skip
+        ]
 
     def permutation(self, rows: NDArray[np.intp]) -> PermutationTest:
         sets, post = self.placebos(), self.joined("post")
@@ -334,14 +358,19 @@ class _Group:
         effective = [pack.n_effective.get(self.name, NAN) for pack in self.packs]
         others = [v[np.isfinite(v)] for v in map(self.joined, ("excess_log", "excess_bhar"))]
         evidence = Evidence(
-            self._subject(), self._post(), x, self.joined("drop"), self.permutation(np.arange(len(x))),
+            self._subject(),
+            self._post(),
+            x,
+            self.joined("drop"),
+            self.permutation(np.arange(len(x))),
             placebo_spread(sets),
             other_measures=tuple(float(v.mean()) if len(v) else NAN for v in others),
-            n_events=int(self.joined("n_peers").sum()), n_effective=float(np.nansum(effective)),
+            n_events=int(self.joined("n_peers").sum()),
+            n_effective=float(np.nansum(effective)),
             n_placebos=sum(len(values) for values in sets),
             rank=int((sets[0] >= self.joined("post")[0]).sum()) + 1 if len(x) == 1 else 0,
             **counts,
-        )  # fmt: skip
+        )
         return verdict(evidence, seed=self.seed, draws=self.draws)
 
     def _post(self) -> tuple[int, int]:
@@ -388,18 +417,29 @@ class _Group:
         flip = sign_flip_p(x, signs_of(k, self.draws, self.seed)) if k > 1 else NAN
         sets = self.placebos()
         return Stratum(
-            self.name, name, k, int(self.joined("n_peers")[rows].sum()), sum(len(sets[i]) for i in rows),
-            float(x.mean()) if k else NAN, low, high, sd, _t_p(student(x), k - 1.0), flip,
-            self.permutation(rows).two_sided, minimum_detectable_effect(sd, k),
-        )  # fmt: skip
+            self.name,
+            name,
+            k,
+            int(self.joined("n_peers")[rows].sum()),
+            sum(len(sets[i]) for i in rows),
+            float(x.mean()) if k else NAN,
+            low,
+            high,
+            sd,
+            _t_p(student(x), k - 1.0),
+            flip,
+            self.permutation(rows).two_sided,
+            minimum_detectable_effect(sd, k),
+        )
 
     def tests(self) -> list[PoolTest]:
         x, sector = self.joined("excess"), self.sectors()
         found = [
             *mean_tests(x, sector, draws=self.draws, seed=self.seed),
             *permutations(self.joined("post"), self.placebos(), sector, draws=self.draws, seed=self.seed),
-            precision_weighted(x, sector), cochran_q(x, sector),
-        ]  # fmt: skip
+            precision_weighted(x, sector),
+            cochran_q(x, sector),
+        ]
         return [PoolTest(self.name, *row) for row in found]
 
     def power(self) -> list[PowerStep]:
@@ -428,9 +468,15 @@ def mean_tests(x: NDArray[np.float64], sector: NDArray[np.str_], *, draws: int, 
     k = len(x)
     if k < 2:
         few = f"needs two dates or more, there {'is' if k == 1 else 'are'} {k}"
-        return [(name, float(x.mean()) if k else NAN, NAN, NAN, NAN, few) for name in (
-            "date_t", "stratified_t", "sign_flip", "sign_flip_scaled",
-        )]  # fmt: skip
+        return [
+            (name, float(x.mean()) if k else NAN, NAN, NAN, NAN, few)
+            for name in (
+                "date_t",
+                "stratified_t",
+                "sign_flip",
+                "sign_flip_scaled",
+            )
+        ]
     signs, mean, t = signs_of(k, draws, seed), float(x.mean()), student(x)
     floor = f"{k} dates: cannot reach 5 %" if k < FEWEST_DATES else ""
     level = np.ones(k)
@@ -461,9 +507,13 @@ def _stratified_t(x: NDArray[np.float64], sector: NDArray[np.str_]) -> Row:
 
 
 def permutations(
-    post: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]], sector: NDArray[np.str_], *,
-    draws: int, seed: int,
-) -> list[Row]:  # fmt: skip
+    post: NDArray[np.float64],
+    placebos: Sequence[NDArray[np.float64]],
+    sector: NDArray[np.str_],
+    *,
+    draws: int,
+    seed: int,
+) -> list[Row]:
     """Test the mean excess by letting any member of each matched set be the event, plain and scaled.
 
     The scale of a sector is the standard deviation of all members about their sets' means, which no
@@ -537,9 +587,11 @@ def _weights(
 
 def _small(x: NDArray[np.float64], sector: NDArray[np.str_]) -> str:
     fewest = min(len(values) for values in _parts(x, sector).values())
-    return f"a sector has {fewest} dates: its variance is a guess, read the p as too small" if (
-        fewest < FEW_FOR_Q
-    ) else ""  # fmt: skip
+    return (
+        f"a sector has {fewest} dates: its variance is a guess, read the p as too small"
+        if (fewest < FEW_FOR_Q)
+        else ""
+    )
 
 
 def _parts(x: NDArray[np.float64], sector: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:

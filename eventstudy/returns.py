@@ -22,9 +22,15 @@ from .prices.limits import ADJUSTED_SLACK, limit_days
 MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
 LOCKED_UP, LOCKED_DOWN, NO_LIMIT = 32, 64, 128
 FLAG_NAMES = {
-    MISSING: "missing", HALTED: "halted", LUMPED: "lumped", DEAL_BOUND: "deal_bound", UNLISTED: "unlisted",
-    LOCKED_UP: "locked_up", LOCKED_DOWN: "locked_down", NO_LIMIT: "no_limit",
-}  # fmt: skip
+    MISSING: "missing",
+    HALTED: "halted",
+    LUMPED: "lumped",
+    DEAL_BOUND: "deal_bound",
+    UNLISTED: "unlisted",
+    LOCKED_UP: "locked_up",
+    LOCKED_DOWN: "locked_down",
+    NO_LIMIT: "no_limit",
+}
 
 SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
 
@@ -150,10 +156,12 @@ def _of_kind(
     if config.model.name == "mean_adjusted":
         market = np.zeros(len(panel.sessions))
     elif np.isfinite(market).mean() < 0.5:
-        problems.append(Problem(
-            f"benchmark {index.ticker} has hardly any volumes; --set model.name=mean_adjusted measures "
-            "abnormal volume from each security's own mean"
-        ))  # fmt: skip
+        problems.append(
+            Problem(
+                f"benchmark {index.ticker} has hardly any volumes; --set model.name=mean_adjusted measures "
+                "abnormal volume from each security's own mean"
+            )
+        )
     return replace(panel, returns=volumes, market_return=market)
 
 
@@ -218,9 +226,14 @@ def _market_panel(
         returns[:, column] = made(price, rule.kind)
     market_price, _ = _on_grid(index, grid, use_volume=False)
     return MarketPanel(
-        market.mic, market.benchmark, grid, tuple(peer.ticker for peer in peers), returns,
-        one_session_returns(market_price, rule.kind), flags,
-    )  # fmt: skip
+        market.mic,
+        market.benchmark,
+        grid,
+        tuple(peer.ticker for peer in peers),
+        returns,
+        one_session_returns(market_price, rule.kind),
+        flags,
+    )
 
 
 def _with_limits(

@@ -197,9 +197,15 @@ def _request(
     _check_window(peer, position, column, market, config, session)
     _check_estimation(position, column, market, excluded[peer.market], config, session)
     request = Request(
-        event.event_id, event.shock_id, peer.ticker, peer.market, config.market(peer.market).region,
-        position, column, lead=leads.get(event.shock_id, event.event_id) == event.event_id,
-    )  # fmt: skip
+        event.event_id,
+        event.shock_id,
+        peer.ticker,
+        peer.market,
+        config.market(peer.market).region,
+        position,
+        column,
+        lead=leads.get(event.shock_id, event.event_id) == event.event_id,
+    )
     return request, _used_reason(alignment, session, market, position, column, config)
 
 
@@ -252,9 +258,7 @@ def _check_window(
     if config.windows.allow_partial:
         return
     if position + last >= len(market.sessions):
-        text = say(
-            "reason.window_incomplete", day=last, end=market.sessions[-1], index=market.benchmark
-        )
+        text = say("reason.window_incomplete", day=last, end=market.sessions[-1], index=market.benchmark)
         raise _DroppedError("prices", text, session)
     tail = np.flatnonzero(np.isfinite(here))[-1]
     end = market.sessions[position + first + tail] if position + first >= 0 else market.sessions[tail]
@@ -297,9 +301,13 @@ def _check_estimation(
     count = int(usable.sum())
     if count < config.windows.minimum:
         text = say(
-            "reason.estimation_short", n=count, minimum=config.windows.minimum, first=first, last=last,
+            "reason.estimation_short",
+            n=count,
+            minimum=config.windows.minimum,
+            first=first,
+            last=last,
             cut=int(excluded[rows, column].sum()),
-        )  # fmt: skip
+        )
         raise _DroppedError("estimation", text, session)
     if not np.ptp(market.returns[rows, column][usable]) > 0:
         raise _DroppedError("estimation", say("reason.constant"), session)

@@ -82,9 +82,18 @@ def run_study(
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(
-        run_id, computed, results, asked.judgement, asked.found, headline_of(samples, config), tables, events,
-        config, prices, asked.traded,
-    )  # fmt: skip
+        run_id,
+        computed,
+        results,
+        asked.judgement,
+        asked.found,
+        headline_of(samples, config),
+        tables,
+        events,
+        config,
+        prices,
+        asked.traded,
+    )
     own = specification_digest(config)
     summary["trials"] = len({*earlier.studies, own})
     manifest["trials"] = Trials(earlier.studies - {own}, asked.traded.evaluation.before).as_dict()

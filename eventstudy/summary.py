@@ -64,43 +64,71 @@ def build_summary(
     ledger = tables["ledger"]
     labels = label_timing(events, computed.alignments, config)
     late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
-    content: dict[str, Any] = _json({
-        "run_id": run_id, "study": config.study.name, "simulated": prices.simulated,
-        "language": config.study.language, "data_date": prices.last_date, "price_source": prices.source,
-        **reversal_summary(judgement, found), "claims": Counter(_claim_kinds(tables["claims"])),
-        "counts": _ledger_counts(ledger),
-        "trust": joined((
-            which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-            _overlapping(judgement, config),
-        ), " "),
-        "rbar": overall.rbar, "n_effective": overall.n_effective,
-        "headline": {
-            "n_events": ours.n, "n_dates": ours.k, "rbar": ours.rbar, "n_effective": ours.n_effective,
-        },
-        "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
-        "events": {
-            "n_events": len(events), "n_shocks": len({event.shock_id for event in events}),
-            "n_peers": len(config.peers), "by_label": Counter(event.label for event in events),
-        },
-        "windows": config.as_dict()["windows"], "model": config.as_dict()["model"],
-        "kind": config.study.kind, "returns": config.returns.kind, "weights": config.tests.weights,
-        "headline_group": headline.group, "small_table": _small_table(results, headline, late, config),
-        "chronology": chronology(events, computed.alignments, config),
-        "labels": labels,
-        "diagnostics": _diagnostics(computed, headline, config),
-        "warnings": [
-            *_simulated(prices), *_warnings(computed, events, ledger, config), *_unadjusted(prices),
-            *_absent(prices, config),
-        ],
-        "more_data": (judgement.verdict if judgement.verdict.n_dates else judgement.exploratory).more_data,
-        "backtest": summarise(traded),
-        "peers": {
-            peer.ticker: {
-                "name": peer.name, "name_local": peer.name_local, "market": peer.market,
-                "region": config.market(peer.market).region, "group": peer.group,
-            } for peer in config.peers
-        },
-    })  # fmt: skip
+    content: dict[str, Any] = _json(
+        {
+            "run_id": run_id,
+            "study": config.study.name,
+            "simulated": prices.simulated,
+            "language": config.study.language,
+            "data_date": prices.last_date,
+            "price_source": prices.source,
+            **reversal_summary(judgement, found),
+            "claims": Counter(_claim_kinds(tables["claims"])),
+            "counts": _ledger_counts(ledger),
+            "trust": joined(
+                (
+                    which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
+                    _overlapping(judgement, config),
+                ),
+                " ",
+            ),
+            "rbar": overall.rbar,
+            "n_effective": overall.n_effective,
+            "headline": {
+                "n_events": ours.n,
+                "n_dates": ours.k,
+                "rbar": ours.rbar,
+                "n_effective": ours.n_effective,
+            },
+            "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
+            "events": {
+                "n_events": len(events),
+                "n_shocks": len({event.shock_id for event in events}),
+                "n_peers": len(config.peers),
+                "by_label": Counter(event.label for event in events),
+            },
+            "windows": config.as_dict()["windows"],
+            "model": config.as_dict()["model"],
+            "kind": config.study.kind,
+            "returns": config.returns.kind,
+            "weights": config.tests.weights,
+            "headline_group": headline.group,
+            "small_table": _small_table(results, headline, late, config),
+            "chronology": chronology(events, computed.alignments, config),
+            "labels": labels,
+            "diagnostics": _diagnostics(computed, headline, config),
+            "warnings": [
+                *_simulated(prices),
+                *_warnings(computed, events, ledger, config),
+                *_unadjusted(prices),
+                *_absent(prices, config),
+            ],
+            "more_data": (
+                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+            ).more_data,
+            "backtest": summarise(traded),
+            "peers": {
+                peer.ticker: {
+                    "name": peer.name,
+                    "name_local": peer.name_local,
+                    "market": peer.market,
+                    "region": config.market(peer.market).region,
+                    "group": peer.group,
+                }
+                for peer in config.peers
+            },
+        }
+    )
     return content
 
 
@@ -152,12 +180,18 @@ def _small_table(
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
                 continue
-            rows.append({
-                "group": group, "window": window_name(window), "n_events": date.n_events,
-                "n_dates": date.n_dates, "n_late": _late_dates(headline, group, window, late),
-                "caar": plain.estimate, "shock_mean": date.estimate,
-                **_p_values(table, group, window),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "group": group,
+                    "window": window_name(window),
+                    "n_events": date.n_events,
+                    "n_dates": date.n_dates,
+                    "n_late": _late_dates(headline, group, window, late),
+                    "caar": plain.estimate,
+                    "shock_mean": date.estimate,
+                    **_p_values(table, group, window),
+                }
+            )
     return rows
 
 
@@ -184,10 +218,13 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
     ours = headline.at(config.windows.drop)
     portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
     found = diagnose_study(
-        diagnose(computed.abnormal), rbar=ours.rbar, n_effective=ours.n_effective,
+        diagnose(computed.abnormal),
+        rbar=ours.rbar,
+        n_effective=ours.n_effective,
         common_volatility_ratio=common_volatility_ratio(ours.shock_s)[0],
-        shock_car=portfolios.car(config.windows.drop), shock_id=portfolios.shock_id.tolist(),
-    )  # fmt: skip
+        shock_car=portfolios.car(config.windows.drop),
+        shock_id=portfolios.shock_id.tolist(),
+    )
     return row_of(found)
 
 
@@ -224,28 +261,30 @@ def _simulated(prices: PriceTable) -> list[str]:
 def _unadjusted(prices: PriceTable) -> list[str]:
     """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
     names = [
-        name for name, outcome in prices.outcomes.items()
+        name
+        for name, outcome in prices.outcomes.items()
         if name in prices.series and any("no adj_close" in n for n in outcome.notes)
     ]
-    return (
-        [say("price.unadjusted", tickers=", ".join(sorted(names)))]
-        if names
-        else []
-    )
+    return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
 
 
 def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
     """Say which fields no peer's prices have, and what cannot be seen without them."""
     series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
     fields = [
-        name for name in ("volume", "open", "high", "low")
+        name
+        for name in ("volume", "open", "high", "low")
         if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
-    ]  # fmt: skip
+    ]
     unseen = [
-        say(f"absent.{name}") for name, missing in (
-            ("volume", {"volume"}), ("range", {"high", "low"}), ("open", {"open"}),
-        ) if missing & set(fields)
-    ]  # fmt: skip
+        say(f"absent.{name}")
+        for name, missing in (
+            ("volume", {"volume"}),
+            ("range", {"high", "low"}),
+            ("open", {"open"}),
+        )
+        if missing & set(fields)
+    ]
     return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
 
 
@@ -275,11 +314,7 @@ def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
     """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
     given = {row.market for row in config.costs}
     known = {fee.market for fee in FEES} | given
-    return [
-        say("trade.unknown_market", mic=mic)
-        for mic in computed.returns.markets
-        if mic not in known
-    ]
+    return [say("trade.unknown_market", mic=mic) for mic in computed.returns.markets if mic not in known]
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
@@ -293,18 +328,27 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
     inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
     if prices.factors is not None:
         inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
-    content: dict[str, Any] = _json({
-        "version": __version__, "seed": config.study.seed, "settings": settings, "inputs": inputs,
-        "prices": {
-            "source": prices.source, "simulated": prices.simulated, "data_date": prices.last_date,
-            "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
-            "truth": prices.truth, "origin": prices.origin,
-        },
-        "versions": {
-            "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},
-            **_compiler(config),
-        },
-    })  # fmt: skip
+    content: dict[str, Any] = _json(
+        {
+            "version": __version__,
+            "seed": config.study.seed,
+            "settings": settings,
+            "inputs": inputs,
+            "prices": {
+                "source": prices.source,
+                "simulated": prices.simulated,
+                "data_date": prices.last_date,
+                "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
+                "truth": prices.truth,
+                "origin": prices.origin,
+            },
+            "versions": {
+                "python": platform.python_version(),
+                **{n: importlib.metadata.version(n) for n in VERSIONED},
+                **_compiler(config),
+            },
+        }
+    )
     return content
 
 

@@ -94,9 +94,12 @@ def _alignment_rows(
     for alignment in alignments.values():
         event = events.by_id(alignment.event_id)
         yield {
-            **row_of(alignment), "shock_id": event.shock_id, "precision": event.precision,
-            "timestamp": event.timestamp.isoformat(), "session": str(alignment.session),
-        }  # fmt: skip
+            **row_of(alignment),
+            "shock_id": event.shock_id,
+            "precision": event.precision,
+            "timestamp": event.timestamp.isoformat(),
+            "session": str(alignment.session),
+        }
 
 
 def _days(codes: NDArray[np.int32]) -> NDArray[np.str_]:
@@ -107,16 +110,18 @@ def _abnormal_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
     n, length = panel.event_returns.shape
     names = np.array([_flag_text(int(code)) for code in range(256)], dtype=object)
-    return pd.DataFrame({
-        **{key: np.repeat(getattr(panel, key), length) for key in ("event_id", "shock_id", "ticker")},
-        "tau": np.tile(panel.tau, n),
-        "session": _days(panel.event_sessions.ravel()),
-        "return": panel.event_returns.ravel(),
-        "expected": abnormal.expected.mean.ravel(),
-        "ar": abnormal.ar.ravel(),
-        "sar": abnormal.sar.ravel(),
-        "flags": names[panel.event_flags.ravel()],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            **{key: np.repeat(getattr(panel, key), length) for key in ("event_id", "shock_id", "ticker")},
+            "tau": np.tile(panel.tau, n),
+            "session": _days(panel.event_sessions.ravel()),
+            "return": panel.event_returns.ravel(),
+            "expected": abnormal.expected.mean.ravel(),
+            "ar": abnormal.ar.ravel(),
+            "sar": abnormal.sar.ravel(),
+            "flags": names[panel.event_flags.ravel()],
+        }
+    )
 
 
 def _flag_text(code: int) -> str:
@@ -129,12 +134,16 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     first, last = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
     rows = np.arange(len(panel))
     table = {
-        "event_id": panel.event_id, "ticker": panel.ticker, "model": expected.model,
+        "event_id": panel.event_id,
+        "ticker": panel.ticker,
+        "model": expected.model,
         **dict(zip(expected.loadings, expected.theta.T, strict=True)),
-        "sigma": np.sqrt(expected.sigma2), "n_estimation": expected.n_estimation,
-        "r_squared": expected.r_squared, "first_session": _days(panel.estimation_sessions[rows, first]),
+        "sigma": np.sqrt(expected.sigma2),
+        "n_estimation": expected.n_estimation,
+        "r_squared": expected.r_squared,
+        "first_session": _days(panel.estimation_sessions[rows, first]),
         "last_session": _days(panel.estimation_sessions[rows, last]),
-    }  # fmt: skip
+    }
     for name in ("alpha", "beta"):
         table.setdefault(name, np.full(len(panel), np.nan))
     extra = [name for name in table if name not in TABLES["estimation"]]
@@ -160,10 +169,14 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
             if sessions[0] <= day <= sessions[-1]:
                 session = str(np.datetime64(day, "D"))
-                rows.append({
-                    "event_id": panel.event_id[i], "ticker": panel.ticker[i], "session": session,
-                    "reason": reason,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "event_id": panel.event_id[i],
+                        "ticker": panel.ticker[i],
+                        "session": session,
+                        "reason": reason,
+                    }
+                )
     return _frame("estimation_cuts", rows)
 
 
@@ -172,12 +185,23 @@ def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compound
     parts = []
     for window in windows:
         test = car_tests(abnormal, window)
-        parts.append(pd.DataFrame({
-            "event_id": panel.event_id, "shock_id": panel.shock_id, "ticker": panel.ticker,
-            "window": window_name(window), "car": test.value, "se": test.se, "t": test.t,
-            "p_value": test.p_value, "df": test.df, "scar": test.t,
-            "bhar": abnormal.bhar(window) if compounds else np.nan,
-        }))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "event_id": panel.event_id,
+                    "shock_id": panel.shock_id,
+                    "ticker": panel.ticker,
+                    "window": window_name(window),
+                    "car": test.value,
+                    "se": test.se,
+                    "t": test.t,
+                    "p_value": test.p_value,
+                    "df": test.df,
+                    "scar": test.t,
+                    "bhar": abnormal.bhar(window) if compounds else np.nan,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -198,9 +222,13 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     caar = np.cumsum(aar)
     half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
     return {
-        "tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar,
-        "lower": caar - half, "upper": caar + half,
-    }  # fmt: skip
+        "tau": sample.abnormal.tau,
+        "n": n,
+        "aar": aar,
+        "caar": caar,
+        "lower": caar - half,
+        "upper": caar + half,
+    }
 
 
 def _clustered_half_width(
@@ -235,11 +263,17 @@ def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> 
             rows = portfolios.members[first:last]
             event = events.by_id(str(portfolios.abnormal.panel.event_id[rows[0]]))
             yield {
-                "shock_id": event.shock_id, "window": window_name(window), "label": event.label,
-                "title": event.title, "day0": _day(portfolios.day0[k]),
-                "n_peers": count[k], "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
-                "car": car[k], "se": se[k], "s": car[k] / se[k],
-            }  # fmt: skip
+                "shock_id": event.shock_id,
+                "window": window_name(window),
+                "label": event.label,
+                "title": event.title,
+                "day0": _day(portfolios.day0[k]),
+                "n_peers": count[k],
+                "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
+                "car": car[k],
+                "se": se[k],
+                "s": car[k] / se[k],
+            }
 
 
 def _day(code: int) -> str:
@@ -265,7 +299,8 @@ def _multiplicity_rows(
 def _claim_row(result: ClaimVerdict) -> dict[str, Any]:
     claim = result.claim
     return {
-        **row_of(claim), **{name: value for name, value in row_of(result).items() if name != "claim"},
-        "date": claim.date or "", "date_to": claim.date_to or "",
-    }  # fmt: skip
-
+        **row_of(claim),
+        **{name: value for name, value in row_of(result).items() if name != "claim"},
+        "date": claim.date or "",
+        "date_to": claim.date_to or "",
+    }

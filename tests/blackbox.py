@@ -23,9 +23,13 @@ def finish(
 ) -> tuple[int, str, str]:
     """Run the command to its end; return its exit code and what it printed on both streams."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, env={**os.environ, **(env or {})}, cwd=cwd,
-        timeout=120, check=False,
-    )  # fmt: skip
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        timeout=120,
+        check=False,
+    )
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
@@ -38,11 +42,26 @@ def make_certificate(folder: Path) -> tuple[Path, Path] | None:
     names = ",".join(f"DNS:{host}" for host in HOSTS)
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=fake",
-            "-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(certificate),
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=fake",
+            "-addext",
+            f"subjectAltName={names}",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
         ],
-        capture_output=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+    )
     return certificate, key
 
 
@@ -53,6 +72,8 @@ def behind(proxy: str, home: Path, certificate: Path | None) -> dict[str, str]:
     return {
         **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), proxy),
         **(dict.fromkeys(names, trusted) if certificate else {}),
-        "NO_PROXY": "", "no_proxy": "", "XDG_DATA_HOME": str(home / "data"),
+        "NO_PROXY": "",
+        "no_proxy": "",
+        "XDG_DATA_HOME": str(home / "data"),
         "XDG_CACHE_HOME": str(home / "cache"),
-    }  # fmt: skip
+    }

@@ -73,9 +73,11 @@ def make_result(
         "reversal": _reversal(shocks, car),
     }
     return StudyResult(
-        run_id="optical-20260821-1a2b3c4d", tables=tables,
-        facts=_summary(simulated, study, names, shocks), manifest=_manifest(simulated),
-    )  # fmt: skip
+        run_id="optical-20260821-1a2b3c4d",
+        tables=tables,
+        facts=_summary(simulated, study, names, shocks),
+        manifest=_manifest(simulated),
+    )
 
 
 def _frame(name: str, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
@@ -97,9 +99,19 @@ def _abnormal_returns(shocks: tuple[Any, ...], tickers: tuple[str, ...]) -> pd.D
                 flag = "missing" if ticker == tickers[-1] and tau == 5 and shock_id == "SA26" else flag
                 value = math.nan if flag == "missing" else float(value)
                 rows.append(
-                    (shock_id, shock_id, ticker, tau, session.date().isoformat(), value + 0.001, 0.001, value,
-                     value / 0.03, flag)
-                )  # fmt: skip
+                    (
+                        shock_id,
+                        shock_id,
+                        ticker,
+                        tau,
+                        session.date().isoformat(),
+                        value + 0.001,
+                        0.001,
+                        value,
+                        value / 0.03,
+                        flag,
+                    )
+                )
     return _frame("abnormal_returns", rows)
 
 
@@ -150,11 +162,20 @@ def _tests(groups: dict[str, tuple[str, ...]], car: pd.DataFrame) -> pd.DataFram
                 n = len(ids)
                 absent = n < 2 and name in ("date_t", "sign_flip")
                 rows.append(
-                    (group, window, name, float(cut.mean()), math.nan if absent else 1.234567890123,
-                     "t" if name != "patell" else "normal", math.nan if absent else n - 1.0,
-                     math.nan if absent else p_value, len(cut), n,
-                     "needs two dates or more, there is 1" if absent else "")
-                )  # fmt: skip
+                    (
+                        group,
+                        window,
+                        name,
+                        float(cut.mean()),
+                        math.nan if absent else 1.234567890123,
+                        "t" if name != "patell" else "normal",
+                        math.nan if absent else n - 1.0,
+                        math.nan if absent else p_value,
+                        len(cut),
+                        n,
+                        "needs two dates or more, there is 1" if absent else "",
+                    )
+                )
     return _frame("tests", rows)
 
 
@@ -164,9 +185,20 @@ def _reversal(shocks: tuple[Any, ...], car: pd.DataFrame) -> pd.DataFrame:
         mean = car[car["shock_id"] == shock_id].groupby("window")["car"].mean()
         fell = bool(mean["[0,1]"] <= -0.03)
         rows.append(
-            (shock_id, label, day0, 4, float(mean["[0,1]"]), -2.1, 0.75, fell,
-             "" if fell else "fell by less than 3 %", float(mean["[2,20]"]), 0.4)
-        )  # fmt: skip
+            (
+                shock_id,
+                label,
+                day0,
+                4,
+                float(mean["[0,1]"]),
+                -2.1,
+                0.75,
+                fell,
+                "" if fell else "fell by less than 3 %",
+                float(mean["[2,20]"]),
+                0.4,
+            )
+        )
     return _frame("reversal", rows)
 
 
@@ -207,11 +239,18 @@ def _ledger(shocks: tuple[Any, ...], peers: dict[str, dict[str, str]]) -> pd.Dat
 def _small_row(group: str, window: str, n: int, k: int, caar: float) -> dict[str, Any]:
     many = k > 1
     return {
-        "group": group, "window": window, "n_events": n, "n_dates": k, "caar": caar,
-        "lower": caar - 0.05 if many else None, "upper": caar + 0.05 if many else None,
-        "date_t_p": 0.31234 if many else None, "sign_flip_p": 0.25 if many else None,
-        "bmp_kp_p": 0.0412, "cross_sectional_p": 0.00004,
-    }  # fmt: skip
+        "group": group,
+        "window": window,
+        "n_events": n,
+        "n_dates": k,
+        "caar": caar,
+        "lower": caar - 0.05 if many else None,
+        "upper": caar + 0.05 if many else None,
+        "date_t_p": 0.31234 if many else None,
+        "sign_flip_p": 0.25 if many else None,
+        "bmp_kp_p": 0.0412,
+        "cross_sectional_p": 0.00004,
+    }
 
 
 def _summary(
@@ -219,27 +258,54 @@ def _summary(
 ) -> dict[str, Any]:
     n = len(shocks) * len(peers)
     return {
-        "run_id": "optical-20260821-1a2b3c4d", "study": study, "simulated": simulated, "language": "en",
-        "data_date": "2026-08-21", "price_source": "simulated seed 20260624" if simulated else "files:prices",
+        "run_id": "optical-20260821-1a2b3c4d",
+        "study": study,
+        "simulated": simulated,
+        "language": "en",
+        "data_date": "2026-08-21",
+        "price_source": "simulated seed 20260624" if simulated else "files:prices",
         "verdict": {
             "kind": "inconclusive",
             "sentence": SENTENCE,
-            "effect": 0.0287654321, "ci": [-0.0601234, 0.1034567], "p_value": 0.5, "p_name": "sign_flip",
-            "n_dates": 2, "n_events": 8, "n_effective": 3.456789, "mde": 0.11123, "sd": 0.03,
+            "effect": 0.0287654321,
+            "ci": [-0.0601234, 0.1034567],
+            "p_value": 0.5,
+            "p_name": "sign_flip",
+            "n_dates": 2,
+            "n_events": 8,
+            "n_effective": 3.456789,
+            "mde": 0.11123,
+            "sd": 0.03,
             "ladder": "With 2 dates the sign-flip p-value cannot go below 0.5: this is a case study.",
             "group": "peers=core;label=misreading",
         },
         "counts": {
-            "used": n - 1, "shifted": 1, "dropped": len(shocks),
+            "used": n - 1,
+            "shifted": 1,
+            "dropped": len(shocks),
             "reasons": {"delisted 2025-02-28": len(shocks), "market closed": 1},
         },
         "trust": "Trust the date-level t and the sign-flip; the firm-level tests ignore the shared shock.",
-        "rbar": 0.41234, "n_effective": 4.2, "cvr": {"value": 1.42, "lower": 0.81, "upper": 6.2},
-        "events": {"n_events": len(shocks), "n_shocks": len(shocks), "n_peers": len(peers),
-                   "by_label": {"misreading": 2, "genuine": 1}},
-        "windows": {"estimation": [-250, -11], "minimum": 120, "drop": [0, 1], "post": [2, 20],
-                    "event": [-10, 20], "car": [[0, 0], [0, 1], [2, 20]]},
-        "model": {"name": "market", "alpha": "auto"}, "returns": "simple", "weights": "market-balanced",
+        "rbar": 0.41234,
+        "n_effective": 4.2,
+        "cvr": {"value": 1.42, "lower": 0.81, "upper": 6.2},
+        "events": {
+            "n_events": len(shocks),
+            "n_shocks": len(shocks),
+            "n_peers": len(peers),
+            "by_label": {"misreading": 2, "genuine": 1},
+        },
+        "windows": {
+            "estimation": [-250, -11],
+            "minimum": 120,
+            "drop": [0, 1],
+            "post": [2, 20],
+            "event": [-10, 20],
+            "car": [[0, 0], [0, 1], [2, 20]],
+        },
+        "model": {"name": "market", "alpha": "auto"},
+        "returns": "simple",
+        "weights": "market-balanced",
         "headline_group": "peers=core",
         "small_table": [
             _small_row("peers=core;label=misreading", "[0,1]", 8, 2, -0.052345),
@@ -247,27 +313,36 @@ def _summary(
             _small_row("peers=core;label=genuine", "[2,20]", 4, 1, -0.018),
         ],
         "chronology": [
-            {"event_id": "CPX26", "clarifies": "SA26", "flag": "PRECEDES_DROP",
-             "sentence": "CPX26 (3 June) came before the drop of SA26 (9 June): it cannot answer it."},
-            {"event_id": "LITE26-C", "clarifies": "LITE26", "flag": "SAME_SESSION",
-             "sentence": "LITE26-C fell in the session of LITE26: daily prices cannot part the two."},
+            {
+                "event_id": "CPX26",
+                "clarifies": "SA26",
+                "flag": "PRECEDES_DROP",
+                "sentence": "CPX26 (3 June) came before the drop of SA26 (9 June): it cannot answer it.",
+            },
+            {
+                "event_id": "LITE26-C",
+                "clarifies": "LITE26",
+                "flag": "SAME_SESSION",
+                "sentence": "LITE26-C fell in the session of LITE26: daily prices cannot part the two.",
+            },
         ],
         "warnings": ["SA26: sources give 9 and 10 June for the first publication."],
         "leave_one_out": {"lower": 0.011, "upper": 0.047, "most_influential": "LITE26"},
         "labels": {"ex_ante": 1, "post_hoc": 2},
         "more_data": "An effect of 10% needs 5 dates, of 5% 14 dates, of 2% 72 dates.",
         "peers": peers,
-    }  # fmt: skip
+    }
 
 
 def _manifest(simulated: bool) -> dict[str, Any]:
     return {
-        "version": "0.1.0", "seed": 20260624,
+        "version": "0.1.0",
+        "seed": 20260624,
         "settings": {"model": {"name": "market", "alpha": "auto"}, "returns": {"kind": "simple"}},
         "inputs": [{"name": "events.csv", "sha256": "0" * 64}],
         "prices": {"source": "simulated" if simulated else "files:prices", "rate": math.nan},
         "versions": {"numpy": "2.4.6", "pandas": "3.1.1"},
-    }  # fmt: skip
+    }
 
 
 def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyResult:
@@ -275,9 +350,13 @@ def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyR
     plain = make_result(simulated=simulated)
     rng = np.random.default_rng(11)
     reversal = plain.tables["reversal"].assign(
-        n_placebos=[6, 6, 0], placebo_mean=[0.01, 0.02, math.nan], excess=[0.012, 0.015, math.nan],
-        rank=[2.0, 3.0, math.nan], p_rank=[2 / 7, 3 / 7, math.nan], role=["confirmatory", "confirmatory", ""],
-    )  # fmt: skip
+        n_placebos=[6, 6, 0],
+        placebo_mean=[0.01, 0.02, math.nan],
+        excess=[0.012, 0.015, math.nan],
+        rank=[2.0, 3.0, math.nan],
+        p_rank=[2 / 7, 3 / 7, math.nan],
+        role=["confirmatory", "confirmatory", ""],
+    )
     tables = {**plain.tables, "reversal": reversal, **_reversal_tables(rng), **_trading_tables()}
     summary = {**plain.facts, "language": language, **_full_summary()}
     if language != "en":
@@ -287,10 +366,20 @@ def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyR
 
 def _verdict_message() -> Message:
     return say(
-        "verdict.inconclusive", subject=say("subject.labelled", label=say("label.misreading")), first=2,
-        last=20, effect=0.0287654321, low=-0.0601234, high=0.1034567, p=0.5, flip=0.5, k=2, n=8,
-        n_effective=3.456789, mde=0.11123,
-    )  # fmt: skip
+        "verdict.inconclusive",
+        subject=say("subject.labelled", label=say("label.misreading")),
+        first=2,
+        last=20,
+        effect=0.0287654321,
+        low=-0.0601234,
+        high=0.1034567,
+        p=0.5,
+        flip=0.5,
+        k=2,
+        n=8,
+        n_effective=3.456789,
+        mde=0.11123,
+    )
 
 
 def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
@@ -335,11 +424,45 @@ def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         ("difference", "misreading-genuine", 0.04, -0.02, 0.1, 0.3, 3, "2 against 1 dates"),
     ]
     claims = [
-        ("C-1", "LITE", "Lumentum", "2026-06-08", "2026-06-24", -0.12, "at_least", "refuted", "2026-06-16",
-         -0.0855, 0.0345, "", math.nan, "", "TubeX Research", "http://127.0.0.1/", ""),
-        ("C-2", "INFN", "Infinera", "2026-06-08", "2026-06-24", -0.12, "at_least", "not testable", "",
-         math.nan, math.nan, "", math.nan, "not listed", "TubeX Research", "http://127.0.0.1/", ""),
-    ]  # fmt: skip
+        (
+            "C-1",
+            "LITE",
+            "Lumentum",
+            "2026-06-08",
+            "2026-06-24",
+            -0.12,
+            "at_least",
+            "refuted",
+            "2026-06-16",
+            -0.0855,
+            0.0345,
+            "",
+            math.nan,
+            "",
+            "TubeX Research",
+            "http://127.0.0.1/",
+            "",
+        ),
+        (
+            "C-2",
+            "INFN",
+            "Infinera",
+            "2026-06-08",
+            "2026-06-24",
+            -0.12,
+            "at_least",
+            "not testable",
+            "",
+            math.nan,
+            math.nan,
+            "",
+            math.nan,
+            "not listed",
+            "TubeX Research",
+            "http://127.0.0.1/",
+            "",
+        ),
+    ]
     curve = [
         (window, "market", returns, alpha, float(rng.normal(0.02, 0.02)), 2, 0.021, 0.75, 0.31)
         for window in ("[2,10]", "[2,20]")
@@ -388,18 +511,27 @@ def _trading_tables() -> dict[str, pd.DataFrame]:
         {"date": days, "net": 0.0, "equity": equity, "n_positions": np.array(held, dtype=int) * 2}
     )
     pnl = pnl.assign(every_drop_equity=1_000_000.0 + 100.0 * np.arange(400), placebo_drops_equity=1_000_000.0)
-    trades = pd.DataFrame({
-        "shock_id": ["GTC25", "LITE26"], "ticker": ["LITE", "300308.SZ"], "label": ["misreading"] * 2,
-        "entry_session": [days[20], days[230]], "exit_session": [days[39], days[249]],
-        "gross": [0.05, -0.02], "hedged": [0.04, -0.015], "cost": [0.002, 0.003], "net": [0.038, -0.018],
-    })  # fmt: skip
+    trades = pd.DataFrame(
+        {
+            "shock_id": ["GTC25", "LITE26"],
+            "ticker": ["LITE", "300308.SZ"],
+            "label": ["misreading"] * 2,
+            "entry_session": [days[20], days[230]],
+            "exit_session": [days[39], days[249]],
+            "gross": [0.05, -0.02],
+            "hedged": [0.04, -0.015],
+            "cost": [0.002, 0.003],
+            "net": [0.038, -0.018],
+        }
+    )
     costs = [
         (run, bps, 0.01 - bps / 1e4, 0.0, 0.0) for run in ("rule", "every_drop") for bps in (0.0, 50.0, 150.0)
     ]
     return {
-        "pnl": pnl.reindex(columns=TABLES["pnl"]), "trades": trades.reindex(columns=TABLES["trades"]),
+        "pnl": pnl.reindex(columns=TABLES["pnl"]),
+        "trades": trades.reindex(columns=TABLES["trades"]),
         "cost_sensitivity": _frame("cost_sensitivity", costs),
-    }  # fmt: skip
+    }
 
 
 def _full_summary() -> dict[str, Any]:

@@ -17,9 +17,14 @@ LAYOUT = Layout(
 
 
 def wide_panel(
-    seed: int = 1, *, sessions: int = 420, securities: int = 24, indices: int = 2, gaps: float = 0.01,
+    seed: int = 1,
+    *,
+    sessions: int = 420,
+    securities: int = 24,
+    indices: int = 2,
+    gaps: float = 0.01,
     index_gap: bool = True,
-) -> WidePanel:  # fmt: skip
+) -> WidePanel:
     """Correlated fat-tailed returns on two indices; days missing, one of an index, a fifth listed late."""
     rng = np.random.default_rng(seed)
     market = 0.01 * rng.standard_normal((indices, sessions))
@@ -60,9 +65,15 @@ def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> A
     factors = panel.indices[np.arange(securities) % len(panel.indices)].T[:, :, None]
     blank: NDArray[np.uint8] = np.zeros((panel.sessions, securities), dtype=np.uint8)
     joined = cut(
-        requests, panel.returns.T, factors, np.arange(panel.sessions, dtype=np.int32), blank,
-        blank.astype(bool), estimation=layout.estimation, event=layout.event,
-    )  # fmt: skip
+        requests,
+        panel.returns.T,
+        factors,
+        np.arange(panel.sessions, dtype=np.int32),
+        blank,
+        blank.astype(bool),
+        estimation=layout.estimation,
+        event=layout.event,
+    )
     return abnormal_returns(joined, fit(joined), alpha=layout.alpha)
 
 

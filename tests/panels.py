@@ -32,11 +32,18 @@ def make_panel(
     sessions = (begin[:, None] + np.arange(length)).astype(np.int32)
     shocks = np.array(shock_id if shock_id is not None else ["S"] * n, dtype=np.str_)
     return EventPanel(
-        event_id=shocks, shock_id=shocks, ticker=np.array([f"T{i}" for i in range(n)]),
-        market=np.array(["XNYS"] * n), region=np.array(region if region is not None else ["US"] * n),
-        lead=np.ones(n, dtype=bool), tau=first_tau + np.arange(length - n_estimation),
-        estimation_returns=returns[:, :n_estimation], estimation_factors=factors[:, :n_estimation],
-        estimation_sessions=sessions[:, :n_estimation], event_returns=returns[:, n_estimation:],
-        event_factors=factors[:, n_estimation:], event_sessions=sessions[:, n_estimation:],
+        event_id=shocks,
+        shock_id=shocks,
+        ticker=np.array([f"T{i}" for i in range(n)]),
+        market=np.array(["XNYS"] * n),
+        region=np.array(region if region is not None else ["US"] * n),
+        lead=np.ones(n, dtype=bool),
+        tau=first_tau + np.arange(length - n_estimation),
+        estimation_returns=returns[:, :n_estimation],
+        estimation_factors=factors[:, :n_estimation],
+        estimation_sessions=sessions[:, :n_estimation],
+        event_returns=returns[:, n_estimation:],
+        event_factors=factors[:, n_estimation:],
+        event_sessions=sessions[:, n_estimation:],
         event_flags=np.zeros((n, length - n_estimation), dtype=np.uint8),
-    )  # fmt: skip
+    )

@@ -10,18 +10,24 @@ import numpy as np
 
 
 def rolling_car_loop(
-    returns: np.ndarray, market: np.ndarray, usable: np.ndarray, estimation: tuple[int, int],
-    window: tuple[int, int], minimum: int, alpha: bool,
-) -> np.ndarray:  # fmt: skip
+    returns: np.ndarray,
+    market: np.ndarray,
+    usable: np.ndarray,
+    estimation: tuple[int, int],
+    window: tuple[int, int],
+    minimum: int,
+    alpha: bool,
+) -> np.ndarray:
     """CAR of every session by one least-squares fit each; NaN where a day is missing."""
     length, n = returns.shape
     found = np.full((length, n), np.nan)
     for column in range(n):
         for day in range(length):
             rows = [
-                r for r in range(day + estimation[0], day + estimation[1] + 1)
+                r
+                for r in range(day + estimation[0], day + estimation[1] + 1)
                 if 0 <= r < length and usable[r, column] and np.isfinite(returns[r, column] + market[r])
-            ]  # fmt: skip
+            ]
             inside = range(day + window[0], day + window[1] + 1)
             if len(rows) < minimum or inside[0] < 0 or inside[-1] >= length:
                 continue
@@ -78,6 +84,7 @@ def fieller_holds(rho: float, drop: Sequence[float], post: Sequence[float], t: f
 
 def clopper_pearson_holds(share: float, hits: int, n: int, tail: float) -> bool:
     """Whether a share is in the exact interval: neither tail probability is below ``tail``."""
+
     def mass(k: int) -> float:
         return math.comb(n, k) * share**k * (1 - share) ** (n - k)
 

@@ -63,6 +63,16 @@ def bars(ticker: str, request: PriceRequest) -> PriceSeries:
     close, days = close[inside], every[inside]
     dividends = np.where(np.arange(len(days)) % 63 == 5, 0.2, 0.0)
     return PriceSeries(
-        ticker, days, close * 0.99, close * 1.02, close * 0.98, close, close * 0.9, np.full(len(days), 1e6),
-        currency="USD", source="scripted 1", dividends=dividends, splits=np.zeros(len(days)),
-    )  # fmt: skip
+        ticker,
+        days,
+        close * 0.99,
+        close * 1.02,
+        close * 0.98,
+        close,
+        close * 0.9,
+        np.full(len(days), 1e6),
+        currency="USD",
+        source="scripted 1",
+        dividends=dividends,
+        splits=np.zeros(len(days)),
+    )

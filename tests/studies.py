@@ -17,9 +17,13 @@ HEADER = ",".join(COLUMNS)
 def event_row(event_id: str, timestamp: str, **cells: str) -> str:
     """One line of events.csv; ``precision`` follows from the timestamp unless it is given."""
     row = {
-        "event_id": event_id, "timestamp": timestamp, "precision": "minute" if "T" in timestamp else "date",
-        "kind": "report", "label": "unknown", **cells,
-    }  # fmt: skip
+        "event_id": event_id,
+        "timestamp": timestamp,
+        "precision": "minute" if "T" in timestamp else "date",
+        "kind": "report",
+        "label": "unknown",
+        **cells,
+    }
     return ",".join(row.get(column, "") for column in HEADER.split(","))
 
 

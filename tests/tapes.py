@@ -34,12 +34,26 @@ def make_tape(
     price = 100.0 * np.cumprod(1.0 + returns, axis=0)
     nothing = np.zeros((length, n), dtype=bool)
     return Tape(
-        mic, {"XSHE": "CN", "XNYS": "US"}[mic], CURRENCY[mic], tuple(f"{mic[-2:]}{i}" for i in range(n)),
-        sessions, midnight + (CLOSES[mic] - 6) * HOUR, midnight + CLOSES[mic] * HOUR, price, price.copy(),
-        price.copy(), price.copy(), value_traded / price, 100.0 * np.cumprod(1.0 + index),
-        np.ones((length, n), dtype=bool), np.ones((length, n), dtype=bool), nothing.copy(), nothing.copy(),
-        np.full(n, (mic == "XSHE") if settle is None else settle, dtype=np.int64), np.ones(length),
-    )  # fmt: skip
+        mic,
+        {"XSHE": "CN", "XNYS": "US"}[mic],
+        CURRENCY[mic],
+        tuple(f"{mic[-2:]}{i}" for i in range(n)),
+        sessions,
+        midnight + (CLOSES[mic] - 6) * HOUR,
+        midnight + CLOSES[mic] * HOUR,
+        price,
+        price.copy(),
+        price.copy(),
+        price.copy(),
+        value_traded / price,
+        100.0 * np.cumprod(1.0 + index),
+        np.ones((length, n), dtype=bool),
+        np.ones((length, n), dtype=bool),
+        nothing.copy(),
+        nothing.copy(),
+        np.full(n, (mic == "XSHE") if settle is None else settle, dtype=np.int64),
+        np.ones(length),
+    )
 
 
 def random_tapes(seed: int, *, length: int = 900, n: int = 4) -> dict[str, Tape]:

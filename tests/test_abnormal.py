@@ -149,8 +149,9 @@ def test_shock_portfolios_against_a_loop(seed: int) -> None:
     starts = (18_000 + rng.integers(0, 4, n)).tolist()
     panel = dataclasses.replace(
         draw(seed, n, shock_id=[f"S{k}" for k in shock], starts=starts).panel,
-        event_id=np.array(event), lead=rng.random((7, 3))[shock, number] < 0.4,
-    )  # fmt: skip
+        event_id=np.array(event),
+        lead=rng.random((7, 3))[shock, number] < 0.4,
+    )
     found = shock_portfolios(AbnormalReturns(panel, fit(panel)))
     expected = []
     for k in sorted(set(shock.tolist())):

@@ -51,10 +51,20 @@ def test_the_same_tables_as_the_command_to_the_byte(
     place: Path, result: eventstudy.StudyResult, tmp_path: Path
 ) -> None:
     command = [
-        "run", str(place / "events.csv"), "--config", str(place / "study.toml"),
-        "--prices", str(place / "prices"), "--out", str(tmp_path / "r"), "--quiet",
-        "--set", 'report.formats=["csv", "json"]', "--set", "reversal.specification_curve=false",
-    ]  # fmt: skip
+        "run",
+        str(place / "events.csv"),
+        "--config",
+        str(place / "study.toml"),
+        "--prices",
+        str(place / "prices"),
+        "--out",
+        str(tmp_path / "r"),
+        "--quiet",
+        "--set",
+        'report.formats=["csv", "json"]',
+        "--set",
+        "reversal.specification_curve=false",
+    ]
     assert main(command) == 0
     theirs, ours = (tmp_path / "r" / "latest").resolve(), result.write_pack(tmp_path / "ours")
     assert theirs.name == result.run_id

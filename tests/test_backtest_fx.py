@@ -193,9 +193,13 @@ def test_rates_are_asked_for_and_kept_apart_from_securities(tmp_path: Path) -> N
         file, sha256, content = write_series(kept, item)
         days = (request.start.isoformat(), request.end.isoformat())
         stored[name] = StoredTicker(
-            plain.outcomes[name], days, "2024-01-01T00:00:00+00:00", file=file, sha256=sha256,
+            plain.outcomes[name],
+            days,
+            "2024-01-01T00:00:00+00:00",
+            file=file,
+            sha256=sha256,
             content_sha256=content,
-        )  # fmt: skip
+        )
     write_manifest(Snapshot(kept, "yahoo", stored))
     again = get_prices(events, config, str(kept), tell=print)
     np.testing.assert_array_equal(again.fx["USD"].close, table.fx["USD"].close)

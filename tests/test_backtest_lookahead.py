@@ -234,11 +234,12 @@ def test_a_later_split_changes_nothing() -> None:
     tapes, shocks = planted(1)
     halved = {
         mic: replace(
-            tape, **{name: getattr(tape, name) / 2 for name in ("price", "open", "low", "close")},
+            tape,
+            **{name: getattr(tape, name) / 2 for name in ("price", "open", "low", "close")},
             volume=tape.volume * 2,
         )
         for mic, tape in tapes.items()
-    }  # fmt: skip
+    }
     here, there = (run(Rule(stop=0.15), t, shocks, cost_table([US, CN])) for t in (tapes, halved))
     assert len(here.filled) > 10
     for one, other in zip(here.trades, there.trades, strict=True):

@@ -181,9 +181,14 @@ def wanderings() -> dict[str, np.ndarray]:
         slow[t] = 0.9 * slow[t - 1] + noise[t]
         swing[t] = -0.6 * swing[t - 1] + noise[t]
     return {
-        "noise": noise, "slow": slow, "swing": swing, "walk": np.cumsum(noise), "short": noise[:40],
-        "idle": np.where(np.arange(900) % 150 < 20, noise, 0.0), "trend": np.linspace(-1, 2, 300) ** 3,
-    }  # fmt: skip
+        "noise": noise,
+        "slow": slow,
+        "swing": swing,
+        "walk": np.cumsum(noise),
+        "short": noise[:40],
+        "idle": np.where(np.arange(900) % 150 < 20, noise, 0.0),
+        "trend": np.linspace(-1, 2, 300) ** 3,
+    }
 
 
 @pytest.mark.parametrize("name", list(wanderings()))

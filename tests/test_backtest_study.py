@@ -73,9 +73,12 @@ def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> 
             changed.append(f"{day},{price!r},{price!r},{volume}")
         path.write_text("\n".join([*changed, ""]), encoding="utf-8")
     return traded(
-        write_events(tmp_path, rows_), str(tmp_path / "prices"), *overrides, "tests.draws=199",
+        write_events(tmp_path, rows_),
+        str(tmp_path / "prices"),
+        *overrides,
+        "tests.draws=199",
         study=write_study(tmp_path),
-    )  # fmt: skip
+    )
 
 
 MISREADING = {"label": "misreading", "label_asof": "2021-06-09T15:00Z"}
@@ -209,15 +212,14 @@ def test_a_trial_is_whatever_decides_what_a_rule_earns(
     assert (digest("changed", cells, study, overrides) != base) == other
 
 
-def study_of(
-    tmp_path: Path, *overrides: str
-) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
+def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
     """What `trade_study` takes, of the study that `small` has written."""
     events = read_events(tmp_path / "events.csv")
     config = load_config(
-        tmp_path / "events.csv", config_file=tmp_path / "study.toml",
+        tmp_path / "events.csv",
+        config_file=tmp_path / "study.toml",
         overrides=[*overrides, "tests.draws=199"],
-    )  # fmt: skip
+    )
     table = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
@@ -426,9 +428,14 @@ def mainland(
     study.write_text(text, encoding="utf-8")
     event = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
     return traded(
-        write_events(folder, [event]), str(folder / "prices"), "tests.draws=99", "study.currency=CNY",
-        "backtest.stop=0.05", f"prices.volume_unit={unit}", study=study,
-    )[0]  # fmt: skip
+        write_events(folder, [event]),
+        str(folder / "prices"),
+        "tests.draws=99",
+        "study.currency=CNY",
+        "backtest.stop=0.05",
+        f"prices.volume_unit={unit}",
+        study=study,
+    )[0]
 
 
 def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) -> None:

@@ -462,9 +462,11 @@ def _(place: Place) -> None:
     good = event_row("E1", E1)
     place.bytes(f"{HEADER}\n{good},,\n{good.replace('E1', 'E2')[:-2]}\n".encode())
     refused(
-        place.run(), 2, "events.csv:2: row has 2 cell(s) more than the header",
+        place.run(),
+        2,
+        "events.csv:2: row has 2 cell(s) more than the header",
         "events.csv:3: row has 2 cell(s) fewer than the header",
-    )  # fmt: skip
+    )
 
 
 @row(31, "empty file, or a header alone", "error that names 'eventstudy init'")
@@ -811,9 +813,11 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     process = start(
-        ["run", *place.inputs(), "--out", place.results, *TABLES_ONLY], stderr=-1, stdout=-1,
+        ["run", *place.inputs(), "--out", place.results, *TABLES_ONLY],
+        stderr=-1,
+        stdout=-1,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
-    )  # fmt: skip
+    )
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert b"the disk is full or a file is too large" in err

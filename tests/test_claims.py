@@ -105,9 +105,11 @@ def test_reading(tmp_path: Path) -> None:
 
 def test_every_problem_of_a_claims_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = write(
-        tmp_path, "A,AAA,,9 June,,-8%,about,,,", "A,AAA,,2026-06-09,2026-06-01,lots,exactly,,,",
+        tmp_path,
+        "A,AAA,,9 June,,-8%,about,,,",
+        "A,AAA,,2026-06-09,2026-06-01,lots,exactly,,,",
         ",AAA,,,,0,,,,",
-    )  # fmt: skip
+    )
     with pytest.raises(EventsError) as error:
         read_claims(path)
     assert [str(problem).removeprefix(str(path)) for problem in error.value.problems] == [
@@ -126,8 +128,12 @@ def test_the_shipped_claims_can_be_read() -> None:
     assert len(claims) >= 20
     source = [c for c in claims if c.source == "TubeX Research"]
     assert {c.ticker: c.claimed for c in source} == {
-        "002281.SZ": -0.08, "300308.SZ": -0.03, "300502.SZ": -0.03, "LITE": -0.12, "INFN": -0.12,
-    }  # fmt: skip
+        "002281.SZ": -0.08,
+        "300308.SZ": -0.03,
+        "300502.SZ": -0.03,
+        "LITE": -0.12,
+        "INFN": -0.12,
+    }
 
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "prices"

@@ -32,9 +32,14 @@ def study(tmp_path: Path) -> list[str]:
     events = write_events(tmp_path, ROWS)
     config = write_study(tmp_path)
     return [
-        str(events), "--config", str(config), "--prices", str(tmp_path / "prices"),
-        "--set", 'report.formats=["csv", "json"]',
-    ]  # fmt: skip
+        str(events),
+        "--config",
+        str(config),
+        "--prices",
+        str(tmp_path / "prices"),
+        "--set",
+        'report.formats=["csv", "json"]',
+    ]
 
 
 def test_the_command_runs_as_a_module_too() -> None:
@@ -118,9 +123,17 @@ def test_check_shows_day0_and_the_ledger_and_estimates_nothing(
 def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = write_events(tmp_path, ROWS)
     arguments = [
-        "run", str(events), "--config", str(write_study(tmp_path)), "--prices", "simulated",
-        "--out", str(tmp_path / "results"), "--set", 'report.formats=["csv", "json"]',
-    ]  # fmt: skip
+        "run",
+        str(events),
+        "--config",
+        str(write_study(tmp_path)),
+        "--prices",
+        "simulated",
+        "--out",
+        str(tmp_path / "results"),
+        "--set",
+        'report.formats=["csv", "json"]',
+    ]
     assert main(arguments) == 0
     assert "SIMULATED" in capsys.readouterr().out
     pack = (tmp_path / "results" / "latest").resolve()

@@ -147,9 +147,13 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
     assert (infinera.until, infinera.deal_bound_from) == (dt.date(2025, 2, 28), dt.date(2024, 6, 28))
     assert config.peer("300308.SZ").name_local == "中际旭创"
     assert {market.mic: market.benchmark for market in config.markets} == {
-        "XNAS": "^GSPC", "XNYS": "^GSPC", "XSHG": "000300.SS", "XSHE": "000300.SS", "XTAI": "^TWII",
+        "XNAS": "^GSPC",
+        "XNYS": "^GSPC",
+        "XSHG": "000300.SS",
+        "XSHE": "000300.SS",
+        "XTAI": "^TWII",
         "XTKS": "^N225",
-    }  # fmt: skip
+    }
     core = {peer.ticker for peer in config.peers if peer.group == "core"}
     assert core >= {
         "002281.SZ",
@@ -164,8 +168,15 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
         "INFN",
     }
     assert {peer.ticker for peer in config.peers if peer.group == "wider"} == {
-        "NVDA", "AVGO", "MRVL", "CRDO", "MTSI", "GLW", "2330.TW", "5802.T",
-    }  # fmt: skip
+        "NVDA",
+        "AVGO",
+        "MRVL",
+        "CRDO",
+        "MTSI",
+        "GLW",
+        "2330.TW",
+        "5802.T",
+    }
 
 
 def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:

@@ -22,10 +22,18 @@ def study(tmp_path: Path) -> list[str]:
     events = write_events(tmp_path, [event_row(f"E{i}", day) for i, day in enumerate(days)])
     extra = {ticker: f"exposure = {(i + 1) / 10}" for i, ticker in enumerate(TICKERS)}
     return [
-        "run", str(events), "--config", str(write_study(tmp_path, TICKERS, extra)),
-        "--prices", str(tmp_path / "prices"), "--out", str(tmp_path / "results"), "--quiet",
-        "--set", 'report.formats=["csv", "json"]',
-    ]  # fmt: skip
+        "run",
+        str(events),
+        "--config",
+        str(write_study(tmp_path, TICKERS, extra)),
+        "--prices",
+        str(tmp_path / "prices"),
+        "--out",
+        str(tmp_path / "results"),
+        "--quiet",
+        "--set",
+        'report.formats=["csv", "json"]',
+    ]
 
 
 def test_coefficients_are_those_of_least_squares(study: list[str], tmp_path: Path) -> None:

@@ -146,8 +146,10 @@ def test_p_values_are_uniform_under_the_null() -> None:
     m = rng.standard_normal((4_000, 240))
     rho, pairs = autocorrelations(e, LAGS)
     found = {
-        "ljung_box": ljung_box(rho, pairs, e)[1], "arch": arch_lm(e)[1], "beta": beta_shift(e, m)[1],
-    }  # fmt: skip
+        "ljung_box": ljung_box(rho, pairs, e)[1],
+        "arch": arch_lm(e)[1],
+        "beta": beta_shift(e, m)[1],
+    }
     low, high = stats.binom.ppf([0.001, 0.999], 4_000, 0.05) / 4_000
     assert low < (found["ljung_box"] < 0.05).mean() < high
     # Asymptotic tests: at 240 days ARCH rejects a little too seldom, the HAC Wald test a little too often.
@@ -218,9 +220,13 @@ def test_leave_one_date_out() -> None:
 def test_study_shares_and_advice() -> None:
     found = diagnose(troubled())
     study = diagnose_study(
-        found, rbar=0.1, n_effective=4.0, common_volatility_ratio=1.5, shock_car=np.array([0.1, 0.2, 0.6]),
+        found,
+        rbar=0.1,
+        n_effective=4.0,
+        common_volatility_ratio=1.5,
+        shock_car=np.array([0.1, 0.2, 0.6]),
         shock_id=["A", "B", "C"],
-    )  # fmt: skip
+    )
     assert study.n_fits == 6
     assert study.shares["thin_trading"] == pytest.approx(1 / 6)
     assert study.shares["autocorrelation"] == (found.ljung_box_p < 0.05).mean()

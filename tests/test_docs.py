@@ -36,7 +36,7 @@ BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^```(?P<kind>\w*)\n(?P<text
 #: Marks of the README: what follows is run by .ci/run itself.
 BY_CI = ("run", "test")
 QUICK = '\n[report]\nformats = ["csv", "json"]\n'
-SMALL = '\n[reversal]\nspecification_curve = false\n'
+SMALL = "\n[reversal]\nspecification_curve = false\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     write_prices(folder / "prices", ("DAL", "UAL", "LUV"))
     (folder / "prices" / "IDX.csv").rename(folder / "prices" / "^GSPC.csv")
-    write_events(folder, [
-        event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10"),
-        event_row("E2", "2021-09-08", label="genuine", label_asof="2021-09-08"),
-    ])  # fmt: skip
+    write_events(
+        folder,
+        [
+            event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10"),
+            event_row("E2", "2021-09-08", label="genuine", label_asof="2021-09-08"),
+        ],
+    )
     peers = "".join(f'[[peers]]\nticker = "{name}"\nmarket = "XNYS"\n' for name in ("DAL", "UAL", "LUV"))
     market = '[[markets]]\nmic = "XNYS"\nbenchmark = "^GSPC"\nregion = "US"\n'
     (folder / "airlines.toml").write_text(
@@ -85,10 +88,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_market(folder: Path) -> None:
     """A market's events and its long file of prices, of the same three airlines."""
-    long = pd.concat([
-        pd.read_csv(path, parse_dates=["date"]).assign(ticker=path.stem)[["ticker", "date", "adj_close"]]
-        for path in sorted((folder / "prices").glob("*.csv"))
-    ])  # fmt: skip
+    long = pd.concat(
+        [
+            pd.read_csv(path, parse_dates=["date"]).assign(ticker=path.stem)[["ticker", "date", "adj_close"]]
+            for path in sorted((folder / "prices").glob("*.csv"))
+        ]
+    )
     long.to_parquet(folder / "prices.parquet", index=False)
     dates = pd.to_datetime(["2021-06-09", "2021-06-09", "2021-09-08"])
     events = pd.DataFrame({"ticker": ["DAL", "UAL", "LUV"], "date": dates})
@@ -204,9 +209,10 @@ def test_names_in_the_tables_exist() -> None:
     page = (DOCS / "coming-from.md").read_text(encoding="utf-8")
     ours = {
         name
-        for line in page.splitlines() if line.startswith("| ") and "|" in line[2:]
+        for line in page.splitlines()
+        if line.startswith("| ") and "|" in line[2:]
         for name in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", line.rsplit("|", 2)[1])
-    }  # fmt: skip
+    }
     assert ours - known <= {"event_id", "factors_file"}
     assert len(ours & known) == 15
 
@@ -245,22 +251,28 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         f"and {counts['dropped']} dropped: {why['not_listed']} of peers that were not listed",
         f"{why['no_prices']} without prices, {why['estimation_short']} with too short an estimation window",
         f"largest fall between 8 and 24 June was {points(claims.loc['TUBEX-4', 'actual'])} %",
-        (f"Applied Optoelectronics fell {points(claims.loc['HTX-1', 'actual'])} % and Lumentum "
-        f"{points(claims.loc['HTX-2', 'actual'])} %"),
+        (
+            f"Applied Optoelectronics fell {points(claims.loc['HTX-1', 'actual'])} % and Lumentum "
+            f"{points(claims.loc['HTX-2', 'actual'])} %"
+        ),
         f"abnormal return was −{points(day0['car'])} %, {abs(day0['s']):.1f} standard errors",
         f"it was −{points(whole['car'])} %, {abs(whole['s']):.1f} standard errors",
         f"the peers lost {points(case['car_post'])} %",
         f"by +{points(ours['placebo_mean'])} % on average: {points(case['excess'])} points more",
         f"4 February 2026, −{points(misread_one['car_drop'])} %",
-        (f"was {points(late['effect'])} points above {late['n_placebos']} matched drops, rank "
-        f"{misread_one['rank']:.0f} of {late['n_placebos'] + 1}, p = {late['p_value']:.2f}"),
+        (
+            f"was {points(late['effect'])} points above {late['n_placebos']} matched drops, rank "
+            f"{misread_one['rank']:.0f} of {late['n_placebos'] + 1}, p = {late['p_value']:.2f}"
+        ),
         f"no p below {2 * late['p_floor']:.2f} is possible",
         f"this one date could have shown is {points(late['mde'])} %",
         verdict["sentence"].partition(",")[0],
         f"{drop['n_events']} firm-events on {drop['n_dates']} dates, worth {worth:.0f} independent ones",
-        (f"p = {drop['date_t_p']:.3f}; over [+2, +20] p = {post['cross_sectional_p']:.3f} against p = "
-        f"{post['date_t_p']:.3f}"),
-    ):  # fmt: skip
+        (
+            f"p = {drop['date_t_p']:.3f}; over [+2, +20] p = {post['cross_sectional_p']:.3f} against p = "
+            f"{post['date_t_p']:.3f}"
+        ),
+    ):
         assert said in page, said
 
 

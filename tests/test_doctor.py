@@ -31,8 +31,14 @@ def test_doctor_prints_one_line_each_and_exits_with_0(
     lines = capsys.readouterr().out.splitlines()
     subjects = [line.split(":")[0].split()[1] for line in lines]
     assert list(dict.fromkeys(s for s in subjects if s != "extras")) == [
-        "versions", "name", "folder", "fonts", "calendars", "network", "clock",
-    ]  # fmt: skip
+        "versions",
+        "name",
+        "folder",
+        "fonts",
+        "calendars",
+        "network",
+        "clock",
+    ]
     assert {line[:6] for line in lines} <= {"ok    ", "warn  "}
     assert "the newest price is of 2020-06-30: old prices, or a clock that runs ahead" in lines[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prices"]

@@ -105,8 +105,9 @@ def test_other_tables_are_read_as_strictly(tmp_path: Path) -> None:
     with pytest.raises(EventsError) as caught:
         read_records(path, ("a", "b"), ("a",))
     assert [(p.line, p.message) for p in caught.value.problems] == [
-        (2, "row has 1 cell(s), the header 2"), (3, "row has 3 cell(s), the header 2"),
-    ]  # fmt: skip
+        (2, "row has 1 cell(s), the header 2"),
+        (3, "row has 3 cell(s), the header 2"),
+    ]
 
 
 def test_offset_and_zone_together_are_refused(tmp_path: Path) -> None:
@@ -144,8 +145,9 @@ def test_an_unreadable_price_file(tmp_path: Path) -> None:
 def test_a_parquet_file_with_dictionary_text(tmp_path: Path) -> None:
     columns = {
         "ticker": pa.array(["AAA", "AAA"]).dictionary_encode(),
-        "date": pa.array([dt.date(2021, 1, 4), dt.date(2021, 1, 5)]), "close": [1.0, 2.0],
-    }  # fmt: skip
+        "date": pa.array([dt.date(2021, 1, 4), dt.date(2021, 1, 5)]),
+        "close": [1.0, 2.0],
+    }
     pq.write_table(pa.table(columns), tmp_path / "all.parquet")
     table = get_provider("files")(tmp_path / "all.parquet").fetch(REQUEST)
     np.testing.assert_array_equal(table.series["AAA"].close, [1, 2])
@@ -171,9 +173,11 @@ def test_factors_of_a_model_are_read_with_the_prices(tmp_path: Path) -> None:
     lines = [f"{day},{0.1 * (i % 7)},{0.01}" for i, day in enumerate(days)]
     (tmp_path / "ff.csv").write_text("\n".join(["date,SMB,RF", *lines, ""]), encoding="utf-8")
     overrides = [
-        "model.name=factors", f"model.factors_file='{tmp_path / 'ff.csv'}'", "model.factors=['market','SMB']",
+        "model.name=factors",
+        f"model.factors_file='{tmp_path / 'ff.csv'}'",
+        "model.factors=['market','SMB']",
         "model.risk_free=RF",
-    ]  # fmt: skip
+    ]
     config = load_config(events, config_file=write_study(tmp_path), overrides=overrides)
     table = get_prices(read_events(events), config, str(tmp_path / "prices"), tell=print)
     assert table.factors is not None
@@ -277,9 +281,18 @@ def test_answers_alone_are_no_shocks(tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     prices = tmp_path / "prices"
     write_prices(prices)
-    code = main([
-        "run", str(events), "--config", str(config), "--prices", str(prices), "--out", str(tmp_path / "out"),
-    ])  # fmt: skip
+    code = main(
+        [
+            "run",
+            str(events),
+            "--config",
+            str(config),
+            "--prices",
+            str(prices),
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     assert code == 3
     assert "no shock can be judged: answers to reports" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("[!.]*"))

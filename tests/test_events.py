@@ -34,11 +34,23 @@ def test_a_row_becomes_an_event(tmp_path: Path) -> None:
     events = read_events(write(tmp_path, line))
     assert list(events) == [
         Event(
-            "E1", dt.datetime(2026, 6, 9, 13, 30, tzinfo=dt.UTC), "minute", "report", "misreading",
-            dt.date(2026, 6, 12), "S1", "", ("LITE", "300308.SZ"), "engineering", "A title", "A source",
-            "https://example.org", "A note", 2,
+            "E1",
+            dt.datetime(2026, 6, 9, 13, 30, tzinfo=dt.UTC),
+            "minute",
+            "report",
+            "misreading",
+            dt.date(2026, 6, 12),
+            "S1",
+            "",
+            ("LITE", "300308.SZ"),
+            "engineering",
+            "A title",
+            "A source",
+            "https://example.org",
+            "A note",
+            2,
         )
-    ]  # fmt: skip
+    ]
     assert len(events.sha256) == 64
 
 
@@ -93,7 +105,7 @@ def test_a_date_may_have_slashes_when_the_year_is_first(tmp_path: Path) -> None:
         ("unknown,,,,", "unknown,,,E1,", "cannot clarify itself"),
         ("unknown,,,,,", "unknown,,,,,policies", "did you mean 'policy'?"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_cell_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
     (message,) = problems(tmp_path, ROW.replace(old, new, 1))
     assert message.startswith("events.csv:2: ")

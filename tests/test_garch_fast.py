@@ -57,9 +57,11 @@ def twin(coefficients: Floats, y: Floats, x: Floats) -> tuple[float, Floats]:
         h = omega + a * e2 + b * h
         e2 = float(y[day] - alpha - beta * x[day]) ** 2
         total += (
-            special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - np.log(np.pi * (nu - 2) * h) / 2
+            special.gammaln((nu + 1) / 2)
+            - special.gammaln(nu / 2)
+            - np.log(np.pi * (nu - 2) * h) / 2
             - (nu + 1) / 2 * np.log(1 + e2 / (h * (nu - 2)))
-        )  # fmt: skip
+        )
         path.append(h)
     return total, np.array(path)
 
@@ -268,9 +270,12 @@ def test_without_a_place_for_machine_code_it_is_compiled_anew(tmp_path: Path) ->
     )
     with warnings.catch_warnings():
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "HOME": str(tmp_path)},
-        )  # fmt: skip
+        )
     value, cache = done.stdout.split()
     assert float(value) == pytest.approx(-np.euler_gamma)
     assert cache == "NullCache"

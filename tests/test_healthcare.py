@@ -117,8 +117,11 @@ def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
     result = read_pack(pack)
     late = {row["group"]: (row["n_late"], row["n_dates"]) for row in result.facts["small_table"]}
     assert late == {
-        "all": (0, 33), "label=misreading": (12, 12), "label=genuine": (1, 9), "label=contested": (0, 7),
-    }  # fmt: skip
+        "all": (0, 33),
+        "label=misreading": (12, 12),
+        "label=genuine": (1, 9),
+        "label=contested": (0, 7),
+    }
     shown = page_one.small_table(result.facts, catalogue("en"))
     marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
     assert marked == {"misreading †", "genuine †"}
@@ -136,10 +139,11 @@ def test_the_page_says_what_the_genuine_dates_can_show(pack: Path) -> None:
     low, high = t_interval(rows["car"].to_numpy())
     page = " ".join((HOME.parents[2] / "docs" / "sectors-and-pooling.md").read_text(encoding="utf-8").split())
     for said in (
-        f"the shares fell by {-drop['shock_mean']:.1%}", f"the mean is {post['shock_mean']:.1%}",
+        f"the shares fell by {-drop['shock_mean']:.1%}",
+        f"the mean is {post['shock_mean']:.1%}",
         f"(K = {post['n_dates']}, 95 % interval {100 * low:.1f} to {high:+.1%}, p = {post['date_t_p']:.2f})",
         f"({scares['n_dates']} dates, date t {scares['date_t_p']:.3f}) are circular",
-    ):  # fmt: skip
+    ):
         assert said.replace("-", "−").replace("%", " %").replace("  %", " %") in page
     assert "not given back" not in page
 
@@ -189,9 +193,12 @@ def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_examples_are_refused(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err

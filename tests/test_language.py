@@ -68,8 +68,11 @@ def _english(text: str, allowed: list[str]) -> list[str]:
 
 def _left(result: StudyResult) -> list[tuple[str, str]]:
     allowed = _allowed(result)
-    return [(path, part) for path, text in _strings(page_content(result, drawn=()))
-             for part in _english(text, allowed)]  # fmt: skip
+    return [
+        (path, part)
+        for path, text in _strings(page_content(result, drawn=()))
+        for part in _english(text, allowed)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +124,9 @@ def test_tables_and_summary_keep_their_english_codes(simulated: StudyResult, tmp
         assert not re.search("[\u4e00-\u9fff]", path.read_text(encoding="utf-8")), path.name
     ledger = pd.read_csv(tmp_path / "ledger.csv")
     assert {str(reason).split(":")[0] for reason in ledger.loc[ledger["status"] == "dropped", "reason"]} >= {
-        "not_listed", "deal_bound",
-    }  # fmt: skip
+        "not_listed",
+        "deal_bound",
+    }
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["verdict"]["kind"] == "inconclusive"
     assert summary["verdict"]["sentence"].startswith("Inconclusive: ")
@@ -138,9 +142,7 @@ def test_a_pack_read_back_says_the_same_in_chinese(simulated: StudyResult, tmp_p
     assert "messages" not in back.facts
 
 
-def test_the_terminal_of_a_chinese_run_is_chinese(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_terminal_of_a_chinese_run_is_chinese(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_prices(tmp_path / "prices")
     rows = [
         event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-10"),

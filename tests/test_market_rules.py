@@ -111,15 +111,22 @@ def test_a_limit_smaller_than_a_tick_is_one_tick() -> None:
 @pytest.mark.parametrize(
     ("board", "on", "listed", "free"),
     [
-        ("star", "2024-01-02", 5, True), ("star", "2024-01-02", 6, False), ("star", "2024-01-02", 0, False),
-        ("chinext", "2020-08-24", 5, True), ("chinext", "2020-08-21", 1, True),
+        ("star", "2024-01-02", 5, True),
+        ("star", "2024-01-02", 6, False),
+        ("star", "2024-01-02", 0, False),
+        ("chinext", "2020-08-24", 5, True),
+        ("chinext", "2020-08-21", 1, True),
         ("chinext", "2020-08-21", 2, False),
-        ("sse_main", "2023-04-07", 1, True), ("sse_main", "2023-04-07", 2, False),
-        ("sse_main", "2023-04-10", 5, True), ("szse_main", "2023-04-10", 6, False),
-        ("bse", "2021-11-15", 1, True), ("bse", "2021-11-16", 2, False), ("twse", "2024-01-02", 5, True),
+        ("sse_main", "2023-04-07", 1, True),
+        ("sse_main", "2023-04-07", 2, False),
+        ("sse_main", "2023-04-10", 5, True),
+        ("szse_main", "2023-04-10", 6, False),
+        ("bse", "2021-11-15", 1, True),
+        ("bse", "2021-11-16", 2, False),
+        ("twse", "2024-01-02", 5, True),
         ("us", "2024-01-02", 1, False),
     ],
-)  # fmt: skip
+)
 def test_first_sessions_without_a_limit(board: str, on: str, listed: int, free: bool) -> None:
     assert free_sessions(board, days(on), np.array([listed])).tolist() == [free]
     expected = (0.0, np.inf) if free else limit_prices(board, day(on), 10.0)
@@ -136,14 +143,19 @@ def test_an_unknown_board_names_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("ticker", "mic", "peer", "market", "board"),
     [
-        ("300308.SZ", "XSHE", "", "szse_main", "chinext"), ("301001.SZ", "XSHE", "", "", "chinext"),
-        ("002281.SZ", "XSHE", "", "", "szse_main"), ("688498.SS", "XSHG", "", "sse_main", "star"),
-        ("603083.SS", "XSHG", "", "", "sse_main"), ("2330.TW", "XTAI", "", "", "twse"),
-        ("3081.TWO", "ROCO", "", "", "twse"), ("5802.T", "XTKS", "", "", "tse"),
+        ("300308.SZ", "XSHE", "", "szse_main", "chinext"),
+        ("301001.SZ", "XSHE", "", "", "chinext"),
+        ("002281.SZ", "XSHE", "", "", "szse_main"),
+        ("688498.SS", "XSHG", "", "sse_main", "star"),
+        ("603083.SS", "XSHG", "", "", "sse_main"),
+        ("2330.TW", "XTAI", "", "", "twse"),
+        ("3081.TWO", "ROCO", "", "", "twse"),
+        ("5802.T", "XTKS", "", "", "tse"),
         ("LITE", "XNAS", "", "", "us"),
-        ("300308.SZ", "XSHE", "szse_main", "chinext", "szse_main"), ("VOD.L", "XLON", "", "", ""),
+        ("300308.SZ", "XSHE", "szse_main", "chinext", "szse_main"),
+        ("VOD.L", "XLON", "", "", ""),
     ],
-)  # fmt: skip
+)
 def test_board_of_a_ticker(ticker: str, mic: str, peer: str, market: str, board: str) -> None:
     assert board_of(ticker, mic, peer=peer, market=market) == board
 
@@ -416,8 +428,9 @@ def test_a_peer_back_after_day_3_is_lumped(mainland: Path) -> None:
     drop_rows(mainland / "prices" / "BBB.csv", "2021-06-08", "2021-06-11")
     found = reasons(run(mainland, [event_row("E1", "2021-06-09")]))
     assert found["AAA"] == (
-        "dropped", "lumped: no trade from day 0 to day +3; the return of day +4 covers them all",
-    )  # fmt: skip
+        "dropped",
+        "lumped: no trade from day 0 to day +3; the return of day +4 covers them all",
+    )
     assert found["BBB"][0] == "used"
 
 

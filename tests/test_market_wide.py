@@ -38,9 +38,15 @@ from eventstudy.market_wide.prefix import fit_prefix
 from eventstudy.tables import _aar_table
 from tests.market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
 
-KERNELS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(
-    importlib.util.find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
-))]  # fmt: skip
+KERNELS = [
+    "numpy",
+    pytest.param(
+        "numba",
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
+        ),
+    ),
+]
 
 
 def by_qr(panel: WidePanel, events: FirmEvents, i: int, layout: Layout) -> tuple[float, float, float]:
@@ -91,9 +97,15 @@ def hard(kind: str) -> WidePanel:
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     ("kind", "error"),
-    [("clean", 1e-10), ("outliers", 1e-8), ("tiny variance", 1e-8), ("bad tick", 1e-8), ("levels", 1e-8),
-     ("calm after a storm", 1e-8)],
-)  # fmt: skip
+    [
+        ("clean", 1e-10),
+        ("outliers", 1e-8),
+        ("tiny variance", 1e-8),
+        ("bad tick", 1e-8),
+        ("levels", 1e-8),
+        ("calm after a storm", 1e-8),
+    ],
+)
 def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: float, kernel: str) -> None:
     panel, layout = hard(kind), LAYOUT
     # Many events a security, so that numpy takes prefix sums.

@@ -49,13 +49,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tickers = rng.choice(names[1:7], 120)
     saturday = DAYS[np.is_busday(DAYS, weekmask="0000100")][30] + 1
     fates = {
-        "NOPE": DAYS[150], "S1": saturday, "S2": DAYS[-1] + 5, "S3": DAYS[0] - 9, "S4": DAYS[20],
+        "NOPE": DAYS[150],
+        "S1": saturday,
+        "S2": DAYS[-1] + 5,
+        "S3": DAYS[0] - 9,
+        "S4": DAYS[20],
         "S7": DAYS[150],
-    }  # fmt: skip
+    }
     table = {
-        "ticker": [*tickers.tolist(), *fates], "date": pa.array(np.array([*days, *fates.values()])),
+        "ticker": [*tickers.tolist(), *fates],
+        "date": pa.array(np.array([*days, *fates.values()])),
         "group": ["even" if i % 2 else "odd" for i in range(120 + len(fates))],
-    }  # fmt: skip
+    }
     pq.write_table(pa.table(table), place / "events.parquet")
     pa_csv.write_csv(pa.table(table), place / "events.csv")
     return place
@@ -86,9 +91,13 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
     assert found["event_id"].to_pylist() == [str(i) for i in range(1, len(events) + 1)]
     fates = {row["ticker"]: row["reason"].split(":")[0] for row in found.slice(120).to_pylist()}
     assert fates == {
-        "NOPE": "no_prices", "S1": "shifted", "S2": "after_prices", "S3": "before_prices",
-        "S4": "estimation_short", "S7": "constant_returns",
-    }  # fmt: skip
+        "NOPE": "no_prices",
+        "S1": "shifted",
+        "S2": "after_prices",
+        "S3": "before_prices",
+        "S4": "estimation_short",
+        "S7": "constant_returns",
+    }
     facts = json.loads((result / "summary.json").read_text())
     assert facts["n_used"] + facts["n_dropped"] == facts["n_events"] == sum(facts["events"].values()) == 126
     shifted = found.slice(121, 1).to_pylist()[0]

@@ -54,13 +54,16 @@ def full_panel(seed: int, n: int = 4, *, missing: float = 0.0, late: int = 0, l1
     wide = rng.standard_t(5, size=length + 2) * 0.01
     market = wide[1:-1]
     columns = {
-        "market": market, "market-1": wide[:-2], "market+1": wide[2:],
+        "market": market,
+        "market-1": wide[:-2],
+        "market+1": wide[2:],
         "world": 0.4 * market + 0.008 * rng.standard_normal(length),
         "risk_free": np.full(length, 1e-4) + 1e-5 * rng.standard_normal(length),
-        "SMB": 0.006 * rng.standard_normal(length), "HML": 0.005 * rng.standard_normal(length),
+        "SMB": 0.006 * rng.standard_normal(length),
+        "HML": 0.005 * rng.standard_normal(length),
         "others": market + 0.004 * rng.standard_normal(length),
         **{f"D{i}": 0.9 * market + 0.01 * rng.standard_normal(length) for i in (1, 2, 3)},
-    }  # fmt: skip
+    }
     beta = rng.uniform(0.4, 1.8, size=(n, 1))
     returns = 0.0005 + beta * market + 0.02 * rng.standard_t(5, size=(n, length))
     returns[:, :l1][rng.random((n, l1)) < missing] = np.nan
@@ -110,17 +113,27 @@ def twin_of(panel: EventPanel, name: str, i: int) -> twins.Twin:
 
 
 TWINNED = (
-    "market", "rolling", "leave_one_out", "mean_adjusted", "market_adjusted", "capm", "factors", "two_index",
-    "scholes_williams", "dimson",
-)  # fmt: skip
+    "market",
+    "rolling",
+    "leave_one_out",
+    "mean_adjusted",
+    "market_adjusted",
+    "capm",
+    "factors",
+    "two_index",
+    "scholes_williams",
+    "dimson",
+)
 
 
 @pytest.mark.parametrize("name", TWINNED)
 @settings(max_examples=15, deadline=None)
 @given(
-    seed=st.integers(0, 2**32 - 1), missing=st.sampled_from([0.0, 0.05, 0.3]), late=st.integers(0, 25),
+    seed=st.integers(0, 2**32 - 1),
+    missing=st.sampled_from([0.0, 0.05, 0.3]),
+    late=st.integers(0, 25),
     n=st.integers(1, 4),
-)  # fmt: skip
+)
 def test_models_equal_their_twins(name: str, seed: int, missing: float, late: int, n: int) -> None:
     panel = full_panel(seed, n, missing=missing, late=late)
     expected = run(panel, name)
@@ -162,10 +175,18 @@ def test_contract(name: str) -> None:
     n, length = panel.estimation_returns.shape
     p = len(expected.loadings)
     shapes = {
-        "theta": (n, p), "estimation_design": (n, length, p), "event_design": (n, L2, p),
-        "xtx_inv": (n, p, p), "residuals": (n, length), "sigma2": (n,), "dof": (n,), "n_estimation": (n,),
-        "r_squared": (n,), "scale": (n, L2), "remark": (n,),
-    }  # fmt: skip
+        "theta": (n, p),
+        "estimation_design": (n, length, p),
+        "event_design": (n, L2, p),
+        "xtx_inv": (n, p, p),
+        "residuals": (n, length),
+        "sigma2": (n,),
+        "dof": (n,),
+        "n_estimation": (n,),
+        "r_squared": (n,),
+        "scale": (n, L2),
+        "remark": (n,),
+    }
     assert {key: getattr(expected, key).shape for key in shapes} == shapes
     assert expected.model == name
     assert np.isfinite(expected.mean).all()
@@ -185,9 +206,12 @@ def test_contract(name: str) -> None:
 def test_percent_returns_give_percent_results(name: str) -> None:
     panel = full_panel(5, missing=0.1)
     percent = replace(
-        panel, estimation_returns=100 * panel.estimation_returns, event_returns=100 * panel.event_returns,
-        estimation_factors=100 * panel.estimation_factors, event_factors=100 * panel.event_factors,
-    )  # fmt: skip
+        panel,
+        estimation_returns=100 * panel.estimation_returns,
+        event_returns=100 * panel.event_returns,
+        estimation_factors=100 * panel.estimation_factors,
+        event_factors=100 * panel.event_factors,
+    )
     small, large = run(panel, name), run(percent, name)
     tolerance = 1e-6 if name == "market_robust" else 1e-10
     np.testing.assert_allclose(large.mean, 100 * small.mean, rtol=tolerance, atol=1e-9)
@@ -196,8 +220,10 @@ def test_percent_returns_give_percent_results(name: str) -> None:
     np.testing.assert_allclose(large.theta[:, slopes], small.theta[:, slopes], rtol=tolerance, atol=1e-12)
     np.testing.assert_allclose(
         abnormal_returns(chosen(percent, name), large).scar((0, 5)),
-        abnormal_returns(chosen(panel, name), small).scar((0, 5)), rtol=tolerance, atol=1e-10,
-    )  # fmt: skip
+        abnormal_returns(chosen(panel, name), small).scar((0, 5)),
+        rtol=tolerance,
+        atol=1e-10,
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -284,9 +310,11 @@ def test_dimson_on_independent_trading_finds_the_true_beta() -> None:
     panel = make_panel(y[None], now, n_estimation=3_000)
     stack = np.stack([now, before, after], axis=1)[None]
     panel = replace(
-        panel, factor_names=("market", "market-1", "market+1"), estimation_factors=stack[:, :3_000],
+        panel,
+        factor_names=("market", "market-1", "market+1"),
+        estimation_factors=stack[:, :3_000],
         event_factors=stack[:, 3_000:],
-    )  # fmt: skip
+    )
     assert run(panel, "market").theta[0, 1] == pytest.approx(0.6, abs=0.03)
     assert run(panel, "dimson").theta[0, 1] == pytest.approx(1.2, abs=0.03)
     assert run(panel, "scholes_williams").theta[0, 1] == pytest.approx(1.2, abs=0.06)
@@ -323,9 +351,13 @@ def test_synthetic_weights_are_the_constrained_minimum(seed: int) -> None:
     np.testing.assert_allclose(gradient[w > 0], level, rtol=0, atol=1e-12)
     assert (gradient >= level - 1e-12).all()
     general = optimize.minimize(
-        lambda v: 1e4 * ((y - d @ v) ** 2).sum(), np.full(4, 0.25), bounds=[(0, 1)] * 4,
-        constraints={"type": "eq", "fun": lambda v: v.sum() - 1.0}, method="SLSQP", tol=1e-12,
-    )  # fmt: skip
+        lambda v: 1e4 * ((y - d @ v) ** 2).sum(),
+        np.full(4, 0.25),
+        bounds=[(0, 1)] * 4,
+        constraints={"type": "eq", "fun": lambda v: v.sum() - 1.0},
+        method="SLSQP",
+        tol=1e-12,
+    )
     np.testing.assert_allclose(w, general.x, atol=1e-4)
 
 
@@ -391,10 +423,17 @@ def lumped_panel(price: Floats, index: Floats, position: int) -> EventPanel:
     plain = FactorColumns(("market",), market.market_return[:, None, None], (0,))
     columns = _trade_to_trade(plain, market, "simple")
     return cut(
-        [Request("E", "E", "A", "XNYS", "US", position, 0)], market.returns, columns.values,
-        np.arange(len(price), dtype=np.int32), market.flags, np.zeros(market.returns.shape, dtype=bool),
-        estimation=(-90, -3), event=(-2, 9), factor_names=columns.names, ahead=columns.ahead,
-    )  # fmt: skip
+        [Request("E", "E", "A", "XNYS", "US", position, 0)],
+        market.returns,
+        columns.values,
+        np.arange(len(price), dtype=np.int32),
+        market.flags,
+        np.zeros(market.returns.shape, dtype=bool),
+        estimation=(-90, -3),
+        event=(-2, 9),
+        factor_names=columns.names,
+        ahead=columns.ahead,
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -433,8 +472,12 @@ def test_trade_to_trade_without_gaps_is_the_market_model() -> None:
     price = index * np.cumprod(1 + 0.02 * rng.standard_normal(120))
     lumps = lumped_panel(price, index, 100)
     plain = lumps.with_factors("market")
-    plain = replace(plain, factor_names=("market",), estimation_factors=plain.estimation_factors[:, :, :1],
-                    event_factors=plain.event_factors[:, :, :1])  # fmt: skip
+    plain = replace(
+        plain,
+        factor_names=("market",),
+        estimation_factors=plain.estimation_factors[:, :, :1],
+        event_factors=plain.event_factors[:, :, :1],
+    )
     for name in ("market", "mean_adjusted", "market_adjusted"):
         with_span, without = fit(lumps, name), fit(plain, name)
         np.testing.assert_array_equal(with_span.theta, without.theta)
@@ -475,10 +518,17 @@ def test_leads_do_not_see_the_gap() -> None:
     m = np.arange(40.0)
     columns = np.stack([m, shifted(m, -1), shifted(m, 1), shifted(m, 2)], axis=1)
     panel = cut(
-        [Request("E", "E", "A", "XNYS", "US", 30, 0)], m[:, None] * 2, columns, np.arange(40, dtype=np.int32),
-        np.zeros((40, 1), dtype=np.uint8), np.zeros((40, 1), dtype=bool), estimation=(-20, -6), event=(-2, 5),
-        factor_names=("market", "market-1", "market+1", "market+2"), ahead=(0, 0, 1, 2),
-    )  # fmt: skip
+        [Request("E", "E", "A", "XNYS", "US", 30, 0)],
+        m[:, None] * 2,
+        columns,
+        np.arange(40, dtype=np.int32),
+        np.zeros((40, 1), dtype=np.uint8),
+        np.zeros((40, 1), dtype=bool),
+        estimation=(-20, -6),
+        event=(-2, 5),
+        factor_names=("market", "market-1", "market+1", "market+2"),
+        ahead=(0, 0, 1, 2),
+    )
     assert panel.gap == 3
     last = panel.estimation_factors[0]
     np.testing.assert_array_equal(last[-1], [24.0, 23.0, np.nan, np.nan])
@@ -572,9 +622,13 @@ def test_garch_forecast_is_that_of_arch() -> None:
     future = result.forecast(horizon=L2, x=np.zeros((1, 1, L2)), reindex=False).variance.to_numpy()[0]
     p = np.asarray(result.params)
     h = event_variance(
-        p[None, 2:], last_h=np.array([result.conditional_volatility[-1] ** 2]),
-        last_e=np.array([result.resid[-1]]), event=np.full((1, L2), np.nan), gap=0, name="garch",
-    )  # fmt: skip
+        p[None, 2:],
+        last_h=np.array([result.conditional_volatility[-1] ** 2]),
+        last_e=np.array([result.resid[-1]]),
+        event=np.full((1, L2), np.nan),
+        gap=0,
+        name="garch",
+    )
     np.testing.assert_allclose(h[0], future, rtol=1e-9)
 
 
@@ -654,8 +708,9 @@ def test_a_fit_that_cannot_be_trusted_is_ols_and_says_so() -> None:
 def test_processes_give_the_same_fits() -> None:
     panel = make_panel(
         np.stack([garch_series(200 + L2, seed)[0] for seed in range(21)]),
-        np.stack([garch_series(200 + L2, seed)[1] for seed in range(21)]), n_estimation=200,
-    )  # fmt: skip
+        np.stack([garch_series(200 + L2, seed)[1] for seed in range(21)]),
+        n_estimation=200,
+    )
     one, two = fit(panel, "garch"), fit(panel, "garch", settings=Model(name="garch", jobs=2))
     np.testing.assert_array_equal(one.theta, two.theta)
     np.testing.assert_array_equal(one.scale, two.scale)

@@ -80,9 +80,12 @@ def study_sample() -> Sample:
     market = rng.normal(0, 0.01, length)
     returns = market + rng.normal(0, 0.02, (shocks * 3, length))
     panel = make_panel(
-        returns, market, n_estimation=60, shock_id=np.repeat([f"S{k}" for k in range(shocks)], 3).tolist(),
+        returns,
+        market,
+        n_estimation=60,
+        shock_id=np.repeat([f"S{k}" for k in range(shocks)], 3).tolist(),
         starts=np.repeat(18_000 + 100 * np.arange(shocks), 3).tolist(),
-    )  # fmt: skip
+    )
     panel.event_returns[:3, -1] = np.nan
     abnormal = abnormal_returns(panel, fit(panel))
     return Sample(

@@ -22,9 +22,11 @@ from eventstudy.new_sector import EXCHANGES, new_sector, study_toml
 PEERS = "IAG.L:XLON:IAG,EZJ.L:XLON,DAL:XNYS:Delta,UAL:XNYS"
 SIX = ["--peers", PEERS, "--peer", "LHA.F:XFRA:Lufthansa", "--peer", "003490.KS:XKRX"]
 FILES = {
-    "XLON": ("^FTSE", "IAG.L", "EZJ.L"), "XNYS": ("^GSPC", "DAL", "UAL"), "XFRA": ("^GDAXI", "LHA.F"),
+    "XLON": ("^FTSE", "IAG.L", "EZJ.L"),
+    "XNYS": ("^GSPC", "DAL", "UAL"),
+    "XFRA": ("^GDAXI", "LHA.F"),
     "XKRX": ("^KS11", "003490.KS"),
-}  # fmt: skip
+}
 
 
 def write_csvs(folder: Path, *, day0: str = "2024-03-12", skip: str = "") -> None:
@@ -154,9 +156,12 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ],
 )
 def test_wrong_answers_are_named_with_what_is_accepted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
     said: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["init", *arguments]) == 2
     assert said in capsys.readouterr().err
@@ -173,8 +178,9 @@ def test_answers_are_asked_for_at_a_terminal(
     assert main(["init"]) == 0
     config = load_config(tmp_path / "banks" / "events.csv")
     assert [(peer.ticker, peer.market, peer.name) for peer in config.peers] == [
-        ("JPM", "XNYS", "JPMorgan"), ("SAP.DE", "XETR", ""),
-    ]  # fmt: skip
+        ("JPM", "XNYS", "JPMorgan"),
+        ("SAP.DE", "XETR", ""),
+    ]
     assert [market.benchmark for market in config.markets] == ["^BKX", "^GDAXI"]
     assert "Yahoo" not in capsys.readouterr().out
 

@@ -32,10 +32,12 @@ def rejections(seed: int, *, common_scale: float = 1.0) -> dict[str, float]:
         own = rng.standard_t(5, (dates * PEERS, length))
         error = np.sqrt(CORRELATION) * np.repeat(common, PEERS, axis=0) + np.sqrt(1 - CORRELATION) * own
         panel = make_panel(
-            1.1 * market + 0.02 * error, market, n_estimation=L1,
+            1.1 * market + 0.02 * error,
+            market,
+            n_estimation=L1,
             shock_id=np.repeat([f"S{d:04d}" for d in range(dates)], PEERS).tolist(),
             starts=np.repeat(18_000 + 400 * np.arange(dates), PEERS).tolist(),
-        )  # fmt: skip
+        )
         abnormal = abnormal_returns(panel, fit(panel))
         for first in range(0, len(panel), size):
             study = abnormal.take(np.arange(first, first + size))

@@ -52,13 +52,21 @@ def covid7() -> tuple[tuple[str, ...], AbnormalReturns]:
         return np.tile(returns[days, -1][None, :, None], (n, 1, 1))
 
     panel = EventPanel(
-        event_id=same("COVID"), shock_id=same("COVID"), ticker=np.array(names), market=same("XNAS"),
-        region=same("US"), lead=np.ones(n, dtype=bool), tau=np.arange(DAYS),
-        estimation_returns=returns[estimation, :-1].T, estimation_factors=factor(estimation),
-        estimation_sessions=np.tile(codes[estimation], (n, 1)), event_returns=returns[event, :-1].T,
-        event_factors=factor(event), event_sessions=np.tile(codes[event], (n, 1)),
+        event_id=same("COVID"),
+        shock_id=same("COVID"),
+        ticker=np.array(names),
+        market=same("XNAS"),
+        region=same("US"),
+        lead=np.ones(n, dtype=bool),
+        tau=np.arange(DAYS),
+        estimation_returns=returns[estimation, :-1].T,
+        estimation_factors=factor(estimation),
+        estimation_sessions=np.tile(codes[estimation], (n, 1)),
+        event_returns=returns[event, :-1].T,
+        event_factors=factor(event),
+        event_sessions=np.tile(codes[event], (n, 1)),
         event_flags=np.zeros((n, DAYS), dtype=np.uint8),
-    )  # fmt: skip
+    )
     return names, abnormal_returns(panel, fit(panel), alpha="estimated")
 
 
@@ -76,9 +84,11 @@ def firm_values(row: dict[str, str]) -> tuple[float, float, float]:
     expected = abnormal.expected
     if row["window"] == "est":
         values = {
-            "alpha": expected.theta[i, 0], "beta": expected.theta[i, 1],
-            "n_estimation": expected.n_estimation[i], "sigma": np.sqrt(expected.sigma2[i]),
-        }  # fmt: skip
+            "alpha": expected.theta[i, 0],
+            "beta": expected.theta[i, 1],
+            "n_estimation": expected.n_estimation[i],
+            "sigma": np.sqrt(expected.sigma2[i]),
+        }
         return float(values[name]), np.nan, np.nan
     first, last = window_of(row)
     if name in ("ar", "ar_t"):

@@ -30,9 +30,11 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ledger.loc[0, "status"] = "dropped"
     settings = {**plain.manifest["settings"], "model": {"name": "mean_adjusted", "alpha": "auto"}}
     changed = replace(
-        plain, facts={**plain.facts, "verdict": verdict}, tables={**plain.tables, "ledger": ledger},
+        plain,
+        facts={**plain.facts, "verdict": verdict},
+        tables={**plain.tables, "ledger": ledger},
         manifest={**plain.manifest, "settings": settings},
-    )  # fmt: skip
+    )
     write_pack(changed, second, formats=("csv", "json"))
     return first, second
 

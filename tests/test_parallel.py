@@ -135,10 +135,13 @@ def test_an_interrupt_stops_the_workers(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     process = subprocess.Popen(
-        [sys.executable, str(script)], start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, str(script)],
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     for _ in range(200):
         if len(list(tmp_path.glob("started-*"))) == 2:
             break
@@ -159,7 +162,7 @@ def test_an_interrupt_stops_the_workers(tmp_path: Path) -> None:
         ("dask", "nowhere", r"cannot be reached \(missing port number .*that 'dask scheduler' prints"),
         ("dask", "ftp://127.0.0.1:9", r"cannot be reached \(unknown address scheme 'ftp'"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_engine_or_scheduler_says_what_to_do(
     engine: str, address: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,9 +41,15 @@ Array = NDArray[np.float64]
 
 
 def draw(
-    seed: int = 1, *, shocks: int = 4, peers: int = 5, rho: float = 0.3, effect: float = 0.0, gap: int = 150,
+    seed: int = 1,
+    *,
+    shocks: int = 4,
+    peers: int = 5,
+    rho: float = 0.3,
+    effect: float = 0.0,
+    gap: int = 150,
     scale: float = 1.0,
-) -> EventPanel:  # fmt: skip
+) -> EventPanel:
     """Peers with residual correlation ``rho`` on each date; day 0 moves by ``effect`` more."""
     rng = np.random.default_rng(seed)
     length, n = L1 + len(TAU), shocks * peers
@@ -53,10 +59,13 @@ def draw(
     returns = 0.001 + 1.1 * market + 0.02 * error * rng.uniform(0.5, 2, n)[:, None]
     returns[:, L1 + 5] += effect
     return make_panel(
-        returns * scale, market * scale, n_estimation=L1, first_tau=int(TAU[0]),
+        returns * scale,
+        market * scale,
+        n_estimation=L1,
+        first_tau=int(TAU[0]),
         shock_id=np.repeat([f"S{k}" for k in range(shocks)], peers).tolist(),
         starts=np.repeat(18_000 + gap * np.arange(shocks), peers).tolist(),
-    )  # fmt: skip
+    )
 
 
 def ours(panel: EventPanel) -> AbnormalReturns:
@@ -225,9 +234,12 @@ def test_residuals_are_paired_on_calendar_days() -> None:
     rows = [slice(0, days - 5), slice(5, days)]
     panel = make_panel(
         np.array([market[r] + common[r] + rng.normal(0, 0.002, days - 5) for r in rows]),
-        np.array([market[r] for r in rows]), n_estimation=L1, first_tau=-5,
-        shock_id=["A", "B"], starts=[18_000, 18_005],
-    )  # fmt: skip
+        np.array([market[r] for r in rows]),
+        n_estimation=L1,
+        first_tau=-5,
+        shock_id=["A", "B"],
+        starts=[18_000, 18_005],
+    )
     residuals = ours(panel).expected.residuals
     by_session = residual_correlations(residuals, panel.estimation_sessions)[0, 1]
     by_event_day = np.corrcoef(residuals)[0, 1]
@@ -509,11 +521,14 @@ def event_on(day: str) -> Event:
     return Event("E", dt.date.fromisoformat(day), "date", "report", "unknown")
 
 
-@pytest.mark.parametrize(("day", "before", "session"), [
-    ("2025-02-22", "2025-02-21", "2025-02-24"),  # a Saturday
-    ("2025-02-23", "2025-02-21", "2025-02-24"),  # a Sunday, which a count of 6 and 7 from Monday forgets
-    ("2025-05-26", "2025-05-23", "2025-05-27"),  # a holiday in New York alone
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("day", "before", "session"),
+    [
+        ("2025-02-22", "2025-02-21", "2025-02-24"),  # a Saturday
+        ("2025-02-23", "2025-02-21", "2025-02-24"),  # a Sunday, which a count of 6 and 7 from Monday forgets
+        ("2025-05-26", "2025-05-23", "2025-05-27"),  # a holiday in New York alone
+    ],
+)
 def test_weekend_news_is_priced_on_the_next_session_not_before(day: str, before: str, session: str) -> None:
     days = sessions("XNYS", dt.date(2025, 1, 2), dt.date(2025, 12, 31))
     wrong = days[np.searchsorted(days, np.datetime64(day), side="right") - 1]

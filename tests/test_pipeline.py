@@ -155,8 +155,11 @@ def test_days_around_other_events_leave_the_estimation(tmp_path: Path) -> None:
     assert expected.n_estimation[of["E1", "CCC"]] == 240
     unused = panel.estimation_sessions[of["E1", "AAA"]][~np.isfinite(expected.residuals[of["E1", "AAA"]])]
     assert unused.astype("datetime64[D]").astype(str).tolist() == [
-        "2021-03-09", "2021-03-10", "2021-03-11", "2021-03-12",
-    ]  # fmt: skip
+        "2021-03-09",
+        "2021-03-10",
+        "2021-03-11",
+        "2021-03-12",
+    ]
     assert (run(tmp_path, rows, "windows.clean_estimation=false").abnormal.expected.n_estimation == 240).all()
 
 

@@ -41,9 +41,14 @@ def test_page_one_figures_come_first_then_misreading_shocks_by_date() -> None:
 def test_full_study_adds_placebos_backtest_and_specifications() -> None:
     names = [plot.name for plot in plots.plots_of(make_full_result())]
     assert names[5:] == [
-        "reversal_paths", "placebo_dots", "placebo_balance", "equity_curve", "trade_dots", "cost_sensitivity",
+        "reversal_paths",
+        "placebo_dots",
+        "placebo_balance",
+        "equity_curve",
+        "trade_dots",
+        "cost_sensitivity",
         "specification_curve",
-    ]  # fmt: skip
+    ]
 
 
 def test_caar_lines_hold_the_table_values_of_the_headline_group() -> None:
@@ -220,15 +225,18 @@ def test_words_of_a_drawing_are_text_in_fonts_that_other_machines_have() -> None
 
 def test_markup_spaces_and_turned_words_stay_what_they_are() -> None:
     figure = Figure(figsize=(3, 2))
-    words = ("  a <b> & \"c\" > d", "two\nlines", "turned")
+    words = ('  a <b> & "c" > d', "two\nlines", "turned")
     for place, text in enumerate(words):
         figure.text(0.1, 0.2 + 0.2 * place, text, rotation=30 if text == "turned" else 0, alpha=0.5)
     texts = _set_texts(figure)
     assert [text.text for text in texts] == [words[0], "two", "lines", "turned"]
     assert [text.get(SPACE) for text in texts] == ["preserve", None, None, None]
     assert [bool(text.get("transform") and "rotate(-30)" in text.get("transform")) for text in texts] == [
-        False, False, False, True,
-    ]  # fmt: skip
+        False,
+        False,
+        False,
+        True,
+    ]
     assert all("opacity: 0.5" in text.get("style") for text in texts)
 
 

@@ -52,9 +52,18 @@ SETTINGS = {
 
 
 def shocks(
-    sector: str, n: int, *, seed: int = 0, sd: float = 0.05, effect: float = 0.0, placebos: int = 7,
-    label: str = "misreading", first: str = "2015-01-05", tickers: tuple[str, ...] = (), **settings: Any,
-) -> PackShocks:  # fmt: skip
+    sector: str,
+    n: int,
+    *,
+    seed: int = 0,
+    sd: float = 0.05,
+    effect: float = 0.0,
+    placebos: int = 7,
+    label: str = "misreading",
+    first: str = "2015-01-05",
+    tickers: tuple[str, ...] = (),
+    **settings: Any,
+) -> PackShocks:
     """A made-up pack: n qualifying drops, two months apart, with exchangeable members in each set."""
     rng = np.random.default_rng(seed)
     sets = tuple(rng.normal(0.01, sd, placebos) for _ in range(n))
@@ -64,10 +73,26 @@ def shocks(
     peers = tickers or (f"{sector.upper()}1", f"{sector.upper()}2")
     yes = np.ones(n, dtype=bool)
     return PackShocks(
-        f"{sector}-{first}-{seed}", sector, {**SETTINGS, **settings}, False, {"label=misreading": 1.5 * n},
-        np.array([f"{sector}{k}" for k in range(n)]), np.array([label] * n), day0, np.full(n, 2),
-        np.full(n, -0.08), post, over, over + 0.001, over - 0.001, yes, yes, ("",) * n, sets, (peers,) * n,
-    )  # fmt: skip
+        f"{sector}-{first}-{seed}",
+        sector,
+        {**SETTINGS, **settings},
+        False,
+        {"label=misreading": 1.5 * n},
+        np.array([f"{sector}{k}" for k in range(n)]),
+        np.array([label] * n),
+        day0,
+        np.full(n, 2),
+        np.full(n, -0.08),
+        post,
+        over,
+        over + 0.001,
+        over - 0.001,
+        yes,
+        yes,
+        ("",) * n,
+        sets,
+        (peers,) * n,
+    )
 
 
 def joined(packs: list[PackShocks]) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
@@ -202,10 +227,19 @@ def test_the_pooled_verdict_is_that_of_a_single_study_on_all_shocks() -> None:
     sets = [values for pack in packs for values in pack.placebos]
     test, mean = matched_permutation(post, sets, draws=499, seed=7), float(x.mean())
     evidence = Evidence(
-        "misreading-labelled drops (2 sectors)", (2, 20), x, np.full(17, -0.08), test,
-        placebo_spread(sets), (mean + 0.001, mean - 0.001),
-        n_events=34, n_effective=25.5, n_placebos=17 * 7, n_candidates=17, n_drops=17,
-    )  # fmt: skip
+        "misreading-labelled drops (2 sectors)",
+        (2, 20),
+        x,
+        np.full(17, -0.08),
+        test,
+        placebo_spread(sets),
+        (mean + 0.001, mean - 0.001),
+        n_events=34,
+        n_effective=25.5,
+        n_placebos=17 * 7,
+        n_candidates=17,
+        n_drops=17,
+    )
     assert pool.verdicts["label=misreading"] == verdict(evidence, seed=7, draws=499)
     assert pool.verdicts["label=misreading"].kind == "reversal"
 
@@ -233,17 +267,21 @@ def _part(pack: PackShocks, rows: slice, name: str) -> PackShocks:
 def test_groups_hold_what_each_verdict_counts() -> None:
     mine = shocks("chips", 5, seed=3)
     mixed = replace(
-        mine, label=np.array(["misreading", "misreading", "genuine", "misreading", "macro"]),
+        mine,
+        label=np.array(["misreading", "misreading", "genuine", "misreading", "macro"]),
         in_time=np.array([True, False, True, True, True]),
         qualifies=np.array([True, True, True, False, True]),
         overlaps=("", "chips0", "", "", "chips2"),
-    )  # fmt: skip
+    )
     pool = pool_packs([mixed, shocks("drugs", 2, seed=4)], seed=1, draws=99)
     counted = {r.group: r.n_dates for r in pool.strata if r.sector == "chips"}
     # The second misreading overlaps the first; the last shock overlaps the genuine one.
     assert counted == {
-        "label=misreading": 1, "label=misreading;exploratory": 1, "label=genuine": 1, "all": 2,
-    }  # fmt: skip
+        "label=misreading": 1,
+        "label=misreading;exploratory": 1,
+        "label=genuine": 1,
+        "all": 2,
+    }
 
 
 def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
@@ -252,8 +290,11 @@ def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
     pool = pool_packs([late, shocks("drugs", 2, seed=4)], seed=1, draws=99)
     counted = {r.group: r.n_dates for r in pool.strata if r.sector == "chips"}
     assert counted == {
-        "label=misreading": 0, "label=misreading;exploratory": 0, "label=genuine": 2, "all": 3,
-    }  # fmt: skip
+        "label=misreading": 0,
+        "label=misreading;exploratory": 0,
+        "label=genuine": 2,
+        "all": 3,
+    }
 
 
 def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
@@ -355,14 +396,16 @@ def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack(
     pool = pool_packs([chips, banks], seed=1, draws=99)
     assert pool.left_out["label=misreading"] == ("chips0",)
     assert {r.sector: r.n_dates for r in pool.strata if r.group == "all"} == {
-        "chips": 1, "banks": 1, POOLED: 2,
-    }  # fmt: skip
+        "chips": 1,
+        "banks": 1,
+        POOLED: 2,
+    }
 
 
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:
     assert "chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07)" in pool_packs(
         PACKS, seed=1, draws=99
-    ).notes[0].replace("drugs and ", "")  # fmt: skip
+    ).notes[0].replace("drugs and ", "")
 
 
 @pytest.mark.parametrize("louder", [1.0, 8.0])
@@ -389,23 +432,37 @@ def test_size_under_the_null(louder: float) -> None:
 def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) -> Path:
     """Write a result pack whose reversal tables are those of a made-up `PackShocks`."""
     base = make_full_result(simulated=simulated)
-    reversal = pd.DataFrame({
-        "shock_id": pack.shock_id, "label": pack.label, "day0": pack.day0.astype(str),
-        "n_peers": pack.n_peers, "car_drop": pack.drop, "qualifies": pack.qualifies,
-        "car_post": pack.post, "excess": pack.excess,
-        "why_not": ["" if not o else f"overlaps {o}" for o in pack.overlaps], "label_in_time": pack.in_time,
-        "excess_log": pack.excess_log, "excess_bhar": pack.excess_bhar,
-    })  # fmt: skip
-    placebo = pd.DataFrame([
-        {"shock_id": name, "tier": tier, "car_post": value}
-        for name, values in zip(pack.shock_id, pack.placebos, strict=True)
-        for tier, shift in (("P0", 1.0), ("P1", 0.0)) for value in values + shift
-    ])  # fmt: skip
-    ledger = pd.DataFrame([
-        {"shock_id": name, "ticker": ticker, "status": status}
-        for name, tickers in zip(pack.shock_id, pack.tickers, strict=True)
-        for ticker, status in (*((t, "used") for t in tickers), ("GONE", "dropped"))
-    ])  # fmt: skip
+    reversal = pd.DataFrame(
+        {
+            "shock_id": pack.shock_id,
+            "label": pack.label,
+            "day0": pack.day0.astype(str),
+            "n_peers": pack.n_peers,
+            "car_drop": pack.drop,
+            "qualifies": pack.qualifies,
+            "car_post": pack.post,
+            "excess": pack.excess,
+            "why_not": ["" if not o else f"overlaps {o}" for o in pack.overlaps],
+            "label_in_time": pack.in_time,
+            "excess_log": pack.excess_log,
+            "excess_bhar": pack.excess_bhar,
+        }
+    )
+    placebo = pd.DataFrame(
+        [
+            {"shock_id": name, "tier": tier, "car_post": value}
+            for name, values in zip(pack.shock_id, pack.placebos, strict=True)
+            for tier, shift in (("P0", 1.0), ("P1", 0.0))
+            for value in values + shift
+        ]
+    )
+    ledger = pd.DataFrame(
+        [
+            {"shock_id": name, "ticker": ticker, "status": status}
+            for name, tickers in zip(pack.shock_id, pack.tickers, strict=True)
+            for ticker, status in (*((t, "used") for t in tickers), ("GONE", "dropped"))
+        ]
+    )
     made = {"reversal": reversal, "placebo": placebo, "ledger": ledger}
     tables = {**base.tables, **{k: v.reindex(columns=TABLES[k]) for k, v in made.items()}}
     settings = StudyConfig().as_dict()
@@ -458,9 +515,15 @@ def test_the_command_writes_tables_figure_page_and_summary(
     assert facts["sectors"] == ["chips", "drugs"]
     assert facts["verdict"]["effect"] == pytest.approx(X.mean())
     assert sorted(facts["outputs"]) == [
-        "pool.html", "pool.md", "pool.png", "pool.svg", "tables/pool.csv", "tables/pool_power.csv",
-        "tables/pool_shocks.csv", "tables/pool_tests.csv",
-    ]  # fmt: skip
+        "pool.html",
+        "pool.md",
+        "pool.png",
+        "pool.svg",
+        "tables/pool.csv",
+        "tables/pool_power.csv",
+        "tables/pool_shocks.csv",
+        "tables/pool_tests.csv",
+    ]
     assert "SIMULATED" not in said + (home / "pool.html").read_text(encoding="utf-8")
     assert facts["verdict"]["sentence"].split(":")[0] in (home / "pool.md").read_text(encoding="utf-8")
 

@@ -27,11 +27,22 @@ def lock(folder: Path) -> int:
 
 
 def run(folder: Path, *more: str) -> int:
-    return main([
-        "run", str(folder / "events.csv"), "--config", str(folder / "study.toml"), "--prices",
-        str(folder / "prices"), "--out", str(folder / "out"), "--quiet", "--set",
-        'report.formats=["csv", "json"]', *more,
-    ])  # fmt: skip
+    return main(
+        [
+            "run",
+            str(folder / "events.csv"),
+            "--config",
+            str(folder / "study.toml"),
+            "--prices",
+            str(folder / "prices"),
+            "--out",
+            str(folder / "out"),
+            "--quiet",
+            "--set",
+            'report.formats=["csv", "json"]',
+            *more,
+        ]
+    )
 
 
 def summary(folder: Path) -> dict[str, object]:

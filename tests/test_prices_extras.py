@@ -82,8 +82,11 @@ def test_baostock_gives_traded_and_back_adjusted_closes(capsys: pytest.CaptureFi
     np.testing.assert_array_equal(series.volume, [1000, 1000, 0, 1000])
     assert series.currency == "CNY"
     assert [(q["code"], q["adjustflag"]) for q in client.queries] == [
-        ("sz.300308", "3"), ("sz.300308", "1"), ("sh.000300", "3"), ("sh.000300", "1"),
-    ]  # fmt: skip
+        ("sz.300308", "3"),
+        ("sz.300308", "1"),
+        ("sh.000300", "3"),
+        ("sh.000300", "1"),
+    ]
     assert client.queries[0]["start_date"] == "2024-01-02"
     assert client.queries[0]["end_date"] == "2024-01-05"
     assert kept == ["300308.SZ", "000300.SS"]

@@ -109,9 +109,10 @@ def test_order_of_price_rows_changes_no_table(
 ) -> None:
     for ticker in (*TICKERS, "IDX"):
         rewrite(
-            folder / "prices" / f"{ticker}.csv", folder / "shuffled" / f"{ticker}.csv",
+            folder / "prices" / f"{ticker}.csv",
+            folder / "shuffled" / f"{ticker}.csv",
             lambda body: dice.sample(body, len(body)),  # type: ignore[attr-defined]
-        )  # fmt: skip
+        )
     assert_same(tables(folder, prices="shuffled"), plain)
 
 
@@ -158,12 +159,33 @@ def assert_clean(code: int, said: str, accepted: tuple[int, ...]) -> None:
 
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
-LIKELY = st.sampled_from((
-    "E1", "2021-06-09", "2021-06-09T10:00Z", "date", "minute", "report", "misreading", "", "46196",
-    "06/07/2026", "0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00", "2021-06-09T10:00[Europe/Nowhere]",
-    "2021-06-09T10:00 ../../etc/passwd", "AAA;../x", "\x00", '"', "1e400", "²⁵", "٢٠٢١-٠٦-٠٩", "99999",
-    "99999999.5",
-))  # fmt: skip
+LIKELY = st.sampled_from(
+    (
+        "E1",
+        "2021-06-09",
+        "2021-06-09T10:00Z",
+        "date",
+        "minute",
+        "report",
+        "misreading",
+        "",
+        "46196",
+        "06/07/2026",
+        "0001-01-01",
+        "9999-12-31",
+        "9999-12-31T23:59:59-12:00",
+        "2021-06-09T10:00[Europe/Nowhere]",
+        "2021-06-09T10:00 ../../etc/passwd",
+        "AAA;../x",
+        "\x00",
+        '"',
+        "1e400",
+        "²⁵",
+        "٢٠٢١-٠٦-٠٩",
+        "99999",
+        "99999999.5",
+    )
+)
 
 
 @MANY
@@ -187,20 +209,70 @@ def test_any_cells_as_events(folder: Path, rows: list[list[str]]) -> None:
     assert_clean(*outcome("check", path, "--config", folder / "study.toml"), accepted=(0, 2, 3))
 
 
-SECTIONS = st.sampled_from((
-    "[study]", "[windows]", "[[markets]]", "[[peers]]", "[prices]", "[tests]", "[model]", "[returns]",
-    "[report]",
-    "[reversal]", "[nonsense]", "[study.name]", "[[windows]]",
-))  # fmt: skip
-KEYS = st.sampled_from((
-    "name", "mic", "benchmark", "ticker", "market", "minimum", "estimation", "event", "car", "names", "level",
-    "source", "formats", "sector", "from", "kind", "seed", "aliases", "x y",
-))  # fmt: skip
-VALUES = st.sampled_from((
-    "1", "-1", "1e999", "nan", "true", '"XNYS"', '"AAA"', '"../x"', "[]", "[1, 2]", "[[1, 2]]", '["a", 1]',
-    "{}",
-    "2021-06-09", "2021-06-09T10:00:00Z", '""', "99999999999999999999", "[-250, -11]", "{a = 1}", "10:00:00",
-))  # fmt: skip
+SECTIONS = st.sampled_from(
+    (
+        "[study]",
+        "[windows]",
+        "[[markets]]",
+        "[[peers]]",
+        "[prices]",
+        "[tests]",
+        "[model]",
+        "[returns]",
+        "[report]",
+        "[reversal]",
+        "[nonsense]",
+        "[study.name]",
+        "[[windows]]",
+    )
+)
+KEYS = st.sampled_from(
+    (
+        "name",
+        "mic",
+        "benchmark",
+        "ticker",
+        "market",
+        "minimum",
+        "estimation",
+        "event",
+        "car",
+        "names",
+        "level",
+        "source",
+        "formats",
+        "sector",
+        "from",
+        "kind",
+        "seed",
+        "aliases",
+        "x y",
+    )
+)
+VALUES = st.sampled_from(
+    (
+        "1",
+        "-1",
+        "1e999",
+        "nan",
+        "true",
+        '"XNYS"',
+        '"AAA"',
+        '"../x"',
+        "[]",
+        "[1, 2]",
+        "[[1, 2]]",
+        '["a", 1]',
+        "{}",
+        "2021-06-09",
+        "2021-06-09T10:00:00Z",
+        '""',
+        "99999999999999999999",
+        "[-250, -11]",
+        "{a = 1}",
+        "10:00:00",
+    )
+)
 LINES = st.lists(SECTIONS | st.tuples(KEYS, VALUES).map(" = ".join), max_size=12).map("\n".join)
 
 

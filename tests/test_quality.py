@@ -487,10 +487,15 @@ def test_pence_that_nobody_names() -> None:
 @pytest.mark.parametrize(
     ("currency", "said", "unit"),
     [
-        ("GBp", {}, 0.01), ("GBX", {"XLON": 1.0}, 0.01), ("GBP", {"XLON": 0.01}, 1.0),
-        ("", {"XLON": 0.01}, 0.01), ("GBp", {"AAA": 1.0}, 1.0), ("", {}, None), ("USD", {}, 1.0),
+        ("GBp", {}, 0.01),
+        ("GBX", {"XLON": 1.0}, 0.01),
+        ("GBP", {"XLON": 0.01}, 1.0),
+        ("", {"XLON": 0.01}, 0.01),
+        ("GBp", {"AAA": 1.0}, 1.0),
+        ("", {}, None),
+        ("USD", {}, 1.0),
     ],
-)  # fmt: skip
+)
 def test_what_one_unit_of_a_price_is(currency: str, said: dict[str, float], unit: float | None) -> None:
     config = replace(study(mic="XLON", currency="GBP"), prices=Prices(price_unit=said))
     assert price_unit(replace(bars("AAA", "XLON"), currency=currency), "XLON", config) == unit
@@ -552,9 +557,14 @@ def small(tmp_path: Path) -> Path:
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
     return [
-        name, str(folder / "events.csv"), "--config", str(folder / "study.toml"),
-        "--prices", str(folder / "prices"), *more,
-    ]  # fmt: skip
+        name,
+        str(folder / "events.csv"),
+        "--config",
+        str(folder / "study.toml"),
+        "--prices",
+        str(folder / "prices"),
+        *more,
+    ]
 
 
 def halve(path: Path, on: str) -> None:

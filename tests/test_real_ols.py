@@ -101,16 +101,18 @@ def ols_abnormal_returns(event_id: str, ticker: str) -> tuple[dict[int, float], 
     cut = set(cuts.loc[(cuts["event_id"] == event_id) & (cuts["ticker"] == ticker), "session"])
     y, m = returns(ticker, days), returns(benchmark, days)
     window = [
-        t for t in range(max(at - 250, 0), at - 10)
+        t
+        for t in range(max(at - 250, 0), at - 10)
         if days[t] not in cut and math.isfinite(y[t]) and math.isfinite(m[t])
-    ]  # fmt: skip
+    ]
     result = sm.OLS(y[window], sm.add_constant(m[window])).fit()
     alpha, beta = result.params
     # The study's policy: the intercept counts up to day +1.
     found = {
         tau: y[at + tau] - (alpha if tau <= 1 else 0.0) - beta * m[at + tau]
-        for tau in range(-10, 21) if at + tau < len(days)
-    }  # fmt: skip
+        for tau in range(-10, 21)
+        if at + tau < len(days)
+    }
     return found, beta, math.sqrt(result.mse_resid), len(window)
 
 

@@ -127,9 +127,19 @@ def test_csv_gives_back_every_number_and_leaves_nan_empty(pack: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [("=1+1", "'=1+1"), ("+A1", "'+A1"), ("-A1", "'-A1"), ("@SUM(A1)", "'@SUM(A1)"), ("\tx", "'\tx"),
-     ("\rx", "'\rx"), ("^GSPC", "^GSPC"), ("[-1,1]", "[-1,1]"), (-0.5, -0.5), ("", "")],
-)  # fmt: skip
+    [
+        ("=1+1", "'=1+1"),
+        ("+A1", "'+A1"),
+        ("-A1", "'-A1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("^GSPC", "^GSPC"),
+        ("[-1,1]", "[-1,1]"),
+        (-0.5, -0.5),
+        ("", ""),
+    ],
+)
 def test_formulas_in_text_are_defused_and_numbers_kept(value: object, written: object) -> None:
     assert csv_safe(value) == written
 
@@ -281,8 +291,10 @@ def test_page_brings_the_letters_of_its_drawings_in_both_weights(pack: Path) -> 
             assert font["head"].modified == whole["head"].modified
             for code, name in mine.items():
                 assert font["hmtx"][name] == whole["hmtx"][known[code]], chr(code)
-                points = [glyf["glyf"][n].getCoordinates(glyf["glyf"])[0] for glyf, n in
-                          ((font, name), (whole, known[code]))]  # fmt: skip
+                points = [
+                    glyf["glyf"][n].getCoordinates(glyf["glyf"])[0]
+                    for glyf, n in ((font, name), (whole, known[code]))
+                ]
                 assert points[0] == points[1], chr(code)
         font.close()
     assert (pack / "report.html").stat().st_size < 500_000
@@ -552,9 +564,16 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     result = make_full_result()
     parts = {part["name"]: part for part in pages.page_content(result)["extras"]}
     assert list(parts) == [
-        "verdicts", "reversal_measures", "placebos", "clarifications", "claims", "backtest", "specifications",
-        "diagnostics", "quality",
-    ]  # fmt: skip
+        "verdicts",
+        "reversal_measures",
+        "placebos",
+        "clarifications",
+        "claims",
+        "backtest",
+        "specifications",
+        "diagnostics",
+        "quality",
+    ]
     assert parts["placebos"]["figures"] == ["reversal_paths", "placebo_dots", "placebo_balance"]
     assert parts["backtest"]["figures"] == ["equity_curve", "trade_dots", "cost_sensitivity"]
     assert parts["specifications"]["figures"] == ["specification_curve"]
@@ -575,9 +594,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
 def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
     result = make_full_result()
     verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
-    result = StudyResult(
-        result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest
-    )
+    result = StudyResult(result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest)
     names = [name for name, _ in page_one.in_question(result, catalogue("en"))]
     assert names[0] == "CAR of the drop"
     assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
@@ -612,9 +629,14 @@ def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
     )
     text = tabular(["group", "p"], [["[0, +1]", "0.05"]], left=1)
     assert text.splitlines()[1:] == [
-        r"\begin{tabular}{@{}lr@{}}", r"\toprule", r"group & p \\", r"\midrule", r"{[0, +1]} & 0.05 \\",
-        r"\bottomrule", r"\end{tabular}",
-    ]  # fmt: skip
+        r"\begin{tabular}{@{}lr@{}}",
+        r"\toprule",
+        r"group & p \\",
+        r"\midrule",
+        r"{[0, +1]} & 0.05 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     assert r"\begin{longtable}" in tabular(["a"], [["1"]] * 46, left=0)
 
 
@@ -701,9 +723,16 @@ def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:
         for i in range(20)
     }
     shocks = tuple(
-        (f"S{i:02d}", ("misreading", "genuine", "contested")[i % 3], f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
-         f"Title of shock {i}", -0.05, 0.02) for i in range(33)
-    )  # fmt: skip
+        (
+            f"S{i:02d}",
+            ("misreading", "genuine", "contested")[i % 3],
+            f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
+            f"Title of shock {i}",
+            -0.05,
+            0.02,
+        )
+        for i in range(33)
+    )
     write_pack(make_result(peers=names, shocks=shocks), tmp_path)
     assert (tmp_path / "report.pdf").stat().st_size < 5_000_000
 

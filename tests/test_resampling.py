@@ -111,9 +111,12 @@ def test_stationary_bootstrap_has_the_variance_of_archs() -> None:
     rows = _stationary_rows(length, width, 20_000, 1)
     ours = (series - series.mean())[rows].sum(axis=1)
     theirs = StationaryBootstrap(length ** (1 / 3), series - series.mean(), seed=np.random.default_rng(5))
-    sums = np.concatenate([
-        data[0][0][: length // width * width].reshape(-1, width).sum(axis=1) for data in theirs.bootstrap(400)
-    ])  # fmt: skip
+    sums = np.concatenate(
+        [
+            data[0][0][: length // width * width].reshape(-1, width).sum(axis=1)
+            for data in theirs.bootstrap(400)
+        ]
+    )
     # 20,000 sums each: 1 % Monte Carlo error of the variance; independent days would give 30 % less.
     assert ours.var() == pytest.approx(sums.var(), rel=0.04)
     assert ours.var() > 1.3 * width * series.var()
@@ -156,9 +159,12 @@ def test_placebo_tests_keep_their_size_whatever_the_model_estimates(model: str) 
     n = draws * shocks
     market = rng.normal(0, 0.01, (n, 92))
     panel = make_panel(
-        (market if model != "mean_adjusted" else 0.0) + rng.normal(0, 0.02, (n, 92)), market, n_estimation=80,
-        shock_id=[f"S{i:04d}" for i in range(n)], starts=(18_000 + 100 * np.arange(n)).tolist(),
-    )  # fmt: skip
+        (market if model != "mean_adjusted" else 0.0) + rng.normal(0, 0.02, (n, 92)),
+        market,
+        n_estimation=80,
+        shock_id=[f"S{i:04d}" for i in range(n)],
+        starts=(18_000 + 100 * np.arange(n)).tolist(),
+    )
     abnormal = abnormal_returns(panel, fit(panel, model), alpha="estimated")
     for first in range(0, n, shocks):
         part = abnormal.take(np.arange(first, first + shocks))

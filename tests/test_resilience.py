@@ -54,9 +54,12 @@ class Driver:
         here = str(Path(__file__).parent)
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, here, *map(str, arguments)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
         assert self._answer() == "ready"
 
     def kill_after(self, seconds: float) -> int:
@@ -258,8 +261,9 @@ def test_an_interrupted_run_leaves_earlier_results(place: Place) -> None:
     )
     process = subprocess.Popen(
         [*COMMAND[:2], hold + COMMAND[2], "run", *map(str, [*place.inputs(), "--out", place.results])],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"here\n"
     process.send_signal(signal.SIGINT)

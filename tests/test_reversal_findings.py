@@ -62,8 +62,10 @@ def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
     assert primary["estimate"] == pytest.approx(np.mean([row["excess"] for row in asked]))
     test = matched_permutation(
         np.array([row["car_post"] for row in asked]),
-        [np.array(posts[row["shock_id"]]) for row in asked], draws=config.tests.draws, seed=config.study.seed,
-    )  # fmt: skip
+        [np.array(posts[row["shock_id"]]) for row in asked],
+        draws=config.tests.draws,
+        seed=config.study.seed,
+    )
     assert primary["p_value"] == pytest.approx(test.two_sided)
     assert measured["excess_P1", "label=misreading"]["estimate"] == pytest.approx(primary["estimate"])
     ratio = -sum(r["car_post"] for r in asked) / sum(r["car_drop"] for r in asked)
@@ -143,8 +145,10 @@ def test_the_regression_is_blocked_with_few_shocks_and_says_so(tmp_path: Path) -
     _, judgement, _ = many(tmp_path, 6)
     rows = regression(judgement)
     assert [row.measure for row in rows] == [
-        "regression_car_drop", "regression_misreading", "regression_misreading_x_car_drop",
-    ]  # fmt: skip
+        "regression_car_drop",
+        "regression_misreading",
+        "regression_misreading_x_car_drop",
+    ]
     assert all(np.isnan(row.estimate) for row in rows)
     assert rows[0].note.startswith("blocked: 3 misreading of 6 shocks, needs 3 of 10")
 
@@ -228,9 +232,13 @@ def test_three_runs_around_other_news(tmp_path: Path) -> None:
     marked = touched(judgement, [item for item in news if item.ticker != "*"])
     assert panel.ticker[marked].tolist() == ["BBB"]
     alone = int(asked[0])
-    car = {t: c for t, c, s in zip(
-        panel.ticker, judgement.portfolios.abnormal.car((2, 20)), panel.shock_id, strict=True
-    ) if s == judgement.drops.shock_id[alone]}  # fmt: skip
+    car = {
+        t: c
+        for t, c, s in zip(
+            panel.ticker, judgement.portfolios.abnormal.car((2, 20)), panel.shock_id, strict=True
+        )
+        if s == judgement.drops.shock_id[alone]
+    }
     change = rows["without_peers"].estimate - rows["all"].estimate
     event_part = (car["AAA"] + car["CCC"]) / 2 - sum(car.values()) / 3
     assert change != 0
@@ -252,9 +260,10 @@ def test_every_problem_of_a_confounders_file(tmp_path: Path) -> None:
 def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     days = drop_days(2)
     _, judgement = study(
-        tmp_path, [misread("E0", days[0]), event_row("E1", days[1], label="contested"), *ENDS],
+        tmp_path,
+        [misread("E0", days[0]), event_row("E1", days[1], label="contested"), *ENDS],
         'reversal.case="E1"',
-    )  # fmt: skip
+    )
     facts = case_study(judgement)
     assert facts is not None
     k = list(judgement.drops.shock_id).index("E1")

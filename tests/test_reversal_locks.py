@@ -21,10 +21,16 @@ def flags(*locked: int, bit: int = DOWN) -> np.ndarray:
 @pytest.mark.parametrize(
     ("locked", "delay"),
     [
-        ((), 0), ((0,), 1), ((1,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((2, 3), 0), ((-1,), 0),
+        ((), 0),
+        ((0,), 1),
+        ((1,), 2),
+        ((0, 1), 2),
+        ((0, 1, 2, 3), 4),
+        ((2, 3), 0),
+        ((-1,), 0),
         (tuple(range(9)), 5),
     ],
-)  # fmt: skip
+)
 def test_the_aftermath_starts_two_sessions_after_the_first_unlocked_one(
     locked: tuple[int, ...], delay: int
 ) -> None:
@@ -73,8 +79,9 @@ def test_the_variance_counts_every_session_of_the_longer_drop() -> None:
     returns, market = rng.normal(0, 0.02, (2, 60 + len(TAU))), rng.normal(0, 0.01, 60 + len(TAU))
     plain = abnormal_returns(
         make_panel(returns, market, n_estimation=60),
-        fit(make_panel(returns, market, n_estimation=60)), alpha="estimated",
-    )  # fmt: skip
+        fit(make_panel(returns, market, n_estimation=60)),
+        alpha="estimated",
+    )
     np.testing.assert_allclose(found[2], plain.variance((0, 3))[0])
 
 

@@ -119,10 +119,12 @@ def test_share_of_dates_has_the_exact_binomial_interval(hits: int, n: int) -> No
 
 def test_recovery_is_the_first_day_on_which_enough_was_given_back() -> None:
     tau = np.arange(-1, 6)
-    path = np.array([
-        [np.nan, -0.05, -0.10, -0.08, -0.05, -0.02, 0.00],
-        [np.nan, -0.05, -0.10, -0.12, -0.11, -0.09, -0.08],
-    ])  # fmt: skip
+    path = np.array(
+        [
+            [np.nan, -0.05, -0.10, -0.08, -0.05, -0.02, 0.00],
+            [np.nan, -0.05, -0.10, -0.12, -0.11, -0.09, -0.08],
+        ]
+    )
     drop = np.array([-0.10, -0.10])
     time, seen = recovery_times(path, tau, drop, share=0.5, start=2)
     assert time.tolist() == [3.0, 5.0]

@@ -174,9 +174,12 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     _, judgement = study(tmp_path, rows)
     day = int(judgement.benchmarks.days(0)[0])
     listed = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine",
+        judgement.benchmarks,
+        judgement.drops,
+        judgement.traits,
+        judgement.label == "genuine",
         np.array([day + 1]),
-    )  # fmt: skip
+    )
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
     over = judgement.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
     assert over == pytest.approx(judgement.excess[0])

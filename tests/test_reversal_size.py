@@ -32,9 +32,13 @@ def pool_of_series(series: np.ndarray) -> tuple[Pool, np.ndarray]:
     falls = (s <= -2.0) & (drop[days] <= -0.03)
     grid = np.arange(len(series))
     pool = Pool(
-        days[falls].astype(np.int64), drop[days][falls], post[days][falls], traits[falls],
-        np.ones(int(falls.sum()), dtype=bool), (grid,),
-    )  # fmt: skip
+        days[falls].astype(np.int64),
+        drop[days][falls],
+        post[days][falls],
+        traits[falls],
+        np.ones(int(falls.sum()), dtype=bool),
+        (grid,),
+    )
     return pool, post[days[::APART]]
 
 

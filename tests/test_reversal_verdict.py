@@ -21,10 +21,18 @@ def answer(
 ) -> Verdict:
     test = permutation(p) if len(values) else NO_TEST
     evidence = Evidence(
-        "misreading-labelled drops", (2, 20), values, np.full(len(values), drop),
-        test, placebo_spread([PLACEBOS] * len(values)), other_measures=other,
-        n_events=8 * len(values), n_effective=2.1 * len(values), n_placebos=10 * len(values), **counts,
-    )  # fmt: skip
+        "misreading-labelled drops",
+        (2, 20),
+        values,
+        np.full(len(values), drop),
+        test,
+        placebo_spread([PLACEBOS] * len(values)),
+        other_measures=other,
+        n_events=8 * len(values),
+        n_effective=2.1 * len(values),
+        n_placebos=10 * len(values),
+        **counts,
+    )
     return verdict(evidence, seed=1, draws=999)
 
 
@@ -96,8 +104,7 @@ def test_one_date_is_a_case_study() -> None:
 def test_nothing_to_test_says_why() -> None:
     none = np.zeros(0)
     assert answer(none).sentence == (
-        "Inconclusive: there are no misreading-labelled drops with prices, so nothing can be said about "
-        "them."
+        "Inconclusive: there are no misreading-labelled drops with prices, so nothing can be said about them."
     )
     assert answer(none, n_candidates=4).sentence == (
         "Inconclusive: none of the 4 shocks behind the misreading-labelled drops was a fall large enough "
@@ -134,7 +141,7 @@ DESCRIPTIVE = (
         (29, "Moderate."),
         (30, ""),
     ],
-)  # fmt: skip
+)
 def test_the_ladder_of_messages(k: int, ladder: str) -> None:
     values = np.arange(k) * 0.0 + 0.01 + 0.06 * np.where(np.arange(k) % 2, 1.0, -1.0)
     assert answer(values).ladder == ladder

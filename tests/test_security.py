@@ -12,9 +12,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "subprocess", "pty", "code", "yaml"}
 CALLS = {"eval", "exec", "compile", "__import__"}
 ATTRIBUTES = {
-    ("os", "system"), ("os", "popen"), ("os", "execv"), ("os", "spawnl"), ("np", "load"), ("numpy", "load"),
-    ("pd", "read_pickle"), ("pd", "eval"), ("joblib", "load"),
-}  # fmt: skip
+    ("os", "system"),
+    ("os", "popen"),
+    ("os", "execv"),
+    ("os", "spawnl"),
+    ("np", "load"),
+    ("numpy", "load"),
+    ("pd", "read_pickle"),
+    ("pd", "eval"),
+    ("joblib", "load"),
+}
 
 
 def findings(source: str) -> list[str]:

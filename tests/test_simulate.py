@@ -40,8 +40,15 @@ from eventstudy.simulate import (
 
 WINDOW = (0, 1)
 NAMES = (
-    "cross_sectional_t", "patell", "bmp", "portfolio_t", "date_t", "sign_flip", "grank_t", "wilcoxon",
-)  # fmt: skip
+    "cross_sectional_t",
+    "patell",
+    "bmp",
+    "portfolio_t",
+    "date_t",
+    "sign_flip",
+    "grank_t",
+    "wilcoxon",
+)
 CONFIG = StudyConfig(
     windows=Windows(estimation=(-90, -6), minimum=60, event=(-2, 5)), tests=settings.Tests(names=NAMES)
 )
@@ -58,10 +65,16 @@ def make_pool(*, seed: int = 5, length: int = 700, peers: int = 6, correlation: 
     candidate[90:-5] = True
     none = np.zeros((length, peers), dtype=bool)
     return Pool(
-        "US", "IDX", tuple(f"T{i}" for i in range(peers)),
-        np.datetime64("2020-01-01", "D") + np.arange(length), index[:, None] + residual, index,
-        none.astype(np.uint8), none, candidate,
-    )  # fmt: skip
+        "US",
+        "IDX",
+        tuple(f"T{i}" for i in range(peers)),
+        np.datetime64("2020-01-01", "D") + np.arange(length),
+        index[:, None] + residual,
+        index,
+        none.astype(np.uint8),
+        none,
+        candidate,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -307,9 +320,16 @@ def test_windows_are_read_as_they_are_written() -> None:
 
 def arguments(folder: Path, *more: str) -> list[str]:
     return [
-        "simulate", str(folder / "events.csv"), "--config", str(folder / "study.toml"),
-        "--prices", str(folder / "prices"), "--out", str(folder / "results"), *more,
-    ]  # fmt: skip
+        "simulate",
+        str(folder / "events.csv"),
+        "--config",
+        str(folder / "study.toml"),
+        "--prices",
+        str(folder / "prices"),
+        "--out",
+        str(folder / "results"),
+        *more,
+    ]
 
 
 SMALL = ("--draws", "4", "--dates", "4", "--peers", "3")
@@ -322,8 +342,11 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(
     folder = Path(capsys.readouterr().out.strip())
     assert folder.parent == study / "results"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "simulation.csv", "simulation.json", "size-and-power.png", "size-and-power.svg",
-    ]  # fmt: skip
+        "simulation.csv",
+        "simulation.json",
+        "size-and-power.png",
+        "size-and-power.svg",
+    ]
     with (folder / "simulation.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS

@@ -187,9 +187,13 @@ def test_a_damaged_or_missing_file_is_fetched_again(folder: Path) -> None:
 def test_progress_names_the_ticker_that_is_asked_for(tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     fetch_snapshot(
-        REQUEST, "scripted", tmp_path / "s", factory=Scripted(), now=lambda: NOW,
+        REQUEST,
+        "scripted",
+        tmp_path / "s",
+        factory=Scripted(),
+        now=lambda: NOW,
         watch=lambda done, total, ticker: seen.append((done, total, ticker)),
-    )  # fmt: skip
+    )
     assert seen == [(0, 3, "AAA"), (1, 3, "BBB"), (2, 3, "IDX"), (3, 3, "")]
 
 
@@ -257,8 +261,9 @@ def test_missing_and_surplus_files_are_named(folder: Path) -> None:
     with pytest.raises(IntegrityError) as caught:
         verify_snapshot(folder)
     assert [(Path(p.file).name, p.message.split(":")[0]) for p in caught.value.problems] == [
-        ("AAA.parquet", "cannot be read"), ("XXX.parquet", "is not in the manifest; delete it"),
-    ]  # fmt: skip
+        ("AAA.parquet", "cannot be read"),
+        ("XXX.parquet", "is not in the manifest; delete it"),
+    ]
 
 
 def test_what_is_a_snapshot(folder: Path, tmp_path: Path) -> None:
@@ -288,8 +293,10 @@ def test_diff_tells_rewritten_returns_and_rows_by_day(tmp_path: Path) -> None:
     fetched(tmp_path / "b", new)
     rows = diff_snapshots(tmp_path / "a", tmp_path / "b")
     assert [(r.ticker, r.day, r.kind) for r in rows] == [
-        ("AAA", "2021-03-03", "return"), ("GONE", "", "absent"), ("IDX", "2021-02-02", "absent"),
-    ]  # fmt: skip
+        ("AAA", "2021-03-03", "return"),
+        ("GONE", "", "absent"),
+        ("IDX", "2021-02-02", "absent"),
+    ]
     close = bars("AAA", REQUEST).close
     assert rows[0].before == pytest.approx(close[40] / close[39] - 1, rel=1e-12)
     assert rows[0].after == pytest.approx(close[40] / close[39] / 0.98 - 1, rel=1e-12)
@@ -352,8 +359,16 @@ def test_run_on_a_snapshot_checks_it(
 ) -> None:
     use(monkeypatch, Scripted())
     main(["fetch", *study, "--out", str(tmp_path / "s"), "--quiet"])
-    arguments = ["run", *study[:3], "--prices", str(tmp_path / "s"), "--out", str(tmp_path / "r"),
-                 "--set", 'report.formats=["csv"]']  # fmt: skip
+    arguments = [
+        "run",
+        *study[:3],
+        "--prices",
+        str(tmp_path / "s"),
+        "--out",
+        str(tmp_path / "r"),
+        "--set",
+        'report.formats=["csv"]',
+    ]
     assert main(arguments) == 0
     assert main(["snapshot", "verify", str(tmp_path / "s")]) == 0
     assert "4 files are as they were stored" in capsys.readouterr().out
@@ -386,8 +401,17 @@ def test_diff_on_the_command_line(
 def test_part_of_the_prices_is_never_replaced_by_simulated_ones(
     study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [*study[:3], "--set", "prices.offline=simulated", "--set", "prices.source=scripted",
-                 "--out", str(tmp_path / "r"), "--set", 'report.formats=["csv"]']  # fmt: skip
+    arguments = [
+        *study[:3],
+        "--set",
+        "prices.offline=simulated",
+        "--set",
+        "prices.source=scripted",
+        "--out",
+        str(tmp_path / "r"),
+        "--set",
+        'report.formats=["csv"]',
+    ]
     use(monkeypatch, Scripted(dict.fromkeys(("AAA", "BBB", "CCC", "IDX"), "provider_broken")))
     assert main(["run", *arguments]) == 0
     assert "SIMULATED PRICES: AAA: the provider's own words" in " ".join(capsys.readouterr().out.split())

@@ -31,11 +31,13 @@ def panel_of(seed: int, *, shocks: int = SHOCKS, peers: int = PEERS, scale: floa
     returns = 1.2 * market + np.repeat(rng.normal(0, 0.01, (shocks, length)), peers, axis=0)
     returns += 0.015 * rng.standard_t(5, (n, length)) / math.sqrt(5 / 3)
     return make_panel(
-        returns * scale, market * scale, n_estimation=L1,
+        returns * scale,
+        market * scale,
+        n_estimation=L1,
         shock_id=np.repeat([f"S{k:03d}" for k in range(shocks)], peers).tolist(),
         region=[("US", "CN")[i % peers == 0] for i in range(n)],
         starts=np.repeat(18_000 + 200 * np.arange(shocks), peers).tolist(),
-    )  # fmt: skip
+    )
 
 
 def sample_of(panel: EventPanel, *, draws: int = 299) -> Sample:

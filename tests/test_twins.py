@@ -47,9 +47,11 @@ def drawn_panels(draw: st.DrawFn) -> Drawn:
     last = draw(st.integers(first, l2 - 1))
     panel = _panel(rng, n, min(k, n), l1, l2, missing)
     return Drawn(
-        panel, (first - 2, last - 2), draw(st.sampled_from(["auto", "estimated", "zero"])),
+        panel,
+        (first - 2, last - 2),
+        draw(st.sampled_from(["auto", "estimated", "zero"])),
         draw(st.sampled_from(["market-balanced", "equal"])),
-    )  # fmt: skip
+    )
 
 
 def _panel(rng: np.random.Generator, n: int, k: int, l1: int, l2: int, missing: float) -> EventPanel:
@@ -75,14 +77,21 @@ def _panel(rng: np.random.Generator, n: int, k: int, l1: int, l2: int, missing: 
     names = np.array([f"S{s:02d}" for s in shock])
     event = np.array([f"E{s:02d}{'b' if rng.random() < 0.15 else ''}" for s in shock])
     return EventPanel(
-        event_id=event, shock_id=names, ticker=np.array([f"T{f}" for f in firm]),
-        market=np.array(["XNYS"] * n), region=np.where(rng.random(n) < 0.4, "CN", "US"),
-        lead=np.char.str_len(event) == 3, tau=np.arange(l2) - 2,
-        estimation_returns=returns[:, :l1], estimation_factors=factor[:, :l1, None],
-        estimation_sessions=sessions[:, :l1], event_returns=returns[:, l1:],
-        event_factors=factor[:, l1:, None], event_sessions=sessions[:, l1:],
+        event_id=event,
+        shock_id=names,
+        ticker=np.array([f"T{f}" for f in firm]),
+        market=np.array(["XNYS"] * n),
+        region=np.where(rng.random(n) < 0.4, "CN", "US"),
+        lead=np.char.str_len(event) == 3,
+        tau=np.arange(l2) - 2,
+        estimation_returns=returns[:, :l1],
+        estimation_factors=factor[:, :l1, None],
+        estimation_sessions=sessions[:, :l1],
+        event_returns=returns[:, l1:],
+        event_factors=factor[:, l1:, None],
+        event_sessions=sessions[:, l1:],
         event_flags=np.zeros((n, l2), dtype=np.uint8),
-    )  # fmt: skip
+    )
 
 
 def abnormal_of(case: Drawn) -> AbnormalReturns:

@@ -74,13 +74,28 @@ def market_model(panel: EventPanel, i: int, *, last_alpha_day: int | None) -> Fi
     star, real = panel.event_factors[i, :, 0].tolist(), panel.event_returns[i].tolist()
     expected = [(alpha if keep else 0.0) + beta * m for keep, m in zip(with_alpha, star, strict=True)]
     return Fitted(
-        str(panel.shock_id[i]), str(panel.event_id[i]), str(panel.region[i]), bool(panel.lead[i]),
-        int(panel.event_sessions[i, tau.index(0)]), alpha, beta,
-        fsum(e * e for e in residual.values()) / (n - 2), n - 2, n, x_mean, sxx,
-        residual, {t: x[t] for t in used}, {t: int(panel.estimation_sessions[i, t]) for t in used},
-        [r - e for r, e in zip(real, expected, strict=True)], expected, real, star,
-        panel.event_sessions[i].tolist(), with_alpha,
-    )  # fmt: skip
+        str(panel.shock_id[i]),
+        str(panel.event_id[i]),
+        str(panel.region[i]),
+        bool(panel.lead[i]),
+        int(panel.event_sessions[i, tau.index(0)]),
+        alpha,
+        beta,
+        fsum(e * e for e in residual.values()) / (n - 2),
+        n - 2,
+        n,
+        x_mean,
+        sxx,
+        residual,
+        {t: x[t] for t in used},
+        {t: int(panel.estimation_sessions[i, t]) for t in used},
+        [r - e for r, e in zip(real, expected, strict=True)],
+        expected,
+        real,
+        star,
+        panel.event_sessions[i].tolist(),
+        with_alpha,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +114,15 @@ class Group:
     """The firm-events that have a window complete."""
 
     def __init__(
-        self, panel: EventPanel, window: tuple[int, int], *, last_alpha_day: int | None, weighting: str,
-        seed: int, draws: int,
-    ) -> None:  # fmt: skip
+        self,
+        panel: EventPanel,
+        window: tuple[int, int],
+        *,
+        last_alpha_day: int | None,
+        weighting: str,
+        seed: int,
+        draws: int,
+    ) -> None:
         tau = panel.tau.tolist()
         self.inside = [d for d, day in enumerate(tau) if window[0] <= day <= window[1]]
         fits = [market_model(panel, i, last_alpha_day=last_alpha_day) for i in range(len(panel))]
@@ -359,8 +380,10 @@ def grank_z(group: Group) -> Outcome:
 def wilcoxon(group: Group) -> Outcome:
     rank = ranks([abs(c) for c in group.car])
     w = fsum(r for r, c in zip(rank, group.car, strict=True) if c > 0)
-    sums = [sum(r for r, s in zip(rank, signs, strict=True) if s) for signs in
-            itertools.product((0, 1), repeat=group.n)]  # fmt: skip
+    sums = [
+        sum(r for r, s in zip(rank, signs, strict=True) if s)
+        for signs in itertools.product((0, 1), repeat=group.n)
+    ]
     lower, upper = sum(s <= w for s in sums), sum(s >= w for s in sums)
     return w, min(1.0, 2 * min(lower, upper) / len(sums))
 
@@ -505,11 +528,34 @@ def sq(group: Group) -> Outcome:
 TWINS: dict[str, Callable[[Group], Outcome]] = {
     twin.__name__: twin
     for twin in (
-        ar_t, car_t, cross_sectional_t, skewness_t, bhar_t, patell, patell_kp, bmp, bmp_kp, portfolio_t,
-        date_t, ibragimov_mueller, sign_flip, corrado, corrado_zivney, grank_t, grank_z, wilcoxon, sign,
-        generalized_sign, calendar_time, bootstrap, bootstrap_dates, bootstrap_blocks, permutation, sq,
+        ar_t,
+        car_t,
+        cross_sectional_t,
+        skewness_t,
+        bhar_t,
+        patell,
+        patell_kp,
+        bmp,
+        bmp_kp,
+        portfolio_t,
+        date_t,
+        ibragimov_mueller,
+        sign_flip,
+        corrado,
+        corrado_zivney,
+        grank_t,
+        grank_z,
+        wilcoxon,
+        sign,
+        generalized_sign,
+        calendar_time,
+        bootstrap,
+        bootstrap_dates,
+        bootstrap_blocks,
+        permutation,
+        sq,
     )
-}  # fmt: skip
+}
 
 
 def sign_flip_interval(values: list[float], level: float) -> tuple[float, float]:

@@ -70,9 +70,14 @@ class Daily:
 
 
 def run(
-    rules: Rule | Sequence[Rule], tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
-    *, name: str = "rule", memo: Memo | None = None,
-) -> Run:  # fmt: skip
+    rules: Rule | Sequence[Rule],
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    name: str = "rule",
+    memo: Memo | None = None,
+) -> Run:
     """Trade all shocks in the order in which they are decided.
 
     ``rules`` is one rule for all, or one for each shock. Equal money goes into each peer. A shock takes

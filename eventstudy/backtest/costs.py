@@ -93,10 +93,18 @@ def _taiwan_and_japan() -> list[Fee]:
     for mic in ("XTAI", "ROCO"):
         rows += [
             Fee(mic, "transaction_tax", "sell", 30.0, EVER, None, _TWSE, "source"),
-            Fee(mic, "commission", "both", 14.25, EVER, None,
-                f"{_TWSE}: the standard rate; online brokers give 40 to 70 % off", "source"),
+            Fee(
+                mic,
+                "commission",
+                "both",
+                14.25,
+                EVER,
+                None,
+                f"{_TWSE}: the standard rate; online brokers give 40 to 70 % off",
+                "source",
+            ),
             Fee(mic, "half_spread", "both", 10.0, EVER, None, _SPREAD, "assumption"),
-        ]  # fmt: skip
+        ]
     return [
         *rows,
         Fee("XTKS", "commission", "both", 5.0, EVER, None, _BROKER, "assumption"),
@@ -135,15 +143,25 @@ class CostTable:
     def in_force(self, mic: str, side: Literal["buy", "sell"], day: dt.date) -> list[Fee]:
         """Return the rows that apply to one side on one day."""
         return [
-            fee for fee in self.fees
-            if fee.market == mic and fee.side in (side, "both")
-            and fee.first <= day and (fee.until is None or day <= fee.until)
-        ]  # fmt: skip
+            fee
+            for fee in self.fees
+            if fee.market == mic
+            and fee.side in (side, "both")
+            and fee.first <= day
+            and (fee.until is None or day <= fee.until)
+        ]
 
     def share(
-        self, mic: str, side: Literal["buy", "sell"], day: dt.date, *, order: float, adv: float, sigma: float,
+        self,
+        mic: str,
+        side: Literal["buy", "sell"],
+        day: dt.date,
+        *,
+        order: float,
+        adv: float,
+        sigma: float,
         at_open: bool = False,
-    ) -> float:  # fmt: skip
+    ) -> float:
         """Cost of one order as a share of its value.
 
         Parameters
@@ -177,10 +195,12 @@ def cost_table(
         if mic not in known:
             rows += [
                 Fee(mic, name, "both", bps, EVER, None, _UNKNOWN_SOURCE, "assumption")
-                for name, bps in _UNKNOWN if (mic, name) not in replaced
-            ]  # fmt: skip
+                for name, bps in _UNKNOWN
+                if (mic, name) not in replaced
+            ]
     rows += [
         Fee(row.market, row.name, row.side, row.bps, row.from_ or EVER, row.until, _SETTINGS, "source")
-        for row in overrides if row.market in markets
-    ]  # fmt: skip
+        for row in overrides
+        if row.market in markets
+    ]
     return CostTable(tuple(rows), impact, hedge_bps)

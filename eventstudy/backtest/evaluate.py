@@ -39,8 +39,11 @@ RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
 #: Specifications that are run beside the study's own: how it would have done elsewhere, and the trials
 #: that its Sharpe ratio is deflated by.
 ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (
-    ("close", 2), ("open", 2), ("close", 1), ("open", 1),
-)  # fmt: skip
+    ("close", 2),
+    ("open", 2),
+    ("close", 1),
+    ("open", 1),
+)
 HORIZONS = (5, 10, 20)
 #: One-sided all-in costs of the long leg in basis points.
 COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
@@ -111,10 +114,19 @@ class Evaluation:
 
 
 def evaluate(
-    rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
-    *, placebos: Sequence[Shock] = (), logged: Mapping[str, float] | None = None, declared: int = 0,
-    question: str = "", embargo: int = 5, draws: int, seed: int,
-) -> Evaluation:  # fmt: skip
+    rule: Rule,
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    placebos: Sequence[Shock] = (),
+    logged: Mapping[str, float] | None = None,
+    declared: int = 0,
+    question: str = "",
+    embargo: int = 5,
+    draws: int,
+    seed: int,
+) -> Evaluation:
     """Trade the rule, every drop, and the placebo drops where there are any.
 
     Parameters
@@ -182,9 +194,15 @@ def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
 
 
 def specifications(
-    rule: Rule, tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable, first: int, last: int,
-    memo: Memo, question: str = "",
-) -> tuple[Specification, ...]:  # fmt: skip
+    rule: Rule,
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    first: int,
+    last: int,
+    memo: Memo,
+    question: str = "",
+) -> tuple[Specification, ...]:
     """Run the rule with other entries and horizons; the study's own comes first."""
     variants = [rule]
     for at, day in ENTRIES:
@@ -222,9 +240,11 @@ def record(
     held = np.array([len(trade.rows) - 1 for trade in filled], dtype=float)
     returns = series.returns
     report = sharpe_report(
-        returns, trial_ratios=ratios, trials=trials,
+        returns,
+        trial_ratios=ratios,
+        trials=trials,
         lags=int(np.ceil(held.mean())) if len(held) else 1,
-    )  # fmt: skip
+    )
     root = np.sqrt(252)
     # A few shocks resampled are the same shocks again: no interval comes of it.
     moving = returns if n >= FEW_SHOCKS else np.zeros(0)
@@ -232,14 +252,31 @@ def record(
         moving, [lambda x: sharpes(x) * root, max_drawdowns], draws=min(draws, 1_000), seed=seed
     )
     return Record(
-        result.name, sum(1 for d in result.decisions if d.time), len(filled), n,
-        len(result.trades) - len(filled), _mean(share), shock_interval(shares, draws=draws, seed=seed),
+        result.name,
+        sum(1 for d in result.decisions if d.time),
+        len(filled),
+        n,
+        len(result.trades) - len(filled),
+        _mean(share),
+        shock_interval(shares, draws=draws, seed=seed),
         _mean(profits / np.array([sum(t.value for t in trades) for trades in grouped.values()])),
-        _mean(gross / value), _mean(hedged / value), _mean(cost / value), hits,
-        hits / n if n else float("nan"), wilson(hits, n), _mean((net > 0).astype(float)),
-        profit_factor(profits), _mean(depth), report, ratio_interval, max_drawdown(returns), fall_interval,
-        _mean((hedged - hedge_cost) / value) / 2 * 1e4, capacity(filled), _mean(held),
-    )  # fmt: skip
+        _mean(gross / value),
+        _mean(hedged / value),
+        _mean(cost / value),
+        hits,
+        hits / n if n else float("nan"),
+        wilson(hits, n),
+        _mean((net > 0).astype(float)),
+        profit_factor(profits),
+        _mean(depth),
+        report,
+        ratio_interval,
+        max_drawdown(returns),
+        fall_interval,
+        _mean((hedged - hedge_cost) / value) / 2 * 1e4,
+        capacity(filled),
+        _mean(held),
+    )
 
 
 def _mean(values: Floats) -> float:

@@ -150,9 +150,14 @@ class Trade:
 
 
 def execute(
-    order: Order, weight: float, rule: Rule, decision: Decision, tape: Tape, costs: CostTable,
+    order: Order,
+    weight: float,
+    rule: Rule,
+    decision: Decision,
+    tape: Tape,
+    costs: CostTable,
     answers: Sequence[Answer] = (),
-) -> Trade:  # fmt: skip
+) -> Trade:
     """Carry out one order of ``weight`` units of capital.
 
     Notes
@@ -191,9 +196,7 @@ class _Bid:
         return f"fell {self.order.car:+.1%} in {days}, portfolio {decision.car:+.1%}"
 
 
-def _entry_row(
-    order: Order, rule: Rule, decision: Decision, tape: Tape
-) -> tuple[int | None, int, list[str]]:
+def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, int, list[str]]:
     """First session on which the order is filled, None where it never is; the last tried; the obstacles."""
     struck = tape.opens if rule.entry_at == AT_OPEN else tape.closes
     row, notes = order.row, list[str]()
@@ -226,11 +229,30 @@ def _unfilled(
 ) -> Trade:
     order, nan = bid.order, float("nan")
     return Trade(
-        decision.shock_id, decision.label, tape.tickers[order.column], order.mic, tape.currency,
-        min(order.row, len(tape) - 1), -1, nan, nan, 0.0, bid.value, order.beta, np.zeros(0, dtype=np.int64),
-        _NOTHING, None, nan, nan, bid.why(rule, decision), "", "; ".join(notes), bid.room, decision.time,
+        decision.shock_id,
+        decision.label,
+        tape.tickers[order.column],
+        order.mic,
+        tape.currency,
+        min(order.row, len(tape) - 1),
+        -1,
+        nan,
+        nan,
+        0.0,
+        bid.value,
+        order.beta,
+        np.zeros(0, dtype=np.int64),
+        _NOTHING,
+        None,
+        nan,
+        nan,
+        bid.why(rule, decision),
+        "",
+        "; ".join(notes),
+        bid.room,
+        decision.time,
         max(int(tape.closes[last]), decision.time),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +266,15 @@ class _Exit:
 
 
 def _held(
-    bid: _Bid, rule: Rule, decision: Decision, tape: Tape, costs: CostTable, answers: Sequence[Answer],
-    entry: int, notes: Sequence[str],
-) -> Trade:  # fmt: skip
+    bid: _Bid,
+    rule: Rule,
+    decision: Decision,
+    tape: Tape,
+    costs: CostTable,
+    answers: Sequence[Answer],
+    entry: int,
+    notes: Sequence[str],
+) -> Trade:
     order, column = bid.order, bid.order.column
     growth = _growth(tape, column, entry, rule.entry_at)
     index = _index_growth(tape, entry)
@@ -258,17 +286,37 @@ def _held(
     money = bid.value / bid.rate if np.isfinite(bid.rate) else bid.value
     cost, hedge_cost = _costs(order, rule, tape, costs, entry, end, money, levels[last], index[last])
     local = Legs(
-        np.diff(levels, prepend=1.0) * money, -order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
-        cost, hedge_cost,
-    )  # fmt: skip
+        np.diff(levels, prepend=1.0) * money,
+        -order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
+        cost,
+        hedge_cost,
+    )
     base, stale = _converted(local, levels, money, tape, rows)
     return Trade(
-        decision.shock_id, decision.label, tape.tickers[column], order.mic, tape.currency, entry, end.row,
-        _entry_price(tape, column, entry, rule), _quoted(tape, column, end, levels[last] / growth[last]),
-        bid.value, bid.value, order.beta, rows, local, base, bid.rate, float(tape.fx[end.row]),
-        bid.why(rule, decision), end.why, "; ".join((*notes, *end.notes, *stale)), bid.room, decision.time,
+        decision.shock_id,
+        decision.label,
+        tape.tickers[column],
+        order.mic,
+        tape.currency,
+        entry,
+        end.row,
+        _entry_price(tape, column, entry, rule),
+        _quoted(tape, column, end, levels[last] / growth[last]),
+        bid.value,
+        bid.value,
+        order.beta,
+        rows,
+        local,
+        base,
+        bid.rate,
+        float(tape.fx[end.row]),
+        bid.why(rule, decision),
+        end.why,
+        "; ".join((*notes, *end.notes, *stale)),
+        bid.room,
+        decision.time,
         int(tape.closes[end.row]),
-    )  # fmt: skip
+    )
 
 
 def _converted(
@@ -345,9 +393,7 @@ def _summed(obstacles: Sequence[str]) -> list[str]:
     return [obstacles[0] + more] if obstacles else []
 
 
-def _planned(
-    order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int
-) -> tuple[int, str]:
+def _planned(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int) -> tuple[int, str]:
     bought = int(tape.opens[entry] if rule.entry_at == AT_OPEN else tape.closes[entry])
     planned = max(order.horizon_row, entry + 1)
     why = say("left.horizon", day=rule.horizon)
@@ -360,9 +406,7 @@ def _planned(
     return planned, why
 
 
-def _stop_row(
-    column: int, rule: Rule, tape: Tape, entry: int, last: int, growth: Floats
-) -> int | None:
+def _stop_row(column: int, rule: Rule, tape: Tape, entry: int, last: int, growth: Floats) -> int | None:
     """First session whose low reaches the stop; an entry at the close cannot be stopped that day."""
     if rule.stop <= 0:
         return None
@@ -402,18 +446,35 @@ def _sale_level(rule: Rule, tape: Tape, column: int, end: _Exit, entry: int, gro
 
 
 def _costs(
-    order: Order, rule: Rule, tape: Tape, costs: CostTable, entry: int, end: _Exit, money: float,
-    level: float, index_level: float,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    order: Order,
+    rule: Rule,
+    tape: Tape,
+    costs: CostTable,
+    entry: int,
+    end: _Exit,
+    money: float,
+    level: float,
+    index_level: float,
+) -> tuple[Floats, Floats]:
     """Costs of the long and of the index leg by session: the entry on the first, the exit on the last."""
     bought = costs.share(
-        order.mic, "buy", _date(tape, entry), order=money, adv=order.adv, sigma=order.sigma,
+        order.mic,
+        "buy",
+        _date(tape, entry),
+        order=money,
+        adv=order.adv,
+        sigma=order.sigma,
         at_open=rule.entry_at == AT_OPEN,
-    )  # fmt: skip
+    )
     sold = costs.share(
-        order.mic, "sell", _date(tape, end.row), order=money * level, adv=order.adv, sigma=order.sigma,
+        order.mic,
+        "sell",
+        _date(tape, end.row),
+        order=money * level,
+        adv=order.adv,
+        sigma=order.sigma,
         at_open=end.at == AT_OPEN,
-    )  # fmt: skip
+    )
     rate = abs(order.beta) * costs.hedge_bps / 1e4
     long, hedge = np.zeros(end.row - entry + 1), np.zeros(end.row - entry + 1)
     long[0] += money * bought

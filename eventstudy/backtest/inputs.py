@@ -55,13 +55,26 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     member = _members(peers, market.sessions)
     flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
-        market.mic, setting.region, config.traded_in(market.mic), market.tickers,
-        market.sessions.astype("datetime64[D]").astype(np.int32), opens, closes, stacked["adj_close"],
-        stacked["open"], stacked["low"], stacked["close"], stacked["volume"] * units, index,
-        member, ~excluded & member, flags["locked_up"], flags["locked_down"],
+        market.mic,
+        setting.region,
+        config.traded_in(market.mic),
+        market.tickers,
+        market.sessions.astype("datetime64[D]").astype(np.int32),
+        opens,
+        closes,
+        stacked["adj_close"],
+        stacked["open"],
+        stacked["low"],
+        stacked["close"],
+        stacked["volume"] * units,
+        index,
+        member,
+        ~excluded & member,
+        flags["locked_up"],
+        flags["locked_down"],
         np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
         _rates(config.traded_in(market.mic), opens, prices, config),
-    )  # fmt: skip
+    )
 
 
 def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:
@@ -69,9 +82,7 @@ def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: 
         return np.ones(len(opens))
     if currency not in prices.fx:
         return np.full(len(opens), np.nan)
-    return known_rates(
-        prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days
-    )
+    return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
 
 
 def _columns(series: PriceSeries, sessions: NDArray[np.datetime64]) -> dict[str, Floats]:
@@ -132,8 +143,9 @@ def shocks_of(
         if any(columns.values()):
             answers = tuple(
                 Answer(other.event_id, _known(other), _rows(other, tapes, alignments))
-                for other in events if other.clarifies == lead
-            )  # fmt: skip
+                for other in events
+                if other.clarifies == lead
+            )
             asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
             found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
     return found
@@ -162,9 +174,10 @@ def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int
         except KeyError:
             continue
     return tuple(
-        column for column, ticker in enumerate(tape.tickers)
+        column
+        for column, ticker in enumerate(tape.tickers)
         if ticker in names and (not group or config.peer(ticker).group == group)
-    )  # fmt: skip
+    )
 
 
 def _known(event: Event) -> int:

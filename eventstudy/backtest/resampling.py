@@ -131,9 +131,16 @@ class Superiority:
 
 
 def superiority(
-    rules: Floats, names: Sequence[str], benchmark: Floats, benchmark_name: str,
-    *, n_shocks: int, draws: int, seed: int, level: float = 0.05,
-) -> Superiority:  # fmt: skip
+    rules: Floats,
+    names: Sequence[str],
+    benchmark: Floats,
+    benchmark_name: str,
+    *,
+    n_shocks: int,
+    draws: int,
+    seed: int,
+    level: float = 0.05,
+) -> Superiority:
     """Test T x R daily net returns against a benchmark of shape (T,).
 
     Hansen (2005) for the p-values, Romano and Wolf (2005) for the set of superior rules, both with the

@@ -94,11 +94,26 @@ def rule_of(config: StudyConfig) -> Rule:
     # Only what makes a drop: the case that is shown, say, makes no other rule.
     criteria = Reversal(asked.drop_k, asked.drop_min, asked.share_negative)
     return Rule(
-        windows.drop, int(day), "open" if at == "open" else "close", trade.horizon, trade.clarification_exit,
-        trade.stop, asked.label, trade.label_gate, criteria, windows.estimation,
-        windows.minimum, config.tests.weights, trade.hedge, trade.gross_cap, trade.per_shock,
-        trade.capacity_share, trade.adv_days, trade.retry, trade.capital,
-    )  # fmt: skip
+        windows.drop,
+        int(day),
+        "open" if at == "open" else "close",
+        trade.horizon,
+        trade.clarification_exit,
+        trade.stop,
+        asked.label,
+        trade.label_gate,
+        criteria,
+        windows.estimation,
+        windows.minimum,
+        config.tests.weights,
+        trade.hedge,
+        trade.gross_cap,
+        trade.per_shock,
+        trade.capacity_share,
+        trade.adv_days,
+        trade.retry,
+        trade.capital,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +164,10 @@ def decision_time(rule: Rule, tapes: Mapping[str, Tape], shock: Shock) -> int | 
     ends = [
         int(tape.closes[row])
         for mic, tape in tapes.items()
-        if mic in shock.day0 and shock.columns.get(mic)
+        if mic in shock.day0
+        and shock.columns.get(mic)
         and (row := shock.day0[mic] + rule.signal[1]) < len(tape)
-    ]  # fmt: skip
+    ]
     return max(ends) if ends else None
 
 
@@ -189,7 +205,7 @@ def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -
         orders = tuple(_order(rule, view, shock, judged, int(i)) for i in fallen)
     return Decision(
         shock.shock_id, shock.label, view.now, *numbers, int(drop.n_peers[0]), qualifies, refusal, orders
-    )  # fmt: skip
+    )
 
 
 def _refused(shock: Shock, time: int, why: str) -> Decision:
@@ -213,10 +229,12 @@ def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
 def judge_shock(rule: Rule, view: PastView, shock: Shock) -> Judged | None:
     """Estimate a shock's peers and judge the drop with what the view holds; None without a usable peer."""
     panels = [
-        _panel(rule, view, mic, shock) for mic in view.exchanges
-        if mic in shock.day0 and shock.columns.get(mic)
+        _panel(rule, view, mic, shock)
+        for mic in view.exchanges
+        if mic in shock.day0
+        and shock.columns.get(mic)
         and shock.day0[mic] + rule.signal[1] < view.sessions(mic)
-    ]  # fmt: skip
+    ]
     panels = [panel for panel in panels if panel is not None and len(panel)]
     if not panels:
         return None
@@ -245,10 +263,15 @@ def _panel(rule: Rule, view: PastView, mic: str, shock: Shock) -> EventPanel | N
         for column in columns
     ]
     return cut(
-        requests, tape.returns, tape.index_returns[:, None], tape.sessions,
-        np.zeros(tape.price.shape, dtype=np.uint8), ~tape.usable, estimation=rule.estimation,
+        requests,
+        tape.returns,
+        tape.index_returns[:, None],
+        tape.sessions,
+        np.zeros(tape.price.shape, dtype=np.uint8),
+        ~tape.usable,
+        estimation=rule.estimation,
         event=(min(rule.signal[0], 0), max(rule.signal[1], 0)),
-    )  # fmt: skip
+    )
 
 
 def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> Order:
@@ -256,10 +279,15 @@ def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> 
     expected, day0 = judged.expected, shock.day0[mic]
     beta = float(expected.theta[i, expected.loadings.index("beta")]) if rule.hedge else 0.0
     return Order(
-        mic, int(column), max(day0 + rule.entry_day, view.known(mic)), day0 + rule.horizon, beta,
+        mic,
+        int(column),
+        max(day0 + rule.entry_day, view.known(mic)),
+        day0 + rule.horizon,
+        beta,
         float(np.nanstd(judged.panel.estimation_returns[i], ddof=1)),
-        mean_value_traded(view.past(mic), int(column), rule.adv_days), float(judged.car[i]),
-    )  # fmt: skip
+        mean_value_traded(view.past(mic), int(column), rule.adv_days),
+        float(judged.car[i]),
+    )
 
 
 def mean_value_traded(tape: Tape, column: int, days: int) -> float:

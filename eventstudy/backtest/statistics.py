@@ -200,9 +200,7 @@ class SharpeReport:
     n_trials: int
 
 
-def sharpe_report(
-    returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int
-) -> SharpeReport:
+def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int) -> SharpeReport:
     """Return the Sharpe ratio of T daily returns, flat days included.
 
     ``lags`` autocorrelations enter Lo's factor: positions last about as many sessions.
@@ -214,8 +212,15 @@ def sharpe_report(
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
-        ratio, ratio * root, ratio * annual_factor(autocorrelations(returns, lags)),
-        sharpe_se(ratio, n) * root, probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
+        ratio,
+        ratio * root,
+        ratio * annual_factor(autocorrelations(returns, lags)),
+        sharpe_se(ratio, n) * root,
+        probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
         deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
-        minimum_track_record(ratio, 0.0, skewness, kurtosis), skewness, kurtosis, n, trials,
-    )  # fmt: skip
+        minimum_track_record(ratio, 0.0, skewness, kurtosis),
+        skewness,
+        kurtosis,
+        n,
+        trials,
+    )

@@ -52,9 +52,14 @@ class Traded:
 
 
 def trade_study(
-    computed: Computed, judgement: Judgement, events: Events, config: StudyConfig, prices: PriceTable,
-    *, logged: Mapping[str, float] | None = None,
-) -> Traded:  # fmt: skip
+    computed: Computed,
+    judgement: Judgement,
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    *,
+    logged: Mapping[str, float] | None = None,
+) -> Traded:
     """Backtest the rule of a study's settings on its headline group.
 
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
@@ -67,15 +72,28 @@ def trade_study(
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
     rule = rule_of(config)
     found = evaluate(
-        rule, tapes, shocks, costs, placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
-        logged=logged, declared=setting.trials, question=question_of(events, config),
-        embargo=setting.embargo, draws=config.tests.draws, seed=config.study.seed,
-    )  # fmt: skip
+        rule,
+        tapes,
+        shocks,
+        costs,
+        placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
+        logged=logged,
+        declared=setting.trials,
+        question=question_of(events, config),
+        embargo=setting.embargo,
+        draws=config.tests.draws,
+        seed=config.study.seed,
+    )
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
     return Traded(
-        found, tapes, costs, post, config.study.currency, currencies(tapes, prices, config),
+        found,
+        tapes,
+        costs,
+        post,
+        config.study.currency,
+        currencies(tapes, prices, config),
         units_in_doubt(computed.findings, config),
-    )  # fmt: skip
+    )
 
 
 def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
@@ -98,8 +116,9 @@ def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfi
     ]
     unrated = [
         say("fx.without", currency=name, why=_no_rate(name, prices, config))
-        for name in foreign if name not in prices.fx
-    ]  # fmt: skip
+        for name in foreign
+        if name not in prices.fx
+    ]
     text = [say("trade.one_currency", currency=base)]
     if rated:
         text.append(say("fx.rated", rates=joined(rated, ", ")))
@@ -125,7 +144,9 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
         "trades": [_trade_row(trade, traded) for trade in runs[RULE].trades],
         "comparison_trades": [
             {"run": name, **_trade_row(trade, traded)}
-            for name, result in runs.items() if name != RULE for trade in result.trades
+            for name, result in runs.items()
+            if name != RULE
+            for trade in result.trades
         ],
         "track_record": list(_track_records(traded.evaluation)),
         "pnl": list(_pnl_rows(traded.evaluation)),
@@ -138,33 +159,47 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
         ],
         "fees": [
             {
-                "market": fee.market, "name": fee.name, "side": fee.side, "bps": fee.bps,
-                "first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or ""),
-                "source": fee.source, "certainty": fee.certainty,
+                "market": fee.market,
+                "name": fee.name,
+                "side": fee.side,
+                "bps": fee.bps,
+                "first": "" if fee.first == EVER else str(fee.first),
+                "until": str(fee.until or ""),
+                "source": fee.source,
+                "certainty": fee.certainty,
             }
             for fee in traded.costs.fees
         ],
-    }  # fmt: skip
+    }
 
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
     tape = traded.tapes[trade.mic]
     doubt = trade.ticker in traded.in_doubt
     return {
-        "shock_id": trade.shock_id, "ticker": trade.ticker, "market": trade.mic, "label": trade.label,
+        "shock_id": trade.shock_id,
+        "ticker": trade.ticker,
+        "market": trade.mic,
+        "label": trade.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
         "exit_session": tape.day(trade.exit_row) if trade.filled else "",
-        "entry_price": trade.entry_price, "exit_price": trade.exit_price, "currency": trade.currency,
-        "value": trade.local_value, "beta": trade.beta, **_shares(trade.local, trade.local_value),
-        "adverse_excursion": trade.adverse_excursion, "why_entered": trade.why_entered,
+        "entry_price": trade.entry_price,
+        "exit_price": trade.exit_price,
+        "currency": trade.currency,
+        "value": trade.local_value,
+        "beta": trade.beta,
+        **_shares(trade.local, trade.local_value),
+        "adverse_excursion": trade.adverse_excursion,
+        "why_entered": trade.why_entered,
         "why_left": trade.why_left,
         "blocked": "; ".join(filter(None, (trade.blocked, UNIT_IN_DOUBT if doubt else ""))),
         "capacity": float("nan") if doubt else trade.room,
         "base_currency": traded.base if trade.base is not None else "",
-        "rate_in": trade.rate_in, "rate_out": trade.rate_out,
+        "rate_in": trade.rate_in,
+        "rate_out": trade.rate_out,
         "value_base": trade.value if trade.base is not None else float("nan"),
         **{f"{name}_base": share for name, share in _shares(trade.base, trade.value).items()},
-    }  # fmt: skip
+    }
 
 
 _PARTS = ("gross", "hedged", "cost", "net")
@@ -194,10 +229,15 @@ def _pnl_rows(found: Evaluation) -> Iterator[Row]:
     days = series.day.astype("datetime64[D]").astype(str)
     for i, day in enumerate(days):
         row: Row = {
-            "date": str(day), "gross": series.gross[i], "hedge": series.hedge[i], "cost": series.cost[i],
-            "net": series.net[i], "equity": series.equity[i], "n_positions": series.n_positions[i],
+            "date": str(day),
+            "gross": series.gross[i],
+            "hedge": series.hedge[i],
+            "cost": series.cost[i],
+            "net": series.net[i],
+            "equity": series.equity[i],
+            "n_positions": series.n_positions[i],
             "gross_exposure": series.exposure[i],
-        }  # fmt: skip
+        }
         for name in (EVERY_DROP, PLACEBO):
             other = others.get(name)
             row[f"{name}_net"] = float("nan") if other is None else other.net[i]
@@ -219,13 +259,24 @@ def _shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
         post = traded.car_post.get(decision.shock_id, float("nan"))
         n_orders = sum(1 for trade in result.trades if trade.shock_id == decision.shock_id)
         yield {
-            "run": result.name, "shock_id": decision.shock_id, "label": decision.label,
-            "decided": _instant(decision.time), "car_signal": decision.car, "s_signal": decision.s,
-            "share_negative": decision.share_negative, "n_peers": decision.n_peers,
-            "qualifies": decision.qualifies, "refusal": decision.refusal, "n_orders": n_orders,
-            "n_filled": len(trades), "value": value, **share, "car_post": post, "gap": net_local - post,
+            "run": result.name,
+            "shock_id": decision.shock_id,
+            "label": decision.label,
+            "decided": _instant(decision.time),
+            "car_signal": decision.car,
+            "s_signal": decision.s,
+            "share_negative": decision.share_negative,
+            "n_peers": decision.n_peers,
+            "qualifies": decision.qualifies,
+            "refusal": decision.refusal,
+            "n_orders": n_orders,
+            "n_filled": len(trades),
+            "value": value,
+            **share,
+            "car_post": post,
+            "gap": net_local - post,
             "net_local": net_local,
-        }  # fmt: skip
+        }
 
 
 def _instant(nanoseconds: int) -> str:
@@ -240,14 +291,18 @@ def _specification_rows(found: Evaluation) -> Iterator[Row]:
             filled = item.result.filled
             share = np.array([trade.net / trade.value for trade in filled])
             yield {
-                "run": name, "entry": f"{item.rule.entry_at}+{item.rule.entry_day}",
-                "horizon": item.rule.horizon, "gate": item.rule.gate, "n_trades": len(filled),
+                "run": name,
+                "entry": f"{item.rule.entry_at}+{item.rule.entry_day}",
+                "horizon": item.rule.horizon,
+                "gate": item.rule.gate,
+                "n_trades": len(filled),
                 "n_shocks": len(item.result.shocks),
                 "net_per_trade": float(share.mean()) if len(share) else float("nan"),
                 "net_total": float(item.returns.sum()),
-                "sharpe": sharpe(item.returns) * float(np.sqrt(252)), "own": item.rule == tried[0].rule,
+                "sharpe": sharpe(item.returns) * float(np.sqrt(252)),
+                "own": item.rule == tried[0].rule,
                 "specification": item.digest,
-            }  # fmt: skip
+            }
 
 
 def summarise(traded: Traded) -> Row:
@@ -256,27 +311,36 @@ def summarise(traded: Traded) -> Row:
     mine = found.records[RULE]
     unknown = withheld(traded)
     return {
-        **_record(mine, unknown), "capacity_withheld": unknown,
-        "rule": found.rule.name, "gate": found.rule.gate, "label": found.rule.label,
-        "currency": traded.currency, "n_trials": found.trials.total, "trials": found.trials.sentence,
-        "trials_run": found.trials.grid, "trials_logged": found.trials.logged,
+        **_record(mine, unknown),
+        "capacity_withheld": unknown,
+        "rule": found.rule.name,
+        "gate": found.rule.gate,
+        "label": found.rule.label,
+        "currency": traded.currency,
+        "n_trials": found.trials.total,
+        "trials": found.trials.sentence,
+        "trials_run": found.trials.grid,
+        "trials_logged": found.trials.logged,
         "trials_declared": found.trials.declared,
-        "comparison": {
-            name: _record(item, unknown) for name, item in found.records.items() if name != RULE
-        },
+        "comparison": {name: _record(item, unknown) for name, item in found.records.items() if name != RULE},
         "walk_forward": _record(found.walk_forward, unknown),
-        "against": [_against(item) for item in found.against], "snooping": snooping(found.against),
+        "against": [_against(item) for item in found.against],
+        "snooping": snooping(found.against),
         "gap": _gap(traded),
-        "pbo": found.overfitting.probability, "pbo_reason": found.overfitting.reason,
+        "pbo": found.overfitting.probability,
+        "pbo_reason": found.overfitting.reason,
         "caveats": [*CAVEATS, *_volume_caveats(traded), *unknown.values()],
         "why_none": why_none(found),
         "caution": caution(mine),
         "sentence": sentence(found),
-        "unverified_fees": sorted({
-            f"{fee.market} {fee.name} ({fee.certainty})"
-            for fee in traded.costs.fees if fee.certainty != "source"
-        }),
-    }  # fmt: skip
+        "unverified_fees": sorted(
+            {
+                f"{fee.market} {fee.name} ({fee.certainty})"
+                for fee in traded.costs.fees
+                if fee.certainty != "source"
+            }
+        ),
+    }
 
 
 def _volume_caveats(traded: Traded) -> list[str]:
@@ -305,28 +369,48 @@ def withheld(traded: Traded) -> dict[str, Message]:
 def _record(item: Record, unknown: Collection[str] = ()) -> Row:
     report = item.sharpe
     return {
-        "n_decided": item.n_decided, "n_trades": item.n_trades, "n_shocks": item.n_shocks,
-        "n_blocked": item.n_blocked, "net_per_trade": item.net_per_trade, "net_ci": list(item.net_interval),
+        "n_decided": item.n_decided,
+        "n_trades": item.n_trades,
+        "n_shocks": item.n_shocks,
+        "n_blocked": item.n_blocked,
+        "net_per_trade": item.net_per_trade,
+        "net_ci": list(item.net_interval),
         "net_per_shock": item.net_per_shock,
-        "gross_per_trade": item.gross_per_trade, "hedged_per_trade": item.hedged_per_trade,
-        "cost_per_trade": item.cost_per_trade, "hits": item.hits, "hit_rate": item.hit_rate,
-        "hit_ci": list(item.hit_interval), "hit_rate_trades": item.hit_rate_trades,
-        "profit_factor": item.profit_factor, "adverse_excursion": item.adverse_excursion,
-        "sharpe": report.annual, "sharpe_lo": report.annual_lo, "sharpe_se": report.se_annual,
-        "sharpe_ci": list(item.sharpe_interval), "psr": report.psr, "dsr": report.dsr,
-        "min_track_record_days": report.min_track_record, "n_days": report.n_days,
-        "max_drawdown": item.max_drawdown, "drawdown_ci": list(item.drawdown_interval),
-        "break_even_bps": item.break_even_bps, "days_held": item.days_held,
+        "gross_per_trade": item.gross_per_trade,
+        "hedged_per_trade": item.hedged_per_trade,
+        "cost_per_trade": item.cost_per_trade,
+        "hits": item.hits,
+        "hit_rate": item.hit_rate,
+        "hit_ci": list(item.hit_interval),
+        "hit_rate_trades": item.hit_rate_trades,
+        "profit_factor": item.profit_factor,
+        "adverse_excursion": item.adverse_excursion,
+        "sharpe": report.annual,
+        "sharpe_lo": report.annual_lo,
+        "sharpe_se": report.se_annual,
+        "sharpe_ci": list(item.sharpe_interval),
+        "psr": report.psr,
+        "dsr": report.dsr,
+        "min_track_record_days": report.min_track_record,
+        "n_days": report.n_days,
+        "max_drawdown": item.max_drawdown,
+        "drawdown_ci": list(item.drawdown_interval),
+        "break_even_bps": item.break_even_bps,
+        "days_held": item.days_held,
         "capacity": {name: value for name, value in item.capacity.items() if name not in unknown},
-    }  # fmt: skip
+    }
 
 
 def _against(item: Superiority) -> Row:
     return {
-        "benchmark": item.benchmark, "spa_lower": item.lower, "spa_consistent": item.consistent,
-        "spa_upper": item.upper, "superior": list(item.superior), "n_rules": item.n_rules,
+        "benchmark": item.benchmark,
+        "spa_lower": item.lower,
+        "spa_consistent": item.consistent,
+        "spa_upper": item.upper,
+        "superior": list(item.superior),
+        "n_rules": item.n_rules,
         "reason": item.reason,
-    }  # fmt: skip
+    }
 
 
 def snooping(tests: Sequence[Superiority]) -> str:
@@ -337,9 +421,7 @@ def snooping(tests: Sequence[Superiority]) -> str:
     found = []
     for item in tests:
         survivors = ", ".join(item.superior) or say("snooping.no_rule")
-        outcome = item.reason or say(
-            "snooping.spa", p=item.consistent, n=item.n_rules, survivors=survivors
-        )  # fmt: skip
+        outcome = item.reason or say("snooping.spa", p=item.consistent, n=item.n_rules, survivors=survivors)
         found.append(say("snooping.against", benchmark=say(f"snooping.{item.benchmark}"), found=outcome))
     return joined(found)
 
@@ -384,11 +466,14 @@ def _refusals(decisions: list[Decision]) -> dict[str, int]:
 
 #: Message for each kind of refusal, by the beginning of its text.
 _REFUSED = {
-    "no drop": "no_drop", "its label was not known when the trade was decided": "late_label",
-    "no room": "no_room", "blocked": "blocked", "no prices through the drop window": "no_prices",
+    "no drop": "no_drop",
+    "its label was not known when the trade was decided": "late_label",
+    "no room": "no_room",
+    "blocked": "blocked",
+    "no prices through the drop window": "no_prices",
     "the event was not public for certain when the trade was decided": "not_public",
     "no peer with enough prices before the drop": "no_peer",
-}  # fmt: skip
+}
 
 
 def _reason(kind: str, n: int) -> str:
@@ -404,13 +489,17 @@ def sentence(found: Evaluation) -> str:
     low, high = mine.net_interval
     return say(
         "trade.late" if found.rule.gate == "post_hoc" else "trade.earned",
-        trades=_count(mine.n_trades, "trade"), shocks=_count(mine.n_shocks, "shock"), net=mine.net_per_trade,
+        trades=_count(mine.n_trades, "trade"),
+        shocks=_count(mine.n_shocks, "shock"),
+        net=mine.net_per_trade,
         interval=(
-            say("trade.interval", low=low, high=high) if np.isfinite(low)
+            say("trade.interval", low=low, high=high)
+            if np.isfinite(low)
             else say("trade.no_interval", fewest=FEW_SHOCKS)
         ),
-        hits=mine.hits, beside=beside,
-    )  # fmt: skip
+        hits=mine.hits,
+        beside=beside,
+    )
 
 
 def _beside(found: Evaluation) -> Message:

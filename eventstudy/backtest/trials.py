@@ -81,20 +81,26 @@ def question_of(events: Events, config: StudyConfig) -> str:
     plain = config.as_dict()
     content = {
         "events": sorted(_decisive(event) for event in events),
-        "markets": plain["markets"], "costs": plain["costs"],
+        "markets": plain["markets"],
+        "costs": plain["costs"],
         "peers": [{k: v for k, v in peer.items() if k not in FOR_READERS} for peer in plain["peers"]],
         **{section: {name: plain[section][name] for name in names} for section, names in DECIDING.items()},
-    }  # fmt: skip
+    }
     return json.dumps(content, sort_keys=True)
 
 
 def _decisive(event: Event) -> list[str]:
     """What the backtest reads of an event; of its kind only whether it is a clarification."""
     return [
-        event.event_id, event.timestamp.isoformat(), event.label,
-        event.label_asof.isoformat() if event.label_asof else "", event.shock_id, event.clarifies,
-        "clarification" if event.kind == "clarification" else "", ";".join(event.tickers),
-    ]  # fmt: skip
+        event.event_id,
+        event.timestamp.isoformat(),
+        event.label,
+        event.label_asof.isoformat() if event.label_asof else "",
+        event.shock_id,
+        event.clarifies,
+        "clarification" if event.kind == "clarification" else "",
+        ";".join(event.tickers),
+    ]
 
 
 def rule_digest(rule: Rule, question: str) -> str:

@@ -92,9 +92,8 @@ class Tape:
 
 
 _BY_SESSION = tuple(
-    item.name for item in fields(Tape)
-    if item.name not in ("mic", "region", "currency", "tickers", "settle")
-)  # fmt: skip
+    item.name for item in fields(Tape) if item.name not in ("mic", "region", "currency", "tickers", "settle")
+)
 
 
 def _returns(price: Floats) -> Floats:

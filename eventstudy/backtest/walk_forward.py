@@ -34,9 +34,14 @@ def ended_at(shock: Shock, rule: Rule, tapes: Mapping[str, Tape], embargo: int) 
 
 
 def choose(
-    rules: Sequence[Rule], tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
-    *, embargo: int, memo: Memo | None = None,
-) -> list[Rule]:  # fmt: skip
+    rules: Sequence[Rule],
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    embargo: int,
+    memo: Memo | None = None,
+) -> list[Rule]:
     """Return the rule for each shock: the best so far by mean net return a shock, else the first.
 
     Every rule trades every shock alone, without the cap, so that one outcome does not depend on
@@ -68,9 +73,14 @@ def _alone(
 
 
 def walk_forward(
-    rules: Sequence[Rule], tapes: Mapping[str, Tape], shocks: Sequence[Shock], costs: CostTable,
-    *, embargo: int, memo: Memo | None = None,
-) -> Run:  # fmt: skip
+    rules: Sequence[Rule],
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    embargo: int,
+    memo: Memo | None = None,
+) -> Run:
     """Trade each shock with the rule that had done best on the shocks before it."""
     chosen = choose(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
     return run(chosen, tapes, shocks, costs, name="walk_forward", memo=memo)

@@ -43,6 +43,11 @@ def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # n
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(dof > 0, sse / dof, np.nan)
     return replace(
-        base, theta=theta, xtx_inv=np.zeros((n, p, p)), residuals=np.where(used, error, np.nan),
-        sigma2=sigma2, dof=dof, r_squared=1.0 - sse * ordinary,
-    )  # fmt: skip
+        base,
+        theta=theta,
+        xtx_inv=np.zeros((n, p, p)),
+        residuals=np.where(used, error, np.nan),
+        sigma2=sigma2,
+        dof=dof,
+        r_squared=1.0 - sse * ordinary,
+    )

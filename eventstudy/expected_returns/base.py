@@ -243,10 +243,16 @@ def _pseudo_inverse(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def from_daily_weights(
-    panel: EventPanel, name: str, loadings: tuple[str, ...], daily: NDArray[np.float64],
-    theta: NDArray[np.float64], *, regressors: tuple[NDArray[np.float64], NDArray[np.float64]],
-    used: NDArray[np.bool_], estimated: int,
-) -> ExpectedReturns:  # fmt: skip
+    panel: EventPanel,
+    name: str,
+    loadings: tuple[str, ...],
+    daily: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    *,
+    regressors: tuple[NDArray[np.float64], NDArray[np.float64]],
+    used: NDArray[np.bool_],
+    estimated: int,
+) -> ExpectedReturns:
     """Make the result of any estimator that is linear in the returns: theta = sum_t daily_t R_t.
 
     Parameters
@@ -275,9 +281,17 @@ def from_daily_weights(
         total = (np.where(used, panel.estimation_returns - mean[:, None], 0.0) ** 2).sum(axis=1)
         sigma2, r_squared = np.where(dof > 0, sse / dof, np.nan), 1.0 - sse / total
     return ExpectedReturns(
-        model=name, loadings=loadings, theta=theta,
+        model=name,
+        loadings=loadings,
+        theta=theta,
         estimation_design=np.einsum("nlp,npq->nlq", daily, _pseudo_inverse(covariance)),
-        event_design=around, xtx_inv=covariance, residuals=np.where(used, error, np.nan), sigma2=sigma2,
-        dof=dof, n_estimation=count.astype(np.int64), r_squared=r_squared,
-        scale=np.ones(panel.event_returns.shape), remark=no_remarks(len(panel)),
-    )  # fmt: skip
+        event_design=around,
+        xtx_inv=covariance,
+        residuals=np.where(used, error, np.nan),
+        sigma2=sigma2,
+        dof=dof,
+        n_estimation=count.astype(np.int64),
+        r_squared=r_squared,
+        scale=np.ones(panel.event_returns.shape),
+        remark=no_remarks(len(panel)),
+    )

@@ -196,15 +196,20 @@ def _assemble(
         last_h=np.array([fit.path[-1] for fit in fits]),
         last_e=PERCENT * np.array([row[there][-1] for row, there in zip(error, used, strict=True)]),
         event=PERCENT * event if variance == "conditional" else np.full(event.shape, np.nan),
-        gap=panel.gap, name=name,
-    )  # fmt: skip
+        gap=panel.gap,
+        name=name,
+    )
     ordinary = (1.0 - base.r_squared) / (base.sigma2 * base.dof)
     return replace(
-        base, theta=theta, residuals=np.where(used, error, np.nan), sigma2=sigma2,
-        r_squared=1.0 - sse * ordinary, xtx_inv=covariance / sigma2[:, None, None],
+        base,
+        theta=theta,
+        residuals=np.where(used, error, np.nan),
+        sigma2=sigma2,
+        r_squared=1.0 - sse * ordinary,
+        xtx_inv=covariance / sigma2[:, None, None],
         estimation_design=weighted * sigma2[:, None, None],
         scale=ahead / PERCENT**2 / sigma2[:, None],
-    )  # fmt: skip
+    )
 
 
 def event_variance(

@@ -19,13 +19,33 @@ SIZE = 6
 LOWEST = np.array([-np.inf, -np.inf, 1e-8, 0.0, 0.0, 1.0 / 500.0])
 HIGHEST = np.array([np.inf, np.inf, 10.0, 1.0, 1.0, 1.0 / 2.05])
 #: (p, a) of the starts that compete for the first climb by their likelihood, and of those that all climb.
-RIVALS = np.array([
-    [0.3, 0.25], [0.6, 0.05], [0.6, 0.4], [0.8, 0.2], [0.9, 0.05], [0.9, 0.2],
-    [0.95, 0.08], [0.98, 0.03], [0.98, 0.12], [0.995, 0.05], [1.0, 0.05], [0.5, 0.5],
-])  # fmt: skip
-STARTS = np.array([
-    [0.99, 0.01], [0.3, 0.05], [1.0, 0.8], [1.0, 0.005], [0.5, 0.5], [0.85, 0.01], [0.95, 0.005],
-])  # fmt: skip
+RIVALS = np.array(
+    [
+        [0.3, 0.25],
+        [0.6, 0.05],
+        [0.6, 0.4],
+        [0.8, 0.2],
+        [0.9, 0.05],
+        [0.9, 0.2],
+        [0.95, 0.08],
+        [0.98, 0.03],
+        [0.98, 0.12],
+        [0.995, 0.05],
+        [1.0, 0.05],
+        [0.5, 0.5],
+    ]
+)
+STARTS = np.array(
+    [
+        [0.99, 0.01],
+        [0.3, 0.05],
+        [1.0, 0.8],
+        [1.0, 0.005],
+        [0.5, 0.5],
+        [0.85, 0.01],
+        [0.95, 0.005],
+    ]
+)
 #: This close to a bound a parameter counts as at it.
 NEAR = 1e-8
 START_NU, LEAST_OMEGA = 6.0, 3e-4
@@ -88,9 +108,15 @@ def fit_garch(y: Vector, x: Vector) -> Optimum:
 
 @compiled
 def optimum(
-    y: Vector, x: Vector, rivals: Vector, starts: Vector, lowest: Vector, highest: Vector,
-    coefficients: Vector, path: Vector,
-) -> tuple[float, float]:  # fmt: skip
+    y: Vector,
+    x: Vector,
+    rivals: Vector,
+    starts: Vector,
+    lowest: Vector,
+    highest: Vector,
+    coefficients: Vector,
+    path: Vector,
+) -> tuple[float, float]:
     """Write coefficients and path in the units of the returns; return the likelihood, twice the gain left."""
     n, point = len(y), np.empty(SIZE)
     standard, sd, backcast = standardise(y, x, point)
@@ -345,9 +371,15 @@ def newton(B: Vector, g: Vector, free: NDArray[np.bool_], d: Vector, root: Vecto
 
 @compiled
 def direction(
-    point: Vector, g: Vector, B: Vector, lowest: Vector, highest: Vector, free: NDArray[np.bool_], d: Vector,
+    point: Vector,
+    g: Vector,
+    B: Vector,
+    lowest: Vector,
+    highest: Vector,
+    free: NDArray[np.bool_],
+    d: Vector,
     root: Vector,
-) -> float:  # fmt: skip
+) -> float:
     """Write the Newton step within the box and return twice its gain, infinite where there is none.
 
     Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
@@ -397,9 +429,16 @@ def update(B: Vector, s: Vector, change: Vector, moved: Vector) -> None:
 
 @compiled
 def climb(
-    point: Vector, y: Vector, x: Vector, backcast: float, lowest: Vector, highest: Vector,
-    tolerance: float, best: float, work: Vector,
-) -> tuple[float, float]:  # fmt: skip
+    point: Vector,
+    y: Vector,
+    x: Vector,
+    backcast: float,
+    lowest: Vector,
+    highest: Vector,
+    tolerance: float,
+    best: float,
+    work: Vector,
+) -> tuple[float, float]:
     """Move a point to the optimum near it; return minus the log-likelihood and twice the gain left.
 
     A climb that will not pass ``best`` is given up.
@@ -450,9 +489,15 @@ def start(point: Vector, p: float, a: float) -> None:
 
 @compiled
 def search(
-    y: Vector, x: Vector, backcast: float, rivals: Vector, starts: Vector, lowest: Vector, highest: Vector,
+    y: Vector,
+    x: Vector,
+    backcast: float,
+    rivals: Vector,
+    starts: Vector,
+    lowest: Vector,
+    highest: Vector,
     point: Vector,
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
     """Climb from the best rival, from every start, and on from the best optimum, left in ``point``."""
     work, ols, best, chosen = np.empty((5, len(y))), point.copy(), np.inf, 0
     for i in range(len(rivals)):

@@ -48,9 +48,11 @@ def _excess(
     estimation[:, :, at] -= before[:, :, None]
     event[:, :, at] -= around[:, :, None]
     excess = replace(
-        chosen, estimation_returns=panel.estimation_returns - before, estimation_factors=estimation,
+        chosen,
+        estimation_returns=panel.estimation_returns - before,
+        estimation_factors=estimation,
         event_factors=event,
-    )  # fmt: skip
+    )
     fitted = least_squares(excess, name, ("alpha", *loadings))
     known = np.where(panel.spans()[1] == 0, 0.0, around)
     return with_known(fitted, "risk_free", known)
@@ -63,11 +65,13 @@ def with_known(expected: ExpectedReturns, name: str, event: NDArray[np.float64])
     bordered[:, :p, :p] = expected.xtx_inv
     padded = np.zeros((n, expected.residuals.shape[1], 1))
     return replace(
-        expected, loadings=(*expected.loadings, name), xtx_inv=bordered,
+        expected,
+        loadings=(*expected.loadings, name),
+        xtx_inv=bordered,
         theta=np.column_stack([expected.theta, np.ones(n)]),
         estimation_design=np.concatenate([expected.estimation_design, padded], axis=2),
         event_design=np.concatenate([expected.event_design, event[:, :, None]], axis=2),
-    )  # fmt: skip
+    )
 
 
 @model("two_index", needs=("world",))

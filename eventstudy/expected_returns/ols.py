@@ -96,12 +96,20 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
         sigma2 = np.where(dof > 0, sse / dof, np.nan)
         r_squared = 1.0 - sse / total
     return ExpectedReturns(
-        model=name, loadings=loadings, theta=theta, estimation_design=data.design,
-        event_design=event_regressors(panel), xtx_inv=_with_constant(inverse, x_mean, data.size),
-        residuals=np.where(data.used, error, np.nan), sigma2=sigma2, dof=dof,
-        n_estimation=count.astype(np.int64), r_squared=r_squared, scale=panel.spans()[1],
+        model=name,
+        loadings=loadings,
+        theta=theta,
+        estimation_design=data.design,
+        event_design=event_regressors(panel),
+        xtx_inv=_with_constant(inverse, x_mean, data.size),
+        residuals=np.where(data.used, error, np.nan),
+        sigma2=sigma2,
+        dof=dof,
+        n_estimation=count.astype(np.int64),
+        r_squared=r_squared,
+        scale=panel.spans()[1],
         remark=no_remarks(len(panel)),
-    )  # fmt: skip
+    )
 
 
 def solve(

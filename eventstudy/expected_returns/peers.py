@@ -63,11 +63,20 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
         xtx_inv[row][np.ix_(held, held)] = _covariance(d[:, weight > 0])
         design[row][np.ix_(used, held)] = d[:, weight > 0]
     return ExpectedReturns(
-        model="synthetic_peer", loadings=names, theta=theta, estimation_design=design,
-        event_design=_event_design(chosen.event_factors, theta), xtx_inv=xtx_inv, residuals=residuals,
-        sigma2=sigma2, dof=dof, n_estimation=np.isfinite(residuals).sum(axis=1), r_squared=r_squared,
-        scale=np.ones(panel.event_returns.shape), remark=no_remarks(len(panel)),
-    )  # fmt: skip
+        model="synthetic_peer",
+        loadings=names,
+        theta=theta,
+        estimation_design=design,
+        event_design=_event_design(chosen.event_factors, theta),
+        xtx_inv=xtx_inv,
+        residuals=residuals,
+        sigma2=sigma2,
+        dof=dof,
+        n_estimation=np.isfinite(residuals).sum(axis=1),
+        r_squared=r_squared,
+        scale=np.ones(panel.event_returns.shape),
+        remark=no_remarks(len(panel)),
+    )
 
 
 def _donors(panel: EventPanel, row: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -46,10 +46,15 @@ def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
         steps >= MAX_ITERATIONS, "market_robust stopped before it converged", base.remark
     ).astype(base.remark.dtype)
     return replace(
-        base, theta=theta, residuals=np.where(data.used, error, np.nan), sigma2=sigma2,
-        r_squared=1.0 - sse * ordinary, xtx_inv=base.xtx_inv * inflation[:, None, None],
-        estimation_design=base.estimation_design / np.sqrt(inflation)[:, None, None], remark=remark,
-    )  # fmt: skip
+        base,
+        theta=theta,
+        residuals=np.where(data.used, error, np.nan),
+        sigma2=sigma2,
+        r_squared=1.0 - sse * ordinary,
+        xtx_inv=base.xtx_inv * inflation[:, None, None],
+        estimation_design=base.estimation_design / np.sqrt(inflation)[:, None, None],
+        remark=remark,
+    )
 
 
 def _huber(

@@ -20,9 +20,11 @@ LARGE_CVR = 1.3
 
 
 @statistic(
-    "date_t", null=MEAN_ZERO, dates=2,
+    "date_t",
+    null=MEAN_ZERO,
+    dates=2,
     source="Jaffe 1974; Mandelker 1974 (portfolios); t over dates as in Ibragimov and Müller 2010",
-)  # fmt: skip
+)
 def date_t(sample: WindowSample) -> TestResult:
     """t over dates of the standardised portfolio CARs, t(K-1).
 
@@ -50,15 +52,19 @@ def sign_flip(sample: WindowSample) -> TestResult:
     """
     signs = signs_of(sample.k, sample.draws, sample.seed)
     return sample.result(
-        student(sample.shock_s), distribution="sign-flip", p_value=sign_flip_p(sample.shock_s, signs),
+        student(sample.shock_s),
+        distribution="sign-flip",
+        p_value=sign_flip_p(sample.shock_s, signs),
         estimate=float(sample.shock_car.mean()),
-    )  # fmt: skip
+    )
 
 
 @statistic(
-    "ibragimov_mueller", null=MEAN_ZERO, dates=2,
+    "ibragimov_mueller",
+    null=MEAN_ZERO,
+    dates=2,
     source="Ibragimov and Müller 2010",
-)  # fmt: skip
+)
 def ibragimov_mueller(sample: WindowSample) -> TestResult:
     """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
 

@@ -81,11 +81,16 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
         zero_share = (there & (returns == 0.0)).sum(axis=1) / there.sum(axis=1)
     rho, pairs = autocorrelations(residuals, LAGS)
     found = FitDiagnostics(
-        abnormal.expected.n_estimation, rho[:, 0], ljung_box(rho, pairs, residuals)[1],
-        arch_lm(residuals)[1], jarque_bera(residuals)[1],
-        beta_shift(returns, panel.factor("market")[0])[1], zero_share, _pre_trend(abnormal),
+        abnormal.expected.n_estimation,
+        rho[:, 0],
+        ljung_box(rho, pairs, residuals)[1],
+        arch_lm(residuals)[1],
+        jarque_bera(residuals)[1],
+        beta_shift(returns, panel.factor("market")[0])[1],
+        zero_share,
+        _pre_trend(abnormal),
         np.zeros(len(panel), dtype="<U1000"),
-    )  # fmt: skip
+    )
     troubles = found.troubles()
     if abnormal.expected.model in MOVING_VARIANCE:
         del troubles["arch"]
@@ -253,14 +258,24 @@ class StudyDiagnostics:
 
 
 def diagnose_study(
-    fits: FitDiagnostics, *, rbar: float, n_effective: float, common_volatility_ratio: float,
-    shock_car: NDArray[np.float64], shock_id: Sequence[str], model: str = "market",
-) -> StudyDiagnostics:  # fmt: skip
+    fits: FitDiagnostics,
+    *,
+    rbar: float,
+    n_effective: float,
+    common_volatility_ratio: float,
+    shock_car: NDArray[np.float64],
+    shock_id: Sequence[str],
+    model: str = "market",
+) -> StudyDiagnostics:
     """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
     values = {
-        "autocorrelation": fits.ljung_box_p, "arch": fits.arch_p, "normality": fits.jarque_bera_p,
-        "beta_shift": fits.beta_shift_p, "thin_trading": fits.zero_share, "pre_trend": fits.pre_trend_t,
-    }  # fmt: skip
+        "autocorrelation": fits.ljung_box_p,
+        "arch": fits.arch_p,
+        "normality": fits.jarque_bera_p,
+        "beta_shift": fits.beta_shift_p,
+        "thin_trading": fits.zero_share,
+        "pre_trend": fits.pre_trend_t,
+    }
     shares = {}
     for name, has in fits.troubles(0.05).items():
         possible = np.isfinite(values[name])

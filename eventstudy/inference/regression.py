@@ -79,9 +79,15 @@ class _Design:
 
 
 def regress(
-    y: NDArray[np.float64], x: NDArray[np.float64], cluster: Sequence[str] | NDArray[Any], *,
-    names: Sequence[str] = (), constant: bool = True, draws: int = 9_999, seed: int = 20260624,
-) -> ClusterRegression:  # fmt: skip
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    cluster: Sequence[str] | NDArray[Any],
+    *,
+    names: Sequence[str] = (),
+    constant: bool = True,
+    draws: int = 9_999,
+    seed: int = 20260624,
+) -> ClusterRegression:
     """Regress n values on k covariates by OLS, with inference over clusters.
 
     Parameters
@@ -149,15 +155,23 @@ def regress_formula(
     except Exception as error:
         raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
     return regress(
-        np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float),
-        frame[cluster].to_numpy(), names=model.exog_names, constant=False, draws=draws, seed=seed,
-    )  # fmt: skip
+        np.asarray(model.endog, dtype=float),
+        np.asarray(model.exog, dtype=float),
+        frame[cluster].to_numpy(),
+        names=model.exog_names,
+        constant=False,
+        draws=draws,
+        seed=seed,
+    )
 
 
 def _design(
-    y: NDArray[np.float64], x: NDArray[np.float64], cluster: Sequence[str] | NDArray[Any],
-    names: Sequence[str], constant: bool,
-) -> tuple[_Design, tuple[str, ...]]:  # fmt: skip
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    cluster: Sequence[str] | NDArray[Any],
+    names: Sequence[str],
+    constant: bool,
+) -> tuple[_Design, tuple[str, ...]]:
     n = len(y)
     if x.ndim != 2 or len(x) != n or len(cluster) != n:
         raise EstimationError(

@@ -169,9 +169,11 @@ def permutation(sample: WindowSample) -> TestResult:
     value = float(sample.shock_s.mean())
     extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
     return sample.result(
-        value, distribution="permutation", p_value=float((1 + extreme.sum()) / (1 + len(simulated))),
+        value,
+        distribution="permutation",
+        p_value=float((1 + extreme.sum()) / (1 + len(simulated))),
         estimate=float(sample.shock_car.mean()),
-    )  # fmt: skip
+    )
 
 
 @statistic(

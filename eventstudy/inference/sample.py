@@ -145,17 +145,32 @@ class WindowSample:
         return effective_number(self.n, self.rbar)
 
     def result(
-        self, statistic: float, *, distribution: str, df: float = math.nan, p_value: float | None = None,
+        self,
+        statistic: float,
+        *,
+        distribution: str,
+        df: float = math.nan,
+        p_value: float | None = None,
         estimate: float | None = None,
-    ) -> TestResult:  # fmt: skip
+    ) -> TestResult:
         """Return a result; p is two-sided from ``distribution`` (t or normal) unless it is given."""
         if p_value is None:
             p_value = two_sided(statistic, distribution, df)
         caar = float(self.car.mean()) if estimate is None else estimate
         return TestResult(
-            "", self.window, self.group, self.n, self.k, caar, float(statistic), distribution,
-            df, p_value, "", "",
-        )  # fmt: skip
+            "",
+            self.window,
+            self.group,
+            self.n,
+            self.k,
+            caar,
+            float(statistic),
+            distribution,
+            df,
+            p_value,
+            "",
+            "",
+        )
 
     def refuse(self, reason: str) -> TestResult:
         """Return a result without numbers that says why the test does not apply."""
@@ -220,18 +235,35 @@ class Sample:
         return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
 
     def _observe(
-        self, kept: _Kept, window: Window, car: NDArray[np.float64], variance: NDArray[np.float64],
+        self,
+        kept: _Kept,
+        window: Window,
+        car: NDArray[np.float64],
+        variance: NDArray[np.float64],
         scar: NDArray[np.float64],
-    ) -> WindowSample:  # fmt: skip
+    ) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
         overlap = window_overlap(panel.event_sessions, kept.abnormal.weights(window) > 0, panel.event_id)
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
-            self.group, window, kept.abnormal, car, variance, scar,
-            mean_correlation(kept.correlations * overlap), portfolios, shock_car, shock_s, kept.ranks,
-            self.seed, self.draws, None, kept.peers, kept.made,
-        )  # fmt: skip
+            self.group,
+            window,
+            kept.abnormal,
+            car,
+            variance,
+            scar,
+            mean_correlation(kept.correlations * overlap),
+            portfolios,
+            shock_car,
+            shock_s,
+            kept.ranks,
+            self.seed,
+            self.draws,
+            None,
+            kept.peers,
+            kept.made,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +308,22 @@ def statistic(
                 outcome = sample.refuse("n/a, the statistic is undefined on these values")
             known = not math.isnan(sample.rbar)
             return TestResult(
-                name, outcome.window, outcome.group, outcome.n_events, outcome.n_dates, outcome.estimate,
-                outcome.statistic, outcome.distribution, outcome.df, outcome.p_value, null, source,
-                outcome.reason, sample.rbar if known else math.nan,
+                name,
+                outcome.window,
+                outcome.group,
+                outcome.n_events,
+                outcome.n_dates,
+                outcome.estimate,
+                outcome.statistic,
+                outcome.distribution,
+                outcome.df,
+                outcome.p_value,
+                null,
+                source,
+                outcome.reason,
+                sample.rbar if known else math.nan,
                 sample.n_effective if known else math.nan,
-            )  # fmt: skip
+            )
 
         STATISTICS[name] = checked
         return checked

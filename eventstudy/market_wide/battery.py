@@ -21,10 +21,24 @@ from .panel import Layout, MarketFit
 
 #: Statistics that are made of figures by firm-event, by date and by day alone.
 AT_ANY_SIZE = (
-    "cross_sectional_t", "skewness_t", "patell", "patell_kp", "bmp", "bmp_kp", "portfolio_t", "date_t",
-    "ibragimov_mueller", "sign", "generalized_sign", "corrado", "corrado_zivney", "grank_t", "grank_z",
-    "wilcoxon", "calendar_time",
-)  # fmt: skip
+    "cross_sectional_t",
+    "skewness_t",
+    "patell",
+    "patell_kp",
+    "bmp",
+    "bmp_kp",
+    "portfolio_t",
+    "date_t",
+    "ibragimov_mueller",
+    "sign",
+    "generalized_sign",
+    "corrado",
+    "corrado_zivney",
+    "grank_t",
+    "grank_z",
+    "wilcoxon",
+    "calendar_time",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +93,21 @@ def window_sample(
     shock_car, variance = sums.shock_car[there, w], sums.shock_variance[there, w]
     ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
-        group, layout.car[w], abnormal, fit.car[w][kept], fit.variance[w][kept], scar[kept],
-        session_correlation(float(sums.pairs[w]), n), portfolios, shock_car, shock_car / np.sqrt(variance),
-        ranks, 0, 0, _day_figures(sums, w, n),
-    )  # fmt: skip
+        group,
+        layout.car[w],
+        abnormal,
+        fit.car[w][kept],
+        fit.variance[w][kept],
+        scar[kept],
+        session_correlation(float(sums.pairs[w]), n),
+        portfolios,
+        shock_car,
+        shock_car / np.sqrt(variance),
+        ranks,
+        0,
+        0,
+        _day_figures(sums, w, n),
+    )
 
 
 def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
@@ -91,10 +116,13 @@ def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
     return DayFigures(
         residual=sums.residual[w, days] / sums.residual_n[w, days],
         positive=float(sums.positive[w] / n) if n else np.nan,
-        rank=sums.rank[w], uniform=sums.uniform[w], rank_n=sums.rank_n[w],
-        generalised=sums.generalised[w] / np.maximum(ranked, 1) if varies else None, generalised_n=ranked,
+        rank=sums.rank[w],
+        uniform=sums.uniform[w],
+        rank_n=sums.rank_n[w],
+        generalised=sums.generalised[w] / np.maximum(ranked, 1) if varies else None,
+        generalised_n=ranked,
         calendar=sums.calendar[w, held] / sums.calendar_n[w, held],
-    )  # fmt: skip
+    )
 
 
 def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
@@ -103,22 +131,37 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     none, text = np.empty((n, 0)), np.broadcast_to(np.array("", dtype=np.str_), n)
     no_day, no_session = np.empty((n, 0, 0)), np.empty((n, 0), dtype=np.int32)
     panel = EventPanel(
-        event_id=text, shock_id=text, ticker=text, market=text, region=text,
-        lead=np.broadcast_to(np.True_, n), tau=layout.tau, estimation_returns=none,
-        estimation_factors=no_day, estimation_sessions=no_session,
+        event_id=text,
+        shock_id=text,
+        ticker=text,
+        market=text,
+        region=text,
+        lead=np.broadcast_to(np.True_, n),
+        tau=layout.tau,
+        estimation_returns=none,
+        estimation_factors=no_day,
+        estimation_sessions=no_session,
         event_returns=np.broadcast_to(np.nan, (n, days)),
         event_factors=np.broadcast_to(np.nan, (n, days, 1)),
         event_sessions=np.broadcast_to(np.int32(0), (n, days)),
         event_flags=np.broadcast_to(np.uint8(0), (n, days)),
-    )  # fmt: skip
+    )
     missing = np.broadcast_to(np.nan, n)
     expected = ExpectedReturns(
-        model="market", loadings=("alpha", "beta"), theta=np.broadcast_to(np.nan, (n, 2)),
-        estimation_design=no_day, event_design=np.broadcast_to(np.nan, (n, days, 2)),
-        xtx_inv=np.broadcast_to(np.nan, (n, 2, 2)), residuals=none, sigma2=missing, dof=dof,
-        n_estimation=(dof + 2).astype(np.int64), r_squared=missing,
-        scale=np.broadcast_to(np.nan, (n, days)), remark=text,
-    )  # fmt: skip
+        model="market",
+        loadings=("alpha", "beta"),
+        theta=np.broadcast_to(np.nan, (n, 2)),
+        estimation_design=no_day,
+        event_design=np.broadcast_to(np.nan, (n, days, 2)),
+        xtx_inv=np.broadcast_to(np.nan, (n, 2, 2)),
+        residuals=none,
+        sigma2=missing,
+        dof=dof,
+        n_estimation=(dof + 2).astype(np.int64),
+        r_squared=missing,
+        scale=np.broadcast_to(np.nan, (n, days)),
+        remark=text,
+    )
     return AbnormalReturns(panel, expected)
 
 

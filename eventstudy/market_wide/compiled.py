@@ -16,10 +16,22 @@ def fit_compiled(panel: WidePanel, events: FirmEvents, layout: Layout, out: Mark
     """Fill ``out`` for firm-events that are sorted by security and index; twin of `fit_prefix`."""
     alphas = np.array([layout.alpha_days(window) for window in layout.car], dtype=np.int64)
     _fit(
-        panel.returns, panel.indices, events.position, events.security, events.index,
-        layout.estimation[0], layout.estimation[1] + 1, np.array(layout.car, dtype=np.int64), alphas,
-        out.alpha, out.beta, out.sigma, out.n, out.car, out.variance,
-    )  # fmt: skip
+        panel.returns,
+        panel.indices,
+        events.position,
+        events.security,
+        events.index,
+        layout.estimation[0],
+        layout.estimation[1] + 1,
+        np.array(layout.car, dtype=np.int64),
+        alphas,
+        out.alpha,
+        out.beta,
+        out.sigma,
+        out.n,
+        out.car,
+        out.variance,
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -69,12 +81,22 @@ def _two_pass(
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _fit(
-    returns: NDArray[np.float64], indices: NDArray[np.float64], position: NDArray[np.intp],
-    security: NDArray[np.intp], index: NDArray[np.intp], begin: int, end: int,
-    windows: NDArray[np.int64], alphas: NDArray[np.int64], alpha_: NDArray[np.float64],
-    beta_: NDArray[np.float64], sigma_: NDArray[np.float64], n_: NDArray[np.int32],
-    car_: NDArray[np.float64], variance_: NDArray[np.float64],
-) -> None:  # fmt: skip
+    returns: NDArray[np.float64],
+    indices: NDArray[np.float64],
+    position: NDArray[np.intp],
+    security: NDArray[np.intp],
+    index: NDArray[np.intp],
+    begin: int,
+    end: int,
+    windows: NDArray[np.int64],
+    alphas: NDArray[np.int64],
+    alpha_: NDArray[np.float64],
+    beta_: NDArray[np.float64],
+    sigma_: NDArray[np.float64],
+    n_: NDArray[np.int32],
+    car_: NDArray[np.float64],
+    variance_: NDArray[np.float64],
+) -> None:
     length = returns.shape[1]
     sums = np.zeros((length + 1, 6))
     last, held = -1, -1

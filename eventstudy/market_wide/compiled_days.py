@@ -18,9 +18,16 @@ RANGE = 8.0
 
 
 def add_compiled(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp],
-    windows: NDArray[np.intp], spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None,
-) -> None:  # fmt: skip
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    code: NDArray[np.intp],
+    windows: NDArray[np.intp],
+    spread: NDArray[np.float64],
+    by_date: _ByDate,
+    sums: DaySums | None,
+) -> None:
     """Add firm-events with the same ``windows`` complete, sorted by date; ``sums`` is None in the halo.
 
     Twin of `days._add_numpy`; ``windows`` may be none.
@@ -36,11 +43,36 @@ def add_compiled(
     day, ar = np.zeros(before), np.zeros((int(code[-1] - code[0]) + 1, 2, around))
     rank, above = np.zeros((before + around, 4)), np.zeros((len(windows), before + 1))
     share = _days(
-        panel.returns, panel.indices, events.position, events.security, events.index, fit.alpha, fit.beta,
-        fit.sigma, fit.n, code, layout.estimation[0], layout.event[0], layout.carries_alpha, chosen, alphas,
-        levels, windows, sums is not None, by_date.residual, by_date.used, by_date.scaled, by_date.own,
-        by_date.pull, by_date.members, day, ar, above, values, keys,
-    )  # fmt: skip
+        panel.returns,
+        panel.indices,
+        events.position,
+        events.security,
+        events.index,
+        fit.alpha,
+        fit.beta,
+        fit.sigma,
+        fit.n,
+        code,
+        layout.estimation[0],
+        layout.event[0],
+        layout.carries_alpha,
+        chosen,
+        alphas,
+        levels,
+        windows,
+        sums is not None,
+        by_date.residual,
+        by_date.used,
+        by_date.scaled,
+        by_date.own,
+        by_date.pull,
+        by_date.members,
+        day,
+        ar,
+        above,
+        values,
+        keys,
+    )
     if sums is None:
         return
     if len(windows):
@@ -64,16 +96,36 @@ def add_compiled(
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _days(
-    returns: NDArray[np.float64], indices: NDArray[np.float64], position: NDArray[np.intp],
-    security: NDArray[np.intp], index: NDArray[np.intp], alpha: NDArray[np.float64],
-    beta: NDArray[np.float64], sigma: NDArray[np.float64], n: NDArray[np.int32], code: NDArray[np.intp],
-    begin: int, begin_event: int, carries: NDArray[np.bool_], chosen: NDArray[np.intp],
-    alphas: NDArray[np.intp], levels: NDArray[np.float64], windows: NDArray[np.intp], own: bool,
-    residual_: NDArray[np.float64], used_: NDArray[np.float64], scaled_: NDArray[np.float64],
-    own_: NDArray[np.float64], pull_: NDArray[np.float64], members_: NDArray[np.float64],
-    day: NDArray[np.float64], ar: NDArray[np.float64], above: NDArray[np.float64],
-    values: NDArray[np.float64], keys: NDArray[np.int32],
-) -> float:  # fmt: skip
+    returns: NDArray[np.float64],
+    indices: NDArray[np.float64],
+    position: NDArray[np.intp],
+    security: NDArray[np.intp],
+    index: NDArray[np.intp],
+    alpha: NDArray[np.float64],
+    beta: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    n: NDArray[np.int32],
+    code: NDArray[np.intp],
+    begin: int,
+    begin_event: int,
+    carries: NDArray[np.bool_],
+    chosen: NDArray[np.intp],
+    alphas: NDArray[np.intp],
+    levels: NDArray[np.float64],
+    windows: NDArray[np.intp],
+    own: bool,
+    residual_: NDArray[np.float64],
+    used_: NDArray[np.float64],
+    scaled_: NDArray[np.float64],
+    own_: NDArray[np.float64],
+    pull_: NDArray[np.float64],
+    members_: NDArray[np.float64],
+    day: NDArray[np.float64],
+    ar: NDArray[np.float64],
+    above: NDArray[np.float64],
+    values: NDArray[np.float64],
+    keys: NDArray[np.int32],
+) -> float:
     length, before, around = returns.shape[1], len(day), len(carries)
     size = 1
     while size < before + around:
@@ -209,9 +261,15 @@ def _put_in_order(
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _add_with_ties(
-    days: NDArray[np.int64], value: NDArray[np.float64], count: int, before: int, middle: float,
-    over: float, weight: float, rank: NDArray[np.float64],
-) -> None:  # fmt: skip
+    days: NDArray[np.int64],
+    value: NDArray[np.float64],
+    count: int,
+    before: int,
+    middle: float,
+    over: float,
+    weight: float,
+    rank: NDArray[np.float64],
+) -> None:
     seen, j = 0, 0
     while j < count:
         last = j

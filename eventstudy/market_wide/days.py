@@ -88,10 +88,16 @@ def total(parts: list[DaySums]) -> DaySums:
 def _zeros(layout: Layout, sessions: int, dates: NDArray[np.intp]) -> DaySums:
     w, before, around = len(layout.car), layout.n_estimation, layout.n_event
     lengths = {
-        "residual": before, "residual_n": before, "rank": before + around, "uniform": before + around,
-        "rank_n": before + around, "generalised": before + 1, "generalised_n": before + 1,
-        "calendar": sessions, "calendar_n": sessions,
-    }  # fmt: skip
+        "residual": before,
+        "residual_n": before,
+        "rank": before + around,
+        "uniform": before + around,
+        "rank_n": before + around,
+        "generalised": before + 1,
+        "generalised_n": before + 1,
+        "calendar": sessions,
+        "calendar_n": sessions,
+    }
     empty: dict[str, Any] = {name: np.zeros((w, length)) for name, length in lengths.items()}
     for name, length in {"date_ar": around, "date_n": around, "shock_car": w, "shock_variance": w}.items():
         empty[name] = np.zeros((len(dates), length))
@@ -127,9 +133,15 @@ class _ByDate:
 
 
 def day_sums(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, spread: NDArray[np.float64],
-    *, own: int | None = None, kernel: Kernel = "numpy",
-) -> DaySums:  # fmt: skip
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    spread: NDArray[np.float64],
+    *,
+    own: int | None = None,
+    kernel: Kernel = "numpy",
+) -> DaySums:
     """Reduce one block of firm-events, sorted by ``position``.
 
     Parameters
@@ -160,9 +172,16 @@ def day_sums(
     else:
         for at in _chunks(kept, code, own, COMPILED_CHUNK):
             compiled(
-                panel, events.take(at), fit.take(at), layout, code[at], np.flatnonzero(kept[:, at[0]]),
-                spread, by_date, sums if at[0] < own else None,
-            )  # fmt: skip
+                panel,
+                events.take(at),
+                fit.take(at),
+                layout,
+                code[at],
+                np.flatnonzero(kept[:, at[0]]),
+                spread,
+                by_date,
+                sums if at[0] < own else None,
+            )
     _close(by_date, sums, counted, layout)
     return sums
 
@@ -185,9 +204,14 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
 
 
 def reduce_events(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, *, kernel: Kernel = "auto",
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    *,
+    kernel: Kernel = "auto",
     threads: int = 1,
-) -> DaySums:  # fmt: skip
+) -> DaySums:
     """Day sums of firm-events in any order; the figures do not depend on ``threads``."""
     order = np.argsort(events.position, kind="stable")
     spread = scar_spread(fit)
@@ -260,9 +284,7 @@ class _Chunk:
         k, m = weights.shape
         first = (np.arange(k)[:, None] * m + self.starts).ravel()
         rows = np.tile(np.arange(m), k)
-        matrix = sparse.csr_array(
-            (weights.ravel(), rows, np.append(first, k * m)), shape=(len(first), m)
-        )
+        matrix = sparse.csr_array((weights.ravel(), rows, np.append(first, k * m)), shape=(len(first), m))
         total: NDArray[np.float64] = (matrix @ values).reshape(k, len(self.starts), -1)
         return total
 
@@ -279,9 +301,13 @@ class _Chunk:
 
 
 def _cut(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, code: NDArray[np.intp],
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    code: NDArray[np.intp],
     kept: NDArray[np.float64],
-) -> _Chunk:  # fmt: skip
+) -> _Chunk:
     y, x = pairs_of(panel, events, layout)
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
     before, alpha = layout.n_estimation, fit.alpha[:, None]
@@ -395,9 +421,12 @@ def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: Day
 
 
 def _add_ranks(
-    part: _Chunk, ranks: tuple[NDArray[np.float64], NDArray[np.float64]], there: NDArray[np.float64],
-    spread: NDArray[np.float64], sums: DaySums,
-) -> None:  # fmt: skip
+    part: _Chunk,
+    ranks: tuple[NDArray[np.float64], NDArray[np.float64]],
+    there: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    sums: DaySums,
+) -> None:
     rank, among = ranks
     before, kept = among.shape[1], part.kept
     count = there.sum(axis=1)

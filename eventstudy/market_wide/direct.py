@@ -72,9 +72,14 @@ def clear(values: NDArray[np.float64], keep: NDArray[np.int64]) -> None:
 
 
 def _predict(
-    panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit, x_mean: NDArray[np.float64],
-    sxx: NDArray[np.float64], s2: NDArray[np.float64],
-) -> None:  # fmt: skip
+    panel: WidePanel,
+    events: FirmEvents,
+    layout: Layout,
+    out: MarketFit,
+    x_mean: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+    s2: NDArray[np.float64],
+) -> None:
     y, x = event_pairs(panel, events, layout)
     for w, window in enumerate(layout.car):
         inside = layout.inside(window)
@@ -115,9 +120,15 @@ def _pairs(
 
 
 def predict(
-    out: MarketFit, w: int, layout: Layout, y: NDArray[np.float64], x: NDArray[np.float64],
-    x_mean: NDArray[np.float64], sxx: NDArray[np.float64], s2: NDArray[np.float64],
-) -> None:  # fmt: skip
+    out: MarketFit,
+    w: int,
+    layout: Layout,
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    x_mean: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+    s2: NDArray[np.float64],
+) -> None:
     """Set CAR and variance from the window's sums of both returns, NaN where one of them is.
 
     Notes

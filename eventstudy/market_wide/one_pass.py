@@ -33,9 +33,12 @@ def fit_one_pass(panel: WidePanel, events: FirmEvents, layout: Layout, out: Mark
 
 
 def _sum(
-    panel: WidePanel, events: FirmEvents, layout: Layout, sums: NDArray[np.float64],
+    panel: WidePanel,
+    events: FirmEvents,
+    layout: Layout,
+    sums: NDArray[np.float64],
     windows: NDArray[np.float64],
-) -> None:  # fmt: skip
+) -> None:
     """Set sums over complete pairs of 1, y, x, y^2, xy and x^2, and those of y and x over the windows."""
     begin, end = min(layout.estimation[0], layout.event[0]), max(layout.estimation[1], layout.event[1]) + 1
     days = slice(layout.estimation[0] - begin, layout.estimation[1] + 1 - begin)
@@ -90,9 +93,12 @@ def line_of(
 
 
 def keeps_digits(
-    seen_y: NDArray[np.float64], seen_x: NDArray[np.float64], beta: NDArray[np.float64],
-    sse: NDArray[np.float64], sxx: NDArray[np.float64],
-) -> NDArray[np.bool_]:  # fmt: skip
+    seen_y: NDArray[np.float64],
+    seen_x: NDArray[np.float64],
+    beta: NDArray[np.float64],
+    sse: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+) -> NDArray[np.bool_]:
     """Whether differences of sums that saw squares of this size have enough digits left.
 
     A rounded difference can even be negative: compared as a product it is never taken for exact.

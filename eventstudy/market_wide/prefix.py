@@ -50,9 +50,13 @@ def _accumulate(panel: WidePanel, pairs: FirmEvents, sums: NDArray[np.complex128
 
 
 def _fit(
-    panel: WidePanel, events: FirmEvents, group: NDArray[np.intp], layout: Layout,
-    sums: NDArray[np.complex128], out: MarketFit,
-) -> None:  # fmt: skip
+    panel: WidePanel,
+    events: FirmEvents,
+    group: NDArray[np.intp],
+    layout: Layout,
+    sums: NDArray[np.complex128],
+    out: MarketFit,
+) -> None:
     base, length = group * sums.shape[2], panel.sessions
     flat = sums.reshape(3, -1)
     first, end = (
@@ -71,10 +75,17 @@ def _fit(
 
 
 def _window(
-    events: FirmEvents, base: NDArray[np.intp], layout: Layout, w: int, flat: NDArray[np.complex128],
-    length: int, x_mean: NDArray[np.float64], sxx: NDArray[np.float64], s2: NDArray[np.float64],
+    events: FirmEvents,
+    base: NDArray[np.intp],
+    layout: Layout,
+    w: int,
+    flat: NDArray[np.complex128],
+    length: int,
+    x_mean: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+    s2: NDArray[np.float64],
     out: MarketFit,
-) -> None:  # fmt: skip
+) -> None:
     window = layout.car[w]
     width = window[1] - window[0] + 1
     first, end = (base + np.clip(events.position + day, 0, length) for day in (window[0], window[1] + 1))

@@ -135,10 +135,16 @@ class _Lazy(Sequence[Item]):
 
 
 def run_market(
-    events: MarketEvents, prices: Path, benchmark: str, config: StudyConfig, *, scratch: Path,
-    parallel: Parallel = Parallel(), kernel: Kernel = "auto",
+    events: MarketEvents,
+    prices: Path,
+    benchmark: str,
+    config: StudyConfig,
+    *,
+    scratch: Path,
+    parallel: Parallel = Parallel(),
+    kernel: Kernel = "auto",
     progress: Callable[[str], None] = lambda _: None,
-) -> MarketResult:  # fmt: skip
+) -> MarketResult:
     """Study all events against one benchmark.
 
     Parameters
@@ -198,9 +204,10 @@ def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
 def layout_of(config: StudyConfig) -> Layout:
     """Windows and policy of the intercept; `ConfigError` for settings that need a study's own engine."""
     refused = {
-        "model.name": (config.model.name, "market"), "returns.gaps": (config.returns.gaps, "missing"),
+        "model.name": (config.model.name, "market"),
+        "returns.gaps": (config.returns.gaps, "missing"),
         "study.kind": (config.study.kind, "return"),
-    }  # fmt: skip
+    }
     problems = [
         Problem(f"{name} = {value!r}: a market-wide study accepts {only!r}; 'eventstudy run' has the others")
         for name, (value, only) in refused.items()
@@ -240,10 +247,12 @@ def _tables(
     problems = [Problem(text, source.path) for part in found for text in part.problems][:20]
     rows = sum((part.rows for part in found), np.zeros(len(events.tickers), dtype=np.int64))
     filled = open_memmap(first, mode="r")
-    cells = np.concatenate([
-        np.isfinite(filled[start : start + BLOCK_SECURITIES]).sum(axis=1)
-        for start in range(0, len(filled), BLOCK_SECURITIES)
-    ])  # fmt: skip
+    cells = np.concatenate(
+        [
+            np.isfinite(filled[start : start + BLOCK_SECURITIES]).sum(axis=1)
+            for start in range(0, len(filled), BLOCK_SECURITIES)
+        ]
+    )
     problems += [
         Problem(f"{events.tickers[at]} has more than one row on some day; accepted is one", source.path)
         for at in np.flatnonzero(cells < rows)[:20]
@@ -276,10 +285,17 @@ def _positions(
 
 
 def _fits(
-    events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8], table: Path,
-    prices: Path | None, index: NDArray[np.float64], layout: Layout, config: StudyConfig,
-    parallel: Parallel, kernel: Kernel,
-) -> MarketFit:  # fmt: skip
+    events: MarketEvents,
+    position: NDArray[np.intp],
+    reason: NDArray[np.int8],
+    table: Path,
+    prices: Path | None,
+    index: NDArray[np.float64],
+    layout: Layout,
+    config: StudyConfig,
+    parallel: Parallel,
+    kernel: Kernel,
+) -> MarketFit:
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
     security = events.ticker[order].astype(np.intp)
@@ -358,9 +374,14 @@ def _groups(events: MarketEvents, used: NDArray[np.bool_]) -> list[tuple[str, ND
 
 
 def _sums(
-    events: FirmEvents, fit: MarketFit, table: Path, index: NDArray[np.float64], layout: Layout,
-    parallel: Parallel, kernel: Kernel,
-) -> DaySums:  # fmt: skip
+    events: FirmEvents,
+    fit: MarketFit,
+    table: Path,
+    index: NDArray[np.float64],
+    layout: Layout,
+    parallel: Parallel,
+    kernel: Kernel,
+) -> DaySums:
     order = np.argsort(events.position, kind="stable")
     blocks = date_blocks(events.position[order], layout)
     spread = scar_spread(fit)
@@ -379,9 +400,13 @@ def _days_block(task: _DaysTask) -> DaySums:
 
 
 def _facts(
-    events: MarketEvents, reason: NDArray[np.int8], source: LongFile, sessions: NDArray[np.int32],
-    off_session: int, benchmark: str,
-) -> dict[str, Any]:  # fmt: skip
+    events: MarketEvents,
+    reason: NDArray[np.int8],
+    source: LongFile,
+    sessions: NDArray[np.int32],
+    off_session: int,
+    benchmark: str,
+) -> dict[str, Any]:
     counts = np.bincount(reason, minlength=len(REASONS))
     by_reason = {text or "used as they are": int(n) for text, n in zip(REASONS, counts, strict=True) if n}
     used = sum(int(n) for status, n in zip(REASONS.values(), counts, strict=True) if status == "used")
@@ -394,9 +419,16 @@ def _facts(
     if events.ignored:
         remarks.append(f"columns of the events that are not read: {', '.join(events.ignored)}")
     return {
-        "n_events": len(events), "n_used": used, "n_dropped": len(events) - used, "events": by_reason,
-        "n_tickers": len(events.tickers), "benchmark": benchmark, "n_sessions": len(sessions),
+        "n_events": len(events),
+        "n_used": used,
+        "n_dropped": len(events) - used,
+        "events": by_reason,
+        "n_tickers": len(events.tickers),
+        "benchmark": benchmark,
+        "n_sessions": len(sessions),
         "first_session": str(np.datetime64(int(sessions[0]), "D")),
         "last_session": str(np.datetime64(int(sessions[-1]), "D")),
-        "prices": source.name, "rbar": "sessions", "remarks": remarks,
-    }  # fmt: skip
+        "prices": source.name,
+        "rbar": "sessions",
+        "remarks": remarks,
+    }

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 #: Curves of the pnl table with colour and dashes: the rule, and the two that it is set against.
 _CURVES = (
-    ("equity", "#0072B2", "-"), ("every_drop_equity", "#D55E00", (0, (4, 1.5))),
+    ("equity", "#0072B2", "-"),
+    ("every_drop_equity", "#D55E00", (0, (4, 1.5))),
     ("placebo_drops_equity", "#8C8C8C", (0, (1, 1))),
-)  # fmt: skip
+)
 
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
@@ -33,8 +34,15 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
         if column in rows and (rows[column] != rows[column].iloc[0]).any():
             level = rows[column].to_numpy(dtype=float) / float(rows[column].iloc[0]) - 1.0
             own = column == "equity"
-            ax.plot(days, level, color=colour, ls=dash, lw=1.5 if own else 0.9, zorder=3 if own else 2,
-                    label=words[f"figure.curve_{column}"])  # fmt: skip
+            ax.plot(
+                days,
+                level,
+                color=colour,
+                ls=dash,
+                lw=1.5 if own else 0.9,
+                zorder=3 if own else 2,
+                label=words[f"figure.curve_{column}"],
+            )
     flat = rows["n_positions"].to_numpy() == 0
     ax.fill_between(
         days, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="#F1F1F1", lw=0, zorder=0
@@ -90,8 +98,16 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     for run, colour, dash in (("every_drop", "#8C8C8C", (0, (4, 1.5))), ("rule", "#0072B2", "-")):
         mine = points[points["run"] == run]
         if len(mine):
-            ax.plot(mine["cost_bps"], mine["net_per_trade"], color=colour, ls=dash, lw=1.3, marker="o", ms=3,
-                    label=words[f"figure.run_{run}"])  # fmt: skip
+            ax.plot(
+                mine["cost_bps"],
+                mine["net_per_trade"],
+                color=colour,
+                ls=dash,
+                lw=1.3,
+                marker="o",
+                ms=3,
+                label=words[f"figure.run_{run}"],
+            )
     ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 0.99), borderpad=0.1, fontsize=6.2)
     # Nought belongs in the picture: how far the mean trade is from it is the question.
     low, high = ax.get_ylim()
@@ -152,12 +168,26 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
     return len(rows), rows["shock_id"].nunique()
 
 
-register(Kind("equity_curve", 60, lambda result: ("",) if len(_pnl(result)) else (),
-              lambda *_: Frame(7.0, 2.7, 0.5, 0.15, 0.62, 0.4),
-              (lambda ax, result, _: equity_curve(ax, result),), _size))  # fmt: skip
-register(Kind("trade_dots", 61, lambda result: ("",) if len(_trades(result)) else (),
-              lambda result, _: Frame(3.75, 1.0 + 0.15 * max(len(_trades(result)), 4), 1.75, 0.12, 0.58, 0.3),
-              (lambda ax, result, _: trade_dots(ax, result),), _size))  # fmt: skip
+register(
+    Kind(
+        "equity_curve",
+        60,
+        lambda result: ("",) if len(_pnl(result)) else (),
+        lambda *_: Frame(7.0, 2.7, 0.5, 0.15, 0.62, 0.4),
+        (lambda ax, result, _: equity_curve(ax, result),),
+        _size,
+    )
+)
+register(
+    Kind(
+        "trade_dots",
+        61,
+        lambda result: ("",) if len(_trades(result)) else (),
+        lambda result, _: Frame(3.75, 1.0 + 0.15 * max(len(_trades(result)), 4), 1.75, 0.12, 0.58, 0.3),
+        (lambda ax, result, _: trade_dots(ax, result),),
+        _size,
+    )
+)
 register(
     Kind(
         "cost_sensitivity",

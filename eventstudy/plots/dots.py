@@ -42,9 +42,16 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
             half = 0.0 if np.isnan(se) else Z95 * se
             ax.plot([value - half, value + half], [position + offset] * 2, color=colour, lw=0.8, zorder=2)
             (dot,) = ax.plot(
-                [value], [position + offset], ls="none", marker=marker, ms=3.4, mfc=fill, mec=colour,
-                mew=0.9, zorder=3,
-            )  # fmt: skip
+                [value],
+                [position + offset],
+                ls="none",
+                marker=marker,
+                ms=3.4,
+                mfc=fill,
+                mec=colour,
+                mew=0.9,
+                zorder=3,
+            )
             tip(
                 dot,
                 f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: "
@@ -72,9 +79,14 @@ def _dots_key(ax: Axes, result: StudyResult, labels: Sequence[str]) -> None:
         for label in dict.fromkeys(labels)
     ]
     spot: Any = {
-        "borderpad": 0.1, "columnspacing": 0.8, "handletextpad": 0.3, "handlelength": 0.9, "fontsize": 6,
-        "bbox_transform": ax.figure.transFigure, "loc": "upper left",
-    }  # fmt: skip
+        "borderpad": 0.1,
+        "columnspacing": 0.8,
+        "handletextpad": 0.3,
+        "handlelength": 0.9,
+        "fontsize": 6,
+        "bbox_transform": ax.figure.transFigure,
+        "loc": "upper left",
+    }
     height = _frame(result, "").height
     first = ax.legend(handles=marks, ncols=3, bbox_to_anchor=(0.0, 1 - 0.17 / height), **spot)
     ax.add_artist(first)

@@ -170,9 +170,14 @@ def _boxes(frame: Frame) -> list[tuple[float, float, float, float]]:
     height = frame.height - frame.bottom - frame.top
     boxes, left = [], frame.left
     for width, gap in zip(widths, (*frame.gaps, 0.0), strict=True):
-        boxes.append((
-            left / frame.width, frame.bottom / frame.height, width / frame.width, height / frame.height,
-        ))  # fmt: skip
+        boxes.append(
+            (
+                left / frame.width,
+                frame.bottom / frame.height,
+                width / frame.width,
+                height / frame.height,
+            )
+        )
         left += width + gap
     return boxes
 
@@ -205,13 +210,28 @@ def _with_room(frame: Frame, text: str) -> Frame:
 def _write_caption(figure: Figure, frame: Frame, text: str) -> None:
     lines = "\n".join(_lines(frame, text))
     figure.text(
-        0.05 / frame.width, 0.05 / frame.height, lines, fontsize=5.5, color="#555555", va="bottom",
-        linespacing=1.15, gid=CAPTION,
-    )  # fmt: skip
+        0.05 / frame.width,
+        0.05 / frame.height,
+        lines,
+        fontsize=5.5,
+        color="#555555",
+        va="bottom",
+        linespacing=1.15,
+        gid=CAPTION,
+    )
 
 
 def _write_watermark(figure: Figure, frame: Frame, text: str) -> None:
     figure.text(
-        0.5, 0.5, text, fontsize=min(9.5 * frame.width, 22 * frame.height), rotation=15,
-        color="#0072B2", alpha=0.16, ha="center", va="center", weight="bold", zorder=20,
-    )  # fmt: skip
+        0.5,
+        0.5,
+        text,
+        fontsize=min(9.5 * frame.width, 22 * frame.height),
+        rotation=15,
+        color="#0072B2",
+        alpha=0.16,
+        ha="center",
+        va="center",
+        weight="bold",
+        zorder=20,
+    )

@@ -18,10 +18,22 @@ from eventstudy.messages import catalogue
 
 #: File names of fonts with Chinese glyphs, the preferred first.
 _CJK_FILES = (
-    "notosanscjk-regular", "notosanscjksc-regular", "notosanssc", "sourcehansanssc-regular", "sourcehansans",
-    "notosanscjk", "wqy-microhei", "wqy-zenhei", "msyh", "simhei", "pingfang", "hiragino sans gb",
-    "stheiti", "droidsansfallback", "arial unicode",
-)  # fmt: skip
+    "notosanscjk-regular",
+    "notosanscjksc-regular",
+    "notosanssc",
+    "sourcehansanssc-regular",
+    "sourcehansans",
+    "notosanscjk",
+    "wqy-microhei",
+    "wqy-zenhei",
+    "msyh",
+    "simhei",
+    "pingfang",
+    "hiragino sans gb",
+    "stheiti",
+    "droidsansfallback",
+    "arial unicode",
+)
 
 LATIN = "DejaVu Sans"
 #: What a drawing's words are set in where it is opened: the first of these that the machine has.

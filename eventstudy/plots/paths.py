@@ -85,9 +85,14 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
             continue
         colour = label_colour(label)
         (line,) = ax.plot(
-            rows["tau"].to_numpy(), rows["caar"].to_numpy(), color=colour, lw=1.5,
-            ls=LABEL_DASHES.get(label, "-"), label=label, zorder=3,
-        )  # fmt: skip
+            rows["tau"].to_numpy(),
+            rows["caar"].to_numpy(),
+            color=colour,
+            lw=1.5,
+            ls=LABEL_DASHES.get(label, "-"),
+            label=label,
+            zorder=3,
+        )
         # Bands of five lines lie over each other and show none: two are enough to compare.
         if label in BANDED and rows["lower"].notna().any():
             ax.fill_between(
@@ -197,9 +202,17 @@ def _draw_ticks(ax: Axes, result: StudyResult) -> None:
     ax.set_xlim(low, high)
     if handles:
         ax.legend(
-            handles=handles, loc="lower left", ncols=3, fontsize=6, bbox_to_anchor=(-0.01, 0.99),
-            handlelength=0.9, handleheight=0.5, borderpad=0.1, handletextpad=0.4, columnspacing=1.0,
-        )  # fmt: skip
+            handles=handles,
+            loc="lower left",
+            ncols=3,
+            fontsize=6,
+            bbox_to_anchor=(-0.01, 0.99),
+            handlelength=0.9,
+            handleheight=0.5,
+            borderpad=0.1,
+            handletextpad=0.4,
+            columnspacing=1.0,
+        )
 
 
 def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
@@ -210,9 +223,16 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     y = np.arange(len(rows))
     bars = ax.barh(y, rows["car"], color=[region_colour(name) for name in regions], height=0.72, zorder=2)
     ax.errorbar(
-        rows["car"], y, xerr=Z95 * rows["se"].fillna(0.0), fmt="none", ecolor=INK, elinewidth=0.7,
-        capsize=1.5, capthick=0.7, zorder=3,
-    )  # fmt: skip
+        rows["car"],
+        y,
+        xerr=Z95 * rows["se"].fillna(0.0),
+        fmt="none",
+        ecolor=INK,
+        elinewidth=0.7,
+        capsize=1.5,
+        capthick=0.7,
+        zorder=3,
+    )
     names = [read.peer_label(result, ticker) for ticker in rows["ticker"]]
     for bar, name, value, se in zip(bars, names, rows["car"], rows["se"], strict=True):
         tip(bar, f"{name}: {percent_tip(value)} ± {Z95 * se:.1%}")
@@ -265,9 +285,16 @@ def _mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> None:
     for name, tau in read.clarification_days(result, shock_id):
         if low <= tau <= high:
             (mark,) = ax.plot(
-                [tau], [0.03], marker="^", ms=4.5, color="#117733", mew=0, transform=ax.get_xaxis_transform(),
-                clip_on=False, zorder=7,
-            )  # fmt: skip
+                [tau],
+                [0.03],
+                marker="^",
+                ms=4.5,
+                color="#117733",
+                mew=0,
+                transform=ax.get_xaxis_transform(),
+                clip_on=False,
+                zorder=7,
+            )
             tip(
                 mark,
                 figure_words(result.facts)["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}"),
@@ -292,18 +319,31 @@ def _region_key(ax: Axes, result: StudyResult, shock_id: str) -> None:
             Line2D([], [], ls="none", marker="^", ms=4, color="#117733", label=words["figure.clarification"])
         )
     ax.legend(
-        handles=handles, ncols=len(handles), loc="lower right", bbox_to_anchor=(1.02, 1.0), handlelength=0.9,
-        handleheight=0.8, borderpad=0.1, columnspacing=0.9, handletextpad=0.4, fontsize=6.2,
-    )  # fmt: skip
+        handles=handles,
+        ncols=len(handles),
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        handlelength=0.9,
+        handleheight=0.8,
+        borderpad=0.1,
+        columnspacing=0.9,
+        handletextpad=0.4,
+        fontsize=6.2,
+    )
 
 
 def _bars_panel(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     event_bars(ax, result, shock_id)
     # Long names push the axes to the right: the title starts at the figure's edge instead.
     ax.figure.text(
-        0.008, 0.995, shown(read.shock_title(result, shock_id), limit=112), va="top", fontsize=8,
-        weight="bold", gid="title",
-    )  # fmt: skip
+        0.008,
+        0.995,
+        shown(read.shock_title(result, shock_id), limit=112),
+        va="top",
+        fontsize=8,
+        weight="bold",
+        gid="title",
+    )
     return ax
 
 
@@ -358,8 +398,16 @@ def _whole_caar(result: StudyResult) -> Sequence[str]:
 
 
 _CAAR = Frame(7.0, 3.05, 0.5, 1.7, 0.55, 0.26)
-register(Kind("caar_by_label", 10, _whole_caar, lambda *_: Frame(7.0, 3.2, 0.5, 1.7, 0.55, 0.4),
-              (lambda ax, result, _: caar_by_label(ax, result),), _headline_size))  # fmt: skip
+register(
+    Kind(
+        "caar_by_label",
+        10,
+        _whole_caar,
+        lambda *_: Frame(7.0, 3.2, 0.5, 1.7, 0.55, 0.4),
+        (lambda ax, result, _: caar_by_label(ax, result),),
+        _headline_size,
+    )
+)
 register(
     Kind(
         "caar_other_labels",

@@ -42,11 +42,27 @@ def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
     matched = read.matched_placebos(result)
     for position, row in enumerate(rows.to_dict("records")):
         mine = matched[matched["shock_id"] == row["shock_id"]]["car_post"].to_numpy()
-        ax.plot(mine, np.full(len(mine), position), ls="none", marker="o", ms=3, color=PLACEBO_COLOUR,
-                alpha=0.5, mew=0, zorder=2)  # fmt: skip
+        ax.plot(
+            mine,
+            np.full(len(mine), position),
+            ls="none",
+            marker="o",
+            ms=3,
+            color=PLACEBO_COLOUR,
+            alpha=0.5,
+            mew=0,
+            zorder=2,
+        )
         ax.plot([np.median(mine)], [position], ls="none", marker="|", ms=8, mew=1.2, color=INK, zorder=3)
-        (dot,) = ax.plot([row["post"]], [position], ls="none", marker="D", ms=4.5,
-                         color=label_colour(str(row["label"])), zorder=4)  # fmt: skip
+        (dot,) = ax.plot(
+            [row["post"]],
+            [position],
+            ls="none",
+            marker="D",
+            ms=4.5,
+            color=label_colour(str(row["label"])),
+            zorder=4,
+        )
         place, among = read.placebo_rank(result, str(row["shock_id"])) or (0, 0)
         rank = words["figure.rank"].format(rank=place, m=among)
         tip(dot, f"{row['shock_id']}: {percent_tip(row['post'])}; {rank}")
@@ -67,8 +83,15 @@ def _placebo_key(ax: Axes, result: StudyResult) -> None:
         Line2D([], [], ls="none", marker="o", ms=3, color=PLACEBO_COLOUR, label=words["figure.a_placebo"]),
         Line2D([], [], ls="none", marker="|", ms=8, mew=1.2, color=INK, label=words["figure.placebo_median"]),
     ]
-    ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(-0.01, 0.99), borderpad=0.1,
-              columnspacing=0.9, handletextpad=0.3)  # fmt: skip
+    ax.legend(
+        handles=handles,
+        ncols=3,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 0.99),
+        borderpad=0.1,
+        columnspacing=0.9,
+        handletextpad=0.3,
+    )
 
 
 def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
@@ -103,9 +126,14 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
     ax.set_xlabel(words["figure.balance_axis"])
     ax.set_title(words["figure.balance_title"], pad=16)
     ax.legend(
-        ncols=5, loc="lower left", bbox_to_anchor=(-0.3, 0.99), borderpad=0.1, handletextpad=0.2, fontsize=6,
+        ncols=5,
+        loc="lower left",
+        bbox_to_anchor=(-0.3, 0.99),
+        borderpad=0.1,
+        handletextpad=0.2,
+        fontsize=6,
         columnspacing=0.9,
-    )  # fmt: skip
+    )
     return ax
 
 
@@ -141,8 +169,23 @@ def _balance_frame(result: StudyResult, _: str) -> Frame:
     return Frame(7.0, 1.2 + 0.2 * _balance(result)["variable"].nunique(), 1.8, 0.15, 0.58, 0.4)
 
 
-register(Kind("placebo_dots", 51, lambda result: ("",) if len(_placebo_rows(result)) else (),
-              lambda result, _: Frame(7.0, 1.15 + 0.17 * len(_placebo_rows(result)), 1.12, 0.85, 0.58, 0.4),
-              (lambda ax, result, _: placebo_dots(ax, result),), _size))  # fmt: skip
-register(Kind("placebo_balance", 52, _balance_present, _balance_frame,
-              (lambda ax, result, _: placebo_balance(ax, result),), _size))  # fmt: skip
+register(
+    Kind(
+        "placebo_dots",
+        51,
+        lambda result: ("",) if len(_placebo_rows(result)) else (),
+        lambda result, _: Frame(7.0, 1.15 + 0.17 * len(_placebo_rows(result)), 1.12, 0.85, 0.58, 0.4),
+        (lambda ax, result, _: placebo_dots(ax, result),),
+        _size,
+    )
+)
+register(
+    Kind(
+        "placebo_balance",
+        52,
+        _balance_present,
+        _balance_frame,
+        (lambda ax, result, _: placebo_balance(ax, result),),
+        _size,
+    )
+)

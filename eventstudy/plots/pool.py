@@ -32,9 +32,18 @@ def draw_pool(pool: Pool, caption: str) -> Figure:
         figure.text(0.01, 0.02, caption, fontsize=5.6, color="#555555", va="bottom")
         if pool.simulated:
             figure.text(
-                0.5, 0.5, "SIMULATED", fontsize=60, rotation=15, color="#0072B2", alpha=0.16, ha="center",
-                va="center", weight="bold", zorder=20,
-            )  # fmt: skip
+                0.5,
+                0.5,
+                "SIMULATED",
+                fontsize=60,
+                rotation=15,
+                color="#0072B2",
+                alpha=0.16,
+                ha="center",
+                va="center",
+                weight="bold",
+                zorder=20,
+            )
     return figure
 
 

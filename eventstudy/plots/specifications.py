@@ -31,8 +31,15 @@ def specification_curve(ax: Axes, result: StudyResult) -> Axes:
     effect = rows["estimate"].to_numpy(dtype=float)
     own = [_is_own(result, row) for row in rows.to_dict("records")]
     for x, value, mine in zip(place, effect, own, strict=True):
-        (dot,) = ax.plot([x], [value], ls="none", marker="D" if mine else "o", ms=5 if mine else 2.6,
-                         color="#D55E00" if mine else "#0072B2", zorder=4 if mine else 3)  # fmt: skip
+        (dot,) = ax.plot(
+            [x],
+            [value],
+            ls="none",
+            marker="D" if mine else "o",
+            ms=5 if mine else 2.6,
+            color="#D55E00" if mine else "#0072B2",
+            zorder=4 if mine else 3,
+        )
         tip(dot, percent_tip(float(value)))
     ax.axhline(0, color=INK, lw=0.6)
     ax.set_xlim(-0.8, len(rows) - 0.2)
@@ -55,8 +62,15 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
         for value in dict.fromkeys(rows[column].astype(str))
     ]
     for y, (_, chosen) in enumerate(marks):
-        ax.plot(np.flatnonzero(chosen), np.full(int(chosen.sum()), y), ls="none", marker="s", ms=2.2,
-                color=INK, mew=0)  # fmt: skip
+        ax.plot(
+            np.flatnonzero(chosen),
+            np.full(int(chosen.sum()), y),
+            ls="none",
+            marker="s",
+            ms=2.2,
+            color=INK,
+            mew=0,
+        )
     name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
     ax.set_ylim(len(marks) - 0.5, -0.5)
     ax.set_xlim(-0.8, len(rows) - 0.2)
@@ -87,9 +101,11 @@ def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
     """Return whether a specification is the one that the study itself uses."""
     summary = result.facts
     own = {
-        "window": window_of(result, "post"), "model": (summary.get("model") or {}).get("name"),
-        "returns": summary.get("returns"), "alpha": (summary.get("model") or {}).get("alpha"),
-    }  # fmt: skip
+        "window": window_of(result, "post"),
+        "model": (summary.get("model") or {}).get("name"),
+        "returns": summary.get("returns"),
+        "alpha": (summary.get("model") or {}).get("alpha"),
+    }
     return all(str(row[name]) == str(own[name]) for name in _CHOICES)
 
 

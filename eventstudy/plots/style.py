@@ -22,18 +22,32 @@ if TYPE_CHECKING:
 
 #: Okabe & Ito's palette, told apart in the three common kinds of colour blindness.
 LABEL_COLOURS: Mapping[str, str] = {
-    "all": "#333333", "misreading": "#D55E00", "genuine": "#0072B2", "contested": "#AA4499",
-    "no_news": "#B8860B", "macro": "#3A8FB7", "good_news": "#009E73", "clarification": "#117733",
+    "all": "#333333",
+    "misreading": "#D55E00",
+    "genuine": "#0072B2",
+    "contested": "#AA4499",
+    "no_news": "#B8860B",
+    "macro": "#3A8FB7",
+    "good_news": "#009E73",
+    "clarification": "#117733",
     "unknown": "#777777",
-}  # fmt: skip
+}
 #: Lines differ in their dashes as well, for print without colour.
 LABEL_DASHES: Mapping[str, Any] = {
-    "misreading": "-", "genuine": (0, (6, 1.6)), "contested": (0, (2.4, 1.2)), "all": (0, (1, 1)),
-}  # fmt: skip
+    "misreading": "-",
+    "genuine": (0, (6, 1.6)),
+    "contested": (0, (2.4, 1.2)),
+    "all": (0, (1, 1)),
+}
 REGION_COLOURS: Mapping[str, str] = {
-    "CN": "#D55E00", "US": "#0072B2", "TW": "#009E73", "HK": "#B8860B", "JP": "#AA4499", "KR": "#3A8FB7",
+    "CN": "#D55E00",
+    "US": "#0072B2",
+    "TW": "#009E73",
+    "HK": "#B8860B",
+    "JP": "#AA4499",
+    "KR": "#3A8FB7",
     "EU": "#117733",
-}  # fmt: skip
+}
 OTHER_COLOUR = "#777777"
 PLACEBO_COLOUR = "#8C8C8C"
 INK, FAINT = "#333333", "#DDDDDD"
@@ -44,13 +58,29 @@ LINE_NAME = 0.125
 TIP = "tip:"
 
 _STYLE: Any = {
-    "font.size": 7.0, "axes.titlesize": 8.0, "axes.labelsize": 7.0, "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5, "legend.fontsize": 6.5, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.titlelocation": "left", "axes.titleweight": "bold",
-    "axes.unicode_minus": True, "legend.frameon": False, "text.parse_math": False, "text.usetex": False,
-    "svg.fonttype": "none", "svg.hashsalt": "eventstudy", "path.simplify": True,
-}  # fmt: skip
+    "font.size": 7.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.0,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "text.usetex": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "eventstudy",
+    "path.simplify": True,
+}
 
 
 @contextmanager
@@ -109,9 +139,7 @@ def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 
         ax.set_ylabel(text)
 
 
-def name_rows(
-    ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fontsize: float = 6.5
-) -> None:
+def name_rows(ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fontsize: float = 6.5) -> None:
     """Name the rows of an axes, the first at height 0, where labels of ticks would stand.
 
     As texts: a tick without its stroke and line is three lines more to make and to place.
@@ -120,9 +148,15 @@ def name_rows(
     ax.set_yticks([])
     for place, name in enumerate(names):
         ax.text(
-            0, place, name, transform=transform, va=across, ha=along, fontsize=fontsize,
+            0,
+            place,
+            name,
+            transform=transform,
+            va=across,
+            ha=along,
+            fontsize=fontsize,
             color=colours[place] if colours else "black",
-        )  # fmt: skip
+        )
 
 
 def name_shocks(ax: Axes, rows: pd.DataFrame) -> None:
@@ -164,7 +198,12 @@ def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
     excess = max(0.0, heights[-1] - high) if heights else 0.0
     for height, (_, text, colour) in zip(heights, ordered, strict=True):
         ax.text(
-            1.01, height - excess, text, transform=ax.get_yaxis_transform(), color=colour, va="center",
+            1.01,
+            height - excess,
+            text,
+            transform=ax.get_yaxis_transform(),
+            color=colour,
+            va="center",
             fontsize=6.5,
-        )  # fmt: skip
+        )
     ax.set_ylim(low, high)

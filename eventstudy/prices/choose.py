@@ -181,8 +181,9 @@ def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> Pr
     table = pa.Table.from_pandas(frame, preserve_index=False)
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"),
-        price_request(events, config), config,
-    )  # fmt: skip
+        price_request(events, config),
+        config,
+    )
     return replace(delivered, factors=_factors(config))
 
 

@@ -146,9 +146,13 @@ def close_outside_range(subject: Subject) -> Iterator[QualityFinding]:
     one_sided = below[rows].all() or above[rows].all()
     cause = say("quality.half_adjusted" if one_sided else "quality.mixed_up")
     text = say(
-        "quality.outside_range", n=len(rows), first=subject.days[rows[0]], last=subject.days[rows[-1]],
-        worst=size[worst], cause=cause,
-    )  # fmt: skip
+        "quality.outside_range",
+        n=len(rows),
+        first=subject.days[rows[0]],
+        last=subject.days[rows[-1]],
+        worst=size[worst],
+        cause=cause,
+    )
     severity: Severity = "stop" if len(rows) >= OUTSIDE_DAYS else "warn"
     yield subject.finding("close_outside_range", worst, size[worst], severity, text)
 
@@ -458,6 +462,16 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
 
 #: All checks of one series, in the order in which they are reported.
 CHECKS: tuple[Check, ...] = (
-    not_positive, adjusted_missing, close_outside_range, additive_adjustment, jumps, unlisted_adjustment,
-    stale, thin_bars, volume_unit, price_unit, membership, currency,
-)  # fmt: skip
+    not_positive,
+    adjusted_missing,
+    close_outside_range,
+    additive_adjustment,
+    jumps,
+    unlisted_adjustment,
+    stale,
+    thin_bars,
+    volume_unit,
+    price_unit,
+    membership,
+    currency,
+)

@@ -98,9 +98,13 @@ class _Store:
         if series is not None:
             file, sha256, content = write_series(self.snapshot.folder, series)
             entry = replace(
-                entry, file=file, sha256=sha256, content_sha256=content,
-                currency=series.currency, source=series.source,
-            )  # fmt: skip
+                entry,
+                file=file,
+                sha256=sha256,
+                content_sha256=content,
+                currency=series.currency,
+                source=series.source,
+            )
         tickers = {**self.snapshot.tickers, outcome.ticker: entry}
         self.snapshot = replace(self.snapshot, tickers=tickers)
         write_manifest(self.snapshot)

@@ -54,9 +54,16 @@ def limit_days(
     previous[1:] = price[1:] * adjusted[:-1] / adjusted[1:]
     exact = (raw & _on_tick(board, price)) | in_yen(board)
     locks = locked(
-        board, grid, price, previous, high=values["high"], low=values["low"],
-        days_listed=_days_listed(item, grid, listed), st=st, slack=np.where(exact, 0.0, ADJUSTED_SLACK),
-    )  # fmt: skip
+        board,
+        grid,
+        price,
+        previous,
+        high=values["high"],
+        low=values["low"],
+        days_listed=_days_listed(item, grid, listed),
+        st=st,
+        slack=np.where(exact, 0.0, ADJUSTED_SLACK),
+    )
     guessed = not raw.any() if in_yen(board) else np.any((locks.up | locks.down) & ~exact)
     return LimitDays(locks, bool(guessed))
 

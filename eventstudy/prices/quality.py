@@ -70,10 +70,11 @@ def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> f
     market = {peer.ticker: peer.market for peer in config.peers}
     volume = config.prices.volume_unit
     return frozenset(
-        ticker for ticker, check in suspect
+        ticker
+        for ticker, check in suspect
         if ticker in market
         and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
-    )  # fmt: skip
+    )
 
 
 def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:

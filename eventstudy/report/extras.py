@@ -65,12 +65,30 @@ _CLAIMS = (
     "source",
 )
 _TRADES = (
-    "shock_id", "ticker", "label", "entry_session", "exit_session", "gross", "hedged", "cost", "net",
-    "adverse_excursion", "why_left",
-)  # fmt: skip
+    "shock_id",
+    "ticker",
+    "label",
+    "entry_session",
+    "exit_session",
+    "gross",
+    "hedged",
+    "cost",
+    "net",
+    "adverse_excursion",
+    "why_left",
+)
 _GRID = (
-    "run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own",
-)  # fmt: skip
+    "run",
+    "entry",
+    "horizon",
+    "gate",
+    "n_trades",
+    "n_shocks",
+    "net_per_trade",
+    "net_total",
+    "sharpe",
+    "own",
+)
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 LONGEST_CELL, MOST_ROWS = 90, 40
 
@@ -127,9 +145,10 @@ def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
     if table is None or table.empty:
         return {"facts": [], "tables": []}
     groups = [
-        str(group) for group in dict.fromkeys(table["group"])
+        str(group)
+        for group in dict.fromkeys(table["group"])
         if (str(group).startswith("label=") or group == "all") and ";" not in str(group)
-    ]  # fmt: skip
+    ]
     by_key = {(str(row["measure"]), str(row["group"])): row for row in table.to_dict("records")}
     groups = [
         group
@@ -156,11 +175,18 @@ def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
     }
     others = table[~table["group"].isin(groups) & ~table["group"].str.contains(";")]
     rest = [
-        [term(words, "measure", row["measure"]), group_words(str(row["group"]), words),
-         percent(row["estimate"]), span(row["lower"], row["upper"], words), p_text(row["p_value"]),
-         count(row["n_dates"]), _cut(said(row["note"] or "", words))]
-        for row in others.to_dict("records") if finite(row["estimate"])
-    ]  # fmt: skip
+        [
+            term(words, "measure", row["measure"]),
+            group_words(str(row["group"]), words),
+            percent(row["estimate"]),
+            span(row["lower"], row["upper"], words),
+            p_text(row["p_value"]),
+            count(row["n_dates"]),
+            _cut(said(row["note"] or "", words)),
+        ]
+        for row in others.to_dict("records")
+        if finite(row["estimate"])
+    ]
     names = ("measure", "group", "estimate", "interval", "p_value", "n_dates", "note")
     contrasts = {
         "title": words["page.contrasts"],
@@ -245,9 +271,7 @@ def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
 def _backtest(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
     found = result.facts.get("backtest") or {}
-    facts = [
-        ["", said(found[key], words)] for key in ("sentence", "caution", "pbo_reason") if found.get(key)
-    ]
+    facts = [["", said(found[key], words)] for key in ("sentence", "caution", "pbo_reason") if found.get(key)]
     facts += [
         [term(words, "backtest", key), cell_text(key, found[key], words)]
         for key in ("rule", "gate", "currency", "trials", "snooping")

@@ -35,9 +35,12 @@ def write_html(content: Mapping[str, Any], home: Path, path: Path, templates: Pa
     shipped = jinja2.PackageLoader("eventstudy.report")
     own = [jinja2.FileSystemLoader(templates)] if templates is not None else []
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([*own, shipped]), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+        loader=jinja2.ChoiceLoader([*own, shipped]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
     environment.filters["fill"] = _fill
     drawings = {
         name: inline_svg((home / f"{name}.svg").read_text(encoding="utf-8"), name, alt)
@@ -96,8 +99,12 @@ def _subset(file: Path, letters: set[str]) -> bytes:
     from fontTools.subset import Options, Subsetter, load_font, save_font
 
     options = Options(
-        flavor="woff", hinting=False, layout_features=[], glyph_names=False, recalc_timestamp=False,
-    )  # fmt: skip
+        flavor="woff",
+        hinting=False,
+        layout_features=[],
+        glyph_names=False,
+        recalc_timestamp=False,
+    )
     # Single letters are set, none joined or kerned.
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
     cut, made = Subsetter(options), io.BytesIO()

@@ -7,12 +7,34 @@ from pathlib import Path
 from typing import Any
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
-    "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "−": "$-$", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$",
-    "·": r"$\cdot$", "…": r"\dots{}", "●": r"$\bullet$", "r̄": r"$\bar r$", "‘": "`", "’": "'", "“": "``",
-    "”": "''", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "…": r"\dots{}",
+    "●": r"$\bullet$",
+    "r̄": r"$\bar r$",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}
 #: A table longer than this breaks over pages, with its head on each.
 LONG = 45
 

@@ -72,10 +72,14 @@ def _test_row(
         return found[(*key, name)][column] if (*key, name) in found else None
 
     return [
-        group_words(key[0], words), window_words(key[1]), count(sizes.get("n_events")),
-        count(sizes.get("n_dates")), percent(cell("cross_sectional_t", "estimate"), 2),
-        percent(cell("date_t", "estimate"), 2), *(p_text(cell(name, "p_value")) for name in names),
-    ]  # fmt: skip
+        group_words(key[0], words),
+        window_words(key[1]),
+        count(sizes.get("n_events")),
+        count(sizes.get("n_dates")),
+        percent(cell("cross_sectional_t", "estimate"), 2),
+        percent(cell("date_t", "estimate"), 2),
+        *(p_text(cell(name, "p_value")) for name in names),
+    ]
 
 
 def _test_order(result: StudyResult) -> list[tuple[str, str]]:
@@ -118,12 +122,14 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
     dates = tests[tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
     cells = [
         [
-            group_words(str(row["group"]), words), window_words(row["window"]),
-            count(dates.get((row["group"], row["window"], row["name"]))), test_name(words, row["name"]),
+            group_words(str(row["group"]), words),
+            window_words(row["window"]),
+            count(dates.get((row["group"], row["window"], row["name"]))),
+            test_name(words, row["name"]),
             *(p_text(row[name]) for name in ("p_value", "holm", "bh", "by", "romano_wolf")),
         ]
         for row in rows.to_dict("records")
-    ]  # fmt: skip
+    ]
     return {"head": head, "rows": cells, "right": right}
 
 
@@ -143,15 +149,22 @@ def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
     rows = [
         {
             "cells": [
-                str(row["shock_id"]), str(row["day0"])[:10], term(words, "label", row["label"]),
-                count(row["n_peers"]), percent(row["car_drop"]), number(row["s_drop"]),
-                size(row["share_negative"], 0), words["page.yes" if bool(row["qualifies"]) else "page.no"],
-                percent(row["car_post"]), number(row["s_post"]),
+                str(row["shock_id"]),
+                str(row["day0"])[:10],
+                term(words, "label", row["label"]),
+                count(row["n_peers"]),
+                percent(row["car_drop"]),
+                number(row["s_drop"]),
+                size(row["share_negative"], 0),
+                words["page.yes" if bool(row["qualifies"]) else "page.no"],
+                percent(row["car_post"]),
+                number(row["s_post"]),
             ],
-            "title": text(titles.get(row["shock_id"], "")), "why_not": _why_not(row, words),
+            "title": text(titles.get(row["shock_id"], "")),
+            "why_not": _why_not(row, words),
         }
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
     return {"head": head, "rows": rows}
 
 

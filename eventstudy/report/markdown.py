@@ -12,10 +12,16 @@ def markdown(content: Mapping[str, Any]) -> str:
     parts = [f"# {escaped(content['study'])}"]
     if content["simulated"]:
         parts.append(f"**{escaped(words['simulated_banner'])}**")
-    parts.append(" · ".join(escaped(text) for text in (
-        words["run"].format(id=content["run_id"]), words["data_to"].format(date=content["data_date"]),
-        words["prices"].format(source=content["price_source"]),
-    )))  # fmt: skip
+    parts.append(
+        " · ".join(
+            escaped(text)
+            for text in (
+                words["run"].format(id=content["run_id"]),
+                words["data_to"].format(date=content["data_date"]),
+                words["prices"].format(source=content["price_source"]),
+            )
+        )
+    )
     parts.append(f"> {escaped(verdict['sentence'])}")
     parts.append(" · ".join(escaped(f"{name} {value}") for name, value in verdict["facts"]))
     parts += [f"*{escaped(verdict[name])}*" if verdict[name] else "" for name in ("ladder", "inside")]

@@ -80,12 +80,14 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "version": __version__,
         "settings": {name: settings[name] for name in ("windows", "returns", "tests")}
         | {"model": {"name": "market", "alpha": config.model.alpha}},
-        "benchmark": result.facts["benchmark"], "kernels": result.facts["kernels"],
+        "benchmark": result.facts["benchmark"],
+        "kernels": result.facts["kernels"],
         "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
         "versions": {
-            "python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED},
+            "python": platform.python_version(),
+            **{n: importlib.metadata.version(n) for n in VERSIONED},
         },
-    }  # fmt: skip
+    }
 
 
 def _write_events(result: MarketResult, path: Path) -> None:
@@ -101,18 +103,21 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(("used", "dropped"), dropped[codes]), "reason": _named(texts, codes),
-            "n": found.n, "n_windows": np.isfinite(found.variance).sum(axis=0),
-        }  # fmt: skip
+            "status": _named(("used", "dropped"), dropped[codes]),
+            "reason": _named(texts, codes),
+            "n": found.n,
+            "n_windows": np.isfinite(found.variance).sum(axis=0),
+        }
         if result.events.group is not None:
             columns["group"] = _named(result.events.groups, result.events.group[rows])
         columns |= {name: _number(getattr(found, name)) for name in ("alpha", "beta", "sigma")}
         for w, window in enumerate(result.layout.car):
             name = window_name(window)
             columns |= {
-                f"car{name}": _number(found.car[w]), f"se{name}": _number(np.sqrt(found.variance[w])),
+                f"car{name}": _number(found.car[w]),
+                f"se{name}": _number(np.sqrt(found.variance[w])),
                 f"scar{name}": _number(found.scar(w)),
-            }  # fmt: skip
+            }
         table = pa.table(columns)
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_table(table)
@@ -134,9 +139,14 @@ def _aar_rows(result: MarketResult) -> Iterable[dict[str, Any]]:
         for day, tau in enumerate(result.layout.tau):
             caar, half = mean.caar[day], mean.half_width[day]
             yield {
-                "group": group, "tau": int(tau), "n": mean.n[day], "aar": mean.aar[day], "caar": caar,
-                "lower": caar - half, "upper": caar + half,
-            }  # fmt: skip
+                "group": group,
+                "tau": int(tau),
+                "n": mean.n[day],
+                "aar": mean.aar[day],
+                "caar": caar,
+                "lower": caar - half,
+                "upper": caar + half,
+            }
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -180,7 +190,11 @@ def _tests_table(result: MarketResult) -> Table:
             caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
             cells = [f"{mine[name].p_value:.4f}" if not mine[name].reason else "n/a" for name in shown]
             table.add_row(
-                group, window_name(window), f"{any_test.n_events:,}", f"{any_test.n_dates:,}",
-                f"{caar:+.3%}", *cells,
-            )  # fmt: skip
+                group,
+                window_name(window),
+                f"{any_test.n_events:,}",
+                f"{any_test.n_dates:,}",
+                f"{caar:+.3%}",
+                *cells,
+            )
     return table

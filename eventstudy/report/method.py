@@ -52,11 +52,12 @@ def method(summary: Mapping[str, Any], words: Words) -> list[str]:
         "date": summary.get("data_date", "?"),
         "returns": term(words, "returns", summary.get("returns", "?")),
         "model": term(words, "model", model.get("name", "?")),
-        "alpha": term(words, "alpha", alpha), "minimum": count(windows.get("minimum")),
+        "alpha": term(words, "alpha", alpha),
+        "minimum": count(windows.get("minimum")),
         "weights": term(words, "weights", summary.get("weights", "?")),
         "cars": ", ".join(window_words(window) for window in windows.get("car") or ()) or "–",
         **{name: window_words(windows.get(name)) for name in ("estimation", "event", "drop", "post")},
-    }  # fmt: skip
+    }
     return [words[key].format(**parts) for key in words if key.startswith("method.")]
 
 
@@ -95,8 +96,9 @@ def peers(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     """Return one row a peer: ticker, names, exchange, region, group."""
     return [
         [
-            str(ticker), *(str(peer.get(key) or "") for key in ("name", "name_local", "market", "region")),
+            str(ticker),
+            *(str(peer.get(key) or "") for key in ("name", "name_local", "market", "region")),
             term(words, "peer_group", peer.get("group") or ""),
         ]
         for ticker, peer in (summary.get("peers") or {}).items()
-    ]  # fmt: skip
+    ]

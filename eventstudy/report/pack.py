@@ -126,9 +126,13 @@ def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None
 
 
 def _draw(
-    result: StudyResult, folder: Path, formats: Sequence[str], home: Path, say: Callable[[str], None],
+    result: StudyResult,
+    folder: Path,
+    formats: Sequence[str],
+    home: Path,
+    say: Callable[[str], None],
     start: Start,
-) -> Sequence[plots.Plot]:  # fmt: skip
+) -> Sequence[plots.Plot]:
     """Draw each figure once, half of them beside the other half, and return them all."""
     home.mkdir()
     target = folder / "figures" if "png" in formats else None
@@ -144,9 +148,13 @@ def _draw(
 
 
 def _write_pdf(
-    result: StudyResult, content: Mapping[str, Any], folder: Path, drawn: Sequence[plots.Plot], home: Path,
+    result: StudyResult,
+    content: Mapping[str, Any],
+    folder: Path,
+    drawn: Sequence[plots.Plot],
+    home: Path,
     templates: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     # Without a font for it, a page in Chinese would be a page of gaps.
     readable = language_of(result) == "en" or plots.cjk_font()
     words = content if readable else page_content(result, language="en", drawn=drawn)
@@ -175,9 +183,12 @@ def draw_all(
 
 
 def _write_small(
-    result: StudyResult, tables: Mapping[str, pd.DataFrame], content: Mapping[str, Any], folder: Path,
+    result: StudyResult,
+    tables: Mapping[str, pd.DataFrame],
+    content: Mapping[str, Any],
+    folder: Path,
     formats: Sequence[str],
-) -> None:  # fmt: skip
+) -> None:
     """Write what takes little time: LaTeX, Markdown, Parquet, JSON."""
     if {"tex", "md"} & set(formats) and content.get("language") != language_of(result):
         # Neither needs a figure, so none is looked for.

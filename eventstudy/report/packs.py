@@ -111,9 +111,7 @@ def _tables(first: Path, second: Path) -> Iterator[Change]:
         only = [rows[0] - rows[1], rows[1] - rows[0]]
         if any(part.total() for part in only) or any(not (home / name).is_file() for home in (first, second)):
             said = [
-                say("pack.rows", n=sum(part.values()), own=alone.total())
-                if (home / name).is_file()
-                else None
+                say("pack.rows", n=sum(part.values()), own=alone.total()) if (home / name).is_file() else None
                 for home, part, alone in zip((first, second), rows, only, strict=True)
             ]
             yield Change("tables", name.as_posix(), *said)

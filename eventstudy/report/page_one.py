@@ -19,16 +19,23 @@ _LATE = "†"
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
-    "hit_rate": lambda value: size(value, 0), "sharpe": number, "psr": number, "dsr": number,
-    "max_drawdown": percent, "break_even_bps": lambda value: number(value, 0),
-}  # fmt: skip
+    "hit_rate": lambda value: size(value, 0),
+    "sharpe": number,
+    "psr": number,
+    "dsr": number,
+    "max_drawdown": percent,
+    "break_even_bps": lambda value: number(value, 0),
+}
 #: Those that few shocks do not bear: they would read as evidence that there is not.
 _OF_MANY = ("hit_rate", "sharpe", "psr", "dsr")
 #: Measures of the drops in question that page 1 shows, and how they are printed.
 _MEASURES: Mapping[str, Any] = {
-    "car_drop": percent, "car_post": percent, "excess_post": percent, "reversal_ratio": number,
+    "car_drop": percent,
+    "car_post": percent,
+    "excess_post": percent,
+    "reversal_ratio": number,
     "share_positive": lambda value: size(value, 0),
-}  # fmt: skip
+}
 
 
 #: Shares and ratios among them: below `FEWEST_DATES` dates they are left out.
@@ -50,10 +57,13 @@ def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     struck = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
     late = _late_labels(summary, words)
     return {
-        "head": [head[place] for place in kept], "rows": cells, "strike_last": doubtful,
-        "note": " ".join(filter(None, (late, struck))), "late": late,
+        "head": [head[place] for place in kept],
+        "rows": cells,
+        "strike_last": doubtful,
+        "note": " ".join(filter(None, (late, struck))),
+        "late": late,
         "right": [place > 1 for place in kept],
-    }  # fmt: skip
+    }
 
 
 def _late_labels(summary: Mapping[str, Any], words: Words) -> str:

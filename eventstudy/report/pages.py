@@ -63,15 +63,17 @@ def page_content(
         "reasons": page_one.reasons(summary, words),
         "matrix": listings.matrix(result, words),
         "peers": method.peers(summary, words),
-        "peer_head": [words[f"column.{name}"] for name in
-                      ("ticker", "name_", "name_local", "market", "region", "peer_group")],
+        "peer_head": [
+            words[f"column.{name}"]
+            for name in ("ticker", "name_", "name_local", "market", "region", "peer_group")
+        ],
         "extras": extra_sections(result, drawn, words),
         "how_to_read": method.how_to_read(words),
         "references": method.references(),
         "figure_note": _figure_note(result, words),
         **_figures(result, drawn),
         "alts": {plot.name: _alt(plot, words) for plot in drawn},
-    }  # fmt: skip
+    }
 
 
 def map_strings(content: Any, change: Callable[[str], str]) -> Any:
@@ -93,10 +95,12 @@ def _figures(result: StudyResult, drawn: Sequence[plots.Plot]) -> dict[str, Any]
     ]
     n_shocks = sum(plot.kind == "shock" for plot in drawn)
     return {
-        "caar_figure": whole.get("caar_by_label", ""), "dots_figure": whole.get("shock_dots", ""),
-        "other_caar_figure": whole.get("caar_other_labels", ""), "narrow": narrow,
+        "caar_figure": whole.get("caar_by_label", ""),
+        "dots_figure": whole.get("shock_dots", ""),
+        "other_caar_figure": whole.get("caar_other_labels", ""),
+        "narrow": narrow,
         "shock_figures_left_out": max(0, n_shocks - MAX_SHOCKS),
-    }  # fmt: skip
+    }
 
 
 def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
@@ -109,10 +113,13 @@ def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words)
             listings.shock_days(result, plot.shock_id, words),
             *_shock_notes(result, plot.shock_id, words),
         ]
-        found.append({
-            "figure": plot.name, "title": plots.shock_title(result, plot.shock_id, words=words),
-            "lines": [line for line in lines if line],
-        })  # fmt: skip
+        found.append(
+            {
+                "figure": plot.name,
+                "title": plots.shock_title(result, plot.shock_id, words=words),
+                "lines": [line for line in lines if line],
+            }
+        )
     return found[:MAX_SHOCKS]
 
 

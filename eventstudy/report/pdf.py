@@ -42,9 +42,12 @@ def write_pdf(
     # Only embedded fonts and those of the figures: the pages do not change with a machine's other fonts.
     try:
         pdf = typst.compile(
-            scratch / TEMPLATE, root=scratch, font_paths=plots.font_folders(),
-            ignore_system_fonts=True, timestamp=0,
-        )  # fmt: skip
+            scratch / TEMPLATE,
+            root=scratch,
+            font_paths=plots.font_folders(),
+            ignore_system_fonts=True,
+            timestamp=0,
+        )
     except typst.TypstError as error:
         if own is None:
             raise

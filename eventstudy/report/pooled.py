@@ -65,15 +65,26 @@ def read_shocks(folder: Path) -> PackShocks:
     settings = _flat(pack.manifest["settings"])
     peers = _peers(_table(home, NEEDED[2]))
     return PackShocks(
-        str(pack.facts.get("run_id") or pack.run_id), settings.get("study.sector") or settings["study.name"],
-        settings, pack.simulated, _effective(pack.facts), np.array(names, dtype=np.str_),
-        shocks["label"].to_numpy(np.str_), shocks["day0"].to_numpy("datetime64[D]"),
-        shocks["n_peers"].to_numpy(np.int64), shocks["car_drop"].to_numpy(float),
-        shocks["car_post"].to_numpy(float), excess, shocks["excess_log"].to_numpy(float),
-        shocks["excess_bhar"].to_numpy(float), _truth(shocks["qualifies"]), _truth(shocks["label_in_time"]),
-        tuple(_overlap(text) for text in shocks["why_not"]), chosen,
+        str(pack.facts.get("run_id") or pack.run_id),
+        settings.get("study.sector") or settings["study.name"],
+        settings,
+        pack.simulated,
+        _effective(pack.facts),
+        np.array(names, dtype=np.str_),
+        shocks["label"].to_numpy(np.str_),
+        shocks["day0"].to_numpy("datetime64[D]"),
+        shocks["n_peers"].to_numpy(np.int64),
+        shocks["car_drop"].to_numpy(float),
+        shocks["car_post"].to_numpy(float),
+        excess,
+        shocks["excess_log"].to_numpy(float),
+        shocks["excess_bhar"].to_numpy(float),
+        _truth(shocks["qualifies"]),
+        _truth(shocks["label_in_time"]),
+        tuple(_overlap(text) for text in shocks["why_not"]),
+        chosen,
         tuple(peers.get(name, ()) for name in names),
-    )  # fmt: skip
+    )
 
 
 def _check(home: Path, manifest: Mapping[str, Any]) -> None:
@@ -98,9 +109,12 @@ def _table(home: Path, name: str) -> pd.DataFrame:
 
 
 def _check_excess(
-    home: Path, names: Sequence[str], post: np.ndarray[Any, Any], sets: Sequence[np.ndarray[Any, Any]],
+    home: Path,
+    names: Sequence[str],
+    post: np.ndarray[Any, Any],
+    sets: Sequence[np.ndarray[Any, Any]],
     excess: np.ndarray[Any, Any],
-) -> None:  # fmt: skip
+) -> None:
     for name, value, others, stated in zip(names, post, sets, excess, strict=True):
         if np.isfinite(stated) and not (len(others) and abs(value - others.mean() - stated) < ROUNDING):
             text = f"{name}: its excess is not its CAR less the mean of its placebos in placebo.csv"
@@ -128,9 +142,11 @@ def _effective(facts: Mapping[str, Any]) -> dict[str, float]:
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        f"{section}.{key}": value for section, values in settings.items() if isinstance(values, Mapping)
+        f"{section}.{key}": value
+        for section, values in settings.items()
+        if isinstance(values, Mapping)
         for key, value in values.items()
-    }  # fmt: skip
+    }
 
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -139,19 +155,26 @@ def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any
 
     first, last = pool.packs[0].settings["windows.post"]
     window = f"[{first},{last}]"
-    content: dict[str, Any] = plain_json({
-        "version": __version__, "simulated": pool.simulated, "inputs": list(inputs),
-        "sectors": list(dict.fromkeys(pack.sector for pack in pool.packs)),
-        "verdict": verdict_facts(pool.verdicts[pool.headline], pool.headline, window),
-        "verdicts": {
-            name: verdict_facts(answer, name, window)
-            for name, answer in pool.verdicts.items() if name != pool.headline
-        },
-        "tests": [asdict(row) for row in pool.tests if row.group == pool.shown],
-        "power": [_power_row(row) for row in pool.power if row.group == pool.shown],
-        "shown_group": pool.shown, "left_out": {k: list(v) for k, v in pool.left_out.items() if v},
-        "more_data": pool.verdicts[pool.headline].more_data, "notes": list(pool.notes),
-    })  # fmt: skip
+    content: dict[str, Any] = plain_json(
+        {
+            "version": __version__,
+            "simulated": pool.simulated,
+            "inputs": list(inputs),
+            "sectors": list(dict.fromkeys(pack.sector for pack in pool.packs)),
+            "verdict": verdict_facts(pool.verdicts[pool.headline], pool.headline, window),
+            "verdicts": {
+                name: verdict_facts(answer, name, window)
+                for name, answer in pool.verdicts.items()
+                if name != pool.headline
+            },
+            "tests": [asdict(row) for row in pool.tests if row.group == pool.shown],
+            "power": [_power_row(row) for row in pool.power if row.group == pool.shown],
+            "shown_group": pool.shown,
+            "left_out": {k: list(v) for k, v in pool.left_out.items() if v},
+            "more_data": pool.verdicts[pool.headline].more_data,
+            "notes": list(pool.notes),
+        }
+    )
     return content
 
 
@@ -162,11 +185,12 @@ def write_pool(pool: Pool, folders: Sequence[Path], out: Path) -> tuple[Path, di
     """
     inputs = [
         {
-            "run_id": pack.run_id, "sector": pack.sector,
+            "run_id": pack.run_id,
+            "sector": pack.sector,
             "manifest_sha256": _sha256(home_of(folder) / "manifest.json"),
         }
         for pack, folder in zip(pool.packs, folders, strict=True)
-    ]  # fmt: skip
+    ]
     facts = pool_facts(pool, inputs)
     digest = hashlib.sha256(json.dumps([__version__, inputs], sort_keys=True).encode()).hexdigest()[:8]
     marked = "simulated-" if pool.simulated else ""
@@ -194,7 +218,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
         "pool_tests": [asdict(row) for row in pool.tests],
         "pool_power": [_power_row(row) for row in pool.power],
         "pool_shocks": list(_shock_rows(pool)),
-    }  # fmt: skip
+    }
     for name, rows in tables.items():
         _write_csv(folder / "tables" / f"{name}.csv", rows, simulated=pool.simulated)
     content = page_content(pool, facts)
@@ -204,8 +228,9 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
     (folder / "pool.html").write_text(_html(content, svg), encoding="utf-8", newline="\n")
     outputs = {
         path.relative_to(folder).as_posix(): _sha256(path)
-        for path in sorted(folder.rglob("*")) if path.is_file()
-    }  # fmt: skip
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     text = json.dumps(
         {**facts, "outputs": outputs}, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False
     )
@@ -242,13 +267,20 @@ def _shock_rows(pool: Pool) -> Iterator[dict[str, Any]]:
     for pack in pool.packs:
         for k in range(len(pack)):
             yield {
-                "sector": pack.sector, "run_id": pack.run_id, "shock_id": str(pack.shock_id[k]),
-                "label": str(pack.label[k]), "day0": str(pack.day0[k]), "n_peers": int(pack.n_peers[k]),
-                "qualifies": bool(pack.qualifies[k]), "label_in_time": bool(pack.in_time[k]),
-                "overlaps": pack.overlaps[k], "car_drop": float(pack.drop[k]),
-                "car_post": float(pack.post[k]), "n_placebos": len(pack.placebos[k]),
+                "sector": pack.sector,
+                "run_id": pack.run_id,
+                "shock_id": str(pack.shock_id[k]),
+                "label": str(pack.label[k]),
+                "day0": str(pack.day0[k]),
+                "n_peers": int(pack.n_peers[k]),
+                "qualifies": bool(pack.qualifies[k]),
+                "label_in_time": bool(pack.in_time[k]),
+                "overlaps": pack.overlaps[k],
+                "car_drop": float(pack.drop[k]),
+                "car_post": float(pack.post[k]),
+                "n_placebos": len(pack.placebos[k]),
                 "excess": float(pack.excess[k]),
-            }  # fmt: skip
+            }
 
 
 def page_content(pool: Pool, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,27 +290,46 @@ def page_content(pool: Pool, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": f"Pool of {' and '.join(facts['sectors'])}",
         "simulated": SIMULATED if pool.simulated else "",
-        "sentence": answer.sentence, "ladder": answer.ladder, "more_data": answer.more_data,
+        "sentence": answer.sentence,
+        "ladder": answer.ladder,
+        "more_data": answer.more_data,
         "others": [(_group(name), row.sentence) for name, row in others if row.n_dates],
-        "tables": [effects_table(pool), tests_table(pool), power_table(pool)], "notes": _remarks(pool),
+        "tables": [effects_table(pool), tests_table(pool), power_table(pool)],
+        "notes": _remarks(pool),
         "packs": [f"{pack.sector}: {pack.run_id}, {len(pack)} shocks" for pack in pool.packs],
         "caption": _caption(pool),
-    }  # fmt: skip
+    }
 
 
 def effects_table(pool: Pool) -> dict[str, Any]:
     """Mean excess by group and sector; rows without a date are left out where no sector has one."""
     head = (
-        "group", "sector", "K", "N", "excess", "95 % interval", "p date t", "p sign-flip", "p permutation",
-    )  # fmt: skip
+        "group",
+        "sector",
+        "K",
+        "N",
+        "excess",
+        "95 % interval",
+        "p date t",
+        "p sign-flip",
+        "p permutation",
+    )
     filled = {row.group for row in pool.strata if row.n_dates}
     rows = [
         (
-            _group(row.group), row.sector, str(row.n_dates), str(row.n_events), _percent(row.effect),
+            _group(row.group),
+            row.sector,
+            str(row.n_dates),
+            str(row.n_events),
+            _percent(row.effect),
             f"{_percent(row.lower)} to {_percent(row.upper)}" if row.n_dates > 1 else "–",
-            _p(row.date_t_p), _p(row.sign_flip_p), _p(row.permutation_p),
-        ) for row in pool.strata if row.group in filled
-    ]  # fmt: skip
+            _p(row.date_t_p),
+            _p(row.sign_flip_p),
+            _p(row.permutation_p),
+        )
+        for row in pool.strata
+        if row.group in filled
+    ]
     return {"title": "Excess over matched drops, by sector and pooled", "head": head, "rows": rows}
 
 
@@ -300,10 +351,15 @@ def power_table(pool: Pool) -> dict[str, Any]:
     head = ("sectors", "K", "sd of dates", "detectable", *(f"dates for {effect:.0%}" for effect in EFFECTS))
     rows = [
         (
-            row.sectors, str(row.n_dates), _percent(row.sd, sign=False), _percent(row.mde, sign=False),
+            row.sectors,
+            str(row.n_dates),
+            _percent(row.sd, sign=False),
+            _percent(row.mde, sign=False),
             *("–" if n is None else str(n) for n in row.needed),
-        ) for row in pool.power if row.group == pool.shown
-    ]  # fmt: skip
+        )
+        for row in pool.power
+        if row.group == pool.shown
+    ]
     return {"title": f"{POWER} (80 % power at 5 %), {_group(pool.shown)}", "head": head, "rows": rows}
 
 
@@ -375,13 +431,14 @@ def _html(content: Mapping[str, Any], svg: str) -> str:
     from .html import font_faces, inline_svg
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("eventstudy.report"), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    drawing = inline_svg(svg, FIGURE, content["caption"])
-    page = environment.get_template(TEMPLATE).render(
-        **content, drawing=drawing, fonts=font_faces([drawing])
+        loader=jinja2.PackageLoader("eventstudy.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
+    drawing = inline_svg(svg, FIGURE, content["caption"])
+    page = environment.get_template(TEMPLATE).render(**content, drawing=drawing, fonts=font_faces([drawing]))
     return page + "\n"
 
 

@@ -16,10 +16,18 @@ Say = Callable[[str], None]
 #: Share of a run's time that each stage takes, by the beginning of its name: measured on 31 events of
 #: 24 peers. Only the bar and the time left rest on it.
 WEIGHTS = (
-    ("returns", 0.03), ("reversal", 0.11), ("backtest", 0.065), ("tests", 0.02), ("tables", 0.10),
-    ("figure", 0.215), ("images", 0.29), ("report.pdf", 0.10), ("tables", 0.04), ("workbook", 0.02),
+    ("returns", 0.03),
+    ("reversal", 0.11),
+    ("backtest", 0.065),
+    ("tests", 0.02),
+    ("tables", 0.10),
+    ("figure", 0.215),
+    ("images", 0.29),
+    ("report.pdf", 0.10),
+    ("tables", 0.04),
+    ("workbook", 0.02),
     ("report.html", 0.01),
-)  # fmt: skip
+)
 _PART = re.compile(r"(\d+)/(\d+)")
 
 

@@ -95,10 +95,17 @@ def log_trial(out: Path, result: StudyResult, config: StudyConfig) -> None:
     ratios = (mine["sharpe"] / SESSIONS_A_YEAR**0.5).astype(float)
     rules = Trials(rules=dict(zip(mine["specification"].astype(str), ratios, strict=True))).as_dict()["rules"]
     row = {
-        "run_id": result.run_id, "specification": specification_digest(config), "verdict": answer["kind"],
-        "effect": answer["effect"], "p_value": answer["p_value"], "n_dates": answer["n_dates"],
-        "window": answer["window"], "model": config.model.name, "returns": config.returns.kind,
-        "alpha": config.model.alpha, "rules": rules,
-    }  # fmt: skip
+        "run_id": result.run_id,
+        "specification": specification_digest(config),
+        "verdict": answer["kind"],
+        "effect": answer["effect"],
+        "p_value": answer["p_value"],
+        "n_dates": answer["n_dates"],
+        "window": answer["window"],
+        "model": config.model.name,
+        "returns": config.returns.kind,
+        "alpha": config.model.alpha,
+        "rules": rules,
+    }
     with (out / TRIALS).open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(row, sort_keys=True) + "\n")

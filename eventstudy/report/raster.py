@@ -31,9 +31,13 @@ def write_pngs(names: Sequence[str], folder: Path) -> None:
     source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
     try:
         made = typst.compile(
-            source, root=folder, format="png", ppi=float(DPI), font_paths=font_folders(),
+            source,
+            root=folder,
+            format="png",
+            ppi=float(DPI),
+            font_paths=font_folders(),
             ignore_system_fonts=True,
-        )  # fmt: skip
+        )
     finally:
         source.unlink()
     # One page comes as bytes, several as a list.

@@ -26,23 +26,50 @@ if TYPE_CHECKING:
     from eventstudy.abnormal import Window
 
 COLUMNS = (
-    "design", "test", "window", "effect", "n_draws", "reject_share", "mc_lower", "mc_upper", "holds",
-    "n_events", "n_dates", "target",
-)  # fmt: skip
+    "design",
+    "test",
+    "window",
+    "effect",
+    "n_draws",
+    "reject_share",
+    "mc_lower",
+    "mc_upper",
+    "holds",
+    "n_events",
+    "n_dates",
+    "target",
+)
 #: Columns of the printed table, marker and colour (Okabe and Ito's palette) of the designs of size.
 SHORT = {
-    "random": "random", "common": "common", "all_doubled": "all x2", "common_doubled": "common x2",
-    "fat_tails": "t(5)", "one_date": "one date",
-}  # fmt: skip
+    "random": "random",
+    "common": "common",
+    "all_doubled": "all x2",
+    "common_doubled": "common x2",
+    "fat_tails": "t(5)",
+    "one_date": "one date",
+}
 MARKS = {
-    "random": ("o", "#56B4E9"), "common": ("D", "#000000"), "all_doubled": ("^", "#E69F00"),
-    "common_doubled": ("s", "#D55E00"), "fat_tails": ("v", "#009E73"), "one_date": ("x", "#888888"),
-}  # fmt: skip
+    "random": ("o", "#56B4E9"),
+    "common": ("D", "#000000"),
+    "all_doubled": ("^", "#E69F00"),
+    "common_doubled": ("s", "#D55E00"),
+    "fat_tails": ("v", "#009E73"),
+    "one_date": ("x", "#888888"),
+}
 #: Tests in the figure, of those that are registered; the tables hold all.
 SHOWN = (
-    "cross_sectional_t", "wilcoxon", "patell", "bmp", "corrado", "grank_t", "portfolio_t", "patell_kp",
-    "bmp_kp", "date_t", "sign_flip",
-)  # fmt: skip
+    "cross_sectional_t",
+    "wilcoxon",
+    "patell",
+    "bmp",
+    "corrado",
+    "grank_t",
+    "portfolio_t",
+    "patell_kp",
+    "bmp_kp",
+    "date_t",
+    "sign_flip",
+)
 #: Lowest share that the figure tells apart from none.
 EDGE = 0.004
 #: Colours of the power curves, so many as tests of the figure can hold their size.
@@ -64,9 +91,17 @@ def _cells(rate: Rate) -> tuple[Any, ...]:
     numbers = [plain_json(value) for value in (rate.share, *rate.interval)]
     holds = rate.verdict == "holds" if rate.verdict else None
     return (
-        rate.case.design, rate.test, _name(rate.window), rate.case.effect, rate.n_draws, *numbers, holds,
-        rate.n_events, rate.n_dates, plain_json(rate.target),
-    )  # fmt: skip
+        rate.case.design,
+        rate.test,
+        _name(rate.window),
+        rate.case.effect,
+        rate.n_draws,
+        *numbers,
+        holds,
+        rate.n_events,
+        rate.n_dates,
+        plain_json(rate.target),
+    )
 
 
 def _name(window: Window) -> str:
@@ -137,15 +172,18 @@ def _settings(simulation: Simulation) -> dict[str, Any]:
     pool = simulation.pool
     days = pool.sessions[pool.eligible(simulation.plan.peers)]
     return {
-        **asdict(simulation.plan), "designs": dict(DESIGNS), "region": pool.region,
-        "benchmark": pool.benchmark, "tickers": list(pool.tickers), "candidate_sessions": len(days),
-        "first_candidate": str(days[0]), "last_candidate": str(days[-1]),
-    }  # fmt: skip
+        **asdict(simulation.plan),
+        "designs": dict(DESIGNS),
+        "region": pool.region,
+        "benchmark": pool.benchmark,
+        "tickers": list(pool.tickers),
+        "candidate_sessions": len(days),
+        "first_candidate": str(days[0]),
+        "last_candidate": str(days[-1]),
+    }
 
 
-def _write_files(
-    simulation: Simulation, record: Mapping[str, Any], folder: Path, *, simulated: bool
-) -> None:
+def _write_files(simulation: Simulation, record: Mapping[str, Any], folder: Path, *, simulated: bool) -> None:
     from eventstudy import plots
 
     with (folder / "simulation.csv").open("w", encoding="utf-8", newline="") as file:
@@ -156,12 +194,14 @@ def _write_files(
     note = f"prices to {record['prices']['data_date']}"
     plots.save(draw_simulation(simulation, note=note, simulated=simulated), folder / "size-and-power")
     content = {
-        **record, "rbar": simulation.rbar, "sigma": simulation.sigma,
+        **record,
+        "rbar": simulation.rbar,
+        "sigma": simulation.sigma,
         "conclusions": [conclusion(simulation, window) for window in simulation.plan.windows],
         "outputs": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
         },
-    }  # fmt: skip
+    }
     text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "simulation.json").write_text(text + "\n", encoding="utf-8", newline="\n")
 
@@ -250,10 +290,18 @@ def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Fi
     from matplotlib.figure import Figure
 
     style: Any = {
-        "font.size": 7.5, "axes.titlesize": 8.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "axes.linewidth": 0.6,
-        "font.family": "DejaVu Sans", "svg.hashsalt": "eventstudy", "text.parse_math": False,
-    }  # fmt: skip
+        "font.size": 7.5,
+        "axes.titlesize": 8.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "axes.linewidth": 0.6,
+        "font.family": "DejaVu Sans",
+        "svg.hashsalt": "eventstudy",
+        "text.parse_math": False,
+    }
     with mpl.rc_context(style):
         figure = Figure(figsize=(7.6, 4.0))
         FigureCanvasAgg(figure)
@@ -262,9 +310,18 @@ def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Fi
         figure.text(0.01, 0.015, _caption(simulation, note), fontsize=5.8, color="#555555", va="bottom")
         if simulated:
             figure.text(
-                0.5, 0.5, "SIMULATED", fontsize=64, rotation=15, color="#0072B2", alpha=0.16, ha="center",
-                va="center", weight="bold", zorder=20,
-            )  # fmt: skip
+                0.5,
+                0.5,
+                "SIMULATED",
+                fontsize=64,
+                rotation=15,
+                color="#0072B2",
+                alpha=0.16,
+                ha="center",
+                va="center",
+                weight="bold",
+                zorder=20,
+            )
     return figure
 
 
@@ -313,9 +370,13 @@ def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
     ax.set_xlabel("rejections where nothing happened, % (log scale)")
     ax.set_title("Size by test and design")
     ax.legend(
-        loc="upper center", bbox_to_anchor=(0.4, -0.145), ncols=6, fontsize=6.5, handletextpad=0.1,
+        loc="upper center",
+        bbox_to_anchor=(0.4, -0.145),
+        ncols=6,
+        fontsize=6.5,
+        handletextpad=0.1,
         columnspacing=0.9,
-    )  # fmt: skip
+    )
     return ax
 
 

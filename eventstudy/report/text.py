@@ -35,17 +35,19 @@ def _box(result: StudyResult) -> list[str]:
     facts = result.facts
     events, windows, tally = facts["events"], facts["windows"], facts["counts"]
     left = [
-        ("Model:", facts["model"]["name"]), ("Returns:", facts["returns"]),
-        ("Estimation:", _window(windows["estimation"])), ("Drop:", _window(windows["drop"])),
+        ("Model:", facts["model"]["name"]),
+        ("Returns:", facts["returns"]),
+        ("Estimation:", _window(windows["estimation"])),
+        ("Drop:", _window(windows["drop"])),
         ("After it:", _window(windows["post"])),
-    ]  # fmt: skip
+    ]
     right = [
         ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
         ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),
         ("Firm-events used, dropped:", f"{tally['used'] + tally['shifted']}, {tally['dropped']}"),
         ("Mean residual correlation:", number(facts["rbar"])),
         ("Effective firm-events:", number(facts["n_effective"], 1)),
-    ]  # fmt: skip
+    ]
     half = WIDTH // 2 - 2
     return [
         f"{a}{b:>{half - len(a)}}    {c}{d:>{half - len(c)}}"
@@ -79,6 +81,11 @@ def _warnings(warnings: Sequence[str]) -> list[str]:
     if not warnings:
         return []
     head = f"Warnings ({count(len(warnings))}):"
-    return [head, *(line for text in warnings for line in textwrap.wrap(
-        text, WIDTH, initial_indent="- ", subsequent_indent="  "
-    ))]  # fmt: skip
+    return [
+        head,
+        *(
+            line
+            for text in warnings
+            for line in textwrap.wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+        ),
+    ]

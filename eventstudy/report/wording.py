@@ -16,19 +16,73 @@ if TYPE_CHECKING:
 Words = Mapping[str, str]
 
 #: Columns that hold decimal returns or shares, shown as percent.
-PERCENT_COLUMNS = frozenset({
-    "return", "expected", "ar", "car", "se", "bhar", "aar", "caar", "lower", "upper", "alpha", "sigma",
-    "estimate", "car_drop", "car_post", "share_negative", "share", "effect", "gross", "net", "cost", "costs",
-    "hedge", "excess", "placebo_mean", "mean", "market_return", "run_up", "max_drawdown", "mde", "sd",
-    "mean_net", "mean_gross", "hit_rate", "margin", "drop", "post", "event_mean", "placebo_median",
-    "missing_share", "adverse", "gap", "claimed", "actual", "off_by", "car_before", "car_at", "car_after",
-    "speedup", "hedged", "net_total", "adverse_excursion", "net_per_trade",
-})  # fmt: skip
+PERCENT_COLUMNS = frozenset(
+    {
+        "return",
+        "expected",
+        "ar",
+        "car",
+        "se",
+        "bhar",
+        "aar",
+        "caar",
+        "lower",
+        "upper",
+        "alpha",
+        "sigma",
+        "estimate",
+        "car_drop",
+        "car_post",
+        "share_negative",
+        "share",
+        "effect",
+        "gross",
+        "net",
+        "cost",
+        "costs",
+        "hedge",
+        "excess",
+        "placebo_mean",
+        "mean",
+        "market_return",
+        "run_up",
+        "max_drawdown",
+        "mde",
+        "sd",
+        "mean_net",
+        "mean_gross",
+        "hit_rate",
+        "margin",
+        "drop",
+        "post",
+        "event_mean",
+        "placebo_median",
+        "missing_share",
+        "adverse",
+        "gap",
+        "claimed",
+        "actual",
+        "off_by",
+        "car_before",
+        "car_at",
+        "car_after",
+        "speedup",
+        "hedged",
+        "net_total",
+        "adverse_excursion",
+        "net_per_trade",
+    }
+)
 #: Columns of codes, and the section of the catalogue that has their words.
 _CODES: Mapping[str, str] = {
-    "label": "label", "flag": "flag", "role": "role", "check": "say.check", "severity": "severity",
-    "gate": "gate", "verdict": "claim",
-}  # fmt: skip
+    "label": "label",
+    "flag": "flag",
+    "role": "role",
+    "check": "say.check",
+    "severity": "severity",
+    "gate": "gate",
+    "verdict": "claim",
+}
 _P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
 
 

@@ -115,9 +115,20 @@ def _parted(judgement: Judgement, k: int, event_id: str, flag: str, delay: int) 
     others = others[np.isfinite(others)]
     p = (1 + int((others >= speedup).sum())) / (len(others) + 1)
     return Clarification(
-        event_id, shock, flag, delay, before, at, after, speedup, float(others.mean()), len(others), p,
-        False, "",
-    )  # fmt: skip
+        event_id,
+        shock,
+        flag,
+        delay,
+        before,
+        at,
+        after,
+        speedup,
+        float(others.mean()),
+        len(others),
+        p,
+        False,
+        "",
+    )
 
 
 def parts_of(

@@ -109,10 +109,12 @@ def confounder_runs(judgement: Judgement, news: Sequence[Confounder]) -> list[Me
         _run(judgement, f"{group};confounders=all", mask, np.zeros(len(judgement.portfolios.abnormal), bool)),
         _run(judgement, f"{group};confounders=without_peers", mask, touched(judgement, own)),
         _run(
-            judgement, f"{group};confounders=without_dates", mask & ~_dates_touched(judgement, news),
+            judgement,
+            f"{group};confounders=without_dates",
+            mask & ~_dates_touched(judgement, news),
             np.zeros(len(judgement.portfolios.abnormal), bool),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _dates_touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[np.bool_]:
@@ -121,9 +123,7 @@ def _dates_touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[
     return portfolios.total(marks) > 0
 
 
-def _run(
-    judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_]
-) -> Measure:
+def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_]) -> Measure:
     panel = judgement.portfolios.abnormal.panel
     config = judgement.history.config
     gone = set(zip(panel.event_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
@@ -156,5 +156,3 @@ def _run(
 def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:
     """Days of the news, as days since 1970."""
     return np.unique(day_codes(np.array([item.date for item in news], dtype="datetime64[D]")))
-
-

@@ -56,18 +56,20 @@ def regression(judgement: Judgement) -> list[Measure]:
     names = ("car_drop", "misreading", "misreading_x_car_drop")
     if g1 < FEWEST_TREATED or g < FEWEST_CLUSTERS:
         note = say(
-            "note.regression_blocked", treated=g1, label=say(f"label.{config.reversal.label}"), k=g,
-            fewest=FEWEST_TREATED, clusters=FEWEST_CLUSTERS,
-        )  # fmt: skip
+            "note.regression_blocked",
+            treated=g1,
+            label=say(f"label.{config.reversal.label}"),
+            k=g,
+            fewest=FEWEST_TREATED,
+            clusters=FEWEST_CLUSTERS,
+        )
         return [Measure(f"regression_{name}", GROUP, NAN, NAN, NAN, NAN, g, note) for name in names]
     y, x, cluster = _firm_rows(judgement, ours, theirs)
     fit = regress(y, x, cluster, names=names, draws=config.tests.draws, seed=config.study.seed)
     rows = []
     for j, name in enumerate(fit.names):
         half = fit.se_cr2[j] * _quantile(fit.df_cr2[j])
-        note = say(
-            "note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n
-        )
+        note = say("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
         value = float(fit.coefficient[j])
         p = float(fit.p_cr2[j])
         rows.append(Measure(f"regression_{name}", GROUP, value, value - half, value + half, p, g, note))
@@ -79,9 +81,7 @@ def _firm_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
     portfolios, windows = judgement.portfolios, judgement.history.config.windows
     members = portfolios.members
-    shock = np.repeat(
-        np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(members)))
-    )
+    shock = np.repeat(np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(members))))
     drop = portfolios.abnormal.car(windows.drop)[members]
     post = portfolios.abnormal.car(windows.post)[members]
     kept = (ours | theirs)[shock] & np.isfinite(drop) & np.isfinite(post)

@@ -52,15 +52,15 @@ def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]
         yield mean_measure(name, "exposure=high", high[np.isfinite(high)])
         yield mean_measure(name, "exposure=low", low[np.isfinite(low)])
         yield mean_measure(
-            f"{name}_difference", "exposure=high-low", (high - low)[both],
+            f"{name}_difference",
+            "exposure=high-low",
+            (high - low)[both],
             note=say("note.exposed", limit=EXPOSED),
-        )  # fmt: skip
+        )
         yield _slope(judgement, window, exposure, name)
 
 
-def _shock_means(
-    judgement: Judgement, window: Window, peers: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _shock_means(judgement: Judgement, window: Window, peers: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Mean CAR of the marked peers of each shock, (K,); NaN without any."""
     portfolios = judgement.portfolios
     car = portfolios.abnormal.car(window)[portfolios.members]

@@ -43,10 +43,18 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
     fall = fall_of(portfolios, drop)
     car, s, share = fall.car, fall.s, fall.share_negative
     return Drops(
-        portfolios.shock_id, portfolios.day0, fall.n_peers, car, s, share, fall.qualifies(rule),
+        portfolios.shock_id,
+        portfolios.day0,
+        fall.n_peers,
+        car,
+        s,
+        share,
+        fall.qualifies(rule),
         tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
-        portfolios.car(post), portfolios.standardised(post), _overlaps(portfolios, post),
-    )  # fmt: skip
+        portfolios.car(post),
+        portfolios.standardised(post),
+        _overlaps(portfolios, post),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,12 @@ def fall_of(portfolios: ShockPortfolios, drop: Window) -> Fall:
     with np.errstate(invalid="ignore"):
         share = portfolios.total((there & (car[portfolios.members] < 0)).astype(float)) / count
     return Fall(
-        peers, count.astype(np.int64), portfolios.mean_of(car, peers.weight),
-        portfolios.standardised(drop, peers=peers), share,
-    )  # fmt: skip
+        peers,
+        count.astype(np.int64),
+        portfolios.mean_of(car, peers.weight),
+        portfolios.standardised(drop, peers=peers),
+        share,
+    )
 
 
 def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:

@@ -54,20 +54,24 @@ def findings(
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show."""
     genuine = (judgement.label == "genuine") & judgement.in_time
-    placebos = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)
-    )
+    placebos = placebo_rows(judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news))
     difference = label_difference(judgement)
     rows = [
-        *measures(judgement, placebos), difference, *regression(judgement),
-        *dimension_measures(judgement, events, config), *confounder_runs(judgement, news),
-    ]  # fmt: skip
+        *measures(judgement, placebos),
+        difference,
+        *regression(judgement),
+        *dimension_measures(judgement, events, config),
+        *confounder_runs(judgement, news),
+    ]
     curve = specification_curve(judgement) if config.reversal.specification_curve else []
     return Findings(
-        tuple(placebos), tuple(rows), tuple(gates(judgement, difference)),
-        tuple(clarifications(judgement, events, alignments, config)), tuple(curve),
+        tuple(placebos),
+        tuple(rows),
+        tuple(gates(judgement, difference)),
+        tuple(clarifications(judgement, events, alignments, config)),
+        tuple(curve),
         tuple(inside(judgement, events, alignments)),
-    )  # fmt: skip
+    )
 
 
 def tables(judgement: Judgement, found: Findings) -> dict[str, list[dict[str, Any]]]:
@@ -102,19 +106,32 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
         placebos = found.placebos(k)
         overlap = say("drop.overlaps", shock=judged.overlaps[k]) if judged.overlaps[k] else ""
         rank = int((placebos >= judged.post[k]).sum()) + 1 if len(placebos) else None
-        rows.append({
-            "shock_id": shock, "label": judgement.label[k], "day0": day(judged.day0[k]),
-            "n_peers": judged.n_peers[k], "car_drop": judged.drop[k], "s_drop": judged.drop_s[k],
-            "share_negative": judged.share_negative[k], "qualifies": bool(judged.qualifies[k]),
-            "why_not": judged.why_not[k] or overlap, "car_post": judged.post[k], "s_post": judged.post_s[k],
-            "n_locked": locked[k], "n_placebos": len(placebos),
-            "placebo_mean": placebos.mean() if len(placebos) else np.nan, "excess": judgement.excess[k],
-            "rank": rank,
-            "p_rank": np.nan if rank is None else rank / (len(placebos) + 1),
-            "widened": bool(found.matched[k].widened), "benchmark": found.reasons[k],
-            "label_in_time": bool(judgement.in_time[k]), "role": _role(judgement, k),
-            **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
-        })  # fmt: skip
+        rows.append(
+            {
+                "shock_id": shock,
+                "label": judgement.label[k],
+                "day0": day(judged.day0[k]),
+                "n_peers": judged.n_peers[k],
+                "car_drop": judged.drop[k],
+                "s_drop": judged.drop_s[k],
+                "share_negative": judged.share_negative[k],
+                "qualifies": bool(judged.qualifies[k]),
+                "why_not": judged.why_not[k] or overlap,
+                "car_post": judged.post[k],
+                "s_post": judged.post_s[k],
+                "n_locked": locked[k],
+                "n_placebos": len(placebos),
+                "placebo_mean": placebos.mean() if len(placebos) else np.nan,
+                "excess": judgement.excess[k],
+                "rank": rank,
+                "p_rank": np.nan if rank is None else rank / (len(placebos) + 1),
+                "widened": bool(found.matched[k].widened),
+                "benchmark": found.reasons[k],
+                "label_in_time": bool(judgement.in_time[k]),
+                "role": _role(judgement, k),
+                **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
+            }
+        )
     return rows
 
 
@@ -164,19 +181,30 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
     judged, found = judgement.drops, judgement.benchmarks
     placebos = found.placebos(k)
     facts = {
-        "shock_id": str(judged.shock_id[k]), "label": str(judgement.label[k]), "day0": day(judged.day0[k]),
-        "car_drop": judged.drop[k], "s_drop": judged.drop_s[k], "qualifies": bool(judged.qualifies[k]),
-        "car_post": judged.post[k], "excess": judgement.excess[k], "n_placebos": len(placebos),
-    }  # fmt: skip
+        "shock_id": str(judged.shock_id[k]),
+        "label": str(judgement.label[k]),
+        "day0": day(judged.day0[k]),
+        "car_drop": judged.drop[k],
+        "s_drop": judged.drop_s[k],
+        "qualifies": bool(judged.qualifies[k]),
+        "car_post": judged.post[k],
+        "excess": judgement.excess[k],
+        "n_placebos": len(placebos),
+    }
     if not len(placebos):
         why = say("case.none", shock=facts["shock_id"], why=found.reasons[k])
         return {**facts, "rank": None, "sentence": why}
     rank = int((placebos >= judged.post[k]).sum()) + 1
     sentence = say(
-        "case.drop" if judged.qualifies[k] else "case.fall", shock=facts["shock_id"], rank=rank,
-        among=len(placebos) + 1, drop=judged.drop[k], s=judged.drop_s[k], post=judged.post[k],
+        "case.drop" if judged.qualifies[k] else "case.fall",
+        shock=facts["shock_id"],
+        rank=rank,
+        among=len(placebos) + 1,
+        drop=judged.drop[k],
+        s=judged.drop_s[k],
+        post=judged.post[k],
         placebos=placebos.mean(),
-    )  # fmt: skip
+    )
     return {**facts, "rank": rank, "sentence": sentence}
 
 
@@ -189,19 +217,24 @@ def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
             **verdict_facts(judgement.answer(name), name, window),
             "inside": inside_words(found.inside, judgement.drops.shock_id[mask]),
             "n_shared_placebos": judgement.benchmarks.shared(mask),
-        } for name, mask in judgement.members.items()
-    }  # fmt: skip
+        }
+        for name, mask in judgement.members.items()
+    }
     primary = f"label={config.reversal.label}"
     exploratory = answers.pop(f"{primary}{EXPLORATORY}")
     late = int((judgement.members[f"{primary}{EXPLORATORY}"] & ~judgement.in_time).sum())
     return {
-        "verdict": answers.pop(primary), "exploratory": {**exploratory, "n_late": late},
-        "verdicts": answers, "case_study": case_study(judgement), "gates": [_row(g) for g in found.gates],
-        "sign_flips": judgement.variants.flips(judgement.asked), "leave_one_out": _range(judgement),
+        "verdict": answers.pop(primary),
+        "exploratory": {**exploratory, "n_late": late},
+        "verdicts": answers,
+        "case_study": case_study(judgement),
+        "gates": [_row(g) for g in found.gates],
+        "sign_flips": judgement.variants.flips(judgement.asked),
+        "leave_one_out": _range(judgement),
         "balance": [row for row in balance_rows(judgement) if row["group"] == primary],
         "unbalanced": _unbalanced(judgement, primary),
         "specification_curve": len(found.specifications),
-    }  # fmt: skip
+    }
 
 
 def _unbalanced(judgement: Judgement, group: str) -> list[str]:
@@ -223,13 +256,25 @@ def _range(judgement: Judgement) -> dict[str, Any] | None:
 def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
     """Return a verdict as the summary states it."""
     return {
-        "kind": answer.kind, "sentence": answer.sentence, "effect": answer.effect,
-        "ci": list(answer.interval), "p_value": answer.p_value, "p_name": "matched_permutation",
-        "p_greater": answer.p_greater, "p_floor": answer.p_floor, "sign_flip_p": answer.sign_flip_p,
-        "equivalence_p": answer.equivalence_p, "n_dates": answer.n_dates, "n_events": answer.n_events,
-        "n_effective": answer.n_effective, "n_placebos": answer.n_placebos, "mde": answer.mde,
-        "sd": answer.sd, "se_placebos": answer.se_placebos, "margin": answer.margin,
-        "ladder": answer.ladder, "group": group, "window": window,
-    }  # fmt: skip
-
-
+        "kind": answer.kind,
+        "sentence": answer.sentence,
+        "effect": answer.effect,
+        "ci": list(answer.interval),
+        "p_value": answer.p_value,
+        "p_name": "matched_permutation",
+        "p_greater": answer.p_greater,
+        "p_floor": answer.p_floor,
+        "sign_flip_p": answer.sign_flip_p,
+        "equivalence_p": answer.equivalence_p,
+        "n_dates": answer.n_dates,
+        "n_events": answer.n_events,
+        "n_effective": answer.n_effective,
+        "n_placebos": answer.n_placebos,
+        "mde": answer.mde,
+        "sd": answer.sd,
+        "se_placebos": answer.se_placebos,
+        "margin": answer.margin,
+        "ladder": answer.ladder,
+        "group": group,
+        "window": window,
+    }

@@ -155,9 +155,12 @@ def _rows(columns: NDArray[Any]) -> NDArray[Any]:
 
 
 def _fit_block(
-    returns: NDArray[np.float64], market: NDArray[np.float64], there: NDArray[np.bool_], estimation: Window,
+    returns: NDArray[np.float64],
+    market: NDArray[np.float64],
+    there: NDArray[np.bool_],
+    estimation: Window,
     found: NDArray[np.float64],
-) -> None:  # fmt: skip
+) -> None:
     """Write alpha, beta and the count of one block of securities, (3, n, T)."""
     missing = ~there
     total = np.maximum(there.sum(axis=1), 1)

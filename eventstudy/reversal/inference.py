@@ -34,10 +34,12 @@ NO_TEST = PermutationTest(*(float("nan"),) * 4, draws=0, exact=False)
 
 def excess(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """X_k = CAR_k less the mean of its placebos' CARs, (K,); NaN for a set without placebos."""
-    return np.array([
-        value - others.mean() if len(others) else float("nan")
-        for value, others in zip(events, placebos, strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            value - others.mean() if len(others) else float("nan")
+            for value, others in zip(events, placebos, strict=True)
+        ]
+    )
 
 
 def matched_permutation(

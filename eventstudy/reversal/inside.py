@@ -36,9 +36,10 @@ def inside(
     found = []
     for k, shock in enumerate(judgement.drops.shock_id):
         days = [
-            (min(met), event.event_id) for event in events
+            (min(met), event.event_id)
+            for event in events
             if event.shock_id != shock and (met := list(_met(judgement, k, event, alignments)))
-        ]  # fmt: skip
+        ]
         found += [Inside(str(shock), name, str(day)) for day, name in sorted(days)]
     return found
 

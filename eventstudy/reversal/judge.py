@@ -114,9 +114,7 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     mine = label == config.reversal.label
     case = _case(judged, config)
-    found = benchmarks(
-        history, judged, trait, tickers, np.unique(event_days), label=label, case=case
-    )
+    found = benchmarks(history, judged, trait, tickers, np.unique(event_days), label=label, case=case)
     over = excess(judged.post, [found.placebos(k) for k in range(len(judged.shock_id))])
     sets = _sets(history, requests, judged, tickers, found)
     spread = variants(history, requests, judged, tickers, found, sets)
@@ -126,11 +124,26 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
-        history, requests, portfolios, judged, event_id, label, tickers, in_time, trait, found, sets, spread,
-        over, groups[primary][1], case, answers[primary], answers[f"{primary}{EXPLORATORY}"],
+        history,
+        requests,
+        portfolios,
+        judged,
+        event_id,
+        label,
+        tickers,
+        in_time,
+        trait,
+        found,
+        sets,
+        spread,
+        over,
+        groups[primary][1],
+        case,
+        answers[primary],
+        answers[f"{primary}{EXPLORATORY}"],
         {k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
         {name: group[1] for name, group in groups.items()},
-    )  # fmt: skip
+    )
 
 
 def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
@@ -154,9 +167,12 @@ def _case(judged: Drops, config: StudyConfig) -> int | None:
 
 
 def _sets(
-    history: History, requests: Mapping[str, Sequence[Request]], judged: Drops,
-    tickers: Sequence[tuple[str, ...]], found: Benchmarks,
-) -> MatchedSets | None:  # fmt: skip
+    history: History,
+    requests: Mapping[str, Sequence[Request]],
+    judged: Drops,
+    tickers: Sequence[tuple[str, ...]],
+    found: Benchmarks,
+) -> MatchedSets | None:
     days = [np.zeros(0, dtype=np.int64) if found.reasons[k] else found.days(k) for k in range(len(tickers))]
     if not any(len(item) for item in days):
         return None
@@ -167,17 +183,23 @@ Group = tuple[NDArray[np.bool_], NDArray[np.bool_], str]
 
 
 def _groups(
-    label: NDArray[np.str_], in_time: NDArray[np.bool_], mine: NDArray[np.bool_], judged: Drops,
-    counted: NDArray[np.bool_], config: StudyConfig,
-) -> dict[str, Group]:  # fmt: skip
+    label: NDArray[np.str_],
+    in_time: NDArray[np.bool_],
+    mine: NDArray[np.bool_],
+    judged: Drops,
+    counted: NDArray[np.bool_],
+    config: StudyConfig,
+) -> dict[str, Group]:
     """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
     asked = config.reversal.label
     groups: dict[str, Group] = {
         f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
         f"label={asked}{EXPLORATORY}": (
-            mine, mine & counted, _with_late(asked, mine & ~in_time, mine & counted, judged),
+            mine,
+            mine & counted,
+            _with_late(asked, mine & ~in_time, mine & counted, judged),
         ),
-    }  # fmt: skip
+    }
     for name in OTHER_LABELS:
         if name != asked and (label == name).any():
             named = label == name
@@ -223,15 +245,22 @@ class _Jury:
         by_label = name != "all" and not name.endswith(EXPLORATORY)
         late = drop & ~self.in_time & by_label
         evidence = Evidence(
-            subject, config.windows.post, self.over[rows], judged.drop[rows], test,
+            subject,
+            config.windows.post,
+            self.over[rows],
+            judged.drop[rows],
+            test,
             placebo_spread(sets),
             other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
-            n_events=int(judged.n_peers[rows].sum()), n_effective=self._effective(mask),
+            n_events=int(judged.n_peers[rows].sum()),
+            n_effective=self._effective(mask),
             n_placebos=sum(len(values) for values in sets),
             rank=int((sets[0] >= judged.post[rows[0]]).sum()) + 1 if len(rows) == 1 else 0,
-            n_candidates=int(of.sum()), n_drops=int(drop.sum()),
-            n_late=int(late.sum()), n_unmatched=int((drop & ~np.isfinite(self.over) & ~late).sum()),
-        )  # fmt: skip
+            n_candidates=int(of.sum()),
+            n_drops=int(drop.sum()),
+            n_late=int(late.sum()),
+            n_unmatched=int((drop & ~np.isfinite(self.over) & ~late).sum()),
+        )
         return verdict(evidence, seed=seed, draws=draws)
 
     def _effective(self, mask: NDArray[np.bool_]) -> float:

@@ -44,12 +44,13 @@ def _chronology_flag(
         )
     shared = set(_markets_of(event, config)) & set(_markets_of(of, config))
     same = [
-        market.mic for market in config.markets
+        market.mic
+        for market in config.markets
         if market.mic in shared
         and (a := alignments.get((event.event_id, market.mic)))
         and (b := alignments.get((of.event_id, market.mic)))
         and a.session == b.session
-    ]  # fmt: skip
+    ]
     if same:
         names = ", ".join(same)
         return "SAME_SESSION", say("chronology.same", event=event.event_id, of=of.event_id, mics=names)
@@ -102,7 +103,5 @@ def known_in_time(
 def _markets_of(event: Event, config: StudyConfig) -> list[str]:
     """Exchanges of the peers that an event is about: elsewhere no window of it closes."""
     named = set(event.tickers)
-    mics = [
-        peer.market for peer in config.peers if not named or named & {peer.ticker, *peer.aliases}
-    ]
+    mics = [peer.market for peer in config.peers if not named or named & {peer.ticker, *peer.aliases}]
     return list(dict.fromkeys(mics))

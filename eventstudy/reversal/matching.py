@@ -195,9 +195,18 @@ def _row(
 ) -> Placebo:
     s_drop, vol_ratio, run_up, market, _ = pool.traits[row].tolist()
     return Placebo(
-        shock, tier, int(pool.day[row]), s_drop, float(pool.car_drop[row]), float(pool.car_post[row]),
-        vol_ratio, run_up, market, distance, widened,
-    )  # fmt: skip
+        shock,
+        tier,
+        int(pool.day[row]),
+        s_drop,
+        float(pool.car_drop[row]),
+        float(pool.car_post[row]),
+        vol_ratio,
+        run_up,
+        market,
+        distance,
+        widened,
+    )
 
 
 def _genuine_rows(
@@ -212,10 +221,21 @@ def _genuine_rows(
         if np.isfinite(gaps[i]):
             j = int(others[i])
             s_drop, vol_ratio, run_up, market, _ = traits[j].tolist()
-            rows.append(Placebo(
-                str(judged.shock_id[k]), "P2", int(judged.day0[j]), s_drop, float(judged.drop[j]),
-                float(judged.post[j]), vol_ratio, run_up, market, float(gaps[i]), True,
-            ))  # fmt: skip
+            rows.append(
+                Placebo(
+                    str(judged.shock_id[k]),
+                    "P2",
+                    int(judged.day0[j]),
+                    s_drop,
+                    float(judged.drop[j]),
+                    float(judged.post[j]),
+                    vol_ratio,
+                    run_up,
+                    market,
+                    float(gaps[i]),
+                    True,
+                )
+            )
     return rows
 
 
@@ -271,9 +291,10 @@ def matched_sets(
     portfolios = history.portfolios(requests, alpha=alpha)
     at = {str(name): row for row, name in enumerate(portfolios.shock_id)}
     return MatchedSets(
-        portfolios, np.array([at.get(shock, -1) for shock in shocks], dtype=np.intp),
+        portfolios,
+        np.array([at.get(shock, -1) for shock in shocks], dtype=np.intp),
         tuple(_rows_of(at, (f"{shock}@{day}" for day in days[k])) for k, shock in enumerate(shocks)),
-    )  # fmt: skip
+    )
 
 
 def _rows_of(at: Mapping[str, int], names: Iterable[str]) -> NDArray[np.intp]:

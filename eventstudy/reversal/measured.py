@@ -62,9 +62,15 @@ def _of_group(
     yield _sign_flip(judgement, group, x)
     answer = judgement.answer(group)
     yield Measure(
-        "equivalence", group, answer.effect, -answer.margin, answer.margin, answer.equivalence_p, len(x),
+        "equivalence",
+        group,
+        answer.effect,
+        -answer.margin,
+        answer.margin,
+        answer.equivalence_p,
+        len(x),
         say("note.equivalence"),
-    )  # fmt: skip
+    )
     note = say("note.power_placebos") if len(x) == 1 else say("note.power")
     yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
     yield from _dates_needed(group, answer.se_placebos if len(x) == 1 else answer.sd, len(x))
@@ -163,8 +169,9 @@ def _tiers(
     for tier in ("P0", "P1", "P2", "P3"):
         values = [
             judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
-            for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts
-        ]  # fmt: skip
+            for k in np.flatnonzero(mask)
+            if (str(judged.shock_id[k]), tier) in posts
+        ]
         yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=say(f"tier.{tier}"))
 
 
@@ -181,18 +188,30 @@ def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterat
     ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
     k = int(mask.sum())
     yield Measure(
-        "reversal_ratio", group, ratio.estimate, ratio.lower, ratio.upper, NAN, k,
+        "reversal_ratio",
+        group,
+        ratio.estimate,
+        ratio.lower,
+        ratio.upper,
+        NAN,
+        k,
         say(f"fieller.{ratio.shape}"),
-    )  # fmt: skip
+    )
     rows = np.flatnonzero(mask)
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
     other = reversal_ratio(drop, post)
     yield Measure(
-        "reversal_ratio_placebos", group, other.estimate, other.lower, other.upper, NAN, k,
+        "reversal_ratio_placebos",
+        group,
+        other.estimate,
+        other.lower,
+        other.upper,
+        NAN,
+        k,
         say(f"fieller.{other.shape}"),
-    )  # fmt: skip
+    )
 
 
 def share(group: str, x: NDArray[np.float64]) -> Measure:
@@ -258,9 +277,15 @@ def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) ->
     means = leave_one_out(x)
     worst = str(names[int(np.abs(means - x.mean()).argmax())])
     yield Measure(
-        "excess_leave_one_out", group, float(x.mean()), float(means.min()), float(means.max()), NAN, len(x),
+        "excess_leave_one_out",
+        group,
+        float(x.mean()),
+        float(means.min()),
+        float(means.max()),
+        NAN,
+        len(x),
         say("note.leave_one_out", shock=worst),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +314,25 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
     answer = judgement.verdict
     steps: list[tuple[str, float, float, str]] = [
-        (say("gate.drops"), float(judgement.drops.drop[mask].mean())
-         if mask.any() else NAN, first, "" if len(drop) > 1 else say("gate.two_dates")),
-        (say("gate.excess"), answer.effect, answer.p_value,
-         "" if answer.n_dates else say("gate.no_benchmark")),
-        (say("gate.genuine"), interaction.estimate, interaction.p_value, interaction.note
-         if not np.isfinite(interaction.p_value) else ""),
-    ]  # fmt: skip
+        (
+            say("gate.drops"),
+            float(judgement.drops.drop[mask].mean()) if mask.any() else NAN,
+            first,
+            "" if len(drop) > 1 else say("gate.two_dates"),
+        ),
+        (
+            say("gate.excess"),
+            answer.effect,
+            answer.p_value,
+            "" if answer.n_dates else say("gate.no_benchmark"),
+        ),
+        (
+            say("gate.genuine"),
+            interaction.estimate,
+            interaction.p_value,
+            interaction.note if not np.isfinite(interaction.p_value) else "",
+        ),
+    ]
     windows = secondary_windows(judgement)
     tests = [window_test(judgement, window, mask) for window in windows]
     for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
@@ -334,6 +371,11 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                 low, high = t_interval(column)
                 mean = float(column.mean()) if len(column) else NAN
                 yield {
-                    "group": group, "series": series, "tau": tau, "n_dates": len(column), "car": mean,
-                    "lower": low, "upper": high,
-                }  # fmt: skip
+                    "group": group,
+                    "series": series,
+                    "tau": tau,
+                    "n_dates": len(column),
+                    "car": mean,
+                    "lower": low,
+                    "upper": high,
+                }

@@ -70,17 +70,19 @@ class Pool:
     def take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Pool:
         """Return the candidates at ``index``, positions or a mask."""
         return Pool(
-            self.day[index], self.car_drop[index], self.car_post[index], self.traits[index],
-            self.qualifies[index], self.grids,
-        )  # fmt: skip
+            self.day[index],
+            self.car_drop[index],
+            self.car_post[index],
+            self.traits[index],
+            self.qualifies[index],
+            self.grids,
+        )
 
 
 def empty_pool() -> Pool:
     """Return a pool without candidates."""
     none = np.zeros(0)
-    return Pool(
-        none.astype(np.int64), none, none, np.zeros((0, len(VARIABLES))), none.astype(bool), ()
-    )  # fmt: skip
+    return Pool(none.astype(np.int64), none, none, np.zeros((0, len(VARIABLES))), none.astype(bool), ())
 
 
 def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = None) -> NDArray[np.float64]:
@@ -104,10 +106,15 @@ def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = Non
     market = panel.event_factors[rows][:, inside, 0].sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         vol_ratio = np.log(_spread(recent) / _spread(errors))
-    return np.column_stack([
-        fall.s, vol_ratio, run_up,
-        portfolios.total(weight * np.nan_to_num(market)), portfolios.day0 / 365.25,
-    ])  # fmt: skip
+    return np.column_stack(
+        [
+            fall.s,
+            vol_ratio,
+            run_up,
+            portfolios.total(weight * np.nan_to_num(market)),
+            portfolios.day0 / 365.25,
+        ]
+    )
 
 
 def _mean(
@@ -212,10 +219,13 @@ def pool_of(history: History, tickers: Sequence[str], days: NDArray[np.int64]) -
         parts.append(_pool(history.portfolios(history.requests(wanted)), history.config, grids))
     every = [empty_pool(), *parts]
     pool = Pool(
-        np.concatenate([part.day for part in every]), np.concatenate([part.car_drop for part in every]),
-        np.concatenate([part.car_post for part in every]), np.concatenate([part.traits for part in every]),
-        np.concatenate([part.qualifies for part in every]), grids,
-    )  # fmt: skip
+        np.concatenate([part.day for part in every]),
+        np.concatenate([part.car_drop for part in every]),
+        np.concatenate([part.car_post for part in every]),
+        np.concatenate([part.traits for part in every]),
+        np.concatenate([part.qualifies for part in every]),
+        grids,
+    )
     return pool.take(np.isfinite(pool.car_post) & np.isfinite(pool.traits).all(axis=1))
 
 
@@ -223,9 +233,13 @@ def _pool(portfolios: ShockPortfolios, config: StudyConfig, grids: tuple[NDArray
     windows = config.windows
     fall = fall_of(portfolios, windows.drop)
     return Pool(
-        portfolios.shock_id.astype(np.int64), fall.car, portfolios.car(windows.post),
-        traits(portfolios, windows.drop, fall=fall), fall.qualifies(config.reversal), grids,
-    )  # fmt: skip
+        portfolios.shock_id.astype(np.int64),
+        fall.car,
+        portfolios.car(windows.post),
+        traits(portfolios, windows.drop, fall=fall),
+        fall.qualifies(config.reversal),
+        grids,
+    )
 
 
 def distances(
@@ -361,9 +375,12 @@ def balance(
         event_variance = float(targets[:, v].var(ddof=1)) if len(targets) > 1 else placebo_variance
         pooled = np.sqrt((placebo_variance + event_variance) / 2)
         difference = float(targets[:, v].mean() - means[:, v].mean())
-        rows.append({
-            "variable": name, "mean_events": float(targets[:, v].mean()),
-            "mean_placebos": float(means[:, v].mean()),
-            "smd": difference / pooled if pooled > 0 else float("nan"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "variable": name,
+                "mean_events": float(targets[:, v].mean()),
+                "mean_placebos": float(means[:, v].mean()),
+                "smd": difference / pooled if pooled > 0 else float("nan"),
+            }
+        )
     return rows

@@ -45,11 +45,14 @@ def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
     peers = json.dumps(plain["peers"], sort_keys=True).encode()
     return {
         "question": {
-            "primary_endpoint": endpoint, "events_sha256": events.sha256, "n_events": len(events),
-            "peers_sha256": hashlib.sha256(peers).hexdigest(), "seed": config.study.seed,
+            "primary_endpoint": endpoint,
+            "events_sha256": events.sha256,
+            "n_events": len(events),
+            "peers_sha256": hashlib.sha256(peers).hexdigest(),
+            "seed": config.study.seed,
         },
         **{name: plain[name] for name in SECTIONS},
-    }  # fmt: skip
+    }
 
 
 def as_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
@@ -94,6 +97,8 @@ def specification_digest(config: StudyConfig) -> str:
 def summary_of(found: list[Departure], path: str, sha256: str) -> dict[str, Any]:
     """Return what summary.json says about the pre-registration."""
     return {
-        "file": path, "sha256": sha256, "n_departures": len(found),
+        "file": path,
+        "sha256": sha256,
+        "n_departures": len(found),
         "departures": [{**dataclasses.asdict(item), "sentence": item.sentence} for item in found],
-    }  # fmt: skip
+    }

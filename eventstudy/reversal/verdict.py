@@ -117,11 +117,26 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     kind = _kind(evidence, margin)
     test = evidence.permutation
     return Verdict(
-        kind, _sentence(evidence, kind, flip, mde, margin), effect, t_interval(x), test.two_sided,
-        test.greater, test.floor, flip, equivalence_p(x, margin) if k > 1 else float("nan"), k,
-        evidence.n_events, evidence.n_effective, evidence.n_placebos, sd, spread.se, mde, margin,
-        ladder(evidence, sd, mde), _more_data(sd, evidence),
-    )  # fmt: skip
+        kind,
+        _sentence(evidence, kind, flip, mde, margin),
+        effect,
+        t_interval(x),
+        test.two_sided,
+        test.greater,
+        test.floor,
+        flip,
+        equivalence_p(x, margin) if k > 1 else float("nan"),
+        k,
+        evidence.n_events,
+        evidence.n_effective,
+        evidence.n_placebos,
+        sd,
+        spread.se,
+        mde,
+        margin,
+        ladder(evidence, sd, mde),
+        _more_data(sd, evidence),
+    )
 
 
 def _kind(evidence: Evidence, margin: float) -> str:
@@ -144,20 +159,37 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
     first, last = evidence.window
     effect = float(evidence.excess.mean())
     facts = {
-        "first": first, "last": last, "size": abs(effect), "p": evidence.permutation.two_sided,
+        "first": first,
+        "last": last,
+        "size": abs(effect),
+        "p": evidence.permutation.two_sided,
         "n": evidence.n_events,
-    }  # fmt: skip
+    }
     if k == 1:
         return say(
-            f"verdict.one_{'above' if effect >= 0 else 'below'}", subject=_one(evidence.subject),
-            rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos, mde=mde,
-            floor=min(1.0, 2.0 * evidence.permutation.floor), **facts,
-        )  # fmt: skip
+            f"verdict.one_{'above' if effect >= 0 else 'below'}",
+            subject=_one(evidence.subject),
+            rank=evidence.rank,
+            among=evidence.n_placebos + 1,
+            m=evidence.n_placebos,
+            mde=mde,
+            floor=min(1.0, 2.0 * evidence.permutation.floor),
+            **facts,
+        )
     low, high = t_interval(evidence.excess)
     return say(
-        f"verdict.{kind.replace(' ', '_')}", subject=evidence.subject, effect=effect, low=low, high=high,
-        flip=flip, k=k, n_effective=evidence.n_effective, mde=mde, margin=margin, **facts,
-    )  # fmt: skip
+        f"verdict.{kind.replace(' ', '_')}",
+        subject=evidence.subject,
+        effect=effect,
+        low=low,
+        high=high,
+        flip=flip,
+        k=k,
+        n_effective=evidence.n_effective,
+        mde=mde,
+        margin=margin,
+        **facts,
+    )
 
 
 def _one(subject: str) -> str:

@@ -60,10 +60,13 @@ def simulate(
     rbar: list[float] = []
     variance: list[float] = []
     batches = run_blocks(
-        functools.partial(_run_batch, pool, config, plan), tasks, jobs=jobs, engine=engine,
+        functools.partial(_run_batch, pool, config, plan),
+        tasks,
+        jobs=jobs,
+        engine=engine,
         scheduler=scheduler,
         progress=progress and (lambda done, _: progress(min(done * BATCH, plan.draws), plan.draws)),
-    )  # fmt: skip
+    )
     for batch in batches:
         for key, counts in batch.tally.items():
             tally[key] = tally.get(key, np.zeros(3)) + counts
@@ -139,10 +142,15 @@ def _abnormal(
         for date, row, column in zip(dates, at, columns.ravel().tolist(), strict=True)
     ]
     panel = cut(
-        requests, pool.returns, pool.market_return[:, None],
-        pool.sessions.astype("datetime64[D]").astype(np.int32), pool.flags, pool.excluded,
-        estimation=config.windows.estimation, event=config.windows.event,
-    )  # fmt: skip
+        requests,
+        pool.returns,
+        pool.market_return[:, None],
+        pool.sessions.astype("datetime64[D]").astype(np.int32),
+        pool.flags,
+        pool.excluded,
+        estimation=config.windows.estimation,
+        event=config.windows.event,
+    )
     expected = fit(panel, config.model.name, settings=config.model)
     return abnormal_returns(panel, expected, alpha=config.model.alpha)
 
@@ -182,9 +190,13 @@ def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig,
 
 
 def _common(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan,
-    rows: NDArray[np.intp], columns: NDArray[np.intp],
-) -> None:  # fmt: skip
+    batch: _Batch,
+    pool: Pool,
+    config: StudyConfig,
+    plan: Plan,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+) -> None:
     """Tally the designs on common dates; all of them use the same draws."""
     draws, dates, peers = columns.shape
     for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
@@ -199,15 +211,22 @@ def _common(
 
 
 def _fat_tails(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan,
-    rows: NDArray[np.intp], columns: NDArray[np.intp], rng: np.random.Generator,
-) -> None:  # fmt: skip
+    batch: _Batch,
+    pool: Pool,
+    config: StudyConfig,
+    plan: Plan,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    rng: np.random.Generator,
+) -> None:
     """Tally common dates on simulated histories, one for each draw of the batch."""
     draws, n = len(rows), len(pool.tickers)
     simulated = replace(
-        pool, returns=simulated_returns(pool, draws, rng),
-        flags=np.tile(pool.flags, (1, draws)), excluded=np.tile(pool.excluded, (1, draws)),
-    )  # fmt: skip
+        pool,
+        returns=simulated_returns(pool, draws, rng),
+        flags=np.tile(pool.flags, (1, draws)),
+        excluded=np.tile(pool.excluded, (1, draws)),
+    )
     own = columns + n * np.arange(draws)[:, None, None]
     for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
         _tally(batch, Case("fat_tails"), sample, config, plan)

@@ -74,6 +74,6 @@ def parse_windows(text: str) -> tuple[Window, ...]:
     windows = [(int(match[1]), int(match[2])) for match in found if match]
     if len(windows) < len(found) or any(first > last for first, last in windows):
         raise ConfigError(
-            f"--windows {text!r}: accepted are windows of sessions, first to last, such as \"[0,1];[2,20]\""
+            f'--windows {text!r}: accepted are windows of sessions, first to last, such as "[0,1];[2,20]"'
         )
     return tuple(dict.fromkeys(windows))

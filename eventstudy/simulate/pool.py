@@ -142,9 +142,13 @@ def _check_model(config: StudyConfig) -> None:
 
 
 def _pool(
-    region: str, markets: Sequence[MarketPanel], excluded: Mapping[str, NDArray[np.bool_]],
-    event_days: Mapping[str, Sequence[object]], config: StudyConfig, plan: Plan,
-) -> Pool:  # fmt: skip
+    region: str,
+    markets: Sequence[MarketPanel],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    event_days: Mapping[str, Sequence[object]],
+    config: StudyConfig,
+    plan: Plan,
+) -> Pool:
     shared = functools.reduce(np.intersect1d, [market.sessions for market in markets])
     rows = [np.isin(market.sessions, shared) for market in markets]
     pairs = list(zip(markets, rows, strict=True))
@@ -161,8 +165,15 @@ def _pool(
     reached = _count(candidate, (-tested[1], -tested[0])) > 0
     alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
     return Pool(
-        region, markets[0].benchmark, tuple(tickers.tolist()), shared, returns[:, used] - alpha, index,
-        flags[:, used], cuts[:, used], candidate[:, used],
+        region,
+        markets[0].benchmark,
+        tuple(tickers.tolist()),
+        shared,
+        returns[:, used] - alpha,
+        index,
+        flags[:, used],
+        cuts[:, used],
+        candidate[:, used],
     )
 
 
@@ -175,9 +186,11 @@ def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> ND
 
 
 def _candidates(
-    returns: NDArray[np.float64], index: NDArray[np.float64], excluded: NDArray[np.bool_],
+    returns: NDArray[np.float64],
+    index: NDArray[np.float64],
+    excluded: NDArray[np.bool_],
     config: StudyConfig,
-) -> NDArray[np.bool_]:  # fmt: skip
+) -> NDArray[np.bool_]:
     there = np.isfinite(returns) & np.isfinite(index)[:, None]
     first, last = config.windows.event
     whole = _count(there, config.windows.event) == last - first + 1
