@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from studies import event_row, write_events, write_prices
-from test_est_import import write_files
+from test_import_est import write_files
 
 from eventstudy import config, prices
 from eventstudy.cli import cli, main
