@@ -110,6 +110,18 @@ def test_numbers_of_a_parquet_table_and_of_the_summary_are_compared(packs: tuple
     assert compare_packs(*packs, allow=["verdict", "shocks"]).failures == []
 
 
+def test_another_order_of_the_rows_is_told_and_their_numbers_compared(packs: tuple[Path, Path]) -> None:
+    def turned(text: str) -> str:
+        head, first, second = text.splitlines(keepends=True)
+        return head + second + first
+
+    rewrite(packs[1] / "tables" / "car.csv", turned)
+    found = compare_packs(*packs)
+    assert (found.failures, found.texts) == ([], ["tables/car.csv: the rows stand in another order"])
+    rewrite(packs[1] / "tables" / "car.csv", lambda text: text.replace("-0.03", "-0.031"))
+    assert compare_packs(*packs).failures == ["tables/car.csv.car: row 2: '-0.03' is now '-0.031'"]
+
+
 def test_folders_of_packs_are_compared_by_name(packs: tuple[Path, Path], tmp_path: Path) -> None:
     for side, pack in zip("ab", packs, strict=True):
         shutil.copytree(pack, tmp_path / side / "first")

@@ -1,5 +1,7 @@
 """Hold two result packs against each other, number by number: ``python compare_packs.py A B``.
 
+Rows are paired by what their texts say, so that another order of the same rows is told and no failure.
+
 A and B are packs, or folders of packs, which are then paired by name. Every CSV and Parquet table and every
 JSON of numbers is compared. A number that differs is a failure, and so is a row, a column, a table or a
 whole pack that is no longer there. What the packs *say* may improve: texts that differ are listed and
@@ -25,6 +27,19 @@ import pandas as pd
 OF_THE_RUN = frozenset({"manifest.json"})
 #: Differences of one kind that are printed for one table.
 SHOWN = 5
+#: Columns of messages: they may be worded anew, so no row is known by them.
+MESSAGES = (
+    "reason",
+    "note",
+    "notes",
+    "message",
+    "why_not",
+    "why_left",
+    "why_entered",
+    "hypothesis",
+    "verdict",
+)
+MESSAGES += ("benchmark", "blocked", "refusal", "advice", "sentence", "source", "title")
 
 
 @dataclass(kw_only=True)
@@ -124,9 +139,37 @@ def _compare_tables(
     if len(old) != len(new):
         _failure(found, allow, place, f"{len(old)} rows before, {len(new)} now")
         return
+    old, new = _paired(old, new, found, place)
     for column in old.columns.intersection(new.columns, sort=False):
         for row, (a, b) in enumerate(zip(old[column].tolist(), new[column].tolist(), strict=True)):
             _compare_cell(a, b, found, tolerance, allow, f"{place}.{column}", f"row {row + 1}: ")
+
+
+def _paired(
+    old: pd.DataFrame, new: pd.DataFrame, found: Differences, place: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put the new rows in the order of the old ones where both hold the same rows by their texts."""
+    texts = [
+        column
+        for column in old.columns.intersection(new.columns, sort=False)
+        if column not in MESSAGES and all(_number(cell) is None for cell in old[column].tolist())
+    ]
+    before, after = (_keys(table, texts) for table in (old, new))
+    if before == after or set(before) != set(after):
+        return old, new
+    found.texts.append(f"{place}: the rows stand in another order")
+    at = {key: row for row, key in enumerate(after)}
+    return old, new.iloc[[at[key] for key in before]]
+
+
+def _keys(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Texts of each row with how often they stood before: no two rows have one key."""
+    seen: dict[tuple[Any, ...], int] = {}
+    keys = []
+    for texts in zip(*(table[column].map(str).tolist() for column in columns), strict=True):
+        seen[texts] = seen.get(texts, 0) + 1
+        keys.append((*texts, seen[texts]))
+    return keys
 
 
 def _compare_json(
