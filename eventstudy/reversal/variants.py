@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.core.returns import ReturnsPanel
+from eventstudy.config import Model
+from eventstudy.core.returns import FactorColumns, ReturnsPanel
 from eventstudy.core.windows import Request
 from eventstudy.reversal.drops import Drops
 from eventstudy.reversal.history import History
@@ -56,7 +57,7 @@ def variants(
     def formed(kind: str, alpha: str | None = None) -> MatchedSets:
         if kind == history.panel.kind and alpha is None:
             return sets
-        other = replace(history, panel=as_kind(history.panel, kind))
+        other = replace(history, panel=as_kind(history.panel, kind, history.config.model))
         return matched_sets(other, requests, shocks, tickers, days, alpha=alpha)
 
     plain = formed("simple")
@@ -66,13 +67,27 @@ def variants(
     return Variants({name: excess(*pair) for name, pair in values.items()})
 
 
-def as_kind(panel: ReturnsPanel, kind: str) -> ReturnsPanel:
-    """Return the panel with simple or log returns."""
+def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
+    """Return the panel with simple or log returns, those of the index and of other securities alike.
+
+    Factors of a file stay as the file has them, as in a study of log returns.
+    """
     if panel.kind == kind:
         return panel
     change = np.log1p if kind == "log" else np.expm1
+    kept = {"span", model.risk_free, *model.factors} - {"market"}
+
+    def changed(factors: FactorColumns) -> FactorColumns:
+        returns = np.array([name not in kept for name in factors.names])
+        return replace(factors, values=np.where(returns, change(factors.values), factors.values))
+
     markets = {
-        mic: replace(market, returns=change(market.returns), market_return=change(market.market_return))
+        mic: replace(
+            market,
+            returns=change(market.returns),
+            market_return=change(market.market_return),
+            factors=None if market.factors is None else changed(market.factors),
+        )
         for mic, market in panel.markets.items()
     }
     return replace(panel, kind=kind, markets=markets)  # type: ignore[arg-type]
