@@ -16,8 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
     "messages",
-    "parallel",
-    "beside",
+    "workers",
     "config",
     "events",
     "exchanges",

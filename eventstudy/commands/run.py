@@ -18,10 +18,10 @@ from eventstudy.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from eventstudy.beside import Start
     from eventstudy.config import StudyConfig
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
+    from eventstudy.workers import Start
 
 
 @click.command("run")
@@ -63,8 +63,8 @@ def command(
     accept_suspect: bool,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
-    from eventstudy.beside import copies
     from eventstudy.report.staging import reserve
+    from eventstudy.workers import forked_children
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
@@ -73,7 +73,7 @@ def command(
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(quiet or as_json)
     locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
-    with reserve(out) as place, copies() as start:
+    with reserve(out) as place, forked_children() as start:
         reading = _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
         from eventstudy.report.progress import heeding, watched
