@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from eventstudy.errors import PriceError
+from eventstudy.prices.factors import read_factors
+from eventstudy.readers.crsp import without_codes
 from eventstudy.readers.dates import parse_days
+from eventstudy.readers.french import daily_rows
 from eventstudy.readers.headers import columns_of, meaning, unread
 from eventstudy.readers.numbers import MISSING, parse_numbers
 from eventstudy.readers.text import encoding_of, read_text, records_of, separator_of
@@ -98,7 +103,8 @@ def test_neglected_adjustments_are_named() -> None:
 def test_a_word_for_missing_costs_one_value(word: str) -> None:
     read = parse_numbers(["1.5", word, word.upper(), "2"])
     np.testing.assert_array_equal(read.values, [1.5, np.nan, np.nan, 2.0])
-    assert not read.wrong and sum(read.missing.values()) == 2
+    assert not read.wrong
+    assert sum(read.missing.values()) == 2
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,8 @@ def test_what_is_no_number_is_named(word: str) -> None:
 )  # one row a spelling
 def test_days_in_many_hands(cell: str) -> None:
     read = parse_days([cell, cell])
-    assert not read.wrong and read.days.astype(str).tolist() == ["2024-06-12"] * 2
+    assert not read.wrong
+    assert read.days.astype(str).tolist() == ["2024-06-12"] * 2
 
 
 def test_a_column_decides_which_number_is_the_month() -> None:
@@ -175,4 +182,33 @@ def test_excel_serials_only_where_all_are() -> None:
 )
 def test_what_is_no_day_is_named(cell: str) -> None:
     read = parse_days([cell, "2024-06-13"])
-    assert read.wrong.keys() == {0} and np.isnat(read.days[0])
+    assert read.wrong.keys() == {0}
+    assert np.isnat(read.days[0])
+
+
+FRENCH = """This file was created using the 202406 CRSP database.
+The 1-month TBill rate is from a bank.
+
+,Mkt-RF,SMB,HML,RF
+20240611,    0.15,  -99.99,    0.02,   0.022
+20240612,    0.97,    1.20,   -0.87,   0.022
+
+  Annual Factors: January-December
+,Mkt-RF,SMB,HML,RF
+  2023,   21.70,   -3.10,  -13.60,   4.95
+
+Copyright 2024
+"""
+
+
+def test_frenchs_file_as_downloaded(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text(FRENCH, encoding="utf-8")
+    table = read_factors(tmp_path / "f.csv", ["Mkt-RF", "SMB"], percent=True)
+    assert table.dates.astype(str).tolist() == ["2024-06-11", "2024-06-12"]
+    np.testing.assert_allclose(table.values, [[0.0015, np.nan], [0.0097, 0.012]], rtol=1e-12)
+    assert daily_rows([["date", "SMB"], ["2024-06-12", "1"]]) == (0, [["date", "SMB"], ["2024-06-12", "1"]])
+
+
+def test_codes_of_crsp_are_no_returns() -> None:
+    read = without_codes(np.array([0.01, -66.0, -99.0, -0.44, -44.0]), returns=True)
+    np.testing.assert_array_equal(read, [0.01, np.nan, np.nan, -0.44, np.nan])
