@@ -18,6 +18,7 @@ import click
 
 from eventstudy import __version__
 from eventstudy.errors import ConfigError, EventStudyError, Problem
+from eventstudy.exchanges.exchange import EXAMPLE_INDEX, EXAMPLE_MARKET, EXAMPLE_PEER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -647,7 +648,7 @@ def doctor(out: Path, prices: Path | None) -> None:
     "benchmarks",
     multiple=True,
     metavar="MIC:TICKER",
-    help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
+    help=f"Index of an exchange, such as {EXAMPLE_INDEX}; default its usual one.",
 )
 @click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
 @click.option(
@@ -669,10 +670,10 @@ def init(
     asking = sys.stdin is not None and sys.stdin.isatty()
     if sector is None:
         if not asking:
-            raise click.UsageError("no sector named; write 'eventstudy init airlines --peer DAL:XNYS:Delta'")
+            raise click.UsageError(f"no sector named; write 'eventstudy init airlines --peer {EXAMPLE_PEER}'")
         sector = click.prompt("Name of the sector (small letters)")
     if not peers and asking:
-        peers = tuple(_asked_for("Security as TICKER:MIC:Name, such as DAL:XNYS:Delta; empty to end"))
+        peers = tuple(_asked_for(f"Security as TICKER:MIC:Name, such as {EXAMPLE_PEER}; empty to end"))
         benchmarks += tuple(_asked_for("Index as MIC:TICKER where not the usual one; empty to end"))
     named = [part for text in peers for part in text.split(",") if part.strip()]
     plan = new_sector(str(sector), named, benchmarks=benchmarks, currency=currency)
@@ -703,7 +704,7 @@ def _asked_for(question: str) -> Iterator[str]:
     "exchanges",
     multiple=True,
     metavar="NAME:MIC",
-    help="Exchange of a market of the request, such as DAX:XETR.",
+    help=f"Exchange of a market of the request, such as {EXAMPLE_MARKET}.",
 )
 def import_est_files(
     request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]
