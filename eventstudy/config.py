@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.exchanges.exchange import WORLD_MARKET
-from eventstudy.parallel import engine_problem
+from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
