@@ -1,7 +1,7 @@
-"""Write the tables of docs/market-rules.md from what is known of exchanges: ``python docs/make_market_rules.py``.
+"""Write the tables of docs/market-rules.md from the files of exchanges: ``python docs/make_market_rules.py``.
 
-The page's sentences are written by hand. Between ``<!-- table: NAME -->`` and ``<!-- end -->`` stands the table
-that the function NAME of `TABLES` gives.
+The page's sentences are written by hand. Between ``<!-- table: NAME -->`` and ``<!-- end -->`` stands what
+NAME of `TABLES` gives.
 """
 
 from __future__ import annotations

@@ -156,7 +156,10 @@ class Exchange:
     first_day : datetime.date
         No session before this day is known.
     suffix, index : str
-        Ending of its tickers and its usual index as Yahoo writes them; empty where none is known.
+        Ending of its tickers and its usual index, as Yahoo writes them where it has the exchange; empty where
+        none is known.
+    on_yahoo : bool
+        Whether Yahoo has prices of its shares.
     board : str
         Name of the `Board` of a share that nothing else is known of; empty where no rules are known.
     boards_by_digits : mapping
@@ -185,6 +188,7 @@ class Exchange:
     first_day: dt.date = FIRST_DAY
     suffix: str = ""
     index: str = ""
+    on_yahoo: bool = True
     board: str = ""
     boards_by_digits: Mapping[str, str] = field(default_factory=dict)
     first_digits: tuple[str, ...] = ()

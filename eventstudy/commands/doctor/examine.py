@@ -151,8 +151,8 @@ def known_exchanges() -> Finding:
         return Finding("exchanges", "warning", "; ".join(map(str, error.problems)))
     memory = sum(fact.certainty == "memory" for fact in facts)
     text = (
-        f"{len(known)} known{further}, {rules} with rules on {len(boards())} boards; {memory} of {len(facts)} "
-        "dated facts are from memory, see docs/market-rules.md"
+        f"{len(known)} known{further}, {rules} with rules on {len(boards())} boards; {memory} of "
+        f"{len(facts)} dated facts are from memory, see docs/market-rules.md"
     )
     return Finding("exchanges", "ok", text)
 

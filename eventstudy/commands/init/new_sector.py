@@ -192,7 +192,7 @@ def study_toml(plan: NewSector) -> str:
     names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
     pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if quotes_hundredths(mic))
     names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
-    return STUDY.format(**names, markets=markets, peers=peers)
+    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=peers)
 
 
 def _market(mic: str, benchmark: str) -> str:
@@ -265,7 +265,8 @@ def yahoo_notes(plan: NewSector) -> list[str]:
     """Tickers that Yahoo would know by another ending than they were given."""
     found = []
     for peer in plan.peers:
-        suffix = exchanges()[peer.mic].suffix if peer.mic in exchanges() else ""
+        known = exchanges().get(peer.mic)
+        suffix = known.suffix if known and known.on_yahoo else ""
         if suffix and not peer.ticker.endswith(suffix):
             found.append(
                 f"{peer.ticker}: Yahoo writes shares on {peer.mic} with {suffix}, such as "
@@ -331,10 +332,10 @@ source = "prices"         # a folder of one CSV a ticker, beside this file; or "
 # share_negative = 0.6    # and so many of the peers falling
 
 # [[costs]]               # what trading costs, where the shipped rates do not hold
-# market = "XLON"
-# name = "stamp_duty"
-# side = "buy"
-# bps = 50.0
+# market = "{market}"
+# name = "commission"
+# side = "both"
+# bps = 3.0
 """
 
 PRICES_NOTE = """\
