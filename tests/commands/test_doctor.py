@@ -11,7 +11,7 @@ import pytest
 from studies import write_prices
 
 from eventstudy.cli import main
-from eventstudy.commands import doctor
+from eventstudy.commands.doctor import examine as doctor
 from eventstudy.exchanges.calendars import exchange_sessions
 
 NOW = dt.datetime(2024, 2, 1, 12, tzinfo=dt.UTC)
@@ -35,6 +35,7 @@ def test_doctor_prints_one_line_each_and_exits_with_0(
         "name",
         "folder",
         "fonts",
+        "exchanges",
         "calendars",
         "network",
         "clock",
