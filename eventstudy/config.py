@@ -84,7 +84,7 @@ STATISTICS = (
 MAX_SESSIONS = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """What is studied; ``sector`` names the shipped study that this one builds on.
 
@@ -113,7 +113,7 @@ class Market:
     board: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One security with its membership in time.
 
@@ -135,7 +135,7 @@ class Peer:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """Sessions relative to day 0, both ends included.
 
@@ -174,7 +174,7 @@ class Returns:
     gaps: Literal["missing", "trade_to_trade"] = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Expected-return model, its options, and what happens to its intercept after the drop.
 
@@ -232,7 +232,7 @@ class Tests:
     draws: int = 9_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """When a shock counts as a drop, and what is asked about drops.
 
@@ -259,7 +259,7 @@ class Reversal:
     specification_curve: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """How the study's rule is traded.
 
@@ -364,7 +364,7 @@ class Report:
     templates: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """All settings of a study. ``sources`` names the files they came from, with their sha256."""
 

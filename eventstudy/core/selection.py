@@ -35,7 +35,7 @@ LATEST_RESUMPTION = 3
 RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", LUMPED: "resumption"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
     """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why."""
 
@@ -113,14 +113,14 @@ def select(
             except _DroppedError as drop:
                 ledger.append(
                     LedgerRow(
-                        event.event_id,
-                        event.shock_id,
-                        ticker,
-                        mic,
-                        "dropped",
-                        drop.stage,
-                        drop.reason,
-                        drop.session,
+                        event_id=event.event_id,
+                        shock_id=event.shock_id,
+                        ticker=ticker,
+                        market=mic,
+                        status="dropped",
+                        stage=drop.stage,
+                        reason=drop.reason,
+                        session=drop.session,
                     )
                 )
                 continue
@@ -129,7 +129,14 @@ def select(
             session = str(panel.markets[mic].sessions[request.position])
             ledger.append(
                 LedgerRow(
-                    event.event_id, event.shock_id, peer.ticker, mic, status, "estimation", reason, session
+                    event_id=event.event_id,
+                    shock_id=event.shock_id,
+                    ticker=peer.ticker,
+                    market=mic,
+                    status=status,
+                    stage="estimation",
+                    reason=reason,
+                    session=session,
                 )
             )
     double = _doubles(requests, config)
@@ -197,13 +204,13 @@ def _request(
     _check_window(peer, position, column, market, config, session)
     _check_estimation(position, column, market, excluded[peer.market], config, session)
     request = Request(
-        event.event_id,
-        event.shock_id,
-        peer.ticker,
-        peer.market,
-        config.market(peer.market).region,
-        position,
-        column,
+        event_id=event.event_id,
+        shock_id=event.shock_id,
+        ticker=peer.ticker,
+        market=peer.market,
+        region=config.market(peer.market).region,
+        position=position,
+        column=column,
         lead=leads.get(event.shock_id, event.event_id) == event.event_id,
     )
     return request, _used_reason(alignment, session, market, position, column, config)

@@ -173,7 +173,7 @@ register(
         "equity_curve",
         60,
         lambda result: ("",) if len(_pnl(result)) else (),
-        lambda *_: Frame(7.0, 2.7, 0.5, 0.15, 0.62, 0.4),
+        lambda *_: Frame(width=7.0, height=2.7, left=0.5, right=0.15, bottom=0.62, top=0.4),
         (lambda ax, result, _: equity_curve(ax, result),),
         _size,
     )
@@ -183,7 +183,14 @@ register(
         "trade_dots",
         61,
         lambda result: ("",) if len(_trades(result)) else (),
-        lambda result, _: Frame(3.75, 1.0 + 0.15 * max(len(_trades(result)), 4), 1.75, 0.12, 0.58, 0.3),
+        lambda result, _: Frame(
+            width=3.75,
+            height=1.0 + 0.15 * max(len(_trades(result)), 4),
+            left=1.75,
+            right=0.12,
+            bottom=0.58,
+            top=0.3,
+        ),
         (lambda ax, result, _: trade_dots(ax, result),),
         _size,
     )
@@ -193,7 +200,7 @@ register(
         "cost_sensitivity",
         62,
         lambda result: ("",) if len(_costs(result)) > 1 else (),
-        lambda *_: Frame(3.75, 2.4, 0.5, 0.12, 0.6, 0.42),
+        lambda *_: Frame(width=3.75, height=2.4, left=0.5, right=0.12, bottom=0.6, top=0.42),
         (lambda ax, result, _: cost_sensitivity(ax, result),),
         _size,
     )

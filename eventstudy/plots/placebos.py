@@ -165,7 +165,14 @@ def _balance_present(result: StudyResult) -> tuple[str, ...]:
 
 
 def _balance_frame(result: StudyResult, _: str) -> Frame:
-    return Frame(7.0, 1.2 + 0.2 * _balance(result)["variable"].nunique(), 1.8, 0.15, 0.58, 0.4)
+    return Frame(
+        width=7.0,
+        height=1.2 + 0.2 * _balance(result)["variable"].nunique(),
+        left=1.8,
+        right=0.15,
+        bottom=0.58,
+        top=0.4,
+    )
 
 
 register(
@@ -173,7 +180,14 @@ register(
         "placebo_dots",
         51,
         lambda result: ("",) if len(_placebo_rows(result)) else (),
-        lambda result, _: Frame(7.0, 1.15 + 0.17 * len(_placebo_rows(result)), 1.12, 0.85, 0.58, 0.4),
+        lambda result, _: Frame(
+            width=7.0,
+            height=1.15 + 0.17 * len(_placebo_rows(result)),
+            left=1.12,
+            right=0.85,
+            bottom=0.58,
+            top=0.4,
+        ),
         (lambda ax, result, _: placebo_dots(ax, result),),
         _size,
     )

@@ -24,12 +24,30 @@ def label_difference(judgement: Judgement) -> Measure:
     if not g1 or not g0:
         label = say(f"label.{config.reversal.label}")
         note = say("note.difference_blocked", treated=g1, label=label, others=g0)
-        return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
+        return Measure(
+            measure="difference",
+            group=GROUP,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=g1 + g0,
+            note=note,
+        )
     gap, p, floor = difference_p(
         judgement.excess[ours], judgement.excess[theirs], draws=config.tests.draws, seed=config.study.seed
     )
     note = say("note.difference", treated=g1, others=g0, floor=floor)
-    return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
+    return Measure(
+        measure="difference",
+        group=GROUP,
+        estimate=gap,
+        lower=NAN,
+        upper=NAN,
+        p_value=p,
+        n_dates=g1 + g0,
+        note=note,
+    )
 
 
 def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -62,7 +80,19 @@ def regression(judgement: Judgement) -> list[Measure]:
             fewest=FEWEST_TREATED,
             clusters=FEWEST_CLUSTERS,
         )
-        return [Measure(f"regression_{name}", GROUP, NAN, NAN, NAN, NAN, g, note) for name in names]
+        return [
+            Measure(
+                measure=f"regression_{name}",
+                group=GROUP,
+                estimate=NAN,
+                lower=NAN,
+                upper=NAN,
+                p_value=NAN,
+                n_dates=g,
+                note=note,
+            )
+            for name in names
+        ]
     y, x, cluster = _firm_rows(judgement, ours, theirs)
     fit = regress(y, x, cluster, names=names, draws=config.tests.draws, seed=config.study.seed)
     rows = []
@@ -71,7 +101,18 @@ def regression(judgement: Judgement) -> list[Measure]:
         note = say("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
         value = float(fit.coefficient[j])
         p = float(fit.p_cr2[j])
-        rows.append(Measure(f"regression_{name}", GROUP, value, value - half, value + half, p, g, note))
+        rows.append(
+            Measure(
+                measure=f"regression_{name}",
+                group=GROUP,
+                estimate=value,
+                lower=value - half,
+                upper=value + half,
+                p_value=p,
+                n_dates=g,
+                note=note,
+            )
+        )
     return rows
 
 

@@ -26,7 +26,7 @@ PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
 _WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is simulated.
 

@@ -14,7 +14,7 @@ from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedReturns:
     """What a model predicts, with the prediction-error variance in factored form.
 
