@@ -202,3 +202,14 @@ def test_wrong_examples_are_refused(
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_simulation_takes_as_many_peers_as_the_sector_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--example", "healthcare", "--draws", "2", "--out", str(tmp_path), "--set", 'tests.names=["date_t"]']
+    assert main(["simulate", *given]) == 0
+    # Five peers; by default there would be eight on a date.
+    assert "2 draws of 10 dates × 5 peers" in " ".join(capsys.readouterr().out.split())
+    assert main(["simulate", *given, "--peers", "8"]) == 3
+    assert "on which 8 peers have their windows" in " ".join(capsys.readouterr().err.split())
