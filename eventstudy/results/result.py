@@ -292,6 +292,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "widened",
         "benchmark",
         "label_in_time",
+        "label_reason",
         "role",
         "excess_simple",
         "excess_log",

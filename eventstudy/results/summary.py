@@ -29,7 +29,7 @@ from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
 from eventstudy.messages import (joined, say)
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import sentences
-from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
+from eventstudy.reversal import (Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary)
 from eventstudy.results.tables import (row_of, window_name)
 
 VERSIONED = (
@@ -62,8 +62,9 @@ def build_summary(
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
-    labels = label_timing(events, computed.alignments, config)
-    late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
+    counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
+    labels = label_timing(events, computed.alignments, config, counting)
+    late = {name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])}
     content: dict[str, Any] = _json(
         {
             "run_id": run_id,

@@ -18,6 +18,7 @@ from eventstudy.reversal.confounders import Confounder, confounder_runs, news_da
 from eventstudy.reversal.contrasts import label_difference, regression
 from eventstudy.reversal.dimensions import dimension_measures
 from eventstudy.reversal.inside import Inside, inside, inside_words
+from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.locks import delays
 from eventstudy.reversal.matching import placebo_rows
 from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
@@ -127,6 +128,7 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
                 "widened": bool(found.matched[k].widened),
                 "benchmark": found.reasons[k],
                 "label_in_time": bool(judgement.in_time[k]),
+                "label_reason": str(judgement.label_reason[k]),
                 "role": _role(judgement, k),
                 **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
             }
@@ -221,10 +223,11 @@ def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
     }
     primary = f"label={config.reversal.label}"
     exploratory = answers.pop(f"{primary}{EXPLORATORY}")
-    late = int((judgement.members[f"{primary}{EXPLORATORY}"] & ~judgement.in_time).sum())
+    among = judgement.label_reason[judgement.members[f"{primary}{EXPLORATORY}"]]
+    late = {"n_late": int((among == LATE).sum()), "n_undated": int((among == UNDATED).sum())}
     return {
         "verdict": answers.pop(primary),
-        "exploratory": {**exploratory, "n_late": late},
+        "exploratory": {**exploratory, **late},
         "verdicts": answers,
         "case_study": case_study(judgement),
         "gates": [_row(g) for g in found.gates],
@@ -274,6 +277,7 @@ def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
         "se_placebos": answer.se_placebos,
         "margin": answer.margin,
         "ladder": answer.ladder,
+        "reason": answer.reason,
         "group": group,
         "window": window,
     }

@@ -11,7 +11,14 @@ from eventstudy.simulate.plan import (
     Plan,
     parse_windows,
 )
-from eventstudy.simulate.pseudo_events import Pool, draw_fitting, draw_pool, reaching_back, simulated_returns, surroundings
+from eventstudy.simulate.pseudo_events import (
+    Pool,
+    draw_fitting,
+    draw_pool,
+    reaching_back,
+    simulated_returns,
+    surroundings,
+)
 from eventstudy.simulate.rates import Case, Rate, Simulation
 
 __all__ = [
