@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from eventstudy import __version__
-from eventstudy.errors import ConfigError, EventStudyError, Problem
+from eventstudy.errors import ConfigError, EstimationError, EventStudyError, Problem
+from eventstudy.optional import DEBUG
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from eventstudy.api import Checked
     from eventstudy.beside import Start
     from eventstudy.config import StudyConfig
     from eventstudy.events import Events
@@ -39,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     _make_writable()
     try:
-        outcome = cli.main(
-            args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
-        )
+        with _debugging(debug):
+            outcome = cli.main(
+                args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
+            )
         return int(outcome or 0)
     except EventStudyError as error:
         if debug:
@@ -71,6 +75,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True
         )
         return 1
+
+
+@contextmanager
+def _debugging(debug: bool) -> Iterator[None]:
+    """Let mistakes of the program within optional parts through while a command with --debug runs."""
+    before = os.environ.get(DEBUG)
+    if debug:
+        os.environ[DEBUG] = "1"
+    try:
+        yield
+    finally:
+        if debug and before is None:
+            del os.environ[DEBUG]
 
 
 def entry() -> None:
@@ -360,7 +377,7 @@ def check(
     from eventstudy.api import check_study, remarks_on
     from eventstudy.messages import catalogue, said
     from eventstudy.prices.sources import local_prices, own_source
-    from eventstudy.report.terminal import print_alignment, print_ledger
+    from eventstudy.report.terminal import print_alignment, print_ledger, print_warnings
 
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(as_json)
@@ -378,14 +395,27 @@ def check(
             "quality": found.quality,
         }
         rows: dict[str, Any] = {name: [_plain(row) for row in part] for name, part in parts.items()}
-        click.echo(json.dumps(rows | {"missing": found.missing}, indent=2, default=str))
+        rows |= {"missing": found.missing, "warnings": found.warnings}
+        click.echo(json.dumps(rows, indent=2, default=str))
+        _check_usable(found)
         return
     print_alignment(read, config, found.alignments, console)
     if found.ledger:
         print_ledger(found.ledger, console, language=config.study.language)
     words = catalogue(config.study.language)
-    for sentence in remarks_on(found, read, config, source):
+    for sentence in remarks_on(found, read, source):
         console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    print_warnings(found.warnings, console, words)
+    _check_usable(found)
+
+
+def _check_usable(found: Checked) -> None:
+    """Leave with the exit code of a run that could use nothing."""
+    if not found.usable:
+        reasons = Counter(row.reason.partition(":")[0] for row in found.ledger)
+        counted = ", ".join(f"{name} {n}" for name, n in reasons.most_common())
+        why = counted or "no event has a peer with a day 0"
+        raise EstimationError(f"no event × peer can be studied ({why})")
 
 
 @cli.command()

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
     "messages",
+    "optional",
     "parallel",
     "beside",
     "config",
