@@ -150,6 +150,8 @@ def _draw(
     mine, others = (drawn, ()) if start is in_turn else (drawn[::2], drawn[1::2])
     beside = start(draw_all, result, others, home, target, pages)
     missing = [*parts.missing, *draw_all(result, mine, home, target, pages, say=say), *beside.result()]
+    order = [plot.name for plot in drawn]
+    missing.sort(key=lambda row: order.index(row.of) if row.of in order else -1)
     lost = {row.of for row in missing}
     return [plot for plot in drawn if plot.name not in lost], missing
 
