@@ -15,20 +15,28 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import (Window, shock_portfolios)
+from eventstudy.core.abnormal import Window, shock_portfolios
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed
 from eventstudy.events import Events
 from eventstudy.core.models.garch import compiled_fit
-from eventstudy.core.statistics import (Sample, TestResult, effective_number)
-from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
+from eventstudy.core.statistics import Sample, TestResult, effective_number
+from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
-from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
-from eventstudy.messages import (joined, say)
+from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
+from eventstudy.exchanges.exchange import further_files
+from eventstudy.messages import joined, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
-from eventstudy.reversal import (Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary)
-from eventstudy.results.tables import (row_of, window_name)
+from eventstudy.reversal import (
+    Findings,
+    Judgement,
+    chronology,
+    counted_markets,
+    label_timing,
+    reversal_summary,
+)
+from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
 
 VERSIONED = (
@@ -252,6 +260,12 @@ def _remark(text: str) -> str:
     return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
 
 
+def _further_exchanges() -> dict[str, Any]:
+    """Files of exchanges that are not the package's own, with their hashes; nothing where there are none."""
+    files = [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
+    return {"exchanges": files} if files else {}
+
+
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
     """Return what the run rests on: settings, inputs by hash, price source, versions."""
     settings = config.as_dict()
@@ -277,6 +291,7 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
                 "truth": prices.truth,
                 "origin": prices.origin,
             },
+            **_further_exchanges(),
             "versions": {
                 "python": platform.python_version(),
                 **{n: importlib.metadata.version(n) for n in VERSIONED},

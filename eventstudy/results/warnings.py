@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eventstudy.backtest.costs import FEES
+from eventstudy.backtest.costs import known_fees
 from eventstudy.config import StudyConfig
 from eventstudy.core.returns import ReturnsPanel
 from eventstudy.core.selection import LedgerRow
@@ -108,8 +108,8 @@ def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
 def _unknown_markets(returns: ReturnsPanel, config: StudyConfig) -> list[str]:
     """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
     given = {row.market for row in config.costs}
-    known = {fee.market for fee in FEES} | given
-    return [say("trade.unknown_market", mic=mic) for mic in returns.markets if mic not in known]
+    unknown = [mic for mic in returns.markets if mic not in given and not known_fees(mic)]
+    return [say("trade.unknown_market", mic=mic) for mic in unknown]
 
 
 def _same_days(ledger: Sequence[LedgerRow]) -> list[str]:
