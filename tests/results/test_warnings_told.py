@@ -123,3 +123,17 @@ def test_a_check_that_finds_nothing_to_use_ends_as_the_run_would(
     write_prices(tmp_path / "prices")
     assert main(["check", *given, "--prices", str(tmp_path / "prices")]) == 3
     assert "no event × peer can be studied (not_a_peer 1)" in capsys.readouterr().err
+
+
+def test_prices_beside_the_events_go_before_those_of_the_working_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    home.mkdir()
+    write_prices(home / "prices")
+    # Another study's folder of the same name, with none of these tickers.
+    (elsewhere / "prices").mkdir(parents=True)
+    events, config = write_events(home, ROWS), write_study(home)
+    monkeypatch.chdir(elsewhere)
+    assert main(["check", str(events), "--config", str(config), "--set", 'prices.source="prices"']) == 0
+    assert "7 event × peer pairs used" in capsys.readouterr().out
