@@ -143,7 +143,7 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     width = sample.window[1] - sample.window[0] + 1
     if len(series) < max(FEWEST_PLACEBOS, 2 * width):
         return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
-    mean_block = 1.0 if sample.overlap else len(series) ** (1 / 3)
+    mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
     sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
     sd = sums.std()
@@ -285,10 +285,13 @@ def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
 
 
 @functools.lru_cache(maxsize=32)
-def _stationary_rows(length: int, width: int, draws: int, seed: int, mean_block: float) -> NDArray[np.intp]:
-    """`stationary_positions` of a seed, made once: groups and windows of one width share them."""
+def _stationary_rows(
+    length: int, width: int, draws: int, seed: int, mean_block: float | None = None
+) -> NDArray[np.intp]:
+    """`stationary_positions`, made once: groups and windows of one width share them."""
     rng = np.random.default_rng(seed)
-    rows = stationary_positions(length, draws, width=width, mean_block=mean_block, rng=rng)
+    mean = mean_block or length ** (1 / 3)
+    rows = stationary_positions(length, draws, width=width, mean_block=mean, rng=rng)
     return np.asfortranarray(rows)
 
 
