@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from record import machine
 
-from eventstudy.market_wide import (
+from eventstudy.large import (
     FirmEvents,
     Layout,
     MarketFit,

@@ -19,9 +19,9 @@ from record import recorded
 from threadpoolctl import threadpool_limits
 
 from eventstudy.config import Model
-from eventstudy.expected_returns import fit
-from eventstudy.expected_returns.garch import compiled_fit, fit_variance
-from eventstudy.windows import EventPanel
+from eventstudy.core.models import fit
+from eventstudy.core.models.garch import compiled_fit, fit_variance
+from eventstudy.core.windows import EventPanel
 
 ESTIMATION, EVENT = 240, 31
 

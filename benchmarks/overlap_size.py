@@ -18,13 +18,13 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import AbnormalReturns
-from eventstudy.expected_returns import fit
-from eventstudy.inference import STATISTICS, Sample
-from eventstudy.inference.dates import sign_flip_p, signs_of, student
-from eventstudy.inference.overlap import DateOverlap, lagged_overlap
-from eventstudy.inference.sample import two_sided
-from eventstudy.windows import EventPanel
+from eventstudy.core.abnormal import AbnormalReturns
+from eventstudy.core.models import fit
+from eventstudy.core.statistics import STATISTICS, Sample
+from eventstudy.core.statistics.dates import sign_flip_p, signs_of, student
+from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
+from eventstudy.core.statistics.sample import two_sided
+from eventstudy.core.windows import EventPanel
 
 ESTIMATION, GAP, SESSIONS, BLOCK = 240, 10, 2_000, 100
 SHAPES = ((17, 19), (33, 19), (100, 19), (300, 19), (30, 60), (30, 249))

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from eventstudy.config import StudyConfig, load_config
+from eventstudy.core.estimation import compute, groups, headline_group
+from eventstudy.core.statistics.dates import FEWEST_DATES
 from eventstudy.errors import EstimationError
-from eventstudy.estimation import compute, groups, headline_group
 from eventstudy.events import Event, Events, read_events
-from eventstudy.inference.dates import FEWEST_DATES
 from eventstudy.prices import PriceTable
-from eventstudy.prices.choose import get_prices
+from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import judge
 from eventstudy.reversal.history import History
 from eventstudy.reversal.placebo import pool_of, screen

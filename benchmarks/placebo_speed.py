@@ -20,7 +20,7 @@ from record import recorded
 from threadpoolctl import threadpool_limits
 
 from eventstudy.reversal.history import rolling_car, rolling_fit
-from eventstudy.reversal.inference import ENUMERATED, matched_permutation
+from eventstudy.reversal.permutation import ENUMERATED, matched_permutation
 
 SESSIONS, PEERS, SAMPLE, TURNS, BLOCK = 5_000, 20, 2_000, 20, 16
 ESTIMATION, WINDOW, MINIMUM = (-250, -11), (2, 20), 120

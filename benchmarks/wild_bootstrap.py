@@ -19,7 +19,7 @@ from record import recorded
 from threadpoolctl import threadpool_limits
 from wildboottest.wildboottest import wildboottest
 
-from eventstudy.inference.regression import regress
+from eventstudy.core.checks.regression import regress
 
 ROWS, CLUSTERS, SEED, TURNS = 400, 20, 20260624, 7
 

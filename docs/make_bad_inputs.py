@@ -1,6 +1,6 @@
 """Write docs/bad-inputs.md from the results of its own tests: ``python docs/make_bad_inputs.py``.
 
-Runs tests/test_bad_inputs.py, reads the outcome of each row from pytest's JUnit file, and renders the
+Runs tests/commands/test_bad_inputs.py, reads the outcome of each row from pytest's JUnit file, and renders the
 table. A row whose test failed says so and the script exits with 1.
 """
 
@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "bad-inputs.md"
 HEAD = """# Bad inputs
 
 What each gets, row by row. The table is written by `docs/make_bad_inputs.py` from the results of
-`tests/test_bad_inputs.py`, where each row is one test of its number; every test also checks that the
+`tests/commands/test_bad_inputs.py`, where each row is one test of its number; every test also checks that the
 results of an earlier run are untouched and that `results/latest` is a whole pack.
 
 Exit codes: 2 bad input, 3 no event usable, 4 prices could not be had, 5 integrity failure, 130 interrupted.
@@ -57,12 +57,19 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     """Run the tests and write the page."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path[:0] = [str(ROOT / "tests" / name) for name in ("support", "commands")]
     from test_bad_inputs import ROWS
 
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "tests/test_bad_inputs.py", f"--junitxml={junit}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "tests/commands/test_bad_inputs.py",
+            f"--junitxml={junit}",
+        ]
         subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603
         results = outcomes(junit)
     PAGE.write_text(render({n: (r.given, r.gets) for n, r in ROWS.items()}, results), encoding="utf-8")

@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from eventstudy.expected_returns import MODELS
-from eventstudy.inference import STATISTICS
+from eventstudy.core.models import MODELS
+from eventstudy.core.statistics import STATISTICS
 
 DOCS = Path(__file__).parent
 

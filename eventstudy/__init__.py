@@ -9,15 +9,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import Checked, Study
-    from .config import StudyConfig
-    from .errors import ConfigError, EstimationError, EventsError, EventStudyError, IntegrityError, PriceError
-    from .events import Events, read_events
-    from .expected_returns import MODELS, ExpectedReturns, least_squares, model
-    from .inference import STATISTICS, TestResult, WindowSample, statistic
-    from .prices import PROVIDERS, PriceOutcome, PriceRequest, PriceSeries, PriceTable, provider
-    from .results import StudyResult
-    from .windows import EventPanel
+    from eventstudy.api import Checked, Study
+    from eventstudy.config import StudyConfig
+    from eventstudy.core.models import MODELS, ExpectedReturns, least_squares, model
+    from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample, statistic
+    from eventstudy.core.windows import EventPanel
+    from eventstudy.errors import (
+        ConfigError,
+        EstimationError,
+        EventsError,
+        EventStudyError,
+        IntegrityError,
+        PriceError,
+    )
+    from eventstudy.events import Events, read_events
+    from eventstudy.prices import PROVIDERS, PriceOutcome, PriceRequest, PriceSeries, PriceTable, provider
+    from eventstudy.results.result import StudyResult
 
 __version__ = "0.1.0"
 
@@ -34,8 +41,8 @@ _HOMES = {
         "PriceError",
     ),
     "events": ("Events", "read_events"),
-    "expected_returns": ("ExpectedReturns", "MODELS", "least_squares", "model"),
-    "inference": ("STATISTICS", "TestResult", "WindowSample", "statistic"),
+    "core.models": ("ExpectedReturns", "MODELS", "least_squares", "model"),
+    "core.statistics": ("STATISTICS", "TestResult", "WindowSample", "statistic"),
     "prices": (
         "PROVIDERS",
         "PriceOutcome",
@@ -44,8 +51,8 @@ _HOMES = {
         "PriceTable",
         "provider",
     ),
-    "results": ("StudyResult",),
-    "windows": ("EventPanel",),
+    "results.result": ("StudyResult",),
+    "core.windows": ("EventPanel",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .calendars import Alignment, align_all, sessions
-from .config import StudyConfig, load_config, sector_file
-from .errors import ConfigError
-from .estimation import trusted
-from .events import Events, events_of_frame, read_events
-from .prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, provider_names
-from .prices.choose import frame_prices, get_prices, prices_of
-from .prices.quality import QualityFinding, sentences
-from .results import StudyResult
-from .returns import to_returns
-from .selection import LedgerRow, select
-from .study import run_study
+from eventstudy.config import StudyConfig, load_config, sector_file
+from eventstudy.core.estimation import trusted
+from eventstudy.core.returns import to_returns
+from eventstudy.core.selection import LedgerRow, select
+from eventstudy.errors import ConfigError
+from eventstudy.events import Events, events_of_frame, read_events
+from eventstudy.exchanges.calendars import Alignment, align_all, sessions
+from eventstudy.prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, provider_names
+from eventstudy.prices.quality import QualityFinding, sentences
+from eventstudy.prices.sources import frame_prices, get_prices, prices_of
+from eventstudy.results.result import StudyResult
+from eventstudy.study import run_study
 
 if TYPE_CHECKING:
     import pandas as pd

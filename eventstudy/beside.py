@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import EventStudyError
+from eventstudy.errors import EventStudyError
 
 #: Linux: the signal that a process gets when its parent ends.
 _PR_SET_PDEATHSIG = 1

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from . import __version__
-from .errors import ConfigError, EventStudyError, Problem
+from eventstudy import __version__
+from eventstudy.errors import ConfigError, EventStudyError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .beside import Start
-    from .config import StudyConfig
-    from .events import Events
-    from .prices import PriceTable
-    from .prices.fetch import Watch
+    from eventstudy.beside import Start
+    from eventstudy.config import StudyConfig
+    from eventstudy.events import Events
+    from eventstudy.prices import PriceTable
+    from eventstudy.prices.fetch import Watch
 
 INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -177,7 +177,7 @@ def _example(
     name: str, events: Path | None, sector: str | None, config_file: Path | None, prices: str | None
 ) -> tuple[Path, str, str | None]:
     """Return events, sector and prices of a shipped sector; events or prices given go before its own."""
-    from .config import sector_file, sector_prices
+    from eventstudy.config import sector_file, sector_prices
 
     if sector or config_file:
         raise click.UsageError("--example names the sector itself; leave --sector and --config out")
@@ -242,8 +242,8 @@ def run(
     accept_suspect: bool,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
-    from .beside import copies
-    from .report.place import reserve
+    from eventstudy.beside import copies
+    from eventstudy.report.staging import reserve
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
@@ -255,9 +255,9 @@ def run(
     with reserve(out) as place, copies() as start:
         reading = _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
-        from .report.progress import heeding, watched
-        from .report.publish import log_trial, past_trials, publish
-        from .study import run_study
+        from eventstudy.report.progress import heeding, watched
+        from eventstudy.report.publish import log_trial, past_trials, publish
+        from eventstudy.study import run_study
 
         table = reading()
         with watched(silent=quiet or as_json, language=config.study.language) as tell, heeding(tell) as say:
@@ -274,7 +274,7 @@ def run(
     elif quiet:
         click.echo(str(folder))
     else:
-        from .report.terminal import print_summary
+        from eventstudy.report.terminal import print_summary
 
         print_summary(result, folder, console)
 
@@ -287,8 +287,8 @@ PACK = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 def show(result: Path, as_json: bool) -> None:
     """Print the summary of the pack RESULT again."""
-    from .report.packs import read_pack
-    from .report.terminal import print_summary
+    from eventstudy.report.packs import read_pack
+    from eventstudy.report.terminal import print_summary
 
     pack = read_pack(result)
     if as_json:
@@ -303,9 +303,9 @@ def show(result: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def compare(first: Path, second: Path, as_json: bool) -> None:
     """Put two packs side by side: settings, data, verdict and tables that differ."""
-    from .report.packs import compare_packs, read_pack
-    from .report.terminal import print_changes
-    from .report.wording import language_of
+    from eventstudy.report.packs import compare_packs, read_pack
+    from eventstudy.report.terminal import print_changes
+    from eventstudy.report.wording import language_of
 
     changes = compare_packs(first, second)
     if as_json:
@@ -330,7 +330,7 @@ def prereg(
     events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path
 ) -> None:
     """Lock the question of a study before its prices are looked at."""
-    from .reversal.prereg import as_toml, question
+    from eventstudy.reversal.prereg import as_toml, question
 
     read, config = _inputs(events, sector, config_file, overrides)
     if out.exists():
@@ -357,10 +357,10 @@ def check(
     accept_suspect: bool,
 ) -> None:
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
-    from .api import check_study, remarks_on
-    from .messages import catalogue, said
-    from .prices.choose import local_prices, own_source
-    from .report.terminal import print_alignment, print_ledger
+    from eventstudy.api import check_study, remarks_on
+    from eventstudy.messages import catalogue, said
+    from eventstudy.prices.sources import local_prices, own_source
+    from eventstudy.report.terminal import print_alignment, print_ledger
 
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = _console(as_json)
@@ -426,11 +426,11 @@ def simulate(
     accept_suspect: bool,
 ) -> None:
     """Size and power of every test on pseudo-events in the peers' own returns."""
-    from .report.place import reserve
-    from .report.simulation import print_simulation, write_simulation
-    from .simulate import Plan, draw_pool, parse_windows, reaching_back
-    from .simulate import simulate as run_simulation
-    from .summary import build_manifest
+    from eventstudy.report.simulation import print_simulation, write_simulation
+    from eventstudy.report.staging import reserve
+    from eventstudy.results.summary import build_manifest
+    from eventstudy.simulate import Plan, draw_pool, parse_windows, reaching_back
+    from eventstudy.simulate import simulate as run_simulation
 
     read, config = _inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
@@ -475,7 +475,7 @@ def fetch(
     quiet: bool,
 ) -> None:
     """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
-    from .prices.choose import fetch_prices
+    from eventstudy.prices.sources import fetch_prices
 
     read, config = _inputs(events, sector, config_file, overrides)
     with _watch(quiet or as_json) as watch:
@@ -487,7 +487,7 @@ def fetch(
     elif quiet:
         click.echo(str(snapshot.folder))
     else:
-        from .report.terminal import print_outcomes
+        from eventstudy.report.terminal import print_outcomes
 
         print_outcomes(outcomes, snapshot.folder, _console(False))
 
@@ -501,7 +501,7 @@ def snapshot() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def snapshot_verify(folder: Path) -> None:
     """Compare every file of a snapshot with its sha256."""
-    from .prices.snapshot import verify_snapshot
+    from eventstudy.prices.snapshot import verify_snapshot
 
     click.echo(f"{folder}: {verify_snapshot(folder)} files are as they were stored")
 
@@ -512,13 +512,13 @@ def snapshot_verify(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
     """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
-    from .prices.rewritten import diff_snapshots
+    from eventstudy.prices.rewritten import diff_snapshots
 
     rows = diff_snapshots(before, after)
     if as_json:
         click.echo(json.dumps([_finite(_plain(row)) for row in rows], indent=2))
     else:
-        from .report.terminal import print_rewritten
+        from eventstudy.report.terminal import print_rewritten
 
         print_rewritten(rows, _console(False))
 
@@ -529,7 +529,7 @@ def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
 @click.option("--prices", help="Where the prices are now.")
 def verify(result: Path, events: Path | None, prices: str | None) -> None:
     """Run the study of a result pack again and compare every table."""
-    from .verify import verify_pack
+    from eventstudy.commands.verify import verify_pack
 
     with _console(False).status("starting") as status:
         done = verify_pack(
@@ -582,11 +582,11 @@ def market(
     """Study EVENTS of a whole market, a ticker and a date a row, in any number."""
     import tempfile
 
-    from .config import load_config
-    from .market_events import read_market_events
-    from .market_wide.study import Parallel, run_market
-    from .report.market import print_market, write_market
-    from .report.place import UNFINISHED, reserve
+    from eventstudy.config import load_config
+    from eventstudy.large.engine import Parallel, run_market
+    from eventstudy.readers.market_events import read_market_events
+    from eventstudy.report.market import print_market, write_market
+    from eventstudy.report.staging import UNFINISHED, reserve
 
     config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
     name = benchmark or next((item.benchmark for item in config.markets), "")
@@ -624,7 +624,7 @@ def market(
 @click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
 def doctor(out: Path, prices: Path | None) -> None:
     """Look at versions, folders, fonts, calendars, network and clock."""
-    from .doctor import examine
+    from eventstudy.commands.doctor import examine
 
     for finding in examine(out=out, prices=prices):
         mark = "ok  " if finding.state == "ok" else "warn"
@@ -664,7 +664,7 @@ def init(
     folder: Path | None,
 ) -> None:
     """Write the files of a new sector: study, events, a folder for prices."""
-    from .new_sector import new_sector, next_steps, write_sector, yahoo_notes
+    from eventstudy.commands.init import new_sector, next_steps, write_sector, yahoo_notes
 
     asking = sys.stdin is not None and sys.stdin.isatty()
     if sector is None:
@@ -709,7 +709,7 @@ def import_est_files(
     request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]
 ) -> None:
     """Make a study of EventStudyTools' request file, firm data and market data."""
-    from .est_import import import_est, write_import
+    from eventstudy.commands.import_est import import_est, write_import
 
     pairs = {name: mic for name, _, mic in (text.rpartition(":") for text in exchanges)}
     found = import_est(request, firms, market, exchanges=pairs)
@@ -723,7 +723,7 @@ def import_est_files(
 @cli.command()
 def sectors() -> None:
     """List the sectors that ship with the package."""
-    from .config import load_config, sector_file, sector_names, sector_prices
+    from eventstudy.config import load_config, sector_file, sector_names, sector_prices
 
     for name in sector_names():
         config = load_config(sector_file(name).with_name("events.csv"), sector=name)
@@ -745,9 +745,9 @@ def sectors() -> None:
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def pool(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
     """Join the shocks of several result packs into one test, sector by sector."""
-    from .pooling import pool_packs
-    from .report.place import reserve
-    from .report.pooled import print_pool, read_shocks, write_pool
+    from eventstudy.pooling.pool import pool_packs
+    from eventstudy.report.pooled import print_pool, read_shocks, write_pool
+    from eventstudy.report.staging import reserve
 
     read = [read_shocks(folder) for folder in packs]
     settings = read[0].settings
@@ -771,8 +771,8 @@ def _inputs(
     accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
     """Read both inputs and report the problems of both together."""
-    from .config import load_config
-    from .events import read_events
+    from eventstudy.config import load_config
+    from eventstudy.events import read_events
 
     if accept_suspect:
         overrides = (*overrides, "prices.accept_suspect=true")
@@ -805,7 +805,7 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
     import hashlib
     import tomllib
 
-    from .reversal.prereg import departures, summary_of
+    from eventstudy.reversal.prereg import departures, summary_of
 
     try:
         raw = path.read_bytes()
@@ -828,7 +828,7 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
 
 
 def _prices(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
-    from .prices.choose import get_prices
+    from eventstudy.prices.sources import get_prices
 
     with _watch(console.quiet) as watch:
         return get_prices(events, config, asked, watch=watch, tell=_teller(config, console))
@@ -836,7 +836,7 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, console: Con
 
 def _teller(config: StudyConfig, console: Console) -> Callable[[str], None]:
     """Give a function that prints what is to be known of the prices, in the study's language."""
-    from .messages import catalogue, said
+    from eventstudy.messages import catalogue, said
 
     words = catalogue(config.study.language)
     return lambda text: console.print(said(text, words), style="yellow", highlight=False)
@@ -846,8 +846,8 @@ def _begin_prices(
     start: Start, events: Events, config: StudyConfig, asked: str | None, console: Console
 ) -> Callable[[], PriceTable]:
     """Begin to read prices that are on this machine; others are fetched here, where one can watch."""
-    from .calendars import remember
-    from .prices.choose import is_local, prices_and_calendars
+    from eventstudy.exchanges.calendars import remember
+    from eventstudy.prices.sources import is_local, prices_and_calendars
 
     if not is_local(events, config, asked):
         return functools.partial(_prices, events, config, asked, console)

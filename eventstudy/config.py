@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import ConfigError, Problem, nearest
-from .parallel import engine_problem
+from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.parallel import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]
@@ -683,8 +683,8 @@ def _check_windows(windows: Windows) -> list[str]:
 
 def _check_names(config: StudyConfig) -> list[str]:
     known = {
-        "model.name": _registered("eventstudy.expected_returns.base", "MODELS", MODELS),
-        "tests.names": _registered("eventstudy.inference.sample", "STATISTICS", STATISTICS),
+        "model.name": _registered("eventstudy.core.models.base", "MODELS", MODELS),
+        "tests.names": _registered("eventstudy.core.statistics.sample", "STATISTICS", STATISTICS),
         "reversal.label": LABELS,
     }
     given = [("model.name", config.model.name), ("reversal.label", config.reversal.label)]

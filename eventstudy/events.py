@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import LABELS
-from .errors import EventsError, Problem, nearest
-from .messages import say
+from eventstudy.config import LABELS
+from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.messages import say
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from .errors import ConfigError, nearest
+from eventstudy.errors import ConfigError, nearest
 
 LANGUAGES = ("en", "zh")
 #: Key of sentences that stand side by side in one text.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from .errors import ConfigError, EventStudyError, nearest
+from eventstudy.errors import ConfigError, EventStudyError, nearest
 
 ENGINES = ("dask", "local")
 #: Deaths of a worker in a row, without a single block finished in between, after which to give up.

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .backtest import Traded, Trials, trade_study
-from .beside import Start, in_turn
-from .claims import ClaimVerdict, check_claims, read_claims
-from .config import StudyConfig
-from .estimation import Computed, compute, groups, headline_of
-from .events import Events
-from .inference import Sample, TestResult, run_tests
-from .prices import PriceTable
-from .results import StudyResult
-from .reversal import Findings, Judgement, findings, judge, read_confounders
-from .reversal.prereg import specification_digest
-from .summary import build_manifest, build_summary, run_id_of
-from .tables import backtest_tables, build_tables
+from eventstudy.backtest import Traded, Trials, trade_study
+from eventstudy.beside import Start, in_turn
+from eventstudy.config import StudyConfig
+from eventstudy.core.estimation import Computed, compute, groups, headline_of
+from eventstudy.core.statistics import Sample, TestResult, run_tests
+from eventstudy.events import Events
+from eventstudy.prices import PriceTable
+from eventstudy.results.result import StudyResult
+from eventstudy.results.summary import build_manifest, build_summary, run_id_of
+from eventstudy.results.tables import backtest_tables, build_tables
+from eventstudy.reversal import Findings, Judgement, findings, judge, read_confounders
+from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
+from eventstudy.reversal.prereg import specification_digest
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")

@@ -180,7 +180,9 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
 
 
 def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:
-    from eventstudy import config, expected_returns, inference
+    from eventstudy import config
+    from eventstudy.core import models as expected_returns
+    from eventstudy.core import statistics as inference
 
     shipped = {name for name, fit in expected_returns.MODELS.items() if _ours(fit)}
     assert sorted(shipped) == list(config.MODELS)

@@ -21,10 +21,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from studies import event_row, write_events, write_prices
-from test_est_import import write_files
+from test_import_est import write_files
 
-from eventstudy import config, expected_returns, inference, prices
+from eventstudy import config, prices
 from eventstudy.cli import cli, main
+from eventstudy.core import models as expected_returns
+from eventstudy.core import statistics as inference
 from eventstudy.events import parse_events
 from eventstudy.prices.files import FilesProvider
 

@@ -25,8 +25,8 @@ from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, EventsError, PriceError
 from eventstudy.events import read_events, read_records
 from eventstudy.prices import PriceRequest, get_provider, yahoo
-from eventstudy.prices.choose import get_prices, price_request
 from eventstudy.prices.fetch import fetch_snapshot
+from eventstudy.prices.sources import get_prices, price_request
 
 REQUEST = PriceRequest(("AAA",), dt.date(2021, 1, 4), dt.date(2021, 3, 31))
 

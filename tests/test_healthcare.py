@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eventstudy.calendars import align_all, sessions
 from eventstudy.cli import main
 from eventstudy.config import SECTORS, load_config
+from eventstudy.core.statistics.dates import t_interval
 from eventstudy.events import read_events
-from eventstudy.inference.dates import t_interval
+from eventstudy.exchanges.calendars import align_all, sessions
 from eventstudy.messages import catalogue
 from eventstudy.report import page_one
 from eventstudy.report.packs import read_pack

@@ -18,8 +18,8 @@ import pytest
 from eventstudy import parallel
 from eventstudy.cli import main
 from eventstudy.config import Model, load_config
+from eventstudy.core.models import fit
 from eventstudy.errors import ConfigError, EventStudyError
-from eventstudy.expected_returns import fit
 from eventstudy.parallel import run_blocks
 
 BLOCKS = 8
@@ -204,7 +204,7 @@ def test_the_options_reach_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path
         seen.append(SimpleNamespace(model=config.model))  # type: ignore[attr-defined]
         raise ConfigError("far enough")
 
-    monkeypatch.setattr("eventstudy.prices.choose.get_prices", stop)
+    monkeypatch.setattr("eventstudy.prices.sources.get_prices", stop)
     options = ["--jobs", "3", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9"]
     assert main(["run", str(events), "--out", str(tmp_path), *options]) == 2
     (found,) = seen

@@ -9,11 +9,11 @@ import pytest
 from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 from eventstudy.config import load_config
+from eventstudy.core.estimation import Computed, compute
+from eventstudy.core.selection import lead_events
 from eventstudy.errors import EstimationError, PriceError
-from eventstudy.estimation import Computed, compute
 from eventstudy.events import read_events
-from eventstudy.prices.choose import get_prices
-from eventstudy.selection import lead_events
+from eventstudy.prices.sources import get_prices
 
 
 def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] | None = None) -> Computed:

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from .book import Daily, Memo, Run, daily, run
-from .costs import CostTable
-from .execution import Trade
-from .resampling import (
+from eventstudy.backtest.costs import CostTable
+from eventstudy.backtest.execution import Trade
+from eventstudy.backtest.past_view import Floats, Tape
+from eventstudy.backtest.portfolio import Daily, Memo, Run, daily, run
+from eventstudy.backtest.resampling import (
     FEW_SHOCKS,
     Overfitting,
     Superiority,
@@ -20,8 +21,8 @@ from .resampling import (
     stationary_intervals,
     superiority,
 )
-from .rule import Rule, Shock
-from .statistics import (
+from eventstudy.backtest.rule import Rule, Shock
+from eventstudy.backtest.statistics import (
     SharpeReport,
     max_drawdown,
     max_drawdowns,
@@ -31,9 +32,8 @@ from .statistics import (
     sharpes,
     wilson,
 )
-from .trials import TrialCount, rule_digest
-from .view import Floats, Tape
-from .walk_forward import walk_forward
+from eventstudy.backtest.trials import TrialCount, rule_digest
+from eventstudy.backtest.walk_forward import walk_forward
 
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
 #: Specifications that are run beside the study's own: how it would have done elsewhere, and the trials

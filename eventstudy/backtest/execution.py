@@ -9,11 +9,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.backtest.costs import CostTable
+from eventstudy.backtest.past_view import Floats, Tape
+from eventstudy.backtest.rule import Answer, Decision, Order, Rule
 from eventstudy.messages import say
-
-from .costs import CostTable
-from .rule import Answer, Decision, Order, Rule
-from .view import Floats, Tape
 
 AT_CLOSE, AT_OPEN, AT_STOP = "close", "open", "stop"
 

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.inference.resampling import stationary_positions
+from eventstudy.backtest.past_view import Floats
+from eventstudy.core.statistics.bootstrap import stationary_positions
 from eventstudy.messages import say
-
-from .view import Floats
 
 #: Below so many shocks nothing about a record generalises.
 FEW_SHOCKS = 6

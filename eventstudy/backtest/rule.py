@@ -9,13 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window, abnormal_returns, shock_portfolios
+from eventstudy.backtest.past_view import Floats, PastView, Tape
 from eventstudy.config import Reversal, StudyConfig
-from eventstudy.expected_returns import ExpectedReturns, fit
+from eventstudy.core.abnormal import Window, abnormal_returns, shock_portfolios
+from eventstudy.core.models import ExpectedReturns, fit
+from eventstudy.core.windows import EventPanel, Request, cut, join
 from eventstudy.reversal.drops import Drops, drops
-from eventstudy.windows import EventPanel, Request, cut, join
-
-from .view import Floats, PastView, Tape
 
 Gate = Literal["strict", "post_hoc", "off"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from .view import Floats
+from eventstudy.backtest.past_view import Floats
 
 SESSIONS_A_YEAR = 252
 EULER = 0.5772156649015329

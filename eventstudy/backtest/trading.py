@@ -9,24 +9,32 @@ from typing import Any
 
 import numpy as np
 
+from eventstudy.backtest.costs import EVER, CostTable, cost_table
+from eventstudy.backtest.evaluate import (
+    EVERY_DROP,
+    PLACEBO,
+    RULE,
+    Evaluation,
+    Record,
+    by_shock,
+    cost_curve,
+    evaluate,
+)
+from eventstudy.backtest.execution import Legs, Trade
+from eventstudy.backtest.past_view import Tape
+from eventstudy.backtest.portfolio import Run
+from eventstudy.backtest.resampling import FEW_SHOCKS, Superiority
+from eventstudy.backtest.rule import Decision, Rule, rule_of
+from eventstudy.backtest.statistics import sharpe
+from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
+from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
-from eventstudy.estimation import Computed, headline_group
+from eventstudy.core.estimation import Computed, headline_group
 from eventstudy.events import Events
 from eventstudy.messages import Message, joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Judgement
-
-from .book import Run
-from .costs import EVER, CostTable, cost_table
-from .evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, by_shock, cost_curve, evaluate
-from .execution import Legs, Trade
-from .inputs import placebo_shocks, shocks_of, tapes_of
-from .resampling import FEW_SHOCKS, Superiority
-from .rule import Decision, Rule, rule_of
-from .statistics import sharpe
-from .trials import question_of
-from .view import Tape
 
 CAVEATS = (say("trade.hindsight"), say("trade.price_index"))
 VOLUME = say("trade.volume")

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventstudy.backtest.rule import Rule
 from eventstudy.config import StudyConfig
 from eventstudy.events import Event, Events
 from eventstudy.messages import say
-
-from .rule import Rule
 
 #: Settings outside the rule that still decide what it earns on the same prices.
 DECIDING = {

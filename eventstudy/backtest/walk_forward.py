@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .book import Memo, Run, run
-from .costs import CostTable
-from .rule import Rule, Shock, decision_time
-from .view import Tape
+from eventstudy.backtest.costs import CostTable
+from eventstudy.backtest.past_view import Tape
+from eventstudy.backtest.portfolio import Memo, Run, run
+from eventstudy.backtest.rule import Rule, Shock, decision_time
 
 #: Ended shocks before a choice is made; until then the first rule trades.
 FEWEST_ENDED = 5

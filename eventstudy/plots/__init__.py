@@ -5,18 +5,19 @@ returns and only their tick labels are percent. `plots_of` lists the figures of 
 makes one with its frame, caption and, for simulated prices, its watermark.
 """
 
-from . import backtest, dots, paths, placebos, specifications
-from .accessor import Plots
-from .backtest import cost_sensitivity, equity_curve, trade_dots
-from .dots import shock_dots
-from .draw import caption, draw, save, setting_parts, svg_text, without_words
-from .fonts import cjk_font, figure_words, font_folders, forget_fonts, latin_fonts, shown
-from .paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
-from .placebos import placebo_balance, placebo_dots
-from .registry import KINDS, Frame, Kind, Plot, plots_of, register
-from .rows import peer_label, placebo_rank, shock_title, used_shocks
-from .specifications import specification_curve
-from .style import LABEL_COLOURS, REGION_COLOURS, window_text
+from eventstudy.plots import backtest, dots, paths, placebos
+from eventstudy.plots import specification_curve as specifications
+from eventstudy.plots.accessor import Plots
+from eventstudy.plots.backtest import cost_sensitivity, equity_curve, trade_dots
+from eventstudy.plots.dots import shock_dots
+from eventstudy.plots.draw import caption, draw, save, setting_parts, svg_text, without_words
+from eventstudy.plots.fonts import cjk_font, figure_words, font_folders, forget_fonts, latin_fonts, shown
+from eventstudy.plots.frames import peer_label, placebo_rank, shock_title, used_shocks
+from eventstudy.plots.paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
+from eventstudy.plots.placebos import placebo_balance, placebo_dots
+from eventstudy.plots.registry import KINDS, Frame, Kind, Plot, plots_of, register
+from eventstudy.plots.specification_curve import specification_curve
+from eventstudy.plots.style import LABEL_COLOURS, REGION_COLOURS, window_text
 
 __all__ = [
     "KINDS",

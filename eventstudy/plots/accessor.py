@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from . import backtest, dots, paths, placebos, specifications
-from .registry import Plot, plots_of
-from .style import styled
+from eventstudy.plots import backtest, dots, paths, placebos
+from eventstudy.plots import specification_curve as specifications
+from eventstudy.plots.registry import Plot, plots_of
+from eventstudy.plots.style import styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Plots:
 
     def figure(self, name: str) -> Figure:
         """Return a figure as the pack has it, with caption; `KeyError` names those there are."""
-        from .draw import draw
+        from eventstudy.plots.draw import draw
 
         found = {plot.name: plot for plot in self.available()}
         if name not in found:

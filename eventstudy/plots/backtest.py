@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .fonts import figure_words, shown
-from .registry import Frame, Kind, register
-from .style import FAINT, INK, label_colour, name_rows, percent_axis, percent_tip, tip
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.style import FAINT, INK, label_colour, name_rows, percent_axis, percent_tip, tip
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 #: Curves of the pnl table with colour and dashes: the rule, and the two that it is set against.
 _CURVES = (

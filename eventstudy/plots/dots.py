@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from . import rows as read
-from .fonts import figure_words
-from .registry import Frame, Kind, register
-from .style import (
+from eventstudy.plots import frames as read
+from eventstudy.plots.fonts import figure_words
+from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.style import (
     INK,
     Z95,
     label_colour,
@@ -26,7 +26,7 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 
 def shock_dots(ax: Axes, result: StudyResult) -> Axes:

@@ -15,13 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eventstudy.messages import term
-
-from .fonts import LATIN, LATIN_STACK, advance, cjk_stack, figure_words, runs, shown
-from .registry import KINDS, Frame, Plot
-from .style import TIP, styled
+from eventstudy.plots.fonts import LATIN, LATIN_STACK, advance, cjk_stack, figure_words, runs, shown
+from eventstudy.plots.registry import KINDS, Frame, Plot
+from eventstudy.plots.style import TIP, styled
 
 if TYPE_CHECKING:
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 #: Names of the texts that a page says in its own type, once, instead of under each figure.
 CAPTION, TITLE = "caption", "title"

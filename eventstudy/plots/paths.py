@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from . import rows as read
-from .fonts import figure_words, shown
-from .registry import Frame, Kind, register
-from .style import (
+from eventstudy.plots import frames as read
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.style import (
     INK,
     LABEL_COLOURS,
     LABEL_DASHES,
@@ -33,7 +33,7 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 #: Label of the line of the matched placebo drops.
 PLACEBO_GROUP = "placebos"

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from eventstudy.messages import term
-
-from . import rows as read
-from .fonts import figure_words, shown
-from .registry import Frame, Kind, register
-from .style import (
+from eventstudy.plots import frames as read
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.style import (
     FAINT,
     INK,
     PLACEBO_COLOUR,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 #: Standardised differences that count as small and as too large (Stuart 2010).
 CLOSE, FAR = 0.1, 0.25

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,14 @@ import matplotlib as mpl
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from eventstudy.messages import term
-
-from .fonts import families, figure_words, shown
+from eventstudy.plots.fonts import families, figure_words, shown
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 #: Okabe & Ito's palette, told apart in the three common kinds of colour blindness.
 LABEL_COLOURS: Mapping[str, str] = {

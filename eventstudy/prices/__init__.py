@@ -6,8 +6,7 @@ Importing this package imports no provider; `get_provider` imports the one that 
 from __future__ import annotations
 
 from eventstudy.events import TICKER
-
-from .table import (
+from eventstudy.prices.table import (
     PROVIDERS,
     SHIPPED,
     PriceOutcome,

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from eventstudy.config import StudyConfig
 from eventstudy.messages import say
-
-from .table import PriceRequest, PriceTable
+from eventstudy.prices.table import PriceRequest, PriceTable
 
 Fetch = Callable[[PriceRequest], PriceTable]
 

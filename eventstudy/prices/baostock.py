@@ -19,8 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-
-from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    provider,
+)
 
 T = TypeVar("T")
 RAW, BACK_ADJUSTED = "3", "1"

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer
-from eventstudy.market_rules import limit_fraction, tick_size
+from eventstudy.exchanges.rules import limit_fraction, tick_size
 from eventstudy.messages import say
-
-from .limits import has_traded_prices
-from .table import HUNDREDTHS, PriceSeries
+from eventstudy.prices.limits import has_traded_prices
+from eventstudy.prices.table import HUNDREDTHS, PriceSeries
 
 Severity = Literal["stop", "drop", "warn"]
 Floats = NDArray[np.float64]

@@ -13,8 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-
-from .snapshot import (
+from eventstudy.prices.snapshot import (
     MANIFEST,
     UNANSWERED,
     Snapshot,
@@ -25,7 +24,7 @@ from .snapshot import (
     write_manifest,
     write_series,
 )
-from .table import PriceOutcome, PriceRequest, PriceSeries, ProviderFactory, check_tickers
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, ProviderFactory, check_tickers
 
 LOCK = ".eventstudy.lock"
 #: Called with how many tickers are done, how many there are, and the one that is being asked for.

@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
 from eventstudy.messages import say
-
-from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    provider,
+)
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
-
-from .table import PriceSeries, PriceTable
+from eventstudy.prices.table import PriceSeries, PriceTable
 
 DAY = 86_400 * 10**9
 

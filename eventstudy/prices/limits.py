@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.market_rules import Locks, in_yen, locked, tick_size
-
-from .table import PriceSeries
+from eventstudy.exchanges.rules import Locks, in_yen, locked, tick_size
+from eventstudy.prices.table import PriceSeries
 
 #: Adjusted prices are rounded twice; a close this near the limit, as a share of the last close, is at it.
 ADJUSTED_SLACK = 0.0015

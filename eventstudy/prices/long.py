@@ -17,8 +17,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
-
-from .files import COLUMNS
+from eventstudy.prices.files import COLUMNS
 
 #: Rows that are held at a time.
 BATCH_ROWS = 1_000_000

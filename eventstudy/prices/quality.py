@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Market, StudyConfig
 from eventstudy.errors import PriceError, Problem
-from eventstudy.market_rules import board_of
+from eventstudy.exchanges.rules import board_of
 from eventstudy.messages import say
-
-from .faults import CHECKS, UNIT_CHECKS, QualityFinding, Severity, Subject
-from .table import PriceOutcome, PriceSeries, PriceTable, price_unit
+from eventstudy.prices.faults import CHECKS, UNIT_CHECKS, QualityFinding, Severity, Subject
+from eventstudy.prices.table import PriceOutcome, PriceSeries, PriceTable, price_unit
 
 __all__ = ["QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
 

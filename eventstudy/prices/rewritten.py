@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .snapshot import open_snapshot, read_series
-from .table import PriceSeries
+from eventstudy.prices.snapshot import open_snapshot, read_series
+from eventstudy.prices.table import PriceSeries
 
 #: Yahoo's adjusted closes jitter by about 1e-7 between two calls; a return that moved more was rewritten.
 TOLERANCE = 1e-6

@@ -16,8 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-
-from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    provider,
+)
 
 #: ``sessions(mic, start, end)`` gives the trading days of an exchange, both ends included.
 Sessions = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]

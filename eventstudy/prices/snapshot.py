@@ -22,8 +22,7 @@ import numpy as np
 
 from eventstudy import __version__
 from eventstudy.errors import ConfigError, IntegrityError, Problem
-
-from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 
 KIND = "eventstudy price snapshot 1"
 MANIFEST = "manifest.json"

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-
-from .files import prices_of_arrow
-from .table import PriceRequest, PriceTable, check_tickers
+from eventstudy.prices.files import prices_of_arrow
+from eventstudy.prices.table import PriceRequest, PriceTable, check_tickers
 
 
 def query_prices(text: str, request: PriceRequest) -> PriceTable:

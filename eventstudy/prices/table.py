@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import TICKER
-
-from . import plugins
-from .factors import FactorTable
+from eventstudy.prices import plugins
+from eventstudy.prices.factors import FactorTable
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
 

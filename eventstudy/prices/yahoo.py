@@ -23,8 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-
-from .table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    provider,
+)
 
 #: Yahoo's column to the field of `PriceSeries`.
 COLUMNS = {

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
 from eventstudy.messages import said, term
-from eventstudy.results import StudyResult
-
-from .wording import (
+from eventstudy.report.wording import (
     Words,
     cell_text,
     count,
@@ -22,6 +20,7 @@ from .wording import (
     size,
     span,
 )
+from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.messages import said, term
-from eventstudy.results import StudyResult
-
-from .wording import (
+from eventstudy.report.wording import (
     Words,
     count,
     group_words,
@@ -21,6 +19,7 @@ from .wording import (
     text,
     window_words,
 )
+from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

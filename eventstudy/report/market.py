@@ -20,11 +20,10 @@ from rich.text import Text
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
-from eventstudy.market_wide.study import REASONS, MarketResult
-from eventstudy.results import TABLES
-
-from .pack import csv_safe, plain_json
-from .place import moved_in
+from eventstudy.large.engine import REASONS, MarketResult
+from eventstudy.report.pack import csv_safe, plain_json
+from eventstudy.report.staging import moved_in
+from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000

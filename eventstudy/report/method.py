@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.messages import term
-
-from .wording import Words, count, window_words
+from eventstudy.report.wording import Words, count, window_words
 
 _REFERENCES = """
 Patell (1976). Corporate forecasts of earnings per share and stock price behavior. Journal of

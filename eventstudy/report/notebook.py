@@ -5,11 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from eventstudy.messages import catalogue
-from eventstudy.results import StudyResult
-
-from . import page_one
-from .verdict import verdict_content
-from .wording import language_of
+from eventstudy.report import page_one
+from eventstudy.report.verdict import verdict_content
+from eventstudy.report.wording import language_of
+from eventstudy.results.result import StudyResult
 
 
 def notebook_html(result: StudyResult) -> str:

@@ -14,14 +14,13 @@ from eventstudy import plots
 from eventstudy.beside import Start, in_turn
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
-from eventstudy.results import StudyResult
-
-from .html import write_html
-from .pages import page_content
-from .pdf import write_pdf
-from .raster import write_pngs
-from .wording import language_of
-from .workbook import write_workbook
+from eventstudy.report.html import write_html
+from eventstudy.report.pages import page_content
+from eventstudy.report.pdf import write_pdf
+from eventstudy.report.raster import write_pngs
+from eventstudy.report.wording import language_of
+from eventstudy.report.workbook import write_workbook
+from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

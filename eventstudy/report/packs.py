@@ -12,7 +12,7 @@ from typing import Any
 
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.messages import recalled, say
-from eventstudy.results import StudyResult
+from eventstudy.results.result import StudyResult
 
 #: Numbers of the verdict that two packs are compared by.
 VERDICT = ("kind", "effect", "ci", "p_value", "n_dates", "n_events", "n_placebos", "mde", "sentence")

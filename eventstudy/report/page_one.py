@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy.inference.dates import FEWEST_DATES
+from eventstudy.core.statistics.dates import FEWEST_DATES
 from eventstudy.messages import said, term
-from eventstudy.results import StudyResult
-
-from .wording import Words, count, finite, group_words, number, p_text, percent, size, span, window_words
+from eventstudy.report.wording import (
+    Words,
+    count,
+    finite,
+    group_words,
+    number,
+    p_text,
+    percent,
+    size,
+    span,
+    window_words,
+)
+from eventstudy.results.result import StudyResult
 
 #: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
 #: of 0.9 makes 5 % into about 6 %. Its p-values are then struck through.

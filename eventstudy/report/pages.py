@@ -11,12 +11,11 @@ from typing import Any
 
 from eventstudy import plots
 from eventstudy.messages import catalogue, said, section, term
-from eventstudy.results import StudyResult
-
-from . import listings, method, page_one
-from .extras import extra_sections
-from .verdict import chronology, verdict_content
-from .wording import Words, count, language_of
+from eventstudy.report import listings, method, page_one
+from eventstudy.report.extras import extra_sections
+from eventstudy.report.verdict import chronology, verdict_content
+from eventstudy.report.wording import Words, count, language_of
+from eventstudy.results.result import StudyResult
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
 MAX_SHOCKS = 40

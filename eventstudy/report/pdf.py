@@ -12,8 +12,7 @@ from typing import Any
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError, Problem
-
-from .pages import map_strings
+from eventstudy.report.pages import map_strings
 
 TEMPLATE = "report.typ"
 _CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")

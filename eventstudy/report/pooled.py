@@ -18,13 +18,12 @@ from rich.text import Text
 
 from eventstudy import __version__
 from eventstudy.errors import ConfigError, IntegrityError, Problem
-from eventstudy.pooling import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
+from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
+from eventstudy.report.markdown import bullets, escaped, table
+from eventstudy.report.packs import home_of, read_pack
+from eventstudy.report.staging import moved_in
 from eventstudy.reversal.findings import verdict_facts
-from eventstudy.reversal.judge import EXPLORATORY
-
-from .markdown import bullets, escaped, table
-from .packs import home_of, read_pack
-from .place import moved_in
+from eventstudy.reversal.shocks import EXPLORATORY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +150,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    from .pack import plain_json
+    from eventstudy.report.pack import plain_json
 
     first, last = pool.packs[0].settings["windows.post"]
     window = f"[{first},{last}]"
@@ -210,7 +209,7 @@ def _sha256(path: Path) -> str:
 
 def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
     from eventstudy import plots
-    from eventstudy.plots.pool import draw_pool
+    from eventstudy.plots.pooled import draw_pool
 
     (folder / "tables").mkdir()
     tables = {
@@ -238,7 +237,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> None:
-    from .pack import csv_safe
+    from eventstudy.report.pack import csv_safe
 
     extra = {"simulated": "SIMULATED"} if simulated else {}
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -428,7 +427,7 @@ def pool_markdown(content: Mapping[str, Any]) -> str:
 def _html(content: Mapping[str, Any], svg: str) -> str:
     import jinja2
 
-    from .html import font_faces, inline_svg
+    from eventstudy.report.html import font_faces, inline_svg
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("eventstudy.report"),

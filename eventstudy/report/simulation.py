@@ -14,16 +14,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventstudy.report.pack import plain_json
+from eventstudy.report.staging import moved_in
 from eventstudy.simulate import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Rate, Simulation
-
-from .pack import plain_json
-from .place import moved_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eventstudy.abnormal import Window
+    from eventstudy.core.abnormal import Window
 
 COLUMNS = (
     "design",

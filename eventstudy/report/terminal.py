@@ -13,19 +13,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
+from eventstudy.core.selection import LedgerRow
 from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, said, term
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
-from eventstudy.results import StudyResult
-from eventstudy.selection import LedgerRow
-
-from . import page_one
-from .packs import Change
-from .verdict import chronology, verdict_content
-from .wording import Words, language_of
+from eventstudy.report import page_one
+from eventstudy.report.packs import Change
+from eventstudy.report.verdict import chronology, verdict_content
+from eventstudy.report.wording import Words, language_of
+from eventstudy.results.result import StudyResult
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:

@@ -6,11 +6,10 @@ import textwrap
 from collections.abc import Sequence
 
 from eventstudy.messages import catalogue, said
-from eventstudy.results import StudyResult
-
-from . import page_one
-from .verdict import verdict_content
-from .wording import count, language_of, number
+from eventstudy.report import page_one
+from eventstudy.report.verdict import verdict_content
+from eventstudy.report.wording import count, language_of, number
+from eventstudy.results.result import StudyResult
 
 WIDTH = 100
 

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.messages import said, term
-
-from .wording import Words, count, group_words, number, p_text, percent, size, span, test_name
+from eventstudy.report.wording import (
+    Words,
+    count,
+    group_words,
+    number,
+    p_text,
+    percent,
+    size,
+    span,
+    test_name,
+)
 
 
 def verdict_content(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from eventstudy.messages import LANGUAGES, Message, said, term
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eventstudy.results import StudyResult
+    from eventstudy.results.result import StudyResult
 
 Words = Mapping[str, str]
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.results import StudyResult
-
-from .wording import PERCENT_COLUMNS
+from eventstudy.report.wording import PERCENT_COLUMNS
+from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,11 +1,11 @@
 """Do reversals follow misreading-driven drops?"""
 
-from .confounders import read_confounders
-from .drops import Drops, drops
-from .findings import Findings, findings, reversal_summary, tables
-from .judge import Judgement, judge
-from .labels import chronology, label_timing
-from .verdict import Verdict, verdict
+from eventstudy.reversal.confounders import read_confounders
+from eventstudy.reversal.drops import Drops, drops
+from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables
+from eventstudy.reversal.labels import chronology, label_timing
+from eventstudy.reversal.shocks import Judgement, judge
+from eventstudy.reversal.verdict import Verdict, verdict
 
 __all__ = [
     "Drops",

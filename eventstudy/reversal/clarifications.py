@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import ShockPortfolios
-from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.statistics.dates import FEWEST_DATES, sign_flip_p, sign_vectors
 from eventstudy.events import Events
-from eventstudy.inference.dates import FEWEST_DATES, sign_flip_p, sign_vectors
+from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
-
-from .history import day_codes
-from .judge import Judgement
-from .labels import chronology
+from eventstudy.reversal.history import day_codes
+from eventstudy.reversal.labels import chronology
+from eventstudy.reversal.shocks import Judgement
 
 NAN = float("nan")
 

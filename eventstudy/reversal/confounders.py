@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
+from eventstudy.core.statistics.dates import t_interval
+from eventstudy.core.windows import Request
 from eventstudy.errors import EventsError, Problem
 from eventstudy.events import read_records
-from eventstudy.inference.dates import t_interval
 from eventstudy.messages import joined, say
-from eventstudy.windows import Request
-
-from .history import day_codes
-from .inference import excess, matched_permutation
-from .judge import Judgement
-from .matching import matched_sets
-from .measured import NAN, Measure
+from eventstudy.reversal.history import day_codes
+from eventstudy.reversal.matching import matched_sets
+from eventstudy.reversal.measured import NAN, Measure
+from eventstudy.reversal.permutation import excess, matched_permutation
+from eventstudy.reversal.shocks import Judgement
 
 COLUMNS = ("date", "ticker", "kind", "note")
 REQUIRED = ("date", "ticker", "kind")

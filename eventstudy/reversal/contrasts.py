@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.inference.regression import regress
+from eventstudy.core.checks.regression import regress
 from eventstudy.messages import say
-
-from .inference import difference_p
-from .judge import Judgement
-from .measured import NAN, Measure
+from eventstudy.reversal.measured import NAN, Measure
+from eventstudy.reversal.permutation import difference_p
+from eventstudy.reversal.shocks import Judgement
 
 #: Fewer treated dates, or fewer dates in all, and every cluster-robust error fails (method table C.5).
 FEWEST_TREATED, FEWEST_CLUSTERS = 3, 10

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window
 from eventstudy.config import StudyConfig
-from eventstudy.estimation import EXPOSED
+from eventstudy.core.abnormal import Window
+from eventstudy.core.checks import regression as clustered
+from eventstudy.core.estimation import EXPOSED
 from eventstudy.events import DIMENSIONS, Events
-from eventstudy.inference import regression as clustered
 from eventstudy.messages import say
-
-from .judge import Judgement
-from .measured import NAN, Measure, mean_measure
+from eventstudy.reversal.measured import NAN, Measure, mean_measure
+from eventstudy.reversal.shocks import Judgement
 
 FEWEST_CLUSTERS = 3
 

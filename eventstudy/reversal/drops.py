@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.config import Reversal
+from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.messages import joined, say
 
 

@@ -9,24 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
-
-from .clarifications import Clarification, clarifications
-from .confounders import Confounder, confounder_runs, news_days
-from .contrasts import label_difference, regression
-from .dimensions import dimension_measures
-from .inference import leave_one_out
-from .inside import Inside, inside, inside_words
-from .judge import EXPLORATORY, Judgement
-from .locks import delays
-from .matching import placebo_rows
-from .measured import Gate, Measure, gates, measures, path_rows
-from .placebo import Placebo, balance
-from .specifications import Specification, specification_curve
-from .verdict import Verdict
+from eventstudy.reversal.clarifications import Clarification, clarifications
+from eventstudy.reversal.confounders import Confounder, confounder_runs, news_days
+from eventstudy.reversal.contrasts import label_difference, regression
+from eventstudy.reversal.dimensions import dimension_measures
+from eventstudy.reversal.inside import Inside, inside, inside_words
+from eventstudy.reversal.locks import delays
+from eventstudy.reversal.matching import placebo_rows
+from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
+from eventstudy.reversal.permutation import leave_one_out
+from eventstudy.reversal.placebo import Placebo, balance
+from eventstudy.reversal.shocks import EXPLORATORY, Judgement
+from eventstudy.reversal.specifications import Specification, specification_curve
+from eventstudy.reversal.verdict import Verdict
 
 #: Standardised mean difference beyond which a variable counts as unbalanced (Stuart 2010).
 UNBALANCED = 0.25

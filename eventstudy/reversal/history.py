@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
 from eventstudy.config import StudyConfig
-from eventstudy.estimation import cut_and_fit
-from eventstudy.returns import MarketPanel, ReturnsPanel
-from eventstudy.windows import Request
-
-from .locks import LOCKED, LONGEST_LOCK, after_locks
+from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
+from eventstudy.core.estimation import cut_and_fit
+from eventstudy.core.returns import MarketPanel, ReturnsPanel
+from eventstudy.core.windows import Request
+from eventstudy.reversal.locks import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
 BLOCK = 16

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.calendars import Alignment
 from eventstudy.events import Event, Events
+from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import Message, joined, say
-
-from .history import day_codes
-from .judge import Judgement
+from eventstudy.reversal.history import day_codes
+from eventstudy.reversal.shocks import Judgement
 
 
 @dataclass(frozen=True, slots=True)

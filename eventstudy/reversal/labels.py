@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy import calendars
-from eventstudy.calendars import Alignment
 from eventstudy.config import StudyConfig
 from eventstudy.events import DATED_LABELS, Event, Events, instant_utc
+from eventstudy.exchanges import calendars
+from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window
-from eventstudy.expected_returns import ExpectedReturns
-from eventstudy.windows import EventPanel
+from eventstudy.core.abnormal import Window
+from eventstudy.core.models import ExpectedReturns
+from eventstudy.core.windows import EventPanel
 
 #: Bits of `EventPanel.event_flags` of a session that closed locked up (32) or down (64).
 LOCKED = 32 | 64

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import ShockPortfolios, Window
+from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.core.windows import Request
 from eventstudy.messages import say
-from eventstudy.windows import Request
-
-from .drops import Drops
-from .history import History, PeerDay
-from .placebo import (
+from eventstudy.reversal.drops import Drops
+from eventstudy.reversal.history import History, PeerDay
+from eventstudy.reversal.placebo import (
     APART,
     FEWEST_MATCHES,
     MANY_SHOCKS,

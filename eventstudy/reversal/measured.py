@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window
-from eventstudy.inference.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
-from eventstudy.inference.multiplicity import holm
-from eventstudy.inference.sample import two_sided
+from eventstudy.core.abnormal import Window
+from eventstudy.core.checks.multiplicity import holm
+from eventstudy.core.statistics.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
+from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
-
-from .inference import excess, leave_one_out, matched_permutation
-from .judge import Judgement
-from .measures import (
+from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
     median_time,
@@ -24,7 +21,9 @@ from .measures import (
     reversal_ratio,
     share_positive,
 )
-from .placebo import Placebo
+from eventstudy.reversal.permutation import excess, leave_one_out, matched_permutation
+from eventstudy.reversal.placebo import Placebo
+from eventstudy.reversal.shocks import Judgement
 
 NAN = float("nan")
 

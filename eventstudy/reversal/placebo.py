@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import ShockPortfolios, Window
 from eventstudy.config import StudyConfig
-
-from .drops import Fall, fall_of
-from .history import History, PeerDay, rolling_car, rolling_fit
+from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.reversal.drops import Fall, fall_of
+from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit
 
 #: Variables that a placebo must share with its event, and by how much it may differ: S in standard
 #: errors, time in years, the others in standard deviations over the candidates.

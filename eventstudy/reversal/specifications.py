@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window
+from eventstudy.core.abnormal import Window
 from eventstudy.errors import EventStudyError
-
-from .inference import ENUMERATED, excess
-from .judge import Judgement
-from .matching import MatchedSets, matched_sets
-from .variants import as_kind
+from eventstudy.reversal.matching import MatchedSets, matched_sets
+from eventstudy.reversal.permutation import ENUMERATED, excess
+from eventstudy.reversal.shocks import Judgement
+from eventstudy.reversal.variants import as_kind
 
 MODELS = ("market", "market_adjusted", "mean_adjusted")
 POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))

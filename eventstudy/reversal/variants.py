@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.returns import ReturnsPanel
-from eventstudy.windows import Request
-
-from .drops import Drops
-from .history import History
-from .inference import excess
-from .matching import Benchmarks, MatchedSets, matched_sets
+from eventstudy.core.returns import ReturnsPanel
+from eventstudy.core.windows import Request
+from eventstudy.reversal.drops import Drops
+from eventstudy.reversal.history import History
+from eventstudy.reversal.matching import Benchmarks, MatchedSets, matched_sets
+from eventstudy.reversal.permutation import excess
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.abnormal import Window
-from eventstudy.inference.dates import (
+from eventstudy.core.abnormal import Window
+from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
     dates_needed,
     detectable,
@@ -19,8 +19,7 @@ from eventstudy.inference.dates import (
     t_interval,
 )
 from eventstudy.messages import Message, say
-
-from .inference import PermutationTest, PlaceboSpread, equivalence_p
+from eventstudy.reversal.permutation import PermutationTest, PlaceboSpread, equivalence_p
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.

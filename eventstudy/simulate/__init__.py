@@ -1,9 +1,17 @@
 """Size and power of every test on the peers' own returns: pseudo-events where nothing happened."""
 
-from .draws import draw_dates, simulate
-from .plan import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Plan, parse_windows
-from .pool import Pool, draw_pool, reaching_back, simulated_returns, surroundings
-from .rates import Case, Rate, Simulation
+from eventstudy.simulate.draws import draw_dates, simulate
+from eventstudy.simulate.plan import (
+    BROWN_WARNER_TEST,
+    DAY0,
+    DESIGNS,
+    PAIRS,
+    POWER_DESIGNS,
+    Plan,
+    parse_windows,
+)
+from eventstudy.simulate.pseudo_events import Pool, draw_pool, reaching_back, simulated_returns, surroundings
+from eventstudy.simulate.rates import Case, Rate, Simulation
 
 __all__ = [
     "BROWN_WARNER_TEST",

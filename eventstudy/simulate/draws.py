@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.config import StudyConfig
-from eventstudy.expected_returns import fit
-from eventstudy.inference import Sample, mean_correlation, residual_correlations, run_tests
+from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
+from eventstudy.core.models import fit
+from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
+from eventstudy.core.windows import Request, cut
 from eventstudy.parallel import run_blocks
-from eventstudy.windows import Request, cut
-
-from .plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
-from .pool import Pool, simulated_returns, spacing
-from .rates import Case, Rate, Simulation
+from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
+from eventstudy.simulate.pseudo_events import Pool, simulated_returns, spacing
+from eventstudy.simulate.rates import Case, Rate, Simulation
 
 #: Draws that are cut and fitted at once; each such batch has a stream of random numbers of its own.
 BATCH = 20

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventstudy.abnormal import Window
-
-from .plan import Plan
-from .pool import Pool
+from eventstudy.core.abnormal import Window
+from eventstudy.simulate.plan import Plan
+from eventstudy.simulate.pseudo_events import Pool
 
 #: Acceptance and error bars are 99 %: |share - target| <= 2.58 standard errors.
 Z99 = 2.58

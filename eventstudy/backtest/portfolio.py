@@ -1,0 +1,169 @@
+"""The book: decisions in order of time, room for one more position, and the daily result of all trades."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.backtest.costs import CostTable
+from eventstudy.backtest.execution import Trade, execute
+from eventstudy.backtest.past_view import Floats, PastView, Tape
+from eventstudy.backtest.rule import (
+    Decision,
+    Judged,
+    Order,
+    Rule,
+    Shock,
+    decide,
+    decision_time,
+    judge_shock,
+    orders_of,
+)
+
+#: Judgements by shock, instant and everything that they depend on.
+Memo = dict[tuple[Hashable, ...], Judged | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One rule over all shocks: K decisions in order of time, and their trades, filled or not."""
+
+    name: str
+    decisions: tuple[Decision, ...]
+    trades: tuple[Trade, ...]
+    capital: float
+
+    @property
+    def filled(self) -> tuple[Trade, ...]:
+        """Trades in which something was bought."""
+        return tuple(trade for trade in self.trades if trade.filled)
+
+    @property
+    def shocks(self) -> tuple[str, ...]:
+        """Shocks with at least one filled trade, in order of time."""
+        return tuple(dict.fromkeys(trade.shock_id for trade in self.filled))
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Profit and loss by calendar day over the whole sample, flat days included; shape (D,) each.
+
+    ``day`` counts days since 1970. Money is in the base currency, ``cost`` is positive. ``exposure``
+    is longs and hedges at their entry values, as a share of capital.
+    """
+
+    day: NDArray[np.int64]
+    gross: Floats
+    hedge: Floats
+    cost: Floats
+    n_positions: NDArray[np.int64]
+    exposure: Floats
+    capital: float
+
+    @property
+    def net(self) -> Floats:
+        """Profit after costs."""
+        return self.gross + self.hedge - self.cost
+
+    @property
+    def returns(self) -> Floats:
+        """Net profit as a share of the starting capital."""
+        return self.net / self.capital
+
+    @property
+    def equity(self) -> Floats:
+        """Capital with all profit so far."""
+        return self.capital + np.cumsum(self.net)
+
+
+def run(
+    rules: Rule | Sequence[Rule],
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    name: str = "rule",
+    memo: Memo | None = None,
+) -> Run:
+    """Trade all shocks in the order in which they are decided.
+
+    ``rules`` is one rule for all, or one for each shock. Equal money goes into each peer. A shock takes
+    up to ``per_shock`` of capital, longs and hedges together, and no more than the cap leaves. ``memo``
+    keeps judgements for other rules on the same tapes, which differ in what they do with them.
+    """
+    chosen = [rules] * len(shocks) if isinstance(rules, Rule) else list(rules)
+    timed = [(decision_time(r, tapes, shock), r, shock) for r, shock in zip(chosen, shocks, strict=True)]
+    decisions = [_never(shock) for time, _, shock in timed if time is None]
+    trades: list[Trade] = []
+    due = [(time, shock, rule) for time, rule, shock in timed if time is not None]
+    for time, shock, rule in sorted(due, key=lambda item: (item[0], item[1].shock_id)):
+        decision = _decided(rule, PastView(tapes, time), shock, memo)
+        room = min(rule.per_shock, rule.gross_cap - _open(trades, time, rule.capital))
+        if decision.orders and room <= 1e-12:
+            decision = replace(decision, refusal="no room: other shocks hold the whole cap", orders=())
+        decisions.append(decision)
+        for one, weight in zip(decision.orders, sizes(decision.orders, room), strict=True):
+            trades.append(execute(one, weight, rule, decision, tapes[one.mic], costs, shock.answers))
+    capital = chosen[0].capital if chosen else Rule().capital
+    return Run(name, tuple(sorted(decisions, key=lambda d: (d.time, d.shock_id))), tuple(trades), capital)
+
+
+def _decided(rule: Rule, view: PastView, shock: Shock, memo: Memo | None) -> Decision:
+    if memo is None:
+        return decide(rule, view, shock)
+    key = (shock.shock_id, view.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
+    if key not in memo:
+        memo[key] = judge_shock(rule, view, shock)
+    return orders_of(rule, view, shock, memo[key])
+
+
+def sizes(orders: Sequence[Order], room: float) -> list[float]:
+    """Share of capital to buy of each: the same for all, so that longs and hedges fill the room."""
+    total = sum(1.0 + abs(order.beta) for order in orders)
+    return [room / total for _ in orders]
+
+
+def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
+    """Longs and hedges held or on order at an instant, at their entry values, as a share of capital.
+
+    An order that will not be filled takes room until that is known.
+    """
+    held = sum(t.ordered * (1.0 + abs(t.beta)) for t in trades if t.left > time)
+    return held / capital
+
+
+def _never(shock: Shock) -> Decision:
+    nan = float("nan")
+    why = "no prices through the drop window"
+    return Decision(shock.shock_id, shock.label, 0, nan, nan, nan, 0, False, why)
+
+
+def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
+    """Add all trades up by calendar day, over every session of any exchange from ``first`` to ``last``.
+
+    Raises
+    ------
+    ValueError
+        If a trade lies outside these days: a profit would be lost.
+    """
+    every = np.unique(np.concatenate([tape.sessions for tape in tapes.values()])).astype(np.int64)
+    day = every[(every >= first) & (every <= last)]
+    gross, hedge, cost, exposure = (np.zeros(len(day)) for _ in range(4))
+    positions = np.zeros(len(day), dtype=np.int64)
+    for trade in result.filled:
+        sessions = tapes[trade.mic].sessions[trade.rows]
+        at = np.searchsorted(day, sessions)
+        if not len(day) or sessions[0] < first or sessions[-1] > last:
+            raise ValueError(f"{trade.shock_id} {trade.ticker}: trade outside the days of the series")
+        legs = trade.book
+        gross[at] += legs.gross
+        hedge[at] += legs.hedge
+        cost[at] += legs.cost + legs.hedge_cost
+        # Held over calendar days on which its own exchange is shut as well.
+        inside = slice(int(at[0]), int(at[-1]) + 1)
+        positions[inside] += 1
+        exposure[inside] += trade.value * (1.0 + abs(trade.beta)) / result.capital
+    return Daily(day, gross, hedge, cost, positions, exposure, result.capital)

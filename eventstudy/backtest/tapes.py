@@ -1,0 +1,208 @@
+"""From a study's prices, settings and events to the tapes and shocks that the backtest trades on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.backtest.past_view import Bools, Floats, Tape
+from eventstudy.backtest.rule import Answer, Shock
+from eventstudy.config import Peer, StudyConfig
+from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
+from eventstudy.core.selection import lead_events
+from eventstudy.errors import ConfigError
+from eventstudy.events import Event, Events, instant_utc
+from eventstudy.exchanges.calendars import Alignment, exchange_sessions
+from eventstudy.exchanges.rules import board_of, sessions_before_sale
+from eventstudy.prices import PriceSeries, PriceTable
+from eventstudy.prices.fx import known_rates
+from eventstudy.prices.table import price_unit
+
+_BITS = {name: bit for bit, name in FLAG_NAMES.items()}
+
+
+def tapes_of(
+    panel: ReturnsPanel, excluded: Mapping[str, NDArray[np.bool_]], prices: PriceTable, config: StudyConfig
+) -> dict[str, Tape]:
+    """Return one tape for each exchange of the study, on the sessions of its returns.
+
+    ``excluded`` are the days that no estimation may use, from the study's selection.
+    """
+    return {mic: _tape(market, excluded[mic], prices, config) for mic, market in panel.markets.items()}
+
+
+def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: StudyConfig) -> Tape:
+    peers = [config.peer(ticker) for ticker in market.tickers]
+    columns = [_columns(prices.series[peer.ticker], market.sessions) for peer in peers]
+    empty = np.zeros((len(market.sessions), 0))
+    stacked = {
+        name: np.column_stack([empty, *(column[name] for column in columns)])
+        for name in ("adj_close", "open", "low", "close", "volume")
+    }
+    stacked["adj_close"][(stacked["volume"] == 0) | ~np.isfinite(stacked["adj_close"])] = np.nan
+    # In the market's currency, so that what is traded in a day is money; returns are ratios all the same.
+    money = [price_unit(prices.series[peer.ticker], market.mic, config) or 1.0 for peer in peers]
+    for name in ("open", "low", "close"):
+        stacked[name] *= np.array(money)
+    opens, closes = _clock(market)
+    setting = config.market(market.mic)
+    units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
+    index = _columns(prices.series[market.benchmark], market.sessions)["adj_close"]
+    member = _members(peers, market.sessions)
+    flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
+    return Tape(
+        market.mic,
+        setting.region,
+        config.traded_in(market.mic),
+        market.tickers,
+        market.sessions.astype("datetime64[D]").astype(np.int32),
+        opens,
+        closes,
+        stacked["adj_close"],
+        stacked["open"],
+        stacked["low"],
+        stacked["close"],
+        stacked["volume"] * units,
+        index,
+        member,
+        ~excluded & member,
+        flags["locked_up"],
+        flags["locked_down"],
+        np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
+        _rates(config.traded_in(market.mic), opens, prices, config),
+    )
+
+
+def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:
+    if currency == config.study.currency:
+        return np.ones(len(opens))
+    if currency not in prices.fx:
+        return np.full(len(opens), np.nan)
+    return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
+
+
+def _columns(series: PriceSeries, sessions: NDArray[np.datetime64]) -> dict[str, Floats]:
+    """Prices and volume on the exchange's sessions, NaN where the series has no row."""
+    _, here, there = np.intersect1d(sessions, series.dates, assume_unique=True, return_indices=True)
+    columns = {}
+    for name in ("adj_close", "open", "low", "close", "volume"):
+        columns[name] = np.full(len(sessions), np.nan)
+        columns[name][here] = getattr(series, name)[there]
+    return columns
+
+
+def _clock(market: MarketPanel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    table = exchange_sessions(market.mic)
+    at = np.searchsorted(table.days, market.sessions.astype(table.days.dtype))
+    return table.opens[at], table.closes[at]
+
+
+def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:
+    member = np.ones((len(sessions), len(peers)), dtype=bool)
+    for column, peer in enumerate(peers):
+        if peer.from_:
+            member[:, column] &= sessions >= np.datetime64(peer.from_, "D")
+        if peer.until:
+            member[:, column] &= sessions <= np.datetime64(peer.until, "D")
+        if peer.deal_bound_from:
+            member[:, column] &= sessions < np.datetime64(peer.deal_bound_from, "D")
+    return member
+
+
+def _settle(peer: Peer, board: str, market: MarketPanel) -> int:
+    """Sessions before a share bought can be sold. Where no rule is known, none: nothing is invented."""
+    found = board_of(peer.ticker, peer.market, peer=peer.board, market=board)
+    try:
+        return sessions_before_sale(found, market.sessions[-1].astype("datetime64[D]").item())
+    except ConfigError:
+        return 0
+
+
+def shocks_of(
+    events: Events,
+    config: StudyConfig,
+    tapes: Mapping[str, Tape],
+    alignments: Mapping[tuple[str, str], Alignment],
+    *,
+    group: str = "",
+) -> list[Shock]:
+    """Return the information shocks of a study, each with the peers that its lead event hits.
+
+    ``group`` keeps the peers of one group, empty all of them. Which of them were members is decided
+    session by session from the tape, and which have data when the trade is decided.
+    """
+    found = []
+    for shock_id, lead in lead_events(events).items():
+        event = events.by_id(lead)
+        day0 = _rows(event, tapes, alignments)
+        columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
+        if any(columns.values()):
+            answers = tuple(
+                Answer(other.event_id, _known(other), _rows(other, tapes, alignments))
+                for other in events
+                if other.clarifies == lead
+            )
+            asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
+            found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
+    return found
+
+
+def _rows(
+    event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str, str], Alignment]
+) -> dict[str, int]:
+    """Row of day 0 on each exchange whose data reach it."""
+    rows = {}
+    for mic, tape in tapes.items():
+        alignment = alignments.get((event.event_id, mic))
+        if alignment is not None:
+            day = int(np.datetime64(alignment.session, "D").astype(np.int64))
+            row = int(np.searchsorted(tape.sessions, day))
+            if len(tape) and day >= tape.sessions[0] and row < len(tape):
+                rows[mic] = row
+    return rows
+
+
+def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int, ...]:
+    names = set()
+    for ticker in event.tickers or tape.tickers:
+        try:
+            names.add(config.peer(ticker).ticker)
+        except KeyError:
+            continue
+    return tuple(
+        column
+        for column, ticker in enumerate(tape.tickers)
+        if ticker in names and (not group or config.peer(ticker).group == group)
+    )
+
+
+def _known(event: Event) -> int:
+    return _nanoseconds(event.timestamp)
+
+
+def _nanoseconds(moment: dt.datetime | dt.date) -> int:
+    """UTC nanoseconds; a bare date counts as known when it is over."""
+    return int(instant_utc(moment, end_of_day=True).timestamp()) * 10**9
+
+
+def placebo_shocks(
+    pairs: Sequence[tuple[str, int]], shocks: Sequence[Shock], tapes: Mapping[str, Tape]
+) -> list[Shock]:
+    """Return one shock for each (shock, calendar day) of a comparable drop, with that shock's peers.
+
+    Days are days since 1970. A day that serves several shocks is traded once.
+    """
+    known = {shock.shock_id: shock for shock in shocks}
+    found: dict[int, Shock] = {}
+    for name, day in pairs:
+        parent = known.get(name)
+        if parent is None or day in found:
+            continue
+        rows = {mic: int(np.searchsorted(tapes[mic].sessions, day)) for mic in parent.day0}
+        rows = {mic: row for mic, row in rows.items() if row < len(tapes[mic])}
+        label = f"placebo of {name}"
+        found[day] = Shock(f"{name}@{np.datetime64(day, 'D')}", label, None, rows, parent.columns)
+    return [found[day] for day in sorted(found)]

@@ -1,0 +1,236 @@
+"""What the machine offers a study: versions, folders, fonts, calendars, network, clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import platform
+import socket
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from eventstudy import __version__
+from eventstudy.config import load_config, sector_file, sector_names
+from eventstudy.errors import EventStudyError
+from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.prices import TICKER, PriceRequest
+from eventstudy.prices.fetch import snapshots_folder, utc_now
+from eventstudy.prices.files import SUFFIXES, FilesProvider
+from eventstudy.prices.snapshot import is_snapshot, open_snapshot
+
+DISTRIBUTION = "eventstudy-kit"
+PACKAGES = (
+    "arch",
+    "exchange_calendars",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "statsmodels",
+    "typst",
+    "yfinance",
+)
+EXTRAS = ("baostock", "duckdb", "dask")
+HOST, PORT = "query1.finance.yahoo.com", 443
+#: Seconds for the look at the network; everything else is on this machine.
+PATIENCE = 3.0
+#: A newest price this many days ahead of the clock means that the clock is slow, as none is of tomorrow.
+DAYS_AHEAD, DAYS_BEHIND = 1, 10
+#: A calendar that ends sooner than this needs a newer exchange_calendars.
+DAYS_LEFT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do where it is not well."""
+
+    subject: str
+    state: Literal["ok", "warning"]
+    text: str
+
+
+def examine(
+    *,
+    out: Path = Path("results"),
+    prices: Path | None = None,
+    now: Callable[[], dt.datetime] = utc_now,
+) -> Iterator[Finding]:
+    """Yield the findings one after the other; nothing is raised and nothing is left behind.
+
+    Parameters
+    ----------
+    out
+        The results folder that runs will write to.
+    prices
+        Snapshot or folder of prices whose newest day is set against the clock.
+    """
+    yield from versions()
+    yield from name_clashes()
+    for folder in (out, snapshots_folder()):
+        yield writable(folder)
+    yield fonts()
+    yield from calendars(now().date())
+    yield network()
+    try:
+        yield clock(newest_price(prices) if prices else None, now())
+    except EventStudyError as error:
+        yield Finding("prices", "warning", str(error.problems[0]))
+
+
+def versions() -> Iterator[Finding]:
+    """Yield one line with all versions, and one for the extras that are missing."""
+    own = f"eventstudy {__version__}, Python {platform.python_version()} on {platform.system()}"
+    found = [f"{name} {_version(name)}" for name in PACKAGES if _version(name)]
+    yield Finding("versions", "ok", ", ".join([own, *found]))
+    absent = [name for name in PACKAGES if not _version(name)]
+    if absent:
+        text = f"not installed: {', '.join(absent)}; install {DISTRIBUTION} again"
+        yield Finding("versions", "warning", text)
+    extras = [name for name in EXTRAS if not _version(name)]
+    if extras:
+        yield Finding("extras", "ok", f"not installed, not needed: {', '.join(extras)}")
+
+
+def name_clashes(
+    providers: Callable[[], dict[str, list[str]]] | None = None,
+) -> Iterator[Finding]:
+    """Yield whether another distribution also installs a module named eventstudy."""
+    listed = (providers or _providers)().get("eventstudy", [])
+    others = sorted({name for name in listed if name.lower().replace("_", "-") != DISTRIBUTION})
+    if others:
+        text = f"{', '.join(others)} also installs a module eventstudy; uninstall one of the two"
+        yield Finding("name", "warning", text)
+    else:
+        yield Finding("name", "ok", "no other distribution installs a module eventstudy")
+
+
+def _providers() -> dict[str, list[str]]:
+    return {name: list(found) for name, found in importlib.metadata.packages_distributions().items()}
+
+
+def writable(folder: Path) -> Finding:
+    """Say whether files can be written in a folder, or in the one that it would be made in."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return Finding("folder", "ok", f"{folder} can be written")
+    except OSError as error:
+        text = f"{folder} cannot be written ({error.strerror}); give another one with --out"
+        return Finding("folder", "warning", text)
+
+
+def fonts(find: Callable[[], Path | None] | None = None) -> Finding:
+    """Say whether Chinese names can be drawn."""
+    from eventstudy.plots import cjk_font
+
+    found = (find or cjk_font)()
+    if found:
+        return Finding("fonts", "ok", f"Chinese names are drawn in {found.name}")
+    text = "no font with Chinese characters: reports show tickers; install Noto Sans CJK for names"
+    return Finding("fonts", "warning", text)
+
+
+def calendars(today: dt.date) -> Iterator[Finding]:
+    """Yield the last session that the calendar of each shipped exchange knows."""
+    ends: dict[str, list[str]] = {}
+    for mic in _mics():
+        try:
+            ends.setdefault(str(exchange_sessions(mic).days[-1]), []).append(mic)
+        except EventStudyError as error:
+            yield Finding("calendars", "warning", f"{mic}: {error.problems[0].message}")
+    for last, mics in sorted(ends.items()):
+        left = (dt.date.fromisoformat(last) - today).days
+        state: Literal["ok", "warning"] = "ok" if left >= DAYS_LEFT else "warning"
+        advice = "" if left >= DAYS_LEFT else "; events after it have no session: upgrade exchange_calendars"
+        yield Finding("calendars", state, f"{', '.join(mics)} know their sessions to {last}{advice}")
+
+
+def network(connect: Callable[[tuple[str, int]], None] | None = None) -> Finding:
+    """Say whether Yahoo's server, or the proxy in front of it, answers a connection."""
+    proxy = urllib.request.getproxies().get("https", "")
+    parts = urllib.parse.urlsplit(proxy)
+    place = (parts.hostname, parts.port or 8080) if parts.hostname else (HOST, PORT)
+    named = f"the proxy {place[0]}" if parts.hostname else HOST
+    reason = _refusal(connect or _connect, place)
+    if not reason:
+        return Finding("network", "ok", f"{named} answers")
+    text = f"offline: {named} cannot be reached ({reason}); give prices with --prices DIR"
+    return Finding("network", "warning", text)
+
+
+def _refusal(connect: Callable[[tuple[str, int]], None], place: tuple[str, int]) -> str:
+    """Why a connection fails, or an empty string; in a thread, since looking up a name has no time-out."""
+    reason = [f"no answer in {PATIENCE:g} s"]
+
+    def work() -> None:
+        try:
+            connect(place)
+            reason[0] = ""
+        except OSError as error:
+            reason[0] = error.strerror or str(error) or type(error).__name__
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return reason[0]
+
+
+def _connect(place: tuple[str, int]) -> None:
+    socket.create_connection(place, PATIENCE).close()
+
+
+def clock(newest: dt.date | None, now: dt.datetime) -> Finding:
+    """Set the clock against the newest price, where one is given."""
+    shown = f"the clock says {now.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    if newest is None:
+        return Finding("clock", "ok", f"{shown}; --prices sets it against the newest price")
+    ahead = (newest - now.astimezone(dt.UTC).date()).days
+    if ahead > DAYS_AHEAD:
+        text = f"{shown}, but there is a price of {newest}: set the clock, or distrust the prices"
+        return Finding("clock", "warning", text)
+    if -ahead > DAYS_BEHIND:
+        text = f"{shown}, and the newest price is of {newest}: old prices, or a clock that runs ahead"
+        return Finding("clock", "warning", text)
+    return Finding("clock", "ok", f"{shown}; the newest price is of {newest}")
+
+
+def newest_price(path: Path) -> dt.date | None:
+    """Newest day of a snapshot or of a folder with a file for each ticker; None where there is none.
+
+    Raises
+    ------
+    EventStudyError
+        If the prices cannot be read.
+    """
+    if is_snapshot(path):
+        stored = [entry.outcome.last for entry in open_snapshot(path).tickers.values() if entry.file]
+        return dt.date.fromisoformat(max(stored)) if stored else None
+    files = [file for file in sorted(path.glob("*")) if file.suffix in SUFFIXES]
+    tickers = dict.fromkeys(file.stem for file in files if TICKER.fullmatch(file.stem))
+    request = PriceRequest(tuple(tickers), dt.date(1900, 1, 1), dt.date(9999, 12, 31))
+    last = FilesProvider(path).fetch(request).last_date
+    return dt.date.fromisoformat(last) if last else None
+
+
+def _mics() -> Sequence[str]:
+    found: dict[str, None] = {}
+    for name in sector_names():
+        config = load_config(sector_file(name).with_name("events.csv"), sector=name)
+        found |= dict.fromkeys(market.mic for market in config.markets)
+    return tuple(found)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

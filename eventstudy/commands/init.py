@@ -1,0 +1,409 @@
+"""A sector of one's own: the study's TOML, an events file with worked rows, and a folder for prices."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eventstudy.api import EXAMPLE
+from eventstudy.config import sector_names
+from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.events import COLUMNS, TICKER
+from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.prices.table import QUOTES_HUNDREDTHS
+
+STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
+SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What is known of an exchange: region, currency, board of its price limits, Yahoo's ending and index."""
+
+    region: str
+    currency: str
+    board: str = ""
+    suffix: str = ""
+    benchmark: str = ""
+
+
+#: By MIC. An exchange that is not here but has a calendar needs ``--benchmark`` and ``--currency``.
+EXCHANGES = {
+    "XNYS": Exchange("US", "USD", "us", "", "^GSPC"),
+    "XNAS": Exchange("US", "USD", "us", "", "^GSPC"),
+    "XASE": Exchange("US", "USD", "us", "", "^GSPC"),
+    "XSHG": Exchange("CN", "CNY", "sse_main", ".SS", "000300.SS"),
+    "XSHE": Exchange("CN", "CNY", "szse_main", ".SZ", "000300.SS"),
+    "XTAI": Exchange("TW", "TWD", "twse", ".TW", "^TWII"),
+    "ROCO": Exchange("TW", "TWD", "twse", ".TWO", "^TWII"),
+    "XTKS": Exchange("JP", "JPY", "tse", ".T", "^N225"),
+    "XHKG": Exchange("HK", "HKD", "", ".HK", "^HSI"),
+    "XKRX": Exchange("KR", "KRW", "", ".KS", "^KS11"),
+    "XLON": Exchange("GB", "GBP", "", ".L", "^FTSE"),
+    "XFRA": Exchange("DE", "EUR", "", ".F", "^GDAXI"),
+    "XETR": Exchange("DE", "EUR", "", ".DE", "^GDAXI"),
+    "XPAR": Exchange("FR", "EUR", "", ".PA", "^FCHI"),
+    "XAMS": Exchange("NL", "EUR", "", ".AS", "^AEX"),
+    "XBRU": Exchange("BE", "EUR", "", ".BR", "^BFX"),
+    "XMIL": Exchange("IT", "EUR", "", ".MI", "FTSEMIB.MI"),
+    "XMAD": Exchange("ES", "EUR", "", ".MC", "^IBEX"),
+    "XSWX": Exchange("CH", "CHF", "", ".SW", "^SSMI"),
+    "XSTO": Exchange("SE", "SEK", "", ".ST", "^OMX"),
+    "XTSE": Exchange("CA", "CAD", "", ".TO", "^GSPTSE"),
+    "XASX": Exchange("AU", "AUD", "", ".AX", "^AXJO"),
+    "XBOM": Exchange("IN", "INR", "", ".BO", "^BSESN"),
+    "XSES": Exchange("SG", "SGD", "", ".SI", "^STI"),
+    "BVMF": Exchange("BR", "BRL", "", ".SA", "^BVSP"),
+}
+#: What people call them.
+KNOWN_AS = {
+    "NYSE": "XNYS",
+    "NASDAQ": "XNAS",
+    "AMEX": "XASE",
+    "LSE": "XLON",
+    "XETRA": "XETR",
+    "FRANKFURT": "XFRA",
+    "HKEX": "XHKG",
+    "KRX": "XKRX",
+    "TSE": "XTKS",
+    "JPX": "XTKS",
+    "TWSE": "XTAI",
+    "TPEX": "ROCO",
+    "SSE": "XSHG",
+    "SZSE": "XSHE",
+    "TSX": "XTSE",
+    "ASX": "XASX",
+    "BSE": "XBOM",
+    "SGX": "XSES",
+    "B3": "BVMF",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewPeer:
+    """One security of the new sector."""
+
+    ticker: str
+    mic: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSector:
+    """Everything that the files are written from; ``benchmarks`` maps a MIC to its index."""
+
+    name: str
+    peers: tuple[NewPeer, ...]
+    benchmarks: dict[str, str]
+    currency: str
+
+    @property
+    def mics(self) -> tuple[str, ...]:
+        """The exchanges, each once, in the order of the peers."""
+        return tuple(dict.fromkeys(peer.mic for peer in self.peers))
+
+    @property
+    def tickers(self) -> tuple[str, ...]:
+        """Peers and benchmarks: every series that prices are needed for."""
+        indices = (self.benchmarks[mic] for mic in self.mics)
+        return tuple(dict.fromkeys((*(peer.ticker for peer in self.peers), *indices)))
+
+
+def new_sector(
+    name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = ""
+) -> NewSector:
+    """Return a checked plan of a sector.
+
+    Parameters
+    ----------
+    peers
+        ``TICKER:MIC`` or ``TICKER:MIC:Name``.
+    benchmarks
+        ``MIC:TICKER``, for exchanges whose usual index is not wanted or not known.
+    currency
+        Of the study; by default that of its first exchange.
+
+    Raises
+    ------
+    ConfigError
+        With everything that is wrong, and the nearest of what is accepted.
+    """
+    problems = _name_problems(name)
+    found = [_peer(text, problems) for text in peers]
+    kept = tuple(peer for peer in found if peer is not None)
+    if not found:
+        problems.append(f"sector {name}: no peers; give --peer DAL:XNYS:Delta for each of them")
+    tickers = [peer.ticker for peer in kept]
+    problems += [f"peer {t}: named twice" for t in dict.fromkeys(tickers) if tickers.count(t) > 1]
+    indices = dict(filter(None, (_benchmark(text, problems) for text in benchmarks)))
+    plan = NewSector(name, kept, indices, currency.upper())
+    problems += [f"benchmark of {mic}: it has no peer" for mic in indices if mic not in plan.mics]
+    for mic in plan.mics:
+        usual = EXCHANGES.get(mic, Exchange("", ""))
+        index = indices.setdefault(mic, usual.benchmark)
+        if not index:
+            problems.append(f"market {mic}: no usual index is known; give --benchmark {mic}:TICKER")
+        elif index in tickers:
+            problems.append(f"benchmark {index} of {mic}: is a peer too, whose abnormal return would be zero")
+    if not re.fullmatch("[A-Z]{3}|", plan.currency):
+        problems.append(f"--currency {currency!r}: accepted are three letters, such as USD")
+    if problems:
+        raise ConfigError([Problem(text) for text in problems])
+    return plan if plan.currency else replace(plan, currency=_currency(plan.mics[0]) or "USD")
+
+
+def _currency(mic: str) -> str:
+    return EXCHANGES[mic].currency if mic in EXCHANGES else ""
+
+
+def _name_problems(name: str) -> list[str]:
+    if name in sector_names():
+        return [f"sector {name!r} ships with the package: run it with --sector, or choose another name"]
+    if not SECTOR_NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "airlines"
+        return [f"sector {name!r}: accepted are 1 to 40 small letters, digits, _ and -, such as {near!r}"]
+    return []
+
+
+def _peer(text: str, problems: list[str]) -> NewPeer | None:
+    ticker, mic, name = (*(part.strip() for part in text.split(":", 2)), "", "")[:3]
+    before = len(problems)
+    given, ticker = ticker, ticker.upper()
+    if re.fullmatch(r"\d{6}", ticker) and mic.upper() in ("XSHG", "XSHE", "SSE", "SZSE"):
+        ending = ".SS" if ticker[0] in "69" else ".SZ"
+        problems.append(f"peer {text!r}: the ticker has no exchange; did you mean '{ticker}{ending}'?")
+    elif not TICKER.fullmatch(ticker):
+        problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = ^")
+    if not mic:
+        problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as DAL:XNYS:Delta")
+    else:
+        mic = _mic(mic, f"peer {text!r}", problems)
+    return NewPeer(ticker, mic, name) if len(problems) == before else None
+
+
+def _benchmark(text: str, problems: list[str]) -> tuple[str, str] | None:
+    mic, _, ticker = (part.strip().upper() for part in text.partition(":"))
+    before = len(problems)
+    if not TICKER.fullmatch(ticker):
+        problems.append(f"benchmark {text!r}: write MIC:TICKER, such as XNYS:^GSPC")
+    else:
+        mic = _mic(mic, f"benchmark {text!r}", problems)
+    return (mic, ticker) if len(problems) == before else None
+
+
+def _mic(text: str, where: str, problems: list[str]) -> str:
+    """The MIC, if it has a calendar of sessions."""
+    mic = text.upper()
+    if mic in KNOWN_AS:
+        problems.append(f"{where}: exchange {text!r}; did you mean its MIC {KNOWN_AS[mic]!r}?")
+    elif mic not in EXCHANGES:
+        try:
+            exchange_sessions(mic)
+        except ConfigError as error:
+            unknown = "no trading calendar" in str(error)
+            said = f"exchange {text!r} has no trading calendar; {nearest(mic, EXCHANGES)}"
+            problems.append(f"{where}: {said if unknown else error}")
+    return mic
+
+
+def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
+    """Write the three parts of a sector into ``folder`` and return them.
+
+    Raises
+    ------
+    ConfigError
+        If any of them is there already, or the folder cannot be written. Nothing is written then.
+    """
+    content = {
+        folder / STUDY_FILE: study_toml(plan),
+        folder / EVENTS_FILE: events_csv(),
+        folder / PRICES_FOLDER / "README.txt": prices_note(plan),
+    }
+    write_new(content)
+    return tuple(content)
+
+
+def write_new(content: Mapping[Path, str]) -> None:
+    """Write texts to files that are not there yet; `ConfigError`, and nothing written, where any is."""
+    there = [path for path in content if path.exists()]
+    if there:
+        text = "is there already and is not overwritten; move it away, or give another --dir"
+        raise ConfigError([Problem(text, str(path)) for path in there])
+    try:
+        for path, text in content.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(error.filename))) from error
+
+
+def study_toml(plan: NewSector) -> str:
+    """The study's TOML: what must be there, with comments on what may be."""
+    markets = "\n".join(_market(mic, plan.benchmarks[mic]) for mic in plan.mics)
+    peers = "\n".join(_peer_table(peer) for peer in plan.peers)
+    title = plan.name.replace("-", " ").replace("_", " ").capitalize()
+    names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
+    pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if mic in QUOTES_HUNDREDTHS)
+    names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
+    return STUDY.format(**names, markets=markets, peers=peers)
+
+
+def _market(mic: str, benchmark: str) -> str:
+    known = EXCHANGES.get(mic)
+    lines = [
+        "[[markets]]",
+        f'mic = "{mic}"',
+        f"benchmark = {_text(benchmark)}",
+        f'region = "{known.region if known else mic}"   # exchanges of a region share its weight in a shock',
+    ]
+    if known:
+        lines.append(f'currency = "{known.currency}"')
+    if known and known.board:
+        lines.append(f'board = "{known.board}"   # its price limits; see docs/market-rules.md')
+    else:
+        lines.append("# board: this exchange's price limits are in no table, so no day is marked as locked")
+    return "\n".join([*lines, ""])
+
+
+def _peer_table(peer: NewPeer) -> str:
+    lines = ["[[peers]]", f"ticker = {_text(peer.ticker)}", f'market = "{peer.mic}"']
+    if peer.name:
+        lines.insert(2, f"name = {_text(peer.name)}")
+    return "\n".join([*lines, ""])
+
+
+def _text(text: str) -> str:
+    # A JSON string is a TOML string, but for DEL, which no ticker or name has.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "")
+
+
+def events_csv() -> str:
+    """The events file with two worked rows: a drop, and the answer to it."""
+    rows = [
+        {
+            "event_id": "EX1",
+            "timestamp": "2024-03-12T10:30:00-04:00",
+            "precision": "minute",
+            "kind": "report",
+            "label": "misreading",
+            "label_asof": "2024-03-12T16:00:00-04:00",
+            "shock_id": "EX1",
+            "title": f"{EXAMPLE}: a report that the sector's shares fell on",
+            "source": "who published it",
+            "notes": "label_asof is when the label could first be known",
+        },
+        {
+            "event_id": "EX1-C",
+            "timestamp": "2024-03-14",
+            "precision": "date",
+            "kind": "clarification",
+            "label": "clarification",
+            "shock_id": "EX1",
+            "clarifies": "EX1",
+            "title": f"{EXAMPLE}: a company answers the report",
+            "source": "who said so",
+            "notes": "a bare date where the hour is not known",
+        },
+    ]
+    lines = [",".join(COLUMNS), *(",".join(row.get(column, "") for column in COLUMNS) for row in rows)]
+    return "\n".join([*lines, ""])
+
+
+def prices_note(plan: NewSector) -> str:
+    """What belongs into the folder of prices."""
+    return PRICES_NOTE.format(files="\n".join(f"    {ticker}.csv" for ticker in plan.tickers))
+
+
+def yahoo_notes(plan: NewSector) -> list[str]:
+    """Tickers that Yahoo would know by another ending than they were given."""
+    found = []
+    for peer in plan.peers:
+        suffix = EXCHANGES[peer.mic].suffix if peer.mic in EXCHANGES else ""
+        if suffix and not peer.ticker.endswith(suffix):
+            found.append(
+                f"{peer.ticker}: Yahoo writes shares on {peer.mic} with {suffix}, such as "
+                f"{peer.ticker}{suffix}; with files of your own the name only has to be the file's"
+            )
+    return found
+
+
+def next_steps(plan: NewSector, folder: Path) -> list[str]:
+    """What to do now, as sentences with the commands."""
+    events, prices = folder / EVENTS_FILE, folder / PRICES_FOLDER
+    files = f"Put {len(plan.tickers)} price files into {prices}/ (its README.txt names them)"
+    return [
+        f"Written: {folder / STUDY_FILE}, {events}, {prices}/",
+        f"1. Put your events in the place of the two worked rows of {events}.",
+        f'2. {files}, or set source = "yahoo" in the TOML.',
+        f"3. eventstudy check {events}",
+        f"4. eventstudy run {events}",
+    ]
+
+
+PRICE_UNIT = """\
+# These exchanges quote hundredths of their currency (London pence); 1 where your files are in whole units.
+price_unit = {{{pence}}}
+"""
+
+STUDY = """\
+# A study of one sector. Only [study], [[markets]] and [[peers]] must be here; every other setting has a
+# default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
+# Commands that are given the events file beside this file read it without being told.
+
+[study]
+name = {name}
+sector = {sector}      # names the packs under results/
+currency = {currency}
+# language = "zh"         # the report's; en or zh
+
+# One table an exchange: its ISO 10383 code gives the sessions, its index the market model.
+
+{markets}
+# One table a security. Also: from = 2015-06-01 and until = 2024-12-31 (first and last day of trading),
+# deal_bound_from (first session at a bid price), aliases = ["OLD"], exposure = 0.5, group = "core".
+
+{peers}
+[prices]
+source = "prices"         # a folder of one CSV a ticker, beside this file; or "yahoo"
+# offline = "simulated"   # where prices cannot be had: run on made-up ones, stamped SIMULATED; default "fail"
+{units}
+# [windows]               # sessions relative to day 0, both ends included
+# estimation = [-250, -11]
+# minimum = 120           # fewest returns in the estimation window
+# drop = [0, 1]
+# post = [2, 20]
+# car = [[0, 0], [0, 1], [-1, 1], [2, 5], [2, 10], [2, 20]]
+
+# [model]
+# name = "market"         # capm, dimson, factors, garch, market_adjusted, market_robust, mean_adjusted, ...
+
+# [reversal]              # which shocks count as drops, and whose reversal is asked about
+# label = "misreading"
+# drop_k = 2.0            # at least so many standard errors,
+# drop_min = 0.03         # so large a fall,
+# share_negative = 0.6    # and so many of the peers falling
+
+# [[costs]]               # what trading costs, where the shipped rates do not hold
+# market = "XLON"
+# name = "stamp_duty"
+# side = "buy"
+# bps = 50.0
+"""
+
+PRICES_NOTE = """\
+Daily prices, one CSV a ticker:
+
+{files}
+
+Each with a header and one row a day:
+
+    date,open,high,low,close,adj_close,volume
+    2022-01-03,39.32,40.96,39.27,40.83,40.83,13010000
+
+Needed are date and close; adj_close, adjusted for splits and dividends, makes the returns where it is.
+Empty cells are missing values. Rows should begin 250 sessions before the first event, eight years before it
+if drops are to be compared with others of their size. Parquet files with the same columns are read as well.
+"""

@@ -1,0 +1,301 @@
+"""Abnormal returns of firm-events, and of one peer portfolio for each information shock."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.models import ExpectedReturns, shrink_alpha, without_alpha
+from eventstudy.core.windows import EventPanel
+
+Window = tuple[int, int]
+Alpha = Literal["auto", "estimated", "zero", "shrink"]
+#: With alpha ``auto`` the intercept is carried up to this event day and dropped after it.
+LAST_ALPHA_DAY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AbnormalReturns:
+    """Abnormal returns AR = R - E[R] of N firm-events over L2 event days."""
+
+    panel: EventPanel
+    expected: ExpectedReturns
+
+    def __len__(self) -> int:
+        return len(self.panel)
+
+    @property
+    def tau(self) -> NDArray[np.int64]:
+        """Event days, shape (L2,)."""
+        return self.panel.tau
+
+    @property
+    def ar(self) -> NDArray[np.float64]:
+        """Abnormal returns, shape (N, L2), NaN where the return is missing."""
+        difference: NDArray[np.float64] = self.panel.event_returns - self.expected.mean
+        return difference
+
+    @property
+    def sar(self) -> NDArray[np.float64]:
+        """Abnormal returns over their prediction-error standard deviation, shape (N, L2)."""
+        standard = np.empty(self.panel.event_returns.shape)
+        for day in range(len(self.tau)):
+            weights = np.zeros(len(self.tau))
+            weights[day] = 1.0
+            standard[:, day] = np.sqrt(self.expected.variance(weights))
+        return self.ar / standard
+
+    def weights(self, window: Window) -> NDArray[np.float64]:
+        """Ones inside the window, zeros elsewhere, shape (L2,); `ValueError` if it does not fit."""
+        first, last = window
+        if not self.tau[0] <= first <= last <= self.tau[-1]:
+            raise ValueError(f"window [{first},{last}] lies outside the event days")
+        return ((self.tau >= first) & (self.tau <= last)).astype(float)
+
+    def car(self, window: Window, *, ar: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing.
+
+        A day without a trade is not missing where a later return of the window covers it. ``ar`` are
+        the abnormal returns where they are at hand.
+        """
+        inside = self.weights(window) > 0
+        return self._total(self.ar if ar is None else ar, inside)
+
+    def _total(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if "span" not in self.panel.factor_names:
+            plain: NDArray[np.float64] = values[:, inside].sum(axis=1)
+            return plain
+        span = self.panel.spans()[1][:, inside]
+        total = np.where(span == 0, 0.0, values[:, inside]).sum(axis=1)
+        # A window that ends inside a gap holds a part of a return that nobody can cut out.
+        return np.where(span[:, -1] == 0, np.nan, total)
+
+    def variance(self, window: Window) -> NDArray[np.float64]:
+        """Exact prediction-error variance of the CAR, shape (N,)."""
+        return self.expected.variance(self.weights(window))
+
+    def scar(self, window: Window) -> NDArray[np.float64]:
+        """CAR over its prediction-error standard deviation, shape (N,)."""
+        scaled: NDArray[np.float64] = self.car(window) / np.sqrt(self.variance(window))
+        return scaled
+
+    def bhar(self, window: Window) -> NDArray[np.float64]:
+        """Buy-and-hold abnormal return prod(1+R) - prod(1+E[R]), shape (N,).
+
+        Compounds whatever returns the panel holds, as the reference implementations do; with log
+        returns read the CAR, which already compounds.
+        """
+        inside = self.weights(window) > 0
+        normal = np.prod(1.0 + self.expected.mean[:, inside], axis=1)
+        if "span" not in self.panel.factor_names:
+            plain: NDArray[np.float64] = np.prod(1.0 + self.panel.event_returns[:, inside], axis=1) - normal
+            return plain
+        covered = self.panel.spans()[1] == 0
+        real = np.prod(1.0 + np.where(covered, 0.0, self.panel.event_returns)[:, inside], axis=1)
+        return np.where(covered[:, inside][:, -1], np.nan, real - normal)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> AbnormalReturns:
+        """Return the firm-events at ``index`` (positions or a mask)."""
+        return AbnormalReturns(self.panel.take(index), self.expected.take(index))
+
+
+def abnormal_returns(
+    panel: EventPanel, expected: ExpectedReturns, *, alpha: Alpha = "auto"
+) -> AbnormalReturns:
+    """Subtract the expected returns, with the intercept's policy applied day by day.
+
+    ``auto`` keeps the estimated intercept up to day +1 and drops it from day +2 on; since the policy
+    is by day, CARs of adjoining windows add up. ``estimated`` and ``zero`` apply to all days, and so
+    does ``shrink``, which draws the intercepts towards zero first.
+    """
+    if alpha == "shrink":
+        return AbnormalReturns(panel, shrink_alpha(expected, panel.event_id))
+    zero = {"auto": panel.tau > LAST_ALPHA_DAY, "zero": np.ones(len(panel.tau), dtype=bool)}
+    days = zero.get(alpha, np.zeros(len(panel.tau), dtype=bool))
+    return AbnormalReturns(panel, without_alpha(expected, days))
+
+
+@dataclass(frozen=True, slots=True)
+class PeerWeights:
+    """Weights of the peers that have a window and the portfolios' residuals with these weights.
+
+    Windows that the same peers have share them.
+
+    Attributes
+    ----------
+    weight : (n,)
+        Of each member, see `ShockPortfolios`; they add up to one within a shock that has any.
+    residual, used : (K, L1)
+        Portfolio residuals in event time and where there are any.
+    s2 : (K,)
+        Their variance, the coefficients counted.
+    """
+
+    weight: NDArray[np.float64]
+    residual: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    s2: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ShockPortfolios:
+    """One peer portfolio for each information shock of a sample, in order of day 0.
+
+    Attributes
+    ----------
+    shock_id : (K,) str
+    day0 : (K,) int32
+        Earliest calendar day of day 0 over the shock's peers.
+    members : (n,) int
+        Rows of ``abnormal`` that are in some portfolio, sorted by shock.
+    starts : (K,) int
+        Where each shock's rows start in ``members``.
+    """
+
+    abnormal: AbnormalReturns
+    shock_id: NDArray[np.str_]
+    day0: NDArray[np.int32]
+    members: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    weighting: str
+
+    def __len__(self) -> int:
+        return len(self.shock_id)
+
+    def peer_weights(self, window: Window) -> NDArray[np.float64]:
+        """Weight of each member among those of its shock that have the whole window, shape (n,)."""
+        there = np.isfinite(self.abnormal.car(window)[self.members]).astype(float)
+        sizes = np.diff(np.append(self.starts, len(self.members)))
+        shock = np.repeat(np.arange(len(self.starts)), sizes)
+        name = np.zeros(len(self.members), dtype=np.intp)
+        if self.weighting == "market-balanced":
+            name = np.unique(self.abnormal.panel.region[self.members], return_inverse=True)[1]
+        key = shock * (name.max(initial=0) + 1) + name
+        alike = np.bincount(key, weights=there, minlength=1)[key] if len(key) else there
+        weight = np.where(there > 0, 1.0 / np.maximum(alike, 1.0), 0.0)
+        total = np.repeat(self.total(weight), sizes)
+        even: NDArray[np.float64] = weight / np.where(total > 0, total, 1.0)
+        return even
+
+    def count(self, window: Window) -> NDArray[np.int64]:
+        """Number of peers in each portfolio, shape (K,)."""
+        return self.total((self.peer_weights(window) > 0).astype(float)).astype(np.int64)
+
+    def weighted(self, window: Window) -> PeerWeights:
+        """`peer_weights` and what follows from them whatever the days of the window."""
+        weight = self.peer_weights(window)
+        residual, used = self.residuals(weight)
+        p, days = self._coefficients(), used.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
+        return PeerWeights(weight, residual, used, s2)
+
+    def car(self, window: Window) -> NDArray[np.float64]:
+        """Weighted mean CAR of each shock's peers, shape (K,); NaN where no peer has the window."""
+        return self.mean_of(self.abnormal.car(window), self.peer_weights(window))
+
+    def mean_of(self, car: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the firm-events' (N,) values by shock with the members' weights, shape (K,)."""
+        total = self.total(weight * np.where(weight > 0, car[self.members], 0.0))
+        return np.where(self.total(weight) > 0, total, np.nan)
+
+    def variance(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
+        """Prediction-error variance of each portfolio's CAR, shape (K,).
+
+        Notes
+        -----
+        The portfolio's own residuals e_pt = sum_i w_i e_it, day by day of the estimation window in
+        event time, carry the peers' correlation (Jaffe 1974; Brown and Warner 1985), also between
+        exchanges, at the offset that the event has. With a_it the weights by which the estimation
+        days enter the prediction, the variance is s_p^2 (sum_t g_t^2 + sum_t (sum_i w_i a_it)^2).
+        Where all peers share one index and complete data this is the exact variance of the market
+        model fitted to the portfolio; over several indices the second, small, term takes the
+        regional portfolios' residuals as alike. ``peers`` are those of `weighted`, where at hand.
+        """
+        peers = peers or self.weighted(window)
+        own = self._own_variance(peers.weight, window)
+        lever = self._leverage(peers.weight, window)
+        variance: NDArray[np.float64] = peers.s2 * (own + (lever**2).sum(axis=1))
+        return variance
+
+    def residuals(self, weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Portfolio residuals in event time and where there are any, both (K, L1)."""
+        error = self.abnormal.expected.residuals[self.members]
+        there = np.isfinite(error)
+        total = self.total(weight[:, None] * np.where(there, error, 0.0))
+        share = self.total(weight[:, None] * there)
+        used = share > 0
+        return np.where(used, total / np.where(used, share, 1.0), np.nan), used
+
+    def standardised(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
+        """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
+        peers = peers or self.weighted(window)
+        car = self.mean_of(self.abnormal.car(window), peers.weight)
+        scaled: NDArray[np.float64] = car / np.sqrt(self.variance(window, peers=peers))
+        return scaled
+
+    def _coefficients(self) -> NDArray[np.float64]:
+        """Most coefficients estimated for any member of each portfolio, shape (K,)."""
+        expected = self.abnormal.expected
+        estimated = (expected.n_estimation - expected.dof)[self.members]
+        return np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
+
+    def _own_variance(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+        days = self.abnormal.weights(window)
+        scale = np.nan_to_num(self.abnormal.expected.scale[self.members], nan=1.0)
+        return self.total(weight * (scale * days**2).sum(axis=1))
+
+    def _leverage(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+        expected = self.abnormal.expected
+        x = expected.window_design(self.abnormal.weights(window))
+        pull = np.einsum("npq,nq->np", expected.xtx_inv, np.nan_to_num(x))
+        daily = np.einsum("nlp,np->nl", expected.estimation_design, pull)
+        return self.total(weight[:, None] * daily[self.members])
+
+    def spans(self) -> list[tuple[int, int]]:
+        """First and one past the last position of each shock in ``members``."""
+        edges = [*self.starts.tolist(), len(self.members)]
+        return list(itertools.pairwise(edges))
+
+    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of the members' values by shock: (n, ...) to (K, ...)."""
+        if not len(self.starts):
+            return np.zeros((0, *values.shape[1:]))
+        by_shock: NDArray[np.float64] = np.add.reduceat(values, self.starts, axis=0)
+        return by_shock
+
+
+def shock_portfolios(abnormal: AbnormalReturns, *, weighting: str = "market-balanced") -> ShockPortfolios:
+    """Group a sample's firm-events into one portfolio for each shock.
+
+    A shock is one observation. Where it has several events in the sample, the one that set it off
+    (`EventPanel.lead`) stands for it, or the first where that one is not in the sample.
+    ``market-balanced`` weighs peers equally within a region and regions equally; ``equal`` weighs
+    all peers equally.
+    """
+    panel = abnormal.panel
+    day0 = panel.day0
+    shocks, code = np.unique(panel.shock_id, return_inverse=True)
+    event = np.unique(panel.event_id, return_inverse=True)[1]
+    # Of each shock's rows those that lead come first, the earliest before the others.
+    by_shock = np.lexsort((day0, ~panel.lead, code))
+    chosen = by_shock[np.searchsorted(code[by_shock], np.arange(len(shocks)))]
+    rows = np.flatnonzero(event == event[chosen][code])
+    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(first_day, code[rows], day0[rows])
+    order = np.argsort(first_day, kind="stable")
+    place = np.empty(len(shocks), dtype=np.intp)
+    place[order] = np.arange(len(shocks))
+    sizes = np.bincount(place[code[rows]], minlength=len(shocks))
+    return ShockPortfolios(
+        abnormal,
+        shocks[order],
+        first_day[order],
+        rows[np.argsort(place[code[rows]], kind="stable")],
+        (np.cumsum(sizes) - sizes).astype(np.intp),
+        weighting,
+    )

@@ -1,0 +1,306 @@
+"""What a reader should check before believing the tests: is each fit what its model assumes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.abnormal import AbnormalReturns
+from eventstudy.messages import Message, say
+
+#: Lags of the Ljung-Box and ARCH tests: one week.
+LAGS = 5
+#: Below this p-value one fit gets advice; a study has hundreds, so 5 % would flag many by chance.
+FIT_LEVEL = 0.01
+#: Share of fits with p < 5 % from which the study gets advice; chance alone gives 5 %.
+SHARE = 0.15
+#: Share of returns that are exactly zero from which a security counts as thinly traded.
+THIN = 0.05
+#: Models that allow for clustered variance already: their raw residuals show it all the same.
+MOVING_VARIANCE = ("garch", "egarch")
+PRE_TREND = (-10, -1)
+PRE_TREND_T = 2.58
+
+#: Advice by what crossed its threshold.
+ADVICE: Mapping[str, Message] = {
+    name: say(f"advice.{name}")
+    for name in ("autocorrelation", "arch", "normality", "beta_shift", "thin_trading", "pre_trend")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FitDiagnostics:
+    """Diagnostics of N fits, all of shape (N,); NaN where a test has too few days.
+
+    Attributes
+    ----------
+    rho1
+        First autocorrelation of the residuals.
+    ljung_box_p, arch_p, jarque_bera_p, beta_shift_p
+        p-values of `ljung_box`, `arch_lm`, `jarque_bera`, `beta_shift`.
+    zero_share
+        Share of the estimation returns that are exactly zero.
+    pre_trend_t
+        t of CAR[-10,-1]; NaN where the event window has not these days.
+    advice : (N,) str
+        What to do where thresholds are crossed, sentences joined by semicolons.
+    """
+
+    n_estimation: NDArray[np.int64]
+    rho1: NDArray[np.float64]
+    ljung_box_p: NDArray[np.float64]
+    arch_p: NDArray[np.float64]
+    jarque_bera_p: NDArray[np.float64]
+    beta_shift_p: NDArray[np.float64]
+    zero_share: NDArray[np.float64]
+    pre_trend_t: NDArray[np.float64]
+    advice: NDArray[np.str_]
+
+    def troubles(self, level: float = FIT_LEVEL) -> dict[str, NDArray[np.bool_]]:
+        """Return by name of trouble which fits have it, p-values judged at ``level``."""
+        return {
+            "autocorrelation": self.ljung_box_p < level,
+            "arch": self.arch_p < level,
+            "normality": self.jarque_bera_p < level,
+            "beta_shift": self.beta_shift_p < level,
+            "thin_trading": self.zero_share > THIN,
+            "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T,
+        }
+
+
+def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
+    """Return the diagnostics of every fit of a study."""
+    panel, residuals = abnormal.panel, abnormal.expected.residuals
+    returns = panel.estimation_returns
+    there = np.isfinite(returns)
+    with np.errstate(invalid="ignore"):
+        zero_share = (there & (returns == 0.0)).sum(axis=1) / there.sum(axis=1)
+    rho, pairs = autocorrelations(residuals, LAGS)
+    found = FitDiagnostics(
+        abnormal.expected.n_estimation,
+        rho[:, 0],
+        ljung_box(rho, pairs, residuals)[1],
+        arch_lm(residuals)[1],
+        jarque_bera(residuals)[1],
+        beta_shift(returns, panel.factor("market")[0])[1],
+        zero_share,
+        _pre_trend(abnormal),
+        np.zeros(len(panel), dtype="<U1000"),
+    )
+    troubles = found.troubles()
+    if abnormal.expected.model in MOVING_VARIANCE:
+        del troubles["arch"]
+    found.advice[:] = advise(troubles, len(panel))
+    return found
+
+
+def advise(troubles: dict[str, NDArray[np.bool_]], n: int) -> list[str]:
+    """Advice for each of n fits, empty where nothing is wrong."""
+    return ["; ".join(ADVICE[name] for name, has in troubles.items() if has[i]) for i in range(n)]
+
+
+def _pre_trend(abnormal: AbnormalReturns) -> NDArray[np.float64]:
+    if abnormal.tau[0] > PRE_TREND[0] or abnormal.tau[-1] < PRE_TREND[1]:
+        return np.full(len(abnormal), np.nan)
+    return abnormal.scar(PRE_TREND)
+
+
+def autocorrelations(
+    residuals: NDArray[np.float64], lags: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return autocorrelations at 1..lags and the number of pairs behind each, both (N, lags).
+
+    Only true neighbours pair up: days on both sides of a missing one are not one apart. About the
+    residuals' own mean, over the sum of squares (Box and Jenkins 1976, eq. 2.1.11).
+    """
+    there = np.isfinite(residuals)
+    centred = _centred(residuals, there)
+    total = (centred**2).sum(axis=1)
+    rho, pairs = np.empty((len(residuals), lags)), np.empty((len(residuals), lags), dtype=np.int64)
+    for lag in range(1, lags + 1):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rho[:, lag - 1] = (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / total
+        pairs[:, lag - 1] = (there[:, lag:] & there[:, :-lag]).sum(axis=1)
+    return rho, pairs
+
+
+def ljung_box(
+    rho: NDArray[np.float64], pairs: NDArray[np.int64], residuals: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Q and its p-value for no autocorrelation, both (N,) (Ljung and Box 1978).
+
+    Q = n (n+2) sum_j rho_j^2 / n_j, chi-square over the lags; n_j, the pairs at lag j, is n - j
+    without missing days.
+    """
+    n = np.isfinite(residuals).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        q = n * (n + 2.0) * (rho**2 / pairs).sum(axis=1)
+    return q, special.chdtrc(rho.shape[1], q)
+
+
+def arch_lm(
+    residuals: NDArray[np.float64], lags: int = LAGS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Engle's (1982) LM statistic for ARCH and its p-value, both (N,).
+
+    T R^2 of the regression of e_t^2 on a constant and its lags, on the days with all of them.
+    """
+    squared = residuals**2
+    length = squared.shape[1]
+    lagged = np.stack([squared[:, lags - j : length - j] for j in range(1, lags + 1)], axis=2)
+    now = squared[:, lags:]
+    used = np.isfinite(now) & np.isfinite(lagged).all(axis=2)
+    y = _centred(now, used)
+    x = np.stack([_centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
+    moments, products = np.einsum("nlj,nlk->njk", x, x), np.einsum("nlj,nl->nj", x, y)
+    slope = _solve(moments, products)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_squared = np.einsum("nj,nj->n", slope, products) / (y**2).sum(axis=1)
+    lm = used.sum(axis=1) * r_squared
+    return lm, special.chdtrc(lags, lm)
+
+
+def jarque_bera(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return n/6 (S^2 + (K-3)^2/4) and its chi-square(2) p-value, both (N,) (Jarque and Bera 1987)."""
+    there = np.isfinite(residuals)
+    n = there.sum(axis=1)
+    centred = _centred(residuals, there)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        m2, m3, m4 = ((centred**power).sum(axis=1) / n for power in (2, 3, 4))
+        statistic = n / 6.0 * (m3**2 / m2**3 + (m4 / m2**2 - 3.0) ** 2 / 4.0)
+    return statistic, special.chdtrc(2, statistic)
+
+
+def beta_shift(
+    returns: NDArray[np.float64], market: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the Wald statistic for one beta in both halves of the used days, and its p-value, (N,).
+
+    Notes
+    -----
+    Regression on [1, R_m, d, d R_m] with d the second half (Chow 1960), the covariance robust to
+    heteroscedasticity and autocorrelation with Bartlett weights up to floor(4 (T/100)^(2/9)) lags
+    (Newey and West 1987), no small-sample factor. The index is the peer's benchmark whatever the
+    study's model. Missing days count as days in the lags.
+    """
+    used = np.isfinite(returns) & np.isfinite(market)
+    half = (np.cumsum(used, axis=1) > used.sum(axis=1)[:, None] // 2).astype(float)
+    m = np.where(used, market, 0.0)
+    columns = np.stack([used.astype(float), m, half * used, half * m], axis=2)
+    # Regressors of unit size: the slopes' moments are ten thousand times smaller than the constants'.
+    size = np.sqrt((columns**2).mean(axis=1, keepdims=True))
+    x = columns / np.where(size > 0, size, 1.0)
+    y = np.where(used, returns, 0.0)
+    bread = _inverse(np.einsum("nlj,nlk->njk", x, x))
+    theta = np.einsum("njk,nlk,nl->nj", bread, x, y, optimize=True)
+    score = x * (y - np.einsum("nlj,nj->nl", x, theta))[:, :, None]
+    meat = _long_run(score, used.sum(axis=1))
+    variance = np.einsum("njk,nkl,nlm->njm", bread, meat, bread, optimize=True)[:, 3, 3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wald = theta[:, 3] ** 2 / variance
+    return wald, special.chdtrc(1, wald)
+
+
+def _long_run(score: NDArray[np.float64], days: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Bartlett-weighted sum of the scores' autocovariances, (N, k, k), each row with its own lag length."""
+    most = np.floor(4.0 * (days / 100.0) ** (2.0 / 9.0))
+    total: NDArray[np.float64] = np.einsum("nlj,nlk->njk", score, score)
+    for lag in range(1, int(most.max(initial=0)) + 1):
+        weight = np.maximum(1.0 - lag / (most + 1.0), 0.0)
+        product = np.einsum("nlj,nlk->njk", score[:, lag:], score[:, :-lag])
+        total += weight[:, None, None] * (product + product.transpose(0, 2, 1))
+    return total
+
+
+def _centred(values: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Deviations from the mean of the used days, zero elsewhere."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1)
+    return np.where(used, values - mean[:, None], 0.0)
+
+
+def _inverse(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    regular = np.atleast_1d(np.linalg.matrix_rank(moments, hermitian=True) == moments.shape[-1])
+    safe = np.where(regular[:, None, None], moments, np.eye(moments.shape[-1]))
+    return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
+
+
+def _solve(moments: NDArray[np.float64], products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve scaled to unit diagonals, NaN where there is no solution."""
+    root = np.sqrt(np.einsum("njj->nj", moments))
+    unit = np.where(root > 0, root, 1.0)
+    inverse = _inverse(moments / (unit[:, :, None] * unit[:, None, :]))
+    solution: NDArray[np.float64] = np.einsum("njk,nk->nj", inverse, products / unit) / unit
+    return solution
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDiagnostics:
+    """Shares of fits with each trouble at the 5 % level, and what the study should do about them.
+
+    ``lower`` and ``upper`` are the range of the mean shock CAR when each date is left out in turn,
+    ``most_influential`` the date that moves it most.
+    """
+
+    n_fits: int
+    shares: dict[str, float]
+    rbar: float
+    n_effective: float
+    common_volatility_ratio: float
+    lower: float
+    upper: float
+    most_influential: str
+    advice: tuple[str, ...]
+
+
+def diagnose_study(
+    fits: FitDiagnostics,
+    *,
+    rbar: float,
+    n_effective: float,
+    common_volatility_ratio: float,
+    shock_car: NDArray[np.float64],
+    shock_id: Sequence[str],
+    model: str = "market",
+) -> StudyDiagnostics:
+    """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
+    values = {
+        "autocorrelation": fits.ljung_box_p,
+        "arch": fits.arch_p,
+        "normality": fits.jarque_bera_p,
+        "beta_shift": fits.beta_shift_p,
+        "thin_trading": fits.zero_share,
+        "pre_trend": fits.pre_trend_t,
+    }
+    shares = {}
+    for name, has in fits.troubles(0.05).items():
+        possible = np.isfinite(values[name])
+        shares[name] = float(has[possible].mean()) if possible.any() else float("nan")
+    lower, upper, most = leave_one_date_out(shock_car, shock_id)
+    advice = tuple(
+        say("advice.share", share=shares[name], text=text)
+        for name, text in ADVICE.items()
+        if shares[name] > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
+    )
+    return StudyDiagnostics(
+        len(fits.rho1), shares, rbar, n_effective, common_volatility_ratio, lower, upper, most, advice
+    )
+
+
+def leave_one_date_out(shock_car: NDArray[np.float64], shock_id: Sequence[str]) -> tuple[float, float, str]:
+    """Return the range of the mean when each date is left out, and the date that moves it most.
+
+    NaN and an empty name for fewer than three dates. Dates without a CAR do not count.
+    """
+    there = np.isfinite(shock_car)
+    values = shock_car[there]
+    names = [name for name, has in zip(shock_id, there, strict=True) if has]
+    if len(values) < 3:
+        return float("nan"), float("nan"), ""
+    means = (values.sum() - values) / (len(values) - 1)
+    worst = int(np.abs(means - values.mean()).argmax())
+    return float(means.min()), float(means.max()), names[worst]

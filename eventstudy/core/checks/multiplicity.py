@@ -1,0 +1,171 @@
+"""Adjustment of p-values for several windows or peers looked at together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.abnormal import Window
+from eventstudy.core.statistics.dates import signs_of
+from eventstudy.core.statistics.overlap import DateOverlap
+from eventstudy.core.statistics.sample import Sample, TestResult
+
+#: Statistics over dates, to which the step-down over common sign vectors belongs.
+OVER_DATES = ("date_t", "sign_flip")
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """One test's p-value adjusted over the windows of its group, NaN where it has none.
+
+    ``holm`` and ``romano_wolf`` bound the chance of any false rejection among the windows, ``bh``
+    and ``by`` the expected share of false ones among the rejections.
+    """
+
+    group: str
+    window: Window
+    name: str
+    p_value: float
+    holm: float
+    bh: float
+    by: float
+    romano_wolf: float
+
+
+def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResult]) -> list[Adjusted]:
+    """Adjust every statistic of one group over its windows.
+
+    ``results`` may hold other groups and windows; the family of a statistic is the group's
+    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only; dates linked
+    by sessions that two windows of any kind share are flipped together.
+    """
+    mine = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
+    matrix = shock_matrix(sample, windows)
+    matrix = by_block(matrix, blocks_of(sample, windows))
+    step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed))
+    rows: list[Adjusted] = []
+    for name in dict.fromkeys(name for name, _ in mine):
+        family = np.array([mine.get((name, window), np.nan) for window in windows])
+        stepped = step_down if name in OVER_DATES else np.full(len(windows), np.nan)
+        stepped = np.where(np.isnan(family), np.nan, stepped)
+        columns = zip(
+            windows,
+            family.tolist(),
+            holm(family).tolist(),
+            benjamini_hochberg(family).tolist(),
+            benjamini_yekutieli(family).tolist(),
+            stepped.tolist(),
+            strict=True,
+        )
+        rows += [Adjusted(sample.group, window, name, *values) for window, *values in columns]
+    return rows
+
+
+def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
+    """Standardised portfolio CARs by shock and window, (K, E); NaN where a shock lacks the window."""
+    shocks = np.unique(sample.abnormal.panel.shock_id)
+    matrix = np.full((len(shocks), len(windows)), np.nan)
+    for column, observed in enumerate(sample.each(windows)):
+        matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
+    return matrix
+
+
+def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
+    """Block of each shock of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
+    shocks = np.unique(sample.abnormal.panel.shock_id)
+    one, other = [], []
+    for observed in sample.each(windows):
+        place = np.searchsorted(shocks, observed.portfolios.shock_id)
+        one.append(place[observed.overlap.early])
+        other.append(place[observed.overlap.late])
+    early, late = np.concatenate(one), np.concatenate(other)
+    return DateOverlap(len(shocks), early, late, np.zeros(len(early))).blocks
+
+
+def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Sums of the rows of each block, (K, E) to (B, E); NaN where a block has no value."""
+    if len(np.unique(blocks)) == len(matrix):
+        return matrix
+    sums, there = np.zeros((2, blocks.max() + 1, matrix.shape[1]))
+    np.add.at(sums, blocks, np.nan_to_num(matrix))
+    np.add.at(there, blocks, np.isfinite(matrix))
+    return np.where(there > 0, sums, np.nan)
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Holm's step-down p-values (Holm 1979): max_{l<=j} (m-l+1) p_(l), at most one; NaN stays NaN."""
+    return _stepwise(p, lambda ordered, m: np.maximum.accumulate((m - np.arange(m)) * ordered))
+
+
+def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """q-values min_{l>=j} m p_(l) / l (Benjamini and Hochberg 1995); NaN stays NaN."""
+    return _stepwise(p, _step_up)
+
+
+def benjamini_yekutieli(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """q-values under any dependence: Benjamini and Hochberg's times sum_l 1/l (2001); NaN stays NaN."""
+    return _stepwise(p, lambda ordered, m: _step_up(ordered, m) * (1.0 / np.arange(1, m + 1)).sum())
+
+
+def _step_up(ordered: NDArray[np.float64], m: int) -> NDArray[np.float64]:
+    scaled = ordered * m / np.arange(1, m + 1)
+    steps: NDArray[np.float64] = np.minimum.accumulate(scaled[::-1])[::-1]
+    return steps
+
+
+def _stepwise(
+    p: NDArray[np.float64], rule: Callable[[NDArray[np.float64], int], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    adjusted = np.full(len(p), np.nan)
+    there = np.flatnonzero(np.isfinite(p))
+    order = there[np.argsort(p[there], kind="stable")]
+    adjusted[order] = np.minimum(rule(p[order], len(order)), 1.0)
+    return adjusted
+
+
+def romano_wolf(values: NDArray[np.float64], signs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Step-down p-values of the t statistics of several endpoints under common sign flips.
+
+    Parameters
+    ----------
+    values : (K, E)
+        One observation for each shock and endpoint, NaN where a shock has none.
+    signs : (B, K)
+        Sign vectors; each flips all endpoints of a shock together, which keeps their dependence.
+
+    Returns
+    -------
+    (E,) array
+        NaN for an endpoint with fewer than two shocks or without variation.
+
+    Notes
+    -----
+    With |T_(1)| >= |T_(2)| >= …, p_(j) = mean_b [max_{l>=j} |T*_(l),b| >= |T_(j)|], made monotone
+    (Romano and Wolf 2005, 2016). The sign vectors include the identity.
+    """
+    there = np.isfinite(values)
+    count = there.sum(axis=0)
+    filled = np.where(there, values, 0.0)
+    observed = _students(filled.sum(axis=0)[None, :], (filled**2).sum(axis=0), count)[0]
+    defined = np.flatnonzero(np.isfinite(observed))
+    order = defined[np.argsort(-observed[defined], kind="stable")]
+    flipped = _students(signs @ filled[:, order], (filled[:, order] ** 2).sum(axis=0), count[order])
+    largest = np.maximum.accumulate(np.nan_to_num(flipped, nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
+    share = (largest >= observed[order] * (1 - 1e-10)).mean(axis=0)
+    adjusted = np.full(values.shape[1], np.nan)
+    adjusted[order] = np.maximum.accumulate(share)
+    return adjusted
+
+
+def _students(
+    total: NDArray[np.float64], square: NDArray[np.float64], count: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """|t| from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scatter = square - total**2 / count
+        scatter = np.where(scatter > 1e-12 * square, scatter, np.nan)
+        t: NDArray[np.float64] = np.abs(total) / np.sqrt(scatter * count / (count - 1))
+    return np.where(count > 1, t, np.nan)

@@ -1,0 +1,259 @@
+"""From events and prices to abnormal returns, and the groups of firm-events that are tested."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
+from eventstudy.core.models import ExpectedReturns, fit, needs
+from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
+from eventstudy.core.models.peers import only_donors
+from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
+from eventstudy.core.selection import Selection, select
+from eventstudy.core.statistics import Sample, residual_correlations
+from eventstudy.core.windows import EventPanel, Request, cut, join
+from eventstudy.errors import EstimationError
+from eventstudy.events import Events
+from eventstudy.exchanges import calendars
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.messages import joined
+from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import QualityFinding, check_quality, vet
+
+#: Peers with at least this share of their business in the sector count as exposed to its news.
+EXPOSED = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The arrays between the prices and the tables."""
+
+    returns: ReturnsPanel
+    alignments: Mapping[tuple[str, str], Alignment]
+    selection: Selection
+    abnormal: AbnormalReturns
+    sample: Sample
+    findings: tuple[QualityFinding, ...] = ()
+
+
+def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed:
+    """Cut, fit and subtract for every firm-event that can be studied.
+
+    Raises
+    ------
+    EstimationError
+        If none can; the reasons are counted in the message.
+    PriceError
+        If prices are suspect and ``prices.accept_suspect`` is not set.
+    """
+    alignments = calendars.align_all(events, config)
+    prices, findings = trusted(prices, config, alignments)
+    panel = with_factors(to_returns(prices, config, sessions=calendars.sessions), prices, config)
+    selection = select(events, config, prices, panel, alignments)
+    if not any(selection.requests.values()):
+        reasons = Counter(row.reason.split(":")[0] for row in selection.ledger)
+        counted = ", ".join(f"{name} {count}" for name, count in reasons.most_common())
+        raise EstimationError(f"no event × peer can be studied ({counted}); 'eventstudy check' shows each")
+    named = {event.event_id: frozenset(event.tickers) for event in events}
+    joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
+    selection, joined, expected = _keep_fitted(selection, joined, expected, config)
+    # Volume and volatility have a level of their own: without the intercept nothing is left of it.
+    alpha = config.model.alpha if config.study.kind == "return" else "estimated"
+    abnormal = abnormal_returns(joined, expected, alpha=alpha)
+    correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
+    tests = config.tests
+    sample = Sample("all", abnormal, correlations, tests.weights, config.study.seed, tests.draws)
+    return Computed(panel, alignments, selection, abnormal, sample, findings)
+
+
+def trusted(
+    prices: PriceTable, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]
+) -> tuple[PriceTable, tuple[QualityFinding, ...]]:
+    """Return the prices that the study may use and everything suspect about those it was given.
+
+    Raises
+    ------
+    PriceError
+        With each finding that stops, unless ``prices.accept_suspect`` is set.
+    """
+    days = {
+        market.mic: np.array([a.session for a in alignments.values() if a.mic == market.mic], "datetime64[D]")
+        for market in config.markets
+    }
+    findings = check_quality(prices, config, sessions=calendars.sessions, event_days=days)
+    return vet(prices, findings, accept=config.prices.accept_suspect), findings
+
+
+def cut_and_fit(
+    requests: Mapping[str, Sequence[Request]],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    panel: ReturnsPanel,
+    config: StudyConfig,
+    *,
+    event: Window | None = None,
+    named: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[EventPanel, ExpectedReturns]:
+    """Cut and fit firm-events at any dates exactly as the study's own.
+
+    ``event`` widens their window. ``named`` maps an event to the tickers that it names, which then
+    lend themselves to no other as a control.
+    """
+    cuts = [
+        _cut_market(mic, rows, excluded[mic], panel, config, event or config.windows.event)
+        for mic, rows in requests.items()
+        if rows
+    ]
+    joined = join(cuts)
+    if "donors" in needs(config.model.name):
+        joined = only_donors(joined, _may_lend(joined, config, named or {}), donor_names(config))
+    return joined, fit(joined, config.model.name, settings=config.model)
+
+
+def _may_lend(
+    panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]
+) -> NDArray[np.bool_]:
+    """Which peers may stand in for each firm-event's security: those that its event does not hit.
+
+    An event that names its tickers hits these, another one the security's whole peer group.
+    """
+    groups = {peer.ticker: peer.group for peer in config.peers}
+    allowed = np.zeros((len(panel), len(groups)), dtype=bool)
+    for row, (event_id, ticker) in enumerate(zip(panel.event_id, panel.ticker, strict=True)):
+        hit = {config.peer(name).ticker for name in named.get(str(event_id), ()) if name in groups}
+        own = groups[str(ticker)]
+        allowed[row] = [
+            name not in hit and name != ticker and (bool(hit) or group != own)
+            for name, group in groups.items()
+        ]
+    return allowed
+
+
+def with_factors(panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> ReturnsPanel:
+    """Return the panel with the factors that the study's model wants on every market."""
+    markets = {
+        mic: replace(market, factors=factor_columns(mic, panel, prices, config))
+        for mic, market in panel.markets.items()
+    }
+    return replace(panel, markets=markets)
+
+
+def _keep_fitted(
+    selection: Selection, panel: EventPanel, expected: ExpectedReturns, config: StudyConfig
+) -> tuple[Selection, EventPanel, ExpectedReturns]:
+    """Leave out firm-events that the model could not fit or predict, with the reason in the ledger."""
+    pairs = list(zip(panel.event_id.tolist(), panel.ticker.tolist(), strict=True))
+    found = _unfitted(expected, config)
+    reasons = dict(zip(pairs, found, strict=True))
+    remarks = dict(zip(pairs, expected.remark.tolist(), strict=True))
+    ledger = []
+    for row in selection.ledger:
+        pair = (row.event_id, row.ticker)
+        if row.status != "dropped" and reasons.get(pair):
+            row = replace(row, status="dropped", stage="model", reason=reasons[pair])
+        elif row.status != "dropped" and remarks.get(pair):
+            row = replace(row, reason=joined((row.reason, remarks[pair])))
+        ledger.append(row)
+    keep = np.array([not reason for reason in found], dtype=bool)
+    if not keep.any():
+        counted = Counter(reason.split(":")[0] for reason in found).most_common()
+        said = ", ".join(f"{name} {count}" for name, count in counted)
+        raise EstimationError(
+            f"model {config.model.name} fits no event × peer ({said}), for example {found[0]}"
+        )
+    kept = replace(selection, ledger=tuple(ledger))
+    return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
+
+
+def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[str]:
+    """Say why each firm-event cannot be used, empty where it can."""
+    name, count = expected.model, expected.n_estimation
+    least = config.windows.minimum if name != "rolling" else config.model.span // 2
+    solved = np.isfinite(expected.sigma2) & np.isfinite(expected.theta).all(axis=1)
+    predicted = np.isfinite(expected.mean).any(axis=1)
+    reasons = [""] * len(count)
+    for row in np.flatnonzero((count < least) | ~solved | ~predicted):
+        if count[row] < least:
+            wanted = f"{least} estimation days with all that {name} wants"
+            text = f"factors_short: {count[row]} of at least {wanted}"
+        elif not solved[row]:
+            text = f"not_identified: {name} has no solution, its regressors do not vary by themselves"
+        else:
+            text = f"no_factors: {name} has no factor on any event day"
+        reasons[row] = text
+    return reasons
+
+
+def _cut_market(
+    mic: str,
+    requests: Sequence[Request],
+    excluded: NDArray[np.bool_],
+    panel: ReturnsPanel,
+    config: StudyConfig,
+    event: Window,
+) -> EventPanel:
+    market = panel.markets[mic]
+    columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
+    if "span" in columns.names:
+        excluded = excluded_with_gaps(market, excluded)
+    return cut(
+        requests,
+        market.returns,
+        columns.values,
+        market.sessions.astype("datetime64[D]").astype(np.int32),
+        market.flags,
+        excluded,
+        estimation=config.windows.estimation,
+        event=event,
+        factor_names=columns.names,
+        ahead=columns.ahead,
+    )
+
+
+def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Sample]:
+    """Yield the groups that are tested: all, and by peer group, label, market, shock, side and exposure.
+
+    The side of the story (``dimension``) is the event's, the exposure the peer's share of business in the
+    sector: high from three quarters on.
+    """
+    panel = sample.abnormal.panel
+    label = np.array([events.by_id(str(name)).label for name in panel.event_id])
+    peer_group = np.array([config.peer(str(name)).group for name in panel.ticker])
+    yield sample
+    keys: list[tuple[str, NDArray[np.str_]]] = []
+    if len(set(peer_group)) > 1 or config.study.headline:
+        keys.append(("peers", peer_group))
+    keys += [
+        ("label", label),
+        ("market", panel.market),
+        ("region", panel.region),
+        ("shock_id", panel.shock_id),
+        ("dimension", np.array([events.by_id(str(name)).dimension for name in panel.event_id])),
+    ]
+    exposed = np.array([config.peer(str(name)).exposure for name in panel.ticker]) >= EXPOSED
+    if exposed.any() and not exposed.all():
+        keys.append(("exposure", np.where(exposed, "high", "low")))
+    for name, values in keys:
+        for value in filter(None, dict.fromkeys(values.tolist())):
+            yield sample.take(f"{name}={value}", values == value)
+    for group in dict.fromkeys(peer_group.tolist()) if keys[0][0] == "peers" else ():
+        for value in dict.fromkeys(label[peer_group == group].tolist()):
+            yield sample.take(f"peers={group};label={value}", (peer_group == group) & (label == value))
+
+
+def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
+    """Return the sample that page 1 speaks of."""
+    return next(sample for sample in samples if sample.group == headline_group(config))
+
+
+def headline_group(config: StudyConfig) -> str:
+    """Name of the group that page 1 speaks of."""
+    peer_groups = list(dict.fromkeys(peer.group for peer in config.peers))
+    if config.study.headline:
+        return f"peers={config.study.headline}"
+    return f"peers={peer_groups[0]}" if len(peer_groups) > 1 else "all"

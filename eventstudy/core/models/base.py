@@ -1,0 +1,297 @@
+"""What every model gives, the registry of models, and what becomes of the intercept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Model
+from eventstudy.core.windows import EventPanel
+from eventstudy.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedReturns:
+    """What a model predicts, with the prediction-error variance in factored form.
+
+    For weights g over the event window the prediction error g'(R - mean) has variance
+    ``sigma2 * (sum_t g_t^2 scale_t + x' xtx_inv x)`` with ``x = event_design' g``: estimation error
+    included, and nothing of size N x L2 x L2 stored.
+
+    Attributes
+    ----------
+    loadings : tuple of str
+        Names of the p coefficients.
+    theta : (N, p)
+    estimation_design : (N, L1, p)
+        Regressors, zero on days that were not used. ``estimation_design @ xtx_inv`` are the weights
+        by which the estimation days enter the coefficients, for any model.
+    event_design : (N, L2, p)
+    xtx_inv : (N, p, p)
+        Covariance of the coefficients over ``sigma2``.
+    residuals : (N, L1)
+        NaN on days that were not used.
+    sigma2 : (N,)
+        SSE / dof.
+    dof : (N,)
+        Estimation days used less the coefficients estimated.
+    n_estimation : (N,)
+    r_squared : (N,)
+    scale : (N, L2)
+        Variance of each event day relative to ``sigma2``: one, but for returns over several sessions
+        and for models of the conditional variance.
+    remark : (N,) str
+        What a reader must know of one fit, such as that another model took its place; else empty.
+    """
+
+    model: str
+    loadings: tuple[str, ...]
+    theta: NDArray[np.float64]
+    estimation_design: NDArray[np.float64]
+    event_design: NDArray[np.float64]
+    xtx_inv: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    sigma2: NDArray[np.float64]
+    dof: NDArray[np.float64]
+    n_estimation: NDArray[np.int64]
+    r_squared: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    remark: NDArray[np.str_]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Expected returns over the event window, shape (N, L2)."""
+        predicted: NDArray[np.float64] = np.einsum("nlp,np->nl", self.event_design, self.theta)
+        return predicted
+
+    def variance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Prediction-error variance of a weighting of the event days.
+
+        Parameters
+        ----------
+        weights : (L2,)
+            Weight of each event day, 1 inside a window for a CAR.
+
+        Returns
+        -------
+        (N,) array
+
+        Notes
+        -----
+        Var(CAR) = g' V g with V = s2 (I + X* (X'X)^-1 X*') (Campbell, Lo and MacKinlay 1997, ch. 4;
+        Salinger 1992): the days share one estimation error, so their covariances count.
+        """
+        x = self.window_design(weights)
+        own = (np.nan_to_num(self.scale) * weights**2).sum(axis=1)
+        total: NDArray[np.float64] = self.sigma2 * (own + np.einsum("np,npq,nq->n", x, self.xtx_inv, x))
+        return total
+
+    def window_design(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Regressors summed over the weighted event days, shape (N, p)."""
+        inside = weights != 0
+        summed: NDArray[np.float64] = np.einsum("nlp,l->np", self.event_design[:, inside], weights[inside])
+        return summed
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> ExpectedReturns:
+        """Return the firm-events at ``index`` (positions or a mask)."""
+        kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in kept.keys() - {"model", "loadings"}:
+            kept[name] = kept[name][index]
+        return ExpectedReturns(**kept)
+
+
+Fit = Callable[[EventPanel, Model], ExpectedReturns]
+MODELS: dict[str, Fit] = {}
+_NEEDS: dict[str, tuple[str, ...]] = {}
+
+
+def model(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Fit], Fit]:
+    """Register a model: a function from an `EventPanel` and the settings to `ExpectedReturns`.
+
+    ``needs`` names the series it wants beside the index, see `inputs.factor_columns`.
+    """
+
+    def register(fit: Fit) -> Fit:
+        MODELS[name] = fit
+        _NEEDS[name] = needs
+        return fit
+
+    return register
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """Series that a model wants beside the index; `ConfigError` names the nearest for an unknown one."""
+    _known(name)
+    return _NEEDS.get(name, ())
+
+
+def fit(panel: EventPanel, name: str = "market", *, settings: Model | None = None) -> ExpectedReturns:
+    """Fit a registered model to all firm-events; `ConfigError` names the nearest for an unknown one."""
+    _known(name)
+    return MODELS[name](panel, settings or Model(name=name))
+
+
+def _known(name: str) -> None:
+    if name not in MODELS:
+        raise ConfigError(f"model.name = {name!r} is unknown; {nearest(name, MODELS)}")
+
+
+def no_remarks(n: int) -> NDArray[np.str_]:
+    """Empty remarks of n fits."""
+    return np.zeros(n, dtype="<U120")
+
+
+def merge(base: ExpectedReturns, other: ExpectedReturns, rows: NDArray[np.bool_]) -> ExpectedReturns:
+    """Return ``base`` with the fits of ``other``, one for each marked row, in their place."""
+    merged: dict[str, Any] = {}
+    for item in fields(ExpectedReturns):
+        if item.name not in ("model", "loadings"):
+            merged[item.name] = getattr(base, item.name).copy()
+            merged[item.name][rows] = getattr(other, item.name)
+    return replace(base, **merged)
+
+
+def without_alpha(expected: ExpectedReturns, days: NDArray[np.bool_]) -> ExpectedReturns:
+    """Return the same fit with its intercept taken as zero on the event days marked in ``days``.
+
+    Parameters
+    ----------
+    days : (L2,) bool
+
+    Notes
+    -----
+    After a run-up the estimated intercept is carried into the post window as a loss that nobody
+    expected. With the intercept's column zero on those days both the prediction and its error lose
+    that term: V = s2 (I + r_m r_m' / sum (R_m - mean R_m)^2). Slopes are those of the regression
+    with intercept. Models without an ``alpha`` are returned as they are.
+    """
+    if "alpha" not in expected.loadings or not days.any():
+        return expected
+    design = expected.event_design.copy()
+    design[:, days, expected.loadings.index("alpha")] = 0.0
+    return replace(expected, event_design=design)
+
+
+#: With fewer peers than this an event's own spread of intercepts says too little.
+PEERS_FOR_SPREAD = 3
+
+
+def shrink_alpha(expected: ExpectedReturns, event_id: NDArray[np.str_]) -> ExpectedReturns:
+    """Return the same fit with intercepts drawn towards zero.
+
+    Parameters
+    ----------
+    event_id : (N,) str
+        The spread of intercepts is taken over the firm-events of one event, or over all of them where
+        an event has fewer than three.
+
+    Notes
+    -----
+    alpha_s = w alpha with w = tau2 / (tau2 + s2/L); tau2 = max(0, var(alpha) - mean(s2/L)) over the
+    peers. The error of alpha_s is its sampling error times w and the part (1-w) of a true intercept
+    of variance tau2, which is added to its variance. Other coefficients stay.
+    """
+    if "alpha" not in expected.loadings:
+        return expected
+    at = expected.loadings.index("alpha")
+    noise = expected.sigma2 / expected.n_estimation
+    tau2 = _spread(expected.theta[:, at], noise, event_id)
+    with np.errstate(invalid="ignore"):
+        weight = np.where(tau2 > 0, tau2 / (tau2 + noise), 0.0)
+    draw = np.ones(expected.theta.shape)
+    draw[:, at] = weight
+    pulled = expected.xtx_inv * draw[:, None, :]
+    covariance = pulled * draw[:, :, None]
+    covariance[:, at, at] += (1.0 - weight) ** 2 * tau2 / expected.sigma2
+    # The weights of the estimation days stay estimation_design @ xtx_inv: solved for the design.
+    daily = np.einsum("nlp,npq->nlq", expected.estimation_design, pulled)
+    design = np.einsum("nlp,npq->nlq", daily, _pseudo_inverse(covariance))
+    return replace(expected, theta=expected.theta * draw, xtx_inv=covariance, estimation_design=design)
+
+
+def _spread(
+    alpha: NDArray[np.float64], noise: NDArray[np.float64], event_id: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Variance of the true intercepts among the peers, by moments, for each firm-event's group."""
+
+    def moments(rows: NDArray[np.bool_]) -> float:
+        rows = rows & np.isfinite(alpha) & np.isfinite(noise)
+        return max(0.0, float(alpha[rows].var(ddof=1) - noise[rows].mean())) if rows.sum() > 1 else 0.0
+
+    tau2 = np.full(len(alpha), moments(np.ones(len(alpha), dtype=bool)))
+    for name in np.unique(event_id):
+        rows = event_id == name
+        if rows.sum() >= PEERS_FOR_SPREAD:
+            tau2[rows] = moments(rows)
+    return tau2
+
+
+def _pseudo_inverse(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pseudo-inverses of (N, p, p) symmetric matrices, NaN where a matrix has any."""
+    there = np.atleast_1d(np.isfinite(matrices).all(axis=(1, 2)))
+    safe = np.where(there[:, None, None], matrices, 0.0)
+    # Scaled to a unit diagonal first: a slope's variance is thousands of times the intercept's.
+    root = np.sqrt(np.einsum("npp->np", safe))
+    unit = np.where(root > 0, root, 1.0)
+    scaled = safe / (unit[:, :, None] * unit[:, None, :])
+    inverse = np.linalg.pinv(scaled, hermitian=True) / (unit[:, :, None] * unit[:, None, :])
+    return np.where(there[:, None, None], inverse, np.nan)
+
+
+def from_daily_weights(
+    panel: EventPanel,
+    name: str,
+    loadings: tuple[str, ...],
+    daily: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    *,
+    regressors: tuple[NDArray[np.float64], NDArray[np.float64]],
+    used: NDArray[np.bool_],
+    estimated: int,
+) -> ExpectedReturns:
+    """Make the result of any estimator that is linear in the returns: theta = sum_t daily_t R_t.
+
+    Parameters
+    ----------
+    daily : (N, L1, p)
+        Weights of the estimation days in each coefficient.
+    regressors : (N, L1, p) and (N, L2, p)
+        What the coefficients multiply in the prediction.
+    used : (N, L1)
+    estimated : int
+        Number of coefficients estimated.
+
+    Notes
+    -----
+    Under homoscedastic errors the coefficients have covariance s2 A'A with A = daily. A design
+    A (A'A)^-1 with (A'A) as inverse moments reproduces both, as X and (X'X)^-1 do for OLS.
+    """
+    covariance = np.einsum("nlp,nlq->npq", daily, daily)
+    before, around = regressors
+    error = np.where(used, panel.estimation_returns - np.einsum("nlp,np->nl", before, theta), 0.0)
+    count = used.sum(axis=1)
+    sse = (error**2).sum(axis=1)
+    dof = (count - estimated).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(used, panel.estimation_returns, 0.0).sum(axis=1) / count
+        total = (np.where(used, panel.estimation_returns - mean[:, None], 0.0) ** 2).sum(axis=1)
+        sigma2, r_squared = np.where(dof > 0, sse / dof, np.nan), 1.0 - sse / total
+    return ExpectedReturns(
+        model=name,
+        loadings=loadings,
+        theta=theta,
+        estimation_design=np.einsum("nlp,npq->nlq", daily, _pseudo_inverse(covariance)),
+        event_design=around,
+        xtx_inv=covariance,
+        residuals=np.where(used, error, np.nan),
+        sigma2=sigma2,
+        dof=dof,
+        n_estimation=count.astype(np.int64),
+        r_squared=r_squared,
+        scale=np.ones(panel.event_returns.shape),
+        remark=no_remarks(len(panel)),
+    )

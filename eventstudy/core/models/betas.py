@@ -1,0 +1,102 @@
+"""Market models with another beta: for thin trading, and for a short memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Model
+from eventstudy.core.models.base import ExpectedReturns, from_daily_weights, model
+from eventstudy.core.models.ols import least_squares, observations, solve
+from eventstudy.core.windows import EventPanel
+
+
+def lag_names(lags: int) -> tuple[str, ...]:
+    """Names of the index's lags and leads, from ``market-k`` to ``market+k``, without the index itself."""
+    return tuple(f"market{shift:+d}" for shift in range(-lags, lags + 1) if shift)
+
+
+@model("scholes_williams", needs=("lags",))
+def scholes_williams(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
+    """Market model with the beta of Scholes and Williams (1977) for nonsynchronous trading.
+
+    Notes
+    -----
+    beta = (b_-1 + b_0 + b_+1) / (1 + 2 rho) with b_k the slope of a regression on R_m,t+k alone and
+    rho the correlation of R_mt with R_m,t-1; alpha = mean R - beta mean R_m. All of them on the days
+    on which the three index returns are there and the lead does not leave the estimation window.
+    The abnormal return is R - alpha - beta R_m, and sigma2 = SSE/(M-2) of these residuals. NaN where
+    1 + 2 rho is not positive.
+    """
+    columns = ("market-1", "market", "market+1")
+    used = panel.with_factors(*columns).complete()
+    series = [_centred(panel.factor(name)[0], used) for name in columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        single = [x / (x**2).sum(axis=1)[:, None] for x in series]
+        before, now = series[0], series[1]
+        rho = (before * now).sum(axis=1) / np.sqrt((before**2).sum(axis=1) * (now**2).sum(axis=1))
+        divisor = np.where(1.0 + 2.0 * rho > 0, 1.0 + 2.0 * rho, np.nan)
+        daily = (single[0] + single[1] + single[2]) / divisor[:, None]
+    return _one_beta(panel, "scholes_williams", daily, used)
+
+
+@model("dimson", needs=("lags",))
+def dimson(panel: EventPanel, settings: Model) -> ExpectedReturns:
+    """Market model with Dimson's (1979) beta: the sum of slopes on ``lags`` leads and lags.
+
+    Notes
+    -----
+    The slopes come from one regression on all 2k+1 columns and are summed as they are; Fowler and Rorke
+    (1983) weigh them by the index's autocorrelations, which matters where those are large.
+    alpha = mean R - beta mean R_m. The abnormal return is R - alpha - beta R_m, and
+    sigma2 = SSE/(M-2) of these residuals.
+    """
+    names = ("market", *lag_names(settings.lags))
+    chosen = panel.with_factors(*names)
+    data = observations(chosen)
+    _, _, inverse, x_mean = solve(data)
+    centred = np.where(data.used[:, :, None], data.x - x_mean[:, None, :], 0.0)
+    daily = np.einsum("nlj,njk->nl", centred, inverse)
+    return _one_beta(panel, "dimson", daily, data.used)
+
+
+def _centred(series: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    count = used.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(used, series, 0.0).sum(axis=1) / count
+    return np.where(used, series - mean[:, None], 0.0)
+
+
+def _one_beta(
+    panel: EventPanel, name: str, daily: NDArray[np.float64], used: NDArray[np.bool_]
+) -> ExpectedReturns:
+    """Fit R = alpha + beta R_m from the weights of the days in beta; alpha goes through the means."""
+    before, around = panel.factor("market")
+    count = used.sum(axis=1)
+    index = np.where(used, before, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = index.sum(axis=1) / count
+        in_alpha = np.where(used, 1.0 / count[:, None] - mean[:, None] * daily, 0.0)
+    returns = np.where(used, panel.estimation_returns, 0.0)
+    weights = np.stack([in_alpha, daily], axis=2)
+    theta = np.einsum("nlp,nl->np", weights, returns)
+    ones = used.astype(float)
+    regressors = np.stack([ones, index], axis=2), np.stack([np.ones(around.shape), around], axis=2)
+    return from_daily_weights(
+        panel, name, ("alpha", "beta"), weights, theta, regressors=regressors, used=used, estimated=2
+    )
+
+
+@model("rolling")
+def rolling(panel: EventPanel, settings: Model) -> ExpectedReturns:
+    """Market model by OLS on the last ``span`` sessions of the estimation window only.
+
+    Alpha, beta and sigma2 all come from these sessions; those among them that are missing or cut
+    around other events are not replaced by earlier ones.
+    """
+    returns = panel.estimation_returns.copy()
+    returns[:, : max(returns.shape[1] - settings.span, 0)] = np.nan
+    recent = replace(panel, estimation_returns=returns).with_factors("market")
+    return least_squares(recent, "rolling", ("alpha", "beta"))

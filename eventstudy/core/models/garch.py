@@ -1,0 +1,275 @@
+"""Market models whose residual variance moves: GARCH and EGARCH, fitted by ``arch``.
+
+With numba installed (the extra ``fast``) GARCH is fitted by `garch_fast` and ``arch`` stands by.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.config import Model
+from eventstudy.core.models.base import ExpectedReturns, merge, model
+from eventstudy.core.models.ols import least_squares, observations
+from eventstudy.core.windows import EventPanel
+from eventstudy.parallel import run_blocks
+
+if TYPE_CHECKING:
+    from eventstudy.fast.garch import Optimum
+
+#: At and above this the variance has no level to return to; the constant-variance model takes over.
+PERSISTENCE_LIMIT = 0.999
+#: A daily variance this many times above or below the estimation window's is no forecast: EGARCH answers
+#: exponentially to a shock, and with |g| > a it can run to zero or to infinity within an event.
+PLAUSIBLE = 100.0
+#: Series that a worker fits at once: by ``arch``, and compiled.
+BLOCK, FAST_BLOCK = 20, 500
+#: Where the search has not clearly converged, its point is kept if ``arch`` stays this far below it.
+BETTER = 1e-2
+#: ``arch`` is tuned to returns in percent.
+PERCENT = 100.0
+
+
+@model("garch")
+def garch(panel: EventPanel, settings: Model) -> ExpectedReturns:
+    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987).
+
+    h_t = omega + a e_{t-1}^2 + b h_{t-1}; see `_fit_all` for what becomes of the event days.
+    """
+    return _fit_all(panel, settings, "garch")
+
+
+@model("egarch")
+def egarch(panel: EventPanel, settings: Model) -> ExpectedReturns:
+    """Market model with EGARCH(1,1,1) errors, Student t (Nelson 1991, as ``arch`` writes it).
+
+    ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}.
+    """
+    return _fit_all(panel, settings, "egarch")
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceFit:
+    """One fit in percent: mean and variance coefficients, the path of h, and whether it can be used."""
+
+    theta: tuple[float, float]
+    variance: tuple[float, ...]
+    path: NDArray[np.float64]
+    trouble: str = ""
+    log_likelihood: float = float("nan")
+
+
+def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
+    """Fit every firm-event and give each event day its own variance.
+
+    Notes
+    -----
+    ``frozen``: h is forecast from the end of the estimation window, through the gap, to each event
+    day; ``conditional``: h is updated with the event's own residuals, coefficients fixed. Missing days
+    are left out of the fit, and on event days stand for an average one. The coefficients' error is
+    that of weighted least squares, (X' H^-1 X)^-1 with the fitted h; sigma2 = SSE/(M-2), and ``scale``
+    is h_t / sigma2. A fit that did not converge, has persistence of 0.999 and more, or puts an event
+    day's variance a hundred times above or below sigma2, is replaced by OLS and says so in ``remark``.
+    """
+    chosen = panel.with_factors("market")
+    base = least_squares(chosen, name, ("alpha", "beta"))
+    data = observations(chosen)
+    series = [
+        (PERCENT * data.y[i, data.used[i]], PERCENT * data.x[i, data.used[i]], name)
+        for i in range(len(panel))
+    ]
+    size = FAST_BLOCK if name == "garch" and compiled_fit() else BLOCK
+    blocks = [series[first : first + size] for first in range(0, len(series), size)]
+    done = run_blocks(
+        _fit_block, blocks, jobs=settings.jobs, engine=settings.engine, scheduler=settings.scheduler
+    )
+    fits = [fit for block in done for fit in block]
+    trouble = np.array([fit.trouble for fit in fits], dtype="<U60")
+    good = np.flatnonzero(trouble == "")
+    if not len(good):
+        return _said(base, trouble, name)
+    fitted = _assemble(chosen.take(good), base.take(good), [fits[i] for i in good], settings.variance, name)
+    bounded = (fitted.scale > 1.0 / PLAUSIBLE) & (fitted.scale < PLAUSIBLE)
+    kept = np.flatnonzero(bounded.all(axis=1))
+    trouble[np.delete(good, kept)] = "the variance of an event day left all bounds"
+    return merge(_said(base, trouble, name), fitted.take(kept), trouble == "")
+
+
+def _said(base: ExpectedReturns, trouble: NDArray[np.str_], name: str) -> ExpectedReturns:
+    remark = base.remark.copy()
+    remark[trouble != ""] = [f"{name} fell back to OLS: {text}" for text in trouble if text]
+    return replace(base, remark=remark)
+
+
+def _fit_block(series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]]) -> list[VarianceFit]:
+    return [fit_variance(*one) for one in series]
+
+
+@functools.cache
+def compiled_fit() -> Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] | None:
+    """Return the compiled GARCH fit, None where numba is not installed."""
+    try:
+        from eventstudy.fast.garch import fit_garch
+    except ImportError:
+        return None
+    return fit_garch
+
+
+def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
+    """Fit one series of returns in percent on its regressors (L, 1).
+
+    GARCH is fitted compiled where numba is installed, and by ``arch`` too where that search has not
+    clearly converged; the higher likelihood is kept. All else is fitted by ``arch``.
+    """
+    if len(y) < 30 or not np.ptp(y) > 0:
+        return VarianceFit((np.nan, np.nan), (), np.zeros(0), "fewer than 30 returns, or constant ones")
+    quick = compiled_fit() if name == "garch" else None
+    if quick is None:
+        return _fit_by_arch(y, x, name)
+    found = quick(y, x[:, 0])
+    if not found.converged:
+        checked = _fit_by_arch(y, x, name)
+        if not found.log_likelihood > checked.log_likelihood + BETTER:
+            return checked
+    return _fit_of(found.coefficients, found.path, found.log_likelihood, name, converged=found.converged)
+
+
+def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
+    import arch
+
+    extra: dict[str, Any] = {"vol": "EGARCH", "o": 1} if name == "egarch" else {"vol": "GARCH"}
+    with warnings.catch_warnings():
+        # A fit that did not converge is reported in the remark of its firm-event.
+        warnings.simplefilter("ignore")
+        built = arch.arch_model(y, x=x, mean="LS", p=1, q=1, dist="t", rescale=False, **extra)
+        result = built.fit(disp="off", show_warning=False)
+    coefficients = np.asarray(result.params, dtype=float)
+    path = np.asarray(result.conditional_volatility, dtype=float) ** 2
+    converged = result.convergence_flag == 0
+    return _fit_of(coefficients, path, float(result.loglikelihood), name, converged=converged)
+
+
+def _fit_of(
+    coefficients: NDArray[np.float64],
+    path: NDArray[np.float64],
+    log_likelihood: float,
+    name: str,
+    *,
+    converged: bool,
+) -> VarianceFit:
+    theta, variance = (float(coefficients[0]), float(coefficients[1])), tuple(map(float, coefficients[2:]))
+    finite = np.isfinite(coefficients).all() and np.isfinite(path).all() and (path > 0).all()
+    trouble = _trouble(coefficients, name) if converged and finite else "not converged"
+    return VarianceFit(theta, variance, path, trouble, log_likelihood)
+
+
+def _trouble(coefficients: NDArray[np.float64], name: str) -> str:
+    persistence = coefficients[5] if name == "egarch" else coefficients[3] + coefficients[4]
+    return f"persistence {abs(persistence):.3f}" if abs(persistence) >= PERSISTENCE_LIMIT else ""
+
+
+def _assemble(
+    panel: EventPanel, base: ExpectedReturns, fits: Sequence[VarianceFit], variance: str, name: str
+) -> ExpectedReturns:
+    theta = np.array([fit.theta for fit in fits]).reshape(-1, 2) / np.array([PERCENT, 1.0])
+    used = np.isfinite(base.residuals)
+    design = base.estimation_design
+    path = np.ones(used.shape)
+    for row, fit in enumerate(fits):
+        path[row, used[row]] = fit.path / PERCENT**2
+    error = np.where(used, panel.estimation_returns - np.einsum("nlp,np->nl", design, theta), 0.0)
+    sse = (error**2).sum(axis=1)
+    sigma2 = sse / base.dof
+    weighted = design / path[:, :, None]
+    covariance = np.linalg.inv(np.einsum("nlp,nlq->npq", weighted, design))
+    event = panel.event_returns - np.einsum("nlp,np->nl", base.event_design, theta)
+    ahead = event_variance(
+        np.array([fit.variance for fit in fits]).reshape(len(fits), -1),
+        last_h=np.array([fit.path[-1] for fit in fits]),
+        last_e=PERCENT * np.array([row[there][-1] for row, there in zip(error, used, strict=True)]),
+        event=PERCENT * event if variance == "conditional" else np.full(event.shape, np.nan),
+        gap=panel.gap,
+        name=name,
+    )
+    ordinary = (1.0 - base.r_squared) / (base.sigma2 * base.dof)
+    return replace(
+        base,
+        theta=theta,
+        residuals=np.where(used, error, np.nan),
+        sigma2=sigma2,
+        r_squared=1.0 - sse * ordinary,
+        xtx_inv=covariance / sigma2[:, None, None],
+        estimation_design=weighted * sigma2[:, None, None],
+        scale=ahead / PERCENT**2 / sigma2[:, None],
+    )
+
+
+def event_variance(
+    variance: NDArray[np.float64],
+    *,
+    last_h: NDArray[np.float64],
+    last_e: NDArray[np.float64],
+    event: NDArray[np.float64],
+    gap: int,
+    name: str,
+) -> NDArray[np.float64]:
+    """Return h on each event day, shape (N, L2), in squared percent.
+
+    Parameters
+    ----------
+    variance : (N, 4) or (N, 5)
+        omega, a, (g,) b and the degrees of freedom.
+    last_h, last_e : (N,)
+        Variance and residual of the last estimation day.
+    event : (N, L2)
+        Residuals that update h; NaN is an average day: e^2 = h, and the mean of |z| for EGARCH.
+    gap : int
+        Sessions between the last estimation day and the first event day, average ones.
+
+    Notes
+    -----
+    The EGARCH forecast is exp(E ln h): E h itself is infinite for Student's t errors.
+    """
+    n, length = event.shape
+    residuals = np.concatenate([last_e[:, None], np.full((n, gap), np.nan), event], axis=1)
+    h = np.empty((n, gap + length + 1))
+    h[:, 0] = last_h
+    step = _egarch_step if name == "egarch" else _garch_step
+    # A path may run away; `PLAUSIBLE` then discards it.
+    with np.errstate(all="ignore"):
+        for day in range(gap + length):
+            h[:, day + 1] = step(variance, h[:, day], residuals[:, day])
+    return h[:, gap + 1 :]
+
+
+def _garch_step(
+    variance: NDArray[np.float64], h: NDArray[np.float64], error: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    omega, a, b = variance[:, 0], variance[:, 1], variance[:, 2]
+    following: NDArray[np.float64] = omega + a * np.where(np.isfinite(error), error**2, h) + b * h
+    return following
+
+
+def _egarch_step(
+    variance: NDArray[np.float64], h: NDArray[np.float64], error: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    omega, a, g, b, nu = variance.T
+    z = error / np.sqrt(h)
+    size = np.where(np.isfinite(z), np.abs(z), mean_absolute_t(nu))
+    shock = a * (size - np.sqrt(2.0 / np.pi)) + g * np.nan_to_num(z)
+    following: NDArray[np.float64] = np.exp(omega + shock + b * np.log(h))
+    return following
+
+
+def mean_absolute_t(nu: NDArray[np.float64]) -> NDArray[np.float64]:
+    """E|z| of Student's t with variance 1, 2 sqrt(nu-2) G((nu+1)/2) / ((nu-1) sqrt(pi) G(nu/2))."""
+    ratio = np.exp(special.gammaln((nu + 1.0) / 2.0) - special.gammaln(nu / 2.0))
+    mean: NDArray[np.float64] = 2.0 * np.sqrt(nu - 2.0) * ratio / ((nu - 1.0) * np.sqrt(np.pi))
+    return mean

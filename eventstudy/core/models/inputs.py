@@ -1,0 +1,217 @@
+"""The series that models want beside the index, on the sessions of one exchange."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Model, StudyConfig
+from eventstudy.core.models.base import needs
+from eventstudy.core.models.betas import lag_names
+from eventstudy.core.returns import (
+    DEAL_BOUND,
+    HALTED,
+    MISSING,
+    UNLISTED,
+    FactorColumns,
+    MarketPanel,
+    ReturnsPanel,
+)
+from eventstudy.errors import ConfigError, PriceError
+from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.prices import PriceTable
+
+
+def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> FactorColumns:
+    """Return the factors that the study's model wants, the market first.
+
+    ``lags``: leads and lags of the index. ``risk_free`` and ``factors``: columns of the factor file by
+    calendar day. ``world``: the world index as known at each close. ``others``: the mean of the other
+    peers. ``donors``: each donor of the region by calendar day. With ``returns.gaps`` trade to trade
+    all of them cover the same sessions as the return, and a column ``span`` counts these.
+
+    Raises
+    ------
+    ConfigError, PriceError
+        If the factor file or the world index that the model wants was not delivered.
+    """
+    market = panel.markets[mic]
+    model, wanted = config.model, needs(config.model.name)
+    columns = {"market": (market.market_return, 0)}
+    if "lags" in wanted:
+        columns |= _lagged(market.market_return, 1 if model.name == "scholes_williams" else model.lags)
+    if "risk_free" in wanted or "factors" in wanted:
+        columns |= _from_file(market, prices, model)
+    if "world" in wanted:
+        columns["world"] = (_world(market, prices, config, panel.kind), 0)
+    if "others" in wanted:
+        columns["others"] = (mean_of_others(market.returns), 0)
+    if "donors" in wanted:
+        columns |= {name: (series, 0) for name, series in _donors(mic, panel, config).items()}
+    shape = market.returns.shape
+    values = np.stack(
+        [np.broadcast_to(v if v.ndim == 2 else v[:, None], shape) for v, _ in columns.values()], axis=2
+    )
+    result = FactorColumns(tuple(columns), values, tuple(ahead for _, ahead in columns.values()))
+    return _trade_to_trade(result, market, panel.kind) if config.returns.gaps == "trade_to_trade" else result
+
+
+Columns = dict[str, tuple[NDArray[np.float64], int]]
+
+
+def _lagged(series: NDArray[np.float64], lags: int) -> Columns:
+    shifts = [shift for shift in range(-lags, lags + 1) if shift]
+    return {
+        name: (shifted(series, shift), max(shift, 0))
+        for name, shift in zip(lag_names(lags), shifts, strict=True)
+    }
+
+
+def shifted(series: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
+    """Return the value ``shift`` sessions later on each session, NaN past the ends."""
+    moved = np.full(series.shape, np.nan)
+    if shift < 0:
+        moved[-shift:] = series[:shift]
+    else:
+        moved[: len(series) - shift] = series[shift:]
+    return moved
+
+
+def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns:
+    table = prices.factors
+    if table is None:
+        raise ConfigError(
+            f"model.name = {model.name!r} wants the factors of {model.factors_file!r}, but the prices came "
+            "without them; read them with prices.factors.read_factors"
+        )
+    names = {name: name for name in model.factors if name != "market"} if model.name == "factors" else {}
+    if model.risk_free:
+        names["risk_free"] = model.risk_free
+    return {
+        name: (on_days(market.sessions, table.dates, table.column(column)), 0)
+        for name, column in names.items()
+    }
+
+
+def on_days(
+    sessions: NDArray[np.datetime64], dates: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the values of the same calendar days, NaN on days that have none: never by position."""
+    found = np.full(len(sessions), np.nan)
+    _, here, there = np.intersect1d(sessions, dates, assume_unique=True, return_indices=True)
+    found[here] = values[there]
+    return found
+
+
+def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> NDArray[np.float64]:
+    """Return of the world index between what was known at the last close and at this one.
+
+    An Asian exchange sees New York's previous day, over a holiday all days since; a day without
+    news from the world index is a return of zero. All NaN where it is the market's own benchmark.
+    """
+    name = config.model.world
+    if market.benchmark == name:
+        return np.full(len(market.sessions), np.nan)
+    series = prices.series.get(name)
+    if series is None:
+        outcome = prices.outcomes.get(name)
+        said = outcome.message if outcome else "it was not asked for"
+        raise PriceError(f"model.world = {name!r} has no prices: {said}; name another index or another model")
+    abroad, home = exchange_sessions(config.model.world_market), exchange_sessions(market.mic)
+    level = on_days(abroad.days, series.dates, series.adj_close)
+    closes = home.closes[np.searchsorted(home.days, market.sessions)]
+    return known_returns(level, abroad.closes, closes, kind)
+
+
+def known_returns(
+    level: NDArray[np.float64], struck: NDArray[np.int64], closes: NDArray[np.int64], kind: str
+) -> NDArray[np.float64]:
+    """Return of a foreign index from one home close to the next.
+
+    Parameters
+    ----------
+    level, struck : (S,)
+        The index and the instants at which it was struck, ascending; NaN where there is none.
+    closes : (T,)
+        Instants of the home closes.
+    """
+    at = np.searchsorted(struck, closes, side="right") - 1
+    known = np.where(at >= 0, level[np.maximum(at, 0)], np.nan)
+    returns = np.full(len(closes), np.nan)
+    ratio = known[1:] / known[:-1]
+    returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
+    return returns
+
+
+def mean_of_others(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean return of all other columns that have one that day, shape (T, n); NaN where none has."""
+    there = np.isfinite(returns)
+    values = np.where(there, returns, 0.0)
+    count = there.sum(axis=1)[:, None] - there
+    total = np.stack([np.delete(values, i, axis=1).sum(axis=1) for i in range(values.shape[1])], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean: NDArray[np.float64] = total / count
+    return np.where(count > 0, mean, np.nan)
+
+
+def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, NDArray[np.float64]]:
+    """Each peer of the study on this market's days, NaN for those of other regions."""
+    region, here = config.market(mic).region, panel.markets[mic]
+    found = {}
+    for peer in config.peers:
+        series = np.full(len(here.sessions), np.nan)
+        there = panel.markets.get(peer.market)
+        near = peer.market == mic or (region and config.market(peer.market).region == region)
+        if there is not None and near and peer.ticker in there.tickers:
+            own = there.returns[:, there.tickers.index(peer.ticker)]
+            series = on_days(here.sessions, there.sessions, own)
+        found[peer.ticker] = series
+    return found
+
+
+def donor_names(config: StudyConfig) -> tuple[str, ...]:
+    """Names of the donor columns: every peer of the study; who may lend is decided by event."""
+    return tuple(peer.ticker for peer in config.peers)
+
+
+def spans(market: MarketPanel) -> NDArray[np.float64]:
+    """Sessions that each return covers, shape (T, n).
+
+    1 after a session with a trade, n after n-1 sessions without; 0 on the sessions of a gap that a
+    later trade ends, NaN on those of one that none does, and before the first trade.
+    """
+    traded = (market.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) == 0
+    rows = np.arange(len(traded))[:, None]
+    last = np.maximum.accumulate(np.where(traded, rows, -1), axis=0)
+    before = np.vstack([np.full((1, traded.shape[1]), -1), last[:-1]])
+    after = np.flip(np.maximum.accumulate(np.flip(traded, axis=0), axis=0), axis=0)
+    inside = ~traded & (before >= 0) & after
+    return np.where(traded & (before >= 0), rows - before, np.where(inside, 0.0, np.nan))
+
+
+def _trade_to_trade(columns: FactorColumns, market: MarketPanel, kind: str) -> FactorColumns:
+    span = spans(market)
+    values = columns.values.copy()
+    for row, column in np.argwhere(span > 1):
+        first = row - int(span[row, column]) + 1
+        values[row, column] = lumped(columns.values[first : row + 1, column], kind)
+    return FactorColumns(
+        (*columns.names, "span"), np.concatenate([values, span[:, :, None]], axis=2), (*columns.ahead, 0)
+    )
+
+
+def lumped(returns: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Return over several sessions (n, K): the sum of log returns, the compounded simple ones."""
+    total: NDArray[np.float64] = (
+        returns.sum(axis=0) if kind == "log" else np.prod(1.0 + returns, axis=0) - 1.0
+    )
+    return total
+
+
+def excluded_with_gaps(market: MarketPanel, excluded: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark returns over several sessions of which one is excluded: they hold that day's news."""
+    marked = excluded.copy()
+    span = spans(market)
+    for row, column in np.argwhere(span > 1):
+        marked[row, column] |= excluded[row - int(span[row, column]) + 1 : row + 1, column].any()
+    return marked

@@ -1,0 +1,117 @@
+"""Models with more than the local index: excess returns, factor columns, a world index."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Model
+from eventstudy.core.models.base import ExpectedReturns, merge, model
+from eventstudy.core.models.ols import least_squares
+from eventstudy.core.windows import EventPanel
+
+
+@model("capm", needs=("risk_free",))
+def capm(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all models
+    """Market model in excess returns: R - R_f = alpha + beta (R_m - R_f) + e (Jensen 1968).
+
+    An intercept of zero then means what the CAPM says. The risk-free return is a regressor with the
+    known coefficient 1: it moves the prediction and adds no estimation error.
+    """
+    return _excess(panel, "capm", ("market",), ("beta",))
+
+
+@model("factors", needs=("risk_free", "factors"))
+def factors(panel: EventPanel, settings: Model) -> ExpectedReturns:
+    """Regression on any daily factors (Fama and French 1993, 2015; Carhart 1997), by OLS.
+
+    With ``risk_free`` the returns are in excess of it. The factor ``market`` is the peer's own
+    benchmark, in excess too; all other columns are taken as they are in the file.
+    """
+    names = settings.factors
+    loadings = ("beta", *(f"beta_{name}" for name in names[1:]))
+    if settings.risk_free:
+        return _excess(panel, "factors", names, loadings)
+    return least_squares(panel.with_factors(*names), "factors", ("alpha", *loadings))
+
+
+def _excess(
+    panel: EventPanel, name: str, factors: tuple[str, ...], loadings: tuple[str, ...]
+) -> ExpectedReturns:
+    before, around = panel.factor("risk_free")
+    chosen = panel.with_factors(*factors)
+    at = [column for column, factor in enumerate(chosen.factor_names) if factor == "market"]
+    estimation, event = chosen.estimation_factors.copy(), chosen.event_factors.copy()
+    estimation[:, :, at] -= before[:, :, None]
+    event[:, :, at] -= around[:, :, None]
+    excess = replace(
+        chosen,
+        estimation_returns=panel.estimation_returns - before,
+        estimation_factors=estimation,
+        event_factors=event,
+    )
+    fitted = least_squares(excess, name, ("alpha", *loadings))
+    known = np.where(panel.spans()[1] == 0, 0.0, around)
+    return with_known(fitted, "risk_free", known)
+
+
+def with_known(expected: ExpectedReturns, name: str, event: NDArray[np.float64]) -> ExpectedReturns:
+    """Add a regressor with coefficient 1 that nobody estimated, ``event`` (N, L2) its event days."""
+    n, p = expected.theta.shape
+    bordered = np.zeros((n, p + 1, p + 1))
+    bordered[:, :p, :p] = expected.xtx_inv
+    padded = np.zeros((n, expected.residuals.shape[1], 1))
+    return replace(
+        expected,
+        loadings=(*expected.loadings, name),
+        xtx_inv=bordered,
+        theta=np.column_stack([expected.theta, np.ones(n)]),
+        estimation_design=np.concatenate([expected.estimation_design, padded], axis=2),
+        event_design=np.concatenate([expected.event_design, event[:, :, None]], axis=2),
+    )
+
+
+@model("two_index", needs=("world",))
+def two_index(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all models
+    """Local and world index R = alpha + beta R_L + beta_world R_W + e (Park 2004, without currency).
+
+    The world index enters as what the local one does not explain: its residual on the local index
+    over the estimation window, with the same coefficients on event days. Predictions are those of
+    both indices as they are; ``beta`` keeps its meaning. A market whose own benchmark is the world
+    index has only the one: there it is the market model, and ``beta_world`` is zero.
+    """
+    world, _ = panel.factor("world")
+    both = np.atleast_1d(np.isfinite(world).any(axis=1))
+    plain = least_squares(panel.with_factors("market"), "two_index", ("alpha", "beta"))
+    padded = replace(
+        with_known(plain, "beta_world", np.zeros(panel.event_returns.shape)),
+        theta=np.column_stack([plain.theta, np.zeros(len(panel))]),
+    )
+    if not both.any():
+        return padded
+    fitted = least_squares(
+        _orthogonal(panel.take(both).with_factors("market", "world")), "two_index", padded.loadings
+    )
+    return merge(padded, fitted, both)
+
+
+def _orthogonal(panel: EventPanel) -> EventPanel:
+    """Replace the world index by its residual on the local index over the days that will be used."""
+    used = panel.complete()
+    local, world = panel.factor("market")[0], panel.factor("world")[0]
+    count = used.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = [np.where(used, series, 0.0).sum(axis=1) / count for series in (local, world)]
+        left, right = (
+            np.where(used, series - mean[:, None], 0.0)
+            for series, mean in zip((local, world), means, strict=True)
+        )
+        slope = (left * right).sum(axis=1) / (left**2).sum(axis=1)
+    start = means[1] - slope * means[0]
+    parts = []
+    for block in (panel.estimation_factors, panel.event_factors):
+        rest = block[:, :, 1] - start[:, None] - slope[:, None] * block[:, :, 0]
+        parts.append(np.stack([block[:, :, 0], rest], axis=2))
+    return replace(panel, estimation_factors=parts[0], event_factors=parts[1])

@@ -1,0 +1,127 @@
+"""Models that expect of a security what its peers returned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Model
+from eventstudy.core.models.base import ExpectedReturns, model, no_remarks
+from eventstudy.core.models.ols import least_squares
+from eventstudy.core.windows import EventPanel
+
+#: A donor lends itself when it has this share of the security's estimation days, and every event day.
+DONOR_SHARE = 0.9
+
+
+@model("leave_one_out", needs=("others",))
+def leave_one_out(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
+    """Regression on the equally weighted mean return of the other peers on the same exchange, by OLS.
+
+    The security is not in its own index, but peers that the event hits as well are: what they share is
+    expected, and the abnormal return is what the security did beyond them.
+    """
+    return least_squares(panel.with_factors("others"), "leave_one_out", ("alpha", "beta"))
+
+
+@model("synthetic_peer", needs=("donors",))
+def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
+    """Portfolio of donors, weights >= 0 with sum 1, that tracked the security best (Abadie et al. 2010).
+
+    Notes
+    -----
+    Least squares over the estimation window, without an intercept. Because the weights sum to one the
+    residual is sum_j w_j (d_j - R), so they are the point of smallest norm in the donors' hull: exact
+    by non-negative least squares on [d_j - R; 1] against [0; 1], scaled to sum one afterwards. A donor
+    with fewer than nine tenths of the security's estimation days, or with a missing event day, stays
+    out (weight zero). The error of the weights is that of least squares on the donors with positive
+    weight, their sum given, and k is their number less one.
+    """
+    names = tuple(name for name in panel.factor_names if name not in ("market", "span"))
+    chosen = panel.with_factors(*names)
+    shape = (len(panel), len(names))
+    theta, xtx_inv = np.full(shape, np.nan), np.zeros((*shape, shape[1]))
+    residuals = np.full(panel.estimation_returns.shape, np.nan)
+    sigma2, dof, r_squared = np.full((3, shape[0]), np.nan)
+    design = np.zeros(chosen.estimation_factors.shape)
+    for row in range(shape[0]):
+        pool, used = _donors(chosen, row)
+        if not len(pool) or used.sum() <= len(pool):
+            continue
+        y, d = chosen.estimation_returns[row, used], chosen.estimation_factors[row][np.ix_(used, pool)]
+        weight = simplex_weights(y, d)
+        error = y - d @ weight
+        theta[row], theta[row, pool] = 0.0, weight
+        residuals[row, used] = error
+        dof[row] = len(y) - (np.count_nonzero(weight) - 1)
+        sigma2[row] = (error**2).sum() / dof[row]
+        r_squared[row] = 1.0 - (error**2).sum() / ((y - y.mean()) ** 2).sum()
+        held = pool[weight > 0]
+        xtx_inv[row][np.ix_(held, held)] = _covariance(d[:, weight > 0])
+        design[row][np.ix_(used, held)] = d[:, weight > 0]
+    return ExpectedReturns(
+        model="synthetic_peer",
+        loadings=names,
+        theta=theta,
+        estimation_design=design,
+        event_design=_event_design(chosen.event_factors, theta),
+        xtx_inv=xtx_inv,
+        residuals=residuals,
+        sigma2=sigma2,
+        dof=dof,
+        n_estimation=np.isfinite(residuals).sum(axis=1),
+        r_squared=r_squared,
+        scale=np.ones(panel.event_returns.shape),
+        remark=no_remarks(len(panel)),
+    )
+
+
+def _donors(panel: EventPanel, row: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Columns of the donors that can be used, and the estimation days on which all of them are there."""
+    own = np.isfinite(panel.estimation_returns[row])
+    days = np.isfinite(panel.event_returns[row])
+    there = np.isfinite(panel.estimation_factors[row])
+    share = (there & own[:, None]).sum(axis=0) >= DONOR_SHARE * own.sum()
+    pool = np.flatnonzero(share & np.isfinite(panel.event_factors[row][days]).all(axis=0))
+    return pool, own & there[:, pool].all(axis=1)
+
+
+def simplex_weights(y: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights >= 0 with sum 1 that minimise ||y - d w||, shape (J,), for y (L,) and d (L, J)."""
+    from scipy import optimize
+
+    gap = d - y[:, None]
+    # Any scale gives the same weights; the gap's own keeps the two parts of the problem alike.
+    size = np.sqrt((gap**2).sum(axis=0).min())
+    stacked = np.vstack([gap / (size if size > 0 else 1.0), np.ones(d.shape[1])])
+    target = np.zeros(len(stacked))
+    target[-1] = 1.0
+    raw, _ = optimize.nnls(stacked, target)
+    weights: NDArray[np.float64] = raw / raw.sum()
+    return weights
+
+
+def _covariance(d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance over sigma2 of least-squares weights that sum to one, shape (q, q)."""
+    q = d.shape[1]
+    free = np.vstack([np.eye(q - 1), -np.ones((1, q - 1))])
+    moments = free.T @ d.T @ d @ free
+    inverse = free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
+    covariance: NDArray[np.float64] = inverse
+    return covariance
+
+
+def _event_design(factors: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Donors' event returns, zero where a donor has no weight: a missing return there says nothing."""
+    return np.where(theta[:, None, :] == 0.0, 0.0, factors)
+
+
+def only_donors(panel: EventPanel, allowed: NDArray[np.bool_], donors: tuple[str, ...]) -> EventPanel:
+    """Return the panel with donors missing where ``allowed`` (N, J) says that they may not lend."""
+    at = [panel.factor_names.index(name) for name in donors]
+    before, around = panel.estimation_factors.copy(), panel.event_factors.copy()
+    before[:, :, at] = np.where(allowed[:, None, :], before[:, :, at], np.nan)
+    around[:, :, at] = np.where(allowed[:, None, :], around[:, :, at], np.nan)
+    return replace(panel, estimation_factors=before, event_factors=around)

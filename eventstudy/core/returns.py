@@ -1,0 +1,324 @@
+"""Prices turned into returns on each exchange's own sessions; gaps stay gaps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Market, Peer, Returns, StudyConfig
+from eventstudy.errors import PriceError, Problem
+from eventstudy.exchanges.rules import board_of, in_yen
+from eventstudy.messages import say
+from eventstudy.prices import PriceSeries, PriceTable
+from eventstudy.prices.limits import ADJUSTED_SLACK, limit_days
+
+#: Why a session has no return of its own, and what else is special about it; bits of
+#: `MarketPanel.flags`. The last three may stand beside a return.
+MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
+LOCKED_UP, LOCKED_DOWN, NO_LIMIT = 32, 64, 128
+FLAG_NAMES = {
+    MISSING: "missing",
+    HALTED: "halted",
+    LUMPED: "lumped",
+    DEAL_BOUND: "deal_bound",
+    UNLISTED: "unlisted",
+    LOCKED_UP: "locked_up",
+    LOCKED_DOWN: "locked_down",
+    NO_LIMIT: "no_limit",
+}
+
+SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorColumns:
+    """What a model explains returns with: ``values`` (T, n, K), one set of factors for each security.
+
+    ``ahead`` (K,) counts the sessions that each factor looks ahead. A column ``span`` counts the
+    sessions that each return covers.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    ahead: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPanel:
+    """Returns of one exchange's peers and of its index.
+
+    Attributes
+    ----------
+    sessions : (T,) datetime64[D]
+        Days on which the exchange traded, from the index's first to its last price.
+    returns : (T, n) float
+        Returns since the last session; NaN where the security did not trade on this or the last one.
+        Trade to trade, a return after a gap is the one since the last trade.
+    market_return : (T,) float
+        Returns of the index.
+    flags : (T, n) uint8
+        Why a return is NaN, see `FLAG_NAMES`.
+    factors : FactorColumns or None
+        What the study's model wants; None stands for the index alone.
+    """
+
+    mic: str
+    benchmark: str
+    sessions: NDArray[np.datetime64]
+    tickers: tuple[str, ...]
+    returns: NDArray[np.float64]
+    market_return: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    factors: FactorColumns | None = None
+
+    def position(self, day: dt.date) -> int:
+        """Index of the first session on or after ``day``; ``len(sessions)`` past the end."""
+        return int(np.searchsorted(self.sessions, np.datetime64(day, "D")))
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsPanel:
+    """One `MarketPanel` for each exchange that has a benchmark; ``remarks`` say what was left out."""
+
+    kind: Literal["simple", "log"]
+    markets: Mapping[str, MarketPanel]
+    remarks: tuple[str, ...] = ()
+
+
+def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSource) -> ReturnsPanel:
+    """Make returns for all peers of a study.
+
+    ``sessions(mic, start, end)`` gives the exchange's days. Days on which neither the index nor any
+    peer traded are closures and leave the grid. Rows off the exchange's days are left out with a
+    remark, and so are days without volume: a price that nobody paid is not a return.
+
+    Raises
+    ------
+    PriceError
+        If the index lacks days on which its peers traded and ``prices.benchmark_gaps`` is ``stop``,
+        or if it never moves.
+    """
+    markets: dict[str, MarketPanel] = {}
+    remarks: list[str] = []
+    problems: list[Problem] = []
+    for market in config.markets:
+        index = prices.series.get(market.benchmark)
+        peers = tuple(p for p in config.peers if p.market == market.mic and p.ticker in prices.series)
+        if index is None or len(index.dates) < 2:
+            continue
+        series = tuple(prices.series[peer.ticker] for peer in peers)
+        told = ((item.ticker, prices.outcomes.get(item.ticker)) for item in series)
+        remarks += [
+            say("price.of", ticker=ticker, text=outcome.message)
+            for ticker, outcome in told
+            if outcome and outcome.message
+        ]
+        grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
+        panel = _market_panel(market, index, peers, series, grid, config.returns)
+        # Simulated prices know no limits, so a day that happens to look locked is none.
+        if not prices.simulated:
+            panel = _with_limits(panel, market, peers, series, remarks)
+        if not np.nanstd(panel.market_return) > 0:
+            problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
+        markets[market.mic] = _of_kind(panel, config, index, series, problems)
+    if problems:
+        raise PriceError(problems)
+    return ReturnsPanel(config.returns.kind, markets, tuple(remarks))
+
+
+def _of_kind(
+    panel: MarketPanel,
+    config: StudyConfig,
+    index: PriceSeries,
+    series: Sequence[PriceSeries],
+    problems: list[Problem],
+) -> MarketPanel:
+    """Return the panel with what the study is about in the place of the returns.
+
+    Notes
+    -----
+    ``volume`` is ln V of the security against ln V of its index (Ajinkya and Jain 1989: logs bring
+    volume near the normal). ``volatility`` is |R| against |R_m|.
+    """
+    kind = config.study.kind
+    if kind == "return":
+        return panel
+    if kind == "volatility":
+        return replace(panel, returns=np.abs(panel.returns), market_return=np.abs(panel.market_return))
+    volumes = np.column_stack([_log_volume(item, panel.sessions) for item in series])
+    volumes[(panel.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) > 0] = np.nan
+    market = _log_volume(index, panel.sessions)
+    if config.model.name == "mean_adjusted":
+        market = np.zeros(len(panel.sessions))
+    elif np.isfinite(market).mean() < 0.5:
+        problems.append(
+            Problem(
+                f"benchmark {index.ticker} has hardly any volumes; --set model.name=mean_adjusted measures "
+                "abnormal volume from each security's own mean"
+            )
+        )
+    return replace(panel, returns=volumes, market_return=market)
+
+
+def _log_volume(item: PriceSeries, grid: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    logs = np.full(len(grid), np.nan)
+    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
+    volume = item.volume[there]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs[here] = np.where(volume > 0, np.log(volume), np.nan)
+    return logs
+
+
+def _grid(
+    market: Market,
+    index: PriceSeries,
+    series: Sequence[PriceSeries],
+    on_gap: str,
+    sessions: SessionSource,
+    remarks: list[str],
+    problems: list[Problem],
+) -> NDArray[np.datetime64]:
+    first, last = index.dates[0].astype(dt.date), index.dates[-1].astype(dt.date)
+    days = sessions(market.mic, first, last)
+    for item in (index, *series):
+        inside = item.dates[(item.dates >= index.dates[0]) & (item.dates <= index.dates[-1])]
+        stray = np.setdiff1d(inside, days)
+        if len(stray):
+            remarks.append(
+                say("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray))
+            )
+    quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
+    traded = np.zeros(len(days), dtype=bool)
+    for item in series:
+        traded |= np.isin(days, item.dates[_traded(item)])
+    gaps = days[~quoted & traded]
+    if len(gaps):
+        text = say("price.index_gaps", ticker=index.ticker, n=len(gaps), days=_some(gaps))
+        if on_gap == "stop":
+            problems.append(Problem(f"{text}; give a complete index, or --set prices.benchmark_gaps=drop"))
+        remarks.append(say("price.index_gaps_dropped", text=text))
+    closed = days[~quoted & ~traded]
+    if len(closed):
+        remarks.append(say("price.closures", mic=market.mic, n=len(closed), days=_some(closed)))
+    return days[quoted | traded]
+
+
+def _market_panel(
+    market: Market,
+    index: PriceSeries,
+    peers: Sequence[Peer],
+    series: Sequence[PriceSeries],
+    grid: NDArray[np.datetime64],
+    rule: Returns,
+) -> MarketPanel:
+    made = trade_to_trade_returns if rule.gaps == "trade_to_trade" else one_session_returns
+    returns = np.full((len(grid), len(peers)), np.nan)
+    flags = np.zeros((len(grid), len(peers)), dtype=np.uint8)
+    for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
+        price, halted = _on_grid(item, grid)
+        flags[:, column] = _flags(peer, grid, price, halted)
+        price[(flags[:, column] & (DEAL_BOUND | UNLISTED | HALTED)) > 0] = np.nan
+        returns[:, column] = made(price, rule.kind)
+    market_price, _ = _on_grid(index, grid, use_volume=False)
+    return MarketPanel(
+        market.mic,
+        market.benchmark,
+        grid,
+        tuple(peer.ticker for peer in peers),
+        returns,
+        one_session_returns(market_price, rule.kind),
+        flags,
+    )
+
+
+def _with_limits(
+    panel: MarketPanel,
+    market: Market,
+    peers: Sequence[Peer],
+    series: Sequence[PriceSeries],
+    remarks: list[str],
+) -> MarketPanel:
+    """Return the panel with the sessions flagged that closed at the limit or had none."""
+    flags = panel.flags.copy()
+    unknown: list[str] = []
+    adjusted: list[str] = []
+    unseen: list[str] = []
+    for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
+        board = board_of(peer.ticker, market.mic, peer=peer.board, market=market.board)
+        found = limit_days(item, panel.sessions, board, listed=peer.from_)
+        traded = (flags[:, column] & (MISSING | HALTED | UNLISTED)) == 0
+        locks = found.locks
+        for rows, bit in ((locks.up, LOCKED_UP), (locks.down, LOCKED_DOWN), (locks.no_limit, NO_LIMIT)):
+            flags[:, column] |= np.where(rows & traded, bit, 0).astype(np.uint8)
+        if not board:
+            unknown.append(peer.ticker)
+        elif found.adjusted:
+            (unseen if in_yen(board) else adjusted).append(peer.ticker)
+    if unknown:
+        remarks.append(say("price.limits_unknown", mic=market.mic))
+    if adjusted:
+        tickers = ", ".join(adjusted)
+        remarks.append(say("price.limits_adjusted", mic=market.mic, tickers=tickers, slack=ADJUSTED_SLACK))
+    if unseen:
+        remarks.append(say("price.limits_unseen", mic=market.mic, tickers=", ".join(unseen)))
+    return replace(panel, flags=flags)
+
+
+def _traded(item: PriceSeries) -> NDArray[np.bool_]:
+    quoted: NDArray[np.bool_] = np.isfinite(item.adj_close) & ~(item.volume == 0)
+    return quoted
+
+
+def _on_grid(
+    item: PriceSeries, grid: NDArray[np.datetime64], *, use_volume: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return adjusted prices on the grid, and where a price stands without any volume."""
+    price = np.full(len(grid), np.nan)
+    halted = np.zeros(len(grid), dtype=bool)
+    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
+    price[here] = item.adj_close[there]
+    if use_volume:
+        halted[here] = np.isfinite(item.adj_close[there]) & (item.volume[there] == 0)
+    return price, halted
+
+
+def _flags(
+    peer: Peer, grid: NDArray[np.datetime64], price: NDArray[np.float64], halted: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    missing = ~np.isfinite(price)
+    flags = np.where(missing, MISSING, 0) | np.where(halted, HALTED, 0)
+    gap = missing | halted
+    flags[1:] |= np.where(~gap[1:] & gap[:-1], LUMPED, 0)
+    if peer.deal_bound_from:
+        flags |= np.where(grid >= np.datetime64(peer.deal_bound_from, "D"), DEAL_BOUND, 0)
+    if peer.from_:
+        flags |= np.where(grid < np.datetime64(peer.from_, "D"), UNLISTED, 0)
+    if peer.until:
+        flags |= np.where(grid > np.datetime64(peer.until, "D"), UNLISTED, 0)
+    return flags.astype(np.uint8)
+
+
+def one_session_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Return simple or log returns between neighbouring sessions, NaN where either price is absent."""
+    returns = np.full(len(price), np.nan)
+    ratio = price[1:] / price[:-1]
+    returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
+    return returns
+
+
+def trade_to_trade_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Return simple or log returns since the last price, NaN on sessions without one."""
+    there = np.flatnonzero(np.isfinite(price))
+    returns = np.full(len(price), np.nan)
+    returns[there] = one_session_returns(price[there], kind)
+    return returns
+
+
+def _some(days: NDArray[np.datetime64]) -> str:
+    shown = ", ".join(str(day) for day in days[:5])
+    return shown if len(days) <= 5 else say("price.days_more", days=shown, n=len(days) - 5)

@@ -1,0 +1,310 @@
+"""Tests that draw their null distribution: bootstraps and placebo windows. The seed is the sample's."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.statistics.cross_section import mean_residuals
+from eventstudy.core.statistics.dates import student
+from eventstudy.core.statistics.overlap import clustered
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
+
+#: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
+SKEWNESS_DRAWS = 1_999
+#: Fewest firm-events for the skewness-adjusted bootstrap.
+FEWEST_SKEWED = 10
+#: Its resamples are a quarter of the sample, but no smaller than its authors' (50 of 200 firms): those
+#: of ten values have such wide tails that the test hardly rejects.
+SMALLEST_RESAMPLE = 50
+#: Fewest dates for resampling dates: with fewer, many resamples hold two or three distinct ones.
+FEWEST_DATES = 10
+#: Fewest placebo windows: with 39 the smallest two-sided p of a quantile is 2/40 = 5 %.
+FEWEST_PLACEBOS = 39
+
+
+@statistic(
+    "bootstrap",
+    null="the mean buy-and-hold abnormal return is zero",
+    source="Lyon, Barber and Tsai 1999, skewness-adjusted bootstrapped t",
+    minimum=FEWEST_SKEWED,
+)
+def bootstrap(sample: WindowSample) -> TestResult:
+    """Skewness-adjusted t of the BHARs against its own bootstrap distribution.
+
+    Notes
+    -----
+    J = sqrt(n) (S + g S^2/3 + g/(6n)) with S = mean/s (ddof 1) and g = sum (BHAR - mean)^3 / (n s^3).
+    Resamples of size N/4, but at least min(N, 50), are centred on the sample's mean; two-sided
+    p = 2 min(share J* <= J, share J* >= J), the sample itself counted, from at most 1,999 draws.
+    Assumes independent firm-events.
+    """
+    bhar = np.sort(sample.abnormal.bhar(sample.window))
+    mean = float(bhar.mean())
+    if not bhar.std(ddof=1) > 0:
+        return sample.refuse("n/a, the values do not vary")
+    value = float(skewness_adjusted(bhar[None, :])[0])
+    size = max(sample.n // 4, min(sample.n, SMALLEST_RESAMPLE))
+    rows = _resamples(sample.n, size, min(sample.draws, SKEWNESS_DRAWS), sample.seed)
+    simulated = skewness_adjusted(bhar[rows] - mean)
+    p_value = two_tailed_share(value, simulated)
+    return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=mean)
+
+
+def skewness_adjusted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Johnson's t of each row (Lyon, Barber and Tsai 1999), (B, n) to (B,); NaN without variation."""
+    n = values.shape[1]
+    mean = values.mean(axis=1)
+    deviation = values - mean[:, None]
+    square = deviation * deviation
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sd = np.sqrt(square.sum(axis=1) / (n - 1))
+        s = mean / sd
+        g = (square * deviation).sum(axis=1) / (n * sd**3)
+    adjusted: NDArray[np.float64] = np.sqrt(n) * (s + g * s**2 / 3 + g / (6 * n))
+    return adjusted
+
+
+@statistic(
+    "bootstrap_dates",
+    null="the mean CAR of the shocks' peer portfolios is zero",
+    source="Efron 1979; Hall 1992 (symmetric percentile-t over clusters)",
+    dates=FEWEST_DATES,
+)
+def bootstrap_dates(sample: WindowSample) -> TestResult:
+    """Cluster bootstrap: t over dates of the raw portfolio CARs, whole dates resampled.
+
+    Notes
+    -----
+    t* = (mean* - mean)/se* over K dates drawn with replacement, p = share of |t*| >= |t| with the
+    sample itself counted. Unlike `sign_flip` it does not need a symmetric distribution; it needs more
+    dates. A resample of one date only counts as extreme. Dates linked by windows that share sessions
+    are one block: blocks are drawn, of which it needs ten, and are the clusters of se, see `clustered`.
+    """
+    values = sample.shock_car
+    if sample.overlap:
+        return _bootstrap_linked(sample, values)
+    value = student(values)
+    rows = _resamples(sample.k, sample.k, sample.draws, sample.seed)
+    drawn = values[rows] - values.mean()
+    mean, sd = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        simulated = np.abs(mean) * np.sqrt(sample.k) / sd
+    return _percentile_t(sample, value, simulated)
+
+
+def _bootstrap_linked(sample: WindowSample, values: NDArray[np.float64]) -> TestResult:
+    """Draw blocks of dates: their sums and sizes are enough for a mean and its clustered error."""
+    blocks = sample.overlap.blocks
+    size = np.bincount(blocks).astype(np.float64)
+    if len(size) < FEWEST_DATES:
+        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
+    sums = np.bincount(blocks, values - values.mean())
+    rows = _resamples(len(size), len(size), sample.draws, sample.seed)
+    dates = size[rows].sum(axis=1)
+    mean = sums[rows].sum(axis=1) / dates
+    residual = sums[rows] - size[rows] * mean[:, None]
+    se = np.sqrt(len(size) / (len(size) - 1.0) * (residual**2).sum(axis=1)) / dates
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _percentile_t(sample, clustered(values, blocks), np.abs(mean) / se)
+
+
+def _percentile_t(sample: WindowSample, value: float, simulated: NDArray[np.float64]) -> TestResult:
+    extreme = ~(simulated < abs(value) * (1 - 1e-12))
+    p_value = float((1 + extreme.sum()) / (1 + len(simulated)))
+    estimate = float(sample.shock_car.mean())
+    return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=estimate)
+
+
+@statistic(
+    "bootstrap_blocks",
+    null="the CAAR is that of any days of the estimation window",
+    source="Politis and Romano 1994",
+)
+def bootstrap_blocks(sample: WindowSample) -> TestResult:
+    """Stationary bootstrap of the event-time portfolio: CAAR against sums of resampled residual days.
+
+    Notes
+    -----
+    The cross-event mean residual of each estimation day, M days in event time, is resampled in blocks
+    of geometric length with mean M^(1/3), wrapped around; W such days make one placebo CAAR. They are
+    widened by sqrt(M/(M-p) v) with v the mean ratio of the CAR's prediction-error variance to
+    s^2 W, since residuals lack the fit's error. The statistic is the CAAR in units of the placebos'
+    standard deviation; p = share of |placebo| >= |CAAR|, the event counted. Keeps correlation on
+    common dates and over days, not a volatility that the event raises. Where windows of dates overlap
+    single days are drawn and widened by n'Wn/n'n too, see `DateOverlap`: blocks would keep a part of
+    what the overlap does, and nobody knows which.
+    """
+    series = sample.once(mean_residuals)
+    width = sample.window[1] - sample.window[0] + 1
+    if len(series) < max(FEWEST_PLACEBOS, 2 * width):
+        return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
+    mean_block = 1.0 if sample.overlap else None
+    rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
+    sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
+    sd = sums.std()
+    if not sd > 0:
+        return sample.refuse("n/a, the portfolio's residuals do not vary")
+    caar = float(sample.car.mean())
+    extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
+    p_value = float((1 + extreme.sum()) / (1 + len(sums)))
+    return sample.result(caar / sd, distribution="bootstrap", p_value=p_value)
+
+
+def _widening(sample: WindowSample, days: int, width: int) -> float:
+    expected = sample.abnormal.expected
+    ratio = (sample.variance / (expected.sigma2 * width)).mean() * sample.inflation
+    return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
+
+
+def _coefficients(sample: WindowSample) -> float:
+    """Mean number of coefficients that the firm-events' fits estimated; zero for fixed ones."""
+    expected = sample.abnormal.expected
+    return float((expected.n_estimation - expected.dof).mean())
+
+
+@statistic(
+    "permutation",
+    null="the event dates' standardised portfolio CARs are those of any dates",
+    source="placebo windows of the estimation residuals, as in Gelbach, Helland and Klick 2013",
+)
+def permutation(sample: WindowSample) -> TestResult:
+    """Mean standardised portfolio CAR over the shocks against placebo windows of equal length.
+
+    Notes
+    -----
+    For each shock a placebo is a run of W sessions, all present, of its own portfolio's estimation
+    residuals. The sum is divided by s sqrt(W (1 - W/M)), its standard deviation in a fit with
+    intercept over M days (by s sqrt(W) where nothing was estimated), as the event's CAR is by its
+    prediction error. T is the mean over shocks of S_k. With one shock all placebos are compared, with
+    more one is drawn for each shock, ``draws`` times; p = share of |T*| >= |T|, the event counted.
+    These are all days, not matched drops: if volatility is higher around events the test rejects too
+    often. Dates linked by windows that share sessions get placebos the same number of sessions before
+    each, so that these overlap as the windows do.
+    """
+    width = sample.window[1] - sample.window[0] + 1
+    every = _placebo_sums(sample, width, standardised=True)
+    if sample.overlap:
+        # One run of event days for all dates of a block; its sum stands for theirs.
+        blocks = sample.overlap.blocks
+        every = np.stack([every[blocks == block].sum(axis=0) for block in range(blocks.max() + 1)])
+    placebos = [row[np.isfinite(row)] for row in every]
+    fewest = min(len(row) for row in placebos)
+    if fewest < FEWEST_PLACEBOS:
+        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} placebo windows for each date, has {fewest}")
+    rng = np.random.default_rng(sample.seed)
+    if len(placebos) == 1:
+        simulated = placebos[0] / sample.k
+    else:
+        drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
+        simulated = np.sum(drawn, axis=0) / sample.k
+    value = float(sample.shock_s.mean())
+    extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
+    return sample.result(
+        value,
+        distribution="permutation",
+        p_value=float((1 + extreme.sum()) / (1 + len(simulated))),
+        estimate=float(sample.shock_car.mean()),
+    )
+
+
+@statistic(
+    "sq",
+    null="the portfolio's CAR is a draw from those of its estimation window",
+    source="Gelbach, Helland and Klick 2013, SQ test",
+)
+def sq(sample: WindowSample) -> TestResult:
+    """Where the CAR of one date's portfolio, or of one firm, stands among its estimation windows' CARs.
+
+    Notes
+    -----
+    The M overlapping runs of W sessions of the portfolio's residuals give an empirical distribution;
+    the statistic is the CAR, p = 2 min((1 + #{<= CAR})/(1+M), (1 + #{>= CAR})/(1+M)), at most one. No
+    normality is assumed. For several dates see `permutation`.
+    """
+    if sample.k != 1:
+        return sample.refuse(f"n/a, a test of one firm-event or one date; the group has {sample.k} dates")
+    width = sample.window[1] - sample.window[0] + 1
+    sums = _placebo_sums(sample, width, standardised=False)[0]
+    sums = sums[np.isfinite(sums)]
+    if len(sums) < FEWEST_PLACEBOS:
+        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} windows of {width} days, has {len(sums)}")
+    value = float(sample.shock_car[0])
+    return sample.result(
+        value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value
+    )
+
+
+def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> NDArray[np.float64]:
+    """Sums of each portfolio's residuals over ``width`` days, (K, L1-W+1), NaN where one is missing."""
+    padded, there, s2 = sample.once(_running_residuals)
+    if padded.shape[1] <= width:
+        return np.empty((len(padded), 0))
+    sums = padded[:, width:] - padded[:, :-width]
+    sums[there[:, width:] - there[:, :-width] < width] = np.nan
+    if standardised:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            narrower = 1.0 - width / there[:, -1] if _coefficients(sample) > 0 else 1.0
+            sums /= np.sqrt(s2 * width * narrower)[:, None]
+    return sums
+
+
+def _running_residuals(
+    sample: WindowSample,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Running sum and count of each portfolio's residuals, both (K, L1+1), and their variance, (K,)."""
+    peers = sample.peers or sample.portfolios.weighted(sample.window)
+    k, length = peers.residual.shape
+    padded, there = np.zeros((k, length + 1)), np.zeros((k, length + 1), dtype=np.int64)
+    padded[:, 1:] = np.cumsum(np.where(peers.used, peers.residual, 0.0), axis=1)
+    there[:, 1:] = np.cumsum(peers.used, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s2 = np.nansum(peers.residual**2, axis=1) / (there[:, -1] - _coefficients(sample))
+    return padded, there, s2
+
+
+def two_tailed_share(value: float, simulated: NDArray[np.float64]) -> float:
+    """Twice the smaller tail's share, the value itself counted, at most one; a NaN draw is extreme."""
+    slack = 1e-12 * abs(value)
+    lower = 1 + (~(simulated > value + slack)).sum()
+    upper = 1 + (~(simulated < value - slack)).sum()
+    return min(1.0, 2.0 * float(min(lower, upper)) / (1 + len(simulated)))
+
+
+@functools.lru_cache(maxsize=16)
+def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
+    """Positions drawn with replacement, (draws, size); groups of one size share them.
+
+    The draws of one place lie together in memory: sums over the places are then whole rows added up.
+    """
+    return np.asfortranarray(np.random.default_rng(seed).integers(n, size=(draws, size)))
+
+
+@functools.lru_cache(maxsize=32)
+def _stationary_rows(
+    length: int, width: int, draws: int, seed: int, mean_block: float | None = None
+) -> NDArray[np.intp]:
+    """`stationary_positions`, made once: groups and windows of one width share them."""
+    rng = np.random.default_rng(seed)
+    mean = mean_block or length ** (1 / 3)
+    rows = stationary_positions(length, draws, width=width, mean_block=mean, rng=rng)
+    return np.asfortranarray(rows)
+
+
+def stationary_positions(
+    length: int, draws: int, *, width: int, mean_block: float, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Positions of ``width`` days of the stationary bootstrap (Politis and Romano 1994), (draws, width).
+
+    Blocks start anywhere in the ``length`` days, have geometric lengths and wrap around the end.
+    """
+    new = rng.random((draws, width)) < 1 / mean_block
+    new[:, 0] = True
+    starts = rng.integers(length, size=(draws, width))
+    column = np.arange(width)
+    began = np.maximum.accumulate(np.where(new, column, 0), axis=1)
+    rows: NDArray[np.intp] = (np.take_along_axis(starts, began, axis=1) + column - began) % length
+    return rows

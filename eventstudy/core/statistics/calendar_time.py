@@ -1,0 +1,64 @@
+"""The calendar-time portfolio: what an investor would have earned who held every firm-event's window."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+
+#: Fewest calendar days from which a standard error over days is estimated.
+FEWEST_DAYS = 10
+
+
+@statistic(
+    "calendar_time",
+    null="the calendar-time portfolio's mean daily abnormal return is zero",
+    source="Jaffe 1974; Mandelker 1974; Newey and West 1987",
+)
+def calendar_time(sample: WindowSample) -> TestResult:
+    """t of the mean daily abnormal return of the calendar-time portfolio, t(D-1).
+
+    Notes
+    -----
+    On each of the D calendar days that lie in some firm-event's window the portfolio's return is the
+    mean AR of the firm-events whose window holds that day, so common dates count once. The standard
+    error is Newey and West's with Bartlett weights and min(W-1, floor(4 (D/100)^(2/9))) lags over
+    the days in order. The estimate is a daily return, not a CAR. Days weigh equally, however many
+    firm-events they hold.
+    """
+    mean = sample.days.calendar if sample.days else calendar_portfolio(sample)[1]
+    days = len(mean)
+    if days < FEWEST_DAYS:
+        return sample.refuse(f"n/a, needs {FEWEST_DAYS} calendar days, has {days}")
+    width = sample.window[1] - sample.window[0] + 1
+    lags = min(width - 1, int(4 * (days / 100) ** (2 / 9)))
+    se = np.sqrt(newey_west_variance(mean, lags))
+    value = mean.mean() / se if se > 0 else np.nan
+    return sample.result(value, distribution="t", df=float(days - 1), estimate=float(mean.mean()))
+
+
+def calendar_portfolio(sample: WindowSample) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Calendar days of the windows, sorted, and the portfolio's mean abnormal return on each.
+
+    A day on which a firm did not trade, covered by a later return of its window, is not counted for it.
+    """
+    inside = sample.abnormal.weights(sample.window) > 0
+    ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
+    there = np.isfinite(ar)
+    days, code = np.unique(sessions[there], return_inverse=True)
+    mean: NDArray[np.float64] = np.bincount(code, weights=ar[there]) / np.bincount(code)
+    return days, mean
+
+
+def newey_west_variance(values: NDArray[np.float64], lags: int) -> float:
+    """Variance of the mean of a series, autocovariances up to ``lags`` with Bartlett weights.
+
+    (g_0 + 2 sum_j (1 - j/(lags+1)) g_j) / D with g_j = sum_t x_t x_{t-j} / D (Newey and West 1987).
+    """
+    deviation = values - values.mean()
+    days = len(deviation)
+    total = float(deviation @ deviation)
+    for lag in range(1, lags + 1):
+        total += 2.0 * (1.0 - lag / (lags + 1)) * float(deviation[lag:] @ deviation[:-lag])
+    return total / days**2

@@ -1,0 +1,140 @@
+"""Tests over firm-events that pool the cross-section."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+
+MEAN_ZERO = "the mean cumulative abnormal return is zero"
+NO_VARIATION = "n/a, the values do not vary"
+
+
+@statistic(
+    "cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2
+)
+def cross_sectional_t(sample: WindowSample) -> TestResult:
+    """CAAR over the cross-sectional standard error, t(N-1).
+
+    Assumes independent firm-events: on common dates it rejects far too often.
+    """
+    se = sample.car.std(ddof=1) / np.sqrt(sample.n)
+    return _ratio(sample, sample.car.mean(), se)
+
+
+@statistic("skewness_t", null=MEAN_ZERO, source="Hall 1992", minimum=3)
+def skewness_t(sample: WindowSample) -> TestResult:
+    """Hall's transformed t for skewed CARs, normal; explodes on strong effects, so never the headline.
+
+    Notes
+    -----
+    S = mean/s with ddof 1, g = N/((N-1)(N-2)) sum ((CAR - mean)/s)^3, and
+    t = sqrt(N) (S + g S^2/3 + g^2 S^3/27 + g/(6N)) (Hall 1992, J. R. Statist. Soc. B 54, 221-228).
+    Assumes independent firm-events.
+    """
+    sd = sample.car.std(ddof=1)
+    if not sd > 0:
+        return sample.refuse(NO_VARIATION)
+    n, s = sample.n, sample.car.mean() / sd
+    skew = n / ((n - 1) * (n - 2)) * (((sample.car - sample.car.mean()) / sd) ** 3).sum()
+    value = np.sqrt(n) * (s + skew * s**2 / 3 + skew**2 * s**3 / 27 + skew / (6 * n))
+    return sample.result(value, distribution="normal")
+
+
+@statistic(
+    "bhar_t",
+    null="the mean buy-and-hold abnormal return is zero",
+    source="Barber and Lyon 1997",
+    minimum=2,
+)
+def bhar_t(sample: WindowSample) -> TestResult:
+    """Mean BHAR over its cross-sectional standard error, t(N-1).
+
+    BHAR = prod(1+R) - prod(1+E[R]), compounded once. Assumes independent firm-events.
+    """
+    bhar = sample.abnormal.bhar(sample.window)
+    se = bhar.std(ddof=1) / np.sqrt(sample.n)
+    if not se > 0:
+        return sample.refuse(NO_VARIATION)
+    mean = float(bhar.mean())
+    return sample.result(mean / se, distribution="t", df=float(sample.n - 1), estimate=mean)
+
+
+@statistic("patell", null=MEAN_ZERO, source="Patell 1976", minimum=1)
+def patell(sample: WindowSample) -> TestResult:
+    """Patell's Z = sum SCAR / sqrt(sum (M-k)/(M-k-2)) with SCARs of exact prediction-error variance."""
+    return sample.result(_patell(sample), distribution="normal")
+
+
+@statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2)
+def patell_kp(sample: WindowSample) -> TestResult:
+    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events."""
+    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    if not inflation > 0:
+        return sample.refuse(_no_adjustment(sample))
+    return sample.result(_patell(sample) / np.sqrt(inflation), distribution="normal")
+
+
+@statistic("bmp", null=MEAN_ZERO, source="Boehmer, Musumeci and Poulsen 1991", minimum=2)
+def bmp(sample: WindowSample) -> TestResult:
+    """Mean SCAR over its cross-sectional standard error, t(N-1): robust to event-induced variance."""
+    return _ratio(sample, sample.scar.mean(), sample.scar.std(ddof=1) / np.sqrt(sample.n))
+
+
+@statistic("bmp_kp", null=MEAN_ZERO, source="Kolari and Pynnönen 2010", minimum=2)
+def bmp_kp(sample: WindowSample) -> TestResult:
+    """BMP times sqrt((1-rbar)/(1+(N-1) rbar)), t(N-1): robust to correlated firm-events too.
+
+    Not robust to an event-induced rise of the common variance; see the common-volatility ratio.
+    """
+    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    if not (inflation > 0 and sample.rbar < 1):
+        return sample.refuse(_no_adjustment(sample))
+    se = sample.scar.std(ddof=1) / np.sqrt(sample.n) * np.sqrt(inflation / (1.0 - sample.rbar))
+    return _ratio(sample, sample.scar.mean(), se)
+
+
+@statistic(
+    "portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1
+)
+def portfolio_t(sample: WindowSample) -> TestResult:
+    """CAAR over sqrt(W) times the standard deviation of the cross-event mean AR, t(L-1).
+
+    The standard deviation (ddof 1) is taken over the estimation window in event time; with common
+    dates it carries the correlation of the peers.
+    """
+    mean = sample.days.residual if sample.days else sample.once(mean_residuals)
+    if len(mean) < 3:
+        return sample.refuse("n/a, fewer than three estimation days")
+    width = sample.window[1] - sample.window[0] + 1
+    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
+    return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
+
+
+def mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
+    """Mean residual over the firm-events on each estimation day that has any, (M,)."""
+    residuals = sample.abnormal.expected.residuals
+    there = np.isfinite(residuals)
+    days = there.any(axis=0)
+    mean: NDArray[np.float64] = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
+    return mean
+
+
+def _ratio(sample: WindowSample, mean: float, se: float) -> TestResult:
+    if not se > 0:
+        return sample.refuse(NO_VARIATION)
+    return sample.result(float(mean / se), distribution="t", df=float(sample.n - 1))
+
+
+def _patell(sample: WindowSample) -> float:
+    dof = sample.abnormal.expected.dof
+    if (dof <= 2).any():
+        return float("nan")
+    return float(sample.scar.sum() / np.sqrt((dof / (dof - 2.0)).sum()))
+
+
+def _no_adjustment(sample: WindowSample) -> str:
+    if np.isnan(sample.rbar):
+        return "n/a, the mean residual correlation is undefined"
+    return f"n/a, mean residual correlation {sample.rbar:.3f} leaves no positive variance"

@@ -1,0 +1,214 @@
+"""Tests over information shocks: one standardised peer portfolio for each date is one observation."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.statistics.overlap import DateOverlap, clustered
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
+
+MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
+#: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
+FULL_ENUMERATION = 14
+#: Below this many dates no two-sided sign-flip test can reach 5 %: 2/2^5 is 6.25 %.
+FEWEST_DATES = 6
+#: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
+LARGE_CVR = 1.3
+
+
+@statistic(
+    "date_t",
+    null=MEAN_ZERO,
+    dates=2,
+    source="Jaffe 1974; Mandelker 1974 (portfolios); t over dates as in Ibragimov and Müller 2010",
+)
+def date_t(sample: WindowSample) -> TestResult:
+    """t over dates of the standardised portfolio CARs, t(K-1); fewer where windows of dates overlap.
+
+    Each date's common shock is inside its one observation, so neither the peers' correlation nor a
+    burst of common volatility inflates it. Where windows of two dates share sessions their CARs are
+    correlated as far, and the standard error and degrees of freedom are those of `DateOverlap.student`.
+    """
+    value, df = sample.overlap.student(sample.shock_s)
+    return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
+
+
+@statistic(
+    "sign_flip",
+    null=MEAN_ZERO + " and their distribution is symmetric",
+    source="Fisher 1935; Canay, Romano and Shaikh 2017",
+    dates=2,
+)
+def sign_flip(sample: WindowSample) -> TestResult:
+    """Exact test that flips the signs of the dates' standardised CARs.
+
+    All 2^K sign vectors for K <= 14, else random ones; the two-sided p cannot be below 2/2^K. Dates
+    linked by windows that share sessions are flipped together, as one block's sum: then K counts
+    blocks, of which it needs six, and the statistic's standard error takes them as clusters.
+    """
+    blocks = sample.overlap.blocks
+    sums: NDArray[np.float64] = sample.shock_s
+    if sample.overlap:
+        sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
+    if sample.overlap and len(sums) < FEWEST_DATES:
+        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
+    signs = signs_of(len(sums), sample.draws, sample.seed)
+    return sample.result(
+        clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
+        distribution="sign-flip",
+        p_value=sign_flip_p(sums, signs),
+        estimate=float(sample.shock_car.mean()),
+    )
+
+
+@statistic(
+    "ibragimov_mueller",
+    null=MEAN_ZERO,
+    dates=2,
+    source="Ibragimov and Müller 2010",
+)
+def ibragimov_mueller(sample: WindowSample) -> TestResult:
+    """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
+
+    Keeps its size with unequal variances over the dates (for levels up to 8.3 %), at the cost of
+    power: dates with high volatility weigh most. Overlapping windows count as in `date_t`.
+    """
+    value, df = sample.overlap.student(sample.shock_car)
+    return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
+
+
+def student(values: NDArray[np.float64]) -> float:
+    """Mean over its standard error; NaN for fewer than two values or no variation."""
+    return DateOverlap.none(len(values)).student(values)[0]
+
+
+def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """All 2^k vectors of signs for k <= 14, else the identity and ``draws`` random ones; shape (B, k)."""
+    if k <= FULL_ENUMERATION:
+        bits = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
+        return np.where(bits == 1, -1.0, 1.0)
+    random = 1.0 - 2.0 * rng.integers(0, 2, size=(draws, k))
+    return np.vstack([np.ones(k), random])
+
+
+@functools.lru_cache(maxsize=32)
+def signs_of(k: int, draws: int, seed: int) -> NDArray[np.float64]:
+    """`sign_vectors` of a seed, made once: all windows and groups of k dates share them."""
+    return sign_vectors(k, draws=draws, rng=np.random.default_rng(seed))
+
+
+def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> float:
+    """Share of sign vectors under which |t| is at least as large as observed.
+
+    |t| grows with |mean| when the sum of squares is fixed, as it is under flips, so means suffice.
+    """
+    flipped = np.abs(signs @ values)
+    observed = abs(values.sum())
+    return float((flipped >= observed * (1 - 1e-12)).mean())
+
+
+def sign_flip_interval(
+    values: NDArray[np.float64], level: float = 0.95, *, draws: int = 9_999, seed: int = 20260624
+) -> tuple[float, float]:
+    """Confidence interval of the mean by inversion of the sign-flip test of ``values - m``, shape (K,).
+
+    Both NaN where it is unbounded: the smallest p, 2/2^K, exceeds 1 - level (K < 6 at 95 %).
+
+    Notes
+    -----
+    A vector of signs does not count against m > mean while |w'(x-m)| >= |sum(x-m)|, which holds up to
+    the larger of the means of x over its plus and over its minus signs. So the upper limit is an
+    order statistic of these crossings and needs no search; the lower one likewise.
+    """
+    k = len(values)
+    if k < 1:
+        return float("nan"), float("nan")
+    signs = signs_of(k, draws, seed)
+    plus = (signs > 0).sum(axis=1)
+    total = ((signs > 0) * values).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        halves = np.stack([total / plus, (values.sum() - total) / (k - plus)])
+    whole = (plus == 0) | (plus == k)
+    upper = np.where(whole, np.inf, halves.max(axis=0))
+    lower = np.where(whole, -np.inf, halves.min(axis=0))
+    allowed = int(np.floor((1.0 - level) * len(signs) * (1 + 1e-12)))
+    high, low = float(np.sort(upper)[::-1][allowed]), float(np.sort(lower)[allowed])
+    if not (np.isfinite(high) and np.isfinite(low)):
+        return float("nan"), float("nan")
+    return low, high
+
+
+def t_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Confidence interval of the mean of independent values; NaN for fewer than two."""
+    k = len(values)
+    if k < 2:
+        return float("nan"), float("nan")
+    half = special.stdtrit(k - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(k)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def minimum_detectable_effect(sd: float, k: int, *, level: float = 0.05, power: float = 0.8) -> float:
+    """Smallest true mean that a two-sided t test over k dates finds with the given power."""
+    return detectable(sd / float(np.sqrt(k)), k - 1, level=level, power=power) if k > 1 else float("nan")
+
+
+def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8) -> float:
+    """Smallest effect at which a two-sided t test with this standard error rejects with the given power.
+
+    Notes
+    -----
+    Noncentral t with ``df`` degrees of freedom and noncentrality effect / se.
+    """
+    if df < 1 or not se > 0:
+        return float("nan")
+    critical = special.stdtrit(df, 1 - level / 2)
+    low, high = 0.0, 1.0
+    while _power(high, df, critical) < power:
+        high *= 2.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _power(middle, df, critical) < power else (low, middle)
+    return float(high * se)
+
+
+def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float = 0.8) -> int:
+    """Fewest dates at which an effect of this size would be found with the given power."""
+
+    def enough(k: int) -> bool:
+        shift = abs(effect) / sd * float(np.sqrt(k))
+        return _power(shift, k - 1, special.stdtrit(k - 1, 1 - level / 2)) >= power
+
+    high = 2
+    while not enough(high):
+        high *= 2
+    low = max(high // 2, 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _power(shift: float, df: float, critical: float) -> float:
+    """Probability that a noncentral t lies beyond ±critical."""
+    inside, below = special.nctdtr(df, shift, critical), special.nctdtr(df, shift, -critical)
+    # Far in the tail the library has no number for a share that is nought to all digits.
+    return float(1.0 - np.nan_to_num(inside) + np.nan_to_num(below))
+
+
+def common_volatility_ratio(shock_s: NDArray[np.float64], level: float = 0.90) -> tuple[float, float, float]:
+    """Standard deviation over dates of the standardised CARs with its chi-square interval.
+
+    One under the estimation window's variance. Above about 1.3 the tests that take that variance
+    as given (Patell, portfolio, KP) reject too often; different effects by date raise it as well.
+    """
+    k = len(shock_s)
+    if k < 3:
+        return float("nan"), float("nan"), float("nan")
+    sd = float(shock_s.std(ddof=1))
+    small, large = special.chdtri(k - 1, [0.5 + level / 2, 0.5 - level / 2])
+    return sd, sd * float(np.sqrt((k - 1) / large)), sd * float(np.sqrt((k - 1) / small))

@@ -1,0 +1,104 @@
+"""How alike the firm-events are: residual correlations on shared calendar sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.core.windows import NO_SESSION
+
+#: Up to this mean correlation firm-events at dates of their own count as independent.
+SMALL_RBAR = 0.02
+
+
+def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Correlations of estimation residuals, pair by pair, on the calendar sessions both have.
+
+    Parameters
+    ----------
+    residuals : (N, L1)
+        NaN on days that were not used.
+    sessions : (N, L1)
+        Calendar day of each residual.
+
+    Returns
+    -------
+    (N, N) array
+        Zero for pairs that share fewer than two sessions; the diagonal is NaN.
+
+    Notes
+    -----
+    Events at different dates are compared on the same days, not on the same event days: two
+    residuals of different weeks say nothing about each other (Kolari and Pynnönen 2010, eq. 11, for
+    common dates; zero cross-date pairs extend it).
+    """
+    n = len(residuals)
+    used = np.isfinite(residuals) & (sessions != NO_SESSION)
+    days, code = np.unique(sessions[used], return_inverse=True)
+    value, there = np.zeros((n, len(days))), np.zeros((n, len(days)))
+    row = np.nonzero(used)[0]
+    value[row, code] = residuals[used]
+    there[row, code] = 1.0
+    shared = there @ there.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = value @ there.T
+        moment = (value**2) @ there.T - total**2 / shared
+        covariance = value @ value.T - total * total.T / shared
+        correlation = covariance / np.sqrt(moment * moment.T)
+    correlation[shared < 2] = 0.0
+    np.fill_diagonal(correlation, np.nan)
+    return correlation
+
+
+def window_overlap(
+    sessions: NDArray[np.int32], inside: NDArray[np.bool_], event_id: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Share of a tested window's calendar sessions that each pair of firm-events has in common.
+
+    Parameters
+    ----------
+    sessions : (N, L2)
+        Calendar day of each event day.
+    inside : (L2,)
+        The event days of the window.
+    event_id : (N,)
+
+    Returns
+    -------
+    (N, N) array
+        One for pairs of one event, also where an exchange reacts a day later than another.
+
+    Notes
+    -----
+    CARs of two dates are correlated as far as their windows are the same days, however alike the
+    residuals of their estimation windows are: a firm with two events correlates perfectly with
+    itself on the estimation days that both use. Weighting by the overlap follows Kolari, Pape and
+    Pynnönen (2018); without overlap it is Kolari and Pynnönen's (2010) zero for pairs across dates.
+    """
+    # Peers of one exchange have the same days: each such window is compared with the others once.
+    tested, alike = np.unique(sessions[:, inside], axis=0, return_inverse=True)
+    days, code = np.unique(tested, return_inverse=True)
+    there = np.zeros((len(tested), len(days)))
+    there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
+    shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
+    event = np.unique(event_id, return_inverse=True)[1]
+    return np.where(event[:, None] == event, 1.0, shared[alike][:, alike])
+
+
+def mean_correlation(correlations: NDArray[np.float64]) -> float:
+    """Mean over the pairs i ≠ j of a correlation matrix; NaN where there is no pair or one is undefined."""
+    n = len(correlations)
+    if n < 2:
+        return float("nan")
+    # Without its first entry the matrix has its diagonal in the last of n+1 columns.
+    off_diagonal = correlations.ravel()[1:].reshape(n - 1, n + 1)[:, :-1].ravel()
+    return float(off_diagonal.mean())
+
+
+def effective_number(n: int, rbar: float) -> float:
+    """Number of independent firm-events worth as much as n with mean correlation r̄: n/(1+(n-1)r̄).
+
+    A negative r̄ makes it larger than n. NaN where 1+(n-1)r̄ is not positive.
+    """
+    inflation = 1.0 + (n - 1) * rbar
+    return n / inflation if inflation > 0 else float("nan")

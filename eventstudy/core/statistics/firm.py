@@ -1,0 +1,71 @@
+"""Tests of one firm-event: the abnormal return of a day and the CAR of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+
+
+@dataclass(frozen=True, slots=True)
+class FirmTest:
+    """Values, standard errors, t statistics and two-sided p-values, all of one shape."""
+
+    value: NDArray[np.float64]
+    se: NDArray[np.float64]
+    t: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    df: NDArray[np.float64]
+
+
+def car_tests(abnormal: AbnormalReturns, window: Window) -> FirmTest:
+    """t tests of every firm-event's CAR, arrays of shape (N,), df = estimation days less coefficients.
+
+    t = CAR / sqrt(g'Vg) with the exact prediction-error variance (Campbell, Lo and MacKinlay 1997,
+    eq. 4.4.15; Patell 1976).
+    """
+    car, se = abnormal.car(window), np.sqrt(abnormal.variance(window))
+    t = car / se
+    df = abnormal.expected.dof
+    return FirmTest(car, se, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
+
+
+def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
+    """t tests of every abnormal return, arrays of shape (N, L2)."""
+    t = abnormal.sar
+    df = np.broadcast_to(abnormal.expected.dof[:, None], t.shape)
+    ar = abnormal.ar
+    return FirmTest(ar, ar / t, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
+
+
+@statistic(
+    "ar_t",
+    null="the abnormal return of the day is zero",
+    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
+)
+def ar_t(sample: WindowSample) -> TestResult:
+    """t test of one firm's abnormal return on one day; for groups see the cross-sectional tests."""
+    if sample.window[0] != sample.window[1]:
+        return sample.refuse("n/a, for a window of one day; car_t is for longer ones")
+    return _single(sample)
+
+
+@statistic(
+    "car_t",
+    null="the cumulative abnormal return is zero",
+    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
+)
+def car_t(sample: WindowSample) -> TestResult:
+    """t test of one firm's CAR; for groups see the cross-sectional tests."""
+    return _single(sample)
+
+
+def _single(sample: WindowSample) -> TestResult:
+    if sample.n != 1:
+        return sample.refuse(f"n/a, a test of one firm-event; the group has {sample.n}: see car.csv for each")
+    return sample.result(float(sample.scar[0]), distribution="t", df=float(sample.abnormal.expected.dof[0]))

@@ -1,0 +1,199 @@
+"""Tests on ranks: where the event days stand among the estimation days of the same firm-event."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
+
+NO_EXTREME_RANK = "event days rank among the estimation days like any other"
+MEDIAN_ZERO = "the CARs are distributed symmetrically about zero"
+#: Up to this many firm-events without ties the signed-rank test is exact.
+EXACT_WILCOXON = 50
+
+
+@statistic("corrado", null=NO_EXTREME_RANK, source="Corrado 1989", minimum=2)
+def corrado(sample: WindowSample) -> TestResult:
+    """Rank test: mean rank deviation of the event days over its standard deviation over all days.
+
+    Notes
+    -----
+    K_it ranks AR_it among the M_i days of estimation and event window, d_t is the mean over the N_t
+    firm-events present of K_it - (M_i+1)/2, S = sqrt(mean_t d_t^2) over all T days, and
+    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Differs from the paper by several days
+    (the days' sum over sqrt(W), Cowan 1992) and by N_t firm-events a day. Where windows of dates
+    overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`: event days t of one date are then days
+    t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
+    ranks of a firm-event add up to zero over all its days.
+    """
+    if sample.days:
+        return _of_days(sample, sample.days.rank, sample.days.rank_n)
+    return _of_days(sample, *sample.once(_rank_deviations))
+
+
+@statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
+def corrado_zivney(sample: WindowSample) -> TestResult:
+    """Rank test with ranks made uniform, for firm-events with unequal numbers of days.
+
+    Notes
+    -----
+    U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
+    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
+    """
+    if sample.days:
+        return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
+    return _of_days(sample, *sample.once(_uniform_deviations))
+
+
+def _rank_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
+    there = np.isfinite(deviation)
+    return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
+
+
+def _uniform_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
+    there = np.isfinite(uniform)
+    return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
+
+
+def _of_days(
+    sample: WindowSample, total: NDArray[np.float64], divisor: NDArray[np.float64] | NDArray[np.int64]
+) -> TestResult:
+    """Z of the window's days from the sum over firm-events and what it is divided by, both (L1+L2,)."""
+    present = divisor > 0
+    day = total / np.where(present, divisor, 1)
+    spread = np.sqrt((day[present] ** 2).mean())
+    inside = np.flatnonzero(sample.abnormal.weights(sample.window)) + len(day) - len(sample.abnormal.tau)
+    if not spread > 0:
+        return sample.refuse("n/a, the mean ranks do not vary over the days")
+    error = spread * np.sqrt(len(inside) * sample.inflation)
+    return sample.result(day[inside].sum() / error, distribution="normal")
+
+
+@statistic("grank_t", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
+def grank_t(sample: WindowSample) -> TestResult:
+    """Generalised rank t: the CAR is one more day among the standardised estimation residuals, t(T-2).
+
+    Notes
+    -----
+    GSAR_it = e_it/s_i on the L estimation days and SCAR_i over its cross-sectional standard deviation
+    on the one event column; U_it = rank/(M_i+1) - 1/2 over T = L+1 columns, Ubar_t its mean over the
+    N_t firm-events present, S = sqrt(mean_t (N_t/N) Ubar_t^2), Z = Ubar_0/S and
+    t = Z sqrt((T-2)/(T-1-Z^2)). Allows for correlation on common dates, but with one date and few
+    firm-events it still rejects about twice too often, and more when common volatility rises. Where
+    windows of dates overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`.
+    """
+    mean, present = _generalised_ranks(sample)
+    if mean is None or present is None:
+        return sample.refuse("n/a, the SCARs do not vary")
+    days = present > 0
+    length = int(days.sum())
+    spread = np.sqrt((present[days] / sample.n * mean[days] ** 2).mean())
+    z = mean[-1] / (spread * np.sqrt(sample.inflation))
+    if length < 4 or not length - 1 - z * z > 0:
+        return sample.refuse("n/a, the estimation days do not vary beside the event's rank")
+    value = z * np.sqrt((length - 2) / (length - 1 - z * z))
+    return sample.result(value, distribution="t", df=float(length - 2))
+
+
+@statistic("grank_z", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
+def grank_z(sample: WindowSample) -> TestResult:
+    """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
+    if sample.k < sample.n:
+        return sample.refuse(
+            f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates"
+        )
+    if sample.overlap:
+        return sample.refuse(say("overlap.independent", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
+    return sample.result(grank_z_value(sample), distribution="normal")
+
+
+def grank_z_value(sample: WindowSample) -> float:
+    """Z = sqrt(12 N (T+1)/(T-1)) Ubar_0 whatever the dates; NaN where the SCARs do not vary.
+
+    The variance (T-1)/(12(T+1)) of a uniform rank is taken as known and the firm-events as
+    independent, so on common dates it rejects far too often.
+    """
+    mean, present = _generalised_ranks(sample)
+    if mean is None or present is None:
+        return float("nan")
+    length = int((present > 0).sum())
+    return float(np.sqrt(12.0 * sample.n * (length + 1) / (length - 1)) * mean[-1])
+
+
+def _generalised_ranks(
+    sample: WindowSample,
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | NDArray[np.int64] | None]:
+    """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
+    if sample.days:
+        return sample.days.generalised, sample.days.generalised_n
+    sd = sample.scar.std(ddof=1)
+    if not sd > 0:
+        return None, None
+    standard, among, there = sample.once(_standard_residuals)
+    event = (sample.scar / sd)[:, None]
+    above, level = standard > event, standard == event
+    own = 1.0 + (there & ~above).sum(axis=1) - 0.5 * level.sum(axis=1)
+    rank = np.column_stack([among + above + 0.5 * level, own])
+    uniform = np.where(np.isfinite(rank), rank / (there.sum(axis=1)[:, None] + 2) - 0.5, 0.0)
+    present = np.append(there.sum(axis=0), sample.n)
+    return uniform.sum(axis=0) / np.maximum(present, 1), present
+
+
+def _standard_residuals(
+    sample: WindowSample,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
+    expected = sample.abnormal.expected
+    standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]
+    return standard, row_ranks(standard), np.isfinite(standard)
+
+
+@statistic("wilcoxon", null=MEDIAN_ZERO, source="Wilcoxon 1945")
+def wilcoxon(sample: WindowSample) -> TestResult:
+    """Signed-rank test of the CARs: W+, the sum of the ranks of |CAR| of the positive ones.
+
+    Notes
+    -----
+    Zeros are left out. Two-sided p = 2 min(P(W <= w), P(W >= w)), exact for N <= 50 without ties,
+    else normal with variance n(n+1)(2n+1)/24 - sum(t^3-t)/48 over ties of size t and no continuity
+    correction. Assumes independent firm-events.
+    """
+    values = sample.car[sample.car != 0]
+    n = len(values)
+    if n == 0:
+        return sample.refuse("n/a, all CARs are zero")
+    rank = row_ranks(np.abs(values)[None, :])[0]
+    w = float(rank[values > 0].sum())
+    _, ties = np.unique(rank, return_counts=True)
+    if n <= EXACT_WILCOXON and (ties == 1).all():
+        return sample.result(w, distribution="signed rank", p_value=signed_rank_p(w, n))
+    variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3 - ties).sum() / 48
+    z = (w - n * (n + 1) / 4) / np.sqrt(variance)
+    return sample.result(w, distribution="normal", p_value=float(2 * special.ndtr(-abs(z))))
+
+
+def signed_rank_p(w: float, n: int) -> float:
+    """Exact two-sided p of the signed-rank sum of n values without ties."""
+    share = _signed_rank_distribution(n)
+    at = round(w)
+    return min(1.0, 2.0 * min(float(share[: at + 1].sum()), float(share[at:].sum())))
+
+
+@functools.lru_cache(maxsize=EXACT_WILCOXON)
+def _signed_rank_distribution(n: int) -> NDArray[np.float64]:
+    """Probability of each sum 0 … n(n+1)/2; every rank is in it or not with probability a half."""
+    share = np.zeros(n * (n + 1) // 2 + 1)
+    share[0] = 1.0
+    for rank in range(1, n + 1):
+        moved = np.zeros_like(share)
+        moved[rank:] = share[:-rank]
+        share = (share + moved) / 2
+    return share

@@ -1,0 +1,387 @@
+"""What a statistic sees, what it returns, and the registry of all of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
+from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
+from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
+from eventstudy.core.statistics.ranks import EventRanks, rank_events
+from eventstudy.errors import ConfigError, nearest
+from eventstudy.messages import say
+
+T = TypeVar("T")
+#: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
+FEWEST_EFFECTIVE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
+
+    ``n_events`` counts firm-events, ``n_dates`` information shocks, and ``k_eff`` how many dates
+    without overlap these are worth in the window; ``estimate`` is in units of
+    return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
+    those of the group in the window.
+    """
+
+    __test__ = False
+
+    name: str
+    window: Window
+    group: str
+    n_events: int
+    n_dates: int
+    estimate: float
+    statistic: float
+    distribution: str
+    df: float
+    p_value: float
+    null: str
+    source: str
+    reason: str = ""
+    rbar: float = math.nan
+    n_effective: float = math.nan
+    k_eff: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """What the tests that look at days need of them, where firm-events are too many to hold their days.
+
+    Attributes
+    ----------
+    residual : (L1,)
+        Mean estimation residual of the estimation days that have one.
+    positive : float
+        Mean over the firm-events of the share of positive residuals.
+    rank, uniform, rank_n : (L1+L2,)
+        Sums of K - (M+1)/2 and of K/(1+M) - 1/2, and the number ranked, see `corrado`.
+    generalised, generalised_n : (L1+1,)
+        Mean centred uniform ranks and their number, see `grank_t`; None where the SCARs do not vary.
+    calendar : (D,)
+        Mean abnormal return of the calendar-time portfolio on each of its days.
+    members : (K,)
+        Firm-events of each date's portfolio.
+    """
+
+    residual: NDArray[np.float64]
+    positive: float
+    rank: NDArray[np.float64]
+    uniform: NDArray[np.float64]
+    rank_n: NDArray[np.float64]
+    generalised: NDArray[np.float64] | None
+    generalised_n: NDArray[np.float64]
+    calendar: NDArray[np.float64]
+    members: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSample:
+    """The firm-events of one group that have one window complete, and what tests need of them.
+
+    Attributes
+    ----------
+    abnormal : AbnormalReturns
+        N firm-events, all with a finite CAR and variance.
+    car, variance, scar : (N,)
+    rbar : float
+        Mean residual correlation over pairs on shared calendar sessions, pairs of two events
+        weighted by the share of the window's sessions they have in common; NaN for N = 1.
+    portfolios : ShockPortfolios
+        One peer portfolio a shock, of the same firm-events.
+    shock_car, shock_s : (K,)
+        CAR of each shock's portfolio, raw and standardised.
+    overlap : DateOverlap
+        How far these are alike because windows of two dates share sessions.
+    ranks : EventRanks
+        Ranks of the abnormal returns over all days, the same for every window.
+    seed, draws : int
+        Of simulated distributions.
+    days : DayFigures, optional
+        Given where ``abnormal`` holds no days, as of a whole market.
+    peers : PeerWeights, optional
+        Of ``portfolios``, not given where ``abnormal`` holds no days.
+    made : dict
+        What `once` has made.
+    """
+
+    group: str
+    window: Window
+    abnormal: AbnormalReturns
+    car: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    scar: NDArray[np.float64]
+    rbar: float
+    portfolios: ShockPortfolios
+    shock_car: NDArray[np.float64]
+    shock_s: NDArray[np.float64]
+    overlap: DateOverlap
+    ranks: EventRanks
+    seed: int
+    draws: int
+    days: DayFigures | None = None
+    peers: PeerWeights | None = None
+    made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
+
+    def once(self, make: Callable[[WindowSample], T]) -> T:
+        """``make(self)``, of what no window changes: the windows that the same firm-events have share it."""
+        if make not in self.made:
+            self.made[make] = make(self)
+        made: T = self.made[make]
+        return made
+
+    @property
+    def n(self) -> int:
+        """Number of firm-events."""
+        return len(self.car)
+
+    @property
+    def k(self) -> int:
+        """Number of information shocks."""
+        return len(self.shock_car)
+
+    @property
+    def inflation(self) -> float:
+        """Variance of a mean over firm-events over what it were if no two dates' windows overlapped."""
+        if not self.overlap:
+            return 1.0
+        if self.days:
+            return self.overlap.inflation(self.days.members)
+        counts = np.diff(np.append(self.portfolios.starts, len(self.portfolios.members)))
+        return self.overlap.inflation(counts.astype(np.float64))
+
+    @property
+    def n_effective(self) -> float:
+        """Independent firm-events worth as much as these."""
+        return effective_number(self.n, self.rbar)
+
+    def result(
+        self,
+        statistic: float,
+        *,
+        distribution: str,
+        df: float = math.nan,
+        p_value: float | None = None,
+        estimate: float | None = None,
+    ) -> TestResult:
+        """Return a result; p is two-sided from ``distribution`` (t or normal) unless it is given."""
+        if p_value is None:
+            p_value = two_sided(statistic, distribution, df)
+        caar = float(self.car.mean()) if estimate is None else estimate
+        return TestResult(
+            "",
+            self.window,
+            self.group,
+            self.n,
+            self.k,
+            caar,
+            float(statistic),
+            distribution,
+            df,
+            p_value,
+            "",
+            "",
+        )
+
+    def refuse(self, reason: str) -> TestResult:
+        """Return a result without numbers that says why the test does not apply."""
+        nan = math.nan
+        estimate = float(self.car.mean()) if self.n else nan
+        return TestResult(
+            "", self.window, self.group, self.n, self.k, estimate, nan, "", nan, nan, "", "", reason
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix.
+
+    ``ranks`` can be given so that windows share them; without them `at` ranks the days itself.
+    """
+
+    group: str
+    abnormal: AbnormalReturns
+    correlations: NDArray[np.float64]
+    weighting: str = "market-balanced"
+    seed: int = 20260624
+    draws: int = 9_999
+    ranks: EventRanks | None = None
+
+    def take(self, group: str, index: NDArray[np.bool_]) -> Sample:
+        """Return the firm-events marked in ``index`` as a group of their own."""
+        rows = np.flatnonzero(index)
+        return replace(
+            self,
+            group=group,
+            abnormal=self.abnormal.take(rows),
+            correlations=self.correlations[np.ix_(rows, rows)],
+            ranks=None if self.ranks is None else self.ranks.take(rows),
+        )
+
+    def ranked(self) -> Sample:
+        """Return the same sample with its ranks made, once for all windows."""
+        return replace(self, ranks=self.ranks or rank_events(self.abnormal))
+
+    def at(self, window: Window) -> WindowSample:
+        """Return the firm-events that have this window complete."""
+        return next(self.each([window]))
+
+    def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
+        """Yield `at` of each window; those that the same firm-events have complete share what they can."""
+        ar = self.abnormal.ar
+        seen: dict[bytes, _Kept] = {}
+        for window in windows:
+            car, variance = self.abnormal.car(window, ar=ar), self.abnormal.variance(window)
+            scar = car / np.sqrt(variance)
+            there = np.isfinite(scar)
+            key = there.tobytes()
+            if key not in seen:
+                seen[key] = self._keep(there, window)
+            yield self._observe(seen[key], window, car[there], variance[there], scar[there])
+
+    def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
+        part = self if there.all() else self.take(self.group, there)
+        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting)
+        ranks = part.ranks or rank_events(part.abnormal)
+        return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
+
+    def _observe(
+        self,
+        kept: _Kept,
+        window: Window,
+        car: NDArray[np.float64],
+        variance: NDArray[np.float64],
+        scar: NDArray[np.float64],
+    ) -> WindowSample:
+        panel, portfolios = kept.abnormal.panel, kept.portfolios
+        inside = kept.abnormal.weights(window) > 0
+        overlap = window_overlap(panel.event_sessions, inside, panel.event_id)
+        shock_car = portfolios.mean_of(car, kept.peers.weight)
+        shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
+        return WindowSample(
+            self.group,
+            window,
+            kept.abnormal,
+            car,
+            variance,
+            scar,
+            mean_correlation(kept.correlations * overlap),
+            portfolios,
+            shock_car,
+            shock_s,
+            date_overlap(portfolios, kept.peers, inside),
+            kept.ranks,
+            self.seed,
+            self.draws,
+            None,
+            kept.peers,
+            kept.made,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What windows share that the same firm-events have complete."""
+
+    abnormal: AbnormalReturns
+    correlations: NDArray[np.float64]
+    ranks: EventRanks
+    portfolios: ShockPortfolios
+    peers: PeerWeights
+    made: dict[Callable[..., Any], Any]
+
+
+Statistic = Callable[[WindowSample], TestResult]
+STATISTICS: dict[str, Statistic] = {}
+
+
+def statistic(
+    name: str, *, null: str, source: str, minimum: int = 1, dates: int = 1
+) -> Callable[[Statistic], Statistic]:
+    """Register a statistic.
+
+    Parameters
+    ----------
+    null, source
+        What is tested, and the paper; both are copied into every result.
+    minimum, dates
+        Fewest firm-events and fewest shocks it needs; below that it is refused with a reason.
+    """
+
+    def register(compute: Statistic) -> Statistic:
+        @functools.wraps(compute)
+        def checked(sample: WindowSample) -> TestResult:
+            if sample.n < minimum:
+                outcome = sample.refuse(f"n/a, needs {minimum} firm-events, has {sample.n}")
+            elif sample.k < dates:
+                outcome = sample.refuse(f"n/a, needs {dates} shock dates, has {sample.k}")
+            elif dates > 1 and sample.overlap and sample.overlap.k_eff < FEWEST_EFFECTIVE:
+                outcome = sample.refuse(say("overlap.worth", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
+            else:
+                outcome = compute(sample)
+            if not outcome.reason and not math.isfinite(outcome.statistic):
+                outcome = sample.refuse("n/a, the statistic is undefined on these values")
+            known = not math.isnan(sample.rbar)
+            return TestResult(
+                name,
+                outcome.window,
+                outcome.group,
+                outcome.n_events,
+                outcome.n_dates,
+                outcome.estimate,
+                outcome.statistic,
+                outcome.distribution,
+                outcome.df,
+                outcome.p_value,
+                null,
+                source,
+                outcome.reason,
+                sample.rbar if known else math.nan,
+                sample.n_effective if known else math.nan,
+                sample.overlap.k_eff if sample.k else math.nan,
+            )
+
+        STATISTICS[name] = checked
+        return checked
+
+    return register
+
+
+def run_tests(
+    samples: Iterable[Sample], windows: Sequence[Window], names: Sequence[str] = ()
+) -> list[TestResult]:
+    """Run the named statistics (all, if none is named) on every group and window.
+
+    Raises
+    ------
+    ConfigError
+        For a name that is not registered, with the nearest one.
+    """
+    for name in names:
+        if name not in STATISTICS:
+            raise ConfigError(f"tests.names: {name!r} is unknown; {nearest(name, STATISTICS)}")
+    chosen = names or tuple(STATISTICS)
+    results = []
+    for sample in samples:
+        for observed in sample.ranked().each(windows):
+            results += [STATISTICS[name](observed) for name in chosen]
+    return results
+
+
+def two_sided(statistic: float, distribution: str, df: float = math.nan) -> float:
+    """Two-sided p-value of a t or normal statistic; NaN for NaN."""
+    if math.isnan(statistic):
+        return math.nan
+    if distribution == "t":
+        return float(2.0 * special.stdtr(df, -abs(statistic)))
+    return float(2.0 * special.ndtr(-abs(statistic)))

@@ -1,0 +1,48 @@
+"""Tests on the signs of the CARs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+
+
+@statistic(
+    "sign", null="a CAR is positive as often as not", source="Fisher 1925; MacKinlay 1997, sec. 8", minimum=2
+)
+def sign(sample: WindowSample) -> TestResult:
+    """Sign test: z = (w - N/2) / sqrt(N/4) with w positive CARs (strictly above zero), normal.
+
+    No continuity correction. Assumes independent firm-events and a median of zero, which skewed
+    returns do not have: `generalized_sign` takes the share from the estimation window.
+    """
+    return sample.result(_share_z(sample, 0.5), distribution="normal")
+
+
+@statistic(
+    "generalized_sign",
+    null="a CAR is positive as often as an estimation residual",
+    source="Cowan 1992",
+    minimum=2,
+)
+def generalized_sign(sample: WindowSample) -> TestResult:
+    """Generalised sign test: z = (w - N p) / sqrt(N p (1-p)), normal.
+
+    p is the mean over firm-events of the share of positive residuals on their estimation days; a
+    firm with two events counts twice. No continuity correction.
+    """
+    share = sample.days.positive if sample.days else sample.once(_positive_share)
+    if not 0 < share < 1:
+        return sample.refuse("n/a, the estimation residuals all have one sign")
+    return sample.result(_share_z(sample, share), distribution="normal")
+
+
+def _positive_share(sample: WindowSample) -> float:
+    residuals = sample.abnormal.expected.residuals
+    days = np.isfinite(residuals).sum(axis=1)
+    return float(((residuals > 0).sum(axis=1) / days).mean())
+
+
+def _share_z(sample: WindowSample, share: float) -> float:
+    positive = int((sample.car > 0).sum())
+    return float((positive - sample.n * share) / np.sqrt(sample.n * share * (1 - share)))

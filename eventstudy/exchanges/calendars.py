@@ -1,0 +1,233 @@
+"""Exchange sessions, and the session on which each exchange could first react to an event."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import importlib
+import warnings
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.errors import ConfigError, nearest
+from eventstudy.events import Event, Events, instant_utc
+from eventstudy.messages import say
+
+#: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
+SAME_SESSIONS = {"XSHE": "XSHG", "BJSE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
+FIRST_DAY = dt.date(2000, 1, 1)
+#: No exchange was shut longer at the turn to 2000.
+LONGEST_HOLIDAY = 14
+#: Longer waits than a weekend put several days of news into the first return.
+DAYS_APART = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Day 0 of one event on one exchange.
+
+    ``reaction`` says where the timestamp fell: pre_open, intraday, after_close, closed (no session
+    that day) or date (only the date is known). ``days_after`` counts calendar days to the session.
+    """
+
+    event_id: str
+    mic: str
+    session: dt.date
+    reaction: str
+    days_after: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions of one exchange in its own zone: days, opens and closes in UTC nanoseconds, shape (T,)."""
+
+    mic: str
+    zone: str
+    days: NDArray[np.datetime64]
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+
+    def position(self, day: dt.date) -> int:
+        """Index of the first session on or after ``day``; ``len(days)`` when the calendar has ended."""
+        return int(np.searchsorted(self.days, np.datetime64(day, "D")))
+
+
+_KNOWN: dict[str, Sessions] = {}
+
+
+def remember(sessions: Mapping[str, Sessions]) -> None:
+    """Take the sessions of exchanges, by MIC, that another process has worked out."""
+    _KNOWN.update(sessions)
+
+
+def exchange_sessions(mic: str) -> Sessions:
+    """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
+
+    Raises
+    ------
+    ConfigError
+        If exchange_calendars knows no such MIC.
+    """
+    if mic not in _KNOWN:
+        _KNOWN[mic] = _worked_out(mic)
+    return _KNOWN[mic]
+
+
+def _worked_out(mic: str) -> Sessions:
+    import exchange_calendars
+
+    name = SAME_SESSIONS.get(mic, mic)
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if name not in known:
+        raise ConfigError(f"market {mic!r} has no trading calendar; {nearest(mic, known)}")
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 reads tz-aware columns in a way that pandas 3.1 deprecates.
+        warnings.simplefilter("ignore")
+        try:
+            calendar = _calendar(name)
+        except (ValueError, NotImplementedError) as error:
+            raise ConfigError(
+                f"market {mic!r}: its calendar in exchange_calendars does not work here "
+                f"({type(error).__name__}); another release of it or of pandas may"
+            ) from error
+    return _sessions(mic, calendar)
+
+
+def _calendar(name: str) -> Any:
+    """The calendar from `FIRST_DAY`, or from where it begins: some know no earlier holidays."""
+    import exchange_calendars
+
+    make = _own_years(name) or functools.partial(exchange_calendars.get_calendar, name)
+    try:
+        return make(start=str(FIRST_DAY), side="left")
+    except ValueError:
+        return make(side="left")
+
+
+def _own_years(name: str) -> Any:
+    """The calendar's class, its yearly holidays worked out for the years that it covers; None without one.
+
+    The library works them out for 1970 to 2200, which takes most of the time that a calendar takes.
+    """
+    try:
+        module = importlib.import_module(f"exchange_calendars.exchange_calendar_{name.lower()}")
+        kind = getattr(module, f"{name}ExchangeCalendar")
+    except (ImportError, AttributeError):
+        return None
+    import pandas as pd
+    from exchange_calendars.exchange_calendar import HolidayCalendar
+
+    # A holiday may be kept some days from its date: a year more on both sides holds them all.
+    year = pd.Timedelta(days=366)
+    first, last = pd.Timestamp(FIRST_DAY) - year, kind.default_end() + year
+
+    class Years(HolidayCalendar):  # type: ignore[misc]
+        def holidays(self, start: Any = None, end: Any = None, return_name: bool = False) -> Any:
+            return super().holidays(start or first, end or last, return_name)
+
+    class OwnYears(kind):  # type: ignore[misc, valid-type]
+        @property
+        def regular_holidays(self) -> Any:
+            found = super().regular_holidays
+            return found and Years(found.rules)
+
+    return OwnYears
+
+
+def _sessions(mic: str, calendar: Any) -> Sessions:
+    schedule = calendar.schedule
+    days = schedule.index.to_numpy().astype("datetime64[D]")
+    opens, closes = (
+        schedule[column].dt.tz_convert(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
+        for column in ("open", "close")
+    )
+    return Sessions(mic, str(calendar.tz), days, opens, closes)
+
+
+def sessions(mic: str, start: dt.date, end: dt.date) -> NDArray[np.datetime64]:
+    """Return the session days of an exchange from ``start`` to ``end``, both included."""
+    days = exchange_sessions(mic).days
+    return days[(days >= np.datetime64(start, "D")) & (days <= np.datetime64(end, "D"))]
+
+
+def session_close(mic: str, session: dt.date) -> dt.datetime:
+    """Return when a session ends, in UTC; `KeyError` if that day is no session."""
+    table = exchange_sessions(mic)
+    at = table.position(session)
+    if at == len(table.days) or table.days[at] != np.datetime64(session, "D"):
+        raise KeyError(f"{session} is no session of {mic}")
+    return dt.datetime.fromtimestamp(int(table.closes[at]) / 1e9, tz=dt.UTC)
+
+
+def align(
+    event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange_sessions
+) -> Alignment | None:
+    """Return day 0 of an event: the first session whose close is later than the timestamp.
+
+    A timestamp at the closing second itself belongs to the next session, since nothing could be
+    traded on it. A bare date means that date's session, or the next one where the exchange was shut.
+    Returns None where the calendar ends before the event or begins after it.
+    """
+    calendar = table(mic)
+    if instant_utc(event.timestamp).date() < _begins(calendar):
+        return None
+    if not isinstance(event.timestamp, dt.datetime):
+        at = calendar.position(event.timestamp)
+        return None if at == len(calendar.days) else _dated(event, calendar, at)
+    moment = int(event.timestamp.timestamp()) * 10**9
+    at = int(np.searchsorted(calendar.closes, moment, side="right"))
+    if at == len(calendar.days):
+        return None
+    session = calendar.days[at].astype(dt.date)
+    asked = event.timestamp.astimezone(zoneinfo.ZoneInfo(calendar.zone)).date()
+    return _aligned(event, mic, session, _reaction(calendar, at, moment, asked), asked)
+
+
+def _begins(calendar: Sessions) -> dt.date:
+    """First day whose session is known; a calendar that starts with the century's first holidays has them."""
+    first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY
+    return FIRST_DAY if (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
+
+
+def align_all(events: Events, config: StudyConfig) -> dict[tuple[str, str], Alignment]:
+    """Return day 0 of every event on every market of the study, by (event_id, MIC)."""
+    pairs = {}
+    for event in events:
+        for market in config.markets:
+            alignment = align(event, market.mic)
+            if alignment is not None:
+                pairs[event.event_id, market.mic] = alignment
+    return pairs
+
+
+def _reaction(calendar: Sessions, at: int, moment: int, asked: dt.date) -> str:
+    if moment >= calendar.opens[at]:
+        return "intraday"
+    if calendar.days[at] == np.datetime64(asked, "D"):
+        return "pre_open"
+    traded = at > 0 and calendar.days[at - 1] == np.datetime64(asked, "D")
+    return "after_close" if traded else "closed"
+
+
+def _dated(event: Event, calendar: Sessions, at: int) -> Alignment:
+    session = calendar.days[at].astype(dt.date)
+    asked = event.timestamp
+    assert not isinstance(asked, dt.datetime)
+    return _aligned(event, calendar.mic, session, "date" if session == asked else "closed", asked)
+
+
+def _aligned(event: Event, mic: str, session: dt.date, reaction: str, asked: dt.date) -> Alignment:
+    days_after = (session - asked).days
+    note = ""
+    if event.precision == "date":
+        note = say("day0.date_only")
+    if days_after > DAYS_APART:
+        note = say("day0.closed", mic=mic, session=session, days=days_after)
+    return Alignment(event.event_id, mic, session, reaction, days_after, note)

@@ -1,0 +1,39 @@
+"""Market-wide studies: the market model and its tests for any number of firm-events on a wide panel."""
+
+from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery, window_sample
+from eventstudy.large.days import (
+    DaySums,
+    date_blocks,
+    day_sums,
+    reach,
+    reduce_events,
+    scar_spread,
+    session_correlation,
+    total,
+)
+from eventstudy.large.fit import abnormal_returns, bhar, fit_events
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, join_fits
+
+__all__ = [
+    "AT_ANY_SIZE",
+    "AverageReturns",
+    "DaySums",
+    "FirmEvents",
+    "Layout",
+    "MarketFit",
+    "WidePanel",
+    "abnormal_returns",
+    "average_returns",
+    "bhar",
+    "date_blocks",
+    "day_sums",
+    "fit_events",
+    "join_fits",
+    "reach",
+    "reduce_events",
+    "run_battery",
+    "scar_spread",
+    "session_correlation",
+    "total",
+    "window_sample",
+]

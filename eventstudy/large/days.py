@@ -1,0 +1,579 @@
+"""What the tests need of the days of all firm-events: sums that add up over blocks of dates."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from eventstudy.core.statistics.overlap import FEWEST_SHARED
+from eventstudy.large.direct import pairs_of
+from eventstudy.large.fit import Kernel, use_numba
+from eventstudy.large.packed import packed_ranks
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+
+#: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
+CHUNK, COMPILED_CHUNK = 448, 1_024
+#: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
+#: also reads the firm-events of the `reach` sessions after it.
+BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
+#: Firm-events from which compiled code pays for being loaded.
+MANY = 50_000
+#: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
+BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance", "members", "alike")
+
+
+@dataclass(frozen=True, slots=True)
+class DaySums:
+    """Sums over firm-events by day, for W windows; those of a window are over its complete firm-events.
+
+    Attributes
+    ----------
+    residual, residual_n : (W, L1)
+        Estimation residuals and how many there are, by day of the estimation window.
+    rank, uniform, rank_n : (W, L1+L2)
+        K - (M+1)/2 and K/(1+M) - 1/2 of the ranks K among a firm-event's M days, and the number ranked.
+    generalised, generalised_n : (W, L1+1)
+        Centred uniform ranks of the standardised residuals and, last, of the rescaled SCAR.
+    positive : (W,)
+        Shares of positive residuals.
+    pairs : (W,)
+        Mean residual correlations of pairs of dates times their pairs of firm-events and the share of
+        the window that they have in common, see `session_correlation`.
+    calendar, calendar_n : (W, T)
+        Abnormal returns inside the window, by session.
+    date, date_ar, date_n : (K,), (K, L2), (K, L2)
+        Day 0 of each date, its abnormal returns of all firm-events by event day, and their number.
+    shock_car, shock_variance : (K, W)
+        CAR of the date's equally weighted portfolio and its prediction-error variance, as
+        `abnormal.ShockPortfolios`; NaN where the date has no firm-event with the window complete.
+    members : (K, W)
+        Firm-events of these portfolios.
+    alike : (K, W, R)
+        Correlation of a date's portfolio residuals with those of the date so many sessions later, for
+        fewer sessions than the longest window has, see `likeness`; column 0 and pairs without a date
+        are zero.
+    """
+
+    residual: NDArray[np.float64]
+    residual_n: NDArray[np.float64]
+    rank: NDArray[np.float64]
+    uniform: NDArray[np.float64]
+    rank_n: NDArray[np.float64]
+    generalised: NDArray[np.float64]
+    generalised_n: NDArray[np.float64]
+    positive: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+    calendar: NDArray[np.float64]
+    calendar_n: NDArray[np.float64]
+    date: NDArray[np.intp]
+    date_ar: NDArray[np.float64]
+    date_n: NDArray[np.float64]
+    shock_car: NDArray[np.float64]
+    shock_variance: NDArray[np.float64]
+    members: NDArray[np.float64]
+    alike: NDArray[np.float64]
+
+    def __add__(self, other: DaySums) -> DaySums:
+        joined: dict[str, Any] = {}
+        for f in fields(DaySums):
+            pair = getattr(self, f.name), getattr(other, f.name)
+            joined[f.name] = np.concatenate(pair) if f.name in BY_DATE else pair[0] + pair[1]
+        return DaySums(**joined)
+
+
+def total(parts: list[DaySums]) -> DaySums:
+    """Add blocks up in their order, so that the sum does not depend on who made them when."""
+    return functools.reduce(DaySums.__add__, parts)
+
+
+def _zeros(layout: Layout, sessions: int, dates: NDArray[np.intp]) -> DaySums:
+    w, before, around = len(layout.car), layout.n_estimation, layout.n_event
+    lengths = {
+        "residual": before,
+        "residual_n": before,
+        "rank": before + around,
+        "uniform": before + around,
+        "rank_n": before + around,
+        "generalised": before + 1,
+        "generalised_n": before + 1,
+        "calendar": sessions,
+        "calendar_n": sessions,
+    }
+    empty: dict[str, Any] = {name: np.zeros((w, length)) for name, length in lengths.items()}
+    rows = {"date_ar": around, "date_n": around, "shock_car": w, "shock_variance": w, "members": w}
+    for name, length in rows.items():
+        empty[name] = np.zeros((len(dates), length))
+    empty["alike"] = np.zeros((len(dates), w, reach(layout) + 1))
+    return DaySums(date=dates, positive=np.zeros(w), pairs=np.zeros(w), **empty)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByDate:
+    """Sums of a block by date and estimation day, (W, K, L1), the dates of its halo included.
+
+    ``scaled`` are residuals over their root mean square, ``pull`` the weights by which the
+    estimation days enter the prediction of the window's sum, ``around`` (W, K, L2) abnormal returns;
+    ``own``, the number of estimation days, and ``members`` are (W, K).
+    """
+
+    date: NDArray[np.intp]
+    residual: NDArray[np.float64]
+    used: NDArray[np.float64]
+    scaled: NDArray[np.float64]
+    own: NDArray[np.float64]
+    pull: NDArray[np.float64]
+    members: NDArray[np.float64]
+    around: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, dates: NDArray[np.intp], layout: Layout) -> _ByDate:
+        """Room for these dates, zero."""
+        shape = (len(layout.car), len(dates), layout.n_estimation)
+        residual, used, scaled, pull = (np.zeros(shape) for _ in range(4))
+        own, members = np.zeros((2, *shape[:2]))
+        around = np.zeros((*shape[:2], layout.n_event))
+        return cls(dates, residual, used, scaled, own, pull, members, around)
+
+
+def day_sums(
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    spread: NDArray[np.float64],
+    *,
+    own: int | None = None,
+    kernel: Kernel = "numpy",
+) -> DaySums:
+    """Reduce one block of firm-events, sorted by ``position``.
+
+    Parameters
+    ----------
+    fit : MarketFit
+        Of these firm-events.
+    spread : (W,)
+        Standard deviation of the SCARs of the whole group, by which the generalised ranks rescale them.
+    own
+        Firm-events that the block counts. Those after it only complete its pairs of dates and are
+        counted by their own block; a block must see `reach` sessions past its last date.
+    kernel
+        As for `fit_events`; loading compiled code pays earlier here, since ranks are dear.
+    """
+    own = len(events) if own is None else own
+    kept = np.isfinite([fit.scar(w) for w in range(len(layout.car))])
+    dates, code = np.unique(events.position, return_inverse=True)
+    counted = int(code[own - 1]) + 1 if own else 0
+    by_date = _ByDate.empty(dates, layout)
+    sums = _zeros(layout, panel.sessions, dates[:counted])
+    compiled = _compiled(kernel, len(events))
+    if compiled is None:
+        whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
+        for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
+            weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
+            part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
+            _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
+    else:
+        for at in _chunks(kept, code, own, COMPILED_CHUNK):
+            compiled(
+                panel,
+                events.take(at),
+                fit.take(at),
+                layout,
+                code[at],
+                np.flatnonzero(kept[:, at[0]]),
+                spread,
+                by_date,
+                sums if at[0] < own else None,
+            )
+    _close(by_date, sums, counted, layout)
+    return sums
+
+
+def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice, int]]:
+    """Split firm-events sorted by ``position`` into blocks: the rows each sees, and how many it counts.
+
+    The split depends on the dates alone, so that sums come out the same whoever makes them.
+    """
+    dates, starts = np.unique(position, return_index=True)
+    starts = np.append(starts, len(position))
+    blocks, start = [], 0
+    while start < len(dates):
+        enough = int(np.searchsorted(starts, starts[start] + BLOCK_EVENTS))
+        end = min(max(start + BLOCK_DATES, min(enough, start + MOST_DATES)), len(dates))
+        seen = int(np.searchsorted(position, dates[end - 1] + reach(layout), side="right"))
+        blocks.append((slice(int(starts[start]), seen), int(starts[end] - starts[start])))
+        start = end
+    return blocks
+
+
+def reduce_events(
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    *,
+    kernel: Kernel = "auto",
+    threads: int = 1,
+) -> DaySums:
+    """Day sums of firm-events in any order; the figures do not depend on ``threads``."""
+    order = np.argsort(events.position, kind="stable")
+    spread = scar_spread(fit)
+    chosen: Kernel = "numba" if use_numba(kernel, len(events), MANY) else "numpy"
+
+    def work(block: tuple[slice, int]) -> DaySums:
+        rows = order[block[0]]
+        taken = events.take(rows), fit.take(rows)
+        return day_sums(panel, *taken, layout, spread, own=block[1], kernel=chosen)
+
+    blocks = date_blocks(events.position[order], layout)
+    if not blocks:
+        return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
+    if threads == 1:
+        # Threads other than the first take memory anew for every chunk.
+        return total([work(block) for block in blocks])
+    with ThreadPoolExecutor(threads) as pool:
+        return total(list(pool.map(work, blocks)))
+
+
+def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
+    """Standard deviation (ddof 1) of the SCARs over the firm-events that have each window, shape (W,)."""
+    spread = np.full(len(fit.car), np.nan)
+    for w in range(len(spread)):
+        scar = fit.scar(w)
+        scar = scar[np.isfinite(scar)]
+        if len(scar) > 1:
+            spread[w] = scar.std(ddof=1)
+    return spread
+
+
+def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
+    if not use_numba(kernel, n, MANY):
+        return None
+    from eventstudy.fast.market_days import add_compiled
+
+    return add_compiled
+
+
+def _chunks(
+    kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int
+) -> Iterator[NDArray[np.intp]]:
+    """Yield rows by date whose firm-events have the same windows complete, own ones and halo apart."""
+    group = np.left_shift(1, np.arange(len(kept) + 1)) @ np.vstack([kept, np.arange(len(code)) >= own])
+    order = np.lexsort((code, group))
+    edges = [0, *(np.flatnonzero(np.diff(group[order])) + 1).tolist(), len(order)]
+    for first, last in itertools.pairwise(edges):
+        for start in range(first, last, size):
+            yield order[start : min(start + size, last)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Firm-events sorted by date, and their days of both windows.
+
+    ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
+    both NaN where missing; ``kept``, (W, m) or one row for all windows, is one where the window is
+    complete; ``starts`` says where each date's rows begin, ``dates`` which of the block's dates they are.
+    """
+
+    fit: MarketFit
+    days: NDArray[np.float64]
+    x: NDArray[np.float64]
+    kept: NDArray[np.float64]
+    starts: NDArray[np.intp]
+    dates: slice | NDArray[np.intp]
+
+    def by_date(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums of weighted rows of each date, (k, K, L), for weights (k, m)."""
+        k, m = weights.shape
+        first = (np.arange(k)[:, None] * m + self.starts).ravel()
+        rows = np.tile(np.arange(m), k)
+        matrix = sparse.csr_array((weights.ravel(), rows, np.append(first, k * m)), shape=(len(first), m))
+        total: NDArray[np.float64] = (matrix @ values).reshape(k, len(self.starts), -1)
+        return total
+
+    def clear(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Set days and index returns to zero where the day is missing; return ones elsewhere, and rows."""
+        there = np.ones(self.days.shape)
+        rows = np.flatnonzero(~np.isfinite(self.days.sum(axis=1)))
+        if len(rows):
+            finite = np.isfinite(self.days[rows])
+            there[rows] = finite
+            for values in (self.days, self.x):
+                values[rows] = np.where(finite, values[rows], 0.0)
+        return there, rows
+
+
+def _cut(
+    panel: WidePanel,
+    events: FirmEvents,
+    fit: MarketFit,
+    layout: Layout,
+    code: NDArray[np.intp],
+    kept: NDArray[np.float64],
+) -> _Chunk:
+    y, x = pairs_of(panel, events, layout)
+    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    before, alpha = layout.n_estimation, fit.alpha[:, None]
+    days = fit.beta[:, None] * x
+    days[:, :before] += alpha
+    days[:, before:] += alpha * layout.carries_alpha
+    np.subtract(y, days, out=days)
+    together = code[-1] - code[0] + 1 == len(starts)
+    dates = slice(int(code[0]), int(code[-1]) + 1) if together else code[starts]
+    return _Chunk(fit, days, x, kept, starts, dates)
+
+
+def _add_numpy(
+    part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None
+) -> None:
+    """Add firm-events to both kinds of sums; ``sums`` is None in the halo. Twin of `add_compiled`."""
+    before, used = layout.n_estimation, bool(part.kept.any())
+    if sums is None:
+        there, _ = part.clear()
+        if used:
+            _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
+        return
+    ranks = packed_ranks(part.days, before) if used else None
+    if used:
+        _add_above(part, before, spread, sums)
+    there, gaps = part.clear()
+    around = np.hstack([part.days[:, before:], there[:, before:]])
+    ar, n = np.hsplit(part.by_date(np.ones((1, len(part.fit))), around)[0], 2)
+    sums.date_ar[part.dates] += ar
+    sums.date_n[part.dates] += n
+    if ranks is None:
+        return
+    _add_ranks(part, ranks, there, spread, sums)
+    bases = _add_pulls(part, layout, there, gaps, by_date)
+    _add_by_date(part, before, there, bases, by_date)
+    share = _count(part.days[:, :before] > 0) / np.maximum(part.fit.n, 1)
+    sums.positive[:] += part.kept @ share
+    car = np.where(part.kept > 0, part.fit.car, 0.0)
+    sums.shock_car[part.dates] += np.add.reduceat(car, part.starts, axis=1).T
+
+
+def _weighed(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of weighted rows, (k, L); by two weights at a time the product stays in one thread."""
+    pairs = np.vstack([weights, weights[-1:]]) if len(weights) % 2 else weights
+    found = np.vstack([pairs[at : at + 2] @ values for at in range(0, len(pairs), 2)])
+    return found[: len(weights)]
+
+
+def _count(true: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many are true in each row; eight at a time."""
+    number: NDArray[np.intp] = np.bitwise_count(np.packbits(true, axis=1)).sum(axis=1, dtype=np.intp)
+    return number
+
+
+def _add_by_date(
+    part: _Chunk, before: int, there: NDArray[np.float64], bases: NDArray[np.float64], by_date: _ByDate
+) -> None:
+    dates, kept = part.dates, part.kept
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = 1.0 / (part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n))
+    both = part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days)
+    plain, scaled = both[: len(kept)], both[len(kept) :]
+    by_date.residual[:, dates] += plain[..., :before]
+    by_date.around[:, dates] += plain[..., before:]
+    by_date.scaled[:, dates] += scaled[..., :before]
+    days = part.by_date(np.vstack([kept, bases]), there)[..., :before]
+    by_date.used[:, dates] += days[: len(kept)]
+    if len(bases):
+        by_date.pull[:, dates] += days[len(kept) :]
+    by_date.own[:, dates] += np.add.reduceat(kept * part.fit.n, part.starts, axis=1)
+    by_date.members[:, dates] += np.add.reduceat(kept, part.starts, axis=1)
+
+
+def _add_pulls(
+    part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
+) -> NDArray[np.float64]:
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t."""
+    before, n = layout.n_estimation, np.maximum(part.fit.n, 1)
+    x_mean = part.x[:, :before].sum(axis=1) / n
+    centred = part.x - x_mean[:, None]
+    centred[gaps] *= there[gaps]
+    sxx = np.vecdot(centred[:, :before], centred[:, :before])
+    shape = len(layout.car), len(part.fit)
+    slopes, bases, kept = np.zeros(shape), np.zeros(shape), np.broadcast_to(part.kept > 0, shape)
+    for w, window in enumerate(layout.car):
+        alphas, days = layout.alpha_days(window), layout.inside(window)
+        moved = part.x[:, before + days.start : before + days.stop].sum(axis=1) - alphas * x_mean
+        np.divide(moved, sxx, out=slopes[w], where=kept[w])
+        np.divide(alphas, n, out=bases[w], where=kept[w])
+    by_date.pull[:, part.dates] += part.by_date(slopes, centred)[..., :before]
+    return bases
+
+
+def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: DaySums) -> None:
+    """Add what the rescaled SCAR moves in the generalised ranks of the residuals, and its own rank.
+
+    The SCAR is put on the residuals' own scale: only its place among them matters.
+    """
+    residual, n = part.days[:, :before], part.fit.n
+    kept = np.broadcast_to(part.kept, (len(spread), len(n)))
+    weights = kept / (n + 2)
+    for w in np.flatnonzero(spread > 0).tolist():
+        level = (part.fit.scar(w) / spread[w] * part.fit.sigma)[:, None]
+        above = (residual > level).astype(float)
+        alike = residual == level
+        if alike.any():
+            above += 0.5 * alike
+        days = _weighed(weights[w : w + 1], above)[0]
+        sums.generalised[w, :-1] += days
+        sums.generalised[w, -1] += weights[w] @ (n + 1.0) - days.sum() - 0.5 * kept[w].sum()
+
+
+def _add_ranks(
+    part: _Chunk,
+    ranks: tuple[NDArray[np.float64], NDArray[np.float64]],
+    there: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    sums: DaySums,
+) -> None:
+    rank, among = ranks
+    before, kept = among.shape[1], part.kept
+    count = there.sum(axis=1)
+    present = _weighed(kept, there)
+    by_rank = _weighed(np.vstack([kept, kept / (1 + count)]), rank)
+    sums.rank[:] += by_rank[: len(kept)] - _weighed(kept * ((count + 1) / 2), there)
+    sums.uniform[:] += by_rank[len(kept) :] - present / 2
+    sums.rank_n[:] += present
+    sums.generalised_n[:, :-1] += present[:, :before]
+    sums.generalised_n[:, -1] += kept.sum(axis=1)
+    estimation = _weighed(kept / (part.fit.n + 2), among) - present[:, :before] / 2
+    sums.generalised[:, :-1] += np.where(spread[:, None] > 0, estimation, 0.0)
+
+
+def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> None:
+    """Finish what is made of dates: sums by day and session, the portfolios, and the pairs of dates."""
+    sums.residual[:] = by_date.residual[:, :counted].sum(axis=1)
+    sums.residual_n[:] = by_date.used[:, :counted].sum(axis=1)
+    for w, window in enumerate(layout.car):
+        width = window[1] - window[0] + 1
+        members = by_date.members[w, :counted]
+        held = np.flatnonzero(members)
+        for day in range(window[0], window[1] + 1):
+            session = sums.date[held] + day
+            sums.calendar[w, session] += by_date.around[w, held, day - layout.event[0]]
+            sums.calendar_n[w, session] += members[held]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = by_date.residual[w, :counted] / np.maximum(by_date.used[w, :counted], 1.0)
+            days = _count(by_date.used[w, :counted] > 0)
+            s2 = np.where(days > 2, np.vecdot(mean, mean) / (days - 2), np.nan)
+            pull = np.vecdot(by_date.pull[w, :counted], by_date.pull[w, :counted]) / members**2
+            sums.shock_car[:, w] /= members
+        sums.shock_variance[:, w] = s2 * (width + pull)
+        sums.pairs[w] = _pairs(by_date, w, width, counted)
+        sums.members[:, w] = members
+        if counted:
+            sums.alike[:, w] = _alike(by_date, w, width, counted, reach(layout) + 1)
+
+
+def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
+    """Sum over pairs of dates, one of them the block's own; see `session_correlation`."""
+    total, length = 0.0, by_date.used.shape[2]
+    date, values, figures, mine = _on_sessions(by_date, w, counted)
+    for apart in range(min(width, length)):
+        early, late = _apart(date, mine, apart)
+        product, days = np.vecdot(values[:, early, apart:], values[:, late, : length - apart])
+        own, first = figures[:, early]
+        couples = first * figures[1, late]
+        if apart == 0:
+            product, days = product - own, days - own
+            couples = first * (first - 1)
+        mean = np.divide(product, days, out=np.zeros(len(days)), where=days > 0)
+        total += (2.0 if apart else 1.0) * float((couples * mean).sum()) * (1.0 - apart / width)
+    return total
+
+
+def _alike(by_date: _ByDate, w: int, width: int, counted: int, longest: int) -> NDArray[np.float64]:
+    """Correlation of the portfolio residuals of dates that share sessions, (counted, longest).
+
+    It is `statistics.overlap.likeness`, over the sessions on which both portfolios have a residual.
+    """
+    used = (by_date.used[w] > 0).astype(np.float64)
+    residual = by_date.residual[w] / np.maximum(by_date.used[w], 1.0)
+    square, length = residual**2, residual.shape[1]
+    # Where no portfolio lacks a day, running sums have the squares of the shared days.
+    running = np.cumsum(square, axis=1) if used.all() else None
+    found = np.zeros((counted, longest))
+    for apart in range(1, width):
+        early, late = _apart(by_date.date, counted, apart)
+        shared = length - apart
+        if shared < FEWEST_SHARED:
+            found[early, apart] = 1.0
+            continue
+        product = np.vecdot(residual[early, apart:], residual[late, :shared])
+        if running is not None:
+            days = np.full(len(product), shared)
+            size = (running[early, -1] - running[early, apart - 1]) * running[late, shared - 1]
+        else:
+            days = np.vecdot(used[early, apart:], used[late, :shared])
+            size = np.vecdot(square[early, apart:], used[late, :shared])
+            size *= np.vecdot(used[early, apart:], square[late, :shared])
+        enough = (days >= FEWEST_SHARED) & (size > 0)
+        alike = np.divide(product, np.sqrt(size), out=np.ones(len(product)), where=enough)
+        found[early, apart] = np.clip(alike, 0.0, 1.0)
+    return found
+
+
+def _on_sessions(
+    by_date: _ByDate, w: int, counted: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], int]:
+    """Scaled residuals and days (2, K, L1), own days and members (2, K), and how many rows are counted.
+
+    Where most sessions are dates each session gets a row, so that neighbours are slices.
+    """
+    date = by_date.date
+    values, figures = (by_date.scaled[w], by_date.used[w]), (by_date.own[w], by_date.members[w])
+    if not counted or date[-1] - date[0] >= 2 * len(date):
+        return date, np.stack(values), np.stack(figures), counted
+    row = date - date[0]
+    spread, more = np.zeros((2, row[-1] + 1, values[0].shape[1])), np.zeros((2, row[-1] + 1))
+    for at in range(2):
+        spread[at, row], more[at, row] = values[at], figures[at]
+    return np.arange(date[0], date[-1] + 1), spread, more, int(row[counted - 1]) + 1
+
+
+def _apart(
+    date: NDArray[np.intp], mine: int, apart: int
+) -> tuple[slice | NDArray[np.intp], slice | NDArray[np.intp]]:
+    """Rows of the block's own dates and of those so many sessions later, where there are both."""
+    if len(date) and date[-1] - date[0] + 1 == len(date):
+        end = min(mine, len(date) - apart)
+        return slice(0, max(end, 0)), slice(apart, apart + max(end, 0))
+    late = np.minimum(np.searchsorted(date, date[:mine] + apart), len(date) - 1)
+    early = np.flatnonzero(date[late] == date[:mine] + apart)
+    return early, late[early]
+
+
+def reach(layout: Layout) -> int:
+    """Sessions after a block's last date whose firm-events share a window with it."""
+    return max((last - first for first, last in layout.car), default=0)
+
+
+def session_correlation(pairs: float, n: int) -> float:
+    """Mean residual correlation of n firm-events from the sums by session of `DaySums.pairs`.
+
+    Notes
+    -----
+    Residuals are divided by their root mean square over the firm-event's own estimation days, u = e /
+    sqrt(SSE/n_i). Two dates have as mean correlation the ratio of sum_s U_s V_s to sum_s N_s M_s,
+    with U_s, V_s the sums of u over the firm-events of each date on calendar session s and N_s, M_s
+    their numbers (own products taken out for one date), and count with their pairs of
+    firm-events and the share of the window's sessions in common. Nothing of size N x N is made.
+
+    It is `inference.mean_correlation` of `residual_correlations` and `window_overlap` to rounding
+    where the firm-events of a date have the same estimation days and windows of two dates do not meet.
+    Else it differs in two ways: means and variances are those of a firm-event's own days, not of those
+    that a pair shares, and the pairs of two dates weigh by the days they share, not equally.
+    """
+    return pairs / (n * (n - 1.0)) if n > 1 else float("nan")

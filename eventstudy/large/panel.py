@@ -1,0 +1,194 @@
+"""What a market-wide fit reads and returns: a wide panel, the events on it, their windows, the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from eventstudy.core.abnormal import LAST_ALPHA_DAY, Alpha, Window
+from eventstudy.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sessions of the windows relative to day 0, both ends included, and the policy of the intercept."""
+
+    estimation: Window = (-250, -11)
+    event: Window = (-10, 20)
+    car: tuple[Window, ...] = ((0, 1), (2, 20))
+    alpha: Alpha = "auto"
+
+    def __post_init__(self) -> None:
+        first, last = self.event
+        wrong = [f"[{a},{b}]" for a, b in self.car if not first <= a <= b <= last]
+        if wrong:
+            raise ConfigError(f"windows {', '.join(wrong)} lie outside the event window [{first},{last}]")
+        if self.alpha == "shrink":
+            raise ConfigError(
+                "model.alpha = 'shrink' needs the peers of one event; market-wide studies accept auto, "
+                "estimated and zero"
+            )
+
+    @property
+    def n_estimation(self) -> int:
+        """Days of the estimation window, L1."""
+        return self.estimation[1] - self.estimation[0] + 1
+
+    @property
+    def n_event(self) -> int:
+        """Days of the event window, L2."""
+        return self.event[1] - self.event[0] + 1
+
+    @property
+    def tau(self) -> NDArray[np.int64]:
+        """Event days, shape (L2,)."""
+        return np.arange(self.event[0], self.event[1] + 1)
+
+    @property
+    def carries_alpha(self) -> NDArray[np.bool_]:
+        """Event days on which the intercept is part of the expected return, shape (L2,)."""
+        if self.alpha == "auto":
+            kept: NDArray[np.bool_] = self.tau <= LAST_ALPHA_DAY
+            return kept
+        return np.full(self.n_event, self.alpha == "estimated")
+
+    def inside(self, window: Window) -> slice:
+        """Where a window's days stand among the event days."""
+        return slice(window[0] - self.event[0], window[1] - self.event[0] + 1)
+
+    def alpha_days(self, window: Window) -> int:
+        """Days of a window that carry the intercept."""
+        return int(np.count_nonzero(self.carries_alpha[self.inside(window)]))
+
+
+@dataclass(frozen=True, slots=True)
+class WidePanel:
+    """Returns of a whole market on one axis of sessions.
+
+    Attributes
+    ----------
+    returns : (S, T)
+        One security a row, so that its history lies together; NaN where it has no return.
+    indices : (K, T)
+        Returns of the indices.
+    """
+
+    returns: NDArray[np.float64]
+    indices: NDArray[np.float64]
+
+    @property
+    def sessions(self) -> int:
+        """Number of sessions, T."""
+        return int(self.returns.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class FirmEvents:
+    """N firm-events: ``position`` of day 0 on the sessions, ``security`` and ``index`` by row, all (N,)."""
+
+    position: NDArray[np.intp]
+    security: NDArray[np.intp]
+    index: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> FirmEvents:
+        """Return the firm-events at ``rows``."""
+        return FirmEvents(self.position[rows], self.security[rows], self.index[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFit:
+    """Market model and CARs of N firm-events over W windows.
+
+    Attributes
+    ----------
+    alpha, beta, sigma : (N,)
+        sigma = sqrt(SSE/(n-2)), with the days of the estimation window that have both returns.
+    n : (N,) int32
+        Number of these days.
+    car, variance : (W, N)
+        CAR and its exact prediction-error variance, estimation error included; both NaN where a day
+        of the window is missing.
+    """
+
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    n: NDArray[np.int32]
+    car: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    @property
+    def dof(self) -> NDArray[np.float64]:
+        """Estimation days less the two coefficients."""
+        return self.n.astype(np.float64) - 2.0
+
+    def scar(self, window: int) -> NDArray[np.float64]:
+        """CAR of the window at this place over its prediction-error standard deviation, shape (N,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled: NDArray[np.float64] = self.car[window] / np.sqrt(self.variance[window])
+        return scaled
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> MarketFit:
+        """Return the firm-events at ``rows``."""
+        return MarketFit(**{f.name: getattr(self, f.name)[..., rows] for f in fields(self)})
+
+    def without(self, rows: NDArray[np.bool_]) -> MarketFit:
+        """Return the same fit with the CARs of the marked firm-events missing: no test uses them."""
+        missing = np.where(rows, np.nan, 0.0)
+        return replace(self, car=self.car + missing, variance=self.variance + missing)
+
+
+def empty_fit(n: int, windows: int) -> MarketFit:
+    """Return room for n firm-events, not yet filled."""
+    one = {name: np.empty(n) for name in ("alpha", "beta", "sigma")}
+    both = {name: np.empty((windows, n)) for name in ("car", "variance")}
+    return MarketFit(n=np.empty(n, dtype=np.int32), **one, **both)
+
+
+def join_fits(parts: list[MarketFit]) -> MarketFit:
+    """Put the fits of several blocks one after the other."""
+    joined: dict[str, Any] = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts], axis=-1) for f in fields(MarketFit)
+    }
+    return MarketFit(**joined)
+
+
+def put(out: MarketFit, rows: NDArray[np.intp], part: MarketFit) -> None:
+    """Write the firm-events of ``part`` into ``rows`` of ``out``."""
+    for f in fields(MarketFit):
+        there, new = getattr(out, f.name), getattr(part, f.name)
+        for line, values in zip(np.atleast_2d(there), np.atleast_2d(new), strict=True):
+            line[rows] = values
+
+
+def windows_of(
+    values: NDArray[np.float64], row: NDArray[np.intp], first: NDArray[np.intp], length: int
+) -> NDArray[np.float64]:
+    """Copy ``length`` sessions from ``first`` on of each row, (m, length), NaN outside the data."""
+    sessions = values.shape[1]
+    inside = (first >= 0) & (first + length <= sessions)
+    if length <= sessions and inside.all():
+        return _views(values, length)[row, first]
+    at = first[:, None] + np.arange(length)
+    there = (at >= 0) & (at < sessions)
+    return np.where(there, values[row[:, None], np.where(there, at, 0)], np.nan)
+
+
+def _views(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """All windows of each row, (rows, starts, length), without a copy."""
+    if not values.flags.c_contiguous:
+        return sliding_window_view(values, length, axis=1)
+    # The same in a tenth of the time, which counts in small chunks.
+    row, day = values.strides
+    shape = len(values), values.shape[1] - length + 1, length
+    return np.ndarray(shape, values.dtype, values, 0, (row, day, day))

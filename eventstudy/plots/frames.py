@@ -1,0 +1,265 @@
+"""The rows of a result's tables that a figure draws, chosen and put in order; no number is made here."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventstudy.messages import day_text, term
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.style import window_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eventstudy.results.result import StudyResult
+
+#: The labels of the first figure; the others have one of their own.
+MAIN_LABELS = ("misreading", "genuine", "contested", "all")
+#: Flags of abnormal_returns that mark a day on which no free price was seen.
+CENSORED = frozenset({"locked_up", "locked_down", "halted", "missing"})
+
+
+def headline_groups(result: StudyResult) -> dict[str, str]:
+    """Return label → group of the aar table for the headline peers, in drawing order."""
+    present = set(result.tables["aar"]["group"]) if "aar" in result.tables else set()
+    head = str(result.facts.get("headline_group") or "all")
+    prefix = "" if head == "all" else f"{head};"
+    start = f"{prefix}label="
+    labels = {group.removeprefix(start): group for group in present if group.startswith(start)}
+    if head in present:
+        labels["all"] = head
+    order = [*MAIN_LABELS, *sorted(set(labels) - set(MAIN_LABELS))]
+    return {label: labels[label] for label in order if label in labels}
+
+
+def group_size(result: StudyResult, group: str) -> tuple[int, int]:
+    """Return firm-events and dates of a group, the largest over its tests."""
+    tests = result.tables.get("tests")
+    if tests is None:
+        return 0, 0
+    rows = tests[tests["group"] == group]
+    events, dates = rows["n_events"].max(), rows["n_dates"].max()
+    return (0 if np.isnan(events) else int(events)), (0 if np.isnan(dates) else int(dates))
+
+
+@functools.lru_cache(maxsize=64)
+def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
+    """Return the abnormal returns of one shock, of each peer those of its first event.
+
+    ``censored`` says on which days there was no free price.
+    A later event of the shock, say the clarification, has a day 0 of its own; on one axis with the
+    drop it would show the peer twice.
+    """
+    rows = _of_shock(result, "abnormal_returns", shock_id)
+    day0 = rows[rows["tau"] == 0].sort_values(["session", "event_id"], kind="stable")
+    answers = {row["event_id"] for row in result.facts.get("chronology") or ()}
+    # A clarification that came before its drop does not stand for it.
+    day0 = day0.assign(answer=day0["event_id"].isin(answers))
+    leads = set(day0.loc[~day0["answer"], "ticker"])
+    day0 = day0[~(day0["answer"] & day0["ticker"].isin(leads))]
+    first = day0.drop_duplicates("ticker").set_index("ticker")["event_id"]
+    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[mine]
+    return kept.assign(censored=censored(kept)).sort_values(["ticker", "tau"], kind="stable")
+
+
+@functools.lru_cache(maxsize=8)
+def _shocks_apart(result: StudyResult, name: str) -> Mapping[Any, pd.DataFrame]:
+    return dict(iter(result.tables[name].groupby("shock_id")))
+
+
+def _of_shock(result: StudyResult, name: str, shock_id: str) -> pd.DataFrame:
+    """Return one shock's rows of a table; the table is taken apart once."""
+    found = _shocks_apart(result, name).get(shock_id)
+    return result.tables[name].iloc[:0] if found is None else found
+
+
+@functools.lru_cache(maxsize=64)
+def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
+    """Return the CARs of the drop window of one shock's peers, the lowest first."""
+    car = _of_shock(result, "car", shock_id)
+    rows = car[(car["window"] == window_of(result, "drop")) & car["car"].notna()]
+    first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
+    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[mine]
+    return kept.sort_values(["car", "ticker"], kind="stable")
+
+
+def dots(result: StudyResult) -> pd.DataFrame:
+    """Return one row a shock, by date: label, day0, drop and post CAR with standard errors."""
+    import pandas as pd
+
+    shocks = result.tables.get("shocks")
+    if shocks is None or shocks.empty:
+        return pd.DataFrame()
+    keep = ["shock_id", "label", "day0", "n_peers"]
+    rows = shocks.drop_duplicates("shock_id")[keep].set_index("shock_id")
+    for name in ("drop", "post"):
+        cut = shocks[shocks["window"] == window_of(result, name)].drop_duplicates("shock_id")
+        cut = cut.set_index("shock_id")
+        rows[name], rows[f"{name}_se"] = cut["car"], cut["se"]
+    rows = rows[rows["drop"].notna() | rows["post"].notna()]
+    rows["qualifies"] = qualifying(result).reindex(rows.index, fill_value=False)
+    rows["day0"] = rows["day0"].astype(str).str[:10]
+    return rows.reset_index().sort_values(["day0", "shock_id"], kind="stable")
+
+
+def qualifying(result: StudyResult) -> pd.Series:
+    """Return whether each shock's fall counts as a drop, by shock."""
+    import pandas as pd
+
+    reversal = result.tables.get("reversal")
+    if reversal is None or reversal.empty:
+        return pd.Series(dtype=bool)
+    return reversal.drop_duplicates("shock_id").set_index("shock_id")["qualifies"].astype(bool)
+
+
+def mean_path(rows: pd.DataFrame) -> pd.Series:
+    """Return the mean of the drawn peers by tau, cumulated; a day without a value does not count."""
+    return rows.groupby("tau")["ar"].mean().sort_index().cumsum()
+
+
+def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows have no free price: locked, halted or missing."""
+    codes = {flag: bool(CENSORED & set(str(flag).split(";"))) for flag in rows["flags"].fillna("").unique()}
+    flags = rows["flags"].fillna("").map(codes).to_numpy(dtype=bool)
+    return np.asarray(flags | rows["ar"].isna().to_numpy(), dtype=bool)
+
+
+def censored_share(result: StudyResult) -> pd.Series:
+    """Return the share of firm-events without a free price, by tau."""
+    import pandas as pd
+
+    table = result.tables.get("abnormal_returns")
+    if table is None or table.empty:
+        return pd.Series(dtype=float)
+    return pd.Series(censored(table)).groupby(table["tau"].to_numpy()).mean()
+
+
+def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[str, int]]:
+    """Return (clarification, tau) for one shock or all, tau counted from the clarified event's day 0.
+
+    Where exchanges differ the earliest counts; one before its drop is left out.
+    """
+    alignment, daily = result.tables.get("alignment"), result.tables.get("abnormal_returns")
+    if alignment is None or daily is None or daily.empty:
+        return []
+    if shock_id:
+        mine = set(_of_shock(result, "abnormal_returns", shock_id)["event_id"])
+        return [(answer, tau) for answer, of, tau in _answers(result) if of in mine]
+    return sorted((answer, tau) for answer, _, tau in _answers(result))
+
+
+@functools.lru_cache(maxsize=4)
+def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
+    """Return (clarification, clarified event, tau) of each clarification that came after its drop."""
+    alignment, daily = result.tables["alignment"], result.tables["abnormal_returns"]
+    found = []
+    for row in result.facts.get("chronology") or ():
+        answer, of = str(row["event_id"]), str(row["clarifies"])
+        if row.get("flag") == "PRECEDES_DROP":
+            continue
+        days = set(alignment.loc[alignment["event_id"] == answer, "session"].astype(str).str[:10])
+        path = daily[daily["event_id"] == of]
+        path = path[(path["tau"] >= 0) & path["session"].astype(str).str[:10].isin(days)]
+        if len(path):
+            found.append((answer, of, int(path["tau"].min())))
+    return tuple(sorted(found))
+
+
+def used_shocks(result: StudyResult) -> list[str]:
+    """Return the shocks that have a CAR in the drop window; misreading and contested first, by date."""
+    car = result.tables.get("car")
+    if car is None or car.empty:
+        return []
+    used = set(car.loc[(car["window"] == window_of(result, "drop")) & car["car"].notna(), "shock_id"])
+    shocks = shock_rows(result)
+
+    def rank(shock_id: str) -> tuple[int, str, str]:
+        row = shocks.get(shock_id)
+        if row is None:
+            return 2, "", shock_id
+        return {"misreading": 0, "contested": 1}.get(str(row["label"]), 2), str(row["day0"]), shock_id
+
+    return sorted((shock for shock in used if len(bars(result, shock))), key=rank)
+
+
+@functools.lru_cache(maxsize=4)
+def shock_rows(result: StudyResult) -> Mapping[str, Mapping[Any, Any]]:
+    """Return label, title and day 0 of each shock."""
+    shocks = result.tables.get("shocks")
+    if shocks is None:
+        return {}
+    return {str(row["shock_id"]): row for row in shocks.drop_duplicates("shock_id").to_dict("records")}
+
+
+def shock_title(result: StudyResult, shock_id: str, *, words: Mapping[str, str] | None = None) -> str:
+    """Return ``SA26 · 9 June 2026 · contested · Note on CPO timing``, as far as it is known."""
+    row = shock_rows(result).get(shock_id)
+    if row is None:
+        return shock_id
+    said, title = words or figure_words(result.facts), row.get("title")
+    parts = [shock_id, day_text(said, row["day0"]), term(said, "label", row["label"])]
+    return " · ".join([*parts, str(title)] if title and title == title else parts)
+
+
+def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
+    """Return a peer as ``InnoLight 300308.SZ``, with its local name where the fonts have it."""
+    peer = (result.facts.get("peers") or {}).get(ticker) or {}
+    name = shown(peer.get("name") or "", limit=24)
+    native = str(peer.get("name_local") or "") if local else ""
+    native = native if native and shown(native) == native and native != name else ""
+    return " ".join(part for part in (name, native, shown(ticker)) if part)
+
+
+def region(result: StudyResult, ticker: str) -> str:
+    """Return a peer's region, empty for none."""
+    return str(((result.facts.get("peers") or {}).get(ticker) or {}).get("region") or "")
+
+
+def matched_placebos(result: StudyResult, *, group: str = "all") -> pd.DataFrame:
+    """Return the placebo drops matched to shocks that have a benchmark, of one label or of all."""
+    import pandas as pd
+
+    table = result.tables.get("placebo")
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["shock_id", "car_drop", "car_post"])
+    reversal = result.tables["reversal"]
+    mine = reversal[reversal["excess"].notna()] if "excess" in reversal else reversal
+    if group != "all":
+        mine = mine[(mine["label"] == group.removeprefix("label=")) & mine["qualifies"].astype(bool)]
+    kept = (table["tier"] == "P1") & table["car_post"].notna() & table["shock_id"].isin(set(mine["shock_id"]))
+    return table[kept]
+
+
+def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
+    """Return the mean path of a group's qualifying drops or of their placebos; an empty frame for none."""
+    import pandas as pd
+
+    table = result.tables.get("reversal_paths")
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["tau", "n_dates", "car", "lower", "upper"])
+    return table[(table["group"] == group) & (table["series"] == series)].sort_values("tau")
+
+
+def placebo_rank(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
+    """Return a shock's rank by its post-drop CAR among itself and its matched placebos, and their number.
+
+    Rank 1 is the largest recovery; None without placebos.
+    """
+    return _placebo_ranks(result).get(shock_id)
+
+
+@functools.lru_cache(maxsize=4)
+def _placebo_ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
+    table = result.tables.get("reversal")
+    if table is None or not {"rank", "n_placebos"} <= set(table.columns):
+        return {}
+    ranked = table[table["rank"].notna()].drop_duplicates("shock_id")
+    return {
+        row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")
+    }

@@ -1,0 +1,119 @@
+"""The figure of a pool: what each sector says, and what more dates would let one see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from eventstudy.core.statistics.dates import minimum_detectable_effect
+from eventstudy.plots.style import FAINT, INK, PLACEBO_COLOUR, percent_axis, styled
+from eventstudy.pooling.pool import POOLED, Pool, PowerStep
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Okabe and Ito's palette; the pool itself is drawn in ink.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SINGLE = "o"
+
+
+def draw_pool(pool: Pool, caption: str) -> Figure:
+    """Return the figure of the shown group: mean excess by sector, and detectable effect by dates."""
+    with styled():
+        figure = Figure(figsize=(7.2, 3.0))
+        FigureCanvasAgg(figure)
+        draw_effects(figure.add_axes((0.135, 0.24, 0.31, 0.65)), pool)
+        draw_growth(figure.add_axes((0.56, 0.24, 0.42, 0.65)), pool)
+        figure.text(0.01, 0.02, caption, fontsize=5.6, color="#555555", va="bottom")
+        if pool.simulated:
+            figure.text(
+                0.5,
+                0.5,
+                "SIMULATED",
+                fontsize=60,
+                rotation=15,
+                color="#0072B2",
+                alpha=0.16,
+                ha="center",
+                va="center",
+                weight="bold",
+                zorder=20,
+            )
+    return figure
+
+
+def draw_effects(ax: Axes, pool: Pool) -> Axes:
+    """Draw the mean excess of each sector and of the pool with its 95 % interval over dates."""
+    rows = [row for row in pool.strata if row.group == pool.shown]
+    colours = _colours(pool)
+    for at, row in enumerate(rows):
+        colour = colours.get(row.sector, INK)
+        ax.plot(row.effect, at, marker="D" if row.sector == POOLED else SINGLE, ms=4, color=colour, zorder=3)
+        if row.n_dates > 1:
+            ax.plot((row.lower, row.upper), (at, at), color=colour, lw=1.1)
+    ax.axvline(0, color=INK, lw=0.6)
+    ax.set_yticks(range(len(rows)), [f"{row.sector}\n{_dates(row.n_dates)}" for row in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    percent_axis(ax, "excess over matched drops, %", horizontal=True, ticks=4)
+    ax.set_title("Mean excess by sector")
+    return ax
+
+
+def draw_growth(ax: Axes, pool: Pool) -> Axes:
+    """Draw the smallest detectable effect against the number of dates, on two logarithmic scales."""
+    steps = [step for step in pool.power if step.group == pool.shown and step.n_dates > 1 and step.sd > 0]
+    ax.set_title("Smallest effect found with 80 % power")
+    if not steps:
+        ax.text(0.5, 0.5, "no sector has two dates", ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return ax
+    most = max(30, *(3 * step.n_dates for step in steps))
+    grid = sorted({round(2 * (most / 2) ** (i / 40)) for i in range(41)})
+    colours = _colours(pool)
+    for step in steps:
+        colour = colours.get(step.sectors, INK)
+        ax.plot(grid, [minimum_detectable_effect(step.sd, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
+        marker = SINGLE if step.sectors in colours else "D"
+        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step), ls="none")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    _level(ax, steps, grid)
+    ax.set_xlabel("dates (each curve keeps its own spread between dates)")
+    ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    return ax
+
+
+def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
+    """Ticks in plain numbers, and a line at each effect for which the table counts the dates."""
+    lines = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    low = min(minimum_detectable_effect(step.sd, grid[-1]) for step in steps)
+    high = max(step.mde for step in steps)
+    shown = [value for value in lines if low * 0.8 <= value <= high * 1.5]
+    ax.set_ylim(low * 0.8, high * 1.6)
+    ax.set_yticks(shown, [f"{value:.0%}" for value in shown])
+    ticks = [k for k in (2, 5, 10, 20, 50, 100, 200, 500) if k <= grid[-1]]
+    ax.set_xticks(ticks, list(map(str, ticks)))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ax.grid(color=FAINT, lw=0.4)
+    ax.set_axisbelow(True)
+    ax.axvline(6, color=PLACEBO_COLOUR, lw=0.7, ls=(0, (3, 2)))
+
+
+def _named(step: PowerStep) -> str:
+    return f"{step.sectors}: {step.mde:.1%} at {_dates(step.n_dates)}"
+
+
+def _dates(n: int) -> str:
+    return f"{n} date{'' if n == 1 else 's'}"
+
+
+def _colours(pool: Pool) -> dict[str, str]:
+    names = dict.fromkeys(pack.sector for pack in pool.packs)
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}

@@ -1,0 +1,144 @@
+"""The specification curve: the effect under every set of choices, the lowest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventstudy.messages import term
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, tip, window_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from eventstudy.results.result import StudyResult
+
+#: The choices that make a specification, in the order in which they are drawn.
+_CHOICES = ("window", "model", "returns", "alpha")
+_SECTIONS: Mapping[str, str] = {"model": "model", "returns": "returns", "alpha": "alpha_short"}
+
+
+def specification_curve(ax: Axes, result: StudyResult) -> Axes:
+    """Draw the effect of each specification with its interval, sorted; the study's own is marked."""
+    words, rows = figure_words(result.facts), _specifications(result)
+    place = np.arange(len(rows))
+    effect = rows["estimate"].to_numpy(dtype=float)
+    own = [_is_own(result, row) for row in rows.to_dict("records")]
+    for x, value, mine in zip(place, effect, own, strict=True):
+        (dot,) = ax.plot(
+            [x],
+            [value],
+            ls="none",
+            marker="D" if mine else "o",
+            ms=5 if mine else 2.6,
+            color="#D55E00" if mine else "#0072B2",
+            zorder=4 if mine else 3,
+        )
+        tip(dot, percent_tip(float(value)))
+    ax.axhline(0, color=INK, lw=0.6)
+    ax.set_xlim(-0.8, len(rows) - 0.2)
+    ax.set_xticks([])
+    ax.set_title(words["figure.specifications_title"])
+    percent_axis(ax, words["figure.specifications_axis"])
+    return ax
+
+
+def specification_choices(ax: Axes, result: StudyResult) -> Axes:
+    """Draw beneath the curve which choices made each specification."""
+    rows = _specifications(result)
+    words = figure_words(result.facts)
+    marks: list[tuple[str, Any]] = [
+        (
+            f"{words[f'column.{column}']}: {_choice(words, column, value)}",
+            rows[column].astype(str).to_numpy() == str(value),
+        )
+        for column in _choices(rows)
+        for value in dict.fromkeys(rows[column].astype(str))
+    ]
+    for y, (_, chosen) in enumerate(marks):
+        ax.plot(
+            np.flatnonzero(chosen),
+            np.full(int(chosen.sum()), y),
+            ls="none",
+            marker="s",
+            ms=2.2,
+            color=INK,
+            mew=0,
+        )
+    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
+    ax.set_ylim(len(marks) - 0.5, -0.5)
+    ax.set_xlim(-0.8, len(rows) - 0.2)
+    ax.set_xticks([])
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    return ax
+
+
+def _choice(words: Mapping[str, str], column: str, value: str) -> str:
+    return value if column == "window" else term(words, _SECTIONS[column], value)
+
+
+def _specifications(result: StudyResult) -> pd.DataFrame:
+    import pandas as pd
+
+    table = result.tables.get("specification_curve")
+    if table is None or table.empty or not {"estimate", *_CHOICES} <= set(table.columns):
+        return pd.DataFrame(columns=["estimate", *_CHOICES])
+    return table[table["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
+
+
+def _choices(rows: pd.DataFrame) -> list[str]:
+    return [name for name in _CHOICES if rows[name].astype(str).nunique() > 1]
+
+
+def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
+    """Return whether a specification is the one that the study itself uses."""
+    summary = result.facts
+    own = {
+        "window": window_of(result, "post"),
+        "model": (summary.get("model") or {}).get("name"),
+        "returns": summary.get("returns"),
+        "alpha": (summary.get("model") or {}).get("alpha"),
+    }
+    return all(str(row[name]) == str(own[name]) for name in _CHOICES)
+
+
+def _size(result: StudyResult, _: str) -> tuple[int, int]:
+    verdict = result.facts.get("verdict") or {}
+    return int(verdict.get("n_events") or 0), int(_specifications(result)["n_dates"].max())
+
+
+def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
+    """Divide the frame's axes into the curve and, beneath it, the choices."""
+    figure = ax.figure
+    height = _frame(result, "").height
+    box = ax.get_position()
+    upper = 1.9 / height
+    ax.set_position((box.x0, box.y1 - upper, box.width, upper))
+    below = figure.add_axes((box.x0, box.y0, box.width, max(box.height - upper - 0.08 / height, 0.02)))
+    specification_curve(ax, result)
+    specification_choices(below, result)
+    return ax
+
+
+def _frame(result: StudyResult, _: str) -> Frame:
+    rows = _specifications(result)
+    lines = sum(rows[column].astype(str).nunique() for column in _choices(rows))
+    return Frame(7.0, 2.6 + 0.12 * max(lines, 1), 1.75, 0.12, 0.32, 0.3)
+
+
+register(
+    Kind(
+        "specification_curve",
+        70,
+        lambda result: ("",) if len(_specifications(result)) > 1 else (),
+        _frame,
+        (_panel,),
+        _size,
+    )
+)

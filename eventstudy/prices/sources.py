@@ -1,0 +1,331 @@
+"""Which prices a study gets: what was asked for, and what happens when they cannot be had."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eventstudy.config import StudyConfig, sector_prices
+from eventstudy.errors import ConfigError, PriceError, nearest
+from eventstudy.events import Event, Events, instant_utc
+from eventstudy.exchanges.calendars import FIRST_DAY, Sessions, align_all, exchange_sessions, sessions
+from eventstudy.messages import say
+from eventstudy.prices.aliases import with_aliases
+from eventstudy.prices.factors import FactorTable, read_factors
+from eventstudy.prices.fetch import Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.fx import fx_tickers, with_fx
+from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
+from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceProvider,
+    PriceRequest,
+    PriceTable,
+    get_provider,
+    provider_names,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tell = Callable[[str], None]
+LAST_DAY = dt.date(2100, 1, 1)
+#: Calendar days for one session, generous by holidays.
+DAYS_A_SESSION = 1.6
+#: Drop planted at simulated events, and the share of it that is given back, by label.
+PLANTED = {
+    "misreading": (-0.10, 0.6),
+    "genuine": (-0.10, 0.0),
+    "contested": (-0.08, 0.0),
+    "no_news": (-0.06, 0.3),
+}
+#: Falls that nobody called anything, for the drops to be compared with: their range and their share given
+#: back, the calendar days between two of them, and those that they keep from every event.
+QUIET = (-0.16, -0.08)
+QUIET_SHARE = 0.0
+QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
+
+
+def price_request(events: Events, config: StudyConfig) -> PriceRequest:
+    """Return the tickers and the days that the windows of all events and the placebo search can need.
+
+    The exchange rates of the backtest are among the tickers.
+    """
+    # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
+    days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
+    before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
+    after = int(config.windows.event[1] * DAYS_A_SESSION) + 15
+    names = [peer.ticker for peer in config.peers]
+    names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
+    if config.model.name == "two_index":
+        names.append(config.model.world)
+    names += fx_tickers(config).values()
+    first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
+    return PriceRequest(tuple(dict.fromkeys(names)), _shifted(first, -before), _shifted(max(days), after))
+
+
+def _shifted(day: dt.date, days: int) -> dt.date:
+    """``day`` moved, at most to the ends of the calendar."""
+    number = min(max(day.toordinal() + days, dt.date(1900, 1, 1).toordinal()), dt.date.max.toordinal())
+    return dt.date.fromordinal(number)
+
+
+def get_prices(
+    events: Events, config: StudyConfig, asked: str | None = None, *, tell: Tell, watch: Watch | None = None
+) -> PriceTable:
+    """Deliver the prices of a study, with the factors of ``model.factors_file``.
+
+    What a provider sends over a network goes into a snapshot first, and the study reads that.
+
+    Parameters
+    ----------
+    asked : str or None
+        A provider such as ``yahoo``, ``simulated``, a snapshot, a folder or file, ``example:SECTOR`` for
+        the prices that ship with a sector, or ``duckdb:FILE?QUERY``; None means the source of the settings.
+    tell
+        Called with a sentence when the prices are not the ones that were asked for.
+    watch
+        Called while tickers are fetched.
+
+    Raises
+    ------
+    PriceError
+        If they cannot be had and ``prices.offline`` is ``fail``, or a path was asked for.
+    ConfigError
+        If the factor file cannot be used.
+    """
+    factors = _factors(config)
+    return with_fx(replace(_prices(events, config, asked, tell, watch), factors=factors), config)
+
+
+def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
+    """Whether the prices asked for are on this machine, so that nothing has to be fetched."""
+    return (asked or own_source(events, config)) not in remote_names()
+
+
+def prices_and_calendars(
+    events: Events, config: StudyConfig, asked: str | None
+) -> tuple[PriceTable, list[str], dict[str, Sessions]]:
+    """Return what `get_prices` delivers and tells, and the sessions of each exchange of the study."""
+    told: list[str] = []
+    table = get_prices(events, config, asked, tell=told.append)
+    return table, told, {market.mic: exchange_sessions(market.mic) for market in config.markets}
+
+
+def _factors(config: StudyConfig) -> FactorTable | None:
+    """Read what `capm` and `factors` want; other models leave the file alone."""
+    model = config.model
+    if not model.factors_file or model.name not in ("capm", "factors"):
+        return None
+    names = [name for name in model.factors if name != "market"] if model.name == "factors" else []
+    names += [model.risk_free] if model.risk_free and model.risk_free not in names else []
+    return read_factors(Path(model.factors_file), names, percent=model.percent)
+
+
+def _prices(
+    events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None
+) -> PriceTable:
+    source = asked or own_source(events, config)
+    request = price_request(events, config)
+    if source == "simulated":
+        return simulated_prices(events, config, request)
+    if source not in remote_names():
+        return with_aliases(lambda asked: _from_path(source, asked), request, config)
+    try:
+        snapshot = fetch_prices(events, config, source, watch=watch)
+    except PriceError as error:
+        kept = any("the same command resumes" in problem.message for problem in error.problems)
+        if config.prices.offline != "simulated" or asked or kept:
+            raise
+        reason = str(error.problems[0]).split(";")[0]
+        tell(say("price.simulated", reason=reason))
+        return simulated_prices(events, config, request)
+    return read_snapshot(snapshot.folder, request)
+
+
+def own_source(events: Events, config: StudyConfig) -> str:
+    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere."""
+    source = config.prices.source
+    beside = Path(events.path).parent / source
+    named = source in provider_names() or Path(source).exists()
+    return str(beside) if not named and beside.exists() else source
+
+
+def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
+    """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
+    table = with_aliases(source.fetch, price_request(events, config), config)
+    return replace(table, factors=_factors(config))
+
+
+def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> PriceTable:
+    """Deliver the prices of a study from a frame, checked as a file is.
+
+    Parameters
+    ----------
+    frame
+        Long, with the columns ``date``, ``ticker`` and ``close`` or ``adj_close``; or wide, adjusted closes
+        with days as index and tickers as columns.
+
+    Raises
+    ------
+    PriceError
+        With every cell that is no price.
+    """
+    import pyarrow as pa
+
+    from eventstudy.prices.files import prices_of_arrow
+
+    if "ticker" not in frame.columns and "symbol" not in frame.columns:
+        frame = frame.rename_axis(index="date").reset_index()
+        frame = frame.melt("date", var_name="ticker", value_name="adj_close")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    delivered = with_aliases(
+        lambda request: prices_of_arrow(table, request, name="DataFrame"),
+        price_request(events, config),
+        config,
+    )
+    return replace(delivered, factors=_factors(config))
+
+
+def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
+    """Return what a folder or file has, also where that is nothing yet."""
+    request, path = price_request(events, config), Path(source)
+    if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
+        name = path.resolve().name
+        outcomes = {
+            ticker: PriceOutcome(ticker, "no_prices", say("price.no_file", ticker=ticker, folder=name))
+            for ticker in request.tickers
+        }
+        return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
+    return with_aliases(lambda asked: _from_path(source, asked), request, config)
+
+
+def remote_names() -> tuple[str, ...]:
+    """Names of the providers that ask over a network."""
+    return tuple(name for name in provider_names() if name not in ("files", "simulated"))
+
+
+def fetch_prices(
+    events: Events,
+    config: StudyConfig,
+    source: str | None = None,
+    *,
+    folder: Path | None = None,
+    watch: Watch | None = None,
+) -> Snapshot:
+    """Bring what a study needs into a snapshot: ``folder``, or this day's folder of the sector.
+
+    Raises
+    ------
+    ConfigError
+        If ``source`` is no provider that asks over a network.
+    PriceError
+        If a ticker was not answered; what was fetched is kept.
+    """
+    name = source or config.prices.source
+    if name not in remote_names():
+        raise ConfigError(f"--prices {name!r} is nothing to fetch from; {nearest(name, remote_names())}")
+    # The study's name comes from a file: nothing of it may lead out of the data folder.
+    slug = re.sub(r"[^a-z0-9]+", "-", config.study.name.lower())[:40].strip("-")
+    return fetch_snapshot(
+        price_request(events, config),
+        name,
+        folder or default_folder(config.study.sector or slug or "study", utc_now()),
+        factory=get_provider(name),
+        watch=watch,
+    )
+
+
+def _from_path(source: str, request: PriceRequest) -> PriceTable:
+    scheme, _, rest = source.partition(":")
+    if scheme == "duckdb" and rest:
+        from eventstudy.prices.sql import query_prices
+
+        return query_prices(rest, request)
+    if scheme == "example" and rest:
+        return _shipped(rest, request)
+    path = Path(source)
+    if not path.exists():
+        raise ConfigError(
+            f"--prices {source!r} is neither yahoo nor simulated nor a folder or file that exists, "
+            f"nor another provider; providers are {', '.join(remote_names())}"
+        )
+    if is_snapshot(path):
+        return read_snapshot(path, request)
+    kind = "folder" if path.is_dir() else "file"
+    origin = {"kind": kind, "name": path.resolve().name}
+    return replace(get_provider("files")(path).fetch(request), origin=origin)
+
+
+def _shipped(sector: str, request: PriceRequest) -> PriceTable:
+    path = sector_prices(sector)
+    if path is None:
+        raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
+    origin = {"kind": "example", "name": sector}
+    source = say("source.shipped", sector=sector)
+    return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
+
+
+def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
+    """Return a seeded panel on the study's calendars and membership.
+
+    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
+    has placebo drops to show; ``truth`` in the manifest lists both. There are no simulated exchange rates:
+    the backtest counts in local currencies.
+    """
+    listings = [
+        Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
+        for peer in config.peers
+    ]
+    drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    drops += _quiet_drops(events, config, request)
+    rates = fx_tickers(config).values()
+    request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))
+    return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
+
+
+def _planted(event: Event, events: Events, config: StudyConfig) -> PlantedDrop | None:
+    alignments = align_all(Events((event,), events.path, events.sha256), config)
+    days = {
+        peer.ticker: alignments[event.event_id, peer.market].session
+        for peer in config.peers
+        if (not event.tickers or peer.ticker in event.tickers)
+        and (event.event_id, peer.market) in alignments
+        and peer.group == config.peers[0].group
+    }
+    size, share = PLANTED[event.label]
+    return PlantedDrop(event.shock_id, tuple(days), days, size, share, event.label) if days else None
+
+
+def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
+    """Falls of the first group's peers far from every event, the same ones whatever days are asked for."""
+    # A stream each: one drawn after the other would begin where the days asked for let the first one end.
+    streams = [np.random.default_rng([config.study.seed, QUIET_EVERY, number]) for number in range(2)]
+    count = (request.end - EPOCH).days // QUIET_EVERY + 1
+    sizes, shifts = streams[0].uniform(*QUIET, count), streams[1].integers(0, 7, count)
+    taken = [instant_utc(event.timestamp).date() for event in events]
+    found = []
+    for number in range(count):
+        day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
+        near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
+        if request.start <= day <= request.end and not near:
+            days = _first_sessions(day, config)
+            found.append(PlantedDrop(f"quiet-{day}", tuple(days), days, float(sizes[number]), QUIET_SHARE))
+    return found
+
+
+def _first_sessions(day: dt.date, config: StudyConfig) -> dict[str, dt.date]:
+    """First session on or after ``day`` for each peer of the first group whose calendar reaches it."""
+    found = {}
+    for peer in config.peers:
+        table = exchange_sessions(peer.market)
+        at = table.position(day)
+        if peer.group == config.peers[0].group and at < len(table.days):
+            found[peer.ticker] = table.days[at].astype(dt.date)
+    return found

@@ -1,0 +1,161 @@
+"""Reader of the events of a market-wide study: a ticker and a date a row, CSV or Parquet, of any length."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from eventstudy.errors import EventsError, Problem
+
+COLUMNS = ("event_id", "ticker", "date", "group")
+#: More problems than this are counted, not listed.
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MarketEvents:
+    """N events in the order of the file.
+
+    Attributes
+    ----------
+    event_id : pyarrow array (N,)
+        As in the file, or the number of the row.
+    tickers, ticker : (S,), (N,)
+        All tickers in alphabetical order, and each event's place among them.
+    date : (N,) int32
+        Days since 1970.
+    groups, group : (G,), (N,)
+        Names of the groups and each event's, none where the file has no such column.
+    ignored : tuple of str
+        Columns of the file that nobody reads.
+    """
+
+    path: str
+    sha256: str
+    event_id: pa.Array
+    tickers: tuple[str, ...]
+    ticker: NDArray[np.int32]
+    date: NDArray[np.int32]
+    groups: tuple[str, ...] = ()
+    group: NDArray[np.int32] | None = None
+    ignored: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.date)
+
+
+def read_market_events(path: Path) -> MarketEvents:
+    """Read and check the events.
+
+    Raises
+    ------
+    EventsError
+        With every problem and its line: no such column, no ticker, no date, a timestamp in place of a
+        date, an event_id that is there twice, no event at all.
+    """
+    try:
+        raw = path.read_bytes()
+        table = _table(path, raw)
+    except (OSError, pa.ArrowException) as error:
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
+    missing = [name for name in ("ticker", "date") if name not in table.column_names]
+    if missing:
+        text = (
+            f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
+        )
+        raise EventsError(Problem(text, str(path), 1))
+    if not len(table):
+        raise EventsError(Problem("has no event", str(path)))
+    ticker = pc.utf8_trim_whitespace(pc.cast(table["ticker"], pa.string()).combine_chunks())
+    date, wrong_dates = _dates(table["date"].combine_chunks())
+    problems = [
+        (row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date")
+        for row, shown in wrong_dates
+    ]
+    empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
+    problems += [(int(row), "no ticker") for row in empty]
+    if "event_id" in table.column_names:
+        event_id = pc.cast(table["event_id"], pa.string()).combine_chunks()
+        problems += _twice(event_id)
+    else:
+        event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
+    _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
+    names, codes = _codes(ticker)
+    groups, group = (
+        _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null(""))
+        if ("group" in table.column_names)
+        else ((), None)
+    )
+    ignored = tuple(name for name in table.column_names if name not in COLUMNS)
+    digest = hashlib.sha256(raw).hexdigest()
+    return MarketEvents(str(path), digest, event_id, names, codes, date, groups, group, ignored)
+
+
+def _table(path: Path, raw: bytes) -> pa.Table:
+    if path.suffix == ".parquet":
+        return pq.read_table(pa.BufferReader(raw))
+    # As text, so that a wrong cell can be shown with its line.
+    names = pa_csv.read_csv(pa.BufferReader(raw.partition(b"\n")[0] + b"\n")).schema.names
+    types = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
+    return pa_csv.read_csv(pa.BufferReader(raw), convert_options=types)
+
+
+def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
+    """Days since 1970, and the rows whose date is none."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        good = pc.fill_null(pc.match_substring_regex(column, r"^\d{4}-\d{2}-\d{2}$"), False)
+        parsed = pc.strptime(pc.if_else(good, column, None), "%Y-%m-%d", "s", error_is_null=True)
+        # 30 February would be read as 1 March.
+        parsed = pc.if_else(pc.equal(pc.strftime(parsed, "%Y-%m-%d"), column), parsed, None)
+    elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        parsed = pc.cast(column, pa.timestamp("s"), safe=False)
+        midnight = pc.equal(pc.floor_temporal(column, unit="day"), column)
+        parsed = pc.if_else(pc.fill_null(midnight, False), parsed, None)
+    else:
+        parsed = pa.nulls(len(column), pa.timestamp("s"))
+    bad = np.flatnonzero(parsed.is_null().to_numpy(zero_copy_only=False))
+    shown = [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
+    seconds = pc.fill_null(pc.cast(parsed, pa.int64()), 0).to_numpy(zero_copy_only=False)
+    return (seconds // 86_400).astype(np.int32), shown
+
+
+def _twice(event_id: pa.Array) -> list[tuple[int, str]]:
+    """Rows whose event_id is empty or stands in an earlier row."""
+    names, codes = _codes(event_id.fill_null(""))
+    first = np.full(len(names), -1)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    again = np.flatnonzero(first[codes] != np.arange(len(codes)))
+    found = [
+        (int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]
+    ]
+    empty = [name for name in names if not name]
+    return found + [(int(row), "no event_id") for row in np.flatnonzero(codes == 0) if empty]
+
+
+def _codes(column: pa.Array) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """Names in alphabetical order and the place of each row's."""
+    encoded = pc.dictionary_encode(column)
+    names = encoded.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.empty(len(names), dtype=np.int32)
+    place[order] = np.arange(len(names))
+    codes: NDArray[np.int32] = place[encoded.indices.to_numpy(zero_copy_only=False)]
+    return tuple(names[i] for i in order), codes
+
+
+def _refuse(problems: list[tuple[int, str]], path: str, *, first: int) -> None:
+    if not problems:
+        return
+    found = [Problem(text, path, row + first) for row, text in sorted(problems)[:_LISTED]]
+    if len(problems) > _LISTED:
+        found.append(Problem(f"… and {len(problems) - _LISTED} more rows like these", path))
+    raise EventsError(found)

@@ -1,0 +1,380 @@
+"""The summary that page 1 shows, and the manifest of what it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eventstudy import __version__
+from eventstudy.core.abnormal import (Window, shock_portfolios)
+from eventstudy.backtest import (Traded, summarise)
+from eventstudy.backtest.costs import FEES
+from eventstudy.config import StudyConfig
+from eventstudy.core.estimation import Computed
+from eventstudy.events import Events
+from eventstudy.core.models.garch import compiled_fit
+from eventstudy.core.statistics import (Sample, TestResult, effective_number)
+from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
+from eventstudy.core.statistics.dependence import SMALL_RBAR
+from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
+from eventstudy.messages import (joined, say)
+from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import sentences
+from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
+from eventstudy.results.tables import (row_of, window_name)
+
+VERSIONED = (
+    "arch",
+    "exchange_calendars",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "typst",
+    "yfinance",
+)
+
+
+def build_summary(
+    run_id: str,
+    computed: Computed,
+    results: Sequence[TestResult],
+    judgement: Judgement,
+    found: Findings,
+    headline: Sample,
+    tables: Mapping[str, pd.DataFrame],
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    traded: Traded,
+) -> dict[str, Any]:
+    """Return the content of summary.json."""
+    overall = computed.sample.at(config.windows.drop)
+    ours = headline.at(config.windows.drop)
+    ledger = tables["ledger"]
+    labels = label_timing(events, computed.alignments, config)
+    late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
+    content: dict[str, Any] = _json(
+        {
+            "run_id": run_id,
+            "study": config.study.name,
+            "simulated": prices.simulated,
+            "language": config.study.language,
+            "data_date": prices.last_date,
+            "price_source": prices.source,
+            **reversal_summary(judgement, found),
+            "claims": Counter(_claim_kinds(tables["claims"])),
+            "counts": _ledger_counts(ledger),
+            "trust": joined(
+                (
+                    which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
+                    _overlapping(judgement, config),
+                ),
+                " ",
+            ),
+            "rbar": overall.rbar,
+            "n_effective": overall.n_effective,
+            "headline": {
+                "n_events": ours.n,
+                "n_dates": ours.k,
+                "rbar": ours.rbar,
+                "n_effective": ours.n_effective,
+            },
+            "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
+            "events": {
+                "n_events": len(events),
+                "n_shocks": len({event.shock_id for event in events}),
+                "n_peers": len(config.peers),
+                "by_label": Counter(event.label for event in events),
+            },
+            "windows": config.as_dict()["windows"],
+            "model": config.as_dict()["model"],
+            "kind": config.study.kind,
+            "returns": config.returns.kind,
+            "weights": config.tests.weights,
+            "headline_group": headline.group,
+            "small_table": _small_table(results, headline, late, config),
+            "chronology": chronology(events, computed.alignments, config),
+            "labels": labels,
+            "diagnostics": _diagnostics(computed, headline, config),
+            "warnings": [
+                *_simulated(prices),
+                *_warnings(computed, events, ledger, config),
+                *_unadjusted(prices),
+                *_absent(prices, config),
+            ],
+            "more_data": (
+                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+            ).more_data,
+            "backtest": summarise(traded),
+            "peers": {
+                peer.ticker: {
+                    "name": peer.name,
+                    "name_local": peer.name_local,
+                    "market": peer.market,
+                    "region": config.market(peer.market).region,
+                    "group": peer.group,
+                }
+                for peer in config.peers
+            },
+        }
+    )
+    return content
+
+
+def _claim_kinds(claims: pd.DataFrame) -> list[str]:
+    return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
+
+
+def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
+    status = ledger["status"].value_counts()
+    dropped = ledger[ledger["status"] == "dropped"]
+    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
+    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
+    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
+
+
+def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
+    """Say which of the tests to believe with this many dates and this much correlation."""
+    if k < 2:
+        return say("trust.one")
+    if np.isfinite(rbar) and rbar <= SMALL_RBAR and k == n:
+        return say("trust.apart")
+    parts = [say("trust.dates", n=n, k=k, rbar=rbar, effective=effective_number(n, rbar))]
+    if np.isfinite(cvr) and cvr > LARGE_CVR:
+        parts.append(say("trust.cvr", value=cvr))
+    if k < FEWEST_DATES:
+        parts.append(say("trust.few", k=k))
+    return joined(parts, " ")
+
+
+def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
+    """Say how many dates fall into an earlier one's post window, or nothing."""
+    late = sum(bool(name) for name in judgement.drops.overlaps)
+    if not late:
+        return ""
+    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
+
+
+def _small_table(
+    results: Sequence[TestResult], headline: Sample, late: Mapping[str, str], config: StudyConfig
+) -> list[dict[str, Any]]:
+    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label."""
+    prefix = "" if headline.group == "all" else f"{headline.group};"
+    wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
+    table = {(r.group, r.window, r.name): r for r in results}
+    rows = []
+    for group in wanted:
+        for window in (config.windows.drop, config.windows.post):
+            date = table.get((group, window, "date_t"))
+            plain = table.get((group, window, "cross_sectional_t"))
+            if date is None or plain is None:
+                continue
+            rows.append(
+                {
+                    "group": group,
+                    "window": window_name(window),
+                    "n_events": date.n_events,
+                    "n_dates": date.n_dates,
+                    "n_late": _late_dates(headline, group, window, late),
+                    "caar": plain.estimate,
+                    "shock_mean": date.estimate,
+                    **_p_values(table, group, window),
+                }
+            )
+    return rows
+
+
+def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str, str]) -> int:
+    """Count the dates of a label's row whose label was set after the drop."""
+    panel = headline.abnormal.panel
+    mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
+    rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
+    return len(set(panel.shock_id[rows].tolist()))
+
+
+def _p_values(
+    table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window
+) -> dict[str, Any]:
+    names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
+    found = {name: table.get((group, window, name)) for name in names}
+    values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
+    plain = values.pop("cross_sectional_t_p")
+    return {**values, "cross_sectional_p": plain}
+
+
+def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
+    """Troubles of all fits, and of the headline group's dates in the drop window."""
+    ours = headline.at(config.windows.drop)
+    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
+    found = diagnose_study(
+        diagnose(computed.abnormal),
+        rbar=ours.rbar,
+        n_effective=ours.n_effective,
+        common_volatility_ratio=common_volatility_ratio(ours.shock_s)[0],
+        shock_car=portfolios.car(config.windows.drop),
+        shock_id=portfolios.shock_id.tolist(),
+    )
+    return row_of(found)
+
+
+def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
+    """Fits that another model took over, and factors of one calendar on several markets."""
+    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
+    total = len(computed.abnormal)
+    found: list[str] = [
+        say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
+    ]
+    regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
+    if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
+        found.append(say("fits.factor_file", regions=", ".join(regions)))
+    if config.model.factors_file and config.returns.kind == "log":
+        found.append(say("fits.factors_log"))
+    return found
+
+
+def _remark(text: str) -> str:
+    """Return a fit's remark, which arrays keep as plain text, as a message."""
+    name, fell_back, why = text.partition(" fell back to OLS: ")
+    return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
+
+
+def _simulated(prices: PriceTable) -> list[str]:
+    """Say what was put into a simulated panel: that is what a run on it finds again."""
+    if not prices.simulated:
+        return []
+    planted = list(prices.truth.get("drops", ()))
+    quiet = sum(not drop["label"] for drop in planted)
+    return [say("simulated.planted", n=len(planted) - quiet, quiet=quiet)]
+
+
+def _unadjusted(prices: PriceTable) -> list[str]:
+    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
+    names = [
+        name
+        for name, outcome in prices.outcomes.items()
+        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
+    ]
+    return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
+
+
+def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
+    """Say which fields no peer's prices have, and what cannot be seen without them."""
+    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
+    fields = [
+        name
+        for name in ("volume", "open", "high", "low")
+        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
+    ]
+    unseen = [
+        say(f"absent.{name}")
+        for name, missing in (
+            ("volume", {"volume"}),
+            ("range", {"high", "low"}),
+            ("open", {"open"}),
+        )
+        if missing & set(fields)
+    ]
+    return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
+
+
+def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
+    kind = config.study.kind
+    found: list[str] = [] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]
+    found += [
+        say("events.clarifies_none", event=event.event_id)
+        for event in events
+        if event.kind == "clarification" and not event.clarifies
+    ]
+    found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
+    found += _unknown_markets(computed, config)
+    found += sentences(computed.findings, accept=config.prices.accept_suspect)
+    usable = ledger[ledger["status"] != "dropped"]
+    double = usable[usable.duplicated(["ticker", "session"], keep=False)]
+    same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
+    for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):
+        found.append(say("events.same_day", events=names, day=session, n=len(rows)))
+    for session, shocks in usable.groupby("session")["shock_id"].unique().items():
+        if len(shocks) > 1:
+            found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
+    return found
+
+
+def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
+    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
+    given = {row.market for row in config.costs}
+    known = {fee.market for fee in FEES} | given
+    return [say("trade.unknown_market", mic=mic) for mic in computed.returns.markets if mic not in known]
+
+
+def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
+    """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    settings = config.as_dict()
+    # Which workers did the work is no part of what was done.
+    for name in ("jobs", "engine", "scheduler"):
+        del settings["model"][name]
+    inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
+    inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
+    inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
+    if prices.factors is not None:
+        inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
+    content: dict[str, Any] = _json(
+        {
+            "version": __version__,
+            "seed": config.study.seed,
+            "settings": settings,
+            "inputs": inputs,
+            "prices": {
+                "source": prices.source,
+                "simulated": prices.simulated,
+                "data_date": prices.last_date,
+                "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
+                "truth": prices.truth,
+                "origin": prices.origin,
+            },
+            "versions": {
+                "python": platform.python_version(),
+                **{n: importlib.metadata.version(n) for n in VERSIONED},
+                **_compiler(config),
+            },
+        }
+    )
+    return content
+
+
+def _compiler(config: StudyConfig) -> dict[str, str]:
+    """Version of numba where it fits the study's models: its optima are not `arch`'s to the last digit."""
+    if config.model.name != "garch" or compiled_fit() is None:
+        return {}
+    return {"numba": importlib.metadata.version("numba")}
+
+
+def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, Any]) -> str:
+    """Name of the run: the sector, the newest price, and a digest of inputs and settings."""
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
+    sector = config.study.sector or "study"
+    marked = "simulated-" if prices.simulated else ""
+    return f"{sector}-{marked}{prices.last_date.replace('-', '')}-{digest}"
+
+
+def _json(value: Any) -> Any:
+    """Plain JSON: numpy scalars become Python's, NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

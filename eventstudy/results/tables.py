@@ -1,0 +1,306 @@
+"""The tables of the result pack, from the arrays of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from eventstudy.core.abnormal import (AbnormalReturns, Window)
+from eventstudy.backtest import Traded
+from eventstudy.backtest import rows as backtest_rows
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.reversal.claims import ClaimVerdict
+from eventstudy.config import StudyConfig
+from eventstudy.results.covariates import regression_rows
+from eventstudy.core.estimation import (Computed, headline_group, headline_of)
+from eventstudy.events import Events
+from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.checks.diagnostics import diagnose
+from eventstudy.core.statistics.firm import car_tests
+from eventstudy.core.checks.multiplicity import adjust
+from eventstudy.results.result import TABLES
+from eventstudy.core.returns import FLAG_NAMES
+from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.reversal import tables as reversal_tables
+
+#: Columns of messages, which the pages say in their own language.
+MESSAGES = frozenset(
+    {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
+)
+
+
+def build_tables(
+    computed: Computed,
+    samples: Sequence[Sample],
+    results: Sequence[TestResult],
+    judgement: Judgement,
+    found: Findings,
+    claims: Sequence[ClaimVerdict],
+    events: Events,
+    config: StudyConfig,
+) -> dict[str, pd.DataFrame]:
+    """Return every table of the pack by the name of its file."""
+    windows = config.windows.all_car
+    headline = headline_of(samples, config)
+    return {
+        "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
+        "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
+        "abnormal_returns": _abnormal_table(computed.abnormal),
+        "estimation": _estimation_table(computed.abnormal),
+        "diagnostics": _diagnostics_table(computed.abnormal),
+        "estimation_cuts": _cuts_table(computed),
+        "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
+        "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
+        "aar": _aar_table(samples),
+        "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
+        "tests": _frame("tests", [_test_row(result) for result in results]),
+        "regression": _frame("regression", list(regression_rows(headline, events, config))),
+        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
+        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    }
+
+
+def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files."""
+    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
+
+
+def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=list(TABLES[name]))
+    for column in MESSAGES.intersection(frame.columns):
+        # pandas' own strings would forget what a message is made of.
+        frame[column] = pd.Series([row.get(column) for row in rows], dtype=object, index=frame.index)
+    return frame
+
+
+def row_of(item: Any) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+
+
+def window_name(window: Window) -> str:
+    """Write a window as the tables do: ``[a,b]``."""
+    return f"[{window[0]},{window[1]}]"
+
+
+def _alignment_rows(
+    alignments: Mapping[tuple[str, str], Alignment], events: Events
+) -> Iterator[dict[str, Any]]:
+    for alignment in alignments.values():
+        event = events.by_id(alignment.event_id)
+        yield {
+            **row_of(alignment),
+            "shock_id": event.shock_id,
+            "precision": event.precision,
+            "timestamp": event.timestamp.isoformat(),
+            "session": str(alignment.session),
+        }
+
+
+def _days(codes: NDArray[np.int32]) -> NDArray[np.str_]:
+    return codes.astype("datetime64[D]").astype(str)
+
+
+def _abnormal_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel = abnormal.panel
+    n, length = panel.event_returns.shape
+    names = np.array([_flag_text(int(code)) for code in range(256)], dtype=object)
+    return pd.DataFrame(
+        {
+            **{key: np.repeat(getattr(panel, key), length) for key in ("event_id", "shock_id", "ticker")},
+            "tau": np.tile(panel.tau, n),
+            "session": _days(panel.event_sessions.ravel()),
+            "return": panel.event_returns.ravel(),
+            "expected": abnormal.expected.mean.ravel(),
+            "ar": abnormal.ar.ravel(),
+            "sar": abnormal.sar.ravel(),
+            "flags": names[panel.event_flags.ravel()],
+        }
+    )
+
+
+def _flag_text(code: int) -> str:
+    return ";".join(name for bit, name in FLAG_NAMES.items() if code & bit)
+
+
+def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel, expected = abnormal.panel, abnormal.expected
+    used = np.isfinite(expected.residuals)
+    first, last = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(panel))
+    table = {
+        "event_id": panel.event_id,
+        "ticker": panel.ticker,
+        "model": expected.model,
+        **dict(zip(expected.loadings, expected.theta.T, strict=True)),
+        "sigma": np.sqrt(expected.sigma2),
+        "n_estimation": expected.n_estimation,
+        "r_squared": expected.r_squared,
+        "first_session": _days(panel.estimation_sessions[rows, first]),
+        "last_session": _days(panel.estimation_sessions[rows, last]),
+    }
+    for name in ("alpha", "beta"):
+        table.setdefault(name, np.full(len(panel), np.nan))
+    extra = [name for name in table if name not in TABLES["estimation"]]
+    return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
+
+
+def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+    panel = abnormal.panel
+    found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    return pd.DataFrame(found)[list(TABLES["diagnostics"])]
+
+
+def _cuts_table(computed: Computed) -> pd.DataFrame:
+    """Estimation days that were cut and why: with it a fit can be redone."""
+    rows = []
+    panel = computed.abnormal.panel
+    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
+        day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
+        by_ticker.setdefault((mic, ticker), []).append((day, reason))
+    for i in range(len(panel)):
+        sessions = panel.estimation_sessions[i]
+        for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
+            if sessions[0] <= day <= sessions[-1]:
+                session = str(np.datetime64(day, "D"))
+                rows.append(
+                    {
+                        "event_id": panel.event_id[i],
+                        "ticker": panel.ticker[i],
+                        "session": session,
+                        "reason": reason,
+                    }
+                )
+    return _frame("estimation_cuts", rows)
+
+
+def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compounds: bool) -> pd.DataFrame:
+    panel = abnormal.panel
+    parts = []
+    for window in windows:
+        test = car_tests(abnormal, window)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "event_id": panel.event_id,
+                    "shock_id": panel.shock_id,
+                    "ticker": panel.ticker,
+                    "window": window_name(window),
+                    "car": test.value,
+                    "se": test.se,
+                    "t": test.t,
+                    "p_value": test.p_value,
+                    "df": test.df,
+                    "scar": test.t,
+                    "bhar": abnormal.bhar(window) if compounds else np.nan,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    columns = [_aar_columns(sample) for sample in samples]
+    table = {name: np.concatenate([column[name] for column in columns]) for name in TABLES["aar"][1:]}
+    days = [len(column["tau"]) for column in columns]
+    return pd.DataFrame({"group": np.repeat([sample.group for sample in samples], days), **table})
+
+
+def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
+    """Mean AR by day, its running sum, and the sum's 95 % band with shocks as clusters."""
+    ar = sample.abnormal.ar
+    there = np.isfinite(ar)
+    n = there.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        aar = np.where(there, ar, 0.0).sum(axis=0) / n
+    caar = np.cumsum(aar)
+    half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
+    return {
+        "tau": sample.abnormal.tau,
+        "n": n,
+        "aar": aar,
+        "caar": caar,
+        "lower": caar - half,
+        "upper": caar + half,
+    }
+
+
+def _clustered_half_width(
+    ar: NDArray[np.float64], aar: NDArray[np.float64], shock_id: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Half width of the CAAR's 95 % band: shocks are clusters, t with K-1 degrees of freedom.
+
+    The influence of a shock on the CAAR up to a day is the sum over its firm-events of
+    (AR - AAR)/n, accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean).
+    """
+    shocks, code = np.unique(shock_id, return_inverse=True)
+    k = len(shocks)
+    if k < 2:
+        return np.full(ar.shape[1], np.nan)
+    there = np.isfinite(ar)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        influence = np.where(there, ar - aar, 0.0) / there.sum(axis=0)
+    by_shock = np.zeros((k, ar.shape[1]))
+    np.add.at(by_shock, code, influence)
+    variance = k / (k - 1) * (np.cumsum(by_shock, axis=1) ** 2).sum(axis=0)
+    half: NDArray[np.float64] = special.stdtrit(k - 1, 0.975) * np.sqrt(variance)
+    return half
+
+
+def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
+    """Yield the values that date_t and sign_flip of the headline group are made of."""
+    for window in windows:
+        portfolios = headline.at(window).portfolios
+        car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
+        count = portfolios.count(window)
+        for k, (first, last) in enumerate(portfolios.spans()):
+            rows = portfolios.members[first:last]
+            event = events.by_id(str(portfolios.abnormal.panel.event_id[rows[0]]))
+            yield {
+                "shock_id": event.shock_id,
+                "window": window_name(window),
+                "label": event.label,
+                "title": event.title,
+                "day0": _day(portfolios.day0[k]),
+                "n_peers": count[k],
+                "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
+                "car": car[k],
+                "se": se[k],
+                "s": car[k] / se[k],
+            }
+
+
+def _day(code: int) -> str:
+    return str(np.datetime64(int(code), "D"))
+
+
+def _test_row(result: TestResult) -> dict[str, Any]:
+    return {**row_of(result), "window": window_name(result.window)}
+
+
+def _multiplicity_rows(
+    samples: Sequence[Sample], results: Sequence[TestResult], config: StudyConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield the headline group and its labels: each statistic adjusted over the windows."""
+    head = headline_group(config)
+    prefix = "label=" if head == "all" else f"{head};label="
+    for sample in samples:
+        if sample.group == head or sample.group.startswith(prefix):
+            for row in adjust(sample, config.windows.all_car, results):
+                yield {**row_of(row), "window": window_name(row.window)}
+
+
+def _claim_row(result: ClaimVerdict) -> dict[str, Any]:
+    claim = result.claim
+    return {
+        **row_of(claim),
+        **{name: value for name, value in row_of(result).items() if name != "claim"},
+        "date": claim.date or "",
+        "date_to": claim.date_to or "",
+    }

@@ -1,0 +1,245 @@
+"""Do the prices bear out what reports said about them?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Peer, StudyConfig
+from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.events import read_records
+from eventstudy.messages import say
+from eventstudy.prices import PriceSeries, PriceTable
+
+COLUMNS = (
+    "claim_id",
+    "ticker",
+    "name",
+    "date",
+    "date_to",
+    "claimed",
+    "comparison",
+    "source",
+    "source_url",
+    "notes",
+)
+REQUIRED = ("claim_id", "ticker", "claimed")
+COMPARISONS = ("about", "at_least", "at_most")
+#: Claims without a number: a fall or rise that reports call sharp is taken as 3 % or more.
+DIRECTIONS = {"fall": -0.03, "rise": 0.03}
+CONFIRMED, REFUTED, NOT_TESTABLE = "confirmed", "refuted", "not testable"
+#: Reports round: a move "about" another may differ by a point, or by a tenth of it.
+ROUNDING, ROUNDING_SHARE = 0.01, 0.10
+#: Half a tenth of a point: what is lost where prices are rounded.
+TICK = 0.0005
+#: A move of the claimed sign that misses by more than half of what was claimed refutes the claim.
+REFUTED_BEYOND = 0.5
+#: Sessions around the claimed date in which a better match is looked for.
+NEARBY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement on one security's daily move; ``claimed`` is a decimal return.
+
+    ``date_to`` ends the range in which the move is said to have been on one session. ``comparison``
+    speaks of the size of the move: at_least means that it was as large or larger.
+    """
+
+    claim_id: str
+    ticker: str
+    name: str
+    date: dt.date | None
+    date_to: dt.date | None
+    claimed: float
+    comparison: str
+    source: str = ""
+    source_url: str = ""
+    notes: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimVerdict:
+    """What the prices say about one claim.
+
+    ``verdict`` is confirmed, off by x points, refuted, or not testable; ``session`` and ``actual`` are
+    the session of the claimed range that fits best and its return, ``nearby_session`` the best fit up
+    to five sessions beyond; ``off_by`` is actual less claimed.
+    """
+
+    claim: Claim
+    verdict: str
+    session: str
+    actual: float
+    off_by: float
+    nearby_session: str
+    nearby_return: float
+    reason: str
+
+
+def read_claims(path: Path) -> tuple[Claim, ...]:
+    """Read and check a claims file.
+
+    Raises
+    ------
+    EventsError
+        With every problem found, each with its line.
+    """
+    problems: list[Problem] = []
+    claims: list[Claim] = []
+    for line, cells in read_records(path, COLUMNS, REQUIRED):
+        found: list[str] = []
+        claim = _claim({column: cells.get(column, "") for column in COLUMNS}, line, found)
+        problems += [Problem(text, str(path), line) for text in found]
+        claims.append(claim)
+    names = [claim.claim_id for claim in claims]
+    for claim in claims:
+        if names.count(claim.claim_id) > 1 and names.index(claim.claim_id) != claims.index(claim):
+            problems.append(Problem(f"claim_id {claim.claim_id!r} is there twice", str(path), claim.line))
+    if problems:
+        raise EventsError(sorted(problems, key=lambda problem: problem.line or 0))
+    return tuple(claims)
+
+
+def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
+    if not cells["claim_id"]:
+        found.append("claim_id is empty; give each claim a name")
+    comparison = cells["comparison"] or "about"
+    if comparison not in COMPARISONS:
+        found.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
+    if cells["claimed"] in DIRECTIONS:
+        comparison = "at_least"
+    dates = [_date(cells[column], column, found) for column in ("date", "date_to")]
+    if dates[0] and dates[1] and dates[1] < dates[0]:
+        found.append(f"date_to {dates[1]} lies before date {dates[0]}")
+    return Claim(
+        cells["claim_id"],
+        cells["ticker"],
+        cells["name"],
+        dates[0],
+        dates[1],
+        _move(cells["claimed"], found),
+        comparison,
+        cells["source"],
+        cells["source_url"],
+        cells["notes"],
+        line,
+    )
+
+
+def _date(text: str, column: str, found: list[str]) -> dt.date | None:
+    if not text:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        found.append(f"{column} {text!r} is no date; write it as 2026-06-09")
+        return None
+
+
+def _move(text: str, found: list[str]) -> float:
+    """A decimal return from ``-8%``, ``-0.08``, ``fall`` or ``rise``."""
+    if text in DIRECTIONS:
+        return DIRECTIONS[text]
+    try:
+        value = round(float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0), 12)
+    except ValueError:
+        value = float("nan")
+    if not -1.0 <= value <= 10.0 or value == 0.0:
+        accepted = "a move such as -8% or -0.08, or 'fall' or 'rise'"
+        found.append(f"claimed {text!r}: accepted is {accepted}")
+    return value
+
+
+def check_claims(claims: tuple[Claim, ...], prices: PriceTable, config: StudyConfig) -> list[ClaimVerdict]:
+    """Hold every claim against the adjusted closes, whatever the study's windows."""
+    return [_check(claim, prices, config) for claim in claims]
+
+
+def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdict:
+    try:
+        peer: Peer | None = config.peer(claim.ticker)
+    except KeyError:
+        peer = None
+    ticker = peer.ticker if peer else claim.ticker
+    series = prices.series.get(ticker)
+    reason = _untestable(claim, peer, series)
+    if reason or series is None or claim.date is None:
+        return _not_testable(claim, reason)
+    days, moves = daily_moves(series)
+    first = int(np.searchsorted(days, np.datetime64(claim.date, "D")))
+    stop = int(np.searchsorted(days, np.datetime64(claim.date_to or claim.date, "D"), side="right"))
+    if first >= stop:
+        return _not_testable(claim, say("claim.no_return", ticker=ticker, day=claim.date))
+    at = _best(moves, first, stop, claim)
+    near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
+    actual = float(moves[at])
+    return ClaimVerdict(
+        claim,
+        _verdict(claim, actual),
+        str(days[at]),
+        actual,
+        actual - claim.claimed,
+        str(days[near]),
+        float(moves[near]),
+        "",
+    )
+
+
+def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Return the days with a return to the last earlier price, and those returns."""
+    quoted = np.isfinite(series.adj_close)
+    price, days = series.adj_close[quoted], series.dates[quoted]
+    moves: NDArray[np.float64] = price[1:] / price[:-1] - 1.0
+    return days[1:], moves
+
+
+def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> str:
+    if claim.date is None:
+        return say("claim.no_date")
+    label = f"{claim.name or claim.ticker} ({claim.ticker})"
+    if peer and peer.until and claim.date > peer.until:
+        return say("claim.listed_until", label=label, day=peer.until)
+    if peer and peer.from_ and (claim.date_to or claim.date) < peer.from_:
+        return say("claim.listed_from", label=label, day=peer.from_)
+    if series is None:
+        return say("claim.not_delivered" if peer else "claim.no_peer", label=label)
+    if np.datetime64(claim.date, "D") > series.dates[-1]:
+        return say("claim.prices_end", label=label, day=series.dates[-1])
+    if np.datetime64(claim.date_to or claim.date, "D") < series.dates[0]:
+        return say("claim.prices_start", label=label, day=series.dates[0])
+    return ""
+
+
+def _not_testable(claim: Claim, reason: str) -> ClaimVerdict:
+    nan = float("nan")
+    return ClaimVerdict(claim, NOT_TESTABLE, "", nan, nan, "", nan, reason)
+
+
+def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
+    """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
+    inside = moves[first:stop]
+    if claim.comparison == "at_least":
+        return first + int(np.argmax(inside * np.sign(claim.claimed)))
+    return first + int(np.argmin(np.abs(inside - claim.claimed)))
+
+
+def _verdict(claim: Claim, actual: float) -> str:
+    """Return the verdict on a claim, the size of the move being compared in the claimed direction."""
+    size, claimed = actual * np.sign(claim.claimed), abs(claim.claimed)
+    gap = {
+        "about": max(abs(size - claimed) - max(ROUNDING, ROUNDING_SHARE * claimed), 0.0),
+        "at_least": max(claimed - size - TICK, 0.0),
+        "at_most": max(size - claimed - TICK, 0.0) if size > 0 else claimed,
+    }[claim.comparison]
+    if gap == 0.0:
+        return CONFIRMED
+    if size <= 0 or abs(size - claimed) > REFUTED_BEYOND * claimed:
+        return REFUTED
+    return say("claim.off_by", points=abs(actual - claim.claimed) * 100)

@@ -1,0 +1,282 @@
+"""The study's shocks judged: drops, labels, benchmarks, and the verdicts on each kind of drop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.estimation import Computed
+from eventstudy.core.statistics import Sample
+from eventstudy.core.windows import Request
+from eventstudy.errors import EstimationError
+from eventstudy.events import Events
+from eventstudy.messages import Message, say
+from eventstudy.reversal.drops import Drops, drops
+from eventstudy.reversal.history import History, day_codes
+from eventstudy.reversal.labels import known_in_time
+from eventstudy.reversal.matching import Benchmarks, MatchedSets, benchmarks, matched_sets
+from eventstudy.reversal.permutation import NO_TEST, excess, matched_permutation, placebo_spread
+from eventstudy.reversal.placebo import traits
+from eventstudy.reversal.variants import Variants, variants
+from eventstudy.reversal.verdict import Evidence, Verdict, verdict
+
+#: Labels that get a verdict of their own beside the one in question.
+OTHER_LABELS = ("misreading", "genuine", "contested", "no_news")
+#: Ends the name of the group that counts labels set after the drop as well.
+EXPLORATORY = ";exploratory"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """K shocks of the headline group, one lead event each.
+
+    Attributes
+    ----------
+    event_id, label : (K,) str
+        Of the lead events.
+    tickers : K tuples
+        Peers in each portfolio.
+    in_time : (K,) bool
+        Whether the label was known by the close of the drop window; true where labels have no date.
+    traits : (K, V)
+        What placebos are matched on.
+    benchmarks, sets, variants
+        Placebo dates of each shock; portfolios of shocks and placebos formed together, None where no
+        shock has a benchmark; and X_k under other ways to count.
+    excess : (K,)
+        X_k over the matched placebos, NaN without a valid benchmark.
+    asked : (K,) bool
+        Shocks that the verdict rests on: qualifying drops with the label in question, known in time,
+        with a benchmark, whose post window overlaps no earlier one.
+    case : int or None
+        Shock shown as a case study.
+    verdict, exploratory
+        The confirmatory one, and the one that counts late labels too.
+    others
+        Verdicts on the drops of other labels, known in time, and on all whatever their label, by group name.
+    members
+        Which shocks each verdict counts, by group name.
+    """
+
+    history: History
+    requests: Mapping[str, Sequence[Request]]
+    portfolios: ShockPortfolios
+    drops: Drops
+    event_id: NDArray[np.str_]
+    label: NDArray[np.str_]
+    tickers: tuple[tuple[str, ...], ...]
+    in_time: NDArray[np.bool_]
+    traits: NDArray[np.float64]
+    benchmarks: Benchmarks
+    sets: MatchedSets | None
+    variants: Variants
+    excess: NDArray[np.float64]
+    asked: NDArray[np.bool_]
+    case: int | None
+    verdict: Verdict
+    exploratory: Verdict
+    others: Mapping[str, Verdict]
+    members: Mapping[str, NDArray[np.bool_]]
+
+    def answer(self, group: str) -> Verdict:
+        """Return the verdict on a group of ``members``."""
+        if group in self.others:
+            return self.others[group]
+        return self.exploratory if group.endswith(EXPLORATORY) else self.verdict
+
+
+def judge(computed: Computed, headline: Sample, events: Events, config: StudyConfig) -> Judgement:
+    """Judge the shocks of the headline group by the rule of the settings."""
+    history = History(computed.returns, computed.selection.excluded, config)
+    requests = _lead_requests(computed, headline)
+    if not any(requests.values()):
+        raise EstimationError(
+            "no shock can be judged: answers to reports have firm-events that can be used, no report has; "
+            "'eventstudy check' says for each why not"
+        )
+    portfolios = history.portfolios(requests)
+    judged = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
+    event_id = portfolios.abnormal.panel.event_id[portfolios.members[portfolios.starts]]
+    label = np.array([events.by_id(str(name)).label for name in event_id], dtype=np.str_)
+    known = [known_in_time(events.by_id(str(name)), computed.alignments, config) for name in event_id]
+    in_time = np.array([answer is not False for answer in known], dtype=bool)
+    tickers = tuple(
+        tuple(sorted(portfolios.abnormal.panel.ticker[portfolios.members[first:last]].tolist()))
+        for first, last in portfolios.spans()
+    )
+    trait = traits(portfolios, config.windows.drop)
+    event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
+    mine = label == config.reversal.label
+    case = _case(judged, config)
+    found = benchmarks(history, judged, trait, tickers, np.unique(event_days), label=label, case=case)
+    over = excess(judged.post, [found.placebos(k) for k in range(len(judged.shock_id))])
+    sets = _sets(history, requests, judged, tickers, found)
+    spread = variants(history, requests, judged, tickers, found, sets)
+    counted = judged.qualifies & np.isfinite(over)
+    groups = _groups(label, in_time, mine, judged, counted, config)
+    jury = _Jury(headline, found, judged, over, in_time, spread, config)
+    answers = {name: jury.answer(name, *group) for name, group in groups.items()}
+    primary = f"label={config.reversal.label}"
+    return Judgement(
+        history,
+        requests,
+        portfolios,
+        judged,
+        event_id,
+        label,
+        tickers,
+        in_time,
+        trait,
+        found,
+        sets,
+        spread,
+        over,
+        groups[primary][1],
+        case,
+        answers[primary],
+        answers[f"{primary}{EXPLORATORY}"],
+        {k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
+        {name: group[1] for name, group in groups.items()},
+    )
+
+
+def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
+    """Firm-events of the headline group whose event set its shock off."""
+    panel = headline.abnormal.panel
+    pairs = zip(panel.event_id[panel.lead].tolist(), panel.ticker[panel.lead].tolist(), strict=True)
+    wanted = set(pairs)
+    return {
+        mic: [r for r in rows if (r.event_id, r.ticker) in wanted]
+        for mic, rows in computed.selection.requests.items()
+    }
+
+
+def _case(judged: Drops, config: StudyConfig) -> int | None:
+    """The shock named in the settings, else the newest one that was a fall."""
+    named = np.flatnonzero(judged.shock_id == config.reversal.case)
+    if len(named):
+        return int(named[0])
+    falls = np.flatnonzero((judged.drop < 0) & np.isfinite(judged.post))
+    return int(falls[-1]) if len(falls) else None
+
+
+def _sets(
+    history: History,
+    requests: Mapping[str, Sequence[Request]],
+    judged: Drops,
+    tickers: Sequence[tuple[str, ...]],
+    found: Benchmarks,
+) -> MatchedSets | None:
+    days = [np.zeros(0, dtype=np.int64) if found.reasons[k] else found.days(k) for k in range(len(tickers))]
+    if not any(len(item) for item in days):
+        return None
+    return matched_sets(history, requests, [str(name) for name in judged.shock_id], tickers, days)
+
+
+Group = tuple[NDArray[np.bool_], NDArray[np.bool_], str]
+
+
+def _groups(
+    label: NDArray[np.str_],
+    in_time: NDArray[np.bool_],
+    mine: NDArray[np.bool_],
+    judged: Drops,
+    counted: NDArray[np.bool_],
+    config: StudyConfig,
+) -> dict[str, Group]:
+    """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
+    asked = config.reversal.label
+    groups: dict[str, Group] = {
+        f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
+        f"label={asked}{EXPLORATORY}": (
+            mine,
+            mine & counted,
+            _with_late(asked, mine & ~in_time, mine & counted, judged),
+        ),
+    }
+    for name in OTHER_LABELS:
+        if name != asked and (label == name).any():
+            named = label == name
+            groups[f"label={name}"] = (named, named & counted & in_time, _labelled(name))
+    groups["all"] = (np.ones(len(label), dtype=bool), counted, say("subject.all"))
+    return {
+        name: (of, without_overlaps(rows, judged.shock_id, judged.overlaps), text)
+        for name, (of, rows, text) in groups.items()
+    }
+
+
+def _with_late(label: str, late: NDArray[np.bool_], rows: NDArray[np.bool_], judged: Drops) -> Message:
+    """Name the drops of a label with those labelled late, and say whether there is one among them."""
+    kept = without_overlaps(rows, judged.shock_id, judged.overlaps)
+    some = (late & kept).any() if kept.any() else late.any()
+    return say("subject.late" if some else "subject.late_none", label=say(f"label.{label}"))
+
+
+def _labelled(label: str) -> Message:
+    return say("subject.labelled", label=say(f"label.{label}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Jury:
+    """What every verdict is made from: the shocks, their benchmarks and the settings."""
+
+    headline: Sample
+    found: Benchmarks
+    judged: Drops
+    over: NDArray[np.float64]
+    in_time: NDArray[np.bool_]
+    variants: Variants
+    config: StudyConfig
+
+    def answer(self, name: str, of: NDArray[np.bool_], mask: NDArray[np.bool_], subject: str) -> Verdict:
+        """Return the verdict on the marked shocks."""
+        judged, config = self.judged, self.config
+        rows = np.flatnonzero(mask)
+        sets = [self.found.placebos(int(k)) for k in rows]
+        seed, draws = config.study.seed, config.tests.draws
+        test = matched_permutation(judged.post[rows], sets, draws=draws, seed=seed) if len(rows) else NO_TEST
+        drop = of & judged.qualifies & np.isfinite(judged.post)
+        by_label = name != "all" and not name.endswith(EXPLORATORY)
+        late = drop & ~self.in_time & by_label
+        evidence = Evidence(
+            subject,
+            config.windows.post,
+            self.over[rows],
+            judged.drop[rows],
+            test,
+            placebo_spread(sets),
+            other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
+            n_events=int(judged.n_peers[rows].sum()),
+            n_effective=self._effective(mask),
+            n_placebos=sum(len(values) for values in sets),
+            rank=int((sets[0] >= judged.post[rows[0]]).sum()) + 1 if len(rows) == 1 else 0,
+            n_candidates=int(of.sum()),
+            n_drops=int(drop.sum()),
+            n_late=int(late.sum()),
+            n_unmatched=int((drop & ~np.isfinite(self.over) & ~late).sum()),
+        )
+        return verdict(evidence, seed=seed, draws=draws)
+
+    def _effective(self, mask: NDArray[np.bool_]) -> float:
+        panel = self.headline.abnormal.panel
+        rows = np.flatnonzero(np.isin(panel.shock_id, self.judged.shock_id[mask]) & panel.lead)
+        if len(rows) < 2:
+            return float(len(rows))
+        mine = self.headline.take("", np.isin(np.arange(len(panel)), rows))
+        return mine.at(self.config.windows.post).n_effective
+
+
+def without_overlaps(
+    asked: NDArray[np.bool_], shock_id: NDArray[np.str_], overlaps: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Keep the first of shocks whose post windows overlap: they would count the same days twice."""
+    kept = asked.copy()
+    for k, earlier in enumerate(overlaps):
+        if earlier and kept[shock_id == earlier].any():
+            kept[k] = False
+    return kept

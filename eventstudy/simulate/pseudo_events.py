@@ -1,0 +1,265 @@
+"""The returns that pseudo-events are drawn from, and the sessions on which they can be placed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window
+from eventstudy.core.estimation import trusted
+from eventstudy.core.models import MODELS, needs
+from eventstudy.core.returns import MarketPanel, to_returns
+from eventstudy.core.selection import select
+from eventstudy.core.statistics import residual_correlations
+from eventstudy.errors import ConfigError, EstimationError, nearest
+from eventstudy.events import Events, instant_utc
+from eventstudy.exchanges import calendars
+from eventstudy.prices import PriceTable
+from eventstudy.simulate.plan import Plan
+
+#: Sessions around the study's own events that no pseudo-event touches.
+SURROUNDINGS = (-10, 20)
+#: Years of prices before the last event that are asked for, and sessions in a year.
+YEARS, SESSIONS_A_YEAR = 10, 252
+#: Degrees of freedom of simulated residuals.
+DEGREES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Returns of one region's peers and where pseudo-events can be placed.
+
+    Attributes
+    ----------
+    sessions : (T,) datetime64[D]
+        Sessions that the region's exchanges share.
+    returns : (T, n)
+        With each peer's intercept over the days that pseudo-events can test taken out: after a run-up it
+        would be a true abnormal return wherever the tests assume none.
+    market_return : (T,)
+    flags : (T, n) uint8
+    excluded : (T, n) bool
+        Days around the study's own events that no estimation uses.
+    candidate : (T, n) bool
+        Day 0 could be here: the event window is complete, the estimation window long enough, and neither
+        day 0 nor a tested day lies in the `SURROUNDINGS` of one of the study's own events.
+    """
+
+    region: str
+    benchmark: str
+    tickers: tuple[str, ...]
+    sessions: NDArray[np.datetime64]
+    returns: NDArray[np.float64]
+    market_return: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    excluded: NDArray[np.bool_]
+    candidate: NDArray[np.bool_]
+
+    def eligible(self, peers: int) -> NDArray[np.intp]:
+        """Rows on which at least ``peers`` securities are candidates."""
+        return np.flatnonzero(self.candidate.sum(axis=1) >= peers)
+
+
+def reaching_back(events: Events, config: StudyConfig) -> StudyConfig:
+    """Return settings for the request of prices: as if the first event's estimation began ten years ago.
+
+    A study needs prices around its events alone, a simulation as many years as there are.
+    """
+    days = [instant_utc(event.timestamp).date() for event in events]
+    missing = YEARS - (max(days) - min(days)).days / 365.25
+    first, last = config.windows.estimation
+    windows = replace(config.windows, estimation=(min(first, -int(missing * SESSIONS_A_YEAR)), last))
+    return replace(config, windows=windows)
+
+
+def draw_pool(
+    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, *, region: str | None = None
+) -> Pool:
+    """Return the region's peers' returns with the places where pseudo-events can be.
+
+    Without ``region`` it is the one with the most sessions on which ``plan.peers`` peers are
+    candidates. Exchanges of one region with one benchmark are pooled, since they share sessions. A
+    return after a gap is missing, whatever ``returns.gaps`` says.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown region, windows that do not fit into the event window, or a model that wants
+        more than the index.
+    EstimationError
+        If there is no room for twice as many dates as a draw needs, event windows apart.
+    PriceError
+        If prices are suspect and ``prices.accept_suspect`` is not set.
+    """
+    _check_windows(plan, config)
+    _check_model(config)
+    config = replace(config, returns=replace(config.returns, gaps="missing"))
+    alignments = calendars.align_all(events, config)
+    prices, _ = trusted(prices, config, alignments)
+    panel = to_returns(prices, config, sessions=calendars.sessions)
+    excluded = select(events, config, prices, panel, alignments).excluded
+    markets: dict[tuple[str, str], list[MarketPanel]] = {}
+    for mic, market in panel.markets.items():
+        if market.tickers:
+            markets.setdefault((config.market(mic).region or mic, market.benchmark), []).append(market)
+    days = {mic: [a.session for (_, at), a in alignments.items() if at == mic] for mic in panel.markets}
+    pools = [_pool(name, group, excluded, days, config, plan) for (name, _), group in markets.items()]
+    if region is not None and region not in {pool.region for pool in pools}:
+        raise ConfigError(f"--region {region!r} has no prices; {nearest(region, [p.region for p in pools])}")
+    pools = [pool for pool in pools if region in (None, pool.region)]
+    if not pools:
+        raise EstimationError("no market has both an index and peers; 'eventstudy check' shows each")
+    best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
+    _check_room(best, plan, config)
+    return best
+
+
+def _check_windows(plan: Plan, config: StudyConfig) -> None:
+    first, last = config.windows.event
+    if not first <= 0 <= last:
+        raise ConfigError(f"windows.event = [{first},{last}] does not hold day 0; a simulation needs it")
+    wrong = [f"[{a},{b}]" for a, b in plan.windows if not first <= a <= b <= last]
+    if wrong or not plan.windows:
+        raise ConfigError(
+            f"--windows {';'.join(wrong)}: accepted are windows inside windows.event = [{first},{last}]"
+        )
+
+
+def _check_model(config: StudyConfig) -> None:
+    name = config.model.name
+    if needs(name):
+        alone = ", ".join(sorted(model for model in MODELS if not needs(model)))
+        raise ConfigError(
+            f"model.name = {name!r} wants {', '.join(needs(name))}; simulated events have the index alone: "
+            f"give --set model.name=market (accepted: {alone})"
+        )
+
+
+def _pool(
+    region: str,
+    markets: Sequence[MarketPanel],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    event_days: Mapping[str, Sequence[object]],
+    config: StudyConfig,
+    plan: Plan,
+) -> Pool:
+    shared = functools.reduce(np.intersect1d, [market.sessions for market in markets])
+    rows = [np.isin(market.sessions, shared) for market in markets]
+    pairs = list(zip(markets, rows, strict=True))
+    returns = np.hstack([market.returns[row] for market, row in pairs])
+    flags = np.hstack([market.flags[row] for market, row in pairs])
+    cuts = np.hstack([excluded[market.mic][row] for market, row in pairs])
+    index = markets[0].market_return[rows[0]]
+    near = surroundings(shared, [day for market in markets for day in event_days[market.mic]])
+    tested = (min(0, *(first for first, _ in plan.windows)), max(0, *(last for _, last in plan.windows)))
+    blocked = _count(near[:, None], tested) > 0
+    candidate = _candidates(returns, index, cuts, config) & ~blocked
+    used = candidate.any(axis=0)
+    tickers = np.array([ticker for market in markets for ticker in market.tickers])[used]
+    reached = _count(candidate, (-tested[1], -tested[0])) > 0
+    alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
+    return Pool(
+        region,
+        markets[0].benchmark,
+        tuple(tickers.tolist()),
+        shared,
+        returns[:, used] - alpha,
+        index,
+        flags[:, used],
+        cuts[:, used],
+        candidate[:, used],
+    )
+
+
+def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> NDArray[np.bool_]:
+    """Mark the sessions from ten before to twenty after each of the study's event days, shape (T,)."""
+    marked = np.zeros(len(sessions), dtype=bool)
+    for at in np.searchsorted(sessions, np.array(days, dtype="datetime64[D]")):
+        marked[max(at + SURROUNDINGS[0], 0) : at + SURROUNDINGS[1] + 1] = True
+    return marked
+
+
+def _candidates(
+    returns: NDArray[np.float64],
+    index: NDArray[np.float64],
+    excluded: NDArray[np.bool_],
+    config: StudyConfig,
+) -> NDArray[np.bool_]:
+    there = np.isfinite(returns) & np.isfinite(index)[:, None]
+    first, last = config.windows.event
+    whole = _count(there, config.windows.event) == last - first + 1
+    enough = _count(there & ~excluded, config.windows.estimation) >= config.windows.minimum
+    candidate: NDArray[np.bool_] = whole & enough
+    return candidate
+
+
+def _count(mask: NDArray[np.bool_], window: Window) -> NDArray[np.int64]:
+    """Number of marked rows in the window around each row, shape (T, n)."""
+    total = np.vstack([np.zeros((1, mask.shape[1]), dtype=np.int64), np.cumsum(mask, axis=0)])
+    row = np.arange(len(mask))
+    counted: NDArray[np.int64] = (
+        total[np.clip(row + window[1] + 1, 0, len(mask))] - total[np.clip(row + window[0], 0, len(mask))]
+    )
+    return counted
+
+
+def history_fit(
+    returns: NDArray[np.float64], index: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Market model of each column over its whole history: alpha (n,), beta (n,), residuals (T, n)."""
+    there = np.isfinite(returns) & np.isfinite(index)[:, None]
+    y = np.where(there, returns, np.nan)
+    x = np.where(there, index[:, None], np.nan)
+    count = np.maximum(there.sum(axis=0), 1)
+    x_mean, y_mean = np.nansum(x, axis=0) / count, np.nansum(y, axis=0) / count
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.nansum((x - x_mean) * (y - y_mean), axis=0) / np.nansum((x - x_mean) ** 2, axis=0)
+    alpha = y_mean - beta * x_mean
+    return alpha, beta, y - alpha - beta * x
+
+
+def spacing(plan: Plan, config: StudyConfig) -> int:
+    """Sessions between two dates of a draw, so that no day is tested twice."""
+    return max(config.windows.event[1], *(last - first for first, last in plan.windows)) + 1
+
+
+def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
+    rows, gap = pool.eligible(plan.peers), spacing(plan, config)
+    room, last = 0, -gap
+    for row in rows:
+        if row - last >= gap:
+            room, last = room + 1, int(row)
+    if room < 2 * plan.dates:
+        raise EstimationError(
+            f"{pool.region}: room for {room} dates, {gap} sessions apart, on which {plan.peers} peers have "
+            f"their windows and no event of the study is near; {plan.dates} dates a draw need "
+            f"{2 * plan.dates}; give fewer --dates or --peers, or a longer history of prices"
+        )
+
+
+def simulated_returns(pool: Pool, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Simulate histories with t(5) residuals, shape (T, draws n), NaN where the peers' own are.
+
+    Notes
+    -----
+    R_it = beta_i R_mt + s_i u_it, with u_t multivariate t(5) of unit variance and with the correlations
+    of the residuals over the whole history, moved to the nearest positive semidefinite matrix by
+    clipping its eigenvalues. Betas and s_i are those of the whole history.
+    """
+    _, beta, residuals = history_fit(pool.returns, pool.market_return)
+    days = np.broadcast_to(np.arange(len(residuals), dtype=np.int32), residuals.T.shape)
+    correlations = residual_correlations(residuals.T, days)
+    np.fill_diagonal(correlations, 1.0)
+    values, vectors = np.linalg.eigh(correlations)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root /= np.sqrt((root**2).sum(axis=1))[:, None]
+    normal = rng.standard_normal((len(residuals), draws, len(beta))) @ root.T
+    radius = np.sqrt((DEGREES - 2) / rng.chisquare(DEGREES, size=(len(residuals), draws, 1)))
+    drawn = pool.market_return[:, None, None] * beta + normal * radius * np.nanstd(residuals, axis=0)
+    simulated: NDArray[np.float64] = np.where(np.isfinite(pool.returns)[:, None, :], drawn, np.nan)
+    return simulated.reshape(len(residuals), -1)

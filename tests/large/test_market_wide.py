@@ -1,0 +1,373 @@
+"""Market-wide fits and tests against QR, against the model of a study and against its statistics."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pytest
+from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
+from numpy.typing import NDArray
+
+from eventstudy.core.statistics import STATISTICS
+from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.errors import ConfigError
+from eventstudy.large import (
+    AT_ANY_SIZE,
+    FirmEvents,
+    Layout,
+    MarketFit,
+    WidePanel,
+    abnormal_returns,
+    average_returns,
+    bhar,
+    days,
+    fit_events,
+    reduce_events,
+    run_battery,
+    session_correlation,
+)
+from eventstudy.large.days import DaySums
+from eventstudy.large.direct import fit_direct
+from eventstudy.large.fit import Kernel
+from eventstudy.large.one_pass import fit_one_pass
+from eventstudy.large.packed import packed_ranks
+from eventstudy.large.panel import empty_fit
+from eventstudy.large.prefix import fit_prefix
+from eventstudy.results.tables import _aar_table
+
+KERNELS = [
+    "numpy",
+    pytest.param(
+        "numba",
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
+        ),
+    ),
+]
+
+
+def by_qr(panel: WidePanel, events: FirmEvents, i: int, layout: Layout) -> tuple[float, float, float]:
+    """(alpha, beta, sigma) of one firm-event by QR."""
+    rows = slice(
+        max(int(events.position[i]) + layout.estimation[0], 0),
+        max(int(events.position[i]) + layout.estimation[1] + 1, 0),
+    )
+    y, x = panel.returns[events.security[i], rows], panel.indices[events.index[i], rows]
+    used = np.isfinite(y) & np.isfinite(x)
+    design = np.column_stack([np.ones(used.sum()), x[used]])
+    q, r = np.linalg.qr(design)
+    theta = np.linalg.solve(r, q.T @ y[used])
+    error = y[used] - q @ (q.T @ y[used])
+    error -= q @ (q.T @ error)
+    return float(theta[0]), float(theta[1]), float(np.sqrt(error @ error / (used.sum() - 2)))
+
+
+def sorted_events(events: FirmEvents) -> FirmEvents:
+    return events.take(np.lexsort((events.position, events.index, events.security)))
+
+
+def filled(fill: object, panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> MarketFit:
+    out = empty_fit(len(events), len(layout.car))
+    fill(panel, events, layout, out)  # type: ignore[operator]
+    return out
+
+
+def hard(kind: str) -> WidePanel:
+    """A panel on which prefix sums lose digits."""
+    panel = wide_panel(3)
+    rng = np.random.default_rng(4)
+    returns = panel.returns.copy()
+    if kind == "outliers":
+        returns *= np.where(rng.random(returns.shape) < 0.002, 100.0, 1.0)
+    elif kind == "tiny variance":
+        returns = 0.001 + 1e-8 * returns
+    elif kind == "bad tick":
+        returns[np.arange(len(returns)), rng.integers(60, 200, len(returns))] = 1e4
+    elif kind == "levels":
+        prices = 100.0 * np.exp(np.cumsum(np.nan_to_num(returns), axis=1)) + 0.0 * returns
+        return WidePanel(prices, 3000.0 * np.exp(np.cumsum(np.nan_to_num(panel.indices), axis=1)))
+    elif kind == "calm after a storm":
+        returns[:, :150] *= 1e5
+    return WidePanel(returns, panel.indices)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("clean", 1e-10),
+        ("outliers", 1e-8),
+        ("tiny variance", 1e-8),
+        ("bad tick", 1e-8),
+        ("levels", 1e-8),
+        ("calm after a storm", 1e-8),
+    ],
+)
+def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: float, kernel: str) -> None:
+    panel, layout = hard(kind), LAYOUT
+    # Many events a security, so that numpy takes prefix sums.
+    events = firm_events(panel, 3_000, dates=80)
+    fitted = fit_events(panel, events, layout, kernel=kernel)  # type: ignore[arg-type]
+    rows = np.arange(0, 3_000, 10)
+    expected = np.array([by_qr(panel, events, i, layout) for i in rows if fitted.n[i] > 2])
+    rows = rows[fitted.n[rows] > 2]
+    assert len(rows) > 200
+    assert np.abs(fitted.sigma[rows] / expected[:, 2] - 1.0).max() < error
+    assert np.abs(fitted.beta[rows] / expected[:, 1] - 1.0).max() < max(error, 1e-7)
+    reference = filled(fit_direct, panel, events)
+    np.testing.assert_allclose(fitted.variance, reference.variance, rtol=1e-8)
+    off = np.abs(fitted.car - reference.car) / np.sqrt(reference.variance)
+    assert np.nanmax(off) < 1e-8
+    assert (np.isnan(fitted.car) == np.isnan(reference.car)).all()
+
+
+def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
+    """The guard is what keeps the digits: the bad tick's panel shows what they are without it."""
+    from eventstudy.large import one_pass
+
+    panel = hard("calm after a storm")
+    events = sorted_events(firm_events(panel, 2_000, dates=80))
+    kept, one_pass.TOLERANCE = one_pass.TOLERANCE, np.inf
+    try:
+        blind = filled(fit_prefix, panel, events)
+    finally:
+        one_pass.TOLERANCE = kept
+    guarded, reference = filled(fit_prefix, panel, events), filled(fit_direct, panel, events)
+    assert np.nanmax(np.abs(blind.sigma / reference.sigma - 1)) > 1e-6
+    assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"]
+)
+def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
+    panel = hard(kind)
+    events = firm_events(panel, 400)
+    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_direct, panel, events)
+    assert (fitted.n == reference.n).all()
+    for name in ("alpha", "beta", "sigma", "car", "variance"):
+        ours, theirs = getattr(fitted, name), getattr(reference, name)
+        size = np.nanmax(np.abs(theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-12 * size, err_msg=name)
+    assert np.nanmax(np.abs(fitted.sigma / reference.sigma - 1)) < 1e-10
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("alpha", ["auto", "estimated", "zero"])
+def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
+    layout = replace(LAYOUT, alpha=alpha)  # type: ignore[arg-type]
+    panel = wide_panel()
+    events = firm_events(panel, 400)
+    fitted = fit_events(panel, events, layout, kernel=kernel)  # type: ignore[arg-type]
+    with np.errstate(all="ignore"):
+        study = as_study(panel, events, layout)
+        cars = [study.car(window) for window in layout.car]
+        variances = [study.variance(window) for window in layout.car]
+        bought = [study.bhar(window) for window in layout.car]
+    assert (fitted.n == study.expected.n_estimation).all()
+    tight = {"rtol": 1e-9, "atol": 1e-12}
+    np.testing.assert_allclose(fitted.alpha, study.expected.theta[:, 0], **tight)
+    np.testing.assert_allclose(fitted.beta, study.expected.theta[:, 1], **tight)
+    np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-10)
+    np.testing.assert_allclose(fitted.car, cars, **tight)
+    np.testing.assert_allclose(fitted.variance, np.where(np.isnan(cars), np.nan, variances), rtol=1e-10)
+    np.testing.assert_allclose(bhar(panel, events, fitted, layout), bought, **tight)
+    for rows, ar in abnormal_returns(panel, events, fitted, layout):
+        np.testing.assert_allclose(ar, study.ar[rows], **tight)
+    assert np.isnan(fitted.car).any()
+    assert np.isfinite(fitted.car).sum() > 500
+
+
+def test_order_threads_and_block_sizes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eventstudy.large import fit as module
+
+    panel, events = wide_panel(), firm_events(wide_panel(), 1_500)
+    once = fit_events(panel, events, LAYOUT)
+    order = np.random.default_rng(5).permutation(len(events))
+    monkeypatch.setattr(module, "PART", 100)
+    again = fit_events(panel, events.take(order), LAYOUT, threads=2)
+    for name in ("alpha", "beta", "sigma", "n", "car", "variance"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(once, name)[..., order])
+
+
+def test_a_constant_index_has_no_beta_and_no_events_make_no_figures() -> None:
+    panel = wide_panel()
+    flat = WidePanel(panel.returns, np.full_like(panel.indices, 0.001))
+    events = firm_events(flat, 50, dates=5)
+    assert np.isnan(fit_events(flat, events, LAYOUT).beta).all()
+    assert len(fit_events(panel, events.take(slice(0, 0)), LAYOUT)) == 0
+
+
+def test_windows_outside_the_event_window_and_shrunk_intercepts_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[2,21\] lie outside the event window \[-10,20\]"):
+        Layout(car=((0, 1), (2, 21)))
+    with pytest.raises(ConfigError, match="accept auto"):
+        Layout(alpha="shrink")
+
+
+def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.standard_normal((300, 281)) * 10.0 ** rng.integers(-12, 3, (300, 1))
+    values[rng.random(values.shape) < 0.05] = np.nan
+    values[::3] = np.round(values[::3], 2)
+    values[1, :4] = [0.0, -0.0, 5e-324, -5e-324]
+    values[2, 10] = values[2, 20] * (1 + 2**-50)
+    rank, among = packed_ranks(values, 250)
+    np.testing.assert_array_equal(rank, np.nan_to_num(row_ranks(values)))
+    np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
+
+
+def reduced(
+    panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, kernel: Kernel = "numpy"
+) -> DaySums:
+    """Day sums over blocks of dates, each with the halo that it must see."""
+    order = np.argsort(events.position, kind="stable")
+    events, fitted = events.take(order), fitted.take(order)
+    dates = len(np.unique(events.position))
+    with mock.patch.multiple(days, BLOCK_DATES=-(-dates // blocks), BLOCK_EVENTS=1):
+        return reduce_events(panel, events, fitted, LAYOUT, kernel=kernel)
+
+
+CASES = {
+    "common dates": {"gaps": 0.01, "dates": 12},
+    "one date": {"gaps": 0.01, "dates": 1},
+    "overlapping windows": {"gaps": 0.0, "dates": 60},
+}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("case", CASES)
+def test_every_test_equals_the_statistic_of_a_study(case: str, kernel: Kernel) -> None:
+    panel = wide_panel(7, gaps=CASES[case]["gaps"])
+    events = firm_events(panel, 150, dates=int(CASES[case]["dates"]))
+    fitted = fit_events(panel, events, LAYOUT)
+    enough = fitted.n >= 20
+    events, fitted = events.take(enough), fitted.take(enough)
+    sums = reduced(panel, events, fitted, 3, kernel)
+    sample = as_sample(as_study(panel, events)).ranked()
+    observed = {window: sample.at(window) for window in LAYOUT.car}
+    results = run_battery(fitted, sums, LAYOUT)
+    assert len(results) == len(AT_ANY_SIZE) * len(LAYOUT.car)
+    for result in results:
+        there = observed[result.window]
+        # r-bar has its own definition here; with it the two adjusted tests must be the study's.
+        there = replace(there, rbar=result.rbar if np.isfinite(result.rbar) else there.rbar)
+        expected = STATISTICS[result.name](there)
+        assert (result.n_events, result.n_dates) == (expected.n_events, expected.n_dates)
+        assert (result.reason, result.distribution) == (expected.reason, expected.distribution)
+        for name in ("estimate", "statistic", "df", "p_value"):
+            value = pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-12, nan_ok=True)
+            assert getattr(result, name) == value, (result.name, result.window, name)
+    assert sum(not result.reason for result in results) >= (50 if case == "one date" else 70)
+
+
+def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> None:
+    panel = wide_panel(7)
+    events = firm_events(panel, 150, dates=12)
+    fitted = fit_events(panel, events, LAYOUT)
+    enough = fitted.n >= 20
+    events, fitted = events.take(enough), fitted.take(enough)
+    found = average_returns(reduced(panel, events, fitted, 2))
+    table = _aar_table([as_sample(as_study(panel, events))])
+    assert (found.n == table["n"]).all()
+    np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
+    np.testing.assert_allclose(found.caar, table["caar"], rtol=1e-10)
+    np.testing.assert_allclose(found.caar + found.half_width, table["upper"], rtol=1e-9)
+
+
+def rbars(panel: WidePanel, events: FirmEvents) -> list[tuple[float, float]]:
+    """Mean residual correlation by sessions and by pairs, of every window."""
+    fitted = fit_events(panel, events, LAYOUT)
+    sums = reduced(panel, events, fitted, 3)
+    sample = as_sample(as_study(panel, events))
+    counts = [int(np.isfinite(fitted.scar(w)).sum()) for w in range(len(LAYOUT.car))]
+    return [
+        (session_correlation(float(sums.pairs[w]), counts[w]), sample.at(window).rbar)
+        for w, window in enumerate(LAYOUT.car)
+    ]
+
+
+def test_session_correlation_is_the_mean_of_the_pairs_where_dates_share_their_days() -> None:
+    whole = wide_panel(8, gaps=0.0, index_gap=False)
+    panel = WidePanel(whole.returns[1:5], whole.indices)
+    position = np.repeat([100, 140, 200, 260], 4)
+    security = np.tile(np.arange(4), 4)
+    for by_sessions, by_pairs in rbars(panel, FirmEvents(position, security, security % 2)):
+        assert by_pairs > 0.01
+        assert by_sessions == pytest.approx(by_pairs, abs=1e-12)
+
+
+def test_session_correlation_stays_near_the_pairs_with_gaps_and_overlapping_windows() -> None:
+    """With missing days and windows that meet the two definitions differ, by far less than they vary."""
+    panel = wide_panel(9, gaps=0.05)
+    events = firm_events(panel, 300, dates=40)
+    enough = fit_events(panel, events, LAYOUT).n >= 50
+    found = rbars(panel, events.take(enough))
+    for by_sessions, by_pairs in found:
+        assert by_sessions == pytest.approx(by_pairs, rel=0.03)
+    assert any(abs(a - b) > 1e-9 for a, b in found)
+
+
+def test_blocks_of_dates_add_up_to_one() -> None:
+    panel = wide_panel(7)
+    events = firm_events(panel, 400, dates=90)
+    fitted = fit_events(panel, events, LAYOUT)
+    enough = fitted.n >= 20
+    events, fitted = events.take(enough), fitted.take(enough)
+    one, many = reduced(panel, events, fitted, 1), reduced(panel, events, fitted, 7)
+    for name in DaySums.__dataclass_fields__:
+        values: NDArray[np.float64] = getattr(one, name)
+        np.testing.assert_allclose(getattr(many, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window() -> None:
+    """Dense dates are cut after 128; sparse ones when 1,024 firm-events or 512 dates are reached."""
+    for each, sizes in {10: [128, 128, 44], 4: [256, 44], 1: [300]}.items():
+        position = np.repeat(np.arange(300), each)
+        blocks = days.date_blocks(position, LAYOUT)
+        assert [own // each for _, own in blocks] == sizes
+        starts = np.cumsum([0, *(own for _, own in blocks)])
+        for (rows, own), start in zip(blocks, starts, strict=False):
+            assert rows.start == start
+            assert rows.stop == min(start + own + 18 * each, len(position))
+    assert [own for _, own in days.date_blocks(np.arange(1_000), LAYOUT)] == [512, 488]
+
+
+def test_day_sums_do_not_depend_on_threads() -> None:
+    panel = wide_panel(7)
+    events = firm_events(panel, 2_500, dates=150)
+    fitted = fit_events(panel, events, LAYOUT)
+    fitted = fitted.without(fitted.n < 20)
+    one, two = (reduce_events(panel, events, fitted, LAYOUT, kernel="numpy", threads=n) for n in (1, 2))
+    for name in DaySums.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(two, name), getattr(one, name), err_msg=name)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_compiled_day_sums_equal_numpys(ties: bool) -> None:
+    pytest.importorskip("numba", reason="the extra 'fast' (numba) is not installed")
+    panel = wide_panel(7, gaps=0.02)
+    if ties:
+        # Days without a change on days without a change of the index: residuals that are equal.
+        still = np.random.default_rng(3).random(panel.returns.shape) < 0.3
+        market = np.where(np.arange(panel.sessions) % 3 == 0, 0.0, panel.indices)
+        panel = WidePanel(np.where(still & np.isfinite(panel.returns), 0.0, panel.returns), market)
+    events = firm_events(panel, 500, dates=30)
+    fitted = fit_events(panel, events, LAYOUT)
+    fitted = fitted.without(fitted.n < 20)
+    plain = reduced(panel, events, fitted, 2)
+    compiled = reduced(panel, events, fitted, 2, "numba")
+    for name in DaySums.__dataclass_fields__:
+        values: NDArray[np.float64] = getattr(plain, name)
+        np.testing.assert_allclose(getattr(compiled, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_an_unknown_test_names_the_nearest() -> None:
+    panel = wide_panel()
+    events = firm_events(panel, 50, dates=5)
+    fitted = fit_events(panel, events, LAYOUT)
+    with pytest.raises(ConfigError, match="did you mean 'corrado'"):
+        run_battery(fitted, reduced(panel, events, fitted, 1), LAYOUT, names=["corado"])

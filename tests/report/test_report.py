@@ -1,0 +1,752 @@
+"""The result pack: whole, the same on each write, and deaf to what its strings would like to be."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from fontTools.ttLib import TTFont
+from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
+from rich.console import Console
+
+from eventstudy import plots
+from eventstudy.beside import copies
+from eventstudy.errors import ConfigError
+from eventstudy.messages import catalogue, say
+from eventstudy.report import listings, page_one, pages, wording
+from eventstudy.report.html import font_faces
+from eventstudy.report.latex import escaped, tabular
+from eventstudy.report.pack import csv_safe, write_pack
+from eventstudy.report.terminal import print_summary
+from eventstudy.results.result import TABLES, StudyResult
+
+NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pack")
+    write_pack(make_result(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("simulated")
+    write_pack(make_result(simulated=True), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    peers = {**PEERS, "LITE": {**PEERS["LITE"], "name": NASTY}}
+    shocks = ((SHOCKS[0][0], "misreading", SHOCKS[0][2], NASTY, -0.05, 0.02), *SHOCKS[1:])
+    folder = tmp_path_factory.mktemp("nasty")
+    write_pack(make_result(study=NASTY, peers=peers, shocks=shocks), folder, formats=("pdf", "html"))
+    return folder
+
+
+def _edited(result: StudyResult, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> StudyResult:
+    tables = {**result.tables, name: change(result.to_frame(name))}
+    return StudyResult(result.run_id, tables, result.facts, result.manifest)
+
+
+def _pdf_pages(path: Path) -> list[str]:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed")
+    done = subprocess.run(
+        ["pdftotext", "-layout", str(path), "-"], capture_output=True, timeout=60, check=True
+    )
+    return done.stdout.decode("utf-8").split("\f")[:-1]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_pack_holds_every_file(pack: Path) -> None:
+    found = {path.relative_to(pack).as_posix() for path in pack.rglob("*") if path.is_file()}
+    expected = {"report.pdf", "report.html", "tables.xlsx", "manifest.json", "summary.json", "ledger.csv"}
+    expected |= {f"tables/{name}.csv" for name in make_result().tables if name != "ledger"}
+    for plot in plots.plots_of(make_result()):
+        expected |= {f"figures/{plot.name}.png", f"figures/{plot.name}.svg"}
+    expected |= {f"tables/latex/{name}.tex" for name in ("summary", "tests", "shocks", "alignment", "peers")}
+    assert found == expected | {"summary.md"}
+
+
+def test_second_write_gives_the_same_bytes(pack: Path, tmp_path: Path) -> None:
+    files = write_pack(make_result(), tmp_path)
+    assert [path.relative_to(tmp_path) for path in files] == sorted(
+        path.relative_to(pack) for path in pack.rglob("*") if path.is_file()
+    )
+    different = [p.name for p in files if p.read_bytes() != (pack / p.relative_to(tmp_path)).read_bytes()]
+    assert different == []
+
+
+def test_manifest_has_the_digest_of_every_other_file(pack: Path) -> None:
+    outputs = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["outputs"]
+    files = {path.relative_to(pack).as_posix(): path for path in pack.rglob("*") if path.is_file()}
+    del files["manifest.json"]
+    assert outputs == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+def test_json_is_sorted_and_has_null_for_nan(pack: Path) -> None:
+    text = (pack / "manifest.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    assert manifest["prices"]["rate"] is None
+    assert text == json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
+    assert summary["verdict"]["effect"] == 0.0287654321
+
+
+def test_csv_gives_back_every_number_and_leaves_nan_empty(pack: Path) -> None:
+    expected = make_result().tables["abnormal_returns"]
+    with (pack / "tables" / "abnormal_returns.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(expected.columns)
+    assert [row["ar"] for row in rows].count("") == 1  # the one missing day
+    for row, value in zip(rows, expected["ar"].tolist(), strict=True):
+        assert row["ar"] == "" if math.isnan(value) else float(row["ar"]) == value
+    raw = (pack / "tables" / "abnormal_returns.csv").read_bytes()
+    assert b"\r" not in raw
+    assert b"nan" not in raw.lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+A1", "'+A1"),
+        ("-A1", "'-A1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("^GSPC", "^GSPC"),
+        ("[-1,1]", "[-1,1]"),
+        (-0.5, -0.5),
+        ("", ""),
+    ],
+)
+def test_formulas_in_text_are_defused_and_numbers_kept(value: object, written: object) -> None:
+    assert csv_safe(value) == written
+
+
+def test_csv_and_workbook_never_hold_a_formula(tmp_path: Path) -> None:
+    bad = '=HYPERLINK("http://127.0.0.1","x")'
+    result = _edited(make_result(), "ledger", lambda table: table.assign(reason=bad))
+    result = _edited(result, "shocks", lambda table: table.assign(title="-1+1"))
+    write_pack(result, tmp_path, formats=("csv", "xlsx"))
+    with (tmp_path / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["reason"] for row in csv.DictReader(file)} == {"'" + bad}
+    with (tmp_path / "tables" / "shocks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["title"] for row in rows} == {"'-1+1"}
+    assert float(rows[0]["car"]) < 0  # a negative number stays a number
+    book = openpyxl.load_workbook(tmp_path / "tables.xlsx")
+    cell = book["ledger"].cell(2, list(TABLES["ledger"]).index("reason") + 1)
+    assert (cell.data_type, cell.value) == ("s", bad)
+    assert not any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
+    assert not any(cell.hyperlink for sheet in book for row in sheet.iter_rows() for cell in row)
+
+
+def test_workbook_cells_have_their_types_and_full_precision(pack: Path) -> None:
+    book = openpyxl.load_workbook(pack / "tables.xlsx")
+    assert book.sheetnames == ["summary", *make_result().tables]
+    sheet, expected = book["tests"], make_result().tables["tests"]
+    names = [cell.value for cell in sheet[1]]
+    assert names == list(expected.columns)
+    cell = sheet.cell(2, names.index("estimate") + 1)
+    assert (cell.data_type, cell.value, cell.number_format) == ("n", expected["estimate"].iloc[0], "0.00%")
+    assert sheet.cell(2, names.index("group") + 1).data_type == "s"
+    nan_row = 2 + int(expected["statistic"].isna().to_numpy().argmax())
+    assert sheet.cell(nan_row, names.index("statistic") + 1).value is None
+    assert sheet.freeze_panes == "A2"
+    assert book["reversal"].cell(2, list(TABLES["reversal"]).index("qualifies") + 1).value is True
+
+
+def test_simulated_stamp_is_on_every_page_table_and_the_html(simulated: Path) -> None:
+    for path in [simulated / "ledger.csv", *(simulated / "tables").glob("*.csv")]:
+        table = pd.read_csv(path)
+        assert table.columns[-1] == "simulated", path.name
+        assert set(table["simulated"]) == {"SIMULATED"}, path.name
+    for sheet in openpyxl.load_workbook(simulated / "tables.xlsx"):
+        assert sheet.oddHeader.center.text == "SIMULATED"
+    html = (simulated / "report.html").read_text(encoding="utf-8")
+    assert '<div class="banner" role="note">SIMULATED' in html
+    for path in (simulated / "tables" / "latex").glob("*.tex"):
+        assert "{SIMULATED}" in path.read_text(encoding="utf-8"), path.name
+    assert "SIMULATED" in (simulated / "summary.md").read_text(encoding="utf-8")
+    texts = _pdf_pages(simulated / "report.pdf")
+    assert len(texts) >= 4
+    assert all("SIMULATED" in text for text in texts)
+
+
+def test_real_prices_carry_no_stamp(pack: Path) -> None:
+    assert "SIMULATED" not in (pack / "report.html").read_text(encoding="utf-8")
+    assert "simulated" not in (pack / "ledger.csv").read_text(encoding="utf-8")
+    assert not any("SIMULATED" in text for text in _pdf_pages(pack / "report.pdf"))
+
+
+def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -> None:
+    first, *rest = (_words(text) for text in _pdf_pages(pack / "report.pdf"))
+    assert SENTENCE in first
+    for text in ("effect +2.9%", "−6.0% to +10.3%", "0.500", "N_eff 3.5", "smallest detectable effect 11.1%"):
+        assert text in first
+    summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
+    verdict = summary["verdict"]
+    assert f"effect {wording.percent(verdict['effect'])}" in first
+    assert f"{wording.percent(verdict['ci'][0])} to {wording.percent(verdict['ci'][1])}" in first
+    for row in summary["small_table"]:
+        assert f"{row['n_events']} {row['n_dates']} {wording.percent(row['caar'])}" in first
+    assert "core peers · misreading [0, +1] 8 2 −5.2% −10.2% to −0.2% 0.312 0.250 0.041 <0.001" in first
+    assert "Firm-events: 12 used (1 with day 0 moved), 3 dropped" in first
+    assert "PRECEDES DROP CPX26" in first
+    assert "Which test to trust." in first
+    assert "What would change the conclusion." in first
+    assert rest[0].startswith("Method")
+
+
+def test_every_page_has_run_date_and_number(pack: Path) -> None:
+    texts = [_words(text) for text in _pdf_pages(pack / "report.pdf")]
+    for number, text in enumerate(texts, 1):
+        assert "run optical-20260821-1a2b3c4d" in text
+        assert f"data to 2026-08-21 page {number} of {len(texts)}" in text
+
+
+def test_no_number_on_the_pages_has_many_digits(pack: Path) -> None:
+    assert not re.search(r"\d\.\d{5,}", " ".join(_pdf_pages(pack / "report.pdf")))
+    shown = re.sub(
+        r"<svg .*?</svg>|<style>.*?</style>|viewBox",
+        "",
+        (pack / "report.html").read_text(encoding="utf-8"),
+        flags=re.S,
+    )
+    assert not re.search(r"\d\.\d{5,}", shown)
+
+
+def test_markup_in_names_is_inert_in_the_pdf(nasty: Path) -> None:
+    text = _words(" ".join(_pdf_pages(nasty / "report.pdf")))
+    assert f"GTC25 {NASTY}" in text
+
+
+def test_markup_in_names_is_escaped_in_the_html(nasty: Path) -> None:
+    html = (nasty / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "{{ 7*7 }}" in html
+    assert html.count("<script>") == 1
+
+
+def test_html_stands_alone(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    assert SENTENCE in html
+    assert "prefers-color-scheme: dark" in html
+    assert 'name="viewport"' in html
+    assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(make_result()))
+    (policy,) = set(re.findall(r"default-src[^\"]*", html))
+    inline = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    assert policy == f"default-src 'none'; {inline}; img-src data:; font-src data:"
+    targets = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert targets
+    assert all(target.startswith("#") for target in targets)
+
+
+def test_no_two_drawings_of_the_page_share_an_id_and_every_reference_has_one(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    pointed = set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html))
+    assert pointed <= set(ids)
+
+
+def _brought_fonts(html: str) -> list[TTFont]:
+    coded = re.findall(r"data:font/woff;base64,([^)]+)", html)
+    return [TTFont(io.BytesIO(base64.b64decode(data))) for data in coded]
+
+
+def test_page_brings_the_letters_of_its_drawings_in_both_weights(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    drawn = " ".join(re.findall(r">([^<]+)</(?:text|tspan)>", html))
+    letters = {ord(char) for char in unescape(drawn)}
+    assert {ord(char) for char in "an0%\N{MINUS SIGN}·"} <= letters
+    fonts = _brought_fonts(html)
+    assert [font["OS/2"].usWeightClass for font in fonts] == [400, 700]
+    for font, file in zip(fonts, ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"), strict=True):
+        with TTFont(plots.latin_fonts() / file) as whole:
+            known, mine = whole.getBestCmap(), font.getBestCmap()
+            assert set(mine) == letters & set(known)
+            assert font["head"].modified == whole["head"].modified
+            for code, name in mine.items():
+                assert font["hmtx"][name] == whole["hmtx"][known[code]], chr(code)
+                points = [
+                    glyf["glyf"][n].getCoordinates(glyf["glyf"])[0]
+                    for glyf, n in ((font, name), (whole, known[code]))
+                ]
+                assert points[0] == points[1], chr(code)
+        font.close()
+    assert (pack / "report.html").stat().st_size < 500_000
+
+
+def test_letters_that_are_made_of_others_bring_these_along() -> None:
+    drawing = '<text x="1">\N{LATIN SMALL LETTER E WITH ACUTE}</text>'
+    assert font_faces([drawing]) == font_faces([drawing])
+    for font in _brought_fonts(font_faces([drawing])):
+        name, shapes = font.getBestCmap()[0xE9], font["glyf"]
+        assert set(font.getBestCmap()) == {0xE9}
+        assert shapes[name].isComposite()
+        parts = shapes[name].getComponentNames(shapes)
+        assert set(font.getGlyphOrder()) == {".notdef", name, *parts}
+        assert all(shapes[part].numberOfContours > 0 for part in parts)
+        font.close()
+
+
+def test_words_of_the_drawings_can_be_found_in_the_pdf(pack: Path) -> None:
+    text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
+    for said in ("cumulative AR, %", "no free price (locked, halted, missing)", "misreading (n 8, K 2)"):
+        assert said in text, said
+
+
+def test_drawings_say_their_values_where_the_pointer_rests(pack: Path) -> None:
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    car = make_result().tables["shocks"].set_index(["shock_id", "window"])["car"]
+    for shock in ("GTC25", "LITE26", "SA26"):
+        value = wording.percent(car[(shock, "[0,1]")])
+        assert f"<title>{shock} drop [0,1]: {value}</title>" in html
+    assert 'id="tip:' not in html
+
+
+@pytest.fixture
+def no_cjk_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without a font for Chinese, whatever this one has."""
+    from matplotlib import font_manager
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda *_, **__: [])
+    plots.forget_fonts()
+    yield
+    monkeypatch.undo()
+    plots.forget_fonts()
+
+
+def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(
+    no_cjk_font: None, tmp_path: Path
+) -> None:
+    write_pack(make_result(), tmp_path, formats=("pdf",))
+    text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
+    assert text.count("no Chinese font found: Chinese names left out") == 1
+    assert not re.search("[\u4e00-\u9fff]", text)
+    for ticker in PEERS:
+        assert ticker in text
+
+
+def test_with_a_chinese_font_the_names_are_in_the_text_of_the_pdf(pack: Path) -> None:
+    if plots.cjk_font() is None:
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
+    assert "no Chinese font found" not in text
+    for ticker, peer in PEERS.items():
+        assert ticker in text
+        assert peer["name_local"] in text
+
+
+def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: None, tmp_path: Path) -> None:
+    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf", "html"))
+    first = _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert "Inconclusive: after misreading-labelled drops the peers' abnormal return" in first
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in html
+    assert "所问的下跌" in html
+
+
+def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) -> None:
+    if plots.cjk_font() is None:
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf",))
+    first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
+    for text in (
+        "无法判断：误读类下跌之后",
+        "+2.9%",
+        "−6.0%至+10.3%",
+        "p=0.500",
+        "2次冲击，8个公司事件",
+        "11.1%",
+    ):
+        assert text in first
+    assert rest[0].startswith("方法")
+
+
+def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
+    from PIL import Image
+
+    for plot in plots.plots_of(make_result()):
+        with Image.open(pack / "figures" / f"{plot.name}.png") as image:
+            assert [round(dots) for dots in image.info["dpi"]] == [300, 300], plot.name
+            size, colours = image.size, len(image.convert("RGB").getcolors(maxcolors=2**20) or [])
+        text = (pack / "figures" / f"{plot.name}.svg").read_text(encoding="utf-8")
+        points = [float(value) for value in re.findall(r'<svg[^>]*?\b(?:width|height)="([\d.]+)pt"', text)]
+        points += [float(re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[2])]  # type: ignore[index]
+        assert size[0] in {round(value * 300 / 72) + d for value in points for d in (-1, 0, 1)}, plot.name
+        assert colours > 20, plot.name
+        assert not list((pack / "figures").glob("*.typ"))
+
+
+def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None:
+    for language in ("en", "zh"):
+        result = make_full_result(language=language)
+        for plot in plots.plots_of(result):
+            figure = plots.draw(result, plot)
+            figure.draw_without_rendering()
+            caption = next(text for text in figure.texts if text.get_gid() == "caption")
+            top = caption.get_window_extent().y1
+            for ax in figure.axes:
+                name = ax.xaxis.label
+                if name.get_text():
+                    assert name.get_window_extent().y0 > top, (language, plot.name)
+
+
+def test_counts_open_page_one(pack: Path) -> None:
+    first = _words(_pdf_pages(pack / "report.pdf")[0])
+    assert first.index("Firm-events: 12 used (1 with day 0 moved), 3 dropped") < first.index(SENTENCE)
+    html = (pack / "report.html").read_text(encoding="utf-8")
+    assert html.index("Firm-events: 12 used") < html.index(SENTENCE)
+
+
+def test_no_p_value_stands_without_its_number_of_dates() -> None:
+    content = pages.page_content(make_full_result())
+    for head in (content["small_table"]["head"], content["tests"]["head"], content["multiplicity"]["head"]):
+        assert "K" in head
+    for part in content["extras"]:
+        for table in part["tables"]:
+            named = [name for name in table["head"] if name == "p" or name.startswith("p of")]
+            told = " ".join([*table["head"], table["note"], table["title"]])
+            assert not named or "K" in told.split() or "K =" in told or "(K" in told, (part["name"], told)
+
+
+def test_left_out_formats_are_not_written(tmp_path: Path) -> None:
+    files = write_pack(make_result(), tmp_path, formats=("json",))
+    assert [path.name for path in files] == ["manifest.json", "summary.json"]
+
+
+def test_unknown_format_and_full_folder_are_refused_together(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        write_pack(make_result(), tmp_path, formats=("pdf", "htm"))
+    first, second = (str(problem) for problem in caught.value.problems)
+    assert "'htm' is unknown" in first
+    assert "did you mean 'html'" in first
+    assert "is not empty" in second
+    with pytest.raises(ConfigError, match="is not a folder"):
+        write_pack(make_result(), tmp_path / "absent")
+
+
+def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
+    said: list[str] = []
+    write_pack(make_result(), tmp_path, progress=said.append)
+    assert said[0] == "figure 1/5 caar_by_label"
+    assert said[-5:] == ["images", "report.pdf", "tables", "workbook", "report.html"]
+
+
+def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:
+    result = make_result()
+    empty = {name: table.iloc[:0] if name != "ledger" else table for name, table in result.tables.items()}
+    verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
+    summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
+    write_pack(StudyResult(result.run_id, empty, summary, result.manifest), tmp_path)
+    assert "Nothing could be tested." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+
+
+def test_matrix_codes_each_kind_of_reason() -> None:
+    result = _edited(
+        make_result(),
+        "ledger",
+        lambda table: table.assign(
+            reason=table["reason"].replace("delisted 2025-02-28", "not_listed: INFN until 2025-02-28")
+        ),
+    )
+    matrix = pages.page_content(result)["matrix"]
+    (block,) = matrix["blocks"]
+    assert block["tickers"] == [*PEERS, "INFN"]
+    assert block["rows"][1] == ["LITE26", "●", "●", "s", "●", "a"]
+    assert ["a", "not listed then"] in matrix["legend"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0523, "+5.2%"), (-0.0523, "−5.2%"), (-0.0001, "0.0%"), (math.nan, "–"), (None, "–")],
+)
+def test_percent(value: float | None, text: str) -> None:
+    assert wording.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.3124, "0.312"), (0.0004, "<0.001"), (0.0005, "0.001"), (1.0, "1.000"), (None, "–")]
+)
+def test_p_text(value: float | None, text: str) -> None:
+    assert wording.p_text(value) == text
+
+
+def test_words_of_groups_and_windows() -> None:
+    english, chinese = catalogue("en"), catalogue("zh")
+    assert wording.group_words("peers=core;label=no_news", english) == "core peers · no news"
+    assert wording.group_words("peers=core;label=no_news", chinese) == "核心同业 · 无消息"
+    assert wording.group_words("all", english) == "all events"
+    assert wording.window_words("[-10,20]") == "[−10, +20]"
+    assert wording.window_words([0, 1]) == "[0, +1]"
+
+
+def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_path: Path) -> None:
+    long = "An answer that goes on and on about what the peers did, " * 30
+    result = make_full_result()
+    flags = [
+        {"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long}
+        for i in range(9)
+    ]
+    summary = {
+        **result.facts,
+        "verdict": {**result.facts["verdict"], "sentence": long, "ladder": long},
+        "trust": long,
+        "more_data": long,
+        "chronology": flags,
+        "small_table": result.facts["small_table"] * 5,
+        "study": "A study with a very long name " * 6,
+        "price_source": "files:" + "a" * 300,
+    }
+    write_pack(
+        StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",)
+    )
+    first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
+    assert second.startswith("Method")
+    assert "effect +2.9%" in first
+    assert "What would change the conclusion." in first
+
+
+def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        table = table.copy()
+        table["reaction"] = ["after_close", "closed"] * 3
+        table.loc[table["mic"] == "XSHE", "session"] = "2026-06-11"
+        table.loc[1, "note"] = "XSHE was closed until then: its first return bridges 9 days"
+        return table
+
+    shown = listings.alignment(_edited(make_result(), "alignment", change), catalogue("en"))
+    assert shown["head"] == ["event", "time (UTC)", "precision", "US", "CN"]
+    assert shown["rows"][0] == ["GTC25", "2025-03-19 00:00", "minute", "2025-03-19+", "2026-06-11~ (1)"]
+    assert [row[0] for row in shown["rows"]] == ["GTC25", "LITE26", "SA26"]
+    assert shown["notes"] == [["1", "XSHE was closed until then: its first return bridges 9 days"]]
+
+
+def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
+    result = make_result()
+    shown = listings.tests(result, catalogue("en"))
+    assert shown["head"][6:] == ["date-level t", "sign-flip", "BMP-KP"]
+    assert [row[:2] for row in shown["rows"]] == [
+        [group, window]
+        for group in ("core peers", "core peers · misreading", "core peers · genuine")
+        for window in ("[0, +1]", "[+2, +20]")
+    ]
+    assert shown["rows"][2][6:] == ["0.312", "0.250", "0.041"]
+    assert shown["rows"][4][6:] == ["–", "–", "0.041"]
+
+
+def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
+    result = make_full_result()
+    parts = {part["name"]: part for part in pages.page_content(result)["extras"]}
+    assert list(parts) == [
+        "verdicts",
+        "reversal_measures",
+        "placebos",
+        "clarifications",
+        "claims",
+        "backtest",
+        "specifications",
+        "diagnostics",
+        "quality",
+    ]
+    assert parts["placebos"]["figures"] == ["reversal_paths", "placebo_dots", "placebo_balance"]
+    assert parts["backtest"]["figures"] == ["equity_curve", "trade_dots", "cost_sensitivity"]
+    assert parts["specifications"]["figures"] == ["specification_curve"]
+    measures = {row[0]: row[1] for row in parts["reversal_measures"]["tables"][0]["rows"]}
+    assert measures["excess over placebos"] == "+2.9% (−6.0% to +10.3%) p 0.500"
+    assert measures["reversal ratio"] == "0.57"
+    numbers = {row[0]: row[1:] for row in parts["backtest"]["tables"][0]["rows"]}
+    assert numbers["net per trade"] == ["+1.0%", "+4.8%"]
+    assert numbers["interval of the hit rate"] == ["10% to 90%", "10% to 90%"]
+    write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
+    text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
+    for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
+        assert title in text
+    assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+
+
+@pytest.mark.parametrize("dates", [2, 5, 6])
+def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
+    result = make_full_result()
+    verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
+    result = StudyResult(result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest)
+    names = [name for name, _ in page_one.in_question(result, catalogue("en"))]
+    assert names[0] == "CAR of the drop"
+    assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
+    assert ("ratio of the placebos" in names) == (dates >= 6)
+
+
+def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> None:
+    plain = make_result()
+    within = say("inside.all", shocks=say("inside.shock", shock="LITE26", events="RUM26 (2026-02-11)"))
+    verdict = {**plain.facts["verdict"], "inside": within}
+    result = StudyResult(plain.run_id, plain.tables, {**plain.facts, "verdict": verdict}, plain.manifest)
+    write_pack(result, tmp_path, formats=("pdf", "html"))
+    said_so = "lie in the post window: LITE26 has RUM26 (2026-02-11)."
+    assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert said_so in (tmp_path / "report.html").read_text(encoding="utf-8")
+    console = Console(record=True, width=300)
+    print_summary(result, tmp_path, console)
+    assert said_so in console.export_text()
+
+
+def test_study_without_those_parts_has_none_of_their_sections() -> None:
+    content = pages.page_content(make_result())
+    assert content["extras"] == []
+    assert content["strip"] == []
+    assert content["in_question"] == []
+
+
+def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
+    assert escaped("50% & a_b #1 {x} $y$ ~^ \\cmd <0.001 −2.0%") == (
+        r"50\% \& a\_b \#1 \{x\} \$y\$ \textasciitilde{}\textasciicircum{} \textbackslash{}cmd "
+        r"\textless{}0.001 $-$2.0\%"
+    )
+    text = tabular(["group", "p"], [["[0, +1]", "0.05"]], left=1)
+    assert text.splitlines()[1:] == [
+        r"\begin{tabular}{@{}lr@{}}",
+        r"\toprule",
+        r"group & p \\",
+        r"\midrule",
+        r"{[0, +1]} & 0.05 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    assert r"\begin{longtable}" in tabular(["a"], [["1"]] * 46, left=0)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_latex_tables_compile(tmp_path: Path, language: str) -> None:
+    program = next((name for name in ("lualatex", "xelatex") if shutil.which(name)), None)
+    if program is None:
+        pytest.skip("no LuaLaTeX is installed; texlive-latex-recommended and texlive-luatex bring it")
+    font = plots.cjk_font()
+    if font is None:
+        pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
+    folder = tmp_path / "pack"
+    folder.mkdir()
+    write_pack(make_full_result(language=language), folder, formats=("tex",))
+    tables = sorted(folder.rglob("*.tex"))
+    assert len(tables) > 10
+    # One font with Latin and Chinese glyphs sets every cell; \\typeout says where a table starts.
+    body = "\n\n".join(f"\\input{{{path.as_posix()}}}" for path in tables)
+    source = (
+        "\\documentclass[landscape]{article}\\usepackage{booktabs,longtable,fontspec}"
+        f"\\setmainfont{{{font.name}}}[Path={font.parent.as_posix()}/]\\begin{{document}}\\tiny\n{body}\n"
+        "\\end{document}"
+    )
+    (tmp_path / "all.tex").write_text(source, encoding="utf-8")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    log = (tmp_path / "all.log").read_text(encoding="utf-8", errors="replace")
+    assert "Missing character" not in log
+    text = _words(" ".join(_pdf_pages(tmp_path / "all.pdf")))
+    assert "中际旭创" in text
+    assert ("误读" if language == "zh" else "misreading") in text
+
+
+def test_markdown_has_the_verdict_and_the_table_and_no_live_markup(tmp_path: Path) -> None:
+    write_pack(make_result(study=NASTY), tmp_path, formats=("md",))
+    lines = (tmp_path / "summary.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == (
+        '# \\#import "x" \\*bold\\* \\<script\\>alert(1)\\</script\\> \\$x\\$ @ref \\`raw\\` \\\\ \\[a\\] '
+        "\\{\\{ 7\\*7 \\}\\}"
+    )
+    assert f"> {SENTENCE}" in lines
+    assert any(line.startswith("| core peers · misreading | \\[0, +1\\] | 8 | 2 | −5.2% |") for line in lines)
+    assert "**Firm-events: 12 used (1 with day 0 moved), 3 dropped**" in lines
+
+
+def test_parquet_gives_back_the_tables(tmp_path: Path) -> None:
+    result = make_result()
+    write_pack(result, tmp_path, formats=("parquet",))
+    for name, table in result.tables.items():
+        back = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
+        pd.testing.assert_frame_equal(back, table.reset_index(drop=True), check_dtype=False)
+
+
+def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
+    own, first, second = (tmp_path / name for name in ("own", "first", "second"))
+    for folder in (own, first, second):
+        folder.mkdir()
+    (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
+    write_pack(make_result(), first, formats=("html", "pdf"), templates=own)
+    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{SENTENCE}</p>\n"
+    assert "Method" in _pdf_pages(first / "report.pdf")[1]
+    (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"
+    ):
+        write_pack(make_result(), second, formats=("html",), templates=own)
+    (own / "report.typ").write_text("#let x = ", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"report\.typ.*does not compile"):
+        write_pack(make_result(), second, formats=("pdf",), templates=own)
+    with pytest.raises(ConfigError, match=r"report\.templates names one"):
+        write_pack(make_result(), second, formats=("pdf",), templates=tmp_path / "absent")
+
+
+def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:
+    names = {
+        f"P{i:02d}": {
+            "name": f"Peer number {i}",
+            "name_local": "",
+            "market": "XNAS",
+            "region": "US",
+            "group": "core",
+        }
+        for i in range(20)
+    }
+    shocks = tuple(
+        (
+            f"S{i:02d}",
+            ("misreading", "genuine", "contested")[i % 3],
+            f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
+            f"Title of shock {i}",
+            -0.05,
+            0.02,
+        )
+        for i in range(33)
+    )
+    write_pack(make_result(peers=names, shocks=shocks), tmp_path)
+    assert (tmp_path / "report.pdf").stat().st_size < 5_000_000
+
+
+def test_nothing_is_said_as_zero_percent_with_as_many_digits_as_anything() -> None:
+    assert [wording.percent(-1e-9, digits) for digits in (0, 1, 2)] == ["0%", "0.0%", "0.00%"]
+
+
+def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    alone.mkdir()
+    shared.mkdir()
+    write_pack(make_result(), alone)
+    with copies() as start:
+        write_pack(make_result(), shared, start=start)
+    files = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*") if path.is_file()}
+    assert {p.relative_to(shared): p.read_bytes() for p in shared.rglob("*") if p.is_file()} == files

@@ -1,0 +1,67 @@
+"""Studies of three peers over ten years of generated prices, judged; and days on which they fell."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from studies import event_row, write_events, write_prices, write_study
+
+from eventstudy.config import load_config
+from eventstudy.core.estimation import Computed, compute, groups, headline_group
+from eventstudy.events import read_events
+from eventstudy.prices.sources import get_prices
+from eventstudy.reversal import Judgement, judge
+from eventstudy.reversal.placebo import Pool, pool_of
+
+LOW = ("reversal.drop_min=0.01", "reversal.drop_k=1.0")
+
+
+def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Judgement]:
+    """Judge events of AAA, BBB, CCC on generated prices of ten years."""
+    own = tmp_path / "prices"
+    folder = own if own.exists() else Path(shared_prices().name)
+    events = read_events(write_events(tmp_path, rows))
+    settings = (*LOW, *overrides)
+    config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path), overrides=settings)
+    prices = get_prices(events, config, str(folder), tell=print)
+    computed = compute(events, config, prices)
+    samples = list(groups(computed.sample, events, config))
+    headline = next(sample for sample in samples if sample.group == headline_group(config))
+    return computed, judge(computed, headline, events, config)
+
+
+def misread(event_id: str, day: str, **cells: str) -> str:
+    return event_row(event_id, day, label="misreading", label_asof=day, **cells)
+
+
+@functools.lru_cache(maxsize=1)
+def shared_prices() -> tempfile.TemporaryDirectory[str]:
+    """Prices that all studies without their own use; written once, removed at the end."""
+    folder: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory()
+    write_prices(Path(folder.name), start="2013-01-02", end="2022-12-30")
+    return folder
+
+
+@functools.lru_cache(maxsize=1)
+def falls_of_history() -> Pool:
+    """The peers' portfolio on every day of the history."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, judgement = study(Path(folder), [misread("E1", "2021-06-09")])
+    days = judgement.history.days(("AAA", "BBB", "CCC"))
+    return pool_of(judgement.history, ("AAA", "BBB", "CCC"), days[300:-40])
+
+
+def drop_days(count: int) -> list[str]:
+    """Days far apart on which the three peers fell together, the most ordinary falls first chosen."""
+    falls = falls_of_history()
+    typical = np.median(falls.traits[falls.qualifies], axis=0)
+    spread = falls.traits[falls.qualifies].std(axis=0)
+    far = (np.abs(falls.traits - typical) / spread).sum(axis=1)
+    chosen: list[int] = []
+    for row in np.argsort(np.where(falls.qualifies, far, np.inf)):
+        if all(abs(int(row) - other) > 50 for other in chosen):
+            chosen.append(int(row))
+    return sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
