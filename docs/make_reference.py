@@ -174,8 +174,8 @@ STATISTIC_NOTES = {
     "corrado": (
         "Z = sum_t d_t / (S sqrt(W)), d_t the mean rank deviation of day t",
         (
-            "When event days are more volatile than the estimation window; little power where windows overlap "
-            "and are long."
+            "When event days are more volatile than the estimation window; little power where long windows "
+            "overlap."
         ),
     ),
     "corrado_zivney": (
