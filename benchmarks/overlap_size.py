@@ -18,7 +18,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.core.abnormal import AbnormalReturns
+from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample
 from eventstudy.core.statistics.dates import sign_flip_p, signs_of, student
@@ -127,7 +127,7 @@ def sample_of(
     )
     expected = fit(panel)
     # The tests here do not read the firm-events' correlations.
-    return Sample("all", AbnormalReturns(panel, expected), np.zeros((k, k)), draws=399)
+    return Sample("all", abnormal_returns(panel, expected), np.zeros((k, k)), draws=399)
 
 
 def whole(
@@ -179,8 +179,9 @@ def main() -> None:
     asked = parser.parse_args()
     begin = time.perf_counter()
     kernels = ("plain t", "date_t", "ibragimov_mueller", "sign_flip")
-    table("kernels", asked.draws, asked.seed, kernels, power=False)
-    table("kernels", max(asked.draws // 4, 1), asked.seed, kernels, power=True)
+    if asked.draws:
+        table("kernels", asked.draws, asked.seed, kernels, power=False)
+        table("kernels", max(asked.draws // 4, 1), asked.seed, kernels, power=True)
     if asked.whole:
         table("whole", asked.whole, asked.seed, WHOLE, power=False)
     print(f"\n{time.perf_counter() - begin:.0f} s on one core")
