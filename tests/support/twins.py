@@ -592,37 +592,30 @@ def bootstrap_blocks(group: Group) -> Outcome:
     return caar / sqrt(fsum((s - middle) ** 2 for s in sums) / len(sums)), beyond(caar, sums)
 
 
-def placebos_by_start(group: Group, portfolio: Portfolio) -> dict[int, float]:
-    found = {}
+def placebos(group: Group, portfolio: Portfolio) -> list[float]:
+    found = []
     for start in range(group.length - group.width + 1):
         days = range(start, start + group.width)
         if all(t in portfolio.residual for t in days):
-            found[start] = fsum(portfolio.residual[t] for t in days)
+            found.append(fsum(portfolio.residual[t] for t in days))
     return found
 
 
-def placebos(group: Group, portfolio: Portfolio) -> list[float]:
-    return list(placebos_by_start(group, portfolio).values())
-
-
 def permutation(group: Group) -> Outcome:
-    scaled = []
+    series = []
     for p in group.portfolios:
         sd = sqrt(p.s2 * group.width * (1 - group.width / len(p.residual)))
-        scaled.append({start: v / sd for start, v in placebos_by_start(group, p).items()})
-    series = []
-    for block in group.blocks():
-        starts = sorted(set.intersection(*(set(scaled[k]) for k in block)))
-        series.append([fsum(scaled[k][start] for k in block) for start in starts])
+        series.append([v / sd for v in placebos(group, p)])
     if min(len(row) for row in series) < 39:
         return None
     value = fsum(p.s for p in group.portfolios) / group.k
-    if len(series) == 1:
-        return value, beyond(value, [v / group.k for v in series[0]])
+    if group.k == 1:
+        return value, beyond(value, series[0])
+    wider = sqrt(fsum(fsum(row) for row in group.w()) / group.k)
     rng = np.random.default_rng(group.seed)
     drawn = [rng.integers(len(row), size=group.draws) for row in series]
     simulated = [
-        fsum(row[int(at[b])] for row, at in zip(series, drawn, strict=True)) / group.k
+        wider * fsum(row[int(at[b])] for row, at in zip(series, drawn, strict=True)) / group.k
         for b in range(group.draws)
     ]
     return value, beyond(value, simulated)

@@ -182,25 +182,20 @@ def permutation(sample: WindowSample) -> TestResult:
     prediction error. T is the mean over shocks of S_k. With one shock all placebos are compared, with
     more one is drawn for each shock, ``draws`` times; p = share of |T*| >= |T|, the event counted.
     These are all days, not matched drops: if volatility is higher around events the test rejects too
-    often. Dates linked by windows that share sessions get placebos the same number of sessions before
-    each, so that these overlap as the windows do.
+    often. Where windows of dates overlap T* is widened by sqrt(sum(W)/K), see `DateOverlap`: placebos
+    that overlap as the windows do vary too little, since residuals add up to zero over their window.
     """
     width = sample.window[1] - sample.window[0] + 1
-    every = _placebo_sums(sample, width, standardised=True)
-    if sample.overlap:
-        # One run of event days for all dates of a block; its sum stands for theirs.
-        blocks = sample.overlap.blocks
-        every = np.stack([every[blocks == block].sum(axis=0) for block in range(blocks.max() + 1)])
-    placebos = [row[np.isfinite(row)] for row in every]
+    placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
     fewest = min(len(row) for row in placebos)
     if fewest < FEWEST_PLACEBOS:
         return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} placebo windows for each date, has {fewest}")
     rng = np.random.default_rng(sample.seed)
-    if len(placebos) == 1:
-        simulated = placebos[0] / sample.k
+    if sample.k == 1:
+        simulated = placebos[0]
     else:
         drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
-        simulated = np.sum(drawn, axis=0) / sample.k
+        simulated = np.mean(drawn, axis=0) * np.sqrt(sample.overlap.total / sample.k)
     value = float(sample.shock_s.mean())
     extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
     return sample.result(
