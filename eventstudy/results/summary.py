@@ -15,19 +15,21 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import Window, shock_portfolios
 from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window, shock_portfolios
+from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed
-from eventstudy.events import Events
 from eventstudy.core.models.garch import compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, effective_number
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
-from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
+from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
 from eventstudy.messages import joined, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.tables import row_of, window_name
+from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import (
     Findings,
     Judgement,
@@ -36,8 +38,6 @@ from eventstudy.reversal import (
     label_timing,
     reversal_summary,
 )
-from eventstudy.results.tables import row_of, window_name
-from eventstudy.results.warnings import input_warnings
 
 VERSIONED = (
     "arch",
@@ -72,7 +72,9 @@ def build_summary(
     ledger = tables["ledger"]
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     labels = label_timing(events, computed.alignments, config, counting)
-    late = {name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])}
+    late = {
+        name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])
+    }
     content: dict[str, Any] = _json(
         {
             "run_id": run_id,

@@ -10,25 +10,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import (AbnormalReturns, Window)
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.exchanges.calendars import Alignment
-from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.config import StudyConfig
-from eventstudy.results.covariates import regression_rows
-from eventstudy.core.estimation import (Computed, headline_group, headline_of)
-from eventstudy.events import Events
-from eventstudy.optional import Parts
-from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.abnormal import AbnormalReturns, Window
 from eventstudy.core.checks.diagnostics import diagnose
-from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.results.result import TABLES
+from eventstudy.core.estimation import Computed, headline_group, headline_of
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.firm import car_tests
+from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.optional import Parts
+from eventstudy.results.covariates import regression_rows
+from eventstudy.results.result import TABLES
+from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
+from eventstudy.reversal.claims import ClaimVerdict
 
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
@@ -81,7 +81,7 @@ def build_tables(
 
 def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
     """Return the tables of the backtest by the names of their files, empty ones where there is none."""
-    found = dict.fromkeys(BACKTEST, []) if traded is None else backtest_rows(traded)
+    found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
     return {name: _frame(name, rows) for name, rows in found.items()}
 
 
