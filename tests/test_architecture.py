@@ -17,6 +17,7 @@ ORDER = (
     "errors",
     "messages",
     "workers",
+    "registry",
     "config",
     "events",
     "exchanges",

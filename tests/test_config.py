@@ -180,14 +180,14 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
 
 
 def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:
-    from eventstudy import config
+    from eventstudy import registry
     from eventstudy.core import models as expected_returns
     from eventstudy.core import statistics as inference
 
     shipped = {name for name, fit in expected_returns.MODELS.items() if _ours(fit)}
-    assert sorted(shipped) == list(config.MODELS)
+    assert sorted(shipped) == sorted(registry.MODELS.declared)
     shipped = {name for name, compute in inference.STATISTICS.items() if _ours(compute)}
-    assert sorted(shipped) == list(config.STATISTICS)
+    assert sorted(shipped) == sorted(registry.STATISTICS.declared)
 
 
 def _ours(function: object) -> bool:

@@ -1,0 +1,155 @@
+"""Things by name: those of the package's folders, those of other distributions, and those added at run time.
+
+A registry knows every name without importing what the name stands for, so that settings can be checked
+before numpy is loaded. A thing of the package is declared where it is made, by a decorator with its name::
+
+    @statistic("median_t", ...)
+
+Another distribution declares one as an entry point in its own ``pyproject.toml``::
+
+    [project.entry-points."eventstudy.statistics"]
+    median_t = "mypackage.tests:median_t"
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from eventstudy.errors import ConfigError, Problem, nearest
+
+Thing = TypeVar("Thing")
+
+
+class Registry(dict[str, Thing], Generic[Thing]):
+    """A dict of what is loaded, which also knows the names of what is not loaded yet.
+
+    Indexing by a name that is known loads it: the file of the package that declares it, or the entry point
+    of another distribution.
+
+    Parameters
+    ----------
+    what
+        What one of the things is called in messages, such as "price source".
+    folder
+        Folder of the package whose files declare them, such as "core/models".
+    declaration
+        Beginning of the line that declares one, up to its name; spaces stand for any white space.
+    group
+        Entry-point group of other distributions.
+    bare
+        Whether the object behind an entry point will do as it is; else its module must declare it.
+    """
+
+    def __init__(self, what: str, *, folder: str, declaration: str, group: str, bare: bool = False) -> None:
+        super().__init__()
+        self.what, self.folder, self.declaration, self.group = what, folder, declaration, group
+        self.bare = bare
+
+    @cached_property
+    def declared(self) -> dict[str, str]:
+        """Module by name of what the package's folder declares; read from the text, nothing is imported."""
+        # A regular expression: parsing these files takes thirty times as long, in every command.
+        start = re.escape(self.declaration).replace("\\ ", r"\s*")
+        declaration = re.compile(rf'^{start}\s*"([^"]+)"', re.MULTILINE)
+        folder = Path(__file__).parent / self.folder
+        modules = sorted(item.name for item in pkgutil.iter_modules([str(folder)]))
+        package = f"{__package__}.{self.folder.replace('/', '.')}"
+        return {
+            name: f"{package}.{module}"
+            for module in modules
+            for name in declaration.findall((folder / f"{module}.py").read_text(encoding="utf-8"))
+        }
+
+    def installed(self) -> dict[str, EntryPoint]:
+        """Return the entry points of other distributions by name; names of the package stay its own.
+
+        Raises
+        ------
+        ConfigError
+            If two distributions want the same name.
+        """
+        found: dict[str, EntryPoint] = {}
+        problems = []
+        for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
+            if entry.name in self.declared:
+                continue
+            other = found.setdefault(entry.name, entry)
+            if other.value != entry.value:
+                text = f"{self.what} {entry.name!r} comes from both {_origin(other)} and {_origin(entry)}"
+                problems.append(Problem(f"{text}; uninstall one"))
+        if problems:
+            raise ConfigError(problems)
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names there are, sorted: loaded, declared and installed."""
+        return tuple(sorted({*self, *self.declared, *self.installed()}))
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a thing of this name; asks other distributions last."""
+        return name in self or name in self.declared or name in self.installed()
+
+    def unknown(self, name: str) -> str:
+        """Say that there is no such name, with the nearest of those there are."""
+        return f"{name!r} is unknown; {nearest(name, self.names())}"
+
+    def load_all(self) -> None:
+        """Import every file of the folder that declares something, in the order of their names."""
+        for module in dict.fromkeys(self.declared.values()):
+            importlib.import_module(module)
+
+    def load_installed(self) -> None:
+        """Load what other distributions declare."""
+        for name in self.installed():
+            if name not in self:
+                self[name]
+
+    def __missing__(self, name: str) -> Thing:
+        if name in self.declared:
+            importlib.import_module(self.declared[name])
+        elif entry := self.installed().get(name):
+            loaded = self._load(entry)
+            if self.bare:
+                self.setdefault(name, loaded)
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+    def _load(self, entry: EntryPoint) -> Any:
+        """Return what is behind an entry point, or raise `ConfigError` that names its distribution."""
+        whose = f"{self.what} {entry.name!r} of {_origin(entry)}"
+        try:
+            thing = entry.load()
+        except Exception as error:
+            # Whatever another distribution raises at import is its fault, not the study's.
+            reason = f"{type(error).__name__}: {error}"
+            raise ConfigError(
+                f"{whose} cannot be loaded ({reason}); update or uninstall that distribution"
+            ) from error
+        if self.bare and not callable(thing):
+            raise ConfigError(f"{whose} is no {self.what}: not callable")
+        if not self.bare and entry.name not in self:
+            raise ConfigError(f'{whose} is not declared by {self.declaration}"{entry.name}"')
+        return thing
+
+
+def _origin(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value
+
+
+#: Filled by the modules that define the decorators; here so that settings can be checked against the names.
+MODELS: Registry[Any] = Registry(
+    "model", folder="core/models", declaration="@model(", group="eventstudy.models"
+)
+STATISTICS: Registry[Any] = Registry(
+    "statistic", folder="core/statistics", declaration="@statistic(", group="eventstudy.statistics"
+)
+PROVIDERS: Registry[Any] = Registry(
+    "price source", folder="prices", declaration="@provider(", group="eventstudy.providers", bare=True
+)
