@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from eventstudy.plots import backtest, dots, paths, placebos
-from eventstudy.plots import specification_curve as specifications
-from eventstudy.plots.registry import Plot, plots_of
+from eventstudy.plots import backtest, dots, paths, placebos, specification_curve
+from eventstudy.plots.kinds import Plot, plots_of
 from eventstudy.plots.style import styled
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Plots:
 
     def specifications(self, *, ax: Axes | None = None) -> Axes:
         """Draw the effect under every set of choices."""
-        return self._on(ax, lambda at: specifications.specification_curve(at, self.result))
+        return self._on(ax, lambda at: specification_curve.specification_curve(at, self.result))
 
     def _on(self, ax: Axes | None, draw: Callable[[Axes], Axes]) -> Axes:
         with styled():

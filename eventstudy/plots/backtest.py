@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventstudy.plots.fonts import figure_words, shown
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import FAINT, INK, label_colour, name_rows, percent_axis, percent_tip, tip
 
 if TYPE_CHECKING:
