@@ -14,16 +14,17 @@ Another distribution declares one as an entry point in its own ``pyproject.toml`
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
+from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from eventstudy.errors import ConfigError, Problem, nearest
 
 Thing = TypeVar("Thing")
+Given = TypeVar("Given")
 
 
 class Registry(dict[str, Thing], Generic[Thing]):
@@ -36,34 +37,38 @@ class Registry(dict[str, Thing], Generic[Thing]):
     ----------
     what
         What one of the things is called in messages, such as "price source".
-    folder
-        Folder of the package whose files declare them, such as "core/models".
+    folders
+        Folders of the package whose files declare them, such as "core/models".
     declaration
         Beginning of the line that declares one, up to its name; spaces stand for any white space.
     group
-        Entry-point group of other distributions.
+        Entry-point group of other distributions; empty where they have none.
     bare
         Whether the object behind an entry point will do as it is; else its module must declare it.
     """
 
-    def __init__(self, what: str, *, folder: str, declaration: str, group: str, bare: bool = False) -> None:
+    def __init__(
+        self, what: str, *folders: str, declaration: str, group: str = "", bare: bool = False
+    ) -> None:
         super().__init__()
-        self.what, self.folder, self.declaration, self.group = what, folder, declaration, group
+        self.what, self.folders, self.declaration, self.group = what, folders, declaration, group
         self.bare = bare
 
     @cached_property
     def declared(self) -> dict[str, str]:
-        """Module by name of what the package's folder declares; read from the text, nothing is imported."""
+        """Module by name of what the package's folders declare; read from the text, nothing is imported."""
         # A regular expression: parsing these files takes thirty times as long, in every command.
         start = re.escape(self.declaration).replace("\\ ", r"\s*")
         declaration = re.compile(rf'^{start}\s*"([^"]+)"', re.MULTILINE)
-        folder = Path(__file__).parent / self.folder
-        modules = sorted(item.name for item in pkgutil.iter_modules([str(folder)]))
-        package = f"{__package__}.{self.folder.replace('/', '.')}"
+        files = [
+            (f"{__package__}.{folder.replace('/', '.')}.{path.stem}", path)
+            for folder in self.folders
+            for path in sorted((Path(__file__).parent / folder).glob("[!_]*.py"))
+        ]
         return {
-            name: f"{package}.{module}"
-            for module in modules
-            for name in declaration.findall((folder / f"{module}.py").read_text(encoding="utf-8"))
+            name: module
+            for module, path in files
+            for name in declaration.findall(path.read_text(encoding="utf-8"))
         }
 
     def installed(self) -> dict[str, EntryPoint]:
@@ -74,6 +79,8 @@ class Registry(dict[str, Thing], Generic[Thing]):
         ConfigError
             If two distributions want the same name.
         """
+        if not self.group:
+            return {}
         found: dict[str, EntryPoint] = {}
         problems = []
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
@@ -86,6 +93,15 @@ class Registry(dict[str, Thing], Generic[Thing]):
         if problems:
             raise ConfigError(problems)
         return found
+
+    def add(self, name: str) -> Callable[[Given], Given]:
+        """Return a decorator that adds what it decorates under ``name``."""
+
+        def register(given: Given) -> Given:
+            self[name] = cast("Thing", given)
+            return given
+
+        return register
 
     def names(self) -> tuple[str, ...]:
         """Return all names there are, sorted: loaded, declared and installed."""
@@ -100,7 +116,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
         return f"{name!r} is unknown; {nearest(name, self.names())}"
 
     def load_all(self) -> None:
-        """Import every file of the folder that declares something, in the order of their names."""
+        """Import every file of the folders that declares something, in the order of their names."""
         for module in dict.fromkeys(self.declared.values()):
             importlib.import_module(module)
 
@@ -144,12 +160,14 @@ def _origin(entry: EntryPoint) -> str:
 
 
 #: Filled by the modules that define the decorators; here so that settings can be checked against the names.
-MODELS: Registry[Any] = Registry(
-    "model", folder="core/models", declaration="@model(", group="eventstudy.models"
-)
+MODELS: Registry[Any] = Registry("model", "core/models", declaration="@model(", group="eventstudy.models")
 STATISTICS: Registry[Any] = Registry(
-    "statistic", folder="core/statistics", declaration="@statistic(", group="eventstudy.statistics"
+    "statistic", "core/statistics", declaration="@statistic(", group="eventstudy.statistics"
 )
 PROVIDERS: Registry[Any] = Registry(
-    "price source", folder="prices", declaration="@provider(", group="eventstudy.providers", bare=True
+    "price source", "prices", declaration="@provider(", group="eventstudy.providers", bare=True
 )
+#: Twins of kernels of `core` and `large`, compiled by numba; neither of them knows of the other's files.
+KERNELS: Registry[Any] = Registry("compiled kernel", "fast", declaration="@KERNELS.add(")
+#: What a result can show of itself: `results` knows neither the figures nor the report, which come after it.
+VIEWS: Registry[Any] = Registry("view", "plots", "report", declaration="@VIEWS.add(")

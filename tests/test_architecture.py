@@ -24,11 +24,11 @@ ORDER = (
     "readers",
     "prices",
     "core",
-    "fast",
     "reversal",
     "backtest",
     "simulate",
     "large",
+    "fast",
     "results",
     "study",
     "pooling",
@@ -39,6 +39,13 @@ ORDER = (
     "cli",
     "__main__",
 )
+#: Files that import by a name made at run time, and what they find so.
+LOADERS = {
+    "__init__.py": "public names on first use",
+    "registry.py": "files that declare something, entry points",
+    "cli.py": "the file of a command",
+    "exchanges/calendars.py": "modules of exchange_calendars",
+}
 KERNELS = ("core", "reversal", "backtest", "simulate")
 HEAVY_IN_KERNELS = ("pandas", "matplotlib", "yfinance", "click", "rich", "requests")
 
@@ -48,7 +55,7 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """Return (dotted absolute name, at run time) of everything that a file imports."""
+    """Return (dotted name, at run time) of all that a file imports, in functions and by strings too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(node)
@@ -59,16 +66,34 @@ def imports(path: Path) -> list[tuple[str, bool]]:
     package = ["eventstudy", *path.relative_to(PACKAGE).with_suffix("").parts]
     found: list[tuple[str, bool]] = []
     for node in ast.walk(tree):
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) not in typing_only) for alias in node.names]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level]) if node.level else ""
             stem = ".".join(part for part in (base, node.module or "") if part)
-            names = [stem] if node.module else [f"{stem}.{alias.name}" for alias in node.names]
-            if stem == "eventstudy":
-                names = [f"eventstudy.{alias.name}" for alias in node.names]
-            found += [(name, id(node) not in typing_only) for name in names]
+            names = [_module(stem, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            names = [_literal(node.args[0])]
+        found += [(name, id(node) not in typing_only) for name in names if name]
     return found
+
+
+def _module(stem: str, name: str) -> str:
+    """``from stem import name``: the submodule, where the name is one."""
+    place = PACKAGE.parent.joinpath(*stem.split("."), name)
+    inside = stem.split(".")[0] == "eventstudy"
+    return f"{stem}.{name}" if inside and (place.is_dir() or place.with_suffix(".py").exists()) else stem
+
+
+def _literal(argument: ast.expr) -> str:
+    """Name of a module that is written out; empty for one made at run time."""
+    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+
+
+def dotted(path: Path) -> str:
+    parts = ["eventstudy", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -80,13 +105,52 @@ def test_a_module_imports_only_from_above(path: Path) -> None:
     assert here in ORDER, f"{here} has no place in the order of modules"
     for name, _ in imports(path):
         parts = name.split(".")
-        if (
-            parts[0] == "eventstudy"
-            and len(parts) > 1
-            and parts[1] in ORDER
-            and "fast" not in (here, parts[1])
-        ):
+        if parts[0] == "eventstudy" and len(parts) > 1 and parts[1] in ORDER:
             assert ORDER.index(parts[1]) <= ORDER.index(here), f"{here} imports {parts[1]} from below"
+
+
+def test_no_circle_of_imports() -> None:
+    """Of all imports: at the top, in functions, by strings, and for types alone.
+
+    The package itself, whose names come on first use, is left out: see the test of its version.
+    """
+    graph = {dotted(path): {name for name, _ in imports(path)} for path in FILES}
+    done: set[str] = set()
+
+    def walk(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail[trail.index(module) :], module))
+        if module not in done:
+            for name in sorted(graph[module] & set(graph) - {module}):
+                walk(name, (*trail, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        walk(module, ())
+
+
+def test_of_the_package_itself_modules_take_the_version_alone() -> None:
+    taken = {
+        alias.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "eventstudy"
+        for alias in node.names
+        if _module("eventstudy", alias.name) == "eventstudy"
+    }
+    assert taken == {"__version__"}
+
+
+def test_modules_named_at_run_time_are_imported_by_loaders_alone() -> None:
+    users = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                ("import_module", "__import__")
+            ):
+                named = _literal(node.args[0])
+                assert not named.startswith("eventstudy"), f"{path}: write 'import {named}'"
+                users |= set() if named else {path.relative_to(PACKAGE).as_posix()}
+    assert users == set(LOADERS)
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in KERNELS], ids=str)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from eventstudy.plots import backtest, dots, paths, placebos, specification_curve
 from eventstudy.plots.kinds import Plot, plots_of
 from eventstudy.plots.style import styled
+from eventstudy.registry import VIEWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 
+@VIEWS.add("plot")
 @dataclass(frozen=True, slots=True)
 class Plots:
     """Figures of one result; each method draws on ``ax``, or on a new figure's, and returns it."""

@@ -58,9 +58,7 @@ class Kind:
 
 
 #: Kinds by name. Those of another distribution come by the entry-point group ``eventstudy.figures``.
-KINDS: Registry[Kind] = Registry(
-    "figure", folder="plots", declaration="register( Kind(", group="eventstudy.figures"
-)
+KINDS: Registry[Kind] = Registry("figure", "plots", declaration="register( Kind(", group="eventstudy.figures")
 
 
 def register(kind: Kind) -> Kind:

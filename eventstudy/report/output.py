@@ -57,7 +57,7 @@ class Output:
 
 
 FORMATS: Registry[Output] = Registry(
-    "report format", folder="report/formats", declaration="@output(", group="eventstudy.outputs"
+    "report format", "report/formats", declaration="@output(", group="eventstudy.outputs"
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from eventstudy import plots
 from eventstudy.config import Report
 from eventstudy.errors import ConfigError, Problem
+from eventstudy.registry import VIEWS
 from eventstudy.report.output import FORMATS, Material, Output
 from eventstudy.report.pages import page_content
 from eventstudy.report.values import write_json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@VIEWS.add("pack")
 def write_pack(
     result: StudyResult,
     folder: Path,
