@@ -151,7 +151,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
         if self.bare and not callable(thing):
             raise ConfigError(f"{whose} is no {self.what}: not callable")
         if not self.bare and entry.name not in self:
-            raise ConfigError(f'{whose} is not declared by {self.declaration}"{entry.name}"')
+            raise ConfigError(f'{whose}: its module does not declare {self.declaration}"{entry.name}", …)')
         return thing
 
 
