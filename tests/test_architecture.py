@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -222,6 +223,15 @@ def test_a_study_imports_no_library_that_it_does_not_use() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+def test_the_tree_of_contributing_is_the_order_of_the_folders() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = re.findall(r"^  (\w[\w.]*)/? ", text.partition("```\neventstudy/\n")[2].partition("```")[0], re.M)
+    assert [name.removesuffix(".py") for name in tree] == [n for n in ORDER if n != "__main__"] + ["sectors"]
+    inner = re.findall(r"^    (\w[\w.]*)/? ", text, re.M)
+    there = {path.name for path in (PACKAGE / "core").iterdir() if not path.name.startswith("__")}
+    assert set(inner) == there
 
 
 def test_no_room_for_odds_and_ends() -> None:
