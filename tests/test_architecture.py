@@ -190,6 +190,18 @@ def test_help_imports_neither_pandas_nor_numpy() -> None:
     assert out.strip().endswith("[]")
 
 
+def test_help_of_all_commands_imports_nothing_of_the_package_but_commands() -> None:
+    code = (
+        "import sys; from eventstudy.cli import main; main(['--help']);"
+        "print(sorted({'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('eventstudy.')}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    light = ["cli", "commands", "errors", "exchanges"]
+    assert out.strip().splitlines()[-1] == str([f"eventstudy.{name}" for name in light])
+    assert "  sectors     List the sectors that ship with the package." in out
+    assert "  check       Validate EVENTS" in out
+
+
 def test_a_command_is_a_file_and_only_its_own_is_imported(capsys: pytest.CaptureFixture[str]) -> None:
     context = click.Context(cli)
     files = {path.stem for path in (PACKAGE / "commands").iterdir() if not path.name.startswith("__")}
