@@ -102,6 +102,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "p_value",
         "n_events",
         "n_dates",
+        "k_eff",
         "reason",
         "rbar",
         "n_effective",
