@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from eventstudy.messages import catalogue, said
+from eventstudy.registry import VIEWS
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
 from eventstudy.report.wording import Words, count, language_of, number
@@ -14,6 +15,7 @@ from eventstudy.results.result import StudyResult
 WIDTH = 100
 
 
+@VIEWS.add("summary")
 def summary_text(result: StudyResult) -> str:
     """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
     words, facts = catalogue(language_of(result)), result.facts
