@@ -42,6 +42,17 @@ VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
 UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 Row = dict[str, Any]
+#: Tables of the backtest, those of `rows`.
+TABLES = (
+    "trades",
+    "comparison_trades",
+    "track_record",
+    "pnl",
+    "backtest",
+    "specifications",
+    "cost_sensitivity",
+    "fees",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.registry import KERNELS
+
 Vector = NDArray[np.float64]
 Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
@@ -84,6 +86,7 @@ def compiled(function: Compiled) -> Compiled:
         return cast(Compiled, numba.njit(**options)(function))
 
 
+@KERNELS.add("garch")
 def fit_garch(y: Vector, x: Vector) -> Optimum:
     """Return the best of the local optima that eight starts climb to.
 

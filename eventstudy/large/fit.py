@@ -16,6 +16,7 @@ from eventstudy.large.direct import event_pairs
 from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 from eventstudy.large.prefix import fit_prefix
+from eventstudy.registry import KERNELS
 
 Kernel = Literal["auto", "numpy", "numba"]
 Fill = Callable[[WidePanel, FirmEvents, Layout, MarketFit], None]
@@ -149,6 +150,5 @@ def _compiled(kernel: Kernel, n: int) -> Fill | None:
     """The compiled kernel, or None for numpy's."""
     if not use_numba(kernel, n, MANY):
         return None
-    from eventstudy.fast.market_fit import fit_compiled
-
-    return fit_compiled
+    fill: Fill = KERNELS["market_fit"]
+    return fill

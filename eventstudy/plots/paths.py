@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     LABEL_COLOURS,

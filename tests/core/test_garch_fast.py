@@ -19,6 +19,7 @@ from eventstudy.core.models.garch import VarianceFit, compiled_fit, fit_variance
 pytest.importorskip("numba")
 from eventstudy.fast import garch as garch_fast
 from eventstudy.fast.garch import HIGHEST, LOWEST, SIZE, Optimum, fit_garch
+from eventstudy.registry import KERNELS
 
 Floats = NDArray[np.float64]
 PRICES = Path(__file__).parents[3] / "shared" / "data" / "prices"
@@ -250,6 +251,7 @@ def test_numba_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "eventstudy.fast.garch")
     monkeypatch.delattr("eventstudy.fast.garch")
+    monkeypatch.delitem(KERNELS, "garch")
     compiled_fit.cache_clear()
     try:
         assert compiled_fit() is None

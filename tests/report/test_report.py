@@ -28,8 +28,9 @@ from eventstudy.messages import catalogue, say
 from eventstudy.report import listings, page_one, pages, wording
 from eventstudy.report.html import font_faces
 from eventstudy.report.latex import escaped, tabular
-from eventstudy.report.pack import csv_safe, write_pack
+from eventstudy.report.pack import write_pack
 from eventstudy.report.terminal import print_summary
+from eventstudy.report.values import csv_safe
 from eventstudy.results.result import TABLES, StudyResult
 from eventstudy.workers import forked_children
 

@@ -1,6 +1,6 @@
 """Market models whose residual variance moves: GARCH and EGARCH, fitted by ``arch``.
 
-With numba installed (the extra ``fast``) GARCH is fitted by `garch_fast` and ``arch`` stands by.
+With numba installed (the extra ``fast``) GARCH is fitted by a compiled twin and ``arch`` stands by.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,8 @@ from eventstudy.config import Model
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares, observations
 from eventstudy.core.windows import EventPanel
+from eventstudy.registry import KERNELS
 from eventstudy.workers import run_blocks
-
-if TYPE_CHECKING:
-    from eventstudy.fast.garch import Optimum
 
 #: At and above this the variance has no level to return to; the constant-variance model takes over.
 PERSISTENCE_LIMIT = 0.999
@@ -35,6 +33,19 @@ BLOCK, FAST_BLOCK = 20, 500
 BETTER = 1e-2
 #: ``arch`` is tuned to returns in percent.
 PERCENT = 100.0
+
+
+class Optimum(Protocol):
+    """What a compiled fit returns: coefficients in ``arch``'s order, the path of h, its log-likelihood."""
+
+    @property
+    def coefficients(self) -> NDArray[np.float64]: ...
+    @property
+    def path(self) -> NDArray[np.float64]: ...
+    @property
+    def log_likelihood(self) -> float: ...
+    @property
+    def converged(self) -> bool: ...
 
 
 @model("garch")
@@ -116,10 +127,10 @@ def _fit_block(series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], 
 def compiled_fit() -> Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] | None:
     """Return the compiled GARCH fit, None where numba is not installed."""
     try:
-        from eventstudy.fast.garch import fit_garch
+        fit: Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] = KERNELS["garch"]
     except ImportError:
         return None
-    return fit_garch
+    return fit
 
 
 def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
