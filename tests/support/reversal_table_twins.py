@@ -46,10 +46,10 @@ class Reversal:
         self.groups = self._groups()
 
     def _in_time(self, name: str) -> bool:
-        """Known by the first close of day +1 on any exchange; labels without a date always are."""
+        """Known by the first close of day +1 on any exchange; a label without a date never is."""
         lead = self.lead[name]
-        if not lead.asof or lead.label == "unknown":
-            return True
+        if not lead.asof:
+            return False
         world = self.book.world
         close = min(int(world.closes[mic][world.at(mic, day) + DROP[1]]) for mic, day in lead.day0.items())
         return dt.datetime.fromisoformat(lead.asof).timestamp() * 1e9 <= close

@@ -289,6 +289,13 @@ class Portfolio:
         pairs = zip(self.firms, self.late, strict=True)
         return max(world.days[f.mic][f.position + moved(j, u)[-1]] for f, u in pairs)
 
+    def sessions(self, world: World, window: Window) -> list[int]:
+        """Earliest session of each day of a window over the members, as days since 1970."""
+        rows = [
+            [int(world.days[f.mic][f.position + j].astype(int)) for f in self.firms] for j in _span(window)
+        ]
+        return [min(days) for days in rows]
+
     def daily(self, values: Callable[[Fit, int, int], float], j: int, window: Window) -> float:
         """Weighted mean over members of something of event day ``j``, weights those of a window."""
         pairs = zip(self.weights(window), self.firms, self.late, strict=True)
@@ -598,6 +605,14 @@ class Group(twins.Group):
     def rbar(self) -> float:
         return super().rbar()
 
+    @functools.cache  # noqa: B019 - lives as long as the test
+    def overlaps(self) -> list[tuple[int, int]]:
+        return super().overlaps()
+
+    @functools.cache  # noqa: B019 - lives as long as the test
+    def w(self) -> list[list[float]]:
+        return super().w()
+
 
 def panel_of(book: Book, group: str) -> Any:
     """The windows of a group's firm-events as the slow twins read them."""
@@ -629,7 +644,9 @@ def panel_of(book: Book, group: str) -> Any:
 
 
 def _sign_flip(group: twins.Group) -> twins.Outcome:
-    """As the slow twin, all sign vectors at once."""
+    """As the slow twin, all sign vectors at once; where windows overlap, the slow twin itself."""
+    if group.overlaps():
+        return twins.sign_flip(group)
     values = np.array([p.s for p in group.portfolios])
     if len(values) < 2:
         return None
@@ -683,12 +700,20 @@ def _df(name: str, group: twins.Group) -> float:
     found: dict[str, Callable[[], float]] = {
         **dict.fromkeys(("ar_t", "car_t"), lambda: group.firms[0].dof),
         **dict.fromkeys(("cross_sectional_t", "bhar_t", "bmp", "bmp_kp"), lambda: group.n - 1),
-        **dict.fromkeys(("date_t", "ibragimov_mueller"), lambda: group.k - 1),
+        **dict.fromkeys(("date_t", "ibragimov_mueller"), lambda: _date_df(group)),
         "portfolio_t": lambda: len(twins.mean_residuals(group)) - 1,
         "calendar_time": lambda: len(_calendar_series(group)) - 1,
         "grank_t": lambda: len(twins.generalised_ranks(group)) - 2,
     }
     return float(found[name]()) if name in found else NAN
+
+
+def _date_df(group: twins.Group) -> float:
+    """K-1; where windows overlap tr(MW)^2 / tr(MWMW), M taking the mean out."""
+    if not group.overlaps():
+        return group.k - 1
+    product = (np.eye(group.k) - 1 / group.k) @ np.array(group.w())
+    return float(np.trace(product) ** 2 / np.trace(product @ product))
 
 
 def outcomes(book: Book) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
@@ -710,6 +735,7 @@ def outcomes(book: Book) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
         shared = {
             "n_events": made.n,
             "n_dates": made.k,
+            "k_eff": made.k_eff(),
             "rbar": rbar,
             "n_effective": made.n / inflation if inflation > 0 else NAN,
         }
@@ -773,23 +799,32 @@ def adjustments(p: Floats) -> dict[str, Floats]:
 
 @functools.lru_cache(maxsize=64)
 def _step_down(book: Book, group: str, windows: tuple[str, ...]) -> list[float]:
-    """Romano and Wolf's step-down over all sign vectors, the largest of those left each time."""
-    names = sorted({shock.shock_id for shock, _ in firms_of(book, group)})
-    values = np.empty((len(names), len(windows)))
-    for k, name in enumerate(names):
-        shock = book.study.leads[name]
-        pairs = firms_of(book, group)
-        mine = [f for s, f in pairs if s.event_id == shock.event_id] or [
-            f for s, f in pairs if s.shock_id == name
-        ]
-        values[k] = [Portfolio(mine).s(window_of(window)) for window in windows]
-    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(names))))
+    """Romano and Wolf's step-down over all sign vectors, the largest of those left each time.
+
+    Dates that share a session of any window are added up and flipped together.
+    """
+    pairs = firms_of(book, group)
+    spans = [window_of(window) for window in windows]
+    blocks: list[tuple[set[tuple[int, int]], Floats]] = []
+    for name in sorted({shock.shock_id for shock, _ in pairs}):
+        lead = book.study.leads[name].event_id
+        mine = [f for s, f in pairs if s.event_id == lead] or [f for s, f in pairs if s.shock_id == name]
+        portfolio = Portfolio(mine)
+        days = {
+            (place, day) for place, span in enumerate(spans) for day in portfolio.sessions(book.world, span)
+        }
+        values = np.array([portfolio.s(span) for span in spans])
+        linked = [block for block in blocks if block[0] & days]
+        blocks = [block for block in blocks if not block[0] & days]
+        blocks.append((days.union(*(d for d, _ in linked)), values + sum(v for _, v in linked)))
+    sums = np.array([values for _, values in blocks])
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(sums))))
 
     def t(drawn: Floats) -> Floats:
-        return np.abs(drawn.mean(axis=1) / drawn.std(axis=1, ddof=1) * math.sqrt(len(names)))
+        return np.abs(drawn.mean(axis=1) / drawn.std(axis=1, ddof=1) * math.sqrt(len(sums)))
 
-    observed = np.array([t(values[None, :, w])[0] for w in range(len(windows))])
-    flipped = np.array([t(signs * values[:, w]) for w in range(len(windows))])
+    observed = np.array([t(sums[None, :, w])[0] for w in range(len(windows))])
+    flipped = np.array([t(signs * sums[:, w]) for w in range(len(windows))])
     left, adjusted, highest = list(np.argsort(-observed)), [NAN] * len(windows), 0.0
     while left:
         worst = left[0]
