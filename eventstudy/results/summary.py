@@ -21,7 +21,7 @@ from eventstudy.backtest.costs import FEES
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed
 from eventstudy.events import Events
-from eventstudy.core.models.garch import compiled_fit
+from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
 from eventstudy.core.statistics import (Sample, TestResult, effective_number)
 from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
 from eventstudy.core.statistics.dependence import SMALL_RBAR
@@ -230,11 +230,15 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
-    total = len(computed.abnormal)
+    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
+    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
+    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
     found: list[str] = [
         say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
     ]
+    if gaps:
+        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
