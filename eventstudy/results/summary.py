@@ -30,6 +30,7 @@ from eventstudy.messages import (joined, say)
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import sentences
 from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
+from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.tables import (row_of, window_name)
 
 VERSIONED = (
@@ -74,7 +75,7 @@ def build_summary(
             "price_source": prices.source,
             **reversal_summary(judgement, found),
             "claims": Counter(_claim_kinds(tables["claims"])),
-            "counts": _ledger_counts(ledger),
+            "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
@@ -134,14 +135,6 @@ def build_summary(
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
     return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
-
-
-def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
-    status = ledger["status"].value_counts()
-    dropped = ledger[ledger["status"] == "dropped"]
-    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
-    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
-    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:

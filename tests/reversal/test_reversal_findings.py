@@ -268,12 +268,57 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     assert facts is not None
     k = list(judgement.drops.shock_id).index("E1")
     placebos = judgement.benchmarks.placebos(k)
-    rank = 1 + int((placebos >= judgement.drops.post[k]).sum())
-    assert (facts["shock_id"], facts["rank"]) == ("E1", rank)
+    own, m = judgement.drops.post[k], len(placebos)
+    rank = 1 + int((placebos >= own).sum())
+    assert (facts["shock_id"], facts["rank"], facts["among"]) == ("E1", rank, m + 1)
     assert facts["sentence"].startswith(
-        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched drops. No claim "
-        "about misreadings in general. E1 (drop: "
+        f"Case study. One information shock. Rank {rank} of {m + 1}, itself and its {m} matched drops. No "
+        "claim about misreadings in general. E1 (drop: "
     )
+    everyone = np.append(own, placebos)
+    far = np.abs(everyone - everyone.mean())
+    p, floor = (far >= far[0] - 1e-15).mean(), (far >= far.max() - 1e-15).mean()
+    assert (facts["p_rank"], facts["p_rank_floor"]) == (pytest.approx(p), pytest.approx(floor))
+    assert f"(two-sided p of the rank {p:.2f}, which cannot be below {floor:.2f})" in facts["sentence"]
+    row = reversal_rows(judgement)[k]
+    assert (row["rank"], row["n_placebos"]) == (rank, m)
+    assert (row["p_rank"], row["p_rank_floor"]) == (facts["p_rank"], facts["p_rank_floor"])
+
+
+def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
+    """The verdict's p, its floor, the row of the shock and the primary measure are one test."""
+    computed, judgement, events = many(tmp_path, 1)
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    facts, rows = reversal_summary(judgement, found)["verdict"], tables(judgement, found)
+    assert facts["n_dates"] == 1
+    row = next(r for r in rows["reversal"] if r["role"] == "confirmatory")
+    assert row["p_rank"] == facts["p_value"]
+    assert row["p_rank_floor"] == facts["p_floor"] == pytest.approx(1 / (row["n_placebos"] + 1))
+    measured = {(m["measure"], m["group"]): m for m in rows["reversal_measures"]}
+    primary = measured["excess_post", "label=misreading"]
+    assert primary["p_value"] == facts["p_value"]
+    assert primary["note"] == (
+        f"primary; two-sided p, which cannot be below {facts['p_floor']:.4g}; one-sided towards a reversal "
+        f"{facts['p_greater']:.4g}"
+    )
+    assert f"no p below {facts['p_floor']:.2f} is possible" in facts["sentence"]
+    assert f"rank {row['rank']} of {row['n_placebos'] + 1};" in facts["sentence"]
+
+
+def test_the_placebos_line_averages_as_many_drops_as_it_says(tmp_path: Path) -> None:
+    computed, judgement, events = many(tmp_path)
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    rows = tables(judgement, found)
+    groups = {p["group"] for p in rows["reversal_paths"]}
+    assert "label=misreading" in groups
+    for group in groups:
+        counted = np.flatnonzero(judgement.members[group])
+        lines = {
+            s: {p["n_paths"] for p in rows["reversal_paths"] if (p["group"], p["series"]) == (group, s)}
+            for s in ("events", "placebos")
+        }
+        assert lines["events"] == {len(counted)}
+        assert lines["placebos"] == {sum(len(judgement.benchmarks.placebos(int(k))) for k in counted)}
 
 
 def test_a_fall_that_is_no_drop_is_compared_with_falls_of_its_size(tmp_path: Path) -> None:
