@@ -231,7 +231,7 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
     claims = pd.read_csv(PACK / "tables" / "claims.csv").set_index("claim_id")
     counts, case, verdict = facts["counts"], facts["case_study"], facts["verdict"]
     late = facts["exploratory"]
-    status = pd.read_csv(PACK / "tables" / "ledger.csv")["status"].value_counts()
+    status = pd.read_csv(PACK / "ledger.csv")["status"].value_counts()
     why, misread_one, ours = counts["reasons"], reversal.loc["LITE26"], reversal.loc["SA26"]
     worth = facts["headline"]["n_effective"]
     day0, whole = shocks.loc[("SA26", "[0,0]")], shocks.loc[("SA26", "[0,1]")]

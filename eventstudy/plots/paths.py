@@ -137,9 +137,7 @@ def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
             ax.fill_between(
                 rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.13, lw=0, zorder=2
             )
-        name = words[f"figure.path_{series}"].format(
-            k=int(rows["n_dates"].max()), m=read.paths_behind(rows)
-        )
+        name = words[f"figure.path_{series}"].format(k=int(rows["n_dates"].max()), m=read.paths_behind(rows))
         tip(line, f"{name}: {percent_tip(float(rows['car'].iloc[-1]))}")
         ends.append((float(rows["car"].iloc[-1]), name, colour))
     ax.margins(x=0)

@@ -16,6 +16,7 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.labels import chronology
+from eventstudy.reversal.permutation import rank_among
 from eventstudy.reversal.shocks import Judgement
 
 NAN = float("nan")

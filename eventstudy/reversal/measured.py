@@ -372,7 +372,9 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
         rows = np.flatnonzero(mask)
         own = cumulative[sets.event[rows]]
         behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
-        other = np.array([paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind])
+        other = np.array(
+            [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
+        )
         for series, values, counts in (
             ("events", own, np.ones(len(rows), dtype=np.int64)),
             ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.int64)),

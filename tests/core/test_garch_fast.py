@@ -17,8 +17,8 @@ from eventstudy.core.models import garch
 from eventstudy.core.models.garch import VarianceFit, compiled_fit, fit_variance
 
 pytest.importorskip("numba")
-from eventstudy.fast import garch as garch_fast
 from eventstudy.core.models.variance_search import Optimum
+from eventstudy.fast import garch as garch_fast
 from eventstudy.fast.garch import HIGHEST, LOWEST, SIZE, fit_garch
 
 Floats = NDArray[np.float64]

@@ -48,7 +48,7 @@ def simulated(case: str, seed: int, n: int = 240) -> tuple[Floats, Floats]:
 
 
 def real() -> Iterator[Window]:
-    """Five windows of 240 days of each of four securities, in percent; none where the prices are not there."""
+    """Five windows of 240 days of each of four securities, in percent; none without the prices."""
 
     def returns(name: str) -> dict[str, float]:
         table = np.genfromtxt(PRICES / f"{name}.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
@@ -157,7 +157,7 @@ class TwoWells:
         return self.value(point), np.array([4.0 * point[0] * (point[0] ** 2 - 1.0) + self.tilt])
 
     def information(self, point: Floats) -> Floats:
-        return np.array([[8.0]])
+        return np.full((len(point), len(point)), 8.0)
 
 
 @pytest.mark.parametrize(("first", "gap"), [(0.9, 0.4), (-0.9, 0.0)])

@@ -588,7 +588,7 @@ def arch_fit(panel: EventPanel, **volatility: object) -> tuple[Floats, Floats]:
 
 
 def own_fit(panel: EventPanel, name: str) -> tuple[Floats, Floats]:
-    """Coefficients and path of the first firm-event in percent, where ``arch`` has them but for its tolerance."""
+    """Coefficients and path of the first firm-event in percent: ``arch``'s but for its tolerance."""
     with threadpool_limits(1, "blas"):
         found = fit_variance(
             100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], name

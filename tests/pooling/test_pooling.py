@@ -251,6 +251,10 @@ def test_one_sector_in_two_packs_is_one_stratum_and_gives_the_study_back() -> No
     one, pooled = (next(r for r in pool.strata if r.sector == name) for name in ("chips", POOLED))
     assert replace(one, sector=POOLED) == pooled
     assert (pooled.n_dates, pooled.effect) == (6, pytest.approx(whole.excess.mean()))
+    # Student's t with five degrees of freedom: 2.5706 standard errors either way.
+    half = 2.570582 * whole.excess.std(ddof=1) / np.sqrt(6)
+    assert pooled.lower == pytest.approx(whole.excess.mean() - half, rel=1e-5)
+    assert pooled.upper == pytest.approx(whole.excess.mean() + half, rel=1e-5)
     test = matched_permutation(whole.post, list(whole.placebos), draws=199, seed=1)
     assert pooled.permutation_p == test.two_sided
 

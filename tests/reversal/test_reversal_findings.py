@@ -22,7 +22,7 @@ from eventstudy.reversal import Judgement, findings, reversal_summary, tables
 from eventstudy.reversal.clarifications import clarifications
 from eventstudy.reversal.confounders import confounder_runs, read_confounders, touched
 from eventstudy.reversal.contrasts import label_difference, regression
-from eventstudy.reversal.findings import case_study
+from eventstudy.reversal.findings import case_study, reversal_rows
 from eventstudy.reversal.measured import gates, measures
 from eventstudy.reversal.permutation import matched_permutation
 from eventstudy.reversal.prereg import as_toml, departures, question, specification_digest

@@ -10,7 +10,7 @@ from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
 
 def permutation(p: float) -> PermutationTest:
-    return PermutationTest(p / 2, 1 - p / 2, p, 0.001, 9_999, False)
+    return PermutationTest(greater=p / 2, less=1 - p / 2, two_sided=p, floor=0.001, draws=9_999, exact=False)
 
 
 PLACEBOS = np.linspace(-0.06, 0.06, 10)

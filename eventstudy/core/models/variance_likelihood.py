@@ -65,7 +65,9 @@ EGARCH_BOX = (
 EGARCH_RIVALS = np.array(
     [(a, g, b) for a in (0.05, 0.2, 0.5) for g in (-0.15, 0.0, 0.15) for b in (0.2, 0.6, 0.9, 0.98)]
 )
-EGARCH_STARTS = np.array([(a, g, b) for a, b in ((0.02, 0.97), (0.4, 0.1), (0.4, 0.7)) for g in (-0.15, 0.15)])
+EGARCH_STARTS = np.array(
+    [(a, g, b) for a, b in ((0.02, 0.97), (0.4, 0.1), (0.4, 0.7)) for g in (-0.15, 0.15)]
+)
 #: A residual sd below this share of the returns' range is rounding.
 NOTHING = 1e-12
 
