@@ -23,7 +23,7 @@ from eventstudy.core.models.ols import least_squares, observations
 from eventstudy.core.models.variance_likelihood import egarch_by_search, garch_by_search
 from eventstudy.core.models.variance_search import CLOSE
 from eventstudy.core.windows import EventPanel
-from eventstudy.parallel import run_blocks
+from eventstudy.workers import run_blocks
 
 if TYPE_CHECKING:
     from eventstudy.core.models.variance_search import Optimum
