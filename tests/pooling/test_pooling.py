@@ -160,9 +160,7 @@ def twin_permutation(post: list[float], sets: list[list[float]], weights: list[f
             total += weight * (event - sum(members) / len(members))
         sums.append(total)
     slack = 1e-12 * max(map(abs, sums))
-    above = sum(value >= sums[0] - slack for value in sums) / len(sums)
-    below = sum(value <= sums[0] + slack for value in sums) / len(sums)
-    return min(1.0, 2 * min(above, below))
+    return sum(abs(value) >= abs(sums[0]) - slack for value in sums) / len(sums)
 
 
 def test_permutations_against_every_choice_in_a_loop() -> None:
