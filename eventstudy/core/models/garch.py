@@ -45,7 +45,7 @@ PERCENT = 100.0
 
 @model("garch")
 def garch(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987).
+    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987), the best of several optima.
 
     h_t = omega + a e_{t-1}^2 + b h_{t-1}; see `_fit_all` for what becomes of the event days.
     """
