@@ -23,10 +23,12 @@ from eventstudy.reversal.clarifications import clarifications
 from eventstudy.reversal.confounders import confounder_runs, read_confounders, touched
 from eventstudy.reversal.contrasts import label_difference, regression
 from eventstudy.reversal.findings import case_study, reversal_rows
+from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measured import gates, measures
 from eventstudy.reversal.permutation import matched_permutation
 from eventstudy.reversal.prereg import as_toml, departures, question, specification_digest
 from eventstudy.reversal.specifications import specification_curve
+from eventstudy.reversal.variants import as_kind, variants
 
 #: Ends of the price history that every list of events here must span, so that all see the same prices.
 ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
@@ -78,6 +80,40 @@ def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
     summary = reversal_summary(judgement, found)
     assert summary["verdict"]["effect"] == pytest.approx(primary["estimate"])
     assert set(summary["verdicts"]) == {"label=genuine", "all"}
+
+
+@pytest.mark.parametrize("kind", ["simple", "log"])
+def test_other_returns_change_the_index_too(kind: str, tmp_path: Path) -> None:
+    """A panel of the other kind is the one that a study of that kind makes, factors and all."""
+    computed, _ = study(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], f'returns.kind="{kind}"')
+    other = "log" if kind == "simple" else "simple"
+    wanted, judgement = study(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], f'returns.kind="{other}"')
+    changed = as_kind(computed.returns, other, judgement.history.config.model)
+    assert changed.kind == other == wanted.returns.kind
+    for mic, market in wanted.returns.markets.items():
+        found = changed.markets[mic]
+        np.testing.assert_allclose(found.returns, market.returns, rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(found.market_return, market.market_return, rtol=1e-9, atol=1e-15)
+        assert found.factors is not None
+        assert market.factors is not None
+        np.testing.assert_allclose(found.factors.values, market.factors.values, rtol=1e-9, atol=1e-15)
+
+
+def test_measures_in_other_returns_do_not_depend_on_the_studys_own(tmp_path: Path) -> None:
+    """From log returns the simple, the log and the buy-and-hold excess are those made from simple ones."""
+    _, judgement, _ = many(tmp_path, 2)
+    history, found = judgement.history, judgement.benchmarks
+    logs = replace(history, panel=as_kind(history.panel, "log", history.config.model))
+    none = np.zeros(0, dtype=np.int64)
+    days = [none if why else found.days(k) for k, why in enumerate(found.reasons)]
+    shocks = [str(name) for name in judgement.drops.shock_id]
+    sets = matched_sets(logs, judgement.requests, shocks, judgement.tickers, days)
+    made = variants(logs, judgement.requests, judgement.drops, judgement.tickers, found, sets)
+    for name in ("simple", "log", "bhar"):
+        own = judgement.variants.excess[name]
+        assert np.isfinite(own).sum() >= 1
+        np.testing.assert_allclose(made.excess[name], own, rtol=0, atol=1e-10)
+    assert not np.allclose(judgement.variants.excess["log"], judgement.variants.excess["bhar"], equal_nan=True)
 
 
 def test_events_in_the_post_window_are_named_beside_the_verdict(tmp_path: Path) -> None:
