@@ -61,8 +61,8 @@ MODEL_NOTES = {
         (
             "With fewer than about 500 days the variance parameters are weakly identified: in half of the "
             "windows of 240 days another optimum lies within one point of log-likelihood, and the fit says "
-            "so. Fits that fail fall back to OLS and say so too. Updating the variance through the event would "
-            "call its own shock normal."
+            "so. Fits that fail fall back to OLS and say so too. Updating the variance through the event "
+            "would call its own shock normal."
         ),
     ),
     "egarch": (
@@ -124,7 +124,10 @@ STATISTIC_NOTES = {
         "On common dates, and on strong effects, where it explodes.",
     ),
     "bhar_t": (
-        "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R]), of log returns exp(sum R) - exp(sum E[R])",
+        (
+            "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R]), of log returns "
+            "exp(sum R) - exp(sum E[R])"
+        ),
         "On common dates; over long windows, where BHARs are skewed.",
     ),
     "patell": (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import LABELS
 from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.exchanges.exchange import with_suffix
 from eventstudy.messages import say
 
 if TYPE_CHECKING:
@@ -335,9 +336,10 @@ def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iter
         ticker = unicodedata.normalize("NFKC", given).upper()
         if ticker != given:
             remarks.append(say("events.ticker", line=line, given=given, ticker=ticker))
-        if re.fullmatch(r"\d{6}", ticker):
-            suffix = ".SS" if ticker[0] == "6" else ".SZ"
-            found.append(f"ticker {given!r} has no exchange; did you mean '{ticker}{suffix}'?")
+        if with_suffix(ticker):
+            found.append(f"ticker {given!r} has no exchange; did you mean '{with_suffix(ticker)}'?")
+        elif re.fullmatch(r"\d{6}", ticker):
+            found.append(f"ticker {given!r} has no exchange; write its ending too")
         elif not TICKER.fullmatch(ticker):
             found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
         else:

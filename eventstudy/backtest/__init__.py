@@ -1,6 +1,6 @@
 """The rule that the study implies, traded with what was known at the time, and what it cost."""
 
-from eventstudy.backtest.costs import FEES, CostTable, Fee, cost_table
+from eventstudy.backtest.costs import CostTable, cost_table
 from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record, cost_curve, evaluate
 from eventstudy.backtest.execution import Legs, Trade
 from eventstudy.backtest.past_view import LookAheadError, PastView, Tape
@@ -12,7 +12,6 @@ from eventstudy.backtest.trials import TrialCount, Trials
 
 __all__ = [
     "EVERY_DROP",
-    "FEES",
     "PLACEBO",
     "RULE",
     "Answer",
@@ -20,7 +19,6 @@ __all__ = [
     "Daily",
     "Decision",
     "Evaluation",
-    "Fee",
     "Legs",
     "LookAheadError",
     "Order",

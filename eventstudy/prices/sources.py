@@ -14,7 +14,8 @@ import numpy as np
 from eventstudy.config import StudyConfig, sector_prices
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
-from eventstudy.exchanges.calendars import FIRST_DAY, Sessions, align_all, exchange_sessions, sessions
+from eventstudy.exchanges.calendars import Sessions, align_all, exchange_sessions, sessions
+from eventstudy.exchanges.exchange import FIRST_DAY
 from eventstudy.messages import say
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors

@@ -15,23 +15,24 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import (Window, shock_portfolios)
-from eventstudy.backtest import (Traded, summarise)
-from eventstudy.backtest.costs import FEES
+from eventstudy.backtest import Traded, summarise
+from eventstudy.backtest.costs import known_fees
 from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window, shock_portfolios
+from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed
-from eventstudy.events import Events
 from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
-from eventstudy.core.statistics import (Sample, TestResult, effective_number)
-from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
+from eventstudy.core.statistics import Sample, TestResult, effective_number
+from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
-from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
-from eventstudy.messages import (joined, say)
+from eventstudy.events import Events
+from eventstudy.exchanges.exchange import further_files
+from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import sentences
-from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
 from eventstudy.results.counts import firm_event_counts
-from eventstudy.results.tables import (row_of, window_name)
+from eventstudy.results.tables import row_of, window_name
+from eventstudy.reversal import Findings, Judgement, chronology, label_timing, reversal_summary
 
 VERSIONED = (
     "arch",
@@ -310,8 +311,14 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
 def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
     """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
     given = {row.market for row in config.costs}
-    known = {fee.market for fee in FEES} | given
-    return [say("trade.unknown_market", mic=mic) for mic in computed.returns.markets if mic not in known]
+    unknown = [mic for mic in computed.returns.markets if mic not in given and not known_fees(mic)]
+    return [say("trade.unknown_market", mic=mic) for mic in unknown]
+
+
+def _further_exchanges() -> dict[str, Any]:
+    """Files of exchanges that are not the package's own, with their hashes; nothing where there are none."""
+    files = [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
+    return {"exchanges": files} if files else {}
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
@@ -339,6 +346,7 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
                 "truth": prices.truth,
                 "origin": prices.origin,
             },
+            **_further_exchanges(),
             "versions": {
                 "python": platform.python_version(),
                 **{n: importlib.metadata.version(n) for n in VERSIONED},
