@@ -45,7 +45,7 @@ def _box(result: StudyResult) -> list[str]:
     right = [
         ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
         ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),
-        ("Firm-events used, dropped:", f"{tally['used'] + tally['shifted']}, {tally['dropped']}"),
+        ("Firm-events used, dropped:", f"{tally['used']}, {tally['dropped']}"),
         ("Mean residual correlation:", number(facts["rbar"])),
         ("Effective firm-events:", number(facts["n_effective"], 1)),
     ]

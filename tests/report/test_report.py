@@ -588,7 +588,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
-    assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+    assert "recovery ranks 2 of 7: itself and its matched placebo drops" in text
 
 
 @pytest.mark.parametrize("dates", [2, 5, 6])
