@@ -260,7 +260,9 @@ def run(
         from eventstudy.study import run_study
 
         table = reading()
-        with watched(silent=quiet or as_json, language=config.study.language) as tell, heeding(tell) as say:
+        study = config.study
+        watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
+        with watch as tell, heeding(tell) as say:
             result = run_study(
                 read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
             )
@@ -382,8 +384,8 @@ def check(
         return
     print_alignment(read, config, found.alignments, console)
     if found.ledger:
-        print_ledger(found.ledger, console, language=config.study.language)
-    words = catalogue(config.study.language)
+        print_ledger(found.ledger, console, language=config.study.language, kind=config.study.kind)
+    words = catalogue(config.study.language, config.study.kind)
     for sentence in remarks_on(found, read, config, source):
         console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
 

@@ -69,14 +69,21 @@ def run_study(
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
-    asked = _ask(computed, samples, events, config, prices, logged, tell)
-    backtest = backtest_tables(asked.traded)
+    asked = _ask(computed, samples, events, config, prices, logged, tell) if _about_prices(config) else None
+    backtest = backtest_tables(asked.traded if asked else None)
     manifest = build_manifest(events, config, prices)
     tell("tests")
     results = tests.result()
     tell("tables")
     tables = build_tables(
-        computed, samples, results, asked.judgement, asked.found, asked.claims, events, config
+        computed,
+        samples,
+        results,
+        asked.judgement if asked else None,
+        asked.found if asked else None,
+        asked.claims if asked else (),
+        events,
+        config,
     )
     tables |= backtest
     manifest["inputs"] += _inputs_beside(events)
@@ -85,18 +92,19 @@ def run_study(
         run_id,
         computed,
         results,
-        asked.judgement,
-        asked.found,
+        asked.judgement if asked else None,
+        asked.found if asked else None,
         headline_of(samples, config),
         tables,
         events,
         config,
         prices,
-        asked.traded,
+        asked.traded if asked else None,
     )
     own = specification_digest(config)
     summary["trials"] = len({*earlier.studies, own})
-    manifest["trials"] = Trials(earlier.studies - {own}, asked.traded.evaluation.before).as_dict()
+    before = asked.traded.evaluation.before if asked else logged
+    manifest["trials"] = Trials(earlier.studies - {own}, before).as_dict()
     if prereg is not None:
         summary["prereg"] = dict(prereg)
         summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
@@ -105,7 +113,7 @@ def run_study(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of returns whatever the study measures: reversals, claims, the trade."""
+    """What is asked of a study of returns: reversals, claims, the trade."""
 
     judgement: Judgement
     found: Findings
@@ -122,10 +130,6 @@ def _ask(
     logged: Mapping[str, float],
     tell: Progress,
 ) -> _Asked:
-    if config.study.kind != "return":
-        config = replace(config, study=replace(config.study, kind="return"))
-        computed = compute(events, config, prices)
-        samples = list(groups(computed.sample, events, config))
     tell("reversal")
     judgement = judge(computed, headline_of(samples, config), events, config)
     beside = Path(events.path).parent
@@ -135,6 +139,15 @@ def _ask(
     tell("backtest")
     traded = trade_study(computed, judgement, events, config, prices, logged=logged)
     return _Asked(judgement, found, tuple(claims), traded)
+
+
+def _about_prices(config: StudyConfig) -> bool:
+    """Whether the study asks about prices.
+
+    A pack speaks of one quantity: beside abnormal volume or volatility a verdict on returns would be read
+    as one on them, and the same verdict would count as another trial.
+    """
+    return config.study.kind == "return"
 
 
 def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:

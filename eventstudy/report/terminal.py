@@ -23,14 +23,14 @@ from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report import page_one
 from eventstudy.report.packs import Change
 from eventstudy.report.verdict import chronology, verdict_content
-from eventstudy.report.wording import Words, language_of
+from eventstudy.report.wording import Words, words_of
 from eventstudy.results.result import StudyResult
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     """Print counts, verdict, the small table and where the pack is."""
     summary = result.facts
-    words = catalogue(language_of(result))
+    words = words_of(result)
     answer = verdict_content(summary, words)
     title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"
     if result.simulated:
@@ -113,7 +113,7 @@ def print_alignment(
     events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment], console: Console
 ) -> None:
     """Print day 0 of every event on every exchange; markets with the same sessions share a column."""
-    words = catalogue(config.study.language)
+    words = catalogue(config.study.language, config.study.kind)
     for remark in events.remarks:
         console.print(Text(said(remark, words), style="yellow"))
     regions: dict[str, str] = {}
@@ -140,9 +140,11 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
-def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en") -> None:
+def print_ledger(
+    ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return"
+) -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
-    words = catalogue(language)
+    words = catalogue(language, kind)
     status = Counter(row.status for row in ledger)
     reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
     counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}

@@ -26,10 +26,11 @@ from eventstudy.core.statistics import (Sample, TestResult, effective_number)
 from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
-from eventstudy.messages import (joined, say)
+from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import sentences
 from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
+from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import (row_of, window_name)
 
 VERSIONED = (
@@ -49,16 +50,19 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
-    traded: Traded,
+    traded: Traded | None,
 ) -> dict[str, Any]:
-    """Return the content of summary.json."""
+    """Return the content of summary.json.
+
+    Without ``judgement``, ``found`` and ``traded`` its verdict is the headline of what was measured.
+    """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
@@ -72,13 +76,17 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **reversal_summary(judgement, found),
+            **(
+                reversal_summary(judgement, found)
+                if judgement is not None and found is not None
+                else measured_facts(results, headline, config)
+            ),
             "claims": Counter(_claim_kinds(tables["claims"])),
             "counts": _ledger_counts(ledger),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config),
+                    _overlapping(judgement, config) if judgement is not None else "",
                 ),
                 " ",
             ),
@@ -113,10 +121,8 @@ def build_summary(
                 *_unadjusted(prices),
                 *_absent(prices, config),
             ],
-            "more_data": (
-                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-            ).more_data,
-            "backtest": summarise(traded),
+            "more_data": _more_data(judgement) if judgement is not None else "",
+            "backtest": summarise(traded) if traded is not None else {},
             "peers": {
                 peer.ticker: {
                     "name": peer.name,
@@ -129,7 +135,14 @@ def build_summary(
             },
         }
     )
-    return content
+    kind = config.study.kind
+    told: dict[str, Any] = content if kind == "return" else retold(content, catalogue("en", kind))
+    return told
+
+
+def _more_data(judgement: Judgement) -> str:
+    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+    return verdict.more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
@@ -174,8 +187,11 @@ def _small_table(
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
+    windows = [config.windows.drop, config.windows.post]
+    if config.study.kind != "return":
+        windows.insert(0, config.windows.all_car[0])
     for group in wanted:
-        for window in (config.windows.drop, config.windows.post):
+        for window in dict.fromkeys(windows):
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
@@ -238,7 +254,7 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
-    if config.model.factors_file and config.returns.kind == "log":
+    if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
 
@@ -297,7 +313,7 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
         if event.kind == "clarification" and not event.clarifies
     ]
     found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
-    found += _unknown_markets(computed, config)
+    found += _unknown_markets(computed, config) if kind == "return" else []
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
     usable = ledger[ledger["status"] != "dropped"]
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]

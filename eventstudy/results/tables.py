@@ -23,11 +23,33 @@ from eventstudy.core.statistics import (Sample, TestResult)
 from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.checks.multiplicity import adjust
+from eventstudy.messages import catalogue, retold
 from eventstudy.results.result import TABLES
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.reversal import (Findings, Judgement)
 from eventstudy.reversal import tables as reversal_tables
 
+#: Tables of the question about reversals, and of the backtest: a study of another quantity has no row in them.
+REVERSAL_TABLES = (
+    "reversal",
+    "reversal_measures",
+    "reversal_paths",
+    "gates",
+    "placebo",
+    "placebo_balance",
+    "clarifications",
+    "specification_curve",
+)
+BACKTEST_TABLES = (
+    "trades",
+    "comparison_trades",
+    "track_record",
+    "pnl",
+    "backtest",
+    "specifications",
+    "cost_sensitivity",
+    "fees",
+)
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
     {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
@@ -38,16 +60,22 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
 ) -> dict[str, pd.DataFrame]:
-    """Return every table of the pack by the name of its file."""
+    """Return every table of the pack by the name of its file.
+
+    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
-    return {
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
+    if judgement is not None and found is not None:
+        asked = reversal_tables(judgement, found)
+    tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
@@ -61,14 +89,32 @@ def build_tables(
         "tests": _frame("tests", [_test_row(result) for result in results]),
         "regression": _frame("regression", list(regression_rows(headline, events, config))),
         "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
-        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    }
+    return tables if config.study.kind == "return" else _retold(tables, config.study.kind)
+
+
+def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Return the tables with their messages in the words of what the study measures."""
+    words = catalogue("en", kind)
+    return {
+        name: table.assign(
+            **{
+                column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
+                for column in MESSAGES.intersection(table.columns)
+            }
+        )
+        for name, table in tables.items()
     }
 
 
-def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files."""
-    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
+def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files; without a backtest none has a row."""
+    found: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(BACKTEST_TABLES, ())
+    if traded is not None:
+        found = backtest_rows(traded)
+    return {name: _frame(name, rows) for name, rows in found.items()}
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
