@@ -187,11 +187,10 @@ def _small_table(
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
-    windows = [config.windows.drop, config.windows.post]
-    if config.study.kind != "return":
-        windows.insert(0, config.windows.all_car[0])
+    # Volume and volatility have no drop: their first window is the headline's.
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
     for group in wanted:
-        for window in dict.fromkeys(windows):
+        for window in dict.fromkeys((first, config.windows.post)):
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
