@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
-from eventstudy.messages import said, term
+from eventstudy.messages import said, say, term
 from eventstudy.report.wording import (
     Words,
     cell_text,
@@ -264,6 +264,10 @@ def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
         return {"facts": facts, "tables": []}
     # Elsewhere a column of this name holds a statistic's.
     named = table.rename(columns={"name": "name_"})
+    unsaid = named["claimed"].isna() & named["comparison"].isin(("fall", "rise"))
+    if unsaid.any():
+        moves = named["comparison"].map(lambda name: say(f"claim.{name}"), na_action="ignore")
+        named["claimed"] = named["claimed"].astype(object).mask(unsaid, moves)
     return {"facts": facts, "tables": [_shown(named, "claims", words, columns=_CLAIMS, most=80)]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -98,6 +99,14 @@ def build_tables(
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables with their messages in the words of what the study measures."""
     words = catalogue("en", kind)
+    # Advice on one fit stands in an array, as plain text.
+    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
+
+    def told(text: str) -> str:
+        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
+
+    diagnostics = tables["diagnostics"]
+    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
     return {
         name: table.assign(
             **{
