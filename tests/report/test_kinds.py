@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import plots
 from eventstudy.cli import main
 from eventstudy.messages import KINDS, LANGUAGES, Message, catalogue, retold, say, section
 from eventstudy.report.method import references
 from eventstudy.report.wording import amount
-from tests.support.studies import event_row, write_events, write_prices, write_study
 
 ROWS = (
     event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-08"),

@@ -1,0 +1,19 @@
+"""Fixtures for tests of every folder."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let an interrupt reach this process and its children, as in a terminal.
+
+    A shell starts background jobs with SIGINT ignored; Python leaves that so, and children inherit it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
