@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
@@ -209,7 +210,7 @@ class Model:
     lags: int = 1
     span: int = 60
     world: str = "^GSPC"
-    world_market: str = "XNYS"
+    world_market: str = WORLD_MARKET
     variance: Literal["frozen", "conditional"] = "frozen"
     jobs: int = 1
     engine: Literal["local", "dask"] = "local"

@@ -1,11 +1,20 @@
-"""Fixtures for tests of every folder."""
+"""Fixtures for tests of every folder, each with mistakes of the program let through.
+
+No optional part may hide one.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+from eventstudy.optional import DEBUG
+
+# In the environment, so that commands which tests start have it too.
+os.environ[DEBUG] = "1"
 
 
 @pytest.fixture

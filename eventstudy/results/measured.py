@@ -10,7 +10,7 @@ from scipy import special
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.statistics import Sample, TestResult
-from eventstudy.core.statistics.dates import student
+from eventstudy.core.statistics.sample import WindowSample
 from eventstudy.messages import Message, say
 from eventstudy.results.tables import window_name
 
@@ -25,13 +25,13 @@ def measured_facts(
 
     The effect is the mean over K dates of the peer portfolios' cumulative abnormal values, over the
     first window of ``windows.car``: natural logarithms of volume, or absolute returns as decimals.
-    Its 95 % interval is that of a t with K-1 degrees of freedom over these means (Ibragimov and
-    Müller 2010), the p-value that of ``date_t``, which standardises them first.
+    Its 95 % interval is that of a t over these means, as ``ibragimov_mueller`` has it: K-1 degrees of
+    freedom, fewer where windows overlap. The p-value is that of ``date_t``, which standardises first.
     """
     window = config.windows.all_car[0]
     ours = headline.at(window)
     test = {(r.group, r.window, r.name): r for r in results}.get((headline.group, window, TEST))
-    effect, ci = _mean_of_dates(ours.shock_car)
+    effect, ci = _mean_of_dates(ours)
     p = test.p_value if test is not None else float("nan")
     shown = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0")
     days = window[1] - window[0] + 1
@@ -58,17 +58,16 @@ def measured_facts(
     }
 
 
-def _mean_of_dates(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, list[float]]:
-    """Return the mean of the dates' values, shape (K,), and its 95 % interval; NaN for fewer than two."""
+def _mean_of_dates(sample: WindowSample) -> tuple[float, list[float]]:
+    """Return the mean of the dates' values and its 95 % interval; NaN for fewer than two dates."""
+    values = sample.shock_car
     if not len(values):
         return float("nan"), [float("nan")] * 2
-    mean, k = float(values.mean()), len(values)
-    t = student(values)
-    if not np.isfinite(t):
+    mean = float(values.mean())
+    t, df = sample.overlap.student(values)
+    if not np.isfinite(t) or t == 0.0:
         return mean, [float("nan")] * 2
-    half = float(special.stdtrit(k - 1, 0.975)) * (
-        abs(mean / t) if t else float(values.std(ddof=1)) / k**0.5
-    )
+    half = float(special.stdtrit(df, 0.975)) * abs(mean / t)
     return mean, [mean - half, mean + half]
 
 

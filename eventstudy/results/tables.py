@@ -11,26 +11,28 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import (AbnormalReturns, Window)
+from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.exchanges.calendars import Alignment
-from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.config import StudyConfig
-from eventstudy.results.covariates import regression_rows
-from eventstudy.core.estimation import (Computed, headline_group, headline_of)
-from eventstudy.events import Events
-from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.abnormal import AbnormalReturns, Window
 from eventstudy.core.checks.diagnostics import diagnose
-from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.messages import catalogue, retold
-from eventstudy.results.result import TABLES
+from eventstudy.core.estimation import Computed, headline_group, headline_of
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.firm import car_tests
+from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.messages import catalogue, retold
+from eventstudy.optional import Parts
+from eventstudy.results.covariates import regression_rows
+from eventstudy.results.result import TABLES
+from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
+from eventstudy.reversal.claims import ClaimVerdict
 
-#: Tables of the question about reversals, and of the backtest: a study of another quantity has no row in them.
+#: Tables of the question about reversals: a study of another quantity has no row in them.
 REVERSAL_TABLES = (
     "reversal",
     "reversal_measures",
@@ -40,16 +42,6 @@ REVERSAL_TABLES = (
     "placebo_balance",
     "clarifications",
     "specification_curve",
-)
-BACKTEST_TABLES = (
-    "trades",
-    "comparison_trades",
-    "track_record",
-    "pnl",
-    "backtest",
-    "specifications",
-    "cost_sensitivity",
-    "fees",
 )
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
@@ -66,30 +58,39 @@ def build_tables(
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
+    parts: Parts,
 ) -> dict[str, pd.DataFrame]:
     """Return every table of the pack by the name of its file.
 
+    Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
     Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
     """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
     if judgement is not None and found is not None:
-        asked = reversal_tables(judgement, found)
+        asked = reversal_tables(judgement, found, parts)
     tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
-        "diagnostics": _diagnostics_table(computed.abnormal),
+        "diagnostics": parts.optional(
+            "diagnostics", lambda: _diagnostics_table(computed.abnormal), lambda _: _frame("diagnostics", [])
+        ),
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": _aar_table(samples),
         "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
-        "regression": _frame("regression", list(regression_rows(headline, events, config))),
-        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
+        "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
+        "multiplicity": _frame(
+            "multiplicity",
+            parts.optional(
+                "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
+            ),
+        ),
         **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
     }
@@ -119,10 +120,8 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
 
 
 def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files; without a backtest none has a row."""
-    found: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(BACKTEST_TABLES, ())
-    if traded is not None:
-        found = backtest_rows(traded)
+    """Return the tables of the backtest by the names of their files, empty ones where there is none."""
+    found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
     return {name: _frame(name, rows) for name, rows in found.items()}
 
 
