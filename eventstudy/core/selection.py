@@ -256,7 +256,9 @@ def _check_window(
     first, last = config.windows.event
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     if not np.isfinite(here).any():
-        raise _DroppedError("prices", say("reason.no_return"), session)
+        raise _DroppedError(
+            "prices", say(f"reason.{'no_volume' if config.study.kind == 'volume' else 'no_return'}"), session
+        )
     _check_resumption(position, column, market, session)
     if config.windows.allow_partial:
         return

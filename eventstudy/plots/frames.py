@@ -103,7 +103,8 @@ def dots(result: StudyResult) -> pd.DataFrame:
         cut = cut.set_index("shock_id")
         rows[name], rows[f"{name}_se"] = cut["car"], cut["se"]
     rows = rows[rows["drop"].notna() | rows["post"].notna()]
-    rows["qualifies"] = qualifying(result).reindex(rows.index, fill_value=False)
+    judged = qualifying(result)
+    rows["qualifies"] = judged.reindex(rows.index, fill_value=False) if len(judged) else True
     rows["day0"] = rows["day0"].astype(str).str[:10]
     return rows.reset_index().sort_values(["day0", "shock_id"], kind="stable")
 

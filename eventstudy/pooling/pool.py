@@ -230,6 +230,11 @@ def check_comparable(packs: Sequence[PackShocks]) -> None:
         if any(value != values[0] for value in values):
             said = ", ".join(f"{value!r} in {pack.run_id}" for pack, value in zip(packs, values, strict=True))
             problems.append(Problem(f"{key} differs: {said}; run the studies again with one --set {key}=…"))
+    problems += [
+        Problem(f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns")
+        for pack in packs
+        if (kind := str(pack.settings.get("study.kind") or "return")) != "return"
+    ]
     problems += [Problem(text) for text in _twice(packs)]
     if problems:
         raise ConfigError(problems)

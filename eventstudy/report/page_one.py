@@ -9,6 +9,7 @@ from eventstudy.core.statistics.dates import FEWEST_DATES
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
+    amount,
     count,
     finite,
     group_words,
@@ -96,8 +97,8 @@ def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
         window_words(row.get("window")),
         count(row.get("n_events")),
         count(row.get("n_dates")),
-        percent(row.get("caar")),
-        percent(row.get("shock_mean")),
+        amount(row.get("caar"), words),
+        amount(row.get("shock_mean"), words),
         span(row.get("lower"), row.get("upper"), words),
         *(p_text(row.get(name)) for name in _P_COLUMNS),
     ]
@@ -152,9 +153,9 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
         for name, show in _STRIP.items()
         if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
     ]
-    for currency, amount in sorted((found.get("capacity") or {}).items()):
-        if finite(amount):
-            text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)
+    for currency, capacity in sorted((found.get("capacity") or {}).items()):
+        if finite(capacity):
+            text = words["backtest.amount"].format(currency=currency, millions=float(capacity) / 1e6)
             strip.append([words["backtest.capacity"], text])
     strip += [["", said(why, words)] for why in (found.get("capacity_withheld") or {}).values()]
     other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")

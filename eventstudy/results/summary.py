@@ -25,10 +25,11 @@ from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_vol
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.messages import joined, say
+from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.results.counts import firm_event_counts
+from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import (
@@ -57,8 +58,8 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
     events: Events,
@@ -67,7 +68,10 @@ def build_summary(
     backtest: Mapping[str, Any],
     parts: Parts,
 ) -> dict[str, Any]:
-    """Return the content of summary.json; ``backtest`` is what it says of the trade."""
+    """Return the content of summary.json; ``backtest`` is what it says of the trade.
+
+    Without ``judgement`` and ``found`` its verdict is the headline of what was measured.
+    """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
@@ -84,13 +88,17 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **reversal_summary(judgement, found),
+            **(
+                reversal_summary(judgement, found)
+                if judgement is not None and found is not None
+                else measured_facts(results, headline, config)
+            ),
             "claims": Counter(_claim_kinds(tables["claims"])),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config),
+                    _overlapping(judgement, config) if judgement is not None else "",
                 ),
                 " ",
             ),
@@ -127,9 +135,7 @@ def build_summary(
                 ),
                 *_model_remarks(computed, config),
             ],
-            "more_data": (
-                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-            ).more_data,
+            "more_data": _more_data(judgement) if judgement is not None else "",
             "backtest": backtest,
             "peers": {
                 peer.ticker: {
@@ -143,7 +149,14 @@ def build_summary(
             },
         }
     )
-    return content
+    kind = config.study.kind
+    told: dict[str, Any] = content if kind == "return" else retold(content, catalogue("en", kind))
+    return told
+
+
+def _more_data(judgement: Judgement) -> str:
+    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+    return verdict.more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
@@ -180,8 +193,10 @@ def _small_table(
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
+    # Volume and volatility have no drop: their first window is the headline's.
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
     for group in wanted:
-        for window in (config.windows.drop, config.windows.post):
+        for window in dict.fromkeys((first, config.windows.post)):
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
@@ -248,7 +263,7 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
-    if config.model.factors_file and config.returns.kind == "log":
+    if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
 
