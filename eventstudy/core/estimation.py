@@ -219,6 +219,7 @@ def _cut_market(
         event=event,
         factor_names=columns.names,
         ahead=columns.ahead,
+        kind=panel.kind,
     )
 
 

@@ -291,6 +291,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "excess",
         "rank",
         "p_rank",
+        "p_rank_floor",
         "widened",
         "benchmark",
         "label_in_time",
@@ -312,7 +313,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "n_dates",
         "note",
     ),
-    "reversal_paths": ("group", "series", "tau", "n_dates", "car", "lower", "upper"),
+    "reversal_paths": ("group", "series", "tau", "n_dates", "n_paths", "car", "lower", "upper"),
     "gates": ("step", "hypothesis", "estimate", "p_value", "level", "reached", "passed", "reason"),
     "placebo": (
         "shock_id",

@@ -68,25 +68,28 @@ def variants(
 
 
 def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
-    """Return the panel with simple or log returns, those of the index and of other securities alike.
+    """Return the panel with simple or log returns, of the securities and of what the model explains them by.
 
-    Factors of a file stay as the file has them, as in a study of log returns.
+    Series of the factor file stay as they are, as in a study of log returns, and counts of sessions do.
     """
     if panel.kind == kind:
         return panel
     change = np.log1p if kind == "log" else np.expm1
-    kept = {"span", model.risk_free, *model.factors} - {"market"}
+    stay = {"span", "risk_free", *model.factors} - {"market"}
 
-    def changed(factors: FactorColumns) -> FactorColumns:
-        returns = np.array([name not in kept for name in factors.names])
-        return replace(factors, values=np.where(returns, change(factors.values), factors.values))
+    def changed(columns: FactorColumns) -> FactorColumns:
+        values = columns.values.copy()
+        for at, name in enumerate(columns.names):
+            if name not in stay:
+                values[..., at] = change(values[..., at])
+        return replace(columns, values=values)
 
     markets = {
         mic: replace(
             market,
             returns=change(market.returns),
             market_return=change(market.market_return),
-            factors=None if market.factors is None else changed(market.factors),
+            factors=changed(market.factors) if market.factors else None,
         )
         for mic, market in panel.markets.items()
     }

@@ -121,6 +121,7 @@ def reversal(book: Book) -> Columns:
     for name in found.names:
         p, others = found.portfolio[name], found.others(name)
         rank = sum(value >= found.post[name] for value in others) + 1 if others else NAN
+        alone = permutation([found.post[name]], [others]) if others else {"p_value": NAN, "p_floor": NAN}
         rows.append(
             {
                 "n_peers": p.count(DROP),
@@ -135,7 +136,8 @@ def reversal(book: Book) -> Columns:
                 "placebo_mean": np.mean(others) if others else NAN,
                 "excess": found.excess(name),
                 "rank": rank,
-                "p_rank": rank / (len(others) + 1),
+                "p_rank": alone["p_value"],
+                "p_rank_floor": alone["p_floor"],
                 # Without a single match the calipers were widened as well, where it was looked for.
                 "widened": widened.get(name, found.qualifies[name] or name == found.case()),
                 "label_in_time": found.in_time[name],
@@ -309,35 +311,32 @@ def only(value: float, k: int, low: float = NAN, high: float = NAN, p: float = N
 
 def permutation_p(events: Sequence[float], others: Sequence[Sequence[float]]) -> float:
     """Two-sided p of the matched permutation."""
-    if not events:
-        return NAN
-    greater, less, _ = permutation_tails(events, others)
-    return min(1.0, 2 * min(greater, less))
+    return permutation(events, others)["p_value"] if events else NAN
 
 
-def permutation_tails(
-    events: Sequence[float], others: Sequence[Sequence[float]]
-) -> tuple[float, float, float]:
-    """One-sided p towards a rise and towards a fall, and the smallest that there can be.
+def permutation(events: Sequence[float], others: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Share of choices of one member a set at least as far from zero, or as high, and the least it can be.
 
-    All choices of one member a set up to 100,000; beyond, the random draws are given, as no formula says
-    what they are.
+    All choices up to 100,000; beyond, the random draws are given, as no formula says what they are.
     """
     sets = [_as_event([e, *o]) for e, o in zip(events, others, strict=True)]
     observed = sum(float(members[0]) for members in sets)
-    ways = math.prod(len(members) for members in sets)
-    if ways <= 100_000:
-        sums = np.array([0.0])
+    if math.prod(len(members) for members in sets) <= 100_000:
+        sums, own = np.array([0.0]), 0
         for members in sets:
             sums = np.add.outer(sums, members).ravel()
-        greater, less = (float((sums * sign >= observed * sign - 1e-12).mean()) for sign in (1, -1))
-        return greater, less, 1 / ways
-    rng, sums = np.random.default_rng(plan.SEED), np.zeros(plan.DRAWS)
-    for members in sets:
-        sums += members[rng.integers(0, len(members), size=plan.DRAWS)]
-    count = plan.DRAWS + 1
-    greater, less = (float((1 + (sums * sign >= observed * sign - 1e-12).sum()) / count) for sign in (1, -1))
-    return greater, less, 1 / count
+        smallest = int((np.abs(sums) >= np.abs(sums).max() - 1e-12).sum()) / len(sums)
+    else:
+        rng, sums, own = np.random.default_rng(plan.SEED), np.zeros(plan.DRAWS), 1
+        for members in sets:
+            sums += members[rng.integers(0, len(members), size=plan.DRAWS)]
+        smallest = 1 / (plan.DRAWS + 1)
+    count = len(sums) + own
+    return {
+        "p_value": (own + int((np.abs(sums) >= abs(observed) - 1e-12).sum())) / count,
+        "p_greater": (own + int((sums >= observed - 1e-12).sum())) / count,
+        "p_floor": smallest,
+    }
 
 
 def _as_event(members: Sequence[float]) -> Floats:
@@ -627,16 +626,18 @@ def reversal_paths(book: Book) -> Columns:
 
     rows: dict[tuple[str, str, int], Row] = {}
     for group, names in found.groups.items():
+        paths = [[p for day in found.matched[n] if np.isfinite(p := path(n, day)).all()] for n in names]
         lines = {
-            "events": [path(n, "") for n in names],
-            "placebos": [np.nanmean([path(n, day) for day in found.matched[n]], axis=0) for n in names],
+            "events": ([path(n, "") for n in names], len(names)),
+            "placebos": ([np.mean(lines, axis=0) for lines in paths], sum(map(len, paths))),
         }
-        for series, values in lines.items():
+        for series, (values, count) in lines.items():
             for place, tau in enumerate(TAU):
                 row = mean_row([line[place] for line in values if math.isfinite(line[place])])
                 rows[group, series, tau] = {
                     "tau": tau,
                     "n_dates": row["n_dates"],
+                    "n_paths": count,
                     "car": row["estimate"],
                     "lower": row["lower"],
                     "upper": row["upper"],
@@ -667,7 +668,7 @@ def clarifications(book: Book) -> Columns:
                 "speedup": speedup,
                 "speedup_placebos": np.mean(others),
                 "n_placebos": len(others),
-                "p_value": (1 + sum(value >= speedup for value in others)) / (1 + len(others)),
+                "p_value": permutation_p([speedup], [others]),
                 # One answer alone is too few for the test over dates.
                 "attributed": False,
             }
