@@ -37,7 +37,10 @@ RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why."""
+    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why.
+
+    `results.counts.firm_event_counts` counts the shifted among the used.
+    """
 
     event_id: str
     shock_id: str

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     Z95,

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     LABEL_COLOURS,
@@ -115,7 +115,7 @@ def _draw_placebos(ax: Axes, result: StudyResult) -> list[tuple[float, str, Any]
     (line,) = ax.plot(
         rows["tau"], rows["car"], color=PLACEBO_COLOUR, lw=2.2, alpha=0.8, label=PLACEBO_GROUP, zorder=2.5
     )
-    name = words["figure.placebo_end"].format(m=len(read.matched_placebos(result, group=group)))
+    name = words["figure.placebo_end"].format(m=read.paths_behind(rows))
     tip(line, f"{name}: {amount_tip(words, float(rows['car'].iloc[-1]))}")
     return [(float(rows["car"].iloc[-1]), name, PLACEBO_COLOUR)]
 
@@ -137,9 +137,7 @@ def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
             ax.fill_between(
                 rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.13, lw=0, zorder=2
             )
-        name = words[f"figure.path_{series}"].format(
-            k=int(rows["n_dates"].max()), m=len(read.matched_placebos(result, group=group))
-        )
+        name = words[f"figure.path_{series}"].format(k=int(rows["n_dates"].max()), m=read.paths_behind(rows))
         tip(line, f"{name}: {amount_tip(words, float(rows['car'].iloc[-1]))}")
         ends.append((float(rows["car"].iloc[-1]), name, colour))
     ax.margins(x=0)

@@ -24,7 +24,13 @@ from eventstudy.core.statistics.dates import (
     t_interval,
 )
 from eventstudy.errors import ConfigError, Problem
-from eventstudy.reversal.permutation import NO_TEST, PermutationTest, matched_permutation, placebo_spread
+from eventstudy.reversal.permutation import (
+    NO_TEST,
+    PermutationTest,
+    matched_permutation,
+    placebo_spread,
+    rank_among,
+)
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -362,6 +368,7 @@ class _Group:
         counts = self._counts()
         effective = [pack.n_effective.get(self.name, NAN) for pack in self.packs]
         others = [v[np.isfinite(v)] for v in map(self.joined, ("excess_log", "excess_bhar"))]
+        place = rank_among(float(self.joined("post")[0]), sets[0]) if len(x) == 1 else None
         evidence = Evidence(
             self._subject(),
             self._post(),
@@ -373,7 +380,7 @@ class _Group:
             n_events=int(self.joined("n_peers").sum()),
             n_effective=float(np.nansum(effective)),
             n_placebos=sum(len(values) for values in sets),
-            rank=int((sets[0] >= self.joined("post")[0]).sum()) + 1 if len(x) == 1 else 0,
+            rank=place.rank if place else 0,
             **counts,
         )
         return verdict(evidence, seed=self.seed, draws=self.draws)

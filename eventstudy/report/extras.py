@@ -230,6 +230,7 @@ def _placebos(result: StudyResult, words: Words) -> dict[str, Any]:
         "excess",
         "rank",
         "p_rank",
+        "p_rank_floor",
         "role",
     )
     shown = _shown(rows, "reversal", words, columns=columns)

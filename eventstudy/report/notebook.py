@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from html import escape
 
+from eventstudy.registry import VIEWS
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
 from eventstudy.report.wording import words_of
 from eventstudy.results.result import StudyResult
 
 
+@VIEWS.add("notebook")
 def notebook_html(result: StudyResult) -> str:
     """Return a fragment of HTML without styles or scripts of its own; every string is escaped."""
     words = words_of(result)

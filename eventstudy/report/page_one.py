@@ -105,10 +105,9 @@ def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
 
 
 def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return the ledger's counts; firm-events whose day 0 moved are used ones."""
+    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
     found = summary.get("counts") or {}
-    moved, dropped = int(found.get("shifted") or 0), int(found.get("dropped") or 0)
-    used = int(found.get("used") or 0) + moved
+    used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"]
     return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
 

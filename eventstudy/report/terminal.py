@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from eventstudy.report import page_one
 from eventstudy.report.packs import Change
 from eventstudy.report.verdict import chronology, verdict_content
 from eventstudy.report.wording import Words, words_of
+from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import severity, worst_first
 
@@ -96,8 +96,9 @@ def _side(value: Any, words: Words) -> str:
 def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
-    used = counts["used"] + counts["shifted"]
-    line = words["terminal.ledger"].format(used=used, shifted=counts["shifted"], dropped=counts["dropped"])
+    line = words["terminal.ledger"].format(
+        used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"]
+    )
     return words["terminal.named"].format(name=line, text=told) if told else line
 
 
@@ -158,10 +159,7 @@ def print_ledger(
 ) -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
-    status = Counter(row.status for row in ledger)
-    reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
-    counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
-    console.print(Text(_counts_line(counts, words)))
+    console.print(Text(_counts_line(firm_event_counts((row.status, row.reason) for row in ledger), words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])

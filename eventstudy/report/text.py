@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from eventstudy.messages import said
+from eventstudy.registry import VIEWS
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
 from eventstudy.report.wording import Words, count, number, words_of
@@ -14,6 +15,7 @@ from eventstudy.results.result import StudyResult
 WIDTH = 100
 
 
+@VIEWS.add("summary")
 def summary_text(result: StudyResult) -> str:
     """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
     words, facts = words_of(result), result.facts
@@ -43,7 +45,7 @@ def _box(result: StudyResult, words: Words) -> list[str]:
     right = [
         ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
         ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),
-        ("Firm-events used, dropped:", f"{tally['used'] + tally['shifted']}, {tally['dropped']}"),
+        ("Firm-events used, dropped:", f"{tally['used']}, {tally['dropped']}"),
         ("Mean residual correlation:", number(facts["rbar"])),
         ("Effective firm-events:", number(facts["n_effective"], 1)),
     ]

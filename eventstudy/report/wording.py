@@ -103,7 +103,7 @@ _CODES: Mapping[str, str] = {
     "gate": "gate",
     "verdict": "claim",
 }
-_P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
+_P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:

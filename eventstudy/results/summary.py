@@ -19,7 +19,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed
-from eventstudy.core.models.garch import compiled_fit
+from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, effective_number
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
@@ -28,6 +28,7 @@ from eventstudy.exchanges.exchange import further_files
 from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
@@ -93,7 +94,7 @@ def build_summary(
                 else measured_facts(results, headline, config)
             ),
             "claims": Counter(_claim_kinds(tables["claims"])),
-            "counts": _ledger_counts(ledger),
+            "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
@@ -160,14 +161,6 @@ def _more_data(judgement: Judgement) -> str:
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
     return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
-
-
-def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
-    status = ledger["status"].value_counts()
-    dropped = ledger[ledger["status"] == "dropped"]
-    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
-    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
-    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
@@ -258,11 +251,15 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
-    total = len(computed.abnormal)
+    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
+    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
+    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
     found: list[str] = [
         say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
     ]
+    if gaps:
+        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))

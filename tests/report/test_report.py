@@ -28,8 +28,9 @@ from eventstudy.messages import catalogue, say
 from eventstudy.report import listings, page_one, pages, wording
 from eventstudy.report.html import font_faces
 from eventstudy.report.latex import escaped, tabular
-from eventstudy.report.pack import csv_safe, write_pack
+from eventstudy.report.pack import write_pack
 from eventstudy.report.terminal import print_summary
+from eventstudy.report.values import csv_safe
 from eventstudy.results.result import TABLES, StudyResult
 from eventstudy.workers import forked_children
 
@@ -587,7 +588,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
-    assert "recovery ranks 2 of 7 among its matched placebo drops" in text
+    assert "recovery ranks 2 of 7: itself and its matched placebo drops" in text
 
 
 @pytest.mark.parametrize("dates", [2, 5, 6])
