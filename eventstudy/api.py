@@ -18,6 +18,7 @@ from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import LedgerRow, select
+from eventstudy.shocks import with_shocks
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -165,6 +166,7 @@ class Study:
 
 def check_study(events: Events, config: StudyConfig, prices: PriceTable | None = None) -> Checked:
     """Return what a run on these inputs would use, estimating nothing."""
+    events = with_shocks(events, config)
     alignments = align_all(events, config)
     if prices is None:
         return Checked(alignments)

@@ -13,6 +13,7 @@ from eventstudy.backtest import Traded, Trials, trade_study
 from eventstudy.beside import Start, in_turn
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
+from eventstudy.shocks import with_shocks
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.events import Events
 from eventstudy.prices import PriceTable
@@ -62,6 +63,7 @@ def run_study(
         If a benchmark has gaps or never moves.
     """
     tell = progress or (lambda _: None)
+    events = with_shocks(events, config)
     tell("returns, windows, market model")
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
@@ -133,7 +135,8 @@ def _ask(
     found = findings(judgement, events, computed.alignments, config, news=news)
     claims = check_claims(_beside(beside / "claims.csv", read_claims), prices, config)
     tell("backtest")
-    traded = trade_study(computed, judgement, events, config, prices, logged=logged)
+    group = headline_of(samples, config).group
+    traded = trade_study(computed, judgement, events, config, prices, group=group, logged=logged)
     return _Asked(judgement, found, tuple(claims), traded)
 
 

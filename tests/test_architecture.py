@@ -18,6 +18,7 @@ ORDER = (
     "config",
     "events",
     "exchanges",
+    "shocks",
     "readers",
     "prices",
     "core",

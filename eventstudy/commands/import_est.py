@@ -329,8 +329,7 @@ def _study(
     if len(set(mics.values())) < len(mics):
         raise ConfigError(f"markets {', '.join(mics)} are on one exchange; a study has one index an exchange")
     groups = _firm_groups(rows, remarks)
-    for firm in dict.fromkeys(row.firm for row in rows):
-        market = next(row.market for row in rows if row.firm == firm)
+    for firm, market in {row.firm: row.market for row in rows}.items():
         lines += [
             "[[peers]]",
             f"ticker = {json.dumps(names[firm])}",
@@ -353,7 +352,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
         return {}
     if all(len(own) == 1 for own in groups.values()):
         remarks.append("The grouping variable is each firm's group of peers, tested apart as peers=…")
-        return {firm: next(iter(own)) for firm, own in groups.items()}
+        return {firm: "".join(own) for firm, own in groups.items()}
     remarks.append(
         "The grouping variable differs between events of one firm: it is the title of the events, and no "
         "tests are made by it; give labels to events to have them tested apart"

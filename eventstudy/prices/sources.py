@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
+from eventstudy.shocks import together, with_shocks
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import FIRST_DAY, Sessions, align_all, exchange_sessions, sessions
@@ -283,7 +284,9 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
-    drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    # A drop for each piece of news, however many rows tell it.
+    news = dict.fromkeys(together(with_shocks(events, config)).values())
+    drops = [drop for event in news if event.label in PLANTED and (drop := _planted(event, events, config))]
     drops += _quiet_drops(events, config, request)
     rates = fx_tickers(config).values()
     request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))

@@ -83,6 +83,8 @@ def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
     used = counts["used"] + counts["shifted"]
     line = words["terminal.ledger"].format(used=used, shifted=counts["shifted"], dropped=counts["dropped"])
+    if counts.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
     return words["terminal.named"].format(name=line, text=told) if told else line
 
 
@@ -145,7 +147,7 @@ def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str
     words = catalogue(language)
     status = Counter(row.status for row in ledger)
     reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
-    counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
+    counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "merged", "dropped")}, "reasons": reasons}
     console.print(Text(_counts_line(counts, words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):

@@ -58,7 +58,7 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
         (key.replace("_", " "), verdict.get(key))
         for key in ("effect", "p_value", "n_dates", "n_events", "mde")
     ]
-    rows += [(f"firm-events {key}", counts.get(key)) for key in ("used", "shifted", "dropped")]
+    rows += [(f"firm-events {key}", counts.get(key)) for key in ("used", "shifted", "merged", "dropped")]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
     rows += [(f"table {name}", f"too long for Excel, see tables/{name}.csv") for name in too_long]
     sheet.set_column(0, 0, 24)

@@ -24,7 +24,7 @@ PRE_TREND = (-10, -1)
 def regression_rows(sample: Sample, events: Events, config: StudyConfig) -> Iterator[dict[str, Any]]:
     """Yield a row for each formula of ``tests.regression``, window (drop, post) and coefficient.
 
-    Firm-events are those of ``sample`` that have the window complete, clusters its shocks. Formulas
+    Firm-events are those of ``sample`` that have the window complete, clusters its dates. Formulas
     are statsmodels', on the columns of `covariates`. A regression that cannot be had is one row with
     its reason.
 
@@ -40,7 +40,7 @@ def regression_rows(sample: Sample, events: Events, config: StudyConfig) -> Iter
             frame, abnormal = _complete(sample, window, events, config)
             try:
                 found = regress_formula(
-                    formula, frame, "shock_id", draws=config.tests.draws, seed=config.study.seed
+                    formula, frame, "date", draws=config.tests.draws, seed=config.study.seed
                 )
             except EstimationError as error:
                 yield {**_head(formula, window, frame), "reason": f"n/a, {error}"}
@@ -52,7 +52,7 @@ def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -
     """Return what a formula may name, one row a firm-event.
 
     Of the peer: ``exposure``, ``peer_group``, ``market``, ``region``, ``ticker``. Of its fit: ``beta``,
-    ``sigma``, ``pre_trend`` (CAR[-10,-1]). Of the event: ``event_id``, ``shock_id``, ``label``, ``kind``,
+    ``sigma``, ``pre_trend`` (CAR[-10,-1]). Of the event: ``event_id``, ``shock_id``, ``date`` (first day 0 of the shock), ``label``, ``kind``,
     ``dimension``, ``misreading`` (0 or 1).
     """
     panel, expected = abnormal.panel, abnormal.expected
@@ -65,6 +65,7 @@ def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -
         {
             "event_id": panel.event_id,
             "shock_id": panel.shock_id,
+            "date": shock_dates(panel),
             "ticker": panel.ticker,
             "market": panel.market,
             "region": panel.region,
@@ -115,7 +116,7 @@ def _head(formula: str, window: Window, frame: pd.DataFrame) -> dict[str, Any]:
         "formula": formula,
         "window": f"[{window[0]},{window[1]}]",
         "n_events": len(frame),
-        "n_dates": frame["shock_id"].nunique(),
+        "n_dates": frame["date"].nunique(),
         "reason": "",
     }
 

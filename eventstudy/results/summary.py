@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import (Window, shock_portfolios)
+from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.backtest import (Traded, summarise)
 from eventstudy.backtest.costs import FEES
 from eventstudy.config import StudyConfig
-from eventstudy.core.estimation import Computed
+from eventstudy.core.estimation import Computed, headline_note
+from eventstudy.core.selection import USED
 from eventstudy.events import Events
 from eventstudy.core.models.garch import compiled_fit
 from eventstudy.core.statistics import (Sample, TestResult, effective_number)
@@ -109,6 +110,7 @@ def build_summary(
             "diagnostics": _diagnostics(computed, headline, config),
             "warnings": [
                 *_simulated(prices),
+                *filter(None, [headline_note(headline, config)]),
                 *_warnings(computed, events, ledger, config),
                 *_unadjusted(prices),
                 *_absent(prices, config),
@@ -140,7 +142,7 @@ def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
     status = ledger["status"].value_counts()
     dropped = ledger[ledger["status"] == "dropped"]
     reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
-    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
+    counts = {name: int(status.get(name, 0)) for name in (*USED, "merged", "dropped")}
     return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
 
 
@@ -200,7 +202,7 @@ def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str,
     panel = headline.abnormal.panel
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
-    return len(set(panel.shock_id[rows].tolist()))
+    return len(set(shock_dates(panel)[rows].tolist()))
 
 
 def _p_values(
@@ -216,7 +218,7 @@ def _p_values(
 def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
     """Troubles of all fits, and of the headline group's dates in the drop window."""
     ours = headline.at(config.windows.drop)
-    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
+    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting, by="date")
     found = diagnose_study(
         diagnose(computed.abnormal),
         rbar=ours.rbar,
@@ -299,7 +301,12 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
     found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
     found += _unknown_markets(computed, config)
     found += sentences(computed.findings, accept=config.prices.accept_suspect)
-    usable = ledger[ledger["status"] != "dropped"]
+    found += [
+        say("events.labels_differ", shock=name, labels=", ".join(lead.labels))
+        for name, lead in computed.selection.leads.items()
+        if len(lead.labels) > 1
+    ]
+    usable = ledger[ledger["status"].isin(USED)]
     double = usable[usable.duplicated(["ticker", "session"], keep=False)]
     same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
     for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):

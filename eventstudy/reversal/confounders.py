@@ -125,15 +125,15 @@ def _dates_touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[
 def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_]) -> Measure:
     panel = judgement.portfolios.abnormal.panel
     config = judgement.history.config
-    gone = set(zip(panel.event_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
+    gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
     requests: Mapping[str, Sequence[Request]] = {
-        mic: [r for r in rows if (r.event_id, r.ticker) not in gone]
+        mic: [r for r in rows if (r.shock_id, r.ticker) not in gone]
         for mic, rows in judgement.requests.items()
     }
     rows = np.flatnonzero(mask)
     tickers = [
-        tuple(t for t in judgement.tickers[k] if (str(judgement.event_id[k]), t) not in gone)
-        for k in range(len(judgement.tickers))
+        tuple(t for t in mine if (str(shock), t) not in gone)
+        for shock, mine in zip(judgement.drops.shock_id, judgement.tickers, strict=True)
     ]
     found = judgement.benchmarks
     days = [found.days(k) if mask[k] else np.zeros(0, dtype=np.int64) for k in range(len(tickers))]

@@ -146,8 +146,7 @@ def _role(judgement: Judgement, k: int) -> str:
     """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
     if judgement.asked[k]:
         return "confirmatory"
-    exploratory = next(mask for name, mask in judgement.members.items() if name.endswith(EXPLORATORY))
-    if exploratory[k]:
+    if any(mask[k] for name, mask in judgement.members.items() if name.endswith(EXPLORATORY)):
         return "exploratory"
     if k == judgement.case:
         return "case study"

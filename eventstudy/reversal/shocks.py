@@ -33,12 +33,12 @@ EXPLORATORY = ";exploratory"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """K shocks of the headline group, one lead event each.
+    """K shocks of the headline group.
 
     Attributes
     ----------
     event_id, label : (K,) str
-        Of the lead events.
+        First event of each lead, and the label of the shock, see `shocks.Lead`.
     tickers : K tuples
         Peers in each portfolio.
     in_time : (K,) bool
@@ -101,9 +101,10 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
         )
     portfolios = history.portfolios(requests)
     judged = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
-    event_id = portfolios.abnormal.panel.event_id[portfolios.members[portfolios.starts]]
-    label = np.array([events.by_id(str(name)).label for name in event_id], dtype=np.str_)
-    known = [known_in_time(events.by_id(str(name)), computed.alignments, config) for name in event_id]
+    leads = [computed.selection.leads[str(name)].event for name in portfolios.shock_id]
+    event_id = np.array([event.event_id for event in leads], dtype=np.str_)
+    label = np.array([event.label for event in leads], dtype=np.str_)
+    known = [known_in_time(event, computed.alignments, config) for event in leads]
     in_time = np.array([answer is not False for answer in known], dtype=bool)
     tickers = tuple(
         tuple(sorted(portfolios.abnormal.panel.ticker[portfolios.members[first:last]].tolist()))
@@ -146,7 +147,7 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
 
 
 def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
-    """Firm-events of the headline group whose event set its shock off."""
+    """Firm-events of the headline group that set their shock off."""
     panel = headline.abnormal.panel
     pairs = zip(panel.event_id[panel.lead].tolist(), panel.ticker[panel.lead].tolist(), strict=True)
     wanted = set(pairs)

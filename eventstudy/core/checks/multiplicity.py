@@ -62,11 +62,12 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
 
 
 def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
-    """Standardised portfolio CARs by shock and window, (K, E); NaN where a shock lacks the window."""
-    shocks = np.unique(sample.abnormal.panel.shock_id)
-    matrix = np.full((len(shocks), len(windows)), np.nan)
-    for column, observed in enumerate(sample.each(windows)):
-        matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
+    """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
+    found = [(observed.portfolios.day0, observed.shock_s) for observed in sample.each(windows)]
+    dates = np.unique(np.concatenate([day0 for day0, _ in found]))
+    matrix = np.full((len(dates), len(windows)), np.nan)
+    for column, (day0, values) in enumerate(found):
+        matrix[np.searchsorted(dates, day0), column] = values
     return matrix
 
 
