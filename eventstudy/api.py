@@ -18,7 +18,6 @@ from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import LedgerRow, select
-from eventstudy.shocks import with_shocks
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -26,6 +25,7 @@ from eventstudy.prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, pro
 from eventstudy.prices.quality import QualityFinding, sentences
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.result import StudyResult
+from eventstudy.shocks import with_shocks
 from eventstudy.study import run_study
 
 if TYPE_CHECKING:

@@ -133,7 +133,7 @@ def _lead(
         start.take(moment.days, regions)
     begun = first.rows[0].event_id
 
-    def leads(event: Event, mic: str, day: dt.date) -> bool:
+    def leads(mic: str, day: dt.date) -> bool:
         reacted = alignments.get((begun, mic))
         return day in (
             start.exchanges.get(mic),
@@ -142,7 +142,7 @@ def _lead(
         )
 
     pairs = frozenset(
-        (e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(e, mic, day)
+        (e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(mic, day)
     )
     leading = [e for e in reports if any((e.event_id, mic) in pairs for mic in days[e.event_id])]
     return _stood_for(leading or list(first.rows), pairs)
@@ -157,9 +157,7 @@ def _stood_for(rows: Sequence[Event], pairs: frozenset[tuple[str, str]]) -> Lead
         if agreed and len(known) == len(rows)
         else None
     )
-    event = replace(
-        rows[0], tickers=_named(rows), label=labels[0] if agreed else DISAGREED, label_asof=asof
-    )
+    event = replace(rows[0], tickers=_named(rows), label=labels[0] if agreed else DISAGREED, label_asof=asof)
     return Lead(event, tuple(rows), pairs, labels)
 
 
@@ -205,7 +203,7 @@ class _Day:
     regions: dict[str, dt.date]
 
     def take(self, days: Mapping[str, dt.date], regions: Mapping[str, str]) -> bool:
-        """Take in the days of other rows if they agree in every region that both have, and in one at least."""
+        """Take in the days of other rows if they agree in the regions that both have, at least one."""
         own = _by_region(days, regions)
         shared = own.keys() & self.regions.keys()
         if not shared or any(own[name] != self.regions[name] for name in shared):

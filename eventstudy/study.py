@@ -13,7 +13,6 @@ from eventstudy.backtest import Traded, Trials, trade_study
 from eventstudy.beside import Start, in_turn
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
-from eventstudy.shocks import with_shocks
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.events import Events
 from eventstudy.prices import PriceTable
@@ -23,6 +22,7 @@ from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, Judgement, findings, judge, read_confounders
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
+from eventstudy.shocks import with_shocks
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")
@@ -129,7 +129,7 @@ def _ask(
         computed = compute(events, config, prices)
         samples = list(groups(computed.sample, events, config))
     tell("reversal")
-    judgement = judge(computed, headline_of(samples, config), events, config)
+    judgement = judge(computed, headline_of(samples, config), config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
     found = findings(judgement, events, computed.alignments, config, news=news)

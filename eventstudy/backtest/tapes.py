@@ -12,7 +12,6 @@ from eventstudy.backtest.past_view import Bools, Floats, Tape
 from eventstudy.backtest.rule import Answer, Shock
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
-from eventstudy.shocks import leads_of, together
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
@@ -20,6 +19,7 @@ from eventstudy.exchanges.rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.table import price_unit
+from eventstudy.shocks import leads_of, together
 
 _BITS = {name: bit for bit, name in FLAG_NAMES.items()}
 

@@ -340,6 +340,8 @@ def _dates(
 
 def _once(panel: EventPanel, date: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
-    security = np.unique(np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True)[1]
+    security = np.unique(
+        np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True
+    )[1]
     keys = np.column_stack([date, security, panel.day0[rows]])
     return np.sort(np.unique(keys, axis=0, return_index=True)[1])

@@ -16,7 +16,6 @@ from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, facto
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, select
-from eventstudy.shocks import hit_by, with_shocks
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
 from eventstudy.errors import EstimationError
@@ -26,6 +25,7 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, check_quality, vet
+from eventstudy.shocks import hit_by, with_shocks
 
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75

@@ -21,12 +21,12 @@ from eventstudy.core.returns import (
     MarketPanel,
     ReturnsPanel,
 )
-from eventstudy.shocks import Lead, leads_of
 from eventstudy.core.windows import Request
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
+from eventstudy.shocks import Lead, leads_of
 
 #: Sessions around another event of the same peer that no estimation window uses.
 CUT_AROUND = (-1, 2)
@@ -149,9 +149,7 @@ def _tried(
         return replace(row, stage=drop.stage, reason=drop.reason, session=drop.session), None
     status = "shifted" if reason.startswith("shifted") else "used"
     session = str(panel.markets[peer.market].sessions[request.position])
-    used = replace(
-        row, ticker=peer.ticker, status=status, stage="estimation", reason=reason, session=session
-    )
+    used = replace(row, ticker=peer.ticker, status=status, stage="estimation", reason=reason, session=session)
     return used, request
 
 

@@ -292,7 +292,9 @@ def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.
     rows = np.flatnonzero(reason <= _SHIFTED)
     group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
     # The row whose date is day 0 stays before those that were moved to it.
-    order = rows[np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))]
+    order = rows[
+        np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))
+    ]
     key = np.stack([events.ticker[order], position[order], group[order]])
     reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
-from eventstudy.shocks import together, with_shocks
 from eventstudy.errors import ConfigError, PriceError, nearest
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import FIRST_DAY, Sessions, align_all, exchange_sessions, sessions
@@ -31,6 +30,7 @@ from eventstudy.prices.table import (
     get_provider,
     provider_names,
 )
+from eventstudy.shocks import together, with_shocks
 
 if TYPE_CHECKING:
     import pandas as pd

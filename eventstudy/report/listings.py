@@ -262,7 +262,9 @@ def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
     for event, ticker, status, kind in zip(
         ledger["event_id"], ledger["ticker"], ledger["status"], kinds, strict=True
     ):
-        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s", "merged": "="}.get(str(status)) or codes[kind]
+        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s", "merged": "="}.get(
+            str(status)
+        ) or codes[kind]
     events = [str(event) for event in dict.fromkeys(ledger["event_id"])]
     tickers = _peer_order(result, [str(ticker) for ticker in dict.fromkeys(ledger["ticker"])])
     blocks = [

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
 from eventstudy.core.checks.regression import ClusterRegression, regress_formula
 from eventstudy.core.statistics import Sample
 from eventstudy.errors import ConfigError, EstimationError

@@ -16,6 +16,7 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import EventsError, Problem
 from eventstudy.events import read_records
 from eventstudy.messages import joined, say
+from eventstudy.reversal.dates import date_sets
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measured import NAN, Measure
@@ -144,9 +145,9 @@ def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: ND
     sets = matched_sets(replace(judgement.history), requests, shocks, tickers, days)
     events, others = sets.car(config.windows.post)
     rows = np.array([k for k in rows if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
-    kept = [others[k] for k in rows]
-    x = excess(events[rows], kept)
-    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
+    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    x = excess(post, kept)
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
     low, high = t_interval(x)
     mean = float(x.mean()) if len(x) else NAN
     return Measure("excess_post", group, mean, low, high, test.two_sided, len(x), note)

@@ -16,6 +16,7 @@ from eventstudy.messages import say
 from eventstudy.reversal.clarifications import Clarification, clarifications
 from eventstudy.reversal.confounders import Confounder, confounder_runs, news_days
 from eventstudy.reversal.contrasts import label_difference, regression
+from eventstudy.reversal.dates import date_names
 from eventstudy.reversal.dimensions import dimension_measures
 from eventstudy.reversal.inside import Inside, inside, inside_words
 from eventstudy.reversal.locks import delays
@@ -243,7 +244,9 @@ def _unbalanced(judgement: Judgement, group: str) -> list[str]:
 
 def _range(judgement: Judgement) -> dict[str, Any] | None:
     """Range of the mean excess with each date left out, and the date that moves it most."""
-    x, names = judgement.excess[judgement.asked], judgement.drops.shock_id[judgement.asked]
+    mask = judgement.asked
+    x = judgement.by_date(judgement.excess, mask)
+    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
     if len(x) < 3:
         return None
     means = leave_one_out(x)

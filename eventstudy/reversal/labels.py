@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from eventstudy.config import StudyConfig
@@ -11,6 +12,7 @@ from eventstudy.events import DATED_LABELS, Event, Events, instant_utc
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+from eventstudy.shocks import hit_by, leads_of, together
 
 
 def chronology(
@@ -22,10 +24,11 @@ def chronology(
     on one session of an exchange that has peers of both, so that daily data cannot tell them apart.
     """
     rows = []
-    for event in events:
+    whole, hit = together(events), hit_by(events, leads_of(events, config, alignments))
+    for event in dict.fromkeys(whole.values()):
         if not event.clarifies:
             continue
-        of = events.by_id(event.clarifies)
+        of = replace(whole[event.clarifies], tickers=tuple(sorted(hit[event.clarifies])))
         flag, sentence = _chronology_flag(event, of, alignments, config)
         rows.append(
             {"event_id": event.event_id, "clarifies": of.event_id, "flag": flag, "sentence": sentence}

@@ -14,8 +14,8 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError
-from eventstudy.events import Events
 from eventstudy.messages import Message, say
+from eventstudy.reversal.dates import date_means, date_sets
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.history import History, day_codes
 from eventstudy.reversal.labels import known_in_time
@@ -83,6 +83,10 @@ class Judgement:
     others: Mapping[str, Verdict]
     members: Mapping[str, NDArray[np.bool_]]
 
+    def by_date(self, values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Means over the marked shocks of each date, (D,): shocks of one day 0 are one date."""
+        return date_means(self.drops.day0[mask], values[mask])
+
     def answer(self, group: str) -> Verdict:
         """Return the verdict on a group of ``members``."""
         if group in self.others:
@@ -90,7 +94,7 @@ class Judgement:
         return self.exploratory if group.endswith(EXPLORATORY) else self.verdict
 
 
-def judge(computed: Computed, headline: Sample, events: Events, config: StudyConfig) -> Judgement:
+def judge(computed: Computed, headline: Sample, config: StudyConfig) -> Judgement:
     """Judge the shocks of the headline group by the rule of the settings."""
     history = History(computed.returns, computed.selection.excluded, config)
     requests = _lead_requests(computed, headline)
@@ -238,24 +242,25 @@ class _Jury:
         """Return the verdict on the marked shocks."""
         judged, config = self.judged, self.config
         rows = np.flatnonzero(mask)
-        sets = [self.found.placebos(int(k)) for k in rows]
+        day0 = judged.day0[rows]
+        post, sets = date_sets(day0, judged.post[rows], [self.found.placebos(int(k)) for k in rows])
         seed, draws = config.study.seed, config.tests.draws
-        test = matched_permutation(judged.post[rows], sets, draws=draws, seed=seed) if len(rows) else NO_TEST
+        test = matched_permutation(post, sets, draws=draws, seed=seed) if len(rows) else NO_TEST
         drop = of & judged.qualifies & np.isfinite(judged.post)
         by_label = name != "all" and not name.endswith(EXPLORATORY)
         late = drop & ~self.in_time & by_label
         evidence = Evidence(
             subject,
             config.windows.post,
-            self.over[rows],
-            judged.drop[rows],
+            date_means(day0, self.over[rows]),
+            date_means(day0, judged.drop[rows]),
             test,
             placebo_spread(sets),
             other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
             n_events=int(judged.n_peers[rows].sum()),
             n_effective=self._effective(mask),
             n_placebos=sum(len(values) for values in sets),
-            rank=int((sets[0] >= judged.post[rows[0]]).sum()) + 1 if len(rows) == 1 else 0,
+            rank=int((sets[0] >= post[0]).sum()) + 1 if len(post) == 1 else 0,
             n_candidates=int(of.sum()),
             n_drops=int(drop.sum()),
             n_late=int(late.sum()),
