@@ -113,7 +113,7 @@ def abnormal_returns(
     does ``shrink``, which draws the intercepts towards zero first.
     """
     if alpha == "shrink":
-        return AbnormalReturns(panel, shrink_alpha(expected, panel.news()))
+        return AbnormalReturns(panel, shrink_alpha(expected, news_of(panel)))
     zero = {"auto": panel.tau > LAST_ALPHA_DAY, "zero": np.ones(len(panel.tau), dtype=bool)}
     days = zero.get(alpha, np.zeros(len(panel.tau), dtype=bool))
     return AbnormalReturns(panel, without_alpha(expected, days))
@@ -316,6 +316,19 @@ def shock_dates(panel: EventPanel) -> NDArray[np.int32]:
     np.minimum.at(first_day, code[rows], panel.day0[rows])
     dates: NDArray[np.int32] = first_day[code]
     return dates
+
+
+def news_of(panel: EventPanel) -> NDArray[np.intp]:
+    """Code of the news that each firm-event reacts to, shape (N,).
+
+    The leads of one date are one piece of news on all exchanges; those that follow are one by shock and
+    day 0.
+    """
+    shock = np.unique(panel.shock_id, return_inverse=True)[1]
+    shock = np.where(panel.lead, -1, shock)
+    day = np.where(panel.lead, shock_dates(panel), panel.day0)
+    code: NDArray[np.intp] = np.unique(np.column_stack([shock, day]), axis=0, return_inverse=True)[1]
+    return code.reshape(-1)
 
 
 def _stand_for(panel: EventPanel, code: NDArray[np.intp], n_shocks: int) -> NDArray[np.bool_]:

@@ -83,16 +83,6 @@ class EventPanel:
         days: NDArray[np.int32] = self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
         return days
 
-    def news(self) -> NDArray[np.intp]:
-        """Code of the news that each firm-event reacts to, shape (N,).
-
-        The lead of a shock is one piece of news on all exchanges, its followers are one by day 0.
-        """
-        shock = np.unique(self.shock_id, return_inverse=True)[1]
-        day = np.where(self.lead, np.iinfo(np.int32).min, self.day0)
-        code: NDArray[np.intp] = np.unique(np.column_stack([shock, day]), axis=0, return_inverse=True)[1]
-        return code.reshape(-1)
-
     def complete(self) -> NDArray[np.bool_]:
         """Estimation days on which return and factors are all there, shape (N, L1)."""
         pairs: NDArray[np.bool_] = np.isfinite(self.estimation_returns) & np.isfinite(

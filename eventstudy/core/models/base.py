@@ -187,7 +187,7 @@ def shrink_alpha(expected: ExpectedReturns, news: NDArray[np.intp]) -> ExpectedR
     ----------
     news : (N,) int
         The spread of intercepts is taken over the firm-events of one piece of news, see
-        `windows.EventPanel.news`, or over all of them where it has fewer than three.
+        `abnormal.news_of`, or over all of them where it has fewer than three.
 
     Notes
     -----

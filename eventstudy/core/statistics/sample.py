@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
+from eventstudy.core.abnormal import (
+    AbnormalReturns,
+    PeerWeights,
+    ShockPortfolios,
+    Window,
+    news_of,
+    shock_portfolios,
+)
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
 from eventstudy.errors import ConfigError, nearest
@@ -243,7 +250,7 @@ class Sample:
         scar: NDArray[np.float64],
     ) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
-        overlap = window_overlap(panel.event_sessions, kept.abnormal.weights(window) > 0, panel.news())
+        overlap = window_overlap(panel.event_sessions, kept.abnormal.weights(window) > 0, news_of(panel))
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
