@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -303,10 +302,8 @@ def test_rows_that_disagree_on_the_label_make_the_shock_unknown_and_are_warned_o
         labels = result.tables["reversal"].set_index("shock_id")["label"].to_dict()
         assert labels == {"A": "unknown", "D": "genuine"}
         said = [text for text in result.facts["warnings"] if "different labels" in text]
-        assert said == [
-            "shock A: the rows that set it off have different labels (genuine, misreading), so the shock "
-            "counts as unknown; give them one label"
-        ]
+        text = "shock A: the rows that set it off have different labels (genuine, misreading), so the shock "
+        assert said == [text + "counts as unknown; give them one label"]
     config = settings_of(folder)
     events = with_shocks(read(folder, rows), config)
     lead = leads_of(events, config, align_all(events, config))["D"]

@@ -311,7 +311,6 @@ def _study(
         "",
         "[windows]",
         "clean_estimation = false",
-        'same_day = "merge"',
         f"estimation = {list(estimation)}",
         f"minimum = {min(MINIMUM, length)}",
         f"event = [{first}, {last}]",
@@ -361,7 +360,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
 
 
 def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[str]) -> str:
-    """One event for each day and group, with its firms; they fall on one date and count as one shock."""
+    """One event for each day and group, with its firms; those with one day 0 are one shock by the reader."""
     together: dict[tuple[dt.date, str], list[RequestRow]] = {}
     for row in rows:
         together.setdefault((row.day, row.group), []).append(row)
@@ -376,7 +375,6 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
                 "precision": "date",
                 "kind": "other",
                 "label": "unknown",
-                "shock_id": f"EST-{day.isoformat()}",
                 "tickers": ";".join(dict.fromkeys(names[row.firm] for row in alike)),
                 "title": group,
                 "notes": f"EventStudyTools: {', '.join(row.event_id for row in alike)}",
@@ -405,8 +403,8 @@ def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
         day0 = table.days[at].astype(dt.date) if at < len(table.days) else row.day
         found.setdefault((row.firm, day0), []).append(row.event_id)
     return [
-        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once, with "
-        'the first of them (same_day = "merge" in [windows])'
+        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once; the "
+        "ledger shows the others as merged"
         for (firm, day0), ids in found.items()
         if len(ids) > 1
     ]
