@@ -1,7 +1,7 @@
 """Write docs/bad-inputs.md from the results of its own tests: ``python docs/make_bad_inputs.py``.
 
-Runs tests/commands/test_bad_inputs.py, reads the outcome of each row from pytest's JUnit file, and renders the
-table. A row whose test failed says so and the script exits with 1.
+Runs tests/commands/test_bad_inputs.py, reads the outcome of each row from pytest's JUnit file, and renders
+the table. A row whose test failed says so and the script exits with 1.
 """
 
 from __future__ import annotations

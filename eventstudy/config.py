@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
-from eventstudy.parallel import engine_problem
+from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
 Window = tuple[int, int]

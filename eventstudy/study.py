@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eventstudy.backtest import Traded, Trials, trade_study
-from eventstudy.beside import Start, in_turn
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
@@ -23,6 +22,7 @@ from eventstudy.reversal import Findings, Judgement, findings, judge, read_confo
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.shocks import with_shocks
+from eventstudy.workers import Start, in_turn
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")
@@ -53,7 +53,7 @@ def run_study(
     trials
         What was run before, against which the best of all counts.
     start
-        How to begin work beside other work, from `beside.copies`; changes no number.
+        How to start a function while this process goes on, see `workers.forked_children`; changes no number.
 
     Raises
     ------

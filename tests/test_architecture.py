@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from eventstudy.cli import cli, main
 
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
     "messages",
-    "parallel",
-    "beside",
+    "workers",
     "config",
     "events",
     "exchanges",
@@ -109,6 +111,20 @@ def test_help_imports_neither_pandas_nor_numpy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip().endswith("[]")
+
+
+def test_a_command_is_a_file_and_only_its_own_is_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    context = click.Context(cli)
+    files = {path.stem for path in (PACKAGE / "commands").iterdir() if not path.name.startswith("__")}
+    assert {name.replace("-", "_") for name in cli.list_commands(context)} == files - {"options", "output"}
+    code = (
+        "import sys; from eventstudy.cli import main; main(['sectors', '--help']);"
+        "print(sorted(m for m in sys.modules if m.startswith('eventstudy.commands.')))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("['eventstudy.commands.sectors']")
+    assert main(["chek"]) == 2
+    assert "No such command 'chek'" in capsys.readouterr().err
 
 
 def test_check_imports_nothing_that_estimates_or_draws(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pandas as pd
 import pytest
 from studies import event_row, write_events, write_prices
@@ -300,7 +301,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_readme_names_every_command_with_what_it_does() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in cli.commands:
+    for name in cli.list_commands(click.Context(cli)):
         assert f"`eventstudy {name}" in text, name
 
 

@@ -19,8 +19,8 @@ from bad_inputs_place import E1, Place, make_study, settle
 from scripted import Scripted
 from studies import event_row, write_events, write_prices, write_study
 
-from eventstudy import cli
 from eventstudy.cli import main
+from eventstudy.commands.output import watching
 from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, EventsError, PriceError
 from eventstudy.events import read_events, read_records
@@ -262,11 +262,11 @@ def test_a_terminal_shows_what_is_fetched(place: Place) -> None:
     place.patch.setenv("XDG_DATA_HOME", str(place.folder / "data"))
     place.patch.setenv("TERM", "xterm")
     place.patch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with cli._watch(False) as watch:
+    with watching(False) as watch:
         assert watch is not None
         watch(1, 3, "AAA")
         watch(3, 3, "")
-    with cli._watch(True) as watch:
+    with watching(True) as watch:
         assert watch is None
 
 

@@ -20,9 +20,9 @@ from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spr
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
-from eventstudy.parallel import run_blocks
 from eventstudy.prices.long import Filled, LongFile, fill, new_table, open_long, pieces, read_series
 from eventstudy.readers.market_events import MarketEvents
+from eventstudy.workers import run_blocks
 
 #: Securities of one block of fits.
 BLOCK_SECURITIES = 256

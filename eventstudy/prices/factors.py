@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.readers import french
+from eventstudy.readers.numbers import MISSING
 
-#: Kenneth French's files write these where there is no value.
-NO_VALUE = ("", "NA", "NaN", "nan", "-99.99", "-999", "-999.0")
 #: Standard deviation of a daily factor return beyond which the unit must be wrong.
 PLAUSIBLE_SD = (3e-4, 0.2)
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
@@ -62,11 +62,12 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
         rows = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(Problem(f"is not a UTF-8 CSV: {error}", str(path))) from error
+    top, rows = french.daily_rows(rows)
     header = [cell.strip() for cell in rows[0]] if rows else []
     columns = _columns(header, names, str(path))
     problems: list[Problem] = []
     days, values = [], []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in enumerate(rows[1:], top + 2):
         if any(cell.strip() for cell in row):
             days.append(_day(row, header, number, str(path), problems))
             values.append([_value(row, at, header, number, str(path), problems) for at in columns])
@@ -123,10 +124,12 @@ def _value(
     row: Sequence[str], at: int, header: Sequence[str], line: int, file: str, problems: list[Problem]
 ) -> float:
     text = row[at].strip() if at < len(row) else ""
-    if text in NO_VALUE:
+    if text.lower() in MISSING:
         return float("nan")
     try:
         number = float(text)
+        if number in french.CODES:
+            return float("nan")
     except ValueError:
         number = float("inf")
     if np.isinf(number):

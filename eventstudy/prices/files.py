@@ -7,12 +7,11 @@ be read as it stands is refused, with all problems of all files at once.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +28,18 @@ from eventstudy.prices.table import (
     check_tickers,
     provider,
 )
+from eventstudy.readers.dates import NO_DAY, parse_days
+from eventstudy.readers.headers import columns_of, unread
+from eventstudy.readers.numbers import NO_NUMBER, parse_numbers
+from eventstudy.readers.text import read_text, records_of
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")
 
-#: Spelling of a header cell, lower case without blanks and underscores, to the name used here.
-COLUMNS = {
-    "date": "date",
-    "ticker": "ticker",
-    "symbol": "ticker",
-    "adjclose": "adj_close",
-    "amount": "amount",
-    **{name: name for name in FIELDS if name != "adj_close"},
-}
 SUFFIXES = (".csv", ".parquet")
 
 #: No share, index or day's volume was ever outside; past it, ratios of prices overflow.
 _LEAST, _MOST = 1e-9, 1e18
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_NUMBER_MARKS = frozenset("0123456789.+-eE")
-_ISO_DAYS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)*")
-_DAY = re.compile(
-    r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})"
-    r"(?:[ T]00:00(?::00(?:\.0+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
 #: What differs between two problems of one kind: the cell, a day, a number.
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
 #: Lines of one kind of problem that are named; the others are counted.
@@ -63,13 +50,15 @@ _LINES_NAMED = 5
 class _Sheet:
     """A file's rows before any check: column name to cells, and the line of each row.
 
-    ``cells`` holds text for CSV and arrays for Parquet. Lines of a Parquet file are row numbers.
+    ``cells`` holds text for CSV and arrays for Parquet. Lines of a Parquet file are row numbers. ``notes``
+    say how the file was read.
     """
 
     file: str
     lines: NDArray[np.int64]
     cells: Mapping[str, Sequence[str] | NDArray[Any]]
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +70,7 @@ class _Bars:
     dates: NDArray[np.datetime64]
     values: Mapping[str, NDArray[np.float64]]
     amount: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
 
 @provider("files")
@@ -152,8 +142,7 @@ class _Folder:
         if len(found) > 1:
             raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
         sheet = _open_sheet(self.path / found[0])
-        _refuse_other_tickers(sheet, ticker)
-        return sheet
+        return _of_ticker(sheet, ticker)
 
 
 class _LongFile:
@@ -178,7 +167,7 @@ class _LongFile:
             return f"no row for {ticker} in {Path(self.whole.file).name}"
         rows = self.rows[ticker]
         cells = {name: _take(column, rows) for name, column in self.whole.cells.items()}
-        return _Sheet(self.whole.file, self.whole.lines[rows], cells, self.whole.sha256)
+        return replace(self.whole, lines=self.whole.lines[rows], cells=cells)
 
 
 def _take(column: Sequence[str] | NDArray[Any], rows: Sequence[int]) -> Sequence[str] | NDArray[Any]:
@@ -213,10 +202,10 @@ def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
 def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
     """Check, sort and cut one ticker's rows to the requested days."""
     bars = _bars(sheet)
-    bars, notes = _sorted(bars)
+    bars, order = _sorted(bars)
     _refuse_faulty(bars)
     values, more = _with_adjusted(bars)
-    notes += more + _oddities(bars.dates, values)
+    notes = bars.notes + order + more + _oddities(bars.dates, values)
     inside = (bars.dates >= np.datetime64(request.start)) & (bars.dates <= np.datetime64(request.end))
     dates = bars.dates[inside]
     name = Path(sheet.file).name
@@ -243,41 +232,19 @@ def _open_sheet(path: Path) -> _Sheet:
 
 def _csv_sheet(file: str, content: bytes) -> _Sheet:
     """Split a CSV into columns of text; every row has as many cells as the header."""
-    reader = csv.reader(io.StringIO(_decode(file, content), newline=""), strict=True)
-    try:
-        numbered = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise PriceError(Problem(f"is not a CSV file: {error}", file=file, line=reader.line_num)) from error
-    if not numbered:
-        raise PriceError(Problem("is empty; the first line must name the columns", file=file))
+    text = read_text(content, file, PriceError)
+    numbered = records_of(text, file, PriceError)
     header, first = _header(file, [row for _, row in numbered[:3]])
     body = numbered[first:]
     _refuse_ragged(file, len(header), body)
     columns: list[Sequence[str]] = list(zip(*(row for _, row in body), strict=True))
-    cells = _named(file, header, columns or [[] for _ in header])
+    cells, notes = _named(file, header, columns or [[] for _ in header])
     if first == 3:
         cells["ticker"] = [numbered[1][1][1]] * len(body)
     lines = np.array([line for line, _ in body], dtype=np.int64)
-    return _Sheet(file, lines, cells, hashlib.sha256(content).hexdigest())
-
-
-def _decode(file: str, content: bytes) -> str:
-    """Text of a UTF-8 file with or without byte-order mark."""
-    kinds = {
-        b"PK": "an Excel workbook or another zip archive; open it and save it as 'CSV UTF-8'",
-        b"PAR1": "a Parquet file; give it the ending .parquet",
-        b"\xff\xfe": "UTF-16 text; save it as 'CSV UTF-8'",
-        b"\xfe\xff": "UTF-16 text; save it as 'CSV UTF-8'",
-    }
-    for magic, kind in kinds.items():
-        if content.startswith(magic):
-            raise PriceError(Problem(f"is not a CSV file but {kind}", file=file))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = "is not UTF-8 text; save it as 'CSV UTF-8'"
-        raise PriceError(Problem(message, file=file, line=line)) from error
+    if text.encoding not in ("utf-8-sig", "utf-8"):
+        notes = (*notes, f"is not UTF-8; it was read as {text.encoding.upper()}")
+    return _Sheet(file, lines, cells, hashlib.sha256(content).hexdigest(), notes)
 
 
 def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
@@ -298,26 +265,18 @@ def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
     return ["Date", *header[1:]], 3
 
 
-def _named(file: str, header: Iterable[str], columns: Iterable[Any]) -> dict[str, Any]:
-    """Keep the columns that are known, under the names used here."""
-    header = list(header)
-    cells: dict[str, Any] = {}
-    for spelled, column in zip(header, columns, strict=True):
-        name = COLUMNS.get(re.sub(r"[\s_]", "", spelled).lower())
-        if name in cells:
-            raise PriceError(Problem(f"has two columns for {name}; keep one", file=file, line=1))
-        if name:
-            cells[name] = column
-    if "date" not in cells or not cells.keys() & {"close", "adj_close"}:
-        raise PriceError(
-            Problem(
-                f"has columns {', '.join(header)}; needed are date and close or adj_close, "
-                "separated by commas",
-                file=file,
-                line=1,
-            )
-        )
-    return cells
+def _named(
+    file: str, header: Sequence[str], columns: Sequence[Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Keep the columns that are known, under the names used here, and name those left out that may matter."""
+    places = columns_of(header, file, PriceError)
+    if "date" not in places or not places.keys() & {"close", "adj_close"}:
+        found = f"has columns {', '.join(header)}; needed are date and close or adj_close"
+        raise PriceError(Problem(found, file=file, line=1))
+    places.pop("return", None)
+    left = unread(header, places)
+    notes = (f"column {', '.join(left)} is not read: prices must be adjusted already",) if left else ()
+    return {name: columns[at] for name, at in places.items()}, notes
 
 
 def _refuse_ragged(file: str, width: int, body: Iterable[tuple[int, Sequence[str]]]) -> None:
@@ -345,9 +304,9 @@ def _parquet_sheet(file: str, content: bytes) -> _Sheet:
 
 
 def _arrow_sheet(file: str, table: Any, sha256: str) -> _Sheet:
-    cells = _named(file, table.column_names, table.columns)
+    cells, notes = _named(file, table.column_names, table.columns)
     arrays = {name: _arrow_array(file, name, column) for name, column in cells.items()}
-    return _Sheet(file, np.arange(1, table.num_rows + 1), arrays, sha256)
+    return _Sheet(file, np.arange(1, table.num_rows + 1), arrays, sha256, notes)
 
 
 def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:
@@ -372,98 +331,72 @@ def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:
     raise PriceError(Problem(f"column {name} has the type {kind}, which cannot be read", file=file))
 
 
-def _refuse_other_tickers(sheet: _Sheet, ticker: str) -> None:
-    """A file named after one ticker must not hold another's rows."""
-    named = zip(sheet.lines, sheet.cells.get("ticker", ()), strict=False)
+def _of_ticker(sheet: _Sheet, ticker: str) -> _Sheet:
+    """Refuse another ticker's rows in a file named after one; a code of digits is another spelling."""
+    named = [str(cell).strip() for cell in sheet.cells.get("ticker", ())]
+    if len(set(named)) == 1 and named[0] != ticker and named[0].isdigit():
+        return replace(sheet, notes=(*sheet.notes, f"calls {ticker} {named[0]}"))
     _raise_any(
         [
-            Problem(f"is a row of {str(cell)!r} in the file of {ticker}", file=sheet.file, line=int(line))
-            for line, cell in named
-            if str(cell).strip() != ticker
+            Problem(f"is a row of {cell!r} in the file of {ticker}", file=sheet.file, line=int(line))
+            for line, cell in zip(sheet.lines, named, strict=False)
+            if cell != ticker
         ],
         sheet.file,
     )
+    return sheet
 
 
 def _bars(sheet: _Sheet) -> _Bars:
     """Convert the cells to days and numbers, naming every cell that is neither."""
     problems: list[Problem] = []
+    missing: Counter[str] = Counter()
     dates = _days(sheet, problems)
-    values = {name: _numbers(sheet, name, problems) for name in FIELDS if name in sheet.cells}
+    values = {name: _numbers(sheet, name, problems, missing) for name in FIELDS if name in sheet.cells}
     _raise_any(problems, sheet.file)
-    return _Bars(sheet.file, sheet.lines, dates, values, _amounts(sheet))
+    words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
+    notes = (*sheet.notes, f"cells without a value: {words}") if words else sheet.notes
+    return _Bars(sheet.file, sheet.lines, dates, values, _amounts(sheet), notes)
 
 
 def _amounts(sheet: _Sheet) -> NDArray[np.float64]:
     """Money traded, NaN where the cell is no number: it only checks the volume, so it stops nothing."""
     cells = sheet.cells.get("amount", ())
-    if isinstance(cells, np.ndarray):
-        return cells
-    return np.array([float(cell) if _NUMBER.fullmatch(cell.strip()) else np.nan for cell in cells])
+    return cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
 
 
 def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
     cells = sheet.cells["date"]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
         days = cells.astype("datetime64[D]")
-        wrong = np.flatnonzero((days != cells) | np.isnat(cells))
-        problems.extend(_not_a_day(sheet, row, str(cells[row])) for row in wrong.tolist())
-        return days
-    # The whole column in one match: files of the usual form are read at the speed of numpy.
-    if _ISO_DAYS.fullmatch("".join(f"{cell}\n" for cell in cells)):
-        try:
-            return np.array(cells, dtype="datetime64[D]")
-        except ValueError:
-            pass
-    return np.array([_day(sheet, row, cell, problems) for row, cell in enumerate(cells)], "datetime64[D]")
+        wrong = dict.fromkeys(np.flatnonzero((days != cells) | np.isnat(cells)).tolist(), NO_DAY)
+    else:
+        read = parse_days(cells)  # type: ignore[arg-type]
+        days, wrong = read.days, dict(read.wrong)
+    problems.extend(_wrong(sheet, "date", cells, wrong))
+    return days
 
 
-def _day(sheet: _Sheet, row: int, cell: str, problems: list[Problem]) -> np.datetime64:
-    match = _DAY.fullmatch(cell.strip())
-    try:
-        if match:
-            return np.datetime64("-".join(match.groups()), "D")
-    except ValueError:
-        pass
-    problems.append(_not_a_day(sheet, row, cell))
-    return np.datetime64("NaT", "D")
-
-
-def _not_a_day(sheet: _Sheet, row: int, cell: str) -> Problem:
-    message = f"date {cell!r} is not a day; write it as 2026-06-24"
-    return Problem(message, file=sheet.file, line=int(sheet.lines[row]))
-
-
-def _numbers(sheet: _Sheet, name: str, problems: list[Problem]) -> NDArray[np.float64]:
+def _numbers(sheet: _Sheet, name: str, problems: list[Problem], missing: Counter[str]) -> NDArray[np.float64]:
     """A column as float64, NaN where the cell is empty."""
     cells = sheet.cells[name]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-        wrong = np.flatnonzero(np.isinf(cells)).tolist()
-        problems.extend(_not_a_number(sheet, row, name, cells[row]) for row in wrong)
+        wrong = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
+        problems.extend(_wrong(sheet, name, cells, wrong))
         return cells
-    if frozenset("".join(cells)) <= _NUMBER_MARKS:
-        try:
-            column = np.array([cell or "nan" for cell in cells], dtype=np.float64)
-        except ValueError:
-            column = np.array([np.inf])
-        if not np.isinf(column).any():
-            return column
-    return np.array([_number(sheet, row, name, problems) for row in range(len(cells))], dtype=np.float64)
+    read = parse_numbers(cells, multiples=name == "volume")  # type: ignore[arg-type]
+    problems.extend(_wrong(sheet, name, cells, read.wrong))
+    missing.update(read.missing)
+    return read.values
 
 
-def _number(sheet: _Sheet, row: int, name: str, problems: list[Problem]) -> float:
-    cell = sheet.cells[name][row].strip()
-    if not cell:
-        return np.nan
-    if not _NUMBER.fullmatch(cell) or np.isinf(float(cell)):
-        problems.append(_not_a_number(sheet, row, name, cell))
-        return np.nan
-    return float(cell)
-
-
-def _not_a_number(sheet: _Sheet, row: int, name: str, cell: object) -> Problem:
-    message = f"{name} {str(cell)!r} is not a number; write it as 1234.5, or leave it empty if there is none"
-    return Problem(message, file=sheet.file, line=int(sheet.lines[row]))
+def _wrong(
+    sheet: _Sheet, name: str, cells: Sequence[Any] | NDArray[Any], wrong: Mapping[int, str]
+) -> list[Problem]:
+    return [
+        Problem(f"{name} {str(cells[row]).strip()!r} {why}", file=sheet.file, line=int(sheet.lines[row]))
+        for row, why in wrong.items()
+    ]
 
 
 def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
@@ -474,7 +407,8 @@ def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
     values = {name: column[order] for name, column in bars.values.items()}
     note = f"{Path(bars.file).name} is not in the order of its dates; it was sorted"
     amount = bars.amount[order] if len(bars.amount) else bars.amount
-    return _Bars(bars.file, bars.lines[order], bars.dates[order], values, amount), (note,)
+    lines, dates = bars.lines[order], bars.dates[order]
+    return replace(bars, lines=lines, dates=dates, values=values, amount=amount), (note,)
 
 
 def _refuse_faulty(bars: _Bars) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
-from eventstudy.prices.files import COLUMNS
+from eventstudy.readers import crsp
+from eventstudy.readers.dates import parse_days
+from eventstudy.readers.headers import columns_of
+from eventstudy.readers.numbers import MISSING_SPELLINGS, parse_numbers
+from eventstudy.readers.text import encoding_of, separator_of
 
 #: Rows that are held at a time.
 BATCH_ROWS = 1_000_000
@@ -25,13 +30,17 @@ BATCH_ROWS = 1_000_000
 BATCH_BYTES = 32 * 2**20
 #: Groups of rows of a Parquet file that one task reads.
 GROUPS_A_TASK = 16
-_NAMES = {**COLUMNS, "return": "return", "ret": "return", "permno": "ticker"}
+#: Bytes from which the dialect of a CSV is told.
+HEAD_BYTES = 2**16
 _EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class LongFile:
-    """A long file and its columns: ``ticker`` is empty where the file is of one series."""
+    """A long file and its columns: ``ticker`` is empty where the file is of one series.
+
+    ``encoding`` and ``separator`` are those of a CSV.
+    """
 
     path: str
     ticker: str
@@ -39,6 +48,8 @@ class LongFile:
     value: str
     holds_returns: bool
     sha256: str
+    encoding: str = "utf-8"
+    separator: str = ","
 
     @property
     def name(self) -> str:
@@ -75,7 +86,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         If it cannot be read or lacks a column; the message says which are accepted.
     """
     try:
-        names = list(_schema(path))
+        names, encoding, separator = _dialect(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, pa.ArrowException) as error:
@@ -83,23 +94,36 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         raise PriceError(
             Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))
         ) from error
-    known = {_NAMES.get(name.lower().replace(" ", "").replace("_", "")): name for name in names}
+    known = {name: names[at] for name, at in columns_of(names, str(path), PriceError).items()}
     value = "return" if "return" in known else "adj_close"
     wanted = ["date", value] if one_series else ["ticker", "date", value]
     missing = [name for name in wanted if name not in known]
     if missing:
         text = f"no column {', '.join(missing)}; accepted are ticker, date, and adj_close or return"
         raise PriceError(Problem(f"{text}; the file has {', '.join(names)}", str(path)))
-    ticker = "" if one_series else known["ticker"]
-    return LongFile(str(path.resolve()), ticker, known["date"], known[value], value == "return", digest)
+    return LongFile(
+        path=str(path.resolve()),
+        ticker="" if one_series else known["ticker"],
+        date=known["date"],
+        value=known[value],
+        holds_returns=value == "return",
+        sha256=digest,
+        encoding=encoding,
+        separator=separator,
+    )
 
 
-def _schema(path: Path) -> Sequence[str]:
+def _dialect(path: Path) -> tuple[list[str], str, str]:
+    """Names of the columns, encoding and separator."""
     if path.suffix == ".parquet":
-        return list(pq.ParquetFile(path).schema_arrow.names)
+        return list(pq.ParquetFile(path).schema_arrow.names), "utf-8", ","
     with path.open("rb") as file:
-        head = file.readline()
-    return list(pa_csv.read_csv(pa.BufferReader(head)).schema.names)
+        head = file.read(HEAD_BYTES)
+    encoding = encoding_of(head[: head.rfind(b"\n") + 1] or head).replace("-sig", "")
+    text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
+    separator = separator_of(text)
+    header = next(csv.reader([text.partition("\n")[0].rstrip("\r")], delimiter=separator), [])
+    return header, encoding, separator
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -215,18 +239,59 @@ def _batches(
     names = [name for name in (file.ticker, file.date, file.value) if name]
     try:
         for batch in _raw_batches(file, groups, names):
-            ticker = pc.dictionary_encode(batch.column(file.ticker)) if file.ticker else None
-            if ticker is not None and pa.types.is_dictionary(batch.column(file.ticker).type):
-                ticker = batch.column(file.ticker)
-            day = pc.cast(pc.cast(batch.column(file.date), pa.date32()), pa.int32())
-            if day.null_count:
-                raise PriceError(Problem(f"{day.null_count} rows have no {file.date}", file.path))
-            value = pc.cast(batch.column(file.value), pa.float64())
-            yield ticker, day.to_numpy(), value.to_numpy(zero_copy_only=False)
+            ticker = _dictionary(batch.column(file.ticker)) if file.ticker else None
+            yield ticker, _days(file, batch.column(file.date)), _values(file, batch.column(file.value))
     except (OSError, pa.ArrowException) as error:
         said = str(error).splitlines()[0]
         text = f"cannot be read: {said}; accepted are dates such as 2026-06-09 and numbers"
         raise PriceError(Problem(text, file.path)) from error
+
+
+def _dictionary(column: pa.Array) -> pa.DictionaryArray:
+    return column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+
+
+def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:
+    """Days since 1970; each spelling is read once."""
+    if pa.types.is_temporal(column.type):
+        day = pc.cast(pc.cast(column, pa.date32()), pa.int32())
+        if day.null_count:
+            raise PriceError(Problem(f"{day.null_count} rows have no {file.date}", file.path))
+        days: NDArray[np.int32] = day.to_numpy()
+        return days
+    cells = _dictionary(pc.cast(column, pa.string()))
+    if cells.null_count:
+        raise PriceError(Problem(f"{cells.null_count} rows have no {file.date}", file.path))
+    spelled = cells.dictionary.to_pylist()
+    read = parse_days(spelled)
+    _refuse_wrong(file, file.date, spelled, read.wrong)
+    known = read.days.astype("datetime64[D]").astype(np.int32)
+    found: NDArray[np.int32] = known[cells.indices.to_numpy(zero_copy_only=False)]
+    return found
+
+
+def _values(file: LongFile, column: pa.Array) -> NDArray[np.float64]:
+    """Values as float64, NaN where there is none; each spelling of a text is read once."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = _texts(file, column)
+    value: NDArray[np.float64] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    return crsp.without_codes(value, returns=file.holds_returns)
+
+
+def _texts(file: LongFile, column: pa.Array) -> pa.Array:
+    """Numbers of a column of text."""
+    spelled = _dictionary(column)
+    words = spelled.dictionary.to_pylist()
+    plain = ["" if word is None or word.strip() in crsp.LETTERS else word for word in words]
+    read = parse_numbers(plain)
+    _refuse_wrong(file, file.value, words, read.wrong)
+    return pa.array(read.values).take(spelled.indices)
+
+
+def _refuse_wrong(file: LongFile, column: str, cells: Sequence[str], wrong: Mapping[int, str]) -> None:
+    problems = [Problem(f"{column} {cells[at]!r} {why}", file.path) for at, why in wrong.items()]
+    if problems:
+        raise PriceError(problems[:20])
 
 
 def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -234,11 +299,34 @@ def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Ite
         source = pq.ParquetFile(file.path)
         yield from source.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=names)
         return
-    types = {file.date: pa.date32(), file.value: pa.float64()}
-    if file.ticker:
-        types[file.ticker] = pa.string()
+    types = {file.date: pa.string(), file.ticker: pa.string()} if file.ticker else {file.date: pa.string()}
     yield from pa_csv.open_csv(
         file.path,
-        read_options=pa_csv.ReadOptions(block_size=BATCH_BYTES),
-        convert_options=pa_csv.ConvertOptions(include_columns=names, column_types=types),
+        read_options=pa_csv.ReadOptions(block_size=BATCH_BYTES, encoding=file.encoding),
+        parse_options=pa_csv.ParseOptions(delimiter=file.separator),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=names,
+            column_types=types | ({} if _is_text(file) else {file.value: pa.float64()}),
+            null_values=[*MISSING_SPELLINGS, *crsp.LETTERS],
+            strings_can_be_null=True,
+            decimal_point=".",
+        ),
+    )
+
+
+def _is_text(file: LongFile) -> bool:
+    """Whether the values of a CSV have to be read as text: a decimal comma, thousands, signs of currency."""
+    with Path(file.path).open("rb") as source:
+        head = source.read(HEAD_BYTES)
+    table = list(
+        csv.DictReader(
+            head.decode(file.encoding, errors="replace").removeprefix("\ufeff").splitlines()[:-1],
+            delimiter=file.separator,
+        )
+    )
+    cells = [(row.get(file.value) or "").strip() for row in table]
+    return any(
+        not frozenset(cell) <= frozenset("0123456789.+-eE")
+        and cell not in (*MISSING_SPELLINGS, *crsp.LETTERS)
+        for cell in cells
     )

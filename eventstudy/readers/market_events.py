@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eventstudy.errors import EventsError, Problem
+from eventstudy.readers.dates import parse_days
 
 COLUMNS = ("event_id", "ticker", "date", "group")
 #: More problems than this are counted, not listed.
@@ -113,11 +114,8 @@ def _table(path: Path, raw: bytes) -> pa.Table:
 def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
     """Days since 1970, and the rows whose date is none."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        good = pc.fill_null(pc.match_substring_regex(column, r"^\d{4}-\d{2}-\d{2}$"), False)
-        parsed = pc.strptime(pc.if_else(good, column, None), "%Y-%m-%d", "s", error_is_null=True)
-        # 30 February would be read as 1 March.
-        parsed = pc.if_else(pc.equal(pc.strftime(parsed, "%Y-%m-%d"), column), parsed, None)
-    elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return _written(column)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         parsed = pc.cast(column, pa.timestamp("s"), safe=False)
         midnight = pc.equal(pc.floor_temporal(column, unit="day"), column)
         parsed = pc.if_else(pc.fill_null(midnight, False), parsed, None)
@@ -127,6 +125,16 @@ def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
     shown = [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
     seconds = pc.fill_null(pc.cast(parsed, pa.int64()), 0).to_numpy(zero_copy_only=False)
     return (seconds // 86_400).astype(np.int32), shown
+
+
+def _written(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
+    """Days of a column of text; each spelling is read once."""
+    cells = pc.dictionary_encode(pc.fill_null(column, ""))
+    read = parse_days(cells.dictionary.to_pylist())
+    place = cells.indices.to_numpy(zero_copy_only=False)
+    days = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype("datetime64[D]")
+    bad = np.flatnonzero(np.isin(place, list(read.wrong)))
+    return days.astype(np.int32)[place], [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
 
 
 def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:

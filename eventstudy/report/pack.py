@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
-from eventstudy.beside import Start, in_turn
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
 from eventstudy.report.html import write_html
@@ -21,6 +20,7 @@ from eventstudy.report.raster import write_pngs
 from eventstudy.report.wording import language_of
 from eventstudy.report.workbook import write_workbook
 from eventstudy.results.result import StudyResult
+from eventstudy.workers import Start, in_turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def write_pack(
     The manifest is written whatever the formats, with the sha256 of every other file under
     ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``templates`` is a
     folder whose report.typ and report.html.j2 stand in for the shipped ones. ``start`` begins work
-    beside other work, see `beside.copies`; the files are the same without it.
+    beside other work, see `workers.forked_children`; the files are the same without it.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def write_pack(
             beside["workbook"] = start(write_workbook, result, tables, folder / "tables.xlsx")
         if "html" in formats:
             beside["report.html"] = start(write_html, content, home, folder / "report.html", templates)
-        # What Typst makes is made here: its threads do not live on in a copy of this process.
+        # What Typst makes is made here: a forked child does not have its threads.
         if "png" in formats:
             say("images")
             write_pngs([plot.name for plot in drawn], folder / "figures")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from eventstudy.backtest import RULE, Trials
 from eventstudy.backtest.statistics import SESSIONS_A_YEAR
-from eventstudy.beside import Start, in_turn
 from eventstudy.config import StudyConfig
 from eventstudy.report.pack import write_pack
 from eventstudy.report.staging import UNFINISHED, aside, settle
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal.prereg import specification_digest
+from eventstudy.workers import Start, in_turn
 
 #: One line for every run into this folder.
 TRIALS = "trials.jsonl"

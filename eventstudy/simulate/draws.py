@@ -15,10 +15,10 @@ from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut
-from eventstudy.parallel import run_blocks
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
 from eventstudy.simulate.pseudo_events import Pool, simulated_returns, spacing
 from eventstudy.simulate.rates import Case, Rate, Simulation
+from eventstudy.workers import run_blocks
 
 #: Draws that are cut and fitted at once; each such batch has a stream of random numbers of its own.
 BATCH = 20

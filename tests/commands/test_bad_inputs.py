@@ -29,7 +29,7 @@ from scripted import Scripted
 from studies import HEADER, edit_prices, event_row, write_prices, write_study
 
 from eventstudy import plots
-from eventstudy.commands import doctor
+from eventstudy.commands.doctor import examine as doctor
 from eventstudy.errors import EventStudyError
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, exchange_sessions, sessions

@@ -11,7 +11,7 @@ import pytest
 from studies import write_prices
 
 from eventstudy.cli import main
-from eventstudy.commands import doctor
+from eventstudy.commands.doctor import examine as doctor
 from eventstudy.exchanges.calendars import exchange_sessions
 
 NOW = dt.datetime(2024, 2, 1, 12, tzinfo=dt.UTC)

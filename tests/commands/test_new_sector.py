@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from eventstudy.cli import main
-from eventstudy.commands.init import EXCHANGES, new_sector, study_toml
+from eventstudy.commands.init.new_sector import EXCHANGES, new_sector, study_toml
 from eventstudy.config import load_config
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import SAME_SESSIONS, exchange_sessions, sessions

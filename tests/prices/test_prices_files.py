@@ -174,19 +174,50 @@ HEADER = "date,close,adj_close\n"
 
 
 @pytest.mark.parametrize(
+    ("content", "close"),
+    [
+        (HEADER + "2024-01-02,11,5\n2024-01-03,n/a,6\n", [11.0, np.nan]),
+        (HEADER + '2024-01-02,"1,100.5",5\n', [1100.5]),
+        (HEADER + "45293,11,5\n", [11.0]),
+        ("date;close\n02.01.2024;11,5\n", [11.5]),
+        ("date;close\n2024-01-02;11\n".encode("utf-16"), [11.0]),
+        ("日期,股票代码,收盘\n2024-01-02,000001,11\n", [11.0]),
+        ("date,close,名称\n2024-01-02,11,平安\n".encode("gbk"), [11.0]),
+        ("ts_code,trade_date,close,pre_close\nLITE,20240102,11,1\n", [11.0]),
+        ("<DATE>,<OPEN>,<CLOSE>\n20240102,10,11\n", [11.0]),
+        ("Date,Close/Last,Volume\n01/02/2024,$11.00,5\n01/16/2024,$12.00,6\n", [11.0, 12.0]),
+        ("Date,Price,Vol.\n01/02/2024,11,1.2M\n01/16/2024,12,3K\n", [11.0, 12.0]),
+    ],
+)
+def test_files_of_other_programs_are_read(tmp_path: Path, content: str | bytes, close: list[float]) -> None:
+    raw = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / "LITE.csv").write_bytes(raw)
+    series = read(tmp_path, "LITE").series["LITE"]
+    np.testing.assert_array_equal(series.close, close)
+    assert str(series.dates[0]) == "2024-01-02"
+
+
+def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
+    text = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
+    (tmp_path / "LITE.csv").write_bytes(text.encode("gbk"))
+    notes = read(tmp_path, "LITE").outcomes["LITE"].notes
+    assert "calls LITE 000001" in notes
+    assert "is not UTF-8; it was read as GB18030" in notes
+    assert "cells without a value: '--' 1 times" in notes
+    assert "column 分红 is not read: prices must be adjusted already" in notes
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (HEADER + "2024-01-02,11,5\n2024-01-03,n/a,6\n", "LITE.csv:3: close 'n/a' is not a number"),
-        (HEADER + "2024-01-02,11,nan\n", "LITE.csv:2: adj_close 'nan' is not a number"),
-        (HEADER + '2024-01-02,"1,100.5",5\n', "LITE.csv:2: close '1,100.5' is not a number"),
         (HEADER + "2024-01-02,1_0,5\n", "LITE.csv:2: close '1_0' is not a number"),
         (HEADER + "2024-01-02,1-2,5\n", "LITE.csv:2: close '1-2' is not a number"),
         (HEADER + "2024-01-02,inf,5\n", "LITE.csv:2: close 'inf' is not a number"),
-        (HEADER + "46196,11,5\n", "LITE.csv:2: date '46196' is not a day; write it as 2026-06-24"),
-        (HEADER + "02/01/2024,11,5\n", "LITE.csv:2: date '02/01/2024' is not a day"),
+        (HEADER + "461961,11,5\n", "LITE.csv:2: date '461961' is not a day; write it as 2026-06-24"),
+        (HEADER + "02/01/2024,11,5\n", "LITE.csv:2: date '02/01/2024' could be 2024-02-01 or 2024-01-02"),
         (HEADER + "2024-02-30,11,5\n", "LITE.csv:2: date '2024-02-30' is not a day"),
         (HEADER + ",11,5\n", "LITE.csv:2: date '' is not a day"),
-        (HEADER + "2024-01-02 14:30,11,5\n", "LITE.csv:2: date '2024-01-02 14:30' is not a day"),
+        (HEADER + "2024-01-02 14:30,11,5\n", "LITE.csv:2: date '2024-01-02 14:30' has a time of day"),
         (HEADER + "2024-01-02,0,5\n", "LITE.csv:2: close 0 on 2024-01-02 is zero or negative"),
         (HEADER + "2024-01-02,11,-5\n", "LITE.csv:2: adj_close -5 on 2024-01-02 is zero or negative"),
         ("date,close,volume\n2024-01-02,11,-5\n", "LITE.csv:2: volume -5 on 2024-01-02 is negative"),
@@ -196,15 +227,16 @@ HEADER = "date,close,adj_close\n"
         ),
         (HEADER + "2024-01-02,11\n", "LITE.csv:2: has 2 cells, the header has 3"),
         (HEADER + "2024-01-02,11,5,6\n", "LITE.csv:2: has 4 cells, the header has 3"),
-        ("date;close\n2024-01-02;11\n", "LITE.csv:1: has columns date;close; needed are date and close"),
         ("date,open\n2024-01-02,11\n", "LITE.csv:1: has columns date, open; needed are"),
-        ("date,close,Close\n2024-01-02,1,2\n", "LITE.csv:1: has two columns for close; keep one"),
+        (
+            "date,close,Close\n2024-01-02,1,2\n",
+            "LITE.csv:1: has two columns for close: close, Close; keep one",
+        ),
         ("", "LITE.csv: is empty; the first line must name the columns"),
         (b"PK\x03\x04rest of a workbook", "LITE.csv: is not a CSV file but an Excel workbook"),
         (b"PAR1....PAR1", "LITE.csv: is not a CSV file but a Parquet file; give it the ending .parquet"),
-        ("date,close\n".encode("utf-16"), "LITE.csv: is not a CSV file but UTF-16 text"),
-        (b"date,close\n2024-01-02,\xff\n", "LITE.csv:2: is not UTF-8 text; save it as 'CSV UTF-8'"),
-        ("date,close\n2024-01-02,\x0011\n", "LITE.csv:2: "),
+        (b"date,close\n2024-01-02,\xff\n", "LITE.csv:2: close '\xff' is not a number"),
+        ("date,close\n2024-01-02,\x0011\n", "LITE.csv: holds NUL bytes and is not a text file"),
         (
             "date,close,ticker\n2024-01-02,1,LITE\n2024-01-03,2,COHR\n",
             "LITE.csv:3: is a row of 'COHR' in the file of LITE",

@@ -23,7 +23,6 @@ from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
 from rich.console import Console
 
 from eventstudy import plots
-from eventstudy.beside import copies
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue, say
 from eventstudy.report import listings, page_one, pages, wording
@@ -32,6 +31,7 @@ from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import csv_safe, write_pack
 from eventstudy.report.terminal import print_summary
 from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.workers import forked_children
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
 
@@ -746,7 +746,7 @@ def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
     alone.mkdir()
     shared.mkdir()
     write_pack(make_result(), alone)
-    with copies() as start:
+    with forked_children() as start:
         write_pack(make_result(), shared, start=start)
     files = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*") if path.is_file()}
     assert {p.relative_to(shared): p.read_bytes() for p in shared.rglob("*") if p.is_file()} == files

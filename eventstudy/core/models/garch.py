@@ -19,7 +19,7 @@ from eventstudy.config import Model
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares, observations
 from eventstudy.core.windows import EventPanel
-from eventstudy.parallel import run_blocks
+from eventstudy.workers import run_blocks
 
 if TYPE_CHECKING:
     from eventstudy.fast.garch import Optimum

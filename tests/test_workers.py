@@ -1,26 +1,29 @@
-"""Blocks of work: same bytes on any workers, no block lost with a worker, errors that say what to do."""
+"""Workers: same bytes and same errors as in one process, no block lost, nothing left running."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from eventstudy import parallel
+from eventstudy import workers
 from eventstudy.cli import main
 from eventstudy.config import Model, load_config
 from eventstudy.core.models import fit
 from eventstudy.errors import ConfigError, EventStudyError
-from eventstudy.parallel import run_blocks
+from eventstudy.workers import Start, forked_children, in_turn, run_blocks
 
 BLOCKS = 8
 
@@ -123,7 +126,7 @@ def test_an_interrupt_stops_the_workers(tmp_path: Path) -> None:
     script = tmp_path / "work.py"
     script.write_text(
         "import pathlib, time\n"
-        "from eventstudy.parallel import run_blocks\n"
+        "from eventstudy.workers import run_blocks\n"
         "def work(n):\n"
         f"    pathlib.Path({str(tmp_path)!r}, f'started-{{n}}').touch()\n"
         "    time.sleep(30)\n"
@@ -168,14 +171,14 @@ def test_a_wrong_engine_or_scheduler_says_what_to_do(
 ) -> None:
     if engine == "dask":
         pytest.importorskip("distributed")
-    monkeypatch.setattr(parallel, "PATIENCE", 0.3)
+    monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with pytest.raises(ConfigError, match=expected):
         run_blocks(fail, range(2), engine=engine, scheduler=address)
 
 
 def test_a_cluster_without_workers_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(parallel, "PATIENCE", 0.3)
+    monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with (
         distributed.LocalCluster(
             n_workers=0, dashboard_address=":0", host="127.0.0.1", silence_logs=50
@@ -209,3 +212,146 @@ def test_the_options_reach_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert main(["run", str(events), "--out", str(tmp_path), *options]) == 2
     (found,) = seen
     assert (found.model.jobs, found.model.engine, found.model.scheduler) == (3, "dask", "tcp://127.0.0.1:9")
+
+
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="no forked children on this machine"
+)
+
+
+@pytest.fixture(params=["in turn", pytest.param("forked children", marks=LINUX)])
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    if request.param == "in turn":
+        yield in_turn
+    else:
+        with forked_children() as begin:
+            yield begin
+
+
+def _forks_here() -> bool:
+    with forked_children() as start:
+        return start is not in_turn
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(f"no {what}")
+
+
+def test_the_result_comes_back(start: Start) -> None:
+    # 8 MB are more than a pipe holds: the child waits until they are read.
+    numbers = np.arange(1e6)
+    works = [start(np.multiply, numbers, factor) for factor in (2.0, 3.0)]
+    assert [work.result()[-1] for work in works] == [2 * 999_999.0, 3 * 999_999.0]
+
+
+def test_what_a_function_raises_is_raised_where_its_result_is_asked_for(start: Start) -> None:
+    work = start(_refuse, "price")
+    with pytest.raises(ValueError, match="no price"):
+        work.result()
+
+
+@LINUX
+def test_functions_of_no_module_and_what_cannot_be_pickled_can_be_arguments() -> None:
+    table = {"double": lambda x: 2 * x}
+    with forked_children() as start:
+        assert start(lambda functions: functions["double"](21), table).result() == 42
+
+
+@LINUX
+def test_a_child_works_meanwhile_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with forked_children() as start:
+        work = start(lambda: (print("seen"), os.getpid())[1])
+        assert work.result() != os.getpid()
+    assert capfd.readouterr().out == ""
+
+
+@LINUX
+def test_a_child_that_dies_is_an_error() -> None:
+    with forked_children() as start:
+        work = start(os._exit, 3)
+        with pytest.raises(EventStudyError, match=r"exit code 3"):
+            work.result()
+
+
+@LINUX
+def test_an_error_in_the_block_ends_the_children(tmp_path: Path) -> None:
+    def slow() -> None:
+        time.sleep(30)
+        (tmp_path / "late").touch()
+
+    def interrupted() -> None:
+        with forked_children() as start:
+            start(slow)
+            raise KeyError
+
+    began = time.monotonic()
+    with pytest.raises(KeyError):
+        interrupted()
+    assert time.monotonic() - began < 15
+    assert not (tmp_path / "late").exists()
+
+
+@LINUX
+def test_a_child_ends_with_its_process(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import os, time\n"
+        "from eventstudy.workers import forked_children\n"
+        "def work(path):\n"
+        "    with open(path + '.new', 'w') as file: file.write(str(os.getpid()))\n"
+        "    os.replace(path + '.new', path)\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    with forked_children() as start:\n"
+        f"        start(work, {str(tmp_path / 'pid')!r})\n"
+        f"        while not os.path.exists({str(tmp_path / 'pid')!r}): time.sleep(0.01)\n"
+        "        os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, script], timeout=60, check=False)
+    child = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
+    for _ in range(50):
+        # Gone, or a zombie that nobody has asked after.
+        if not child.exists() or " Z " in child.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the child works on for nobody")
+
+
+def test_off_linux_or_with_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(workers.sys, "platform", "darwin")
+        with forked_children() as start:
+            assert start is in_turn
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    with forked_children() as start:
+        assert start is in_turn
+
+
+@LINUX
+def test_an_interrupt_while_a_child_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = multiprocessing.get_context("fork").Process.start
+
+    def interrupted(process: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        begin(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", interrupted)
+    with forked_children() as start, pytest.raises(KeyboardInterrupt):
+        start(time.sleep, 0)
+
+
+@LINUX
+def test_a_thread_and_a_process_without_children_work_in_turn() -> None:
+    seen: list[Start] = []
+
+    def look() -> None:
+        with forked_children() as start:
+            seen.append(start)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [in_turn]
+    with forked_children() as start:
+        # A child is such a process.
+        assert start(_forks_here).result() is False

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventstudy.commands.init import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE, write_new
+from eventstudy.commands.init.new_sector import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE, write_new
 from eventstudy.config import Window
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.events import COLUMNS, TICKER

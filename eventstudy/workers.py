@@ -1,15 +1,33 @@
-"""Blocks of work in one process, in several on this machine, or on the workers of a Dask cluster."""
+"""More than one processor: a function in a forked child, or blocks of work in several processes.
+
+`forked_children` runs a function in a forked child while this process goes on (Linux, two or more CPUs).
+`run_blocks` runs one function on many tasks: here, in processes of this machine, or on a Dask cluster.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from eventstudy.errors import ConfigError, EventStudyError, nearest
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 ENGINES = ("dask", "local")
 #: Deaths of a worker in a row, without a single block finished in between, after which to give up.
@@ -17,8 +35,146 @@ DEATHS = 3
 #: Seconds to wait for the scheduler of a cluster, and for its first worker.
 PATIENCE = 5
 MEMORY = "workers die where memory runs out: give fewer --jobs, or workers with more memory"
+#: Linux: the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Work(Protocol):
+    """A function that was started; its result can be asked for once."""
+
+    def result(self) -> Any:
+        """Wait for the function, and return what it returned or raise what it raised."""
+
+
+#: Starts ``function(*arguments)`` and returns the work at once.
+Start = Callable[..., Work]
+
+
+@dataclass(frozen=True, slots=True)
+class _Postponed:
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def result(self) -> Any:
+        return self.function(*self.arguments)
+
+
+def in_turn(function: Callable[..., Any], *arguments: Any) -> Work:
+    """Run the function in this process, when its result is asked for."""
+    return _Postponed(function, arguments)
+
+
+@contextmanager
+def forked_children() -> Iterator[Start]:
+    """Give a `Start` that runs each function in a forked child; children end with the block.
+
+    Arguments are not copied, results come back pickled. A library with threads of its own, such as Typst,
+    must not be used in a child: a fork does not take its threads along.
+
+    Gives `in_turn` with one CPU, in a thread, in a process that may have no children, and off Linux: a
+    process that starts anew would import for longer than it works, and elsewhere forking a process whose
+    system libraries have threads is not safe.
+    """
+    if not _can_fork():
+        yield in_turn
+        return
+    running: list[Any] = []
+
+    def start(function: Callable[..., Any], *arguments: Any) -> Work:
+        child = _fork(function, arguments)
+        running.append(child.process)
+        return child
+
+    try:
+        yield start
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
+
+
+def _can_fork() -> bool:
+    return (
+        sys.platform == "linux"
+        and len(os.sched_getaffinity(0)) > 1
+        and threading.current_thread() is threading.main_thread()
+        and not multiprocessing.current_process().daemon
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    link: Connection
+    process: Any
+
+    def result(self) -> Any:
+        try:
+            value, failure = self.link.recv()
+        except EOFError as error:
+            self.process.join()
+            raise EventStudyError(
+                "a process that worked beside this one was ended from outside (exit code "
+                f"{self.process.exitcode}): the system does that where memory runs out; free some"
+            ) from error
+        finally:
+            self.link.close()
+        if failure is not None:
+            raise failure
+        return value
+
+
+def _fork(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Child:
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(reader, writer, function, arguments), daemon=True)
+    # Ctrl-C reaches the whole group and the parent answers for all. One that comes now waits until the
+    # child, which ignores it, is made.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with warnings.catch_warnings():
+            # Python warns of other threads, whose locks a child may find closed. Those of the linear
+            # algebra library look after themselves, and a child never writes to a terminal.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # The child's collector need not walk, and so copy, the pages that are there already.
+            gc.freeze()
+            process.start()
+    finally:
+        gc.unfreeze()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    writer.close()
+    return _Child(reader, process)
+
+
+def _serve(
+    reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    """In the child: send what the function returns or raises, and exit without running exit handlers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reader.close()
+    value, failure = None, None
+    try:
+        _die_with(multiprocessing.parent_process())
+        # The parent, which will wait for this child, goes first where CPUs are short.
+        os.nice(5)
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            try:
+                value = function(*arguments)
+            except Exception as error:
+                # The traceback is not pickled; --debug shows this note instead.
+                error.add_note(traceback.format_exc())
+                failure = error
+        writer.send((value, failure))
+    finally:
+        os._exit(0)
+
+
+def _die_with(parent: Any) -> None:
+    """Let the system end this process with its parent, whose locks and unfinished files it would hold."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is None or os.getppid() != parent.pid:
+        raise ProcessLookupError("the process that this one worked beside has ended")
 
 
 def run_blocks(

@@ -1,0 +1,25 @@
+"""`eventstudy doctor`: what the machine offers a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("doctor")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result packs.",
+)
+@click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
+def command(out: Path, prices: Path | None) -> None:
+    """Look at versions, folders, fonts, calendars, network and clock."""
+    from eventstudy.commands.doctor.examine import examine
+
+    for finding in examine(out=out, prices=prices):
+        mark = "ok  " if finding.state == "ok" else "warn"
+        click.echo(f"{mark}  {finding.subject}: {finding.text}")

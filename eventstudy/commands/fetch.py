@@ -1,0 +1,46 @@
+"""`eventstudy fetch`: the prices of a study brought into a snapshot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from eventstudy.commands.options import inputs, study_options
+from eventstudy.commands.output import console_for, plain, watching
+
+
+@click.command("fetch")
+@study_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
+def command(
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
+    from eventstudy.prices.sources import fetch_prices
+
+    read, config = inputs(events, sector, config_file, overrides)
+    with watching(quiet or as_json) as watch:
+        snapshot = fetch_prices(read, config, prices, folder=out, watch=watch)
+    outcomes = {name: entry.outcome for name, entry in sorted(snapshot.tickers.items())}
+    if as_json:
+        found = {name: plain(outcome) for name, outcome in outcomes.items()}
+        click.echo(json.dumps({"snapshot": str(snapshot.folder), "outcomes": found}, indent=2))
+    elif quiet:
+        click.echo(str(snapshot.folder))
+    else:
+        from eventstudy.report.terminal import print_outcomes
+
+        print_outcomes(outcomes, snapshot.folder, console_for(False))

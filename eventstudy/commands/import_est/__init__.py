@@ -1,0 +1,38 @@
+"""`eventstudy import-est`: EventStudyTools' files as a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import-est")
+@click.argument("request", type=click.Path(path_type=Path))
+@click.argument("firms", type=click.Path(path_type=Path))
+@click.argument("market", type=click.Path(path_type=Path))
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write the study into.",
+)
+@click.option(
+    "--market",
+    "exchanges",
+    multiple=True,
+    metavar="NAME:MIC",
+    help="Exchange of a market of the request, such as DAX:XETR.",
+)
+def command(request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]) -> None:
+    """Make a study of EventStudyTools' request file, firm data and market data."""
+    from eventstudy.commands.import_est.request_files import import_est, write_import
+
+    pairs = {name: mic for name, _, mic in (text.rpartition(":") for text in exchanges)}
+    found = import_est(request, firms, market, exchanges=pairs)
+    write_import(found, folder)
+    for remark in found.remarks:
+        click.echo(remark)
+    click.echo(f"Written into {folder}, with import-report.txt")
+    click.echo(f"Next: eventstudy check {folder / 'events.csv'}")

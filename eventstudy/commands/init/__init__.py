@@ -1,0 +1,65 @@
+"""`eventstudy init`: the files of a new sector."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+
+@click.command("init")
+@click.argument("sector", required=False)
+@click.option(
+    "--peer",
+    "--peers",
+    "peers",
+    multiple=True,
+    metavar="TICKER:MIC[:NAME]",
+    help="A security; give it again for each, or several with commas between them.",
+)
+@click.option(
+    "--benchmark",
+    "--market",
+    "benchmarks",
+    multiple=True,
+    metavar="MIC:TICKER",
+    help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
+)
+@click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder to write into; default one of the sector's name.",
+)
+def command(
+    sector: str | None,
+    peers: tuple[str, ...],
+    benchmarks: tuple[str, ...],
+    currency: str,
+    folder: Path | None,
+) -> None:
+    """Write the files of a new sector: study, events, a folder for prices."""
+    from eventstudy.commands.init.new_sector import new_sector, next_steps, write_sector, yahoo_notes
+
+    asking = sys.stdin is not None and sys.stdin.isatty()
+    if sector is None:
+        if not asking:
+            raise click.UsageError("no sector named; write 'eventstudy init airlines --peer DAL:XNYS:Delta'")
+        sector = click.prompt("Name of the sector (small letters)")
+    if not peers and asking:
+        peers = tuple(_asked_for("Security as TICKER:MIC:Name, such as DAL:XNYS:Delta; empty to end"))
+        benchmarks += tuple(_asked_for("Index as MIC:TICKER where not the usual one; empty to end"))
+    named = [part for text in peers for part in text.split(",") if part.strip()]
+    plan = new_sector(str(sector), named, benchmarks=benchmarks, currency=currency)
+    place = folder or Path(plan.name)
+    write_sector(plan, place)
+    for line in (*next_steps(plan, place), *yahoo_notes(plan)):
+        click.echo(line)
+
+
+def _asked_for(question: str) -> Iterator[str]:
+    while answer := str(click.prompt(question, default="", show_default=False)).strip():
+        yield answer

@@ -1,0 +1,86 @@
+"""`eventstudy market`: events of a whole market, in any number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eventstudy.commands.options import CONFIG, EVENTS, SET, worker_options
+from eventstudy.commands.output import console_for
+from eventstudy.errors import ConfigError
+
+
+@click.command("market")
+@EVENTS
+@CONFIG
+@SET
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Long CSV or Parquet file: ticker, date, adj_close or return.",
+)
+@click.option("--benchmark", help="A ticker of the prices, or a file of its own; default the study's first.")
+@worker_options
+@click.option(
+    "--kernel",
+    type=click.Choice(["auto", "numpy", "numba"]),
+    default="auto",
+    show_default=True,
+    help="numba needs the extra 'fast'; auto takes it where it pays.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that the study's own folder is put into.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def command(
+    events: Path,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    prices: Path,
+    benchmark: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
+    kernel: Any,
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Study EVENTS of a whole market, a ticker and a date a row, in any number."""
+    import tempfile
+
+    from eventstudy.config import load_config
+    from eventstudy.large.engine import Parallel, run_market
+    from eventstudy.readers.market_events import read_market_events
+    from eventstudy.report.market import print_market, write_market
+    from eventstudy.report.staging import UNFINISHED, reserve
+
+    config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
+    name = benchmark or next((item.benchmark for item in config.markets), "")
+    if not name:
+        raise ConfigError("no benchmark: give --benchmark, a ticker of the prices or a file of its own")
+    read = read_market_events(events)
+    console = console_for(quiet)
+    with reserve(out) as place, tempfile.TemporaryDirectory(dir=place, prefix=UNFINISHED) as scratch:
+        with console.status("starting") as status:
+            result = run_market(
+                read,
+                prices,
+                name,
+                config,
+                scratch=Path(scratch).resolve(),
+                kernel=kernel,
+                parallel=Parallel(jobs, engine, scheduler),
+                progress=lambda stage: status.update(f"{stage} …"),
+            )
+        folder = write_market(result, config, place)
+    if quiet:
+        click.echo(str(folder))
+    else:
+        print_market(result, folder, console)

@@ -1,0 +1,151 @@
+"""Options that several commands share, and what they name: the inputs and the prices of a study."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from eventstudy.commands.output import teller, watching
+from eventstudy.errors import EventStudyError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from eventstudy.config import StudyConfig
+    from eventstudy.events import Events
+    from eventstudy.prices import PriceTable
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _events_given(context: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Say what to give where neither an events file nor an example was named."""
+    if path is None and not context.params.get("example"):
+        here = " 'events.csv' in this folder is one:" if Path("events.csv").is_file() else ""
+        raise click.UsageError(
+            f"no events file given.{here} write 'eventstudy run events.csv'; 'eventstudy init SECTOR' writes "
+            "one to start from with a study file, 'eventstudy run --example healthcare' needs none"
+        )
+    return path
+
+
+EVENTS = click.argument(
+    "events", required=False, type=click.Path(path_type=Path), callback=_events_given, metavar="EVENTS"
+)
+SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
+CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own."
+)
+PRICES = click.option(
+    "--prices", help="yahoo, simulated, or a folder or file of prices; default from the TOML."
+)
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."
+)
+JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes on this machine for what is computed piece by piece; the result is the same.",
+)
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Workers: processes on this machine, or those of a Dask cluster.",
+)
+SCHEDULER = click.option(
+    "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
+)
+EXAMPLE = click.option(
+    "--example",
+    metavar="SECTOR",
+    is_eager=True,
+    help="A shipped sector with its events and, where it has them, prices.",
+)
+ACCEPT = click.option(
+    "--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse."
+)
+PACK = click.Path(path_type=Path)
+
+
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what names a study: its events, sector or TOML, prices and changed settings."""
+
+    @functools.wraps(command)
+    def with_example(
+        *, events: Path | None, example: str | None, sector: str | None, prices: str | None, **others: Any
+    ) -> Any:
+        if example:
+            events, sector, prices = _example(example, events, sector, others["config_file"], prices)
+        assert events is not None, "the callback of the argument has refused it"
+        return command(events=events, sector=sector, prices=prices, **others)
+
+    wrapped: Callable[..., Any] = with_example
+    for option in (SET, PRICES, CONFIG, SECTOR, EXAMPLE, EVENTS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _example(
+    name: str, events: Path | None, sector: str | None, config_file: Path | None, prices: str | None
+) -> tuple[Path, str, str | None]:
+    """Return events, sector and prices of a shipped sector; events or prices given go before its own."""
+    from eventstudy.config import sector_file, sector_prices
+
+    if sector or config_file:
+        raise click.UsageError("--example names the sector itself; leave --sector and --config out")
+    shipped = sector_file(name).with_name("events.csv")
+    return events or shipped, name, prices or (f"example:{name}" if sector_prices(name) else None)
+
+
+def worker_options(command: Command) -> Command:
+    """Give a command what names its workers; none of it changes a result."""
+    for option in (SCHEDULER, ENGINE, JOBS):
+        command = option(command)
+    return command
+
+
+def inputs(
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    accept_suspect: bool = False,
+) -> tuple[Events, StudyConfig]:
+    """Read both inputs and report the problems of both together."""
+    from eventstudy.config import load_config
+    from eventstudy.events import read_events
+
+    if accept_suspect:
+        overrides = (*overrides, "prices.accept_suspect=true")
+    if sector and config_file:
+        raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
+    problems: list[Problem] = []
+    outcome: list[Any] = []
+    for read in (
+        lambda: read_events(events),
+        lambda: load_config(events, sector=sector, config_file=config_file, overrides=overrides),
+    ):
+        try:
+            outcome.append(read())
+        except EventStudyError as error:
+            problems += error.problems
+            kind = type(error)
+    if problems:
+        raise kind(problems)
+    return outcome[0], outcome[1]
+
+
+def prices_of_study(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:
+    from eventstudy.prices.sources import get_prices
+
+    with watching(console.quiet) as watch:
+        return get_prices(events, config, asked, watch=watch, tell=teller(config, console))

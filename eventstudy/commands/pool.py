@@ -1,0 +1,41 @@
+"""`eventstudy pool`: the shocks of several packs in one test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from eventstudy.commands.options import PACK
+from eventstudy.commands.output import console_for
+
+
+@click.command("pool")
+@click.argument("packs", type=PACK, nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that the pool's own folder is put into.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Join the shocks of several result packs into one test, sector by sector."""
+    from eventstudy.pooling.pool import pool_packs
+    from eventstudy.report.pooled import print_pool, read_shocks, write_pool
+    from eventstudy.report.staging import reserve
+
+    read = [read_shocks(folder) for folder in packs]
+    settings = read[0].settings
+    found = pool_packs(read, seed=settings["study.seed"], draws=settings["tests.draws"])
+    with reserve(out) as place:
+        folder, facts = write_pool(found, packs, place)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False))
+    elif quiet:
+        click.echo(str(folder))
+    else:
+        print_pool(found, facts, folder, console_for(False))

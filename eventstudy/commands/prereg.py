@@ -1,0 +1,39 @@
+"""`eventstudy prereg`: the question of a study locked before its prices are seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eventstudy.commands.options import CONFIG, EVENTS, SECTOR, SET, inputs
+from eventstudy.errors import ConfigError, Problem
+
+
+@click.command("prereg")
+@EVENTS
+@SECTOR
+@CONFIG
+@SET
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("prereg.toml"),
+    show_default=True,
+    help="File of the locked question; it must not exist.",
+)
+def command(
+    events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path
+) -> None:
+    """Lock the question of a study before its prices are looked at."""
+    from eventstudy.reversal.prereg import as_toml, question
+
+    read, config = inputs(events, sector, config_file, overrides)
+    if out.exists():
+        text = "is there already; a locked question is not overwritten, give another --out"
+        raise ConfigError(Problem(text, str(out)))
+    try:
+        out.write_text(as_toml(question(read, config)), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(out))) from error
+    click.echo(f"{out}: {len(read)} events, windows, endpoint and seed locked; run with --prereg {out}")

@@ -1,0 +1,156 @@
+"""`eventstudy run`: the study of an events file, written as a result pack."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.output import console_for, teller
+from eventstudy.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from eventstudy.config import StudyConfig
+    from eventstudy.events import Events
+    from eventstudy.prices import PriceTable
+    from eventstudy.workers import Start
+
+
+@click.command("run")
+@study_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result packs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
+@click.option(
+    "--prereg",
+    "prereg_file",
+    type=click.Path(path_type=Path),
+    help="Hold the run against a question locked by 'eventstudy prereg'.",
+)
+@click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
+@worker_options
+@ACCEPT
+def command(
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+    prereg_file: Path | None,
+    allow_departures: bool,
+    language: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
+    accept_suspect: bool,
+) -> None:
+    """Run the study of EVENTS and write a result pack."""
+    from eventstudy.report.staging import reserve
+    from eventstudy.workers import forked_children
+
+    if language:
+        overrides = (*overrides, f'study.language="{language}"')
+    workers = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
+    read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
+    console = console_for(quiet or as_json)
+    locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
+    with reserve(out) as place, forked_children() as start:
+        reading = _begin_prices(start, read, config, prices, console)
+        # What the study imports takes as long as reading its prices.
+        from eventstudy.report.progress import heeding, watched
+        from eventstudy.report.publish import log_trial, past_trials, publish
+        from eventstudy.study import run_study
+
+        table = reading()
+        with watched(silent=quiet or as_json, language=config.study.language) as tell, heeding(tell) as say:
+            result = run_study(
+                read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
+            )
+            own = Path(config.report.templates) if config.report.templates else None
+            folder = publish(
+                result, place, formats=config.report.formats, templates=own, progress=say, start=start
+            )
+        log_trial(place, result, config)
+    if as_json:
+        click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
+    elif quiet:
+        click.echo(str(folder))
+    else:
+        from eventstudy.report.terminal import print_summary
+
+        print_summary(result, folder, console)
+
+
+def _given(option: str) -> bool:
+    """Whether an option stands on the command line, rather than having its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
+    """Hold a run against its locked question; other events or windows need leave."""
+    import hashlib
+    import tomllib
+
+    from eventstudy.reversal.prereg import departures, summary_of
+
+    try:
+        raw = path.read_bytes()
+        locked = tomllib.loads(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    except ValueError as error:
+        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
+        raise ConfigError(Problem(text, str(path))) from error
+    found = departures(locked, events, config)
+    strict = [item for item in found if item.strict]
+    if strict and not allow:
+        raise ConfigError(
+            [
+                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+                for item in strict
+            ]
+        )
+    return summary_of(found, path.name, hashlib.sha256(raw).hexdigest())
+
+
+def _begin_prices(
+    start: Start, events: Events, config: StudyConfig, asked: str | None, console: Console
+) -> Callable[[], PriceTable]:
+    """Begin to read prices that are on this machine; others are fetched here, where one can watch."""
+    from eventstudy.exchanges.calendars import remember
+    from eventstudy.prices.sources import is_local, prices_and_calendars
+
+    if not is_local(events, config, asked):
+        return functools.partial(prices_of_study, events, config, asked, console)
+    # Both processes need it: imported once.
+    importlib.import_module("pandas")
+    work, tell = start(prices_and_calendars, events, config, asked), teller(config, console)
+
+    def finish() -> PriceTable:
+        table, told, sessions = work.result()
+        for text in told:
+            tell(text)
+        remember(sessions)
+        return cast("PriceTable", table)
+
+    return finish

@@ -1,0 +1,17 @@
+"""`eventstudy sectors`: the sectors that ship with the package."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("sectors")
+def command() -> None:
+    """List the sectors that ship with the package."""
+    from eventstudy.config import load_config, sector_file, sector_names, sector_prices
+
+    for name in sector_names():
+        config = load_config(sector_file(name).with_name("events.csv"), sector=name)
+        markets = ", ".join(market.mic for market in config.markets)
+        ships = "events and prices" if sector_prices(name) else "events, no prices"
+        click.echo(f"{name}: {config.study.name}; {len(config.peers)} peers on {markets}; ships {ships}")

@@ -1,0 +1,79 @@
+"""`eventstudy simulate`: size and power of the tests on pseudo-events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.output import console_for
+
+
+@click.command("simulate")
+@study_options
+@ACCEPT
+@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
+@click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
+@click.option("--peers", type=int, default=8, show_default=True, help="Peers on each common date.")
+@click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
+@click.option("--region", help="Region whose peers are used; default the one with the longest history.")
+@worker_options
+@click.option("--seed", type=int, help="Seed of the draws; default the study's.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that the simulation's own folder is put into.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+def command(
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    prices: str | None,
+    overrides: tuple[str, ...],
+    draws: int,
+    dates: int,
+    peers: int,
+    windows: str | None,
+    region: str | None,
+    jobs: int,
+    engine: str,
+    scheduler: str,
+    seed: int | None,
+    out: Path,
+    quiet: bool,
+    accept_suspect: bool,
+) -> None:
+    """Size and power of every test on pseudo-events in the peers' own returns."""
+    from eventstudy.report.simulation import print_simulation, write_simulation
+    from eventstudy.report.staging import reserve
+    from eventstudy.results.summary import build_manifest
+    from eventstudy.simulate import Plan, draw_pool, parse_windows, reaching_back
+    from eventstudy.simulate import simulate as run_simulation
+
+    read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
+    asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
+    plan = Plan(draws, dates, peers, asked, seed=config.study.seed if seed is None else seed)
+    console = console_for(quiet)
+    with reserve(out) as place:
+        table = prices_of_study(read, reaching_back(read, config), prices, console)
+        with console.status("starting") as status:
+            pool = draw_pool(read, config, table, plan, region=region)
+            result = run_simulation(
+                pool,
+                config,
+                plan,
+                jobs=jobs,
+                engine=engine,
+                scheduler=scheduler,
+                progress=lambda n, all_: status.update(f"draw {n} of {all_} …"),
+            )
+        manifest = build_manifest(read, config, table)
+        folder = write_simulation(result, manifest, place, sector=config.study.sector)
+    if quiet:
+        click.echo(str(folder))
+    else:
+        print_simulation(result, folder, console, simulated=table.simulated)

@@ -1,0 +1,119 @@
+"""Text of a file whatever program saved it: encoding, separator, records with their lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from dataclasses import dataclass
+
+from eventstudy.errors import EventStudyError, Problem
+
+#: First bytes of files that are no text, and what to do with them.
+NOT_TEXT = {
+    b"PK": "an Excel workbook or another zip archive; save it as 'CSV UTF-8'",
+    b"PAR1": "a Parquet file; give it the ending .parquet",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8'",
+    b"%PDF": "a PDF",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+}
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+SEPARATORS = ",;\t|"
+_HIGH = re.compile(rb"[\x80-\xff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A decoded file: ``encoding`` is Python's name of what it was, ``separator`` stands between cells."""
+
+    content: str
+    encoding: str
+    separator: str
+
+
+def read_text(raw: bytes, file: str, error: type[EventStudyError]) -> Text:
+    """Decode a file and find what separates its cells.
+
+    Raises
+    ------
+    EventStudyError
+        Of the type ``error``, where the file is no text.
+    """
+    for magic, kind in NOT_TEXT.items():
+        if raw.startswith(magic):
+            raise error(Problem(f"is not a CSV file but {kind}", file))
+    encoding = encoding_of(raw)
+    try:
+        content = raw.decode(encoding)
+    except UnicodeDecodeError as failure:
+        line = raw.count(b"\n", 0, failure.start) + 1
+        raise error(Problem("is not UTF-8 text; save it as 'CSV UTF-8'", file, line)) from failure
+    if "\x00" in content:
+        raise error(Problem("holds NUL bytes and is not a text file; save it as 'CSV UTF-8'", file))
+    return Text(content, encoding, separator_of(content))
+
+
+def encoding_of(raw: bytes) -> str:
+    """Return the encoding of a file's bytes.
+
+    A file that is no UTF-8 is GB18030 where its bytes above 127 come in pairs, as Chinese characters do,
+    and Windows-1252 where they stand singly, as umlauts and accents do.
+    """
+    for mark, name in BYTE_ORDER_MARKS.items():
+        if raw.startswith(mark):
+            return name
+    if raw[1:2] == b"\x00" and raw[3:4] == b"\x00":
+        return "utf-16-le"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        runs = [len(run) for run in _HIGH.findall(raw)]
+        even = sum(length % 2 == 0 for length in runs)
+        order = ("gb18030", "cp1252") if 2 * even > len(runs) else ("cp1252", "gb18030")
+        return next((name for name in order if _decodes(raw, name)), "utf-8")
+    return "utf-8-sig"
+
+
+def _decodes(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def separator_of(content: str) -> str:
+    """Return the separator that the first line with any holds most of, a comma where there is none."""
+    for line in itertools.islice(io.StringIO(content), 20):
+        outside = re.sub(r'"[^"]*"', "", line)
+        counts = {mark: outside.count(mark) for mark in SEPARATORS}
+        if any(counts.values()):
+            return max(counts, key=lambda mark: counts[mark])
+    return ","
+
+
+def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tuple[int, list[str]]]:
+    """Return (line, cells) of every row that is not blank.
+
+    Raises
+    ------
+    EventStudyError
+        Of the type ``error``, where quotes are left open or the file is empty.
+    """
+    source = io.StringIO(text.content, newline="")
+    reader = csv.reader(source, delimiter=text.separator, strict=True)
+    records: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for record in reader:
+            if any(cell.strip() for cell in record):
+                records.append((start, record))
+            start = reader.line_num + 1
+    except csv.Error as failure:
+        raise error(
+            Problem(f"is not a CSV file: {failure}; close the quotes", file, reader.line_num)
+        ) from failure
+    if not records:
+        raise error(Problem("is empty; the first line must name the columns", file))
+    return records
