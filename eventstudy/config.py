@@ -138,7 +138,8 @@ class Peer:
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into the
+    first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
