@@ -108,7 +108,7 @@ MODEL_NOTES = {
 STATISTIC_NOTES = {
     "calendar_time": (
         "t = mean(r_d) / se_NW(r_d) over the D days that lie in some window",
-        "With overlapping windows of unlike length; days of few firms weigh as much as days of many.",
+        "Days of few firms weigh as much as days of many, however many dates hold them.",
     ),
     "cross_sectional_t": (
         "t = CAAR / (s(CAR) / sqrt(N))",
@@ -146,12 +146,18 @@ STATISTIC_NOTES = {
         "When volatility is higher around events than in the estimation window.",
     ),
     "date_t": (
-        "t = mean(S_k) / (s(S_k) / sqrt(K)), S_k the standardised CAR of date k's peer portfolio",
-        "With fewer than about six dates it has little power; overlapping post windows make dates dependent.",
+        (
+            "t = mean(S_k) / (s(S_k) / sqrt(K)), S_k the standardised CAR of date k's peer portfolio; with "
+            "overlap t = sum(S) / sqrt(e'e sum(W) / (K - sum(W)/K))"
+        ),
+        "With fewer than about six dates' worth (`k_eff`) it has little power.",
     ),
     "sign_flip": (
         "p = share of the 2^K sign vectors with |mean| at least as large",
-        "With five dates or fewer it cannot reach 5 %; an asymmetric distribution of dates.",
+        (
+            "With five dates or fewer it cannot reach 5 %; where windows chain the dates into fewer than six "
+            "blocks it is refused; an asymmetric distribution of dates."
+        ),
     ),
     "ibragimov_mueller": (
         "t = mean(CAR_k) / (s(CAR_k) / sqrt(K)) over dates",
@@ -167,7 +173,10 @@ STATISTIC_NOTES = {
     ),
     "corrado": (
         "Z = sum_t d_t / (S sqrt(W)), d_t the mean rank deviation of day t",
-        "When event days are more volatile than the estimation window.",
+        (
+            "When event days are more volatile than the estimation window; little power where long windows "
+            "overlap."
+        ),
     ),
     "corrado_zivney": (
         "Z = sum_t d_t / (S sqrt(W)), ranks over (1 + M_i)",

@@ -8,12 +8,14 @@ import io
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from eventstudy import __version__, commands
 from eventstudy.errors import EventStudyError
+from eventstudy.optional import DEBUG
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,9 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     _make_writable()
     try:
-        outcome = cli.main(
-            args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
-        )
+        with _debugging(debug):
+            outcome = cli.main(
+                args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
+            )
         return int(outcome or 0)
     except EventStudyError as error:
         if debug:
@@ -57,6 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True
         )
         return 1
+
+
+@contextmanager
+def _debugging(debug: bool) -> Iterator[None]:
+    """Let mistakes of the program within optional parts through while a command with --debug runs."""
+    before = os.environ.get(DEBUG)
+    if debug:
+        os.environ[DEBUG] = "1"
+    try:
+        yield
+    finally:
+        if debug and before is None:
+            del os.environ[DEBUG]
 
 
 def entry() -> None:

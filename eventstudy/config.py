@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
@@ -138,8 +139,8 @@ class Peer:
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into the
-    first; within a shock they always count once.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
+    the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
@@ -210,7 +211,7 @@ class Model:
     lags: int = 1
     span: int = 60
     world: str = "^GSPC"
-    world_market: str = "XNYS"
+    world_market: str = WORLD_MARKET
     variance: Literal["frozen", "conditional"] = "frozen"
     jobs: int = 1
     engine: Literal["local", "dask"] = "local"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import LABELS
 from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.exchanges.exchange import with_suffix
 from eventstudy.messages import say
 
 if TYPE_CHECKING:
@@ -340,9 +341,10 @@ def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iter
         ticker = unicodedata.normalize("NFKC", given).upper()
         if ticker != given:
             remarks.append(say("events.ticker", line=line, given=given, ticker=ticker))
-        if re.fullmatch(r"\d{6}", ticker):
-            suffix = ".SS" if ticker[0] == "6" else ".SZ"
-            found.append(f"ticker {given!r} has no exchange; did you mean '{ticker}{suffix}'?")
+        if with_suffix(ticker):
+            found.append(f"ticker {given!r} has no exchange; did you mean '{with_suffix(ticker)}'?")
+        elif re.fullmatch(r"\d{6}", ticker):
+            found.append(f"ticker {given!r} has no exchange; write its ending too")
         elif not TICKER.fullmatch(ticker):
             found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
         else:
@@ -427,6 +429,17 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
         elif event.clarifies == event.event_id:
             problems.append(Problem("an event cannot clarify itself", name, event.line))
     return problems
+
+
+def over_everywhere(moment: dt.datetime | dt.date) -> dt.datetime:
+    """Return when a moment has passed for certain: a bare date at the end of the day in UTC-12."""
+    if isinstance(moment, dt.datetime):
+        return moment
+    begun = dt.datetime.combine(moment, dt.time.min, tzinfo=dt.UTC)
+    try:
+        return begun + dt.timedelta(days=1, hours=12)
+    except OverflowError:
+        return dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def instant_utc(moment: dt.datetime | dt.date, *, end_of_day: bool = False) -> dt.datetime:

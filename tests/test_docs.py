@@ -29,6 +29,7 @@ from eventstudy.cli import cli, main
 from eventstudy.core import models as expected_returns
 from eventstudy.core import statistics as inference
 from eventstudy.events import parse_events
+from eventstudy.exchanges import exchange
 from eventstudy.prices.files import FilesProvider
 
 ROOT = Path(__file__).parents[1]
@@ -133,11 +134,26 @@ def test_every_block_runs_or_says_why_not(
             exec(compile(block.text, where, "exec"), names)  # noqa: S102 - the pages' own code
         elif block.kind == "toml":
             table = tomllib.loads(block.text)
-            assert "project" in table or not config._unknown_keys(where, table), where
+            if "exchanges" in table:
+                read_exchanges(block.text, tmp_path, monkeypatch)
+            else:
+                assert "project" in table or not config._unknown_keys(where, table), where
         elif block.kind == "csv":
             read_table(block.text, tmp_path, where)
         else:
             assert block.kind == "text", f"{where}: a block says its language, or why it is not run"
+
+
+def read_exchanges(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a file of exchanges from a folder of its own."""
+    own = folder / "further"
+    own.mkdir()
+    (own / "own.toml").write_text(text, encoding="utf-8")
+    with monkeypatch.context() as context:
+        context.setenv(exchange.FOLDER, str(own))
+        known = exchange.exchanges()["XWAR"]
+        assert [fee.bps for fee in known.fees] == [12.0]
+        assert exchange.boards()[known.board].limits[0].kind == "none"
 
 
 def run_command(line: str, where: str) -> None:
@@ -146,7 +162,8 @@ def run_command(line: str, where: str) -> None:
     if not words:
         return
     assert words[0] == "eventstudy", f"{where}: {line}"
-    assert main(words[1:]) == 0, f"{where}: {line}"
+    expected = 3 if "# exit code 3" in line else 0
+    assert main(words[1:]) == expected, f"{where}: {line}"
     for path in Path().glob("*/eventstudy.toml"):
         text = path.read_text(encoding="utf-8")
         if QUICK not in text:

@@ -13,7 +13,7 @@ from eventstudy.backtest.rule import Answer, Shock
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
 from eventstudy.errors import ConfigError
-from eventstudy.events import Event, Events, instant_utc
+from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
 from eventstudy.exchanges.rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceSeries, PriceTable
@@ -146,7 +146,7 @@ def shocks_of(
                 for other in dict.fromkeys(whole.values())
                 if other.clarifies in leading
             )
-            asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
+            asof = None if event.label_asof is None else _nanoseconds(over_everywhere(event.label_asof))
             found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
     return found
 

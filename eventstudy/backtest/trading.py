@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.backtest.costs import EVER, CostTable, cost_table
+from eventstudy.backtest.costs import CostTable, cost_table
 from eventstudy.backtest.evaluate import (
     EVERY_DROP,
     PLACEBO,
@@ -31,6 +31,7 @@ from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, headline_group
 from eventstudy.events import Events
+from eventstudy.exchanges.exchange import EVER
 from eventstudy.messages import Message, joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
@@ -41,6 +42,17 @@ VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
 UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 Row = dict[str, Any]
+#: Tables of the backtest, those of `rows`.
+TABLES = (
+    "trades",
+    "comparison_trades",
+    "track_record",
+    "pnl",
+    "backtest",
+    "specifications",
+    "cost_sensitivity",
+    "fees",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import importlib
 import warnings
 import zoneinfo
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Event, Events, instant_utc
+from eventstudy.exchanges.exchange import FIRST_DAY, Exchange, exchanges
 from eventstudy.messages import say
 
-#: exchange_calendars has no calendar of its own for these; they keep the sessions of the other.
-SAME_SESSIONS = {"XSHE": "XSHG", "BJSE": "XSHG", "ROCO": "XTAI", "XNAS": "XNYS", "XASE": "XNYS"}
-FIRST_DAY = dt.date(2000, 1, 1)
 #: No exchange was shut longer at the turn to 2000.
 LONGEST_HOLIDAY = 14
 #: Longer waits than a weekend put several days of news into the first return.
@@ -83,7 +81,8 @@ def exchange_sessions(mic: str) -> Sessions:
 def _worked_out(mic: str) -> Sessions:
     import exchange_calendars
 
-    name = SAME_SESSIONS.get(mic, mic)
+    exchange = exchanges().get(mic)
+    name = exchange.calendar if exchange else mic
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if name not in known:
         raise ConfigError(f"market {mic!r} has no trading calendar; {nearest(mic, known)}")
@@ -97,7 +96,32 @@ def _worked_out(mic: str) -> Sessions:
                 f"market {mic!r}: its calendar in exchange_calendars does not work here "
                 f"({type(error).__name__}); another release of it or of pandas may"
             ) from error
-    return _sessions(mic, calendar)
+    table = _sessions(mic, calendar)
+    return _as_known(table, exchange) if exchange else table
+
+
+def _as_known(table: Sessions, exchange: Exchange) -> Sessions:
+    """The sessions with those that the calendar lacks, from the exchange's first day on.
+
+    A session past the calendar's end would draw all events of the days between to itself: it waits until the
+    calendar is longer.
+    """
+    zone, known = zoneinfo.ZoneInfo(exchange.time_zone), table.days.tolist()
+    inside = [item for item in exchange.extra_sessions if known[0] <= item.day <= known[-1]]
+    extra = [item for item in inside if item.day not in set(known)]
+    opens, closes = (
+        [int(dt.datetime.combine(item.day, getattr(item, at), zone).timestamp()) * 10**9 for item in extra]
+        for at in ("open", "close")
+    )
+    days = np.append(table.days, np.array([item.day for item in extra], dtype="datetime64[D]"))
+    order = np.argsort(days)
+    order = order[days[order] >= np.datetime64(exchange.first_day, "D")]
+    return replace(
+        table,
+        days=days[order],
+        opens=np.append(table.opens, np.array(opens, dtype=np.int64))[order],
+        closes=np.append(table.closes, np.array(closes, dtype=np.int64))[order],
+    )
 
 
 def _calendar(name: str) -> Any:

@@ -12,13 +12,14 @@ import datetime as dt
 import io
 import re
 import threading
-import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from eventstudy.errors import ConfigError, PriceError, Problem
+from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.exchanges.exchange import Exchange, exchanges
 from eventstudy.prices.table import (
     PriceOutcome,
     PriceRequest,
@@ -31,11 +32,9 @@ from eventstudy.prices.table import (
 T = TypeVar("T")
 RAW, BACK_ADJUSTED = "3", "1"
 FIELDS = ("date", "open", "high", "low", "close", "volume")
-PREFIX = {"SS": "sh", "SZ": "sz"}
-EXCHANGE = zoneinfo.ZoneInfo("Asia/Shanghai")
-CLOSE = dt.time(15, 0)
+NAME = "baostock"
 
-_TICKER = re.compile(r"([0-9]{6})\.(SS|SZ)")
+_TICKER = re.compile(r"([0-9]{6})(\.[A-Z]+)")
 
 
 @provider("baostock")
@@ -107,15 +106,17 @@ class BaostockProvider:
         self, client: Any, ticker: str, request: PriceRequest
     ) -> tuple[PriceSeries | None, PriceOutcome]:
         match = _TICKER.fullmatch(ticker)
-        if not match:
-            message = f"baostock has Shanghai and Shenzhen only (600000.SS, 300308.SZ), not {ticker}"
+        exchange = _served().get(match[2]) if match else None
+        if match is None or exchange is None:
+            endings = ", ".join(_served())
+            message = f"baostock has Shanghai and Shenzhen only (endings {endings}), not {ticker}"
             return None, PriceOutcome(ticker, "no_prices", message)
-        code = f"{PREFIX[match[2]]}.{match[1]}"
+        code = f"{exchange.vendors[NAME]}.{match[1]}"
         try:
             raw, adjusted = _within(
                 self.deadline, lambda: [_rows(client, code, request, flag) for flag in (RAW, BACK_ADJUSTED)]
             )
-            return self._series(ticker, raw, adjusted, request)
+            return self._series(ticker, exchange, raw, adjusted, request)
         except Exception as error:
             message = f"baostock gave no usable prices: {type(error).__name__}: {error}"
             return None, PriceOutcome(ticker, "provider_broken", message)
@@ -123,11 +124,12 @@ class BaostockProvider:
     def _series(
         self,
         ticker: str,
+        exchange: Exchange,
         raw: Sequence[Sequence[str]],
         adjusted: Sequence[Sequence[str]],
         request: PriceRequest,
     ) -> tuple[PriceSeries | None, PriceOutcome]:
-        finished = [row for row in raw if self._over(dt.date.fromisoformat(row[0]))]
+        finished = [row for row in raw if self._over(dt.date.fromisoformat(row[0]), exchange.mic)]
         back = {row[0]: _number(row[4]) for row in adjusted}
         if not finished:
             message = f"baostock has no finished session of {ticker} in {request.start}..{request.end}"
@@ -142,13 +144,30 @@ class BaostockProvider:
             return None, PriceOutcome(ticker, "refused", message)
         opened, high, low, close, volume = columns
         series = PriceSeries(
-            ticker, dates, opened, high, low, close, adj_close, volume, currency="CNY", source="baostock"
+            ticker,
+            dates,
+            opened,
+            high,
+            low,
+            close,
+            adj_close,
+            volume,
+            currency=exchange.currency,
+            source=NAME,
         )
         first, last = str(dates[0]), str(dates[-1])
         return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last)
 
-    def _over(self, day: dt.date) -> bool:
-        return self.now() >= dt.datetime.combine(day, CLOSE, EXCHANGE)
+    def _over(self, day: dt.date, mic: str) -> bool:
+        """Whether the session of a day has ended; a day that is none ends with the next one."""
+        table = exchange_sessions(mic)
+        at = table.position(day)
+        return at < len(table.days) and self.now().timestamp() * 1e9 >= table.closes[at]
+
+
+def _served() -> dict[str, Exchange]:
+    """The exchanges whose prices baostock has, by the ending of their tickers."""
+    return {item.suffix: item for item in exchanges().values() if NAME in item.vendors}
 
 
 def _module() -> Any:

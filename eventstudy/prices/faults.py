@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer
+from eventstudy.exchanges.exchange import currency_in_hundredths, exchanges
 from eventstudy.exchanges.rules import limit_fraction, tick_size
 from eventstudy.messages import say
 from eventstudy.prices.limits import has_traded_prices
-from eventstudy.prices.table import HUNDREDTHS, PriceSeries
+from eventstudy.prices.table import PriceSeries
 
 Severity = Literal["stop", "drop", "warn"]
 Floats = NDArray[np.float64]
@@ -38,7 +39,7 @@ NEAR_EVENT = 3
 #: Money traded and close times volume may differ by this factor: prices move, some are adjusted.
 SAME_UNIT = 3.0
 #: Million yuan a day under which hardly any mainland share trades, and where that is asked.
-LEAST_TRADED, MAINLAND = 10.0, ("XSHG", "XSHE")
+LEAST_TRADED = 10.0
 #: Checks after which nobody knows what was traded in money, unless the settings say it.
 UNIT_CHECKS = ("volume_unit", "volume_step", "price_unit")
 #: Sessions on each side of a change of the volume's unit.
@@ -185,7 +186,8 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
     with np.errstate(invalid="ignore"):
         share = np.abs(1.0 - price[1:] / close[1:])
         moves = np.abs(np.diff(close)) * share
-        telling = np.isfinite(moves) & (moves > 4 * tick_size(subject.board, close[1:])) & (share > OUTSIDE)
+        ticks = tick_size(subject.board, close[1:], subject.days[1:])
+        telling = np.isfinite(moves) & (moves > 4 * ticks) & (share > OUTSIDE)
     if telling.sum() < STALE_RUN:
         return
     # Adjusted by factors, the gap between both closes moves with the price: by ``moves``.
@@ -203,7 +205,7 @@ def _limit_constants(subject: Subject) -> tuple[NDArray[np.intp], Floats]:
     change = np.expm1(subject.log_return)
     extreme = np.where(change > 0, subject.high, subject.low)
     with np.errstate(invalid="ignore"):
-        at = np.abs(subject.close - extreme) <= 1.5 * tick_size(subject.board, subject.close)
+        at = np.abs(subject.close - extreme) <= 1.5 * tick_size(subject.board, subject.close, subject.days)
         rows = np.flatnonzero(past & at & (np.abs(change) < limit + 0.05))
     moved, signed = change[rows] * subject.previous[rows], np.sign(change[rows]) * limit[rows]
     return rows, (moved - signed * subject.previous[rows]) / signed
@@ -217,7 +219,8 @@ def _past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
     if len(there) and _just_listed(subject.days[there[0]], listed):
         limit[: there[0] + FIRST_SESSIONS] = np.nan
     with np.errstate(invalid="ignore"):
-        rounding = 0.001 + 1.5 * tick_size(subject.board, subject.previous) / subject.previous
+        tick = tick_size(subject.board, subject.previous, subject.days)
+        rounding = 0.001 + 1.5 * tick / subject.previous
         return limit, np.abs(np.expm1(subject.log_return)) > limit + rounding
 
 
@@ -408,7 +411,8 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
         return
     yield from _step_of_unit(subject, money, there)
     usual = float(np.median(money[there])) / 1e6
-    if subject.market.mic in MAINLAND and usual < LEAST_TRADED:
+    exchange = exchanges().get(subject.market.mic)
+    if exchange and exchange.sources_count_lots and usual < LEAST_TRADED:
         # One sentence for all series: how much it is stands in the table.
         text = say("quality.thin_value", millions=LEAST_TRADED)
         yield subject.finding("volume_unit", there[0], usual * 1e6, "warn", text)
@@ -454,7 +458,7 @@ def price_unit(subject: Subject) -> Iterator[QualityFinding]:
 def currency(subject: Subject) -> Iterator[QualityFinding]:
     """Yield a currency that is not the market's, nor a hundredth of it, which is known what to do with."""
     here, market = subject.item.currency, subject.market.currency
-    if here and market and here != market and HUNDREDTHS.get(here) != market:
+    if here and market and here != market and currency_in_hundredths().get(here) != market:
         text = say("quality.currency", here=here, mic=subject.market.mic, market=market)
         yield subject.finding("currency", 0, np.nan, "warn", text)
 

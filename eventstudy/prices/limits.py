@@ -51,7 +51,7 @@ def limit_days(
     price = np.where(np.isfinite(close), close, adjusted)
     previous = np.full(len(grid), np.nan)
     previous[1:] = price[1:] * adjusted[:-1] / adjusted[1:]
-    exact = (raw & _on_tick(board, price)) | in_yen(board)
+    exact = (raw & _on_tick(board, price, grid)) | in_yen(board)
     locks = locked(
         board,
         grid,
@@ -80,9 +80,9 @@ def _on(grid: NDArray[np.datetime64], item: PriceSeries, name: str) -> NDArray[n
     return found
 
 
-def _on_tick(board: str, price: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _on_tick(board: str, price: NDArray[np.float64], grid: NDArray[np.datetime64]) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        steps = price / tick_size(board, price)
+        steps = price / tick_size(board, price, grid)
         near: NDArray[np.bool_] = np.abs(steps - np.round(steps)) < _OFF_TICK
     return near
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import TICKER
+from eventstudy.exchanges.exchange import currency_in_hundredths, quotes_hundredths
 from eventstudy.prices import plugins
 from eventstudy.prices.factors import FactorTable
 
@@ -46,11 +47,6 @@ class PriceSeries:
     amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
-#: Names under which sources quote a hundredth of a currency, and the exchanges that quote in it.
-HUNDREDTHS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
-QUOTES_HUNDREDTHS = ("XLON", "XJSE", "XTAE")
-
-
 def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | None:
     """Return how much of the market's currency one unit of a price is, None where that is not known.
 
@@ -60,11 +56,11 @@ def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | No
     said, currency = config.prices.price_unit, config.traded_in(mic)
     if series.ticker in said:
         return said[series.ticker]
-    if HUNDREDTHS.get(series.currency) == currency:
+    if currency_in_hundredths().get(series.currency) == currency:
         return 0.01
     if series.currency:
         return 1.0
-    return said.get(mic, None if mic in QUOTES_HUNDREDTHS else 1.0)
+    return said.get(mic, None if quotes_hundredths(mic) else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

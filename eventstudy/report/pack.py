@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.messages import recorded
+from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.report.html import write_html
 from eventstudy.report.pages import page_content
 from eventstudy.report.pdf import write_pdf
@@ -20,6 +23,7 @@ from eventstudy.report.raster import write_pngs
 from eventstudy.report.wording import language_of
 from eventstudy.report.workbook import write_workbook
 from eventstudy.results.result import StudyResult
+from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn
 
 if TYPE_CHECKING:
@@ -58,7 +62,10 @@ def write_pack(
     say = progress or (lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "figures"
-        drawn = _draw(result, folder, formats, home, say, start) if _PAGES & set(formats) else ()
+        drawn: Sequence[plots.Plot] = ()
+        if _PAGES & set(formats):
+            drawn, missing = _draw(result, folder, formats, home, say, start)
+            result = _without(result, missing)
         content = page_content(result, drawn=drawn) if {"pdf", "html"} & set(formats) else {}
         tables = {name: _stamped(result, table) for name, table in result.tables.items()}
         beside = {}
@@ -131,19 +138,32 @@ def _draw(
     home: Path,
     say: Callable[[str], None],
     start: Start,
-) -> Sequence[plots.Plot]:
-    """Draw each figure once, half of them beside the other half, and return them all."""
+) -> tuple[Sequence[plots.Plot], Sequence[Missing]]:
+    """Draw each figure once, half of them beside the other half; return those there are and the others."""
     home.mkdir()
     target = folder / "figures" if "png" in formats else None
     if target is not None:
         target.mkdir()
     pages = bool({"pdf", "html"} & set(formats))
-    drawn = plots.plots_of(result)
+    parts = Parts()
+    drawn: Sequence[plots.Plot] = parts.optional("figure", lambda: plots.plots_of(result), lambda _: ())
     mine, others = (drawn, ()) if start is in_turn else (drawn[::2], drawn[1::2])
     beside = start(draw_all, result, others, home, target, pages)
-    draw_all(result, mine, home, target, pages, say=say)
-    beside.result()
-    return drawn
+    missing = [*parts.missing, *draw_all(result, mine, home, target, pages, say=say), *beside.result()]
+    order = [plot.name for plot in drawn]
+    missing.sort(key=lambda row: order.index(row.of) if row.of in order else -1)
+    lost = {row.of for row in missing}
+    return [plot for plot in drawn if plot.name not in lost], missing
+
+
+def _without(result: StudyResult, missing: Sequence[Missing]) -> StudyResult:
+    """Return the result with the figures that could not be drawn among what is not available."""
+    if not missing:
+        return result
+    facts = dict(result.facts)
+    facts["not_available"] = [*facts.get("not_available", ()), *(row.as_dict() for row in missing)]
+    facts["warnings"] = worst_first([*facts.get("warnings", ()), *warnings_of(missing)])
+    return replace(result, facts=facts)
 
 
 def _write_pdf(
@@ -168,17 +188,30 @@ def draw_all(
     pages: bool,
     *,
     say: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Draw each figure: for the pages without the words that they set themselves, for the folder whole."""
+) -> Sequence[Missing]:
+    """Draw each figure: for the pages without the words that they set themselves, for the folder whole.
+
+    Returns those that cannot be drawn, of which there is no file.
+    """
+    parts = Parts()
     for place, plot in enumerate(drawn, 1):
         say(f"figure {place}/{len(drawn)} {plot.name}")
-        figure = plots.draw(result, plot)
-        whole = plots.svg_text(figure)
-        if pages:
-            page = plots.without_words(whole, figure) if plot.shock_id else whole
+        make = functools.partial(_texts, result, plot, pages=pages)
+        whole, page = parts.optional("figure", make, lambda _: ("", ""), of=plot.name)
+        if pages and page:
             (home / f"{plot.name}.svg").write_text(page, encoding="utf-8", newline="\n")
-        if folder is not None:
+        if folder is not None and whole:
             (folder / f"{plot.name}.svg").write_text(whole, encoding="utf-8", newline="\n")
+    return parts.missing
+
+
+def _texts(result: StudyResult, plot: plots.Plot, *, pages: bool) -> tuple[str, str]:
+    """Return a figure as SVG whole, and for the pages; the latter is empty where there are none."""
+    figure = plots.draw(result, plot)
+    whole = plots.svg_text(figure)
+    if not pages:
+        return whole, ""
+    return whole, plots.without_words(whole, figure) if plot.shock_id else whole
 
 
 def _write_small(

@@ -128,7 +128,7 @@ def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     sizes = " · ".join(count(events.get(k)) for k in ("n_events", "n_shocks", "n_peers"))
     facts = [
         [words["fact.sizes"], sizes],
-        [words["fact.labels"], f"{count(labels.get('ex_ante'))} / {count(labels.get('post_hoc'))}"],
+        [words["fact.labels"], " / ".join(count(labels.get(k)) for k in ("ex_ante", "post_hoc", "undated"))],
         [words["fact.rbar"], number(summary.get("rbar"))],
         [words["fact.n_effective_all"], number(summary.get("n_effective"), 1)],
     ]

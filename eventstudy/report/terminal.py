@@ -25,6 +25,10 @@ from eventstudy.report.packs import Change
 from eventstudy.report.verdict import chronology, verdict_content
 from eventstudy.report.wording import Words, language_of
 from eventstudy.results.result import StudyResult
+from eventstudy.results.severity import severity, worst_first
+
+#: How warnings of each level look.
+_STYLES = {"serious": "bold red", "caution": "yellow", "note": "dim"}
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
@@ -49,7 +53,18 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         if row["flag"]:
             line = words["terminal.named"].format(name=row["flag_words"], text=row["sentence"])
             console.print(Text(line, style="yellow"))
+    print_warnings(summary.get("warnings") or (), console, words)
     console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[str], console: Console, words: Words) -> None:
+    """Print how many warnings there are and each of them, worst first and coloured by how grave it is."""
+    if not warnings:
+        return
+    console.print(Text(words["page.warnings_n"].format(n=len(warnings)), style="bold"))
+    for warning in worst_first(warnings):
+        line = f"– {said(warning, words)}"
+        console.print(Text(line, style=_STYLES[severity(warning)]), soft_wrap=True)
 
 
 def print_changes(
@@ -116,8 +131,6 @@ def print_alignment(
 ) -> None:
     """Print day 0 of every event on every exchange; markets with the same sessions share a column."""
     words = catalogue(config.study.language)
-    for remark in events.remarks:
-        console.print(Text(said(remark, words), style="yellow"))
     regions: dict[str, str] = {}
     for market in config.markets:
         regions.setdefault(market.region or market.mic, market.mic)

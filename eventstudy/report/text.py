@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from eventstudy.messages import catalogue, said
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
-from eventstudy.report.wording import count, language_of, number
+from eventstudy.report.wording import Words, count, language_of, number
 from eventstudy.results.result import StudyResult
 
 WIDTH = 100
@@ -26,7 +26,7 @@ def summary_text(result: StudyResult) -> str:
     trust = said(facts.get("trust") or "", words)
     for text in (verdict["sentence"], verdict["ladder"], verdict["inside"], trust, table["note"]):
         parts += textwrap.wrap(text, WIDTH) if text else []
-    return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]])])
+    return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]], words)])
 
 
 def _box(result: StudyResult) -> list[str]:
@@ -76,10 +76,10 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "-" * WIDTH, *lines[1:]]
 
 
-def _warnings(warnings: Sequence[str]) -> list[str]:
+def _warnings(warnings: Sequence[str], words: Words) -> list[str]:
     if not warnings:
         return []
-    head = f"Warnings ({count(len(warnings))}):"
+    head = f"{words['page.warnings_n'].format(n=count(len(warnings)))}:"
     return [
         head,
         *(

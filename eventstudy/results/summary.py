@@ -15,23 +15,30 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
-from eventstudy.backtest import (Traded, summarise)
-from eventstudy.backtest.costs import FEES
 from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
+from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.selection import USED
-from eventstudy.events import Events
 from eventstudy.core.models.garch import compiled_fit
-from eventstudy.core.statistics import (Sample, TestResult, effective_number)
-from eventstudy.core.statistics.dates import (FEWEST_DATES, LARGE_CVR, common_volatility_ratio)
+from eventstudy.core.selection import USED
+from eventstudy.core.statistics import Sample, TestResult, effective_number
+from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
-from eventstudy.core.checks.diagnostics import (diagnose, diagnose_study)
-from eventstudy.messages import (joined, say)
+from eventstudy.events import Events
+from eventstudy.exchanges.exchange import further_files
+from eventstudy.messages import joined, say
+from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
-from eventstudy.prices.quality import sentences
-from eventstudy.reversal import (Findings, Judgement, chronology, label_timing, reversal_summary)
-from eventstudy.results.tables import (row_of, window_name)
+from eventstudy.results.tables import row_of, window_name
+from eventstudy.results.warnings import input_warnings
+from eventstudy.reversal import (
+    Findings,
+    Judgement,
+    chronology,
+    counted_markets,
+    label_timing,
+    reversal_summary,
+)
 
 VERSIONED = (
     "arch",
@@ -57,14 +64,18 @@ def build_summary(
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
-    traded: Traded,
+    backtest: Mapping[str, Any],
+    parts: Parts,
 ) -> dict[str, Any]:
-    """Return the content of summary.json."""
+    """Return the content of summary.json; ``backtest`` is what it says of the trade."""
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
-    labels = label_timing(events, computed.alignments, config)
-    late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
+    counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
+    labels = label_timing(events, computed.alignments, config, counting)
+    late = {
+        name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])
+    }
     content: dict[str, Any] = _json(
         {
             "run_id": run_id,
@@ -107,18 +118,20 @@ def build_summary(
             "small_table": _small_table(results, headline, late, config),
             "chronology": chronology(events, computed.alignments, config),
             "labels": labels,
-            "diagnostics": _diagnostics(computed, headline, config),
+            "diagnostics": parts.optional(
+                "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
+            ),
             "warnings": [
-                *_simulated(prices),
                 *filter(None, [headline_note(headline, config)]),
-                *_warnings(computed, events, ledger, config),
-                *_unadjusted(prices),
-                *_absent(prices, config),
+                *input_warnings(
+                    events, config, prices, computed.returns, computed.findings, computed.selection.ledger
+                ),
+                *_model_remarks(computed, config),
             ],
             "more_data": (
                 judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
             ).more_data,
-            "backtest": summarise(traded),
+            "backtest": backtest,
             "peers": {
                 peer.ticker: {
                     "name": peer.name,
@@ -251,77 +264,10 @@ def _remark(text: str) -> str:
     return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
 
 
-def _simulated(prices: PriceTable) -> list[str]:
-    """Say what was put into a simulated panel: that is what a run on it finds again."""
-    if not prices.simulated:
-        return []
-    planted = list(prices.truth.get("drops", ()))
-    quiet = sum(not drop["label"] for drop in planted)
-    return [say("simulated.planted", n=len(planted) - quiet, quiet=quiet)]
-
-
-def _unadjusted(prices: PriceTable) -> list[str]:
-    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
-    names = [
-        name
-        for name, outcome in prices.outcomes.items()
-        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
-    ]
-    return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
-
-
-def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
-    """Say which fields no peer's prices have, and what cannot be seen without them."""
-    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
-    fields = [
-        name
-        for name in ("volume", "open", "high", "low")
-        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
-    ]
-    unseen = [
-        say(f"absent.{name}")
-        for name, missing in (
-            ("volume", {"volume"}),
-            ("range", {"high", "low"}),
-            ("open", {"open"}),
-        )
-        if missing & set(fields)
-    ]
-    return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
-
-
-def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
-    kind = config.study.kind
-    found: list[str] = [] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]
-    found += [
-        say("events.clarifies_none", event=event.event_id)
-        for event in events
-        if event.kind == "clarification" and not event.clarifies
-    ]
-    found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
-    found += _unknown_markets(computed, config)
-    found += sentences(computed.findings, accept=config.prices.accept_suspect)
-    found += [
-        say("events.labels_differ", shock=name, labels=", ".join(lead.labels))
-        for name, lead in computed.selection.leads.items()
-        if len(lead.labels) > 1
-    ]
-    usable = ledger[ledger["status"].isin(USED)]
-    double = usable[usable.duplicated(["ticker", "session"], keep=False)]
-    same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
-    for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):
-        found.append(say("events.same_day", events=names, day=session, n=len(rows)))
-    for session, shocks in usable.groupby("session")["shock_id"].unique().items():
-        if len(shocks) > 1:
-            found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
-    return found
-
-
-def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
-    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
-    given = {row.market for row in config.costs}
-    known = {fee.market for fee in FEES} | given
-    return [say("trade.unknown_market", mic=mic) for mic in computed.returns.markets if mic not in known]
+def _further_exchanges() -> dict[str, Any]:
+    """Files of exchanges that are not the package's own, with their hashes; nothing where there are none."""
+    files = [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
+    return {"exchanges": files} if files else {}
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
@@ -349,6 +295,7 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
                 "truth": prices.truth,
                 "origin": prices.origin,
             },
+            **_further_exchanges(),
             "versions": {
                 "python": platform.python_version(),
                 **{n: importlib.metadata.version(n) for n in VERSIONED},

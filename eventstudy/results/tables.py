@@ -10,24 +10,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
+from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.exchanges.calendars import Alignment
-from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.config import StudyConfig
-from eventstudy.results.covariates import regression_rows
-from eventstudy.core.estimation import Computed, headline_of
-from eventstudy.shocks import Lead, together
-from eventstudy.events import Events
-from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose
-from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.results.result import TABLES
+from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.firm import car_tests
+from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.optional import Parts
+from eventstudy.results.covariates import regression_rows
+from eventstudy.results.result import TABLES
+from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
+from eventstudy.reversal.claims import ClaimVerdict
+from eventstudy.shocks import Lead, together
 
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
@@ -44,8 +46,12 @@ def build_tables(
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
+    parts: Parts,
 ) -> dict[str, pd.DataFrame]:
-    """Return every table of the pack by the name of its file."""
+    """Return every table of the pack by the name of its file.
+
+    Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
+    """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
     return {
@@ -53,23 +59,31 @@ def build_tables(
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
-        "diagnostics": _diagnostics_table(computed.abnormal),
+        "diagnostics": parts.optional(
+            "diagnostics", lambda: _diagnostics_table(computed.abnormal), lambda _: _frame("diagnostics", [])
+        ),
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": _aar_table(samples),
         "shocks": _frame("shocks", list(_shock_rows(headline, computed.selection.leads, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
-        "regression": _frame("regression", list(regression_rows(headline, events, config))),
-        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
-        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
+        "multiplicity": _frame(
+            "multiplicity",
+            parts.optional(
+                "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
+            ),
+        ),
+        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found, parts).items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
     }
 
 
-def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files."""
-    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
+def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files, empty ones where there is none."""
+    found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
+    return {name: _frame(name, rows) for name, rows in found.items()}
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.statistics.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
+from eventstudy.optional import Parts
 from eventstudy.reversal.dates import date_means, date_names, date_sets
 from eventstudy.reversal.measures import (
     half_life,
@@ -43,12 +45,36 @@ class Measure:
     note: str = ""
 
 
-def measures(judgement: Judgement, placebos: Sequence[Placebo]) -> list[Measure]:
-    """Return all measures of every kind of drop that has a verdict."""
+def measures(judgement: Judgement, placebos: Sequence[Placebo], parts: Parts | None = None) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict.
+
+    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    """
+    kept = Parts() if parts is None else parts
     rows: list[Measure] = []
     for group, mask in judgement.members.items():
-        rows += _of_group(judgement, placebos, group, mask)
+        rows += kept.optional(
+            "measures",
+            functools.partial(_all_of_group, judgement, placebos, group, mask),
+            functools.partial(_no_measures, group),
+            of=group,
+        )
     return rows
+
+
+def _all_of_group(
+    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
+) -> list[Measure]:
+    return list(_of_group(judgement, placebos, group, mask))
+
+
+def _no_measures(group: str, why: str) -> list[Measure]:
+    return [not_measured("excess_post", group, 0, why)]
+
+
+def not_measured(name: str, group: str, k: int, why: str) -> Measure:
+    """Return the row of a measure that cannot be had, ``why`` as its note."""
+    return Measure(name, group, NAN, NAN, NAN, NAN, k, why)
 
 
 def _of_group(

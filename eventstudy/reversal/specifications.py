@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import EstimationError, EventStudyError
 from eventstudy.reversal.dates import date_sets
 from eventstudy.reversal.matching import MatchedSets, matched_sets
 from eventstudy.reversal.permutation import ENUMERATED, excess
@@ -61,6 +61,8 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
                     rows.append((f"[{window[0]},{window[1]}]", model, kind, alpha))
                     assert formed is not None
                     sets.append(_asked(judgement, formed, window))
+    if not sets:
+        raise EstimationError("no model of the curve can be fitted to the placebo dates")
     means = np.array([_mean(*pair) for pair in sets])
     median, p = float(np.median(means)), _joint_p(sets, judgement)
     share = float((means > 0).mean())

@@ -35,6 +35,7 @@ def test_doctor_prints_one_line_each_and_exits_with_0(
         "name",
         "folder",
         "fonts",
+        "exchanges",
         "calendars",
         "network",
         "clock",

@@ -21,13 +21,8 @@ from eventstudy.core.returns import LOCKED_DOWN, LOCKED_UP, NO_LIMIT, MarketPane
 from eventstudy.errors import ConfigError
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
+from eventstudy.exchanges.exchange import EVER, boards
 from eventstudy.exchanges.rules import (
-    BOARDS,
-    FREE_RULES,
-    LIMIT_RULES,
-    ST_RULES,
-    TRADE_RULES,
-    YEN_LIMITS,
     board_of,
     free_sessions,
     in_yen,
@@ -194,38 +189,47 @@ def test_ticks() -> None:
 
 
 def test_yen_limits_grow_with_the_price() -> None:
-    bounds, amounts = zip(*YEN_LIMITS, strict=True)
+    yen_limits = boards()["tse"].limits[0].amounts
+    bounds, amounts = zip(*yen_limits, strict=True)
     assert list(bounds) == sorted(bounds)
     assert list(amounts) == sorted(amounts)
-    assert [dict(YEN_LIMITS)[bound] for bound in (100, 1_500, 10_000, 1_000_000)] == [30, 300, 1_500, 150_000]
+    assert [dict(yen_limits)[bound] for bound in (100, 1_500, 10_000, 1_000_000)] == [30, 300, 1_500, 150_000]
 
 
 @pytest.mark.parametrize(
-    "rules", [LIMIT_RULES, ST_RULES, FREE_RULES, TRADE_RULES], ids=["limit", "st", "free", "trade"]
+    "kind", ["limits", "risk_warning_limits", "free_sessions", "selling", "ticks", "lots"]
 )
-def test_periods_of_a_board_follow_each_other(rules: tuple[object, ...]) -> None:
-    for board in BOARDS:
-        own = [rule for rule in rules if rule.board == board]
+def test_periods_of_a_board_follow_each_other(kind: str) -> None:
+    for board in boards().values():
+        own = getattr(board, kind)
         for earlier, later in itertools.pairwise(own):
             assert earlier.until == later.first - dt.timedelta(days=1)
         assert not own or own[-1].until is None
 
 
 def test_every_rule_has_a_source_or_says_that_it_has_none() -> None:
-    for rule in (*LIMIT_RULES, *ST_RULES, *FREE_RULES, *TRADE_RULES):
+    rules = [
+        rule
+        for board in boards().values()
+        for rule in (*board.limits, *board.risk_warning_limits, *board.free_sessions, *board.selling)
+    ]
+    assert len(rules) == 41
+    for rule in rules:
         assert bool(rule.source) != (rule.certainty == "memory"), rule
 
 
 def test_the_document_lists_every_rule() -> None:
     text = (PROJECT / "docs" / "market-rules.md").read_text(encoding="utf-8")
-    for rule in (*LIMIT_RULES, *ST_RULES):
-        size = {"none": "none", "yen": "yen table"}.get(rule.kind, f"{rule.limit:.0%}".replace("%", " %"))
-        assert f"| {rule.board} | {rule.first} | {rule.until or ''} | {size} | {rule.certainty} |" in text
-    for rule in FREE_RULES:
-        assert (
-            f"| {rule.board} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |"
-            in text
-        )
+    for board in boards().values():
+        for rule in (*board.limits, *board.risk_warning_limits):
+            first = "" if rule.first == EVER else rule.first
+            size = {"none": "none", "amounts": "table of amounts"}.get(rule.kind, f"{100 * rule.limit:.0f} %")
+            assert f"| {board.name} | {first} | {rule.until or ''} | {size} | {rule.certainty} |" in text
+        for rule in board.free_sessions:
+            line = (
+                f"| {board.name} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |"
+            )
+            assert line in text
 
 
 def test_selling() -> None:

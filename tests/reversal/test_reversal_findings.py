@@ -150,7 +150,7 @@ def test_the_regression_is_blocked_with_few_shocks_and_says_so(tmp_path: Path) -
         "regression_misreading_x_car_drop",
     ]
     assert all(np.isnan(row.estimate) for row in rows)
-    assert rows[0].note.startswith("blocked: 3 misreading of 6 shocks, needs 3 of 10")
+    assert rows[0].note.startswith("n/a: 3 misreading and 3 genuine shocks, needs 3 of each and 10 in all")
 
 
 def test_the_regression_has_the_drop_centred(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from eventstudy import __version__
 from eventstudy.config import load_config, sector_file, sector_names
 from eventstudy.errors import EventStudyError
 from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.exchanges.exchange import boards, dated_facts, exchanges, further_files
 from eventstudy.prices import TICKER, PriceRequest
 from eventstudy.prices.fetch import snapshots_folder, utc_now
 from eventstudy.prices.files import SUFFIXES, FilesProvider
@@ -76,6 +77,7 @@ def examine(
     for folder in (out, snapshots_folder()):
         yield writable(folder)
     yield fonts()
+    yield known_exchanges()
     yield from calendars(now().date())
     yield network()
     try:
@@ -137,6 +139,22 @@ def fonts(find: Callable[[], Path | None] | None = None) -> Finding:
         return Finding("fonts", "ok", f"Chinese names are drawn in {found.name}")
     text = "no font with Chinese characters: reports show tickers; install Noto Sans CJK for names"
     return Finding("fonts", "warning", text)
+
+
+def known_exchanges() -> Finding:
+    """Say how many exchanges are known, and how many facts of them nobody has looked up."""
+    try:
+        known, facts = exchanges(), list(dated_facts())
+        rules = sum(bool(exchange.board) for exchange in known.values())
+        further = "".join(f", {name} among their files" for name, _ in further_files())
+    except EventStudyError as error:
+        return Finding("exchanges", "warning", "; ".join(map(str, error.problems)))
+    memory = sum(fact.certainty == "memory" for fact in facts)
+    text = (
+        f"{len(known)} known{further}, {rules} with rules on {len(boards())} boards; {memory} of "
+        f"{len(facts)} dated facts are from memory, see docs/market-rules.md"
+    )
+    return Finding("exchanges", "ok", text)
 
 
 def calendars(today: dt.date) -> Iterator[Finding]:

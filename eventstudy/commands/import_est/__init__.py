@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from eventstudy.exchanges.exchange import EXAMPLE_MARKET
+
 
 @click.command("import-est")
 @click.argument("request", type=click.Path(path_type=Path))
@@ -23,7 +25,7 @@ import click
     "exchanges",
     multiple=True,
     metavar="NAME:MIC",
-    help="Exchange of a market of the request, such as DAX:XETR.",
+    help=f"Exchange of a market of the request, such as {EXAMPLE_MARKET}.",
 )
 def command(request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]) -> None:
     """Make a study of EventStudyTools' request file, firm data and market data."""

@@ -17,11 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventstudy.commands.init.new_sector import EVENTS_FILE, EXCHANGES, PRICES_FOLDER, STUDY_FILE, write_new
+from eventstudy.commands.init.new_sector import EVENTS_FILE, PRICES_FOLDER, STUDY_FILE, write_new
 from eventstudy.config import Window
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.events import COLUMNS, TICKER
-from eventstudy.exchanges.calendars import FIRST_DAY, exchange_sessions
+from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.exchanges.exchange import FIRST_DAY, WORLD_MARKET
+from eventstudy.exchanges.exchange import exchanges as known_exchanges
 
 REQUEST_COLUMNS = (
     "event ID",
@@ -247,15 +249,15 @@ def _mic(market: str, rows: Iterable[RequestRow], exchanges: Mapping[str, str]) 
         exchange_sessions(exchanges[market])
         return exchanges[market]
     firms = {row.firm for row in rows if row.market == market}
-    for mic, known in EXCHANGES.items():
+    for mic, known in known_exchanges().items():
         if known.suffix and all(firm.endswith(known.suffix) for firm in firms):
             return mic
-    by_index = {known.benchmark: mic for mic, known in reversed(EXCHANGES.items())}
+    by_index = {known.index: mic for mic, known in reversed(list(known_exchanges().items())) if known.index}
     if market in by_index:
         return by_index[market]
     raise ConfigError(
         f"market {market!r}: the request does not say on which exchange its firms trade; give --market "
-        f"{market!r}:MIC, such as {json.dumps(market + ':XNYS')}"
+        f"{market!r}:MIC, such as {json.dumps(market + ':' + WORLD_MARKET)}"
     )
 
 
@@ -320,9 +322,9 @@ def _study(
         "",
     ]
     for market, mic in mics.items():
-        known = EXCHANGES.get(mic)
+        known = known_exchanges().get(mic)
         lines += ["[[markets]]", f'mic = "{mic}"', f"benchmark = {json.dumps(names[market])}"]
-        lines += [f'region = "{known.region}"', f'currency = "{known.currency}"'] if known else []
+        lines += [f'region = "{known.country}"', f'currency = "{known.currency}"'] if known else []
         lines.append("")
         remarks.append(f"Market {market}: sessions of {mic}")
     if len(set(mics.values())) < len(mics):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from eventstudy.exchanges.exchange import EXAMPLE_INDEX, EXAMPLE_PEER
+
 
 @click.command("init")
 @click.argument("sector", required=False)
@@ -25,7 +27,7 @@ import click
     "benchmarks",
     multiple=True,
     metavar="MIC:TICKER",
-    help="Index of an exchange, such as XNYS:^GSPC; default its usual one.",
+    help=f"Index of an exchange, such as {EXAMPLE_INDEX}; default its usual one.",
 )
 @click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
 @click.option(
@@ -47,10 +49,10 @@ def command(
     asking = sys.stdin is not None and sys.stdin.isatty()
     if sector is None:
         if not asking:
-            raise click.UsageError("no sector named; write 'eventstudy init airlines --peer DAL:XNYS:Delta'")
+            raise click.UsageError(f"no sector named; write 'eventstudy init airlines --peer {EXAMPLE_PEER}'")
         sector = click.prompt("Name of the sector (small letters)")
     if not peers and asking:
-        peers = tuple(_asked_for("Security as TICKER:MIC:Name, such as DAL:XNYS:Delta; empty to end"))
+        peers = tuple(_asked_for(f"Security as TICKER:MIC:Name, such as {EXAMPLE_PEER}; empty to end"))
         benchmarks += tuple(_asked_for("Index as MIC:TICKER where not the usual one; empty to end"))
     named = [part for text in peers for part in text.split(",") if part.strip()]
     plan = new_sector(str(sector), named, benchmarks=benchmarks, currency=currency)

@@ -13,73 +13,17 @@ from eventstudy.config import sector_names
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
-from eventstudy.prices.table import QUOTES_HUNDREDTHS
+from eventstudy.exchanges.exchange import (
+    EXAMPLE_INDEX,
+    EXAMPLE_PEER,
+    by_common_name,
+    exchanges,
+    quotes_hundredths,
+    with_suffix,
+)
 
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What is known of an exchange: region, currency, board of its price limits, Yahoo's ending and index."""
-
-    region: str
-    currency: str
-    board: str = ""
-    suffix: str = ""
-    benchmark: str = ""
-
-
-#: By MIC. An exchange that is not here but has a calendar needs ``--benchmark`` and ``--currency``.
-EXCHANGES = {
-    "XNYS": Exchange("US", "USD", "us", "", "^GSPC"),
-    "XNAS": Exchange("US", "USD", "us", "", "^GSPC"),
-    "XASE": Exchange("US", "USD", "us", "", "^GSPC"),
-    "XSHG": Exchange("CN", "CNY", "sse_main", ".SS", "000300.SS"),
-    "XSHE": Exchange("CN", "CNY", "szse_main", ".SZ", "000300.SS"),
-    "XTAI": Exchange("TW", "TWD", "twse", ".TW", "^TWII"),
-    "ROCO": Exchange("TW", "TWD", "twse", ".TWO", "^TWII"),
-    "XTKS": Exchange("JP", "JPY", "tse", ".T", "^N225"),
-    "XHKG": Exchange("HK", "HKD", "", ".HK", "^HSI"),
-    "XKRX": Exchange("KR", "KRW", "", ".KS", "^KS11"),
-    "XLON": Exchange("GB", "GBP", "", ".L", "^FTSE"),
-    "XFRA": Exchange("DE", "EUR", "", ".F", "^GDAXI"),
-    "XETR": Exchange("DE", "EUR", "", ".DE", "^GDAXI"),
-    "XPAR": Exchange("FR", "EUR", "", ".PA", "^FCHI"),
-    "XAMS": Exchange("NL", "EUR", "", ".AS", "^AEX"),
-    "XBRU": Exchange("BE", "EUR", "", ".BR", "^BFX"),
-    "XMIL": Exchange("IT", "EUR", "", ".MI", "FTSEMIB.MI"),
-    "XMAD": Exchange("ES", "EUR", "", ".MC", "^IBEX"),
-    "XSWX": Exchange("CH", "CHF", "", ".SW", "^SSMI"),
-    "XSTO": Exchange("SE", "SEK", "", ".ST", "^OMX"),
-    "XTSE": Exchange("CA", "CAD", "", ".TO", "^GSPTSE"),
-    "XASX": Exchange("AU", "AUD", "", ".AX", "^AXJO"),
-    "XBOM": Exchange("IN", "INR", "", ".BO", "^BSESN"),
-    "XSES": Exchange("SG", "SGD", "", ".SI", "^STI"),
-    "BVMF": Exchange("BR", "BRL", "", ".SA", "^BVSP"),
-}
-#: What people call them.
-KNOWN_AS = {
-    "NYSE": "XNYS",
-    "NASDAQ": "XNAS",
-    "AMEX": "XASE",
-    "LSE": "XLON",
-    "XETRA": "XETR",
-    "FRANKFURT": "XFRA",
-    "HKEX": "XHKG",
-    "KRX": "XKRX",
-    "TSE": "XTKS",
-    "JPX": "XTKS",
-    "TWSE": "XTAI",
-    "TPEX": "ROCO",
-    "SSE": "XSHG",
-    "SZSE": "XSHE",
-    "TSX": "XTSE",
-    "ASX": "XASX",
-    "BSE": "XBOM",
-    "SGX": "XSES",
-    "B3": "BVMF",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +79,14 @@ def new_sector(
     found = [_peer(text, problems) for text in peers]
     kept = tuple(peer for peer in found if peer is not None)
     if not found:
-        problems.append(f"sector {name}: no peers; give --peer DAL:XNYS:Delta for each of them")
+        problems.append(f"sector {name}: no peers; give --peer {EXAMPLE_PEER} for each of them")
     tickers = [peer.ticker for peer in kept]
     problems += [f"peer {t}: named twice" for t in dict.fromkeys(tickers) if tickers.count(t) > 1]
     indices = dict(filter(None, (_benchmark(text, problems) for text in benchmarks)))
     plan = NewSector(name, kept, indices, currency.upper())
     problems += [f"benchmark of {mic}: it has no peer" for mic in indices if mic not in plan.mics]
     for mic in plan.mics:
-        usual = EXCHANGES.get(mic, Exchange("", ""))
-        index = indices.setdefault(mic, usual.benchmark)
+        index = indices.setdefault(mic, exchanges()[mic].index if mic in exchanges() else "")
         if not index:
             problems.append(f"market {mic}: no usual index is known; give --benchmark {mic}:TICKER")
         elif index in tickers:
@@ -156,7 +99,7 @@ def new_sector(
 
 
 def _currency(mic: str) -> str:
-    return EXCHANGES[mic].currency if mic in EXCHANGES else ""
+    return exchanges()[mic].currency if mic in exchanges() else ""
 
 
 def _name_problems(name: str) -> list[str]:
@@ -172,13 +115,13 @@ def _peer(text: str, problems: list[str]) -> NewPeer | None:
     ticker, mic, name = (*(part.strip() for part in text.split(":", 2)), "", "")[:3]
     before = len(problems)
     given, ticker = ticker, ticker.upper()
-    if re.fullmatch(r"\d{6}", ticker) and mic.upper() in ("XSHG", "XSHE", "SSE", "SZSE"):
-        ending = ".SS" if ticker[0] in "69" else ".SZ"
-        problems.append(f"peer {text!r}: the ticker has no exchange; did you mean '{ticker}{ending}'?")
+    market = exchanges().get(by_common_name().get(mic.upper(), mic.upper()))
+    if market and market.first_digits and with_suffix(ticker):
+        problems.append(f"peer {text!r}: the ticker has no exchange; did you mean '{with_suffix(ticker)}'?")
     elif not TICKER.fullmatch(ticker):
         problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = ^")
     if not mic:
-        problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as DAL:XNYS:Delta")
+        problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as {EXAMPLE_PEER}")
     else:
         mic = _mic(mic, f"peer {text!r}", problems)
     return NewPeer(ticker, mic, name) if len(problems) == before else None
@@ -188,7 +131,7 @@ def _benchmark(text: str, problems: list[str]) -> tuple[str, str] | None:
     mic, _, ticker = (part.strip().upper() for part in text.partition(":"))
     before = len(problems)
     if not TICKER.fullmatch(ticker):
-        problems.append(f"benchmark {text!r}: write MIC:TICKER, such as XNYS:^GSPC")
+        problems.append(f"benchmark {text!r}: write MIC:TICKER, such as {EXAMPLE_INDEX}")
     else:
         mic = _mic(mic, f"benchmark {text!r}", problems)
     return (mic, ticker) if len(problems) == before else None
@@ -197,14 +140,15 @@ def _benchmark(text: str, problems: list[str]) -> tuple[str, str] | None:
 def _mic(text: str, where: str, problems: list[str]) -> str:
     """The MIC, if it has a calendar of sessions."""
     mic = text.upper()
-    if mic in KNOWN_AS:
-        problems.append(f"{where}: exchange {text!r}; did you mean its MIC {KNOWN_AS[mic]!r}?")
-    elif mic not in EXCHANGES:
+    meant, known = by_common_name().get(mic), exchanges().get(mic)
+    if meant:
+        problems.append(f"{where}: exchange {text!r}; did you mean its MIC {meant!r}?")
+    elif known is None or not known.index:
         try:
             exchange_sessions(mic)
         except ConfigError as error:
             unknown = "no trading calendar" in str(error)
-            said = f"exchange {text!r} has no trading calendar; {nearest(mic, EXCHANGES)}"
+            said = f"exchange {text!r} has no trading calendar; {nearest(mic, exchanges())}"
             problems.append(f"{where}: {said if unknown else error}")
     return mic
 
@@ -246,18 +190,18 @@ def study_toml(plan: NewSector) -> str:
     peers = "\n".join(_peer_table(peer) for peer in plan.peers)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
     names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
-    pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if mic in QUOTES_HUNDREDTHS)
+    pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if quotes_hundredths(mic))
     names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
-    return STUDY.format(**names, markets=markets, peers=peers)
+    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=peers)
 
 
 def _market(mic: str, benchmark: str) -> str:
-    known = EXCHANGES.get(mic)
+    known = exchanges().get(mic)
     lines = [
         "[[markets]]",
         f'mic = "{mic}"',
         f"benchmark = {_text(benchmark)}",
-        f'region = "{known.region if known else mic}"   # exchanges of a region share its weight in a shock',
+        f'region = "{known.country if known else mic}"   # exchanges of a region share its weight in a shock',
     ]
     if known:
         lines.append(f'currency = "{known.currency}"')
@@ -321,7 +265,8 @@ def yahoo_notes(plan: NewSector) -> list[str]:
     """Tickers that Yahoo would know by another ending than they were given."""
     found = []
     for peer in plan.peers:
-        suffix = EXCHANGES[peer.mic].suffix if peer.mic in EXCHANGES else ""
+        known = exchanges().get(peer.mic)
+        suffix = known.suffix if known and known.on_yahoo else ""
         if suffix and not peer.ticker.endswith(suffix):
             found.append(
                 f"{peer.ticker}: Yahoo writes shares on {peer.mic} with {suffix}, such as "
@@ -387,10 +332,10 @@ source = "prices"         # a folder of one CSV a ticker, beside this file; or "
 # share_negative = 0.6    # and so many of the peers falling
 
 # [[costs]]               # what trading costs, where the shipped rates do not hold
-# market = "XLON"
-# name = "stamp_duty"
-# side = "buy"
-# bps = 50.0
+# market = "{market}"
+# name = "commission"
+# side = "both"
+# bps = 3.0
 """
 
 PRICES_NOTE = """\

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.core.statistics.dates import signs_of
-from eventstudy.core.statistics.sample import Sample, TestResult
+from eventstudy.core.statistics.overlap import DateOverlap
+from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
@@ -38,10 +39,12 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     """Adjust every statistic of one group over its windows.
 
     ``results`` may hold other groups and windows; the family of a statistic is the group's
-    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only.
+    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only; dates linked
+    by sessions that two windows of any kind share are flipped together.
     """
     mine = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
     matrix = shock_matrix(sample, windows)
+    matrix = by_block(matrix, blocks_of(sample, windows))
     step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed))
     rows: list[Adjusted] = []
     for name in dict.fromkeys(name for name, _ in mine):
@@ -63,12 +66,41 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
 
 def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
     """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
-    found = [(observed.portfolios.day0, observed.shock_s) for observed in sample.each(windows)]
-    dates = np.unique(np.concatenate([day0 for day0, _ in found]))
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
     matrix = np.full((len(dates), len(windows)), np.nan)
-    for column, (day0, values) in enumerate(found):
-        matrix[np.searchsorted(dates, day0), column] = values
+    for column, found in enumerate(observed):
+        matrix[np.searchsorted(dates, found.portfolios.day0), column] = found.shock_s
     return matrix
+
+
+def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
+    """Block of each date of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
+    one, other = [], []
+    for found in observed:
+        place = np.searchsorted(dates, found.portfolios.day0)
+        one.append(place[found.overlap.early])
+        other.append(place[found.overlap.late])
+    early, late = np.concatenate(one), np.concatenate(other)
+    return DateOverlap(len(dates), early, late, np.zeros(len(early))).blocks
+
+
+def _dates(observed: Sequence[WindowSample]) -> NDArray[np.int32]:
+    """Every date that any of the windows has."""
+    dates: NDArray[np.int32] = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
+    return dates
+
+
+def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Sums of the rows of each block, (K, E) to (B, E); NaN where a block has no value."""
+    if len(np.unique(blocks)) == len(matrix):
+        return matrix
+    sums, there = np.zeros((2, blocks.max() + 1, matrix.shape[1]))
+    np.add.at(sums, blocks, np.nan_to_num(matrix))
+    np.add.at(there, blocks, np.isfinite(matrix))
+    return np.where(there > 0, sums, np.nan)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

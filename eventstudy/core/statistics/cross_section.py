@@ -108,7 +108,7 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     if len(mean) < 3:
         return sample.refuse("n/a, fewer than three estimation days")
     width = sample.window[1] - sample.window[0] + 1
-    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width))
+    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 

@@ -1,0 +1,444 @@
+"""What is known of each exchange: read once from the TOML files of this folder, one file a country.
+
+Every dated fact names its source and how sure it is. A further exchange is one further file: here, or in
+the folder that the environment variable `FOLDER` names. docs/extending.md describes the file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from eventstudy.errors import ConfigError, Problem, nearest
+
+#: ``exchange`` is a page of the exchange itself, ``source`` a law, a notice of an authority or a published
+#: tariff, ``secondary`` reports or reprints, ``assumption`` a round figure that the settings can replace,
+#: ``memory`` common knowledge that nobody has looked up (``verified = false`` in the file).
+Certainty = Literal["exchange", "source", "secondary", "assumption", "memory"]
+Side = Literal["buy", "sell", "both"]
+#: First day of a fact that has no other.
+EVER = dt.date(1900, 1, 1)
+#: Calendars are asked for no day before this one.
+FIRST_DAY = dt.date(2000, 1, 1)
+#: Environment variable with a folder of further files.
+FOLDER = "EVENTSTUDY_EXCHANGES"
+#: Where the world's index of `config.Model` is traded, and what help texts show.
+WORLD_MARKET = "XNYS"
+EXAMPLE_PEER, EXAMPLE_INDEX, EXAMPLE_MARKET = "DAL:XNYS:Delta", "XNYS:^GSPC", "DAX:XETR"
+
+T = TypeVar("T")
+Steps = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated:
+    """A fact from ``first`` to ``until``, both included; ``until`` None means still in force."""
+
+    first: dt.date = EVER
+    until: dt.date | None = None
+    source: str = ""
+    certainty: Certainty = "memory"
+
+    def holds(self, day: dt.date) -> bool:
+        """Return whether the fact is in force on a day."""
+        return self.first <= day and (self.until is None or day <= self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceLimit(Dated):
+    """The daily price limit of a board.
+
+    ``kind`` is ``none``, ``fraction`` (``limit`` times the previous close) or ``amounts``: below each first
+    number of ``amounts`` the limit is the second, in the exchange's currency.
+    """
+
+    board: str
+    kind: Literal["none", "fraction", "amounts"] = "fraction"
+    limit: float = 0.0
+    amounts: Steps = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeSessions(Dated):
+    """How many first sessions of a new listing have no limit, for listings in the period."""
+
+    board: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selling(Dated):
+    """Sessions that must pass before a share bought can be sold, and what is known of selling short."""
+
+    board: str
+    sessions_before_sale: int
+    short_sales: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticks(Dated):
+    """Smallest price steps: below each first number of ``steps`` the tick is the second."""
+
+    board: str
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot(Dated):
+    """Fewest shares of an order, and by how many it grows; ``size`` 0 means that each issuer sets its own."""
+
+    board: str
+    size: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee(Dated):
+    """One charge of one market in basis points of the traded value; ``half_spread`` is one of them."""
+
+    market: str
+    name: str
+    side: Side
+    bps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement(Dated):
+    """Sessions from the trade to the exchange of shares and money."""
+
+    market: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraSession:
+    """A day on which the exchange traded though its calendar has it closed; hours in the exchange's zone."""
+
+    market: str
+    day: dt.date
+    open: dt.time
+    close: dt.time
+    source: str = ""
+    certainty: Certainty = "memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A part of an exchange with rules of its own; ``rounding`` says how a limit becomes a price."""
+
+    name: str
+    rounding: Literal["half_up", "inside"] = "half_up"
+    limits: tuple[PriceLimit, ...] = ()
+    risk_warning_limits: tuple[PriceLimit, ...] = ()
+    free_sessions: tuple[FreeSessions, ...] = ()
+    selling: tuple[Selling, ...] = ()
+    ticks: tuple[Ticks, ...] = ()
+    lots: tuple[Lot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What is known of one exchange.
+
+    Attributes
+    ----------
+    mic : str
+        ISO 10383 code.
+    calendar : str
+        Name of its sessions in exchange_calendars, where that differs from the MIC.
+    first_day : datetime.date
+        No session before this day is known.
+    suffix, index : str
+        Ending of its tickers and its usual index, as Yahoo writes them where it has the exchange; empty where
+        none is known.
+    on_yahoo : bool
+        Whether Yahoo has prices of its shares.
+    board : str
+        Name of the `Board` of a share that nothing else is known of; empty where no rules are known.
+    boards_by_digits : mapping
+        Board by the first digits of a ticker.
+    first_digits : tuple of str
+        First digits of a ticker of ``n_digits`` digits that belongs here.
+    price_unit : float
+        How much of the currency one unit of a price is: 0.01 where pence are quoted.
+    hundredths : tuple of str
+        Names under which sources quote a hundredth of the currency.
+    sources_count_lots : bool
+        Whether some sources count volume in lots of this exchange.
+    vendors : mapping
+        What a vendor of prices calls the exchange.
+    known_as : tuple of str
+        What people call it instead of its MIC.
+    """
+
+    mic: str
+    name: str
+    country: str
+    country_name: str
+    time_zone: str
+    currency: str
+    calendar: str = ""
+    first_day: dt.date = FIRST_DAY
+    suffix: str = ""
+    index: str = ""
+    on_yahoo: bool = True
+    board: str = ""
+    boards_by_digits: Mapping[str, str] = field(default_factory=dict)
+    first_digits: tuple[str, ...] = ()
+    n_digits: int = 6
+    price_unit: float = 1.0
+    hundredths: tuple[str, ...] = ()
+    sources_count_lots: bool = False
+    vendors: Mapping[str, str] = field(default_factory=dict)
+    known_as: tuple[str, ...] = ()
+    fees: tuple[Fee, ...] = ()
+    settlement: tuple[Settlement, ...] = ()
+    extra_sessions: tuple[ExtraSession, ...] = ()
+
+    def board_of(self, ticker: str) -> str:
+        """Return the board that a ticker's first digits tell, or an empty string."""
+        found = [start for start in self.boards_by_digits if ticker.startswith(start)]
+        return self.boards_by_digits[max(found, key=len)] if found else ""
+
+
+#: Tables of facts in a file: the record, whom its lines name, and where the record is kept.
+_TABLES: dict[str, tuple[type, str, str]] = {
+    "limits": (PriceLimit, "boards", "board"),
+    "risk_warning_limits": (PriceLimit, "boards", "board"),
+    "free_sessions": (FreeSessions, "boards", "board"),
+    "selling": (Selling, "boards", "board"),
+    "ticks": (Ticks, "boards", "board"),
+    "lots": (Lot, "boards", "board"),
+    "fees": (Fee, "exchanges", "market"),
+    "settlement": (Settlement, "exchanges", "market"),
+    "extra_sessions": (ExtraSession, "exchanges", "market"),
+}
+_COUNTRY = ("country", "name", "time_zone", "currency")
+_KINDS = ("exchange", "source", "secondary", "assumption")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    exchanges: Mapping[str, Exchange]
+    boards: Mapping[str, Board]
+
+
+def exchanges() -> Mapping[str, Exchange]:
+    """Return all exchanges by MIC.
+
+    Raises
+    ------
+    ConfigError
+        If a file of exchanges is faulty; with the file's name and everything that is wrong.
+    """
+    return _known(os.environ.get(FOLDER, "")).exchanges
+
+
+def boards() -> Mapping[str, Board]:
+    """Return all boards by name; raises as `exchanges` does."""
+    return _known(os.environ.get(FOLDER, "")).boards
+
+
+def with_suffix(ticker: str) -> str:
+    """Return a ticker of digits alone with the ending of the exchange they belong to, else an empty string.
+
+    >>> with_suffix("300308"), with_suffix("600000"), with_suffix("920001"), with_suffix("LITE")
+    ('300308.SZ', '600000.SS', '920001.BJ', '')
+    """
+    if not (ticker.isascii() and ticker.isdecimal()):
+        return ""
+    fitting = [
+        (len(start), exchange.suffix)
+        for exchange in exchanges().values()
+        if exchange.n_digits == len(ticker)
+        for start in exchange.first_digits
+        if ticker.startswith(start)
+    ]
+    return ticker + max(fitting)[1] if fitting else ""
+
+
+def by_common_name() -> dict[str, str]:
+    """Return the MIC of what people call an exchange."""
+    return {name: mic for mic, exchange in exchanges().items() for name in exchange.known_as}
+
+
+def currency_in_hundredths() -> dict[str, str]:
+    """Return the currency by the names under which sources quote a hundredth of it."""
+    return {name: item.currency for item in exchanges().values() for name in item.hundredths}
+
+
+def quotes_hundredths(mic: str) -> bool:
+    """Return whether an exchange quotes prices in hundredths of its currency, as London does in pence."""
+    return mic in exchanges() and exchanges()[mic].price_unit < 1.0
+
+
+def dated_facts() -> Iterator[Dated | ExtraSession]:
+    """Yield every dated fact of every board and exchange, in the order of the files."""
+    for holder in (*boards().values(), *exchanges().values()):
+        for name in _TABLES:
+            yield from getattr(holder, name, ())
+
+
+def further_files(folder: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Return the files of the further folder that the process reads, as (name, SHA-256)."""
+    there = os.environ.get(FOLDER, "") if folder is None else folder
+    return tuple(
+        (path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in _files(there, own=False)
+    )
+
+
+def _files(folder: str, *, own: bool = True) -> list[Path]:
+    found = sorted(Path(__file__).parent.glob("*.toml")) if own else []
+    if folder:
+        if not Path(folder).is_dir():
+            raise ConfigError(Problem(f"{FOLDER} names no folder", folder))
+        found += sorted(Path(folder).glob("*.toml"))
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _known(folder: str) -> _Known:
+    by_mic: dict[str, Exchange] = {}
+    by_name: dict[str, Board] = {}
+    origin: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for path in _files(folder):
+        found = _read(path, problems)
+        for name in (*found.exchanges, *found.boards):
+            if name in origin:
+                problems.append(Problem(f"{name} is described in {origin[name]} already", str(path)))
+            origin.setdefault(name, path)
+        by_mic |= found.exchanges
+        by_name |= found.boards
+    for mic, exchange in by_mic.items():
+        for board in filter(None, (exchange.board, *exchange.boards_by_digits.values())):
+            if board not in by_name:
+                text = f"exchange {mic}: board {board!r}: {nearest(board, by_name)}"
+                problems.append(Problem(text, str(origin[mic])))
+    if problems:
+        raise ConfigError(problems)
+    return _Known(MappingProxyType(by_mic), MappingProxyType(by_name))
+
+
+def _read(path: Path, problems: list[Problem]) -> _Known:
+    """Read one file; what is wrong with it is added to ``problems``."""
+    import tomllib
+
+    before = len(problems)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problems.append(Problem(f"cannot be read as TOML: {error}", str(path)))
+        return _Known({}, {})
+
+    def wrong(text: str) -> None:
+        problems.append(Problem(text, str(path)))
+
+    for key in table:
+        accepted = (*_COUNTRY, "sources", "boards", "exchanges", *_TABLES)
+        if key not in accepted:
+            wrong(f"key {key!r}; {nearest(key, accepted)}")
+    for key in _COUNTRY:
+        if not isinstance(table.get(key), str):
+            wrong(f"{key} is missing, or no text")
+    for name, source in table.get("sources", {}).items():
+        if set(source) != {"kind", "text"} or source["kind"] not in _KINDS:
+            wrong(f"source {name!r}: give text and kind, one of {', '.join(_KINDS)}")
+    if len(problems) > before:
+        return _Known({}, {})
+    try:
+        return _Known(_exchanges_of(table), _boards_of(table))
+    except ValueError as error:
+        wrong(str(error))
+        return _Known({}, {})
+
+
+def _boards_of(table: Mapping[str, Any]) -> dict[str, Board]:
+    rows = {row.get("name", ""): row for row in table.get("boards", ())}
+    facts = {name: _facts(table, name, rows) for name in _TABLES if _TABLES[name][1] == "boards"}
+    return {
+        name: _record(Board, row, **{kind: tuple(found[name]) for kind, found in facts.items()})
+        for name, row in rows.items()
+    }
+
+
+def _exchanges_of(table: Mapping[str, Any]) -> dict[str, Exchange]:
+    rows = {row.get("mic", ""): row for row in table.get("exchanges", ())}
+    facts = {name: _facts(table, name, rows) for name in _TABLES if _TABLES[name][1] == "exchanges"}
+    shared = {
+        "country": table["country"],
+        "country_name": table["name"],
+        "time_zone": table["time_zone"],
+        "currency": table["currency"],
+    }
+    return {
+        mic: _record(
+            Exchange,
+            {"calendar": mic, **row},
+            **shared,
+            **{kind: tuple(found[mic]) for kind, found in facts.items()},
+        )
+        for mic, row in rows.items()
+    }
+
+
+def _facts(table: Mapping[str, Any], name: str, known: Iterable[str]) -> dict[str, list[Any]]:
+    """The records of one table of facts by the board or exchange that they hold for."""
+    record, named, holder = _TABLES[name]
+    found: dict[str, list[Any]] = {key: [] for key in known}
+    for row in table.get(name, ()):
+        kept = {key: value for key, value in row.items() if key not in (named, "from", "source", "verified")}
+        if "from" in row:
+            kept["first"] = row["from"]
+        for key in ("first", "until", "day"):
+            if key in kept and type(kept[key]) is not dt.date:
+                raise ValueError(f"{name}: {kept[key]!r} is no date; write 2020-12-31 without quotes")
+        about, certainty = _source(table, row, name)
+        for key in row.get(named, ()):
+            if key not in found:
+                raise ValueError(f"{name}: {named} {key!r}; {nearest(key, found)}")
+            given = {holder: key, "source": about, "certainty": certainty}
+            found[key].append(_record(record, kept, **given))
+        if not row.get(named):
+            raise ValueError(f"{name}: a line without {named}")
+    return found
+
+
+def _source(table: Mapping[str, Any], row: Mapping[str, Any], name: str) -> tuple[str, Certainty]:
+    """The text of a line's source and how sure the line is."""
+    key, sources = row.get("source", ""), table.get("sources", {})
+    if key and key not in sources:
+        raise ValueError(f"{name}: source {key!r}; {nearest(key, sources)}")
+    text = sources[key]["text"] if key else ""
+    if row.get("verified", True) is False:
+        return text, "memory"
+    if not key:
+        raise ValueError(f"{name}: a line without source; name one, or write verified = false")
+    kind: Certainty = sources[key]["kind"]
+    return text, kind
+
+
+def _record(record: type[T], row: Mapping[str, Any], **given: Any) -> T:
+    """A record from a line of TOML: unknown and missing keys are refused, lists become tuples."""
+    accepted = {item.name: item for item in fields(record)}  # type: ignore[arg-type]
+    for key in row:
+        if key not in accepted or key in given:
+            raise ValueError(f"{record.__name__}: key {key!r}; {nearest(key, set(accepted) - set(given))}")
+    for item in accepted.values():
+        needed = item.default is MISSING and item.default_factory is MISSING
+        if needed and item.name not in row and item.name not in given:
+            raise ValueError(f"{record.__name__}: {item.name} is missing")
+    return record(**{key: _frozen(value) for key, value in row.items()}, **given)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    return MappingProxyType(value) if isinstance(value, dict) else value
