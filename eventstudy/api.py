@@ -21,7 +21,7 @@ from eventstudy.core.selection import USED, LedgerRow, select
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
-from eventstudy.prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, provider_names
+from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.result import StudyResult
@@ -267,7 +267,7 @@ def _at_hand(name: str) -> bool:
     factory = PROVIDERS.get(name)
     return (
         factory is not None
-        and name not in SHIPPED
+        and name not in PROVIDERS.declared
         and "progress" not in inspect.signature(factory).parameters
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import io
 import os
@@ -14,8 +15,7 @@ from contextlib import contextmanager
 import click
 
 from eventstudy import __version__, commands
-from eventstudy.errors import EventStudyError
-from eventstudy.optional import DEBUG
+from eventstudy.errors import DEBUG, EventStudyError
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -114,8 +114,7 @@ class CommandFiles(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names of the files, as they are written on the command line."""
-        files = {item.name for item in pkgutil.iter_modules(commands.__path__)}
-        return sorted(name.replace("_", "-") for name in files - set(commands.SHARED))
+        return list(_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the file of one command; None where there is none of the name."""
@@ -125,6 +124,12 @@ class CommandFiles(click.Group):
             self.commands = {name: _load(name) for name in names}
             return None
         return _load(cmd_name)
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    files = {item.name for item in pkgutil.iter_modules(commands.__path__)}
+    return tuple(sorted(name.replace("_", "-") for name in files - set(commands.SHARED)))
 
 
 def _load(name: str) -> click.Command:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import sys
 import tomllib
 import types
 import typing
@@ -20,6 +19,7 @@ from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.exchanges.exchange import WORLD_MARKET
+from eventstudy.registry import MODELS, STATISTICS
 from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
@@ -34,51 +34,6 @@ LABELS = (
     "macro",
     "good_news",
     "unknown",
-)
-#: Models and statistics that ship; a test holds them to the registries, whose import takes long.
-MODELS = (
-    "capm",
-    "dimson",
-    "egarch",
-    "factors",
-    "garch",
-    "leave_one_out",
-    "market",
-    "market_adjusted",
-    "market_robust",
-    "mean_adjusted",
-    "rolling",
-    "scholes_williams",
-    "synthetic_peer",
-    "two_index",
-)
-STATISTICS = (
-    "ar_t",
-    "bhar_t",
-    "bmp",
-    "bmp_kp",
-    "bootstrap",
-    "bootstrap_blocks",
-    "bootstrap_dates",
-    "calendar_time",
-    "car_t",
-    "corrado",
-    "corrado_zivney",
-    "cross_sectional_t",
-    "date_t",
-    "generalized_sign",
-    "grank_t",
-    "grank_z",
-    "ibragimov_mueller",
-    "patell",
-    "patell_kp",
-    "permutation",
-    "portfolio_t",
-    "sign",
-    "sign_flip",
-    "skewness_t",
-    "sq",
-    "wilcoxon",
 )
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
@@ -687,24 +642,18 @@ def _check_windows(windows: Windows) -> list[str]:
 
 
 def _check_names(config: StudyConfig) -> list[str]:
-    known = {
-        "model.name": _registered("eventstudy.core.models.base", "MODELS", MODELS),
-        "tests.names": _registered("eventstudy.core.statistics.sample", "STATISTICS", STATISTICS),
-        "reversal.label": LABELS,
-    }
-    given = [("model.name", config.model.name), ("reversal.label", config.reversal.label)]
-    given += [("tests.names", name) for name in config.tests.names]
-    return [
-        f"{key} = {name!r} is unknown; {nearest(name, known[key])}"
-        for key, name in given
-        if name not in known[key]
+    problems = []
+    if not MODELS.knows(config.model.name):
+        problems.append(f"model.name = {MODELS.unknown(config.model.name)}")
+    if config.reversal.label not in LABELS:
+        label = config.reversal.label
+        problems.append(f"reversal.label = {label!r} is unknown; {nearest(label, LABELS)}")
+    problems += [
+        f"tests.names = {STATISTICS.unknown(name)}"
+        for name in config.tests.names
+        if not STATISTICS.knows(name)
     ]
-
-
-def _registered(module: str, registry: str, shipped: Sequence[str]) -> tuple[str, ...]:
-    """What ships, with what a registry that is loaded already has been given besides; loads none."""
-    loaded = sys.modules.get(module)
-    return tuple(dict.fromkeys((*shipped, *getattr(loaded, registry, ()))))
+    return problems
 
 
 #: Models whose regression can weigh a return over several sessions by 1/n.

@@ -12,12 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from eventstudy.errors import ConfigError, EstimationError, EventsError, EventStudyError, PriceError
+from eventstudy.errors import DEBUG, ConfigError, EstimationError, EventsError, EventStudyError, PriceError
 from eventstudy.messages import Message, say
 
 Part = TypeVar("Part")
-#: Set in the environment it lets errors of the program itself through; ``--debug`` and the tests set it.
-DEBUG = "EVENTSTUDY_DEBUG"
 #: Errors that end a run wherever they happen: an input that must be corrected, a machine that is full.
 PASSED_ON = (ConfigError, EventsError, OSError, MemoryError)
 

@@ -116,10 +116,10 @@ def run_study(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of returns whatever the study measures: reversals, claims, the trade."""
+    """What is asked of a study of returns: reversals, claims, the trade; of others nothing is."""
 
-    judgement: Judgement
-    found: Findings
+    judgement: Judgement | None
+    found: Findings | None
     claims: tuple[ClaimVerdict, ...]
     trade: _Trade
 
@@ -143,10 +143,10 @@ def _ask(
     tell: Progress,
     parts: Parts,
 ) -> _Asked:
+    # A pack speaks of one quantity: beside abnormal volume or volatility a verdict on returns would be read
+    # as one on them, and the same verdict would count as another trial.
     if config.study.kind != "return":
-        config = replace(config, study=replace(config.study, kind="return"))
-        computed = compute(events, config, prices)
-        samples = list(groups(computed.sample, events, config))
+        return _Asked(None, None, (), _Trade(backtest_tables(None), {}, logged))
     tell("reversal")
     judgement = judge(computed, headline_of(samples, config), config)
     beside = Path(events.path).parent

@@ -17,8 +17,8 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import plots
 from eventstudy.cli import main
-from eventstudy.errors import ConfigError, EstimationError, PriceError
-from eventstudy.optional import DEBUG, Parts
+from eventstudy.errors import DEBUG, ConfigError, EstimationError, PriceError
+from eventstudy.optional import Parts
 from eventstudy.report.packs import read_pack
 
 QUICK = (*LOW, "tests.draws=99", 'report.formats=["csv","json","md"]')

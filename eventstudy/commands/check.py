@@ -59,8 +59,8 @@ def command(
         return
     print_alignment(read, config, found.alignments, console)
     if found.ledger:
-        print_ledger(found.ledger, console, language=config.study.language)
-    words = catalogue(config.study.language)
+        print_ledger(found.ledger, console, language=config.study.language, kind=config.study.kind)
+    words = catalogue(config.study.language, config.study.kind)
     for sentence in remarks_on(found, read, source):
         console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
     print_warnings(found.warnings, console, words)

@@ -214,6 +214,7 @@ def _cut_market(
         event=event,
         factor_names=columns.names,
         ahead=columns.ahead,
+        kind=panel.kind,
     )
 
 

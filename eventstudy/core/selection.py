@@ -43,7 +43,7 @@ class LedgerRow:
     """What became of one event × ticker, and why.
 
     ``status`` is used, shifted (used, day 0 moved), merged (the shock has this security and day 0 already)
-    or dropped.
+    or dropped. `results.counts.firm_event_counts` counts the shifted among the used.
     """
 
     event_id: str
@@ -286,7 +286,9 @@ def _check_window(
     first, last = config.windows.event
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     if not np.isfinite(here).any():
-        raise _DroppedError("prices", say("reason.no_return"), session)
+        raise _DroppedError(
+            "prices", say(f"reason.{'no_volume' if config.study.kind == 'volume' else 'no_return'}"), session
+        )
     _check_resumption(position, column, market, session)
     if config.windows.allow_partial:
         return

@@ -21,8 +21,8 @@ from rich.text import Text
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.report.pack import csv_safe, plain_json
 from eventstudy.report.staging import moved_in
+from eventstudy.report.values import csv_safe, plain_json
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.

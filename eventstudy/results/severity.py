@@ -14,7 +14,7 @@ LEVELS = ("serious", "caution", "note")
 SEVERITY: Mapping[str, str] = {
     "simulated": "serious",
     "prereg": "serious",
-    "study.kind": "serious",
+    "study.kind": "caution",
     "labels.undated": "serious",
     "missing.program": "serious",
     "missing.part": "caution",

@@ -19,16 +19,17 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.models.garch import compiled_fit
-from eventstudy.core.selection import USED
+from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, effective_number
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.messages import joined, say
+from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.counts import firm_event_counts
+from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import (
@@ -57,8 +58,8 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
     events: Events,
@@ -67,7 +68,10 @@ def build_summary(
     backtest: Mapping[str, Any],
     parts: Parts,
 ) -> dict[str, Any]:
-    """Return the content of summary.json; ``backtest`` is what it says of the trade."""
+    """Return the content of summary.json; ``backtest`` is what it says of the trade.
+
+    Without ``judgement`` and ``found`` its verdict is the headline of what was measured.
+    """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
@@ -84,13 +88,17 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **reversal_summary(judgement, found),
+            **(
+                reversal_summary(judgement, found)
+                if judgement is not None and found is not None
+                else measured_facts(results, headline, config)
+            ),
             "claims": Counter(_claim_kinds(tables["claims"])),
-            "counts": _ledger_counts(ledger),
+            "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config),
+                    _overlapping(judgement, config) if judgement is not None else "",
                 ),
                 " ",
             ),
@@ -128,9 +136,7 @@ def build_summary(
                 ),
                 *_model_remarks(computed, config),
             ],
-            "more_data": (
-                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-            ).more_data,
+            "more_data": _more_data(judgement) if judgement is not None else "",
             "backtest": backtest,
             "peers": {
                 peer.ticker: {
@@ -144,19 +150,18 @@ def build_summary(
             },
         }
     )
-    return content
+    kind = config.study.kind
+    told: dict[str, Any] = content if kind == "return" else retold(content, catalogue("en", kind))
+    return told
+
+
+def _more_data(judgement: Judgement) -> str:
+    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+    return verdict.more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
     return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
-
-
-def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
-    status = ledger["status"].value_counts()
-    dropped = ledger[ledger["status"] == "dropped"]
-    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
-    counts = {name: int(status.get(name, 0)) for name in (*USED, "merged", "dropped")}
-    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
@@ -189,8 +194,10 @@ def _small_table(
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
+    # Volume and volatility have no drop: their first window is the headline's.
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
     for group in wanted:
-        for window in (config.windows.drop, config.windows.post):
+        for window in dict.fromkeys((first, config.windows.post)):
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
@@ -245,15 +252,19 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
-    total = len(computed.abnormal)
+    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
+    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
+    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
     found: list[str] = [
         say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
     ]
+    if gaps:
+        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
-    if config.model.factors_file and config.returns.kind == "log":
+    if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
+from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
 from eventstudy.results.covariates import regression_rows
 from eventstudy.results.result import TABLES
@@ -31,6 +33,17 @@ from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
 
+#: Tables of the question about reversals: a study of another quantity has no row in them.
+REVERSAL_TABLES = (
+    "reversal",
+    "reversal_measures",
+    "reversal_paths",
+    "gates",
+    "placebo",
+    "placebo_balance",
+    "clarifications",
+    "specification_curve",
+)
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
     {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
@@ -41,8 +54,8 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
@@ -51,10 +64,14 @@ def build_tables(
     """Return every table of the pack by the name of its file.
 
     Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
+    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
     """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
-    return {
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
+    if judgement is not None and found is not None:
+        asked = reversal_tables(judgement, found, parts)
+    tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
@@ -75,8 +92,31 @@ def build_tables(
                 "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
             ),
         ),
-        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found, parts).items()},
+        **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    }
+    return tables if config.study.kind == "return" else _retold(tables, config.study.kind)
+
+
+def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Return the tables with their messages in the words of what the study measures."""
+    words = catalogue("en", kind)
+    # Advice on one fit stands in an array, as plain text.
+    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
+
+    def told(text: str) -> str:
+        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
+
+    diagnostics = tables["diagnostics"]
+    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
+    return {
+        name: table.assign(
+            **{
+                column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
+                for column in MESSAGES.intersection(table.columns)
+            }
+        )
+        for name, table in tables.items()
     }
 
 

@@ -77,7 +77,7 @@ def input_warnings(
         *_simulated(prices),
         *event_warnings(events, config),
         *returns.remarks,
-        *_unknown_markets(returns, config),
+        *(_unknown_markets(returns, config) if kind == "return" else []),
         *sentences(findings, accept=config.prices.accept_suspect),
         *_same_days(ledger),
         *_unadjusted(prices),

@@ -24,7 +24,7 @@ from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.locks import delays
 from eventstudy.reversal.matching import placebo_rows
 from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
-from eventstudy.reversal.permutation import leave_one_out
+from eventstudy.reversal.permutation import leave_one_out, rank_among
 from eventstudy.reversal.placebo import Placebo, balance
 from eventstudy.reversal.shocks import EXPLORATORY, Judgement
 from eventstudy.reversal.specifications import Specification, specification_curve
@@ -134,7 +134,7 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
     for k, shock in enumerate(judged.shock_id):
         placebos = found.placebos(k)
         overlap = say("drop.overlaps", shock=judged.overlaps[k]) if judged.overlaps[k] else ""
-        rank = int((placebos >= judged.post[k]).sum()) + 1 if len(placebos) else None
+        place = rank_among(judged.post[k], placebos)
         rows.append(
             {
                 "shock_id": shock,
@@ -152,8 +152,9 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
                 "n_placebos": len(placebos),
                 "placebo_mean": placebos.mean() if len(placebos) else np.nan,
                 "excess": judgement.excess[k],
-                "rank": rank,
-                "p_rank": np.nan if rank is None else rank / (len(placebos) + 1),
+                "rank": place.rank if place else None,
+                "p_rank": place.p_value if place else np.nan,
+                "p_rank_floor": place.floor if place else np.nan,
                 "widened": bool(found.matched[k].widened),
                 "benchmark": found.reasons[k],
                 "label_in_time": bool(judgement.in_time[k]),
@@ -220,21 +221,31 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
         "excess": judgement.excess[k],
         "n_placebos": len(placebos),
     }
-    if not len(placebos):
+    place = rank_among(judged.post[k], placebos)
+    if place is None:
         why = say("case.none", shock=facts["shock_id"], why=found.reasons[k])
         return {**facts, "rank": None, "sentence": why}
-    rank = int((placebos >= judged.post[k]).sum()) + 1
     sentence = say(
         "case.drop" if judged.qualifies[k] else "case.fall",
         shock=facts["shock_id"],
-        rank=rank,
-        among=len(placebos) + 1,
+        rank=place.rank,
+        among=place.among,
+        m=len(placebos),
+        p=place.p_value,
+        floor=place.floor,
         drop=judged.drop[k],
         s=judged.drop_s[k],
         post=judged.post[k],
         placebos=placebos.mean(),
     )
-    return {**facts, "rank": rank, "sentence": sentence}
+    return {
+        **facts,
+        "rank": place.rank,
+        "among": place.among,
+        "p_rank": place.p_value,
+        "p_rank_floor": place.floor,
+        "sentence": sentence,
+    }
 
 
 def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.core.checks.multiplicity import holm
-from eventstudy.core.statistics.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
+from eventstudy.core.statistics.dates import (
+    dates_needed,
+    sign_flip_floor,
+    sign_flip_p,
+    sign_vectors,
+    student,
+    t_interval,
+)
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
 from eventstudy.optional import Parts
@@ -131,7 +138,7 @@ def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Meas
     if k < 2:
         return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
-    note = say("note.floor", p=2 / 2 ** min(k, 14))
+    note = say("note.floor", p=sign_flip_floor(k, config.tests.draws))
     return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
 
 
@@ -376,7 +383,8 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
 def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
     """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
 
-    Every date counts once on both sides; the placebos' line is the mean over dates of their means.
+    Every date counts once on both sides; the placebos' line is the mean over dates of their means, and
+    ``n_paths`` the drops that it averages.
     """
     sets = judgement.sets
     if sets is None:
@@ -388,13 +396,20 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
     cumulative[portfolios.total(weight) == 0] = np.nan
     for group, mask in judgement.members.items():
         rows, day0 = np.flatnonzero(mask), judgement.drops.day0[mask]
-        own = date_means(day0, cumulative[sets.event[rows]])
-        other = date_means(
-            day0, np.array([np.nanmean(cumulative[sets.placebos[int(k)]], axis=0) for k in rows])
+        own = cumulative[sets.event[rows]]
+        behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
+        other = np.array(
+            [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
         )
-        for series, values in (("events", own), ("placebos", other)):
+        for series, of_shocks, paths_of in (
+            ("events", own, np.ones(len(rows))),
+            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.float64)),
+        ):
+            values = date_means(day0, of_shocks)
+            counts = date_means(day0, paths_of) * np.unique(day0, return_counts=True)[1]
             for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
-                column = values[:, day][np.isfinite(values[:, day])]
+                there = np.isfinite(values[:, day])
+                column = values[there, day]
                 low, high = t_interval(column)
                 mean = float(column.mean()) if len(column) else NAN
                 yield {
@@ -402,7 +417,14 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                     "series": series,
                     "tau": tau,
                     "n_dates": len(column),
+                    "n_paths": round(float(counts[there].sum())),
                     "car": mean,
                     "lower": low,
                     "upper": high,
                 }
+
+
+def _whole(paths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows that have every day."""
+    kept: NDArray[np.float64] = paths[np.isfinite(paths).all(axis=1)]
+    return kept

@@ -20,7 +20,7 @@ from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.history import History, day_codes
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.matching import Benchmarks, MatchedSets, benchmarks, matched_sets
-from eventstudy.reversal.permutation import NO_TEST, excess, matched_permutation, placebo_spread
+from eventstudy.reversal.permutation import NO_TEST, excess, matched_permutation, placebo_spread, rank_among
 from eventstudy.reversal.placebo import traits
 from eventstudy.reversal.variants import Variants, variants
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
@@ -264,6 +264,7 @@ class _Jury:
         post, sets = date_sets(day0, judged.post[rows], [self.found.placebos(int(k)) for k in rows])
         seed, draws = config.study.seed, config.tests.draws
         test = matched_permutation(post, sets, draws=draws, seed=seed) if len(rows) else NO_TEST
+        place = rank_among(float(post[0]), sets[0]) if len(post) == 1 else None
         drop = of & judged.qualifies & np.isfinite(judged.post)
         by_label = name != "all" and not name.endswith(EXPLORATORY)
         late = drop & (self.label_reason != "") & by_label
@@ -278,7 +279,7 @@ class _Jury:
             n_events=int(judged.n_peers[rows].sum()),
             n_effective=self._effective(mask),
             n_placebos=sum(len(values) for values in sets),
-            rank=int((sets[0] >= post[0]).sum()) + 1 if len(post) == 1 else 0,
+            rank=place.rank if place else 0,
             n_candidates=int(of.sum()),
             n_drops=int(drop.sum()),
             n_late=int(late.sum()),

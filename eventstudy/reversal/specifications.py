@@ -76,7 +76,7 @@ def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedS
     """Portfolios of shocks and placebos under other settings; None where the model cannot be fitted."""
     history, found = judgement.history, judgement.benchmarks
     config = replace(history.config, model=replace(history.config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
-    other = replace(history, config=config, panel=as_kind(history.panel, kind))
+    other = replace(history, config=config, panel=as_kind(history.panel, kind, config.model))
     days = [
         found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64)
         for k in range(len(judgement.tickers))

@@ -31,7 +31,8 @@ class Verdict:
     """One of four answers with what it rests on; numbers are decimal returns.
 
     ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
-    dates, ``p_value`` the two-sided matched permutation's. ``mde`` rests on the spread ``sd`` between the
+    dates, ``p_value`` the two-sided matched permutation's, ``p_floor`` the smallest that this p can be, and
+    ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the spread ``sd`` between the
     dates; for a single date on ``se_placebos``, the standard error that the spread of the placebo drops
     gives the effect. ``reason`` is a code for why no date entered, empty where one did.
     """
@@ -175,7 +176,7 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
             among=evidence.n_placebos + 1,
             m=evidence.n_placebos,
             mde=mde,
-            floor=min(1.0, 2.0 * evidence.permutation.floor),
+            floor=evidence.permutation.floor,
             **facts,
         )
     low, high = t_interval(evidence.excess)
@@ -237,7 +238,7 @@ def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     if k == 0:
         return say("ladder.none")
     if k == 1:
-        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1)
+        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos)
     if k < FEWEST_DATES:
         return say("ladder.few")
     if k < 15:

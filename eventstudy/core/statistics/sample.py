@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy import registry
 from eventstudy.core.abnormal import (
     AbnormalReturns,
     PeerWeights,
@@ -23,8 +24,9 @@ from eventstudy.core.abnormal import (
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError
 from eventstudy.messages import say
+from eventstudy.registry import Registry
 
 T = TypeVar("T")
 #: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
@@ -310,7 +312,7 @@ class _Kept:
 
 
 Statistic = Callable[[WindowSample], TestResult]
-STATISTICS: dict[str, Statistic] = {}
+STATISTICS: Registry[Statistic] = registry.STATISTICS
 
 
 def statistic(
@@ -376,8 +378,8 @@ def run_tests(
         For a name that is not registered, with the nearest one.
     """
     for name in names:
-        if name not in STATISTICS:
-            raise ConfigError(f"tests.names: {name!r} is unknown; {nearest(name, STATISTICS)}")
+        if not STATISTICS.knows(name):
+            raise ConfigError(f"tests.names: {STATISTICS.unknown(name)}")
     chosen = names or tuple(STATISTICS)
     results = []
     for sample in samples:
