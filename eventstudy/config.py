@@ -94,7 +94,8 @@ class Peer:
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
+    the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
@@ -338,7 +339,10 @@ class StudyConfig:
 
     def market(self, mic: str) -> Market:
         """Return the market with this MIC."""
-        return next(market for market in self.markets if market.mic == mic)
+        for market in self.markets:
+            if market.mic == mic:
+                return market
+        raise KeyError(mic)
 
     def traded_in(self, mic: str) -> str:
         """Currency of an exchange."""
@@ -548,7 +552,7 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
-        hint = next(a for a in arguments if a is not type(None))
+        hint, *_ = (a for a in arguments if a is not type(None))
         return _coerce(hint, value, path, problems)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, f"{path}.", problems)

@@ -37,7 +37,7 @@ class EventPanel:
     ----------
     event_id, shock_id, ticker, market, region : (N,) str
     lead : (N,) bool
-        Whether the event set its shock off, rather than followed within it.
+        Whether the firm-event is of those that set the shock off, rather than followed within it.
     tau : (L2,) int
         Event days, day 0 = event session.
     estimation_returns : (N, L1) float

@@ -31,6 +31,7 @@ from eventstudy.prices.table import (
     get_provider,
     provider_names,
 )
+from eventstudy.shocks import together, with_shocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -290,7 +291,9 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
-    drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    # A drop for each piece of news, however many rows tell it.
+    news = dict.fromkeys(together(with_shocks(events, config)).values())
+    drops = [drop for event in news if event.label in PLANTED and (drop := _planted(event, events, config))]
     drops += _quiet_drops(events, config, request)
     rates = fx_tickers(config).values()
     request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))

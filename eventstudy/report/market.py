@@ -92,7 +92,8 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
     texts = list(REASONS)
-    dropped = np.array([status == "dropped" for status in REASONS.values()])
+    statuses = list(dict.fromkeys(REASONS.values()))
+    status = np.array([statuses.index(of) for of in REASONS.values()])
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -102,7 +103,7 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(("used", "dropped"), dropped[codes]),
+            "status": _named(statuses, status[codes]),
             "reason": _named(texts, codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),
@@ -185,7 +186,7 @@ def _tests_table(result: MarketResult) -> Table:
     for group in result.averages:
         for window in result.layout.car:
             mine = {t.name: t for t in result.tests if t.group == group and t.window == window}
-            any_test = next(iter(mine.values()))
+            any_test, *_ = mine.values()
             caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
             cells = [f"{mine[name].p_value:.4f}" if not mine[name].reason else "n/a" for name in shown]
             table.add_row(

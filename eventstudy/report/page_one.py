@@ -109,7 +109,10 @@ def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     found = summary.get("counts") or {}
     used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"]
-    return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
+    line = line.format(used=used, moved=moved, dropped=dropped)
+    if found.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=found["merged"])))
+    return {"line": line, "used": used, "dropped": dropped}
 
 
 def reasons(summary: Mapping[str, Any], words: Words) -> list[list[str]]:

@@ -99,6 +99,8 @@ def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     line = words["terminal.ledger"].format(
         used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"]
     )
+    if counts.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
     return words["terminal.named"].format(name=line, text=told) if told else line
 
 

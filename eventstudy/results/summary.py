@@ -16,9 +16,9 @@ import pandas as pd
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window, shock_portfolios
+from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
-from eventstudy.core.estimation import Computed
+from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, effective_number
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
@@ -130,6 +130,7 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
             ),
             "warnings": [
+                *filter(None, [headline_note(headline, config)]),
                 *input_warnings(
                     events, config, prices, computed.returns, computed.findings, computed.selection.ledger
                 ),
@@ -221,7 +222,7 @@ def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str,
     panel = headline.abnormal.panel
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
-    return len(set(panel.shock_id[rows].tolist()))
+    return len(set(shock_dates(panel)[rows].tolist()))
 
 
 def _p_values(
@@ -237,7 +238,7 @@ def _p_values(
 def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
     """Troubles of all fits, and of the headline group's dates in the drop window."""
     ours = headline.at(config.windows.drop)
-    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
+    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting, by="date")
     found = diagnose_study(
         diagnose(computed.abnormal),
         rbar=ours.rbar,

@@ -22,6 +22,7 @@ from eventstudy.core.statistics.dates import (
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
 from eventstudy.optional import Parts
+from eventstudy.reversal.dates import date_means, date_names, date_sets
 from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
@@ -88,9 +89,9 @@ def not_measured(name: str, group: str, k: int, why: str) -> Measure:
 def _of_group(
     judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
 ) -> Iterator[Measure]:
-    judged, x = judgement.drops, judgement.excess[mask]
-    yield mean_measure("car_drop", group, judged.drop[mask])
-    yield mean_measure("car_post", group, judged.post[mask])
+    judged, x = judgement.drops, judgement.by_date(judgement.excess, mask)
+    yield mean_measure("car_drop", group, judgement.by_date(judged.drop, mask))
+    yield mean_measure("car_post", group, judgement.by_date(judged.post, mask))
     yield _primary(judgement, group, mask)
     yield mean_measure("excess_post_date_t", group, x, note=say("note.date_t"))
     yield _sign_flip(judgement, group, x)
@@ -205,7 +206,7 @@ def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
 def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     flips = judgement.variants.flips(mask)
     for name, values in judgement.variants.excess.items():
-        there = values[mask & np.isfinite(values)]
+        there = judgement.by_date(values, mask & np.isfinite(values))
         note = say("note.sign_differs") if name in flips else ""
         yield mean_measure(f"excess_{name}", group, there, note=note)
 
@@ -251,9 +252,9 @@ def window_test(
     config = judgement.history.config
     events, others = judgement.sets.car(window)
     rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
-    kept = [others[k] for k in rows]
-    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
-    return excess(events[rows], kept), test.two_sided
+    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
+    return excess(post, kept), test.two_sided
 
 
 def _tiers(
@@ -263,12 +264,10 @@ def _tiers(
     posts = posts_by_tier(placebos)
     judged = judgement.drops
     for tier in ("P0", "P1", "P2", "P3"):
-        values = [
-            judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
-            for k in np.flatnonzero(mask)
-            if (str(judged.shock_id[k]), tier) in posts
-        ]
-        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=say(f"tier.{tier}"))
+        rows = [k for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts]
+        values = [judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier]) for k in rows]
+        means = date_means(judged.day0[rows], np.array(values, dtype=float))
+        yield mean_measure(f"excess_{tier}", group, means, note=say(f"tier.{tier}"))
 
 
 def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[float]]:
@@ -281,8 +280,9 @@ def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[flo
 
 def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     judged = judgement.drops
-    ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
-    k = int(mask.sum())
+    ratio = reversal_ratio(judgement.by_date(judged.drop, mask), judgement.by_date(judged.post, mask))
+    rows, day0 = np.flatnonzero(mask), judged.day0[mask]
+    k = len(np.unique(day0))
     yield Measure(
         measure="reversal_ratio",
         group=group,
@@ -293,11 +293,10 @@ def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterat
         n_dates=k,
         note=say(f"fieller.{ratio.shape}"),
     )
-    rows = np.flatnonzero(mask)
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
-    other = reversal_ratio(drop, post)
+    other = reversal_ratio(date_means(day0, drop), date_means(day0, post))
     yield Measure(
         measure="reversal_ratio_placebos",
         group=group,
@@ -394,7 +393,8 @@ def _survival(
 
 
 def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
-    x, names = judgement.excess[mask], judgement.drops.shock_id[mask]
+    x = judgement.by_date(judgement.excess, mask)
+    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
     if len(x) < 2:
         return
     means = leave_one_out(x)
@@ -433,13 +433,13 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     """
     level = judgement.history.config.tests.level
     mask = judgement.asked
-    drop = judgement.drops.drop_s[mask]
+    drop = judgement.by_date(judgement.drops.drop_s, mask)
     first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
     answer = judgement.verdict
     steps: list[tuple[str, float, float, str]] = [
         (
             say("gate.drops"),
-            float(judgement.drops.drop[mask].mean()) if mask.any() else NAN,
+            float(judgement.by_date(judgement.drops.drop, mask).mean()) if mask.any() else NAN,
             first,
             "" if len(drop) > 1 else say("gate.two_dates"),
         ),
@@ -485,7 +485,7 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
 def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
     """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
 
-    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means, and
+    Every date counts once on both sides; the placebos' line is the mean over dates of their means, and
     ``n_paths`` the drops that it averages.
     """
     sets = judgement.sets
@@ -497,16 +497,18 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
     cumulative = np.cumsum(daily, axis=1)
     cumulative[portfolios.total(weight) == 0] = np.nan
     for group, mask in judgement.members.items():
-        rows = np.flatnonzero(mask)
+        rows, day0 = np.flatnonzero(mask), judgement.drops.day0[mask]
         own = cumulative[sets.event[rows]]
         behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
         other = np.array(
             [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
         )
-        for series, values, counts in (
-            ("events", own, np.ones(len(rows), dtype=np.int64)),
-            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.int64)),
+        for series, of_shocks, paths_of in (
+            ("events", own, np.ones(len(rows))),
+            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.float64)),
         ):
+            values = date_means(day0, of_shocks)
+            counts = date_means(day0, paths_of) * np.unique(day0, return_counts=True)[1]
             for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
                 there = np.isfinite(values[:, day])
                 column = values[there, day]
@@ -517,7 +519,7 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                     "series": series,
                     "tau": tau,
                     "n_dates": len(column),
-                    "n_paths": int(counts[there].sum()),
+                    "n_paths": round(float(counts[there].sum())),
                     "car": mean,
                     "lower": low,
                     "upper": high,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.errors import EstimationError, EventStudyError
+from eventstudy.reversal.dates import date_sets
 from eventstudy.reversal.matching import MatchedSets, matched_sets
 from eventstudy.reversal.permutation import ENUMERATED, excess
 from eventstudy.reversal.shocks import Judgement
@@ -100,10 +101,12 @@ def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedS
 def _asked(
     judgement: Judgement, formed: MatchedSets, window: Window
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """CARs of the shocks in question and of each one's placebos; a placebo lost in one set is NaN."""
+    """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
     car = formed.portfolios.car(window)
     rows = np.flatnonzero(judgement.asked)
-    return car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
+    return date_sets(
+        judgement.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
+    )
 
 
 def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:

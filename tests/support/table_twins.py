@@ -846,7 +846,11 @@ def regression(book: Book) -> Columns:
         y = np.array([f.car(span) for _, f in pairs])
         misread = [float(s.label == "misreading") for s, _ in pairs]
         x = np.column_stack([np.ones(len(y)), [plan.EXPOSURE[f.ticker] for _, f in pairs], misread])
-        cluster = np.array([s.shock_id for s, _ in pairs])
+        days = {
+            name: str(Portfolio(book.study.members(s)).day(book.world))
+            for name, s in book.study.leads.items()
+        }
+        cluster = np.array([days[s.shock_id] for s, _ in pairs])
         g, (n, p) = len(set(cluster.tolist())), x.shape
         # Random weights are given the same draws: no formula says what they are.
         weights = wild_weights(g, draws=plan.DRAWS, seed=plan.SEED)[0]
