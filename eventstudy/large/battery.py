@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.statistics import STATISTICS, DayFigures, TestResult, WindowSample
-from eventstudy.core.statistics.overlap import lagged_overlap
+from eventstudy.core.statistics.bands import band_half_width
+from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, nearest
@@ -169,19 +169,28 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def average_returns(sums: DaySums) -> AverageReturns:
+def average_returns(sums: DaySums, layout: Layout) -> AverageReturns:
     """Mean AR by event day of all firm-events, and the running sum's band with dates as clusters.
 
-    The influence of a date on the CAAR up to a day is the sum over its firm-events of (AR - AAR)/n,
-    accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean); t with K-1 degrees of freedom.
+    The band is that of `band_half_width`. Pairs of dates further apart than the longest tested window have
+    no measured correlation of their residuals; theirs is the mean of the nearer pairs, or one without any.
     """
     n = sums.date_n.sum(axis=0)
-    dates = len(sums.date)
     with np.errstate(divide="ignore", invalid="ignore"):
         aar = sums.date_ar.sum(axis=0) / n
-        influence = (sums.date_ar - sums.date_n * aar) / n
-    half = np.full(len(n), np.nan)
-    if dates > 1:
-        variance = dates / (dates - 1) * (np.cumsum(influence, axis=1) ** 2).sum(axis=0)
-        half = special.stdtrit(dates - 1, 0.975) * np.sqrt(variance)
-    return AverageReturns(n.astype(np.int64), aar, np.cumsum(aar), half)
+    total = sums.date_ar - sums.date_n * np.nan_to_num(aar)
+    return AverageReturns(
+        n.astype(np.int64), aar, np.cumsum(aar), band_half_width(sums.date_n, total, _growing(sums, layout))
+    )
+
+
+def _growing(sums: DaySums, layout: Layout) -> list[DateOverlap]:
+    """W of the windows from the first event day to each one, (L2,)."""
+    near = sums.alike[:, int(np.argmax([last - first for first, last in layout.car]))]
+    longest = near.shape[1]
+    follows = np.isin(sums.date[:, None] + np.arange(1, longest), sums.date)
+    measured = near[:, 1:][follows]
+    alike = np.full((len(sums.date), max(longest, layout.n_event)), measured.mean() if len(measured) else 1.0)
+    alike[:, :longest] = near
+    first = int(layout.tau[0])
+    return [lagged_overlap(sums.date, alike, (first, int(day))) for day in layout.tau]

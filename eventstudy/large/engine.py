@@ -186,7 +186,7 @@ def run_market(
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, table, index, layout, parallel, kernels["days"])
         tests += run_battery(fits, sums, layout, group=group, names=names)
-        averages[group] = average_returns(sums)
+        averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
     facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels}
     return MarketResult(events, layout, session, reason, fit, used, tests, averages, source, origin, facts)

@@ -22,8 +22,15 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed
 from eventstudy.events import Events
 from eventstudy.core.models.garch import compiled_fit
-from eventstudy.core.statistics import Sample, TestResult, effective_number
-from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
+from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
+from eventstudy.core.statistics.dates import (
+    FEWEST_DATES,
+    LARGE_CVR,
+    common_volatility_ratio,
+    dates_needed,
+    minimum_detectable_effect,
+)
+from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.exchanges.exchange import further_files
@@ -33,6 +40,8 @@ from eventstudy.prices.quality import sentences
 from eventstudy.reversal import Findings, Judgement, chronology, label_timing, reversal_summary
 from eventstudy.results.tables import row_of, window_name
 
+#: Mean CAR for which the summary says how many dates it would need.
+LITTLE = 0.02
 VERSIONED = (
     "arch",
     "exchange_calendars",
@@ -62,6 +71,7 @@ def build_summary(
     """Return the content of summary.json."""
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
+    dense = {w: _date_power(headline.at(w)) for w in (config.windows.drop, config.windows.post)}
     ledger = tables["ledger"]
     labels = label_timing(events, computed.alignments, config)
     late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
@@ -80,6 +90,7 @@ def build_summary(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
                     _overlapping(judgement, config),
+                    *_worth(dense),
                 ),
                 " ",
             ),
@@ -88,8 +99,10 @@ def build_summary(
             "headline": {
                 "n_events": ours.n,
                 "n_dates": ours.k,
+                "k_eff": ours.overlap.k_eff,
                 "rbar": ours.rbar,
                 "n_effective": ours.n_effective,
+                "windows": {window_name(window): row for window, row in dense.items()},
             },
             "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
             "events": {
@@ -104,7 +117,7 @@ def build_summary(
             "returns": config.returns.kind,
             "weights": config.tests.weights,
             "headline_group": headline.group,
-            "small_table": _small_table(results, headline, late, config),
+            "small_table": _small_table(results, headline, late, dense, config),
             "chronology": chronology(events, computed.alignments, config),
             "labels": labels,
             "diagnostics": _diagnostics(computed, headline, config),
@@ -167,10 +180,50 @@ def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
     return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
 
 
+def _date_power(sample: WindowSample) -> dict[str, float]:
+    """K, k_eff, degrees of freedom and the smallest mean that the t over dates finds with 80 % power."""
+    overlap, few = sample.overlap, sample.overlap.k_eff < FEWEST_EFFECTIVE
+    spread = overlap.spread(sample.shock_car) if sample.k > 1 and not few else float("nan")
+    return {
+        "n_dates": sample.k,
+        "k_eff": overlap.k_eff,
+        "df": float("nan") if few else overlap.df,
+        "sd": spread,
+        "mde": minimum_detectable_effect(spread, overlap.k_eff, df=overlap.df) if spread > 0 else float("nan"),
+        "cvr": common_volatility_ratio(sample.shock_s)[0],
+    }
+
+
+def _worth(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
+    """Say for each window what its dates are worth where windows of two dates share sessions."""
+    found = []
+    for window, row in dense.items():
+        k, k_eff = row["n_dates"], row["k_eff"]
+        # Rounding alone makes no overlap.
+        if not k_eff < k * (1 - 1e-9):
+            continue
+        facts = {"window": window_name(window), "k": k, "k_eff": k_eff}
+        if not np.isfinite(row["mde"]):
+            found.append(say("trust.worth_little", **facts))
+            continue
+        needed = dates_needed(row["sd"], LITTLE, worth=k_eff / k)
+        found.append(
+            say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts)
+        )
+    return found
+
+
 def _small_table(
-    results: Sequence[TestResult], headline: Sample, late: Mapping[str, str], config: StudyConfig
+    results: Sequence[TestResult],
+    headline: Sample,
+    late: Mapping[str, str],
+    dense: Mapping[Window, Mapping[str, float]],
+    config: StudyConfig,
 ) -> list[dict[str, Any]]:
-    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label."""
+    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label.
+
+    The common-volatility ratio is the headline group's in the window: labels have too few dates for one.
+    """
     prefix = "" if headline.group == "all" else f"{headline.group};"
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
@@ -187,6 +240,8 @@ def _small_table(
                     "window": window_name(window),
                     "n_events": date.n_events,
                     "n_dates": date.n_dates,
+                    "k_eff": date.k_eff,
+                    "cvr": dense[window]["cvr"],
                     "n_late": _late_dates(headline, group, window, late),
                     "caar": plain.estimate,
                     "shock_mean": date.estimate,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
-from eventstudy.core.abnormal import (AbnormalReturns, Window)
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_portfolios
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
 from eventstudy.exchanges.calendars import Alignment
@@ -21,7 +20,9 @@ from eventstudy.core.estimation import (Computed, headline_group, headline_of)
 from eventstudy.events import Events
 from eventstudy.core.statistics import (Sample, TestResult)
 from eventstudy.core.checks.diagnostics import diagnose
+from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
+from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.results.result import TABLES
 from eventstudy.core.returns import FLAG_NAMES
@@ -220,7 +221,7 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     with np.errstate(invalid="ignore"):
         aar = np.where(there, ar, 0.0).sum(axis=0) / n
     caar = np.cumsum(aar)
-    half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
+    half = _clustered_half_width(sample, aar)
     return {
         "tau": sample.abnormal.tau,
         "n": n,
@@ -231,26 +232,22 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     }
 
 
-def _clustered_half_width(
-    ar: NDArray[np.float64], aar: NDArray[np.float64], shock_id: NDArray[np.str_]
-) -> NDArray[np.float64]:
-    """Half width of the CAAR's 95 % band: shocks are clusters, t with K-1 degrees of freedom.
-
-    The influence of a shock on the CAAR up to a day is the sum over its firm-events of
-    (AR - AAR)/n, accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean).
-    """
-    shocks, code = np.unique(shock_id, return_inverse=True)
-    k = len(shocks)
+def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half width of the CAAR's 95 % band by event day: shocks are clusters, see `band_half_width`."""
+    ar, shock_id = sample.abnormal.ar, sample.abnormal.panel.shock_id
+    portfolios = shock_portfolios(sample.abnormal, weighting=sample.weighting)
+    k = len(portfolios)
     if k < 2:
         return np.full(ar.shape[1], np.nan)
+    order = np.argsort(portfolios.shock_id)
+    code = order[np.searchsorted(portfolios.shock_id[order], shock_id)]
     there = np.isfinite(ar)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        influence = np.where(there, ar - aar, 0.0) / there.sum(axis=0)
-    by_shock = np.zeros((k, ar.shape[1]))
-    np.add.at(by_shock, code, influence)
-    variance = k / (k - 1) * (np.cumsum(by_shock, axis=1) ** 2).sum(axis=0)
-    half: NDArray[np.float64] = special.stdtrit(k - 1, 0.975) * np.sqrt(variance)
-    return half
+    count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
+    np.add.at(count, code, there)
+    np.add.at(total, code, np.where(there, ar - aar, 0.0))
+    day = 0 if 0 in sample.abnormal.tau else int(sample.abnormal.tau[0])
+    weights = portfolios.weighted((day, day))
+    return band_half_width(count, total, growing_overlap(portfolios, weights))
 
 
 def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:

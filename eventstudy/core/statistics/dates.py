@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,23 @@ FULL_ENUMERATION = 14
 FEWEST_DATES = 6
 #: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
 LARGE_CVR = 1.3
+#: Tests that take variances or correlations from the estimation window: they reject too often where the
+#: peers' common volatility is higher on the event days.
+SCALED_BY_THE_PAST = frozenset(
+    {
+        "patell",
+        "patell_kp",
+        "bmp",
+        "bmp_kp",
+        "portfolio_t",
+        "permutation",
+        "bootstrap_blocks",
+        "grank_t",
+        "grank_z",
+        "corrado",
+        "corrado_zivney",
+    }
+)
 
 
 @statistic(
@@ -152,9 +170,16 @@ def t_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float,
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def minimum_detectable_effect(sd: float, k: int, *, level: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true mean that a two-sided t test over k dates finds with the given power."""
-    return detectable(sd / float(np.sqrt(k)), k - 1, level=level, power=power) if k > 1 else float("nan")
+def minimum_detectable_effect(
+    sd: float, k: float, *, df: float | None = None, level: float = 0.05, power: float = 0.8
+) -> float:
+    """Smallest true mean that a two-sided t test over k dates finds with the given power.
+
+    Where windows overlap ``k`` is `DateOverlap.k_eff`, ``df`` its `DateOverlap.df`; else ``df`` is k-1.
+    """
+    if not k > 1:
+        return float("nan")
+    return detectable(sd / float(np.sqrt(k)), k - 1 if df is None else df, level=level, power=power)
 
 
 def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8) -> float:
@@ -176,8 +201,14 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
     return float(high * se)
 
 
-def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float = 0.8) -> int:
-    """Fewest dates at which an effect of this size would be found with the given power."""
+def dates_needed(
+    sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8
+) -> int:
+    """Fewest dates at which an effect of this size would be found with the given power.
+
+    ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a
+    longer time, as dense as those that were seen. Degrees of freedom are then those of so many dates apart.
+    """
 
     def enough(k: int) -> bool:
         shift = abs(effect) / sd * float(np.sqrt(k))
@@ -190,7 +221,7 @@ def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float 
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return math.ceil(high / worth * (1 - 1e-12))
 
 
 def _power(shift: float, df: float, critical: float) -> float:
