@@ -126,6 +126,7 @@ def build_summary(
                 *_warnings(computed, events, ledger, config),
                 *_unadjusted(prices),
                 *_absent(prices, config),
+                *_without_band(tables["aar"], results),
             ],
             "more_data": (
                 judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
@@ -364,6 +365,15 @@ def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: 
         if len(shocks) > 1:
             found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
     return found
+
+
+def _without_band(aar: pd.DataFrame, results: Sequence[TestResult]) -> list[str]:
+    """Name the groups whose mean CAR has no band on some day because their windows overlap too far."""
+    several = {result.group for result in results if result.n_dates > 1}
+    missing = aar[aar["lower"].isna() & aar["caar"].notna() & aar["group"].isin(several)]
+    if missing.empty:
+        return []
+    return [say("overlap.band", groups=", ".join(dict.fromkeys(missing["group"])), tau=int(missing["tau"].min()))]
 
 
 def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:

@@ -16,6 +16,8 @@ from eventstudy.messages import say
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
 FULL_ENUMERATION = 14
+#: Above this many dates the sign vectors are drawn so many at a time; below, windows and groups share them.
+MANY_DATES, CHUNK = 500, 500
 #: Below this many dates no two-sided sign-flip test can reach 5 %: 2/2^5 is 6.25 %.
 FEWEST_DATES = 6
 #: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
@@ -75,11 +77,10 @@ def sign_flip(sample: WindowSample) -> TestResult:
         sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
     if sample.overlap and len(sums) < FEWEST_DATES:
         return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
-    signs = signs_of(len(sums), sample.draws, sample.seed)
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
-        p_value=sign_flip_p(sums, signs),
+        p_value=_flipped_p(sums, sample.draws, sample.seed),
         estimate=float(sample.shock_car.mean()),
     )
 
@@ -128,6 +129,19 @@ def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> floa
     flipped = np.abs(signs @ values)
     observed = abs(values.sum())
     return float((flipped >= observed * (1 - 1e-12)).mean())
+
+
+def _flipped_p(values: NDArray[np.float64], draws: int, seed: int) -> float:
+    """`sign_flip_p` of `signs_of`, without holding all signs where dates are many."""
+    k = len(values)
+    if k <= MANY_DATES:
+        return sign_flip_p(values, signs_of(k, draws, seed))
+    rng, observed = np.random.default_rng(seed), abs(values.sum()) * (1 - 1e-12)
+    beyond = 1
+    for start in range(0, draws, CHUNK):
+        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(CHUNK, draws - start), k))
+        beyond += int((np.abs(signs @ values) >= observed).sum())
+    return beyond / (draws + 1)
 
 
 def sign_flip_interval(
