@@ -17,6 +17,9 @@ from eventstudy.commands.output import console_for
 @click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
 @click.option("--peers", type=int, default=8, show_default=True, help="Peers on each common date.")
 @click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
+@click.option(
+    "--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default all."
+)
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default the study's.")
@@ -38,6 +41,7 @@ def command(
     dates: int,
     peers: int,
     windows: str | None,
+    designs: str | None,
     region: str | None,
     jobs: int,
     engine: str,
@@ -51,12 +55,14 @@ def command(
     from eventstudy.report.simulation import print_simulation, write_simulation
     from eventstudy.report.staging import reserve
     from eventstudy.results.summary import build_manifest
-    from eventstudy.simulate import Plan, draw_pool, parse_windows, reaching_back
+    from eventstudy.simulate import DESIGNS, Plan, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
-    plan = Plan(draws, dates, peers, asked, seed=config.study.seed if seed is None else seed)
+    wanted = tuple(name.strip() for name in designs.split(",")) if designs else tuple(DESIGNS)
+    seed = config.study.seed if seed is None else seed
+    plan = Plan(draws, dates, peers, asked, seed=seed, designs=wanted)
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), prices, console)

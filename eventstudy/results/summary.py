@@ -197,7 +197,7 @@ def _date_power(sample: WindowSample) -> dict[str, float]:
 
 def _worth(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
     """Say for each window what its dates are worth where windows of two dates share sessions."""
-    found = []
+    found: list[str] = []
     for window, row in dense.items():
         k, k_eff = row["n_dates"], row["k_eff"]
         # Rounding alone makes no overlap.
