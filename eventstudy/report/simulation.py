@@ -229,12 +229,13 @@ def _write_files(simulation: Simulation, record: Mapping[str, Any], folder: Path
 def print_simulation(simulation: Simulation, folder: Path, console: Console, *, simulated: bool) -> None:
     """Print size by test and design, power, the check after Brown and Warner, and the conclusion."""
     plan, pool = simulation.plan, simulation.pool
+    dates = plan.dates if plan.has(*SHORT) else len(pool.gaps) + 1
     if simulated:
         console.print(Text("SIMULATED PRICES – nothing here is about real markets", style="bold red"))
     console.print(
         Text(
             f"{pool.region} against {pool.benchmark}: {len(pool.tickers)} peers, {plan.draws} draws of "
-            f"{plan.dates if plan.has(*SHORT) else len(pool.gaps) + 1} dates × {plan.peers} peers; mean residual correlation on a date "
+            f"{dates} dates × {plan.peers} peers; mean residual correlation on a date "
             f"{simulation.rbar:.2f}; seed {plan.seed}"
         )
     )
