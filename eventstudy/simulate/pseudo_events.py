@@ -27,6 +27,8 @@ from eventstudy.simulate.plan import DENSE, Plan
 SURROUNDINGS = (-10, 20)
 #: Years of prices before the last event that are asked for, and sessions in a year.
 YEARS, SESSIONS_A_YEAR = 10, 252
+#: Sessions of a history without events that share a sign.
+BLOCK = 21
 #: Degrees of freedom of simulated residuals.
 DEGREES = 5
 
@@ -329,7 +331,9 @@ def uneventful(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.float64
     """Expected returns and residuals of a history without the study's events, both (T, n).
 
     Residuals of the sessions in ``pool.near`` are those of other sessions, drawn at random and the same
-    for all peers, so that their correlation stays. The intercept of the whole is taken out.
+    for all peers, so that their correlation stays. The intercept of the whole is taken out, and each
+    `BLOCK` of sessions gets a random sign, the same for all peers: without it the residuals of long
+    windows, which together hold most of the history, would add up to nothing, as its whole does.
     """
     _, beta, residuals = history_fit(pool.returns, pool.market_return)
     there = np.isfinite(residuals)
@@ -339,6 +343,8 @@ def uneventful(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.float64
         drawn = residuals[rng.choice(sources, int(pool.near.sum()))]
         residuals[pool.near] = np.where(there[pool.near], np.nan_to_num(drawn), np.nan)
     residuals -= np.nanmean(residuals, axis=0)
+    blocks = (np.arange(len(residuals)) + rng.integers(BLOCK)) // BLOCK
+    residuals *= rng.choice((-1.0, 1.0), blocks[-1] + 1)[blocks][:, None]
     expected: NDArray[np.float64] = pool.market_return[:, None] * beta
     return expected, residuals
 
