@@ -155,7 +155,7 @@ def verdict_of(events: Events, config: StudyConfig, prices: PriceTable) -> Outco
     headline = next((s for s in groups(computed.sample, events, config) if s.group == name), None)
     if headline is None:
         return nothing
-    answer = judge(computed, headline, events, config).verdict
+    answer = judge(computed, headline, config).verdict
     return Outcome(answer.kind, answer.n_dates, answer.p_value)
 
 

@@ -59,14 +59,19 @@ MODEL_NOTES = {
     "garch": (
         "E[R] = alpha + beta R_m, h_t = omega + a e_{t-1}^2 + b h_{t-1}",
         (
-            "With fewer than about 500 days the variance parameters are weakly identified; fits that "
-            "fail fall back to OLS and say so. Updating the variance through the event would call its "
-            "own shock normal."
+            "With fewer than about 500 days the variance parameters are weakly identified: in half of the "
+            "windows of 240 days another optimum lies within one point of log-likelihood, and the fit says "
+            "so. Fits that fail fall back to OLS and say so too. Updating the variance through the event "
+            "would call its own shock normal."
         ),
     ),
     "egarch": (
         "ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}",
-        "As `garch`, with one parameter more.",
+        (
+            "As `garch`, with one parameter more. `arch` also lets a be negative: its optima there can be a "
+            "dozen points higher, but each start ends at another one, and they make the variance fall after "
+            "news."
+        ),
     ),
     "capm": (
         "E[R] = R_f + alpha + beta (R_m - R_f)",
@@ -119,7 +124,10 @@ STATISTIC_NOTES = {
         "On common dates, and on strong effects, where it explodes.",
     ),
     "bhar_t": (
-        "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R])",
+        (
+            "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R]), of log returns "
+            "exp(sum R) - exp(sum E[R])"
+        ),
         "On common dates; over long windows, where BHARs are skewed.",
     ),
     "patell": (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import sys
 import tomllib
 import types
 import typing
@@ -20,6 +19,7 @@ from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.exchanges.exchange import WORLD_MARKET
+from eventstudy.registry import MODELS, STATISTICS
 from eventstudy.workers import engine_problem
 
 SECTORS = Path(__file__).parent / "sectors"
@@ -34,51 +34,6 @@ LABELS = (
     "macro",
     "good_news",
     "unknown",
-)
-#: Models and statistics that ship; a test holds them to the registries, whose import takes long.
-MODELS = (
-    "capm",
-    "dimson",
-    "egarch",
-    "factors",
-    "garch",
-    "leave_one_out",
-    "market",
-    "market_adjusted",
-    "market_robust",
-    "mean_adjusted",
-    "rolling",
-    "scholes_williams",
-    "synthetic_peer",
-    "two_index",
-)
-STATISTICS = (
-    "ar_t",
-    "bhar_t",
-    "bmp",
-    "bmp_kp",
-    "bootstrap",
-    "bootstrap_blocks",
-    "bootstrap_dates",
-    "calendar_time",
-    "car_t",
-    "corrado",
-    "corrado_zivney",
-    "cross_sectional_t",
-    "date_t",
-    "generalized_sign",
-    "grank_t",
-    "grank_z",
-    "ibragimov_mueller",
-    "patell",
-    "patell_kp",
-    "permutation",
-    "portfolio_t",
-    "sign",
-    "sign_flip",
-    "skewness_t",
-    "sq",
-    "wilcoxon",
 )
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
@@ -139,7 +94,8 @@ class Peer:
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
+    the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
@@ -383,7 +339,10 @@ class StudyConfig:
 
     def market(self, mic: str) -> Market:
         """Return the market with this MIC."""
-        return next(market for market in self.markets if market.mic == mic)
+        for market in self.markets:
+            if market.mic == mic:
+                return market
+        raise KeyError(mic)
 
     def traded_in(self, mic: str) -> str:
         """Currency of an exchange."""
@@ -593,7 +552,7 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
-        hint = next(a for a in arguments if a is not type(None))
+        hint, *_ = (a for a in arguments if a is not type(None))
         return _coerce(hint, value, path, problems)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, f"{path}.", problems)
@@ -683,24 +642,18 @@ def _check_windows(windows: Windows) -> list[str]:
 
 
 def _check_names(config: StudyConfig) -> list[str]:
-    known = {
-        "model.name": _registered("eventstudy.core.models.base", "MODELS", MODELS),
-        "tests.names": _registered("eventstudy.core.statistics.sample", "STATISTICS", STATISTICS),
-        "reversal.label": LABELS,
-    }
-    given = [("model.name", config.model.name), ("reversal.label", config.reversal.label)]
-    given += [("tests.names", name) for name in config.tests.names]
-    return [
-        f"{key} = {name!r} is unknown; {nearest(name, known[key])}"
-        for key, name in given
-        if name not in known[key]
+    problems = []
+    if not MODELS.knows(config.model.name):
+        problems.append(f"model.name = {MODELS.unknown(config.model.name)}")
+    if config.reversal.label not in LABELS:
+        label = config.reversal.label
+        problems.append(f"reversal.label = {label!r} is unknown; {nearest(label, LABELS)}")
+    problems += [
+        f"tests.names = {STATISTICS.unknown(name)}"
+        for name in config.tests.names
+        if not STATISTICS.knows(name)
     ]
-
-
-def _registered(module: str, registry: str, shipped: Sequence[str]) -> tuple[str, ...]:
-    """What ships, with what a registry that is loaded already has been given besides; loads none."""
-    loaded = sys.modules.get(module)
-    return tuple(dict.fromkeys((*shipped, *getattr(loaded, registry, ()))))
+    return problems
 
 
 #: Models whose regression can weigh a return over several sessions by 1/n.

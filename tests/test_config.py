@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import re
 import subprocess
@@ -180,14 +181,24 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
 
 
 def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:
-    from eventstudy import config
+    from eventstudy import registry
     from eventstudy.core import models as expected_returns
     from eventstudy.core import statistics as inference
 
     shipped = {name for name, fit in expected_returns.MODELS.items() if _ours(fit)}
-    assert sorted(shipped) == list(config.MODELS)
+    assert sorted(shipped) == sorted(registry.MODELS.declared)
     shipped = {name for name, compute in inference.STATISTICS.items() if _ours(compute)}
-    assert sorted(shipped) == list(config.STATISTICS)
+    assert sorted(shipped) == sorted(registry.STATISTICS.declared)
+
+
+def test_tests_stand_in_the_order_of_the_packs_that_ship() -> None:
+    from eventstudy.core.statistics import STATISTICS
+
+    table = Path(__file__).parents[1] / "results" / "optical-2026-06" / "tables" / "tests.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        names = list(dict.fromkeys(row["name"] for row in csv.DictReader(file)))
+    assert len(names) == 26
+    assert list(STATISTICS.declared) == names == [name for name in STATISTICS if name in names]
 
 
 def _ours(function: object) -> bool:

@@ -114,7 +114,11 @@ def test_a_wrong_cell_is_named_with_its_line(tmp_path: Path, old: str, new: str,
 
 def test_all_problems_come_at_once_in_order_of_lines(tmp_path: Path) -> None:
     found = problems(
-        tmp_path, ROW, ROW, ROW.replace("E1", "E3") + ",x", "E4,nonsense,date,report,unknown,,,,,,,,,"
+        tmp_path,
+        ROW,
+        ROW.replace("unknown", "macro"),
+        ROW.replace("E1", "E3") + ",x",
+        "E4,nonsense,date,report,unknown,,,,,,,,,",
     )
     assert [message.split(": ")[0] for message in found] == ["events.csv:3", "events.csv:4", "events.csv:5"]
     assert "already on line 2" in found[0]

@@ -7,13 +7,14 @@ from eventstudy.backtest.past_view import LookAheadError, PastView, Tape
 from eventstudy.backtest.portfolio import Daily, Run, daily, run
 from eventstudy.backtest.rule import Answer, Decision, Order, Rule, Shock, decide, rule_of
 from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
-from eventstudy.backtest.trading import Traded, rows, summarise, trade_study
+from eventstudy.backtest.trading import TABLES, Traded, rows, summarise, trade_study
 from eventstudy.backtest.trials import TrialCount, Trials
 
 __all__ = [
     "EVERY_DROP",
     "PLACEBO",
     "RULE",
+    "TABLES",
     "Answer",
     "CostTable",
     "Daily",

@@ -42,6 +42,17 @@ VOLUME = say("trade.volume")
 NO_VOLUME = say("trade.no_volume")
 UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 Row = dict[str, Any]
+#: Tables of the backtest, those of `rows`.
+TABLES = (
+    "trades",
+    "comparison_trades",
+    "track_record",
+    "pnl",
+    "backtest",
+    "specifications",
+    "cost_sensitivity",
+    "fees",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +78,15 @@ def trade_study(
     config: StudyConfig,
     prices: PriceTable,
     *,
+    group: str = "",
     logged: Mapping[str, float] | None = None,
 ) -> Traded:
-    """Backtest the rule of a study's settings on its headline group.
+    """Backtest the rule of a study's settings on its headline group, or on another ``group`` of samples.
 
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
     """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
-    group = headline_group(config)
+    group = group or headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
     setting = config.backtest

@@ -18,6 +18,7 @@ from eventstudy.large.direct import pairs_of
 from eventstudy.large.fit import Kernel, use_numba
 from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.registry import KERNELS
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
 CHUNK, COMPILED_CHUNK = 448, 1_024
@@ -257,9 +258,8 @@ def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
 def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
     if not use_numba(kernel, n, MANY):
         return None
-    from eventstudy.fast.market_days import add_compiled
-
-    return add_compiled
+    add: Callable[..., None] = KERNELS["market_days"]
+    return add
 
 
 def _chunks(

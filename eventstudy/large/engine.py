@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -39,8 +39,11 @@ REASONS = {
     "constant_returns: the return never changes in the estimation window": "dropped",
     "not_identified: the benchmark's return never changes in the estimation window": "dropped",
     "window_incomplete: every window has a day without a return": "dropped",
+    "repeated: another row has the same ticker, day 0 and group": "merged",
 }
-_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE = range(len(REASONS))
+_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED = range(
+    len(REASONS)
+)
 Item = TypeVar("Item")
 
 
@@ -92,7 +95,7 @@ class MarketResult:
 class _FitTask:
     table: str
     prices: str
-    kind: str
+    kind: Literal["simple", "log"]
     rows: tuple[int, int]
     index: NDArray[np.float64]
     events: FirmEvents
@@ -170,6 +173,7 @@ def run_market(
     origin, sessions, index = _benchmark(source, benchmark, config.returns.kind)
     table, as_prices, present, off = _tables(events, source, sessions, scratch, parallel)
     position, reason = _positions(events, sessions, present)
+    _merge(events, position, reason)
     progress("fits")
     fit = _fits(events, position, reason, table, as_prices, index, layout, config, parallel, kernels["fits"])
     _judge(fit, reason, config.windows.minimum)
@@ -181,7 +185,7 @@ def run_market(
     progress("tests")
     tests, averages, dates = [], {}, []
     names = config.tests.names or AT_ANY_SIZE
-    for group, rows in _groups(events, used):
+    for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, table, index, layout, parallel, kernels["days"])
@@ -285,6 +289,18 @@ def _positions(
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
+def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8]) -> None:
+    """Note in ``reason`` the rows that repeat another one's ticker, day 0 and group; one of them stays."""
+    rows = np.flatnonzero(reason <= _SHIFTED)
+    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
+    # The row whose date is day 0 stays before those that were moved to it.
+    order = rows[
+        np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))
+    ]
+    key = np.stack([events.ticker[order], position[order], group[order]])
+    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
+
+
 def _fits(
     events: MarketEvents,
     position: NDArray[np.intp],
@@ -337,7 +353,7 @@ def _fit_block(task: _FitTask) -> MarketFit:
         table.flush()
     else:
         returns = np.array(open_memmap(task.table, mode="r")[rows])
-    panel = WidePanel(returns, task.index[None, :])
+    panel = WidePanel(returns, task.index[None, :], task.kind)
     return fit_events(panel, task.events, task.layout, kernel=task.kernel)
 
 
@@ -362,15 +378,23 @@ def _counted(reason: NDArray[np.int8]) -> str:
     )
 
 
-def _groups(events: MarketEvents, used: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
-    """All used events, and those of each group that the file names."""
-    found = [("all", np.flatnonzero(used))]
-    if events.group is not None:
-        found += [
-            (f"group={name}", rows)
-            for code, name in enumerate(events.groups)
-            if name and len(rows := np.flatnonzero(used & (events.group == code)))
-        ]
+def _groups(
+    events: MarketEvents, position: NDArray[np.intp], used: NDArray[np.bool_]
+) -> list[tuple[str, NDArray[np.intp]]]:
+    """All used events, and those of each group that the file names, in order of day 0 and ticker.
+
+    A ticker that two groups name with one day 0 is in each of them, and once in all.
+    """
+    rows = np.flatnonzero(used)
+    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
+    rows = rows[np.lexsort((group[rows], events.ticker[rows], position[rows]))]
+    key = np.stack([events.ticker[rows], position[rows]])
+    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))
+    found = [("all", rows[new])]
+    for code, name in enumerate(events.groups):
+        mine = rows[group[rows] == code]
+        if name and len(mine):
+            found.append((f"group={name}", mine))
     return found
 
 
@@ -410,7 +434,10 @@ def _facts(
 ) -> dict[str, Any]:
     counts = np.bincount(reason, minlength=len(REASONS))
     by_reason = {text or "used as they are": int(n) for text, n in zip(REASONS, counts, strict=True) if n}
-    used = sum(int(n) for status, n in zip(REASONS.values(), counts, strict=True) if status == "used")
+    used, merged = (
+        sum(int(n) for of, n in zip(REASONS.values(), counts, strict=True) if of == status)
+        for status in ("used", "merged")
+    )
     remarks = [
         "estimation windows are not cut around other events of the same ticker",
         "a date is one shock; rbar is by sums over sessions, see docs/market-wide.md",
@@ -422,7 +449,8 @@ def _facts(
     return {
         "n_events": len(events),
         "n_used": used,
-        "n_dropped": len(events) - used,
+        "n_merged": merged,
+        "n_dropped": len(events) - used - merged,
         "events": by_reason,
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,

@@ -31,6 +31,7 @@ from eventstudy.prices.table import (
     get_provider,
     provider_names,
 )
+from eventstudy.shocks import together, with_shocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,11 +152,13 @@ def _prices(
 
 
 def own_source(events: Events, config: StudyConfig) -> str:
-    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere."""
+    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere.
+
+    It goes before one of the same name in the working directory, which may be another study's.
+    """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    named = source in provider_names() or Path(source).exists()
-    return str(beside) if not named and beside.exists() else source
+    return str(beside) if source not in provider_names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
@@ -284,7 +287,9 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
-    drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    # A drop for each piece of news, however many rows tell it.
+    news = dict.fromkeys(together(with_shocks(events, config)).values())
+    drops = [drop for event in news if event.label in PLANTED and (drop := _planted(event, events, config))]
     drops += _quiet_drops(events, config, request)
     rates = fx_tickers(config).values()
     request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))

@@ -23,9 +23,9 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.report.pack import csv_safe, plain_json
 from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
+from eventstudy.report.values import csv_safe, plain_json
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
@@ -99,7 +99,8 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
     texts = list(REASONS)
-    dropped = np.array([status == "dropped" for status in REASONS.values()])
+    statuses = list(dict.fromkeys(REASONS.values()))
+    status = np.array([statuses.index(of) for of in REASONS.values()])
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -109,7 +110,7 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(("used", "dropped"), dropped[codes]),
+            "status": _named(statuses, status[codes]),
             "reason": _named(texts, codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),

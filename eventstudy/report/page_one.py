@@ -9,6 +9,7 @@ from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, SCALED_BY_
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
+    amount,
     count,
     finite,
     group_words,
@@ -139,8 +140,8 @@ def _small_row(row: Mapping[str, Any], together: bool, words: Words) -> list[str
         count(row.get("n_events")),
         count(row.get("n_dates")),
         number(row.get("k_eff"), 1),
-        percent(row.get("caar")),
-        percent(row.get("shock_mean")),
+        amount(row.get("caar"), words),
+        amount(row.get("shock_mean"), words),
         span(row.get("lower"), row.get("upper"), words),
         *(_p_cell(row.get(name), name in marked) for name in _P_COLUMNS),
     ]
@@ -151,12 +152,14 @@ def _p_cell(value: Any, marked: bool) -> str:
 
 
 def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return the ledger's counts; firm-events whose day 0 moved are used ones."""
+    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
     found = summary.get("counts") or {}
-    moved, dropped = int(found.get("shifted") or 0), int(found.get("dropped") or 0)
-    used = int(found.get("used") or 0) + moved
+    used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"]
-    return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
+    line = line.format(used=used, moved=moved, dropped=dropped)
+    if found.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=found["merged"])))
+    return {"line": line, "used": used, "dropped": dropped}
 
 
 def reasons(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
@@ -172,7 +175,7 @@ def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     sizes = " · ".join(count(events.get(k)) for k in ("n_events", "n_shocks", "n_peers"))
     facts = [
         [words["fact.sizes"], sizes],
-        [words["fact.labels"], f"{count(labels.get('ex_ante'))} / {count(labels.get('post_hoc'))}"],
+        [words["fact.labels"], " / ".join(count(labels.get(k)) for k in ("ex_ante", "post_hoc", "undated"))],
         [words["fact.rbar"], number(summary.get("rbar"))],
         [words["fact.n_effective_all"], number(summary.get("n_effective"), 1)],
     ]
@@ -200,9 +203,9 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
         for name, show in _STRIP.items()
         if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
     ]
-    for currency, amount in sorted((found.get("capacity") or {}).items()):
-        if finite(amount):
-            text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)
+    for currency, capacity in sorted((found.get("capacity") or {}).items()):
+        if finite(capacity):
+            text = words["backtest.amount"].format(currency=currency, millions=float(capacity) / 1e6)
             strip.append([words["backtest.capacity"], text])
     strip += [["", said(why, words)] for why in (found.get("capacity_withheld") or {}).values()]
     other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventstudy import __version__
+from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
@@ -129,7 +130,7 @@ def _overlap(text: object) -> str:
 
 
 def _peers(ledger: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    used = ledger[ledger["status"] != "dropped"]
+    used = ledger[ledger["status"].isin(USED)]
     return {str(name): tuple(sorted(set(rows))) for name, rows in used.groupby("shock_id")["ticker"]}
 
 
@@ -150,7 +151,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    from eventstudy.report.pack import plain_json
+    from eventstudy.report.values import plain_json
 
     first, last = pool.packs[0].settings["windows.post"]
     window = f"[{first},{last}]"
@@ -237,7 +238,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> None:
-    from eventstudy.report.pack import csv_safe
+    from eventstudy.report.values import csv_safe
 
     extra = {"simulated": "SIMULATED"} if simulated else {}
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -385,7 +386,7 @@ def _remarks(pool: Pool) -> list[str]:
 def _caption(pool: Pool) -> str:
     settings = pool.packs[0].settings
     drop, post = settings["windows.drop"], settings["windows.post"]
-    row = next(row for row in pool.strata if row.group == pool.shown and row.sector == POOLED)
+    (row,) = [row for row in pool.strata if row.group == pool.shown and row.sector == POOLED]
     return (
         f"{_group(pool.shown)} · K = {row.n_dates} dates, N = {row.n_events} firm-events · "
         f"drop [{drop[0]},{drop[1]}], post [{post[0]},{post[1]}] · {settings['model.name']} model · "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,26 +10,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_portfolios
+from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.exchanges.calendars import Alignment
-from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.config import StudyConfig
-from eventstudy.results.covariates import regression_rows
-from eventstudy.core.estimation import (Computed, headline_group, headline_of)
-from eventstudy.events import Events
-from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose
+from eventstudy.core.checks.multiplicity import adjust
+from eventstudy.core.estimation import Computed, headline_of
+from eventstudy.core.returns import FLAG_NAMES
+from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
-from eventstudy.core.checks.multiplicity import adjust
+from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.messages import catalogue, retold
+from eventstudy.optional import Parts
+from eventstudy.results.covariates import regression_rows
 from eventstudy.results.result import TABLES
-from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
+from eventstudy.reversal.claims import ClaimVerdict
+from eventstudy.shocks import Lead, together
 
+#: Tables of the question about reversals: a study of another quantity has no row in them.
+REVERSAL_TABLES = (
+    "reversal",
+    "reversal_measures",
+    "reversal_paths",
+    "gates",
+    "placebo",
+    "placebo_balance",
+    "clarifications",
+    "specification_curve",
+)
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
     {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
@@ -39,37 +55,76 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
+    parts: Parts,
 ) -> dict[str, pd.DataFrame]:
-    """Return every table of the pack by the name of its file."""
+    """Return every table of the pack by the name of its file.
+
+    Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
+    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
-    return {
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
+    if judgement is not None and found is not None:
+        asked = reversal_tables(judgement, found, parts)
+    tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
-        "diagnostics": _diagnostics_table(computed.abnormal),
+        "diagnostics": parts.optional(
+            "diagnostics", lambda: _diagnostics_table(computed.abnormal), lambda _: _frame("diagnostics", [])
+        ),
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": _aar_table(samples),
-        "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
+        "shocks": _frame("shocks", list(_shock_rows(headline, computed.selection.leads, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
-        "regression": _frame("regression", list(regression_rows(headline, events, config))),
-        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
-        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
+        "multiplicity": _frame(
+            "multiplicity",
+            parts.optional(
+                "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
+            ),
+        ),
+        **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    }
+    return tables if config.study.kind == "return" else _retold(tables, config.study.kind)
+
+
+def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Return the tables with their messages in the words of what the study measures."""
+    words = catalogue("en", kind)
+    # Advice on one fit stands in an array, as plain text.
+    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
+
+    def told(text: str) -> str:
+        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
+
+    diagnostics = tables["diagnostics"]
+    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
+    return {
+        name: table.assign(
+            **{
+                column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
+                for column in MESSAGES.intersection(table.columns)
+            }
+        )
+        for name, table in tables.items()
     }
 
 
-def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files."""
-    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
+def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files, empty ones where there is none."""
+    found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
+    return {name: _frame(name, rows) for name, rows in found.items()}
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -92,8 +147,12 @@ def window_name(window: Window) -> str:
 def _alignment_rows(
     alignments: Mapping[tuple[str, str], Alignment], events: Events
 ) -> Iterator[dict[str, Any]]:
+    """Yield day 0 of each piece of news on each exchange, whether one row of the file tells it or several."""
+    whole = together(events)
     for alignment in alignments.values():
-        event = events.by_id(alignment.event_id)
+        event = whole[alignment.event_id]
+        if event.event_id != alignment.event_id:
+            continue
         yield {
             **row_of(alignment),
             "shock_id": event.shock_id,
@@ -214,7 +273,7 @@ def _aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
 
 
 def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
-    """Mean AR by day, its running sum, and the sum's 95 % band with shocks as clusters."""
+    """Mean AR by day, its running sum, and the sum's 95 % band with dates as clusters."""
     ar = sample.abnormal.ar
     there = np.isfinite(ar)
     n = there.sum(axis=0)
@@ -233,14 +292,14 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
 
 
 def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half width of the CAAR's 95 % band by event day: shocks are clusters, see `band_half_width`."""
-    ar, shock_id = sample.abnormal.ar, sample.abnormal.panel.shock_id
-    portfolios = shock_portfolios(sample.abnormal, weighting=sample.weighting)
+    """Half width of the CAAR's 95 % band by event day: dates are clusters, see `band_half_width`."""
+    ar = sample.abnormal.ar
+    portfolios = shock_portfolios(sample.abnormal, weighting=sample.weighting, by="date")
     k = len(portfolios)
     if k < 2:
         return np.full(ar.shape[1], np.nan)
-    order = np.argsort(portfolios.shock_id)
-    code = order[np.searchsorted(portfolios.shock_id[order], shock_id)]
+    # Portfolios are in the order of their dates.
+    code = np.unique(shock_dates(sample.abnormal.panel), return_inverse=True)[1]
     there = np.isfinite(ar)
     count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
     np.add.at(count, code, there)
@@ -250,17 +309,22 @@ def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[n
     return band_half_width(count, total, growing_overlap(portfolios, weights))
 
 
-def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
-    """Yield the values that date_t and sign_flip of the headline group are made of."""
+def _shock_rows(
+    headline: Sample, leads: Mapping[str, Lead], events: Events, windows: Sequence[Window]
+) -> Iterator[dict[str, Any]]:
+    """Yield each shock of the headline group; date_t and sign_flip put shocks of one day 0 together."""
     for window in windows:
-        portfolios = headline.at(window).portfolios
+        portfolios = shock_portfolios(headline.at(window).abnormal, weighting=headline.weighting)
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
         count = portfolios.count(window)
         for k, (first, last) in enumerate(portfolios.spans()):
             rows = portfolios.members[first:last]
-            event = events.by_id(str(portfolios.abnormal.panel.event_id[rows[0]]))
+            panel = portfolios.abnormal.panel
+            event = events.by_id(str(panel.event_id[rows[0]]))
+            if panel.lead[rows[0]] and event.shock_id in leads:
+                event = leads[event.shock_id].event
             yield {
-                "shock_id": event.shock_id,
+                "shock_id": portfolios.shock_id[k],
                 "window": window_name(window),
                 "label": event.label,
                 "title": event.title,
@@ -285,7 +349,7 @@ def _multiplicity_rows(
     samples: Sequence[Sample], results: Sequence[TestResult], config: StudyConfig
 ) -> Iterator[dict[str, Any]]:
     """Yield the headline group and its labels: each statistic adjusted over the windows."""
-    head = headline_group(config)
+    head = headline_of(samples, config).group
     prefix = "label=" if head == "all" else f"{head};label="
     for sample in samples:
         if sample.group == head or sample.group.startswith(prefix):

@@ -14,9 +14,12 @@ from eventstudy.core.statistics.dates import FEWEST_DATES, sign_flip_p, sign_vec
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+from eventstudy.reversal.dates import date_means
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.labels import chronology
+from eventstudy.reversal.permutation import rank_among
 from eventstudy.reversal.shocks import Judgement
+from eventstudy.shocks import together
 
 NAN = float("nan")
 
@@ -34,8 +37,8 @@ class Clarification:
     speedup : float
         D, mean AR a day from c on less that before c.
     speedup_placebos, p_value : float
-        Mean D of the shock's placebo drops parted at the same day, and the rank of D among them as a
-        one-sided p.
+        Mean D of the shock's placebo drops parted at the same day, and the two-sided p of the place of D
+        among them, see `permutation.rank_among`.
     attributed : bool
         Whether a reversal may be put down to it; ``reason`` says why not.
     """
@@ -73,7 +76,7 @@ def clarifications(
     flags = {row["event_id"]: row["flag"] for row in chronology(events, alignments, config)}
     known = {str(name): k for k, name in enumerate(judgement.drops.shock_id)}
     found = []
-    for event in events:
+    for event in dict.fromkeys(together(events).values()):
         if not event.clarifies:
             continue
         shock = known.get(events.by_id(event.clarifies).shock_id)
@@ -81,7 +84,7 @@ def clarifications(
             continue
         delay = _delay(judgement, shock, event.event_id, alignments)
         found.append(_parted(judgement, shock, event.event_id, flags[event.event_id], delay))
-    return _with_attribution(found, config)
+    return _with_attribution(found, judgement, config)
 
 
 def _delay(
@@ -112,7 +115,8 @@ def _parted(judgement: Judgement, k: int, event_id: str, flag: str, delay: int) 
         return Clarification(event_id, shock, flag, delay, before, at, after, speedup, NAN, 0, NAN, False, "")
     others = parts_of(judgement.sets.portfolios, delay, windows.post)[3][judgement.sets.placebos[k]]
     others = others[np.isfinite(others)]
-    p = (1 + int((others >= speedup).sum())) / (len(others) + 1)
+    place = rank_among(speedup, others)
+    p = place.p_value if place else NAN
     return Clarification(
         event_id,
         shock,
@@ -141,9 +145,14 @@ def parts_of(
     return before, at, after, speedup
 
 
-def _with_attribution(found: Sequence[Clarification], config: StudyConfig) -> list[Clarification]:
-    usable = [row for row in found if not row.flag and np.isfinite(row.car_at)]
-    at = np.array([row.car_at for row in usable])
+def _with_attribution(
+    found: Sequence[Clarification], judgement: Judgement, config: StudyConfig
+) -> list[Clarification]:
+    days = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.day0.tolist(), strict=True))
+    # Answers to one shock on one day are the same days of the same prices: they count once.
+    usable = {(r.shock_id, r.delay): r.car_at for r in found if not r.flag and np.isfinite(r.car_at)}
+    answered = np.array([days[shock] * 1_000 + delay for shock, delay in usable], dtype=np.int32)
+    at = date_means(answered, np.array(list(usable.values()), dtype=np.float64))
     p = NAN
     if len(at) > 1:
         rng = np.random.default_rng(config.study.seed)

@@ -13,15 +13,29 @@ from eventstudy.core.checks import regression as clustered
 from eventstudy.core.estimation import EXPOSED
 from eventstudy.events import DIMENSIONS, Events
 from eventstudy.messages import say
-from eventstudy.reversal.measured import NAN, Measure, mean_measure
+from eventstudy.optional import Parts
+from eventstudy.reversal.measured import NAN, Measure, mean_measure, not_measured
 from eventstudy.reversal.shocks import Judgement
 
 FEWEST_CLUSTERS = 3
 
 
-def dimension_measures(judgement: Judgement, events: Events, config: StudyConfig) -> list[Measure]:
-    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers."""
-    return [*_by_dimension(judgement, events), *_by_exposure(judgement, config)]
+def dimension_measures(
+    judgement: Judgement, events: Events, config: StudyConfig, parts: Parts | None = None
+) -> list[Measure]:
+    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers.
+
+    What cannot be had is left out with its reason in ``parts``; the slopes then have a row that says so.
+    """
+    kept = Parts() if parts is None else parts
+    return [
+        *kept.optional("dimensions", lambda: list(_by_dimension(judgement, events)), lambda _: []),
+        *kept.optional("exposure", lambda: list(_by_exposure(judgement, config)), _no_slopes),
+    ]
+
+
+def _no_slopes(why: str) -> list[Measure]:
+    return [not_measured(f"{name}_slope", "exposure", 0, why) for name in ("car_drop", "car_post")]
 
 
 def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:
@@ -33,10 +47,11 @@ def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:
         if not mine.any():
             continue
         group = f"dimension={name}"
-        yield mean_measure("car_drop", group, judged.drop[mine])
-        yield mean_measure("car_post", group, judged.post[mine])
-        over = judgement.excess[mine & judged.qualifies]
-        yield mean_measure("excess_post", group, over[np.isfinite(over)], note=say("note.date_t"))
+        yield mean_measure("car_drop", group, judgement.by_date(judged.drop, mine))
+        yield mean_measure("car_post", group, judgement.by_date(judged.post, mine))
+        drops = mine & judged.qualifies & np.isfinite(judgement.excess)
+        over = judgement.by_date(judgement.excess, drops)
+        yield mean_measure("excess_post", group, over, note=say("note.date_t"))
 
 
 def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]:
@@ -48,12 +63,12 @@ def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]
         high = _shock_means(judgement, window, exposure >= EXPOSED)
         low = _shock_means(judgement, window, exposure < EXPOSED)
         both = np.isfinite(high) & np.isfinite(low)
-        yield mean_measure(name, "exposure=high", high[np.isfinite(high)])
-        yield mean_measure(name, "exposure=low", low[np.isfinite(low)])
+        yield mean_measure(name, "exposure=high", judgement.by_date(high, np.isfinite(high)))
+        yield mean_measure(name, "exposure=low", judgement.by_date(low, np.isfinite(low)))
         yield mean_measure(
             f"{name}_difference",
             "exposure=high-low",
-            (high - low)[both],
+            judgement.by_date(high - low, both),
             note=say("note.exposed", limit=EXPOSED),
         )
         yield _slope(judgement, window, exposure, name)
@@ -70,7 +85,7 @@ def _shock_means(judgement: Judgement, window: Window, peers: NDArray[np.bool_])
 
 
 def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], name: str) -> Measure:
-    """Regression of the CARs on the peer's exposure within shocks, clustered by shock with CR2.
+    """Regression of the CARs on the peer's exposure within shocks, clustered by date with CR2.
 
     CAR and exposure are taken as differences from their means over the shock's peers.
     """
@@ -86,11 +101,11 @@ def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], 
     x = share - (portfolios.total(np.where(there, share, 0.0)) / count)[shock]
     kept = there & (count[shock] > 1)
     group, label = "exposure", f"{name}_slope"
-    clusters = len(np.unique(shock[kept]))
+    clusters = len(np.unique(portfolios.day0[shock[kept]]))
     if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
         note = say("note.slope_blocked", k=clusters)
         return Measure(label, group, NAN, NAN, NAN, NAN, clusters, note)
-    fit = clustered.regress(y[kept], x[kept][:, None], portfolios.shock_id[shock[kept]], names=("exposure",))
+    fit = clustered.regress(y[kept], x[kept][:, None], portfolios.day0[shock[kept]], names=("exposure",))
     value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
     from scipy import special
 

@@ -103,7 +103,10 @@ def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
-    """Earlier shock of some of the same peers within whose post window each shock starts."""
+    """Earlier shock of some of the same peers within whose post window each shock starts.
+
+    Shocks of one day do not overlap: they are one date.
+    """
     panel = portfolios.abnormal.panel
     last = int(np.flatnonzero(panel.tau == post[1])[0])
     ends = panel.event_sessions[portfolios.members, last]
@@ -111,7 +114,7 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
     peers = [set(panel.ticker[portfolios.members[first:stop]].tolist()) for first, stop in portfolios.spans()]
     names: list[str] = []
     for k, day in enumerate(portfolios.day0):
-        open_ = np.flatnonzero(latest[:k] >= day)[::-1]
+        open_ = np.flatnonzero((latest[:k] >= day) & (portfolios.day0[:k] < day))[::-1]
         earlier = next((int(j) for j in open_ if peers[int(j)] & peers[k]), None)
         names.append("" if earlier is None else str(portfolios.shock_id[earlier]))
     return tuple(names)

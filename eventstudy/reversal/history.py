@@ -39,7 +39,10 @@ class History:
 
     def market_of(self, ticker: str) -> MarketPanel:
         """Return the exchange panel that holds a ticker."""
-        return next(market for market in self.panel.markets.values() if ticker in market.tickers)
+        for market in self.panel.markets.values():
+            if ticker in market.tickers:
+                return market
+        raise KeyError(ticker)
 
     def grids(self, tickers: Iterable[str]) -> tuple[NDArray[np.int64], ...]:
         """Sessions of every exchange of these tickers, as days since 1970."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,18 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.core.checks.multiplicity import holm
-from eventstudy.core.statistics.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
+from eventstudy.core.statistics.dates import (
+    dates_needed,
+    sign_flip_floor,
+    sign_flip_p,
+    sign_vectors,
+    student,
+    t_interval,
+)
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
+from eventstudy.optional import Parts
+from eventstudy.reversal.dates import date_means, date_names, date_sets
 from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
@@ -42,20 +52,44 @@ class Measure:
     note: str = ""
 
 
-def measures(judgement: Judgement, placebos: Sequence[Placebo]) -> list[Measure]:
-    """Return all measures of every kind of drop that has a verdict."""
+def measures(judgement: Judgement, placebos: Sequence[Placebo], parts: Parts | None = None) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict.
+
+    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    """
+    kept = Parts() if parts is None else parts
     rows: list[Measure] = []
     for group, mask in judgement.members.items():
-        rows += _of_group(judgement, placebos, group, mask)
+        rows += kept.optional(
+            "measures",
+            functools.partial(_all_of_group, judgement, placebos, group, mask),
+            functools.partial(_no_measures, group),
+            of=group,
+        )
     return rows
+
+
+def _all_of_group(
+    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
+) -> list[Measure]:
+    return list(_of_group(judgement, placebos, group, mask))
+
+
+def _no_measures(group: str, why: str) -> list[Measure]:
+    return [not_measured("excess_post", group, 0, why)]
+
+
+def not_measured(name: str, group: str, k: int, why: str) -> Measure:
+    """Return the row of a measure that cannot be had, ``why`` as its note."""
+    return Measure(name, group, NAN, NAN, NAN, NAN, k, why)
 
 
 def _of_group(
     judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
 ) -> Iterator[Measure]:
-    judged, x = judgement.drops, judgement.excess[mask]
-    yield mean_measure("car_drop", group, judged.drop[mask])
-    yield mean_measure("car_post", group, judged.post[mask])
+    judged, x = judgement.drops, judgement.by_date(judgement.excess, mask)
+    yield mean_measure("car_drop", group, judgement.by_date(judged.drop, mask))
+    yield mean_measure("car_post", group, judgement.by_date(judged.post, mask))
     yield _primary(judgement, group, mask)
     yield mean_measure("excess_post_date_t", group, x, note=say("note.date_t"))
     yield _sign_flip(judgement, group, x)
@@ -104,7 +138,7 @@ def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Meas
     if k < 2:
         return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
-    note = say("note.floor", p=2 / 2 ** min(k, 14))
+    note = say("note.floor", p=sign_flip_floor(k, config.tests.draws))
     return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
 
 
@@ -117,7 +151,7 @@ def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
 def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     flips = judgement.variants.flips(mask)
     for name, values in judgement.variants.excess.items():
-        there = values[mask & np.isfinite(values)]
+        there = judgement.by_date(values, mask & np.isfinite(values))
         note = say("note.sign_differs") if name in flips else ""
         yield mean_measure(f"excess_{name}", group, there, note=note)
 
@@ -154,9 +188,9 @@ def window_test(
     config = judgement.history.config
     events, others = judgement.sets.car(window)
     rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
-    kept = [others[k] for k in rows]
-    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
-    return excess(events[rows], kept), test.two_sided
+    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
+    return excess(post, kept), test.two_sided
 
 
 def _tiers(
@@ -166,12 +200,10 @@ def _tiers(
     posts = posts_by_tier(placebos)
     judged = judgement.drops
     for tier in ("P0", "P1", "P2", "P3"):
-        values = [
-            judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
-            for k in np.flatnonzero(mask)
-            if (str(judged.shock_id[k]), tier) in posts
-        ]
-        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=say(f"tier.{tier}"))
+        rows = [k for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts]
+        values = [judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier]) for k in rows]
+        means = date_means(judged.day0[rows], np.array(values, dtype=float))
+        yield mean_measure(f"excess_{tier}", group, means, note=say(f"tier.{tier}"))
 
 
 def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[float]]:
@@ -184,8 +216,9 @@ def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[flo
 
 def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     judged = judgement.drops
-    ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
-    k = int(mask.sum())
+    ratio = reversal_ratio(judgement.by_date(judged.drop, mask), judgement.by_date(judged.post, mask))
+    rows, day0 = np.flatnonzero(mask), judged.day0[mask]
+    k = len(np.unique(day0))
     yield Measure(
         "reversal_ratio",
         group,
@@ -196,11 +229,10 @@ def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterat
         k,
         say(f"fieller.{ratio.shape}"),
     )
-    rows = np.flatnonzero(mask)
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
-    other = reversal_ratio(drop, post)
+    other = reversal_ratio(date_means(day0, drop), date_means(day0, post))
     yield Measure(
         "reversal_ratio_placebos",
         group,
@@ -270,7 +302,8 @@ def _survival(
 
 
 def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
-    x, names = judgement.excess[mask], judgement.drops.shock_id[mask]
+    x = judgement.by_date(judgement.excess, mask)
+    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
     if len(x) < 2:
         return
     means = leave_one_out(x)
@@ -309,13 +342,13 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     """
     level = judgement.history.config.tests.level
     mask = judgement.asked
-    drop = judgement.drops.drop_s[mask]
+    drop = judgement.by_date(judgement.drops.drop_s, mask)
     first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
     answer = judgement.verdict
     steps: list[tuple[str, float, float, str]] = [
         (
             say("gate.drops"),
-            float(judgement.drops.drop[mask].mean()) if mask.any() else NAN,
+            float(judgement.by_date(judgement.drops.drop, mask).mean()) if mask.any() else NAN,
             first,
             "" if len(drop) > 1 else say("gate.two_dates"),
         ),
@@ -350,7 +383,8 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
 def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
     """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
 
-    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means.
+    Every date counts once on both sides; the placebos' line is the mean over dates of their means, and
+    ``n_paths`` the drops that it averages.
     """
     sets = judgement.sets
     if sets is None:
@@ -361,12 +395,21 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
     cumulative = np.cumsum(daily, axis=1)
     cumulative[portfolios.total(weight) == 0] = np.nan
     for group, mask in judgement.members.items():
-        rows = np.flatnonzero(mask)
+        rows, day0 = np.flatnonzero(mask), judgement.drops.day0[mask]
         own = cumulative[sets.event[rows]]
-        other = np.array([np.nanmean(cumulative[sets.placebos[int(k)]], axis=0) for k in rows])
-        for series, values in (("events", own), ("placebos", other)):
+        behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
+        other = np.array(
+            [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
+        )
+        for series, of_shocks, paths_of in (
+            ("events", own, np.ones(len(rows))),
+            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.float64)),
+        ):
+            values = date_means(day0, of_shocks)
+            counts = date_means(day0, paths_of) * np.unique(day0, return_counts=True)[1]
             for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
-                column = values[:, day][np.isfinite(values[:, day])]
+                there = np.isfinite(values[:, day])
+                column = values[there, day]
                 low, high = t_interval(column)
                 mean = float(column.mean()) if len(column) else NAN
                 yield {
@@ -374,7 +417,14 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                     "series": series,
                     "tau": tau,
                     "n_dates": len(column),
+                    "n_paths": round(float(counts[there].sum())),
                     "car": mean,
                     "lower": low,
                     "upper": high,
                 }
+
+
+def _whole(paths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows that have every day."""
+    kept: NDArray[np.float64] = paths[np.isfinite(paths).all(axis=1)]
+    return kept

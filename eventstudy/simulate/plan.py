@@ -30,6 +30,10 @@ DENSE, REGIME = ("dense", "dense_regime", "dense_doubled"), 2.5
 PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
 #: Drop that is planted in dense dates, by the root of the window's days.
 PLANTED = 0.01
+#: Peers on each common date where nothing else is asked.
+PEERS = 8
+#: Peers on a common date below which nothing is common.
+FEWEST_PEERS = 2
 _WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
 
 
@@ -55,7 +59,7 @@ class Plan:
 
     draws: int = 1_000
     dates: int = 10
-    peers: int = 8
+    peers: int = PEERS
     windows: tuple[Window, ...] = ((0, 1), (2, 20))
     effects: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04)
     seed: int = 20260624
@@ -69,7 +73,7 @@ class Plan:
             for name, value, low in (
                 ("draws", self.draws, 1),
                 ("dates", self.dates, 2),
-                ("peers", self.peers, 2),
+                ("peers", self.peers, FEWEST_PEERS),
                 ("seed", self.seed, 0),
             )
             if value < low

@@ -21,7 +21,7 @@ from eventstudy.errors import ConfigError, EstimationError, nearest
 from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges import calendars
 from eventstudy.prices import PriceTable
-from eventstudy.simulate.plan import DENSE, Plan
+from eventstudy.simulate.plan import DENSE, FEWEST_PEERS, Plan
 
 #: Sessions around the study's own events that no pseudo-event touches.
 SURROUNDINGS = (-10, 20)
@@ -108,6 +108,53 @@ def draw_pool(
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
+    best, room, needed = _roomiest(_pools(events, config, prices, plan, region), plan, config)
+    if room < needed:
+        _refuse(best, plan, config)
+    return best
+
+
+def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[Pool, int, int]:
+    """Return the pool with most places, the room that it has, and the room that the plan needs.
+
+    Room is counted in dates whose windows are apart; where only dense dates are drawn, in sessions.
+    """
+    if set(plan.designs) - set(DENSE):
+        best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
+        return best, _room(best, plan, config), 2 * plan.dates
+    best = max(pools, key=lambda pool: len(dense_rows(pool, plan.peers)))
+    room = len(dense_rows(best, plan.peers)) if best.gaps else 0
+    return best, room, 2 * (len(best.gaps) + 1)
+
+
+def _refuse(pool: Pool, plan: Plan, config: StudyConfig) -> None:
+    if set(plan.designs) - set(DENSE):
+        _check_room(pool, plan, config)
+    _check_dense(pool, plan)
+
+
+def draw_fitting(
+    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, *, region: str | None = None
+) -> tuple[Pool, Plan]:
+    """Return a pool as `draw_pool`, and the plan with as many of its peers as there is room for.
+
+    A sector of five peers cannot put eight on a date: the number falls from ``plan.peers`` until the
+    dates of a draw find room. What `draw_pool` raises is raised where two peers find none either.
+    """
+    pools = _pools(events, config, prices, plan, region)
+    for peers in range(plan.peers, FEWEST_PEERS - 1, -1):
+        fitting = replace(plan, peers=peers)
+        best, room, needed = _roomiest(pools, fitting, config)
+        if room >= needed:
+            return best, fitting
+    _refuse(best, fitting, config)
+    return best, fitting
+
+
+def _pools(
+    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None
+) -> list[Pool]:
+    """Pools of all regions that have prices, or of the one that is named; at least one."""
     _check_windows(plan, config)
     _check_model(config)
     config = replace(config, returns=replace(config.returns, gaps="missing"))
@@ -127,13 +174,7 @@ def draw_pool(
     pools = [pool for pool in pools if region in (None, pool.region)]
     if not pools:
         raise EstimationError("no market has both an index and peers; 'eventstudy check' shows each")
-    best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
-    if set(plan.designs) - set(DENSE):
-        _check_room(best, plan, config)
-        return best
-    best = max(pools, key=lambda pool: len(dense_rows(pool, plan.peers)))
-    _check_dense(best, plan)
-    return best
+    return pools
 
 
 def _first_days(
@@ -273,12 +314,18 @@ def spacing(plan: Plan, config: StudyConfig) -> int:
     return max(config.windows.event[1], *(last - first for first, last in plan.windows)) + 1
 
 
-def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
-    rows, gap = pool.eligible(plan.peers), spacing(plan, config)
+def _room(pool: Pool, plan: Plan, config: StudyConfig) -> int:
+    """Dates with ``plan.peers`` candidates that fit in one after the other, their windows apart."""
+    gap = spacing(plan, config)
     room, last = 0, -gap
-    for row in rows:
+    for row in pool.eligible(plan.peers):
         if row - last >= gap:
             room, last = room + 1, int(row)
+    return room
+
+
+def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
+    room, gap = _room(pool, plan, config), spacing(plan, config)
     if room < 2 * plan.dates:
         raise EstimationError(
             f"{pool.region}: room for {room} dates, {gap} sessions apart, on which {plan.peers} peers have "

@@ -116,7 +116,7 @@ def traded(tmp_path: Path, prices: Path | str, *overrides: str) -> Traded:
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, events, config)
+    judgement = judge(computed, headline, config)
     return trade_study(computed, judgement, events, config, table)
 
 

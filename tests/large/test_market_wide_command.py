@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,7 +105,15 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
         "S7": "constant_returns",
     }
     facts = json.loads((result / "summary.json").read_text())
-    assert facts["n_used"] + facts["n_dropped"] == facts["n_events"] == sum(facts["events"].values()) == 126
+    assert facts["n_events"] == sum(facts["events"].values()) == 126
+    assert facts["n_used"] + facts["n_merged"] + facts["n_dropped"] == 126
+    kept = {
+        (row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"
+    }
+    again = [row for row in found.to_pylist() if row["status"] == "merged"]
+    assert len(kept) == facts["n_used"]
+    assert len(again) == facts["n_merged"] == 3
+    assert {(row["ticker"], row["session"], row["group"]) for row in again} <= kept
     shifted = found.slice(121, 1).to_pylist()[0]
     assert (shifted["session"] - shifted["date"]).days == 2
     assert all(row["car[0,1]"] is None for row in found.to_pylist() if row["status"] == "dropped")

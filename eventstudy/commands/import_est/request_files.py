@@ -313,7 +313,6 @@ def _study(
         "",
         "[windows]",
         "clean_estimation = false",
-        'same_day = "merge"',
         f"estimation = {list(estimation)}",
         f"minimum = {min(MINIMUM, length)}",
         f"event = [{first}, {last}]",
@@ -331,8 +330,7 @@ def _study(
     if len(set(mics.values())) < len(mics):
         raise ConfigError(f"markets {', '.join(mics)} are on one exchange; a study has one index an exchange")
     groups = _firm_groups(rows, remarks)
-    for firm in dict.fromkeys(row.firm for row in rows):
-        market = next(row.market for row in rows if row.firm == firm)
+    for firm, market in {row.firm: row.market for row in rows}.items():
         lines += [
             "[[peers]]",
             f"ticker = {json.dumps(names[firm])}",
@@ -355,7 +353,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
         return {}
     if all(len(own) == 1 for own in groups.values()):
         remarks.append("The grouping variable is each firm's group of peers, tested apart as peers=…")
-        return {firm: next(iter(own)) for firm, own in groups.items()}
+        return {firm: "".join(own) for firm, own in groups.items()}
     remarks.append(
         "The grouping variable differs between events of one firm: it is the title of the events, and no "
         "tests are made by it; give labels to events to have them tested apart"
@@ -364,7 +362,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
 
 
 def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[str]) -> str:
-    """One event for each day and group, with its firms; they fall on one date and count as one shock."""
+    """One event for each day and group, with its firms; those with one day 0 are one shock by the reader."""
     together: dict[tuple[dt.date, str], list[RequestRow]] = {}
     for row in rows:
         together.setdefault((row.day, row.group), []).append(row)
@@ -379,7 +377,6 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
                 "precision": "date",
                 "kind": "other",
                 "label": "unknown",
-                "shock_id": f"EST-{day.isoformat()}",
                 "tickers": ";".join(dict.fromkeys(names[row.firm] for row in alike)),
                 "title": group,
                 "notes": f"EventStudyTools: {', '.join(row.event_id for row in alike)}",
@@ -408,8 +405,8 @@ def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
         day0 = table.days[at].astype(dt.date) if at < len(table.days) else row.day
         found.setdefault((row.firm, day0), []).append(row.event_id)
     return [
-        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once, with "
-        'the first of them (same_day = "merge" in [windows])'
+        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once; the "
+        "ledger shows the others as merged"
         for (firm, day0), ids in found.items()
         if len(ids) > 1
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eventstudy.core.abnormal import Window
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
-from eventstudy.core.statistics.sample import Sample, TestResult
+from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
@@ -65,24 +65,32 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
 
 
 def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
-    """Standardised portfolio CARs by shock and window, (K, E); NaN where a shock lacks the window."""
-    shocks = np.unique(sample.abnormal.panel.shock_id)
-    matrix = np.full((len(shocks), len(windows)), np.nan)
-    for column, observed in enumerate(sample.each(windows)):
-        matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
+    """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
+    matrix = np.full((len(dates), len(windows)), np.nan)
+    for column, found in enumerate(observed):
+        matrix[np.searchsorted(dates, found.portfolios.day0), column] = found.shock_s
     return matrix
 
 
 def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
-    """Block of each shock of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
-    shocks = np.unique(sample.abnormal.panel.shock_id)
+    """Block of each date of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
     one, other = [], []
-    for observed in sample.each(windows):
-        place = np.searchsorted(shocks, observed.portfolios.shock_id)
-        one.append(place[observed.overlap.early])
-        other.append(place[observed.overlap.late])
+    for found in observed:
+        place = np.searchsorted(dates, found.portfolios.day0)
+        one.append(place[found.overlap.early])
+        other.append(place[found.overlap.late])
     early, late = np.concatenate(one), np.concatenate(other)
-    return DateOverlap(len(shocks), early, late, np.zeros(len(early))).blocks
+    return DateOverlap(len(dates), early, late, np.zeros(len(early))).blocks
+
+
+def _dates(observed: Sequence[WindowSample]) -> NDArray[np.int32]:
+    """Every date that any of the windows has."""
+    dates: NDArray[np.int32] = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
+    return dates
 
 
 def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -67,9 +67,10 @@ def date_t(sample: WindowSample) -> TestResult:
 def sign_flip(sample: WindowSample) -> TestResult:
     """Exact test that flips the signs of the dates' standardised CARs.
 
-    All 2^K sign vectors for K <= 14, else random ones; the two-sided p cannot be below 2/2^K. Dates
-    linked by windows that share sessions are flipped together, as one block's sum: then K counts
-    blocks, of which it needs six, and the statistic's standard error takes them as clusters.
+    All 2^K sign vectors for K <= 14, else random ones; the two-sided p, #{|t*| >= |t|} over the vectors, the
+    observed one among them, cannot be below `sign_flip_floor`. Dates linked by windows that share sessions
+    are flipped together, as one block's sum: then K counts blocks, of which it needs six, and the
+    statistic's standard error takes them as clusters.
     """
     blocks = sample.overlap.blocks
     sums: NDArray[np.float64] = sample.shock_s
@@ -142,6 +143,14 @@ def _flipped_p(values: NDArray[np.float64], draws: int, seed: int) -> float:
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(CHUNK, draws - start), k))
         beyond += int((np.abs(signs @ values) >= observed).sum())
     return beyond / (draws + 1)
+
+
+def sign_flip_floor(k: int, draws: int) -> float:
+    """Return the smallest two-sided p that k dates can give: 2/2^k, or 1/(draws + 1) where flips are drawn.
+
+    A vector of signs and its negative give the same |t|; among random ones only the identity is certain.
+    """
+    return min(1.0, 2.0 / 2**k) if k <= FULL_ENUMERATION else 1.0 / (draws + 1)
 
 
 def sign_flip_interval(

@@ -12,12 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
+from eventstudy import registry
+from eventstudy.core.abnormal import (
+    AbnormalReturns,
+    PeerWeights,
+    ShockPortfolios,
+    Window,
+    news_of,
+    shock_portfolios,
+)
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError
 from eventstudy.messages import say
+from eventstudy.registry import Registry
 
 T = TypeVar("T")
 #: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
@@ -28,7 +37,7 @@ FEWEST_EFFECTIVE = 2.0
 class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
 
-    ``n_events`` counts firm-events, ``n_dates`` information shocks, and ``k_eff`` how many dates
+    ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates
     without overlap these are worth in the window; ``estimate`` is in units of
     return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
     those of the group in the window.
@@ -98,9 +107,9 @@ class WindowSample:
         Mean residual correlation over pairs on shared calendar sessions, pairs of two events
         weighted by the share of the window's sessions they have in common; NaN for N = 1.
     portfolios : ShockPortfolios
-        One peer portfolio a shock, of the same firm-events.
+        One peer portfolio for each date, of the same firm-events: shocks of one day 0 are one date.
     shock_car, shock_s : (K,)
-        CAR of each shock's portfolio, raw and standardised.
+        CAR of each date's portfolio, raw and standardised.
     overlap : DateOverlap
         How far these are alike because windows of two dates share sessions.
     ranks : EventRanks
@@ -147,7 +156,7 @@ class WindowSample:
 
     @property
     def k(self) -> int:
-        """Number of information shocks."""
+        """Number of dates: distinct days 0 of the shocks."""
         return len(self.shock_car)
 
     @property
@@ -234,7 +243,8 @@ class Sample:
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
-        return next(self.each([window]))
+        (only,) = self.each([window])
+        return only
 
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
         """Yield `at` of each window; those that the same firm-events have complete share what they can."""
@@ -251,7 +261,7 @@ class Sample:
 
     def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
         part = self if there.all() else self.take(self.group, there)
-        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting)
+        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
         ranks = part.ranks or rank_events(part.abnormal)
         return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
 
@@ -265,7 +275,7 @@ class Sample:
     ) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
         inside = kept.abnormal.weights(window) > 0
-        overlap = window_overlap(panel.event_sessions, inside, panel.event_id)
+        overlap = window_overlap(panel.event_sessions, inside, news_of(panel))
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
@@ -302,7 +312,7 @@ class _Kept:
 
 
 Statistic = Callable[[WindowSample], TestResult]
-STATISTICS: dict[str, Statistic] = {}
+STATISTICS: Registry[Statistic] = registry.STATISTICS
 
 
 def statistic(
@@ -368,8 +378,8 @@ def run_tests(
         For a name that is not registered, with the nearest one.
     """
     for name in names:
-        if name not in STATISTICS:
-            raise ConfigError(f"tests.names: {name!r} is unknown; {nearest(name, STATISTICS)}")
+        if not STATISTICS.knows(name):
+            raise ConfigError(f"tests.names: {STATISTICS.unknown(name)}")
     chosen = names or tuple(STATISTICS)
     results = []
     for sample in samples:
