@@ -15,7 +15,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.returns import one_session_returns
 from eventstudy.core.statistics import TestResult
 from eventstudy.errors import ConfigError, EstimationError, PriceError, Problem, nearest
-from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery
+from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
@@ -183,16 +183,18 @@ def run_market(
     # No reader shall take the CARs of dropped events for tested ones.
     fit = fit.without(~used)
     progress("tests")
-    tests, averages = [], {}
+    tests, averages, dates = [], {}, []
     names = config.tests.names or AT_ANY_SIZE
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, table, index, layout, parallel, kernels["days"])
-        tests += run_battery(fits, sums, layout, group=group, names=names)
-        averages[group] = average_returns(sums)
+        seed, flips = config.study.seed, config.tests.draws
+        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips)
+        dates += date_figures(fits, sums, layout, group=group)
+        averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
-    facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels}
+    facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels, "dates": dates}
     return MarketResult(
         events=events,
         layout=layout,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
@@ -21,7 +20,9 @@ from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
+from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, retold
@@ -279,7 +280,7 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     with np.errstate(invalid="ignore"):
         aar = np.where(there, ar, 0.0).sum(axis=0) / n
     caar = np.cumsum(aar)
-    half = _clustered_half_width(ar, aar, shock_dates(sample.abnormal.panel))
+    half = _clustered_half_width(sample, aar)
     return {
         "tau": sample.abnormal.tau,
         "n": n,
@@ -290,26 +291,22 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     }
 
 
-def _clustered_half_width(
-    ar: NDArray[np.float64], aar: NDArray[np.float64], date: NDArray[np.int32]
-) -> NDArray[np.float64]:
-    """Half width of the CAAR's 95 % band: dates are clusters, t with K-1 degrees of freedom.
-
-    The influence of a date on the CAAR up to a day is the sum over its firm-events of
-    (AR - AAR)/n, accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean).
-    """
-    dates, code = np.unique(date, return_inverse=True)
-    k = len(dates)
+def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half width of the CAAR's 95 % band by event day: dates are clusters, see `band_half_width`."""
+    ar = sample.abnormal.ar
+    portfolios = shock_portfolios(sample.abnormal, weighting=sample.weighting, by="date")
+    k = len(portfolios)
     if k < 2:
         return np.full(ar.shape[1], np.nan)
+    # Portfolios are in the order of their dates.
+    code = np.unique(shock_dates(sample.abnormal.panel), return_inverse=True)[1]
     there = np.isfinite(ar)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        influence = np.where(there, ar - aar, 0.0) / there.sum(axis=0)
-    by_date = np.zeros((k, ar.shape[1]))
-    np.add.at(by_date, code, influence)
-    variance = k / (k - 1) * (np.cumsum(by_date, axis=1) ** 2).sum(axis=0)
-    half: NDArray[np.float64] = special.stdtrit(k - 1, 0.975) * np.sqrt(variance)
-    return half
+    count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
+    np.add.at(count, code, there)
+    np.add.at(total, code, np.where(there, ar - aar, 0.0))
+    day = 0 if 0 in sample.abnormal.tau else int(sample.abnormal.tau[0])
+    weights = portfolios.weighted((day, day))
+    return band_half_width(count, total, growing_overlap(portfolios, weights))
 
 
 def _shock_rows(

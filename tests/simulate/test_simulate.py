@@ -157,7 +157,8 @@ def test_the_analytic_target_is_the_published_one(sigma: float, powers: tuple[fl
 
 def test_without_names_every_registered_test_is_counted_in_every_design() -> None:
     plan = Plan(draws=2, dates=3, peers=6, windows=(WINDOW,), effects=(), resamples=39)
-    simulation = simulate(make_pool(length=300), replace(CONFIG, tests=settings.Tests()), plan)
+    pool = replace(make_pool(length=300), gaps=(7, 30))
+    simulation = simulate(pool, replace(CONFIG, tests=settings.Tests()), plan)
     assert set(simulation.tests) == set(STATISTICS)
     sized = [rate.case.design for rate in simulation.rates if rate.case.effect == 0 and rate.test == "date_t"]
     assert sorted(sized) == sorted(set(DESIGNS) - {"brown_warner"})
@@ -370,6 +371,7 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(
     assert tuple(rows[0]) == COLUMNS
     assert {row["n_events"] for row in rows if row["design"] == "common"} == {"12"}
     assert {row["design"] for row in rows} == set(DESIGNS)
+    assert {row["n_dates"] for row in rows if row["design"] == "dense"} == {"2"}
     record = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
     assert record["seed"] == record["simulation"]["seed"] == 9
     assert record["simulation"]["windows"] == [[0, 1]]
