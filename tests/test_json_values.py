@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import json
 import math
@@ -12,8 +11,6 @@ import numpy as np
 
 from eventstudy.json_values import json_text, plain_json, write_json
 from eventstudy.messages import say
-
-PACKAGE = Path(__file__).parents[1] / "eventstudy"
 
 
 def test_each_kind_of_value_becomes_plain() -> None:
@@ -48,17 +45,3 @@ def test_a_file_has_sorted_keys_and_null_for_nan(tmp_path: Path) -> None:
     text = (tmp_path / "x.json").read_bytes().decode()
     assert text == json_text(content) == '{\n  "a": [\n    1\n  ],\n  "b": null,\n  "c": "中"\n}\n'
     assert json.loads(text) == {"a": [1], "b": None, "c": "中"}
-
-
-def test_no_other_module_makes_nan_into_null() -> None:
-    """A second cleaner would be one that forgets a kind of value."""
-    second = set()
-    for path in PACKAGE.rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef) and node.name in (
-                {"_json", "json", "plain_json", "finite_json", "clean_json", "jsonable", "_jsonable"}
-            ):
-                second.add(f"{path.relative_to(PACKAGE).as_posix()}:{node.name}")
-    # The last reads a pack's file.
-    assert second == {"json_values.py:plain_json", "report/packs.py:_json"}
