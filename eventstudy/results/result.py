@@ -564,7 +564,9 @@ class StudyResult:
         return made
 
     def _tests(self) -> Tests | None:
-        return self.tests if "tests" in self.tables else None
+        # A measured headline alone is one of them; of the others the summary says all.
+        measured = self.facts["verdict"].get("kind") == "measured"
+        return self.tests if measured and "tests" in self.tables else None
 
     def _all_verdicts(self) -> dict[str, VerdictRow]:
         others = self.facts.get("verdicts") or {}
