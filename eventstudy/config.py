@@ -322,7 +322,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
-    """All settings of a study. ``sources`` names the files they came from, with their sha256."""
+    """All settings of a study, one attribute a section of its TOML; frozen.
+
+    Examples
+    --------
+    >>> from eventstudy import Study
+    >>> settings = Study.from_sector("healthcare").settings
+    >>> settings.model.name, settings.windows.drop
+    ('market', (0, 1))
+    >>> settings.peer("JNJ").market
+    'XNYS'
+    """
 
     study: Study = field(default_factory=Study)
     markets: tuple[Market, ...] = ()

@@ -426,6 +426,24 @@ class StudyResult:
         The content of summary.json, plain JSON.
     manifest : Mapping[str, Any]
         The content of manifest.json, plain JSON.
+
+    Examples
+    --------
+    >>> from eventstudy import Study
+    >>> quick = {"reversal.specification_curve": False, "tests.names": ["date_t", "ibragimov_mueller"]}
+    >>> study = Study.from_sector("healthcare", overrides=quick)
+    >>> result = study.run(study.events_file, prices="example:healthcare")
+    >>> result.verdict.kind, result.model.name, result.simulated
+    ('inconclusive', 'market', False)
+    >>> test = result.tests.get("ibragimov_mueller", window=(0, 1))
+    >>> low, high = test.conf_int()
+    >>> low < test.estimate < high
+    True
+    >>> row = result.car.one(event_id="CLIN15", ticker="PFE", window=(0, 1))
+    >>> f"{row.car:.3f} in {row.se:.3f}"
+    '-0.012 in 0.010'
+    >>> [warning.severity for warning in result.warnings]
+    ['caution']
     """
 
     run_id: str
