@@ -137,7 +137,7 @@ def test_every_block_runs_or_says_why_not(
             if "exchanges" in table:
                 read_exchanges(block.text, tmp_path, monkeypatch)
             else:
-                assert "project" in table or not config._unknown_keys(where, table), where
+                assert "project" in table or not config.unknown_keys(where, table), where
         elif block.kind == "csv":
             read_table(block.text, tmp_path, where)
         else:

@@ -1,0 +1,57 @@
+"""The study's settings: what there are, what each may hold, and how they are read."""
+
+from __future__ import annotations
+
+from eventstudy.config.load import (
+    SECTORS,
+    config_from_dict,
+    load_config,
+    sector_file,
+    sector_names,
+    sector_prices,
+    unknown_keys,
+)
+from eventstudy.config.names import LABELS, MODELS, STATISTICS
+from eventstudy.config.settings import (
+    Backtest,
+    Cost,
+    Market,
+    Model,
+    Peer,
+    Prices,
+    Report,
+    Returns,
+    Reversal,
+    Study,
+    StudyConfig,
+    Tests,
+    Window,
+    Windows,
+)
+
+__all__ = [
+    "LABELS",
+    "MODELS",
+    "SECTORS",
+    "STATISTICS",
+    "Backtest",
+    "Cost",
+    "Market",
+    "Model",
+    "Peer",
+    "Prices",
+    "Report",
+    "Returns",
+    "Reversal",
+    "Study",
+    "StudyConfig",
+    "Tests",
+    "Window",
+    "Windows",
+    "config_from_dict",
+    "load_config",
+    "sector_file",
+    "sector_names",
+    "sector_prices",
+    "unknown_keys",
+]
