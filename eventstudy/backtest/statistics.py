@@ -180,24 +180,25 @@ def max_drawdowns(returns: Floats) -> Floats:
     return deepest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharpeReport:
-    """A Sharpe ratio of daily returns with all that qualifies it; ratios are annual where named so.
+    """A Sharpe ratio of daily returns with all that qualifies it, NaN where nothing moves.
 
-    ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's, corrected for autocorrelation.
+    Ratios are annual where named so: ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's,
+    corrected for autocorrelation.
     """
 
-    daily: float
-    annual: float
-    annual_lo: float
-    se_annual: float
-    psr: float
-    dsr: float
-    min_track_record: float
-    skewness: float
-    kurtosis: float
     n_days: int
     n_trials: int
+    daily: float = float("nan")
+    annual: float = float("nan")
+    annual_lo: float = float("nan")
+    se_annual: float = float("nan")
+    psr: float = float("nan")
+    dsr: float = float("nan")
+    min_track_record: float = float("nan")
+    skewness: float = float("nan")
+    kurtosis: float = float("nan")
 
 
 def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int) -> SharpeReport:
@@ -207,20 +208,19 @@ def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int
     """
     ratio, n = sharpe(returns), len(returns)
     if not np.isfinite(ratio):
-        nan = float("nan")
-        return SharpeReport(nan, nan, nan, nan, nan, nan, nan, nan, nan, n, trials)
+        return SharpeReport(n_days=n, n_trials=trials)
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
-        ratio,
-        ratio * root,
-        ratio * annual_factor(autocorrelations(returns, lags)),
-        sharpe_se(ratio, n) * root,
-        probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
-        deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
-        minimum_track_record(ratio, 0.0, skewness, kurtosis),
-        skewness,
-        kurtosis,
-        n,
-        trials,
+        daily=ratio,
+        annual=ratio * root,
+        annual_lo=ratio * annual_factor(autocorrelations(returns, lags)),
+        se_annual=sharpe_se(ratio, n) * root,
+        psr=probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
+        dsr=deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
+        min_track_record=minimum_track_record(ratio, 0.0, skewness, kurtosis),
+        skewness=skewness,
+        kurtosis=kurtosis,
+        n_days=n,
+        n_trials=trials,
     )

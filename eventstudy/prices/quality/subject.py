@@ -34,7 +34,7 @@ class QualityFinding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
 
@@ -107,6 +107,16 @@ def subjects_of(
         unit = config.prices.shares(item.ticker, market.mic)
         money = price_unit(item, market.mic, config)
         subjects.append(
-            Subject(item, market, peer, board, days, unit=unit, money=money, event_days=event_days, **values)
+            Subject(
+                item=item,
+                market=market,
+                peer=peer,
+                board=board,
+                days=days,
+                unit=unit,
+                money=money,
+                event_days=event_days,
+                **values,
+            )
         )
     return subjects
