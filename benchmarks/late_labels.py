@@ -41,8 +41,9 @@ def main() -> None:
         lines.append(f"| {correlation:.1f} | {cells} | {np.mean([effect for _, effect in found]):+.1%} |")
     closing = (
         f"Returns after a drop have a standard deviation of {SD:.0%} between dates; {given.draws:,} draws, "
-        f"seed {given.seed}. A label counts in the verdict only when it was known by the close of the drop "
-        "window; the first line is what that restores. "
+        f"seed {given.seed}. A label counts in the verdict only when it was known by the first close at "
+        "which the drop window was over on one of the exchanges, and only where it says when; the first line "
+        "is what that restores. "
         "`python benchmarks/late_labels.py --out docs/late-labels.md`"
     )
     text = "\n".join([*lines, "", closing]) + "\n"

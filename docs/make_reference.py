@@ -59,14 +59,19 @@ MODEL_NOTES = {
     "garch": (
         "E[R] = alpha + beta R_m, h_t = omega + a e_{t-1}^2 + b h_{t-1}",
         (
-            "With fewer than about 500 days the variance parameters are weakly identified; fits that "
-            "fail fall back to OLS and say so. Updating the variance through the event would call its "
-            "own shock normal."
+            "With fewer than about 500 days the variance parameters are weakly identified: in half of the "
+            "windows of 240 days another optimum lies within one point of log-likelihood, and the fit says "
+            "so. Fits that fail fall back to OLS and say so too. Updating the variance through the event "
+            "would call its own shock normal."
         ),
     ),
     "egarch": (
         "ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}",
-        "As `garch`, with one parameter more.",
+        (
+            "As `garch`, with one parameter more. `arch` also lets a be negative: its optima there can be a "
+            "dozen points higher, but each start ends at another one, and they make the variance fall after "
+            "news."
+        ),
     ),
     "capm": (
         "E[R] = R_f + alpha + beta (R_m - R_f)",
@@ -108,7 +113,7 @@ MODEL_NOTES = {
 STATISTIC_NOTES = {
     "calendar_time": (
         "t = mean(r_d) / se_NW(r_d) over the D days that lie in some window",
-        "With overlapping windows of unlike length; days of few firms weigh as much as days of many.",
+        "Days of few firms weigh as much as days of many, however many dates hold them.",
     ),
     "cross_sectional_t": (
         "t = CAAR / (s(CAR) / sqrt(N))",
@@ -119,7 +124,10 @@ STATISTIC_NOTES = {
         "On common dates, and on strong effects, where it explodes.",
     ),
     "bhar_t": (
-        "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R])",
+        (
+            "t = mean(BHAR) / (s(BHAR) / sqrt(N)), BHAR = prod(1+R) - prod(1+E[R]), of log returns "
+            "exp(sum R) - exp(sum E[R])"
+        ),
         "On common dates; over long windows, where BHARs are skewed.",
     ),
     "patell": (
@@ -146,12 +154,18 @@ STATISTIC_NOTES = {
         "When volatility is higher around events than in the estimation window.",
     ),
     "date_t": (
-        "t = mean(S_k) / (s(S_k) / sqrt(K)), S_k the standardised CAR of date k's peer portfolio",
-        "With fewer than about six dates it has little power; overlapping post windows make dates dependent.",
+        (
+            "t = mean(S_k) / (s(S_k) / sqrt(K)), S_k the standardised CAR of date k's peer portfolio; with "
+            "overlap t = sum(S) / sqrt(e'e sum(W) / (K - sum(W)/K))"
+        ),
+        "With fewer than about six dates' worth (`k_eff`) it has little power.",
     ),
     "sign_flip": (
         "p = share of the 2^K sign vectors with |mean| at least as large",
-        "With five dates or fewer it cannot reach 5 %; an asymmetric distribution of dates.",
+        (
+            "With five dates or fewer it cannot reach 5 %; where windows chain the dates into fewer than six "
+            "blocks it is refused; an asymmetric distribution of dates."
+        ),
     ),
     "ibragimov_mueller": (
         "t = mean(CAR_k) / (s(CAR_k) / sqrt(K)) over dates",
@@ -167,7 +181,10 @@ STATISTIC_NOTES = {
     ),
     "corrado": (
         "Z = sum_t d_t / (S sqrt(W)), d_t the mean rank deviation of day t",
-        "When event days are more volatile than the estimation window.",
+        (
+            "When event days are more volatile than the estimation window; little power where long windows "
+            "overlap."
+        ),
     ),
     "corrado_zivney": (
         "Z = sum_t d_t / (S sqrt(W)), ranks over (1 + M_i)",

@@ -21,10 +21,12 @@ from eventstudy.core.selection import LedgerRow, select
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
-from eventstudy.prices import PROVIDERS, SHIPPED, PriceProvider, PriceTable, provider_names
-from eventstudy.prices.quality import QualityFinding, sentences
+from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
+from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.result import StudyResult
+from eventstudy.results.severity import worst_first
+from eventstudy.results.warnings import event_warnings, input_warnings
 from eventstudy.study import run_study
 
 if TYPE_CHECKING:
@@ -38,13 +40,17 @@ EXAMPLE = "EXAMPLE"
 class Checked:
     """What a run would use: day 0 of every event on every exchange, and with prices the ledger.
 
-    ``missing`` says in sentences which prices there are none of, and what to do.
+    ``missing`` says in sentences which prices there are none of, and what to do; ``warnings`` what else a
+    reader must know, worst first. ``usable`` is whether a run could use anything: without prices, whether an
+    event has a day 0 on the exchange of one of its peers.
     """
 
     alignments: Mapping[tuple[str, str], Alignment]
     ledger: tuple[LedgerRow, ...] = ()
     quality: tuple[QualityFinding, ...] = ()
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usable: bool = True
 
     def to_frame(self, name: str = "ledger") -> pd.DataFrame:
         """Return ``alignment``, ``ledger`` or ``quality`` as a frame."""
@@ -167,12 +173,27 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     """Return what a run on these inputs would use, estimating nothing."""
     alignments = align_all(events, config)
     if prices is None:
-        return Checked(alignments)
+        told = worst_first(event_warnings(events, config))
+        return Checked(alignments, warnings=tuple(told), usable=_may_be_used(events, config, alignments))
     missing = tuple(missing_prices(config, prices))
     trusted_prices, findings = trusted(prices, config, alignments)
     panel = to_returns(trusted_prices, config, sessions=sessions)
     ledger = select(events, config, trusted_prices, panel, alignments).ledger
-    return Checked(alignments, tuple(ledger), tuple(findings), missing)
+    told = worst_first(input_warnings(events, config, prices, panel, findings, ledger))
+    usable = any(row.status != "dropped" for row in ledger)
+    return Checked(alignments, tuple(ledger), tuple(findings), missing, tuple(told), usable)
+
+
+def _may_be_used(
+    events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]
+) -> bool:
+    """Whether some event has a day 0 on the exchange of a peer that it is about."""
+    return any(
+        (event.event_id, peer.market) in alignments
+        for event in events
+        for peer in config.peers
+        if not event.tickers or set(event.tickers) & {peer.ticker, *peer.aliases}
+    )
 
 
 def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
@@ -188,10 +209,9 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     return found
 
 
-def remarks_on(found: Checked, events: Events, config: StudyConfig, source: str) -> list[str]:
-    """Say what is suspect, what is missing, and what else keeps a run from meaning anything."""
-    remarks = sentences(found.quality, accept=config.prices.accept_suspect)
-    remarks += found.missing
+def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
+    """Say what is missing and what else keeps a run from meaning anything, beside ``found.warnings``."""
+    remarks = list(found.missing)
     examples = [event.event_id for event in events if event.title.startswith(EXAMPLE)]
     if examples:
         remarks.append(f"{', '.join(examples)}: worked rows of 'eventstudy init'; put yours in their place")
@@ -245,7 +265,7 @@ def _at_hand(name: str) -> bool:
     factory = PROVIDERS.get(name)
     return (
         factory is not None
-        and name not in SHIPPED
+        and name not in PROVIDERS.declared
         and "progress" not in inspect.signature(factory).parameters
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import io
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from eventstudy import __version__, commands
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import DEBUG, EventStudyError
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,9 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     _make_writable()
     try:
-        outcome = cli.main(
-            args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
-        )
+        with _debugging(debug):
+            outcome = cli.main(
+                args=[a for a in arguments if a != "--debug"], prog_name="eventstudy", standalone_mode=False
+            )
         return int(outcome or 0)
     except EventStudyError as error:
         if debug:
@@ -57,6 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True
         )
         return 1
+
+
+@contextmanager
+def _debugging(debug: bool) -> Iterator[None]:
+    """Let mistakes of the program within optional parts through while a command with --debug runs."""
+    before = os.environ.get(DEBUG)
+    if debug:
+        os.environ[DEBUG] = "1"
+    try:
+        yield
+    finally:
+        if debug and before is None:
+            del os.environ[DEBUG]
 
 
 def entry() -> None:
@@ -98,8 +114,7 @@ class CommandFiles(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names of the files, as they are written on the command line."""
-        files = {item.name for item in pkgutil.iter_modules(commands.__path__)}
-        return sorted(name.replace("_", "-") for name in files - set(commands.SHARED))
+        return list(_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the file of one command; None where there is none of the name."""
@@ -109,6 +124,12 @@ class CommandFiles(click.Group):
             self.commands = {name: _load(name) for name in names}
             return None
         return _load(cmd_name)
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    files = {item.name for item in pkgutil.iter_modules(commands.__path__)}
+    return tuple(sorted(name.replace("_", "-") for name in files - set(commands.SHARED)))
 
 
 def _load(name: str) -> click.Command:

@@ -30,6 +30,10 @@ class Problem:
         return f"{where}: {self.message}" if where else self.message
 
 
+#: Set in the environment it lets errors of the program itself through; ``--debug`` and the tests set it.
+DEBUG = "EVENTSTUDY_DEBUG"
+
+
 class EventStudyError(Exception):
     """Base of all errors that a user can act on."""
 

@@ -426,6 +426,17 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
     return problems
 
 
+def over_everywhere(moment: dt.datetime | dt.date) -> dt.datetime:
+    """Return when a moment has passed for certain: a bare date at the end of the day in UTC-12."""
+    if isinstance(moment, dt.datetime):
+        return moment
+    begun = dt.datetime.combine(moment, dt.time.min, tzinfo=dt.UTC)
+    try:
+        return begun + dt.timedelta(days=1, hours=12)
+    except OverflowError:
+        return dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 def instant_utc(moment: dt.datetime | dt.date, *, end_of_day: bool = False) -> dt.datetime:
     """Return a comparable UTC datetime; a bare date means its first or its last moment in UTC."""
     if isinstance(moment, dt.datetime):

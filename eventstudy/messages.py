@@ -13,6 +13,10 @@ from typing import Any
 from eventstudy.errors import ConfigError, nearest
 
 LANGUAGES = ("en", "zh")
+#: What a study can measure; words of other kinds than the first lie in the catalogues under ``kind``.
+KINDS = ("return", "volume", "volatility")
+#: Section of the words that every kind but returns shares.
+MEASURED = "measured"
 #: Key of sentences that stand side by side in one text.
 JOINED = "joined"
 _MINUS = re.compile(r"(?<![\w–−-])-(?=\d)")
@@ -78,6 +82,20 @@ def _said(text: Any, words: Mapping[str, str]) -> Any:
     return _pattern(words, text.key).format(**fields)
 
 
+def retold(value: Any, words: Mapping[str, str]) -> Any:
+    """Return ``value`` with each message in it said again in ``words``; all else is as it was.
+
+    For a study of another kind: its tables and its summary keep the English sentences of that kind.
+    """
+    if isinstance(value, Message):
+        return Message(str(_said(value, words)), value.key, retold(value.fields, words))
+    if isinstance(value, Mapping):
+        return {key: retold(part, words) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [retold(part, words) for part in value]
+    return value
+
+
 def recorded(value: Any) -> dict[str, Any]:
     """Return every message within ``value`` as plain JSON: English text → key and fields."""
     if isinstance(value, Message):
@@ -103,14 +121,23 @@ def recalled(value: Any, known: Mapping[str, Any]) -> Any:
 
 
 @functools.cache
-def catalogue(language: str) -> Mapping[str, str]:
+def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
     """Return the messages of a language by key, ``section.name``; placeholders are `str.format` fields.
+
+    For a study of volume or volatility the words under ``kind.measured``, then those under the kind's
+    own name, stand in for the ones of returns: nouns, heads, units, number formats.
 
     Raises
     ------
     ConfigError
         If there is no catalogue of that language.
     """
+    if kind != "return":
+        words = dict(catalogue(language))
+        for part in (MEASURED, kind):
+            start = f"kind.{part}."
+            words |= {key.removeprefix(start): text for key, text in words.items() if key.startswith(start)}
+        return MappingProxyType(words)
     if language not in LANGUAGES:
         raise ConfigError(f"language {language!r} has no catalogue; {nearest(language, LANGUAGES)}")
     file = resources.files("eventstudy") / "report" / "locale" / f"{language}.toml"
@@ -119,12 +146,10 @@ def catalogue(language: str) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
-def section(language: str, name: str) -> dict[str, str]:
+def section(language: str, name: str, kind: str = "return") -> dict[str, str]:
     """Return the messages of one section by their names without the section's."""
-    start = f"{name}."
-    return {
-        key.removeprefix(start): text for key, text in catalogue(language).items() if key.startswith(start)
-    }
+    start, words = f"{name}.", catalogue(language, kind)
+    return {key.removeprefix(start): text for key, text in words.items() if key.startswith(start)}
 
 
 def term(words: Mapping[str, str], kind: str, name: object) -> str:

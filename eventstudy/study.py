@@ -7,21 +7,27 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstudy.backtest import Traded, Trials, trade_study
+from eventstudy.backtest import Trials, summarise, trade_study
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.events import Events
+from eventstudy.messages import Message
+from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.results.result import StudyResult
+from eventstudy.results.severity import worst_first
 from eventstudy.results.summary import build_manifest, build_summary, run_id_of
 from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, Judgement, findings, judge, read_confounders
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.workers import Start, in_turn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")
@@ -69,16 +75,16 @@ def run_study(
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
-    asked = _ask(computed, samples, events, config, prices, logged, tell)
-    backtest = backtest_tables(asked.traded)
+    parts = Parts()
+    asked = _ask(computed, samples, events, config, prices, logged, tell, parts)
     manifest = build_manifest(events, config, prices)
     tell("tests")
     results = tests.result()
     tell("tables")
     tables = build_tables(
-        computed, samples, results, asked.judgement, asked.found, asked.claims, events, config
+        computed, samples, results, asked.judgement, asked.found, asked.claims, events, config, parts
     )
-    tables |= backtest
+    tables |= asked.trade.tables
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(
@@ -92,25 +98,37 @@ def run_study(
         events,
         config,
         prices,
-        asked.traded,
+        asked.trade.summary,
+        parts,
     )
     own = specification_digest(config)
+    summary["not_available"] = [missing.as_dict() for missing in parts.missing]
     summary["trials"] = len({*earlier.studies, own})
-    manifest["trials"] = Trials(earlier.studies - {own}, asked.traded.evaluation.before).as_dict()
+    manifest["trials"] = Trials(earlier.studies - {own}, asked.trade.before).as_dict()
     if prereg is not None:
         summary["prereg"] = dict(prereg)
         summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
+    summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
     return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id})
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of returns whatever the study measures: reversals, claims, the trade."""
+    """What is asked of a study of returns: reversals, claims, the trade; of others nothing is."""
 
-    judgement: Judgement
-    found: Findings
+    judgement: Judgement | None
+    found: Findings | None
     claims: tuple[ClaimVerdict, ...]
-    traded: Traded
+    trade: _Trade
+
+
+@dataclass(frozen=True, slots=True)
+class _Trade:
+    """The backtest in tables and words, and the trading specifications that had been run before it."""
+
+    tables: Mapping[str, pd.DataFrame]
+    summary: Mapping[str, Any]
+    before: Mapping[str, float]
 
 
 def _ask(
@@ -121,20 +139,29 @@ def _ask(
     prices: PriceTable,
     logged: Mapping[str, float],
     tell: Progress,
+    parts: Parts,
 ) -> _Asked:
+    # A pack speaks of one quantity: beside abnormal volume or volatility a verdict on returns would be read
+    # as one on them, and the same verdict would count as another trial.
     if config.study.kind != "return":
-        config = replace(config, study=replace(config.study, kind="return"))
-        computed = compute(events, config, prices)
-        samples = list(groups(computed.sample, events, config))
+        return _Asked(None, None, (), _Trade(backtest_tables(None), {}, logged))
     tell("reversal")
     judgement = judge(computed, headline_of(samples, config), events, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    found = findings(judgement, events, computed.alignments, config, news=news)
-    claims = check_claims(_beside(beside / "claims.csv", read_claims), prices, config)
+    found = findings(judgement, events, computed.alignments, config, news=news, parts=parts)
+    claimed = _beside(beside / "claims.csv", read_claims)
+    claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
     tell("backtest")
-    traded = trade_study(computed, judgement, events, config, prices, logged=logged)
-    return _Asked(judgement, found, tuple(claims), traded)
+
+    def trade() -> _Trade:
+        traded = trade_study(computed, judgement, events, config, prices, logged=logged)
+        return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
+
+    def no_trade(why: Message) -> _Trade:
+        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": why}, logged)
+
+    return _Asked(judgement, found, claims, parts.optional("backtest", trade, no_trade))
 
 
 def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
     "messages",
+    "optional",
     "workers",
+    "registry",
     # What is known of exchanges is ground; calendars and rules of a study stand on it.
     "exchanges.exchange",
     "config",
@@ -26,11 +29,11 @@ ORDER = (
     "readers",
     "prices",
     "core",
-    "fast",
     "reversal",
     "backtest",
     "simulate",
     "large",
+    "fast",
     "results",
     "study",
     "pooling",
@@ -41,6 +44,13 @@ ORDER = (
     "cli",
     "__main__",
 )
+#: Files that import by a name made at run time, and what they find so.
+LOADERS = {
+    "__init__.py": "public names on first use",
+    "registry.py": "files that declare something, entry points",
+    "cli.py": "the file of a command",
+    "exchanges/calendars.py": "modules of exchange_calendars",
+}
 KERNELS = ("core", "reversal", "backtest", "simulate")
 HEAVY_IN_KERNELS = ("pandas", "matplotlib", "yfinance", "click", "rich", "requests")
 
@@ -56,7 +66,7 @@ def place_of(parts: Sequence[str]) -> str:
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """Return (dotted absolute name, at run time) of everything that a file imports."""
+    """Return (dotted name, at run time) of all that a file imports, in functions and by strings too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(node)
@@ -67,16 +77,34 @@ def imports(path: Path) -> list[tuple[str, bool]]:
     package = ["eventstudy", *path.relative_to(PACKAGE).with_suffix("").parts]
     found: list[tuple[str, bool]] = []
     for node in ast.walk(tree):
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) not in typing_only) for alias in node.names]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level]) if node.level else ""
             stem = ".".join(part for part in (base, node.module or "") if part)
-            names = [stem] if node.module else [f"{stem}.{alias.name}" for alias in node.names]
-            if stem == "eventstudy":
-                names = [f"eventstudy.{alias.name}" for alias in node.names]
-            found += [(name, id(node) not in typing_only) for name in names]
+            names = [_module(stem, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            names = [_literal(node.args[0])]
+        found += [(name, id(node) not in typing_only) for name in names if name]
     return found
+
+
+def _module(stem: str, name: str) -> str:
+    """``from stem import name``: the submodule, where the name is one."""
+    place = PACKAGE.parent.joinpath(*stem.split("."), name)
+    inside = stem.split(".")[0] == "eventstudy"
+    return f"{stem}.{name}" if inside and (place.is_dir() or place.with_suffix(".py").exists()) else stem
+
+
+def _literal(argument: ast.expr) -> str:
+    """Name of a module that is written out; empty for one made at run time."""
+    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+
+
+def dotted(path: Path) -> str:
+    parts = ["eventstudy", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -91,8 +119,52 @@ def test_a_module_imports_only_from_above(path: Path) -> None:
         if parts[0] != "eventstudy" or len(parts) == 1:
             continue
         other = place_of(parts[1:])
-        if other in ORDER and "fast" not in (here, other):
+        if other in ORDER:
             assert ORDER.index(other) <= ORDER.index(here), f"{here} imports {other} from below"
+
+
+def test_no_circle_of_imports() -> None:
+    """Of all imports: at the top, in functions, by strings, and for types alone.
+
+    The package itself, whose names come on first use, is left out: see the test of its version.
+    """
+    graph = {dotted(path): {name for name, _ in imports(path)} for path in FILES}
+    done: set[str] = set()
+
+    def walk(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail[trail.index(module) :], module))
+        if module not in done:
+            for name in sorted(graph[module] & set(graph) - {module}):
+                walk(name, (*trail, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        walk(module, ())
+
+
+def test_of_the_package_itself_modules_take_the_version_alone() -> None:
+    taken = {
+        alias.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "eventstudy"
+        for alias in node.names
+        if _module("eventstudy", alias.name) == "eventstudy"
+    }
+    assert taken == {"__version__"}
+
+
+def test_modules_named_at_run_time_are_imported_by_loaders_alone() -> None:
+    users = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                ("import_module", "__import__")
+            ):
+                named = _literal(node.args[0])
+                assert not named.startswith("eventstudy"), f"{path}: write 'import {named}'"
+                users |= set() if named else {path.relative_to(PACKAGE).as_posix()}
+    assert users == set(LOADERS)
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in KERNELS], ids=str)
@@ -117,6 +189,18 @@ def test_help_imports_neither_pandas_nor_numpy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip().endswith("[]")
+
+
+def test_help_of_all_commands_imports_nothing_of_the_package_but_commands() -> None:
+    code = (
+        "import sys; from eventstudy.cli import main; main(['--help']);"
+        "print(sorted({'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('eventstudy.')}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    light = ["cli", "commands", "errors", "exchanges"]
+    assert out.strip().splitlines()[-1] == str([f"eventstudy.{name}" for name in light])
+    assert "  sectors     List the sectors that ship with the package." in out
+    assert "  check       Validate EVENTS" in out
 
 
 def test_a_command_is_a_file_and_only_its_own_is_imported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +248,17 @@ def test_a_study_imports_no_library_that_it_does_not_use() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+def test_the_tree_of_contributing_is_the_order_of_the_folders() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = re.findall(r"^  (\w[\w.]*)/? ", text.partition("```\neventstudy/\n")[2].partition("```")[0], re.M)
+    assert [name.removesuffix(".py") for name in tree] == [
+        name for name in ORDER if name != "__main__" and "." not in name
+    ] + ["sectors"]
+    inner = re.findall(r"^    (\w[\w.]*)/? ", text, re.M)
+    there = {path.name for path in (PACKAGE / "core").iterdir() if not path.name.startswith("__")}
+    assert set(inner) == there
 
 
 def test_no_room_for_odds_and_ends() -> None:

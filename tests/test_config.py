@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime as dt
 import math
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from eventstudy.config import Cost, Market, Peer, Prices, StudyConfig, load_config, sector_names
-from eventstudy.config.limits import Form, OneOf, Range, faults
+from eventstudy.config.limits import Form, OneOf, Range, Registered, faults
 from eventstudy.errors import ConfigError
 
 FIRST = dt.date(2020, 1, 2)
@@ -188,14 +189,24 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
 
 
 def test_names_of_models_and_statistics_are_those_of_the_registries() -> None:
-    from eventstudy import config
+    from eventstudy import registry
     from eventstudy.core import models as expected_returns
     from eventstudy.core import statistics as inference
 
     shipped = {name for name, fit in expected_returns.MODELS.items() if _ours(fit)}
-    assert sorted(shipped) == list(config.MODELS)
+    assert sorted(shipped) == sorted(registry.MODELS.declared)
     shipped = {name for name, compute in inference.STATISTICS.items() if _ours(compute)}
-    assert sorted(shipped) == list(config.STATISTICS)
+    assert sorted(shipped) == sorted(registry.STATISTICS.declared)
+
+
+def test_tests_stand_in_the_order_of_the_packs_that_ship() -> None:
+    from eventstudy.core.statistics import STATISTICS
+
+    table = Path(__file__).parents[1] / "results" / "optical-2026-06" / "tables" / "tests.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        names = list(dict.fromkeys(row["name"] for row in csv.DictReader(file)))
+    assert len(names) == 26
+    assert list(STATISTICS.declared) == names == [name for name in STATISTICS if name in names]
 
 
 def _ours(function: object) -> bool:
@@ -260,7 +271,9 @@ def test_every_setting_says_what_it_may_hold(path: str, hint: Any, limits: tuple
     if hint in (int, float, dt.date):
         assert [type(limit) for limit in limits] == [Range], f"{path} has no range"
     elif hint is str:
-        assert [type(limit) for limit in limits] in ([Form], [OneOf]), f"{path} is neither limited nor FREE"
+        assert [type(limit) for limit in limits] in ([Form], [OneOf], [Registered]), (
+            f"{path} is neither limited nor FREE"
+        )
     else:
         assert hint is bool or typing.get_origin(hint) is typing.Literal, path
 

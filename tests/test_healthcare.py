@@ -103,7 +103,7 @@ def test_the_example_runs_from_anywhere_on_its_own_prices(pack: Path) -> None:
     assert not facts["simulated"]
     assert facts["price_source"] == "shipped with the package (healthcare)"
     counts = facts["counts"]
-    assert (counts["used"] + counts["shifted"], counts["dropped"]) == (77, 0)
+    assert (counts["used"], counts["dropped"]) == (77, 0)
     assert facts["labels"]["post_hoc"] == 13
     assert facts["verdict"]["kind"] == "inconclusive"
     assert facts["verdict"]["n_dates"] == 0
@@ -120,12 +120,16 @@ def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
         "all": (0, 33),
         "label=misreading": (12, 12),
         "label=genuine": (1, 9),
-        "label=contested": (0, 7),
+        # Shipped without a time: no verdict on them is confirmatory.
+        "label=contested": (7, 7),
     }
     shown = page_one.small_table(result.facts, catalogue("en"))
     marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
-    assert marked == {"misreading †", "genuine †"}
-    said = "† Labels set after the drop: 12 of 12 dates (misreading), 1 of 9 dates (genuine)."
+    assert marked == {"misreading †", "genuine †", "contested †"}
+    said = (
+        "† Labels set after the drop, or without a time: 12 of 12 dates (misreading), 1 of 9 dates "
+        "(genuine), 7 of 7 dates (contested)."
+    )
     assert said in shown["note"]
 
 
@@ -202,3 +206,15 @@ def test_wrong_examples_are_refused(
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_simulation_takes_as_many_peers_as_the_sector_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ["--draws", "2", "--set", 'tests.names=["date_t"]']
+    given = ["--example", "healthcare", *one, "--out", str(tmp_path)]
+    assert main(["simulate", *given]) == 0
+    # Five peers; by default there would be eight on a date.
+    assert "2 draws of 10 dates × 5 peers" in " ".join(capsys.readouterr().out.split())
+    assert main(["simulate", *given, "--peers", "8"]) == 3
+    assert "on which 8 peers have their windows" in " ".join(capsys.readouterr().err.split())

@@ -328,6 +328,7 @@ def test_off_linux_or_with_one_processor_is_in_turn(monkeypatch: pytest.MonkeyPa
 
 
 @LINUX
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_a_child_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = multiprocessing.get_context("fork").Process.start
 

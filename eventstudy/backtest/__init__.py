@@ -8,7 +8,7 @@ from eventstudy.backtest.past_view import LookAheadError, PastView, Tape
 from eventstudy.backtest.portfolio import Daily, Run, daily, run
 from eventstudy.backtest.rule import Answer, Decision, Order, Rule, Shock, decide, rule_of
 from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
-from eventstudy.backtest.trade_tables import rows
+from eventstudy.backtest.trade_tables import TABLES, rows
 from eventstudy.backtest.trading import Traded, trade_study
 from eventstudy.backtest.trials import TrialCount, Trials
 
@@ -16,6 +16,7 @@ __all__ = [
     "EVERY_DROP",
     "PLACEBO",
     "RULE",
+    "TABLES",
     "Answer",
     "CostTable",
     "Daily",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.backtest.past_view import Floats
-from eventstudy.core.statistics.bootstrap import stationary_positions
+from eventstudy.core.statistics.resampled import stationary_positions
 from eventstudy.messages import say
 
 #: Below so many shocks nothing about a record generalises.

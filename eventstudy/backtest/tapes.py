@@ -14,7 +14,7 @@ from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
 from eventstudy.core.selection import lead_events
 from eventstudy.errors import ConfigError
-from eventstudy.events import Event, Events, instant_utc
+from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
 from eventstudy.exchanges.rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceTable
@@ -135,7 +135,7 @@ def shocks_of(
                 for other in events
                 if other.clarifies == lead
             )
-            asof = None if event.label_asof is None else _nanoseconds(event.label_asof)
+            asof = None if event.label_asof is None else _nanoseconds(over_everywhere(event.label_asof))
             found.append(
                 Shock(
                     shock_id=shock_id,

@@ -28,6 +28,17 @@ UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 #: Parts of what a trade brings, as `Legs.total` names them.
 _PARTS = ("gross", "hedged", "cost", "net")
 Row = dict[str, Any]
+#: Tables of the backtest, those of `rows`.
+TABLES = (
+    "trades",
+    "comparison_trades",
+    "track_record",
+    "pnl",
+    "backtest",
+    "specifications",
+    "cost_sensitivity",
+    "fees",
+)
 
 
 def rows(traded: Traded) -> dict[str, list[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import click
 
 from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options
 from eventstudy.commands.output import console_for, plain
+from eventstudy.errors import EstimationError
 
 if TYPE_CHECKING:
+    from eventstudy.api import Checked
     from eventstudy.prices import PriceTable
 
 
@@ -32,7 +35,7 @@ def command(
     from eventstudy.api import check_study, remarks_on
     from eventstudy.messages import catalogue, said
     from eventstudy.prices.sources import local_prices, own_source
-    from eventstudy.report.terminal import print_alignment, print_ledger
+    from eventstudy.report.terminal import print_alignment, print_ledger, print_warnings
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(as_json)
@@ -50,11 +53,24 @@ def command(
             "quality": found.quality,
         }
         rows: dict[str, Any] = {name: [plain(row) for row in part] for name, part in parts.items()}
-        click.echo(json.dumps(rows | {"missing": found.missing}, indent=2, default=str))
+        rows |= {"missing": found.missing, "warnings": found.warnings}
+        click.echo(json.dumps(rows, indent=2, default=str))
+        _refuse_nothing(found)
         return
     print_alignment(read, config, found.alignments, console)
     if found.ledger:
-        print_ledger(found.ledger, console, language=config.study.language)
-    words = catalogue(config.study.language)
-    for sentence in remarks_on(found, read, config, source):
+        print_ledger(found.ledger, console, language=config.study.language, kind=config.study.kind)
+    words = catalogue(config.study.language, config.study.kind)
+    for sentence in remarks_on(found, read, source):
         console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
+    print_warnings(found.warnings, console, words)
+    _refuse_nothing(found)
+
+
+def _refuse_nothing(found: Checked) -> None:
+    """Leave with the exit code of a run that could use nothing."""
+    if not found.usable:
+        reasons = Counter(row.reason.partition(":")[0] for row in found.ledger)
+        counted = ", ".join(f"{name} {n}" for name, n in reasons.most_common())
+        why = counted or "no event has a peer with a day 0"
+        raise EstimationError(f"no event × peer can be studied ({why})")

@@ -27,7 +27,7 @@ def teller(config: StudyConfig, console: Console) -> Callable[[str], None]:
     """Give a function that prints what is to be known of the prices, in the study's language."""
     from eventstudy.messages import catalogue, said
 
-    words = catalogue(config.study.language)
+    words = catalogue(config.study.language, config.study.kind)
     return lambda text: console.print(said(text, words), style="yellow", highlight=False)
 
 

@@ -81,7 +81,9 @@ def command(
         from eventstudy.study import run_study
 
         table = reading()
-        with watched(silent=quiet or as_json, language=config.study.language) as tell, heeding(tell) as say:
+        study = config.study
+        watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
+        with watch as tell, heeding(tell) as say:
             result = run_study(
                 read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
             )

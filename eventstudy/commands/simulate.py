@@ -15,7 +15,9 @@ from eventstudy.commands.output import console_for
 @ACCEPT
 @click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
 @click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
-@click.option("--peers", type=int, default=8, show_default=True, help="Peers on each common date.")
+@click.option(
+    "--peers", type=int, help="Peers on each common date; default 8, or as many as have room where fewer do."
+)
 @click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
 @worker_options
@@ -36,7 +38,7 @@ def command(
     overrides: tuple[str, ...],
     draws: int,
     dates: int,
-    peers: int,
+    peers: int | None,
     windows: str | None,
     region: str | None,
     jobs: int,
@@ -51,17 +53,21 @@ def command(
     from eventstudy.report.simulation import print_simulation, write_simulation
     from eventstudy.report.staging import reserve
     from eventstudy.results.summary import build_manifest
-    from eventstudy.simulate import Plan, draw_pool, parse_windows, reaching_back
+    from eventstudy.simulate import PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
-    plan = Plan(draws, dates, peers, asked, seed=config.study.seed if seed is None else seed)
+    common = PEERS if peers is None else peers
+    plan = Plan(draws, dates, common, asked, seed=config.study.seed if seed is None else seed)
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), prices, console)
         with console.status("starting") as status:
-            pool = draw_pool(read, config, table, plan, region=region)
+            if peers is None:
+                pool, plan = draw_fitting(read, config, table, plan, region=region)
+            else:
+                pool = draw_pool(read, config, table, plan, region=region)
             result = run_simulation(
                 pool,
                 config,

@@ -11,8 +11,8 @@ from eventstudy.config.load import (
     sector_prices,
     unknown_keys,
 )
-from eventstudy.config.names import LABELS, MODELS, STATISTICS
 from eventstudy.config.settings import (
+    LABELS,
     Backtest,
     Cost,
     Market,
@@ -31,9 +31,7 @@ from eventstudy.config.settings import (
 
 __all__ = [
     "LABELS",
-    "MODELS",
     "SECTORS",
-    "STATISTICS",
     "Backtest",
     "Cost",
     "Market",

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from eventstudy.config.limits import faults
-from eventstudy.config.names import TRADE_TO_TRADE
 from eventstudy.config.settings import StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.workers import engine_problem
+
+#: Models whose regression can weigh a return over several sessions by 1/n.
+TRADE_TO_TRADE = ("mean_adjusted", "market_adjusted", "market", "capm", "factors")
 
 
 def check(config: StudyConfig, *, peers: bool = True) -> None:

@@ -11,11 +11,12 @@ import datetime as dt
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Union
 
 from eventstudy.errors import nearest
+from eventstudy.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,24 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of some names, which are asked for when the setting is checked."""
+    """One of some names."""
 
-    names: Callable[[], Sequence[str]]
+    names: Sequence[str]
 
     def fault(self, path: str, value: str) -> str:
         """Return the nearest name where the value is none."""
-        known = self.names()
-        return "" if value in known else f"{path} = {value!r} is unknown; {nearest(value, known)}"
+        return "" if value in self.names else f"{path} = {value!r} is unknown; {nearest(value, self.names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The name of something that ships or is installed or added; nothing is imported to check it."""
+
+    registry: Registry[Any]
+
+    def fault(self, path: str, value: str) -> str:
+        """Return the nearest name where there is no such thing."""
+        return "" if self.registry.knows(value) else f"{path} = {self.registry.unknown(value)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from eventstudy.config.limits import FREE, Distinct, Form, OneOf, Range
-from eventstudy.config.names import label_names, model_names, statistic_names
+from eventstudy.config.limits import FREE, Distinct, Form, OneOf, Range, Registered
 from eventstudy.exchanges.exchange import WORLD_MARKET
+from eventstudy.registry import MODELS, STATISTICS
 
+#: What an event may be called; the study's question may be about any of them.
+LABELS = (
+    "misreading",
+    "genuine",
+    "contested",
+    "clarification",
+    "no_news",
+    "macro",
+    "good_news",
+    "unknown",
+)
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: An event day, in sessions from day 0.
@@ -141,7 +152,7 @@ class Model:
         or a Dask cluster's by the address of its scheduler. They change no result.
     """
 
-    name: Annotated[str, OneOf(model_names)] = "market"
+    name: Annotated[str, Registered(MODELS)] = "market"
     alpha: Literal["auto", "estimated", "zero", "shrink"] = "auto"
     factors_file: Text = ""
     factors: Annotated[tuple[Text, ...], Distinct()] = ()
@@ -165,7 +176,7 @@ class Tests:
     ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
     """
 
-    names: Annotated[tuple[Annotated[str, OneOf(statistic_names)], ...], Distinct()] = ()
+    names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
@@ -193,7 +204,7 @@ class Reversal:
     drop_k: Annotated[float, Range(0, 100)] = 2.0
     drop_min: Annotated[float, Range(0, 1)] = 0.03
     share_negative: Annotated[float, Range(0, 1)] = 0.6
-    label: Annotated[str, OneOf(label_names)] = "misreading"
+    label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True

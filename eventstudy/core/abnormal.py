@@ -84,23 +84,32 @@ class AbnormalReturns:
         return scaled
 
     def bhar(self, window: Window) -> NDArray[np.float64]:
-        """Buy-and-hold abnormal return prod(1+R) - prod(1+E[R]), shape (N,).
+        """Buy-and-hold abnormal return, shape (N,).
 
-        Compounds whatever returns the panel holds, as the reference implementations do; with log
-        returns read the CAR, which already compounds.
+        Notes
+        -----
+        prod(1+R) - prod(1+E[R]) of simple returns, exp(sum R) - exp(sum E[R]) of log returns (Barber and
+        Lyon 1997): both are the gain on one unit of money over what was expected of it.
         """
         inside = self.weights(window) > 0
-        normal = np.prod(1.0 + self.expected.mean[:, inside], axis=1)
+        normal = compounded(self.expected.mean[:, inside], self.panel.kind)
         if "span" not in self.panel.factor_names:
-            plain: NDArray[np.float64] = np.prod(1.0 + self.panel.event_returns[:, inside], axis=1) - normal
-            return plain
+            return compounded(self.panel.event_returns[:, inside], self.panel.kind) - normal
         covered = self.panel.spans()[1] == 0
-        real = np.prod(1.0 + np.where(covered, 0.0, self.panel.event_returns)[:, inside], axis=1)
+        real = compounded(np.where(covered, 0.0, self.panel.event_returns)[:, inside], self.panel.kind)
         return np.where(covered[:, inside][:, -1], np.nan, real - normal)
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> AbnormalReturns:
         """Return the firm-events at ``index`` (positions or a mask)."""
         return AbnormalReturns(self.panel.take(index), self.expected.take(index))
+
+
+def compounded(returns: NDArray[np.float64], kind: Literal["simple", "log"]) -> NDArray[np.float64]:
+    """Value of one unit of money after the returns of each row, (N, days) to (N,)."""
+    value: NDArray[np.float64] = (
+        np.exp(returns.sum(axis=1)) if kind == "log" else np.prod(1.0 + returns, axis=1)
+    )
+    return value
 
 
 def abnormal_returns(

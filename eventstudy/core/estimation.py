@@ -212,6 +212,7 @@ def _cut_market(
         event=event,
         factor_names=columns.names,
         ahead=columns.ahead,
+        kind=panel.kind,
     )
 
 

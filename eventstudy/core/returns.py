@@ -153,6 +153,12 @@ def _of_kind(
     volumes = np.column_stack([_log_volume(item, panel.sessions) for item in series])
     volumes[(panel.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) > 0] = np.nan
     market = _log_volume(index, panel.sessions)
+    if not np.isfinite(volumes).any():
+        names = ", ".join(item.ticker for item in series)
+        problems.append(
+            Problem(f"no volume: the prices of {names} have none, so abnormal volume cannot be measured")
+        )
+        return panel
     if config.model.name == "mean_adjusted":
         market = np.zeros(len(panel.sessions))
     elif np.isfinite(market).mean() < 0.5:

@@ -37,7 +37,10 @@ RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why."""
+    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why.
+
+    `results.counts.firm_event_counts` counts the shifted among the used.
+    """
 
     event_id: str
     shock_id: str
@@ -253,7 +256,9 @@ def _check_window(
     first, last = config.windows.event
     here = market.returns[max(position + first, 0) : position + last + 1, column]
     if not np.isfinite(here).any():
-        raise _DroppedError("prices", say("reason.no_return"), session)
+        raise _DroppedError(
+            "prices", say(f"reason.{'no_volume' if config.study.kind == 'volume' else 'no_return'}"), session
+        )
     _check_resumption(position, column, market, session)
     if config.windows.allow_partial:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 #: A session that does not exist (before the data start); sorts before every real session.
 NO_SESSION = np.iinfo(np.int32).min
 #: Fields of `EventPanel` that all its firm-events share.
-SHARED = ("tau", "factor_names", "gap")
+SHARED = ("tau", "factor_names", "gap", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class EventPanel:
         covers, more than one after a gap, zero on the days of the gap.
     gap : int
         Sessions between the estimation window's last day and the first event day.
+    kind
+        Whether the returns are simple, and compound by products, or log, and compound by sums.
     """
 
     event_id: NDArray[np.str_]
@@ -73,6 +75,7 @@ class EventPanel:
     event_flags: NDArray[np.uint8]
     factor_names: tuple[str, ...] = ("market",)
     gap: int = 0
+    kind: Literal["simple", "log"] = "simple"
 
     def __len__(self) -> int:
         return len(self.event_id)
@@ -131,6 +134,7 @@ def cut(
     event: tuple[int, int],
     factor_names: tuple[str, ...] = ("market",),
     ahead: Sequence[int] = (),
+    kind: Literal["simple", "log"] = "simple",
 ) -> EventPanel:
     """Cut the windows of one market's firm-events.
 
@@ -177,6 +181,7 @@ def cut(
         event_flags=np.where(event_there, flags[event_rows, column[:, None]], 1).astype(np.uint8),
         factor_names=factor_names,
         gap=event[0] - estimation[1] - 1,
+        kind=kind,
     )
 
 

@@ -29,9 +29,8 @@ EVER = dt.date(1900, 1, 1)
 FIRST_DAY = dt.date(2000, 1, 1)
 #: Environment variable with a folder of further files.
 FOLDER = "EVENTSTUDY_EXCHANGES"
-#: Where the world's index of `config.Model` is traded, and what help texts show.
+#: Where the world's index of `config.Model` is traded.
 WORLD_MARKET = "XNYS"
-EXAMPLE_PEER, EXAMPLE_INDEX, EXAMPLE_MARKET = "DAL:XNYS:Delta", "XNYS:^GSPC", "DAX:XETR"
 
 T = TypeVar("T")
 Steps = tuple[tuple[float, float], ...]

@@ -4,71 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.core.models.variance_likelihood import (
+    GARCH_BOX,
+    GARCH_RIVALS,
+    GARCH_STARTS,
+    LEAST_OMEGA,
+    NOTHING,
+    START_NU,
+)
+from eventstudy.core.models.variance_search import (
+    APART,
+    CLOSE,
+    FINAL,
+    FIRST,
+    HALVINGS,
+    NEAR,
+    STEPS,
+    SURELY,
+    TIE,
+    TOLERANCE,
+    Optimum,
+    optimum_of,
+)
+from eventstudy.registry import KERNELS
+
 Vector = NDArray[np.float64]
 Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
-#: Parameters of the search, on returns divided by the OLS residuals' sd: alpha, beta (in sd), omega,
-#: persistence p = a + b, share s = a / p of the ARCH term in it, and 1 / nu. A box in them is arch's region.
+#: Parameters of the search: alpha, beta (in sd), omega, persistence p = a + b, share s = a / p of the ARCH
+#: term in it, and 1 / nu. Starts, box and rules are those of the search without numba.
 SIZE = 6
-LOWEST = np.array([-np.inf, -np.inf, 1e-8, 0.0, 0.0, 1.0 / 500.0])
-HIGHEST = np.array([np.inf, np.inf, 10.0, 1.0, 1.0, 1.0 / 2.05])
-#: (p, a) of the starts that compete for the first climb by their likelihood, and of those that all climb.
-RIVALS = np.array(
-    [
-        [0.3, 0.25],
-        [0.6, 0.05],
-        [0.6, 0.4],
-        [0.8, 0.2],
-        [0.9, 0.05],
-        [0.9, 0.2],
-        [0.95, 0.08],
-        [0.98, 0.03],
-        [0.98, 0.12],
-        [0.995, 0.05],
-        [1.0, 0.05],
-        [0.5, 0.5],
-    ]
-)
-STARTS = np.array(
-    [
-        [0.99, 0.01],
-        [0.3, 0.05],
-        [1.0, 0.8],
-        [1.0, 0.005],
-        [0.5, 0.5],
-        [0.85, 0.01],
-        [0.95, 0.005],
-    ]
-)
-#: This close to a bound a parameter counts as at it.
-NEAR = 1e-8
-START_NU, LEAST_OMEGA = 6.0, 3e-4
-#: A residual sd below this share of the returns' range is rounding.
-NOTHING = 1e-12
-#: A climb ends where a Newton step would gain half of this in log-likelihood; at the best optimum the lower.
-TOLERANCE, FINAL = 1e-3, 1e-6
-#: After its first steps a climb is given up where this many such gains would not reach the best optimum.
-SURELY, FIRST = 30.0, 2
-#: Above this the search has not clearly converged.
-CLEAR = 1e-3
-STEPS, HALVINGS = 60, 12
+LOWEST, HIGHEST = GARCH_BOX
 #: Factors whose product is taken before its logarithm; no such product can leave the range of floats.
 GROUP = 16
-
-
-class Optimum(NamedTuple):
-    """Best point found: (alpha, beta, omega, a, b, nu) and h in the units of the returns."""
-
-    coefficients: Vector
-    path: Vector
-    log_likelihood: float
-    converged: bool
 
 
 def compiled(function: Compiled) -> Compiled:
@@ -84,8 +58,9 @@ def compiled(function: Compiled) -> Compiled:
         return cast(Compiled, numba.njit(**options)(function))
 
 
+@KERNELS.add("garch")
 def fit_garch(y: Vector, x: Vector) -> Optimum:
-    """Return the best of the local optima that eight starts climb to.
+    """Return the best of the local optima that eight starts climb to, as `garch_by_search` does in numpy.
 
     Parameters
     ----------
@@ -102,8 +77,8 @@ def fit_garch(y: Vector, x: Vector) -> Optimum:
     """
     y, x = np.ascontiguousarray(y, dtype=np.float64), np.ascontiguousarray(x, dtype=np.float64)
     coefficients, path = np.empty(SIZE), np.empty(len(y))
-    log_likelihood, gain = optimum(y, x, RIVALS, STARTS, LOWEST, HIGHEST, coefficients, path)
-    return Optimum(coefficients, path, log_likelihood, math.isfinite(log_likelihood) and gain < CLEAR)
+    values = optimum(y, x, GARCH_RIVALS, GARCH_STARTS, LOWEST, HIGHEST, coefficients, path)
+    return optimum_of(coefficients, path, *values)
 
 
 @compiled
@@ -116,21 +91,25 @@ def optimum(
     highest: Vector,
     coefficients: Vector,
     path: Vector,
-) -> tuple[float, float]:
-    """Write coefficients and path in the units of the returns; return the likelihood, twice the gain left."""
+) -> tuple[float, float, float, float]:
+    """Write coefficients and path in the units of the returns.
+
+    Returns the log-likelihood, twice the gain left, and how much lower the first climb and the next
+    optimum end.
+    """
     n, point = len(y), np.empty(SIZE)
     standard, sd, backcast = standardise(y, x, point)
     if not sd > NOTHING * (y.max() - y.min()):
         coefficients[:] = np.nan
         path[:] = np.nan
-        return np.nan, np.inf
-    value, gain = search(standard, x, backcast, rivals, starts, lowest, highest, point)
+        return np.nan, np.inf, np.nan, np.nan
+    value, gain, first, second = search(standard, x, backcast, rivals, starts, lowest, highest, point)
     variance_path(point, (standard - point[0] - point[1] * x) ** 2, backcast, path)
     path *= sd**2
     a = point[3] * point[4]
     coefficients[0], coefficients[1], coefficients[2] = point[0] * sd, point[1] * sd, point[2] * sd**2
     coefficients[3], coefficients[4], coefficients[5] = a, point[3] - a, 1.0 / point[5]
-    return -value - n * math.log(sd), gain
+    return -value - n * math.log(sd), gain, first - value, second - value
 
 
 @compiled
@@ -497,25 +476,44 @@ def search(
     lowest: Vector,
     highest: Vector,
     point: Vector,
-) -> tuple[float, float]:
-    """Climb from the best rival, from every start, and on from the best optimum, left in ``point``."""
-    work, ols, best, chosen = np.empty((5, len(y))), point.copy(), np.inf, 0
+) -> tuple[float, float, float, float]:
+    """Climb from the best rival, from every start, and on from the best optimum, left in ``point``.
+
+    Returns minus the log-likelihood, twice the gain left, and the values of the first climb and of the
+    next best optimum, see `variance_search.search`.
+    """
+    work, best, chosen, turns = np.empty((5, len(y))), np.inf, 0, len(starts) + 1
+    ols, points, found = point.copy(), np.empty((turns, SIZE)), np.full(turns, np.inf)
     for i in range(len(rivals)):
         start(point, rivals[i, 0], rivals[i, 1])
         value = likelihood(point, y, x, backcast, work)
         if value < best:
             best, chosen = value, i
-    top, best, gain, last = ols.copy(), np.inf, np.inf, len(starts) + 1
-    for turn in range(last + 1):
-        tolerance, limit = (FINAL, np.inf) if turn == last else (TOLERANCE, best)
-        if turn == last:
-            copy(top, point)
-        else:
-            p, a = rivals[chosen] if turn == 0 else starts[turn - 1]
-            copy(ols, point)
-            start(point, p, a)
-        value, gain = climb(point, y, x, backcast, lowest, highest, tolerance, limit, work)
-        if value <= best:
-            best = value
-            copy(point, top)
-    return best, gain
+    best, top = np.inf, 0
+    for turn in range(turns):
+        p, a = rivals[chosen] if turn == 0 else starts[turn - 1]
+        copy(ols, points[turn])
+        start(points[turn], p, a)
+        value, gain = climb(points[turn], y, x, backcast, lowest, highest, TOLERANCE, best + CLOSE, work)
+        if gain < TOLERANCE:
+            found[turn] = value
+        if value < best - TIE:
+            best, top = value, turn
+    copy(points[top], point)
+    best, gain = climb(point, y, x, backcast, lowest, highest, FINAL, np.inf, work)
+    following, second = next_best(point, points, found), np.inf
+    if following >= 0:
+        second, _ = climb(points[following], y, x, backcast, lowest, highest, FINAL, np.inf, work)
+    return best, gain, found[0], second
+
+
+@compiled
+def next_best(point: Vector, points: Vector, found: Vector) -> int:
+    """Return the lowest of the points whose a or b lies apart from the chosen one's, -1 for none."""
+    chosen, best = -1, np.inf
+    for turn in range(len(found)):
+        gap = points[turn, 3] * points[turn, 4] - point[3] * point[4]
+        apart = max(abs(gap), abs(points[turn, 3] - point[3] - gap))
+        if apart > APART and found[turn] < best:
+            chosen, best = turn, found[turn]
+    return chosen

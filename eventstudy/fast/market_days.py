@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.registry import KERNELS
 
 if TYPE_CHECKING:
     from eventstudy.large.days import DaySums, _ByDate
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 RANGE = 8.0
 
 
+@KERNELS.add("market_days")
 def add_compiled(
     panel: WidePanel,
     events: FirmEvents,

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from eventstudy.core.models.ols import CONSTANT
 from eventstudy.large.one_pass import ROUNDING, TOLERANCE
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.registry import KERNELS
 
 
+@KERNELS.add("market_fit")
 def fit_compiled(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
     """Fill ``out`` for firm-events that are sorted by security and index; twin of `fit_prefix`."""
     alphas = np.array([layout.alpha_days(window) for window in layout.car], dtype=np.int64)

@@ -12,31 +12,33 @@ from scipy import special
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.statistics import STATISTICS, DayFigures, TestResult, WindowSample
+from eventstudy.core.statistics.overlap import lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.large.days import DaySums, session_correlation
 from eventstudy.large.panel import Layout, MarketFit
 
-#: Statistics that are made of figures by firm-event, by date and by day alone.
+#: Statistics that are made of figures by firm-event, by date and by day alone: first those that hold
+#: their size with many firms on a date and dates whose windows overlap, last those for firms apart.
 AT_ANY_SIZE = (
-    "cross_sectional_t",
-    "skewness_t",
-    "patell",
-    "patell_kp",
-    "bmp",
-    "bmp_kp",
-    "portfolio_t",
     "date_t",
     "ibragimov_mueller",
-    "sign",
-    "generalized_sign",
+    "calendar_time",
+    "grank_t",
     "corrado",
     "corrado_zivney",
-    "grank_t",
-    "grank_z",
+    "bmp_kp",
+    "patell_kp",
+    "portfolio_t",
+    "bmp",
+    "patell",
+    "cross_sectional_t",
+    "skewness_t",
+    "sign",
+    "generalized_sign",
     "wilcoxon",
-    "calendar_time",
+    "grank_z",
 )
 
 
@@ -90,6 +92,7 @@ def window_sample(
     portfolios = shock_portfolios(abnormal.take(np.zeros(n, dtype=bool)), weighting="equal")
     there = np.isfinite(sums.shock_car[:, w])
     shock_car, variance = sums.shock_car[there, w], sums.shock_variance[there, w]
+    overlap = lagged_overlap(sums.date[there], sums.alike[there, w], layout.car[w])
     ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
         group,
@@ -102,6 +105,7 @@ def window_sample(
         portfolios,
         shock_car,
         shock_car / np.sqrt(variance),
+        overlap,
         ranks,
         0,
         0,
@@ -121,6 +125,7 @@ def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
         generalised=sums.generalised[w] / np.maximum(ranked, 1) if varies else None,
         generalised_n=ranked,
         calendar=sums.calendar[w, held] / sums.calendar_n[w, held],
+        members=sums.members[np.isfinite(sums.shock_car[:, w]), w],
     )
 
 

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.direct import pairs_of
 from eventstudy.large.fit import Kernel, use_numba
 from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.registry import KERNELS
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
 CHUNK, COMPILED_CHUNK = 448, 1_024
@@ -26,7 +28,7 @@ BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
 #: Firm-events from which compiled code pays for being loaded.
 MANY = 50_000
 #: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
-BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance")
+BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance", "members", "alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class DaySums:
     shock_car, shock_variance : (K, W)
         CAR of the date's equally weighted portfolio and its prediction-error variance, as
         `abnormal.ShockPortfolios`; NaN where the date has no firm-event with the window complete.
+    members : (K, W)
+        Firm-events of these portfolios.
+    alike : (K, W, R)
+        Correlation of a date's portfolio residuals with those of the date so many sessions later, for
+        fewer sessions than the longest window has, see `likeness`; column 0 and pairs without a date
+        are zero.
     """
 
     residual: NDArray[np.float64]
@@ -71,6 +79,8 @@ class DaySums:
     date_n: NDArray[np.float64]
     shock_car: NDArray[np.float64]
     shock_variance: NDArray[np.float64]
+    members: NDArray[np.float64]
+    alike: NDArray[np.float64]
 
     def __add__(self, other: DaySums) -> DaySums:
         joined: dict[str, Any] = {}
@@ -99,8 +109,10 @@ def _zeros(layout: Layout, sessions: int, dates: NDArray[np.intp]) -> DaySums:
         "calendar_n": sessions,
     }
     empty: dict[str, Any] = {name: np.zeros((w, length)) for name, length in lengths.items()}
-    for name, length in {"date_ar": around, "date_n": around, "shock_car": w, "shock_variance": w}.items():
+    rows = {"date_ar": around, "date_n": around, "shock_car": w, "shock_variance": w, "members": w}
+    for name, length in rows.items():
         empty[name] = np.zeros((len(dates), length))
+    empty["alike"] = np.zeros((len(dates), w, reach(layout) + 1))
     return DaySums(date=dates, positive=np.zeros(w), pairs=np.zeros(w), **empty)
 
 
@@ -246,9 +258,8 @@ def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
 def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
     if not use_numba(kernel, n, MANY):
         return None
-    from eventstudy.fast.market_days import add_compiled
-
-    return add_compiled
+    add: Callable[..., None] = KERNELS["market_days"]
+    return add
 
 
 def _chunks(
@@ -461,6 +472,9 @@ def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> Non
             sums.shock_car[:, w] /= members
         sums.shock_variance[:, w] = s2 * (width + pull)
         sums.pairs[w] = _pairs(by_date, w, width, counted)
+        sums.members[:, w] = members
+        if counted:
+            sums.alike[:, w] = _alike(by_date, w, width, counted, reach(layout) + 1)
 
 
 def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
@@ -478,6 +492,37 @@ def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
         mean = np.divide(product, days, out=np.zeros(len(days)), where=days > 0)
         total += (2.0 if apart else 1.0) * float((couples * mean).sum()) * (1.0 - apart / width)
     return total
+
+
+def _alike(by_date: _ByDate, w: int, width: int, counted: int, longest: int) -> NDArray[np.float64]:
+    """Correlation of the portfolio residuals of dates that share sessions, (counted, longest).
+
+    It is `statistics.overlap.likeness`, over the sessions on which both portfolios have a residual.
+    """
+    used = (by_date.used[w] > 0).astype(np.float64)
+    residual = by_date.residual[w] / np.maximum(by_date.used[w], 1.0)
+    square, length = residual**2, residual.shape[1]
+    # Where no portfolio lacks a day, running sums have the squares of the shared days.
+    running = np.cumsum(square, axis=1) if used.all() else None
+    found = np.zeros((counted, longest))
+    for apart in range(1, width):
+        early, late = _apart(by_date.date, counted, apart)
+        shared = length - apart
+        if shared < FEWEST_SHARED:
+            found[early, apart] = 1.0
+            continue
+        product = np.vecdot(residual[early, apart:], residual[late, :shared])
+        if running is not None:
+            days = np.full(len(product), shared)
+            size = (running[early, -1] - running[early, apart - 1]) * running[late, shared - 1]
+        else:
+            days = np.vecdot(used[early, apart:], used[late, :shared])
+            size = np.vecdot(square[early, apart:], used[late, :shared])
+            size *= np.vecdot(used[early, apart:], square[late, :shared])
+        enough = (days >= FEWEST_SHARED) & (size > 0)
+        alike = np.divide(product, np.sqrt(size), out=np.ones(len(product)), where=enough)
+        found[early, apart] = np.clip(alike, 0.0, 1.0)
+    return found
 
 
 def _on_sessions(

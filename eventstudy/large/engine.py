@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -92,7 +92,7 @@ class MarketResult:
 class _FitTask:
     table: str
     prices: str
-    kind: str
+    kind: Literal["simple", "log"]
     rows: tuple[int, int]
     index: NDArray[np.float64]
     events: FirmEvents
@@ -335,7 +335,7 @@ def _fit_block(task: _FitTask) -> MarketFit:
         table.flush()
     else:
         returns = np.array(open_memmap(task.table, mode="r")[rows])
-    panel = WidePanel(returns, task.index[None, :])
+    panel = WidePanel(returns, task.index[None, :], task.kind)
     return fit_events(panel, task.events, task.layout, kernel=task.kernel)
 
 

@@ -11,11 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.core.abnormal import compounded
 from eventstudy.errors import ConfigError
 from eventstudy.large.direct import event_pairs
 from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 from eventstudy.large.prefix import fit_prefix
+from eventstudy.registry import KERNELS
 
 Kernel = Literal["auto", "numpy", "numba"]
 Fill = Callable[[WidePanel, FirmEvents, Layout, MarketFit], None]
@@ -125,7 +127,7 @@ def abnormal(
 
 
 def bhar(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
-    """Buy-and-hold abnormal returns prod(1+R) - prod(1+E[R]), shape (W, N)."""
+    """Buy-and-hold abnormal returns, shape (W, N); twin of `core.abnormal.AbnormalReturns.bhar`."""
     out = np.empty((len(layout.car), len(events)))
     for start in range(0, len(events), AR_CHUNK):
         rows = slice(start, start + AR_CHUNK)
@@ -133,7 +135,8 @@ def bhar(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -
         expected = y - abnormal(y, x, fit.take(rows), layout)
         for w, window in enumerate(layout.car):
             inside = layout.inside(window)
-            out[w, rows] = np.prod(1.0 + y[:, inside], axis=1) - np.prod(1.0 + expected[:, inside], axis=1)
+            real, normal = (compounded(values[:, inside], panel.kind) for values in (y, expected))
+            out[w, rows] = real - normal
     return out
 
 
@@ -149,6 +152,5 @@ def _compiled(kernel: Kernel, n: int) -> Fill | None:
     """The compiled kernel, or None for numpy's."""
     if not use_numba(kernel, n, MANY):
         return None
-    from eventstudy.fast.market_fit import fit_compiled
-
-    return fit_compiled
+    fill: Fill = KERNELS["market_fit"]
+    return fill

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -75,10 +75,13 @@ class WidePanel:
         One security a row, so that its history lies together; NaN where it has no return.
     indices : (K, T)
         Returns of the indices.
+    kind
+        Whether returns are simple or log.
     """
 
     returns: NDArray[np.float64]
     indices: NDArray[np.float64]
+    kind: Literal["simple", "log"] = "simple"
 
     @property
     def sessions(self) -> int:

@@ -5,19 +5,22 @@ returns and only their tick labels are percent. `plots_of` lists the figures of 
 makes one with its frame, caption and, for simulated prices, its watermark.
 """
 
-from eventstudy.plots import backtest, dots, paths, placebos
-from eventstudy.plots import specification_curve as specifications
 from eventstudy.plots.accessor import Plots
-from eventstudy.plots.backtest import cost_sensitivity, equity_curve, trade_dots
+from eventstudy.plots.cost_sensitivity import cost_sensitivity
 from eventstudy.plots.dots import shock_dots
 from eventstudy.plots.draw import caption, draw, save, setting_parts, svg_text, without_words
+from eventstudy.plots.equity_curve import equity_curve
 from eventstudy.plots.fonts import cjk_font, figure_words, font_folders, forget_fonts, latin_fonts, shown
 from eventstudy.plots.frames import peer_label, placebo_rank, shock_title, used_shocks
+from eventstudy.plots.kinds import KINDS, Frame, Kind, Plot, plots_of, register
 from eventstudy.plots.paths import caar_by_label, caar_other_labels, event_bars, reversal_paths, shock_path
-from eventstudy.plots.placebos import placebo_balance, placebo_dots
-from eventstudy.plots.registry import KINDS, Frame, Kind, Plot, plots_of, register
+from eventstudy.plots.placebo_balance import placebo_balance
+from eventstudy.plots.placebo_dots import placebo_dots
 from eventstudy.plots.specification_curve import specification_curve
 from eventstudy.plots.style import LABEL_COLOURS, REGION_COLOURS, window_text
+from eventstudy.plots.trade_dots import trade_dots
+
+KINDS.load_all()
 
 __all__ = [
     "KINDS",
@@ -27,13 +30,11 @@ __all__ = [
     "Kind",
     "Plot",
     "Plots",
-    "backtest",
     "caar_by_label",
     "caar_other_labels",
     "caption",
     "cjk_font",
     "cost_sensitivity",
-    "dots",
     "draw",
     "equity_curve",
     "event_bars",
@@ -41,12 +42,10 @@ __all__ = [
     "font_folders",
     "forget_fonts",
     "latin_fonts",
-    "paths",
     "peer_label",
     "placebo_balance",
     "placebo_dots",
     "placebo_rank",
-    "placebos",
     "plots_of",
     "register",
     "reversal_paths",
@@ -57,7 +56,6 @@ __all__ = [
     "shock_title",
     "shown",
     "specification_curve",
-    "specifications",
     "svg_text",
     "trade_dots",
     "used_shocks",

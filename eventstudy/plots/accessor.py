@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from eventstudy.plots import backtest, dots, paths, placebos
-from eventstudy.plots import specification_curve as specifications
-from eventstudy.plots.registry import Plot, plots_of
+from eventstudy.plots import dots, paths
+from eventstudy.plots.cost_sensitivity import cost_sensitivity
+from eventstudy.plots.equity_curve import equity_curve
+from eventstudy.plots.kinds import Plot, plots_of
+from eventstudy.plots.placebo_balance import placebo_balance
+from eventstudy.plots.placebo_dots import placebo_dots
+from eventstudy.plots.specification_curve import specification_curve
 from eventstudy.plots.style import styled
+from eventstudy.plots.trade_dots import trade_dots
+from eventstudy.registry import VIEWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 
+@VIEWS.add("plot")
 @dataclass(frozen=True, slots=True)
 class Plots:
     """Figures of one result; each method draws on ``ax``, or on a new figure's, and returns it."""
@@ -56,27 +63,27 @@ class Plots:
 
     def placebos(self, *, ax: Axes | None = None) -> Axes:
         """Draw each shock among its matched placebo drops."""
-        return self._on(ax, lambda at: placebos.placebo_dots(at, self.result))
+        return self._on(ax, lambda at: placebo_dots(at, self.result))
 
     def balance(self, *, ax: Axes | None = None) -> Axes:
         """Draw how alike shocks and placebos are before they are compared."""
-        return self._on(ax, lambda at: placebos.placebo_balance(at, self.result))
+        return self._on(ax, lambda at: placebo_balance(at, self.result))
 
     def equity(self, *, ax: Axes | None = None) -> Axes:
         """Draw the backtest's cumulative return with its trades."""
-        return self._on(ax, lambda at: backtest.equity_curve(at, self.result))
+        return self._on(ax, lambda at: equity_curve(at, self.result))
 
     def trades(self, *, ax: Axes | None = None) -> Axes:
         """Draw the return of each trade."""
-        return self._on(ax, lambda at: backtest.trade_dots(at, self.result))
+        return self._on(ax, lambda at: trade_dots(at, self.result))
 
     def costs(self, *, ax: Axes | None = None) -> Axes:
         """Draw the mean trade against the cost of trading."""
-        return self._on(ax, lambda at: backtest.cost_sensitivity(at, self.result))
+        return self._on(ax, lambda at: cost_sensitivity(at, self.result))
 
     def specifications(self, *, ax: Axes | None = None) -> Axes:
         """Draw the effect under every set of choices."""
-        return self._on(ax, lambda at: specifications.specification_curve(at, self.result))
+        return self._on(ax, lambda at: specification_curve(at, self.result))
 
     def _on(self, ax: Axes | None, draw: Callable[[Axes], Axes]) -> Axes:
         with styled():

@@ -10,15 +10,15 @@ from matplotlib.lines import Line2D
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     Z95,
+    amount_tip,
     label_colour,
     label_text,
     name_shocks,
     percent_axis,
-    percent_tip,
     tip,
     window_of,
 )
@@ -55,7 +55,7 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
             tip(
                 dot,
                 f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: "
-                f"{percent_tip(value)}",
+                f"{amount_tip(words, value)}",
             )
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     name_shocks(ax, rows)
@@ -72,8 +72,10 @@ def _dots_key(ax: Axes, result: StudyResult, labels: Sequence[str]) -> None:
     marks = [
         Line2D([], [], marker="o", label=f"{words['figure.drop']} {window_of(result, 'drop')}", **plain),
         Line2D([], [], marker="D", label=f"{words['figure.post']} {window_of(result, 'post')}", **plain),
-        Line2D([], [], marker="o", mfc="white", label=words["figure.not_qualified"], **plain),
     ]
+    # Without the reversal question no fall is judged, and every mark is filled.
+    if len(read.qualifying(result)):
+        marks.append(Line2D([], [], marker="o", mfc="white", label=words["figure.not_qualified"], **plain))
     colours = [
         Line2D([], [], color=label_colour(label), lw=2.5, label=label_text(result, label))
         for label in dict.fromkeys(labels)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from eventstudy.messages import term
 from eventstudy.plots.fonts import LATIN, LATIN_STACK, advance, cjk_stack, figure_words, runs, shown
-from eventstudy.plots.registry import KINDS, Frame, Plot
+from eventstudy.plots.kinds import KINDS, Frame, Plot
 from eventstudy.plots.style import TIP, styled
 
 if TYPE_CHECKING:

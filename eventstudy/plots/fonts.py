@@ -136,4 +136,5 @@ def shown(text: object, *, limit: int = 0) -> str:
 def figure_words(summary: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the messages of the figures: English where no font has the glyphs of the study's language."""
     wanted = str(summary.get("language") or "en")
-    return catalogue(wanted if wanted == "en" or cjk_font() else "en")
+    kind = str(summary.get("kind") or "return")
+    return catalogue(wanted if wanted == "en" or cjk_font() else "en", kind)

@@ -103,7 +103,8 @@ def dots(result: StudyResult) -> pd.DataFrame:
         cut = cut.set_index("shock_id")
         rows[name], rows[f"{name}_se"] = cut["car"], cut["se"]
     rows = rows[rows["drop"].notna() | rows["post"].notna()]
-    rows["qualifies"] = qualifying(result).reindex(rows.index, fill_value=False)
+    judged = qualifying(result)
+    rows["qualifies"] = judged.reindex(rows.index, fill_value=False) if len(judged) else True
     rows["day0"] = rows["day0"].astype(str).str[:10]
     return rows.reset_index().sort_values(["day0", "shock_id"], kind="stable")
 
@@ -221,8 +222,8 @@ def region(result: StudyResult, ticker: str) -> str:
     return str(((result.facts.get("peers") or {}).get(ticker) or {}).get("region") or "")
 
 
-def matched_placebos(result: StudyResult, *, group: str = "all") -> pd.DataFrame:
-    """Return the placebo drops matched to shocks that have a benchmark, of one label or of all."""
+def matched_placebos(result: StudyResult) -> pd.DataFrame:
+    """Return the placebo drops matched to shocks that have a benchmark."""
     import pandas as pd
 
     table = result.tables.get("placebo")
@@ -230,8 +231,6 @@ def matched_placebos(result: StudyResult, *, group: str = "all") -> pd.DataFrame
         return pd.DataFrame(columns=["shock_id", "car_drop", "car_post"])
     reversal = result.tables["reversal"]
     mine = reversal[reversal["excess"].notna()] if "excess" in reversal else reversal
-    if group != "all":
-        mine = mine[(mine["label"] == group.removeprefix("label=")) & mine["qualifies"].astype(bool)]
     kept = (table["tier"] == "P1") & table["car_post"].notna() & table["shock_id"].isin(set(mine["shock_id"]))
     return table[kept]
 
@@ -244,6 +243,11 @@ def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
     if table is None or table.empty:
         return pd.DataFrame(columns=["tau", "n_dates", "car", "lower", "upper"])
     return table[(table["group"] == group) & (table["series"] == series)].sort_values("tau")
+
+
+def paths_behind(rows: pd.DataFrame) -> int:
+    """Return how many drops a line of `reversal_path` averages: the m of its name."""
+    return int(rows["n_paths"].max()) if len(rows) else 0
 
 
 def placebo_rank(result: StudyResult, shock_id: str) -> tuple[int, int] | None:

@@ -11,18 +11,18 @@ from matplotlib.patches import Patch
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     LABEL_COLOURS,
     LABEL_DASHES,
     PLACEBO_COLOUR,
     Z95,
+    amount_tip,
     label_colour,
     label_text,
     name_rows,
     percent_axis,
-    percent_tip,
     region_colour,
     shade_windows,
     tip,
@@ -100,7 +100,7 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
             )
         n_events, n_dates = read.group_size(result, group)
         name = words["figure.line_end"].format(name=label_text(result, label), n=n_events, k=n_dates)
-        tip(line, f"{name}: {percent_tip(float(seen.iloc[-1]))}")
+        tip(line, f"{name}: {amount_tip(words, float(seen.iloc[-1]))}")
         ends.append((float(seen.iloc[-1]), name, colour))
     return ends
 
@@ -115,8 +115,8 @@ def _draw_placebos(ax: Axes, result: StudyResult) -> list[tuple[float, str, Any]
     (line,) = ax.plot(
         rows["tau"], rows["car"], color=PLACEBO_COLOUR, lw=2.2, alpha=0.8, label=PLACEBO_GROUP, zorder=2.5
     )
-    name = words["figure.placebo_end"].format(m=len(read.matched_placebos(result, group=group)))
-    tip(line, f"{name}: {percent_tip(float(rows['car'].iloc[-1]))}")
+    name = words["figure.placebo_end"].format(m=read.paths_behind(rows))
+    tip(line, f"{name}: {amount_tip(words, float(rows['car'].iloc[-1]))}")
     return [(float(rows["car"].iloc[-1]), name, PLACEBO_COLOUR)]
 
 
@@ -137,10 +137,8 @@ def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
             ax.fill_between(
                 rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.13, lw=0, zorder=2
             )
-        name = words[f"figure.path_{series}"].format(
-            k=int(rows["n_dates"].max()), m=len(read.matched_placebos(result, group=group))
-        )
-        tip(line, f"{name}: {percent_tip(float(rows['car'].iloc[-1]))}")
+        name = words[f"figure.path_{series}"].format(k=int(rows["n_dates"].max()), m=read.paths_behind(rows))
+        tip(line, f"{name}: {amount_tip(words, float(rows['car'].iloc[-1]))}")
         ends.append((float(rows["car"].iloc[-1]), name, colour))
     ax.margins(x=0)
     _keep_to_lines(ax)
@@ -235,7 +233,7 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     )
     names = [read.peer_label(result, ticker) for ticker in rows["ticker"]]
     for bar, name, value, se in zip(bars, names, rows["car"], rows["se"], strict=True):
-        tip(bar, f"{name}: {percent_tip(value)} ± {Z95 * se:.1%}")
+        tip(bar, f"{name}: {amount_tip(words, value)} ± {amount_tip(words, Z95 * se).removeprefix('+')}")
     name_rows(ax, names)
     ax.set_ylim(max(len(rows), 4) - 0.4, -0.6)
     ax.axvline(0, color=INK, lw=0.6)
@@ -257,7 +255,7 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         tau, height, marked = days[place], moves[place].cumsum(), censored[place]
         colour = region_colour(read.region(result, str(ticker)))
         (line,) = ax.plot(tau, height, color=colour, lw=0.6, alpha=0.5, zorder=2)
-        tip(line, f"{read.peer_label(result, str(ticker))}: {percent_tip(float(height[-1]))}")
+        tip(line, f"{read.peer_label(result, str(ticker))}: {amount_tip(words, float(height[-1]))}")
         ends.append((float(height[-1]), shown(ticker), colour))
         if marked.any():
             ax.plot(

@@ -9,7 +9,7 @@ import numpy as np
 
 from eventstudy.messages import term
 from eventstudy.plots.fonts import figure_words, shown
-from eventstudy.plots.registry import Frame, Kind, register
+from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, tip, window_of
 
 if TYPE_CHECKING:

@@ -124,6 +124,11 @@ def percent_tip(value: float) -> str:
     return f"{value:+.1%}".replace("-", "−")
 
 
+def amount_tip(words: Mapping[str, str], value: float) -> str:
+    """Return a value of what the study measures for a hover text: of returns in percent."""
+    return words["amount.cell"].format(value=f"{100 * value:+.1f}").replace("-", "−")
+
+
 def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 6) -> None:
     """Show decimal returns as percent along one axis, with a light grid."""
     axis = ax.xaxis if horizontal else ax.yaxis

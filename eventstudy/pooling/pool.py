@@ -24,7 +24,13 @@ from eventstudy.core.statistics.dates import (
     t_interval,
 )
 from eventstudy.errors import ConfigError, Problem
-from eventstudy.reversal.permutation import NO_TEST, PermutationTest, matched_permutation, placebo_spread
+from eventstudy.reversal.permutation import (
+    NO_TEST,
+    PermutationTest,
+    matched_permutation,
+    placebo_spread,
+    rank_among,
+)
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -224,6 +230,11 @@ def check_comparable(packs: Sequence[PackShocks]) -> None:
         if any(value != values[0] for value in values):
             said = ", ".join(f"{value!r} in {pack.run_id}" for pack, value in zip(packs, values, strict=True))
             problems.append(Problem(f"{key} differs: {said}; run the studies again with one --set {key}=…"))
+    problems += [
+        Problem(f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns")
+        for pack in packs
+        if (kind := str(pack.settings.get("study.kind") or "return")) != "return"
+    ]
     problems += [Problem(text) for text in _twice(packs)]
     if problems:
         raise ConfigError(problems)
@@ -357,6 +368,7 @@ class _Group:
         counts = self._counts()
         effective = [pack.n_effective.get(self.name, NAN) for pack in self.packs]
         others = [v[np.isfinite(v)] for v in map(self.joined, ("excess_log", "excess_bhar"))]
+        place = rank_among(float(self.joined("post")[0]), sets[0]) if len(x) == 1 else None
         evidence = Evidence(
             self._subject(),
             self._post(),
@@ -368,7 +380,7 @@ class _Group:
             n_events=int(self.joined("n_peers").sum()),
             n_effective=float(np.nansum(effective)),
             n_placebos=sum(len(values) for values in sets),
-            rank=int((sets[0] >= self.joined("post")[0]).sum()) + 1 if len(x) == 1 else 0,
+            rank=place.rank if place else 0,
             **counts,
         )
         return verdict(evidence, seed=self.seed, draws=self.draws)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from eventstudy.events import TICKER
 from eventstudy.prices.table import (
     PROVIDERS,
-    SHIPPED,
     PriceOutcome,
     PriceProvider,
     PriceRequest,
@@ -26,7 +25,6 @@ from eventstudy.prices.table import (
 
 __all__ = [
     "PROVIDERS",
-    "SHIPPED",
     "TICKER",
     "PriceOutcome",
     "PriceProvider",

@@ -151,11 +151,13 @@ def _prices(
 
 
 def own_source(events: Events, config: StudyConfig) -> str:
-    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere."""
+    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere.
+
+    It goes before one of the same name in the working directory, which may be another study's.
+    """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    named = source in provider_names() or Path(source).exists()
-    return str(beside) if not named and beside.exists() else source
+    return str(beside) if source not in provider_names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -11,12 +10,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy import registry
 from eventstudy.config import StudyConfig
-from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.errors import ConfigError, Problem
 from eventstudy.events import TICKER
 from eventstudy.exchanges.exchange import currency_in_hundredths, quotes_hundredths
-from eventstudy.prices import plugins
 from eventstudy.prices.factors import FactorTable
+from eventstudy.registry import Registry
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
 
@@ -136,10 +136,7 @@ class PriceProvider(Protocol):
 
 
 ProviderFactory = Callable[..., PriceProvider]
-PROVIDERS: dict[str, ProviderFactory] = {}
-
-#: Providers of the package. Each is registered by the module of its name, imported on first use.
-SHIPPED = ("baostock", "files", "simulated", "yahoo")
+PROVIDERS: Registry[ProviderFactory] = registry.PROVIDERS
 
 
 def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
@@ -172,24 +169,17 @@ def check_tickers(tickers: Iterable[str]) -> None:
 
 def load_providers() -> None:
     """Import every shipped provider and load every installed one, so that `PROVIDERS` is complete."""
-    for name in SHIPPED:
-        importlib.import_module(f"{__package__}.{name}")
-    for name, entry in plugins.installed(SHIPPED).items():
-        PROVIDERS.setdefault(name, plugins.load(entry))
+    PROVIDERS.load_all()
+    PROVIDERS.load_installed()
 
 
 def provider_names() -> tuple[str, ...]:
     """Names of all providers there are, shipped, registered or installed, sorted; loads none."""
-    return tuple(sorted({*PROVIDERS, *SHIPPED, *plugins.installed(SHIPPED)}))
+    return PROVIDERS.names()
 
 
 def get_provider(name: str) -> ProviderFactory:
     """Return the factory registered under ``name``, or raise `ConfigError` with the nearest one."""
-    if name in SHIPPED and name not in PROVIDERS:
-        importlib.import_module(f"{__package__}.{name}")
-    if name not in PROVIDERS:
-        entry = plugins.installed(SHIPPED).get(name)
-        if entry is None:
-            raise ConfigError(f"price source {name!r} is unknown; {nearest(name, provider_names())}")
-        PROVIDERS[name] = plugins.load(entry)
+    if not PROVIDERS.knows(name):
+        raise ConfigError(f"price source {PROVIDERS.unknown(name)}")
     return PROVIDERS[name]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventstudy import plots
-from eventstudy.messages import said, term
+from eventstudy.messages import said, say, term
 from eventstudy.report.wording import (
     Words,
     cell_text,
@@ -230,6 +230,7 @@ def _placebos(result: StudyResult, words: Words) -> dict[str, Any]:
         "excess",
         "rank",
         "p_rank",
+        "p_rank_floor",
         "role",
     )
     shown = _shown(rows, "reversal", words, columns=columns)
@@ -264,6 +265,14 @@ def _claims(result: StudyResult, words: Words) -> dict[str, Any]:
         return {"facts": facts, "tables": []}
     # Elsewhere a column of this name holds a statistic's.
     named = table.rename(columns={"name": "name_"})
+    # A claim without a number shows its direction there.
+    unsaid = named["claimed"].isna() & named["comparison"].isin(("fall", "rise"))
+    if unsaid.any():
+        import pandas as pd
+
+        pairs = zip(named["claimed"], named["comparison"], unsaid, strict=True)
+        moves = [say(f"claim.{name}") if empty else value for value, name, empty in pairs]
+        named["claimed"] = pd.Series(moves, dtype=object, index=named.index)
     return {"facts": facts, "tables": [_shown(named, "claims", words, columns=_CLAIMS, most=80)]}
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
+    amount,
     count,
     group_words,
+    kind_of,
     number,
     p_text,
-    percent,
     size,
     test_name,
     text,
@@ -75,8 +76,8 @@ def _test_row(
         window_words(key[1]),
         count(sizes.get("n_events")),
         count(sizes.get("n_dates")),
-        percent(cell("cross_sectional_t", "estimate"), 2),
-        percent(cell("date_t", "estimate"), 2),
+        amount(cell("cross_sectional_t", "estimate"), words, 2),
+        amount(cell("date_t", "estimate"), words, 2),
         *(p_text(cell(name, "p_value")) for name in names),
     ]
 
@@ -133,10 +134,15 @@ def multiplicity(result: StudyResult, words: Words) -> dict[str, Any]:
 
 
 def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
-    """Return one row a shock: its fall, whether it qualifies, and what followed."""
+    """Return one row a shock: its fall, whether it qualifies, and what followed.
+
+    Of volume and volatility there is no fall: then the abnormal values of the two windows alone.
+    """
+    if kind_of(result.facts) != "return":
+        return _measured_shocks(result, words)
     titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
     windows = result.facts.get("windows") or {}
-    drop, post = (f"CAR {window_words(windows.get(name))}" for name in ("drop", "post"))
+    drop, post = _window_heads(windows, words)
     names = ("shock", "day0", "label", "n_peers")
     head = [words[f"column.{name}"] for name in names] + [
         drop,
@@ -152,11 +158,11 @@ def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
                 str(row["day0"])[:10],
                 term(words, "label", row["label"]),
                 count(row["n_peers"]),
-                percent(row["car_drop"]),
+                amount(row["car_drop"], words),
                 number(row["s_drop"]),
                 size(row["share_negative"], 0),
                 words["page.yes" if bool(row["qualifies"]) else "page.no"],
-                percent(row["car_post"]),
+                amount(row["car_post"], words),
                 number(row["s_post"]),
             ],
             "title": text(titles.get(row["shock_id"], "")),
@@ -164,7 +170,32 @@ def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
         }
         for row in table.to_dict("records")
     ]
-    return {"head": head, "rows": rows}
+    return {"head": head, "rows": rows, "right": [3, 4, 5, 6, 8, 9]}
+
+
+def _window_heads(windows: Mapping[str, Any], words: Words) -> list[str]:
+    """Return the heads of the columns of the drop and the post window."""
+    return [words["column.car_of"].format(window=window_words(windows.get(n))) for n in ("drop", "post")]
+
+
+def _measured_shocks(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return one row a shock with its abnormal values in the two main windows."""
+    windows = result.facts.get("windows") or {}
+    drop, post = _window_heads(windows, words)
+    head = [words[f"column.{name}"] for name in ("shock", "day0", "label", "n_peers")]
+    head += [drop, words["column.s"], post, words["column.s"]]
+    table = result.tables["shocks"].sort_values(["day0", "shock_id"], kind="stable")
+    by_window = table.set_index(["shock_id", "window"])[["car", "s"]].to_dict("index")
+    names = [f"[{w[0]},{w[1]}]" for w in (windows.get("drop"), windows.get("post")) if w]
+    rows = []
+    for row in table.drop_duplicates("shock_id").to_dict("records"):
+        found = [by_window.get((row["shock_id"], name), {}) for name in names]
+        cells = [str(row["shock_id"]), str(row["day0"])[:10], term(words, "label", row["label"])]
+        cells += [count(row["n_peers"])]
+        for part in found:
+            cells += [amount(part.get("car"), words), number(part.get("s"))]
+        rows.append({"cells": cells, "title": text(row["title"]), "why_not": ""})
+    return {"head": head, "rows": rows, "right": [3, 4, 5, 6, 7]}
 
 
 def _why_not(row: Mapping[Any, Any], words: Words) -> str:

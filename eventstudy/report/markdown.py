@@ -33,6 +33,9 @@ def markdown(content: Mapping[str, Any]) -> str:
     parts.append(bullets(f"{row['flag_words']} {row['sentence']}" for row in content["chronology"]))
     for name in ("trust", "more_data"):
         parts.append(f"**{words[name]}** {escaped(content[name])}" if content[name] else "")
+    if content["warnings"]:
+        parts.append(f"**{escaped(words['warnings_n'].format(n=len(content['warnings'])))}**")
+        parts.append(bullets(content["warnings"]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -21,15 +21,15 @@ from rich.text import Text
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.report.pack import csv_safe, plain_json
 from eventstudy.report.staging import moved_in
+from eventstudy.report.values import csv_safe, plain_json
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
 VERSIONED = ("numpy", "pyarrow", "scipy")
 #: Tests that the terminal shows; tests.csv has all.
-SHOWN = ("date_t", "bmp_kp", "corrado", "grank_t", "calendar_time")
+SHOWN = ("date_t", "ibragimov_mueller", "calendar_time", "grank_t", "corrado", "bmp_kp")
 #: Tests whose estimate is no mean CAR over firm-events.
 OTHER_MEANS = ("date_t", "ibragimov_mueller", "calendar_time")
 
@@ -180,7 +180,7 @@ def print_market(result: MarketResult, folder: Path, console: Console) -> None:
 def _tests_table(result: MarketResult) -> Table:
     table = Table(box=None, pad_edge=False)
     shown = [name for name in SHOWN if any(test.name == name for test in result.tests)]
-    for name in ("group", "window", "events", "dates", "CAAR", *(f"p {name}" for name in shown)):
+    for name in ("group", "window", "events", "dates", "k_eff", "CAAR", *(f"p {name}" for name in shown)):
         table.add_column(name, justify="left" if name in ("group", "window") else "right", no_wrap=True)
     for group in result.averages:
         for window in result.layout.car:
@@ -193,6 +193,7 @@ def _tests_table(result: MarketResult) -> Table:
                 window_name(window),
                 f"{any_test.n_events:,}",
                 f"{any_test.n_dates:,}",
+                f"{any_test.k_eff:,.0f}",
                 f"{caar:+.3%}",
                 *cells,
             )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from html import escape
 
-from eventstudy.messages import catalogue
+from eventstudy.registry import VIEWS
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
-from eventstudy.report.wording import language_of
+from eventstudy.report.wording import words_of
 from eventstudy.results.result import StudyResult
 
 
+@VIEWS.add("notebook")
 def notebook_html(result: StudyResult) -> str:
     """Return a fragment of HTML without styles or scripts of its own; every string is escaped."""
-    words = catalogue(language_of(result))
+    words = words_of(result)
     verdict = verdict_content(result.facts, words)
     table = page_one.small_table(result.facts, words)
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table["head"])

@@ -9,6 +9,7 @@ from eventstudy.core.statistics.dates import FEWEST_DATES
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
+    amount,
     count,
     finite,
     group_words,
@@ -96,18 +97,17 @@ def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
         window_words(row.get("window")),
         count(row.get("n_events")),
         count(row.get("n_dates")),
-        percent(row.get("caar")),
-        percent(row.get("shock_mean")),
+        amount(row.get("caar"), words),
+        amount(row.get("shock_mean"), words),
         span(row.get("lower"), row.get("upper"), words),
         *(p_text(row.get(name)) for name in _P_COLUMNS),
     ]
 
 
 def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return the ledger's counts; firm-events whose day 0 moved are used ones."""
+    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
     found = summary.get("counts") or {}
-    moved, dropped = int(found.get("shifted") or 0), int(found.get("dropped") or 0)
-    used = int(found.get("used") or 0) + moved
+    used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"]
     return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
 
@@ -125,7 +125,7 @@ def integrity(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
     sizes = " · ".join(count(events.get(k)) for k in ("n_events", "n_shocks", "n_peers"))
     facts = [
         [words["fact.sizes"], sizes],
-        [words["fact.labels"], f"{count(labels.get('ex_ante'))} / {count(labels.get('post_hoc'))}"],
+        [words["fact.labels"], " / ".join(count(labels.get(k)) for k in ("ex_ante", "post_hoc", "undated"))],
         [words["fact.rbar"], number(summary.get("rbar"))],
         [words["fact.n_effective_all"], number(summary.get("n_effective"), 1)],
     ]
@@ -153,9 +153,9 @@ def backtest_strip(summary: Mapping[str, Any], words: Words) -> list[list[str]]:
         for name, show in _STRIP.items()
         if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
     ]
-    for currency, amount in sorted((found.get("capacity") or {}).items()):
-        if finite(amount):
-            text = words["backtest.amount"].format(currency=currency, millions=float(amount) / 1e6)
+    for currency, capacity in sorted((found.get("capacity") or {}).items()):
+        if finite(capacity):
+            text = words["backtest.amount"].format(currency=currency, millions=float(capacity) / 1e6)
             strip.append([words["backtest.capacity"], text])
     strip += [["", said(why, words)] for why in (found.get("capacity_withheld") or {}).values()]
     other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")

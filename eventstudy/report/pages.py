@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
-from eventstudy.messages import catalogue, said, section, term
+from eventstudy.messages import said, section, term
 from eventstudy.report import listings, method, page_one
 from eventstudy.report.extras import extra_sections
 from eventstudy.report.verdict import chronology, verdict_content
-from eventstudy.report.wording import Words, count, language_of
+from eventstudy.report.wording import Words, count, kind_of, language_of, words_of
 from eventstudy.results.result import StudyResult
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
@@ -33,10 +33,10 @@ def page_content(
     """
     summary, chosen = result.facts, language or language_of(result)
     drawn = plots.plots_of(result) if drawn is None else drawn
-    words = catalogue(chosen)
+    words = words_of(result, chosen)
     return {
         "language": chosen,
-        "t": section(chosen, "page"),
+        "t": section(chosen, "page", kind_of(summary)),
         "study": str(summary.get("study") or words["page.untitled"]),
         "run_id": result.run_id,
         "data_date": str(summary.get("data_date") or "?"),

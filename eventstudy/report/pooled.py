@@ -150,7 +150,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    from eventstudy.report.pack import plain_json
+    from eventstudy.report.values import plain_json
 
     first, last = pool.packs[0].settings["windows.post"]
     window = f"[{first},{last}]"
@@ -237,7 +237,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> None:
-    from eventstudy.report.pack import csv_safe
+    from eventstudy.report.values import csv_safe
 
     extra = {"simulated": "SIMULATED"} if simulated else {}
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -32,7 +32,7 @@ _PART = re.compile(r"(\d+)/(\d+)")
 
 
 @contextmanager
-def watched(*, silent: bool, language: str = "en") -> Iterator[Say]:
+def watched(*, silent: bool, language: str = "en", kind: str = "return") -> Iterator[Say]:
     """Give a function that takes the name of each stage as it starts; it is mute where nobody watches."""
     if silent or not sys.stderr.isatty():
         yield lambda _: None
@@ -40,7 +40,7 @@ def watched(*, silent: bool, language: str = "en") -> Iterator[Say]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    words = catalogue(language)
+    words = catalogue(language, kind)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(words["progress.starting"], total=1.0)

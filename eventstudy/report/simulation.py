@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventstudy.report.pack import plain_json
 from eventstudy.report.staging import moved_in
+from eventstudy.report.values import plain_json
 from eventstudy.simulate import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Rate, Simulation
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,19 @@ from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report import page_one
 from eventstudy.report.packs import Change
 from eventstudy.report.verdict import chronology, verdict_content
-from eventstudy.report.wording import Words, language_of
+from eventstudy.report.wording import Words, words_of
+from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
+from eventstudy.results.severity import severity, worst_first
+
+#: How warnings of each level look.
+_STYLES = {"serious": "bold red", "caution": "yellow", "note": "dim"}
 
 
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     """Print counts, verdict, the small table and where the pack is."""
     summary = result.facts
-    words = catalogue(language_of(result))
+    words = words_of(result)
     answer = verdict_content(summary, words)
     title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"
     if result.simulated:
@@ -49,7 +53,18 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         if row["flag"]:
             line = words["terminal.named"].format(name=row["flag_words"], text=row["sentence"])
             console.print(Text(line, style="yellow"))
+    print_warnings(summary.get("warnings") or (), console, words)
     console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[str], console: Console, words: Words) -> None:
+    """Print how many warnings there are and each of them, worst first and coloured by how grave it is."""
+    if not warnings:
+        return
+    console.print(Text(words["page.warnings_n"].format(n=len(warnings)), style="bold"))
+    for warning in worst_first(warnings):
+        line = f"– {said(warning, words)}"
+        console.print(Text(line, style=_STYLES[severity(warning)]), soft_wrap=True)
 
 
 def print_changes(
@@ -81,8 +96,9 @@ def _side(value: Any, words: Words) -> str:
 def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
-    used = counts["used"] + counts["shifted"]
-    line = words["terminal.ledger"].format(used=used, shifted=counts["shifted"], dropped=counts["dropped"])
+    line = words["terminal.ledger"].format(
+        used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"]
+    )
     return words["terminal.named"].format(name=line, text=told) if told else line
 
 
@@ -113,9 +129,7 @@ def print_alignment(
     events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment], console: Console
 ) -> None:
     """Print day 0 of every event on every exchange; markets with the same sessions share a column."""
-    words = catalogue(config.study.language)
-    for remark in events.remarks:
-        console.print(Text(said(remark, words), style="yellow"))
+    words = catalogue(config.study.language, config.study.kind)
     regions: dict[str, str] = {}
     for market in config.markets:
         regions.setdefault(market.region or market.mic, market.mic)
@@ -140,13 +154,12 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
-def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en") -> None:
+def print_ledger(
+    ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return"
+) -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
-    words = catalogue(language)
-    status = Counter(row.status for row in ledger)
-    reasons = Counter(row.reason.split(":")[0] for row in ledger if row.status == "dropped")
-    counts = {**{s: status.get(s, 0) for s in ("used", "shifted", "dropped")}, "reasons": reasons}
-    console.print(Text(_counts_line(counts, words)))
+    words = catalogue(language, kind)
+    console.print(Text(_counts_line(firm_event_counts((row.status, row.reason) for row in ledger), words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])

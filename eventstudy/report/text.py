@@ -5,45 +5,47 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from eventstudy.messages import catalogue, said
+from eventstudy.messages import said
+from eventstudy.registry import VIEWS
 from eventstudy.report import page_one
 from eventstudy.report.verdict import verdict_content
-from eventstudy.report.wording import count, language_of, number
+from eventstudy.report.wording import Words, count, number, words_of
 from eventstudy.results.result import StudyResult
 
 WIDTH = 100
 
 
+@VIEWS.add("summary")
 def summary_text(result: StudyResult) -> str:
     """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
-    words, facts = catalogue(language_of(result)), result.facts
+    words, facts = words_of(result), result.facts
     verdict = verdict_content(facts, words)
     table = page_one.small_table(facts, words)
     parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
     if result.simulated:
         parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
-    parts += [*_box(result), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
+    parts += [*_box(result, words), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
     trust = said(facts.get("trust") or "", words)
     for text in (verdict["sentence"], verdict["ladder"], verdict["inside"], trust, table["note"]):
         parts += textwrap.wrap(text, WIDTH) if text else []
-    return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]])])
+    return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]], words)])
 
 
-def _box(result: StudyResult) -> list[str]:
+def _box(result: StudyResult, words: Words) -> list[str]:
     """Facts of the run in two columns."""
     facts = result.facts
     events, windows, tally = facts["events"], facts["windows"], facts["counts"]
     left = [
-        ("Model:", facts["model"]["name"]),
-        ("Returns:", facts["returns"]),
-        ("Estimation:", _window(windows["estimation"])),
-        ("Drop:", _window(windows["drop"])),
-        ("After it:", _window(windows["post"])),
+        (words["box.model"], facts["model"]["name"]),
+        (words["box.returns"], words["box.measure"].format(returns=facts["returns"])),
+        (words["box.estimation"], _window(windows["estimation"])),
+        (words["box.drop"], _window(windows["drop"])),
+        (words["box.post"], _window(windows["post"])),
     ]
     right = [
         ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
         ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),
-        ("Firm-events used, dropped:", f"{tally['used'] + tally['shifted']}, {tally['dropped']}"),
+        ("Firm-events used, dropped:", f"{tally['used']}, {tally['dropped']}"),
         ("Mean residual correlation:", number(facts["rbar"])),
         ("Effective firm-events:", number(facts["n_effective"], 1)),
     ]
@@ -76,10 +78,10 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "-" * WIDTH, *lines[1:]]
 
 
-def _warnings(warnings: Sequence[str]) -> list[str]:
+def _warnings(warnings: Sequence[str], words: Words) -> list[str]:
     if not warnings:
         return []
-    head = f"Warnings ({count(len(warnings))}):"
+    head = f"{words['page.warnings_n'].format(n=count(len(warnings)))}:"
     return [
         head,
         *(

@@ -8,11 +8,11 @@ from typing import Any
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
+    amount,
     count,
     group_words,
     number,
     p_text,
-    percent,
     size,
     span,
     test_name,
@@ -45,7 +45,7 @@ def facts(verdict: Mapping[str, Any], words: Words) -> list[list[str]]:
     low, high = (*(verdict.get("ci") or ()), None, None)[:2]
     name = test_name(words, verdict.get("p_name") or "?")
     found = [
-        (words["fact.effect"], percent(verdict.get("effect"))),
+        (words["fact.effect"], amount(verdict.get("effect"), words)),
         (words["fact.interval"], span(low, high, words)),
         (words["fact.p"].format(test=name), p_text(verdict.get("p_value"))),
         (words["fact.dates"], count(verdict.get("n_dates"))),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.messages import LANGUAGES, Message, said, term
+from eventstudy.messages import LANGUAGES, Message, catalogue, said, term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +73,26 @@ PERCENT_COLUMNS = frozenset(
         "net_per_trade",
     }
 )
+#: Those of them that hold what the study measures: for volume and volatility they are no percentages.
+MEASURED_COLUMNS = frozenset(
+    {
+        "return",
+        "expected",
+        "ar",
+        "car",
+        "se",
+        "bhar",
+        "aar",
+        "caar",
+        "lower",
+        "upper",
+        "alpha",
+        "sigma",
+        "estimate",
+        "mean",
+        "sd",
+    }
+)
 #: Columns of codes, and the section of the catalogue that has their words.
 _CODES: Mapping[str, str] = {
     "label": "label",
@@ -83,13 +103,33 @@ _CODES: Mapping[str, str] = {
     "gate": "gate",
     "verdict": "claim",
 }
-_P_ENDINGS = ("_p", "p_value", "p_rank", "holm", "bh", "by", "romano_wolf")
+_P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:
     """Return the language that the study asks for."""
     wanted = str(result.facts.get("language") or "en")
     return wanted if wanted in LANGUAGES else "en"
+
+
+def kind_of(facts: Mapping[str, Any]) -> str:
+    """Return what the study measures: return, volume or volatility."""
+    return str(facts.get("kind") or "return")
+
+
+def words_of(result: StudyResult, language: str = "") -> Words:
+    """Return the words of a result's pages: of its language, or another, and of what it measures."""
+    return catalogue(language or language_of(result), kind_of(result.facts))
+
+
+def amount(value: Any, words: Words, digits: int = 1) -> str:
+    """Return a value of what the study measures, times 100, as its catalogue prints it.
+
+    Of returns that is percent; log points and percentage points stand without a sign of their unit,
+    which the head of the column names.
+    """
+    text = percent(value, digits)
+    return words["amount.cell"].format(value=text.removesuffix("%")) if finite(value) else text
 
 
 def percent(value: Any, digits: int = 1) -> str:
@@ -126,7 +166,7 @@ def span(low: Any, high: Any, words: Words) -> str:
     """Return ``−6.0% to +10.3%``; a dash where one end is missing."""
     if not (finite(low) and finite(high)):
         return "–"
-    return words["page.span"].format(low=percent(low), high=percent(high))
+    return words["page.span"].format(low=amount(low, words), high=amount(high, words))
 
 
 def window_words(window: Any) -> str:
@@ -177,11 +217,13 @@ def cell_text(column: str, value: Any, words: Words) -> str:
     if isinstance(value, int) or ((column in ("rank", "delay") or column.startswith("n_")) and finite(value)):
         return count(value)
     if isinstance(value, float):
-        return _real(column, value)
+        return _real(column, value, words)
     return str(value).replace("_", " ") if column in ("variable", "trait", "name") else str(value)
 
 
-def _real(column: str, value: float) -> str:
+def _real(column: str, value: float, words: Words) -> str:
+    if column in MEASURED_COLUMNS:
+        return amount(value, words)
     if column in PERCENT_COLUMNS:
         return percent(value)
     if column.endswith(_P_ENDINGS):

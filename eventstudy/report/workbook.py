@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.report.wording import PERCENT_COLUMNS
+from eventstudy.report.wording import MEASURED_COLUMNS, PERCENT_COLUMNS, Words, kind_of, words_of
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
     """Write a summary sheet and one sheet a table; a table too long for Excel is named, not cut."""
     import xlsxwriter
 
+    words = words_of(result)
+    if kind_of(result.facts) != "return":
+        # What is not asked of volume and volatility would be sheets of heads alone.
+        tables = {name: table.dropna(axis=1, how="all") for name, table in tables.items() if len(table)}
     options = {
         "in_memory": True,
         "strings_to_formulas": False,
@@ -34,6 +38,7 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
         formats = {
             "head": book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEEEEE"}),
             "percent": book.add_format({"num_format": "0.00%"}),
+            "amount": book.add_format({"num_format": words["workbook.amount"]}),
             "p_value": book.add_format({"num_format": "0.0000"}),
             "real": book.add_format({"num_format": "0.0000"}),
             "whole": book.add_format({"num_format": "0"}),
@@ -43,7 +48,7 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
         _write_summary(book, formats, result, too_long)
         for name, table in tables.items():
             if name not in too_long:
-                _write_table(book, formats, name, table, simulated=result.simulated)
+                _write_table(book, formats, name, table, words, simulated=result.simulated)
 
 
 def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, too_long: list[str]) -> None:
@@ -53,12 +58,15 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
     rows: list[tuple[str, Any]] = [("study", summary.get("study")), ("run id", result.run_id)]
     if result.simulated:
         rows.append(("SIMULATED", "The prices are simulated; nothing here is market data."))
+    measured = words_of(result)["workbook.measured"]
+    rows += [("measured", measured)] if measured else []
     rows += [("verdict", verdict.get("sentence"))]
     rows += [
         (key.replace("_", " "), verdict.get(key))
         for key in ("effect", "p_value", "n_dates", "n_events", "mde")
     ]
-    rows += [(f"firm-events {key}", counts.get(key)) for key in ("used", "shifted", "dropped")]
+    named = {"used": "used", "shifted": "used, day 0 moved", "dropped": "dropped"}
+    rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
     rows += [(f"table {name}", f"too long for Excel, see tables/{name}.csv") for name in too_long]
     sheet.set_column(0, 0, 24)
@@ -74,18 +82,25 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
 
 
 def _write_table(
-    book: Any, formats: Mapping[str, Any], name: str, table: pd.DataFrame, *, simulated: bool
+    book: Any,
+    formats: Mapping[str, Any],
+    name: str,
+    table: pd.DataFrame,
+    words: Words,
+    *,
+    simulated: bool,
 ) -> None:
-    sheet = book.add_worksheet(name[:31])
+    sheet = book.add_worksheet(words.get(f"workbook.sheet_{name}", name)[:31])
     sheet.freeze_panes(1, 0)
     if simulated:
         sheet.set_header("&CSIMULATED")
     for place, column in enumerate(table.columns):
         values, style = table[column], formats[_style(str(column), table[column].dtype.kind)]
         texts = [str(value) for value in values.head(200)] if values.dtype.kind not in "f" else []
-        width = max([len(str(column)) + 2, 10, *map(len, texts)])
+        head = words.get(f"workbook.{column}", str(column))
+        width = max([len(head) + 2, 10, *map(len, texts)])
         sheet.set_column(place, place, min(width, 48))
-        sheet.write_string(0, place, str(column), formats["head"])
+        sheet.write_string(0, place, head, formats["head"])
         for row, value in enumerate(values.tolist(), 1):
             _write_cell(sheet, row, place, value, style)
     if len(table):
@@ -93,6 +108,8 @@ def _write_table(
 
 
 def _style(column: str, kind: str) -> str:
+    if column in MEASURED_COLUMNS:
+        return "amount"
     if column in PERCENT_COLUMNS:
         return "percent"
     if column == "p_value":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -14,38 +15,54 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window
 from eventstudy.core.checks.regression import ClusterRegression, regress_formula
 from eventstudy.core.statistics import Sample
-from eventstudy.errors import ConfigError, EstimationError
+from eventstudy.errors import ConfigError
 from eventstudy.events import Events
+from eventstudy.optional import Parts
 
 #: Sessions before the event whose CAR is the covariate ``pre_trend``.
 PRE_TREND = (-10, -1)
+#: Shocks that a covariate of two values needs with either of them.
+FEWEST_SIDE = 3
 
 
-def regression_rows(sample: Sample, events: Events, config: StudyConfig) -> Iterator[dict[str, Any]]:
+def regression_rows(
+    sample: Sample, events: Events, config: StudyConfig, parts: Parts | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield a row for each formula of ``tests.regression``, window (drop, post) and coefficient.
 
     Firm-events are those of ``sample`` that have the window complete, clusters its shocks. Formulas
     are statsmodels', on the columns of `covariates`. A regression that cannot be had is one row with
-    its reason.
+    its reason, and ``parts`` keeps it.
 
     Raises
     ------
     ConfigError
         For a formula whose left side is not ``car``.
     """
+    kept = Parts() if parts is None else parts
     for formula in config.tests.regression:
         if formula.split("~")[0].strip() != "car":
             raise ConfigError(f"tests.regression: {formula!r}: write car ~ covariates")
         for window in (config.windows.drop, config.windows.post):
             frame, abnormal = _complete(sample, window, events, config)
-            try:
-                found = regress_formula(
-                    formula, frame, "shock_id", draws=config.tests.draws, seed=config.study.seed
-                )
-            except EstimationError as error:
-                yield {**_head(formula, window, frame), "reason": f"n/a, {error}"}
-                continue
-            yield from _rows(formula, window, found, frame, _before(formula, frame, abnormal, window))
+            yield from kept.optional(
+                "regression",
+                functools.partial(_regressed, formula, window, frame, abnormal, config),
+                functools.partial(_not_regressed, formula, window, frame),
+                of=f"{formula} [{window[0]},{window[1]}]",
+            )
+
+
+def _regressed(
+    formula: str, window: Window, frame: pd.DataFrame, abnormal: AbnormalReturns, config: StudyConfig
+) -> list[dict[str, Any]]:
+    settings = {"draws": config.tests.draws, "seed": config.study.seed}
+    found = regress_formula(formula, frame, "shock_id", fewest=FEWEST_SIDE, **settings)
+    return list(_rows(formula, window, found, frame, _before(formula, frame, abnormal, window)))
+
+
+def _not_regressed(formula: str, window: Window, frame: pd.DataFrame, why: str) -> list[dict[str, Any]]:
+    return [{**_head(formula, window, frame), "reason": why}]
 
 
 def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -> pd.DataFrame:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from eventstudy.registry import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "p_value",
         "n_events",
         "n_dates",
+        "k_eff",
         "reason",
         "rbar",
         "n_effective",
@@ -289,9 +291,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "excess",
         "rank",
         "p_rank",
+        "p_rank_floor",
         "widened",
         "benchmark",
         "label_in_time",
+        "label_reason",
         "role",
         "excess_simple",
         "excess_log",
@@ -309,7 +313,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "n_dates",
         "note",
     ),
-    "reversal_paths": ("group", "series", "tau", "n_dates", "car", "lower", "upper"),
+    "reversal_paths": ("group", "series", "tau", "n_dates", "n_paths", "car", "lower", "upper"),
     "gates": ("step", "hypothesis", "estimate", "p_value", "level", "reached", "passed", "reason"),
     "placebo": (
         "shock_id",
@@ -408,12 +412,11 @@ class StudyResult:
     @property
     def plot(self) -> Any:
         """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``."""
-        # By name, so that tables alone need no matplotlib and this module nothing that comes after it.
-        return importlib.import_module("eventstudy.plots").Plots(self)
+        return VIEWS["plot"](self)
 
     def summary(self) -> str:
         """Return verdict, counts and the table of page 1 as text of at most 100 columns."""
-        text: str = importlib.import_module("eventstudy.report.text").summary_text(self)
+        text: str = VIEWS["summary"](self)
         return text
 
     def write_pack(self, folder: str | Path, *, formats: Sequence[str] = ()) -> Path:
@@ -426,12 +429,10 @@ class StudyResult:
         place.mkdir(parents=True, exist_ok=True)
         settings = self.manifest["settings"]["report"]
         own = Path(settings["templates"]) if settings["templates"] else None
-        importlib.import_module("eventstudy.report.pack").write_pack(
-            self, place, formats=tuple(formats) or tuple(settings["formats"]), templates=own
-        )
+        VIEWS["pack"](self, place, formats=tuple(formats) or tuple(settings["formats"]), templates=own)
         return place
 
     def _repr_html_(self) -> str:
         """Return verdict and small table for a notebook."""
-        shown: str = importlib.import_module("eventstudy.report.notebook").notebook_html(self)
+        shown: str = VIEWS["notebook"](self)
         return shown

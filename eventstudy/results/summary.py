@@ -15,23 +15,31 @@ import numpy as np
 import pandas as pd
 
 from eventstudy import __version__
-from eventstudy.core.abnormal import Window, shock_portfolios
-from eventstudy.backtest import Traded, summarise
-from eventstudy.backtest.costs import known_fees
 from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window, shock_portfolios
+from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed
-from eventstudy.events import Events
-from eventstudy.core.models.garch import compiled_fit
+from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, effective_number
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
 from eventstudy.core.statistics.dependence import SMALL_RBAR
-from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
+from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.messages import joined, say
+from eventstudy.messages import catalogue, joined, retold, say
+from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
-from eventstudy.prices.quality import sentences
-from eventstudy.reversal import Findings, Judgement, chronology, label_timing, reversal_summary
+from eventstudy.results.counts import firm_event_counts
+from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import row_of, window_name
+from eventstudy.results.warnings import input_warnings
+from eventstudy.reversal import (
+    Findings,
+    Judgement,
+    chronology,
+    counted_markets,
+    label_timing,
+    reversal_summary,
+)
 
 VERSIONED = (
     "arch",
@@ -50,21 +58,28 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
-    traded: Traded,
+    backtest: Mapping[str, Any],
+    parts: Parts,
 ) -> dict[str, Any]:
-    """Return the content of summary.json."""
+    """Return the content of summary.json; ``backtest`` is what it says of the trade.
+
+    Without ``judgement`` and ``found`` its verdict is the headline of what was measured.
+    """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
     ledger = tables["ledger"]
-    labels = label_timing(events, computed.alignments, config)
-    late = {name: events.by_id(name).label for name in labels["post_hoc_events"]}
+    counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
+    labels = label_timing(events, computed.alignments, config, counting)
+    late = {
+        name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])
+    }
     content: dict[str, Any] = _json(
         {
             "run_id": run_id,
@@ -73,13 +88,17 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **reversal_summary(judgement, found),
+            **(
+                reversal_summary(judgement, found)
+                if judgement is not None and found is not None
+                else measured_facts(results, headline, config)
+            ),
             "claims": Counter(_claim_kinds(tables["claims"])),
-            "counts": _ledger_counts(ledger),
+            "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config),
+                    _overlapping(judgement, config) if judgement is not None else "",
                 ),
                 " ",
             ),
@@ -107,17 +126,17 @@ def build_summary(
             "small_table": _small_table(results, headline, late, config),
             "chronology": chronology(events, computed.alignments, config),
             "labels": labels,
-            "diagnostics": _diagnostics(computed, headline, config),
+            "diagnostics": parts.optional(
+                "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
+            ),
             "warnings": [
-                *_simulated(prices),
-                *_warnings(computed, events, ledger, config),
-                *_unadjusted(prices),
-                *_absent(prices, config),
+                *input_warnings(
+                    events, config, prices, computed.returns, computed.findings, computed.selection.ledger
+                ),
+                *_model_remarks(computed, config),
             ],
-            "more_data": (
-                judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-            ).more_data,
-            "backtest": summarise(traded),
+            "more_data": _more_data(judgement) if judgement is not None else "",
+            "backtest": backtest,
             "peers": {
                 peer.ticker: {
                     "name": peer.name,
@@ -130,19 +149,18 @@ def build_summary(
             },
         }
     )
-    return content
+    kind = config.study.kind
+    told: dict[str, Any] = content if kind == "return" else retold(content, catalogue("en", kind))
+    return told
+
+
+def _more_data(judgement: Judgement) -> str:
+    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
+    return verdict.more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
     return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
-
-
-def _ledger_counts(ledger: pd.DataFrame) -> dict[str, Any]:
-    status = ledger["status"].value_counts()
-    dropped = ledger[ledger["status"] == "dropped"]
-    reasons = dropped["reason"].str.split(":").str[0].value_counts().sort_index()
-    counts = {name: int(status.get(name, 0)) for name in ("used", "shifted", "dropped")}
-    return {**counts, "reasons": {str(name): int(count) for name, count in reasons.items()}}
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
@@ -175,8 +193,10 @@ def _small_table(
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
+    # Volume and volatility have no drop: their first window is the headline's.
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
     for group in wanted:
-        for window in (config.windows.drop, config.windows.post):
+        for window in dict.fromkeys((first, config.windows.post)):
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
@@ -231,15 +251,19 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    remarks = Counter(text for text in computed.abnormal.expected.remark.tolist() if text)
-    total = len(computed.abnormal)
+    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
+    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
+    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
     found: list[str] = [
         say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
     ]
+    if gaps:
+        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
-    if config.model.factors_file and config.returns.kind == "log":
+    if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
 
@@ -248,74 +272,6 @@ def _remark(text: str) -> str:
     """Return a fit's remark, which arrays keep as plain text, as a message."""
     name, fell_back, why = text.partition(" fell back to OLS: ")
     return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
-
-
-def _simulated(prices: PriceTable) -> list[str]:
-    """Say what was put into a simulated panel: that is what a run on it finds again."""
-    if not prices.simulated:
-        return []
-    planted = list(prices.truth.get("drops", ()))
-    quiet = sum(not drop["label"] for drop in planted)
-    return [say("simulated.planted", n=len(planted) - quiet, quiet=quiet)]
-
-
-def _unadjusted(prices: PriceTable) -> list[str]:
-    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
-    names = [
-        name
-        for name, outcome in prices.outcomes.items()
-        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
-    ]
-    return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
-
-
-def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
-    """Say which fields no peer's prices have, and what cannot be seen without them."""
-    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
-    fields = [
-        name
-        for name in ("volume", "open", "high", "low")
-        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
-    ]
-    unseen = [
-        say(f"absent.{name}")
-        for name, missing in (
-            ("volume", {"volume"}),
-            ("range", {"high", "low"}),
-            ("open", {"open"}),
-        )
-        if missing & set(fields)
-    ]
-    return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
-
-
-def _warnings(computed: Computed, events: Events, ledger: pd.DataFrame, config: StudyConfig) -> list[str]:
-    kind = config.study.kind
-    found: list[str] = [] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]
-    found += [
-        say("events.clarifies_none", event=event.event_id)
-        for event in events
-        if event.kind == "clarification" and not event.clarifies
-    ]
-    found += [*events.remarks, *computed.returns.remarks, *_model_remarks(computed, config)]
-    found += _unknown_markets(computed, config)
-    found += sentences(computed.findings, accept=config.prices.accept_suspect)
-    usable = ledger[ledger["status"] != "dropped"]
-    double = usable[usable.duplicated(["ticker", "session"], keep=False)]
-    same = double.groupby(["ticker", "session"])["event_id"].agg(", ".join)
-    for (session, names), rows in same.reset_index().groupby(["session", "event_id"]):
-        found.append(say("events.same_day", events=names, day=session, n=len(rows)))
-    for session, shocks in usable.groupby("session")["shock_id"].unique().items():
-        if len(shocks) > 1:
-            found.append(say("events.shared_day", shocks=", ".join(sorted(shocks)), day=session))
-    return found
-
-
-def _unknown_markets(computed: Computed, config: StudyConfig) -> list[str]:
-    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
-    given = {row.market for row in config.costs}
-    unknown = [mic for mic in computed.returns.markets if mic not in given and not known_fees(mic)]
-    return [say("trade.unknown_market", mic=mic) for mic in unknown]
 
 
 def _further_exchanges() -> dict[str, Any]:

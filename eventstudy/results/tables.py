@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,24 +11,38 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.abnormal import (AbnormalReturns, Window)
+from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.exchanges.calendars import Alignment
-from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.config import StudyConfig
-from eventstudy.results.covariates import regression_rows
-from eventstudy.core.estimation import (Computed, headline_group, headline_of)
-from eventstudy.events import Events
-from eventstudy.core.statistics import (Sample, TestResult)
+from eventstudy.core.abnormal import AbnormalReturns, Window
 from eventstudy.core.checks.diagnostics import diagnose
-from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.results.result import TABLES
+from eventstudy.core.estimation import Computed, headline_group, headline_of
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.reversal import (Findings, Judgement)
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.firm import car_tests
+from eventstudy.events import Events
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.messages import catalogue, retold
+from eventstudy.optional import Parts
+from eventstudy.results.covariates import regression_rows
+from eventstudy.results.result import TABLES
+from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
+from eventstudy.reversal.claims import ClaimVerdict
 
+#: Tables of the question about reversals: a study of another quantity has no row in them.
+REVERSAL_TABLES = (
+    "reversal",
+    "reversal_measures",
+    "reversal_paths",
+    "gates",
+    "placebo",
+    "placebo_balance",
+    "clarifications",
+    "specification_curve",
+)
 #: Columns of messages, which the pages say in their own language.
 MESSAGES = frozenset(
     {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
@@ -38,37 +53,76 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement,
-    found: Findings,
+    judgement: Judgement | None,
+    found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
     config: StudyConfig,
+    parts: Parts,
 ) -> dict[str, pd.DataFrame]:
-    """Return every table of the pack by the name of its file."""
+    """Return every table of the pack by the name of its file.
+
+    Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
+    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
-    return {
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
+    if judgement is not None and found is not None:
+        asked = reversal_tables(judgement, found, parts)
+    tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
-        "diagnostics": _diagnostics_table(computed.abnormal),
+        "diagnostics": parts.optional(
+            "diagnostics", lambda: _diagnostics_table(computed.abnormal), lambda _: _frame("diagnostics", [])
+        ),
         "estimation_cuts": _cuts_table(computed),
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": _aar_table(samples),
         "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
-        "regression": _frame("regression", list(regression_rows(headline, events, config))),
-        "multiplicity": _frame("multiplicity", list(_multiplicity_rows(samples, results, config))),
-        **{name: _frame(name, rows) for name, rows in reversal_tables(judgement, found).items()},
+        "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
+        "multiplicity": _frame(
+            "multiplicity",
+            parts.optional(
+                "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
+            ),
+        ),
+        **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    }
+    return tables if config.study.kind == "return" else _retold(tables, config.study.kind)
+
+
+def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Return the tables with their messages in the words of what the study measures."""
+    words = catalogue("en", kind)
+    # Advice on one fit stands in an array, as plain text.
+    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
+
+    def told(text: str) -> str:
+        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
+
+    diagnostics = tables["diagnostics"]
+    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
+    return {
+        name: table.assign(
+            **{
+                column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
+                for column in MESSAGES.intersection(table.columns)
+            }
+        )
+        for name, table in tables.items()
     }
 
 
-def backtest_tables(traded: Traded) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files."""
-    return {name: _frame(name, found) for name, found in backtest_rows(traded).items()}
+def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of the backtest by the names of their files, empty ones where there is none."""
+    found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
+    return {name: _frame(name, rows) for name, rows in found.items()}
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

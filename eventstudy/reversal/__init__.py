@@ -3,7 +3,7 @@
 from eventstudy.reversal.confounders import read_confounders
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables
-from eventstudy.reversal.labels import chronology, label_timing
+from eventstudy.reversal.labels import chronology, counted_markets, label_timing
 from eventstudy.reversal.shocks import Judgement, judge
 from eventstudy.reversal.verdict import Verdict, verdict
 
@@ -13,6 +13,7 @@ __all__ = [
     "Judgement",
     "Verdict",
     "chronology",
+    "counted_markets",
     "drops",
     "findings",
     "judge",

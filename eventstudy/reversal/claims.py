@@ -30,8 +30,8 @@ COLUMNS = (
 )
 REQUIRED = ("claim_id", "ticker", "claimed")
 COMPARISONS = ("about", "at_least", "at_most")
-#: Claims without a number: a fall or rise that reports call sharp is taken as 3 % or more.
-DIRECTIONS = {"fall": -0.03, "rise": 0.03}
+#: Claims without a number: only the direction is held against the prices, since no size was said.
+DIRECTIONS = {"fall": -1.0, "rise": 1.0}
 CONFIRMED, REFUTED, NOT_TESTABLE = "confirmed", "refuted", "not testable"
 #: Reports round: a move "about" another may differ by a point, or by a tenth of it.
 ROUNDING, ROUNDING_SHARE = 0.01, 0.10
@@ -48,7 +48,8 @@ class Claim:
     """One statement on one security's daily move; ``claimed`` is a decimal return.
 
     ``date_to`` ends the range in which the move is said to have been on one session. ``comparison``
-    speaks of the size of the move: at_least means that it was as large or larger.
+    speaks of the size of the move: at_least means that it was as large or larger. A claim without a
+    number has NaN for ``claimed`` and its direction, fall or rise, for ``comparison``.
     """
 
     claim_id: str
@@ -63,6 +64,11 @@ class Claim:
     notes: str = ""
     line: int = 0
 
+    @property
+    def sign(self) -> float:
+        """Direction of the claimed move: -1 for a fall, 1 for a rise."""
+        return DIRECTIONS.get(self.comparison, float(np.sign(self.claimed)))
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimVerdict:
@@ -70,7 +76,7 @@ class ClaimVerdict:
 
     ``verdict`` is confirmed, off by x points, refuted, or not testable; ``session`` and ``actual`` are
     the session of the claimed range that fits best and its return, ``nearby_session`` the best fit up
-    to five sessions beyond; ``off_by`` is actual less claimed.
+    to five sessions beyond; ``off_by`` is actual less claimed, NaN where no number was claimed.
     """
 
     claim: Claim
@@ -114,7 +120,7 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
     if comparison not in COMPARISONS:
         found.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
     if cells["claimed"] in DIRECTIONS:
-        comparison = "at_least"
+        comparison = cells["claimed"]
     dates = [_date(cells[column], column, found) for column in ("date", "date_to")]
     if dates[0] and dates[1] and dates[1] < dates[0]:
         found.append(f"date_to {dates[1]} lies before date {dates[0]}")
@@ -144,9 +150,9 @@ def _date(text: str, column: str, found: list[str]) -> dt.date | None:
 
 
 def _move(text: str, found: list[str]) -> float:
-    """A decimal return from ``-8%``, ``-0.08``, ``fall`` or ``rise``."""
+    """A decimal return from ``-8%`` or ``-0.08``; NaN for ``fall`` and ``rise``, which say no size."""
     if text in DIRECTIONS:
-        return DIRECTIONS[text]
+        return float("nan")
     try:
         value = round(float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0), 12)
     except ValueError:
@@ -188,7 +194,7 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
         actual - claim.claimed,
         str(days[near]),
         float(moves[near]),
-        "",
+        say("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else "",
     )
 
 
@@ -225,14 +231,16 @@ def _not_testable(claim: Claim, reason: str) -> ClaimVerdict:
 def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
     """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
     inside = moves[first:stop]
-    if claim.comparison == "at_least":
-        return first + int(np.argmax(inside * np.sign(claim.claimed)))
+    if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:
+        return first + int(np.argmax(inside * claim.sign))
     return first + int(np.argmin(np.abs(inside - claim.claimed)))
 
 
 def _verdict(claim: Claim, actual: float) -> str:
     """Return the verdict on a claim, the size of the move being compared in the claimed direction."""
-    size, claimed = actual * np.sign(claim.claimed), abs(claim.claimed)
+    size, claimed = actual * claim.sign, abs(claim.claimed)
+    if claim.comparison in DIRECTIONS:
+        return CONFIRMED if size > TICK else REFUTED
     gap = {
         "about": max(abs(size - claimed) - max(ROUNDING, ROUNDING_SHARE * claimed), 0.0),
         "at_least": max(claimed - size - TICK, 0.0),

@@ -16,6 +16,7 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.labels import chronology
+from eventstudy.reversal.permutation import rank_among
 from eventstudy.reversal.shocks import Judgement
 
 NAN = float("nan")
@@ -34,8 +35,8 @@ class Clarification:
     speedup : float
         D, mean AR a day from c on less that before c.
     speedup_placebos, p_value : float
-        Mean D of the shock's placebo drops parted at the same day, and the rank of D among them as a
-        one-sided p.
+        Mean D of the shock's placebo drops parted at the same day, and the two-sided p of the place of D
+        among them, see `permutation.rank_among`.
     attributed : bool
         Whether a reversal may be put down to it; ``reason`` says why not.
     """
@@ -112,7 +113,8 @@ def _parted(judgement: Judgement, k: int, event_id: str, flag: str, delay: int) 
         return Clarification(event_id, shock, flag, delay, before, at, after, speedup, NAN, 0, NAN, False, "")
     others = parts_of(judgement.sets.portfolios, delay, windows.post)[3][judgement.sets.placebos[k]]
     others = others[np.isfinite(others)]
-    p = (1 + int((others >= speedup).sum())) / (len(others) + 1)
+    place = rank_among(speedup, others)
+    p = place.p_value if place else NAN
     return Clarification(
         event_id,
         shock,

@@ -7,13 +7,16 @@ from numpy.typing import NDArray
 
 from eventstudy.core.checks.regression import regress
 from eventstudy.messages import say
-from eventstudy.reversal.measured import NAN, Measure
+from eventstudy.reversal.measured import NAN, Measure, not_measured
 from eventstudy.reversal.permutation import difference_p
 from eventstudy.reversal.shocks import Judgement
 
-#: Fewer treated dates, or fewer dates in all, and every cluster-robust error fails (method table C.5).
-FEWEST_TREATED, FEWEST_CLUSTERS = 3, 10
+#: Fewer dates on either side and a contrast says nothing: one date fits a line of its own without error.
+FEWEST_SIDE = 3
+#: Fewer dates in all and every cluster-robust error fails (method table C.5).
+FEWEST_CLUSTERS = 10
 GROUP = "misreading-genuine"
+TERMS = ("car_drop", "misreading", "misreading_x_car_drop")
 
 
 def label_difference(judgement: Judgement) -> Measure:
@@ -21,15 +24,25 @@ def label_difference(judgement: Judgement) -> Measure:
     config = judgement.history.config
     ours, theirs = _masks(judgement)
     g1, g0 = int(ours.sum()), int(theirs.sum())
-    if not g1 or not g0:
+    if min(g1, g0) < FEWEST_SIDE:
         label = say(f"label.{config.reversal.label}")
-        note = say("note.difference_blocked", treated=g1, label=label, others=g0)
+        note = say("note.difference_blocked", treated=g1, label=label, others=g0, fewest=FEWEST_SIDE)
         return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
     gap, p, floor = difference_p(
         judgement.excess[ours], judgement.excess[theirs], draws=config.tests.draws, seed=config.study.seed
     )
     note = say("note.difference", treated=g1, others=g0, floor=floor)
     return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
+
+
+def no_difference(why: str) -> Measure:
+    """Return the row of a difference that cannot be had."""
+    return not_measured("difference", GROUP, 0, why)
+
+
+def no_regression(why: str) -> list[Measure]:
+    """Return the rows of a regression that cannot be had."""
+    return [not_measured(f"regression_{name}", GROUP, 0, why) for name in TERMS]
 
 
 def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -45,26 +58,25 @@ def regression(judgement: Judgement) -> list[Measure]:
     CAR_post = a + b CAR_drop + c MIS + d MIS x CAR_drop + u with CAR_drop centred on its mean, so that
     c is the contrast at the mean drop. p is that of CR2 with Bell and McCaffrey's degrees of freedom,
     the wild bootstrap's stands in the note. Shocks need not have a benchmark here. Blocked with fewer
-    than three treated or ten shocks in all.
+    than three shocks of either label or ten in all.
     """
     config = judgement.history.config
     judged, label = judgement.drops, judgement.label
     usable = judged.qualifies & np.isfinite(judged.post) & judgement.in_time
     ours, theirs = usable & (label == config.reversal.label), usable & (label == "genuine")
-    g1, g = int(ours.sum()), int((ours | theirs).sum())
-    names = ("car_drop", "misreading", "misreading_x_car_drop")
-    if g1 < FEWEST_TREATED or g < FEWEST_CLUSTERS:
+    g1, g0, g = int(ours.sum()), int(theirs.sum()), int((ours | theirs).sum())
+    if min(g1, g0) < FEWEST_SIDE or g < FEWEST_CLUSTERS:
         note = say(
             "note.regression_blocked",
             treated=g1,
             label=say(f"label.{config.reversal.label}"),
-            k=g,
-            fewest=FEWEST_TREATED,
+            others=g0,
+            fewest=FEWEST_SIDE,
             clusters=FEWEST_CLUSTERS,
         )
-        return [Measure(f"regression_{name}", GROUP, NAN, NAN, NAN, NAN, g, note) for name in names]
+        return [not_measured(f"regression_{name}", GROUP, g, note) for name in TERMS]
     y, x, cluster = _firm_rows(judgement, ours, theirs)
-    fit = regress(y, x, cluster, names=names, draws=config.tests.draws, seed=config.study.seed)
+    fit = regress(y, x, cluster, names=TERMS, draws=config.tests.draws, seed=config.study.seed)
     rows = []
     for j, name in enumerate(fit.names):
         half = fit.se_cr2[j] * _quantile(fit.df_cr2[j])

@@ -13,15 +13,29 @@ from eventstudy.core.checks import regression as clustered
 from eventstudy.core.estimation import EXPOSED
 from eventstudy.events import DIMENSIONS, Events
 from eventstudy.messages import say
-from eventstudy.reversal.measured import NAN, Measure, mean_measure
+from eventstudy.optional import Parts
+from eventstudy.reversal.measured import NAN, Measure, mean_measure, not_measured
 from eventstudy.reversal.shocks import Judgement
 
 FEWEST_CLUSTERS = 3
 
 
-def dimension_measures(judgement: Judgement, events: Events, config: StudyConfig) -> list[Measure]:
-    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers."""
-    return [*_by_dimension(judgement, events), *_by_exposure(judgement, config)]
+def dimension_measures(
+    judgement: Judgement, events: Events, config: StudyConfig, parts: Parts | None = None
+) -> list[Measure]:
+    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers.
+
+    What cannot be had is left out with its reason in ``parts``; the slopes then have a row that says so.
+    """
+    kept = Parts() if parts is None else parts
+    return [
+        *kept.optional("dimensions", lambda: list(_by_dimension(judgement, events)), lambda _: []),
+        *kept.optional("exposure", lambda: list(_by_exposure(judgement, config)), _no_slopes),
+    ]
+
+
+def _no_slopes(why: str) -> list[Measure]:
+    return [not_measured(f"{name}_slope", "exposure", 0, why) for name in ("car_drop", "car_post")]
 
 
 def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:

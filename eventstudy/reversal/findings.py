@@ -13,15 +13,17 @@ from eventstudy.config import StudyConfig
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+from eventstudy.optional import Parts
 from eventstudy.reversal.clarifications import Clarification, clarifications
 from eventstudy.reversal.confounders import Confounder, confounder_runs, news_days
-from eventstudy.reversal.contrasts import label_difference, regression
+from eventstudy.reversal.contrasts import label_difference, no_difference, no_regression, regression
 from eventstudy.reversal.dimensions import dimension_measures
 from eventstudy.reversal.inside import Inside, inside, inside_words
+from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.locks import delays
 from eventstudy.reversal.matching import placebo_rows
 from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
-from eventstudy.reversal.permutation import leave_one_out
+from eventstudy.reversal.permutation import leave_one_out, rank_among
 from eventstudy.reversal.placebo import Placebo, balance
 from eventstudy.reversal.shocks import EXPLORATORY, Judgement
 from eventstudy.reversal.specifications import Specification, specification_curve
@@ -50,38 +52,65 @@ def findings(
     config: StudyConfig,
     *,
     news: Sequence[Confounder] = (),
+    parts: Parts | None = None,
 ) -> Findings:
-    """Measure, contrast and part everything that the tables and the report show."""
+    """Measure, contrast and part everything that the tables and the report show.
+
+    What cannot be had is a row with NaN and the reason, or no rows at all; ``parts`` keeps which.
+    """
+    kept = Parts() if parts is None else parts
+    optional = kept.optional
     genuine = (judgement.label == "genuine") & judgement.in_time
-    placebos = placebo_rows(judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news))
-    difference = label_difference(judgement)
+    placebos = optional(
+        "placebos",
+        lambda: placebo_rows(
+            judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)
+        ),
+        lambda _: [],
+    )
+    difference = optional("difference", lambda: label_difference(judgement), no_difference)
     rows = [
-        *measures(judgement, placebos),
+        *measures(judgement, placebos, kept),
         difference,
-        *regression(judgement),
-        *dimension_measures(judgement, events, config),
-        *confounder_runs(judgement, news),
+        *optional("contrast", lambda: regression(judgement), no_regression),
+        *dimension_measures(judgement, events, config, kept),
+        *optional("confounders", lambda: confounder_runs(judgement, news), lambda _: []),
     ]
-    curve = specification_curve(judgement) if config.reversal.specification_curve else []
     return Findings(
         tuple(placebos),
         tuple(rows),
-        tuple(gates(judgement, difference)),
-        tuple(clarifications(judgement, events, alignments, config)),
-        tuple(curve),
-        tuple(inside(judgement, events, alignments)),
+        tuple(optional("gates", lambda: gates(judgement, difference), lambda _: [])),
+        tuple(
+            optional(
+                "clarifications",
+                lambda: clarifications(judgement, events, alignments, config),
+                lambda _: [],
+            )
+        ),
+        tuple(optional("curve", lambda: _curve(judgement), lambda _: [])),
+        tuple(optional("inside", lambda: inside(judgement, events, alignments), lambda _: [])),
     )
 
 
-def tables(judgement: Judgement, found: Findings) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every table of the reversal analysis by its name."""
+def _curve(judgement: Judgement) -> list[Specification]:
+    wanted = judgement.history.config.reversal.specification_curve
+    return specification_curve(judgement) if wanted else []
+
+
+def tables(
+    judgement: Judgement, found: Findings, parts: Parts | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of every table of the reversal analysis by its name; ``parts`` as in `findings`."""
+    optional = (Parts() if parts is None else parts).optional
     return {
         "reversal": reversal_rows(judgement),
         "reversal_measures": [_row(item) for item in found.measures],
-        "reversal_paths": [dict(row) for row in path_rows(judgement)],
+        "reversal_paths": optional(
+            "paths", lambda: [dict(row) for row in path_rows(judgement)], lambda _: []
+        ),
         "gates": [_row(item) for item in found.gates],
         "placebo": [{**_row(item), "placebo_date": day(item.day)} for item in found.placebos],
-        "placebo_balance": balance_rows(judgement),
+        "placebo_balance": optional("balance", lambda: balance_rows(judgement), lambda _: []),
         "clarifications": [_row(item) for item in found.clarifications],
         "specification_curve": [_row(item) for item in found.specifications],
     }
@@ -104,7 +133,7 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
     for k, shock in enumerate(judged.shock_id):
         placebos = found.placebos(k)
         overlap = say("drop.overlaps", shock=judged.overlaps[k]) if judged.overlaps[k] else ""
-        rank = int((placebos >= judged.post[k]).sum()) + 1 if len(placebos) else None
+        place = rank_among(judged.post[k], placebos)
         rows.append(
             {
                 "shock_id": shock,
@@ -122,11 +151,13 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
                 "n_placebos": len(placebos),
                 "placebo_mean": placebos.mean() if len(placebos) else np.nan,
                 "excess": judgement.excess[k],
-                "rank": rank,
-                "p_rank": np.nan if rank is None else rank / (len(placebos) + 1),
+                "rank": place.rank if place else None,
+                "p_rank": place.p_value if place else np.nan,
+                "p_rank_floor": place.floor if place else np.nan,
                 "widened": bool(found.matched[k].widened),
                 "benchmark": found.reasons[k],
                 "label_in_time": bool(judgement.in_time[k]),
+                "label_reason": str(judgement.label_reason[k]),
                 "role": _role(judgement, k),
                 **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
             }
@@ -190,21 +221,31 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
         "excess": judgement.excess[k],
         "n_placebos": len(placebos),
     }
-    if not len(placebos):
+    place = rank_among(judged.post[k], placebos)
+    if place is None:
         why = say("case.none", shock=facts["shock_id"], why=found.reasons[k])
         return {**facts, "rank": None, "sentence": why}
-    rank = int((placebos >= judged.post[k]).sum()) + 1
     sentence = say(
         "case.drop" if judged.qualifies[k] else "case.fall",
         shock=facts["shock_id"],
-        rank=rank,
-        among=len(placebos) + 1,
+        rank=place.rank,
+        among=place.among,
+        m=len(placebos),
+        p=place.p_value,
+        floor=place.floor,
         drop=judged.drop[k],
         s=judged.drop_s[k],
         post=judged.post[k],
         placebos=placebos.mean(),
     )
-    return {**facts, "rank": rank, "sentence": sentence}
+    return {
+        **facts,
+        "rank": place.rank,
+        "among": place.among,
+        "p_rank": place.p_value,
+        "p_rank_floor": place.floor,
+        "sentence": sentence,
+    }
 
 
 def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
@@ -221,10 +262,11 @@ def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
     }
     primary = f"label={config.reversal.label}"
     exploratory = answers.pop(f"{primary}{EXPLORATORY}")
-    late = int((judgement.members[f"{primary}{EXPLORATORY}"] & ~judgement.in_time).sum())
+    among = judgement.label_reason[judgement.members[f"{primary}{EXPLORATORY}"]]
+    late = {"n_late": int((among == LATE).sum()), "n_undated": int((among == UNDATED).sum())}
     return {
         "verdict": answers.pop(primary),
-        "exploratory": {**exploratory, "n_late": late},
+        "exploratory": {**exploratory, **late},
         "verdicts": answers,
         "case_study": case_study(judgement),
         "gates": [_row(g) for g in found.gates],
@@ -274,6 +316,7 @@ def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
         "se_placebos": answer.se_placebos,
         "margin": answer.margin,
         "ladder": answer.ladder,
+        "reason": answer.reason,
         "group": group,
         "window": window,
     }

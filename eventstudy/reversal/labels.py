@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventstudy.config import StudyConfig
-from eventstudy.events import DATED_LABELS, Event, Events, instant_utc
+from eventstudy.core.windows import EventPanel, Request
+from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+
+#: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
+LATE, UNDATED = "label_late", "label_undated"
 
 
 def chronology(
@@ -71,33 +75,81 @@ def _earliest(event: Event) -> dt.datetime:
 
 
 def label_timing(
-    events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+    events: Events,
+    alignments: Mapping[tuple[str, str], Alignment],
+    config: StudyConfig,
+    counted: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Count the labels known by the close of the drop window's last day, and those set afterwards."""
-    timing = {event.event_id: known_in_time(event, alignments, config) for event in events}
-    post_hoc = [name for name, known in timing.items() if known is False]
-    ex_ante = sum(known is True for known in timing.values())
-    return {"ex_ante": ex_ante, "post_hoc": len(post_hoc), "post_hoc_events": post_hoc}
+    """Count the labels known before the post window, those set afterwards, and those without a time.
 
-
-def known_in_time(
-    event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
-) -> bool | None:
-    """Whether the label was known by the close of the drop window; None where labels have no date.
-
-    Only a misreading or genuine label says something about what should follow the drop, so only these
-    carry the time at which they could first be known.
+    ``counted`` has the exchanges of each event's peers, from `counted_markets`. Labels that nobody could
+    ask about, ``unknown`` and ``clarification``, are no labels without a time, unless one of them is in
+    question.
     """
-    if event.label not in DATED_LABELS or event.label_asof is None:
-        return None
+    reasons = {event.event_id: untimely(event, alignments, config, counted) for event in events}
+    silent = {"unknown", "clarification"} - {config.reversal.label}
+    late = [name for name, reason in reasons.items() if reason == LATE]
+    undated = [e.event_id for e in events if reasons[e.event_id] == UNDATED and e.label not in silent]
+    return {
+        "ex_ante": sum(not reason for reason in reasons.values()),
+        "post_hoc": len(late),
+        "post_hoc_events": late,
+        "undated": len(undated),
+        "undated_events": undated,
+    }
+
+
+def counted_markets(panel: EventPanel, requests: Mapping[str, Sequence[Request]]) -> dict[str, list[str]]:
+    """Exchanges of the peers that count for each event: those of the headline's ``panel`` where it is in
+    it, else those of all its usable firm-events.
+    """
+    found: dict[str, set[str]] = {}
+    for mic, rows in requests.items():
+        for request in rows:
+            found.setdefault(request.event_id, set()).add(mic)
+    headline: dict[str, set[str]] = {}
+    for name, mic in zip(panel.event_id.tolist(), panel.market.tolist(), strict=True):
+        headline.setdefault(name, set()).add(mic)
+    return {name: sorted(mics) for name, mics in (found | headline).items()}
+
+
+def untimely(
+    event: Event,
+    alignments: Mapping[tuple[str, str], Alignment],
+    config: StudyConfig,
+    counted: Mapping[str, Sequence[str]],
+) -> str:
+    """Return why a label cannot count in a confirmatory verdict, as a code; empty where it can.
+
+    `UNDATED` where nothing says when it could first be known, whatever the label; `LATE` where that was
+    after `drop_over`.
+    """
+    if event.label_asof is None:
+        return UNDATED
+    over = drop_over(event, alignments, config, counted.get(event.event_id) or _markets_of(event, config))
+    return "" if over is not None and over_everywhere(event.label_asof) <= over else LATE
+
+
+def drop_over(
+    event: Event,
+    alignments: Mapping[tuple[str, str], Alignment],
+    config: StudyConfig,
+    markets: Sequence[str],
+) -> dt.datetime | None:
+    """Return the first moment at which an exchange's drop window is over: its close of the last drop day.
+
+    From then on some of the counted returns belong to the post window, so what becomes known later
+    may know how the post window began. With ``windows.drop = [0, 1]`` it is the earliest close of day
+    +1 among ``markets``, with ``[0, 0]`` that of day 0. None where none of them has the session.
+    """
     closes = []
-    for mic in _markets_of(event, config):
+    for mic in markets:
         alignment = alignments.get((event.event_id, mic))
         if alignment:
             table = calendars.exchange_sessions(mic)
             last = min(table.position(alignment.session) + config.windows.drop[1], len(table.days) - 1)
             closes.append(calendars.session_close(mic, table.days[last].astype(dt.date)))
-    return bool(closes) and instant_utc(event.label_asof, end_of_day=True) <= max(closes)
+    return min(closes, default=None)
 
 
 def _markets_of(event: Event, config: StudyConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,17 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.core.checks.multiplicity import holm
-from eventstudy.core.statistics.dates import dates_needed, sign_flip_p, sign_vectors, student, t_interval
+from eventstudy.core.statistics.dates import (
+    dates_needed,
+    sign_flip_floor,
+    sign_flip_p,
+    sign_vectors,
+    student,
+    t_interval,
+)
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
+from eventstudy.optional import Parts
 from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
@@ -42,12 +51,36 @@ class Measure:
     note: str = ""
 
 
-def measures(judgement: Judgement, placebos: Sequence[Placebo]) -> list[Measure]:
-    """Return all measures of every kind of drop that has a verdict."""
+def measures(judgement: Judgement, placebos: Sequence[Placebo], parts: Parts | None = None) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict.
+
+    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    """
+    kept = Parts() if parts is None else parts
     rows: list[Measure] = []
     for group, mask in judgement.members.items():
-        rows += _of_group(judgement, placebos, group, mask)
+        rows += kept.optional(
+            "measures",
+            functools.partial(_all_of_group, judgement, placebos, group, mask),
+            functools.partial(_no_measures, group),
+            of=group,
+        )
     return rows
+
+
+def _all_of_group(
+    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
+) -> list[Measure]:
+    return list(_of_group(judgement, placebos, group, mask))
+
+
+def _no_measures(group: str, why: str) -> list[Measure]:
+    return [not_measured("excess_post", group, 0, why)]
+
+
+def not_measured(name: str, group: str, k: int, why: str) -> Measure:
+    """Return the row of a measure that cannot be had, ``why`` as its note."""
+    return Measure(name, group, NAN, NAN, NAN, NAN, k, why)
 
 
 def _of_group(
@@ -104,7 +137,7 @@ def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Meas
     if k < 2:
         return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
-    note = say("note.floor", p=2 / 2 ** min(k, 14))
+    note = say("note.floor", p=sign_flip_floor(k, config.tests.draws))
     return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
 
 
@@ -350,7 +383,8 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
 def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
     """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
 
-    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means.
+    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means, and
+    ``n_paths`` the drops that it averages.
     """
     sets = judgement.sets
     if sets is None:
@@ -363,10 +397,17 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
     for group, mask in judgement.members.items():
         rows = np.flatnonzero(mask)
         own = cumulative[sets.event[rows]]
-        other = np.array([np.nanmean(cumulative[sets.placebos[int(k)]], axis=0) for k in rows])
-        for series, values in (("events", own), ("placebos", other)):
+        behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
+        other = np.array(
+            [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
+        )
+        for series, values, counts in (
+            ("events", own, np.ones(len(rows), dtype=np.int64)),
+            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.int64)),
+        ):
             for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
-                column = values[:, day][np.isfinite(values[:, day])]
+                there = np.isfinite(values[:, day])
+                column = values[there, day]
                 low, high = t_interval(column)
                 mean = float(column.mean()) if len(column) else NAN
                 yield {
@@ -374,7 +415,14 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                     "series": series,
                     "tau": tau,
                     "n_dates": len(column),
+                    "n_paths": int(counts[there].sum()),
                     "car": mean,
                     "lower": low,
                     "upper": high,
                 }
+
+
+def _whole(paths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows that have every day."""
+    kept: NDArray[np.float64] = paths[np.isfinite(paths).all(axis=1)]
+    return kept

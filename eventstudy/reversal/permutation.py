@@ -17,8 +17,8 @@ ENUMERATED = 100_000
 class PermutationTest:
     """p-values of the matched permutation; ``exact`` where all ``draws`` ways were enumerated.
 
-    ``greater`` is one-sided towards a reversal, ``less`` towards drift, ``two_sided`` twice the
-    smaller of them. ``floor`` is the smallest one-sided p that these sets can give.
+    ``two_sided`` is the share of ways with |T*| >= |T|, T the mean excess, and ``floor`` the smallest that
+    it can be with these sets. ``greater`` is one-sided towards a reversal, ``less`` towards drift.
     """
 
     greater: float
@@ -29,7 +29,8 @@ class PermutationTest:
     exact: bool
 
 
-NO_TEST = PermutationTest(*(float("nan"),) * 4, draws=0, exact=False)
+_NAN = float("nan")
+NO_TEST = PermutationTest(greater=_NAN, less=_NAN, two_sided=_NAN, floor=_NAN, draws=0, exact=False)
 
 
 def excess(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -58,8 +59,8 @@ def matched_permutation(
     -----
     With member j of set k in the event's place the excess is (v_kj - mean_k)(M_k + 1)/M_k. Exact
     under exchangeability within sets (Fisher 1935; Rosenbaum 2002, ch. 2). All ways are enumerated
-    up to 100,000, else ``draws`` random ones count with the observed one added to both sides of the
-    fraction (Phipson and Smyth 2010).
+    up to 100,000: the two-sided p is #{|T*| >= |T|} / ways, the observed one among them. Else it is
+    (1 + #{|T*| >= |T|}) / (1 + draws) over random ways (Phipson and Smyth 2010).
     """
     if not len(events):
         return NO_TEST
@@ -69,12 +70,36 @@ def matched_permutation(
     exact = ways <= ENUMERATED
     sums = _all_sums(sets) if exact else _random_sums(sets, draws, np.random.default_rng(seed))
     slack = 1e-12 * max(float(np.abs(sums).max()), abs(observed), 1e-300)
-    above, below = int((sums >= observed - slack).sum()), int((sums <= observed + slack).sum())
-    count = len(sums) if exact else len(sums) + 1
-    greater, less = ((hits if exact else hits + 1) / count for hits in (above, below))
+    size = np.abs(sums)
+    hits = [sums >= observed - slack, sums <= observed + slack, size >= abs(observed) - slack]
+    count, own = (len(sums), 0) if exact else (len(sums) + 1, 1)
+    greater, less, both = ((int(hit.sum()) + own) / count for hit in hits)
+    floor = int((size >= float(size.max()) - slack).sum()) / count if exact else 1.0 / count
     return PermutationTest(
-        greater, less, min(1.0, 2.0 * min(greater, less)), 1.0 / min(ways, count), len(sums), exact
+        greater=greater, less=less, two_sided=both, floor=floor, draws=len(sums), exact=exact
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Place of a shock's post-drop CAR among itself and its M matched placebos.
+
+    ``rank`` counts from 1, the largest CAR; placebos that tie with the shock stand before it. ``among`` is
+    M + 1. ``p_value`` is two-sided, that of `matched_permutation` for this one set, with its ``floor``.
+    """
+
+    rank: int
+    among: int
+    p_value: float
+    floor: float
+
+
+def rank_among(value: float, placebos: NDArray[np.float64]) -> Rank | None:
+    """Return the place of a CAR among its matched placebos; None without placebos."""
+    if not len(placebos) or not np.isfinite(value):
+        return None
+    test = matched_permutation(np.array([value]), [placebos], draws=0, seed=0)
+    return Rank(int((placebos >= value).sum()) + 1, len(placebos) + 1, test.two_sided, test.floor)
 
 
 def _as_event(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,8 +159,9 @@ def difference_p(
 ) -> tuple[float, float, float]:
     """Difference of two groups' means with its two-sided permutation p and the p's floor.
 
-    All ways to choose the treated dates are enumerated up to 100,000 (floor 1/C(G, G1)), else
-    ``draws`` random ones with the +1 rule.
+    The p is the share of ways to choose the treated dates with a gap at least as large either way. All
+    are enumerated up to 100,000, else ``draws`` random ones with the +1 rule. The floor is the share of
+    ways with the largest gap: where the groups are alike in size each way has a mirror image.
     """
     values = np.concatenate([treated, others])
     g1, g = len(treated), len(treated) + len(others)
@@ -154,7 +180,8 @@ def difference_p(
     gaps = np.abs(chosen / g1 - (total - chosen) / (g - g1))
     hits = int((gaps >= abs(observed) * (1 - 1e-12)).sum()) + observed_included
     count = len(gaps) + observed_included
-    return observed, hits / count, 1.0 / count
+    most = 1 if observed_included else int((gaps >= float(gaps.max()) * (1 - 1e-12)).sum())
+    return observed, hits / count, most / count
 
 
 def _subset_sums(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -18,9 +18,9 @@ from eventstudy.events import Events
 from eventstudy.messages import Message, say
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.history import History, day_codes
-from eventstudy.reversal.labels import known_in_time
+from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.matching import Benchmarks, MatchedSets, benchmarks, matched_sets
-from eventstudy.reversal.permutation import NO_TEST, excess, matched_permutation, placebo_spread
+from eventstudy.reversal.permutation import NO_TEST, excess, matched_permutation, placebo_spread, rank_among
 from eventstudy.reversal.placebo import traits
 from eventstudy.reversal.variants import Variants, variants
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
@@ -42,7 +42,10 @@ class Judgement:
     tickers : K tuples
         Peers in each portfolio.
     in_time : (K,) bool
-        Whether the label was known by the close of the drop window; true where labels have no date.
+        Whether the label was known by the first close at which the drop window was over; false where it
+        carries no time.
+    label_reason : (K,) str
+        Why not, as a code of `labels`; empty where it was.
     traits : (K, V)
         What placebos are matched on.
     benchmarks, sets, variants
@@ -71,6 +74,7 @@ class Judgement:
     label: NDArray[np.str_]
     tickers: tuple[tuple[str, ...], ...]
     in_time: NDArray[np.bool_]
+    label_reason: NDArray[np.str_]
     traits: NDArray[np.float64]
     benchmarks: Benchmarks
     sets: MatchedSets | None
@@ -103,8 +107,10 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     judged = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
     event_id = portfolios.abnormal.panel.event_id[portfolios.members[portfolios.starts]]
     label = np.array([events.by_id(str(name)).label for name in event_id], dtype=np.str_)
-    known = [known_in_time(events.by_id(str(name)), computed.alignments, config) for name in event_id]
-    in_time = np.array([answer is not False for answer in known], dtype=bool)
+    counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
+    late = [untimely(events.by_id(str(name)), computed.alignments, config, counting) for name in event_id]
+    label_reason = np.array(late, dtype=np.str_)
+    in_time = label_reason == ""
     tickers = tuple(
         tuple(sorted(portfolios.abnormal.panel.ticker[portfolios.members[first:last]].tolist()))
         for first, last in portfolios.spans()
@@ -118,8 +124,8 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     sets = _sets(history, requests, judged, tickers, found)
     spread = variants(history, requests, judged, tickers, found, sets)
     counted = judged.qualifies & np.isfinite(over)
-    groups = _groups(label, in_time, mine, judged, counted, config)
-    jury = _Jury(headline, found, judged, over, in_time, spread, config)
+    groups = _groups(label, label_reason, mine, judged, counted, config)
+    jury = _Jury(headline, found, judged, over, label_reason, spread, config)
     answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
@@ -131,6 +137,7 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
         label,
         tickers,
         in_time,
+        label_reason,
         trait,
         found,
         sets,
@@ -183,20 +190,20 @@ Group = tuple[NDArray[np.bool_], NDArray[np.bool_], str]
 
 def _groups(
     label: NDArray[np.str_],
-    in_time: NDArray[np.bool_],
+    label_reason: NDArray[np.str_],
     mine: NDArray[np.bool_],
     judged: Drops,
     counted: NDArray[np.bool_],
     config: StudyConfig,
 ) -> dict[str, Group]:
     """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
-    asked = config.reversal.label
+    asked, in_time = config.reversal.label, label_reason == ""
     groups: dict[str, Group] = {
         f"label={asked}": (mine, mine & counted & in_time, _labelled(asked)),
         f"label={asked}{EXPLORATORY}": (
             mine,
             mine & counted,
-            _with_late(asked, mine & ~in_time, mine & counted, judged),
+            _with_late(asked, label_reason, mine, mine & counted, judged),
         ),
     }
     for name in OTHER_LABELS:
@@ -210,11 +217,18 @@ def _groups(
     }
 
 
-def _with_late(label: str, late: NDArray[np.bool_], rows: NDArray[np.bool_], judged: Drops) -> Message:
-    """Name the drops of a label with those labelled late, and say whether there is one among them."""
+def _with_late(
+    label: str,
+    label_reason: NDArray[np.str_],
+    mine: NDArray[np.bool_],
+    rows: NDArray[np.bool_],
+    judged: Drops,
+) -> Message:
+    """Name the drops of a label, and say whether labels that came late or have no time are among them."""
     kept = without_overlaps(rows, judged.shock_id, judged.overlaps)
-    some = (late & kept).any() if kept.any() else late.any()
-    return say("subject.late" if some else "subject.late_none", label=say(f"label.{label}"))
+    found = set(label_reason[kept if kept.any() else mine].tolist()) - {""}
+    key = "late_none" if not found else "undated" if found == {UNDATED} else "late"
+    return say(f"subject.{key}", label=say(f"label.{label}"))
 
 
 def _labelled(label: str) -> Message:
@@ -229,7 +243,7 @@ class _Jury:
     found: Benchmarks
     judged: Drops
     over: NDArray[np.float64]
-    in_time: NDArray[np.bool_]
+    label_reason: NDArray[np.str_]
     variants: Variants
     config: StudyConfig
 
@@ -240,9 +254,10 @@ class _Jury:
         sets = [self.found.placebos(int(k)) for k in rows]
         seed, draws = config.study.seed, config.tests.draws
         test = matched_permutation(judged.post[rows], sets, draws=draws, seed=seed) if len(rows) else NO_TEST
+        place = rank_among(float(judged.post[rows[0]]), sets[0]) if len(rows) == 1 else None
         drop = of & judged.qualifies & np.isfinite(judged.post)
         by_label = name != "all" and not name.endswith(EXPLORATORY)
-        late = drop & ~self.in_time & by_label
+        late = drop & (self.label_reason != "") & by_label
         evidence = Evidence(
             subject,
             config.windows.post,
@@ -254,10 +269,11 @@ class _Jury:
             n_events=int(judged.n_peers[rows].sum()),
             n_effective=self._effective(mask),
             n_placebos=sum(len(values) for values in sets),
-            rank=int((sets[0] >= judged.post[rows[0]]).sum()) + 1 if len(rows) == 1 else 0,
+            rank=place.rank if place else 0,
             n_candidates=int(of.sum()),
             n_drops=int(drop.sum()),
             n_late=int(late.sum()),
+            n_undated=int((late & (self.label_reason == UNDATED)).sum()),
             n_unmatched=int((drop & ~np.isfinite(self.over) & ~late).sum()),
         )
         return verdict(evidence, seed=seed, draws=draws)

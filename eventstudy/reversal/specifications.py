@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import EstimationError, EventStudyError
 from eventstudy.reversal.matching import MatchedSets, matched_sets
 from eventstudy.reversal.permutation import ENUMERATED, excess
 from eventstudy.reversal.shocks import Judgement
@@ -60,6 +60,8 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
                     rows.append((f"[{window[0]},{window[1]}]", model, kind, alpha))
                     assert formed is not None
                     sets.append(_asked(judgement, formed, window))
+    if not sets:
+        raise EstimationError("no model of the curve can be fitted to the placebo dates")
     means = np.array([_mean(*pair) for pair in sets])
     median, p = float(np.median(means)), _joint_p(sets, judgement)
     share = float((means > 0).mean())
@@ -73,7 +75,7 @@ def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedS
     """Portfolios of shocks and placebos under other settings; None where the model cannot be fitted."""
     history, found = judgement.history, judgement.benchmarks
     config = replace(history.config, model=replace(history.config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
-    other = replace(history, config=config, panel=as_kind(history.panel, kind))
+    other = replace(history, config=config, panel=as_kind(history.panel, kind, config.model))
     days = [
         found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64)
         for k in range(len(judgement.tickers))

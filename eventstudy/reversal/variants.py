@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.core.returns import ReturnsPanel
+from eventstudy.config import Model
+from eventstudy.core.returns import FactorColumns, ReturnsPanel
 from eventstudy.core.windows import Request
 from eventstudy.reversal.drops import Drops
 from eventstudy.reversal.history import History
@@ -56,7 +57,7 @@ def variants(
     def formed(kind: str, alpha: str | None = None) -> MatchedSets:
         if kind == history.panel.kind and alpha is None:
             return sets
-        other = replace(history, panel=as_kind(history.panel, kind))
+        other = replace(history, panel=as_kind(history.panel, kind, history.config.model))
         return matched_sets(other, requests, shocks, tickers, days, alpha=alpha)
 
     plain = formed("simple")
@@ -66,13 +67,30 @@ def variants(
     return Variants({name: excess(*pair) for name, pair in values.items()})
 
 
-def as_kind(panel: ReturnsPanel, kind: str) -> ReturnsPanel:
-    """Return the panel with simple or log returns."""
+def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
+    """Return the panel with simple or log returns, of the securities and of what the model explains them by.
+
+    Series of the factor file stay as they are, as in a study of log returns, and counts of sessions do.
+    """
     if panel.kind == kind:
         return panel
     change = np.log1p if kind == "log" else np.expm1
+    stay = {"span", "risk_free", *model.factors} - {"market"}
+
+    def changed(columns: FactorColumns) -> FactorColumns:
+        values = columns.values.copy()
+        for at, name in enumerate(columns.names):
+            if name not in stay:
+                values[..., at] = change(values[..., at])
+        return replace(columns, values=values)
+
     markets = {
-        mic: replace(market, returns=change(market.returns), market_return=change(market.market_return))
+        mic: replace(
+            market,
+            returns=change(market.returns),
+            market_return=change(market.market_return),
+            factors=changed(market.factors) if market.factors else None,
+        )
         for mic, market in panel.markets.items()
     }
     return replace(panel, kind=kind, markets=markets)  # type: ignore[arg-type]

@@ -31,9 +31,10 @@ class Verdict:
     """One of four answers with what it rests on; numbers are decimal returns.
 
     ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
-    dates, ``p_value`` the two-sided matched permutation's. ``mde`` rests on the spread ``sd`` between the
+    dates, ``p_value`` the two-sided matched permutation's, ``p_floor`` the smallest that this p can be, and
+    ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the spread ``sd`` between the
     dates; for a single date on ``se_placebos``, the standard error that the spread of the placebo drops
-    gives the effect.
+    gives the effect. ``reason`` is a code for why no date entered, empty where one did.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Verdict:
     margin: float
     ladder: str
     more_data: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ class Evidence:
     n_events : int
         Firm-events behind the K shocks, ``n_placebos`` the placebo dates, ``rank`` that of a single
         shock among its matched drops, the strongest rebound first.
-    n_candidates, n_drops, n_late, n_unmatched : int
-        Shocks of this kind; those that were drops; drops left out because their label came too late;
-        drops without a benchmark.
+    n_candidates, n_drops, n_late, n_undated, n_unmatched : int
+        Shocks of this kind; those that were drops; drops left out because their label was not known in
+        time; those of them whose label carries no time at all; drops without a benchmark.
     """
 
     subject: str
@@ -89,6 +91,7 @@ class Evidence:
     n_candidates: int = 0
     n_drops: int = 0
     n_late: int = 0
+    n_undated: int = 0
     n_unmatched: int = 0
 
 
@@ -135,6 +138,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         margin,
         ladder(evidence, sd, mde),
         _more_data(sd, evidence),
+        "" if k else _why_nothing(evidence),
     )
 
 
@@ -172,7 +176,7 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
             among=evidence.n_placebos + 1,
             m=evidence.n_placebos,
             mde=mde,
-            floor=min(1.0, 2.0 * evidence.permutation.floor),
+            floor=evidence.permutation.floor,
             **facts,
         )
     low, high = t_interval(evidence.excess)
@@ -206,9 +210,26 @@ def _nothing_to_test(evidence: Evidence) -> Message:
         return say("verdict.no_drops", n=evidence.n_candidates, subject=subject)
     if evidence.n_unmatched:
         return say("verdict.unmatched", subject=subject)
-    if evidence.n_late == 1:
-        return say("verdict.late_one", subject=_one(subject))
-    return say("verdict.late", n=evidence.n_late, subject=subject)
+    n, undated = evidence.n_late, evidence.n_undated
+    if 0 < undated < n:
+        return say("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
+    key = "undated" if undated else "late"
+    return (
+        say(f"verdict.{key}_one", subject=_one(subject))
+        if n == 1
+        else say(f"verdict.{key}", n=n, subject=subject)
+    )
+
+
+def _why_nothing(evidence: Evidence) -> str:
+    """Return the code of `_nothing_to_test`'s reason."""
+    if not evidence.n_candidates:
+        return "no_candidates"
+    if not evidence.n_drops:
+        return "no_drops"
+    if evidence.n_unmatched:
+        return "unmatched"
+    return "label_undated" if evidence.n_undated == evidence.n_late else "label_late"
 
 
 def ladder(evidence: Evidence, sd: float, mde: float) -> str:
@@ -217,7 +238,7 @@ def ladder(evidence: Evidence, sd: float, mde: float) -> str:
     if k == 0:
         return say("ladder.none")
     if k == 1:
-        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1)
+        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos)
     if k < FEWEST_DATES:
         return say("ladder.few")
     if k < 15:

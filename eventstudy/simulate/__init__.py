@@ -6,11 +6,19 @@ from eventstudy.simulate.plan import (
     DAY0,
     DESIGNS,
     PAIRS,
+    PEERS,
     POWER_DESIGNS,
     Plan,
     parse_windows,
 )
-from eventstudy.simulate.pseudo_events import Pool, draw_pool, reaching_back, simulated_returns, surroundings
+from eventstudy.simulate.pseudo_events import (
+    Pool,
+    draw_fitting,
+    draw_pool,
+    reaching_back,
+    simulated_returns,
+    surroundings,
+)
 from eventstudy.simulate.rates import Case, Rate, Simulation
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "DAY0",
     "DESIGNS",
     "PAIRS",
+    "PEERS",
     "POWER_DESIGNS",
     "Case",
     "Plan",
@@ -25,6 +34,7 @@ __all__ = [
     "Rate",
     "Simulation",
     "draw_dates",
+    "draw_fitting",
     "draw_pool",
     "parse_windows",
     "reaching_back",

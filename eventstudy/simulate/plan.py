@@ -23,6 +23,10 @@ DESIGNS: Mapping[str, str] = {
 POWER_DESIGNS = ("random", "common")
 #: Pairs of the check after Brown and Warner (1985), its window, and the one test that they report.
 PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
+#: Peers on each common date where nothing else is asked.
+PEERS = 8
+#: Peers on a common date below which nothing is common.
+FEWEST_PEERS = 2
 _WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
 
 
@@ -46,7 +50,7 @@ class Plan:
 
     draws: int = 1_000
     dates: int = 10
-    peers: int = 8
+    peers: int = PEERS
     windows: tuple[Window, ...] = ((0, 1), (2, 20))
     effects: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04)
     seed: int = 20260624
@@ -59,7 +63,7 @@ class Plan:
             for name, value, low in (
                 ("draws", self.draws, 1),
                 ("dates", self.dates, 2),
-                ("peers", self.peers, 2),
+                ("peers", self.peers, FEWEST_PEERS),
                 ("seed", self.seed, 0),
             )
             if value < low

@@ -20,7 +20,7 @@ from eventstudy.errors import ConfigError, EstimationError, nearest
 from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges import calendars
 from eventstudy.prices import PriceTable
-from eventstudy.simulate.plan import Plan
+from eventstudy.simulate.plan import FEWEST_PEERS, Plan
 
 #: Sessions around the study's own events that no pseudo-event touches.
 SURROUNDINGS = (-10, 20)
@@ -96,6 +96,34 @@ def draw_pool(
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
+    pools = _pools(events, config, prices, plan, region)
+    best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
+    _check_room(best, plan, config)
+    return best
+
+
+def draw_fitting(
+    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, *, region: str | None = None
+) -> tuple[Pool, Plan]:
+    """Return a pool as `draw_pool`, and the plan with as many of its peers as there is room for.
+
+    A sector of five peers cannot put eight on a date: the number falls from ``plan.peers`` until the
+    dates of a draw find room. What `draw_pool` raises is raised where two peers find none either.
+    """
+    pools = _pools(events, config, prices, plan, region)
+    for peers in range(plan.peers, FEWEST_PEERS - 1, -1):
+        fitting = replace(plan, peers=peers)
+        best = max(pools, key=lambda pool: len(pool.eligible(fitting.peers)))
+        if _room(best, fitting, config) >= 2 * plan.dates:
+            return best, fitting
+    _check_room(best, fitting, config)
+    return best, fitting
+
+
+def _pools(
+    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None
+) -> list[Pool]:
+    """Pools of all regions that have prices, or of the one that is named; at least one."""
     _check_windows(plan, config)
     _check_model(config)
     config = replace(config, returns=replace(config.returns, gaps="missing"))
@@ -114,9 +142,7 @@ def draw_pool(
     pools = [pool for pool in pools if region in (None, pool.region)]
     if not pools:
         raise EstimationError("no market has both an index and peers; 'eventstudy check' shows each")
-    best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
-    _check_room(best, plan, config)
-    return best
+    return pools
 
 
 def _check_windows(plan: Plan, config: StudyConfig) -> None:
@@ -228,12 +254,18 @@ def spacing(plan: Plan, config: StudyConfig) -> int:
     return max(config.windows.event[1], *(last - first for first, last in plan.windows)) + 1
 
 
-def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
-    rows, gap = pool.eligible(plan.peers), spacing(plan, config)
+def _room(pool: Pool, plan: Plan, config: StudyConfig) -> int:
+    """Dates with ``plan.peers`` candidates that fit in one after the other, their windows apart."""
+    gap = spacing(plan, config)
     room, last = 0, -gap
-    for row in rows:
+    for row in pool.eligible(plan.peers):
         if row - last >= gap:
             room, last = room + 1, int(row)
+    return room
+
+
+def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
+    room, gap = _room(pool, plan, config), spacing(plan, config)
     if room < 2 * plan.dates:
         raise EstimationError(
             f"{pool.region}: room for {room} dates, {gap} sessions apart, on which {plan.peers} peers have "

@@ -243,4 +243,5 @@ def test_volume_and_volatility_are_tested_in_the_same_windows(
     ]
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     assert summary["kind"] == kind
-    assert f"are of {kind}, not of returns" in summary["warnings"][0]
+    assert f"This study measures abnormal {kind}." in summary["warnings"][0]
+    assert summary["verdict"]["kind"] == "measured"

@@ -54,7 +54,8 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
     monkeypatch.chdir(tmp_path)
     assert main(["init", "airlines", *SIX]) == 0
     assert "eventstudy run airlines/events.csv" in capsys.readouterr().out
-    assert main(["check", "airlines/events.csv"]) == 0
+    # No price is there yet: nothing could be used.
+    assert main(["check", "airlines/events.csv"]) == 3
     said = capsys.readouterr().out
     assert "no prices for DAL (Delta, XNYS): no file DAL.csv in the folder prices; write one with the" in said
     assert "^FTSE, the benchmark of XLON, without which its 2 peers cannot be used" in said
@@ -110,7 +111,7 @@ def test_a_calendar_that_begins_late_knows_no_session_before(
     text = events.read_text(encoding="utf-8").replace("EX1-C,2024-03-14", "EX1-C,2014-03-14")
     events.write_text(text, encoding="utf-8")
     capsys.readouterr()
-    assert main(["check", str(events)]) == 0
+    assert main(["check", str(events)]) == 3
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("EX1")]
     assert [row[-2:] for row in rows[:2]] == [["2024-03-13", "+"], ["session", "known"]]
 

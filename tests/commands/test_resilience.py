@@ -235,6 +235,7 @@ def test_rewritten_history_through_a_proxy(place: Place, proxy: FakeYahoo) -> No
     assert splits == (f"split 4:1 on {proxy.days()[30]}",)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_fetch_keeps_what_it_has(place: Place, proxy: FakeYahoo) -> None:
     proxy.modes = {"BBB": "hang"}
     fetch, env = command(place, proxy)
@@ -253,6 +254,7 @@ def test_an_interrupted_fetch_keeps_what_it_has(place: Place, proxy: FakeYahoo) 
     assert sorted(proxy.asked) == ["BBB", "IDX"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_leaves_earlier_results(place: Place) -> None:
     place.rows(event_row("E1", "2021-06-09"))
     hold = (
@@ -271,3 +273,27 @@ def test_an_interrupted_run_leaves_earlier_results(place: Place) -> None:
     assert process.returncode == 130
     assert b"eventstudy: stopped; no result was written, earlier ones are as they were" in err
     place.assert_earlier_results_intact()
+
+
+def test_a_job_that_ignores_interrupts_goes_on(place: Place) -> None:
+    place.rows(event_row("E1", "2021-06-09"))
+    hold = (
+        "import signal, time, eventstudy.study as s\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "real = s.compute\n"
+        "s.compute = lambda *a: (print('here', flush=True), time.sleep(1), real(*a))[2]\n"
+    )
+    arguments = [*place.inputs(), *TABLES_ONLY, "--out", place.results, "--quiet"]
+    process = subprocess.Popen(
+        [*COMMAND[:2], hold + COMMAND[2], "run", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # As a shell starts a job in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, b"")
+    assert whole(place.folder / out.decode().strip())

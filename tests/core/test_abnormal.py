@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,20 @@ def test_bhar_by_hand() -> None:
     real = np.prod(1 + abnormal.panel.event_returns[:, 2:4], axis=1)
     normal = np.prod(1 + abnormal.expected.mean[:, 2:4], axis=1)
     np.testing.assert_allclose(abnormal.bhar((0, 1)), real - normal, rtol=1e-14)
+
+
+def test_bhar_of_log_returns_by_hand() -> None:
+    """Sums are compounded by exp: +10 % and -5 % as logs are 1.10 * 0.95, whatever the split over days."""
+    drawn = draw(6)
+    simple = np.tile(np.array([0.10, -0.05]), (len(drawn), 1))
+    returns = drawn.panel.event_returns.copy()
+    returns[:, 2:4] = np.log1p(simple)
+    panel = replace(drawn.panel, event_returns=returns, kind="log")
+    abnormal = abnormal_returns(panel, drawn.expected)
+    normal = np.exp(abnormal.expected.mean[:, 2] + abnormal.expected.mean[:, 3])
+    np.testing.assert_allclose(abnormal.bhar((0, 1)), 1.10 * 0.95 - normal, rtol=1e-13)
+    plain = replace(abnormal, panel=replace(panel, kind="simple")).bhar((0, 1))
+    assert (np.abs(plain - abnormal.bhar((0, 1))) > 1e-4).all()
 
 
 def test_a_window_outside_the_event_days_is_refused() -> None:

@@ -17,8 +17,10 @@ from eventstudy.core.models import garch
 from eventstudy.core.models.garch import VarianceFit, compiled_fit, fit_variance
 
 pytest.importorskip("numba")
+from eventstudy.core.models.variance_search import Optimum
 from eventstudy.fast import garch as garch_fast
-from eventstudy.fast.garch import HIGHEST, LOWEST, SIZE, Optimum, fit_garch
+from eventstudy.fast.garch import HIGHEST, LOWEST, SIZE, fit_garch
+from eventstudy.registry import KERNELS
 
 Floats = NDArray[np.float64]
 PRICES = Path(__file__).parents[3] / "shared" / "data" / "prices"
@@ -67,7 +69,7 @@ def twin(coefficients: Floats, y: Floats, x: Floats) -> tuple[float, Floats]:
 
 
 def by_arch(y: Floats, x: Floats) -> float:
-    return garch._fit_by_arch(y, x[:, None], "garch").log_likelihood
+    return garch._fit_by_arch(y, x[:, None]).log_likelihood
 
 
 def inside(found: Optimum, y: Floats) -> bool:
@@ -250,6 +252,7 @@ def test_numba_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "eventstudy.fast.garch")
     monkeypatch.delattr("eventstudy.fast.garch")
+    monkeypatch.delitem(KERNELS, "garch")
     compiled_fit.cache_clear()
     try:
         assert compiled_fit() is None
@@ -257,8 +260,10 @@ def test_numba_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         compiled_fit.cache_clear()
     assert isinstance(slow, VarianceFit)
-    assert slow.log_likelihood == pytest.approx(by_arch(y, x))
-    np.testing.assert_allclose(slow.theta, quick.theta, atol=5e-3)
+    assert slow.log_likelihood == pytest.approx(quick.log_likelihood, rel=1e-8)
+    np.testing.assert_allclose(slow.theta, quick.theta, atol=1e-6)
+    np.testing.assert_allclose(slow.variance, quick.variance, atol=1e-6)
+    assert slow.remark == quick.remark
 
 
 def test_without_a_place_for_machine_code_it_is_compiled_anew(tmp_path: Path) -> None:

@@ -587,18 +587,32 @@ def arch_fit(panel: EventPanel, **volatility: object) -> tuple[Floats, Floats]:
     return np.asarray(result.params), np.asarray(result.conditional_volatility) ** 2
 
 
+def own_fit(panel: EventPanel, name: str) -> tuple[Floats, Floats]:
+    """Coefficients and path of the first firm-event in percent: ``arch``'s but for its tolerance."""
+    with threadpool_limits(1, "blas"):
+        found = fit_variance(
+            100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], name
+        )
+    parameters = np.array([*found.theta, *found.variance])
+    volatility = {"vol": "EGARCH", "o": 1} if name == "egarch" else {"vol": "GARCH"}
+    theirs, path = arch_fit(panel, p=1, q=1, **volatility)
+    np.testing.assert_allclose(parameters, theirs, rtol=5e-3, atol=1e-3)
+    np.testing.assert_allclose(found.path, path, rtol=5e-3)
+    return parameters, found.path
+
+
 @pytest.fixture
-def by_arch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fit as without numba; `test_garch_fast` is about the compiled search."""
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit as without numba; `test_garch_optima` is about both searches being one."""
     monkeypatch.setattr("eventstudy.core.models.garch.compiled_fit", lambda: None)
 
 
-@pytest.mark.usefixtures("by_arch")
+@pytest.mark.usefixtures("plainly")
 def test_garch_agrees_with_arch_and_its_own_forecast() -> None:
     panel = garch_panel(1)
     expected = fit(panel, "garch")
     assert expected.remark[0] == ""
-    parameters, path = arch_fit(panel, vol="GARCH", p=1, q=1)
+    parameters, path = own_fit(panel, "garch")
     np.testing.assert_allclose(expected.theta[0], parameters[:2] / [100, 1], rtol=1e-10)
     omega, a, b = parameters[2:5]
     e = 100 * expected.residuals[0, -1]
@@ -632,7 +646,7 @@ def test_garch_forecast_is_that_of_arch() -> None:
     np.testing.assert_allclose(h[0], future, rtol=1e-9)
 
 
-@pytest.mark.usefixtures("by_arch")
+@pytest.mark.usefixtures("plainly")
 @pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> None:
     """The path on the event days is arch's own filter over the whole series at the estimated parameters."""
@@ -642,7 +656,7 @@ def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> No
     expected = fit(panel, name, settings=Model(name=name, variance="conditional"))
     assert expected.remark[0] == ""
     volatility = {"vol": "EGARCH", "o": 1} if name == "egarch" else {"vol": "GARCH"}
-    parameters, path = arch_fit(panel, p=1, q=1, **volatility)
+    parameters, path = own_fit(panel, name)
     y = np.concatenate([panel.estimation_returns[0], panel.event_returns[0]])
     x = np.concatenate([panel.factor("market")[0][0], panel.factor("market")[1][0]])
     whole = arch.arch_model(
@@ -657,17 +671,13 @@ def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> No
 
 def test_egarch_parameters_agree_with_arch() -> None:
     panel = garch_panel(1)
-    parameters, _ = arch_fit(panel, vol="EGARCH", p=1, o=1, q=1)
+    parameters, path = own_fit(panel, "egarch")
     expected = fit(panel, "egarch")
     assert expected.remark[0] == ""
     np.testing.assert_allclose(expected.theta[0], parameters[:2] / [100, 1], rtol=1e-10)
     omega, a, g, b, nu = parameters[2:]
-    with threadpool_limits(1, "blas"):
-        frozen = fit_variance(
-            100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], "egarch"
-        )
-    z = 100 * expected.residuals[0, -1] / np.sqrt(frozen.path[-1])
-    log_h = omega + a * (abs(z) - np.sqrt(2 / np.pi)) + g * z + b * np.log(frozen.path[-1])
+    z = 100 * expected.residuals[0, -1] / np.sqrt(path[-1])
+    log_h = omega + a * (abs(z) - np.sqrt(2 / np.pi)) + g * z + b * np.log(path[-1])
     h = expected.scale[0] * expected.sigma2[0] * 1e4
     np.testing.assert_allclose(h[0], np.exp(log_h), rtol=1e-8)
     size = float(mean_absolute_t(np.array([nu]))[0])
@@ -714,6 +724,24 @@ def test_processes_give_the_same_fits() -> None:
     one, two = fit(panel, "garch"), fit(panel, "garch", settings=Model(name="garch", jobs=2))
     np.testing.assert_array_equal(one.theta, two.theta)
     np.testing.assert_array_equal(one.scale, two.scale)
+
+
+@pytest.mark.parametrize("name", ["market_adjusted", "mean_adjusted"])
+def test_a_flat_index_is_no_obstacle_where_nothing_is_estimated_from_it(name: str) -> None:
+    """By hand: R - R_m with the mean square of the estimation window, R less its mean with n - 1."""
+    panel = full_panel(1, 2)
+    factors = panel.estimation_factors.copy()
+    factors[0, :, 0] = 0.0
+    found = run(replace(panel, estimation_factors=factors), name)
+    before = panel.estimation_returns[0][np.isfinite(panel.estimation_returns[0])]
+    n = len(before)
+    index = panel.factor("market")[1][0] if name == "market_adjusted" else np.full(L2, before.mean())
+    variance = (before**2).sum() / n if name == "market_adjusted" else before.var(ddof=1)
+    np.testing.assert_allclose(found.mean[0], index, rtol=1e-12, atol=1e-15)
+    assert found.sigma2[0] == pytest.approx(variance, rel=1e-12)
+    g = np.where(np.arange(L2) < 3, 1.0, 0.0)
+    error = 0.0 if name == "market_adjusted" else 9.0 / n
+    assert found.variance(g)[0] == pytest.approx(variance * (3.0 + error), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["market", "two_index", "dimson", "market_robust"])

@@ -14,15 +14,15 @@ from scipy import stats
 from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, TestResult
-from eventstudy.core.statistics.bootstrap import (
+from eventstudy.core.statistics.calendar_time import newey_west_variance
+from eventstudy.core.statistics.rank_tests import signed_rank_p
+from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.core.statistics.resampled import (
     _stationary_rows,
     skewness_adjusted,
     stationary_positions,
     two_tailed_share,
 )
-from eventstudy.core.statistics.calendar_time import newey_west_variance
-from eventstudy.core.statistics.rank_tests import signed_rank_p
-from eventstudy.core.statistics.ranks import row_ranks
 
 
 def test_ranks_put_ties_at_their_mean_and_leave_missing_ones_out() -> None:

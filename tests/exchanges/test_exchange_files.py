@@ -26,6 +26,7 @@ from eventstudy.commands.doctor import examine
 from eventstudy.config import Model, load_config
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event
+from eventstudy.exchanges import examples
 from eventstudy.exchanges import exchange as known
 from eventstudy.exchanges.calendars import align, exchange_sessions, session_close
 from eventstudy.exchanges.rules import board_of, limit_prices, sessions_before_sale, tick_size
@@ -360,11 +361,11 @@ def test_every_fact_has_a_source_or_says_that_it_is_from_memory() -> None:
 
 
 def test_examples_and_the_worlds_index_are_facts() -> None:
-    mic, _, index = known.EXAMPLE_INDEX.partition(":")
+    mic, _, index = examples.EXAMPLE_INDEX.partition(":")
     assert known.exchanges()[mic].index == index
     assert known.exchanges()[known.WORLD_MARKET].index == Model().world
-    assert known.EXAMPLE_PEER.split(":")[1] in known.exchanges()
-    assert known.EXAMPLE_MARKET.split(":")[1] in known.exchanges()
+    assert examples.EXAMPLE_PEER.split(":")[1] in known.exchanges()
+    assert examples.EXAMPLE_MARKET.split(":")[1] in known.exchanges()
 
 
 def test_reading_them_imports_neither_numpy_nor_pandas() -> None:

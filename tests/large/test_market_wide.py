@@ -181,6 +181,24 @@ def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
     assert np.isfinite(fitted.car).sum() > 500
 
 
+def test_bhar_of_log_returns_is_that_of_a_study_and_of_the_prices() -> None:
+    """As logs, exp of the window's sum is the ratio of the prices at its ends."""
+    simple = wide_panel()
+    panel = WidePanel(np.log1p(simple.returns), np.log1p(simple.indices), "log")
+    events = firm_events(panel, 60)
+    fitted = fit_events(panel, events, LAYOUT)
+    with np.errstate(all="ignore"):
+        study = as_study(panel, events, LAYOUT)
+        bought = bhar(panel, events, fitted, LAYOUT)
+        for w, window in enumerate(LAYOUT.car):
+            np.testing.assert_allclose(bought[w], study.bhar(window), rtol=1e-9, atol=1e-12)
+            inside = study.weights(window) > 0
+            growth = np.prod(1.0 + np.expm1(study.panel.event_returns[:, inside]), axis=1)
+            normal = np.exp(study.expected.mean[:, inside].sum(axis=1))
+            np.testing.assert_allclose(bought[w], growth - normal, rtol=1e-9, atol=1e-12)
+    assert np.isfinite(bought).sum() > 100
+
+
 def test_order_threads_and_block_sizes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     from eventstudy.large import fit as module
 

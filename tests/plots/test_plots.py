@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eventstudy import plots
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import advance, families
 from eventstudy.plots.style import styled
 from eventstudy.results.result import StudyResult
@@ -338,6 +339,16 @@ def test_paths_figure_holds_drops_and_placebos_and_the_first_figure_the_placebos
         np.testing.assert_array_equal(lines[series].get_ydata(), table[table["series"] == series]["car"])
     first = {line.get_label(): line for line in plots.caar_by_label(_axes(), result).get_lines()}
     np.testing.assert_array_equal(first["placebos"].get_ydata(), table[table["series"] == "placebos"]["car"])
+
+
+def test_the_placebos_line_is_named_by_the_drops_it_averages_not_by_all_that_were_matched() -> None:
+    """Eleven paths are behind the line; twelve placebos stand in the table of matches."""
+    result = make_full_result()
+    assert len(read.matched_placebos(result)) == 12
+    for draw in (plots.caar_by_label, plots.reversal_paths):
+        names = [text.get_text() for text in draw(_axes(), result).texts]
+        assert any("m 11" in name for name in names), names
+        assert not any("m 12" in name for name in names), names
 
 
 def test_equity_is_the_return_on_the_first_days_capital_and_flat_days_are_shaded() -> None:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from studies import event_row, write_events, write_prices, write_study
 
+from eventstudy import registry
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError, PriceError
-from eventstudy.prices import PROVIDERS, PriceRequest, get_provider, load_providers, plugins, provider_names
+from eventstudy.prices import PROVIDERS, PriceRequest, get_provider, load_providers, provider_names
 from eventstudy.prices.baostock import BaostockProvider
 from eventstudy.prices.sql import query_prices
 
@@ -227,7 +228,7 @@ NOT_CALLABLE = 7
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """Entry points that stand for installed distributions."""
     found: list[EntryPoint] = []
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [e for e in found if e.group == group])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [e for e in found if e.group == group])
     for name in ("mine", "broken", "number"):
         monkeypatch.delitem(PROVIDERS, name, raising=False)
     yield found  # type: ignore[misc]
@@ -237,8 +238,8 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 
 def test_an_installed_provider_is_found_by_name(entries: list[EntryPoint]) -> None:
     entries += [
-        EntryPoint("mine", "test_prices_extras:make_plugin", plugins.GROUP),
-        EntryPoint("yahoo", "test_prices_extras:make_plugin", plugins.GROUP),
+        EntryPoint("mine", "test_prices_extras:make_plugin", PROVIDERS.group),
+        EntryPoint("yahoo", "test_prices_extras:make_plugin", PROVIDERS.group),
         EntryPoint("other", "test_prices_extras:make_plugin", "somebody.else"),
     ]
     assert "mine" in provider_names()
@@ -252,18 +253,18 @@ def test_an_installed_provider_is_found_by_name(entries: list[EntryPoint]) -> No
 
 def test_a_provider_that_cannot_be_loaded_names_its_distribution(entries: list[EntryPoint]) -> None:
     entries += [
-        EntryPoint("broken", "no_such_module:x", plugins.GROUP),
-        EntryPoint("number", "test_prices_extras:NOT_CALLABLE", plugins.GROUP),
+        EntryPoint("broken", "no_such_module:x", PROVIDERS.group),
+        EntryPoint("number", "test_prices_extras:NOT_CALLABLE", PROVIDERS.group),
     ]
     with pytest.raises(
         ConfigError, match=r"'broken' of no_such_module:x cannot be loaded \(ModuleNotFoundError"
     ):
         get_provider("broken")
-    with pytest.raises(ConfigError, match=r"'number' of .* is no provider: not callable"):
+    with pytest.raises(ConfigError, match=r"'number' of .* is no price source: not callable"):
         get_provider("number")
 
 
 def test_two_providers_of_one_name_are_refused(entries: list[EntryPoint]) -> None:
-    entries += [EntryPoint("mine", f"module_{n}:x", plugins.GROUP) for n in (1, 2)]
+    entries += [EntryPoint("mine", f"module_{n}:x", PROVIDERS.group) for n in (1, 2)]
     with pytest.raises(ConfigError, match=r"'mine' comes from both module_1:x and module_2:x; uninstall one"):
         get_provider("mine")

@@ -144,6 +144,7 @@ def test_stages_are_named_in_the_language_with_their_numbers() -> None:
     assert stage_text("something new", words) == "something new"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_was_lost_counts_at_the_next_stage() -> None:
     said: list[str] = []
     with heeding(said.append) as tell:

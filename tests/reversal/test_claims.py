@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eventstudy.config import Market, Peer, StudyConfig
@@ -100,7 +101,50 @@ def test_reading(tmp_path: Path) -> None:
     path = write(tmp_path, "A,AAA,Alpha,2026-06-03,,-8%,at_least,Paper,,note", "B,AAA,,,,fall,,,,")
     first, second = read_claims(path)
     assert (first.claimed, first.comparison, first.date) == (-0.08, "at_least", dt.date(2026, 6, 3))
-    assert (second.claimed, second.comparison, second.date) == (-0.03, "at_least", None)
+    assert np.isnan(second.claimed)
+    assert (second.comparison, second.sign, second.date) == ("fall", -1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("direction", "day", "expected"),
+    [
+        ("fall", dt.date(2026, 6, 3), ("confirmed", "2026-06-03")),
+        ("rise", dt.date(2026, 6, 3), ("refuted", "2026-06-03")),
+        ("rise", dt.date(2026, 6, 2), ("confirmed", "2026-06-02")),
+        ("fall", dt.date(2026, 6, 6), ("refuted", "2026-06-06")),
+    ],
+)
+def test_a_claim_without_a_number_is_held_to_its_direction(
+    direction: str, day: dt.date, expected: tuple[str, str]
+) -> None:
+    given = claim(float("nan"), direction, date=day)
+    found = check_claims((given,), prices(MOVES), CONFIG)[0]
+    assert (found.verdict, found.session) == expected
+    assert np.isnan(found.off_by)
+    assert found.reason == "direction only: the largest such move of 1 session(s)"
+
+
+def test_a_direction_over_a_range_is_its_largest_move() -> None:
+    given = claim(float("nan"), "fall", date=dt.date(2026, 6, 2), date_to=dt.date(2026, 6, 6))
+    found = check_claims((given,), prices(MOVES), CONFIG)[0]
+    assert (found.verdict, found.session) == ("confirmed", "2026-06-04")
+    assert found.actual == pytest.approx(-0.15)
+    assert found.reason == "direction only: the largest such move of 5 session(s)"
+
+
+@pytest.mark.parametrize(("language", "shown"), [("en", "a fall, no size given"), ("zh", "下跌，未给幅度")])
+def test_the_pages_print_no_number_that_nobody_gave(language: str, shown: str) -> None:
+    from eventstudy.messages import catalogue
+    from eventstudy.report.extras import _claims
+    from eventstudy.results.result import StudyResult
+    from eventstudy.results.tables import _claim_row
+
+    given = (claim(float("nan"), "fall"), claim(-0.08, "about"))
+    table = pd.DataFrame([_claim_row(row) for row in check_claims(given, prices(MOVES), CONFIG)])
+    result = StudyResult("run", {"claims": table}, {"claims": {}}, {})
+    part = _claims(result, catalogue(language))["tables"][0]
+    place = part["head"].index(catalogue(language)["column.claimed"])
+    assert [row[place] for row in part["rows"]] == [shown, "−8.0%"]
 
 
 def test_every_problem_of_a_claims_file_is_named_with_its_line(tmp_path: Path) -> None:
@@ -127,13 +171,15 @@ def test_the_shipped_claims_can_be_read() -> None:
     claims = read_claims(Path(__file__).parents[2] / "claims.csv")
     assert len(claims) >= 20
     source = [c for c in claims if c.source == "TubeX Research"]
-    assert {c.ticker: c.claimed for c in source} == {
+    assert {c.ticker: c.claimed for c in source if c.comparison != "fall"} == {
         "002281.SZ": -0.08,
-        "300308.SZ": -0.03,
-        "300502.SZ": -0.03,
         "LITE": -0.12,
         "INFN": -0.12,
     }
+    # The article says no size for these two.
+    unsaid = {c.ticker: c.claimed for c in source if c.comparison == "fall"}
+    assert set(unsaid) == {"300308.SZ", "300502.SZ"}
+    assert np.isnan(list(unsaid.values())).all()
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "prices"

@@ -22,11 +22,13 @@ from eventstudy.reversal import Judgement, findings, reversal_summary, tables
 from eventstudy.reversal.clarifications import clarifications
 from eventstudy.reversal.confounders import confounder_runs, read_confounders, touched
 from eventstudy.reversal.contrasts import label_difference, regression
-from eventstudy.reversal.findings import case_study
+from eventstudy.reversal.findings import case_study, reversal_rows
+from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measured import gates, measures
 from eventstudy.reversal.permutation import matched_permutation
 from eventstudy.reversal.prereg import as_toml, departures, question, specification_digest
 from eventstudy.reversal.specifications import specification_curve
+from eventstudy.reversal.variants import as_kind, variants
 
 #: Ends of the price history that every list of events here must span, so that all see the same prices.
 ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
@@ -78,6 +80,41 @@ def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
     summary = reversal_summary(judgement, found)
     assert summary["verdict"]["effect"] == pytest.approx(primary["estimate"])
     assert set(summary["verdicts"]) == {"label=genuine", "all"}
+
+
+@pytest.mark.parametrize("kind", ["simple", "log"])
+def test_other_returns_change_the_index_too(kind: str, tmp_path: Path) -> None:
+    """A panel of the other kind is the one that a study of that kind makes, factors and all."""
+    computed, _ = study(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], f'returns.kind="{kind}"')
+    other = "log" if kind == "simple" else "simple"
+    wanted, judgement = study(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], f'returns.kind="{other}"')
+    changed = as_kind(computed.returns, other, judgement.history.config.model)
+    assert changed.kind == other == wanted.returns.kind
+    for mic, market in wanted.returns.markets.items():
+        found = changed.markets[mic]
+        np.testing.assert_allclose(found.returns, market.returns, rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(found.market_return, market.market_return, rtol=1e-9, atol=1e-15)
+        assert found.factors is not None
+        assert market.factors is not None
+        np.testing.assert_allclose(found.factors.values, market.factors.values, rtol=1e-9, atol=1e-15)
+
+
+def test_measures_in_other_returns_do_not_depend_on_the_studys_own(tmp_path: Path) -> None:
+    """From log returns the simple, the log and the buy-and-hold excess are those made from simple ones."""
+    _, judgement, _ = many(tmp_path, 2)
+    history, found = judgement.history, judgement.benchmarks
+    logs = replace(history, panel=as_kind(history.panel, "log", history.config.model))
+    none = np.zeros(0, dtype=np.int64)
+    days = [none if why else found.days(k) for k, why in enumerate(found.reasons)]
+    shocks = [str(name) for name in judgement.drops.shock_id]
+    sets = matched_sets(logs, judgement.requests, shocks, judgement.tickers, days)
+    made = variants(logs, judgement.requests, judgement.drops, judgement.tickers, found, sets)
+    for name in ("simple", "log", "bhar"):
+        own = judgement.variants.excess[name]
+        assert np.isfinite(own).sum() >= 1
+        np.testing.assert_allclose(made.excess[name], own, rtol=0, atol=1e-10)
+    own = judgement.variants.excess
+    assert not np.allclose(own["log"], own["bhar"], equal_nan=True)
 
 
 def test_events_in_the_post_window_are_named_beside_the_verdict(tmp_path: Path) -> None:
@@ -150,7 +187,7 @@ def test_the_regression_is_blocked_with_few_shocks_and_says_so(tmp_path: Path) -
         "regression_misreading_x_car_drop",
     ]
     assert all(np.isnan(row.estimate) for row in rows)
-    assert rows[0].note.startswith("blocked: 3 misreading of 6 shocks, needs 3 of 10")
+    assert rows[0].note.startswith("n/a: 3 misreading and 3 genuine shocks, needs 3 of each and 10 in all")
 
 
 def test_the_regression_has_the_drop_centred(tmp_path: Path) -> None:
@@ -268,12 +305,57 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     assert facts is not None
     k = list(judgement.drops.shock_id).index("E1")
     placebos = judgement.benchmarks.placebos(k)
-    rank = 1 + int((placebos >= judgement.drops.post[k]).sum())
-    assert (facts["shock_id"], facts["rank"]) == ("E1", rank)
+    own, m = judgement.drops.post[k], len(placebos)
+    rank = 1 + int((placebos >= own).sum())
+    assert (facts["shock_id"], facts["rank"], facts["among"]) == ("E1", rank, m + 1)
     assert facts["sentence"].startswith(
-        f"Case study. One information shock. Rank {rank} of {len(placebos) + 1} matched drops. No claim "
-        "about misreadings in general. E1 (drop: "
+        f"Case study. One information shock. Rank {rank} of {m + 1}, itself and its {m} matched drops. No "
+        "claim about misreadings in general. E1 (drop: "
     )
+    everyone = np.append(own, placebos)
+    far = np.abs(everyone - everyone.mean())
+    p, floor = (far >= far[0] - 1e-15).mean(), (far >= far.max() - 1e-15).mean()
+    assert (facts["p_rank"], facts["p_rank_floor"]) == (pytest.approx(p), pytest.approx(floor))
+    assert f"(two-sided p of the rank {p:.2f}, which cannot be below {floor:.2f})" in facts["sentence"]
+    row = reversal_rows(judgement)[k]
+    assert (row["rank"], row["n_placebos"]) == (rank, m)
+    assert (row["p_rank"], row["p_rank_floor"]) == (facts["p_rank"], facts["p_rank_floor"])
+
+
+def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
+    """The verdict's p, its floor, the row of the shock and the primary measure are one test."""
+    computed, judgement, events = many(tmp_path, 1)
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    facts, rows = reversal_summary(judgement, found)["verdict"], tables(judgement, found)
+    assert facts["n_dates"] == 1
+    row = next(r for r in rows["reversal"] if r["role"] == "confirmatory")
+    assert row["p_rank"] == facts["p_value"]
+    assert row["p_rank_floor"] == facts["p_floor"] == pytest.approx(1 / (row["n_placebos"] + 1))
+    measured = {(m["measure"], m["group"]): m for m in rows["reversal_measures"]}
+    primary = measured["excess_post", "label=misreading"]
+    assert primary["p_value"] == facts["p_value"]
+    assert primary["note"] == (
+        f"primary; two-sided p, which cannot be below {facts['p_floor']:.4g}; one-sided towards a reversal "
+        f"{facts['p_greater']:.4g}"
+    )
+    assert f"no p below {facts['p_floor']:.2f} is possible" in facts["sentence"]
+    assert f"rank {row['rank']} of {row['n_placebos'] + 1};" in facts["sentence"]
+
+
+def test_the_placebos_line_averages_as_many_drops_as_it_says(tmp_path: Path) -> None:
+    computed, judgement, events = many(tmp_path)
+    found = findings(judgement, events, computed.alignments, judgement.history.config)
+    rows = tables(judgement, found)
+    groups = {p["group"] for p in rows["reversal_paths"]}
+    assert "label=misreading" in groups
+    for group in groups:
+        counted = np.flatnonzero(judgement.members[group])
+        lines = {
+            s: {p["n_paths"] for p in rows["reversal_paths"] if (p["group"], p["series"]) == (group, s)}
+            for s in ("events", "placebos")
+        }
+        assert lines["events"] == {len(counted)}
+        assert lines["placebos"] == {sum(len(judgement.benchmarks.placebos(int(k))) for k in counted)}
 
 
 def test_a_fall_that_is_no_drop_is_compared_with_falls_of_its_size(tmp_path: Path) -> None:

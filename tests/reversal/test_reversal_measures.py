@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from reversal_twins import (
 )
 from scipy import special
 
+from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, signs_of
 from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
@@ -24,11 +27,13 @@ from eventstudy.reversal.measures import (
     share_positive,
 )
 from eventstudy.reversal.permutation import (
+    Rank,
     difference_p,
     equivalence_p,
     excess,
     leave_one_out,
     matched_permutation,
+    rank_among,
 )
 
 RETURNS = st.floats(-0.5, 0.5).map(lambda x: round(x, 3))
@@ -46,8 +51,10 @@ def test_one_event_ranks_among_its_placebos() -> None:
     assert test.exact
     assert test.draws == 20
     assert test.greater == pytest.approx(1 / 20)
-    assert test.two_sided == pytest.approx(0.1)
+    assert test.two_sided == pytest.approx(1 / 20)
     assert test.floor == pytest.approx(1 / 20)
+    lowest = matched_permutation(np.array([-0.30]), [placebos], draws=99, seed=1)
+    assert (lowest.greater, lowest.less, lowest.two_sided) == (1.0, 1 / 20, 1 / 20)
     middle = matched_permutation(np.array([0.025]), [placebos], draws=99, seed=1)
     assert middle.greater == pytest.approx((1 + (placebos >= 0.025).sum()) / 20)
 
@@ -60,6 +67,44 @@ def test_permutation_agrees_with_every_choice_in_turn(sets: list[list[float]]) -
     greater, less = permutation_loop([s[0] for s in sets], [s[1:] for s in sets])
     assert test.greater == pytest.approx(greater)
     assert test.less == pytest.approx(less)
+    ways = [abs(sum(way)) for way in itertools.product(*(as_event(one) for one in sets))]
+    slack = 1e-12 * max(*ways, 1e-300)
+    assert test.two_sided == pytest.approx(np.mean([way >= ways[0] - slack for way in ways]))
+    assert test.floor == pytest.approx(np.mean([way >= max(ways) - slack for way in ways]))
+    assert test.floor <= test.two_sided <= 1.0
+
+
+def as_event(members: list[float]) -> list[float]:
+    """Excess of each member of a set over the mean of the others, in turn."""
+    return [v - sum(members[:i] + members[i + 1 :]) / (len(members) - 1) for i, v in enumerate(members)]
+
+
+def test_a_pair_has_a_mirror_image_and_so_no_p_below_one() -> None:
+    """With one placebo the two excesses are a number and its negative; two pairs reach one half."""
+    one = matched_permutation(np.array([0.3]), [np.array([0.1])], draws=9, seed=1)
+    assert (one.greater, one.two_sided, one.floor) == (0.5, 1.0, 1.0)
+    two = matched_permutation(np.array([0.3, 0.3]), [np.array([0.1]), np.array([0.1])], draws=9, seed=1)
+    assert (two.greater, two.two_sided, two.floor) == (0.25, 0.5, 0.5)
+
+
+def test_a_rank_counts_the_shock_and_ties_stand_before_it() -> None:
+    place = rank_among(0.02, np.array([0.05, 0.02, 0.02, -0.01, -0.30]))
+    assert place == Rank(rank=4, among=6, p_value=pytest.approx(5 / 6), floor=pytest.approx(1 / 6))
+    assert rank_among(0.02, np.zeros(0)) is None
+
+
+def test_the_floor_of_a_difference_counts_mirror_images() -> None:
+    """Two against two: six ways, each with its mirror image; one against three has none."""
+    gap, p, floor = difference_p(np.array([3.0, 4.0]), np.array([1.0, 2.0]), draws=9, seed=1)
+    assert (gap, p, floor) == (2.0, pytest.approx(2 / 6), pytest.approx(2 / 6))
+    assert difference_p(np.array([9.0]), np.array([1.0, 2.0, 3.0]), draws=9, seed=1)[1:] == (0.25, 0.25)
+
+
+def test_floors_of_sign_flips_are_those_of_the_vectors_that_are_used() -> None:
+    for k in (2, 5, 14):
+        assert sign_flip_floor(k, 999) == 2 / 2**k == sign_flip_p(np.ones(k), signs_of(k, 999, 1))
+    assert sign_flip_floor(1, 999) == 1.0
+    assert sign_flip_floor(40, 999) == 1 / 1_000 == sign_flip_p(np.ones(40), signs_of(40, 999, 1))
 
 
 def test_many_sets_are_drawn_with_the_observed_one_counted() -> None:

@@ -10,7 +10,7 @@ from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
 
 def permutation(p: float) -> PermutationTest:
-    return PermutationTest(p / 2, 1 - p / 2, p, 0.001, 9_999, False)
+    return PermutationTest(greater=p / 2, less=1 - p / 2, two_sided=p, floor=0.001, draws=9_999, exact=False)
 
 
 PLACEBOS = np.linspace(-0.06, 0.06, 10)
@@ -96,8 +96,8 @@ def test_one_date_is_a_case_study() -> None:
         "drops), 80 % power at the 5 % level needs 38 for 2%, 8 for 5%, 4 for 10% – dates, not peers."
     )
     assert found.ladder == (
-        "Case study. One information shock. Rank 1 of 11 matched drops. No claim about misreadings in "
-        "general."
+        "Case study. One information shock. Rank 1 of 11, itself and its 10 matched drops. No claim about "
+        "misreadings in general."
     )
 
 

@@ -280,7 +280,7 @@ def _summary(
             "group": "peers=core;label=misreading",
         },
         "counts": {
-            "used": n - 1,
+            "used": n,
             "shifted": 1,
             "dropped": len(shocks),
             "reasons": {"delisted 2025-02-28": len(shocks), "market closed": 1},
@@ -355,6 +355,7 @@ def make_full_result(*, language: str = "en", simulated: bool = False) -> StudyR
         excess=[0.012, 0.015, math.nan],
         rank=[2.0, 3.0, math.nan],
         p_rank=[2 / 7, 3 / 7, math.nan],
+        p_rank_floor=[1 / 7, 1 / 7, math.nan],
         role=["confirmatory", "confirmatory", ""],
     )
     tables = {**plain.tables, "reversal": reversal, **_reversal_tables(rng), **_trading_tables()}
@@ -407,11 +408,12 @@ def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
             series,
             tau,
             2,
+            n_paths,
             value * (tau + 10),
             value * (tau + 10) - 0.02,
             value * (tau + 10) + 0.02,
         )
-        for series, value in (("events", 0.001), ("placebos", -0.0005))
+        for series, value, n_paths in (("events", 0.001, 2), ("placebos", -0.0005, 11))
         for tau in TAUS
     ]
     traits = ("s_drop", "vol_ratio", "run_up", "market_return", "year")

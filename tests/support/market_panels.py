@@ -73,6 +73,7 @@ def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> A
         blank.astype(bool),
         estimation=layout.estimation,
         event=layout.event,
+        kind=panel.kind,
     )
     return abnormal_returns(joined, fit(joined), alpha=layout.alpha)
 

@@ -54,14 +54,16 @@ def falls_of_history() -> Pool:
     return pool_of(judgement.history, ("AAA", "BBB", "CCC"), days[300:-40])
 
 
-def drop_days(count: int) -> list[str]:
-    """Days far apart on which the three peers fell together, the most ordinary falls first chosen."""
+def drop_days(count: int, apart: int = 50) -> list[str]:
+    """Days over ``apart`` days apart on which the peers fell together, ordinary falls chosen first."""
     falls = falls_of_history()
     typical = np.median(falls.traits[falls.qualifies], axis=0)
     spread = falls.traits[falls.qualifies].std(axis=0)
     far = (np.abs(falls.traits - typical) / spread).sum(axis=1)
     chosen: list[int] = []
     for row in np.argsort(np.where(falls.qualifies, far, np.inf)):
-        if all(abs(int(row) - other) > 50 for other in chosen):
+        if all(abs(int(row) - other) > apart for other in chosen):
             chosen.append(int(row))
-    return sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
+    found = sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
+    assert len(found) == count, f"{len(found)} days, not {count}"
+    return found

@@ -16,7 +16,7 @@ from math import fsum, sqrt
 import numpy as np
 from scipy import stats
 
-from eventstudy.core.windows import EventPanel
+from eventstudy.core.windows import NO_SESSION, EventPanel
 
 Outcome = tuple[float, float] | None
 
@@ -40,6 +40,7 @@ class Fitted:
     residual: dict[int, float]
     market: dict[int, float]
     session: dict[int, int]
+    estimation_session: list[int]
     ar: list[float]
     expected: list[float]
     returns: list[float]
@@ -89,6 +90,7 @@ def market_model(panel: EventPanel, i: int, *, last_alpha_day: int | None) -> Fi
         residual,
         {t: x[t] for t in used},
         {t: int(panel.estimation_sessions[i, t]) for t in used},
+        panel.estimation_sessions[i].tolist(),
         [r - e for r, e in zip(real, expected, strict=True)],
         expected,
         real,
@@ -108,6 +110,9 @@ class Portfolio:
     s: float
     residual: dict[int, float]
     s2: float
+    size: int
+    window: list[int]
+    by_session: dict[int, float]
 
 
 class Group:
@@ -162,9 +167,51 @@ class Group:
             leverage.append(fsum(weight[i] * self._pull(self.firms[i], t) for i in there))
         s2 = fsum(e * e for e in residual.values()) / (len(residual) - 2) if len(residual) > 2 else math.nan
         variance = s2 * (self.width + fsum(a * a for a in leverage))
-        return Portfolio(
-            shock, min(self.firms[i].day0 for i in mine), car, car / sqrt(variance), residual, s2
-        )
+        members = [self.firms[i] for i in mine]
+        window = [min(f.event_session[d] for f in members) for d in self.inside]
+        by_session = {}
+        for t, e in residual.items():
+            days = [f.estimation_session[t] for f in members if f.estimation_session[t] != NO_SESSION]
+            by_session[min(days)] = e
+        day0, s = min(f.day0 for f in members), car / sqrt(variance)
+        return Portfolio(shock, day0, car, s, residual, s2, len(mine), window, by_session)
+
+    def overlaps(self) -> list[tuple[int, int]]:
+        """Pairs of dates whose windows share a session."""
+        pairs = itertools.combinations(range(self.k), 2)
+        return [(j, k) for j, k in pairs if set(self.portfolios[j].window) & set(self.portfolios[k].window)]
+
+    def w(self) -> list[list[float]]:
+        """Correlations of the dates' CARs: share of sessions in common times that of the residuals."""
+        matrix = [[float(j == k) for k in range(self.k)] for j in range(self.k)]
+        for j, k in self.overlaps():
+            one, other = self.portfolios[j], self.portfolios[k]
+            days = sorted(set(one.by_session) & set(other.by_session))
+            alike = 1.0
+            if len(days) >= 30:
+                a, b = [one.by_session[day] for day in days], [other.by_session[day] for day in days]
+                cross = fsum(x * y for x, y in zip(a, b, strict=True))
+                alike = max(0.0, cross / sqrt(fsum(x * x for x in a) * fsum(y * y for y in b)))
+            share = len(set(one.window) & set(other.window)) / self.width
+            matrix[j][k] = matrix[k][j] = share * alike
+        return matrix
+
+    def k_eff(self) -> float:
+        return self.k**2 / fsum(fsum(row) for row in self.w())
+
+    def inflation(self) -> float:
+        """n'Wn / n'n over the sizes n of the dates' portfolios."""
+        n, w = [p.size for p in self.portfolios], self.w()
+        both = range(self.k)
+        return fsum(n[j] * n[k] * w[j][k] for j in both for k in both) / fsum(x * x for x in n)
+
+    def blocks(self) -> list[list[int]]:
+        """Dates linked by chains of overlapping windows, by their first date."""
+        found: list[list[int]] = []
+        for k in range(self.k):
+            linked = [b for b in found if any((j, k) in self.overlaps() for j in b)]
+            found = [b for b in found if b not in linked] + [sorted([*itertools.chain(*linked), k])]
+        return sorted(found)
 
     def _pull(self, firm: Fitted, t: int) -> float:
         """Weight with which estimation day ``t`` enters the prediction of the window's sum."""
@@ -295,15 +342,43 @@ def portfolio_t(group: Group) -> Outcome:
     series = mean_residuals(group)
     _, sd = mean_and_sd(series)
     caar = fsum(group.car) / group.n
-    return by_t(caar / (sd * sqrt(group.width)), len(series) - 1)
+    return by_t(caar / (sd * sqrt(group.width * group.inflation())), len(series) - 1)
+
+
+def corrected_t(values: list[float], w: list[list[float]]) -> Outcome:
+    """t of correlated values by full matrices: M takes the mean out, W are the correlations."""
+    k = len(values)
+    total = fsum(fsum(row) for row in w)
+    mean = fsum(values) / k
+    scatter = fsum((v - mean) ** 2 for v in values)
+    m = [[float(i == j) - 1 / k for j in range(k)] for i in range(k)]
+    mw = [[fsum(m[i][h] * w[h][j] for h in range(k)) for j in range(k)] for i in range(k)]
+    trace = fsum(mw[i][i] for i in range(k))
+    square = fsum(mw[i][j] * mw[j][i] for i in range(k) for j in range(k))
+    sigma2 = scatter / (k - total / k)
+    return by_t(fsum(values) / sqrt(sigma2 * total), trace**2 / square)
+
+
+def over_dates(group: Group, values: list[float]) -> Outcome:
+    if not group.overlaps():
+        return t_of(values)
+    return None if group.k_eff() < 2 else corrected_t(values, group.w())
 
 
 def date_t(group: Group) -> Outcome:
-    return t_of([p.s for p in group.portfolios])
+    return over_dates(group, [p.s for p in group.portfolios])
 
 
 def ibragimov_mueller(group: Group) -> Outcome:
-    return t_of([p.car for p in group.portfolios])
+    return over_dates(group, [p.car for p in group.portfolios])
+
+
+def clustered_t(sums: list[float], sizes: list[int]) -> float:
+    """Mean over its standard error with blocks as clusters, from their sums and sizes."""
+    dates, b = sum(sizes), len(sums)
+    mean = fsum(sums) / dates
+    square = fsum((s - n * mean) ** 2 for s, n in zip(sums, sizes, strict=True))
+    return mean / (sqrt(b / (b - 1) * square) / dates) if square > 0 else math.inf
 
 
 def sign_flip(group: Group) -> Outcome:
@@ -311,6 +386,15 @@ def sign_flip(group: Group) -> Outcome:
     plain = t_of(values)
     if plain is None:
         return None
+    if group.overlaps():
+        blocks = group.blocks()
+        if group.k_eff() < 2 or len(blocks) < 6:
+            return None
+        sums = [fsum(values[k] for k in block) for block in blocks]
+        signs = itertools.product((-1.0, 1.0), repeat=len(sums))
+        flips = [abs(fsum(w * v for w, v in zip(sign, sums, strict=True))) for sign in signs]
+        share = sum(flip >= abs(fsum(sums)) * (1 - 1e-11) for flip in flips) / len(flips)
+        return clustered_t(sums, [len(block) for block in blocks]), share
     at_least = 0
     for signs in itertools.product((-1.0, 1.0), repeat=len(values)):
         flipped = t_of([w * v for w, v in zip(signs, values, strict=True)])
@@ -338,7 +422,8 @@ def rank_z(group: Group, score: Callable[[list[tuple[float, int]]], float]) -> O
         if there:
             by_day[t] = score(there)
     spread = sqrt(fsum(d * d for d in by_day.values()) / len(by_day))
-    return by_normal(fsum(by_day[group.length + d] for d in group.inside) / (spread * sqrt(group.width)))
+    error = spread * sqrt(group.width * group.inflation())
+    return by_normal(fsum(by_day[group.length + d] for d in group.inside) / error)
 
 
 def corrado(group: Group) -> Outcome:
@@ -366,11 +451,12 @@ def grank_t(group: Group) -> Outcome:
     columns = generalised_ranks(group)
     length = len(columns)
     z = columns[group.length][0] / sqrt(fsum(c / group.n * u * u for u, c in columns.values()) / length)
+    z /= sqrt(group.inflation())
     return by_t(z * sqrt((length - 2) / (length - 1 - z * z)), length - 2)
 
 
 def grank_z(group: Group) -> Outcome:
-    if group.n < 2 or group.k < group.n:
+    if group.n < 2 or group.k < group.n or group.overlaps():
         return None
     columns = generalised_ranks(group)
     length = len(columns)
@@ -457,12 +543,29 @@ def bootstrap_dates(group: Group) -> Outcome:
     if plain is None or group.k < 10:
         return None
     mean = fsum(values) / group.k
+    if group.overlaps():
+        return bootstrap_blocks_of_dates(group, [v - mean for v in values], mean)
     rows = np.random.default_rng(group.seed).integers(group.k, size=(group.draws, group.k))
     simulated = []
     for row in rows.tolist():
         drawn = [values[i] - mean for i in row]
         simulated.append(math.inf if len(set(row)) == 1 else t_of(drawn)[0])  # type: ignore[index]
     return plain[0], beyond(plain[0], simulated)
+
+
+def bootstrap_blocks_of_dates(group: Group, deviations: list[float], mean: float) -> Outcome:
+    blocks = group.blocks()
+    b = len(blocks)
+    if group.k_eff() < 2 or b < 10:
+        return None
+    sums, sizes = [fsum(deviations[k] for k in block) for block in blocks], [len(block) for block in blocks]
+    rows = np.random.default_rng(group.seed).integers(b, size=(group.draws, b)).tolist()
+    simulated = []
+    for row in rows:
+        one = len(set(row)) == 1
+        simulated.append(math.inf if one else clustered_t([sums[i] for i in row], [sizes[i] for i in row]))
+    value = clustered_t([s + n * mean for s, n in zip(sums, sizes, strict=True)], sizes)
+    return value, beyond(value, simulated)
 
 
 def bootstrap_blocks(group: Group) -> Outcome:
@@ -472,9 +575,10 @@ def bootstrap_blocks(group: Group) -> Outcome:
         return None
     mean = fsum(series) / days
     ratio = fsum(v / (f.s2 * group.width) for v, f in zip(group.variance, group.firms, strict=True)) / group.n
-    wider = sqrt(days / (days - 2) * ratio)
+    wider = sqrt(days / (days - 2) * ratio * group.inflation())
     rng = np.random.default_rng(group.seed)
-    jump = rng.random((group.draws, group.width)) < days ** (-1 / 3)
+    mean_block = 1.0 if group.overlaps() else days ** (1 / 3)
+    jump = rng.random((group.draws, group.width)) < 1 / mean_block
     starts = rng.integers(days, size=(group.draws, group.width))
     sums = []
     for b in range(group.draws):
@@ -507,10 +611,11 @@ def permutation(group: Group) -> Outcome:
     value = fsum(p.s for p in group.portfolios) / group.k
     if group.k == 1:
         return value, beyond(value, series[0])
+    wider = sqrt(fsum(fsum(row) for row in group.w()) / group.k)
     rng = np.random.default_rng(group.seed)
     drawn = [rng.integers(len(row), size=group.draws) for row in series]
     simulated = [
-        fsum(row[int(at[b])] for row, at in zip(series, drawn, strict=True)) / group.k
+        wider * fsum(row[int(at[b])] for row, at in zip(series, drawn, strict=True)) / group.k
         for b in range(group.draws)
     ]
     return value, beyond(value, simulated)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventstudy.exchanges.exchange import EXAMPLE_MARKET
+from eventstudy.exchanges.examples import EXAMPLE_MARKET
 
 
 @click.command("import-est")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from eventstudy.exchanges.exchange import EXAMPLE_INDEX, EXAMPLE_PEER
+from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 
 
 @click.command("init")

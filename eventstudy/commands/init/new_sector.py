@@ -13,9 +13,8 @@ from eventstudy.config import sector_names
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 from eventstudy.exchanges.exchange import (
-    EXAMPLE_INDEX,
-    EXAMPLE_PEER,
     by_common_name,
     exchanges,
     quotes_hundredths,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.core.statistics.dates import signs_of
+from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import Sample, TestResult
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
@@ -38,10 +39,12 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     """Adjust every statistic of one group over its windows.
 
     ``results`` may hold other groups and windows; the family of a statistic is the group's
-    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only.
+    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only; dates linked
+    by sessions that two windows of any kind share are flipped together.
     """
     mine = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
     matrix = shock_matrix(sample, windows)
+    matrix = by_block(matrix, blocks_of(sample, windows))
     step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed))
     rows: list[Adjusted] = []
     for name in dict.fromkeys(name for name, _ in mine):
@@ -68,6 +71,28 @@ def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float6
     for column, observed in enumerate(sample.each(windows)):
         matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
     return matrix
+
+
+def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
+    """Block of each shock of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
+    shocks = np.unique(sample.abnormal.panel.shock_id)
+    one, other = [], []
+    for observed in sample.each(windows):
+        place = np.searchsorted(shocks, observed.portfolios.shock_id)
+        one.append(place[observed.overlap.early])
+        other.append(place[observed.overlap.late])
+    early, late = np.concatenate(one), np.concatenate(other)
+    return DateOverlap(len(shocks), early, late, np.zeros(len(early))).blocks
+
+
+def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Sums of the rows of each block, (K, E) to (B, E); NaN where a block has no value."""
+    if len(np.unique(blocks)) == len(matrix):
+        return matrix
+    sums, there = np.zeros((2, blocks.max() + 1, matrix.shape[1]))
+    np.add.at(sums, blocks, np.nan_to_num(matrix))
+    np.add.at(there, blocks, np.isfinite(matrix))
+    return np.where(there > 0, sums, np.nan)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,6 +85,7 @@ def regress(
     *,
     names: Sequence[str] = (),
     constant: bool = True,
+    fewest: int = 0,
     draws: int = 9_999,
     seed: int = 20260624,
 ) -> ClusterRegression:
@@ -99,6 +100,9 @@ def regress(
     cluster : (n,)
         Information shock of each row. Fixed effects of the shocks would absorb every covariate that
         is the same for all firms of a shock.
+    fewest
+        Clusters that a covariate of two values needs with either of them. A single cluster on one side
+        is fitted without error, and its p-value is that of rounding.
     draws, seed
         Of the bootstrap where weights are not enumerated.
 
@@ -106,7 +110,8 @@ def regress(
     ------
     EstimationError
         For values that are not finite, fewer than two clusters, no more rows than coefficients, or
-        covariates that are collinear.
+        covariates that are collinear; for a covariate of two values with fewer than ``fewest`` clusters on a
+        side.
 
     Notes
     -----
@@ -116,6 +121,7 @@ def regress(
     errors. Bootstrap: Cameron, Gelbach and Miller (2008); weights of Webb (2023).
     """
     design, named = _design(y, x, cluster, names, constant)
+    _check_sides(design, named, fewest)
     beta = design.inverse @ (design.x.T @ design.y)
     residual = design.y - design.x @ beta
     g = len(design.starts)
@@ -134,7 +140,7 @@ def regress(
 
 
 def regress_formula(
-    formula: str, frame: Any, cluster: str, *, draws: int = 9_999, seed: int = 20260624
+    formula: str, frame: Any, cluster: str, *, fewest: int = 0, draws: int = 9_999, seed: int = 20260624
 ) -> ClusterRegression:
     """Regress by a statsmodels formula on the columns of a pandas frame; ``cluster`` names one of them.
 
@@ -160,6 +166,7 @@ def regress_formula(
         frame[cluster].to_numpy(),
         names=model.exog_names,
         constant=False,
+        fewest=fewest,
         draws=draws,
         seed=seed,
     )
@@ -201,6 +208,21 @@ def _design(
     cross = np.add.reduceat(x[:, :, None] * x[:, None, :], starts, axis=0)
     inverse = np.linalg.inv(x.T @ x).astype(np.float64)
     return _Design(x, y[order], starts, inverse, cross), labels
+
+
+def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
+    """Refuse covariates of two values of which one is found in fewer than ``fewest`` clusters."""
+    for j, name in enumerate(names) if fewest else ():
+        column = design.x[:, j]
+        sides = np.unique(column)
+        if len(sides) != 2:
+            continue
+        counts = [int((np.add.reduceat(column == side, design.starts) > 0).sum()) for side in sides]
+        if min(counts) < fewest:
+            raise EstimationError(
+                f"{name} is {sides[0]:g} in {counts[0]} and {sides[1]:g} in {counts[1]} clusters; a contrast "
+                f"needs {fewest} on either side"
+            )
 
 
 def _cr1(design: _Design, residual: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,9 +1,8 @@
-"""Models of the expected return. Importing this package registers all of them.
+"""Models of the expected return. Importing this package registers those of its files.
 
 A model only predicts; every statistic is built on what it gives and knows no model.
 """
 
-from eventstudy.core.models import adjusted, betas, garch, multifactor, peers, robust
 from eventstudy.core.models.base import (
     MODELS,
     ExpectedReturns,
@@ -16,20 +15,16 @@ from eventstudy.core.models.base import (
 )
 from eventstudy.core.models.ols import least_squares
 
+MODELS.load_all()
+
 __all__ = [
     "MODELS",
     "ExpectedReturns",
     "Fit",
-    "adjusted",
-    "betas",
     "fit",
-    "garch",
     "least_squares",
     "model",
-    "multifactor",
     "needs",
-    "peers",
-    "robust",
     "shrink_alpha",
     "without_alpha",
 ]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy import registry
 from eventstudy.config import Model
 from eventstudy.core.windows import EventPanel
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError
+from eventstudy.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class ExpectedReturns:
 
 
 Fit = Callable[[EventPanel, Model], ExpectedReturns]
-MODELS: dict[str, Fit] = {}
+MODELS: Registry[Fit] = registry.MODELS
 _NEEDS: dict[str, tuple[str, ...]] = {}
 
 
@@ -136,8 +138,10 @@ def fit(panel: EventPanel, name: str = "market", *, settings: Model | None = Non
 
 
 def _known(name: str) -> None:
-    if name not in MODELS:
-        raise ConfigError(f"model.name = {name!r} is unknown; {nearest(name, MODELS)}")
+    if not MODELS.knows(name):
+        raise ConfigError(f"model.name = {MODELS.unknown(name)}")
+    # Loaded by asking for it, where another distribution declares it.
+    MODELS[name]
 
 
 def no_remarks(n: int) -> NDArray[np.str_]:

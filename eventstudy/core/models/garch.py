@@ -1,15 +1,17 @@
-"""Market models whose residual variance moves: GARCH and EGARCH, fitted by ``arch``.
+"""Market models whose residual variance moves: GARCH and EGARCH, each the best of several optima.
 
-With numba installed (the extra ``fast``) GARCH is fitted by `garch_fast` and ``arch`` stands by.
+With numba installed (the extra ``fast``) the climbs of GARCH are compiled; starts, rules and choice are the
+same with and without it. ``arch`` stands by where a search has not clearly converged.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,14 @@ from scipy import special
 from eventstudy.config import Model
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares, observations
+from eventstudy.core.models.variance_likelihood import egarch_by_search, garch_by_search
+from eventstudy.core.models.variance_search import CLOSE
 from eventstudy.core.windows import EventPanel
+from eventstudy.registry import KERNELS
 from eventstudy.workers import run_blocks
 
 if TYPE_CHECKING:
-    from eventstudy.fast.garch import Optimum
+    from eventstudy.core.models.variance_search import Optimum
 
 #: At and above this the variance has no level to return to; the constant-variance model takes over.
 PERSISTENCE_LIMIT = 0.999
@@ -33,13 +38,15 @@ PLAUSIBLE = 100.0
 BLOCK, FAST_BLOCK = 20, 500
 #: Where the search has not clearly converged, its point is kept if ``arch`` stays this far below it.
 BETTER = 1e-2
+#: What a remark says between the model's name and by how much the next optimum's log-likelihood is lower.
+NEXT_OPTIMUM = ": log-likelihood has another optimum, lower by "
 #: ``arch`` is tuned to returns in percent.
 PERCENT = 100.0
 
 
 @model("garch")
 def garch(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987).
+    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987), the best of several optima.
 
     h_t = omega + a e_{t-1}^2 + b h_{t-1}; see `_fit_all` for what becomes of the event days.
     """
@@ -50,20 +57,25 @@ def garch(panel: EventPanel, settings: Model) -> ExpectedReturns:
 def egarch(panel: EventPanel, settings: Model) -> ExpectedReturns:
     """Market model with EGARCH(1,1,1) errors, Student t (Nelson 1991, as ``arch`` writes it).
 
-    ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}.
+    ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1} with a >= 0, see
+    `variance_likelihood.egarch_by_search`.
     """
     return _fit_all(panel, settings, "egarch")
 
 
 @dataclass(frozen=True, slots=True)
 class VarianceFit:
-    """One fit in percent: mean and variance coefficients, the path of h, and whether it can be used."""
+    """One fit in percent: mean and variance coefficients, the path of h, and whether it can be used.
+
+    ``trouble`` says why it cannot, ``remark`` how the next optimum compares where that matters.
+    """
 
     theta: tuple[float, float]
     variance: tuple[float, ...]
     path: NDArray[np.float64]
     trouble: str = ""
     log_likelihood: float = float("nan")
+    remark: str = ""
 
 
 def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
@@ -76,7 +88,8 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     are left out of the fit, and on event days stand for an average one. The coefficients' error is
     that of weighted least squares, (X' H^-1 X)^-1 with the fitted h; sigma2 = SSE/(M-2), and ``scale``
     is h_t / sigma2. A fit that did not converge, has persistence of 0.999 and more, or puts an event
-    day's variance a hundred times above or below sigma2, is replaced by OLS and says so in ``remark``.
+    day's variance a hundred times above or below sigma2, is replaced by OLS and says so in ``remark``;
+    one whose likelihood has another optimum worth knowing of says by how much that one is lower.
     """
     chosen = panel.with_factors("market")
     base = least_squares(chosen, name, ("alpha", "beta"))
@@ -99,7 +112,11 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     bounded = (fitted.scale > 1.0 / PLAUSIBLE) & (fitted.scale < PLAUSIBLE)
     kept = np.flatnonzero(bounded.all(axis=1))
     trouble[np.delete(good, kept)] = "the variance of an event day left all bounds"
-    return merge(_said(base, trouble, name), fitted.take(kept), trouble == "")
+    merged = merge(_said(base, trouble, name), fitted.take(kept), trouble == "")
+    remark = merged.remark.copy()
+    for i in np.flatnonzero(trouble == ""):
+        remark[i] = fits[i].remark
+    return replace(merged, remark=remark)
 
 
 def _said(base: ExpectedReturns, trouble: NDArray[np.str_], name: str) -> ExpectedReturns:
@@ -116,44 +133,53 @@ def _fit_block(series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], 
 def compiled_fit() -> Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] | None:
     """Return the compiled GARCH fit, None where numba is not installed."""
     try:
-        from eventstudy.fast.garch import fit_garch
+        fit: Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] = KERNELS["garch"]
     except ImportError:
         return None
-    return fit_garch
+    return fit
 
 
 def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
-    """Fit one series of returns in percent on its regressors (L, 1).
+    """Fit one series of returns in percent on its regressors (L, 1): the best of several optima.
 
-    GARCH is fitted compiled where numba is installed, and by ``arch`` too where that search has not
-    clearly converged; the higher likelihood is kept. All else is fitted by ``arch``.
+    GARCH climbs compiled where numba is installed. Where its search has not clearly converged ``arch`` fits
+    too, and the higher likelihood is kept.
     """
     if len(y) < 30 or not np.ptp(y) > 0:
         return VarianceFit((np.nan, np.nan), (), np.zeros(0), "fewer than 30 returns, or constant ones")
-    quick = compiled_fit() if name == "garch" else None
-    if quick is None:
-        return _fit_by_arch(y, x, name)
-    found = quick(y, x[:, 0])
-    if not found.converged:
-        checked = _fit_by_arch(y, x, name)
+    climbs = egarch_by_search if name == "egarch" else compiled_fit() or garch_by_search
+    found = climbs(y, x[:, 0])
+    if name == "garch" and not found.converged:
+        checked = _fit_by_arch(y, x)
         if not found.log_likelihood > checked.log_likelihood + BETTER:
             return checked
-    return _fit_of(found.coefficients, found.path, found.log_likelihood, name, converged=found.converged)
+    fit = _fit_of(found.coefficients, found.path, found.log_likelihood, name, converged=found.converged)
+    return replace(fit, remark=_of_optima(found, name))
 
 
-def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
+def _of_optima(found: Optimum, name: str) -> str:
+    """Say by how much the next optimum is lower: where it is close, or the best single start misses the best.
+
+    Both are told from `CLOSE`, one point of log-likelihood.
+    """
+    if found.second_gap < CLOSE or CLOSE < found.first_gap < math.inf:
+        gap = found.second_gap if math.isfinite(found.second_gap) else found.first_gap
+        return f"{name}{NEXT_OPTIMUM}{gap:.2f}"
+    return ""
+
+
+def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64]) -> VarianceFit:
     import arch
 
-    extra: dict[str, Any] = {"vol": "EGARCH", "o": 1} if name == "egarch" else {"vol": "GARCH"}
     with warnings.catch_warnings():
         # A fit that did not converge is reported in the remark of its firm-event.
         warnings.simplefilter("ignore")
-        built = arch.arch_model(y, x=x, mean="LS", p=1, q=1, dist="t", rescale=False, **extra)
+        built = arch.arch_model(y, x=x, mean="LS", vol="GARCH", p=1, q=1, dist="t", rescale=False)
         result = built.fit(disp="off", show_warning=False)
     coefficients = np.asarray(result.params, dtype=float)
     path = np.asarray(result.conditional_volatility, dtype=float) ** 2
     converged = result.convergence_flag == 0
-    return _fit_of(coefficients, path, float(result.loglikelihood), name, converged=converged)
+    return _fit_of(coefficients, path, float(result.loglikelihood), "garch", converged=converged)
 
 
 def _fit_of(

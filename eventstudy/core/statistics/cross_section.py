@@ -51,7 +51,8 @@ def skewness_t(sample: WindowSample) -> TestResult:
 def bhar_t(sample: WindowSample) -> TestResult:
     """Mean BHAR over its cross-sectional standard error, t(N-1).
 
-    BHAR = prod(1+R) - prod(1+E[R]), compounded once. Assumes independent firm-events.
+    BHAR = prod(1+R) - prod(1+E[R]), of log returns exp(sum R) - exp(sum E[R]), compounded once. Assumes
+    independent firm-events.
     """
     bhar = sample.abnormal.bhar(sample.window)
     se = bhar.std(ddof=1) / np.sqrt(sample.n)
@@ -108,7 +109,7 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     if len(mean) < 3:
         return sample.refuse("n/a, fewer than three estimation days")
     width = sample.window[1] - sample.window[0] + 1
-    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width))
+    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.statistics.overlap import DateOverlap, clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
 
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
@@ -26,17 +28,14 @@ LARGE_CVR = 1.3
     source="Jaffe 1974; Mandelker 1974 (portfolios); t over dates as in Ibragimov and Müller 2010",
 )
 def date_t(sample: WindowSample) -> TestResult:
-    """t over dates of the standardised portfolio CARs, t(K-1).
+    """t over dates of the standardised portfolio CARs, t(K-1); fewer where windows of dates overlap.
 
     Each date's common shock is inside its one observation, so neither the peers' correlation nor a
-    burst of common volatility inflates it.
+    burst of common volatility inflates it. Where windows of two dates share sessions their CARs are
+    correlated as far, and the standard error and degrees of freedom are those of `DateOverlap.student`.
     """
-    return sample.result(
-        student(sample.shock_s),
-        distribution="t",
-        df=float(sample.k - 1),
-        estimate=float(sample.shock_car.mean()),
-    )
+    value, df = sample.overlap.student(sample.shock_s)
+    return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
 
 
 @statistic(
@@ -48,13 +47,22 @@ def date_t(sample: WindowSample) -> TestResult:
 def sign_flip(sample: WindowSample) -> TestResult:
     """Exact test that flips the signs of the dates' standardised CARs.
 
-    All 2^K sign vectors for K <= 14, else random ones; the two-sided p cannot be below 2/2^K.
+    All 2^K sign vectors for K <= 14, else random ones; the two-sided p, #{|t*| >= |t|} over the vectors, the
+    observed one among them, cannot be below `sign_flip_floor`. Dates linked by windows that share sessions
+    are flipped together, as one block's sum: then K counts blocks, of which it needs six, and the
+    statistic's standard error takes them as clusters.
     """
-    signs = signs_of(sample.k, sample.draws, sample.seed)
+    blocks = sample.overlap.blocks
+    sums: NDArray[np.float64] = sample.shock_s
+    if sample.overlap:
+        sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
+    if sample.overlap and len(sums) < FEWEST_DATES:
+        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
+    signs = signs_of(len(sums), sample.draws, sample.seed)
     return sample.result(
-        student(sample.shock_s),
+        clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
-        p_value=sign_flip_p(sample.shock_s, signs),
+        p_value=sign_flip_p(sums, signs),
         estimate=float(sample.shock_car.mean()),
     )
 
@@ -69,22 +77,15 @@ def ibragimov_mueller(sample: WindowSample) -> TestResult:
     """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
 
     Keeps its size with unequal variances over the dates (for levels up to 8.3 %), at the cost of
-    power: dates with high volatility weigh most.
+    power: dates with high volatility weigh most. Overlapping windows count as in `date_t`.
     """
-    return sample.result(
-        student(sample.shock_car),
-        distribution="t",
-        df=float(sample.k - 1),
-        estimate=float(sample.shock_car.mean()),
-    )
+    value, df = sample.overlap.student(sample.shock_car)
+    return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
 
 
 def student(values: NDArray[np.float64]) -> float:
     """Mean over its standard error; NaN for fewer than two values or no variation."""
-    if len(values) < 2:
-        return float("nan")
-    se = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() / se) if se > 0 else float("nan")
+    return DateOverlap.none(len(values)).student(values)[0]
 
 
 def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -110,6 +111,14 @@ def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> floa
     flipped = np.abs(signs @ values)
     observed = abs(values.sum())
     return float((flipped >= observed * (1 - 1e-12)).mean())
+
+
+def sign_flip_floor(k: int, draws: int) -> float:
+    """Return the smallest two-sided p that k dates can give: 2/2^k, or 1/(draws + 1) where flips are drawn.
+
+    A vector of signs and its negative give the same |t|; among random ones only the identity is certain.
+    """
+    return min(1.0, 2.0 / 2**k) if k <= FULL_ENUMERATION else 1.0 / (draws + 1)
 
 
 def sign_flip_interval(

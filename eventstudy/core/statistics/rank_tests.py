@@ -10,6 +10,7 @@ from scipy import special
 
 from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
 
 NO_EXTREME_RANK = "event days rank among the estimation days like any other"
 MEDIAN_ZERO = "the CARs are distributed symmetrically about zero"
@@ -26,7 +27,10 @@ def corrado(sample: WindowSample) -> TestResult:
     K_it ranks AR_it among the M_i days of estimation and event window, d_t is the mean over the N_t
     firm-events present of K_it - (M_i+1)/2, S = sqrt(mean_t d_t^2) over all T days, and
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Differs from the paper by several days
-    (the days' sum over sqrt(W), Cowan 1992) and by N_t firm-events a day.
+    (the days' sum over sqrt(W), Cowan 1992) and by N_t firm-events a day. Where windows of dates
+    overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`: event days t of one date are then days
+    t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
+    ranks of a firm-event add up to zero over all its days.
     """
     if sample.days:
         return _of_days(sample, sample.days.rank, sample.days.rank_n)
@@ -40,7 +44,7 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     Notes
     -----
     U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
-    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal.
+    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
     """
     if sample.days:
         return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
@@ -69,7 +73,8 @@ def _of_days(
     inside = np.flatnonzero(sample.abnormal.weights(sample.window)) + len(day) - len(sample.abnormal.tau)
     if not spread > 0:
         return sample.refuse("n/a, the mean ranks do not vary over the days")
-    return sample.result(day[inside].sum() / (spread * np.sqrt(len(inside))), distribution="normal")
+    error = spread * np.sqrt(len(inside) * sample.inflation)
+    return sample.result(day[inside].sum() / error, distribution="normal")
 
 
 @statistic("grank_t", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
@@ -82,7 +87,8 @@ def grank_t(sample: WindowSample) -> TestResult:
     on the one event column; U_it = rank/(M_i+1) - 1/2 over T = L+1 columns, Ubar_t its mean over the
     N_t firm-events present, S = sqrt(mean_t (N_t/N) Ubar_t^2), Z = Ubar_0/S and
     t = Z sqrt((T-2)/(T-1-Z^2)). Allows for correlation on common dates, but with one date and few
-    firm-events it still rejects about twice too often, and more when common volatility rises.
+    firm-events it still rejects about twice too often, and more when common volatility rises. Where
+    windows of dates overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`.
     """
     mean, present = _generalised_ranks(sample)
     if mean is None or present is None:
@@ -90,7 +96,7 @@ def grank_t(sample: WindowSample) -> TestResult:
     days = present > 0
     length = int(days.sum())
     spread = np.sqrt((present[days] / sample.n * mean[days] ** 2).mean())
-    z = mean[-1] / spread
+    z = mean[-1] / (spread * np.sqrt(sample.inflation))
     if length < 4 or not length - 1 - z * z > 0:
         return sample.refuse("n/a, the estimation days do not vary beside the event's rank")
     value = z * np.sqrt((length - 2) / (length - 1 - z * z))
@@ -104,6 +110,8 @@ def grank_z(sample: WindowSample) -> TestResult:
         return sample.refuse(
             f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates"
         )
+    if sample.overlap:
+        return sample.refuse(say("overlap.independent", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
     return sample.result(grank_z_value(sample), distribution="normal")
 
 

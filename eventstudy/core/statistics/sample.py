@@ -12,19 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy import registry
 from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
+from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError
+from eventstudy.messages import say
+from eventstudy.registry import Registry
 
 T = TypeVar("T")
+#: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
+FEWEST_EFFECTIVE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
 
-    ``n_events`` counts firm-events, ``n_dates`` information shocks; ``estimate`` is in units of
+    ``n_events`` counts firm-events, ``n_dates`` information shocks, and ``k_eff`` how many dates
+    without overlap these are worth in the window; ``estimate`` is in units of
     return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
     those of the group in the window.
     """
@@ -46,6 +53,7 @@ class TestResult:
     reason: str = ""
     rbar: float = math.nan
     n_effective: float = math.nan
+    k_eff: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ class DayFigures:
         Mean centred uniform ranks and their number, see `grank_t`; None where the SCARs do not vary.
     calendar : (D,)
         Mean abnormal return of the calendar-time portfolio on each of its days.
+    members : (K,)
+        Firm-events of each date's portfolio.
     """
 
     residual: NDArray[np.float64]
@@ -74,6 +84,7 @@ class DayFigures:
     generalised: NDArray[np.float64] | None
     generalised_n: NDArray[np.float64]
     calendar: NDArray[np.float64]
+    members: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class WindowSample:
         One peer portfolio a shock, of the same firm-events.
     shock_car, shock_s : (K,)
         CAR of each shock's portfolio, raw and standardised.
+    overlap : DateOverlap
+        How far these are alike because windows of two dates share sessions.
     ranks : EventRanks
         Ranks of the abnormal returns over all days, the same for every window.
     seed, draws : int
@@ -114,6 +127,7 @@ class WindowSample:
     portfolios: ShockPortfolios
     shock_car: NDArray[np.float64]
     shock_s: NDArray[np.float64]
+    overlap: DateOverlap
     ranks: EventRanks
     seed: int
     draws: int
@@ -137,6 +151,16 @@ class WindowSample:
     def k(self) -> int:
         """Number of information shocks."""
         return len(self.shock_car)
+
+    @property
+    def inflation(self) -> float:
+        """Variance of a mean over firm-events over what it were if no two dates' windows overlapped."""
+        if not self.overlap:
+            return 1.0
+        if self.days:
+            return self.overlap.inflation(self.days.members)
+        counts = np.diff(np.append(self.portfolios.starts, len(self.portfolios.members)))
+        return self.overlap.inflation(counts.astype(np.float64))
 
     @property
     def n_effective(self) -> float:
@@ -242,7 +266,8 @@ class Sample:
         scar: NDArray[np.float64],
     ) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
-        overlap = window_overlap(panel.event_sessions, kept.abnormal.weights(window) > 0, panel.event_id)
+        inside = kept.abnormal.weights(window) > 0
+        overlap = window_overlap(panel.event_sessions, inside, panel.event_id)
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
@@ -256,6 +281,7 @@ class Sample:
             portfolios,
             shock_car,
             shock_s,
+            date_overlap(portfolios, kept.peers, inside),
             kept.ranks,
             self.seed,
             self.draws,
@@ -278,7 +304,7 @@ class _Kept:
 
 
 Statistic = Callable[[WindowSample], TestResult]
-STATISTICS: dict[str, Statistic] = {}
+STATISTICS: Registry[Statistic] = registry.STATISTICS
 
 
 def statistic(
@@ -301,6 +327,8 @@ def statistic(
                 outcome = sample.refuse(f"n/a, needs {minimum} firm-events, has {sample.n}")
             elif sample.k < dates:
                 outcome = sample.refuse(f"n/a, needs {dates} shock dates, has {sample.k}")
+            elif dates > 1 and sample.overlap and sample.overlap.k_eff < FEWEST_EFFECTIVE:
+                outcome = sample.refuse(say("overlap.worth", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
             else:
                 outcome = compute(sample)
             if not outcome.reason and not math.isfinite(outcome.statistic):
@@ -322,6 +350,7 @@ def statistic(
                 outcome.reason,
                 sample.rbar if known else math.nan,
                 sample.n_effective if known else math.nan,
+                sample.overlap.k_eff if sample.k else math.nan,
             )
 
         STATISTICS[name] = checked
@@ -341,8 +370,8 @@ def run_tests(
         For a name that is not registered, with the nearest one.
     """
     for name in names:
-        if name not in STATISTICS:
-            raise ConfigError(f"tests.names: {name!r} is unknown; {nearest(name, STATISTICS)}")
+        if not STATISTICS.knows(name):
+            raise ConfigError(f"tests.names: {STATISTICS.unknown(name)}")
     chosen = names or tuple(STATISTICS)
     results = []
     for sample in samples:

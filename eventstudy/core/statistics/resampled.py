@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import student
+from eventstudy.core.statistics.overlap import clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.messages import say
 
 #: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
 SKEWNESS_DRAWS = 1_999
@@ -79,18 +81,42 @@ def bootstrap_dates(sample: WindowSample) -> TestResult:
     -----
     t* = (mean* - mean)/se* over K dates drawn with replacement, p = share of |t*| >= |t| with the
     sample itself counted. Unlike `sign_flip` it does not need a symmetric distribution; it needs more
-    dates. A resample of one date only counts as extreme.
+    dates. A resample of one date only counts as extreme. Dates linked by windows that share sessions
+    are one block: blocks are drawn, of which it needs ten, and are the clusters of se, see `clustered`.
     """
     values = sample.shock_car
+    if sample.overlap:
+        return _bootstrap_linked(sample, values)
     value = student(values)
     rows = _resamples(sample.k, sample.k, sample.draws, sample.seed)
     drawn = values[rows] - values.mean()
     mean, sd = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         simulated = np.abs(mean) * np.sqrt(sample.k) / sd
+    return _percentile_t(sample, value, simulated)
+
+
+def _bootstrap_linked(sample: WindowSample, values: NDArray[np.float64]) -> TestResult:
+    """Draw blocks of dates: their sums and sizes are enough for a mean and its clustered error."""
+    blocks = sample.overlap.blocks
+    size = np.bincount(blocks).astype(np.float64)
+    if len(size) < FEWEST_DATES:
+        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
+    sums = np.bincount(blocks, values - values.mean())
+    rows = _resamples(len(size), len(size), sample.draws, sample.seed)
+    dates = size[rows].sum(axis=1)
+    mean = sums[rows].sum(axis=1) / dates
+    residual = sums[rows] - size[rows] * mean[:, None]
+    se = np.sqrt(len(size) / (len(size) - 1.0) * (residual**2).sum(axis=1)) / dates
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _percentile_t(sample, clustered(values, blocks), np.abs(mean) / se)
+
+
+def _percentile_t(sample: WindowSample, value: float, simulated: NDArray[np.float64]) -> TestResult:
     extreme = ~(simulated < abs(value) * (1 - 1e-12))
-    p_value = float((1 + extreme.sum()) / (1 + len(rows)))
-    return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=float(values.mean()))
+    p_value = float((1 + extreme.sum()) / (1 + len(simulated)))
+    estimate = float(sample.shock_car.mean())
+    return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=estimate)
 
 
 @statistic(
@@ -108,13 +134,16 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     widened by sqrt(M/(M-p) v) with v the mean ratio of the CAR's prediction-error variance to
     s^2 W, since residuals lack the fit's error. The statistic is the CAAR in units of the placebos'
     standard deviation; p = share of |placebo| >= |CAAR|, the event counted. Keeps correlation on
-    common dates and over days, not a volatility that the event raises.
+    common dates and over days, not a volatility that the event raises. Where windows of dates overlap
+    single days are drawn and widened by n'Wn/n'n too, see `DateOverlap`: blocks would keep a part of
+    what the overlap does, and nobody knows which.
     """
     series = sample.once(mean_residuals)
     width = sample.window[1] - sample.window[0] + 1
     if len(series) < max(FEWEST_PLACEBOS, 2 * width):
         return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
-    rows = _stationary_rows(len(series), width, sample.draws, sample.seed)
+    mean_block = 1.0 if sample.overlap else None
+    rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
     sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
     sd = sums.std()
     if not sd > 0:
@@ -127,7 +156,7 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
 
 def _widening(sample: WindowSample, days: int, width: int) -> float:
     expected = sample.abnormal.expected
-    ratio = (sample.variance / (expected.sigma2 * width)).mean()
+    ratio = (sample.variance / (expected.sigma2 * width)).mean() * sample.inflation
     return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
 
 
@@ -153,7 +182,8 @@ def permutation(sample: WindowSample) -> TestResult:
     prediction error. T is the mean over shocks of S_k. With one shock all placebos are compared, with
     more one is drawn for each shock, ``draws`` times; p = share of |T*| >= |T|, the event counted.
     These are all days, not matched drops: if volatility is higher around events the test rejects too
-    often.
+    often. Where windows of dates overlap T* is widened by sqrt(sum(W)/K), see `DateOverlap`: placebos
+    that overlap as the windows do vary too little, since residuals add up to zero over their window.
     """
     width = sample.window[1] - sample.window[0] + 1
     placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
@@ -165,7 +195,7 @@ def permutation(sample: WindowSample) -> TestResult:
         simulated = placebos[0]
     else:
         drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
-        simulated = np.mean(drawn, axis=0)
+        simulated = np.mean(drawn, axis=0) * np.sqrt(sample.overlap.total / sample.k)
     value = float(sample.shock_s.mean())
     extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
     return sample.result(
@@ -249,10 +279,13 @@ def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
 
 
 @functools.lru_cache(maxsize=32)
-def _stationary_rows(length: int, width: int, draws: int, seed: int) -> NDArray[np.intp]:
-    """`stationary_positions` with mean block length^(1/3); groups and windows of one width share them."""
+def _stationary_rows(
+    length: int, width: int, draws: int, seed: int, mean_block: float | None = None
+) -> NDArray[np.intp]:
+    """`stationary_positions`, made once: groups and windows of one width share them."""
     rng = np.random.default_rng(seed)
-    rows = stationary_positions(length, draws, width=width, mean_block=length ** (1 / 3), rng=rng)
+    mean = mean_block or length ** (1 / 3)
+    rows = stationary_positions(length, draws, width=width, mean_block=mean, rng=rng)
     return np.asfortranarray(rows)
 
 

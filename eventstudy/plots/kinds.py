@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eventstudy.registry import Registry
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -55,8 +57,8 @@ class Kind:
     size: Callable[[StudyResult, str], tuple[int, int]]
 
 
-#: Kinds by name.
-KINDS: dict[str, Kind] = {}
+#: Kinds by name. Those of another distribution come by the entry-point group ``eventstudy.figures``.
+KINDS: Registry[Kind] = Registry("figure", "plots", declaration="register( Kind(", group="eventstudy.figures")
 
 
 def register(kind: Kind) -> Kind:
@@ -67,6 +69,7 @@ def register(kind: Kind) -> Kind:
 
 def plots_of(result: StudyResult) -> tuple[Plot, ...]:
     """Return the figures that ``result`` has data for, those of the whole study first."""
+    KINDS.load_installed()
     plots = []
     for kind in sorted(KINDS.values(), key=lambda kind: kind.place):
         taken: set[str] = set()

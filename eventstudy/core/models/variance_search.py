@@ -1,0 +1,198 @@
+"""Search of the best of several optima of a likelihood: the same climbs as the compiled ones of `fast.garch`.
+
+A climb is BFGS from the information matrix within a box, by an active set. At real sample sizes the
+surface has several optima, often on the edge, so climbs set out from several starts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+Vector = NDArray[np.float64]
+
+#: This close to a bound a parameter counts as at it.
+NEAR = 1e-8
+#: A climb ends where a Newton step would gain half of this in log-likelihood; at the best optimum the lower.
+TOLERANCE, FINAL = 1e-3, 1e-11
+#: After its first steps a climb is given up where this many such gains would not reach what still counts.
+SURELY, FIRST = 30.0, 2
+STEPS, HALVINGS = 60, 12
+#: An optimum must be this much higher to take the place of one that an earlier start has found.
+TIE = 1e-4
+#: Above this gain the search has not clearly converged.
+CLEAR = 1e-3
+#: Optima that differ less than this in every parameter of the variance's dynamics are one.
+APART = 0.05
+#: An optimum this much lower or less is one that the data hardly tell from the best.
+CLOSE = 1.0
+
+
+class Optimum(NamedTuple):
+    """Best point found, in the units of the returns, and how the others compare with it.
+
+    ``coefficients`` are alpha, beta, omega, a, (g,) b and nu. ``first_gap`` and ``second_gap`` say by how
+    much the log-likelihood is higher than at the optimum that the best single start leads to, and than at
+    the next optimum that lies apart, infinite for none.
+    """
+
+    coefficients: Vector
+    path: Vector
+    log_likelihood: float
+    converged: bool
+    first_gap: float = 0.0
+    second_gap: float = math.inf
+
+
+def optimum_of(
+    coefficients: Vector,
+    path: Vector,
+    log_likelihood: float,
+    gain: float,
+    first_gap: float,
+    second_gap: float,
+) -> Optimum:
+    """Return the record of a finished search; gaps below `TIE` are none."""
+    converged = math.isfinite(log_likelihood) and gain < CLEAR
+    first, second = (0.0 if gap < TIE else gap for gap in (first_gap, second_gap))
+    return Optimum(coefficients, path, log_likelihood, converged, first, second)
+
+
+class Likelihood(Protocol):
+    """What a search asks of a likelihood; all of it is of minus the log-likelihood."""
+
+    def value(self, point: Vector) -> float: ...
+
+    def gradient(self, point: Vector) -> tuple[float, Vector]: ...
+
+    def information(self, point: Vector) -> Vector: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Best optimum of a search, in minus log-likelihoods.
+
+    ``gain`` is twice what a Newton step would still gain; ``first`` the value at the optimum of the first
+    climb, ``second`` at the next best optimum that lies apart; infinite where no climb has ended in one.
+    """
+
+    point: Vector
+    value: float
+    gain: float
+    first: float
+    second: float
+
+
+def search(
+    likelihood: Likelihood,
+    rivals: Sequence[Vector],
+    starts: Sequence[Vector],
+    box: tuple[Vector, Vector],
+    dynamics: Callable[[Vector], Vector],
+) -> Found:
+    """Climb from the best rival, from every start, and on from the best optimum.
+
+    Parameters
+    ----------
+    rivals, starts
+        Points that compete for the first climb by their likelihood, and those that all climb.
+    dynamics
+        Returns what of a point must differ by `APART` for two optima to count as two.
+
+    Notes
+    -----
+    Of optima that are equally high within `TIE` the first found stays. A climb is given up where it will
+    not come within `CLOSE` of the best optimum.
+    """
+    values = [likelihood.value(point) for point in rivals]
+    points, found = [], []
+    best, top = math.inf, 0
+    for turn, point in enumerate([rivals[int(np.argmin(values))], *starts]):
+        end, value, gain = climb(likelihood, point, box, TOLERANCE, best + CLOSE)
+        points.append(end)
+        found.append(value if gain < TOLERANCE else math.inf)
+        if value < best - TIE:
+            best, top = value, turn
+    point, value, gain = climb(likelihood, points[top], box, FINAL, math.inf)
+    apart = [float(np.abs(dynamics(end) - dynamics(point)).max()) > APART for end in points]
+    others = np.where(apart, found, math.inf)
+    following, second = int(np.argmin(others)), math.inf
+    if others[following] < math.inf:
+        second = climb(likelihood, points[following], box, FINAL, math.inf)[1]
+    return Found(point, value, gain, found[0], second)
+
+
+def climb(
+    likelihood: Likelihood, point: Vector, box: tuple[Vector, Vector], tolerance: float, limit: float
+) -> tuple[Vector, float, float]:
+    """Return the optimum near a point, minus the log-likelihood there and twice the gain left.
+
+    A climb that will not pass ``limit`` is given up.
+    """
+    lowest, highest = box
+    (value, g), gain = likelihood.gradient(point), math.inf
+    curvature = likelihood.information(point)
+    for taken in range(STEPS):
+        step, gain = direction(point, g, curvature, box)
+        if not tolerance <= gain < math.inf or (taken >= FIRST and value - SURELY * gain > limit):
+            break
+        share, better = 1.0, False
+        for _ in range(HALVINGS):
+            tried = np.minimum(np.maximum(point + share * step, lowest), highest)
+            expected = float(g @ (tried - point))
+            next_value, next_g = likelihood.gradient(tried)
+            better = next_value <= value + 1e-4 * expected and expected < 0.0
+            if better:
+                break
+            bend = next_value - value - expected
+            share *= min(max(-0.5 * expected / bend, 0.1), 0.5) if bend > 0.0 else 0.25
+        if not better:
+            break
+        update(curvature, tried - point, next_g - g)
+        point, value, g = tried, next_value, next_g
+    return point, value, gain
+
+
+def direction(
+    point: Vector, g: Vector, curvature: Vector, box: tuple[Vector, Vector]
+) -> tuple[Vector, float]:
+    """Return the Newton step within the box and twice its gain, infinite where there is none.
+
+    Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
+    outwards: a step that is cut off at once would spoil that of all others.
+    """
+    low, high = point <= box[0] + NEAR, point >= box[1] - NEAR
+    free = ~((low & (g > 0)) | (high & (g < 0)))
+    step = np.zeros(len(point))
+    for _ in range(len(point)):
+        step[:] = 0.0
+        at = np.flatnonzero(free)
+        if len(at):
+            root, failed = dpotrf(curvature[np.ix_(at, at)], lower=1)
+            if failed or not np.isfinite(root[0, 0]):
+                return step, math.inf
+            step[at] = dpotrs(root, -g[at], lower=1)[0]
+        held = free & ((low & (step < 0)) | (high & (step > 0)))
+        if not held.any():
+            break
+        free &= ~held
+    return step, -float(g @ step)
+
+
+def update(curvature: Vector, step: Vector, change: Vector) -> None:
+    """BFGS update of the curvature, damped so that it stays positive (Powell 1978)."""
+    moved = curvature @ step
+    old, new = float(step @ moved), float(step @ change)
+    if not old > 0.0:
+        return
+    if new < 0.2 * old:
+        share = 0.8 * old / (old - new)
+        change = share * change + (1.0 - share) * moved
+        new = 0.2 * old
+    curvature += np.outer(change, change) / new - np.outer(moved, moved) / old

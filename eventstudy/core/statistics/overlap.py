@@ -1,0 +1,242 @@
+"""Dates whose windows share sessions: how far their CARs are alike for it, and tests that count it.
+
+Two portfolios whose windows share sessions share the abnormal returns of these sessions, so their CARs
+are correlated even where returns are independent over time. Standard errors for independent dates are
+then too small. Autocorrelation-robust ones (Hansen and Hodrick 1980; Newey and West 1987) with normal
+quantiles do not suffice: with few effective dates they still reject two to four times too often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from eventstudy.core.abnormal import PeerWeights, ShockPortfolios
+from eventstudy.core.windows import NO_SESSION
+
+#: Two portfolios that share fewer estimation days count as one and the same: the cautious extreme.
+FEWEST_SHARED = 30
+#: Pairs of dates whose shared days are held at a time.
+CHUNK = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class DateOverlap:
+    """The correlation matrix W of K dates' CARs that their windows' common sessions make.
+
+    Only pairs whose windows share a session are held; W has ones on its diagonal and zeros elsewhere.
+
+    Attributes
+    ----------
+    k : int
+        Number of dates.
+    early, late : (P,) int
+        Places of the two dates of each pair, every pair once.
+    weight : (P,)
+        w_jk: share of the window's sessions in common times the correlation of the two portfolios'
+        residuals, which is near one where the peers are the same; between zero and one.
+    """
+
+    k: int
+    early: NDArray[np.intp]
+    late: NDArray[np.intp]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, k: int) -> DateOverlap:
+        """Dates of which no two windows share a session."""
+        nobody = np.empty(0, dtype=np.intp)
+        return cls(k, nobody, nobody, np.empty(0))
+
+    def __bool__(self) -> bool:
+        """Whether any two windows share a session."""
+        return len(self.early) > 0
+
+    @property
+    def total(self) -> float:
+        """Sum of all entries of W."""
+        return float(self.k + 2.0 * self.weight.sum())
+
+    @property
+    def k_eff(self) -> float:
+        """K²/sum(W): dates without overlap whose mean would be as exact as that of these."""
+        return self.k**2 / self.total if self.k else 0.0
+
+    @property
+    def blocks(self) -> NDArray[np.intp]:
+        """Block of each date, (K,): dates linked by chains of windows that share sessions."""
+        if not self:
+            return np.arange(self.k)
+        shape = (self.k, self.k)
+        links = sparse.coo_array((np.ones(len(self.early)), (self.early, self.late)), shape=shape)
+        labels: NDArray[np.intp] = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
+        return labels
+
+    def inflation(self, count: NDArray[np.float64]) -> float:
+        """Variance of a mean that weighs date k by ``count`` n_k, over that of dates apart: n'Wn / n'n."""
+        square = float(count @ count)
+        cross = float((count[self.early] * count[self.late]) @ self.weight)
+        return 1.0 + 2.0 * cross / square if self and square > 0 else 1.0
+
+    def student(self, values: NDArray[np.float64]) -> tuple[float, float]:
+        """Test statistic of a mean of zero and its degrees of freedom.
+
+        Parameters
+        ----------
+        values : (K,)
+            One CAR a date, raw or standardised.
+
+        Notes
+        -----
+        With e the deviations from the mean and S the sum of W, sigma² = e'e/(K - S/K) is unbiased
+        where the values have the covariance sigma² W, and t = sum(values)/sqrt(sigma² S). The degrees
+        of freedom are Satterthwaite's (1946) of e'e: tr(MW)²/tr(MWMW) with M = I - 11'/K, where
+        tr(MW) = K - S/K and tr(MWMW) = tr(WW) - 2 r'r/K + S²/K², r the row sums of W. That common
+        sessions make the covariance follows Kolari, Pape and Pynnönen (2018). Without overlap it is
+        the plain t with K-1 degrees of freedom. NaN where the values do not vary.
+        """
+        k, total = len(values), self.total
+        if not self:
+            return _plain(values), k - 1.0
+        deviation = values - values.mean()
+        expected = k - total / k
+        square = float(deviation @ deviation)
+        if not (expected > 1e-9 * k and square > 0):
+            return float("nan"), float("nan")
+        rows = 1.0 + np.bincount(self.early, self.weight, k) + np.bincount(self.late, self.weight, k)
+        trace = k + 2.0 * float(self.weight @ self.weight) - 2.0 * float(rows @ rows) / k + (total / k) ** 2
+        value = float(values.sum() / np.sqrt(square / expected * total))
+        return value, expected**2 / trace
+
+
+def _plain(values: NDArray[np.float64]) -> float:
+    """Mean over its standard error; NaN for fewer than two values or no variation."""
+    if len(values) < 2:
+        return float("nan")
+    se = values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() / se) if se > 0 else float("nan")
+
+
+def clustered(values: NDArray[np.float64], blocks: NDArray[np.intp]) -> float:
+    """t of the mean with blocks of dates as clusters: sqrt(B/(B-1) sum_b (sum_k e_k)²)/K its standard error.
+
+    With one date in each block it is the plain t.
+    """
+    sums = np.bincount(blocks, values - values.mean())
+    b = len(sums)
+    if b < 2:
+        return float("nan")
+    se = np.sqrt(b / (b - 1.0) * float(sums @ sums)) / len(values)
+    return float(values.mean() / se) if se > 0 else float("nan")
+
+
+def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: NDArray[np.bool_]) -> DateOverlap:
+    """W of a sample's portfolios over the event days ``inside`` the window, (L2,).
+
+    Notes
+    -----
+    A portfolio's session of an event day is the earliest of its peers': they differ only where
+    exchanges react on different days or have different holidays.
+    """
+    panel = portfolios.abnormal.panel
+    k = len(portfolios)
+    if k < 2:
+        return DateOverlap.none(k)
+    window = _earliest(panel.event_sessions[portfolios.members][:, inside], portfolios.starts)
+    first = np.argsort(window[:, 0], kind="stable")
+    begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
+    if (begin[1:] > end[:-1]).all():
+        return DateOverlap.none(k)
+    early, late, share = shared_sessions(window)
+    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
+    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
+    return DateOverlap(k, early, late, share * alike)
+
+
+def _earliest(sessions: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Earliest session of each day over the members of each portfolio, (n, L) to (K, L)."""
+    never = np.iinfo(np.int32).max
+    first = np.minimum.reduceat(np.where(sessions == NO_SESSION, never, sessions), starts, axis=0)
+    found: NDArray[np.int32] = np.where(first == never, NO_SESSION, first).astype(np.int32)
+    return found
+
+
+def shared_sessions(
+    window: NDArray[np.int32],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs of rows of (K, W) sessions that have any in common, and the share in common, three times (P,)."""
+    k, width = window.shape
+    days, code = np.unique(window, return_inverse=True)
+    rows = np.repeat(np.arange(k), width)
+    held = sparse.csr_array((np.ones(k * width), (rows, code.ravel())), shape=(k, len(days)))
+    common = sparse.triu(held @ held.T, k=1).tocoo()
+    order = np.lexsort((common.col, common.row))
+    early, late = common.row[order].astype(np.intp), common.col[order].astype(np.intp)
+    return early, late, common.data[order] / width
+
+
+def likeness(
+    residual: NDArray[np.float64],
+    sessions: NDArray[np.int32],
+    early: NDArray[np.intp],
+    late: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """Correlation about zero of pairs of portfolios' residuals on the calendar sessions that both have.
+
+    Parameters
+    ----------
+    residual, sessions : (K, L1)
+        Estimation residuals, NaN where there is none, and the session of each.
+    early, late : (P,)
+
+    Returns
+    -------
+    (P,) array
+        Nothing below zero; one where fewer than `FEWEST_SHARED` sessions are shared.
+    """
+    used = np.isfinite(residual) & (sessions != NO_SESSION)
+    days, code = np.unique(sessions[used], return_inverse=True)
+    row = np.nonzero(used)[0]
+    value, there = np.zeros((len(residual), len(days))), np.zeros((len(residual), len(days)))
+    value[row, code], there[row, code] = residual[used], 1.0
+    found = np.empty(len(early))
+    for start in range(0, len(early), CHUNK):
+        at = slice(start, start + CHUNK)
+        one, other = value[early[at]], value[late[at]]
+        common = there[early[at]] * there[late[at]]
+        size = np.vecdot(one * one, common) * np.vecdot(other * other, common)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alike = np.vecdot(one, other) / np.sqrt(size)
+        enough = (common.sum(axis=1) >= FEWEST_SHARED) & (size > 0)
+        found[at] = np.where(enough, np.clip(alike, 0.0, 1.0), 1.0)
+    return found
+
+
+def lagged_overlap(
+    position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]
+) -> DateOverlap:
+    """W of dates on one axis of sessions, from their places on it and correlations by distance.
+
+    Parameters
+    ----------
+    position : (K,)
+        Session of each date, ascending.
+    alike : (K, R)
+        Correlation of a date's portfolio with that of the date so many sessions later, see `likeness`;
+        column 0 is not read. R is at least the window's width. Work and memory are K times the width.
+    """
+    width = window[1] - window[0] + 1
+    early, late, weight = [], [], []
+    for apart in range(1, width):
+        at = np.minimum(np.searchsorted(position, position + apart), len(position) - 1)
+        rows = np.flatnonzero(position[at] == position + apart)
+        early.append(rows)
+        late.append(at[rows])
+        weight.append((1.0 - apart / width) * alike[rows, apart])
+    if not early:
+        return DateOverlap.none(len(position))
+    return DateOverlap(len(position), np.concatenate(early), np.concatenate(late), np.concatenate(weight))

@@ -1,0 +1,100 @@
+"""How alike events and their matched placebo drops are in what was known before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstudy.messages import term
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.kinds import Frame, Kind, register
+from eventstudy.plots.placebo_dots import size
+from eventstudy.plots.style import (
+    FAINT,
+    INK,
+    label_colour,
+    label_text,
+    name_rows,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from eventstudy.results.result import StudyResult
+
+#: Standardised differences that count as small and as too large (Stuart 2010).
+CLOSE, FAR = 0.1, 0.25
+
+
+def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
+    """Draw the standardised difference between events and placebos in what was known before."""
+    words, rows = figure_words(result.facts), _balance(result)
+    traits = list(dict.fromkeys(rows["variable"]))
+    ax.axvspan(-CLOSE, CLOSE, color="#EEEEEE", lw=0, zorder=0)
+    for edge in (-FAR, FAR):
+        ax.axvline(edge, color="#AAAAAA", lw=0.7, ls=(0, (3, 2)), zorder=1)
+    for (group, part), marker in zip(rows.groupby("group", sort=False), "oDs^v", strict=False):
+        label = str(group).removeprefix("label=")
+        name = words["figure.balance_group"].format(
+            name=label_text(result, label), k=int(part["n_events"].max()), m=int(part["n_placebos"].max())
+        )
+        ax.plot(
+            part["smd"],
+            [traits.index(trait) for trait in part["variable"]],
+            ls="none",
+            marker=marker,
+            ms=4.5,
+            color=label_colour(label),
+            mew=0,
+            alpha=0.85,
+            label=name,
+            zorder=3,
+        )
+    ax.axvline(0, color=INK, lw=0.6, zorder=1)
+    name_rows(ax, [shown(term(words, "trait", name)) for name in traits])
+    ax.set_ylim(len(traits) - 0.5, -0.6)
+    ax.grid(axis="x", color=FAINT, lw=0.4)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(words["figure.balance_axis"])
+    ax.set_title(words["figure.balance_title"], pad=16)
+    ax.legend(
+        ncols=5,
+        loc="lower left",
+        bbox_to_anchor=(-0.3, 0.99),
+        borderpad=0.1,
+        handletextpad=0.2,
+        fontsize=6,
+        columnspacing=0.9,
+    )
+    return ax
+
+
+def _balance(result: StudyResult) -> pd.DataFrame:
+    """Return the balance of each label's drops and of all; single shocks and doubles are left out."""
+    import pandas as pd
+
+    table = result.tables.get("placebo_balance")
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["group", "variable", "smd"])
+    plain = ~table["group"].str.contains("exploratory|shock_id=")
+    return table[plain & table["smd"].notna()]
+
+
+def _balance_present(result: StudyResult) -> tuple[str, ...]:
+    return ("",) if len(_balance(result)) else ()
+
+
+def _balance_frame(result: StudyResult, _: str) -> Frame:
+    return Frame(7.0, 1.2 + 0.2 * _balance(result)["variable"].nunique(), 1.8, 0.15, 0.58, 0.4)
+
+
+register(
+    Kind(
+        "placebo_balance",
+        52,
+        _balance_present,
+        _balance_frame,
+        (lambda ax, result, _: placebo_balance(ax, result),),
+        size,
+    )
+)

@@ -1,0 +1,1 @@
+"""Outputs of a pack, one a file; `report.output` finds them."""

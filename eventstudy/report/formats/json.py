@@ -1,0 +1,14 @@
+"""summary.json."""
+
+from __future__ import annotations
+
+from eventstudy.messages import recorded
+from eventstudy.report.output import Material, output
+from eventstudy.report.values import write_json
+
+
+@output("json", place=90)
+def write(material: Material) -> None:
+    """Write the facts with the messages that they are told by."""
+    facts = material.result.facts
+    write_json({**facts, "messages": recorded(facts)}, material.folder / "summary.json")

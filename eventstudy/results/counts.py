@@ -1,0 +1,33 @@
+"""The counts of firm-events that every page, table and summary shows: made here and nowhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+#: Statuses of the ledger whose firm-events are in the study; ``shifted`` are those whose day 0 has moved.
+USED = ("used", "shifted")
+
+
+def firm_event_counts(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Count (status, reason) of the ledger's rows.
+
+    Returns
+    -------
+    dict
+        ``used``, all firm-events in the study; ``shifted``, those of them whose day 0 has moved;
+        ``dropped``, the others; ``reasons``, the dropped ones by the first words of their reason. Other
+        statuses are counted by their own name.
+    """
+    kept = list(rows)
+    status = Counter(name for name, _ in kept)
+    reasons = Counter(str(reason).split(":")[0] for name, reason in kept if name == "dropped")
+    others = {name: n for name, n in sorted(status.items()) if name not in (*USED, "dropped")}
+    return {
+        "used": sum(status[name] for name in USED),
+        "shifted": status["shifted"],
+        "dropped": status["dropped"],
+        **others,
+        "reasons": dict(sorted(reasons.items())),
+    }

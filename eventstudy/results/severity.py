@@ -1,0 +1,68 @@
+"""How grave each warning of a result is: they are told worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from eventstudy.messages import JOINED, Message
+
+#: From the gravest on. ``serious``: a number may be wrong, or is not about what it seems to be about.
+#: ``caution``: something was left out, assumed, or counts for less. ``note``: good to know.
+LEVELS = ("serious", "caution", "note")
+#: Level by the code of the warning's message, or by its section where all of that are alike.
+SEVERITY: Mapping[str, str] = {
+    "simulated": "serious",
+    "prereg": "serious",
+    "study.kind": "caution",
+    "labels.undated": "serious",
+    "missing.program": "serious",
+    "missing.part": "caution",
+    "quality.accepted": "serious",
+    "quality.found": "caution",
+    "price.unadjusted": "serious",
+    "price.index_gaps": "serious",
+    "price.index_gaps_dropped": "serious",
+    "price.stray": "caution",
+    "price.closures": "note",
+    "price.alias": "note",
+    "price.limits_unknown": "caution",
+    "price.limits_adjusted": "caution",
+    "price.limits_unseen": "caution",
+    "absent.fields": "caution",
+    "trade.unknown_market": "caution",
+    "fits": "caution",
+    "events.not_a_peer": "caution",
+    "events.clarifies_none": "caution",
+    "events.shared_day": "caution",
+    "events.same_day": "note",
+    "events.ticker": "note",
+}
+#: Of texts without a code, and of codes that the table does not have.
+DEFAULT = "caution"
+
+
+def severity(warning: str) -> str:
+    """Return the level of a warning; one that is made of others has the gravest level among them."""
+    own = known(warning)
+    inside = [own] if own else [severity(part) for part in _within(warning)]
+    return min(inside, key=LEVELS.index, default=DEFAULT)
+
+
+def known(warning: str) -> str:
+    """Return the level that the table gives a warning's own code, empty where it has none."""
+    key = warning.key if isinstance(warning, Message) else ""
+    return SEVERITY.get(key) or SEVERITY.get(key.partition(".")[0], "")
+
+
+def worst_first(warnings: Iterable[str]) -> list[str]:
+    """Return the warnings with the gravest first, each once; those of one level keep their order."""
+    return sorted(dict.fromkeys(warnings), key=lambda text: LEVELS.index(severity(text)))
+
+
+def _within(warning: str) -> list[Message]:
+    """Messages that a message is made of."""
+    if not isinstance(warning, Message):
+        return []
+    fields: Any = warning.fields.get("parts", ()) if warning.key == JOINED else warning.fields.values()
+    return [part for part in fields if isinstance(part, Message)]

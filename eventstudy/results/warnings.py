@@ -1,0 +1,135 @@
+"""What a reader must know of events, prices and selection before the numbers: for runs and for checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eventstudy.backtest.costs import known_fees
+from eventstudy.config import StudyConfig
+from eventstudy.core.returns import ReturnsPanel
+from eventstudy.core.selection import LedgerRow
+from eventstudy.events import Events
+from eventstudy.messages import joined, say
+from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import QualityFinding, sentences
+
+
+def event_warnings(events: Events, config: StudyConfig) -> list[str]:
+    """Say what is odd about the events alone: no prices are needed for it."""
+    found: list[str] = [
+        say("events.clarifies_none", event=event.event_id)
+        for event in events
+        if event.kind == "clarification" and not event.clarifies
+    ]
+    asked = [event for event in events if event.label == config.reversal.label]
+    if undated := [event.event_id for event in asked if event.label_asof is None]:
+        label = say(f"label.{config.reversal.label}")
+        found.append(say("labels.undated", label=label, events=", ".join(undated), n=len(undated)))
+    for ticker, names in sorted(_strangers(events, config).items()):
+        found.append(say("events.not_a_peer", ticker=ticker, events=", ".join(names)))
+    return [*found, *events.remarks]
+
+
+def _strangers(events: Events, config: StudyConfig) -> dict[str, list[str]]:
+    """Tickers that events name and that are no peers, with these events."""
+    known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    found: dict[str, list[str]] = {}
+    for event in events:
+        for ticker in dict.fromkeys(event.tickers):
+            if ticker not in known:
+                found.setdefault(ticker, []).append(event.event_id)
+    return found
+
+
+def input_warnings(
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    returns: ReturnsPanel,
+    findings: Sequence[QualityFinding],
+    ledger: Sequence[LedgerRow],
+) -> list[str]:
+    """Say what is odd about everything that a study is made of, before anything is estimated."""
+    kind = config.study.kind
+    return [
+        *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
+        *_simulated(prices),
+        *event_warnings(events, config),
+        *returns.remarks,
+        *(_unknown_markets(returns, config) if kind == "return" else []),
+        *sentences(findings, accept=config.prices.accept_suspect),
+        *_same_days(ledger),
+        *_unadjusted(prices),
+        *_absent(prices, config),
+    ]
+
+
+def _simulated(prices: PriceTable) -> list[str]:
+    """Say what was put into a simulated panel: that is what a run on it finds again."""
+    if not prices.simulated:
+        return []
+    planted = list(prices.truth.get("drops", ()))
+    quiet = sum(not drop["label"] for drop in planted)
+    return [say("simulated.planted", n=len(planted) - quiet, quiet=quiet)]
+
+
+def _unadjusted(prices: PriceTable) -> list[str]:
+    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
+    names = [
+        name
+        for name, outcome in prices.outcomes.items()
+        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
+    ]
+    return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
+
+
+def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
+    """Say which fields no peer's prices have, and what cannot be seen without them."""
+    series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
+    fields = [
+        name
+        for name in ("volume", "open", "high", "low")
+        if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
+    ]
+    unseen = [
+        say(f"absent.{name}")
+        for name, missing in (
+            ("volume", {"volume"}),
+            ("range", {"high", "low"}),
+            ("open", {"open"}),
+        )
+        if missing & set(fields)
+    ]
+    return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []
+
+
+def _unknown_markets(returns: ReturnsPanel, config: StudyConfig) -> list[str]:
+    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
+    given = {row.market for row in config.costs}
+    unknown = [mic for mic in returns.markets if mic not in given and not known_fees(mic)]
+    return [say("trade.unknown_market", mic=mic) for mic in unknown]
+
+
+def _same_days(ledger: Sequence[LedgerRow]) -> list[str]:
+    """Name events and shocks that share day 0."""
+    events: dict[tuple[str, str], list[str]] = {}
+    shocks: dict[str, set[str]] = {}
+    for row in ledger:
+        if row.status != "dropped":
+            events.setdefault((row.session, row.ticker), []).append(row.event_id)
+            shocks.setdefault(row.session, set()).add(row.shock_id)
+    peers: dict[tuple[str, str], int] = {}
+    for (session, _), names in events.items():
+        if len(names) > 1:
+            key = session, ", ".join(names)
+            peers[key] = peers.get(key, 0) + 1
+    return [
+        *(say("events.same_day", events=names, day=day, n=n) for (day, names), n in sorted(peers.items())),
+        *(
+            say("events.shared_day", shocks=", ".join(sorted(names)), day=day)
+            for day, names in sorted(shocks.items())
+            if len(names) > 1
+        ),
+    ]

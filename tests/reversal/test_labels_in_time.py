@@ -1,0 +1,155 @@
+"""Which labels may count in a confirmatory verdict: those known before any post window began."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reversal_studies import drop_days, study
+from studies import HEADER, event_row, write_events, write_prices
+
+from eventstudy.backtest import shocks_of, tapes_of
+from eventstudy.config import Market, Peer, StudyConfig, Windows
+from eventstudy.events import Event, over_everywhere, parse_events, read_events
+from eventstudy.exchanges.calendars import align_all
+from eventstudy.prices.sources import get_prices
+from eventstudy.reversal import findings, label_timing, reversal_summary, tables
+from eventstudy.reversal.labels import LATE, UNDATED, drop_over, untimely
+
+CONFIG = StudyConfig(
+    markets=(Market("XNYS", "IDX", "US"), Market("XSHG", "SSE", "CN")),
+    peers=(Peer("AAA", "XNYS"), Peer("600000.SS", "XSHG")),
+)
+#: After New York's close: day 0 is 10 June on both exchanges. Day +1 ends at 07:00 UTC in Shanghai, at 20:00
+#: in New York.
+AFTER_CLOSE = "2021-06-09T20:30:00+00:00"
+BOTH, US = ["XNYS", "XSHG"], ["XNYS"]
+
+
+def reason(asof: str, counted: list[str], timestamp: str = AFTER_CLOSE, config: StudyConfig = CONFIG) -> str:
+    row = event_row("E1", timestamp, label="misreading", label_asof=asof)
+    events = parse_events(f"{HEADER}\n{row}\n".encode(), "events.csv")
+    return untimely(events.rows[0], align_all(events, config), config, {"E1": counted})
+
+
+@pytest.mark.parametrize(
+    ("asof", "both", "us"),
+    [
+        ("2021-06-11T07:00:00Z", "", ""),
+        ("2021-06-11T07:00:01Z", LATE, ""),
+        ("2021-06-11T20:00:00Z", LATE, ""),
+        ("2021-06-11T20:00:01Z", LATE, LATE),
+    ],
+)
+def test_a_label_is_in_time_at_the_earliest_close_of_day_1_that_counts(asof: str, both: str, us: str) -> None:
+    assert reason(asof, BOTH) == both
+    assert reason(asof, US) == us
+
+
+def test_a_holiday_elsewhere_gives_no_label_more_time() -> None:
+    # New York's day +1 is 12 February; Shanghai comes back from New Year on the 18th.
+    published = "2021-02-10T22:00:00+00:00"
+    assert reason("2021-02-12T21:00:00Z", BOTH, published) == ""
+    assert reason("2021-02-12T21:00:01Z", BOTH, published) == LATE
+    assert reason("2021-02-19T06:00:00Z", ["XSHG"], published) == ""
+
+
+def test_a_bare_date_is_known_when_its_last_zone_has_ended_it() -> None:
+    assert over_everywhere(dt.date(2021, 6, 10)) == dt.datetime(2021, 6, 11, 12, tzinfo=dt.UTC)
+    assert over_everywhere(dt.date(9999, 12, 31)).year == 9999
+    # 10 June ends at noon of the 11th, UTC: after Shanghai's close of day +1 and before New York's.
+    assert reason("2021-06-10", BOTH) == LATE
+    assert reason("2021-06-10", US) == ""
+    assert reason("2021-06-09", BOTH) == ""
+    # The 11th is day +1 itself: it was not over anywhere when New York closed.
+    assert reason("2021-06-11", US) == LATE
+
+
+def test_the_gate_is_the_close_of_the_last_drop_day() -> None:
+    same_day = replace(CONFIG, windows=Windows(drop=(0, 0), post=(1, 20)))
+    events = parse_events(
+        (f"event_id,timestamp,precision,kind,label\nE1,{AFTER_CLOSE},minute,report,unknown\n").encode(),
+        "e.csv",
+    )
+    aligned = align_all(events, CONFIG)
+    at = {
+        days: drop_over(events.rows[0], aligned, replace(CONFIG, windows=Windows(drop=days)), US)
+        for days in ((0, 0), (0, 1))
+    }
+    assert at[0, 0] == dt.datetime(2021, 6, 10, 20, tzinfo=dt.UTC)
+    assert at[0, 1] == dt.datetime(2021, 6, 11, 20, tzinfo=dt.UTC)
+    # A label of day +1 counts where the drop has two days, and not where it has one.
+    assert reason("2021-06-10T20:00:00Z", US, config=same_day) == ""
+    assert reason("2021-06-11T06:00:00Z", US, config=same_day) == LATE
+    assert reason("2021-06-11T06:00:00Z", US) == ""
+
+
+@pytest.mark.parametrize("label", ["no_news", "contested", "macro", "good_news", "unknown"])
+def test_a_verdict_on_labels_without_a_time_is_exploratory(tmp_path: Path, label: str) -> None:
+    days = drop_days(3)
+    dated = event_row("E2", days[2], label=label, label_asof=days[2])
+    rows = [*(event_row(f"E{i}", day, label=label) for i, day in enumerate(days[:2])), dated]
+    computed, judgement = study(tmp_path, rows, f"reversal.label={label}")
+    assert judgement.label_reason.tolist() == [UNDATED, UNDATED, ""]
+    assert judgement.in_time.tolist() == [False, False, True]
+    assert (judgement.verdict.n_dates, judgement.exploratory.n_dates) == (1, 3)
+    events = read_events(tmp_path / "events.csv")
+    config = judgement.history.config
+    found = findings(judgement, events, computed.alignments, config)
+    role = {
+        row["shock_id"]: (row["role"], row["label_reason"]) for row in tables(judgement, found)["reversal"]
+    }
+    assert role == {
+        "E0": ("exploratory", UNDATED),
+        "E1": ("exploratory", UNDATED),
+        "E2": ("confirmatory", ""),
+    }
+    summary = reversal_summary(judgement, found)
+    assert summary["verdict"]["reason"] == ""
+    assert (summary["exploratory"]["n_late"], summary["exploratory"]["n_undated"]) == (0, 2)
+    timing = label_timing(events, computed.alignments, config, {})
+    assert (timing["ex_ante"], timing["post_hoc"], timing["undated_events"]) == (1, 0, ["E0", "E1"])
+
+
+def test_labels_without_a_time_alone_leave_the_verdict_nothing_and_it_says_why(tmp_path: Path) -> None:
+    days = drop_days(2)
+    rows = [event_row(f"E{i}", day, label="no_news") for i, day in enumerate(days)]
+    _, judgement = study(tmp_path, rows, "reversal.label=no_news")
+    assert (judgement.verdict.n_dates, judgement.verdict.reason) == (0, "label_undated")
+    assert judgement.verdict.sentence == (
+        "Inconclusive: none of the 2 no news-labelled drops says when its label could first be known "
+        "(label_asof), so no confirmatory test can rest on them."
+    )
+    assert "(labels without label_asof included)" in judgement.exploratory.sentence
+    assert judgement.exploratory.n_dates == 2
+    late = event_row("E1", days[1], label="no_news", label_asof="2022-12-01")
+    _, judgement = study(tmp_path, [rows[0], late], "reversal.label=no_news")
+    assert judgement.label_reason.tolist() == [UNDATED, LATE]
+    assert judgement.verdict.reason == LATE
+    assert "of the 2 no news-labelled drops, 1 got their label after the drop had ended and 1 do not say" in (
+        judgement.verdict.sentence
+    )
+
+
+def test_the_backtest_reads_a_bare_date_by_the_same_clock(tmp_path: Path) -> None:
+    write_prices(tmp_path / "prices", start="2020-01-02", end="2021-12-30")
+    day = "2021-06-09"
+    computed, judgement = study(tmp_path, [event_row("E1", day, label="misreading", label_asof=day)])
+    events = read_events(write_events(tmp_path, [event_row("E1", day, label="misreading", label_asof=day)]))
+    config = judgement.history.config
+    prices = get_prices(events, config, str(tmp_path / "prices"), tell=print)
+    tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
+    (shock,) = shocks_of(events, config, tapes, computed.alignments)
+    noon = dt.datetime(2021, 6, 10, 12, tzinfo=dt.UTC)
+    assert shock.label_known == int(noon.timestamp()) * 10**9
+
+
+def test_a_label_at_a_moment_is_known_at_that_moment() -> None:
+    moment = dt.datetime(2021, 6, 10, 3, tzinfo=dt.UTC)
+    event = Event("E1", moment, "minute", "report", "no_news", label_asof=moment)
+    assert over_everywhere(moment) == moment
+    assert untimely(replace(event, label_asof=None), {}, CONFIG, {}) == UNDATED
+    # On no exchange is there a day 0: nothing says that the label came before a post window.
+    assert untimely(event, {}, CONFIG, {}) == LATE
