@@ -31,7 +31,7 @@ from eventstudy.prices.table import (
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers
-from eventstudy.readers.text import read_text, records_of
+from eventstudy.readers.text import read_text, records_of, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")
@@ -373,7 +373,7 @@ def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
     else:
         read = parse_days(cells)  # type: ignore[arg-type]
         days, wrong = read.days, dict(read.wrong)
-    problems.extend(_wrong(sheet, "date", cells, wrong))
+    problems.extend(wrong_cells("date", cells, wrong, sheet.file, sheet.lines))
     return days
 
 
@@ -382,21 +382,12 @@ def _numbers(sheet: _Sheet, name: str, problems: list[Problem], missing: Counter
     cells = sheet.cells[name]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         wrong = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
-        problems.extend(_wrong(sheet, name, cells, wrong))
+        problems.extend(wrong_cells(name, cells, wrong, sheet.file, sheet.lines))
         return cells
     read = parse_numbers(cells, multiples=name == "volume")  # type: ignore[arg-type]
-    problems.extend(_wrong(sheet, name, cells, read.wrong))
+    problems.extend(wrong_cells(name, cells, read.wrong, sheet.file, sheet.lines))
     missing.update(read.missing)
     return read.values
-
-
-def _wrong(
-    sheet: _Sheet, name: str, cells: Sequence[Any] | NDArray[Any], wrong: Mapping[int, str]
-) -> list[Problem]:
-    return [
-        Problem(f"{name} {str(cells[row]).strip()!r} {why}", file=sheet.file, line=int(sheet.lines[row]))
-        for row, why in wrong.items()
-    ]
 
 
 def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
