@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, Record
+from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation
 from eventstudy.backtest.resampling import FEW_SHOCKS, Superiority
+from eventstudy.backtest.track_record import Record
 from eventstudy.backtest.trade_tables import Row, record_row, shock_rows
 from eventstudy.backtest.trading import Traded
 from eventstudy.messages import Message, joined, say

@@ -14,13 +14,12 @@ from eventstudy.backtest.evaluate import (
     PLACEBO,
     RULE,
     Evaluation,
-    Record,
-    by_shock,
     cost_curve,
 )
 from eventstudy.backtest.execution import Legs, Trade
 from eventstudy.backtest.portfolio import Run
 from eventstudy.backtest.statistics import sharpe
+from eventstudy.backtest.track_record import Record, by_shock
 from eventstudy.backtest.trading import Traded
 from eventstudy.exchanges.exchange import EVER
 
