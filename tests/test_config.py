@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from eventstudy.config import Cost, Market, Peer, Prices, StudyConfig, load_config, sector_names
-from eventstudy.config.limits import Form, OneOf, Range, Registered, faults
+from eventstudy.config.ranges import Form, OneOf, Range, Registered, faults
 from eventstudy.errors import ConfigError
 
 FIRST = dt.date(2020, 1, 2)

@@ -34,6 +34,7 @@ def summarise(traded: Traded) -> Row:
     """Return what the summary says of the backtest."""
     found = traded.evaluation
     mine = found.records[RULE]
+    volume = any(np.isfinite(tape.volume).any() for tape in traded.tapes.values())
     unknown = withheld(traded)
     return {
         **record_row(mine, unknown),
@@ -56,7 +57,7 @@ def summarise(traded: Traded) -> Row:
         "gap": _gap(traded),
         "pbo": found.overfitting.probability,
         "pbo_reason": found.overfitting.reason,
-        "caveats": [*CAVEATS, *_volume_caveats(traded), *unknown.values()],
+        "caveats": [*CAVEATS, VOLUME if volume else NO_VOLUME, *unknown.values()],
         "why_none": why_none(found),
         "caution": caution(mine),
         "sentence": sentence(found),
@@ -68,12 +69,6 @@ def summarise(traded: Traded) -> Row:
             }
         ),
     }
-
-
-def _volume_caveats(traded: Traded) -> list[str]:
-    if not any(np.isfinite(tape.volume).any() for tape in traded.tapes.values()):
-        return [NO_VOLUME]
-    return [VOLUME]
 
 
 def withheld(traded: Traded) -> dict[str, Message]:

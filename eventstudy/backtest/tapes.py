@@ -47,7 +47,9 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     money = [price_unit(item, market.mic, config) or 1.0 for item in series]
     for name in ("open", "low", "close"):
         stacked[name] *= np.array(money)
-    opens, closes = _clock(market)
+    clock = exchange_sessions(market.mic)
+    at = np.searchsorted(clock.days, market.sessions.astype(clock.days.dtype))
+    opens, closes = clock.opens[at], clock.closes[at]
     setting = config.market(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
     index = prices.series[market.benchmark].on(market.sessions, "adj_close")
@@ -82,12 +84,6 @@ def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: 
     if currency not in prices.fx:
         return np.full(len(opens), np.nan)
     return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
-
-
-def _clock(market: MarketPanel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    table = exchange_sessions(market.mic)
-    at = np.searchsorted(table.days, market.sessions.astype(table.days.dtype))
-    return table.opens[at], table.closes[at]
 
 
 def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:
@@ -131,7 +127,7 @@ def shocks_of(
         columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
         if any(columns.values()):
             answers = tuple(
-                Answer(other.event_id, _known(other), _rows(other, tapes, alignments))
+                Answer(other.event_id, _nanoseconds(other.timestamp), _rows(other, tapes, alignments))
                 for other in events
                 if other.clarifies == lead
             )
@@ -144,7 +140,7 @@ def shocks_of(
                     day0=day0,
                     columns=columns,
                     answers=answers,
-                    known=_known(event),
+                    known=_nanoseconds(event.timestamp),
                 )
             )
     return found
@@ -177,10 +173,6 @@ def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int
         for column, ticker in enumerate(tape.tickers)
         if ticker in names and (not group or config.peer(ticker).group == group)
     )
-
-
-def _known(event: Event) -> int:
-    return _nanoseconds(event.timestamp)
 
 
 def _nanoseconds(moment: dt.datetime | dt.date) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from eventstudy.config.limits import faults
+from eventstudy.config.ranges import faults
 from eventstudy.config.settings import StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.workers import engine_problem

@@ -60,7 +60,7 @@ def load_config(
         none.
     """
     local = events_path.parent / "eventstudy.toml"
-    layers = [_read(path) for path in (local, config_file) if path is not None and _wanted(path, local)]
+    layers = [_read(path) for path in (local if local.is_file() else None, config_file) if path is not None]
     named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
     own_peers = any("peers" in table for _, table in layers)
     if named and not (own_peers and sector is None):
@@ -120,10 +120,6 @@ def _named_sector(table: Mapping[str, Any]) -> str:
     return sector if isinstance(sector, str) else ""
 
 
-def _wanted(path: Path, local: Path) -> bool:
-    return path != local or path.is_file()
-
-
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -157,14 +153,15 @@ def _toml_value(text: str) -> Any:
 
 
 def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for every key that is no setting, with its line where ``source`` is a file."""
     problems = []
-    sections = {item.name: item.type for item in dataclasses.fields(StudyConfig)}
     hints = typing.get_type_hints(StudyConfig)
     for section, values in table.items():
-        if section not in sections:
-            problems.append(_unknown(source, section, section, sections))
+        if section not in hints:
+            problems.append(_unknown(source, section, section, hints))
             continue
-        item = _item_type(hints[section])
+        hint = hints[section]
+        item = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
         accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
         for row in values if isinstance(values, list) else [values]:
             for key in row if isinstance(row, dict) else ():
@@ -184,10 +181,6 @@ def _line_of(source: str, key: str) -> int | None:
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
     lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
     return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
-
-
-def _item_type(hint: Any) -> Any:
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
 
 
 def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from eventstudy.config.limits import FREE, Distinct, Form, OneOf, Range, Registered
+from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registered
 from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 

@@ -166,15 +166,11 @@ class _LongFile:
         if ticker not in self.rows:
             return f"no row for {ticker} in {Path(self.whole.file).name}"
         rows = self.rows[ticker]
-        cells = {name: _take(column, rows) for name, column in self.whole.cells.items()}
+        cells: dict[str, Sequence[str] | NDArray[Any]] = {
+            name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+            for name, column in self.whole.cells.items()
+        }
         return replace(self.whole, lines=self.whole.lines[rows], cells=cells)
-
-
-def _take(column: Sequence[str] | NDArray[Any], rows: Sequence[int]) -> Sequence[str] | NDArray[Any]:
-    if isinstance(column, np.ndarray):
-        taken: NDArray[Any] = column[rows]
-        return taken
-    return [column[row] for row in rows]
 
 
 def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
@@ -356,13 +352,10 @@ def _bars(sheet: _Sheet) -> _Bars:
     _raise_any(problems, sheet.file)
     words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
     notes = (*sheet.notes, f"cells without a value: {words}") if words else sheet.notes
-    return _Bars(sheet.file, sheet.lines, dates, values, _amounts(sheet), notes)
-
-
-def _amounts(sheet: _Sheet) -> NDArray[np.float64]:
-    """Money traded, NaN where the cell is no number: it only checks the volume, so it stops nothing."""
+    # The money traded only checks the volume: a cell that is no number stops nothing.
     cells = sheet.cells.get("amount", ())
-    return cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
+    amount = cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
+    return _Bars(sheet.file, sheet.lines, dates, values, amount, notes)
 
 
 def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:

@@ -17,11 +17,11 @@ from eventstudy.errors import PriceError, Problem
 from eventstudy.messages import say
 from eventstudy.prices.quality.adjustment import additive_adjustment, unlisted_adjustment
 from eventstudy.prices.quality.identity import currency, membership, price_unit
-from eventstudy.prices.quality.market import across
+from eventstudy.prices.quality.levels import adjusted_missing, close_outside_range, not_positive
 from eventstudy.prices.quality.moves import jumps
+from eventstudy.prices.quality.neighbours import across
 from eventstudy.prices.quality.subject import QualityFinding, SessionSource, Subject, subjects_of
 from eventstudy.prices.quality.trade import stale, thin_bars, volume_unit
-from eventstudy.prices.quality.values import adjusted_missing, close_outside_range, not_positive
 from eventstudy.prices.table import PriceOutcome, PriceTable
 
 __all__ = ["CHECKS", "QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]

@@ -66,9 +66,8 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
 def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:
     """Yield days on which adj_close was adjusted though the source lists no dividend and no split."""
     paid = subject.dividends
-    with np.errstate(invalid="ignore", divide="ignore"):
-        raw = np.concatenate([[np.nan], np.log(subject.close[1:] / subject.close[:-1])])
-        apart = np.abs(subject.log_return - raw)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(subject.log_return - subject.traded_return)
         rows = np.flatnonzero((apart > UNLISTED) & (paid == 0) & ~(subject.splits > 0))
     if len(rows):
         worst = rows[apart[rows].argmax()]

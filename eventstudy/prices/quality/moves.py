@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from eventstudy.exchanges.rules import limit_fraction, tick_size
 from eventstudy.messages import say
-from eventstudy.prices.limits import has_traded_prices
 from eventstudy.prices.quality.subject import Floats, QualityFinding, Severity, Subject
 
 #: Log returns this large are looked at; turnover of so many times its median proves a real move.
@@ -37,16 +35,15 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
     """
     limit, past = past_limit(subject)
     additive = set(limit_constants(subject)[0].tolist())
-    change, crowd = subject.log_return, _turnover_ratio(subject)
+    change, traded, crowd = subject.log_return, subject.traded_return, _turnover_ratio(subject)
     with np.errstate(invalid="ignore"):
         rows = np.flatnonzero(past | (np.abs(change) > JUMP))
     for row in rows.tolist():
-        raw = _traded_move(subject, row)
         if abs(abs(change[row]) - np.log(100)) < 0.15:
             text = say("quality.currency_slip", factor=np.exp(change[row]))
             yield subject.finding("currency_slip", row, change[row], "stop", text)
-        elif abs(change[row] - raw) > np.log(1.2) > abs(raw):
-            text = say("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(raw))
+        elif abs(change[row] - traded[row]) > np.log(1.2) > abs(traded[row]):
+            text = say("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(traded[row]))
             yield subject.finding("phantom_adjustment", row, np.expm1(change[row]), "stop", text)
         elif past[row]:
             if row not in additive:
@@ -82,20 +79,16 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
     ratio = min(SPLITS, key=lambda k: abs(np.log(k) - abs(change)))
     likely = abs(np.log(ratio) - abs(change)) < SPLIT_TOLERANCE
     large = abs(np.expm1(change)) > 0.5
+    near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
     proved = np.isfinite(crowd)
     usual = say("quality.turnover", times=crowd) if proved else say("quality.no_turnover")
     if likely and (proved or ratio >= 2):
         text = say("quality.split_likely", move=np.expm1(change), ratio=ratio, usual=usual)
         yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
-    elif large and not _near_event(subject, row):
+    elif large and not np.isin(near, subject.event_days).any():
         text = say("quality.extreme", move=np.expm1(change), usual=usual)
         severity: Severity = "stop" if proved else "warn"
         yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
-
-
-def _near_event(subject: Subject, row: int) -> bool:
-    near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
-    return bool(np.isin(near, subject.event_days).any())
 
 
 def _turnover_ratio(subject: Subject) -> Floats:
@@ -121,29 +114,20 @@ def _against_median(values: Floats, row: int) -> float:
     return float(values[row] / np.median(before))
 
 
-def _traded_move(subject: Subject, row: int) -> float:
-    """Log return of the traded close, NaN where there is none beside the adjusted one."""
-    if not has_traded_prices(subject.item):
-        return np.nan
-    return float(np.log(subject.close[row] / subject.close[row - 1]))
-
-
 def past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the limit on each session and where the return lies past it by more than rounding."""
     limit = limit_fraction(subject.board, subject.days)
     listed = subject.peer.from_ if subject.peer else None
     there = np.flatnonzero(np.isfinite(subject.price))
-    if len(there) and _just_listed(subject.days[there[0]], listed):
-        limit[: there[0] + FIRST_SESSIONS] = np.nan
+    if len(there):
+        # A series may begin with its listing: within a fortnight of it, or where nobody states the day.
+        late = 0 if listed is None else (subject.days[there[0]] - np.datetime64(listed, "D")).astype(int)
+        if 0 <= late < 15:
+            limit[: there[0] + FIRST_SESSIONS] = np.nan
     with np.errstate(invalid="ignore"):
         tick = tick_size(subject.board, subject.previous, subject.days)
         rounding = 0.001 + 1.5 * tick / subject.previous
         return limit, np.abs(np.expm1(subject.log_return)) > limit + rounding
-
-
-def _just_listed(first: np.datetime64, listed: dt.date | None) -> bool:
-    """Whether a series may begin with its listing: within a fortnight, or on a day nobody stated."""
-    return listed is None or 0 <= (first - np.datetime64(listed, "D")).astype(int) < 15
 
 
 def limit_constants(subject: Subject) -> tuple[NDArray[np.intp], Floats]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer, StudyConfig
 from eventstudy.exchanges.rules import board_of
+from eventstudy.prices.limits import has_traded_prices
 from eventstudy.prices.table import PriceSeries, PriceTable, price_unit
 
 Severity = Literal["stop", "drop", "warn"]
@@ -71,6 +72,15 @@ class Subject:
         """One-session log returns of the adjusted close."""
         with np.errstate(divide="ignore", invalid="ignore"):
             change: Floats = np.log(self.price / self.previous)
+        return change
+
+    @property
+    def traded_return(self) -> Floats:
+        """One-session log returns of the traded close, NaN where there is none beside the adjusted one."""
+        change = np.full(len(self.close), np.nan)
+        if has_traded_prices(self.item):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                change[1:] = np.log(self.close[1:] / self.close[:-1])
         return change
 
     def finding(
