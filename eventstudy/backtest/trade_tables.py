@@ -61,16 +61,8 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
             for point in cost_curve(result, traded.evaluation.series[name], traded.tapes)
         ],
         "fees": [
-            {
-                "market": fee.market,
-                "name": fee.name,
-                "side": fee.side,
-                "bps": fee.bps,
-                "first": "" if fee.first == EVER else str(fee.first),
-                "until": str(fee.until or ""),
-                "source": fee.source,
-                "certainty": fee.certainty,
-            }
+            asdict(fee)
+            | {"first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or "")}
             for fee in traded.costs.fees
         ],
     }
@@ -126,37 +118,22 @@ def _track_records(found: Evaluation) -> Iterator[Row]:
 def record_row(item: Record, unknown: Collection[str] = ()) -> Row:
     """Return a track record as plain values; ``unknown`` are currencies whose capacity is withheld."""
     report = item.sharpe
+    own = {name: value for name, value in asdict(item).items() if name not in ("name", "sharpe")}
     return {
-        "n_decided": item.n_decided,
-        "n_trades": item.n_trades,
-        "n_shocks": item.n_shocks,
-        "n_blocked": item.n_blocked,
-        "net_per_trade": item.net_per_trade,
-        "net_ci": list(item.net_interval),
-        "net_per_shock": item.net_per_shock,
-        "gross_per_trade": item.gross_per_trade,
-        "hedged_per_trade": item.hedged_per_trade,
-        "cost_per_trade": item.cost_per_trade,
-        "hits": item.hits,
-        "hit_rate": item.hit_rate,
-        "hit_ci": list(item.hit_interval),
-        "hit_rate_trades": item.hit_rate_trades,
-        "profit_factor": item.profit_factor,
-        "adverse_excursion": item.adverse_excursion,
+        **{name.replace("_interval", "_ci"): _listed(value) for name, value in own.items()},
         "sharpe": report.annual,
         "sharpe_lo": report.annual_lo,
         "sharpe_se": report.se_annual,
-        "sharpe_ci": list(item.sharpe_interval),
         "psr": report.psr,
         "dsr": report.dsr,
         "min_track_record_days": report.min_track_record,
         "n_days": report.n_days,
-        "max_drawdown": item.max_drawdown,
-        "drawdown_ci": list(item.drawdown_interval),
-        "break_even_bps": item.break_even_bps,
-        "days_held": item.days_held,
         "capacity": {name: value for name, value in item.capacity.items() if name not in unknown},
     }
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
