@@ -94,13 +94,53 @@ def _run_batch(
     draws, seed = task
     rng = np.random.default_rng(seed)
     batch = _Batch()
-    rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), rng)
-    columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
-    _common(batch, pool, config, plan, rows, columns)
-    _fat_tails(batch, pool, config, plan, rows, columns, rng)
-    _random(batch, pool, config, plan, draws, rng)
+    for case, sample in _designs(pool, config, plan, draws, rng):
+        windows = [w for w in plan.windows if not case.effect or w[0] <= 0 <= w[1]]
+        for result in run_tests([sample], windows, config.tests.names):
+            applied = not np.isnan(result.p_value)
+            rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
+            batch.add(case, result.name, result.window, (applied, rejected, 0.0))
+        if case.design == "one_date":
+            batch.rbar.append(mean_correlation(sample.correlations))
     _brown_warner(batch, pool, config, plan, draws, rng)
     return batch
+
+
+def _designs(
+    pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
+) -> Iterator[tuple[Case, Sample]]:
+    """Yield the samples of every two-sided design; those on common dates use the same draws."""
+    apart = spacing(plan, config)
+    rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, apart, rng)
+    columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
+    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
+        ar = sample.abnormal.ar
+        mean = ar.reshape(plan.dates, plan.peers, -1).mean(axis=1).repeat(plan.peers, axis=0)
+        yield from _with_power("common", sample, plan)
+        yield Case("all_doubled"), _shifted(sample, ar)
+        yield Case("common_doubled"), _shifted(sample, mean)
+        yield Case("one_date"), sample.take("all", np.arange(len(ar)) < plan.peers)
+    # A history of its own for each draw.
+    own = columns + len(pool.tickers) * np.arange(draws)[:, None, None]
+    simulated = replace(
+        pool,
+        returns=simulated_returns(pool, draws, rng),
+        flags=np.tile(pool.flags, (1, draws)),
+        excluded=np.tile(pool.excluded, (1, draws)),
+    )
+    for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
+        yield Case("fat_tails"), sample
+    rows = draw_dates(pool.eligible(1), draws, plan.dates, apart, rng)
+    columns = _draw_peers(pool.candidate[rows], 1, rng)
+    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
+        yield from _with_power("random", sample, plan)
+
+
+def _with_power(design: str, sample: Sample, plan: Plan) -> Iterator[tuple[Case, Sample]]:
+    """Yield a sample as it is and with each drop added to day 0."""
+    yield Case(design), sample
+    for effect in plan.effects:
+        yield Case(design, effect), _dropped(sample, effect)
 
 
 def draw_dates(
@@ -172,73 +212,6 @@ def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
 
 def _dropped(sample: Sample, effect: float) -> Sample:
     return _shifted(sample, np.where(sample.abnormal.tau == 0, -effect, 0.0))
-
-
-def _tally(batch: _Batch, case: Case, sample: Sample, config: StudyConfig, plan: Plan) -> None:
-    windows = [w for w in plan.windows if not case.effect or w[0] <= 0 <= w[1]]
-    for result in run_tests([sample], windows, config.tests.names):
-        applied = not np.isnan(result.p_value)
-        rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
-        batch.add(case, result.name, result.window, (applied, rejected, 0.0))
-
-
-def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
-    _tally(batch, Case(design), sample, config, plan)
-    for effect in plan.effects:
-        _tally(batch, Case(design, effect), _dropped(sample, effect), config, plan)
-
-
-def _common(
-    batch: _Batch,
-    pool: Pool,
-    config: StudyConfig,
-    plan: Plan,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-) -> None:
-    """Tally the designs on common dates; all of them use the same draws."""
-    draws, dates, peers = columns.shape
-    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
-        ar = sample.abnormal.ar
-        mean = ar.reshape(dates, peers, -1).mean(axis=1).repeat(peers, axis=0)
-        first = np.arange(len(ar)) < peers
-        _with_power(batch, "common", sample, config, plan)
-        _tally(batch, Case("all_doubled"), _shifted(sample, ar), config, plan)
-        _tally(batch, Case("common_doubled"), _shifted(sample, mean), config, plan)
-        _tally(batch, Case("one_date"), sample.take("all", first), config, plan)
-        batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
-
-
-def _fat_tails(
-    batch: _Batch,
-    pool: Pool,
-    config: StudyConfig,
-    plan: Plan,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> None:
-    """Tally common dates on simulated histories, one for each draw of the batch."""
-    draws, n = len(rows), len(pool.tickers)
-    simulated = replace(
-        pool,
-        returns=simulated_returns(pool, draws, rng),
-        flags=np.tile(pool.flags, (1, draws)),
-        excluded=np.tile(pool.excluded, (1, draws)),
-    )
-    own = columns + n * np.arange(draws)[:, None, None]
-    for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
-        _tally(batch, Case("fat_tails"), sample, config, plan)
-
-
-def _random(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
-) -> None:
-    """Tally independent firm-events: one random peer on each of the random dates."""
-    rows = draw_dates(pool.eligible(1), draws, plan.dates, spacing(plan, config), rng)
-    columns = _draw_peers(pool.candidate[rows], 1, rng)
-    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
-        _with_power(batch, "random", sample, config, plan)
 
 
 def _brown_warner(
