@@ -26,6 +26,7 @@ ORDER = (
     "config",
     "events",
     "exchanges",
+    "shocks",
     "readers",
     "prices",
     "core",

@@ -282,7 +282,7 @@ def faults_with(path: str, value: object) -> list[str]:
     """What is wrong with settings that are sound but for one value."""
     plain = StudyConfig(
         markets=(Market("XNYS", "^GSPC"),),
-        peers=(Peer("AAA", "XNYS", from_=FIRST, until=FIRST, deal_bound_from=FIRST),),
+        peers=(Peer(ticker="AAA", market="XNYS", from_=FIRST, until=FIRST, deal_bound_from=FIRST),),
         costs=(Cost("XNYS", "tax", 1.0, from_=FIRST, until=FIRST),),
         prices=Prices(volume_unit={"X": 1}, price_unit={"X": 1.0}),
     )

@@ -91,7 +91,7 @@ def rule_of(config: StudyConfig) -> Rule:
     at, _, day = trade.entry.partition("+")
     asked = config.reversal
     # Only what makes a drop: the case that is shown, say, makes no other rule.
-    criteria = Reversal(asked.drop_k, asked.drop_min, asked.share_negative)
+    criteria = Reversal(drop_k=asked.drop_k, drop_min=asked.drop_min, share_negative=asked.share_negative)
     return Rule(
         drop=windows.drop,
         entry_day=int(day),
@@ -260,7 +260,15 @@ def _panel(rule: Rule, past: PastView, mic: str, shock: Shock) -> EventPanel | N
     if not columns:
         return None
     requests = [
-        Request(shock.shock_id, shock.shock_id, f"{mic}:{column}", mic, tape.region, day0, column)
+        Request(
+            event_id=shock.shock_id,
+            shock_id=shock.shock_id,
+            ticker=f"{mic}:{column}",
+            market=mic,
+            region=tape.region,
+            position=day0,
+            column=column,
+        )
         for column in columns
     ]
     return cut(

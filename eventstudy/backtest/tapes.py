@@ -12,7 +12,6 @@ from eventstudy.backtest.past_view import Bools, Floats, Tape
 from eventstudy.backtest.rule import Answer, Shock
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
-from eventstudy.core.selection import lead_events
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
@@ -20,6 +19,7 @@ from eventstudy.exchanges.rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceTable
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.table import price_unit
+from eventstudy.shocks import leads_of, together
 
 _BITS = {name: bit for bit, name in FLAG_NAMES.items()}
 
@@ -115,21 +115,22 @@ def shocks_of(
     *,
     group: str = "",
 ) -> list[Shock]:
-    """Return the information shocks of a study, each with the peers that its lead event hits.
+    """Return the information shocks of a study, each with the peers that its lead hits.
 
     ``group`` keeps the peers of one group, empty all of them. Which of them were members is decided
     session by session from the tape, and which have data when the trade is decided.
     """
     found = []
-    for shock_id, lead in lead_events(events).items():
-        event = events.by_id(lead)
+    whole = together(events)
+    for shock_id, lead in leads_of(events, config, alignments).items():
+        event, leading = lead.event, {row.event_id for row in lead.rows}
         day0 = _rows(event, tapes, alignments)
         columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
         if any(columns.values()):
             answers = tuple(
                 Answer(other.event_id, _nanoseconds(other.timestamp), _rows(other, tapes, alignments))
-                for other in events
-                if other.clarifies == lead
+                for other in dict.fromkeys(whole.values())
+                if other.clarifies in leading
             )
             asof = None if event.label_asof is None else _nanoseconds(over_everywhere(event.label_asof))
             found.append(

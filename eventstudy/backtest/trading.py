@@ -43,14 +43,15 @@ def trade_study(
     config: StudyConfig,
     prices: PriceTable,
     *,
+    group: str = "",
     logged: Mapping[str, float] | None = None,
 ) -> Traded:
-    """Backtest the rule of a study's settings on its headline group.
+    """Backtest the rule of a study's settings on its headline group, or on another ``group`` of samples.
 
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
     """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
-    group = headline_group(config)
+    group = group or headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
     setting = config.backtest

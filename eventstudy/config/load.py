@@ -207,7 +207,7 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        hint = next(a for a in arguments if a is not type(None))
+        hint, *_ = (a for a in arguments if a is not type(None))
         return _coerce(hint, value, path, problems)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, f"{path}.", problems)

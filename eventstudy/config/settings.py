@@ -35,7 +35,7 @@ SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """What is studied; ``sector`` names the shipped study that this one builds on.
 
@@ -64,7 +64,7 @@ class Market:
     board: Text = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One security with its membership in time.
 
@@ -86,11 +86,12 @@ class Peer:
     note: Text = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
+    the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
@@ -125,7 +126,7 @@ class Returns:
     gaps: Literal["missing", "trade_to_trade"] = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Expected-return model, its options, and what happens to its intercept after the drop.
 
@@ -183,7 +184,7 @@ class Tests:
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """When a shock counts as a drop, and what is asked about drops.
 
@@ -210,7 +211,7 @@ class Reversal:
     specification_curve: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """How the study's rule is traded.
 
@@ -326,7 +327,7 @@ class Report:
     templates: Text = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """All settings of a study. ``sources`` names the files they came from, with their sha256."""
 
@@ -345,7 +346,10 @@ class StudyConfig:
 
     def market(self, mic: str) -> Market:
         """Return the market with this MIC."""
-        return next(market for market in self.markets if market.mic == mic)
+        for market in self.markets:
+            if market.mic == mic:
+                return market
+        raise KeyError(mic)
 
     def traded_in(self, mic: str) -> str:
         """Currency of an exchange."""

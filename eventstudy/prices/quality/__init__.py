@@ -116,7 +116,7 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         text = say(
             "reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message
         )
-        outcomes[ticker] = PriceOutcome(ticker, "refused", text)
+        outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
     series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
     return replace(prices, series=series, outcomes=outcomes)
 
