@@ -59,7 +59,13 @@ def command(
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
     common = PEERS if peers is None else peers
-    plan = Plan(draws, dates, common, asked, seed=config.study.seed if seed is None else seed)
+    plan = Plan(
+        draws=draws,
+        dates=dates,
+        peers=common,
+        windows=asked,
+        seed=config.study.seed if seed is None else seed,
+    )
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), prices, console)

@@ -30,7 +30,7 @@ YEARS, SESSIONS_A_YEAR = 10, 252
 DEGREES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Returns of one region's peers and where pseudo-events can be placed.
 
@@ -190,15 +190,15 @@ def _pool(
     reached = _count(candidate, (-tested[1], -tested[0])) > 0
     alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
     return Pool(
-        region,
-        markets[0].benchmark,
-        tuple(tickers.tolist()),
-        shared,
-        returns[:, used] - alpha,
-        index,
-        flags[:, used],
-        cuts[:, used],
-        candidate[:, used],
+        region=region,
+        benchmark=markets[0].benchmark,
+        tickers=tuple(tickers.tolist()),
+        sessions=shared,
+        returns=returns[:, used] - alpha,
+        market_return=index,
+        flags=flags[:, used],
+        excluded=cuts[:, used],
+        candidate=candidate[:, used],
     )
 
 
