@@ -112,7 +112,17 @@ def random_list(days: np.ndarray, rng: np.random.Generator) -> Events:
     rows = []
     for number, day in enumerate(sorted(chosen.tolist())):
         date = np.datetime64(day, "D").astype(dt.date)
-        rows.append(Event(f"R{number}", date, "date", "report", "misreading", date, shock_id=f"R{number}"))
+        rows.append(
+            Event(
+                event_id=f"R{number}",
+                timestamp=date,
+                precision="date",
+                kind="report",
+                label="misreading",
+                label_asof=date,
+                shock_id=f"R{number}",
+            )
+        )
     return Events(tuple(rows), "random.csv", "")
 
 

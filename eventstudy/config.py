@@ -39,7 +39,7 @@ LABELS = (
 MAX_SESSIONS = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """What is studied; ``sector`` names the shipped study that this one builds on.
 
@@ -68,7 +68,7 @@ class Market:
     board: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One security with its membership in time.
 
@@ -90,7 +90,7 @@ class Peer:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """Sessions relative to day 0, both ends included.
 
@@ -130,7 +130,7 @@ class Returns:
     gaps: Literal["missing", "trade_to_trade"] = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Expected-return model, its options, and what happens to its intercept after the drop.
 
@@ -188,7 +188,7 @@ class Tests:
     draws: int = 9_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """When a shock counts as a drop, and what is asked about drops.
 
@@ -215,7 +215,7 @@ class Reversal:
     specification_curve: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """How the study's rule is traded.
 
@@ -320,7 +320,7 @@ class Report:
     templates: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """All settings of a study. ``sources`` names the files they came from, with their sha256."""
 

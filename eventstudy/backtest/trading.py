@@ -55,7 +55,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traded:
     """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
 
@@ -107,13 +107,13 @@ def trade_study(
     )
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
     return Traded(
-        found,
-        tapes,
-        costs,
-        post,
-        config.study.currency,
-        currencies(tapes, prices, config),
-        units_in_doubt(computed.findings, config),
+        evaluation=found,
+        tapes=tapes,
+        costs=costs,
+        car_post=post,
+        base=config.study.currency,
+        currency=currencies(tapes, prices, config),
+        in_doubt=units_in_doubt(computed.findings, config),
     )
 
 

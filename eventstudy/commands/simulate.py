@@ -73,7 +73,7 @@ def command(
     wanted = tuple(name.strip() for name in designs.split(",")) if designs else tuple(DESIGNS)
     seed = config.study.seed if seed is None else seed
     common = PEERS if peers is None else peers
-    plan = Plan(draws, dates, common, asked, seed=seed, designs=wanted)
+    plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=wanted)
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), prices, console)

@@ -70,7 +70,14 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     abnormal = abnormal_returns(joined, expected, alpha=alpha)
     correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
     tests = config.tests
-    sample = Sample("all", abnormal, correlations, tests.weights, config.study.seed, tests.draws)
+    sample = Sample(
+        group="all",
+        abnormal=abnormal,
+        correlations=correlations,
+        weighting=tests.weights,
+        seed=config.study.seed,
+        draws=tests.draws,
+    )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 
 

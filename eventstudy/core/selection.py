@@ -38,7 +38,7 @@ USED = ("used", "shifted")
 RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", LUMPED: "resumption"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
     """What became of one event × ticker, and why.
 
@@ -138,7 +138,16 @@ def _tried(
     leading: frozenset[tuple[str, str]],
 ) -> tuple[LedgerRow, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
-    row = LedgerRow(event.event_id, event.shock_id, ticker, "", "dropped", "", "", "")
+    row = LedgerRow(
+        event_id=event.event_id,
+        shock_id=event.shock_id,
+        ticker=ticker,
+        market="",
+        status="dropped",
+        stage="",
+        reason="",
+        session="",
+    )
     try:
         peer = _peer(config, ticker)
         row = replace(row, market=peer.market)
@@ -230,13 +239,13 @@ def _request(
     _check_window(peer, position, column, market, config, session)
     _check_estimation(position, column, market, excluded[peer.market], config, session)
     request = Request(
-        event.event_id,
-        event.shock_id,
-        peer.ticker,
-        peer.market,
-        config.market(peer.market).region,
-        position,
-        column,
+        event_id=event.event_id,
+        shock_id=event.shock_id,
+        ticker=peer.ticker,
+        market=peer.market,
+        region=config.market(peer.market).region,
+        position=position,
+        column=column,
         lead=lead,
     )
     return request, _used_reason(alignment, session, market, position, column, config)

@@ -15,7 +15,7 @@ NO_SESSION = np.iinfo(np.int32).min
 SHARED = ("tau", "factor_names", "gap", "kind")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One firm-event to be cut: column ``column`` of a market's returns around row ``position``."""
 
@@ -29,7 +29,7 @@ class Request:
     lead: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventPanel:
     """Returns of N firm-events around day 0.
 

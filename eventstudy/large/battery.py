@@ -119,21 +119,21 @@ def window_sample(
     overlap = lagged_overlap(sums.date[there], sums.alike[there, w], layout.car[w])
     ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
-        group,
-        layout.car[w],
-        abnormal,
-        fit.car[w][kept],
-        fit.variance[w][kept],
-        scar[kept],
-        session_correlation(float(sums.pairs[w]), n),
-        portfolios,
-        shock_car,
-        shock_car / np.sqrt(variance),
-        overlap,
-        ranks,
-        seed,
-        draws,
-        _day_figures(sums, w, n),
+        group=group,
+        window=layout.car[w],
+        abnormal=abnormal,
+        car=fit.car[w][kept],
+        variance=fit.variance[w][kept],
+        scar=scar[kept],
+        rbar=session_correlation(float(sums.pairs[w]), n),
+        portfolios=portfolios,
+        shock_car=shock_car,
+        shock_s=shock_car / np.sqrt(variance),
+        overlap=overlap,
+        ranks=ranks,
+        seed=seed,
+        draws=draws,
+        days=_day_figures(sums, w, n),
     )
 
 

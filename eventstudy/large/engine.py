@@ -56,7 +56,7 @@ class Parallel:
     scheduler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketResult:
     """What a market-wide study found.
 
@@ -91,7 +91,7 @@ class MarketResult:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _FitTask:
     table: str
     prices: str
@@ -103,7 +103,7 @@ class _FitTask:
     kernel: Kernel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _DaysTask:
     table: str
     index: NDArray[np.float64]
@@ -195,7 +195,19 @@ def run_market(
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
     facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels, "dates": dates}
-    return MarketResult(events, layout, session, reason, fit, used, tests, averages, source, origin, facts)
+    return MarketResult(
+        events=events,
+        layout=layout,
+        session=session,
+        reason=reason,
+        fit=fit,
+        used=used,
+        tests=tests,
+        averages=averages,
+        prices=source,
+        benchmark=origin,
+        facts=facts,
+    )
 
 
 def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
@@ -329,7 +341,14 @@ def _fits(
             position[order[rows]], security[rows] - first, np.zeros(rows.stop - rows.start, dtype=np.intp)
         )
         return _FitTask(
-            str(table), str(prices or ""), config.returns.kind, (first, last), index, taken, layout, kernel
+            table=str(table),
+            prices=str(prices or ""),
+            kind=config.returns.kind,
+            rows=(first, last),
+            index=index,
+            events=taken,
+            layout=layout,
+            kernel=kernel,
         )
 
     fit = empty_fit(len(events), len(layout.car))
@@ -414,7 +433,16 @@ def _sums(
     def task(number: int) -> _DaysTask:
         seen, own = blocks[number]
         rows = order[seen]
-        return _DaysTask(str(table), index, events.take(rows), fit.take(rows), layout, spread, own, kernel)
+        return _DaysTask(
+            table=str(table),
+            index=index,
+            events=events.take(rows),
+            fit=fit.take(rows),
+            layout=layout,
+            spread=spread,
+            own=own,
+            kernel=kernel,
+        )
 
     return total(_run(_days_block, _Lazy(task, len(blocks)), parallel))
 

@@ -35,7 +35,7 @@ HEAD_BYTES = 2**16
 _EPOCH = dt.date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LongFile:
     """A long file and its columns: ``ticker`` is empty where the file is of one series.
 

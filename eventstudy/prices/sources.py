@@ -203,10 +203,14 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
     if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
         name = path.resolve().name
         outcomes = {
-            ticker: PriceOutcome(ticker, "no_prices", say("price.no_file", ticker=ticker, folder=name))
+            ticker: PriceOutcome(
+                ticker=ticker, status="no_prices", message=say("price.no_file", ticker=ticker, folder=name)
+            )
             for ticker in request.tickers
         }
-        return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
+        return PriceTable(
+            source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name}
+        )
     return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
 

@@ -21,7 +21,7 @@ COLUMNS = ("event_id", "ticker", "date", "group")
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketEvents:
     """N events in the order of the file.
 
@@ -99,7 +99,17 @@ def read_market_events(path: Path) -> MarketEvents:
     _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
     ignored = tuple(name for name in table.column_names if name not in COLUMNS)
     digest = hashlib.sha256(raw).hexdigest()
-    return MarketEvents(str(path), digest, event_id, names, codes, date, groups, group, ignored)
+    return MarketEvents(
+        path=str(path),
+        sha256=digest,
+        event_id=event_id,
+        tickers=names,
+        ticker=codes,
+        date=date,
+        groups=groups,
+        group=group,
+        ignored=ignored,
+    )
 
 
 def _table(path: Path, raw: bytes) -> pa.Table:

@@ -24,7 +24,7 @@ from eventstudy.shocks import together
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clarification:
     """One clarification of a shock of the headline group.
 
@@ -106,31 +106,59 @@ def _delay(
 def _parted(judgement: Judgement, k: int, event_id: str, flag: str, delay: int) -> Clarification:
     windows = judgement.history.config.windows
     shock = str(judgement.drops.shock_id[k])
-    nothing = Clarification(event_id, shock, flag, delay, *(NAN,) * 5, 0, NAN, False, "")
+    nothing = Clarification(
+        event_id=event_id,
+        shock_id=shock,
+        flag=flag,
+        delay=delay,
+        car_before=NAN,
+        car_at=NAN,
+        car_after=NAN,
+        speedup=NAN,
+        speedup_placebos=NAN,
+        n_placebos=0,
+        p_value=NAN,
+        attributed=False,
+        reason="",
+    )
     if not windows.post[0] < delay < windows.post[1]:
         return nothing
     parts = parts_of(judgement.portfolios, delay, windows.post)
     before, at, after, speedup = (float(values[k]) for values in parts)
     if judgement.sets is None or not len(judgement.sets.placebos[k]):
-        return Clarification(event_id, shock, flag, delay, before, at, after, speedup, NAN, 0, NAN, False, "")
+        return Clarification(
+            event_id=event_id,
+            shock_id=shock,
+            flag=flag,
+            delay=delay,
+            car_before=before,
+            car_at=at,
+            car_after=after,
+            speedup=speedup,
+            speedup_placebos=NAN,
+            n_placebos=0,
+            p_value=NAN,
+            attributed=False,
+            reason="",
+        )
     others = parts_of(judgement.sets.portfolios, delay, windows.post)[3][judgement.sets.placebos[k]]
     others = others[np.isfinite(others)]
     place = rank_among(speedup, others)
     p = place.p_value if place else NAN
     return Clarification(
-        event_id,
-        shock,
-        flag,
-        delay,
-        before,
-        at,
-        after,
-        speedup,
-        float(others.mean()),
-        len(others),
-        p,
-        False,
-        "",
+        event_id=event_id,
+        shock_id=shock,
+        flag=flag,
+        delay=delay,
+        car_before=before,
+        car_at=at,
+        car_after=after,
+        speedup=speedup,
+        speedup_placebos=float(others.mean()),
+        n_placebos=len(others),
+        p_value=p,
+        attributed=False,
+        reason="",
     )
 
 

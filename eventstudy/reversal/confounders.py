@@ -140,7 +140,16 @@ def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: ND
     days = [found.days(k) if mask[k] else np.zeros(0, dtype=np.int64) for k in range(len(tickers))]
     note = say("note.left_out", n=len(gone), k=int((judgement.asked & ~mask).sum()))
     if not len(rows) or not any(tickers[k] for k in rows):
-        return Measure("excess_post", group, NAN, NAN, NAN, NAN, 0, joined((say("note.no_date"), note)))
+        return Measure(
+            measure="excess_post",
+            group=group,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=0,
+            note=joined((say("note.no_date"), note)),
+        )
     shocks = [str(name) for name in judgement.drops.shock_id]
     sets = matched_sets(replace(judgement.history), requests, shocks, tickers, days)
     events, others = sets.car(config.windows.post)
@@ -150,7 +159,16 @@ def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: ND
     test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
     low, high = t_interval(x)
     mean = float(x.mean()) if len(x) else NAN
-    return Measure("excess_post", group, mean, low, high, test.two_sided, len(x), note)
+    return Measure(
+        measure="excess_post",
+        group=group,
+        estimate=mean,
+        lower=low,
+        upper=high,
+        p_value=test.two_sided,
+        n_dates=len(x),
+        note=note,
+    )
 
 
 def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:

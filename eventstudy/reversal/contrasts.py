@@ -28,10 +28,28 @@ def label_difference(judgement: Judgement) -> Measure:
     if min(g1, g0) < FEWEST_SIDE:
         label = say(f"label.{config.reversal.label}")
         note = say("note.difference_blocked", treated=g1, label=label, others=g0, fewest=FEWEST_SIDE)
-        return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
+        return Measure(
+            measure="difference",
+            group=GROUP,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=g1 + g0,
+            note=note,
+        )
     gap, p, floor = difference_p(x, other, draws=config.tests.draws, seed=config.study.seed)
     note = say("note.difference", treated=g1, others=g0, floor=floor)
-    return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
+    return Measure(
+        measure="difference",
+        group=GROUP,
+        estimate=gap,
+        lower=NAN,
+        upper=NAN,
+        p_value=p,
+        n_dates=g1 + g0,
+        note=note,
+    )
 
 
 def no_difference(why: str) -> Measure:
@@ -82,7 +100,18 @@ def regression(judgement: Judgement) -> list[Measure]:
         note = say("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
         value = float(fit.coefficient[j])
         p = float(fit.p_cr2[j])
-        rows.append(Measure(f"regression_{name}", GROUP, value, value - half, value + half, p, g, note))
+        rows.append(
+            Measure(
+                measure=f"regression_{name}",
+                group=GROUP,
+                estimate=value,
+                lower=value - half,
+                upper=value + half,
+                p_value=p,
+                n_dates=g,
+                note=note,
+            )
+        )
     return rows
 
 

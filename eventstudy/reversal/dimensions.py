@@ -104,11 +104,29 @@ def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], 
     clusters = len(np.unique(portfolios.day0[shock[kept]]))
     if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
         note = say("note.slope_blocked", k=clusters)
-        return Measure(label, group, NAN, NAN, NAN, NAN, clusters, note)
+        return Measure(
+            measure=label,
+            group=group,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=clusters,
+            note=note,
+        )
     fit = clustered.regress(y[kept], x[kept][:, None], portfolios.day0[shock[kept]], names=("exposure",))
     value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
     from scipy import special
 
     half = float(special.stdtrit(df, 0.975)) * se
     note = say("note.slope", df=df, p=fit.p_wild[-1])
-    return Measure(label, group, value, value - half, value + half, float(fit.p_cr2[-1]), clusters, note)
+    return Measure(
+        measure=label,
+        group=group,
+        estimate=value,
+        lower=value - half,
+        upper=value + half,
+        p_value=float(fit.p_cr2[-1]),
+        n_dates=clusters,
+        note=note,
+    )

@@ -12,7 +12,7 @@ from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.messages import joined, say
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drops:
     """Drop and aftermath of K shocks' peer portfolios, all arrays of shape (K,).
 
@@ -43,17 +43,17 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
     fall = fall_of(portfolios, drop)
     car, s, share = fall.car, fall.s, fall.share_negative
     return Drops(
-        portfolios.shock_id,
-        portfolios.day0,
-        fall.n_peers,
-        car,
-        s,
-        share,
-        fall.qualifies(rule),
-        tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
-        portfolios.car(post),
-        portfolios.standardised(post),
-        _overlaps(portfolios, post),
+        shock_id=portfolios.shock_id,
+        day0=portfolios.day0,
+        n_peers=fall.n_peers,
+        drop=car,
+        drop_s=s,
+        share_negative=share,
+        qualifies=fall.qualifies(rule),
+        why_not=tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
+        post=portfolios.car(post),
+        post_s=portfolios.standardised(post),
+        overlaps=_overlaps(portfolios, post),
     )
 
 

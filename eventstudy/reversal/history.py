@@ -67,7 +67,15 @@ class History:
                 row = int(at[mic][number])
                 if row < len(grids[mic]):
                     found[mic].append(
-                        Request(item.name, item.name, ticker, mic, region[mic], row, column[ticker])
+                        Request(
+                            event_id=item.name,
+                            shock_id=item.name,
+                            ticker=ticker,
+                            market=mic,
+                            region=region[mic],
+                            position=row,
+                            column=column[ticker],
+                        )
                     )
         return found
 

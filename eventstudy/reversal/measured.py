@@ -38,7 +38,7 @@ from eventstudy.reversal.shocks import Judgement
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
 
@@ -81,7 +81,9 @@ def _no_measures(group: str, why: str) -> list[Measure]:
 
 def not_measured(name: str, group: str, k: int, why: str) -> Measure:
     """Return the row of a measure that cannot be had, ``why`` as its note."""
-    return Measure(name, group, NAN, NAN, NAN, NAN, k, why)
+    return Measure(
+        measure=name, group=group, estimate=NAN, lower=NAN, upper=NAN, p_value=NAN, n_dates=k, note=why
+    )
 
 
 def _of_group(
@@ -95,17 +97,26 @@ def _of_group(
     yield _sign_flip(judgement, group, x)
     answer = judgement.answer(group)
     yield Measure(
-        "equivalence",
-        group,
-        answer.effect,
-        -answer.margin,
-        answer.margin,
-        answer.equivalence_p,
-        len(x),
-        say("note.equivalence"),
+        measure="equivalence",
+        group=group,
+        estimate=answer.effect,
+        lower=-answer.margin,
+        upper=answer.margin,
+        p_value=answer.equivalence_p,
+        n_dates=len(x),
+        note=say("note.equivalence"),
     )
     note = say("note.power_placebos") if len(x) == 1 else say("note.power")
-    yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
+    yield Measure(
+        measure="smallest_detectable_effect",
+        group=group,
+        estimate=answer.mde,
+        lower=NAN,
+        upper=NAN,
+        p_value=NAN,
+        n_dates=len(x),
+        note=note,
+    )
     yield from _dates_needed(group, answer.se_placebos if len(x) == 1 else answer.sd, len(x))
     yield from _variants(judgement, group, mask)
     yield from _windows(judgement, group, mask)
@@ -122,30 +133,74 @@ def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: st
     mean = float(values.mean()) if k else NAN
     p = two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
     low, high = t_interval(values)
-    return Measure(name, group, mean, low, high, p, k, note or (say("note.one_date") if k == 1 else ""))
+    return Measure(
+        measure=name,
+        group=group,
+        estimate=mean,
+        lower=low,
+        upper=high,
+        p_value=p,
+        n_dates=k,
+        note=note or (say("note.one_date") if k == 1 else ""),
+    )
 
 
 def _primary(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Measure:
     answer = judgement.answer(group)
     note = say("note.primary", p=answer.p_greater, floor=answer.p_floor) if mask.any() else ""
     low, high = answer.interval
-    return Measure("excess_post", group, answer.effect, low, high, answer.p_value, answer.n_dates, note)
+    return Measure(
+        measure="excess_post",
+        group=group,
+        estimate=answer.effect,
+        lower=low,
+        upper=high,
+        p_value=answer.p_value,
+        n_dates=answer.n_dates,
+        note=note,
+    )
 
 
 def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Measure:
     config = judgement.history.config
     k = len(x)
     if k < 2:
-        return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
+        return Measure(
+            measure="excess_post_sign_flip",
+            group=group,
+            estimate=float(x.mean()) if k else NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=k,
+        )
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
     note = say("note.floor", p=sign_flip_floor(k, config.tests.draws))
-    return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
+    return Measure(
+        measure="excess_post_sign_flip",
+        group=group,
+        estimate=float(x.mean()),
+        lower=NAN,
+        upper=NAN,
+        p_value=sign_flip_p(x, signs),
+        n_dates=k,
+        note=note,
+    )
 
 
 def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
     for effect in (0.02, 0.05, 0.10):
         needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
-        yield Measure(f"dates_needed_{effect:.0%}", group, needed, NAN, NAN, NAN, k, say("note.power"))
+        yield Measure(
+            measure=f"dates_needed_{effect:.0%}",
+            group=group,
+            estimate=needed,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=k,
+            note=say("note.power"),
+        )
 
 
 def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
@@ -165,7 +220,16 @@ def _windows(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Itera
         low, high = t_interval(values)
         mean = float(values.mean()) if len(values) else NAN
         note = say("note.holm", p=q) if np.isfinite(q) else ""
-        yield Measure(f"excess_{span(window)}", group, mean, low, high, p, len(values), note)
+        yield Measure(
+            measure=f"excess_{span(window)}",
+            group=group,
+            estimate=mean,
+            lower=low,
+            upper=high,
+            p_value=p,
+            n_dates=len(values),
+            note=note,
+        )
 
 
 def secondary_windows(judgement: Judgement) -> list[Window]:
@@ -220,35 +284,44 @@ def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterat
     rows, day0 = np.flatnonzero(mask), judged.day0[mask]
     k = len(np.unique(day0))
     yield Measure(
-        "reversal_ratio",
-        group,
-        ratio.estimate,
-        ratio.lower,
-        ratio.upper,
-        NAN,
-        k,
-        say(f"fieller.{ratio.shape}"),
+        measure="reversal_ratio",
+        group=group,
+        estimate=ratio.estimate,
+        lower=ratio.lower,
+        upper=ratio.upper,
+        p_value=NAN,
+        n_dates=k,
+        note=say(f"fieller.{ratio.shape}"),
     )
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
     other = reversal_ratio(date_means(day0, drop), date_means(day0, post))
     yield Measure(
-        "reversal_ratio_placebos",
-        group,
-        other.estimate,
-        other.lower,
-        other.upper,
-        NAN,
-        k,
-        say(f"fieller.{other.shape}"),
+        measure="reversal_ratio_placebos",
+        group=group,
+        estimate=other.estimate,
+        lower=other.lower,
+        upper=other.upper,
+        p_value=NAN,
+        n_dates=k,
+        note=say(f"fieller.{other.shape}"),
     )
 
 
 def share(group: str, x: NDArray[np.float64]) -> Measure:
     """Share of dates with X_k > 0 and its exact interval."""
     value, low, high = share_positive(x)
-    return Measure("share_positive", group, value, low, high, NAN, len(x), say("note.binomial"))
+    return Measure(
+        measure="share_positive",
+        group=group,
+        estimate=value,
+        lower=low,
+        upper=high,
+        p_value=NAN,
+        n_dates=len(x),
+        note=say("note.binomial"),
+    )
 
 
 def cumulative_paths(judgement: Judgement) -> NDArray[np.float64]:
@@ -289,7 +362,16 @@ def _recovery(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iter
         mean = path[at].mean(axis=0)[tau >= windows.drop[1]] if len(at) else np.zeros(0)
         value = half_life(mean)
         note = say("note.sessions" if np.isfinite(value) else "note.no_half_life")
-        yield Measure(f"half_life{name}", group, value, NAN, NAN, NAN, len(at), note)
+        yield Measure(
+            measure=f"half_life{name}",
+            group=group,
+            estimate=value,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=len(at),
+            note=note,
+        )
 
 
 def _survival(
@@ -298,7 +380,16 @@ def _survival(
     times, survival, se = kaplan_meier(time, seen)
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
     note = say("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
-    return Measure(name, group, median_time(times, survival), NAN, NAN, NAN, len(time), note)
+    return Measure(
+        measure=name,
+        group=group,
+        estimate=median_time(times, survival),
+        lower=NAN,
+        upper=NAN,
+        p_value=NAN,
+        n_dates=len(time),
+        note=note,
+    )
 
 
 def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
@@ -309,18 +400,18 @@ def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) ->
     means = leave_one_out(x)
     worst = str(names[int(np.abs(means - x.mean()).argmax())])
     yield Measure(
-        "excess_leave_one_out",
-        group,
-        float(x.mean()),
-        float(means.min()),
-        float(means.max()),
-        NAN,
-        len(x),
-        say("note.leave_one_out", shock=worst),
+        measure="excess_leave_one_out",
+        group=group,
+        estimate=float(x.mean()),
+        lower=float(means.min()),
+        upper=float(means.max()),
+        p_value=NAN,
+        n_dates=len(x),
+        note=say("note.leave_one_out", shock=worst),
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One step of the fixed sequence of tests; ``reached`` says whether all steps before it passed."""
 
@@ -374,7 +465,18 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     open_ = True
     for place, (text, estimate, p, reason) in enumerate(steps):
         passed = open_ and bool(p <= level)
-        found.append(Gate(min(place + 1, 4), text, estimate, p, level, open_, passed, reason))
+        found.append(
+            Gate(
+                step=min(place + 1, 4),
+                hypothesis=text,
+                estimate=estimate,
+                p_value=p,
+                level=level,
+                reached=open_,
+                passed=passed,
+                reason=reason,
+            )
+        )
         if place < 3:
             open_ = passed
     return found

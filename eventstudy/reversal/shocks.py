@@ -31,7 +31,7 @@ OTHER_LABELS = ("misreading", "genuine", "contested", "no_news")
 EXPLORATORY = ";exploratory"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """K shocks of the headline group.
 
@@ -134,30 +134,38 @@ def judge(computed: Computed, headline: Sample, config: StudyConfig) -> Judgemen
     spread = variants(history, requests, judged, tickers, found, sets)
     counted = judged.qualifies & np.isfinite(over)
     groups = _groups(label, label_reason, mine, judged, counted, config)
-    jury = _Jury(headline, found, judged, over, label_reason, spread, config)
+    jury = _Jury(
+        headline=headline,
+        found=found,
+        judged=judged,
+        over=over,
+        label_reason=label_reason,
+        variants=spread,
+        config=config,
+    )
     answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
-        history,
-        requests,
-        portfolios,
-        judged,
-        event_id,
-        label,
-        tickers,
-        in_time,
-        label_reason,
-        trait,
-        found,
-        sets,
-        spread,
-        over,
-        groups[primary][1],
-        case,
-        answers[primary],
-        answers[f"{primary}{EXPLORATORY}"],
-        {k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
-        {name: group[1] for name, group in groups.items()},
+        history=history,
+        requests=requests,
+        portfolios=portfolios,
+        drops=judged,
+        event_id=event_id,
+        label=label,
+        tickers=tickers,
+        in_time=in_time,
+        label_reason=label_reason,
+        traits=trait,
+        benchmarks=found,
+        sets=sets,
+        variants=spread,
+        excess=over,
+        asked=groups[primary][1],
+        case=case,
+        verdict=answers[primary],
+        exploratory=answers[f"{primary}{EXPLORATORY}"],
+        others={k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
+        members={name: group[1] for name, group in groups.items()},
     )
 
 
@@ -244,7 +252,7 @@ def _labelled(label: str) -> Message:
     return say("subject.labelled", label=say(f"label.{label}"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Jury:
     """What every verdict is made from: the shocks, their benchmarks and the settings."""
 
@@ -269,12 +277,12 @@ class _Jury:
         by_label = name != "all" and not name.endswith(EXPLORATORY)
         late = drop & (self.label_reason != "") & by_label
         evidence = Evidence(
-            subject,
-            config.windows.post,
-            date_means(day0, self.over[rows]),
-            date_means(day0, judged.drop[rows]),
-            test,
-            placebo_spread(sets),
+            subject=subject,
+            window=config.windows.post,
+            excess=date_means(day0, self.over[rows]),
+            drop=date_means(day0, judged.drop[rows]),
+            permutation=test,
+            spread=placebo_spread(sets),
             other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
             n_events=int(judged.n_peers[rows].sum()),
             n_effective=self._effective(mask),

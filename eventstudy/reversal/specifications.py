@@ -21,7 +21,7 @@ POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
 DRAWS = 1_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
     """Mean excess of the drops in question under one way to measure it.
 
@@ -67,8 +67,18 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
     median, p = float(np.median(means)), _joint_p(sets, judgement)
     share = float((means > 0).mean())
     return [
-        Specification(*row, float(mean), len(pair[0]), median, share, p)
-        for row, mean, pair in zip(rows, means, sets, strict=True)
+        Specification(
+            window=window,
+            model=model,
+            returns=kind,
+            alpha=alpha,
+            estimate=float(mean),
+            n_dates=len(pair[0]),
+            median=median,
+            share_positive=share,
+            joint_p=p,
+        )
+        for (window, model, kind, alpha), mean, pair in zip(rows, means, sets, strict=True)
     ]
 
 

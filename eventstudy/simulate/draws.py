@@ -96,7 +96,17 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
         n_dates = 1 if case.design == "one_date" else dense
         n_events = n_dates * (1 if case.design == "random" else plan.peers)
     k_eff = float(counts[3]) / applied if applied else float("nan")
-    return Rate(case, test, window, applied, int(counts[1]), target, n_events, n_dates, k_eff)
+    return Rate(
+        case=case,
+        test=test,
+        window=window,
+        n_draws=applied,
+        n_rejected=int(counts[1]),
+        target=target,
+        n_events=n_events,
+        n_dates=n_dates,
+        k_eff=k_eff,
+    )
 
 
 def _run_batch(
@@ -154,7 +164,15 @@ def _abnormal(
     dates = np.broadcast_to(np.arange(columns.shape[1])[:, None], columns.shape).ravel().tolist()
     names, region = pool.tickers, pool.region
     requests = [
-        Request(f"D{date}", f"D{date}", names[column % len(names)], region, region, row, column)
+        Request(
+            event_id=f"D{date}",
+            shock_id=f"D{date}",
+            ticker=names[column % len(names)],
+            market=region,
+            region=region,
+            position=row,
+            column=column,
+        )
         for date, row, column in zip(dates, at, columns.ravel().tolist(), strict=True)
     ]
     panel = cut(
@@ -177,7 +195,14 @@ def _samples(abnormal: AbnormalReturns, draws: int, config: StudyConfig, plan: P
     for draw in range(draws):
         mine = abnormal.take(np.arange(draw * size, (draw + 1) * size))
         correlations = residual_correlations(mine.expected.residuals, mine.panel.estimation_sessions)
-        yield Sample("all", mine, correlations, config.tests.weights, plan.seed, plan.resamples)
+        yield Sample(
+            group="all",
+            abnormal=mine,
+            correlations=correlations,
+            weighting=config.tests.weights,
+            seed=plan.seed,
+            draws=plan.resamples,
+        )
 
 
 def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
@@ -344,7 +369,14 @@ def _brown_warner(
     unknown = np.full((PAIRS, PAIRS), np.nan)
     for draw in range(draws):
         mine = abnormal.take(np.arange(draw * PAIRS, (draw + 1) * PAIRS))
-        sample = Sample("all", mine, unknown, config.tests.weights, plan.seed, plan.resamples)
+        sample = Sample(
+            group="all",
+            abnormal=mine,
+            correlations=unknown,
+            weighting=config.tests.weights,
+            seed=plan.seed,
+            draws=plan.resamples,
+        )
         variance = float(mine.expected.sigma2.mean())
         batch.variance.append(variance)
         for effect in (0.0, *plan.effects):

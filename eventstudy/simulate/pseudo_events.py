@@ -33,7 +33,7 @@ BLOCK = 21
 DEGREES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Returns of one region's peers and where pseudo-events can be placed.
 
@@ -238,18 +238,18 @@ def _pool(
     reached = _count(candidate, (-tested[1], -tested[0])) > 0
     alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
     return Pool(
-        region,
-        markets[0].benchmark,
-        tuple(tickers.tolist()),
-        shared,
-        returns[:, used] - np.nan_to_num(alpha),
-        index,
-        flags[:, used],
-        cuts[:, used],
-        candidate[:, used],
-        near,
-        possible[:, used],
-        _gaps(shared, possible[:, used], list(own.values())),
+        region=region,
+        benchmark=markets[0].benchmark,
+        tickers=tuple(tickers.tolist()),
+        sessions=shared,
+        returns=returns[:, used] - np.nan_to_num(alpha),
+        market_return=index,
+        flags=flags[:, used],
+        excluded=cuts[:, used],
+        candidate=candidate[:, used],
+        near=near,
+        possible=possible[:, used],
+        gaps=_gaps(shared, possible[:, used], list(own.values())),
     )
 
 

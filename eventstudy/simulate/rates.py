@@ -22,7 +22,7 @@ class Case:
     effect: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """How often one test rejected in one case; ``n_draws`` counts the draws to which it applied.
 

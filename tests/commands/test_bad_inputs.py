@@ -227,7 +227,13 @@ def _(place: Place) -> None:
 @row(13, "after the close, before the open, in the lunch break", "next session, same session, same session")
 def _(place: Place) -> None:
     def day0(stamp: str, mic: str) -> tuple[str, str]:
-        event = Event("E", dt.datetime.fromisoformat(stamp), "minute", "report", "unknown")
+        event = Event(
+            event_id="E",
+            timestamp=dt.datetime.fromisoformat(stamp),
+            precision="minute",
+            kind="report",
+            label="unknown",
+        )
         found = align(event, mic)
         assert found is not None
         return str(found.session), found.reaction

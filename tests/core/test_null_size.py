@@ -51,7 +51,7 @@ def rejections(
         for first in range(0, len(panel), size):
             study = abnormal.take(np.arange(first, first + size))
             # No test here uses the residual correlations.
-            observed = Sample("all", study, np.zeros((size, size))).at(WINDOW)
+            observed = Sample(group="all", abnormal=study, correlations=np.zeros((size, size))).at(WINDOW)
             for name in NAMES:
                 counts[name] += STATISTICS[name](observed).p_value <= 0.05
     return {name: count / DRAWS for name, count in counts.items()}

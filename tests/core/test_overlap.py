@@ -68,7 +68,7 @@ def study(days: list[int], seed: int, *, peers: int = 2, effect: float = 0.0) ->
     )
     abnormal = abnormal_returns(panel, fit(panel))
     correlations = residual_correlations(abnormal.expected.residuals, panel.estimation_sessions)
-    return Sample("all", abnormal, correlations, draws=199)
+    return Sample(group="all", abnormal=abnormal, correlations=correlations, draws=199)
 
 
 def test_three_dates_by_hand() -> None:
@@ -162,7 +162,12 @@ def test_order_of_the_rows_does_not_matter_where_dates_overlap(name: str) -> Non
     days = [150, 155, 200, 230, 236, 260, 281, 302, 323, 344, 365, 386, 407]
     sample = study(days, 5)
     order = np.random.default_rng(1).permutation(len(sample.abnormal))
-    mixed = Sample("all", sample.abnormal.take(order), sample.correlations[np.ix_(order, order)], draws=199)
+    mixed = Sample(
+        group="all",
+        abnormal=sample.abnormal.take(order),
+        correlations=sample.correlations[np.ix_(order, order)],
+        draws=199,
+    )
     first, second = STATISTICS[name](sample.at(WINDOW)), STATISTICS[name](mixed.at(WINDOW))
     assert first.reason == ""
     assert first.k_eff < 13

@@ -40,7 +40,7 @@ MINIMUM = 120
 _DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
     """One event of the request file; ``windows`` are the event and the estimation window."""
 
@@ -164,7 +164,9 @@ def _request_row(path: Path, line: int, cells: Sequence[str], problems: list[Pro
         problems.append(Problem(text, str(path), line))
         return None
     windows = ((first, last), (stop - length + 1, stop))
-    return RequestRow(cells[0], cells[1], cells[2], day, cells[4], windows, line)
+    return RequestRow(
+        event_id=cells[0], firm=cells[1], market=cells[2], day=day, group=cells[4], windows=windows, line=line
+    )
 
 
 def _day(cell: str, path: Path, line: int, problems: list[Problem]) -> dt.date | None:

@@ -17,7 +17,7 @@ from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
 OVER_DATES = ("date_t", "sign_flip")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adjusted:
     """One test's p-value adjusted over the windows of its group, NaN where it has none.
 
@@ -51,16 +51,21 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
         family = np.array([mine.get((name, window), np.nan) for window in windows])
         stepped = step_down if name in OVER_DATES else np.full(len(windows), np.nan)
         stepped = np.where(np.isnan(family), np.nan, stepped)
-        columns = zip(
-            windows,
-            family.tolist(),
-            holm(family).tolist(),
-            benjamini_hochberg(family).tolist(),
-            benjamini_yekutieli(family).tolist(),
-            stepped.tolist(),
-            strict=True,
-        )
-        rows += [Adjusted(sample.group, window, name, *values) for window, *values in columns]
+        adjusted = (family, holm(family), benjamini_hochberg(family), benjamini_yekutieli(family), stepped)
+        columns = zip(windows, *(values.tolist() for values in adjusted), strict=True)
+        rows += [
+            Adjusted(
+                group=sample.group,
+                window=window,
+                name=name,
+                p_value=p,
+                holm=by_holm,
+                bh=bh,
+                by=by,
+                romano_wolf=step,
+            )
+            for window, p, by_holm, bh, by, step in columns
+        ]
     return rows
 
 

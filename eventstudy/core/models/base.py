@@ -16,7 +16,7 @@ from eventstudy.errors import ConfigError
 from eventstudy.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedReturns:
     """What a model predicts, with the prediction-error variance in factored form.
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 FEWEST_EFFECTIVE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
 
@@ -63,7 +63,7 @@ class TestResult:
     k_eff: float = math.nan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigures:
     """What the tests that look at days need of them, where firm-events are too many to hold their days.
 
@@ -94,7 +94,7 @@ class DayFigures:
     members: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSample:
     """The firm-events of one group that have one window complete, and what tests need of them.
 
@@ -188,18 +188,18 @@ class WindowSample:
             p_value = two_sided(statistic, distribution, df)
         caar = float(self.car.mean()) if estimate is None else estimate
         return TestResult(
-            "",
-            self.window,
-            self.group,
-            self.n,
-            self.k,
-            caar,
-            float(statistic),
-            distribution,
-            df,
-            p_value,
-            "",
-            "",
+            name="",
+            window=self.window,
+            group=self.group,
+            n_events=self.n,
+            n_dates=self.k,
+            estimate=caar,
+            statistic=float(statistic),
+            distribution=distribution,
+            df=df,
+            p_value=p_value,
+            null="",
+            source="",
         )
 
     def refuse(self, reason: str) -> TestResult:
@@ -207,11 +207,23 @@ class WindowSample:
         nan = math.nan
         estimate = float(self.car.mean()) if self.n else nan
         return TestResult(
-            "", self.window, self.group, self.n, self.k, estimate, nan, "", nan, nan, "", "", reason
+            name="",
+            window=self.window,
+            group=self.group,
+            n_events=self.n,
+            n_dates=self.k,
+            estimate=estimate,
+            statistic=nan,
+            distribution="",
+            df=nan,
+            p_value=nan,
+            null="",
+            source="",
+            reason=reason,
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix.
 
@@ -279,23 +291,23 @@ class Sample:
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
-            self.group,
-            window,
-            kept.abnormal,
-            car,
-            variance,
-            scar,
-            mean_correlation(kept.correlations * overlap),
-            portfolios,
-            shock_car,
-            shock_s,
-            date_overlap(portfolios, kept.peers, inside),
-            kept.ranks,
-            self.seed,
-            self.draws,
-            None,
-            kept.peers,
-            kept.made,
+            group=self.group,
+            window=window,
+            abnormal=kept.abnormal,
+            car=car,
+            variance=variance,
+            scar=scar,
+            rbar=mean_correlation(kept.correlations * overlap),
+            portfolios=portfolios,
+            shock_car=shock_car,
+            shock_s=shock_s,
+            overlap=date_overlap(portfolios, kept.peers, inside),
+            ranks=kept.ranks,
+            seed=self.seed,
+            draws=self.draws,
+            days=None,
+            peers=kept.peers,
+            made=kept.made,
         )
 
 
@@ -343,22 +355,22 @@ def statistic(
                 outcome = sample.refuse("n/a, the statistic is undefined on these values")
             known = not math.isnan(sample.rbar)
             return TestResult(
-                name,
-                outcome.window,
-                outcome.group,
-                outcome.n_events,
-                outcome.n_dates,
-                outcome.estimate,
-                outcome.statistic,
-                outcome.distribution,
-                outcome.df,
-                outcome.p_value,
-                null,
-                source,
-                outcome.reason,
-                sample.rbar if known else math.nan,
-                sample.n_effective if known else math.nan,
-                sample.overlap.k_eff if sample.k else math.nan,
+                name=name,
+                window=outcome.window,
+                group=outcome.group,
+                n_events=outcome.n_events,
+                n_dates=outcome.n_dates,
+                estimate=outcome.estimate,
+                statistic=outcome.statistic,
+                distribution=outcome.distribution,
+                df=outcome.df,
+                p_value=outcome.p_value,
+                null=null,
+                source=source,
+                reason=outcome.reason,
+                rbar=sample.rbar if known else math.nan,
+                n_effective=sample.n_effective if known else math.nan,
+                k_eff=sample.overlap.k_eff if sample.k else math.nan,
             )
 
         STATISTICS[name] = checked
