@@ -44,6 +44,18 @@ class Checked:
     ``missing`` says in sentences which prices there are none of, and what to do; ``warnings`` what else a
     reader must know, worst first. ``usable`` is whether a run could use anything: without prices, whether an
     event has a day 0 on the exchange of one of its peers.
+
+    Examples
+    --------
+    >>> from eventstudy import Study
+    >>> study = Study.from_sector("healthcare")
+    >>> found = study.check(study.events_file, prices="example:healthcare")
+    >>> found.usable, found.missing
+    (True, ())
+    >>> found.alignments["CLIN15", "XNYS"].session
+    datetime.date(2015, 9, 21)
+    >>> found.ledger[0].ticker, found.ledger[0].status
+    ('JNJ', 'used')
     """
 
     alignments: Mapping[tuple[str, str], Alignment]
@@ -54,7 +66,23 @@ class Checked:
     usable: bool = True
 
     def to_frame(self, name: str = "ledger") -> pd.DataFrame:
-        """Return ``alignment``, ``ledger`` or ``quality`` as a frame."""
+        """Return one of the tables.
+
+        Parameters
+        ----------
+        name : str
+            ``alignment``, ``ledger`` or ``quality``.
+
+        Returns
+        -------
+        DataFrame
+            A row an event × exchange, an event × peer, or a finding.
+
+        Raises
+        ------
+        KeyError
+            For another name.
+        """
         import pandas as pd
 
         found: dict[str, Sequence[Any]] = {
@@ -73,8 +101,21 @@ class Study:
 
     Attributes
     ----------
+    settings : StudyConfig
+        All settings together.
     file, sector, overrides
-        The layers that the settings are read from; ``settings`` are all of them together.
+        The layers that they are read from.
+
+    Examples
+    --------
+    >>> from eventstudy import Study
+    >>> quick = {"reversal.specification_curve": False, "tests.names": ["date_t"]}
+    >>> study = Study.from_sector("healthcare", overrides=quick)
+    >>> study.settings.windows.post
+    (2, 20)
+    >>> result = study.run(study.events_file, prices="example:healthcare")
+    >>> result.verdict.kind
+    'inconclusive'
     """
 
     settings: StudyConfig
@@ -98,6 +139,11 @@ class Study:
             A shipped sector that the file builds on.
         overrides
             ``{"windows.minimum": 150}``, or texts such as ``"windows.minimum=150"``.
+
+        Returns
+        -------
+        Study
+            Ready to be run.
 
         Raises
         ------
@@ -124,12 +170,17 @@ class Study:
         return sector_file(self.settings.study.sector).with_name("events.csv")
 
     def check(self, events: str | Path | Events | pd.DataFrame, prices: Any = None) -> Checked:
-        """Return what a run would use, estimating nothing; without ``prices`` day 0 alone.
+        """Say what a run would use, estimating nothing.
 
         Parameters
         ----------
         events, prices
-            As for `run`.
+            As for `run`; without ``prices`` day 0 alone is looked at.
+
+        Returns
+        -------
+        Checked
+            Day 0 by exchange, the ledger, what is missing, and warnings.
         """
         read, config = self._inputs(events, 1)
         return check_study(read, config, None if prices is None else _table(read, config, prices))
@@ -154,6 +205,11 @@ class Study:
             source of the settings.
         jobs
             Processes for models that are fitted one by one; the result is the same.
+
+        Returns
+        -------
+        StudyResult
+            Verdict, tests and tables, each with its type.
 
         Raises
         ------

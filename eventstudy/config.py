@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.exchanges.exchange import WORLD_MARKET
+from eventstudy.json_values import plain_json
 from eventstudy.registry import MODELS, STATISTICS
 from eventstudy.workers import engine_problem
 
@@ -322,7 +323,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
-    """All settings of a study. ``sources`` names the files they came from, with their sha256."""
+    """All settings of a study, one attribute a section of its TOML; frozen.
+
+    Examples
+    --------
+    >>> from eventstudy import Study
+    >>> settings = Study.from_sector("healthcare").settings
+    >>> settings.model.name, settings.windows.drop
+    ('market', (0, 1))
+    >>> settings.peer("JNJ").market
+    'XNYS'
+    """
 
     study: Study = field(default_factory=Study)
     markets: tuple[Market, ...] = ()
@@ -357,7 +368,7 @@ class StudyConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        plain: dict[str, Any] = plain_json(dataclasses.asdict(self, dict_factory=_by_key))
         return plain
 
 
@@ -440,7 +451,7 @@ def config_from_dict(settings: Mapping[str, Any]) -> StudyConfig:
 
 
 def _revived(hint: Any, value: Any) -> Any:
-    """Undo `_plain` by the annotation: ISO texts become dates, absent values leave."""
+    """Undo `as_dict` by the annotation: ISO texts become dates, absent values leave."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         hints = {name.rstrip("_"): item for name, item in typing.get_type_hints(hint).items()}
         return {key: _revived(hints[key], item) for key, item in value.items() if item is not None}
@@ -775,9 +786,6 @@ def _check_peers(config: StudyConfig) -> list[str]:
     return problems
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key.rstrip("_"): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, dt.date) else value
+def _by_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Fields by the names of the settings: ``from_`` is ``from`` there."""
+    return {name.rstrip("_"): value for name, value in pairs}

@@ -35,7 +35,17 @@ DEBUG = "EVENTSTUDY_DEBUG"
 
 
 class EventStudyError(Exception):
-    """Base of all errors that a user can act on."""
+    """Base of all errors that a user can act on; ``exit_code`` is the command's.
+
+    Examples
+    --------
+    >>> from eventstudy import EventStudyError, Study
+    >>> try:
+    ...     Study.from_sector("healthcare", overrides={"windows.minimums": 5, "study.seeds": 1})
+    ... except EventStudyError as error:
+    ...     print(len(error.problems), error.exit_code)
+    2 2
+    """
 
     exit_code = 1
 
@@ -47,31 +57,88 @@ class EventStudyError(Exception):
 
 
 class ConfigError(EventStudyError):
-    """The study's settings are wrong."""
+    """The study's settings are wrong.
+
+    Examples
+    --------
+    >>> from eventstudy import ConfigError, Study
+    >>> try:
+    ...     Study.from_sector("helthcare")
+    ... except ConfigError as error:
+    ...     print(error)
+    sector 'helthcare' is not shipped; accepted: healthcare, optical; did you mean 'healthcare'?
+    """
 
     exit_code = 2
 
 
 class EventsError(EventStudyError):
-    """The events file is wrong."""
+    """The events file is wrong.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eventstudy import EventsError, Study
+    >>> row = {"event_id": "E1", "timestamp": "9 June", "precision": "date", "kind": "report"}
+    >>> try:
+    ...     Study.from_sector("healthcare").check(pd.DataFrame([row | {"label": "misread"}]))
+    ... except EventsError as error:
+    ...     print([problem.line for problem in error.problems])
+    [2, 2]
+    """
 
     exit_code = 2
 
 
 class EstimationError(EventStudyError):
-    """No event could be used."""
+    """No event could be used.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eventstudy import EstimationError, Study
+    >>> row = {"event_id": "E1", "timestamp": "1995-06-09", "precision": "date", "kind": "report"}
+    >>> study = Study.from_sector("healthcare")
+    >>> try:
+    ...     study.run(pd.DataFrame([row | {"label": "unknown"}]), prices="example:healthcare")
+    ... except EstimationError as error:
+    ...     print(error.exit_code)
+    3
+    """
 
     exit_code = 3
 
 
 class PriceError(EventStudyError):
-    """Prices could not be had, or cannot be used as they are."""
+    """Prices could not be had, or cannot be used as they are.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eventstudy import PriceError, Study
+    >>> study = Study.from_sector("healthcare")
+    >>> prices = pd.DataFrame({"JNJ": [-1.0]}, index=["2020-01-02"])
+    >>> try:
+    ...     study.run(study.events_file, prices=prices)
+    ... except PriceError as error:
+    ...     print(error.exit_code)
+    4
+    """
 
     exit_code = 4
 
 
 class IntegrityError(EventStudyError):
-    """A stored file is not what was written."""
+    """A stored file is not what was written.
+
+    Examples
+    --------
+    >>> from eventstudy import IntegrityError
+    >>> from eventstudy.errors import Problem
+    >>> error = IntegrityError(Problem("its sha256 is not that of the manifest", "AAA.csv"))
+    >>> print(error, error.exit_code)
+    AAA.csv: its sha256 is not that of the manifest 5
+    """
 
     exit_code = 5
 

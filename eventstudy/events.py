@@ -94,7 +94,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The events of one file in file order, with the file's sha256 and what the reader noted."""
+    """The events of one file in file order, with the file's sha256 and what the reader noted.
+
+    Examples
+    --------
+    >>> from eventstudy import Study, read_events
+    >>> events = read_events(Study.from_sector("healthcare").events_file)
+    >>> len(events) == len(events.rows)
+    True
+    >>> events.by_id("CLIN15").label
+    'misreading'
+    >>> next(iter(events)).timestamp.isoformat()
+    '2015-09-21T14:56:00+00:00'
+    """
 
     rows: tuple[Event, ...]
     path: str
@@ -119,10 +131,29 @@ class Events:
 def read_events(path: Path) -> Events:
     """Read and check an events file.
 
+    Parameters
+    ----------
+    path : Path
+        A CSV with a row an event.
+
+    Returns
+    -------
+    Events
+        In the order of the file.
+
     Raises
     ------
     EventsError
         With every problem found, as ``FILE:LINE: what, what is accepted, what to do``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from eventstudy import read_events
+    >>> text = "event_id,timestamp,precision,kind,label\\nE1,2021-06-09,date,report,unknown\\n"
+    >>> _ = Path("one.csv").write_text(text)
+    >>> [event.event_id for event in read_events(Path("one.csv"))]
+    ['E1']
     """
     return parse_events(_read_bytes(path), str(path))
 

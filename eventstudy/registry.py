@@ -45,6 +45,16 @@ class Registry(dict[str, Thing], Generic[Thing]):
         Entry-point group of other distributions; empty where they have none.
     bare
         Whether the object behind an entry point will do as it is; else its module must declare it.
+
+    Examples
+    --------
+    >>> from eventstudy import MODELS, PROVIDERS, STATISTICS
+    >>> MODELS.knows("market"), STATISTICS.knows("date_t"), PROVIDERS.knows("yahoo")
+    (True, True, True)
+    >>> "ibragimov_mueller" in STATISTICS.names()
+    True
+    >>> callable(STATISTICS["date_t"])
+    True
     """
 
     def __init__(

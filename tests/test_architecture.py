@@ -17,6 +17,7 @@ from eventstudy.cli import cli, main
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
+    "json_values",
     "messages",
     "optional",
     "workers",

@@ -53,8 +53,3 @@ def watching(silent: bool) -> Iterator[Watch | None]:
 
 def plain(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
-
-
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: it becomes null."""
-    return {key: None if value != value else value for key, value in row.items()}

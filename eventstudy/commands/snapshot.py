@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from eventstudy.commands.output import console_for, finite, plain
+from eventstudy.commands.output import console_for, plain
 
 
 @click.group("snapshot")
@@ -30,11 +30,12 @@ def snapshot_verify(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
     """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
+    from eventstudy.json_values import plain_json
     from eventstudy.prices.rewritten import diff_snapshots
 
     rows = diff_snapshots(before, after)
     if as_json:
-        click.echo(json.dumps([finite(plain(row)) for row in rows], indent=2))
+        click.echo(json.dumps(plain_json([plain(row) for row in rows]), indent=2))
     else:
         from eventstudy.report.terminal import print_rewritten
 

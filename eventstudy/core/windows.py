@@ -57,6 +57,33 @@ class EventPanel:
         Sessions between the estimation window's last day and the first event day.
     kind
         Whether the returns are simple, and compound by products, or log, and compound by sums.
+
+    Examples
+    --------
+    Two firm-events of three estimation days and days 0 and +1, against one index:
+
+    >>> import numpy as np
+    >>> from eventstudy import EventPanel
+    >>> returns, index = np.zeros((2, 5)), np.full((2, 5, 1), 0.01)
+    >>> days = np.tile(np.arange(18_000, 18_005, dtype=np.int32), (2, 1))
+    >>> panel = EventPanel(
+    ...     event_id=np.array(["E1", "E1"]),
+    ...     shock_id=np.array(["E1", "E1"]),
+    ...     ticker=np.array(["AAA", "BBB"]),
+    ...     market=np.array(["XNYS", "XNYS"]),
+    ...     region=np.array(["US", "US"]),
+    ...     lead=np.array([True, True]),
+    ...     tau=np.arange(2),
+    ...     estimation_returns=returns[:, :3],
+    ...     estimation_factors=index[:, :3],
+    ...     estimation_sessions=days[:, :3],
+    ...     event_returns=returns[:, 3:],
+    ...     event_factors=index[:, 3:],
+    ...     event_sessions=days[:, 3:],
+    ...     event_flags=np.zeros((2, 2), dtype=np.uint8),
+    ... )
+    >>> len(panel), panel.day0.tolist(), panel.factor("market")[1].shape
+    (2, [18003, 18003], (2, 2))
     """
 
     event_id: NDArray[np.str_]

@@ -29,6 +29,16 @@ class PriceSeries:
     returns are made of. All arrays have shape ``(T,)``. ``dividends`` (cash a share) and ``splits``
     (new shares for one old) are 0 on days without one, and of length 0 where the source lists none.
     ``amount`` is the money traded, of length 0 where the source has none; it only checks ``volume``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eventstudy import PriceSeries
+    >>> days = np.array(["2021-06-08", "2021-06-09"], dtype="datetime64[D]")
+    >>> none, close = np.full(2, np.nan), np.array([10.0, 9.5])
+    >>> series = PriceSeries("AAA", days, none, none, none, close, close, none, currency="USD")
+    >>> float(series.adj_close[-1] / series.adj_close[0] - 1).__round__(4)
+    -0.05
     """
 
     ticker: str
@@ -65,7 +75,14 @@ def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOutcome:
-    """What became of the request for one ticker; ``message`` keeps the provider's own words."""
+    """What became of the request for one ticker; ``message`` keeps the provider's own words.
+
+    Examples
+    --------
+    >>> from eventstudy import PriceOutcome
+    >>> PriceOutcome("AAA", "ok", rows=250, first="2020-06-09", last="2021-06-09").status
+    'ok'
+    """
 
     ticker: str
     status: Status
@@ -78,7 +95,16 @@ class PriceOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PriceRequest:
-    """Tickers and the inclusive range of days that the study needs."""
+    """Tickers and the inclusive range of days that the study needs.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from eventstudy import PriceRequest
+    >>> request = PriceRequest(("AAA", "^GSPC"), dt.date(2020, 1, 2), dt.date(2021, 7, 9))
+    >>> request.end > request.start
+    True
+    """
 
     tickers: tuple[str, ...]
     start: dt.date
@@ -91,6 +117,15 @@ class PriceTable:
 
     ``origin`` says where they can be read again: ``kind`` and ``name`` of a folder, file or snapshot,
     never a machine's path. ``fx`` has the exchange rates by currency.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eventstudy import PriceOutcome, PriceSeries, PriceTable
+    >>> days, none = np.array(["2021-06-09"], dtype="datetime64[D]"), np.full(1, np.nan)
+    >>> series = PriceSeries("AAA", days, none, none, none, np.ones(1), np.ones(1), none)
+    >>> PriceTable("mine", {"AAA": series}, {"AAA": PriceOutcome("AAA", "ok", rows=1)}).last_date
+    '2021-06-09'
     """
 
     source: str
@@ -125,7 +160,29 @@ PROVIDERS: Registry[ProviderFactory] = registry.PROVIDERS
 
 
 def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
-    """Register a provider class or factory under ``name``."""
+    """Register a provider class or factory.
+
+    Parameters
+    ----------
+    name : str
+        What ``--prices`` and ``prices.source`` call it.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the class as it is.
+
+    Examples
+    --------
+    >>> from eventstudy import PROVIDERS, PriceOutcome, PriceRequest, PriceTable, provider
+    >>> @provider("nothing")
+    ... class Nothing:
+    ...     def fetch(self, request: PriceRequest) -> PriceTable:
+    ...         none = {name: PriceOutcome(name, "missing", "has no prices") for name in request.tickers}
+    ...         return PriceTable("nothing", {}, none)
+    >>> PROVIDERS.knows("nothing")
+    True
+    """
 
     def register(factory: ProviderFactory) -> ProviderFactory:
         PROVIDERS[name] = factory

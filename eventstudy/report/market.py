@@ -22,10 +22,11 @@ from eventstudy import __version__
 from eventstudy.config import StudyConfig
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
+from eventstudy.json_values import plain_json, write_json
 from eventstudy.large.engine import REASONS, MarketResult
 from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
-from eventstudy.report.values import csv_safe, plain_json
+from eventstudy.report.values import csv_safe
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
@@ -68,9 +69,9 @@ def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path
     ]
     _write_csv(folder / "tests.csv", TABLES["tests"], tests)
     _write_csv(folder / "aar.csv", TABLES["aar"], _aar_rows(result))
-    _write_json(folder / "summary.json", result.facts)
+    write_json(result.facts, folder / "summary.json")
     outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    _write_json(folder / "manifest.json", {**manifest, "outputs": outputs})
+    write_json({**manifest, "outputs": outputs}, folder / "manifest.json")
 
 
 def window_name(window: tuple[int, int]) -> str:
@@ -161,11 +162,6 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: csv_safe(plain_json(value)) for name, value in row.items()} for row in rows)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def print_market(result: MarketResult, folder: Path, console: Console) -> None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from eventstudy import plots
 from eventstudy.config import Report
 from eventstudy.errors import ConfigError, Problem
+from eventstudy.json_values import write_json
 from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.registry import VIEWS
 from eventstudy.report.output import FORMATS, Material, Output
 from eventstudy.report.pages import page_content
-from eventstudy.report.values import write_json
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn

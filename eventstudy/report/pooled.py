@@ -19,6 +19,7 @@ from rich.text import Text
 from eventstudy import __version__
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
+from eventstudy.json_values import plain_json, write_json
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
 from eventstudy.report.packs import home_of, read_pack
@@ -151,8 +152,6 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    from eventstudy.report.values import plain_json
-
     first, last = pool.packs[0].settings["windows.post"]
     window = f"[{first},{last}]"
     content: dict[str, Any] = plain_json(
@@ -231,10 +230,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    text = json.dumps(
-        {**facts, "outputs": outputs}, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False
-    )
-    (folder / "summary.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_json({**facts, "outputs": outputs}, folder / "summary.json")
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> None:

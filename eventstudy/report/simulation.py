@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventstudy.json_values import plain_json, write_json
 from eventstudy.report.staging import moved_in
-from eventstudy.report.values import plain_json
 from eventstudy.simulate import (
     BROWN_WARNER_TEST,
     DAY0,
@@ -222,8 +222,7 @@ def _write_files(simulation: Simulation, record: Mapping[str, Any], folder: Path
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
         },
     }
-    text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
-    (folder / "simulation.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_json(content, folder / "simulation.json")
 
 
 def print_simulation(simulation: Simulation, folder: Path, console: Console, *, simulated: bool) -> None:

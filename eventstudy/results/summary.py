@@ -32,6 +32,7 @@ from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
+from eventstudy.json_values import plain_json
 from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
@@ -90,7 +91,7 @@ def build_summary(
     late = {
         name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])
     }
-    content: dict[str, Any] = _json(
+    content: dict[str, Any] = plain_json(
         {
             "run_id": run_id,
             "study": config.study.name,
@@ -361,7 +362,7 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
     inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
     if prices.factors is not None:
         inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
-    content: dict[str, Any] = _json(
+    content: dict[str, Any] = plain_json(
         {
             "version": __version__,
             "seed": config.study.seed,
@@ -399,16 +400,3 @@ def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, An
     sector = config.study.sector or "study"
     marked = "simulated-" if prices.simulated else ""
     return f"{sector}-{marked}{prices.last_date.replace('-', '')}-{digest}"
-
-
-def _json(value: Any) -> Any:
-    """Plain JSON: numpy scalars become Python's, NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -11,6 +11,7 @@ from typing import Any
 
 from eventstudy.config import StudyConfig
 from eventstudy.events import Events
+from eventstudy.json_values import plain_json
 from eventstudy.messages import say
 
 #: Sections of the settings that the lock holds in full.
@@ -76,16 +77,12 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
     for section, values in now.items():
         before = locked.get(section, {})
         for key in sorted({*values, *before}):
-            old, new = before.get(key), _plain(values.get(key))
+            old, new = before.get(key), plain_json(values.get(key))
             if old != new:
                 name = key if section == "question" else f"{section}.{key}"
                 strict = key in STRICT or section in STRICT
                 found.append(Departure(name, _value(old), _value(new), strict))
     return found
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def specification_digest(config: StudyConfig) -> str:

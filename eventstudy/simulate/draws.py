@@ -95,7 +95,6 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
         dense = len(pool.gaps) + 1 if case.design in DENSE else plan.dates
         n_dates = 1 if case.design == "one_date" else dense
         n_events = n_dates * (1 if case.design == "random" else plan.peers)
-    k_eff = float(counts[3]) / applied if applied else float("nan")
     return Rate(
         case=case,
         test=test,
@@ -105,7 +104,7 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
         target=target,
         n_events=n_events,
         n_dates=n_dates,
-        k_eff=k_eff,
+        k_eff=float(counts[3]) / applied if applied else float("nan"),
     )
 
 

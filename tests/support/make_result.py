@@ -173,6 +173,7 @@ def _tests(groups: dict[str, tuple[str, ...]], car: pd.DataFrame) -> pd.DataFram
                         math.nan if absent else p_value,
                         len(cut),
                         n,
+                        float(n),
                         "needs two dates or more, there is 1" if absent else "",
                     )
                 )

@@ -48,6 +48,17 @@ class ExpectedReturns:
         and for models of the conditional variance.
     remark : (N,) str
         What a reader must know of one fit, such as that another model took its place; else empty.
+
+    Examples
+    --------
+    ``panel`` is an `EventPanel`, such as a model is given.
+
+    >>> from eventstudy import MODELS, StudyConfig
+    >>> expected = MODELS["market"](panel, StudyConfig().model)
+    >>> expected.loadings
+    ('alpha', 'beta')
+    >>> expected.theta.shape == (len(panel), 2)
+    True
     """
 
     model: str
@@ -114,7 +125,28 @@ _NEEDS: dict[str, tuple[str, ...]] = {}
 def model(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Fit], Fit]:
     """Register a model: a function from an `EventPanel` and the settings to `ExpectedReturns`.
 
-    ``needs`` names the series it wants beside the index, see `inputs.factor_columns`.
+    Parameters
+    ----------
+    name : str
+        What ``model.name`` of the settings calls it.
+    needs : tuple of str
+        Series that it wants beside the index, see `inputs.factor_columns`.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the function as it is.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from eventstudy import MODELS, EventPanel, ExpectedReturns, StudyConfig, least_squares, model
+    >>> @model("half_market")
+    ... def half_market(panel: EventPanel, settings: object) -> ExpectedReturns:
+    ...     fit = least_squares(panel.with_factors("market"), "half_market", ("alpha", "beta"))
+    ...     return replace(fit, theta=fit.theta / 2)
+    >>> MODELS.knows("half_market")
+    True
     """
 
     def register(fit: Fit) -> Fit:

@@ -74,6 +74,31 @@ def event_regressors(panel: EventPanel) -> NDArray[np.float64]:
 def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> ExpectedReturns:
     """OLS of each firm-event's returns on a constant and all its factors, batched.
 
+    Parameters
+    ----------
+    panel : EventPanel
+        N firm-events with K factors.
+    name : str
+        Of the model, as the tables show it.
+    loadings : tuple of str
+        Names of the 1 + K coefficients, the constant's first.
+
+    Returns
+    -------
+    ExpectedReturns
+        With ``theta`` of shape (N, 1 + K).
+
+    Examples
+    --------
+    ``panel`` is an `EventPanel`, such as a model is given.
+
+    >>> import numpy as np
+    >>> from eventstudy import least_squares
+    >>> fit = least_squares(panel, "market", ("alpha", "beta"))
+    >>> x, y = panel.estimation_factors[0, :, 0], panel.estimation_returns[0]
+    >>> bool(np.allclose(fit.theta[0], np.polyfit(x, y, 1)[::-1]))
+    True
+
     Notes
     -----
     The regressors are centred before the cross products are formed, so no digits are lost to a mean

@@ -41,6 +41,17 @@ class TestResult:
     without overlap these are worth in the window; ``estimate`` is in units of
     return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
     those of the group in the window.
+
+    Examples
+    --------
+    ``sample`` is a `WindowSample`, such as a statistic is given.
+
+    >>> from eventstudy import STATISTICS
+    >>> found = STATISTICS["cross_sectional_t"](sample)
+    >>> found.name, found.window, found.distribution, found.n_events == sample.n
+    ('cross_sectional_t', (0, 1), 't', True)
+    >>> found.df == sample.n - 1
+    True
     """
 
     __test__ = False
@@ -122,6 +133,13 @@ class WindowSample:
         Of ``portfolios``, not given where ``abnormal`` holds no days.
     made : dict
         What `once` has made.
+
+    Examples
+    --------
+    ``sample`` is a `WindowSample`, such as a statistic is given.
+
+    >>> sample.group, sample.window, sample.car.shape == (sample.n,), sample.shock_car.shape == (sample.k,)
+    ('all', (0, 1), True, True)
     """
 
     group: str
@@ -338,6 +356,25 @@ def statistic(
         What is tested, and the paper; both are copied into every result.
     minimum, dates
         Fewest firm-events and fewest shocks it needs; below that it is refused with a reason.
+
+    Returns
+    -------
+    callable
+        A decorator; the function it returns refuses too few firm-events or dates by itself.
+
+    Examples
+    --------
+    ``sample`` is a `WindowSample`, such as a statistic is given.
+
+    >>> import numpy as np
+    >>> from eventstudy import TestResult, WindowSample, statistic
+    >>> @statistic("median_t", null="the median CAR is zero", source="none", minimum=2)
+    ... def median_t(sample: WindowSample) -> TestResult:
+    ...     se = 1.2533 * sample.car.std(ddof=1) / np.sqrt(sample.n)
+    ...     return sample.result(np.median(sample.car) / se, distribution="normal")
+    >>> found = median_t(sample)
+    >>> found.name, 0.0 <= found.p_value <= 1.0
+    ('median_t', True)
     """
 
     def register(compute: Statistic) -> Statistic:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from eventstudy.json_values import write_json
 from eventstudy.messages import recorded
 from eventstudy.report.output import Material, output
-from eventstudy.report.values import write_json
 
 
 @output("json", place=90)

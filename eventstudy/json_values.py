@@ -1,0 +1,38 @@
+"""Values as JSON holds them: the one place where numbers of numpy, dates and NaN become plain."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def plain_json(value: Any) -> Any:
+    """Return ``value`` of plain JSON types.
+
+    Numbers of numpy become Python's, NaN and infinities None, dates ISO texts, tuples lists, keys texts.
+    A `Message` stays one: it is a text that knows what it is made of.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def json_text(content: Any) -> str:
+    """Return ``content`` with sorted keys, two spaces deep, NaN as null, and a line's end."""
+    text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    return text + "\n"
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write ``content`` as `json_text` has it."""
+    path.write_text(json_text(content), encoding="utf-8", newline="\n")

@@ -1,0 +1,140 @@
+"""Tables and summary of a pack as records: made here and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import math
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eventstudy.config import Model, Windows
+from eventstudy.messages import Message
+from eventstudy.results.records import Counts, Records, TestRow, Tests, VerdictRow, WarningRow, Window
+from eventstudy.results.severity import severity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = TypeVar("Row")
+Settings = TypeVar("Settings", Windows, Model)
+
+
+def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
+    """Return the rows of a table as records of a kind, whose fields are columns of the table.
+
+    A text that is missing becomes empty, a float NaN.
+
+    Raises
+    ------
+    ValueError
+        If a whole number or a yes-or-no is missing: no value says that.
+    """
+    hints = typing.get_type_hints(kind)
+    names = [name for name in kind.__dataclass_fields__ if name in table]  # type: ignore[attr-defined]
+    columns = [list(map(_reader(hints[name]), table[name].tolist())) for name in names]
+    made = (kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True))
+    return Records(kind, made, table)
+
+
+def tests_of(table: pd.DataFrame) -> Tests:
+    """Return the table of tests as records that can be asked for one."""
+    return Tests(TestRow, rows_of(table, TestRow), table)
+
+
+def verdict_of(facts: Mapping[str, Any], tests: Tests | None) -> VerdictRow:
+    """Return one answer of the summary.
+
+    Parameters
+    ----------
+    facts
+        ``verdict`` of the summary, or one of ``verdicts``.
+    tests
+        Where they are at hand they know what the dates of a measured headline are worth.
+    """
+    hints = typing.get_type_hints(VerdictRow)
+    given = {**facts, "interval": facts.get("ci"), "window": facts.get("window") or "[0,0]"}
+    found = {name: _reader(hint)(given[name]) for name, hint in hints.items() if given.get(name) is not None}
+    answer = VerdictRow(**{"kind": "", "sentence": "", **found})
+    if tests is None or not math.isnan(answer.k_eff) or answer.kind != "measured":
+        return answer
+    same = tests.where(name=answer.p_name, window=answer.window, group=answer.group)
+    return VerdictRow(**{**_fields(answer), "k_eff": same[0].k_eff if same else math.nan})
+
+
+def counts_of(facts: Mapping[str, Any]) -> Counts:
+    """Return the counts that the summary holds in several places."""
+    tally, events = facts.get("counts") or {}, facts.get("events") or {}
+    return Counts(
+        reasons={str(name): int(n) for name, n in (tally.get("reasons") or {}).items()},
+        n_dates=int((facts.get("headline") or {}).get("n_dates") or 0),
+        **{name: int(tally.get(name) or 0) for name in ("used", "shifted", "dropped", "merged")},
+        **{name: int(events.get(name) or 0) for name in ("n_events", "n_shocks", "n_peers")},
+    )
+
+
+def warnings_of(texts: Sequence[str]) -> Records[WarningRow]:
+    """Return the warnings, worst first, as the summary has them."""
+    import pandas as pd
+
+    rows: list[WarningRow] = []
+    for text in texts:
+        level: Any = severity(text)
+        code = text.key if isinstance(text, Message) else ""
+        rows.append(WarningRow(text=str(text), severity=level, code=code))
+    names = list(WarningRow.__dataclass_fields__)
+    return Records(WarningRow, rows, pd.DataFrame([_fields(row) for row in rows], columns=names))
+
+
+def settings_of(values: Mapping[str, Any], kind: type[Settings]) -> Settings:
+    """Return one section of the settings from its JSON; names that this version lacks are left out."""
+    known = kind.__dataclass_fields__
+    return kind(**{name: _tuples(value) for name, value in values.items() if name in known})
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+@functools.cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """Return what makes a value of a type from a cell of a table or a value of JSON."""
+    return {str: _text, float: _number, int: _whole, bool: _yes, Window: _window}.get(hint, _pair)
+
+
+def _missing(value: Any) -> bool:
+    # NaN, and pandas' NA, is not equal to itself.
+    return value is None or value != value
+
+
+def _text(value: Any) -> Any:
+    return "" if _missing(value) else value if isinstance(value, str) else str(value)
+
+
+def _number(value: Any) -> float:
+    return math.nan if _missing(value) else float(value)
+
+
+def _whole(value: Any) -> int:
+    return int(value)
+
+
+def _yes(value: Any) -> bool:
+    if _missing(value):
+        raise ValueError("a yes or no is missing")
+    return bool(value)
+
+
+def _window(value: Any) -> Window:
+    parts = value.strip("[]").split(",") if isinstance(value, str) else value
+    first, last = (int(part) for part in parts)
+    return first, last
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    low, high = value or (math.nan, math.nan)
+    return _number(low), _number(high)

@@ -1,0 +1,564 @@
+"""What a finished study found, as records with names and types: what a `StudyResult` gives a program.
+
+Each record is a row of one table of the pack and has that table's columns as fields, so that
+docs/reading-the-pack.md describes both. Returns are decimals, windows pairs of event days, sessions ISO
+dates. A number that there is none of is NaN, a text that there is none of is empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
+
+from eventstudy.errors import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Window = tuple[int, int]
+Row = TypeVar("Row")
+#: Tests whose statistic is the estimate over the estimate's own standard error: these have an interval.
+STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictRow:
+    """The answer to the study's question, with all that it rests on.
+
+    Attributes
+    ----------
+    kind : str
+        ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``; ``measured`` in a study of
+        volume or volatility.
+    sentence : str
+        The answer in words.
+    effect : float
+        Mean excess over matched placebo drops, as a decimal return; in a study of another quantity the mean
+        over dates of its first window.
+    interval : (float, float)
+        95 % t interval of the effect, over dates.
+    p_value : float
+        Two-sided, of the test that ``p_name`` names; ``p_greater`` is one-sided, towards a reversal.
+    p_floor : float
+        Smallest value that ``p_value`` can take with this many placebo drops.
+    sign_flip_p, equivalence_p : float
+        P-value of the sign-flip over dates, and of the two one-sided tests against ``margin``.
+    n_dates, n_events, n_placebos : int
+        Dates, firm-events and placebo drops behind the effect.
+    k_eff : float
+        How many dates without overlap the ``n_dates`` are worth. NaN where that is not known: a verdict on
+        drops leaves dates with overlapping windows out.
+    n_effective : float
+        How many independent firm-events the ``n_events`` are worth.
+    mde : float
+        Smallest effect that would have been found with 80 % power.
+    sd, se_placebos : float
+        Spread between the dates; for a single date the standard error that its placebos give.
+    margin : float
+        Effects within ± this count as none.
+    ladder : str
+        What so many dates can show.
+    reason : str
+        Code of why no date entered, empty where one did.
+    group : str
+        Firm-events that were asked about, as in `TestRow`.
+    window : (int, int)
+        First and last event day of the effect.
+    """
+
+    kind: str
+    sentence: str
+    effect: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+    p_value: float = math.nan
+    p_name: str = ""
+    p_greater: float = math.nan
+    p_floor: float = math.nan
+    sign_flip_p: float = math.nan
+    equivalence_p: float = math.nan
+    n_dates: int = 0
+    k_eff: float = math.nan
+    n_events: int = 0
+    n_effective: float = math.nan
+    n_placebos: int = 0
+    mde: float = math.nan
+    sd: float = math.nan
+    se_placebos: float = math.nan
+    margin: float = math.nan
+    ladder: str = ""
+    reason: str = ""
+    group: str = ""
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRow:
+    """One test of one group in one window; where it does not apply its numbers are NaN.
+
+    Attributes
+    ----------
+    group : str
+        Firm-events tested: ``all``, ``label=misreading``, ``peers=core;label=genuine``, ``shock_id=…``.
+    window : (int, int)
+        First and last event day.
+    name : str
+        A statistic of docs/statistics.md.
+    estimate : float
+        What is tested, as a decimal return: a mean CAR over firm-events, or over dates.
+    statistic, df, p_value : float
+        Two-sided p; degrees of freedom are NaN where ``distribution`` has none.
+    distribution : str
+        ``t``, ``normal``, or how the p-value was simulated.
+    n_events, n_dates : int
+        Firm-events and dates in the window.
+    k_eff : float
+        How many dates without overlap the ``n_dates`` are worth in this window.
+    reason : str
+        Why the test does not apply, empty where it does.
+    rbar, n_effective : float
+        Mean residual correlation of the firm-events, and how many independent ones they are worth.
+    """
+
+    __test__ = False
+
+    group: str
+    window: Window
+    name: str
+    estimate: float
+    statistic: float
+    distribution: str
+    df: float
+    p_value: float
+    n_events: int
+    n_dates: int
+    k_eff: float
+    reason: str
+    rbar: float
+    n_effective: float
+
+    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the t interval of the estimate.
+
+        Parameters
+        ----------
+        level : float
+            Share of intervals that hold the true mean.
+
+        Returns
+        -------
+        (float, float)
+            NaN where the statistic is not the estimate over the estimate's own standard error: tests of
+            standardised returns, ranks and signs have no interval of a mean return.
+        """
+        usable = self.name in STUDENTISED and self.distribution == "t" and self.statistic != 0.0
+        return _interval(
+            self.estimate, self.estimate / self.statistic if usable else math.nan, self.df, level
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarRow:
+    """Cumulative abnormal return of one firm-event over one window.
+
+    Attributes
+    ----------
+    event_id, shock_id, ticker : str
+    window : (int, int)
+    car : float
+        Sum of the abnormal returns, as a decimal.
+    se : float
+        Its standard error, the error of the estimated coefficients included.
+    t, p_value, df : float
+        ``car`` over ``se``, two-sided p, degrees of freedom of the fit.
+    scar : float
+        Standardised CAR.
+    bhar : float
+        Buy-and-hold abnormal return; NaN in studies of volume and volatility.
+    """
+
+    event_id: str
+    shock_id: str
+    ticker: str
+    window: Window
+    car: float
+    se: float
+    t: float
+    p_value: float
+    df: float
+    scar: float
+    bhar: float
+
+    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the t interval of the CAR at ``level``; NaN where there is no standard error."""
+        return _interval(self.car, self.se, self.df, level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AarRow:
+    """Mean abnormal return of one group on one event day.
+
+    Attributes
+    ----------
+    group : str
+        As in `TestRow`.
+    tau : int
+        Event day.
+    n : int
+        Firm-events with a return on the day.
+    aar, caar : float
+        Mean abnormal return, and its sum from the first day of the event window on.
+    lower, upper : float
+        95 % band of ``caar``, dates as clusters; NaN for a single date.
+    """
+
+    group: str
+    tau: int
+    n: int
+    aar: float
+    caar: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShockRow:
+    """The peer portfolio of one shock over one window: what the tests over dates are made of.
+
+    Attributes
+    ----------
+    shock_id, label, title : str
+    window : (int, int)
+    day0 : str
+        First session, ISO.
+    n_peers, n_markets : int
+    car, se, s : float
+        CAR of the portfolio, its standard error, and their ratio.
+    """
+
+    shock_id: str
+    window: Window
+    label: str
+    title: str
+    day0: str
+    n_peers: int
+    n_markets: int
+    car: float
+    se: float
+    s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRow:
+    """One shock as a drop: what fell, what came after it, and what matched placebo drops did.
+
+    Attributes
+    ----------
+    shock_id, label : str
+    day0 : str
+        First session, ISO.
+    n_peers, n_locked : int
+        Peers, and those of them whose drop was extended because they were locked at a price limit.
+    car_drop, s_drop : float
+        CAR of the drop window, and in standard errors.
+    share_negative : float
+        Share of peers that fell.
+    qualifies : bool
+        Whether it counts as a drop; ``why_not`` says why it does not.
+    car_post, s_post : float
+        CAR of the window after it, and in standard errors.
+    n_placebos : int
+    placebo_mean, excess : float
+        Mean of the placebos' CARs after their drops, and how far ``car_post`` is above it.
+    rank, p_rank, p_rank_floor : float
+        Rank among itself and its placebos, the strongest rebound first; two-sided p and the smallest
+        that this p can be. NaN without a benchmark.
+    widened : bool
+        Whether the matching had to be widened.
+    benchmark : str
+        Why there are no placebos, empty where there are.
+    label_in_time : bool
+        Whether the label was known when the drop ended; ``label_reason`` is the code of why not.
+    role : str
+        ``confirmatory``, ``exploratory``, ``case study``, ``comparison``, or empty.
+    excess_simple, excess_log, excess_bhar, excess_alpha_zero, excess_alpha_estimated : float
+        The excess measured in other ways.
+    """
+
+    shock_id: str
+    label: str
+    day0: str
+    n_peers: int
+    car_drop: float
+    s_drop: float
+    share_negative: float
+    qualifies: bool
+    why_not: str
+    car_post: float
+    s_post: float
+    n_locked: int
+    n_placebos: int
+    placebo_mean: float
+    excess: float
+    rank: float
+    p_rank: float
+    p_rank_floor: float
+    widened: bool
+    benchmark: str
+    label_in_time: bool
+    label_reason: str
+    role: str
+    excess_simple: float
+    excess_log: float
+    excess_bhar: float
+    excess_alpha_zero: float
+    excess_alpha_estimated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRow:
+    """One order of the backtest's rule and its end; returns are shares of ``value``.
+
+    Attributes
+    ----------
+    shock_id, ticker, market, label : str
+    entry_session, exit_session : str
+        ISO; empty where nothing was bought.
+    entry_price, exit_price : float
+        In ``currency``.
+    value : float
+        What was bought, in ``currency``.
+    beta : float
+        Of the hedge.
+    gross, hedged, cost, net : float
+        Return before hedge and cost, after the hedge, the cost, and what is left.
+    adverse_excursion : float
+        Lowest gross return while it was held.
+    why_entered, why_left, blocked : str
+        ``blocked`` is what kept the order from being filled, or cut it down.
+    capacity : float
+        Largest capital at which the order would have met the limit on its share of the volume.
+    base_currency : str
+    rate_in, rate_out : float
+        Exchange rates at entry and exit.
+    value_base, gross_base, hedged_base, cost_base, net_base : float
+        The same in the study's currency; NaN without a rate.
+    """
+
+    shock_id: str
+    ticker: str
+    market: str
+    label: str
+    entry_session: str
+    exit_session: str
+    entry_price: float
+    exit_price: float
+    currency: str
+    value: float
+    beta: float
+    gross: float
+    hedged: float
+    cost: float
+    net: float
+    adverse_excursion: float
+    why_entered: str
+    why_left: str
+    blocked: str
+    capacity: float
+    base_currency: str
+    rate_in: float
+    rate_out: float
+    value_base: float
+    gross_base: float
+    hedged_base: float
+    cost_base: float
+    net_base: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningRow:
+    """One thing that a reader must know before the numbers; as text it is its sentence.
+
+    Attributes
+    ----------
+    text : str
+        The sentence, in English.
+    severity : str
+        ``serious``: a number may be wrong, or is not about what it seems to be about. ``caution``:
+        something was left out or assumed. ``note``: good to know.
+    code : str
+        Name of the message, such as ``labels.undated``; empty where it has none.
+    """
+
+    text: str
+    severity: Literal["serious", "caution", "note"]
+    code: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many of what entered the study.
+
+    Attributes
+    ----------
+    used, shifted, dropped : int
+        Firm-events in the study, those of them whose day 0 has moved, and those left out.
+    merged : int
+        Firm-events that another event of the same shock stands for already.
+    reasons : Mapping[str, int]
+        The dropped ones by the code of their reason.
+    n_events, n_shocks, n_peers : int
+        Of the files, before anything was dropped.
+    n_dates : int
+        Dates of the headline group in the drop window.
+    """
+
+    used: int = 0
+    shifted: int = 0
+    dropped: int = 0
+    merged: int = 0
+    reasons: Mapping[str, int]
+    n_events: int = 0
+    n_shocks: int = 0
+    n_peers: int = 0
+    n_dates: int = 0
+
+
+class Records(Sequence[Row], Generic[Row]):
+    """Records of one kind in the order of their table: a sequence that can be asked.
+
+    Parameters
+    ----------
+    kind
+        Class of the records.
+    rows
+        The records.
+    frame
+        The table that they are the rows of, line by line.
+    """
+
+    __slots__ = ("_frame", "_kind", "_rows")
+
+    def __init__(self, kind: type[Row], rows: Iterable[Row], frame: pd.DataFrame) -> None:
+        self._kind = kind
+        self._rows = tuple(rows)
+        self._frame = frame
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} × {self._kind.__name__}: {', '.join(self.fields)}>"
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields of a record."""
+        return tuple(self._kind.__dataclass_fields__)  # type: ignore[attr-defined]
+
+    def where(self, **wanted: object) -> Records[Row]:
+        """Return the records whose fields have these values.
+
+        Parameters
+        ----------
+        **wanted
+            Values by the names of fields, such as ``ticker="AAA"`` or ``window=(0, 1)``.
+
+        Returns
+        -------
+        Records
+            In the same order; none where nothing fits.
+
+        Raises
+        ------
+        KeyError
+            For a name that is no field.
+        """
+        for name in wanted:
+            if name not in self.fields:
+                raise KeyError(f"no field {name!r}; {nearest(name, self.fields)}")
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in wanted.items()}
+        kept = [
+            place
+            for place, row in enumerate(self._rows)
+            if all(getattr(row, name) == value for name, value in values.items())
+        ]
+        return Records(self._kind, (self._rows[place] for place in kept), self._frame.iloc[kept])
+
+    def one(self, **wanted: object) -> Row:
+        """Return the one record whose fields have these values; `KeyError` where there are none or several.
+
+        Parameters
+        ----------
+        **wanted
+            As for `where`.
+        """
+        found = self.where(**wanted)
+        if len(found) != 1:
+            asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            raise KeyError(f"{len(found)} of {len(self)} rows have {asked}; one is needed")
+        return found[0]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return these rows of the table, a copy; windows are texts there, ``[0,1]``."""
+        return self._frame.copy()
+
+
+class Tests(Records[TestRow]):
+    """The tests of a study: every statistic for every group and window."""
+
+    __test__ = False
+    __slots__ = ()
+
+    def get(self, name: str, window: Window, group: str = "all") -> TestRow:
+        """Return one test.
+
+        Parameters
+        ----------
+        name : str
+            A statistic, such as ``date_t``.
+        window : (int, int)
+            First and last event day, one of ``windows.all_car`` of the settings.
+        group : str
+            Firm-events tested, see `TestRow`.
+
+        Returns
+        -------
+        TestRow
+            With NaN and a ``reason`` where the test does not apply.
+
+        Raises
+        ------
+        KeyError
+            If it was not run; it says which names, windows or groups were.
+        """
+        pair = (int(window[0]), int(window[1]))
+        for row in self._rows:
+            if row.name == name and row.window == pair and row.group == group:
+                return row
+        names, groups = ({getattr(row, part) for row in self._rows} for part in ("name", "group"))
+        if name not in names:
+            raise KeyError(f"no test {name!r}; {nearest(name, names)}")
+        if group not in groups:
+            raise KeyError(f"no group {group!r}; {nearest(group, groups)}")
+        windows = sorted({row.window for row in self._rows if row.group == group})
+        raise KeyError(f"no window {pair}; there are {', '.join(map(str, windows))}")
+
+
+def _interval(mean: float, se: float, df: float, level: float) -> tuple[float, float]:
+    if not (math.isfinite(mean) and math.isfinite(se) and df > 0):
+        return math.nan, math.nan
+    from scipy import special
+
+    half = float(special.stdtrit(df, (1.0 + level) / 2.0)) * abs(se)
+    return mean - half, mean + half
