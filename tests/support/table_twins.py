@@ -558,12 +558,11 @@ def aar(book: Book) -> Columns:
         n, mean = np.isfinite(ar).sum(axis=0), np.nanmean(ar, axis=0)
         names = np.array([shock.shock_id for shock, _ in firms])
         influence = np.where(np.isfinite(ar), ar - mean, 0.0) / n
-        clusters = sorted(set(names))
-        sums = np.array([np.cumsum(influence[names == name].sum(axis=0)) for name in clusters])
-        k = len(clusters)
-        half = np.full(len(TAU), NAN)
-        if k > 1:
-            half = stats.t.ppf(0.975, k - 1) * np.sqrt(k / (k - 1) * (sums**2).sum(axis=0))
+        clusters, matrices = _growing(book, group)
+        mine = [np.isin(names, shocks) for shocks in clusters]
+        sums = np.array([np.cumsum(influence[rows].sum(axis=0)) for rows in mine])
+        sizes = np.array([np.cumsum(np.isfinite(ar[rows]).sum(axis=0)) for rows in mine])
+        half = np.array([_half(sums[:, j], sizes[:, j], w) for j, w in enumerate(matrices)])
         for j, tau in enumerate(TAU):
             total = mean[: j + 1].sum()
             rows.append(
@@ -577,6 +576,46 @@ def aar(book: Book) -> Columns:
                 }
             )
     return stack(rows)
+
+
+def _growing(book: Book, group: str) -> tuple[list[list[str]], list[Any]]:
+    """Shocks of each date, and W of the windows from the first event day to each one."""
+    panel = panel_of(book, group)
+    made = Group(
+        panel, (0, 0), last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS
+    )
+    days = sorted(set(made.date.values()))
+    clusters = [[shock for shock, day in made.date.items() if day == date] for date in days]
+    lead = [np.isin(panel.shock_id, shocks) & panel.lead for shocks in clusters]
+    lead = [
+        rows if rows.any() else np.isin(panel.shock_id, c) for rows, c in zip(lead, clusters, strict=True)
+    ]
+    sessions = [panel.event_sessions[rows].min(axis=0) for rows in lead]
+    matrices = []
+    for j in range(len(TAU)):
+        for portfolio, window in zip(made.portfolios, sessions, strict=True):
+            object.__setattr__(portfolio, "window", window[: j + 1].tolist())
+        made.width = j + 1
+        with mock.patch.object(made, "overlaps", return_value=twins.Group.overlaps(made)):
+            matrices.append(np.array(twins.Group.w(made)))
+    return clusters, matrices
+
+
+def _half(sums: Any, sizes: Any, w: Any) -> float:
+    """Half width of the band of one day, from matrices in full; W's sums where dates overlap."""
+    k = len(sums)
+    if k < 2 or k**2 / w.sum() < 2:
+        return NAN
+    a, one = sizes / sizes.sum(), np.eye(k)
+
+    def ratio(matrix: Any) -> float:
+        d = np.diag(a) @ (one - np.outer(np.ones(k), a))
+        return float(a @ matrix @ a / np.trace(d @ matrix @ d.T))
+
+    m = (one - 1 / k) @ w
+    df = float(np.trace(m) ** 2 / np.trace(m @ m))
+    factor = k / (k - 1) * ratio(w) / ratio(one)
+    return float(stats.t.ppf(0.975, df) * np.sqrt(factor * (sums**2).sum()))
 
 
 def shocks(book: Book) -> Columns:
