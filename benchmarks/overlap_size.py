@@ -127,7 +127,9 @@ def sample_of(
     )
     expected = fit(panel)
     # The tests here do not read the firm-events' correlations.
-    return Sample("all", abnormal_returns(panel, expected), np.zeros((k, k)), draws=399)
+    return Sample(
+        group="all", abnormal=abnormal_returns(panel, expected), correlations=np.zeros((k, k)), draws=399
+    )
 
 
 def whole(

@@ -112,7 +112,17 @@ def random_list(days: np.ndarray, rng: np.random.Generator) -> Events:
     rows = []
     for number, day in enumerate(sorted(chosen.tolist())):
         date = np.datetime64(day, "D").astype(dt.date)
-        rows.append(Event(f"R{number}", date, "date", "report", "misreading", date, shock_id=f"R{number}"))
+        rows.append(
+            Event(
+                event_id=f"R{number}",
+                timestamp=date,
+                precision="date",
+                kind="report",
+                label="misreading",
+                label_asof=date,
+                shock_id=f"R{number}",
+            )
+        )
     return Events(tuple(rows), "random.csv", "")
 
 
@@ -155,7 +165,7 @@ def verdict_of(events: Events, config: StudyConfig, prices: PriceTable) -> Outco
     headline = next((s for s in groups(computed.sample, events, config) if s.group == name), None)
     if headline is None:
         return nothing
-    answer = judge(computed, headline, events, config).verdict
+    answer = judge(computed, headline, config).verdict
     return Outcome(answer.kind, answer.n_dates, answer.p_value)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
-from eventstudy.core.selection import LedgerRow, select
+from eventstudy.core.selection import USED, LedgerRow, select
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -27,6 +27,7 @@ from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.warnings import event_warnings, input_warnings
+from eventstudy.shocks import with_shocks
 from eventstudy.study import run_study
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ class Study:
 
 def check_study(events: Events, config: StudyConfig, prices: PriceTable | None = None) -> Checked:
     """Return what a run on these inputs would use, estimating nothing."""
+    events = with_shocks(events, config)
     alignments = align_all(events, config)
     if prices is None:
         told = worst_first(event_warnings(events, config))
@@ -236,7 +238,7 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     panel = to_returns(trusted_prices, config, sessions=sessions)
     ledger = select(events, config, trusted_prices, panel, alignments).ledger
     told = worst_first(input_warnings(events, config, prices, panel, findings, ledger))
-    usable = any(row.status != "dropped" for row in ledger)
+    usable = any(row.status in USED for row in ledger)
     return Checked(alignments, tuple(ledger), tuple(findings), missing, tuple(told), usable)
 
 

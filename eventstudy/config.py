@@ -40,7 +40,7 @@ LABELS = (
 MAX_SESSIONS = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """What is studied; ``sector`` names the shipped study that this one builds on.
 
@@ -69,7 +69,7 @@ class Market:
     board: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One security with its membership in time.
 
@@ -91,11 +91,12 @@ class Peer:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: events of one peer with the same day 0 are each counted, or ``merge`` into the first.
+    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
+    the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
     """
@@ -130,7 +131,7 @@ class Returns:
     gaps: Literal["missing", "trade_to_trade"] = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Expected-return model, its options, and what happens to its intercept after the drop.
 
@@ -188,7 +189,7 @@ class Tests:
     draws: int = 9_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """When a shock counts as a drop, and what is asked about drops.
 
@@ -215,7 +216,7 @@ class Reversal:
     specification_curve: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """How the study's rule is traded.
 
@@ -320,7 +321,7 @@ class Report:
     templates: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """All settings of a study, one attribute a section of its TOML; frozen.
 
@@ -349,7 +350,10 @@ class StudyConfig:
 
     def market(self, mic: str) -> Market:
         """Return the market with this MIC."""
-        return next(market for market in self.markets if market.mic == mic)
+        for market in self.markets:
+            if market.mic == mic:
+                return market
+        raise KeyError(mic)
 
     def traded_in(self, mic: str) -> str:
         """Currency of an exchange."""
@@ -559,7 +563,7 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
-        hint = next(a for a in arguments if a is not type(None))
+        hint, *_ = (a for a in arguments if a is not type(None))
         return _coerce(hint, value, path, problems)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, f"{path}.", problems)

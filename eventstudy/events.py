@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zoneinfo
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +64,14 @@ _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One information event.
 
     ``timestamp`` is an aware UTC datetime, or a date when ``precision`` is ``date``.
     ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
+    ``shock_given`` says whether the file names the shock; where it does not, ``shock_id`` is the event's own
+    id until `shocks.with_shocks` groups events by day 0.
     """
 
     event_id: str
@@ -87,6 +89,7 @@ class Event:
     source_url: str = ""
     notes: str = ""
     line: int = 0
+    shock_given: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ class Events:
     path: str
     sha256: str
     remarks: tuple[str, ...] = ()
+    _ids: dict[str, Event] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ids", {event.event_id: event for event in reversed(self.rows)})
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.rows)
@@ -118,10 +125,7 @@ class Events:
 
     def by_id(self, event_id: str) -> Event:
         """Return the event with this id; `KeyError` if there is none."""
-        for event in self.rows:
-            if event.event_id == event_id:
-                return event
-        raise KeyError(event_id)
+        return self._ids[event_id]
 
 
 def read_events(path: Path) -> Events:
@@ -341,6 +345,7 @@ def _event(
         shock_id=row["shock_id"] or row["event_id"],
         tickers=tickers,
         line=line,
+        shock_given=bool(row["shock_id"]),
         **texts,
         **free,
     )
@@ -431,18 +436,18 @@ def _diagnosis(text: str) -> str:
 
 def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
     problems = []
-    seen: dict[str, int] = {}
+    seen: dict[str, Event] = {}
     for event in rows:
-        if event.event_id in seen:
-            first = seen[event.event_id]
+        first = seen.setdefault(event.event_id, event)
+        # A row that says again what an earlier one says is no conflict: its firm-events count once.
+        if replace(event, line=first.line) != first:
             problems.append(
                 Problem(
-                    f"event_id {event.event_id!r} is already on line {first}; ids are unique",
+                    f"event_id {event.event_id!r} is already on line {first.line}; ids are unique",
                     name,
                     event.line,
                 )
             )
-        seen.setdefault(event.event_id, event.line)
     for event in rows:
         if event.clarifies and event.clarifies not in seen:
             problems.append(

@@ -24,6 +24,7 @@ from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, Judgement, findings, judge, read_confounders
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
+from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def run_study(
         If a benchmark has gaps or never moves.
     """
     tell = progress or (lambda _: None)
+    events = with_shocks(events, config)
     tell("returns, windows, market model")
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
@@ -146,16 +148,17 @@ def _ask(
     if config.study.kind != "return":
         return _Asked(None, None, (), _Trade(backtest_tables(None), {}, logged))
     tell("reversal")
-    judgement = judge(computed, headline_of(samples, config), events, config)
+    judgement = judge(computed, headline_of(samples, config), config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
     found = findings(judgement, events, computed.alignments, config, news=news, parts=parts)
     claimed = _beside(beside / "claims.csv", read_claims)
     claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
     tell("backtest")
+    group = headline_of(samples, config).group
 
     def trade() -> _Trade:
-        traded = trade_study(computed, judgement, events, config, prices, logged=logged)
+        traded = trade_study(computed, judgement, events, config, prices, group=group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
     def no_trade(why: Message) -> _Trade:

@@ -209,7 +209,8 @@ def run_blocks(
 
     Notes
     -----
-    A block whose worker was killed is done again by another; blocks that are done are kept.
+    A block whose worker was killed is done again by another; blocks that are done are kept. Where
+    processes cannot share locks the blocks are done here, one by one.
     """
     say = progress or _silent
     if problem := engine_problem(engine, scheduler):
@@ -217,9 +218,18 @@ def run_blocks(
     if engine == "dask":
         with _cluster(scheduler) as client:
             return _gather(function, tasks, {"backend": "dask", "client": client, "n_jobs": -1}, say)
-    if jobs == 1 or len(tasks) < 2:
+    if jobs == 1 or len(tasks) < 2 or not have_shared_locks():
         return list(_one_by_one(function, tasks, say))
     return _gather(function, tasks, {"backend": "loky", "n_jobs": min(jobs, len(tasks))}, say)
+
+
+def have_shared_locks() -> bool:
+    """Return whether processes can share a lock: not where /dev/shm is missing or read-only, say."""
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def engine_problem(engine: str, scheduler: str) -> str:

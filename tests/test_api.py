@@ -211,9 +211,18 @@ def test_a_statistic_a_model_and_a_provider_of_ones_own(place: Path) -> None:
                 rows = rows[rows["date"] <= request.end.isoformat()]
                 close, none = rows["close"].to_numpy(), np.full(len(rows), np.nan)
                 days = rows["date"].to_numpy(dtype="datetime64[D]")
-                series[ticker] = eventstudy.PriceSeries(ticker, days, none, none, none, close, close, none)
-                outcomes[ticker] = eventstudy.PriceOutcome(ticker, "ok", rows=len(rows))
-            return eventstudy.PriceTable("mine", series, outcomes)
+                series[ticker] = eventstudy.PriceSeries(
+                    ticker=ticker,
+                    dates=days,
+                    open=none,
+                    high=none,
+                    low=none,
+                    close=close,
+                    adj_close=close,
+                    volume=none,
+                )
+                outcomes[ticker] = eventstudy.PriceOutcome(ticker=ticker, status="ok", rows=len(rows))
+            return eventstudy.PriceTable(source="mine", series=series, outcomes=outcomes)
 
     overrides = {**TABLES_ONLY, "model.name": "half_market", "tests.names": ["median_t", "date_t"]}
     study = Study.from_toml(place / "study.toml", overrides=overrides)

@@ -27,6 +27,7 @@ ORDER = (
     "config",
     "events",
     "exchanges",
+    "shocks",
     "readers",
     "prices",
     "core",

@@ -34,21 +34,21 @@ def test_a_row_becomes_an_event(tmp_path: Path) -> None:
     events = read_events(write(tmp_path, line))
     assert list(events) == [
         Event(
-            "E1",
-            dt.datetime(2026, 6, 9, 13, 30, tzinfo=dt.UTC),
-            "minute",
-            "report",
-            "misreading",
-            dt.date(2026, 6, 12),
-            "S1",
-            "",
-            ("LITE", "300308.SZ"),
-            "engineering",
-            "A title",
-            "A source",
-            "https://example.org",
-            "A note",
-            2,
+            event_id="E1",
+            timestamp=dt.datetime(2026, 6, 9, 13, 30, tzinfo=dt.UTC),
+            precision="minute",
+            kind="report",
+            label="misreading",
+            label_asof=dt.date(2026, 6, 12),
+            shock_id="S1",
+            clarifies="",
+            tickers=("LITE", "300308.SZ"),
+            dimension="engineering",
+            title="A title",
+            source="A source",
+            source_url="https://example.org",
+            notes="A note",
+            line=2,
         )
     ]
     assert len(events.sha256) == 64
@@ -114,7 +114,11 @@ def test_a_wrong_cell_is_named_with_its_line(tmp_path: Path, old: str, new: str,
 
 def test_all_problems_come_at_once_in_order_of_lines(tmp_path: Path) -> None:
     found = problems(
-        tmp_path, ROW, ROW, ROW.replace("E1", "E3") + ",x", "E4,nonsense,date,report,unknown,,,,,,,,,"
+        tmp_path,
+        ROW,
+        ROW.replace("unknown", "macro"),
+        ROW.replace("E1", "E3") + ",x",
+        "E4,nonsense,date,report,unknown,,,,,,,,,",
     )
     assert [message.split(": ")[0] for message in found] == ["events.csv:3", "events.csv:4", "events.csv:5"]
     assert "already on line 2" in found[0]

@@ -68,7 +68,7 @@ register(
         "every_car",
         80,
         lambda result: ("",),
-        lambda *_: Frame(4.0, 2.0, 0.5, 0.1, 0.6, 0.3),
+        lambda *_: Frame(width=4.0, height=2.0, left=0.5, right=0.1, bottom=0.6, top=0.3),
         (draw_cars,),
         lambda result, _: (len(result.tables["car"]), 1),
     )

@@ -10,7 +10,6 @@ from studies import edit_prices, event_row, write_events, write_prices, write_st
 
 from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute
-from eventstudy.core.selection import lead_events
 from eventstudy.errors import EstimationError, PriceError
 from eventstudy.events import read_events
 from eventstudy.prices.sources import get_prices
@@ -189,23 +188,11 @@ def test_log_returns(tmp_path: Path) -> None:
     np.testing.assert_allclose(log, np.log1p(simple), rtol=1e-12)
 
 
-def test_a_shock_is_led_by_its_first_event_that_is_no_clarification(tmp_path: Path) -> None:
-    rows = [
-        event_row(
-            "C", "2021-06-03", kind="clarification", label="clarification", shock_id="S", clarifies="A"
-        ),
-        event_row("B", "2021-06-25", shock_id="S"),
-        event_row("A", "2021-06-09", shock_id="S"),
-        event_row("X", "2021-07-09"),
-    ]
-    assert lead_events(read_events(write_events(tmp_path, rows))) == {"S": "A", "X": "X"}
-
-
 @pytest.mark.usefixtures("prices")
 def test_events_of_one_peer_can_be_merged_or_thinned(tmp_path: Path) -> None:
     rows = [
-        event_row("A", "2021-06-09"),
-        event_row("B", "2021-06-09", tickers="AAA"),
+        event_row("A", "2021-06-09", shock_id="SA"),
+        event_row("B", "2021-06-09", tickers="AAA", shock_id="SB"),
         event_row("C", "2021-07-07", tickers="AAA"),
         event_row("D", "2021-08-18", tickers="AAA"),
     ]

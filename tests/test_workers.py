@@ -23,7 +23,7 @@ from eventstudy.cli import main
 from eventstudy.config import Model, load_config
 from eventstudy.core.models import fit
 from eventstudy.errors import ConfigError, EventStudyError
-from eventstudy.workers import Start, forked_children, in_turn, run_blocks
+from eventstudy.workers import Start, forked_children, have_shared_locks, in_turn, run_blocks
 
 BLOCKS = 8
 
@@ -50,6 +50,11 @@ def fail(number: int) -> int:
     return number
 
 
+SHARED = pytest.mark.skipif(
+    not have_shared_locks(), reason="processes cannot share locks here: /dev/shm is missing or read-only"
+)
+
+
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
     distributed = pytest.importorskip("distributed")
@@ -74,6 +79,7 @@ def kill_when_told(place: Path) -> None:
         time.sleep(0.05)
 
 
+@SHARED
 @pytest.mark.parametrize("engine", ["local", "dask"])
 def test_the_bytes_are_the_same_on_any_workers(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -86,6 +92,7 @@ def test_the_bytes_are_the_same_on_any_workers(
     assert said == [(done, BLOCKS) for done in range(1, BLOCKS + 1)]
 
 
+@SHARED
 @pytest.mark.parametrize("engine", ["local", "dask"])
 def test_a_killed_worker_loses_nothing(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     tasks = [(number, tmp_path) for number in range(BLOCKS)]
@@ -98,17 +105,33 @@ def test_a_killed_worker_loses_nothing(engine: str, tmp_path: Path, request: pyt
     assert (tmp_path / "dying-3").exists()
 
 
+@SHARED
 def test_workers_that_always_die_are_given_up() -> None:
     with pytest.raises(EventStudyError, match=r"workers died 3 times in a row with 0 of 2 blocks done"):
         run_blocks(die, range(2), jobs=2)
 
 
+@SHARED
 @pytest.mark.parametrize("engine", ["local", "dask"])
 def test_an_error_of_a_block_arrives_as_it_was(engine: str, request: pytest.FixtureRequest) -> None:
     with pytest.raises(EventStudyError, match=r"^events.csv:4: a worker saw this$"):
         run_blocks(fail, range(BLOCKS), **how(engine, request))
 
 
+def test_without_shared_locks_blocks_are_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.context.BaseContext.Lock", refuse)
+    assert not have_shared_locks()
+    assert run_blocks(_process_id, range(4), jobs=2) == [os.getpid()] * 4
+
+
+def _process_id(_: int) -> int:
+    return os.getpid()
+
+
+@SHARED
 def test_garch_fits_are_the_same_on_a_cluster(scheduler: str) -> None:
     from panels import make_panel
     from test_models import L2, garch_series

@@ -49,7 +49,7 @@ HORIZONS = (5, 10, 20)
 COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """The track record of one run; returns are shares of what was bought.
 
@@ -94,7 +94,7 @@ class Specification:
     returns: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The rule's run and those it is compared with, by the names `RULE`, `EVERY_DROP`, `PLACEBO`.
 
@@ -183,7 +183,18 @@ def evaluate(
         for label, benchmark in benchmarks.items()
     )
     pbo = overfitting(every, n_shocks=n_shocks)
-    return Evaluation(rule, runs, series, records, tried, walked, against, pbo, trials, before)
+    return Evaluation(
+        rule=rule,
+        runs=runs,
+        series=series,
+        records=records,
+        specifications=tried,
+        walk_forward=walked,
+        against=against,
+        overfitting=pbo,
+        trials=trials,
+        before=before,
+    )
 
 
 def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
@@ -252,30 +263,32 @@ def record(
         moving, [lambda x: sharpes(x) * root, max_drawdowns], draws=min(draws, 1_000), seed=seed
     )
     return Record(
-        result.name,
-        sum(1 for d in result.decisions if d.time),
-        len(filled),
-        n,
-        len(result.trades) - len(filled),
-        _mean(share),
-        shock_interval(shares, draws=draws, seed=seed),
-        _mean(profits / np.array([sum(t.value for t in trades) for trades in grouped.values()])),
-        _mean(gross / value),
-        _mean(hedged / value),
-        _mean(cost / value),
-        hits,
-        hits / n if n else float("nan"),
-        wilson(hits, n),
-        _mean((net > 0).astype(float)),
-        profit_factor(profits),
-        _mean(depth),
-        report,
-        ratio_interval,
-        max_drawdown(returns),
-        fall_interval,
-        _mean((hedged - hedge_cost) / value) / 2 * 1e4,
-        capacity(filled),
-        _mean(held),
+        name=result.name,
+        n_decided=sum(1 for d in result.decisions if d.time),
+        n_trades=len(filled),
+        n_shocks=n,
+        n_blocked=len(result.trades) - len(filled),
+        net_per_trade=_mean(share),
+        net_interval=shock_interval(shares, draws=draws, seed=seed),
+        net_per_shock=_mean(
+            profits / np.array([sum(t.value for t in trades) for trades in grouped.values()])
+        ),
+        gross_per_trade=_mean(gross / value),
+        hedged_per_trade=_mean(hedged / value),
+        cost_per_trade=_mean(cost / value),
+        hits=hits,
+        hit_rate=hits / n if n else float("nan"),
+        hit_interval=wilson(hits, n),
+        hit_rate_trades=_mean((net > 0).astype(float)),
+        profit_factor=profit_factor(profits),
+        adverse_excursion=_mean(depth),
+        sharpe=report,
+        sharpe_interval=ratio_interval,
+        max_drawdown=max_drawdown(returns),
+        drawdown_interval=fall_interval,
+        break_even_bps=_mean((hedged - hedge_cost) / value) / 2 * 1e4,
+        capacity=capacity(filled),
+        days_held=_mean(held),
     )
 
 

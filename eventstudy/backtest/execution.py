@@ -40,7 +40,7 @@ class Legs:
 _NOTHING = Legs(*(np.zeros(0) for _ in range(4)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """One order and its end. Returns are shares of ``value``.
 
@@ -228,29 +228,29 @@ def _unfilled(
 ) -> Trade:
     order, nan = bid.order, float("nan")
     return Trade(
-        decision.shock_id,
-        decision.label,
-        tape.tickers[order.column],
-        order.mic,
-        tape.currency,
-        min(order.row, len(tape) - 1),
-        -1,
-        nan,
-        nan,
-        0.0,
-        bid.value,
-        order.beta,
-        np.zeros(0, dtype=np.int64),
-        _NOTHING,
-        None,
-        nan,
-        nan,
-        bid.why(rule, decision),
-        "",
-        "; ".join(notes),
-        bid.room,
-        decision.time,
-        max(int(tape.closes[last]), decision.time),
+        shock_id=decision.shock_id,
+        label=decision.label,
+        ticker=tape.tickers[order.column],
+        mic=order.mic,
+        currency=tape.currency,
+        entry_row=min(order.row, len(tape) - 1),
+        exit_row=-1,
+        entry_price=nan,
+        exit_price=nan,
+        value=0.0,
+        ordered=bid.value,
+        beta=order.beta,
+        rows=np.zeros(0, dtype=np.int64),
+        local=_NOTHING,
+        base=None,
+        rate_in=nan,
+        rate_out=nan,
+        why_entered=bid.why(rule, decision),
+        why_left="",
+        blocked="; ".join(notes),
+        room=bid.room,
+        decided=decision.time,
+        left=max(int(tape.closes[last]), decision.time),
     )
 
 
@@ -292,29 +292,29 @@ def _held(
     )
     base, stale = _converted(local, levels, money, tape, rows)
     return Trade(
-        decision.shock_id,
-        decision.label,
-        tape.tickers[column],
-        order.mic,
-        tape.currency,
-        entry,
-        end.row,
-        _entry_price(tape, column, entry, rule),
-        _quoted(tape, column, end, levels[last] / growth[last]),
-        bid.value,
-        bid.value,
-        order.beta,
-        rows,
-        local,
-        base,
-        bid.rate,
-        float(tape.fx[end.row]),
-        bid.why(rule, decision),
-        end.why,
-        "; ".join((*notes, *end.notes, *stale)),
-        bid.room,
-        decision.time,
-        int(tape.closes[end.row]),
+        shock_id=decision.shock_id,
+        label=decision.label,
+        ticker=tape.tickers[column],
+        mic=order.mic,
+        currency=tape.currency,
+        entry_row=entry,
+        exit_row=end.row,
+        entry_price=_entry_price(tape, column, entry, rule),
+        exit_price=_quoted(tape, column, end, levels[last] / growth[last]),
+        value=bid.value,
+        ordered=bid.value,
+        beta=order.beta,
+        rows=rows,
+        local=local,
+        base=base,
+        rate_in=bid.rate,
+        rate_out=float(tape.fx[end.row]),
+        why_entered=bid.why(rule, decision),
+        why_left=end.why,
+        blocked="; ".join((*notes, *end.notes, *stale)),
+        room=bid.room,
+        decided=decision.time,
+        left=int(tape.closes[end.row]),
     )
 
 

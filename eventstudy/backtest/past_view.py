@@ -16,7 +16,7 @@ class LookAheadError(IndexError):
     """A decision asked for data of a session that had not closed yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tape:
     """One exchange's sessions, oldest first: T sessions, n securities.
 

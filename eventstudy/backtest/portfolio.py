@@ -47,7 +47,7 @@ class Run:
         return tuple(dict.fromkeys(trade.shock_id for trade in self.filled))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Daily:
     """Profit and loss by calendar day over the whole sample, flat days included; shape (D,) each.
 
@@ -138,7 +138,17 @@ def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
 def _never(shock: Shock) -> Decision:
     nan = float("nan")
     why = "no prices through the drop window"
-    return Decision(shock.shock_id, shock.label, 0, nan, nan, nan, 0, False, why)
+    return Decision(
+        shock_id=shock.shock_id,
+        label=shock.label,
+        time=0,
+        car=nan,
+        s=nan,
+        share_negative=nan,
+        n_peers=0,
+        qualifies=False,
+        refusal=why,
+    )
 
 
 def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
@@ -166,4 +176,12 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         inside = slice(int(at[0]), int(at[-1]) + 1)
         positions[inside] += 1
         exposure[inside] += trade.value * (1.0 + abs(trade.beta)) / result.capital
-    return Daily(day, gross, hedge, cost, positions, exposure, result.capital)
+    return Daily(
+        day=day,
+        gross=gross,
+        hedge=hedge,
+        cost=cost,
+        n_positions=positions,
+        exposure=exposure,
+        capital=result.capital,
+    )

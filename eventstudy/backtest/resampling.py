@@ -113,7 +113,7 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Superiority:
     """Hansen's test that no rule beats the benchmark, and the rules that survive the step-down.
 
@@ -149,12 +149,28 @@ def superiority(
     """
     if n_shocks < FEW_SHOCKS:
         nan, why = float("nan"), say("trade.few_shocks", n=n_shocks, fewest=FEW_SHOCKS)
-        return Superiority(benchmark_name, nan, nan, nan, (), rules.shape[1], why)
+        return Superiority(
+            benchmark=benchmark_name,
+            lower=nan,
+            consistent=nan,
+            upper=nan,
+            superior=(),
+            n_rules=rules.shape[1],
+            reason=why,
+        )
     differs = np.std(rules - benchmark[:, None], axis=0) > 1e-14
     kept = [name for name, keep in zip(names, differs, strict=True) if keep]
     nan = float("nan")
     if not kept:
-        return Superiority(benchmark_name, nan, nan, nan, (), 0, "no rule ever differs from the benchmark")
+        return Superiority(
+            benchmark=benchmark_name,
+            lower=nan,
+            consistent=nan,
+            upper=nan,
+            superior=(),
+            n_rules=0,
+            reason="no rule ever differs from the benchmark",
+        )
     from arch.bootstrap import SPA, StepM
 
     block = int(np.ceil(max(block_length(column) for column in (rules[:, differs] - benchmark[:, None]).T)))
@@ -168,7 +184,12 @@ def superiority(
     steps.compute()
     best = tuple(kept[int(i)] for i in steps.superior_models)
     return Superiority(
-        benchmark_name, float(p["lower"]), float(p["consistent"]), float(p["upper"]), best, len(kept)
+        benchmark=benchmark_name,
+        lower=float(p["lower"]),
+        consistent=float(p["consistent"]),
+        upper=float(p["upper"]),
+        superior=best,
+        n_rules=len(kept),
     )
 
 

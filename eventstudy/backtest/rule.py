@@ -28,7 +28,7 @@ class Answer:
     day0: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shock:
     """One information shock as the backtest meets it.
 
@@ -46,7 +46,7 @@ class Shock:
     known: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """Everything that decides a trade. Windows are event days; money is in units of ``capital``."""
 
@@ -91,31 +91,31 @@ def rule_of(config: StudyConfig) -> Rule:
     at, _, day = trade.entry.partition("+")
     asked = config.reversal
     # Only what makes a drop: the case that is shown, say, makes no other rule.
-    criteria = Reversal(asked.drop_k, asked.drop_min, asked.share_negative)
+    criteria = Reversal(drop_k=asked.drop_k, drop_min=asked.drop_min, share_negative=asked.share_negative)
     return Rule(
-        windows.drop,
-        int(day),
-        "open" if at == "open" else "close",
-        trade.horizon,
-        trade.clarification_exit,
-        trade.stop,
-        asked.label,
-        trade.label_gate,
-        criteria,
-        windows.estimation,
-        windows.minimum,
-        config.tests.weights,
-        trade.hedge,
-        trade.gross_cap,
-        trade.per_shock,
-        trade.capacity_share,
-        trade.adv_days,
-        trade.retry,
-        trade.capital,
+        drop=windows.drop,
+        entry_day=int(day),
+        entry_at="open" if at == "open" else "close",
+        horizon=trade.horizon,
+        clarification_exit=trade.clarification_exit,
+        stop=trade.stop,
+        label=asked.label,
+        gate=trade.label_gate,
+        criteria=criteria,
+        estimation=windows.estimation,
+        minimum=windows.minimum,
+        weights=config.tests.weights,
+        hedge=trade.hedge,
+        gross_cap=trade.gross_cap,
+        per_shock=trade.per_shock,
+        capacity_share=trade.capacity_share,
+        adv_days=trade.adv_days,
+        retry=trade.retry,
+        capital=trade.capital,
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """Buy one peer at the first session from ``row`` on, and short ``beta`` of it in the index.
 
@@ -135,7 +135,7 @@ class Order:
     car: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What the rule made of one shock.
 
@@ -195,7 +195,6 @@ def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -
     if judged is None:
         return _refused(shock, view.now, "no peer with enough prices before the drop")
     drop = judged.drop
-    numbers = (float(drop.drop[0]), float(drop.drop_s[0]), float(drop.share_negative[0]))
     qualifies = bool(drop.qualifies[0])
     refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, view, shock)
     orders: tuple[Order, ...] = ()
@@ -203,13 +202,32 @@ def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -
         fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))
         orders = tuple(_order(rule, view, shock, judged, int(i)) for i in fallen)
     return Decision(
-        shock.shock_id, shock.label, view.now, *numbers, int(drop.n_peers[0]), qualifies, refusal, orders
+        shock_id=shock.shock_id,
+        label=shock.label,
+        time=view.now,
+        car=float(drop.drop[0]),
+        s=float(drop.drop_s[0]),
+        share_negative=float(drop.share_negative[0]),
+        n_peers=int(drop.n_peers[0]),
+        qualifies=qualifies,
+        refusal=refusal,
+        orders=orders,
     )
 
 
 def _refused(shock: Shock, time: int, why: str) -> Decision:
     nan = float("nan")
-    return Decision(shock.shock_id, shock.label, time, nan, nan, nan, 0, False, why)
+    return Decision(
+        shock_id=shock.shock_id,
+        label=shock.label,
+        time=time,
+        car=nan,
+        s=nan,
+        share_negative=nan,
+        n_peers=0,
+        qualifies=False,
+        refusal=why,
+    )
 
 
 def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
@@ -258,7 +276,15 @@ def _panel(rule: Rule, view: PastView, mic: str, shock: Shock) -> EventPanel | N
     if not columns:
         return None
     requests = [
-        Request(shock.shock_id, shock.shock_id, f"{mic}:{column}", mic, tape.region, day0, column)
+        Request(
+            event_id=shock.shock_id,
+            shock_id=shock.shock_id,
+            ticker=f"{mic}:{column}",
+            market=mic,
+            region=tape.region,
+            position=day0,
+            column=column,
+        )
         for column in columns
     ]
     return cut(
@@ -278,14 +304,14 @@ def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> 
     expected, day0 = judged.expected, shock.day0[mic]
     beta = float(expected.theta[i, expected.loadings.index("beta")]) if rule.hedge else 0.0
     return Order(
-        mic,
-        int(column),
-        max(day0 + rule.entry_day, view.known(mic)),
-        day0 + rule.horizon,
-        beta,
-        float(np.nanstd(judged.panel.estimation_returns[i], ddof=1)),
-        mean_value_traded(view.past(mic), int(column), rule.adv_days),
-        float(judged.car[i]),
+        mic=mic,
+        column=int(column),
+        row=max(day0 + rule.entry_day, view.known(mic)),
+        horizon_row=day0 + rule.horizon,
+        beta=beta,
+        sigma=float(np.nanstd(judged.panel.estimation_returns[i], ddof=1)),
+        adv=mean_value_traded(view.past(mic), int(column), rule.adv_days),
+        car=float(judged.car[i]),
     )
 
 

@@ -180,7 +180,7 @@ def max_drawdowns(returns: Floats) -> Floats:
     return deepest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharpeReport:
     """A Sharpe ratio of daily returns with all that qualifies it; ratios are annual where named so.
 
@@ -208,19 +208,31 @@ def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int
     ratio, n = sharpe(returns), len(returns)
     if not np.isfinite(ratio):
         nan = float("nan")
-        return SharpeReport(nan, nan, nan, nan, nan, nan, nan, nan, nan, n, trials)
+        return SharpeReport(
+            daily=nan,
+            annual=nan,
+            annual_lo=nan,
+            se_annual=nan,
+            psr=nan,
+            dsr=nan,
+            min_track_record=nan,
+            skewness=nan,
+            kurtosis=nan,
+            n_days=n,
+            n_trials=trials,
+        )
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
-        ratio,
-        ratio * root,
-        ratio * annual_factor(autocorrelations(returns, lags)),
-        sharpe_se(ratio, n) * root,
-        probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
-        deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
-        minimum_track_record(ratio, 0.0, skewness, kurtosis),
-        skewness,
-        kurtosis,
-        n,
-        trials,
+        daily=ratio,
+        annual=ratio * root,
+        annual_lo=ratio * annual_factor(autocorrelations(returns, lags)),
+        se_annual=sharpe_se(ratio, n) * root,
+        psr=probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
+        dsr=deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
+        min_track_record=minimum_track_record(ratio, 0.0, skewness, kurtosis),
+        skewness=skewness,
+        kurtosis=kurtosis,
+        n_days=n,
+        n_trials=trials,
     )

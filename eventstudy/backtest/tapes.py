@@ -12,7 +12,6 @@ from eventstudy.backtest.past_view import Bools, Floats, Tape
 from eventstudy.backtest.rule import Answer, Shock
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
-from eventstudy.core.selection import lead_events
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
@@ -20,6 +19,7 @@ from eventstudy.exchanges.rules import board_of, sessions_before_sale
 from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.table import price_unit
+from eventstudy.shocks import leads_of, together
 
 _BITS = {name: bit for bit, name in FLAG_NAMES.items()}
 
@@ -54,25 +54,25 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     member = _members(peers, market.sessions)
     flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
-        market.mic,
-        setting.region,
-        config.traded_in(market.mic),
-        market.tickers,
-        market.sessions.astype("datetime64[D]").astype(np.int32),
-        opens,
-        closes,
-        stacked["adj_close"],
-        stacked["open"],
-        stacked["low"],
-        stacked["close"],
-        stacked["volume"] * units,
-        index,
-        member,
-        ~excluded & member,
-        flags["locked_up"],
-        flags["locked_down"],
-        np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
-        _rates(config.traded_in(market.mic), opens, prices, config),
+        mic=market.mic,
+        region=setting.region,
+        currency=config.traded_in(market.mic),
+        tickers=market.tickers,
+        sessions=market.sessions.astype("datetime64[D]").astype(np.int32),
+        opens=opens,
+        closes=closes,
+        price=stacked["adj_close"],
+        open=stacked["open"],
+        low=stacked["low"],
+        close=stacked["close"],
+        volume=stacked["volume"] * units,
+        index=index,
+        member=member,
+        usable=~excluded & member,
+        locked_up=flags["locked_up"],
+        locked_down=flags["locked_down"],
+        settle=np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
+        fx=_rates(config.traded_in(market.mic), opens, prices, config),
     )
 
 
@@ -129,24 +129,35 @@ def shocks_of(
     *,
     group: str = "",
 ) -> list[Shock]:
-    """Return the information shocks of a study, each with the peers that its lead event hits.
+    """Return the information shocks of a study, each with the peers that its lead hits.
 
     ``group`` keeps the peers of one group, empty all of them. Which of them were members is decided
     session by session from the tape, and which have data when the trade is decided.
     """
     found = []
-    for shock_id, lead in lead_events(events).items():
-        event = events.by_id(lead)
+    whole = together(events)
+    for shock_id, lead in leads_of(events, config, alignments).items():
+        event, leading = lead.event, {row.event_id for row in lead.rows}
         day0 = _rows(event, tapes, alignments)
         columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
         if any(columns.values()):
             answers = tuple(
                 Answer(other.event_id, _known(other), _rows(other, tapes, alignments))
-                for other in events
-                if other.clarifies == lead
+                for other in dict.fromkeys(whole.values())
+                if other.clarifies in leading
             )
             asof = None if event.label_asof is None else _nanoseconds(over_everywhere(event.label_asof))
-            found.append(Shock(shock_id, event.label, asof, day0, columns, answers, _known(event)))
+            found.append(
+                Shock(
+                    shock_id=shock_id,
+                    label=event.label,
+                    label_known=asof,
+                    day0=day0,
+                    columns=columns,
+                    answers=answers,
+                    known=_known(event),
+                )
+            )
     return found
 
 
@@ -204,5 +215,11 @@ def placebo_shocks(
         rows = {mic: int(np.searchsorted(tapes[mic].sessions, day)) for mic in parent.day0}
         rows = {mic: row for mic, row in rows.items() if row < len(tapes[mic])}
         label = f"placebo of {name}"
-        found[day] = Shock(f"{name}@{np.datetime64(day, 'D')}", label, None, rows, parent.columns)
+        found[day] = Shock(
+            shock_id=f"{name}@{np.datetime64(day, 'D')}",
+            label=label,
+            label_known=None,
+            day0=rows,
+            columns=parent.columns,
+        )
     return [found[day] for day in sorted(found)]

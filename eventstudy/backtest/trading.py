@@ -55,7 +55,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traded:
     """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
 
@@ -78,14 +78,15 @@ def trade_study(
     config: StudyConfig,
     prices: PriceTable,
     *,
+    group: str = "",
     logged: Mapping[str, float] | None = None,
 ) -> Traded:
-    """Backtest the rule of a study's settings on its headline group.
+    """Backtest the rule of a study's settings on its headline group, or on another ``group`` of samples.
 
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
     """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
-    group = headline_group(config)
+    group = group or headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
     setting = config.backtest
@@ -106,13 +107,13 @@ def trade_study(
     )
     post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
     return Traded(
-        found,
-        tapes,
-        costs,
-        post,
-        config.study.currency,
-        currencies(tapes, prices, config),
-        units_in_doubt(computed.findings, config),
+        evaluation=found,
+        tapes=tapes,
+        costs=costs,
+        car_post=post,
+        base=config.study.currency,
+        currency=currencies(tapes, prices, config),
+        in_doubt=units_in_doubt(computed.findings, config),
     )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from eventstudy.backtest.rule import Rule
 from eventstudy.config import StudyConfig
-from eventstudy.events import Event, Events
+from eventstudy.events import Events
 from eventstudy.messages import say
+from eventstudy.shocks import with_shocks
 
 #: Settings outside the rule that still decide what it earns on the same prices.
 DECIDING = {
@@ -75,11 +76,12 @@ def question_of(events: Events, config: StudyConfig) -> str:
     """Return all that decides what a rule earns beside the rule and the prices, as one text.
 
     Other quotes and units of volume make no new trial, nor do words for readers: an event's title, source
-    and notes, a peer's name.
+    and notes, a peer's name. Nor does another layout of the file: names of events and shocks, how a shock's
+    tickers are spread over rows.
     """
     plain = config.as_dict()
     content = {
-        "events": sorted(_decisive(event) for event in events),
+        "events": _decisive(with_shocks(events, config), config),
         "markets": plain["markets"],
         "costs": plain["costs"],
         "peers": [{k: v for k, v in peer.items() if k not in FOR_READERS} for peer in plain["peers"]],
@@ -88,17 +90,26 @@ def question_of(events: Events, config: StudyConfig) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _decisive(event: Event) -> list[str]:
-    """What the backtest reads of an event; of its kind only whether it is a clarification."""
+def _decisive(events: Events, config: StudyConfig) -> list[list[str]]:
+    """What the backtest reads of the events; of their kind only whether they are clarifications."""
+    shocks = {name: str(at) for at, name in enumerate(dict.fromkeys(event.shock_id for event in events))}
+    known = {event.event_id: event for event in events}
+    every = {peer.ticker for peer in config.peers}
+    found: dict[tuple[str, ...], set[str]] = {}
+    for event in events:
+        answered = known.get(event.clarifies)
+        key = (
+            event.timestamp.isoformat(),
+            event.label,
+            event.label_asof.isoformat() if event.label_asof else "",
+            shocks[event.shock_id],
+            shocks[answered.shock_id] if answered else "",
+            "clarification" if event.kind == "clarification" else "",
+        )
+        found.setdefault(key, set()).update(event.tickers or every)
     return [
-        event.event_id,
-        event.timestamp.isoformat(),
-        event.label,
-        event.label_asof.isoformat() if event.label_asof else "",
-        event.shock_id,
-        event.clarifies,
-        "clarification" if event.kind == "clarification" else "",
-        ";".join(event.tickers),
+        [*key, "" if every <= tickers else ";".join(sorted(tickers))]
+        for key, tickers in sorted(found.items())
     ]
 
 

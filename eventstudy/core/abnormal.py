@@ -122,7 +122,7 @@ def abnormal_returns(
     does ``shrink``, which draws the intercepts towards zero first.
     """
     if alpha == "shrink":
-        return AbnormalReturns(panel, shrink_alpha(expected, panel.event_id))
+        return AbnormalReturns(panel, shrink_alpha(expected, news_of(panel)))
     zero = {"auto": panel.tau > LAST_ALPHA_DAY, "zero": np.ones(len(panel.tau), dtype=bool)}
     days = zero.get(alpha, np.zeros(len(panel.tau), dtype=bool))
     return AbnormalReturns(panel, without_alpha(expected, days))
@@ -152,11 +152,12 @@ class PeerWeights:
 
 @dataclass(frozen=True, slots=True)
 class ShockPortfolios:
-    """One peer portfolio for each information shock of a sample, in order of day 0.
+    """One peer portfolio for each information shock of a sample, or for each date, in order of day 0.
 
     Attributes
     ----------
     shock_id : (K,) str
+        Names of the shocks; those of one date stand side by side where portfolios are by date.
     day0 : (K,) int32
         Earliest calendar day of day 0 over the shock's peers.
     members : (n,) int
@@ -278,24 +279,26 @@ class ShockPortfolios:
         return by_shock
 
 
-def shock_portfolios(abnormal: AbnormalReturns, *, weighting: str = "market-balanced") -> ShockPortfolios:
-    """Group a sample's firm-events into one portfolio for each shock.
+def shock_portfolios(
+    abnormal: AbnormalReturns, *, weighting: str = "market-balanced", by: Literal["shock", "date"] = "shock"
+) -> ShockPortfolios:
+    """Group a sample's firm-events into one portfolio for each shock, or for each date.
 
-    A shock is one observation. Where it has several events in the sample, the one that set it off
-    (`EventPanel.lead`) stands for it, or the first where that one is not in the sample.
-    ``market-balanced`` weighs peers equally within a region and regions equally; ``equal`` weighs
-    all peers equally.
+    A shock's portfolio is its lead (`EventPanel.lead`): all firm-events that set it off. Where none of
+    them is in the sample it is, exchange by exchange, the shock's firm-events with the earliest day 0.
+    Shocks whose first day 0 in the sample is the same are one date: tests take one portfolio for each,
+    of the leads of all of them, every security once. ``market-balanced`` weighs peers equally within a
+    region and regions equally; ``equal`` weighs all peers equally.
     """
     panel = abnormal.panel
     day0 = panel.day0
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
-    event = np.unique(panel.event_id, return_inverse=True)[1]
-    # Of each shock's rows those that lead come first, the earliest before the others.
-    by_shock = np.lexsort((day0, ~panel.lead, code))
-    chosen = by_shock[np.searchsorted(code[by_shock], np.arange(len(shocks)))]
-    rows = np.flatnonzero(event == event[chosen][code])
+    rows = np.flatnonzero(_stand_for(panel, code, len(shocks)))
     first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first_day, code[rows], day0[rows])
+    if by == "date" and len(np.unique(first_day)) < len(shocks):
+        shocks, first_day, code = _dates(shocks, first_day, code)
+        rows = rows[_once(panel, code[rows], rows)]
     order = np.argsort(first_day, kind="stable")
     place = np.empty(len(shocks), dtype=np.intp)
     place[order] = np.arange(len(shocks))
@@ -308,3 +311,59 @@ def shock_portfolios(abnormal: AbnormalReturns, *, weighting: str = "market-bala
         (np.cumsum(sizes) - sizes).astype(np.intp),
         weighting,
     )
+
+
+def shock_dates(panel: EventPanel) -> NDArray[np.int32]:
+    """Date of the shock of each firm-event, shape (N,): what tests over dates take for one cluster.
+
+    Days since 1970 of the first day 0 of those that stand for the shock in this sample, see
+    `shock_portfolios`; firm-events that follow belong to the date of their shock.
+    """
+    shocks, code = np.unique(panel.shock_id, return_inverse=True)
+    rows = _stand_for(panel, code, len(shocks))
+    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(first_day, code[rows], panel.day0[rows])
+    dates: NDArray[np.int32] = first_day[code]
+    return dates
+
+
+def news_of(panel: EventPanel) -> NDArray[np.intp]:
+    """Code of the news that each firm-event reacts to, shape (N,).
+
+    The leads of one date are one piece of news on all exchanges; those that follow are one by shock and
+    day 0.
+    """
+    shock = np.unique(panel.shock_id, return_inverse=True)[1]
+    shock = np.where(panel.lead, -1, shock)
+    day = np.where(panel.lead, shock_dates(panel), panel.day0)
+    code: NDArray[np.intp] = np.unique(np.column_stack([shock, day]), axis=0, return_inverse=True)[1]
+    return code.reshape(-1)
+
+
+def _stand_for(panel: EventPanel, code: NDArray[np.intp], n_shocks: int) -> NDArray[np.bool_]:
+    """Which firm-events stand for their shock, (N,): its lead, else the earliest on each exchange."""
+    led = np.bincount(code, weights=panel.lead, minlength=n_shocks) > 0
+    markets, market = np.unique(panel.market, return_inverse=True)
+    place = code * max(len(markets), 1) + market
+    earliest = np.full(n_shocks * max(len(markets), 1), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(earliest, place, panel.day0)
+    chosen: NDArray[np.bool_] = np.where(led[code], panel.lead, panel.day0 == earliest[place])
+    return chosen
+
+
+def _dates(
+    shocks: NDArray[np.str_], first_day: NDArray[np.int32], code: NDArray[np.intp]
+) -> tuple[NDArray[np.str_], NDArray[np.int32], NDArray[np.intp]]:
+    """Put shocks of one first day together: the dates' names, their days, and each firm-event's date."""
+    days, date = np.unique(first_day, return_inverse=True)
+    names = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
+    return names, days, date[code]
+
+
+def _once(panel: EventPanel, date: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
+    security = np.unique(
+        np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True
+    )[1]
+    keys = np.column_stack([date, security, panel.day0[rows]])
+    return np.sort(np.unique(keys, axis=0, return_index=True)[1])

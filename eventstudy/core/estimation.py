@@ -15,16 +15,17 @@ from eventstudy.core.models import ExpectedReturns, fit, needs
 from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
-from eventstudy.core.selection import Selection, select
+from eventstudy.core.selection import USED, Selection, select
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
 from eventstudy.errors import EstimationError
 from eventstudy.events import Events
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import joined
+from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, check_quality, vet
+from eventstudy.shocks import hit_by, with_shocks
 
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75
@@ -52,6 +53,7 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
+    events = with_shocks(events, config)
     alignments = calendars.align_all(events, config)
     prices, findings = trusted(prices, config, alignments)
     panel = with_factors(to_returns(prices, config, sessions=calendars.sessions), prices, config)
@@ -60,7 +62,7 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
         reasons = Counter(row.reason.split(":")[0] for row in selection.ledger)
         counted = ", ".join(f"{name} {count}" for name, count in reasons.most_common())
         raise EstimationError(f"no event × peer can be studied ({counted}); 'eventstudy check' shows each")
-    named = {event.event_id: frozenset(event.tickers) for event in events}
+    named = hit_by(events, selection.leads)
     joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
     selection, joined, expected = _keep_fitted(selection, joined, expected, config)
     # Volume and volatility have a level of their own: without the intercept nothing is left of it.
@@ -68,7 +70,14 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     abnormal = abnormal_returns(joined, expected, alpha=alpha)
     correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
     tests = config.tests
-    sample = Sample("all", abnormal, correlations, tests.weights, config.study.seed, tests.draws)
+    sample = Sample(
+        group="all",
+        abnormal=abnormal,
+        correlations=correlations,
+        weighting=tests.weights,
+        seed=config.study.seed,
+        draws=tests.draws,
+    )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 
 
@@ -154,9 +163,9 @@ def _keep_fitted(
     ledger = []
     for row in selection.ledger:
         pair = (row.event_id, row.ticker)
-        if row.status != "dropped" and reasons.get(pair):
+        if row.status in USED and reasons.get(pair):
             row = replace(row, status="dropped", stage="model", reason=reasons[pair])
-        elif row.status != "dropped" and remarks.get(pair):
+        elif row.status in USED and remarks.get(pair):
             row = replace(row, reason=joined((row.reason, remarks[pair])))
         ledger.append(row)
     keep = np.array([not reason for reason in found], dtype=bool)
@@ -248,12 +257,32 @@ def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Samp
 
 
 def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
-    """Return the sample that page 1 speaks of."""
-    return next(sample for sample in samples if sample.group == headline_group(config))
+    """Return the sample that page 1 speaks of: that of `headline_group`, else one that has firm-events.
+
+    Where no firm-event of that peer group can be used it is the first group of the settings that has any,
+    and all firm-events where they are all of one group; `headline_note` says so.
+    """
+    found = {sample.group: sample for sample in samples}
+    others = [f"peers={peer.group}" for peer in config.peers]
+    for name in (headline_group(config), *others):
+        if name in found:
+            return found[name]
+    return found["all"]
+
+
+def headline_note(headline: Sample, config: StudyConfig) -> str:
+    """Say that page 1 speaks of another group than the settings ask for, or nothing."""
+    wanted = headline_group(config)
+    if headline.group == wanted:
+        return ""
+    # With firm-events of one group alone there is no sample of that group beside "all".
+    tickers = set(headline.abnormal.panel.ticker.tolist())
+    groups = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
+    return say("headline.other", wanted=wanted.removeprefix("peers="), used=", ".join(groups))
 
 
 def headline_group(config: StudyConfig) -> str:
-    """Name of the group that page 1 speaks of."""
+    """Name of the group that page 1 is to speak of."""
     peer_groups = list(dict.fromkeys(peer.group for peer in config.peers))
     if config.study.headline:
         return f"peers={config.study.headline}"

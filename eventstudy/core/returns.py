@@ -48,7 +48,7 @@ class FactorColumns:
     ahead: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketPanel:
     """Returns of one exchange's peers and of its index.
 
@@ -232,13 +232,13 @@ def _market_panel(
         returns[:, column] = made(price, rule.kind)
     market_price, _ = _on_grid(index, grid, use_volume=False)
     return MarketPanel(
-        market.mic,
-        market.benchmark,
-        grid,
-        tuple(peer.ticker for peer in peers),
-        returns,
-        one_session_returns(market_price, rule.kind),
-        flags,
+        mic=market.mic,
+        benchmark=market.benchmark,
+        sessions=grid,
+        tickers=tuple(peer.ticker for peer in peers),
+        returns=returns,
+        market_return=one_session_returns(market_price, rule.kind),
+        flags=flags,
     )
 
 

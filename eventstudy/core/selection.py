@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,24 +22,28 @@ from eventstudy.core.returns import (
     ReturnsPanel,
 )
 from eventstudy.core.windows import Request
-from eventstudy.events import Event, Events
+from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
+from eventstudy.shocks import Lead, leads_of
 
 #: Sessions around another event of the same peer that no estimation window uses.
 CUT_AROUND = (-1, 2)
 #: A peer that did not trade on day 0 and comes back later than this is no observation of the event.
 LATEST_RESUMPTION = 3
+#: Ledger statuses of firm-events that are in the study.
+USED = ("used", "shifted")
 #: Why the rules of the exchange keep a session out of an estimation, the first that applies.
 RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", LUMPED: "resumption"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """What became of one event × ticker: used, shifted (used, day 0 moved) or dropped, and why.
+    """What became of one event × ticker, and why.
 
-    `results.counts.firm_event_counts` counts the shifted among the used.
+    ``status`` is used, shifted (used, day 0 moved), merged (the shock has this security and day 0 already)
+    or dropped. `results.counts.firm_event_counts` counts the shifted among the used.
     """
 
     event_id: str
@@ -56,13 +60,15 @@ class LedgerRow:
 class Selection:
     """Firm-events to cut by market, days no estimation may use by market, and the ledger.
 
-    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to why it was cut.
+    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to why it was cut,
+    ``leads`` a shock to the rows that set it off.
     """
 
     requests: Mapping[str, tuple[Request, ...]]
     excluded: Mapping[str, NDArray[np.bool_]]
     cut_reasons: Mapping[tuple[str, str, int], str]
     ledger: tuple[LedgerRow, ...]
+    leads: Mapping[str, Lead] = field(default_factory=dict)
 
 
 class _DroppedError(Exception):
@@ -71,22 +77,6 @@ class _DroppedError(Exception):
     def __init__(self, stage: str, reason: str, session: str = "") -> None:
         super().__init__(reason)
         self.stage, self.reason, self.session = stage, reason, session
-
-
-def lead_events(events: Events) -> dict[str, str]:
-    """Return for each shock the event that set it off: its first one that is no clarification."""
-    leads: dict[str, Event] = {}
-    for event in events:
-        if event.label == "clarification" or event.kind == "clarification" or event.clarifies:
-            continue
-        known = leads.get(event.shock_id)
-        if known is None or _moment(event) < _moment(known):
-            leads[event.shock_id] = event
-    return {shock: event.event_id for shock, event in leads.items()}
-
-
-def _moment(event: Event) -> str:
-    return event.timestamp.isoformat()
 
 
 def select(
@@ -98,52 +88,101 @@ def select(
 ) -> Selection:
     """Decide for every event × ticker whether it can be studied.
 
-    ``alignments`` maps (event_id, MIC) to day 0. Every pair gets exactly one ledger row. Pairs that
-    would need prices the study does not have are dropped with the reason; nothing is filled.
+    ``alignments`` maps (event_id, MIC) to day 0. Every pair gets exactly one ledger row, in order of time
+    and of the peers, so that neither depends on how the file spreads them over rows. A security that a
+    shock names twice with one day 0 counts once. Pairs that would need prices the study does not have are
+    dropped with the reason; nothing is filled.
     """
     excluded, cut_reasons = _excluded(events, config, panel, alignments)
-    leads = lead_events(events)
+    leads = leads_of(events, config, alignments)
+    leading = frozenset(pair for lead in leads.values() for pair in lead.pairs)
+    tried = [
+        _tried(event, ticker, config, prices, panel, alignments, excluded, leading)
+        for event, ticker in _pairs(events, config)
+    ]
+    ledger, chosen = _once_a_shock(tried)
     requests: dict[str, list[Request]] = {mic: [] for mic in panel.markets}
-    ledger: list[LedgerRow] = []
-    for event in events:
-        for ticker in event.tickers or tuple(peer.ticker for peer in config.peers):
-            mic = ""
-            try:
-                peer = _peer(config, ticker)
-                mic = peer.market
-                alignment = alignments.get((event.event_id, mic))
-                request, reason = _request(event, peer, alignment, config, prices, panel, excluded, leads)
-            except _DroppedError as drop:
-                ledger.append(
-                    LedgerRow(
-                        event.event_id,
-                        event.shock_id,
-                        ticker,
-                        mic,
-                        "dropped",
-                        drop.stage,
-                        drop.reason,
-                        drop.session,
-                    )
-                )
-                continue
-            requests[mic].append(request)
-            status = "shifted" if reason.startswith("shifted") else "used"
-            session = str(panel.markets[mic].sessions[request.position])
-            ledger.append(
-                LedgerRow(
-                    event.event_id, event.shock_id, peer.ticker, mic, status, "estimation", reason, session
-                )
-            )
+    for request in chosen:
+        requests[request.market].append(request)
     double = _doubles(requests, config)
     kept = {m: tuple(r for r in rows if (r.event_id, r.ticker) not in double) for m, rows in requests.items()}
     rows = tuple(
         replace(row, status="dropped", stage="windows", reason=double[row.event_id, row.ticker])
-        if (row.event_id, row.ticker) in double and row.status != "dropped"
+        if (row.event_id, row.ticker) in double and row.status in USED
         else row
         for row in ledger
     )
-    return Selection(kept, excluded, cut_reasons, rows)
+    return Selection(kept, excluded, cut_reasons, rows, leads)
+
+
+def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
+    """Every event × ticker in order of the timestamps, then of the peers."""
+    place = {name: at for at, peer in enumerate(config.peers) for name in (peer.ticker, *peer.aliases)}
+    every = tuple(peer.ticker for peer in config.peers)
+    pairs = [
+        (instant_utc(event.timestamp), place.get(ticker, len(place)), ticker, at, event)
+        for at, event in enumerate(events)
+        for ticker in event.tickers or every
+    ]
+    return [(event, ticker) for _, _, ticker, _, event in sorted(pairs, key=lambda pair: pair[:4])]
+
+
+def _tried(
+    event: Event,
+    ticker: str,
+    config: StudyConfig,
+    prices: PriceTable,
+    panel: ReturnsPanel,
+    alignments: Mapping[tuple[str, str], Alignment],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    leading: frozenset[tuple[str, str]],
+) -> tuple[LedgerRow, Request | None]:
+    """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
+    row = LedgerRow(
+        event_id=event.event_id,
+        shock_id=event.shock_id,
+        ticker=ticker,
+        market="",
+        status="dropped",
+        stage="",
+        reason="",
+        session="",
+    )
+    try:
+        peer = _peer(config, ticker)
+        row = replace(row, market=peer.market)
+        alignment = alignments.get((event.event_id, peer.market))
+        lead = (event.event_id, peer.market) in leading
+        request, reason = _request(event, peer, alignment, config, prices, panel, excluded, lead)
+    except _DroppedError as drop:
+        return replace(row, stage=drop.stage, reason=drop.reason, session=drop.session), None
+    status = "shifted" if reason.startswith("shifted") else "used"
+    session = str(panel.markets[peer.market].sessions[request.position])
+    used = replace(row, ticker=peer.ticker, status=status, stage="estimation", reason=reason, session=session)
+    return used, request
+
+
+def _once_a_shock(
+    tried: Sequence[tuple[LedgerRow, Request | None]],
+) -> tuple[list[LedgerRow], list[Request]]:
+    """Keep each security once for a shock and day 0: a row that leads before others, else the first."""
+    first: dict[tuple[str, str, int], Request] = {}
+    for _, request in tried:
+        if request is not None:
+            key = (request.shock_id, request.ticker, request.position)
+            known = first.get(key)
+            if known is None or (request.lead and not known.lead):
+                first[key] = request
+    ledger, chosen = [], []
+    for row, request in tried:
+        known = request and first[request.shock_id, request.ticker, request.position]
+        if request is not known and known is not None:
+            reason = say("reason.repeated", event=known.event_id)
+            row = replace(row, status="merged", stage="shocks", reason=reason)
+        elif request is not None:
+            chosen.append(request)
+        ledger.append(row)
+    return ledger, chosen
 
 
 def _doubles(requests: Mapping[str, Sequence[Request]], config: StudyConfig) -> dict[tuple[str, str], str]:
@@ -185,7 +224,7 @@ def _request(
     prices: PriceTable,
     panel: ReturnsPanel,
     excluded: Mapping[str, NDArray[np.bool_]],
-    leads: Mapping[str, str],
+    lead: bool,
 ) -> tuple[Request, str]:
     if alignment is None:
         raise _DroppedError("calendar", say("reason.no_session", mic=peer.market))
@@ -200,14 +239,14 @@ def _request(
     _check_window(peer, position, column, market, config, session)
     _check_estimation(position, column, market, excluded[peer.market], config, session)
     request = Request(
-        event.event_id,
-        event.shock_id,
-        peer.ticker,
-        peer.market,
-        config.market(peer.market).region,
-        position,
-        column,
-        lead=leads.get(event.shock_id, event.event_id) == event.event_id,
+        event_id=event.event_id,
+        shock_id=event.shock_id,
+        ticker=peer.ticker,
+        market=peer.market,
+        region=config.market(peer.market).region,
+        position=position,
+        column=column,
+        lead=lead,
     )
     return request, _used_reason(alignment, session, market, position, column, config)
 

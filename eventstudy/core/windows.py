@@ -15,7 +15,7 @@ NO_SESSION = np.iinfo(np.int32).min
 SHARED = ("tau", "factor_names", "gap", "kind")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One firm-event to be cut: column ``column`` of a market's returns around row ``position``."""
 
@@ -29,7 +29,7 @@ class Request:
     lead: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventPanel:
     """Returns of N firm-events around day 0.
 
@@ -37,7 +37,7 @@ class EventPanel:
     ----------
     event_id, shock_id, ticker, market, region : (N,) str
     lead : (N,) bool
-        Whether the event set its shock off, rather than followed within it.
+        Whether the firm-event is of those that set the shock off, rather than followed within it.
     tau : (L2,) int
         Event days, day 0 = event session.
     estimation_returns : (N, L1) float

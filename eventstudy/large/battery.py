@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.statistics import STATISTICS, DayFigures, TestResult, WindowSample
-from eventstudy.core.statistics.overlap import lagged_overlap
+from eventstudy.core.statistics.bands import band_half_width
+from eventstudy.core.statistics.dates import common_volatility_ratio
+from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, nearest
@@ -23,6 +25,7 @@ from eventstudy.large.panel import Layout, MarketFit
 #: their size with many firms on a date and dates whose windows overlap, last those for firms apart.
 AT_ANY_SIZE = (
     "date_t",
+    "sign_flip",
     "ibragimov_mueller",
     "calendar_time",
     "grank_t",
@@ -40,6 +43,8 @@ AT_ANY_SIZE = (
     "wilcoxon",
     "grank_z",
 )
+#: Seed and number of sign flips unless the settings name others.
+SEED, DRAWS = 20260624, 9_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,14 @@ class AverageReturns:
 
 
 def run_battery(
-    fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all", names: Sequence[str] = AT_ANY_SIZE
+    fit: MarketFit,
+    sums: DaySums,
+    layout: Layout,
+    *,
+    group: str = "all",
+    names: Sequence[str] = AT_ANY_SIZE,
+    seed: int = SEED,
+    draws: int = DRAWS,
 ) -> list[TestResult]:
     """Run the named statistics on every window of one group.
 
@@ -63,6 +75,8 @@ def run_battery(
         Of all firm-events of the group; those without a window are in none of its tests.
     sums : DaySums
         Of the same firm-events, all blocks added up.
+    seed, draws : int
+        Of sign flips.
 
     Notes
     -----
@@ -77,12 +91,22 @@ def run_battery(
     for name in names:
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
-    samples = [window_sample(fit, sums, layout, w, group=group) for w in range(len(layout.car))]
+    samples = [
+        window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws)
+        for w in range(len(layout.car))
+    ]
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 
 def window_sample(
-    fit: MarketFit, sums: DaySums, layout: Layout, w: int, *, group: str = "all"
+    fit: MarketFit,
+    sums: DaySums,
+    layout: Layout,
+    w: int,
+    *,
+    group: str = "all",
+    seed: int = SEED,
+    draws: int = DRAWS,
 ) -> WindowSample:
     """Return the firm-events that have the window complete, as the statistics see them."""
     scar = fit.scar(w)
@@ -95,21 +119,21 @@ def window_sample(
     overlap = lagged_overlap(sums.date[there], sums.alike[there, w], layout.car[w])
     ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
-        group,
-        layout.car[w],
-        abnormal,
-        fit.car[w][kept],
-        fit.variance[w][kept],
-        scar[kept],
-        session_correlation(float(sums.pairs[w]), n),
-        portfolios,
-        shock_car,
-        shock_car / np.sqrt(variance),
-        overlap,
-        ranks,
-        0,
-        0,
-        _day_figures(sums, w, n),
+        group=group,
+        window=layout.car[w],
+        abnormal=abnormal,
+        car=fit.car[w][kept],
+        variance=fit.variance[w][kept],
+        scar=scar[kept],
+        rbar=session_correlation(float(sums.pairs[w]), n),
+        portfolios=portfolios,
+        shock_car=shock_car,
+        shock_s=shock_car / np.sqrt(variance),
+        overlap=overlap,
+        ranks=ranks,
+        seed=seed,
+        draws=draws,
+        days=_day_figures(sums, w, n),
     )
 
 
@@ -169,19 +193,48 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def average_returns(sums: DaySums) -> AverageReturns:
+def date_figures(
+    fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all"
+) -> list[dict[str, Any]]:
+    """K, k_eff and the common-volatility ratio of each window's dates, one row a window."""
+    rows = []
+    for w, window in enumerate(layout.car):
+        sample = window_sample(fit, sums, layout, w, group=group)
+        rows.append(
+            {
+                "group": group,
+                "window": list(window),
+                "n_events": sample.n,
+                "n_dates": sample.k,
+                "k_eff": sample.overlap.k_eff,
+                "cvr": common_volatility_ratio(sample.shock_s)[0],
+            }
+        )
+    return rows
+
+
+def average_returns(sums: DaySums, layout: Layout) -> AverageReturns:
     """Mean AR by event day of all firm-events, and the running sum's band with dates as clusters.
 
-    The influence of a date on the CAAR up to a day is the sum over its firm-events of (AR - AAR)/n,
-    accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean); t with K-1 degrees of freedom.
+    The band is that of `band_half_width`. Pairs of dates further apart than the longest tested window have
+    no measured correlation of their residuals; theirs is the mean of the nearer pairs, or one without any.
     """
     n = sums.date_n.sum(axis=0)
-    dates = len(sums.date)
     with np.errstate(divide="ignore", invalid="ignore"):
         aar = sums.date_ar.sum(axis=0) / n
-        influence = (sums.date_ar - sums.date_n * aar) / n
-    half = np.full(len(n), np.nan)
-    if dates > 1:
-        variance = dates / (dates - 1) * (np.cumsum(influence, axis=1) ** 2).sum(axis=0)
-        half = special.stdtrit(dates - 1, 0.975) * np.sqrt(variance)
-    return AverageReturns(n.astype(np.int64), aar, np.cumsum(aar), half)
+    total = sums.date_ar - sums.date_n * np.nan_to_num(aar)
+    return AverageReturns(
+        n.astype(np.int64), aar, np.cumsum(aar), band_half_width(sums.date_n, total, _growing(sums, layout))
+    )
+
+
+def _growing(sums: DaySums, layout: Layout) -> list[DateOverlap]:
+    """W of the windows from the first event day to each one, (L2,)."""
+    near = sums.alike[:, int(np.argmax([last - first for first, last in layout.car]))]
+    longest = near.shape[1]
+    follows = np.isin(sums.date[:, None] + np.arange(1, longest), sums.date)
+    measured = near[:, 1:][follows]
+    alike = np.full((len(sums.date), max(longest, layout.n_event)), measured.mean() if len(measured) else 1.0)
+    alike[:, :longest] = near
+    first = int(layout.tau[0])
+    return [lagged_overlap(sums.date, alike, (first, int(day))) for day in layout.tau]

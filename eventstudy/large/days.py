@@ -31,7 +31,7 @@ MANY = 50_000
 BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance", "members", "alike")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaySums:
     """Sums over firm-events by day, for W windows; those of a window are over its complete firm-events.
 
@@ -116,7 +116,7 @@ def _zeros(layout: Layout, sessions: int, dates: NDArray[np.intp]) -> DaySums:
     return DaySums(date=dates, positive=np.zeros(w), pairs=np.zeros(w), **empty)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _ByDate:
     """Sums of a block by date and estimation day, (W, K, L1), the dates of its halo included.
 
@@ -141,7 +141,16 @@ class _ByDate:
         residual, used, scaled, pull = (np.zeros(shape) for _ in range(4))
         own, members = np.zeros((2, *shape[:2]))
         around = np.zeros((*shape[:2], layout.n_event))
-        return cls(dates, residual, used, scaled, own, pull, members, around)
+        return cls(
+            date=dates,
+            residual=residual,
+            used=used,
+            scaled=scaled,
+            own=own,
+            pull=pull,
+            members=members,
+            around=around,
+        )
 
 
 def day_sums(

@@ -15,7 +15,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.returns import one_session_returns
 from eventstudy.core.statistics import TestResult
 from eventstudy.errors import ConfigError, EstimationError, PriceError, Problem, nearest
-from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery
+from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
@@ -39,8 +39,11 @@ REASONS = {
     "constant_returns: the return never changes in the estimation window": "dropped",
     "not_identified: the benchmark's return never changes in the estimation window": "dropped",
     "window_incomplete: every window has a day without a return": "dropped",
+    "repeated: another row has the same ticker, day 0 and group": "merged",
 }
-_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE = range(len(REASONS))
+_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED = range(
+    len(REASONS)
+)
 Item = TypeVar("Item")
 
 
@@ -53,7 +56,7 @@ class Parallel:
     scheduler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketResult:
     """What a market-wide study found.
 
@@ -88,7 +91,7 @@ class MarketResult:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _FitTask:
     table: str
     prices: str
@@ -100,7 +103,7 @@ class _FitTask:
     kernel: Kernel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _DaysTask:
     table: str
     index: NDArray[np.float64]
@@ -170,6 +173,7 @@ def run_market(
     origin, sessions, index = _benchmark(source, benchmark, config.returns.kind)
     table, as_prices, present, off = _tables(events, source, sessions, scratch, parallel)
     position, reason = _positions(events, sessions, present)
+    _merge(events, position, reason)
     progress("fits")
     fit = _fits(events, position, reason, table, as_prices, index, layout, config, parallel, kernels["fits"])
     _judge(fit, reason, config.windows.minimum)
@@ -179,17 +183,31 @@ def run_market(
     # No reader shall take the CARs of dropped events for tested ones.
     fit = fit.without(~used)
     progress("tests")
-    tests, averages = [], {}
+    tests, averages, dates = [], {}, []
     names = config.tests.names or AT_ANY_SIZE
-    for group, rows in _groups(events, used):
+    for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, table, index, layout, parallel, kernels["days"])
-        tests += run_battery(fits, sums, layout, group=group, names=names)
-        averages[group] = average_returns(sums)
+        seed, flips = config.study.seed, config.tests.draws
+        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips)
+        dates += date_figures(fits, sums, layout, group=group)
+        averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
-    facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels}
-    return MarketResult(events, layout, session, reason, fit, used, tests, averages, source, origin, facts)
+    facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels, "dates": dates}
+    return MarketResult(
+        events=events,
+        layout=layout,
+        session=session,
+        reason=reason,
+        fit=fit,
+        used=used,
+        tests=tests,
+        averages=averages,
+        prices=source,
+        benchmark=origin,
+        facts=facts,
+    )
 
 
 def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
@@ -283,6 +301,18 @@ def _positions(
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
+def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8]) -> None:
+    """Note in ``reason`` the rows that repeat another one's ticker, day 0 and group; one of them stays."""
+    rows = np.flatnonzero(reason <= _SHIFTED)
+    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
+    # The row whose date is day 0 stays before those that were moved to it.
+    order = rows[
+        np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))
+    ]
+    key = np.stack([events.ticker[order], position[order], group[order]])
+    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
+
+
 def _fits(
     events: MarketEvents,
     position: NDArray[np.intp],
@@ -311,7 +341,14 @@ def _fits(
             position[order[rows]], security[rows] - first, np.zeros(rows.stop - rows.start, dtype=np.intp)
         )
         return _FitTask(
-            str(table), str(prices or ""), config.returns.kind, (first, last), index, taken, layout, kernel
+            table=str(table),
+            prices=str(prices or ""),
+            kind=config.returns.kind,
+            rows=(first, last),
+            index=index,
+            events=taken,
+            layout=layout,
+            kernel=kernel,
         )
 
     fit = empty_fit(len(events), len(layout.car))
@@ -360,15 +397,23 @@ def _counted(reason: NDArray[np.int8]) -> str:
     )
 
 
-def _groups(events: MarketEvents, used: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
-    """All used events, and those of each group that the file names."""
-    found = [("all", np.flatnonzero(used))]
-    if events.group is not None:
-        found += [
-            (f"group={name}", rows)
-            for code, name in enumerate(events.groups)
-            if name and len(rows := np.flatnonzero(used & (events.group == code)))
-        ]
+def _groups(
+    events: MarketEvents, position: NDArray[np.intp], used: NDArray[np.bool_]
+) -> list[tuple[str, NDArray[np.intp]]]:
+    """All used events, and those of each group that the file names, in order of day 0 and ticker.
+
+    A ticker that two groups name with one day 0 is in each of them, and once in all.
+    """
+    rows = np.flatnonzero(used)
+    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
+    rows = rows[np.lexsort((group[rows], events.ticker[rows], position[rows]))]
+    key = np.stack([events.ticker[rows], position[rows]])
+    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))
+    found = [("all", rows[new])]
+    for code, name in enumerate(events.groups):
+        mine = rows[group[rows] == code]
+        if name and len(mine):
+            found.append((f"group={name}", mine))
     return found
 
 
@@ -388,7 +433,16 @@ def _sums(
     def task(number: int) -> _DaysTask:
         seen, own = blocks[number]
         rows = order[seen]
-        return _DaysTask(str(table), index, events.take(rows), fit.take(rows), layout, spread, own, kernel)
+        return _DaysTask(
+            table=str(table),
+            index=index,
+            events=events.take(rows),
+            fit=fit.take(rows),
+            layout=layout,
+            spread=spread,
+            own=own,
+            kernel=kernel,
+        )
 
     return total(_run(_days_block, _Lazy(task, len(blocks)), parallel))
 
@@ -408,7 +462,10 @@ def _facts(
 ) -> dict[str, Any]:
     counts = np.bincount(reason, minlength=len(REASONS))
     by_reason = {text or "used as they are": int(n) for text, n in zip(REASONS, counts, strict=True) if n}
-    used = sum(int(n) for status, n in zip(REASONS.values(), counts, strict=True) if status == "used")
+    used, merged = (
+        sum(int(n) for of, n in zip(REASONS.values(), counts, strict=True) if of == status)
+        for status in ("used", "merged")
+    )
     remarks = [
         "estimation windows are not cut around other events of the same ticker",
         "a date is one shock; rbar is by sums over sessions, see docs/market-wide.md",
@@ -420,7 +477,8 @@ def _facts(
     return {
         "n_events": len(events),
         "n_used": used,
-        "n_dropped": len(events) - used,
+        "n_merged": merged,
+        "n_dropped": len(events) - used - merged,
         "events": by_reason,
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,

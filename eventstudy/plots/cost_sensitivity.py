@@ -71,7 +71,7 @@ register(
         "cost_sensitivity",
         62,
         lambda result: ("",) if len(_costs(result)) > 1 else (),
-        lambda *_: Frame(3.75, 2.4, 0.5, 0.12, 0.6, 0.42),
+        lambda *_: Frame(width=3.75, height=2.4, left=0.5, right=0.12, bottom=0.6, top=0.42),
         (lambda ax, result, _: cost_sensitivity(ax, result),),
         size,
     )

@@ -107,7 +107,9 @@ def _frame(result: StudyResult, _: str) -> Frame:
     each = 0.15 if len(rows) <= 20 else 0.125
     lines = -(-len(set(rows["label"])) // 4)
     top = 0.36 + 0.13 * lines
-    return Frame(3.75, top + 0.72 + each * max(len(rows), 4), 1.12, 0.12, 0.58, top)
+    return Frame(
+        width=3.75, height=top + 0.72 + each * max(len(rows), 4), left=1.12, right=0.12, bottom=0.58, top=top
+    )
 
 
 def _size(result: StudyResult, _: str) -> tuple[int, int]:

@@ -88,7 +88,7 @@ register(
         "equity_curve",
         60,
         lambda result: ("",) if len(_pnl(result)) else (),
-        lambda *_: Frame(7.0, 2.7, 0.5, 0.15, 0.62, 0.4),
+        lambda *_: Frame(width=7.0, height=2.7, left=0.5, right=0.15, bottom=0.62, top=0.4),
         (lambda ax, result, _: equity_curve(ax, result),),
         size,
     )

@@ -23,7 +23,7 @@ class Plot:
     shock_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """Size and margins of a figure in inches; ``widths`` are those of its axes, left to right.
 

@@ -358,7 +358,9 @@ def _shock_frame(result: StudyResult, shock_id: str) -> Frame:
     left = min(2.2, 0.14 + max(sum(0.052 if char < "⺀" else 0.09 for char in name) for name in names))
     height = max(2.1, 1.05 + 0.118 * len(tickers))
     bars = 7.0 - left - 0.52 - 2.5 - 0.66
-    return Frame(7.0, height, left, 0.66, 0.5, 0.4, (bars, 2.5), (0.52,))
+    return Frame(
+        width=7.0, height=height, left=left, right=0.66, bottom=0.5, top=0.4, widths=(bars, 2.5), gaps=(0.52,)
+    )
 
 
 def _other_groups(result: StudyResult) -> dict[str, str]:
@@ -395,13 +397,13 @@ def _whole_caar(result: StudyResult) -> Sequence[str]:
     return ("",) if set(read.headline_groups(result)) & set(read.MAIN_LABELS) else ()
 
 
-_CAAR = Frame(7.0, 3.05, 0.5, 1.7, 0.55, 0.26)
+_CAAR = Frame(width=7.0, height=3.05, left=0.5, right=1.7, bottom=0.55, top=0.26)
 register(
     Kind(
         "caar_by_label",
         10,
         _whole_caar,
-        lambda *_: Frame(7.0, 3.2, 0.5, 1.7, 0.55, 0.4),
+        lambda *_: Frame(width=7.0, height=3.2, left=0.5, right=1.7, bottom=0.55, top=0.4),
         (lambda ax, result, _: caar_by_label(ax, result),),
         _headline_size,
     )
@@ -421,7 +423,7 @@ register(
         "reversal_paths",
         50,
         lambda result: ("",) if len(read.reversal_path(result, _path_group(result), "events")) else (),
-        lambda *_: Frame(7.0, 2.7, 0.5, 1.62, 0.55, 0.26),
+        lambda *_: Frame(width=7.0, height=2.7, left=0.5, right=1.62, bottom=0.55, top=0.26),
         (lambda ax, result, _: reversal_paths(ax, result),),
         _path_size,
     )

@@ -85,7 +85,14 @@ def _balance_present(result: StudyResult) -> tuple[str, ...]:
 
 
 def _balance_frame(result: StudyResult, _: str) -> Frame:
-    return Frame(7.0, 1.2 + 0.2 * _balance(result)["variable"].nunique(), 1.8, 0.15, 0.58, 0.4)
+    return Frame(
+        width=7.0,
+        height=1.2 + 0.2 * _balance(result)["variable"].nunique(),
+        left=1.8,
+        right=0.15,
+        bottom=0.58,
+        top=0.4,
+    )
 
 
 register(

@@ -104,7 +104,14 @@ register(
         "placebo_dots",
         51,
         lambda result: ("",) if len(placebo_rows(result)) else (),
-        lambda result, _: Frame(7.0, 1.15 + 0.17 * len(placebo_rows(result)), 1.12, 0.85, 0.58, 0.4),
+        lambda result, _: Frame(
+            width=7.0,
+            height=1.15 + 0.17 * len(placebo_rows(result)),
+            left=1.12,
+            right=0.85,
+            bottom=0.58,
+            top=0.4,
+        ),
         (lambda ax, result, _: placebo_dots(ax, result),),
         size,
     )

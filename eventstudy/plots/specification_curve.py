@@ -129,7 +129,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 def _frame(result: StudyResult, _: str) -> Frame:
     rows = _specifications(result)
     lines = sum(rows[column].astype(str).nunique() for column in _choices(rows))
-    return Frame(7.0, 2.6 + 0.12 * max(lines, 1), 1.75, 0.12, 0.32, 0.3)
+    return Frame(width=7.0, height=2.6 + 0.12 * max(lines, 1), left=1.75, right=0.12, bottom=0.32, top=0.3)
 
 
 register(

@@ -69,7 +69,7 @@ SAME = (
 MAY_DIFFER = ("reversal.drop_min", "reversal.history_years")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackShocks:
     """The n shocks of one result pack, arrays of shape (n,) in the order of their day 0.
 
@@ -115,7 +115,7 @@ class PackShocks:
         return len(self.shock_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTest:
     """One test of the pooled mean excess, or of its equality over sectors; NaN with a reason where none."""
 
@@ -128,7 +128,7 @@ class PoolTest:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
     """Mean excess of one sector of a group, or of the pool; decimals."""
 
@@ -159,7 +159,7 @@ class PowerStep:
     needed: tuple[int | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Everything a pool found, by group in the order of the verdicts; ``headline`` is the question's own."""
 
@@ -209,14 +209,14 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         tests += group.tests()
         power += group.power()
     return Pool(
-        tuple(packs),
-        f"label={label}",
-        verdicts,
-        tuple(strata),
-        tuple(tests),
-        tuple(power),
-        left_out,
-        (*_same_days(packs), *_differing(packs)),
+        packs=tuple(packs),
+        headline=f"label={label}",
+        verdicts=verdicts,
+        strata=tuple(strata),
+        tests=tuple(tests),
+        power=tuple(power),
+        left_out=left_out,
+        notes=(*_same_days(packs), *_differing(packs)),
     )
 
 
@@ -370,12 +370,12 @@ class _Group:
         others = [v[np.isfinite(v)] for v in map(self.joined, ("excess_log", "excess_bhar"))]
         place = rank_among(float(self.joined("post")[0]), sets[0]) if len(x) == 1 else None
         evidence = Evidence(
-            self._subject(),
-            self._post(),
-            x,
-            self.joined("drop"),
-            self.permutation(np.arange(len(x))),
-            placebo_spread(sets),
+            subject=self._subject(),
+            window=self._post(),
+            excess=x,
+            drop=self.joined("drop"),
+            permutation=self.permutation(np.arange(len(x))),
+            spread=placebo_spread(sets),
             other_measures=tuple(float(v.mean()) if len(v) else NAN for v in others),
             n_events=int(self.joined("n_peers").sum()),
             n_effective=float(np.nansum(effective)),
@@ -429,19 +429,19 @@ class _Group:
         flip = sign_flip_p(x, signs_of(k, self.draws, self.seed)) if k > 1 else NAN
         sets = self.placebos()
         return Stratum(
-            self.name,
-            name,
-            k,
-            int(self.joined("n_peers")[rows].sum()),
-            sum(len(sets[i]) for i in rows),
-            float(x.mean()) if k else NAN,
-            low,
-            high,
-            sd,
-            _t_p(student(x), k - 1.0),
-            flip,
-            self.permutation(rows).two_sided,
-            minimum_detectable_effect(sd, k),
+            group=self.name,
+            sector=name,
+            n_dates=k,
+            n_events=int(self.joined("n_peers")[rows].sum()),
+            n_placebos=sum(len(sets[i]) for i in rows),
+            effect=float(x.mean()) if k else NAN,
+            lower=low,
+            upper=high,
+            sd=sd,
+            date_t_p=_t_p(student(x), k - 1.0),
+            sign_flip_p=flip,
+            permutation_p=self.permutation(rows).two_sided,
+            mde=minimum_detectable_effect(sd, k),
         )
 
     def tests(self) -> list[PoolTest]:
@@ -452,7 +452,18 @@ class _Group:
             precision_weighted(x, sector),
             cochran_q(x, sector),
         ]
-        return [PoolTest(self.name, *row) for row in found]
+        return [
+            PoolTest(
+                group=self.name,
+                name=name,
+                estimate=estimate,
+                statistic=value,
+                df=df,
+                p_value=p,
+                reason=reason,
+            )
+            for name, estimate, value, df, p, reason in found
+        ]
 
     def power(self) -> list[PowerStep]:
         """Each sector alone, then the pool as it grows in the order of the packs."""

@@ -92,7 +92,7 @@ class BaostockProvider:
             if outcomes[ticker].status == "provider_broken":
                 # Its one connection is in an unknown state: asking on would only wait again.
                 break
-        return PriceTable("baostock", series, outcomes)
+        return PriceTable(source="baostock", series=series, outcomes=outcomes)
 
     def _login(self, client: Any) -> None:
         try:
@@ -110,7 +110,7 @@ class BaostockProvider:
         if match is None or exchange is None:
             endings = ", ".join(_served())
             message = f"baostock has Shanghai and Shenzhen only (endings {endings}), not {ticker}"
-            return None, PriceOutcome(ticker, "no_prices", message)
+            return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         code = f"{exchange.vendors[NAME]}.{match[1]}"
         try:
             raw, adjusted = _within(
@@ -119,7 +119,7 @@ class BaostockProvider:
             return self._series(ticker, exchange, raw, adjusted, request)
         except Exception as error:
             message = f"baostock gave no usable prices: {type(error).__name__}: {error}"
-            return None, PriceOutcome(ticker, "provider_broken", message)
+            return None, PriceOutcome(ticker=ticker, status="provider_broken", message=message)
 
     def _series(
         self,
@@ -133,7 +133,7 @@ class BaostockProvider:
         back = {row[0]: _number(row[4]) for row in adjusted}
         if not finished:
             message = f"baostock has no finished session of {ticker} in {request.start}..{request.end}"
-            return None, PriceOutcome(ticker, "no_prices", message)
+            return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         dates = np.array([row[0] for row in finished], dtype="datetime64[D]")
         columns = np.array([[_number(cell) for cell in row[1:6]] for row in finished]).T
         # A halted day comes with the last close and an empty volume: nothing was traded.
@@ -141,22 +141,22 @@ class BaostockProvider:
         adj_close = np.array([back[row[0]] for row in finished])
         if np.any(dates[1:] <= dates[:-1]) or np.any(columns[3] <= 0) or np.any(adj_close <= 0):
             message = f"baostock's prices of {ticker}: a day twice, or a close of zero or less"
-            return None, PriceOutcome(ticker, "refused", message)
+            return None, PriceOutcome(ticker=ticker, status="refused", message=message)
         opened, high, low, close, volume = columns
         series = PriceSeries(
-            ticker,
-            dates,
-            opened,
-            high,
-            low,
-            close,
-            adj_close,
-            volume,
+            ticker=ticker,
+            dates=dates,
+            open=opened,
+            high=high,
+            low=low,
+            close=close,
+            adj_close=adj_close,
+            volume=volume,
             currency=exchange.currency,
             source=NAME,
         )
         first, last = str(dates[0]), str(dates[-1])
-        return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last)
+        return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last)
 
     def _over(self, day: dt.date, mic: str) -> bool:
         """Whether the session of a day has ended; a day that is none ends with the next one."""

@@ -63,7 +63,7 @@ class QualityFinding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
 

@@ -93,7 +93,7 @@ class _Store:
     def keep(self, outcome: PriceOutcome, series: PriceSeries | None, asked: PriceRequest) -> None:
         """Store one answer, file first: a manifest never names a file that is not there."""
         days = (asked.start.isoformat(), asked.end.isoformat())
-        entry = StoredTicker(outcome, days, self.now().isoformat(timespec="seconds"))
+        entry = StoredTicker(outcome=outcome, asked=days, fetched_at=self.now().isoformat(timespec="seconds"))
         if series is not None:
             file, sha256, content = write_series(self.snapshot.folder, series)
             entry = replace(

@@ -186,7 +186,7 @@ def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
         try:
             sheet = store.sheet(ticker)
             if isinstance(sheet, str):
-                outcomes[ticker] = PriceOutcome(ticker, "no_prices", sheet)
+                outcomes[ticker] = PriceOutcome(ticker=ticker, status="no_prices", message=sheet)
                 continue
             read, outcomes[ticker] = _series(ticker, sheet, request)
         except PriceError as error:
@@ -196,7 +196,7 @@ def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
             series[ticker] = read
     if problems:
         raise PriceError(problems)
-    return PriceTable("files", series, outcomes)
+    return PriceTable(source="files", series=series, outcomes=outcomes)
 
 
 def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
@@ -211,13 +211,15 @@ def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSer
     name = Path(sheet.file).name
     cut: dict[str, Any] = {field: values[field][inside] for field in FIELDS}
     amount = bars.amount[inside] if len(bars.amount) else bars.amount
-    series = PriceSeries(ticker, dates, **cut, source=name, sha256=sheet.sha256, amount=amount)
+    series = PriceSeries(ticker=ticker, dates=dates, **cut, source=name, sha256=sheet.sha256, amount=amount)
     if not len(dates):
         span = f"{bars.dates[0]}..{bars.dates[-1]}" if len(bars.dates) else "no rows"
         message = f"{name} has {span}, nothing in {request.start}..{request.end}"
-        return series, PriceOutcome(ticker, "no_prices", message, notes=notes)
+        return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
     first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last, notes=notes)
+    return series, PriceOutcome(
+        ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes
+    )
 
 
 def _open_sheet(path: Path) -> _Sheet:

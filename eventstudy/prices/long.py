@@ -35,7 +35,7 @@ HEAD_BYTES = 2**16
 _EPOCH = dt.date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LongFile:
     """A long file and its columns: ``ticker`` is empty where the file is of one series.
 
@@ -122,7 +122,8 @@ def _dialect(path: Path) -> tuple[list[str], str, str]:
     encoding = encoding_of(head[: head.rfind(b"\n") + 1] or head).replace("-sig", "")
     text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
     separator = separator_of(text)
-    return next(csv.reader([text.partition("\n")[0].rstrip("\r")], delimiter=separator)), encoding, separator
+    header = next(csv.reader([text.partition("\n")[0].rstrip("\r")], delimiter=separator), [])
+    return header, encoding, separator
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

@@ -100,7 +100,7 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         text = say(
             "reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message
         )
-        outcomes[ticker] = PriceOutcome(ticker, "refused", text)
+        outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
     series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
     return replace(prices, series=series, outcomes=outcomes)
 
@@ -152,7 +152,17 @@ def _subjects(
         unit = config.prices.shares(item.ticker, market.mic)
         money = price_unit(item, market.mic, config)
         subjects.append(
-            Subject(item, market, peer, board, days, unit=unit, money=money, event_days=event_days, **values)
+            Subject(
+                item=item,
+                market=market,
+                peer=peer,
+                board=board,
+                days=days,
+                unit=unit,
+                money=money,
+                event_days=event_days,
+                **values,
+            )
         )
     return subjects
 

@@ -136,7 +136,7 @@ class SimulatedProvider:
         series = {ticker: bars for ticker, bars in series.items() if len(bars.dates)}
         outcomes = {ticker: _outcome(ticker, series.get(ticker), known) for ticker in request.tickers}
         truth = _truth(self, panel, series)
-        return PriceTable("simulated", series, outcomes, simulated=True, truth=truth)
+        return PriceTable(source="simulated", series=series, outcomes=outcomes, simulated=True, truth=truth)
 
 
 class _Panel:
@@ -269,9 +269,9 @@ def _bars(
 def _outcome(ticker: str, series: PriceSeries | None, known: Sequence[str]) -> PriceOutcome:
     if series is None:
         reason = "not listed in the days asked for" if ticker in known else "not in the simulated panel"
-        return PriceOutcome(ticker, "no_prices", reason)
+        return PriceOutcome(ticker=ticker, status="no_prices", message=reason)
     first, last = str(series.dates[0]), str(series.dates[-1])
-    return PriceOutcome(ticker, "ok", rows=len(series.dates), first=first, last=last)
+    return PriceOutcome(ticker=ticker, status="ok", rows=len(series.dates), first=first, last=last)
 
 
 def _truth(plan: SimulatedProvider, panel: _Panel, series: Mapping[str, PriceSeries]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ UNANSWERED = ("provider_broken", "rate_limited")
 _PART = ".part-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTicker:
     """One ticker of a snapshot: what was asked, what came, and the file that holds it.
 
@@ -164,7 +164,7 @@ def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
         entry = snapshot.tickers.get(ticker)
         if entry is None:
             message = f"{ticker} is not in the snapshot {folder.name}; 'eventstudy fetch' adds it"
-            outcomes[ticker] = PriceOutcome(ticker, "no_prices", message)
+            outcomes[ticker] = PriceOutcome(ticker=ticker, status="no_prices", message=message)
         elif not entry.file:
             outcomes[ticker] = entry.outcome
         else:
@@ -178,7 +178,7 @@ def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
     if problems:
         raise IntegrityError(problems)
     origin = {"kind": "snapshot", "name": folder.resolve().name}
-    return PriceTable(snapshot.provider, series, outcomes, origin=origin)
+    return PriceTable(source=snapshot.provider, series=series, outcomes=outcomes, origin=origin)
 
 
 def verify_snapshot(folder: Path) -> int:
@@ -242,7 +242,9 @@ def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tup
     if not len(found.dates):
         span = f"{request.start}..{request.end}"
         message = f"the snapshot has {outcome.first}..{outcome.last}, nothing in {span}"
-        return found, PriceOutcome(series.ticker, "no_prices", message, notes=outcome.notes)
+        return found, PriceOutcome(
+            ticker=series.ticker, status="no_prices", message=message, notes=outcome.notes
+        )
     notes = outcome.notes
     if not entry.covers(request):
         notes += (f"the snapshot was asked for {entry.asked[0]}..{entry.asked[1]} only",)
@@ -270,7 +272,12 @@ def _series(ticker: str, content: bytes, entry: StoredTicker) -> PriceSeries:
     }
     dates = table["date"].to_numpy().astype("datetime64[D]")
     return PriceSeries(
-        ticker, dates, **arrays, currency=entry.currency, source=entry.source, sha256=entry.content_sha256
+        ticker=ticker,
+        dates=dates,
+        **arrays,
+        currency=entry.currency,
+        source=entry.source,
+        sha256=entry.content_sha256,
     )
 
 

@@ -31,6 +31,7 @@ from eventstudy.prices.table import (
     get_provider,
     provider_names,
 )
+from eventstudy.shocks import together, with_shocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,10 +203,14 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
     if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
         name = path.resolve().name
         outcomes = {
-            ticker: PriceOutcome(ticker, "no_prices", say("price.no_file", ticker=ticker, folder=name))
+            ticker: PriceOutcome(
+                ticker=ticker, status="no_prices", message=say("price.no_file", ticker=ticker, folder=name)
+            )
             for ticker in request.tickers
         }
-        return PriceTable("files", {}, outcomes, origin={"kind": "folder", "name": name})
+        return PriceTable(
+            source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name}
+        )
     return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
 
@@ -286,7 +291,9 @@ def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest)
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
-    drops = [drop for event in events if event.label in PLANTED and (drop := _planted(event, events, config))]
+    # A drop for each piece of news, however many rows tell it.
+    news = dict.fromkeys(together(with_shocks(events, config)).values())
+    drops = [drop for event in news if event.label in PLANTED and (drop := _planted(event, events, config))]
     drops += _quiet_drops(events, config, request)
     rates = fx_tickers(config).values()
     request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))

@@ -33,7 +33,10 @@ def query_prices(text: str, request: PriceRequest) -> PriceTable:
         raise ConfigError(Problem("no such DuckDB file; write duckdb:FILE?QUERY", str(path)))
     table = prices_of_arrow(_run(path, query.strip() or "FROM prices", request), request, name=path.name)
     return PriceTable(
-        "duckdb", table.series, table.outcomes, origin={"kind": "duckdb", "name": f"{path.name}?{query}"}
+        source="duckdb",
+        series=table.series,
+        outcomes=table.outcomes,
+        origin={"kind": "duckdb", "name": f"{path.name}?{query}"},
     )
 
 

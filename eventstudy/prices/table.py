@@ -21,7 +21,7 @@ from eventstudy.registry import Registry
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSeries:
     """Daily bars of one ticker, dates strictly increasing, NaN where the source has no value.
 
@@ -73,7 +73,7 @@ def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | No
     return said.get(mic, None if quotes_hundredths(mic) else 1.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOutcome:
     """What became of the request for one ticker; ``message`` keeps the provider's own words.
 
@@ -111,7 +111,7 @@ class PriceRequest:
     end: dt.date
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTable:
     """All series of a study with one outcome for each ticker asked for.
 

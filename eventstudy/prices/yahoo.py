@@ -125,7 +125,7 @@ class YahooProvider:
                     self.progress(outcomes[ticker], bars)
                 stopped = client.stopped_by(outcomes[ticker])
         _raise_if_all_failed(outcomes)
-        return PriceTable("yahoo", series, outcomes)
+        return PriceTable(source="yahoo", series=series, outcomes=outcomes)
 
 
 @dataclass(slots=True)
@@ -181,17 +181,19 @@ class _Client:
                 if verdict:
                     return None, verdict
         self.silent = [] if wire.answers else [*self.silent, ticker]
-        return None, PriceOutcome(ticker, "provider_broken", self._broken(failure, wire))
+        return None, PriceOutcome(
+            ticker=ticker, status="provider_broken", message=self._broken(failure, wire)
+        )
 
     def stopped_by(self, outcome: PriceOutcome) -> PriceOutcome | None:
         """The outcome of all further tickers if it makes no sense to ask for them."""
         if outcome.status == "rate_limited":
             message = f"not asked for: Yahoo had refused {outcome.ticker} for too many requests"
-            return PriceOutcome("", "rate_limited", message)
+            return PriceOutcome(ticker="", status="rate_limited", message=message)
         # Two tickers in a row without a single answer: the line is down, not the ticker.
         if len(self.silent) == 2:
             message = f"not asked for: Yahoo had answered neither {' nor '.join(self.silent)}"
-            return PriceOutcome("", "provider_broken", message)
+            return PriceOutcome(ticker="", status="provider_broken", message=message)
         return None
 
     def _ask(self, ticker: str, request: PriceRequest) -> tuple[Any, dict[str, Any]]:
@@ -217,13 +219,15 @@ class _Client:
         from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
         if isinstance(error, YFRateLimitError):
-            return PriceOutcome(ticker, "rate_limited", "Yahoo answers: too many requests")
+            return PriceOutcome(
+                ticker=ticker, status="rate_limited", message="Yahoo answers: too many requests"
+            )
         if isinstance(error, YFTickerMissingError) or _http_status(error) == 404:
             says = f'; it says: "{wire.words}"' if wire.words else ""
             message = f"Yahoo has no prices of {ticker} in {request.start}..{request.end}{says}"
-            return PriceOutcome(ticker, "no_prices", message)
+            return PriceOutcome(ticker=ticker, status="no_prices", message=message)
         if _is_certificate(error):
-            return PriceOutcome(ticker, "provider_broken", _certificate_message(error))
+            return PriceOutcome(ticker=ticker, status="provider_broken", message=_certificate_message(error))
         # yfinance keeps error answers too: without this, every retry would see the same one.
         from yfinance.data import YfData
 
@@ -378,16 +382,26 @@ def _series(
     fields = {name: column[keep] for name, column in fields.items()}
     fault = _fault(dates, fields)
     if fault:
-        return None, PriceOutcome(ticker, "refused", f"Yahoo's prices of {ticker}: {fault}", notes=notes)
+        return None, PriceOutcome(
+            ticker=ticker, status="refused", message=f"Yahoo's prices of {ticker}: {fault}", notes=notes
+        )
     if not len(dates):
         message = f"Yahoo has no finished session of {ticker} in {request.start}..{request.end}"
-        return None, PriceOutcome(ticker, "no_prices", message, notes=notes)
+        return None, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
     currency = str(meta["currency"] or "")
     series = PriceSeries(
-        ticker, dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
+        ticker=ticker,
+        dates=dates,
+        **fields,
+        currency=currency,
+        source=source,
+        dividends=dividends,
+        splits=splits,
     )
     first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(ticker, "ok", rows=len(dates), first=first, last=last, notes=notes)
+    return series, PriceOutcome(
+        ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes
+    )
 
 
 def _finished(

@@ -21,7 +21,7 @@ COLUMNS = ("event_id", "ticker", "date", "group")
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketEvents:
     """N events in the order of the file.
 
@@ -86,19 +86,30 @@ def read_market_events(path: Path) -> MarketEvents:
     problems += [(int(row), "no ticker") for row in empty]
     if "event_id" in table.column_names:
         event_id = pc.cast(table["event_id"], pa.string()).combine_chunks()
-        problems += _twice(event_id)
     else:
         event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
-    _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
-    names, codes = _codes(ticker)
+    names, codes = _codes(ticker.fill_null(""))
     groups, group = (
         _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null(""))
         if ("group" in table.column_names)
         else ((), None)
     )
+    if "event_id" in table.column_names:
+        problems += _twice(event_id, [codes, date] if group is None else [codes, date, group])
+    _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
     ignored = tuple(name for name in table.column_names if name not in COLUMNS)
     digest = hashlib.sha256(raw).hexdigest()
-    return MarketEvents(str(path), digest, event_id, names, codes, date, groups, group, ignored)
+    return MarketEvents(
+        path=str(path),
+        sha256=digest,
+        event_id=event_id,
+        tickers=names,
+        ticker=codes,
+        date=date,
+        groups=groups,
+        group=group,
+        ignored=ignored,
+    )
 
 
 def _table(path: Path, raw: bytes) -> pa.Table:
@@ -136,12 +147,12 @@ def _written(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]
     return days.astype(np.int32)[place], [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
 
 
-def _twice(event_id: pa.Array) -> list[tuple[int, str]]:
-    """Rows whose event_id is empty or stands in an earlier row."""
+def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:
+    """Rows whose event_id is empty, or stands in an earlier row that says something else."""
     names, codes = _codes(event_id.fill_null(""))
     first = np.full(len(names), -1)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    again = np.flatnonzero(first[codes] != np.arange(len(codes)))
+    again = np.flatnonzero(np.any([cell != cell[first[codes]] for cell in cells], axis=0))
     found = [
         (int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]
     ]

@@ -293,7 +293,9 @@ def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
     for event, ticker, status, kind in zip(
         ledger["event_id"], ledger["ticker"], ledger["status"], kinds, strict=True
     ):
-        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s"}.get(str(status)) or codes[kind]
+        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s", "merged": "="}.get(
+            str(status)
+        ) or codes[kind]
     events = [str(event) for event in dict.fromkeys(ledger["event_id"])]
     tickers = _peer_order(result, [str(ticker) for ticker in dict.fromkeys(ledger["ticker"])])
     blocks = [
@@ -307,6 +309,8 @@ def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
         for block in (tickers[i : i + MATRIX_COLUMNS] for i in range(0, len(tickers), MATRIX_COLUMNS))
     ]
     legend = [["●", words["page.matrix_used"]], ["s", words["page.matrix_moved"]]]
+    if (ledger["status"] == "merged").any():
+        legend.append(["=", words["page.matrix_merged"]])
     legend += [[code, term(words, "reason", kind or "none")] for kind, code in codes.items()]
     legend.append([words["page.blank"], words["page.matrix_blank"]])
     return {"blocks": blocks, "legend": legend, "left_out": max(0, len(events) - MATRIX_ROWS)}

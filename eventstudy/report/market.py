@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,26 @@ from rich.text import Text
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
+from eventstudy.core.statistics import TestResult
+from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.json_values import plain_json, write_json
 from eventstudy.large.engine import REASONS, MarketResult
+from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
 from eventstudy.report.values import csv_safe
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
+#: Ratios that the note under the tests names.
+RATIOS = 4
 VERSIONED = ("numpy", "pyarrow", "scipy")
-#: Tests that the terminal shows; tests.csv has all.
-SHOWN = ("date_t", "ibragimov_mueller", "calendar_time", "grank_t", "corrado", "bmp_kp")
+#: Tests that the terminal shows, in two tables; tests.csv has all. Those of the first hold their size where
+#: the common volatility is higher on the event days, those of the second are then marked.
+ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
+OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
 #: Tests whose estimate is no mean CAR over firm-events.
-OTHER_MEANS = ("date_t", "ibragimov_mueller", "calendar_time")
+OTHER_MEANS = ROBUST
 
 
 def write_market(result: MarketResult, config: StudyConfig, out: Path) -> Path:
@@ -93,7 +100,8 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
     texts = list(REASONS)
-    dropped = np.array([status == "dropped" for status in REASONS.values()])
+    statuses = list(dict.fromkeys(REASONS.values()))
+    status = np.array([statuses.index(of) for of in REASONS.values()])
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -103,7 +111,7 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(("used", "dropped"), dropped[codes]),
+            "status": _named(statuses, status[codes]),
             "reason": _named(texts, codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),
@@ -169,28 +177,60 @@ def print_market(result: MarketResult, folder: Path, console: Console) -> None:
         console.print(Text(f"  {count:>12,}  {reason}"))
     for remark in facts["remarks"]:
         console.print(Text(f"  note: {remark}", style="dim"))
-    console.print(_tests_table(result))
+    for part in _tests_tables(result):
+        console.print(part)
     console.print(Text(f"Results: {folder}"), soft_wrap=True)
 
 
-def _tests_table(result: MarketResult) -> Table:
+def _tests_tables(result: MarketResult) -> Iterator[Table | Text]:
+    """Yield the robust tests, the others, and one note where some of these are marked."""
+    there = {test.name for test in result.tests}
+    yield _tests_table(result, [name for name in ROBUST if name in there], means=True)
+    others = [name for name in OTHERS if name in there]
+    if not others:
+        return
+    yield Text()
+    yield _tests_table(result, others, means=False)
+    ratios = [
+        f"{row['cvr']:.1f} in {row['group']} {window_name(tuple(row['window']))}"
+        for row in result.facts["dates"]
+        if _bursts(row)
+    ]
+    if ratios and SCALED_BY_THE_PAST.intersection(others):
+        more = f" and {len(ratios) - RATIOS} more" if len(ratios) > RATIOS else ""
+        yield Text(
+            f"{STRUCK} The common volatility of the dates is above that of the estimation window (ratio "
+            f"{', '.join(ratios[:RATIOS])}{more}): tests that take variances or correlations from there "
+            "reject a true null too often."
+        )
+
+
+def _bursts(row: Mapping[str, Any]) -> bool:
+    return bool(row["cvr"] > LARGE_CVR)
+
+
+def _tests_table(result: MarketResult, shown: Sequence[str], *, means: bool) -> Table:
     table = Table(box=None, pad_edge=False)
-    shown = [name for name in SHOWN if any(test.name == name for test in result.tests)]
-    for name in ("group", "window", "events", "dates", "k_eff", "CAAR", *(f"p {name}" for name in shown)):
+    heads = ("group", "window", *(("events", "dates", "k_eff", "CAAR") if means else ("dates", "k_eff")))
+    for name in (*heads, *(f"p {name}" for name in shown)):
         table.add_column(name, justify="left" if name in ("group", "window") else "right", no_wrap=True)
-    for group in result.averages:
-        for window in result.layout.car:
-            mine = {t.name: t for t in result.tests if t.group == group and t.window == window}
-            any_test = next(iter(mine.values()))
-            caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
-            cells = [f"{mine[name].p_value:.4f}" if not mine[name].reason else "n/a" for name in shown]
-            table.add_row(
-                group,
-                window_name(window),
-                f"{any_test.n_events:,}",
-                f"{any_test.n_dates:,}",
-                f"{any_test.k_eff:,.0f}",
-                f"{caar:+.3%}",
-                *cells,
-            )
+    for row in result.facts["dates"]:
+        group, window = row["group"], tuple(row["window"])
+        mine = {t.name: t for t in result.tests if (t.group, t.window) == (group, window)}
+        caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
+        counted = {
+            "events": f"{row['n_events']:,}",
+            "dates": f"{row['n_dates']:,}",
+            "k_eff": f"{row['k_eff']:,.0f}",
+            "CAAR": f"{caar:+.3%}",
+        }
+        cells = [counted[name] for name in heads[2:]]
+        table.add_row(group, window_name(window), *cells, *(_cell(mine[name], row) for name in shown))
     return table
+
+
+def _cell(test: TestResult, row: Mapping[str, Any]) -> str:
+    if test.reason:
+        return "n/a"
+    mark = f" {STRUCK}" if test.name in SCALED_BY_THE_PAST and _bursts(row) else ""
+    return f"{test.p_value:.4f}{mark}"

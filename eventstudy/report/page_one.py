@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy.core.statistics.dates import FEWEST_DATES
+from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
@@ -23,10 +23,14 @@ from eventstudy.report.wording import (
 from eventstudy.results.result import StudyResult
 
 #: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
-#: of 0.9 makes 5 % into about 6 %. Its p-values are then struck through.
+#: of 0.9 makes 5 % into about 6 %. Its p-values are then marked.
 FEWEST_EFFECTIVE = 0.9
 #: Marks rows of the small table that rest on labels set after the drop.
 _LATE = "†"
+#: Marks p-values of tests that reject too often here; HTML and PDF strike them through as well.
+STRUCK = "‡"
+#: Columns of the small table that are always there.
+_FIXED = ("group", "window", "n", "k", "caar")
 _P_COLUMNS = ("date_t_p", "sign_flip_p", "bmp_kp_p", "cross_sectional_p")
 #: Numbers of the backtest that page 1 shows where there are any, and how they are printed.
 _STRIP: Mapping[str, Any] = {
@@ -54,27 +58,63 @@ _SHARES = ("reversal_ratio", "share_positive")
 
 
 def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    """Return the table of page 1; a column that no row has a value for is left out."""
-    head_group = summary.get("headline") or {}
-    n: Any = head_group.get("n_events")
-    effective: Any = head_group.get("n_effective")
-    doubtful = finite(n) and finite(effective) and float(effective) < FEWEST_EFFECTIVE * float(n)
-    names = ("group", "window", "n", "k", "caar", "date_mean", "interval", *_P_COLUMNS)
-    head = [words[f"small.{name}"] for name in names]
-    rows = [_small_row(row, words) for row in summary.get("small_table") or ()]
-    kept = [place for place in range(len(head)) if place < 5 or any(row[place] != "–" for row in rows)]
-    doubtful = doubtful and kept[-1] == len(head) - 1
+    """Return the table of page 1; a column that no row has a value for is left out.
+
+    P-values of tests that reject too often here end with `STRUCK`, and ``struck`` says why.
+    """
+    together = _moved_together(summary)
+    names = ("group", "window", "n", "k", "k_eff", "caar", "date_mean", "interval", *_P_COLUMNS)
+    rows = [_small_row(row, together, words) for row in summary.get("small_table") or ()]
+    kept = [place for place, name in enumerate(names) if name in _FIXED or any(r[place] != "–" for r in rows)]
     cells = [[row[place] for place in kept] for row in rows]
-    struck = words["small.struck"].format(n=count(n), effective=number(effective, 0)) if doubtful else ""
     late = _late_labels(summary, words)
+    struck = _why_struck(summary, cells, together, words)
     return {
-        "head": [head[place] for place in kept],
+        "names": [names[place] for place in kept],
+        "head": [words[f"small.{names[place]}"] for place in kept],
         "rows": cells,
-        "strike_last": doubtful,
+        "mark": STRUCK,
         "note": " ".join(filter(None, (late, struck))),
         "late": late,
+        "struck": struck,
         "right": [place > 1 for place in kept],
     }
+
+
+def _moved_together(summary: Mapping[str, Any]) -> bool:
+    """Whether the cross-sectional test takes firm-events for independent that are not."""
+    head = summary.get("headline") or {}
+    n: Any = head.get("n_events")
+    effective: Any = head.get("n_effective")
+    return finite(n) and finite(effective) and float(effective) < FEWEST_EFFECTIVE * float(n)
+
+
+def _bursts(row: Mapping[str, Any]) -> bool:
+    """Whether the common volatility of the row's days is large against the estimation window's."""
+    ratio: Any = row.get("cvr")
+    return finite(ratio) and float(ratio) > LARGE_CVR
+
+
+def _why_struck(summary: Mapping[str, Any], cells: list[list[str]], together: bool, words: Words) -> str:
+    """Return the one note on marked p-values; empty where there is none."""
+    if not any(cell.endswith(STRUCK) for row in cells for cell in row):
+        return ""
+    ratios = {
+        window_words(row.get("window")): number(row.get("cvr"), 1)
+        for row in summary.get("small_table") or ()
+        if _bursts(row)
+    }
+    head = summary.get("headline") or {}
+    parts = []
+    if together:
+        n, effective = count(head.get("n_events")), number(head.get("n_effective"), 0)
+        parts.append(words["small.struck"].format(n=n, effective=effective))
+    if ratios:
+        told = words["small.late_comma"].join(
+            words["small.ratio"].format(window=window, value=value) for window, value in ratios.items()
+        )
+        parts.append(words["small.struck_cvr"].format(ratios=told))
+    return " ".join((STRUCK, *parts))
 
 
 def _late_labels(summary: Mapping[str, Any], words: Words) -> str:
@@ -90,18 +130,25 @@ def _late_labels(summary: Mapping[str, Any], words: Words) -> str:
     return words["small.late"].format(mark=_LATE, dates=said_of) if found else ""
 
 
-def _small_row(row: Mapping[str, Any], words: Words) -> list[str]:
+def _small_row(row: Mapping[str, Any], together: bool, words: Words) -> list[str]:
     group = group_words(str(row.get("group", "")), words)
+    marked = {f"{name}_p" for name in SCALED_BY_THE_PAST} if _bursts(row) else set()
+    marked |= {"cross_sectional_p"} if together else set()
     return [
         f"{group} {_LATE}" if row.get("n_late") else group,
         window_words(row.get("window")),
         count(row.get("n_events")),
         count(row.get("n_dates")),
+        number(row.get("k_eff"), 1),
         amount(row.get("caar"), words),
         amount(row.get("shock_mean"), words),
         span(row.get("lower"), row.get("upper"), words),
-        *(p_text(row.get(name)) for name in _P_COLUMNS),
+        *(_p_cell(row.get(name), name in marked) for name in _P_COLUMNS),
     ]
+
+
+def _p_cell(value: Any, marked: bool) -> str:
+    return f"{p_text(value)} {STRUCK}" if marked and finite(value) else p_text(value)
 
 
 def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
@@ -109,7 +156,10 @@ def counts(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     found = summary.get("counts") or {}
     used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"]
-    return {"line": line.format(used=used, moved=moved, dropped=dropped), "used": used, "dropped": dropped}
+    line = line.format(used=used, moved=moved, dropped=dropped)
+    if found.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=found["merged"])))
+    return {"line": line, "used": used, "dropped": dropped}
 
 
 def reasons(summary: Mapping[str, Any], words: Words) -> list[list[str]]:

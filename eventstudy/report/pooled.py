@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventstudy import __version__
+from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.json_values import plain_json, write_json
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
@@ -65,25 +66,25 @@ def read_shocks(folder: Path) -> PackShocks:
     settings = _flat(pack.manifest["settings"])
     peers = _peers(_table(home, NEEDED[2]))
     return PackShocks(
-        str(pack.facts.get("run_id") or pack.run_id),
-        settings.get("study.sector") or settings["study.name"],
-        settings,
-        pack.simulated,
-        _effective(pack.facts),
-        np.array(names, dtype=np.str_),
-        shocks["label"].to_numpy(np.str_),
-        shocks["day0"].to_numpy("datetime64[D]"),
-        shocks["n_peers"].to_numpy(np.int64),
-        shocks["car_drop"].to_numpy(float),
-        shocks["car_post"].to_numpy(float),
-        excess,
-        shocks["excess_log"].to_numpy(float),
-        shocks["excess_bhar"].to_numpy(float),
-        _truth(shocks["qualifies"]),
-        _truth(shocks["label_in_time"]),
-        tuple(_overlap(text) for text in shocks["why_not"]),
-        chosen,
-        tuple(peers.get(name, ()) for name in names),
+        run_id=str(pack.facts.get("run_id") or pack.run_id),
+        sector=settings.get("study.sector") or settings["study.name"],
+        settings=settings,
+        simulated=pack.simulated,
+        n_effective=_effective(pack.facts),
+        shock_id=np.array(names, dtype=np.str_),
+        label=shocks["label"].to_numpy(np.str_),
+        day0=shocks["day0"].to_numpy("datetime64[D]"),
+        n_peers=shocks["n_peers"].to_numpy(np.int64),
+        drop=shocks["car_drop"].to_numpy(float),
+        post=shocks["car_post"].to_numpy(float),
+        excess=excess,
+        excess_log=shocks["excess_log"].to_numpy(float),
+        excess_bhar=shocks["excess_bhar"].to_numpy(float),
+        qualifies=_truth(shocks["qualifies"]),
+        in_time=_truth(shocks["label_in_time"]),
+        overlaps=tuple(_overlap(text) for text in shocks["why_not"]),
+        placebos=chosen,
+        tickers=tuple(peers.get(name, ()) for name in names),
     )
 
 
@@ -130,7 +131,7 @@ def _overlap(text: object) -> str:
 
 
 def _peers(ledger: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    used = ledger[ledger["status"] != "dropped"]
+    used = ledger[ledger["status"].isin(USED)]
     return {str(name): tuple(sorted(set(rows))) for name, rows in used.groupby("shock_id")["ticker"]}
 
 
@@ -381,7 +382,7 @@ def _remarks(pool: Pool) -> list[str]:
 def _caption(pool: Pool) -> str:
     settings = pool.packs[0].settings
     drop, post = settings["windows.drop"], settings["windows.post"]
-    row = next(row for row in pool.strata if row.group == pool.shown and row.sector == POOLED)
+    (row,) = [row for row in pool.strata if row.group == pool.shown and row.sector == POOLED]
     return (
         f"{_group(pool.shown)} · K = {row.n_dates} dates, N = {row.n_events} firm-events · "
         f"drop [{drop[0]},{drop[1]}], post [{post[0]},{post[1]}] · {settings['model.name']} model · "

@@ -16,7 +16,18 @@ from rich.text import Text
 
 from eventstudy.json_values import plain_json, write_json
 from eventstudy.report.staging import moved_in
-from eventstudy.simulate import BROWN_WARNER_TEST, DAY0, DESIGNS, PAIRS, POWER_DESIGNS, Rate, Simulation
+from eventstudy.simulate import (
+    BROWN_WARNER_TEST,
+    DAY0,
+    DENSE,
+    DESIGNS,
+    PAIRS,
+    POWER_DESIGNS,
+    Rate,
+    Simulation,
+    dense_rows,
+    planted,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +48,10 @@ COLUMNS = (
     "n_events",
     "n_dates",
     "target",
+    "k_eff",
 )
+#: Heads of the printed table of the designs that are as dense as the study.
+SHORT_DENSE = {"dense": "as they are", "dense_regime": "sd x2.5 later", "dense_doubled": "common x2"}
 #: Columns of the printed table, marker and colour (Okabe and Ito's palette) of the designs of size.
 SHORT = {
     "random": "random",
@@ -100,6 +114,7 @@ def _cells(rate: Rate) -> tuple[Any, ...]:
         rate.n_events,
         rate.n_dates,
         plain_json(rate.target),
+        plain_json(rate.k_eff),
     )
 
 
@@ -108,13 +123,15 @@ def _name(window: Window) -> str:
 
 
 def conclusion(simulation: Simulation, window: Window) -> str:
-    """Return one sentence: which tests keep their level on common dates and which do not."""
+    """Return one sentence: which tests keep their level on common (or else dense) dates and which do not."""
+    design = "common" if simulation.plan.has("common") else "dense"
     held, rarely, often = (
-        [rate for rate in _sizes(simulation, "common", window) if rate.verdict == verdict]
+        [rate for rate in _sizes(simulation, design, window) if rate.verdict == verdict]
         for verdict in ("holds", "too rarely", "too often")
     )
     level = f"{simulation.plan.level:.0%}"
-    parts = [f"Common dates, {_name(window)}: {level} is held by {_listed(held, shares=False) or 'no test'}"]
+    head = f"{design.capitalize()} dates, {_name(window)}"
+    parts = [f"{head}: {level} is held by {_listed(held, shares=False) or 'no test'}"]
     if rarely:
         parts.append(f"rejected too rarely by {_listed(rarely)}")
     parts.append(f"rejected too often by {_listed(often) or 'no test'}")
@@ -169,16 +186,20 @@ def write_simulation(simulation: Simulation, manifest: Mapping[str, Any], out: P
 
 def _settings(simulation: Simulation) -> dict[str, Any]:
     pool = simulation.pool
-    days = pool.sessions[pool.eligible(simulation.plan.peers)]
+    plan = simulation.plan
+    dense = not set(plan.designs) - set(DENSE)
+    days = pool.sessions[dense_rows(pool, plan.peers) if dense else pool.eligible(plan.peers)]
     return {
-        **asdict(simulation.plan),
-        "designs": dict(DESIGNS),
+        **asdict(plan),
+        "designs": {name: DESIGNS[name] for name in DESIGNS if name in plan.designs},
         "region": pool.region,
         "benchmark": pool.benchmark,
         "tickers": list(pool.tickers),
         "candidate_sessions": len(days),
         "first_candidate": str(days[0]),
         "last_candidate": str(days[-1]),
+        "gaps": list(pool.gaps),
+        "planted": {_name(window): planted(window) for window in simulation.plan.windows},
     }
 
 
@@ -207,23 +228,28 @@ def _write_files(simulation: Simulation, record: Mapping[str, Any], folder: Path
 def print_simulation(simulation: Simulation, folder: Path, console: Console, *, simulated: bool) -> None:
     """Print size by test and design, power, the check after Brown and Warner, and the conclusion."""
     plan, pool = simulation.plan, simulation.pool
+    dates = plan.dates if plan.has(*SHORT) else len(pool.gaps) + 1
     if simulated:
         console.print(Text("SIMULATED PRICES – nothing here is about real markets", style="bold red"))
     console.print(
         Text(
             f"{pool.region} against {pool.benchmark}: {len(pool.tickers)} peers, {plan.draws} draws of "
-            f"{plan.dates} dates × {plan.peers} peers; mean residual correlation on a date "
+            f"{dates} dates × {plan.peers} peers; mean residual correlation on a date "
             f"{simulation.rbar:.2f}; seed {plan.seed}"
         )
     )
     for window in plan.windows:
-        console.print(_size_table(simulation, window))
+        if plan.has(*SHORT):
+            console.print(_size_table(simulation, window))
+        if plan.has(*DENSE) and pool.gaps:
+            console.print(_dense_table(simulation, window))
     console.print(
         Text(f"↑ above, ↓ below {plan.level:.0%} ± 2.58 standard errors over the draws", style="dim")
     )
-    for window in power_windows(simulation):
+    for window in power_windows(simulation) if plan.has("common") else ():
         console.print(_power_table(simulation, window))
-    console.print(Text(brown_warner_line(simulation)))
+    if plan.has("brown_warner"):
+        console.print(Text(brown_warner_line(simulation)))
     for window in plan.windows:
         console.print(Text(conclusion(simulation, window), style="bold"))
     console.print(Text(f"Simulation: {folder}"), soft_wrap=True)
@@ -238,6 +264,32 @@ def _size_table(simulation: Simulation, window: Window) -> Table:
         rates = [simulation.rate(design, test, window) for design in SHORT]
         if any(rate is not None and rate.n_draws for rate in rates):
             table.add_row(test, *(_size_cell(rate) for rate in rates))
+    return table
+
+
+def _dense_table(simulation: Simulation, window: Window) -> Table:
+    """Size and power on dates as dense as the study's own; – where a test did not apply."""
+    title = (
+        f"Dates as dense as the study's own: size / power at a drop of {planted(window):.1%}, %, "
+        f"window {_name(window)}"
+    )
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for name in ("test", "K", "K_eff"):
+        table.add_column(name, justify="left" if name == "test" else "right", no_wrap=True)
+    shown = [name for name in SHORT_DENSE if simulation.plan.has(name)]
+    for name in shown:
+        table.add_column(SHORT_DENSE[name], justify="right", no_wrap=True)
+    for test in simulation.tests:
+        rates = [simulation.rate(design, test, window) for design in shown]
+        known = next((rate for rate in rates if rate is not None and rate.n_draws), None)
+        if known is None:
+            continue
+        powers = [simulation.rate(design, test, window, planted(window)) for design in shown]
+        cells = [
+            Text.assemble(_size_cell(size), f" / {_power(power)}")
+            for size, power in zip(rates, powers, strict=True)
+        ]
+        table.add_row(test, str(known.n_dates), f"{known.k_eff:.1f}", *cells)
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,8 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         if answer[name]:
             body.append(f"\n{answer[name]}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
-    console.print(_small_table(summary, words, console.width))
-    if late := page_one.small_table(summary, words)["late"]:
-        console.print(Text(late))
+    for part in _small_table(summary, words, console.width):
+        console.print(part)
     console.print(Text(said(summary.get("trust") or "", words)))
     for row in chronology(summary, words):
         if row["flag"]:
@@ -99,24 +98,37 @@ def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     line = words["terminal.ledger"].format(
         used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"]
     )
+    if counts.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
     return words["terminal.named"].format(name=line, text=told) if told else line
 
 
-def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: int) -> Table:
-    """Return the table of page 1, without the p-value that page 1 strikes through and what finds no room."""
+def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: int) -> Iterator[Table | Text]:
+    """Yield the table of page 1, without what finds no room, and the notes on what is left."""
     shown = page_one.small_table(summary, words)
-    places = list(range(len(shown["head"]) - (1 if shown["strike_last"] else 0)))
-    # The last tests are the least trusted, and the mean of dates stands on page 1 as well.
-    for place in [*reversed(places[8:]), 5, *places[7:8]]:
-        if _needed(shown, places) > width and place in places and len(places) > 6:
-            places.remove(place)
+    places = _with_room(shown, width)
     table = Table(box=None, pad_edge=False)
     for place in places:
         right = place > 1
         table.add_column(Text(shown["head"][place]), justify="right" if right else "left", no_wrap=right)
     for row in shown["rows"]:
         table.add_row(*(Text(row[place]) for place in places))
-    return table
+    yield table
+    if shown["late"]:
+        yield Text(shown["late"])
+    if any(row[place].endswith(page_one.STRUCK) for row in shown["rows"] for place in places):
+        yield Text(shown["struck"])
+
+
+def _with_room(shown: Mapping[str, Any], width: int) -> list[int]:
+    """Return the columns that find room; the last tests are the least trusted, and page 1 has all of them."""
+    names, places = shown["names"], list(range(len(shown["head"])))
+    first = ("cross_sectional_p", "bmp_kp_p", "interval", "date_mean", "k_eff", "sign_flip_p")
+    for name in first:
+        place = names.index(name) if name in names else -1
+        if _needed(shown, places) > width and place in places and len(places) > 6:
+            places.remove(place)
+    return places
 
 
 def _needed(shown: Mapping[str, Any], places: Sequence[int]) -> int:

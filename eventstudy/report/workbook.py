@@ -65,7 +65,12 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
         (key.replace("_", " "), verdict.get(key))
         for key in ("effect", "p_value", "n_dates", "n_events", "mde")
     ]
-    named = {"used": "used", "shifted": "used, day 0 moved", "dropped": "dropped"}
+    named = {
+        "used": "used",
+        "shifted": "used, day 0 moved",
+        "merged": "repeated and merged",
+        "dropped": "dropped",
+    }
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
     rows += [(f"table {name}", f"too long for Excel, see tables/{name}.csv") for name in too_long]

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-#: Statuses of the ledger whose firm-events are in the study; ``shifted`` are those whose day 0 has moved.
-USED = ("used", "shifted")
+from eventstudy.core.selection import USED
 
 
 def firm_event_counts(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:

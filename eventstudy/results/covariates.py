@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
 from eventstudy.core.checks.regression import ClusterRegression, regress_formula
 from eventstudy.core.statistics import Sample
 from eventstudy.errors import ConfigError
@@ -30,7 +30,7 @@ def regression_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each formula of ``tests.regression``, window (drop, post) and coefficient.
 
-    Firm-events are those of ``sample`` that have the window complete, clusters its shocks. Formulas
+    Firm-events are those of ``sample`` that have the window complete, clusters its dates. Formulas
     are statsmodels', on the columns of `covariates`. A regression that cannot be had is one row with
     its reason, and ``parts`` keeps it.
 
@@ -57,7 +57,7 @@ def _regressed(
     formula: str, window: Window, frame: pd.DataFrame, abnormal: AbnormalReturns, config: StudyConfig
 ) -> list[dict[str, Any]]:
     settings = {"draws": config.tests.draws, "seed": config.study.seed}
-    found = regress_formula(formula, frame, "shock_id", fewest=FEWEST_SIDE, **settings)
+    found = regress_formula(formula, frame, "date", fewest=FEWEST_SIDE, **settings)
     return list(_rows(formula, window, found, frame, _before(formula, frame, abnormal, window)))
 
 
@@ -69,8 +69,8 @@ def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -
     """Return what a formula may name, one row a firm-event.
 
     Of the peer: ``exposure``, ``peer_group``, ``market``, ``region``, ``ticker``. Of its fit: ``beta``,
-    ``sigma``, ``pre_trend`` (CAR[-10,-1]). Of the event: ``event_id``, ``shock_id``, ``label``, ``kind``,
-    ``dimension``, ``misreading`` (0 or 1).
+    ``sigma``, ``pre_trend`` (CAR[-10,-1]). Of the event: ``event_id``, ``shock_id``, ``date`` (first day 0
+    of the shock), ``label``, ``kind``, ``dimension``, ``misreading`` (0 or 1).
     """
     panel, expected = abnormal.panel, abnormal.expected
     peers = [config.peer(str(name)) for name in panel.ticker]
@@ -82,6 +82,7 @@ def covariates(abnormal: AbnormalReturns, events: Events, config: StudyConfig) -
         {
             "event_id": panel.event_id,
             "shock_id": panel.shock_id,
+            "date": shock_dates(panel),
             "ticker": panel.ticker,
             "market": panel.market,
             "region": panel.region,
@@ -132,7 +133,7 @@ def _head(formula: str, window: Window, frame: pd.DataFrame) -> dict[str, Any]:
         "formula": formula,
         "window": f"[{window[0]},{window[1]}]",
         "n_events": len(frame),
-        "n_dates": frame["shock_id"].nunique(),
+        "n_dates": frame["date"].nunique(),
         "reason": "",
     }
 

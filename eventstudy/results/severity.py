@@ -35,6 +35,8 @@ SEVERITY: Mapping[str, str] = {
     "events.not_a_peer": "caution",
     "events.clarifies_none": "caution",
     "events.shared_day": "caution",
+    "events.labels_differ": "serious",
+    "headline": "serious",
     "events.same_day": "note",
     "events.ticker": "note",
 }

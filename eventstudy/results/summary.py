@@ -16,13 +16,20 @@ import pandas as pd
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window, shock_portfolios
+from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
-from eventstudy.core.estimation import Computed
+from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
-from eventstudy.core.statistics import Sample, TestResult, effective_number
-from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, common_volatility_ratio
+from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
+from eventstudy.core.statistics.dates import (
+    FEWEST_DATES,
+    LARGE_CVR,
+    common_volatility_ratio,
+    dates_needed,
+    minimum_detectable_effect,
+)
 from eventstudy.core.statistics.dependence import SMALL_RBAR
+from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
 from eventstudy.json_values import plain_json
@@ -42,6 +49,8 @@ from eventstudy.reversal import (
     reversal_summary,
 )
 
+#: Mean CAR for which the summary says how many dates it would need.
+LITTLE = 0.02
 VERSIONED = (
     "arch",
     "exchange_calendars",
@@ -75,6 +84,7 @@ def build_summary(
     """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
+    dense = {window: _date_power(headline.at(window)) for window in _main_windows(config)}
     ledger = tables["ledger"]
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     labels = label_timing(events, computed.alignments, config, counting)
@@ -100,6 +110,7 @@ def build_summary(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
                     _overlapping(judgement, config) if judgement is not None else "",
+                    *_worth(dense),
                 ),
                 " ",
             ),
@@ -108,8 +119,10 @@ def build_summary(
             "headline": {
                 "n_events": ours.n,
                 "n_dates": ours.k,
+                "k_eff": ours.overlap.k_eff,
                 "rbar": ours.rbar,
                 "n_effective": ours.n_effective,
+                "windows": {window_name(window): row for window, row in dense.items()},
             },
             "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
             "events": {
@@ -124,17 +137,19 @@ def build_summary(
             "returns": config.returns.kind,
             "weights": config.tests.weights,
             "headline_group": headline.group,
-            "small_table": _small_table(results, headline, late, config),
+            "small_table": _small_table(results, headline, late, dense),
             "chronology": chronology(events, computed.alignments, config),
             "labels": labels,
             "diagnostics": parts.optional(
                 "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
             ),
             "warnings": [
+                *filter(None, [headline_note(headline, config)]),
                 *input_warnings(
                     events, config, prices, computed.returns, computed.findings, computed.selection.ledger
                 ),
                 *_model_remarks(computed, config),
+                *_without_band(tables["aar"], results),
             ],
             "more_data": _more_data(judgement) if judgement is not None else "",
             "backtest": backtest,
@@ -186,18 +201,61 @@ def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
     return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
 
 
+def _main_windows(config: StudyConfig) -> tuple[Window, ...]:
+    """Windows of page 1. Volume and volatility have no drop: their first window is the headline's."""
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
+    return tuple(dict.fromkeys((first, config.windows.post)))
+
+
+def _date_power(sample: WindowSample) -> dict[str, float]:
+    """K, k_eff, degrees of freedom and the smallest mean that the t over dates finds with 80 % power."""
+    overlap, few = sample.overlap, sample.overlap.k_eff < FEWEST_EFFECTIVE
+    spread = overlap.spread(sample.shock_car) if sample.k > 1 and not few else float("nan")
+    return {
+        "n_dates": sample.k,
+        "k_eff": overlap.k_eff,
+        "df": float("nan") if few else overlap.df,
+        "sd": spread,
+        "mde": minimum_detectable_effect(spread, overlap.k_eff, df=overlap.df)
+        if spread > 0
+        else float("nan"),
+        "cvr": common_volatility_ratio(sample.shock_s)[0],
+    }
+
+
+def _worth(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
+    """Say for each window what its dates are worth where windows of two dates share sessions."""
+    found: list[str] = []
+    for window, row in dense.items():
+        k, k_eff = row["n_dates"], row["k_eff"]
+        # Rounding alone makes no overlap.
+        if not k_eff < k * (1 - 1e-9):
+            continue
+        facts = {"window": window_name(window), "k": k, "k_eff": k_eff}
+        if not np.isfinite(row["mde"]):
+            found.append(say("trust.worth_little", **facts))
+            continue
+        needed = dates_needed(row["sd"], LITTLE, worth=k_eff / k)
+        found.append(say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts))
+    return found
+
+
 def _small_table(
-    results: Sequence[TestResult], headline: Sample, late: Mapping[str, str], config: StudyConfig
+    results: Sequence[TestResult],
+    headline: Sample,
+    late: Mapping[str, str],
+    dense: Mapping[Window, Mapping[str, float]],
 ) -> list[dict[str, Any]]:
-    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label."""
+    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label.
+
+    The common-volatility ratio is the headline group's in the window: labels have too few dates for one.
+    """
     prefix = "" if headline.group == "all" else f"{headline.group};"
     wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
-    # Volume and volatility have no drop: their first window is the headline's.
-    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
     for group in wanted:
-        for window in dict.fromkeys((first, config.windows.post)):
+        for window in dense:
             date = table.get((group, window, "date_t"))
             plain = table.get((group, window, "cross_sectional_t"))
             if date is None or plain is None:
@@ -208,6 +266,8 @@ def _small_table(
                     "window": window_name(window),
                     "n_events": date.n_events,
                     "n_dates": date.n_dates,
+                    "k_eff": date.k_eff,
+                    "cvr": dense[window]["cvr"],
                     "n_late": _late_dates(headline, group, window, late),
                     "caar": plain.estimate,
                     "shock_mean": date.estimate,
@@ -222,7 +282,7 @@ def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str,
     panel = headline.abnormal.panel
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
-    return len(set(panel.shock_id[rows].tolist()))
+    return len(set(shock_dates(panel)[rows].tolist()))
 
 
 def _p_values(
@@ -238,7 +298,7 @@ def _p_values(
 def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
     """Troubles of all fits, and of the headline group's dates in the drop window."""
     ours = headline.at(config.windows.drop)
-    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting)
+    portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting, by="date")
     found = diagnose_study(
         diagnose(computed.abnormal),
         rbar=ours.rbar,
@@ -273,6 +333,16 @@ def _remark(text: str) -> str:
     """Return a fit's remark, which arrays keep as plain text, as a message."""
     name, fell_back, why = text.partition(" fell back to OLS: ")
     return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
+
+
+def _without_band(aar: pd.DataFrame, results: Sequence[TestResult]) -> list[str]:
+    """Name the groups whose mean CAR has no band on some day because their windows overlap too far."""
+    several = {result.group for result in results if result.n_dates > 1}
+    missing = aar[aar["lower"].isna() & aar["caar"].notna() & aar["group"].isin(several)]
+    if missing.empty:
+        return []
+    groups = ", ".join(dict.fromkeys(missing["group"]))
+    return [say("overlap.band", groups=groups, tau=int(missing["tau"].min()))]
 
 
 def _further_exchanges() -> dict[str, Any]:

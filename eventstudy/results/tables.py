@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
 from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.core.estimation import Computed, headline_group, headline_of
+from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
+from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, retold
@@ -31,6 +32,7 @@ from eventstudy.results.result import TABLES
 from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
+from eventstudy.shocks import Lead, together
 
 #: Tables of the question about reversals: a study of another quantity has no row in them.
 REVERSAL_TABLES = (
@@ -82,7 +84,7 @@ def build_tables(
         "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
         "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
         "aar": _aar_table(samples),
-        "shocks": _frame("shocks", list(_shock_rows(headline, events, windows))),
+        "shocks": _frame("shocks", list(_shock_rows(headline, computed.selection.leads, events, windows))),
         "tests": _frame("tests", [_test_row(result) for result in results]),
         "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
         "multiplicity": _frame(
@@ -145,8 +147,12 @@ def window_name(window: Window) -> str:
 def _alignment_rows(
     alignments: Mapping[tuple[str, str], Alignment], events: Events
 ) -> Iterator[dict[str, Any]]:
+    """Yield day 0 of each piece of news on each exchange, whether one row of the file tells it or several."""
+    whole = together(events)
     for alignment in alignments.values():
-        event = events.by_id(alignment.event_id)
+        event = whole[alignment.event_id]
+        if event.event_id != alignment.event_id:
+            continue
         yield {
             **row_of(alignment),
             "shock_id": event.shock_id,
@@ -267,14 +273,14 @@ def _aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
 
 
 def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
-    """Mean AR by day, its running sum, and the sum's 95 % band with shocks as clusters."""
+    """Mean AR by day, its running sum, and the sum's 95 % band with dates as clusters."""
     ar = sample.abnormal.ar
     there = np.isfinite(ar)
     n = there.sum(axis=0)
     with np.errstate(invalid="ignore"):
         aar = np.where(there, ar, 0.0).sum(axis=0) / n
     caar = np.cumsum(aar)
-    half = _clustered_half_width(ar, aar, sample.abnormal.panel.shock_id)
+    half = _clustered_half_width(sample, aar)
     return {
         "tau": sample.abnormal.tau,
         "n": n,
@@ -285,39 +291,40 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     }
 
 
-def _clustered_half_width(
-    ar: NDArray[np.float64], aar: NDArray[np.float64], shock_id: NDArray[np.str_]
-) -> NDArray[np.float64]:
-    """Half width of the CAAR's 95 % band: shocks are clusters, t with K-1 degrees of freedom.
-
-    The influence of a shock on the CAAR up to a day is the sum over its firm-events of
-    (AR - AAR)/n, accumulated over the days (Cameron and Miller 2015, eq. 12 for a mean).
-    """
-    shocks, code = np.unique(shock_id, return_inverse=True)
-    k = len(shocks)
+def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half width of the CAAR's 95 % band by event day: dates are clusters, see `band_half_width`."""
+    ar = sample.abnormal.ar
+    portfolios = shock_portfolios(sample.abnormal, weighting=sample.weighting, by="date")
+    k = len(portfolios)
     if k < 2:
         return np.full(ar.shape[1], np.nan)
+    # Portfolios are in the order of their dates.
+    code = np.unique(shock_dates(sample.abnormal.panel), return_inverse=True)[1]
     there = np.isfinite(ar)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        influence = np.where(there, ar - aar, 0.0) / there.sum(axis=0)
-    by_shock = np.zeros((k, ar.shape[1]))
-    np.add.at(by_shock, code, influence)
-    variance = k / (k - 1) * (np.cumsum(by_shock, axis=1) ** 2).sum(axis=0)
-    half: NDArray[np.float64] = special.stdtrit(k - 1, 0.975) * np.sqrt(variance)
-    return half
+    count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
+    np.add.at(count, code, there)
+    np.add.at(total, code, np.where(there, ar - aar, 0.0))
+    day = 0 if 0 in sample.abnormal.tau else int(sample.abnormal.tau[0])
+    weights = portfolios.weighted((day, day))
+    return band_half_width(count, total, growing_overlap(portfolios, weights))
 
 
-def _shock_rows(headline: Sample, events: Events, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
-    """Yield the values that date_t and sign_flip of the headline group are made of."""
+def _shock_rows(
+    headline: Sample, leads: Mapping[str, Lead], events: Events, windows: Sequence[Window]
+) -> Iterator[dict[str, Any]]:
+    """Yield each shock of the headline group; date_t and sign_flip put shocks of one day 0 together."""
     for window in windows:
-        portfolios = headline.at(window).portfolios
+        portfolios = shock_portfolios(headline.at(window).abnormal, weighting=headline.weighting)
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
         count = portfolios.count(window)
         for k, (first, last) in enumerate(portfolios.spans()):
             rows = portfolios.members[first:last]
-            event = events.by_id(str(portfolios.abnormal.panel.event_id[rows[0]]))
+            panel = portfolios.abnormal.panel
+            event = events.by_id(str(panel.event_id[rows[0]]))
+            if panel.lead[rows[0]] and event.shock_id in leads:
+                event = leads[event.shock_id].event
             yield {
-                "shock_id": event.shock_id,
+                "shock_id": portfolios.shock_id[k],
                 "window": window_name(window),
                 "label": event.label,
                 "title": event.title,
@@ -342,7 +349,7 @@ def _multiplicity_rows(
     samples: Sequence[Sample], results: Sequence[TestResult], config: StudyConfig
 ) -> Iterator[dict[str, Any]]:
     """Yield the headline group and its labels: each statistic adjusted over the windows."""
-    head = headline_group(config)
+    head = headline_of(samples, config).group
     prefix = "label=" if head == "all" else f"{head};label="
     for sample in samples:
         if sample.group == head or sample.group.startswith(prefix):

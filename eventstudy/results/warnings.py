@@ -9,11 +9,13 @@ import numpy as np
 from eventstudy.backtest.costs import known_fees
 from eventstudy.config import StudyConfig
 from eventstudy.core.returns import ReturnsPanel
-from eventstudy.core.selection import LedgerRow
+from eventstudy.core.selection import USED, LedgerRow
 from eventstudy.events import Events
+from eventstudy.exchanges.calendars import align_all
 from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, sentences
+from eventstudy.shocks import leads_of, with_shocks
 
 
 def event_warnings(events: Events, config: StudyConfig) -> list[str]:
@@ -23,6 +25,7 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
         for event in events
         if event.kind == "clarification" and not event.clarifies
     ]
+    found += _labels_apart(events, config)
     asked = [event for event in events if event.label == config.reversal.label]
     if undated := [event.event_id for event in asked if event.label_asof is None]:
         label = say(f"label.{config.reversal.label}")
@@ -30,6 +33,22 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
     for ticker, names in sorted(_strangers(events, config).items()):
         found.append(say("events.not_a_peer", ticker=ticker, events=", ".join(names)))
     return [*found, *events.remarks]
+
+
+def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
+    """Name the shocks whose lead rows carry different labels."""
+    events = with_shocks(events, config)
+    labels: dict[str, set[str]] = {}
+    for event in events:
+        labels.setdefault(event.shock_id, set()).add(event.label)
+    if all(len(found) == 1 for found in labels.values()):
+        return []
+    leads = leads_of(events, config, align_all(events, config))
+    return [
+        say("events.labels_differ", shock=name, labels=", ".join(lead.labels))
+        for name, lead in leads.items()
+        if len(lead.labels) > 1
+    ]
 
 
 def _strangers(events: Events, config: StudyConfig) -> dict[str, list[str]]:
@@ -117,7 +136,7 @@ def _same_days(ledger: Sequence[LedgerRow]) -> list[str]:
     events: dict[tuple[str, str], list[str]] = {}
     shocks: dict[str, set[str]] = {}
     for row in ledger:
-        if row.status != "dropped":
+        if row.status in USED:
             events.setdefault((row.session, row.ticker), []).append(row.event_id)
             shocks.setdefault(row.session, set()).add(row.shock_id)
     peers: dict[tuple[str, str], int] = {}

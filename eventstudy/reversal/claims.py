@@ -43,7 +43,7 @@ REFUTED_BEYOND = 0.5
 NEARBY = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One statement on one security's daily move; ``claimed`` is a decimal return.
 
@@ -70,7 +70,7 @@ class Claim:
         return DIRECTIONS.get(self.comparison, float(np.sign(self.claimed)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimVerdict:
     """What the prices say about one claim.
 
@@ -125,17 +125,17 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
     if dates[0] and dates[1] and dates[1] < dates[0]:
         found.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
-        cells["claim_id"],
-        cells["ticker"],
-        cells["name"],
-        dates[0],
-        dates[1],
-        _move(cells["claimed"], found),
-        comparison,
-        cells["source"],
-        cells["source_url"],
-        cells["notes"],
-        line,
+        claim_id=cells["claim_id"],
+        ticker=cells["ticker"],
+        name=cells["name"],
+        date=dates[0],
+        date_to=dates[1],
+        claimed=_move(cells["claimed"], found),
+        comparison=comparison,
+        source=cells["source"],
+        source_url=cells["source_url"],
+        notes=cells["notes"],
+        line=line,
     )
 
 
@@ -187,14 +187,14 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
     actual = float(moves[at])
     return ClaimVerdict(
-        claim,
-        _verdict(claim, actual),
-        str(days[at]),
-        actual,
-        actual - claim.claimed,
-        str(days[near]),
-        float(moves[near]),
-        say("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else "",
+        claim=claim,
+        verdict=_verdict(claim, actual),
+        session=str(days[at]),
+        actual=actual,
+        off_by=actual - claim.claimed,
+        nearby_session=str(days[near]),
+        nearby_return=float(moves[near]),
+        reason=say("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else "",
     )
 
 
@@ -225,7 +225,16 @@ def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> 
 
 def _not_testable(claim: Claim, reason: str) -> ClaimVerdict:
     nan = float("nan")
-    return ClaimVerdict(claim, NOT_TESTABLE, "", nan, nan, "", nan, reason)
+    return ClaimVerdict(
+        claim=claim,
+        verdict=NOT_TESTABLE,
+        session="",
+        actual=nan,
+        off_by=nan,
+        nearby_session="",
+        nearby_return=nan,
+        reason=reason,
+    )
 
 
 def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:

@@ -14,15 +14,17 @@ from eventstudy.core.statistics.dates import FEWEST_DATES, sign_flip_p, sign_vec
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+from eventstudy.reversal.dates import date_means
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.labels import chronology
 from eventstudy.reversal.permutation import rank_among
 from eventstudy.reversal.shocks import Judgement
+from eventstudy.shocks import together
 
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clarification:
     """One clarification of a shock of the headline group.
 
@@ -74,7 +76,7 @@ def clarifications(
     flags = {row["event_id"]: row["flag"] for row in chronology(events, alignments, config)}
     known = {str(name): k for k, name in enumerate(judgement.drops.shock_id)}
     found = []
-    for event in events:
+    for event in dict.fromkeys(together(events).values()):
         if not event.clarifies:
             continue
         shock = known.get(events.by_id(event.clarifies).shock_id)
@@ -82,7 +84,7 @@ def clarifications(
             continue
         delay = _delay(judgement, shock, event.event_id, alignments)
         found.append(_parted(judgement, shock, event.event_id, flags[event.event_id], delay))
-    return _with_attribution(found, config)
+    return _with_attribution(found, judgement, config)
 
 
 def _delay(
@@ -104,31 +106,59 @@ def _delay(
 def _parted(judgement: Judgement, k: int, event_id: str, flag: str, delay: int) -> Clarification:
     windows = judgement.history.config.windows
     shock = str(judgement.drops.shock_id[k])
-    nothing = Clarification(event_id, shock, flag, delay, *(NAN,) * 5, 0, NAN, False, "")
+    nothing = Clarification(
+        event_id=event_id,
+        shock_id=shock,
+        flag=flag,
+        delay=delay,
+        car_before=NAN,
+        car_at=NAN,
+        car_after=NAN,
+        speedup=NAN,
+        speedup_placebos=NAN,
+        n_placebos=0,
+        p_value=NAN,
+        attributed=False,
+        reason="",
+    )
     if not windows.post[0] < delay < windows.post[1]:
         return nothing
     parts = parts_of(judgement.portfolios, delay, windows.post)
     before, at, after, speedup = (float(values[k]) for values in parts)
     if judgement.sets is None or not len(judgement.sets.placebos[k]):
-        return Clarification(event_id, shock, flag, delay, before, at, after, speedup, NAN, 0, NAN, False, "")
+        return Clarification(
+            event_id=event_id,
+            shock_id=shock,
+            flag=flag,
+            delay=delay,
+            car_before=before,
+            car_at=at,
+            car_after=after,
+            speedup=speedup,
+            speedup_placebos=NAN,
+            n_placebos=0,
+            p_value=NAN,
+            attributed=False,
+            reason="",
+        )
     others = parts_of(judgement.sets.portfolios, delay, windows.post)[3][judgement.sets.placebos[k]]
     others = others[np.isfinite(others)]
     place = rank_among(speedup, others)
     p = place.p_value if place else NAN
     return Clarification(
-        event_id,
-        shock,
-        flag,
-        delay,
-        before,
-        at,
-        after,
-        speedup,
-        float(others.mean()),
-        len(others),
-        p,
-        False,
-        "",
+        event_id=event_id,
+        shock_id=shock,
+        flag=flag,
+        delay=delay,
+        car_before=before,
+        car_at=at,
+        car_after=after,
+        speedup=speedup,
+        speedup_placebos=float(others.mean()),
+        n_placebos=len(others),
+        p_value=p,
+        attributed=False,
+        reason="",
     )
 
 
@@ -143,9 +173,14 @@ def parts_of(
     return before, at, after, speedup
 
 
-def _with_attribution(found: Sequence[Clarification], config: StudyConfig) -> list[Clarification]:
-    usable = [row for row in found if not row.flag and np.isfinite(row.car_at)]
-    at = np.array([row.car_at for row in usable])
+def _with_attribution(
+    found: Sequence[Clarification], judgement: Judgement, config: StudyConfig
+) -> list[Clarification]:
+    days = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.day0.tolist(), strict=True))
+    # Answers to one shock on one day are the same days of the same prices: they count once.
+    usable = {(r.shock_id, r.delay): r.car_at for r in found if not r.flag and np.isfinite(r.car_at)}
+    answered = np.array([days[shock] * 1_000 + delay for shock, delay in usable], dtype=np.int32)
+    at = date_means(answered, np.array(list(usable.values()), dtype=np.float64))
     p = NAN
     if len(at) > 1:
         rng = np.random.default_rng(config.study.seed)

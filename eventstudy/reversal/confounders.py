@@ -16,6 +16,7 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import EventsError, Problem
 from eventstudy.events import read_records
 from eventstudy.messages import joined, say
+from eventstudy.reversal.dates import date_sets
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measured import NAN, Measure
@@ -125,31 +126,49 @@ def _dates_touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[
 def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_]) -> Measure:
     panel = judgement.portfolios.abnormal.panel
     config = judgement.history.config
-    gone = set(zip(panel.event_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
+    gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
     requests: Mapping[str, Sequence[Request]] = {
-        mic: [r for r in rows if (r.event_id, r.ticker) not in gone]
+        mic: [r for r in rows if (r.shock_id, r.ticker) not in gone]
         for mic, rows in judgement.requests.items()
     }
     rows = np.flatnonzero(mask)
     tickers = [
-        tuple(t for t in judgement.tickers[k] if (str(judgement.event_id[k]), t) not in gone)
-        for k in range(len(judgement.tickers))
+        tuple(t for t in mine if (str(shock), t) not in gone)
+        for shock, mine in zip(judgement.drops.shock_id, judgement.tickers, strict=True)
     ]
     found = judgement.benchmarks
     days = [found.days(k) if mask[k] else np.zeros(0, dtype=np.int64) for k in range(len(tickers))]
     note = say("note.left_out", n=len(gone), k=int((judgement.asked & ~mask).sum()))
     if not len(rows) or not any(tickers[k] for k in rows):
-        return Measure("excess_post", group, NAN, NAN, NAN, NAN, 0, joined((say("note.no_date"), note)))
+        return Measure(
+            measure="excess_post",
+            group=group,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=0,
+            note=joined((say("note.no_date"), note)),
+        )
     shocks = [str(name) for name in judgement.drops.shock_id]
     sets = matched_sets(replace(judgement.history), requests, shocks, tickers, days)
     events, others = sets.car(config.windows.post)
     rows = np.array([k for k in rows if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
-    kept = [others[k] for k in rows]
-    x = excess(events[rows], kept)
-    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
+    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    x = excess(post, kept)
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
     low, high = t_interval(x)
     mean = float(x.mean()) if len(x) else NAN
-    return Measure("excess_post", group, mean, low, high, test.two_sided, len(x), note)
+    return Measure(
+        measure="excess_post",
+        group=group,
+        estimate=mean,
+        lower=low,
+        upper=high,
+        p_value=test.two_sided,
+        n_dates=len(x),
+        note=note,
+    )
 
 
 def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:

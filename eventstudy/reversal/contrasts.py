@@ -23,16 +23,33 @@ def label_difference(judgement: Judgement) -> Measure:
     """Mean excess of the label in question less that of genuine news, labels permuted over dates."""
     config = judgement.history.config
     ours, theirs = _masks(judgement)
-    g1, g0 = int(ours.sum()), int(theirs.sum())
+    x, other = judgement.by_date(judgement.excess, ours), judgement.by_date(judgement.excess, theirs)
+    g1, g0 = len(x), len(other)
     if min(g1, g0) < FEWEST_SIDE:
         label = say(f"label.{config.reversal.label}")
         note = say("note.difference_blocked", treated=g1, label=label, others=g0, fewest=FEWEST_SIDE)
-        return Measure("difference", GROUP, NAN, NAN, NAN, NAN, g1 + g0, note)
-    gap, p, floor = difference_p(
-        judgement.excess[ours], judgement.excess[theirs], draws=config.tests.draws, seed=config.study.seed
-    )
+        return Measure(
+            measure="difference",
+            group=GROUP,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=g1 + g0,
+            note=note,
+        )
+    gap, p, floor = difference_p(x, other, draws=config.tests.draws, seed=config.study.seed)
     note = say("note.difference", treated=g1, others=g0, floor=floor)
-    return Measure("difference", GROUP, gap, NAN, NAN, p, g1 + g0, note)
+    return Measure(
+        measure="difference",
+        group=GROUP,
+        estimate=gap,
+        lower=NAN,
+        upper=NAN,
+        p_value=p,
+        n_dates=g1 + g0,
+        note=note,
+    )
 
 
 def no_difference(why: str) -> Measure:
@@ -51,20 +68,20 @@ def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def regression(judgement: Judgement) -> list[Measure]:
-    """Regress peers' CAR_post on CAR_drop, the label and their product, shocks as clusters.
+    """Regress peers' CAR_post on CAR_drop, the label and their product, dates as clusters.
 
     Notes
     -----
     CAR_post = a + b CAR_drop + c MIS + d MIS x CAR_drop + u with CAR_drop centred on its mean, so that
     c is the contrast at the mean drop. p is that of CR2 with Bell and McCaffrey's degrees of freedom,
     the wild bootstrap's stands in the note. Shocks need not have a benchmark here. Blocked with fewer
-    than three shocks of either label or ten in all.
+    than three dates of either label or ten in all.
     """
     config = judgement.history.config
     judged, label = judgement.drops, judgement.label
     usable = judged.qualifies & np.isfinite(judged.post) & judgement.in_time
     ours, theirs = usable & (label == config.reversal.label), usable & (label == "genuine")
-    g1, g0, g = int(ours.sum()), int(theirs.sum()), int((ours | theirs).sum())
+    g1, g0, g = (len(np.unique(judged.day0[mask])) for mask in (ours, theirs, ours | theirs))
     if min(g1, g0) < FEWEST_SIDE or g < FEWEST_CLUSTERS:
         note = say(
             "note.regression_blocked",
@@ -83,13 +100,24 @@ def regression(judgement: Judgement) -> list[Measure]:
         note = say("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
         value = float(fit.coefficient[j])
         p = float(fit.p_cr2[j])
-        rows.append(Measure(f"regression_{name}", GROUP, value, value - half, value + half, p, g, note))
+        rows.append(
+            Measure(
+                measure=f"regression_{name}",
+                group=GROUP,
+                estimate=value,
+                lower=value - half,
+                upper=value + half,
+                p_value=p,
+                n_dates=g,
+                note=note,
+            )
+        )
     return rows
 
 
 def _firm_rows(
     judgement: Judgement, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
     portfolios, windows = judgement.portfolios, judgement.history.config.windows
     members = portfolios.members
     shock = np.repeat(np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(members))))
@@ -99,7 +127,7 @@ def _firm_rows(
     drop, post, treated = drop[kept], post[kept], ours[shock][kept].astype(float)
     centred = drop - drop.mean()
     x = np.column_stack([centred, treated, treated * centred])
-    return post, x, portfolios.shock_id[shock][kept]
+    return post, x, portfolios.day0[shock][kept]
 
 
 def _quantile(df: float) -> float:

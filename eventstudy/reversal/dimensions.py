@@ -47,10 +47,11 @@ def _by_dimension(judgement: Judgement, events: Events) -> Iterator[Measure]:
         if not mine.any():
             continue
         group = f"dimension={name}"
-        yield mean_measure("car_drop", group, judged.drop[mine])
-        yield mean_measure("car_post", group, judged.post[mine])
-        over = judgement.excess[mine & judged.qualifies]
-        yield mean_measure("excess_post", group, over[np.isfinite(over)], note=say("note.date_t"))
+        yield mean_measure("car_drop", group, judgement.by_date(judged.drop, mine))
+        yield mean_measure("car_post", group, judgement.by_date(judged.post, mine))
+        drops = mine & judged.qualifies & np.isfinite(judgement.excess)
+        over = judgement.by_date(judgement.excess, drops)
+        yield mean_measure("excess_post", group, over, note=say("note.date_t"))
 
 
 def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]:
@@ -62,12 +63,12 @@ def _by_exposure(judgement: Judgement, config: StudyConfig) -> Iterator[Measure]
         high = _shock_means(judgement, window, exposure >= EXPOSED)
         low = _shock_means(judgement, window, exposure < EXPOSED)
         both = np.isfinite(high) & np.isfinite(low)
-        yield mean_measure(name, "exposure=high", high[np.isfinite(high)])
-        yield mean_measure(name, "exposure=low", low[np.isfinite(low)])
+        yield mean_measure(name, "exposure=high", judgement.by_date(high, np.isfinite(high)))
+        yield mean_measure(name, "exposure=low", judgement.by_date(low, np.isfinite(low)))
         yield mean_measure(
             f"{name}_difference",
             "exposure=high-low",
-            (high - low)[both],
+            judgement.by_date(high - low, both),
             note=say("note.exposed", limit=EXPOSED),
         )
         yield _slope(judgement, window, exposure, name)
@@ -84,7 +85,7 @@ def _shock_means(judgement: Judgement, window: Window, peers: NDArray[np.bool_])
 
 
 def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], name: str) -> Measure:
-    """Regression of the CARs on the peer's exposure within shocks, clustered by shock with CR2.
+    """Regression of the CARs on the peer's exposure within shocks, clustered by date with CR2.
 
     CAR and exposure are taken as differences from their means over the shock's peers.
     """
@@ -100,14 +101,32 @@ def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], 
     x = share - (portfolios.total(np.where(there, share, 0.0)) / count)[shock]
     kept = there & (count[shock] > 1)
     group, label = "exposure", f"{name}_slope"
-    clusters = len(np.unique(shock[kept]))
+    clusters = len(np.unique(portfolios.day0[shock[kept]]))
     if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
         note = say("note.slope_blocked", k=clusters)
-        return Measure(label, group, NAN, NAN, NAN, NAN, clusters, note)
-    fit = clustered.regress(y[kept], x[kept][:, None], portfolios.shock_id[shock[kept]], names=("exposure",))
+        return Measure(
+            measure=label,
+            group=group,
+            estimate=NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=clusters,
+            note=note,
+        )
+    fit = clustered.regress(y[kept], x[kept][:, None], portfolios.day0[shock[kept]], names=("exposure",))
     value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
     from scipy import special
 
     half = float(special.stdtrit(df, 0.975)) * se
     note = say("note.slope", df=df, p=fit.p_wild[-1])
-    return Measure(label, group, value, value - half, value + half, float(fit.p_cr2[-1]), clusters, note)
+    return Measure(
+        measure=label,
+        group=group,
+        estimate=value,
+        lower=value - half,
+        upper=value + half,
+        p_value=float(fit.p_cr2[-1]),
+        n_dates=clusters,
+        note=note,
+    )

@@ -12,7 +12,7 @@ from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.messages import joined, say
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drops:
     """Drop and aftermath of K shocks' peer portfolios, all arrays of shape (K,).
 
@@ -43,17 +43,17 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
     fall = fall_of(portfolios, drop)
     car, s, share = fall.car, fall.s, fall.share_negative
     return Drops(
-        portfolios.shock_id,
-        portfolios.day0,
-        fall.n_peers,
-        car,
-        s,
-        share,
-        fall.qualifies(rule),
-        tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
-        portfolios.car(post),
-        portfolios.standardised(post),
-        _overlaps(portfolios, post),
+        shock_id=portfolios.shock_id,
+        day0=portfolios.day0,
+        n_peers=fall.n_peers,
+        drop=car,
+        drop_s=s,
+        share_negative=share,
+        qualifies=fall.qualifies(rule),
+        why_not=tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
+        post=portfolios.car(post),
+        post_s=portfolios.standardised(post),
+        overlaps=_overlaps(portfolios, post),
     )
 
 
@@ -103,7 +103,10 @@ def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
-    """Earlier shock of some of the same peers within whose post window each shock starts."""
+    """Earlier shock of some of the same peers within whose post window each shock starts.
+
+    Shocks of one day do not overlap: they are one date.
+    """
     panel = portfolios.abnormal.panel
     last = int(np.flatnonzero(panel.tau == post[1])[0])
     ends = panel.event_sessions[portfolios.members, last]
@@ -111,7 +114,7 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
     peers = [set(panel.ticker[portfolios.members[first:stop]].tolist()) for first, stop in portfolios.spans()]
     names: list[str] = []
     for k, day in enumerate(portfolios.day0):
-        open_ = np.flatnonzero(latest[:k] >= day)[::-1]
+        open_ = np.flatnonzero((latest[:k] >= day) & (portfolios.day0[:k] < day))[::-1]
         earlier = next((int(j) for j in open_ if peers[int(j)] & peers[k]), None)
         names.append("" if earlier is None else str(portfolios.shock_id[earlier]))
     return tuple(names)

@@ -17,6 +17,7 @@ from eventstudy.optional import Parts
 from eventstudy.reversal.clarifications import Clarification, clarifications
 from eventstudy.reversal.confounders import Confounder, confounder_runs, news_days
 from eventstudy.reversal.contrasts import label_difference, no_difference, no_regression, regression
+from eventstudy.reversal.dates import date_names
 from eventstudy.reversal.dimensions import dimension_measures
 from eventstudy.reversal.inside import Inside, inside, inside_words
 from eventstudy.reversal.labels import LATE, UNDATED
@@ -177,8 +178,7 @@ def _role(judgement: Judgement, k: int) -> str:
     """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
     if judgement.asked[k]:
         return "confirmatory"
-    exploratory = next(mask for name, mask in judgement.members.items() if name.endswith(EXPLORATORY))
-    if exploratory[k]:
+    if any(mask[k] for name, mask in judgement.members.items() if name.endswith(EXPLORATORY)):
         return "exploratory"
     if k == judgement.case:
         return "case study"
@@ -286,7 +286,9 @@ def _unbalanced(judgement: Judgement, group: str) -> list[str]:
 
 def _range(judgement: Judgement) -> dict[str, Any] | None:
     """Range of the mean excess with each date left out, and the date that moves it most."""
-    x, names = judgement.excess[judgement.asked], judgement.drops.shock_id[judgement.asked]
+    mask = judgement.asked
+    x = judgement.by_date(judgement.excess, mask)
+    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
     if len(x) < 3:
         return None
     means = leave_one_out(x)

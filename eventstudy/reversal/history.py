@@ -39,7 +39,10 @@ class History:
 
     def market_of(self, ticker: str) -> MarketPanel:
         """Return the exchange panel that holds a ticker."""
-        return next(market for market in self.panel.markets.values() if ticker in market.tickers)
+        for market in self.panel.markets.values():
+            if ticker in market.tickers:
+                return market
+        raise KeyError(ticker)
 
     def grids(self, tickers: Iterable[str]) -> tuple[NDArray[np.int64], ...]:
         """Sessions of every exchange of these tickers, as days since 1970."""
@@ -64,7 +67,15 @@ class History:
                 row = int(at[mic][number])
                 if row < len(grids[mic]):
                     found[mic].append(
-                        Request(item.name, item.name, ticker, mic, region[mic], row, column[ticker])
+                        Request(
+                            event_id=item.name,
+                            shock_id=item.name,
+                            ticker=ticker,
+                            market=mic,
+                            region=region[mic],
+                            position=row,
+                            column=column[ticker],
+                        )
                     )
         return found
 

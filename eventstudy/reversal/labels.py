@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from eventstudy.config import StudyConfig
@@ -12,6 +13,7 @@ from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import say
+from eventstudy.shocks import hit_by, leads_of, together
 
 #: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
 LATE, UNDATED = "label_late", "label_undated"
@@ -26,10 +28,11 @@ def chronology(
     on one session of an exchange that has peers of both, so that daily data cannot tell them apart.
     """
     rows = []
-    for event in events:
+    whole, hit = together(events), hit_by(events, leads_of(events, config, alignments))
+    for event in dict.fromkeys(whole.values()):
         if not event.clarifies:
             continue
-        of = events.by_id(event.clarifies)
+        of = replace(whole[event.clarifies], tickers=tuple(sorted(hit[event.clarifies])))
         flag, sentence = _chronology_flag(event, of, alignments, config)
         rows.append(
             {"event_id": event.event_id, "clarifies": of.event_id, "flag": flag, "sentence": sentence}

@@ -194,17 +194,17 @@ def _row(
 ) -> Placebo:
     s_drop, vol_ratio, run_up, market, _ = pool.traits[row].tolist()
     return Placebo(
-        shock,
-        tier,
-        int(pool.day[row]),
-        s_drop,
-        float(pool.car_drop[row]),
-        float(pool.car_post[row]),
-        vol_ratio,
-        run_up,
-        market,
-        distance,
-        widened,
+        shock_id=shock,
+        tier=tier,
+        day=int(pool.day[row]),
+        s_drop=s_drop,
+        car_drop=float(pool.car_drop[row]),
+        car_post=float(pool.car_post[row]),
+        vol_ratio=vol_ratio,
+        run_up=run_up,
+        market_return=market,
+        distance=distance,
+        widened=widened,
     )
 
 
@@ -222,17 +222,17 @@ def _genuine_rows(
             s_drop, vol_ratio, run_up, market, _ = traits[j].tolist()
             rows.append(
                 Placebo(
-                    str(judged.shock_id[k]),
-                    "P2",
-                    int(judged.day0[j]),
-                    s_drop,
-                    float(judged.drop[j]),
-                    float(judged.post[j]),
-                    vol_ratio,
-                    run_up,
-                    market,
-                    float(gaps[i]),
-                    True,
+                    shock_id=str(judged.shock_id[k]),
+                    tier="P2",
+                    day=int(judged.day0[j]),
+                    s_drop=s_drop,
+                    car_drop=float(judged.drop[j]),
+                    car_post=float(judged.post[j]),
+                    vol_ratio=vol_ratio,
+                    run_up=run_up,
+                    market_return=market,
+                    distance=float(gaps[i]),
+                    widened=True,
                 )
             )
     return rows

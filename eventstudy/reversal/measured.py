@@ -22,6 +22,7 @@ from eventstudy.core.statistics.dates import (
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.messages import say
 from eventstudy.optional import Parts
+from eventstudy.reversal.dates import date_means, date_names, date_sets
 from eventstudy.reversal.measures import (
     half_life,
     kaplan_meier,
@@ -37,7 +38,7 @@ from eventstudy.reversal.shocks import Judgement
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
 
@@ -80,31 +81,42 @@ def _no_measures(group: str, why: str) -> list[Measure]:
 
 def not_measured(name: str, group: str, k: int, why: str) -> Measure:
     """Return the row of a measure that cannot be had, ``why`` as its note."""
-    return Measure(name, group, NAN, NAN, NAN, NAN, k, why)
+    return Measure(
+        measure=name, group=group, estimate=NAN, lower=NAN, upper=NAN, p_value=NAN, n_dates=k, note=why
+    )
 
 
 def _of_group(
     judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
 ) -> Iterator[Measure]:
-    judged, x = judgement.drops, judgement.excess[mask]
-    yield mean_measure("car_drop", group, judged.drop[mask])
-    yield mean_measure("car_post", group, judged.post[mask])
+    judged, x = judgement.drops, judgement.by_date(judgement.excess, mask)
+    yield mean_measure("car_drop", group, judgement.by_date(judged.drop, mask))
+    yield mean_measure("car_post", group, judgement.by_date(judged.post, mask))
     yield _primary(judgement, group, mask)
     yield mean_measure("excess_post_date_t", group, x, note=say("note.date_t"))
     yield _sign_flip(judgement, group, x)
     answer = judgement.answer(group)
     yield Measure(
-        "equivalence",
-        group,
-        answer.effect,
-        -answer.margin,
-        answer.margin,
-        answer.equivalence_p,
-        len(x),
-        say("note.equivalence"),
+        measure="equivalence",
+        group=group,
+        estimate=answer.effect,
+        lower=-answer.margin,
+        upper=answer.margin,
+        p_value=answer.equivalence_p,
+        n_dates=len(x),
+        note=say("note.equivalence"),
     )
     note = say("note.power_placebos") if len(x) == 1 else say("note.power")
-    yield Measure("smallest_detectable_effect", group, answer.mde, NAN, NAN, NAN, len(x), note)
+    yield Measure(
+        measure="smallest_detectable_effect",
+        group=group,
+        estimate=answer.mde,
+        lower=NAN,
+        upper=NAN,
+        p_value=NAN,
+        n_dates=len(x),
+        note=note,
+    )
     yield from _dates_needed(group, answer.se_placebos if len(x) == 1 else answer.sd, len(x))
     yield from _variants(judgement, group, mask)
     yield from _windows(judgement, group, mask)
@@ -121,36 +133,80 @@ def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: st
     mean = float(values.mean()) if k else NAN
     p = two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
     low, high = t_interval(values)
-    return Measure(name, group, mean, low, high, p, k, note or (say("note.one_date") if k == 1 else ""))
+    return Measure(
+        measure=name,
+        group=group,
+        estimate=mean,
+        lower=low,
+        upper=high,
+        p_value=p,
+        n_dates=k,
+        note=note or (say("note.one_date") if k == 1 else ""),
+    )
 
 
 def _primary(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Measure:
     answer = judgement.answer(group)
     note = say("note.primary", p=answer.p_greater, floor=answer.p_floor) if mask.any() else ""
     low, high = answer.interval
-    return Measure("excess_post", group, answer.effect, low, high, answer.p_value, answer.n_dates, note)
+    return Measure(
+        measure="excess_post",
+        group=group,
+        estimate=answer.effect,
+        lower=low,
+        upper=high,
+        p_value=answer.p_value,
+        n_dates=answer.n_dates,
+        note=note,
+    )
 
 
 def _sign_flip(judgement: Judgement, group: str, x: NDArray[np.float64]) -> Measure:
     config = judgement.history.config
     k = len(x)
     if k < 2:
-        return Measure("excess_post_sign_flip", group, float(x.mean()) if k else NAN, NAN, NAN, NAN, k)
+        return Measure(
+            measure="excess_post_sign_flip",
+            group=group,
+            estimate=float(x.mean()) if k else NAN,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=k,
+        )
     signs = sign_vectors(k, draws=config.tests.draws, rng=np.random.default_rng(config.study.seed))
     note = say("note.floor", p=sign_flip_floor(k, config.tests.draws))
-    return Measure("excess_post_sign_flip", group, float(x.mean()), NAN, NAN, sign_flip_p(x, signs), k, note)
+    return Measure(
+        measure="excess_post_sign_flip",
+        group=group,
+        estimate=float(x.mean()),
+        lower=NAN,
+        upper=NAN,
+        p_value=sign_flip_p(x, signs),
+        n_dates=k,
+        note=note,
+    )
 
 
 def _dates_needed(group: str, sd: float, k: int) -> Iterator[Measure]:
     for effect in (0.02, 0.05, 0.10):
         needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
-        yield Measure(f"dates_needed_{effect:.0%}", group, needed, NAN, NAN, NAN, k, say("note.power"))
+        yield Measure(
+            measure=f"dates_needed_{effect:.0%}",
+            group=group,
+            estimate=needed,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=k,
+            note=say("note.power"),
+        )
 
 
 def _variants(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     flips = judgement.variants.flips(mask)
     for name, values in judgement.variants.excess.items():
-        there = values[mask & np.isfinite(values)]
+        there = judgement.by_date(values, mask & np.isfinite(values))
         note = say("note.sign_differs") if name in flips else ""
         yield mean_measure(f"excess_{name}", group, there, note=note)
 
@@ -164,7 +220,16 @@ def _windows(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Itera
         low, high = t_interval(values)
         mean = float(values.mean()) if len(values) else NAN
         note = say("note.holm", p=q) if np.isfinite(q) else ""
-        yield Measure(f"excess_{span(window)}", group, mean, low, high, p, len(values), note)
+        yield Measure(
+            measure=f"excess_{span(window)}",
+            group=group,
+            estimate=mean,
+            lower=low,
+            upper=high,
+            p_value=p,
+            n_dates=len(values),
+            note=note,
+        )
 
 
 def secondary_windows(judgement: Judgement) -> list[Window]:
@@ -187,9 +252,9 @@ def window_test(
     config = judgement.history.config
     events, others = judgement.sets.car(window)
     rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
-    kept = [others[k] for k in rows]
-    test = matched_permutation(events[rows], kept, draws=config.tests.draws, seed=config.study.seed)
-    return excess(events[rows], kept), test.two_sided
+    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
+    return excess(post, kept), test.two_sided
 
 
 def _tiers(
@@ -199,12 +264,10 @@ def _tiers(
     posts = posts_by_tier(placebos)
     judged = judgement.drops
     for tier in ("P0", "P1", "P2", "P3"):
-        values = [
-            judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier])
-            for k in np.flatnonzero(mask)
-            if (str(judged.shock_id[k]), tier) in posts
-        ]
-        yield mean_measure(f"excess_{tier}", group, np.array(values, dtype=float), note=say(f"tier.{tier}"))
+        rows = [k for k in np.flatnonzero(mask) if (str(judged.shock_id[k]), tier) in posts]
+        values = [judged.post[k] - np.mean(posts[str(judged.shock_id[k]), tier]) for k in rows]
+        means = date_means(judged.day0[rows], np.array(values, dtype=float))
+        yield mean_measure(f"excess_{tier}", group, means, note=say(f"tier.{tier}"))
 
 
 def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[float]]:
@@ -217,39 +280,48 @@ def posts_by_tier(placebos: Sequence[Placebo]) -> dict[tuple[str, str], list[flo
 
 def _ratios(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     judged = judgement.drops
-    ratio = reversal_ratio(judged.drop[mask], judged.post[mask])
-    k = int(mask.sum())
+    ratio = reversal_ratio(judgement.by_date(judged.drop, mask), judgement.by_date(judged.post, mask))
+    rows, day0 = np.flatnonzero(mask), judged.day0[mask]
+    k = len(np.unique(day0))
     yield Measure(
-        "reversal_ratio",
-        group,
-        ratio.estimate,
-        ratio.lower,
-        ratio.upper,
-        NAN,
-        k,
-        say(f"fieller.{ratio.shape}"),
+        measure="reversal_ratio",
+        group=group,
+        estimate=ratio.estimate,
+        lower=ratio.lower,
+        upper=ratio.upper,
+        p_value=NAN,
+        n_dates=k,
+        note=say(f"fieller.{ratio.shape}"),
     )
-    rows = np.flatnonzero(mask)
     found = judgement.benchmarks
     drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
-    other = reversal_ratio(drop, post)
+    other = reversal_ratio(date_means(day0, drop), date_means(day0, post))
     yield Measure(
-        "reversal_ratio_placebos",
-        group,
-        other.estimate,
-        other.lower,
-        other.upper,
-        NAN,
-        k,
-        say(f"fieller.{other.shape}"),
+        measure="reversal_ratio_placebos",
+        group=group,
+        estimate=other.estimate,
+        lower=other.lower,
+        upper=other.upper,
+        p_value=NAN,
+        n_dates=k,
+        note=say(f"fieller.{other.shape}"),
     )
 
 
 def share(group: str, x: NDArray[np.float64]) -> Measure:
     """Share of dates with X_k > 0 and its exact interval."""
     value, low, high = share_positive(x)
-    return Measure("share_positive", group, value, low, high, NAN, len(x), say("note.binomial"))
+    return Measure(
+        measure="share_positive",
+        group=group,
+        estimate=value,
+        lower=low,
+        upper=high,
+        p_value=NAN,
+        n_dates=len(x),
+        note=say("note.binomial"),
+    )
 
 
 def cumulative_paths(judgement: Judgement) -> NDArray[np.float64]:
@@ -290,7 +362,16 @@ def _recovery(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iter
         mean = path[at].mean(axis=0)[tau >= windows.drop[1]] if len(at) else np.zeros(0)
         value = half_life(mean)
         note = say("note.sessions" if np.isfinite(value) else "note.no_half_life")
-        yield Measure(f"half_life{name}", group, value, NAN, NAN, NAN, len(at), note)
+        yield Measure(
+            measure=f"half_life{name}",
+            group=group,
+            estimate=value,
+            lower=NAN,
+            upper=NAN,
+            p_value=NAN,
+            n_dates=len(at),
+            note=note,
+        )
 
 
 def _survival(
@@ -299,28 +380,38 @@ def _survival(
     times, survival, se = kaplan_meier(time, seen)
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
     note = say("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
-    return Measure(name, group, median_time(times, survival), NAN, NAN, NAN, len(time), note)
+    return Measure(
+        measure=name,
+        group=group,
+        estimate=median_time(times, survival),
+        lower=NAN,
+        upper=NAN,
+        p_value=NAN,
+        n_dates=len(time),
+        note=note,
+    )
 
 
 def _leave_one_out(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
-    x, names = judgement.excess[mask], judgement.drops.shock_id[mask]
+    x = judgement.by_date(judgement.excess, mask)
+    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
     if len(x) < 2:
         return
     means = leave_one_out(x)
     worst = str(names[int(np.abs(means - x.mean()).argmax())])
     yield Measure(
-        "excess_leave_one_out",
-        group,
-        float(x.mean()),
-        float(means.min()),
-        float(means.max()),
-        NAN,
-        len(x),
-        say("note.leave_one_out", shock=worst),
+        measure="excess_leave_one_out",
+        group=group,
+        estimate=float(x.mean()),
+        lower=float(means.min()),
+        upper=float(means.max()),
+        p_value=NAN,
+        n_dates=len(x),
+        note=say("note.leave_one_out", shock=worst),
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One step of the fixed sequence of tests; ``reached`` says whether all steps before it passed."""
 
@@ -342,13 +433,13 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     """
     level = judgement.history.config.tests.level
     mask = judgement.asked
-    drop = judgement.drops.drop_s[mask]
+    drop = judgement.by_date(judgement.drops.drop_s, mask)
     first = two_sided(student(drop), "t", len(drop) - 1.0) if len(drop) > 1 else NAN
     answer = judgement.verdict
     steps: list[tuple[str, float, float, str]] = [
         (
             say("gate.drops"),
-            float(judgement.drops.drop[mask].mean()) if mask.any() else NAN,
+            float(judgement.by_date(judgement.drops.drop, mask).mean()) if mask.any() else NAN,
             first,
             "" if len(drop) > 1 else say("gate.two_dates"),
         ),
@@ -374,7 +465,18 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
     open_ = True
     for place, (text, estimate, p, reason) in enumerate(steps):
         passed = open_ and bool(p <= level)
-        found.append(Gate(min(place + 1, 4), text, estimate, p, level, open_, passed, reason))
+        found.append(
+            Gate(
+                step=min(place + 1, 4),
+                hypothesis=text,
+                estimate=estimate,
+                p_value=p,
+                level=level,
+                reached=open_,
+                passed=passed,
+                reason=reason,
+            )
+        )
         if place < 3:
             open_ = passed
     return found
@@ -383,7 +485,7 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
 def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]:
     """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
 
-    Every shock counts once on both sides; the placebos' line is the mean over shocks of their means, and
+    Every date counts once on both sides; the placebos' line is the mean over dates of their means, and
     ``n_paths`` the drops that it averages.
     """
     sets = judgement.sets
@@ -395,16 +497,18 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
     cumulative = np.cumsum(daily, axis=1)
     cumulative[portfolios.total(weight) == 0] = np.nan
     for group, mask in judgement.members.items():
-        rows = np.flatnonzero(mask)
+        rows, day0 = np.flatnonzero(mask), judgement.drops.day0[mask]
         own = cumulative[sets.event[rows]]
         behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
         other = np.array(
             [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
         )
-        for series, values, counts in (
-            ("events", own, np.ones(len(rows), dtype=np.int64)),
-            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.int64)),
+        for series, of_shocks, paths_of in (
+            ("events", own, np.ones(len(rows))),
+            ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.float64)),
         ):
+            values = date_means(day0, of_shocks)
+            counts = date_means(day0, paths_of) * np.unique(day0, return_counts=True)[1]
             for day, tau in enumerate(portfolios.abnormal.tau.tolist() if len(rows) else ()):
                 there = np.isfinite(values[:, day])
                 column = values[there, day]
@@ -415,7 +519,7 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
                     "series": series,
                     "tau": tau,
                     "n_dates": len(column),
-                    "n_paths": int(counts[there].sum()),
+                    "n_paths": round(float(counts[there].sum())),
                     "car": mean,
                     "lower": low,
                     "upper": high,

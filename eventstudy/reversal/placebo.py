@@ -32,7 +32,7 @@ SHARE_OF_PEERS = 0.5
 CHUNK = 6_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placebo:
     """One date set against a shock. ``distance`` is NaN where nothing was matched (tier P0)."""
 

@@ -14,8 +14,8 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError
-from eventstudy.events import Events
 from eventstudy.messages import Message, say
+from eventstudy.reversal.dates import date_means, date_sets
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.history import History, day_codes
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
@@ -31,14 +31,14 @@ OTHER_LABELS = ("misreading", "genuine", "contested", "no_news")
 EXPLORATORY = ";exploratory"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """K shocks of the headline group, one lead event each.
+    """K shocks of the headline group.
 
     Attributes
     ----------
     event_id, label : (K,) str
-        Of the lead events.
+        First event of each lead, and the label of the shock, see `shocks.Lead`.
     tickers : K tuples
         Peers in each portfolio.
     in_time : (K,) bool
@@ -87,6 +87,10 @@ class Judgement:
     others: Mapping[str, Verdict]
     members: Mapping[str, NDArray[np.bool_]]
 
+    def by_date(self, values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Means over the marked shocks of each date, (D,): shocks of one day 0 are one date."""
+        return date_means(self.drops.day0[mask], values[mask])
+
     def answer(self, group: str) -> Verdict:
         """Return the verdict on a group of ``members``."""
         if group in self.others:
@@ -94,7 +98,7 @@ class Judgement:
         return self.exploratory if group.endswith(EXPLORATORY) else self.verdict
 
 
-def judge(computed: Computed, headline: Sample, events: Events, config: StudyConfig) -> Judgement:
+def judge(computed: Computed, headline: Sample, config: StudyConfig) -> Judgement:
     """Judge the shocks of the headline group by the rule of the settings."""
     history = History(computed.returns, computed.selection.excluded, config)
     requests = _lead_requests(computed, headline)
@@ -105,10 +109,15 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
         )
     portfolios = history.portfolios(requests)
     judged = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
-    event_id = portfolios.abnormal.panel.event_id[portfolios.members[portfolios.starts]]
-    label = np.array([events.by_id(str(name)).label for name in event_id], dtype=np.str_)
+    leads = [computed.selection.leads[str(name)] for name in portfolios.shock_id]
+    event_id = np.array([lead.event.event_id for lead in leads], dtype=np.str_)
+    label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
-    late = [untimely(events.by_id(str(name)), computed.alignments, config, counting) for name in event_id]
+    reached = {
+        lead.event.event_id: sorted({mic for row in lead.rows for mic in counting.get(row.event_id, ())})
+        for lead in leads
+    }
+    late = [untimely(lead.event, computed.alignments, config, reached) for lead in leads]
     label_reason = np.array(late, dtype=np.str_)
     in_time = label_reason == ""
     tickers = tuple(
@@ -125,35 +134,43 @@ def judge(computed: Computed, headline: Sample, events: Events, config: StudyCon
     spread = variants(history, requests, judged, tickers, found, sets)
     counted = judged.qualifies & np.isfinite(over)
     groups = _groups(label, label_reason, mine, judged, counted, config)
-    jury = _Jury(headline, found, judged, over, label_reason, spread, config)
+    jury = _Jury(
+        headline=headline,
+        found=found,
+        judged=judged,
+        over=over,
+        label_reason=label_reason,
+        variants=spread,
+        config=config,
+    )
     answers = {name: jury.answer(name, *group) for name, group in groups.items()}
     primary = f"label={config.reversal.label}"
     return Judgement(
-        history,
-        requests,
-        portfolios,
-        judged,
-        event_id,
-        label,
-        tickers,
-        in_time,
-        label_reason,
-        trait,
-        found,
-        sets,
-        spread,
-        over,
-        groups[primary][1],
-        case,
-        answers[primary],
-        answers[f"{primary}{EXPLORATORY}"],
-        {k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
-        {name: group[1] for name, group in groups.items()},
+        history=history,
+        requests=requests,
+        portfolios=portfolios,
+        drops=judged,
+        event_id=event_id,
+        label=label,
+        tickers=tickers,
+        in_time=in_time,
+        label_reason=label_reason,
+        traits=trait,
+        benchmarks=found,
+        sets=sets,
+        variants=spread,
+        excess=over,
+        asked=groups[primary][1],
+        case=case,
+        verdict=answers[primary],
+        exploratory=answers[f"{primary}{EXPLORATORY}"],
+        others={k: v for k, v in answers.items() if k not in (primary, f"{primary}{EXPLORATORY}")},
+        members={name: group[1] for name, group in groups.items()},
     )
 
 
 def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
-    """Firm-events of the headline group whose event set its shock off."""
+    """Firm-events of the headline group that set their shock off."""
     panel = headline.abnormal.panel
     pairs = zip(panel.event_id[panel.lead].tolist(), panel.ticker[panel.lead].tolist(), strict=True)
     wanted = set(pairs)
@@ -235,7 +252,7 @@ def _labelled(label: str) -> Message:
     return say("subject.labelled", label=say(f"label.{label}"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Jury:
     """What every verdict is made from: the shocks, their benchmarks and the settings."""
 
@@ -251,20 +268,21 @@ class _Jury:
         """Return the verdict on the marked shocks."""
         judged, config = self.judged, self.config
         rows = np.flatnonzero(mask)
-        sets = [self.found.placebos(int(k)) for k in rows]
+        day0 = judged.day0[rows]
+        post, sets = date_sets(day0, judged.post[rows], [self.found.placebos(int(k)) for k in rows])
         seed, draws = config.study.seed, config.tests.draws
-        test = matched_permutation(judged.post[rows], sets, draws=draws, seed=seed) if len(rows) else NO_TEST
-        place = rank_among(float(judged.post[rows[0]]), sets[0]) if len(rows) == 1 else None
+        test = matched_permutation(post, sets, draws=draws, seed=seed) if len(rows) else NO_TEST
+        place = rank_among(float(post[0]), sets[0]) if len(post) == 1 else None
         drop = of & judged.qualifies & np.isfinite(judged.post)
         by_label = name != "all" and not name.endswith(EXPLORATORY)
         late = drop & (self.label_reason != "") & by_label
         evidence = Evidence(
-            subject,
-            config.windows.post,
-            self.over[rows],
-            judged.drop[rows],
-            test,
-            placebo_spread(sets),
+            subject=subject,
+            window=config.windows.post,
+            excess=date_means(day0, self.over[rows]),
+            drop=date_means(day0, judged.drop[rows]),
+            permutation=test,
+            spread=placebo_spread(sets),
             other_measures=tuple(self.variants.means(mask)[n] for n in ("log", "bhar")) if len(rows) else (),
             n_events=int(judged.n_peers[rows].sum()),
             n_effective=self._effective(mask),

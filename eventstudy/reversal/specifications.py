@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
 from eventstudy.errors import EstimationError, EventStudyError
+from eventstudy.reversal.dates import date_sets
 from eventstudy.reversal.matching import MatchedSets, matched_sets
 from eventstudy.reversal.permutation import ENUMERATED, excess
 from eventstudy.reversal.shocks import Judgement
@@ -20,7 +21,7 @@ POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
 DRAWS = 1_999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
     """Mean excess of the drops in question under one way to measure it.
 
@@ -66,8 +67,18 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
     median, p = float(np.median(means)), _joint_p(sets, judgement)
     share = float((means > 0).mean())
     return [
-        Specification(*row, float(mean), len(pair[0]), median, share, p)
-        for row, mean, pair in zip(rows, means, sets, strict=True)
+        Specification(
+            window=window,
+            model=model,
+            returns=kind,
+            alpha=alpha,
+            estimate=float(mean),
+            n_dates=len(pair[0]),
+            median=median,
+            share_positive=share,
+            joint_p=p,
+        )
+        for (window, model, kind, alpha), mean, pair in zip(rows, means, sets, strict=True)
     ]
 
 
@@ -90,10 +101,12 @@ def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedS
 def _asked(
     judgement: Judgement, formed: MatchedSets, window: Window
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """CARs of the shocks in question and of each one's placebos; a placebo lost in one set is NaN."""
+    """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
     car = formed.portfolios.car(window)
     rows = np.flatnonzero(judgement.asked)
-    return car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
+    return date_sets(
+        judgement.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
+    )
 
 
 def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:

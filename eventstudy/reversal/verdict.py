@@ -26,7 +26,7 @@ REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to 
 SMALLEST_MARGIN = 0.008
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One of four answers with what it rests on; numbers are decimal returns.
 
@@ -59,7 +59,7 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a verdict rests on: K shocks with a benchmark.
 
@@ -119,26 +119,26 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     kind = _kind(evidence, margin)
     test = evidence.permutation
     return Verdict(
-        kind,
-        _sentence(evidence, kind, flip, mde, margin),
-        effect,
-        t_interval(x),
-        test.two_sided,
-        test.greater,
-        test.floor,
-        flip,
-        equivalence_p(x, margin) if k > 1 else float("nan"),
-        k,
-        evidence.n_events,
-        evidence.n_effective,
-        evidence.n_placebos,
-        sd,
-        spread.se,
-        mde,
-        margin,
-        ladder(evidence, sd, mde),
-        _more_data(sd, evidence),
-        "" if k else _why_nothing(evidence),
+        kind=kind,
+        sentence=_sentence(evidence, kind, flip, mde, margin),
+        effect=effect,
+        interval=t_interval(x),
+        p_value=test.two_sided,
+        p_greater=test.greater,
+        p_floor=test.floor,
+        sign_flip_p=flip,
+        equivalence_p=equivalence_p(x, margin) if k > 1 else float("nan"),
+        n_dates=k,
+        n_events=evidence.n_events,
+        n_effective=evidence.n_effective,
+        n_placebos=evidence.n_placebos,
+        sd=sd,
+        se_placebos=spread.se,
+        mde=mde,
+        margin=margin,
+        ladder=ladder(evidence, sd, mde),
+        more_data=_more_data(sd, evidence),
+        reason="" if k else _why_nothing(evidence),
     )
 
 

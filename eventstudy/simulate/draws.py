@@ -13,16 +13,24 @@ from scipy import special
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.core.models import fit
-from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
+from eventstudy.core.statistics import Sample, TestResult, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut
-from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS, Plan
-from eventstudy.simulate.pseudo_events import Pool, simulated_returns, spacing
+from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, DENSE, PAIRS, REGIME, Plan, planted
+from eventstudy.simulate.pseudo_events import (
+    Pool,
+    dense_dates,
+    dense_rows,
+    simulated_returns,
+    spacing,
+    uneventful,
+)
 from eventstudy.simulate.rates import Case, Rate, Simulation
 from eventstudy.workers import run_blocks
 
 #: Draws that are cut and fitted at once; each such batch has a stream of random numbers of its own.
 BATCH = 20
-#: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets].
+#: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets, sum
+#: of what their dates are worth].
 Tally = dict[tuple[Case, str, Window], NDArray[np.float64]]
 
 
@@ -35,7 +43,7 @@ class _Batch:
     variance: list[float] = field(default_factory=list)
 
     def add(self, case: Case, test: str, window: Window, counts: Sequence[float]) -> None:
-        self.tally.setdefault((case, test, window), np.zeros(3))[:] += counts
+        self.tally.setdefault((case, test, window), np.zeros(4))[:] += counts
 
 
 def simulate(
@@ -68,14 +76,15 @@ def simulate(
     )
     for batch in batches:
         for key, counts in batch.tally.items():
-            tally[key] = tally.get(key, np.zeros(3)) + counts
+            tally[key] = tally.get(key, np.zeros(4)) + counts
         rbar += batch.rbar
         variance += batch.variance
-    rates = tuple(_rate(key, counts, plan) for key, counts in tally.items())
-    return Simulation(plan, pool, rates, float(np.mean(rbar)), float(np.sqrt(np.mean(variance))))
+    rates = tuple(_rate(key, counts, plan, pool) for key, counts in tally.items())
+    sigma = float(np.sqrt(np.mean(variance))) if variance else float("nan")
+    return Simulation(plan, pool, rates, float(np.mean(rbar)) if rbar else float("nan"), sigma)
 
 
-def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan) -> Rate:
+def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan, pool: Pool) -> Rate:
     case, test, window = key
     applied = int(counts[0])
     target = float("nan") if case.effect else plan.level
@@ -83,9 +92,20 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
         n_events = n_dates = PAIRS
         target = float(counts[2]) / applied
     else:
-        n_dates = 1 if case.design == "one_date" else plan.dates
+        dense = len(pool.gaps) + 1 if case.design in DENSE else plan.dates
+        n_dates = 1 if case.design == "one_date" else dense
         n_events = n_dates * (1 if case.design == "random" else plan.peers)
-    return Rate(case, test, window, applied, int(counts[1]), target, n_events, n_dates)
+    return Rate(
+        case=case,
+        test=test,
+        window=window,
+        n_draws=applied,
+        n_rejected=int(counts[1]),
+        target=target,
+        n_events=n_events,
+        n_dates=n_dates,
+        k_eff=float(counts[3]) / applied if applied else float("nan"),
+    )
 
 
 def _run_batch(
@@ -94,12 +114,18 @@ def _run_batch(
     draws, seed = task
     rng = np.random.default_rng(seed)
     batch = _Batch()
-    rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), rng)
-    columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
-    _common(batch, pool, config, plan, rows, columns)
-    _fat_tails(batch, pool, config, plan, rows, columns, rng)
-    _random(batch, pool, config, plan, draws, rng)
-    _brown_warner(batch, pool, config, plan, draws, rng)
+    if plan.has("common", "all_doubled", "common_doubled", "one_date", "fat_tails"):
+        rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), rng)
+        columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
+        _common(batch, pool, config, plan, rows, columns)
+        if plan.has("fat_tails"):
+            _fat_tails(batch, pool, config, plan, rows, columns, rng)
+    if plan.has("random"):
+        _random(batch, pool, config, plan, draws, rng)
+    if plan.has("brown_warner"):
+        _brown_warner(batch, pool, config, plan, draws, rng)
+    if plan.has(*DENSE) and pool.gaps:
+        _dense(batch, pool, config, plan, draws, rng)
     return batch
 
 
@@ -137,7 +163,15 @@ def _abnormal(
     dates = np.broadcast_to(np.arange(columns.shape[1])[:, None], columns.shape).ravel().tolist()
     names, region = pool.tickers, pool.region
     requests = [
-        Request(f"D{date}", f"D{date}", names[column % len(names)], region, region, row, column)
+        Request(
+            event_id=f"D{date}",
+            shock_id=f"D{date}",
+            ticker=names[column % len(names)],
+            market=region,
+            region=region,
+            position=row,
+            column=column,
+        )
         for date, row, column in zip(dates, at, columns.ravel().tolist(), strict=True)
     ]
     panel = cut(
@@ -160,7 +194,14 @@ def _samples(abnormal: AbnormalReturns, draws: int, config: StudyConfig, plan: P
     for draw in range(draws):
         mine = abnormal.take(np.arange(draw * size, (draw + 1) * size))
         correlations = residual_correlations(mine.expected.residuals, mine.panel.estimation_sessions)
-        yield Sample("all", mine, correlations, config.tests.weights, plan.seed, plan.resamples)
+        yield Sample(
+            group="all",
+            abnormal=mine,
+            correlations=correlations,
+            weighting=config.tests.weights,
+            seed=plan.seed,
+            draws=plan.resamples,
+        )
 
 
 def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
@@ -177,9 +218,14 @@ def _dropped(sample: Sample, effect: float) -> Sample:
 def _tally(batch: _Batch, case: Case, sample: Sample, config: StudyConfig, plan: Plan) -> None:
     windows = [w for w in plan.windows if not case.effect or w[0] <= 0 <= w[1]]
     for result in run_tests([sample], windows, config.tests.names):
-        applied = not np.isnan(result.p_value)
-        rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
-        batch.add(case, result.name, result.window, (applied, rejected, 0.0))
+        _count(batch, case, result, plan)
+
+
+def _count(batch: _Batch, case: Case, result: TestResult, plan: Plan) -> None:
+    applied = not np.isnan(result.p_value)
+    rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
+    worth = result.k_eff if applied else 0.0
+    batch.add(case, result.name, result.window, (applied, rejected, 0.0, worth))
 
 
 def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
@@ -202,10 +248,15 @@ def _common(
         ar = sample.abnormal.ar
         mean = ar.reshape(dates, peers, -1).mean(axis=1).repeat(peers, axis=0)
         first = np.arange(len(ar)) < peers
-        _with_power(batch, "common", sample, config, plan)
-        _tally(batch, Case("all_doubled"), _shifted(sample, ar), config, plan)
-        _tally(batch, Case("common_doubled"), _shifted(sample, mean), config, plan)
-        _tally(batch, Case("one_date"), sample.take("all", first), config, plan)
+        if plan.has("common"):
+            _with_power(batch, "common", sample, config, plan)
+        changed = {
+            "all_doubled": _shifted(sample, ar),
+            "common_doubled": _shifted(sample, mean),
+            "one_date": sample.take("all", first),
+        }
+        for design in set(changed).intersection(plan.designs):
+            _tally(batch, Case(design), changed[design], config, plan)
         batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
 
 
@@ -229,6 +280,67 @@ def _fat_tails(
     own = columns + n * np.arange(draws)[:, None, None]
     for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
         _tally(batch, Case("fat_tails"), sample, config, plan)
+
+
+def _dense(
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
+) -> None:
+    """Tally dates as dense as the study's own, each draw on a history of its own without the events."""
+    rows = dense_dates(dense_rows(pool, plan.peers), pool.gaps, draws, rng)
+    possible = pool.candidate if pool.possible is None else pool.possible
+    # The same peers on all dates of a draw, as a study has them, as far as they have their windows.
+    key = np.broadcast_to(rng.random((draws, 1, possible.shape[1])), possible[rows].shape)
+    key = np.where(possible[rows], key, np.inf)
+    columns = np.sort(np.argsort(key, axis=-1)[..., : plan.peers], axis=-1)
+    histories = [uneventful(pool, rng) for _ in range(draws)]
+    own = columns + possible.shape[1] * np.arange(draws)[:, None, None]
+    for design in DENSE:
+        if not plan.has(design):
+            continue
+        made = [
+            expected + _changed(residuals, design, rows[draw], plan)
+            for draw, (expected, residuals) in enumerate(histories)
+        ]
+        changed = replace(
+            pool,
+            returns=np.hstack(made),
+            flags=np.tile(pool.flags, (1, draws)),
+            excluded=np.zeros((len(pool.sessions), draws * possible.shape[1]), dtype=bool),
+        )
+        for sample in _samples(_abnormal(changed, config, rows, own), draws, config, plan):
+            _tally(batch, Case(design), sample, config, plan)
+            if plan.effects:
+                _plant(batch, design, sample, config, plan)
+            if design == "dense":
+                first = np.arange(len(sample.abnormal)) < plan.peers
+                batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
+
+
+def _changed(
+    residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan
+) -> NDArray[np.float64]:
+    """Return the history's residuals, (T, n), as the design has them."""
+    days = np.arange(len(residuals))
+    if design == "dense_regime":
+        return residuals * np.where(days >= dates[len(dates) // 2], REGIME, 1.0)[:, None]
+    if design == "dense_doubled":
+        first, last = (f(day for window in plan.windows for day in (0, *window)) for f in (min, max))
+        tested = ((days[:, None] >= dates + first) & (days[:, None] <= dates + last)).any(axis=1)
+        there = np.isfinite(residuals)
+        mean = np.where(there, residuals, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+        return residuals + np.where(tested, mean, 0.0)[:, None]
+    return residuals
+
+
+def _plant(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
+    """Tally power: a drop spread evenly over the days of each window, at every date."""
+    tau = sample.abnormal.tau
+    for window in plan.windows:
+        inside = (tau >= window[0]) & (tau <= window[1])
+        effect = planted(window)
+        fallen = _shifted(sample, np.where(inside, -effect / inside.sum(), 0.0))
+        for result in run_tests([fallen], [window], config.tests.names):
+            _count(batch, Case(design, effect), result, plan)
 
 
 def _random(
@@ -256,7 +368,14 @@ def _brown_warner(
     unknown = np.full((PAIRS, PAIRS), np.nan)
     for draw in range(draws):
         mine = abnormal.take(np.arange(draw * PAIRS, (draw + 1) * PAIRS))
-        sample = Sample("all", mine, unknown, config.tests.weights, plan.seed, plan.resamples)
+        sample = Sample(
+            group="all",
+            abnormal=mine,
+            correlations=unknown,
+            weighting=config.tests.weights,
+            seed=plan.seed,
+            draws=plan.resamples,
+        )
         variance = float(mine.expected.sigma2.mean())
         batch.variance.append(variance)
         for effect in (0.0, *plan.effects):
@@ -264,5 +383,8 @@ def _brown_warner(
             (result,) = run_tests([_dropped(sample, effect)], [DAY0], [BROWN_WARNER_TEST])
             rejected = result.statistic < 0 and result.p_value <= 2 * plan.level
             batch.add(
-                Case("brown_warner", effect), BROWN_WARNER_TEST, DAY0, (1.0, float(rejected), float(target))
+                Case("brown_warner", effect),
+                BROWN_WARNER_TEST,
+                DAY0,
+                (1.0, float(rejected), float(target), 0.0),
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eventstudy.core.abnormal import Window
-from eventstudy.errors import ConfigError
+from eventstudy.errors import ConfigError, nearest
 
 #: How pseudo-events are placed and what is done to them, in the order of the tables.
 DESIGNS: Mapping[str, str] = {
@@ -17,12 +17,19 @@ DESIGNS: Mapping[str, str] = {
     "common_doubled": "common dates, only the peers' mean abnormal return doubled",
     "fat_tails": "common dates, simulated t(5) returns with the peers' own correlations",
     "one_date": "a single common date",
+    "dense": "dates as dense as the study's own, on histories without its events",
+    "dense_regime": "dense dates, every residual 2.5 times as large from the middle date on",
+    "dense_doubled": "dense dates, the peers' mean residual doubled on every day that is tested",
     "brown_warner": "random pairs of security and date, one-sided",
 }
 #: Designs in which a drop is added to day 0.
 POWER_DESIGNS = ("random", "common")
+#: Designs whose dates are as dense as the study's own, and the factor of the second one's residuals.
+DENSE, REGIME = ("dense", "dense_regime", "dense_doubled"), 2.5
 #: Pairs of the check after Brown and Warner (1985), its window, and the one test that they report.
 PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
+#: Drop that is planted in dense dates, by the root of the window's days.
+PLANTED = 0.01
 #: Peers on each common date where nothing else is asked.
 PEERS = 8
 #: Peers on a common date below which nothing is common.
@@ -30,7 +37,7 @@ FEWEST_PEERS = 2
 _WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is simulated.
 
@@ -46,6 +53,8 @@ class Plan:
         Nominal size of the tests.
     resamples
         Draws inside each bootstrap and permutation test.
+    designs
+        Those of `DESIGNS` that are simulated.
     """
 
     draws: int = 1_000
@@ -56,6 +65,7 @@ class Plan:
     seed: int = 20260624
     level: float = 0.05
     resamples: int = 199
+    designs: tuple[str, ...] = tuple(DESIGNS)
 
     def __post_init__(self) -> None:
         problems = [
@@ -68,8 +78,25 @@ class Plan:
             )
             if value < low
         ]
+        problems += [
+            f"--designs {name!r} is unknown; {nearest(name, DESIGNS)}"
+            for name in self.designs
+            if name not in DESIGNS
+        ]
         if problems:
             raise ConfigError("; ".join(problems))
+
+    def has(self, *designs: str) -> bool:
+        """Whether any of these designs is simulated."""
+        return bool(set(designs).intersection(self.designs))
+
+
+def planted(window: Window) -> float:
+    """Mean drop that is planted in a window of dense dates: `PLANTED` times the root of its days.
+
+    What can be found grows so with the window, and one figure suits windows of 2 and of 249 days.
+    """
+    return float(PLANTED * (window[1] - window[0] + 1) ** 0.5)
 
 
 def parse_windows(text: str) -> tuple[Window, ...]:

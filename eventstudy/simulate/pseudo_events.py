@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +21,19 @@ from eventstudy.errors import ConfigError, EstimationError, nearest
 from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges import calendars
 from eventstudy.prices import PriceTable
-from eventstudy.simulate.plan import FEWEST_PEERS, Plan
+from eventstudy.simulate.plan import DENSE, FEWEST_PEERS, Plan
 
 #: Sessions around the study's own events that no pseudo-event touches.
 SURROUNDINGS = (-10, 20)
 #: Years of prices before the last event that are asked for, and sessions in a year.
 YEARS, SESSIONS_A_YEAR = 10, 252
+#: Sessions of a history without events that share a sign.
+BLOCK = 21
 #: Degrees of freedom of simulated residuals.
 DEGREES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Returns of one region's peers and where pseudo-events can be placed.
 
@@ -48,6 +51,12 @@ class Pool:
     candidate : (T, n) bool
         Day 0 could be here: the event window is complete, the estimation window long enough, and neither
         day 0 nor a tested day lies in the `SURROUNDINGS` of one of the study's own events.
+    near : (T,) bool, optional
+        `SURROUNDINGS` of the study's own events.
+    possible : (T, n) bool, optional
+        Day 0 could be here if the study had no events.
+    gaps : tuple of int
+        Sessions from each of the study's own dates to the next, as far as they have prices.
     """
 
     region: str
@@ -59,6 +68,9 @@ class Pool:
     flags: NDArray[np.uint8]
     excluded: NDArray[np.bool_]
     candidate: NDArray[np.bool_]
+    near: NDArray[np.bool_] | None = None
+    possible: NDArray[np.bool_] | None = None
+    gaps: tuple[int, ...] = ()
 
     def eligible(self, peers: int) -> NDArray[np.intp]:
         """Rows on which at least ``peers`` securities are candidates."""
@@ -96,10 +108,29 @@ def draw_pool(
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
-    pools = _pools(events, config, prices, plan, region)
-    best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
-    _check_room(best, plan, config)
+    best, room, needed = _roomiest(_pools(events, config, prices, plan, region), plan, config)
+    if room < needed:
+        _refuse(best, plan, config)
     return best
+
+
+def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[Pool, int, int]:
+    """Return the pool with most places, the room that it has, and the room that the plan needs.
+
+    Room is counted in dates whose windows are apart; where only dense dates are drawn, in sessions.
+    """
+    if set(plan.designs) - set(DENSE):
+        best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
+        return best, _room(best, plan, config), 2 * plan.dates
+    best = max(pools, key=lambda pool: len(dense_rows(pool, plan.peers)))
+    room = len(dense_rows(best, plan.peers)) if best.gaps else 0
+    return best, room, 2 * (len(best.gaps) + 1)
+
+
+def _refuse(pool: Pool, plan: Plan, config: StudyConfig) -> None:
+    if set(plan.designs) - set(DENSE):
+        _check_room(pool, plan, config)
+    _check_dense(pool, plan)
 
 
 def draw_fitting(
@@ -113,10 +144,10 @@ def draw_fitting(
     pools = _pools(events, config, prices, plan, region)
     for peers in range(plan.peers, FEWEST_PEERS - 1, -1):
         fitting = replace(plan, peers=peers)
-        best = max(pools, key=lambda pool: len(pool.eligible(fitting.peers)))
-        if _room(best, fitting, config) >= 2 * plan.dates:
+        best, room, needed = _roomiest(pools, fitting, config)
+        if room >= needed:
             return best, fitting
-    _check_room(best, fitting, config)
+    _refuse(best, fitting, config)
     return best, fitting
 
 
@@ -136,13 +167,26 @@ def _pools(
         if market.tickers:
             markets.setdefault((config.market(mic).region or mic, market.benchmark), []).append(market)
     days = {mic: [a.session for (_, at), a in alignments.items() if at == mic] for mic in panel.markets}
-    pools = [_pool(name, group, excluded, days, config, plan) for (name, _), group in markets.items()]
+    first = _first_days(events, alignments)
+    pools = [_pool(name, group, excluded, days, first, config, plan) for (name, _), group in markets.items()]
     if region is not None and region not in {pool.region for pool in pools}:
         raise ConfigError(f"--region {region!r} has no prices; {nearest(region, [p.region for p in pools])}")
     pools = [pool for pool in pools if region in (None, pool.region)]
     if not pools:
         raise EstimationError("no market has both an index and peers; 'eventstudy check' shows each")
     return pools
+
+
+def _first_days(
+    events: Events, alignments: Mapping[tuple[str, str], calendars.Alignment]
+) -> dict[str, dict[str, dt.date]]:
+    """First day 0 of each shock on each exchange."""
+    shock = {event.event_id: event.shock_id for event in events}
+    found: dict[str, dict[str, dt.date]] = {}
+    for (event_id, mic), alignment in alignments.items():
+        mine = found.setdefault(mic, {})
+        mine[shock[event_id]] = min(alignment.session, mine.get(shock[event_id], alignment.session))
+    return found
 
 
 def _check_windows(plan: Plan, config: StudyConfig) -> None:
@@ -171,6 +215,7 @@ def _pool(
     markets: Sequence[MarketPanel],
     excluded: Mapping[str, NDArray[np.bool_]],
     event_days: Mapping[str, Sequence[object]],
+    first_days: Mapping[str, Mapping[str, dt.date]],
     config: StudyConfig,
     plan: Plan,
 ) -> Pool:
@@ -185,21 +230,36 @@ def _pool(
     tested = (min(0, *(first for first, _ in plan.windows)), max(0, *(last for _, last in plan.windows)))
     blocked = _count(near[:, None], tested) > 0
     candidate = _candidates(returns, index, cuts, config) & ~blocked
-    used = candidate.any(axis=0)
+    possible = _candidates(returns, index, np.zeros_like(cuts), config)
+    used = candidate.any(axis=0) if candidate.any() else possible.any(axis=0)
+    shocks = [first_days.get(market.mic, {}) for market in markets]
+    own = {name: min(m[name] for m in shocks if name in m) for m in shocks for name in m}
     tickers = np.array([ticker for market in markets for ticker in market.tickers])[used]
     reached = _count(candidate, (-tested[1], -tested[0])) > 0
     alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
     return Pool(
-        region,
-        markets[0].benchmark,
-        tuple(tickers.tolist()),
-        shared,
-        returns[:, used] - alpha,
-        index,
-        flags[:, used],
-        cuts[:, used],
-        candidate[:, used],
+        region=region,
+        benchmark=markets[0].benchmark,
+        tickers=tuple(tickers.tolist()),
+        sessions=shared,
+        returns=returns[:, used] - np.nan_to_num(alpha),
+        market_return=index,
+        flags=flags[:, used],
+        excluded=cuts[:, used],
+        candidate=candidate[:, used],
+        near=near,
+        possible=possible[:, used],
+        gaps=_gaps(shared, possible[:, used], list(own.values())),
     )
+
+
+def _gaps(
+    sessions: NDArray[np.datetime64], possible: NDArray[np.bool_], days: Sequence[dt.date]
+) -> tuple[int, ...]:
+    """Sessions from each distinct day on which a window is complete to the next."""
+    at = np.unique(np.searchsorted(sessions, np.array(days, dtype="datetime64[D]")))
+    at = at[at < len(sessions)]
+    return tuple(np.diff(at[possible[at].any(axis=1)]).tolist())
 
 
 def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> NDArray[np.bool_]:
@@ -272,6 +332,68 @@ def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
             f"their windows and no event of the study is near; {plan.dates} dates a draw need "
             f"{2 * plan.dates}; give fewer --dates or --peers, or a longer history of prices"
         )
+
+
+def dense_rows(pool: Pool, peers: int) -> NDArray[np.intp]:
+    """Rows on which at least ``peers`` securities could have day 0 if the study had no events."""
+    possible = pool.candidate if pool.possible is None else pool.possible
+    return np.flatnonzero(possible.sum(axis=1) >= peers)
+
+
+def _check_dense(pool: Pool, plan: Plan) -> None:
+    room, dates = len(dense_rows(pool, plan.peers)), len(pool.gaps) + 1
+    if not pool.gaps or room < 2 * dates:
+        raise EstimationError(
+            f"{pool.region}: {dates if pool.gaps else 'fewer than two'} dates of the study have complete "
+            f"windows, and {room} sessions {plan.peers} peers with them; dates as dense as the study's own "
+            "need two dates and twice as many sessions: give fewer --peers, shorter windows or more prices"
+        )
+
+
+def dense_dates(
+    rows: NDArray[np.intp], gaps: Sequence[int], draws: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Draw dates that follow each other as the study's own do, shape (draws, K), ascending.
+
+    Each draw takes the gaps in an order of its own and begins on one of ``rows`` at random. A date beyond
+    the last row goes on at the first one. A date on a row that is not among them, or that is taken, moves
+    on to the next that is free.
+    """
+    drawn = np.empty((draws, len(gaps) + 1), dtype=np.intp)
+    length = int(rows[-1] - rows[0]) + 1
+    free = np.zeros(length, dtype=bool)
+    free[rows - rows[0]] = True
+    for draw in range(draws):
+        open_ = free.copy()
+        at = int(rng.choice(rows)) - int(rows[0])
+        for date, gap in enumerate((0, *rng.permutation(gaps).tolist())):
+            at = (at + gap) % length
+            at = (at + int(np.argmax(np.roll(open_, -at)))) % length
+            open_[at] = False
+            drawn[draw, date] = at + rows[0]
+    return np.sort(drawn, axis=1)
+
+
+def uneventful(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Expected returns and residuals of a history without the study's events, both (T, n).
+
+    Residuals of the sessions in ``pool.near`` are those of other sessions, drawn at random and the same
+    for all peers, so that their correlation stays. The intercept of the whole is taken out, and each
+    `BLOCK` of sessions gets a random sign, the same for all peers: without it the residuals of long
+    windows, which together hold most of the history, would add up to nothing, as its whole does.
+    """
+    _, beta, residuals = history_fit(pool.returns, pool.market_return)
+    there = np.isfinite(residuals)
+    if pool.near is not None and pool.near.any():
+        known = there.sum(axis=1) * ~pool.near
+        sources = np.flatnonzero(known == known.max())
+        drawn = residuals[rng.choice(sources, int(pool.near.sum()))]
+        residuals[pool.near] = np.where(there[pool.near], np.nan_to_num(drawn), np.nan)
+    residuals -= np.nanmean(residuals, axis=0)
+    blocks = (np.arange(len(residuals)) + rng.integers(BLOCK)) // BLOCK
+    residuals *= rng.choice((-1.0, 1.0), blocks[-1] + 1)[blocks][:, None]
+    expected: NDArray[np.float64] = pool.market_return[:, None] * beta
+    return expected, residuals
 
 
 def simulated_returns(pool: Pool, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:

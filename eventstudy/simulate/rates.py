@@ -22,12 +22,13 @@ class Case:
     effect: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """How often one test rejected in one case; ``n_draws`` counts the draws to which it applied.
 
     ``target`` is the nominal level without an effect, the analytic power in the Brown-Warner check,
-    NaN where there is none.
+    NaN where there is none; ``k_eff`` what the dates are worth where their windows overlap, the mean over
+    these draws.
     """
 
     case: Case
@@ -38,6 +39,7 @@ class Rate:
     target: float
     n_events: int
     n_dates: int
+    k_eff: float = float("nan")
 
     @property
     def share(self) -> float:

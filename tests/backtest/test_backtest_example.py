@@ -58,7 +58,14 @@ def example() -> tuple[Run, dict[str, Tape]]:
     columns = {US: (0, 1), CN: (0, 1)}
     answer = Answer("C3", int(tapes[US].closes[874]) + HOUR, {US: 875, CN: 875})
     shocks = [
-        Shock(f"S{k}", "misreading", 0, dict.fromkeys((US, CN), row), columns, (answer,) if k == 3 else ())
+        Shock(
+            shock_id=f"S{k}",
+            label="misreading",
+            label_known=0,
+            day0=dict.fromkeys((US, CN), row),
+            columns=columns,
+            answers=(answer,) if k == 3 else (),
+        )
         for k, row in enumerate(SHOCKS, 1)
     ]
     rule = Rule(per_shock=1.0)
@@ -185,7 +192,7 @@ def foreign(rates: dict[int, float], *, index_up: float = 0.0) -> list[Trade]:
     tape = make_tape(CN, peers[CN], index[CN], value_traded=1e9)
     for row, rate in rates.items():
         tape.fx[row:] = rate
-    shock = Shock("S", "misreading", 0, {CN: 270}, {CN: (0, 1)})
+    shock = Shock(shock_id="S", label="misreading", label_known=0, day0={CN: 270}, columns={CN: (0, 1)})
     return list(run(Rule(per_shock=1.0), {CN: tape}, [shock], cost_table([CN])).filled)
 
 
@@ -213,7 +220,7 @@ def test_capacity_is_counted_in_the_currency_of_the_exchange() -> None:
     peers[CN][270] = -0.10
     tape = make_tape(CN, peers[CN], index[CN])
     tape.fx[:] = 0.14
-    shock = Shock("S", "misreading", 0, {CN: 270}, {CN: (0, 1)})
+    shock = Shock(shock_id="S", label="misreading", label_known=0, day0={CN: 270}, columns={CN: (0, 1)})
     found = run(Rule(per_shock=1.0, hedge=False), {CN: tape}, [shock], cost_table([CN])).filled
     # Half a million dollars are 3,571,428.57 yuan, 28.6 % of the value traded: cut to 5 % of 12.5 million
     # yuan, 87,500 dollars. With weights of a half, 1.25 million yuan of capital would meet the limit.

@@ -39,7 +39,14 @@ EURO = ("study.currency=EUR", 'backtest.fx={USD="EURUSD=X"}')
 def quotes(ticker: str, days: list[str], values: list[float]) -> PriceSeries:
     nothing, close = np.full(len(days), np.nan), np.array(values)
     return PriceSeries(
-        ticker, np.array(days, dtype="datetime64[D]"), nothing, nothing, nothing, close, close, nothing
+        ticker=ticker,
+        dates=np.array(days, dtype="datetime64[D]"),
+        open=nothing,
+        high=nothing,
+        low=nothing,
+        close=close,
+        adj_close=close,
+        volume=nothing,
     )
 
 
@@ -116,7 +123,7 @@ def traded(tmp_path: Path, prices: Path | str, *overrides: str) -> Traded:
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, events, config)
+    judgement = judge(computed, headline, config)
     return trade_study(computed, judgement, events, config, table)
 
 
@@ -193,9 +200,9 @@ def test_rates_are_asked_for_and_kept_apart_from_securities(tmp_path: Path) -> N
         file, sha256, content = write_series(kept, item)
         days = (request.start.isoformat(), request.end.isoformat())
         stored[name] = StoredTicker(
-            plain.outcomes[name],
-            days,
-            "2024-01-01T00:00:00+00:00",
+            outcome=plain.outcomes[name],
+            asked=days,
+            fetched_at="2024-01-01T00:00:00+00:00",
             file=file,
             sha256=sha256,
             content_sha256=content,

@@ -179,7 +179,15 @@ def planted(seed: int, n_good: int = 4) -> tuple[dict[str, Tape], list[Shock]]:
                 getattr(tape, name)[:] *= np.cumprod(step)[:, None]
         columns = {mic: tuple(range(4)) for mic in tapes}
         label = "misreading" if good else "genuine"
-        shocks.append(Shock(f"S{row}", label, 0, dict.fromkeys(tapes, int(row)), columns))
+        shocks.append(
+            Shock(
+                shock_id=f"S{row}",
+                label=label,
+                label_known=0,
+                day0=dict.fromkeys(tapes, int(row)),
+                columns=columns,
+            )
+        )
     return tapes, shocks
 
 

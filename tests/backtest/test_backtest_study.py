@@ -56,7 +56,7 @@ def traded(
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, events, config)
+    judgement = judge(computed, headline, config)
     return trade_study(computed, judgement, events, config, table), judgement
 
 
@@ -224,7 +224,7 @@ def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Even
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, events, config), events, config, table
+    return computed, judge(computed, headline, config), events, config, table
 
 
 def test_costs_of_the_curve_and_break_even_by_hand(tmp_path: Path) -> None:

@@ -227,7 +227,13 @@ def _(place: Place) -> None:
 @row(13, "after the close, before the open, in the lunch break", "next session, same session, same session")
 def _(place: Place) -> None:
     def day0(stamp: str, mic: str) -> tuple[str, str]:
-        event = Event("E", dt.datetime.fromisoformat(stamp), "minute", "report", "unknown")
+        event = Event(
+            event_id="E",
+            timestamp=dt.datetime.fromisoformat(stamp),
+            precision="minute",
+            kind="report",
+            label="unknown",
+        )
         found = align(event, mic)
         assert found is not None
         return str(found.session), found.reaction
@@ -279,15 +285,28 @@ def _(place: Place) -> None:
     assert place.reason("AAA") == "used 16 of 31 event days without a return"
 
 
-@row(17, "an event_id twice", "error with both lines")
+@row(17, "an event_id twice", "error with both lines; a row that is there twice word for word counts once")
 def _(place: Place) -> None:
+    place.rows(event_row("E1", E1), event_row("E2", E2), event_row("E1", E1))
+    assert place.run("--quiet").code == 0
+    assert place.summary()["counts"] == {"dropped": 0, "merged": 2, "reasons": {}, "shifted": 0, "used": 4}
     place.rows(event_row("E1", E1), event_row("E2", E1), event_row("E1", E2))
     refused(place.run(), 2, "events.csv:4: event_id 'E1' is already on line 2; ids are unique")
 
 
-@row(18, "one ticker and session in two events", "kept and warned of in the summary")
+@row(
+    18, "one ticker and session in two events", "one shock counts it once; in two it is kept, with a warning"
+)
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E1, tickers="AAA"), event_row("E3", E2))
+    assert place.run("--quiet").code == 0
+    said = "merged repeated: E1 names this security with the same day 0 in the same shock; it counts once"
+    assert place.reason("AAA", "E2") == said
+    place.rows(
+        event_row("E1", E1, shock_id="S1"),
+        event_row("E2", E1, tickers="AAA", shock_id="S2"),
+        event_row("E3", E2),
+    )
     assert place.run("--quiet").code == 0
     warned = "E1, E2 have the same day 0, 2021-06-09, for 1 peers: they are counted as separate events"
     assert warned in place.summary()["warnings"]
@@ -303,17 +322,19 @@ def _(place: Place) -> None:
     assert "E1" in days["reason"].iloc[0]
 
 
-@row(20, "all events on one day", "warned of; as one shock, no test is said to separate it from the market")
+@row(20, "all events on one day", "one date whatever the ids; no test is said to separate it from the market")
 def _(place: Place) -> None:
-    place.rows(*(event_row(f"E{n}", E1, tickers=t) for n, t in enumerate(TICKERS, 1)))
-    assert place.run("--quiet").code == 0
-    (warning,) = (text for text in place.summary()["warnings"] if not text.startswith("These prices lack"))
-    assert warning.startswith(f"shocks E1, E2 share day 0, {E1}: one day of the market is behind them all")
-    place.rows(*(event_row(f"E{n}", E1, tickers=t, shock_id="S") for n, t in enumerate(TICKERS, 1)))
-    assert place.run("--quiet").code == 0
-    assert place.summary()["trust"].startswith(
-        "One date only: no test separates the event from whatever else"
-    )
+    for shock in ("", "S", "S{n}"):
+        rows = [
+            event_row(f"E{n}", E1, tickers=t, shock_id=shock.format(n=n)) for n, t in enumerate(TICKERS, 1)
+        ]
+        place.rows(*rows)
+        assert place.run("--quiet").code == 0
+        summary = place.summary()
+        assert summary["headline"]["n_dates"] == 1
+        assert summary["trust"].startswith("One date only: no test separates the event from whatever else")
+        said = [text for text in summary["warnings"] if not text.startswith("These prices lack")]
+        assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 share day 0, {E1}"] * ("{" in shock)
 
 
 @row(

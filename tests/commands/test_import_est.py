@@ -71,7 +71,7 @@ def test_a_request_becomes_a_study_with_the_same_cars(
         assert car[ticker] == pytest.approx(by_hand, abs=1e-6)
     events = pd.read_csv(out / "events.csv", dtype=str)
     assert events["tickers"].tolist() == ["ALPHA-AG;BETA.DE", "GAMMA-CO"]
-    assert events["shock_id"].tolist() == ["EST-2021-03-16", "EST-2021-06-12"]
+    assert events["shock_id"].isna().all()
     report = (out / "import-report.txt").read_text(encoding="utf-8")
     for part in (
         "'Gamma & Co' is now the ticker GAMMA-CO",
@@ -168,6 +168,8 @@ def test_one_firm_and_day_in_two_groups_counts_once_and_is_told(
     tests = result.to_frame("tests").query("group == 'all' and name == 'cross_sectional_t'")
     assert set(tests["n_events"]) == {3}
     ledger = result.to_frame("ledger").set_index(["event_id", "ticker"])
-    merged = ledger[ledger["status"] == "dropped"]
+    merged = ledger[ledger["status"] == "merged"]
     assert sorted(merged.index) == [("EST-4", "BETA.DE"), ("EST-5", "GAMMA-CO")]
-    assert merged["reason"].str.startswith("merged: ").all()
+    assert merged["reason"].str.startswith("repeated: ").all()
+    assert result.facts["headline"]["n_dates"] == 2
+    assert sorted(set(ledger["shock_id"])) == ["EST-1", "EST-3"]

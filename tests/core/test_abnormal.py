@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from panels import make_panel
 
-from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns, shock_portfolios
+from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns, shock_dates, shock_portfolios
 from eventstudy.core.models import fit
 
 L1, L2 = 60, 23
@@ -154,30 +154,41 @@ def test_shocks_are_one_observation_each_in_order_of_day0() -> None:
     np.testing.assert_allclose(portfolio.car((0, 1)), [car[[0, 2, 4]].mean(), car[[1, 3]].mean()])
 
 
+@pytest.mark.parametrize("by", ["shock", "date"])
 @pytest.mark.parametrize("seed", range(6))
-def test_shock_portfolios_against_a_loop(seed: int) -> None:
-    """Shocks of several events, some led by none of those in the sample, days 0 that tie."""
+def test_portfolios_against_a_loop(seed: int, by: str) -> None:
+    """Shocks with followers, some without a lead in the sample, days 0 that tie, securities named twice."""
     rng = np.random.default_rng(seed)
     n = 40
-    shock, number = rng.integers(0, 7, n), rng.integers(0, 3, n)
-    event = [f"E{k}{j}" for k, j in zip(shock, number, strict=True)]
-    starts = (18_000 + rng.integers(0, 4, n)).tolist()
+    shock, starts = rng.integers(0, 7, n), 18_000 + rng.integers(0, 4, n)
     panel = dataclasses.replace(
-        draw(seed, n, shock_id=[f"S{k}" for k in shock], starts=starts).panel,
-        event_id=np.array(event),
-        lead=rng.random((7, 3))[shock, number] < 0.4,
+        draw(seed, n, shock_id=[f"S{k}" for k in shock], starts=starts.tolist()).panel,
+        ticker=np.array([f"T{i}" for i in rng.integers(0, 12, n)]),
+        market=np.array([("XNYS", "XSHG")[i] for i in rng.integers(0, 2, n)]),
+        lead=(rng.random(n) < 0.5) & (shock < 5),
     )
-    found = shock_portfolios(AbnormalReturns(panel, fit(panel)))
-    expected = []
+    found = shock_portfolios(AbnormalReturns(panel, fit(panel)), by=by)  # type: ignore[arg-type]
+    expected: dict[tuple[int, str], list[int]] = {}
+    dates = np.zeros(n, dtype=int)
     for k in sorted(set(shock.tolist())):
         rows = [i for i in range(n) if shock[i] == k]
-        leading = [i for i in rows if panel.lead[i]] or rows
-        event_id = panel.event_id[min(leading, key=lambda i: (panel.day0[i], i))]
-        members = [i for i in rows if panel.event_id[i] == event_id]
-        expected.append((min(int(panel.day0[i]) for i in members), f"S{k}", members))
-    expected.sort()
-    assert found.shock_id.tolist() == [name for _, name, _ in expected]
-    assert found.day0.tolist() == [day for day, _, _ in expected]
-    assert [found.members[a:b].tolist() for a, b in found.spans()] == [rows for _, _, rows in expected]
+        members = [i for i in rows if panel.lead[i]]
+        if not members:
+            first = {m: min(panel.day0[i] for i in rows if panel.market[i] == m) for m in panel.market[rows]}
+            members = [i for i in rows if panel.day0[i] == first[panel.market[i]]]
+        day = min(int(panel.day0[i]) for i in members)
+        dates[rows] = day
+        expected.setdefault((day, f"S{k}" if by == "shock" else ""), []).extend(members)
+    assert found.day0.tolist() == [day for day, _ in sorted(expected)]
+    for k, key in enumerate(sorted(expected)):
+        members = sorted(expected[key])
+        names = sorted({str(panel.shock_id[i]) for i in members})
+        if by == "date":
+            seen = [(panel.market[i], panel.ticker[i], panel.day0[i]) for i in members]
+            members = [i for at, i in enumerate(members) if seen.index(seen[at]) == at]
+        assert found.shock_id[k] == ", ".join(names)
+        assert found.members[slice(*found.spans()[k])].tolist() == members
+    np.testing.assert_array_equal(shock_dates(panel), dates)
     nobody = found.abnormal.take(np.zeros(n, dtype=bool))
     assert len(shock_portfolios(nobody)) == len(shock_portfolios(nobody).members) == 0
+    assert len(shock_portfolios(nobody, by="date")) == len(shock_dates(nobody.panel)) == 0

@@ -239,7 +239,15 @@ def test_shares_are_over_the_fits_that_could_be_tested() -> None:
     nan = np.nan
     p = np.array([0.01, nan, 0.5])
     fits = FitDiagnostics(
-        np.array([9, 9, 9]), p, p, p, p, p, np.zeros(3), np.full(3, nan), np.array([""] * 3)
+        n_estimation=np.array([9, 9, 9]),
+        rho1=p,
+        ljung_box_p=p,
+        arch_p=p,
+        jarque_bera_p=p,
+        beta_shift_p=p,
+        zero_share=np.zeros(3),
+        pre_trend_t=np.full(3, nan),
+        advice=np.array([""] * 3),
     )
     study = diagnose_study(
         fits, rbar=nan, n_effective=nan, common_volatility_ratio=nan, shock_car=np.zeros(0), shock_id=[]

@@ -406,13 +406,13 @@ def market_panel(price: Floats, index: Floats, *, gaps: bool) -> MarketPanel:
     made = trade_to_trade_returns if gaps else one_session_returns
     flags = np.where(np.isfinite(price), 0, MISSING).astype(np.uint8)[:, None]
     return MarketPanel(
-        "XNYS",
-        "IDX",
-        days,
-        ("A",),
-        made(price, "simple")[:, None],
-        one_session_returns(index, "simple"),
-        flags,
+        mic="XNYS",
+        benchmark="IDX",
+        sessions=days,
+        tickers=("A",),
+        returns=made(price, "simple")[:, None],
+        market_return=one_session_returns(index, "simple"),
+        flags=flags,
     )
 
 
@@ -423,7 +423,17 @@ def lumped_panel(price: Floats, index: Floats, position: int) -> EventPanel:
     plain = FactorColumns(("market",), market.market_return[:, None, None], (0,))
     columns = _trade_to_trade(plain, market, "simple")
     return cut(
-        [Request("E", "E", "A", "XNYS", "US", position, 0)],
+        [
+            Request(
+                event_id="E",
+                shock_id="E",
+                ticker="A",
+                market="XNYS",
+                region="US",
+                position=position,
+                column=0,
+            )
+        ],
         market.returns,
         columns.values,
         np.arange(len(price), dtype=np.int32),
@@ -518,7 +528,7 @@ def test_leads_do_not_see_the_gap() -> None:
     m = np.arange(40.0)
     columns = np.stack([m, shifted(m, -1), shifted(m, 1), shifted(m, 2)], axis=1)
     panel = cut(
-        [Request("E", "E", "A", "XNYS", "US", 30, 0)],
+        [Request(event_id="E", shock_id="E", ticker="A", market="XNYS", region="US", position=30, column=0)],
         m[:, None] * 2,
         columns,
         np.arange(40, dtype=np.int32),

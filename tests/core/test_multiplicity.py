@@ -89,7 +89,9 @@ def study_sample() -> Sample:
     panel.event_returns[:3, -1] = np.nan
     abnormal = abnormal_returns(panel, fit(panel))
     return Sample(
-        "all", abnormal, residual_correlations(abnormal.expected.residuals, panel.estimation_sessions)
+        group="all",
+        abnormal=abnormal,
+        correlations=residual_correlations(abnormal.expected.residuals, panel.estimation_sessions),
     )
 
 

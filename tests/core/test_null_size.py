@@ -16,33 +16,42 @@ WINDOW = (0, 1)
 NAMES = ("date_t", "sign_flip", "cross_sectional_t")
 
 
-def rejections(seed: int, *, common_scale: float = 1.0) -> dict[str, float]:
+def rejections(
+    seed: int,
+    *,
+    common_scale: float = 1.0,
+    shocks: int = SHOCKS,
+    correlation: float = CORRELATION,
+    row_a_firm: bool = False,
+) -> dict[str, float]:
     """Share of studies without any effect in which each test has p <= 5 %.
 
-    t5 errors; ``common_scale`` multiplies the peers' common shock on the event days.
+    t5 errors; ``common_scale`` multiplies the peers' common shock on the event days. With ``row_a_firm``
+    every firm-event is a shock of its own, as in a list with one row a firm and ids of its own.
     """
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(NAMES, 0)
-    size, length = SHOCKS * PEERS, L1 + 4
+    size, length = shocks * PEERS, L1 + 4
     for _ in range(DRAWS // BATCH):
-        dates = BATCH * SHOCKS
+        dates = BATCH * shocks
         market = np.repeat(rng.normal(0.0005, 0.01, (dates, length)), PEERS, axis=0)
         common = rng.standard_t(5, (dates, length))
         common[:, L1:] *= common_scale
         own = rng.standard_t(5, (dates * PEERS, length))
-        error = np.sqrt(CORRELATION) * np.repeat(common, PEERS, axis=0) + np.sqrt(1 - CORRELATION) * own
+        error = np.sqrt(correlation) * np.repeat(common, PEERS, axis=0) + np.sqrt(1 - correlation) * own
+        name = [f"S{d:04d}" for d in range(dates)]
         panel = make_panel(
             1.1 * market + 0.02 * error,
             market,
             n_estimation=L1,
-            shock_id=np.repeat([f"S{d:04d}" for d in range(dates)], PEERS).tolist(),
+            shock_id=[f"{d}-{k}" if row_a_firm else d for d in name for k in range(PEERS)],
             starts=np.repeat(18_000 + 400 * np.arange(dates), PEERS).tolist(),
         )
         abnormal = abnormal_returns(panel, fit(panel))
         for first in range(0, len(panel), size):
             study = abnormal.take(np.arange(first, first + size))
             # No test here uses the residual correlations.
-            observed = Sample("all", study, np.zeros((size, size))).at(WINDOW)
+            observed = Sample(group="all", abnormal=study, correlations=np.zeros((size, size))).at(WINDOW)
             for name in NAMES:
                 counts[name] += STATISTICS[name](observed).p_value <= 0.05
     return {name: count / DRAWS for name, count in counts.items()}
@@ -63,3 +72,12 @@ def test_tests_over_dates_keep_their_size_when_common_volatility_doubles() -> No
     assert 0.037 <= rates["date_t"] <= 0.063, rates
     assert 0.037 <= rates["sign_flip"] <= 0.063, rates
     assert rates["cross_sectional_t"] > 0.30, rates
+
+
+@pytest.mark.slow
+def test_tests_over_dates_keep_their_size_with_one_row_a_firm() -> None:
+    """Six dates of eight firms: with a firm for a date these tests rejected a third of true nulls."""
+    rates = rejections(9, shocks=6, correlation=0.5, row_a_firm=True)
+    assert 0.035 <= rates["date_t"] <= 0.065, rates
+    assert 0.015 <= rates["sign_flip"] <= 0.065, rates
+    assert rates["cross_sectional_t"] > 0.20, rates

@@ -74,7 +74,7 @@ def covid7() -> tuple[tuple[str, ...], AbnormalReturns]:
 def sample() -> Sample:
     _, abnormal = covid7()
     correlations = residual_correlations(abnormal.expected.residuals, abnormal.panel.estimation_sessions)
-    return Sample("all", abnormal, correlations).ranked()
+    return Sample(group="all", abnormal=abnormal, correlations=correlations).ranked()
 
 
 def firm_values(row: dict[str, str]) -> tuple[float, float, float]:

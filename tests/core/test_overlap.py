@@ -12,18 +12,30 @@ from panels import make_panel
 from scipy import stats
 from twins import corrected_t
 
-from eventstudy.core.abnormal import abnormal_returns
+from eventstudy.core.abnormal import abnormal_returns, shock_portfolios
 from eventstudy.core.checks.multiplicity import adjust, by_block
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
-from eventstudy.core.statistics.dates import student
+from eventstudy.core.statistics.dates import (
+    MANY_DATES,
+    _flipped_p,
+    dates_needed,
+    detectable,
+    minimum_detectable_effect,
+    sign_flip_p,
+    signs_of,
+    student,
+)
 from eventstudy.core.statistics.overlap import (
     DateOverlap,
     clustered,
+    date_overlap,
+    growing_overlap,
     lagged_overlap,
     likeness,
     shared_sessions,
 )
+from eventstudy.results.tables import _aar_columns
 
 L1, L2, WINDOW = 120, 23, (2, 20)
 OVER_DATES = ("date_t", "ibragimov_mueller", "sign_flip", "bootstrap_dates", "portfolio_t", "permutation")
@@ -56,7 +68,7 @@ def study(days: list[int], seed: int, *, peers: int = 2, effect: float = 0.0) ->
     )
     abnormal = abnormal_returns(panel, fit(panel))
     correlations = residual_correlations(abnormal.expected.residuals, panel.estimation_sessions)
-    return Sample("all", abnormal, correlations, draws=199)
+    return Sample(group="all", abnormal=abnormal, correlations=correlations, draws=199)
 
 
 def test_three_dates_by_hand() -> None:
@@ -150,7 +162,12 @@ def test_order_of_the_rows_does_not_matter_where_dates_overlap(name: str) -> Non
     days = [150, 155, 200, 230, 236, 260, 281, 302, 323, 344, 365, 386, 407]
     sample = study(days, 5)
     order = np.random.default_rng(1).permutation(len(sample.abnormal))
-    mixed = Sample("all", sample.abnormal.take(order), sample.correlations[np.ix_(order, order)], draws=199)
+    mixed = Sample(
+        group="all",
+        abnormal=sample.abnormal.take(order),
+        correlations=sample.correlations[np.ix_(order, order)],
+        draws=199,
+    )
     first, second = STATISTICS[name](sample.at(WINDOW)), STATISTICS[name](mixed.at(WINDOW))
     assert first.reason == ""
     assert first.k_eff < 13
@@ -226,3 +243,108 @@ def test_size_and_power_where_dates_are_dense() -> None:
     assert all(0.025 <= rate <= 0.07 for rate in size.values()), size
     power = rates(draws[:150], 0.05, names)
     assert all(rate > 0.6 for rate in power.values()), power
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_degrees_of_freedom_and_clustering_against_full_matrices(seed: int) -> None:
+    """u = D (I - 1a') c with covariance W of c: var(a'c) over E[u'u], by matrices."""
+    rng = np.random.default_rng(seed)
+    day = np.sort(rng.choice(60, 9, replace=False))
+    early, late, share = shared_sessions((day[:, None] + np.arange(10)).astype(np.int32))
+    overlap = DateOverlap(9, early, late, share * rng.uniform(0.3, 1.0, len(share)))
+    w = np.eye(9)
+    w[early, late] = w[late, early] = overlap.weight
+    m = np.eye(9) - 1 / 9
+    spread = m @ w @ m
+    assert overlap.df == pytest.approx(np.trace(spread) ** 2 / np.trace(spread @ spread), rel=1e-12)
+    values = rng.normal(size=9)
+    np.testing.assert_allclose(overlap.times(values), w @ values, rtol=1e-13)
+
+    def ratio(matrix: NDArray[np.float64], a: NDArray[np.float64]) -> float:
+        d = np.diag(a) @ (np.eye(9) - np.outer(np.ones(9), a))
+        return float(a @ matrix @ a / np.trace(d @ matrix @ d.T))
+
+    a = rng.uniform(1, 4, 9)
+    a /= a.sum()
+    expected = 9 / 8 * ratio(w, a) / ratio(np.eye(9), a)
+    assert overlap.clustering(a) == pytest.approx(expected, rel=1e-12)
+    assert DateOverlap.none(9).clustering(a) == 9 / 8
+    # With equal shares the mean's variance is that of the t over dates.
+    e = values - values.mean()
+    assert overlap.clustering(np.full(9, 1 / 9)) * (e / 9) @ (e / 9) == pytest.approx(
+        overlap.spread(values) ** 2 / overlap.k_eff, rel=1e-12
+    )
+
+
+def test_windows_that_grow_have_the_overlap_of_each_of_them() -> None:
+    sample = study([150, 155, 162, 200, 260], 11)
+    portfolios = shock_portfolios(sample.abnormal)
+    growing = growing_overlap(portfolios, portfolios.weighted((0, 0)))
+    tau = sample.abnormal.tau
+    assert len(growing) == len(tau)
+    assert not growing[0]
+    for last in (-1, 2, 9, 20):
+        inside = (tau >= tau[0]) & (tau <= last)
+        one = date_overlap(portfolios, portfolios.weighted((0, 0)), inside)
+        np.testing.assert_allclose(
+            growing[int(np.flatnonzero(tau == last)[0])].weight, one.weight, rtol=1e-12
+        )
+
+
+def band(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """CAAR and half width of its band by event day."""
+    columns = _aar_columns(sample)
+    return columns["caar"], columns["upper"] - columns["caar"]
+
+
+def test_the_band_of_the_mean_car_is_the_t_interval_over_overlapping_dates() -> None:
+    """One peer a date: the CAAR is the mean of the dates' CARs, its band that of the t over them."""
+    sample = study([150, 155, 162, 200, 260, 300], 12, peers=1)
+    caar, half = band(sample)
+    for last in (0, 5, 20):
+        whole = sample.at((int(sample.abnormal.tau[0]), last))
+        t, df = whole.overlap.student(whole.shock_car)
+        at = int(np.flatnonzero(sample.abnormal.tau == last)[0])
+        assert caar[at] == pytest.approx(whole.shock_car.mean(), rel=1e-12)
+        assert half[at] == pytest.approx(stats.t.ppf(0.975, df) * abs(caar[at] / t), rel=1e-9)
+
+
+def test_no_band_where_dates_are_worth_less_than_two() -> None:
+    _, half = band(study([150, 151, 152], 13))
+    assert np.isfinite(half[0])
+    assert np.isnan(half[-1])
+    one = band(study([150], 13))[1]
+    assert np.isnan(one).all()
+
+
+def test_the_band_holds_zero_as_often_as_it_says_where_dates_are_dense() -> None:
+    """Thirty dates in 550 sessions, no effect: 95 % of bands hold zero on the last day; error 1.3 points."""
+    rng = np.random.default_rng(14)
+    held = plain = 0
+    for seed in range(300):
+        sample = study(np.sort(rng.choice(550, 30, replace=False) + 125).tolist(), seed, peers=1)
+        caar, half = band(sample)
+        cars = sample.abnormal.ar.sum(axis=1)
+        held += abs(caar[-1]) <= half[-1]
+        plain += abs(caar[-1]) <= stats.t.ppf(0.975, 29) * cars.std(ddof=1) / math.sqrt(30)
+    assert 0.91 <= held / 300 <= 0.99
+    assert plain / 300 < 0.89
+
+
+def test_the_smallest_effect_and_the_dates_it_needs_count_overlap() -> None:
+    overlap = three()
+    assert minimum_detectable_effect(0.05, 12) == detectable(0.05 / math.sqrt(12), 11)
+    assert minimum_detectable_effect(0.05, 9 / 4, df=overlap.df) == detectable(0.05 / 1.5, 50 / 29)
+    assert math.isnan(minimum_detectable_effect(0.05, 1.0))
+    apart = dates_needed(0.05, 0.02)
+    assert dates_needed(0.05, 0.02, worth=0.75) == math.ceil(apart / 0.75)
+    assert dates_needed(0.05, 0.02, worth=1.0) == apart
+
+
+def test_sign_flips_of_many_dates_are_drawn_in_pieces() -> None:
+    values = np.random.default_rng(15).normal(0.08, 1, MANY_DATES + 200)
+    found = _flipped_p(values, 9_999, 3)
+    normal = 2 * stats.norm.sf(abs(values.sum()) / math.sqrt(values @ values))
+    assert found == pytest.approx(normal, abs=0.012)
+    assert found != 1.0
+    assert _flipped_p(values[:9], 9_999, 3) == sign_flip_p(values[:9], signs_of(9, 9_999, 3))

@@ -75,7 +75,7 @@ def ours(panel: EventPanel) -> AbnormalReturns:
 def sample_of(panel: EventPanel) -> Sample:
     abnormal = ours(panel)
     correlations = residual_correlations(abnormal.expected.residuals, panel.estimation_sessions)
-    return Sample("all", abnormal, correlations, draws=499)
+    return Sample(group="all", abnormal=abnormal, correlations=correlations, draws=499)
 
 
 def value(panel: EventPanel, name: str, window: tuple[int, int] = (0, 0)) -> float:
@@ -314,7 +314,9 @@ def test_the_estimation_window_ends_before_the_event() -> None:
     market = rng.normal(0, 0.01, 200)
     returns = (market + rng.normal(0, 0.01, 200))[:, None]
     returns[150:] -= 0.2
-    request = Request("E", "E", "A", "XNYS", "US", 150, 0)
+    request = Request(
+        event_id="E", shock_id="E", ticker="A", market="XNYS", region="US", position=150, column=0
+    )
     flags, excluded = np.zeros((200, 1), dtype=np.uint8), np.zeros((200, 1), dtype=bool)
     sessions = np.arange(200, dtype=np.int32)
     panel = cut(
@@ -518,7 +520,9 @@ def test_a_lag_is_a_shift_of_the_values() -> None:
 
 
 def event_on(day: str) -> Event:
-    return Event("E", dt.date.fromisoformat(day), "date", "report", "unknown")
+    return Event(
+        event_id="E", timestamp=dt.date.fromisoformat(day), precision="date", kind="report", label="unknown"
+    )
 
 
 @pytest.mark.parametrize(
@@ -539,7 +543,13 @@ def test_weekend_news_is_priced_on_the_next_session_not_before(day: str, before:
 
 
 def test_news_after_the_close_belongs_to_the_next_session() -> None:
-    late = Event("E", dt.datetime(2026, 2, 3, 21, 5, tzinfo=dt.UTC), "minute", "earnings", "unknown")
+    late = Event(
+        event_id="E",
+        timestamp=dt.datetime(2026, 2, 3, 21, 5, tzinfo=dt.UTC),
+        precision="minute",
+        kind="earnings",
+        label="unknown",
+    )
     found = align(late, "XNYS")
     assert found is not None
     assert (str(late.timestamp.date()), str(found.session)) == ("2026-02-03", "2026-02-04")

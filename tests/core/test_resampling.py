@@ -48,7 +48,7 @@ def sample_with_cars(car: np.ndarray) -> Sample:
     panel = make_panel(returns, market, n_estimation=40)
     abnormal = abnormal_returns(panel, fit(panel))
     panel.event_returns[:, 2] += car - abnormal.car((0, 0))
-    return Sample("all", abnormal_returns(panel, fit(panel)), np.zeros((n, n)))
+    return Sample(group="all", abnormal=abnormal_returns(panel, fit(panel)), correlations=np.zeros((n, n)))
 
 
 @pytest.mark.parametrize("n", [60, 200])
@@ -137,7 +137,9 @@ def test_placebo_windows_hold_consecutive_days_only() -> None:
 
     def outcome() -> TestResult:
         abnormal = abnormal_returns(panel, fit(panel))
-        return STATISTICS["sq"](Sample("all", abnormal, np.zeros((1, 1))).at((-1, 1)))
+        return STATISTICS["sq"](
+            Sample(group="all", abnormal=abnormal, correlations=np.zeros((1, 1))).at((-1, 1))
+        )
 
     panel.estimation_returns[0, [10, 20, 30]] = np.nan
     residual = fit(panel).residuals[0]
@@ -168,7 +170,9 @@ def test_placebo_tests_keep_their_size_whatever_the_model_estimates(model: str) 
     abnormal = abnormal_returns(panel, fit(panel, model), alpha="estimated")
     for first in range(0, n, shocks):
         part = abnormal.take(np.arange(first, first + shocks))
-        sample = Sample("all", part, np.zeros((shocks, shocks)), draws=299).at((0, 9))
+        sample = Sample(group="all", abnormal=part, correlations=np.zeros((shocks, shocks)), draws=299).at(
+            (0, 9)
+        )
         for name in rejected:
             rejected[name] += STATISTICS[name](sample).p_value <= 0.05
     # Monte Carlo error 1.3 points.

@@ -108,7 +108,14 @@ def slow_group(case: Drawn) -> twins.Group:
 def fast_sample(case: Drawn) -> Sample:
     abnormal = abnormal_of(case)
     correlations = residual_correlations(abnormal.expected.residuals, case.panel.estimation_sessions)
-    return Sample("all", abnormal, correlations, case.weighting, SEED, DRAWS)
+    return Sample(
+        group="all",
+        abnormal=abnormal,
+        correlations=correlations,
+        weighting=case.weighting,
+        seed=SEED,
+        draws=DRAWS,
+    )
 
 
 def close(value: float, other: float, tolerance: float = EXACT) -> bool:

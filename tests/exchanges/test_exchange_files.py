@@ -297,7 +297,10 @@ def test_mumbai_trades_on_some_saturdays() -> None:
     assert (sessions.opens < sessions.closes).all()
     assert (sessions.closes[:-1] < sessions.opens[1:]).all()
     assert session_close("XBOM", day("2024-03-02")) == dt.datetime(2024, 3, 2, 7, tzinfo=dt.UTC)
-    found = align(Event("E", day("2024-03-02"), "date", "report", "unknown"), "XBOM")
+    found = align(
+        Event(event_id="E", timestamp=day("2024-03-02"), precision="date", kind="report", label="unknown"),
+        "XBOM",
+    )
     assert found is not None
     assert (found.session, found.reaction) == (day("2024-03-02"), "date")
 

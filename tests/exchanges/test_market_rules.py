@@ -287,7 +287,12 @@ def series(
     columns = {name: np.array(ohl.get(name, empty)) for name in ("open", "high", "low")}
     volume = np.full(len(close), 1000.0)
     return PriceSeries(
-        ticker, dates, close=np.array(close), adj_close=np.array(adjusted), volume=volume, **columns
+        ticker=ticker,
+        dates=dates,
+        close=np.array(close),
+        adj_close=np.array(adjusted),
+        volume=volume,
+        **columns,
     )
 
 

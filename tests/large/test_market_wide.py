@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
 from numpy.typing import NDArray
+from scipy import special
 
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.core.statistics.ranks import row_ranks
@@ -288,12 +289,42 @@ def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> No
     fitted = fit_events(panel, events, LAYOUT)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
-    found = average_returns(reduced(panel, events, fitted, 2))
+    found = average_returns(reduced(panel, events, fitted, 2), LAYOUT)
     table = _aar_table([as_sample(as_study(panel, events))])
     assert (found.n == table["n"]).all()
     np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
     np.testing.assert_allclose(found.caar, table["caar"], rtol=1e-10)
+    # Here windows overlap: the market's portfolios are those of its longest window, and dates further apart
+    # than that are as alike as the nearer ones are on average.
+    half = (table["upper"] - table["caar"]).to_numpy()
+    np.testing.assert_allclose(found.half_width, half, rtol=0.06)
+    plain = special.stdtrit(11, 0.975) * np.sqrt(clustered_variance(reduced(panel, events, fitted, 2)))
+    assert found.half_width[0] == pytest.approx(plain[0], rel=1e-12)
+    assert (found.half_width[-5:] > 1.25 * plain[-5:]).all()
+
+
+def clustered_variance(sums: DaySums) -> NDArray[np.float64]:
+    """Variance of the CAAR with dates as clusters that have nothing in common."""
+    n = sums.date_n.sum(axis=0)
+    deviation = sums.date_ar - sums.date_n * (sums.date_ar.sum(axis=0) / n)
+    dates = len(sums.date)
+    variance: NDArray[np.float64] = dates / (dates - 1) * (np.cumsum(deviation / n, axis=1) ** 2).sum(axis=0)
+    return variance
+
+
+def test_the_band_of_dates_apart_has_them_as_clusters() -> None:
+    panel = wide_panel(7)
+    security = np.tile(np.arange(4), 4)
+    events = FirmEvents(np.repeat([100, 140, 200, 260], 4), security, security % 2)
+    fitted = fit_events(panel, events, LAYOUT)
+    enough = fitted.n >= 20
+    events, fitted = events.take(enough), fitted.take(enough)
+    sums = reduced(panel, events, fitted, 2)
+    found = average_returns(sums, LAYOUT)
+    table = _aar_table([as_sample(as_study(panel, events))])
     np.testing.assert_allclose(found.caar + found.half_width, table["upper"], rtol=1e-9)
+    plain = special.stdtrit(len(sums.date) - 1, 0.975) * np.sqrt(clustered_variance(sums))
+    np.testing.assert_allclose(found.half_width, plain, rtol=1e-12)
 
 
 def rbars(panel: WidePanel, events: FirmEvents) -> list[tuple[float, float]]:

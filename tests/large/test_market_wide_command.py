@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from market_panels import wide_panel
 from numpy.typing import NDArray
+from rich.console import Console
 
 from eventstudy.cli import main
+from eventstudy.core.statistics import TestResult
 from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
 from eventstudy.prices.long import groups_of, open_long
+from eventstudy.report.market import _tests_tables
 
 LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
 SETTINGS = ("--set", "windows.estimation=[-80,-11]", "--set", "windows.minimum=40", "--benchmark", "^IDX")
@@ -99,7 +105,15 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
         "S7": "constant_returns",
     }
     facts = json.loads((result / "summary.json").read_text())
-    assert facts["n_used"] + facts["n_dropped"] == facts["n_events"] == sum(facts["events"].values()) == 126
+    assert facts["n_events"] == sum(facts["events"].values()) == 126
+    assert facts["n_used"] + facts["n_merged"] + facts["n_dropped"] == 126
+    kept = {
+        (row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"
+    }
+    again = [row for row in found.to_pylist() if row["status"] == "merged"]
+    assert len(kept) == facts["n_used"]
+    assert len(again) == facts["n_merged"] == 3
+    assert {(row["ticker"], row["session"], row["group"]) for row in again} <= kept
     shifted = found.slice(121, 1).to_pylist()[0]
     assert (shifted["session"] - shifted["date"]).days == 2
     assert all(row["car[0,1]"] is None for row in found.to_pylist() if row["status"] == "dropped")
@@ -265,3 +279,46 @@ def test_a_benchmark_is_needed_and_may_be_a_file_of_its_own(
     pq.write_table(pa.table({"date": pa.array(DAYS), "adj_close": wide[8]}), tmp_path / "index.parquet")
     other = run(folder, tmp_path / "out", "--benchmark", str(tmp_path / "index.parquet"))
     assert (other / "tests.csv").read_bytes() == (result / "tests.csv").read_bytes()
+
+
+def shown_market(cvr: float, names: tuple[str, ...]) -> str:
+    """What the terminal shows of one window with this common-volatility ratio."""
+    tests = [
+        TestResult(name, (0, 1), "all", 40, 9, 0.01, 2.0, "t", 8.0, 0.0456, "", "", k_eff=7.4)
+        for name in names
+    ]
+    row = {"group": "all", "window": [0, 1], "n_events": 40, "n_dates": 9, "k_eff": 7.4, "cvr": cvr}
+    result: Any = SimpleNamespace(tests=tests, facts={"dates": [row]})
+    console = Console(file=io.StringIO(), width=120)
+    for part in _tests_tables(result):
+        console.print(part)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_the_terminal_shows_robust_tests_first_and_marks_the_others_after_a_burst() -> None:
+    names = ("grank_t", "sign_flip", "date_t", "calendar_time", "bmp_kp", "ibragimov_mueller")
+    text = shown_market(1.6, names)
+    first, second = text.split("\n\n" if "\n\n" in text else "\n \n")
+    order = [
+        first.index(f"p {name}") for name in ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
+    ]
+    assert order == sorted(order)
+    assert first.count("0.0456") == 4
+    assert "‡" not in first
+    assert second.count("0.0456 ‡") == 2
+    assert "(ratio 1.6 in all [0,1])" in " ".join(second.split())
+    assert "‡" not in shown_market(1.3, names)
+
+
+def test_the_summary_counts_the_dates_of_each_window(result: Path) -> None:
+    facts = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+    with (result / "tests.csv").open(encoding="utf-8") as file:
+        rows = {(row["group"], row["window"], row["name"]): row for row in csv.DictReader(file)}
+    assert len(facts["dates"]) == len({key[:2] for key in rows})
+    for row in facts["dates"]:
+        first, last = row["window"]
+        t = rows[row["group"], f"[{first},{last}]", "date_t"]
+        assert (str(row["n_events"]), str(row["n_dates"])) == (t["n_events"], t["n_dates"])
+        assert row["k_eff"] == float(t["k_eff"])
+        assert row["k_eff"] < row["n_dates"] or last == first

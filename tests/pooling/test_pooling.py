@@ -73,25 +73,25 @@ def shocks(
     peers = tickers or (f"{sector.upper()}1", f"{sector.upper()}2")
     yes = np.ones(n, dtype=bool)
     return PackShocks(
-        f"{sector}-{first}-{seed}",
-        sector,
-        {**SETTINGS, **settings},
-        False,
-        {"label=misreading": 1.5 * n},
-        np.array([f"{sector}{k}" for k in range(n)]),
-        np.array([label] * n),
-        day0,
-        np.full(n, 2),
-        np.full(n, -0.08),
-        post,
-        over,
-        over + 0.001,
-        over - 0.001,
-        yes,
-        yes,
-        ("",) * n,
-        sets,
-        (peers,) * n,
+        run_id=f"{sector}-{first}-{seed}",
+        sector=sector,
+        settings={**SETTINGS, **settings},
+        simulated=False,
+        n_effective={"label=misreading": 1.5 * n},
+        shock_id=np.array([f"{sector}{k}" for k in range(n)]),
+        label=np.array([label] * n),
+        day0=day0,
+        n_peers=np.full(n, 2),
+        drop=np.full(n, -0.08),
+        post=post,
+        excess=over,
+        excess_log=over + 0.001,
+        excess_bhar=over - 0.001,
+        qualifies=yes,
+        in_time=yes,
+        overlaps=("",) * n,
+        placebos=sets,
+        tickers=(peers,) * n,
     )
 
 
@@ -225,13 +225,13 @@ def test_the_pooled_verdict_is_that_of_a_single_study_on_all_shocks() -> None:
     sets = [values for pack in packs for values in pack.placebos]
     test, mean = matched_permutation(post, sets, draws=499, seed=7), float(x.mean())
     evidence = Evidence(
-        "misreading-labelled drops (2 sectors)",
-        (2, 20),
-        x,
-        np.full(17, -0.08),
-        test,
-        placebo_spread(sets),
-        (mean + 0.001, mean - 0.001),
+        subject="misreading-labelled drops (2 sectors)",
+        window=(2, 20),
+        excess=x,
+        drop=np.full(17, -0.08),
+        permutation=test,
+        spread=placebo_spread(sets),
+        other_measures=(mean + 0.001, mean - 0.001),
         n_events=34,
         n_effective=25.5,
         n_placebos=17 * 7,
@@ -576,3 +576,44 @@ def test_tables_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     wrong = replace(PACKS[0], excess=PACKS[0].excess + 0.001)
     with pytest.raises(IntegrityError, match="chips0: its excess is not its CAR less the mean"):
         read_shocks(write_made_up(tmp_path / "wrong", wrong))
+
+
+def test_every_number_of_a_stratum_by_its_name() -> None:
+    """Against scipy on the sector's own dates, and on all dates for the pool."""
+    pool = pool_packs(PACKS, seed=7, draws=499)
+    rows = {row.sector: row for row in pool.strata if row.group == "label=misreading"}
+    assert list(rows) == ["chips", "drugs", POOLED]
+    for name, row in rows.items():
+        x = X if name == POOLED else X[[sector == name for sector in SECTOR]]
+        k = len(x)
+        interval = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+        assert row.lower < row.effect < row.upper
+        assert (row.lower, row.upper) == pytest.approx((interval.low, interval.high), rel=1e-12)
+        assert (row.effect, row.sd) == pytest.approx((x.mean(), x.std(ddof=1)), rel=1e-12)
+        assert row.date_t_p == pytest.approx(stats.ttest_1samp(x, 0).pvalue, rel=1e-12)
+        assert row.sign_flip_p == pytest.approx(_all_flips(x))
+        assert (row.n_dates, row.n_events, row.n_placebos) == (k, 2 * k, 7 * k)
+
+
+def _all_flips(x: NDArray[np.float64]) -> float:
+    flips = [abs(sum(s * v for s, v in zip(signs, x, strict=True))) for signs in _signs(len(x))]
+    return sum(value >= abs(x.sum()) - 1e-12 for value in flips) / len(flips)
+
+
+def _signs(k: int) -> list[tuple[float, ...]]:
+    return list(itertools.product((-1.0, 1.0), repeat=k))
+
+
+def test_the_written_pool_has_its_intervals_the_right_way_round(folders: list[Path], tmp_path: Path) -> None:
+    """In the table and in the summary that the command writes: those of scipy."""
+    out = tmp_path / "out"
+    assert main(["pool", *map(str, folders), "--out", str(out), "--quiet"]) == 0
+    (home,) = [path for path in out.iterdir() if path.is_dir() and not path.is_symlink()]
+    table = pd.read_csv(home / "tables" / "pool.csv").query("group == 'label=misreading'").set_index("sector")
+    for name, x in (("chips", X[:4]), ("drugs", X[4:]), (POOLED, X)):
+        interval = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+        written = table.loc[name, ["lower", "effect", "upper"]].tolist()
+        assert written == pytest.approx([interval.low, x.mean(), interval.high], rel=1e-9)
+    facts = json.loads((home / "summary.json").read_text(encoding="utf-8"))
+    interval = stats.ttest_1samp(X, 0).confidence_interval(0.95)
+    assert facts["verdict"]["ci"] == pytest.approx([interval.low, interval.high], rel=1e-9)

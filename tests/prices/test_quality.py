@@ -44,16 +44,27 @@ def bars(ticker: str, mic: str = "XNYS", *, seed: int = 1, sd: float = 0.015) ->
     wide = 1.0 + rng.uniform(0.002, 0.01, len(days))
     # On the mainland as many as are traded there: 100 million yuan a day.
     volume = np.round(rng.uniform(800, 1200, len(days))) * (1_000 if mic in ("XSHG", "XSHE") else 1)
-    return PriceSeries(ticker, days, close.copy(), close * wide, close / wide, close, close.copy(), volume)
+    return PriceSeries(
+        ticker=ticker,
+        dates=days,
+        open=close.copy(),
+        high=close * wide,
+        low=close / wide,
+        close=close,
+        adj_close=close.copy(),
+        volume=volume,
+    )
 
 
 def table(*series: PriceSeries) -> PriceTable:
-    outcomes = {item.ticker: PriceOutcome(item.ticker, "ok", rows=len(item.dates)) for item in series}
-    return PriceTable("test", {item.ticker: item for item in series}, outcomes)
+    outcomes = {
+        item.ticker: PriceOutcome(ticker=item.ticker, status="ok", rows=len(item.dates)) for item in series
+    }
+    return PriceTable(source="test", series={item.ticker: item for item in series}, outcomes=outcomes)
 
 
 def study(peer: Peer | None = None, *, mic: str = "XNYS", **market: str) -> StudyConfig:
-    peers = (peer or Peer("AAA", mic), Peer("BBB", mic))
+    peers = (peer or Peer(ticker="AAA", market=mic), Peer(ticker="BBB", market=mic))
     return StudyConfig(markets=(Market(mic, "IDX", **market),), peers=peers)
 
 
@@ -232,7 +243,7 @@ def test_the_first_sessions_have_no_limit() -> None:
     item = scaled(bars("AAA", "XSHG"), 3, 1.5)
     assert look(item, study(mic="XSHG", board="star")) == {}
     for listed, name in ((dt.date(2022, 1, 4), set()), (dt.date(2010, 1, 4), {"unadjusted_split"})):
-        peer = Peer("AAA", "XSHG", from_=listed, board="star")
+        peer = Peer(ticker="AAA", market="XSHG", from_=listed, board="star")
         assert set(look(item, study(peer, mic="XSHG"))) == name
 
 
@@ -418,9 +429,11 @@ def test_another_company_under_the_ticker() -> None:
 
 def test_prices_outside_the_listing() -> None:
     item = bars("AAA")
-    early = look(item, study(Peer("AAA", "XNYS", from_=dt.date(2022, 2, 1))))["outside_listing"]
+    early = look(item, study(Peer(ticker="AAA", market="XNYS", from_=dt.date(2022, 2, 1))))["outside_listing"]
     assert (early.value, early.day, early.severity) == (20, "2022-01-03", "warn")
-    late = look(item, study(Peer("AAA", "XNYS", until=dt.date(2023, 12, 27))))["outside_listing"]
+    late = look(item, study(Peer(ticker="AAA", market="XNYS", until=dt.date(2023, 12, 27))))[
+        "outside_listing"
+    ]
     assert (late.value, late.day) == (2, "2023-12-28")
 
 
@@ -430,8 +443,8 @@ def test_a_series_that_stops() -> None:
     assert (finding.severity, finding.value, finding.day) == ("warn", 11, str(short.dates[-1]))
     assert look(without(bars("AAA"), slice(-10, None))) == {}
     last = short.dates[-1].astype(dt.date)
-    assert look(short, study(Peer("AAA", "XNYS", until=last))) == {}
-    assert look(short, study(Peer("AAA", "XNYS", deal_bound_from=last))) == {}
+    assert look(short, study(Peer(ticker="AAA", market="XNYS", until=last))) == {}
+    assert look(short, study(Peer(ticker="AAA", market="XNYS", deal_bound_from=last))) == {}
 
 
 def test_one_series_under_two_names() -> None:
@@ -624,7 +637,7 @@ def test_a_dropped_series_is_told_in_the_ledger(small: Path, capsys: pytest.Capt
 
 def test_an_alias_serves_only_where_the_ticker_has_no_prices() -> None:
     own, former = bars("NEW"), bars("OLD")
-    config = study(Peer("NEW", "XNYS", aliases=("OLDER", "OLD")))
+    config = study(Peer(ticker="NEW", market="XNYS", aliases=("OLDER", "OLD")))
     request = PriceRequest(("NEW", "BBB", "IDX"), FIRST, LAST)
     asked: list[tuple[str, ...]] = []
 

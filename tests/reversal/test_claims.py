@@ -18,9 +18,9 @@ HEADER = "claim_id,ticker,name,date,date_to,claimed,comparison,source,source_url
 CONFIG = StudyConfig(
     markets=(Market("XNYS", "IDX"),),
     peers=(
-        Peer("AAA", "XNYS", name="Alpha"),
-        Peer("OLD", "XNYS", name="Gone", until=dt.date(2025, 2, 28)),
-        Peer("NOP", "XNYS", name="Nowhere"),
+        Peer(ticker="AAA", market="XNYS", name="Alpha"),
+        Peer(ticker="OLD", market="XNYS", name="Gone", until=dt.date(2025, 2, 28)),
+        Peer(ticker="NOP", market="XNYS", name="Nowhere"),
     ),
 )
 
@@ -29,13 +29,22 @@ def prices(moves: list[float], *, ticker: str = "AAA", start: str = "2026-06-01"
     close = 100 * np.cumprod(1 + np.array([0.0, *moves]))
     days = np.datetime64(start) + np.arange(len(close))
     blank = np.full(len(close), np.nan)
-    series = PriceSeries(ticker, days, blank, blank, blank, close, close, blank)
-    return PriceTable("files", {ticker: series}, {})
+    series = PriceSeries(
+        ticker=ticker,
+        dates=days,
+        open=blank,
+        high=blank,
+        low=blank,
+        close=close,
+        adj_close=close,
+        volume=blank,
+    )
+    return PriceTable(source="files", series={ticker: series}, outcomes={})
 
 
 def claim(claimed: float, comparison: str = "about", **fields: object) -> Claim:
     known = {"ticker": "AAA", "name": "Alpha", "date": dt.date(2026, 6, 3), "date_to": None, **fields}
-    return Claim("C1", claimed=claimed, comparison=comparison, **known)  # type: ignore[arg-type]
+    return Claim(claim_id="C1", claimed=claimed, comparison=comparison, **known)  # type: ignore[arg-type]
 
 
 def verdict(given: Claim, table: PriceTable) -> tuple[str, str]:

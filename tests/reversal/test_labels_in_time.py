@@ -20,7 +20,7 @@ from eventstudy.reversal.labels import LATE, UNDATED, drop_over, untimely
 
 CONFIG = StudyConfig(
     markets=(Market("XNYS", "IDX", "US"), Market("XSHG", "SSE", "CN")),
-    peers=(Peer("AAA", "XNYS"), Peer("600000.SS", "XSHG")),
+    peers=(Peer(ticker="AAA", market="XNYS"), Peer(ticker="600000.SS", market="XSHG")),
 )
 #: After New York's close: day 0 is 10 June on both exchanges. Day +1 ends at 07:00 UTC in Shanghai, at 20:00
 #: in New York.
@@ -148,7 +148,9 @@ def test_the_backtest_reads_a_bare_date_by_the_same_clock(tmp_path: Path) -> Non
 
 def test_a_label_at_a_moment_is_known_at_that_moment() -> None:
     moment = dt.datetime(2021, 6, 10, 3, tzinfo=dt.UTC)
-    event = Event("E1", moment, "minute", "report", "no_news", label_asof=moment)
+    event = Event(
+        event_id="E1", timestamp=moment, precision="minute", kind="report", label="no_news", label_asof=moment
+    )
     assert over_everywhere(moment) == moment
     assert untimely(replace(event, label_asof=None), {}, CONFIG, {}) == UNDATED
     # On no exchange is there a day 0: nothing says that the label came before a post window.

@@ -275,10 +275,17 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
     returns = market[:, None] + common[:, None] + rng.standard_t(5, (length, 20)) * 0.02
     sessions = np.datetime64("2015-01-01") + np.arange(length)
     panel = MarketPanel(
-        "XNYS", "IDX", sessions, tickers, returns, market, np.zeros(returns.shape, dtype=np.uint8)
+        mic="XNYS",
+        benchmark="IDX",
+        sessions=sessions,
+        tickers=tickers,
+        returns=returns,
+        market_return=market,
+        flags=np.zeros(returns.shape, dtype=np.uint8),
     )
     config = StudyConfig(
-        markets=(Market("XNYS", "IDX", "US"),), peers=tuple(Peer(name, "XNYS") for name in tickers)
+        markets=(Market("XNYS", "IDX", "US"),),
+        peers=tuple(Peer(ticker=name, market="XNYS") for name in tickers),
     )
     nothing = {"XNYS": np.zeros(returns.shape, dtype=bool)}
     history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)

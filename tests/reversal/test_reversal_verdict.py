@@ -21,12 +21,12 @@ def answer(
 ) -> Verdict:
     test = permutation(p) if len(values) else NO_TEST
     evidence = Evidence(
-        "misreading-labelled drops",
-        (2, 20),
-        values,
-        np.full(len(values), drop),
-        test,
-        placebo_spread([PLACEBOS] * len(values)),
+        subject="misreading-labelled drops",
+        window=(2, 20),
+        excess=values,
+        drop=np.full(len(values), drop),
+        permutation=test,
+        spread=placebo_spread([PLACEBOS] * len(values)),
         other_measures=other,
         n_events=8 * len(values),
         n_effective=2.1 * len(values),

@@ -65,15 +65,15 @@ def make_pool(*, seed: int = 5, length: int = 700, peers: int = 6, correlation: 
     candidate[90:-5] = True
     none = np.zeros((length, peers), dtype=bool)
     return Pool(
-        "US",
-        "IDX",
-        tuple(f"T{i}" for i in range(peers)),
-        np.datetime64("2020-01-01", "D") + np.arange(length),
-        index[:, None] + residual,
-        index,
-        none.astype(np.uint8),
-        none,
-        candidate,
+        region="US",
+        benchmark="IDX",
+        tickers=tuple(f"T{i}" for i in range(peers)),
+        sessions=np.datetime64("2020-01-01", "D") + np.arange(length),
+        returns=index[:, None] + residual,
+        market_return=index,
+        flags=none.astype(np.uint8),
+        excluded=none,
+        candidate=candidate,
     )
 
 
@@ -157,7 +157,8 @@ def test_the_analytic_target_is_the_published_one(sigma: float, powers: tuple[fl
 
 def test_without_names_every_registered_test_is_counted_in_every_design() -> None:
     plan = Plan(draws=2, dates=3, peers=6, windows=(WINDOW,), effects=(), resamples=39)
-    simulation = simulate(make_pool(length=300), replace(CONFIG, tests=settings.Tests()), plan)
+    pool = replace(make_pool(length=300), gaps=(7, 30))
+    simulation = simulate(pool, replace(CONFIG, tests=settings.Tests()), plan)
     assert set(simulation.tests) == set(STATISTICS)
     sized = [rate.case.design for rate in simulation.rates if rate.case.effect == 0 and rate.test == "date_t"]
     assert sorted(sized) == sorted(set(DESIGNS) - {"brown_warner"})
@@ -190,12 +191,30 @@ def test_the_verdict_is_the_band_of_two_and_a_half_standard_errors() -> None:
     for draws in (200, 1_000):
         half = 2.58 * np.sqrt(0.05 * 0.95 / draws)
         for rejected in range(draws // 5):
-            rate = Rate(Case("common"), "t", WINDOW, draws, rejected, 0.05, 80, 10)
+            rate = Rate(
+                case=Case("common"),
+                test="t",
+                window=WINDOW,
+                n_draws=draws,
+                n_rejected=rejected,
+                target=0.05,
+                n_events=80,
+                n_dates=10,
+            )
             inside = abs(rejected / draws - 0.05) <= half
             expected = "holds" if inside else "too often" if rejected / draws > 0.05 else "too rarely"
             assert rate.verdict == expected
     wilson = stats.binomtest(50, 1_000).proportion_ci(2 * stats.norm.cdf(2.58) - 1, method="wilson")
-    rate = Rate(Case("common"), "t", WINDOW, 1_000, 50, 0.05, 80, 10)
+    rate = Rate(
+        case=Case("common"),
+        test="t",
+        window=WINDOW,
+        n_draws=1_000,
+        n_rejected=50,
+        target=0.05,
+        n_events=80,
+        n_dates=10,
+    )
     assert rate.interval == pytest.approx(tuple(wilson), rel=1e-9)
 
 
@@ -352,6 +371,7 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(
     assert tuple(rows[0]) == COLUMNS
     assert {row["n_events"] for row in rows if row["design"] == "common"} == {"12"}
     assert {row["design"] for row in rows} == set(DESIGNS)
+    assert {row["n_dates"] for row in rows if row["design"] == "dense"} == {"2"}
     record = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
     assert record["seed"] == record["simulation"]["seed"] == 9
     assert record["simulation"]["windows"] == [[0, 1]]

@@ -58,7 +58,15 @@ def firm_events(
 def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> AbnormalReturns:
     """The same firm-events through `windows.cut` and the model of a study, a date being one event."""
     requests = [
-        Request(f"D{at}", f"D{at}", f"S{row}", "XNYS", "US", int(at), int(row))
+        Request(
+            event_id=f"D{at}",
+            shock_id=f"D{at}",
+            ticker=f"S{row}",
+            market="XNYS",
+            region="US",
+            position=int(at),
+            column=int(row),
+        )
         for at, row in zip(events.position, events.security, strict=True)
     ]
     securities = len(panel.returns)
@@ -81,4 +89,4 @@ def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> A
 def as_sample(abnormal: AbnormalReturns) -> Sample:
     """All of them as one group."""
     correlations = residual_correlations(abnormal.expected.residuals, abnormal.panel.estimation_sessions)
-    return Sample("all", abnormal, correlations, "equal")
+    return Sample(group="all", abnormal=abnormal, correlations=correlations, weighting="equal")

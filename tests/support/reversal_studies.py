@@ -30,7 +30,7 @@ def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, J
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, events, config)
+    return computed, judge(computed, headline, config)
 
 
 def misread(event_id: str, day: str, **cells: str) -> str:

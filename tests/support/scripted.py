@@ -42,15 +42,17 @@ class Scripted:
                 series[ticker] = self.history.get(ticker, lambda s: s)(bars(ticker, request))
                 days = series[ticker].dates
                 outcomes[ticker] = PriceOutcome(
-                    ticker, "ok", rows=len(days), first=str(days[0]), last=str(days[-1])
+                    ticker=ticker, status="ok", rows=len(days), first=str(days[0]), last=str(days[-1])
                 )
             else:
-                outcomes[ticker] = PriceOutcome(ticker, answer, f"the provider's own words of {ticker}")
+                outcomes[ticker] = PriceOutcome(
+                    ticker=ticker, status=answer, message=f"the provider's own words of {ticker}"
+                )
             if self.progress:
                 self.progress(outcomes[ticker], series.get(ticker))
             if answer == "rate_limited":
                 break
-        return PriceTable("scripted", series, outcomes)
+        return PriceTable(source="scripted", series=series, outcomes=outcomes)
 
 
 def bars(ticker: str, request: PriceRequest) -> PriceSeries:
@@ -63,14 +65,14 @@ def bars(ticker: str, request: PriceRequest) -> PriceSeries:
     close, days = close[inside], every[inside]
     dividends = np.where(np.arange(len(days)) % 63 == 5, 0.2, 0.0)
     return PriceSeries(
-        ticker,
-        days,
-        close * 0.99,
-        close * 1.02,
-        close * 0.98,
-        close,
-        close * 0.9,
-        np.full(len(days), 1e6),
+        ticker=ticker,
+        dates=days,
+        open=close * 0.99,
+        high=close * 1.02,
+        low=close * 0.98,
+        close=close,
+        adj_close=close * 0.9,
+        volume=np.full(len(days), 1e6),
         currency="USD",
         source="scripted 1",
         dividends=dividends,

@@ -34,25 +34,25 @@ def make_tape(
     price = 100.0 * np.cumprod(1.0 + returns, axis=0)
     nothing = np.zeros((length, n), dtype=bool)
     return Tape(
-        mic,
-        {"XSHE": "CN", "XNYS": "US"}[mic],
-        CURRENCY[mic],
-        tuple(f"{mic[-2:]}{i}" for i in range(n)),
-        sessions,
-        midnight + (CLOSES[mic] - 6) * HOUR,
-        midnight + CLOSES[mic] * HOUR,
-        price,
-        price.copy(),
-        price.copy(),
-        price.copy(),
-        value_traded / price,
-        100.0 * np.cumprod(1.0 + index),
-        np.ones((length, n), dtype=bool),
-        np.ones((length, n), dtype=bool),
-        nothing.copy(),
-        nothing.copy(),
-        np.full(n, (mic == "XSHE") if settle is None else settle, dtype=np.int64),
-        np.ones(length),
+        mic=mic,
+        region={"XSHE": "CN", "XNYS": "US"}[mic],
+        currency=CURRENCY[mic],
+        tickers=tuple(f"{mic[-2:]}{i}" for i in range(n)),
+        sessions=sessions,
+        opens=midnight + (CLOSES[mic] - 6) * HOUR,
+        closes=midnight + CLOSES[mic] * HOUR,
+        price=price,
+        open=price.copy(),
+        low=price.copy(),
+        close=price.copy(),
+        volume=value_traded / price,
+        index=100.0 * np.cumprod(1.0 + index),
+        member=np.ones((length, n), dtype=bool),
+        usable=np.ones((length, n), dtype=bool),
+        locked_up=nothing.copy(),
+        locked_down=nothing.copy(),
+        settle=np.full(n, (mic == "XSHE") if settle is None else settle, dtype=np.int64),
+        fx=np.ones(length),
     )
 
 
@@ -77,4 +77,13 @@ def random_shocks(
     length = min(len(tape) for tape in tapes.values())
     rows = np.sort(rng.choice(np.arange(earliest, length - 30), count, replace=False))
     columns = {mic: tuple(range(len(tape.tickers))) for mic, tape in tapes.items()}
-    return [Shock(f"S{row}", label, 0, {mic: int(row) for mic in tapes}, columns) for row in rows]
+    return [
+        Shock(
+            shock_id=f"S{row}",
+            label=label,
+            label_known=0,
+            day0={mic: int(row) for mic in tapes},
+            columns=columns,
+        )
+        for row in rows
+    ]

@@ -145,14 +145,17 @@ class Group:
         self.k = len(self.portfolios)
 
     def _portfolios(self) -> list[Portfolio]:
-        found = []
+        dates: dict[int, list[int]] = {}
+        self.date: dict[str, int] = {}
         for shock in sorted({f.shock for f in self.firms}):
             mine = [i for i, f in enumerate(self.firms) if f.shock == shock]
-            leads = [i for i in mine if self.firms[i].lead] or mine
-            first = min(leads, key=lambda i: self.firms[i].day0)
-            mine = [i for i in mine if self.firms[i].event == self.firms[first].event]
-            found.append(self._portfolio(shock, mine))
-        return sorted(found, key=lambda p: (p.day0, p.shock))
+            earliest = min(self.firms[i].day0 for i in mine)
+            mine = [i for i in mine if self.firms[i].lead] or [
+                i for i in mine if self.firms[i].day0 == earliest
+            ]
+            self.date[shock] = min(self.firms[i].day0 for i in mine)
+            dates.setdefault(self.date[shock], []).extend(mine)
+        return [self._portfolio(str(day), sorted(mine)) for day, mine in sorted(dates.items())]
 
     def _portfolio(self, shock: str, mine: list[int]) -> Portfolio:
         regions = [self.firms[i].region if self.weighting == "market-balanced" else "" for i in mine]
@@ -230,7 +233,9 @@ class Group:
 
     def _common(self, i: int, j: int) -> float:
         one, other = self.firms[i], self.firms[j]
-        if one.event == other.event:
+        if one.lead and other.lead and self.date[one.shock] == self.date[other.shock]:
+            return 1.0
+        if not one.lead and not other.lead and (one.shock, one.day0) == (other.shock, other.day0):
             return 1.0
         days = {one.event_session[d] for d in self.inside} & {other.event_session[d] for d in self.inside}
         return len(days) / len(self.inside)

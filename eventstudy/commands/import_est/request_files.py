@@ -40,7 +40,7 @@ MINIMUM = 120
 _DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
     """One event of the request file; ``windows`` are the event and the estimation window."""
 
@@ -164,7 +164,9 @@ def _request_row(path: Path, line: int, cells: Sequence[str], problems: list[Pro
         problems.append(Problem(text, str(path), line))
         return None
     windows = ((first, last), (stop - length + 1, stop))
-    return RequestRow(cells[0], cells[1], cells[2], day, cells[4], windows, line)
+    return RequestRow(
+        event_id=cells[0], firm=cells[1], market=cells[2], day=day, group=cells[4], windows=windows, line=line
+    )
 
 
 def _day(cell: str, path: Path, line: int, problems: list[Problem]) -> dt.date | None:
@@ -313,7 +315,6 @@ def _study(
         "",
         "[windows]",
         "clean_estimation = false",
-        'same_day = "merge"',
         f"estimation = {list(estimation)}",
         f"minimum = {min(MINIMUM, length)}",
         f"event = [{first}, {last}]",
@@ -331,8 +332,7 @@ def _study(
     if len(set(mics.values())) < len(mics):
         raise ConfigError(f"markets {', '.join(mics)} are on one exchange; a study has one index an exchange")
     groups = _firm_groups(rows, remarks)
-    for firm in dict.fromkeys(row.firm for row in rows):
-        market = next(row.market for row in rows if row.firm == firm)
+    for firm, market in {row.firm: row.market for row in rows}.items():
         lines += [
             "[[peers]]",
             f"ticker = {json.dumps(names[firm])}",
@@ -355,7 +355,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
         return {}
     if all(len(own) == 1 for own in groups.values()):
         remarks.append("The grouping variable is each firm's group of peers, tested apart as peers=…")
-        return {firm: next(iter(own)) for firm, own in groups.items()}
+        return {firm: "".join(own) for firm, own in groups.items()}
     remarks.append(
         "The grouping variable differs between events of one firm: it is the title of the events, and no "
         "tests are made by it; give labels to events to have them tested apart"
@@ -364,7 +364,7 @@ def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, st
 
 
 def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[str]) -> str:
-    """One event for each day and group, with its firms; they fall on one date and count as one shock."""
+    """One event for each day and group, with its firms; those with one day 0 are one shock by the reader."""
     together: dict[tuple[dt.date, str], list[RequestRow]] = {}
     for row in rows:
         together.setdefault((row.day, row.group), []).append(row)
@@ -379,7 +379,6 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
                 "precision": "date",
                 "kind": "other",
                 "label": "unknown",
-                "shock_id": f"EST-{day.isoformat()}",
                 "tickers": ";".join(dict.fromkeys(names[row.firm] for row in alike)),
                 "title": group,
                 "notes": f"EventStudyTools: {', '.join(row.event_id for row in alike)}",
@@ -408,8 +407,8 @@ def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
         day0 = table.days[at].astype(dt.date) if at < len(table.days) else row.day
         found.setdefault((row.firm, day0), []).append(row.event_id)
     return [
-        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once, with "
-        'the first of them (same_day = "merge" in [windows])'
+        f"Events {', '.join(ids)} are all {firm} with day 0 on {day0}: one return, which counts once; the "
+        "ledger shows the others as merged"
         for (firm, day0), ids in found.items()
         if len(ids) > 1
     ]

@@ -32,7 +32,7 @@ ADVICE: Mapping[str, Message] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitDiagnostics:
     """Diagnostics of N fits, all of shape (N,); NaN where a test has too few days.
 
@@ -81,15 +81,15 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
         zero_share = (there & (returns == 0.0)).sum(axis=1) / there.sum(axis=1)
     rho, pairs = autocorrelations(residuals, LAGS)
     found = FitDiagnostics(
-        abnormal.expected.n_estimation,
-        rho[:, 0],
-        ljung_box(rho, pairs, residuals)[1],
-        arch_lm(residuals)[1],
-        jarque_bera(residuals)[1],
-        beta_shift(returns, panel.factor("market")[0])[1],
-        zero_share,
-        _pre_trend(abnormal),
-        np.zeros(len(panel), dtype="<U1000"),
+        n_estimation=abnormal.expected.n_estimation,
+        rho1=rho[:, 0],
+        ljung_box_p=ljung_box(rho, pairs, residuals)[1],
+        arch_p=arch_lm(residuals)[1],
+        jarque_bera_p=jarque_bera(residuals)[1],
+        beta_shift_p=beta_shift(returns, panel.factor("market")[0])[1],
+        zero_share=zero_share,
+        pre_trend_t=_pre_trend(abnormal),
+        advice=np.zeros(len(panel), dtype="<U1000"),
     )
     troubles = found.troubles()
     if abnormal.expected.model in MOVING_VARIANCE:
@@ -238,7 +238,7 @@ def _solve(moments: NDArray[np.float64], products: NDArray[np.float64]) -> NDArr
     return solution
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyDiagnostics:
     """Shares of fits with each trouble at the 5 % level, and what the study should do about them.
 
@@ -287,7 +287,15 @@ def diagnose_study(
         if shares[name] > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
     )
     return StudyDiagnostics(
-        len(fits.rho1), shares, rbar, n_effective, common_volatility_ratio, lower, upper, most, advice
+        n_fits=len(fits.rho1),
+        shares=shares,
+        rbar=rbar,
+        n_effective=n_effective,
+        common_volatility_ratio=common_volatility_ratio,
+        lower=lower,
+        upper=upper,
+        most_influential=most,
+        advice=advice,
     )
 
 

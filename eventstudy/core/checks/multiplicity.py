@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from eventstudy.core.abnormal import Window
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
-from eventstudy.core.statistics.sample import Sample, TestResult
+from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adjusted:
     """One test's p-value adjusted over the windows of its group, NaN where it has none.
 
@@ -51,38 +51,51 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
         family = np.array([mine.get((name, window), np.nan) for window in windows])
         stepped = step_down if name in OVER_DATES else np.full(len(windows), np.nan)
         stepped = np.where(np.isnan(family), np.nan, stepped)
-        columns = zip(
-            windows,
-            family.tolist(),
-            holm(family).tolist(),
-            benjamini_hochberg(family).tolist(),
-            benjamini_yekutieli(family).tolist(),
-            stepped.tolist(),
-            strict=True,
-        )
-        rows += [Adjusted(sample.group, window, name, *values) for window, *values in columns]
+        adjusted = (family, holm(family), benjamini_hochberg(family), benjamini_yekutieli(family), stepped)
+        columns = zip(windows, *(values.tolist() for values in adjusted), strict=True)
+        rows += [
+            Adjusted(
+                group=sample.group,
+                window=window,
+                name=name,
+                p_value=p,
+                holm=by_holm,
+                bh=bh,
+                by=by,
+                romano_wolf=step,
+            )
+            for window, p, by_holm, bh, by, step in columns
+        ]
     return rows
 
 
 def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
-    """Standardised portfolio CARs by shock and window, (K, E); NaN where a shock lacks the window."""
-    shocks = np.unique(sample.abnormal.panel.shock_id)
-    matrix = np.full((len(shocks), len(windows)), np.nan)
-    for column, observed in enumerate(sample.each(windows)):
-        matrix[np.searchsorted(shocks, observed.portfolios.shock_id), column] = observed.shock_s
+    """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
+    matrix = np.full((len(dates), len(windows)), np.nan)
+    for column, found in enumerate(observed):
+        matrix[np.searchsorted(dates, found.portfolios.day0), column] = found.shock_s
     return matrix
 
 
 def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
-    """Block of each shock of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
-    shocks = np.unique(sample.abnormal.panel.shock_id)
+    """Block of each date of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
+    observed = list(sample.each(windows))
+    dates = _dates(observed)
     one, other = [], []
-    for observed in sample.each(windows):
-        place = np.searchsorted(shocks, observed.portfolios.shock_id)
-        one.append(place[observed.overlap.early])
-        other.append(place[observed.overlap.late])
+    for found in observed:
+        place = np.searchsorted(dates, found.portfolios.day0)
+        one.append(place[found.overlap.early])
+        other.append(place[found.overlap.late])
     early, late = np.concatenate(one), np.concatenate(other)
-    return DateOverlap(len(shocks), early, late, np.zeros(len(early))).blocks
+    return DateOverlap(len(dates), early, late, np.zeros(len(early))).blocks
+
+
+def _dates(observed: Sequence[WindowSample]) -> NDArray[np.int32]:
+    """Every date that any of the windows has."""
+    dates: NDArray[np.int32] = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
+    return dates
 
 
 def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ CHUNK = 1_024
 _WEBB = (0.5**0.5, 1.0, 1.5**0.5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRegression:
     """OLS coefficients with three kinds of inference over G clusters; arrays have shape (p,).
 
@@ -135,7 +135,18 @@ def regress(
     scatter = ((design.y - design.y.mean()) ** 2).sum()
     r_squared = 1.0 - float(residual @ residual / scatter) if scatter > 0 else float("nan")
     return ClusterRegression(
-        named, beta, se_cr1, p_cr1, se_cr2, df_cr2, p_cr2, wild, description, len(y), g, r_squared
+        names=named,
+        coefficient=beta,
+        se_cr1=se_cr1,
+        p_cr1=p_cr1,
+        se_cr2=se_cr2,
+        df_cr2=df_cr2,
+        p_cr2=p_cr2,
+        p_wild=wild,
+        wild_weights=description,
+        n=len(y),
+        clusters=g,
+        r_squared=r_squared,
     )
 
 

@@ -16,7 +16,7 @@ from eventstudy.errors import ConfigError
 from eventstudy.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedReturns:
     """What a model predicts, with the prediction-error variance in factored form.
 
@@ -216,14 +216,14 @@ def without_alpha(expected: ExpectedReturns, days: NDArray[np.bool_]) -> Expecte
 PEERS_FOR_SPREAD = 3
 
 
-def shrink_alpha(expected: ExpectedReturns, event_id: NDArray[np.str_]) -> ExpectedReturns:
+def shrink_alpha(expected: ExpectedReturns, news: NDArray[np.intp]) -> ExpectedReturns:
     """Return the same fit with intercepts drawn towards zero.
 
     Parameters
     ----------
-    event_id : (N,) str
-        The spread of intercepts is taken over the firm-events of one event, or over all of them where
-        an event has fewer than three.
+    news : (N,) int
+        The spread of intercepts is taken over the firm-events of one piece of news, see
+        `abnormal.news_of`, or over all of them where it has fewer than three.
 
     Notes
     -----
@@ -235,7 +235,7 @@ def shrink_alpha(expected: ExpectedReturns, event_id: NDArray[np.str_]) -> Expec
         return expected
     at = expected.loadings.index("alpha")
     noise = expected.sigma2 / expected.n_estimation
-    tau2 = _spread(expected.theta[:, at], noise, event_id)
+    tau2 = _spread(expected.theta[:, at], noise, news)
     with np.errstate(invalid="ignore"):
         weight = np.where(tau2 > 0, tau2 / (tau2 + noise), 0.0)
     draw = np.ones(expected.theta.shape)
@@ -250,7 +250,7 @@ def shrink_alpha(expected: ExpectedReturns, event_id: NDArray[np.str_]) -> Expec
 
 
 def _spread(
-    alpha: NDArray[np.float64], noise: NDArray[np.float64], event_id: NDArray[np.str_]
+    alpha: NDArray[np.float64], noise: NDArray[np.float64], news: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Variance of the true intercepts among the peers, by moments, for each firm-event's group."""
 
@@ -259,8 +259,8 @@ def _spread(
         return max(0.0, float(alpha[rows].var(ddof=1) - noise[rows].mean())) if rows.sum() > 1 else 0.0
 
     tau2 = np.full(len(alpha), moments(np.ones(len(alpha), dtype=bool)))
-    for name in np.unique(event_id):
-        rows = event_id == name
+    for code in np.unique(news):
+        rows = news == code
         if rows.sum() >= PEERS_FOR_SPREAD:
             tau2[rows] = moments(rows)
     return tau2

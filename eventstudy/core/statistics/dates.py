@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,29 @@ from eventstudy.messages import say
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
 FULL_ENUMERATION = 14
+#: Above this many dates the sign vectors are drawn so many at a time; below, windows and groups share them.
+MANY_DATES, CHUNK = 500, 500
 #: Below this many dates no two-sided sign-flip test can reach 5 %: 2/2^5 is 6.25 %.
 FEWEST_DATES = 6
 #: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
 LARGE_CVR = 1.3
+#: Tests that take variances or correlations from the estimation window: they reject too often where the
+#: peers' common volatility is higher on the event days.
+SCALED_BY_THE_PAST = frozenset(
+    {
+        "patell",
+        "patell_kp",
+        "bmp",
+        "bmp_kp",
+        "portfolio_t",
+        "permutation",
+        "bootstrap_blocks",
+        "grank_t",
+        "grank_z",
+        "corrado",
+        "corrado_zivney",
+    }
+)
 
 
 @statistic(
@@ -58,11 +78,10 @@ def sign_flip(sample: WindowSample) -> TestResult:
         sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
     if sample.overlap and len(sums) < FEWEST_DATES:
         return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
-    signs = signs_of(len(sums), sample.draws, sample.seed)
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
-        p_value=sign_flip_p(sums, signs),
+        p_value=_flipped_p(sums, sample.draws, sample.seed),
         estimate=float(sample.shock_car.mean()),
     )
 
@@ -113,6 +132,19 @@ def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> floa
     return float((flipped >= observed * (1 - 1e-12)).mean())
 
 
+def _flipped_p(values: NDArray[np.float64], draws: int, seed: int) -> float:
+    """`sign_flip_p` of `signs_of`, without holding all signs where dates are many."""
+    k = len(values)
+    if k <= MANY_DATES:
+        return sign_flip_p(values, signs_of(k, draws, seed))
+    rng, observed = np.random.default_rng(seed), abs(values.sum()) * (1 - 1e-12)
+    beyond = 1
+    for start in range(0, draws, CHUNK):
+        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(CHUNK, draws - start), k))
+        beyond += int((np.abs(signs @ values) >= observed).sum())
+    return beyond / (draws + 1)
+
+
 def sign_flip_floor(k: int, draws: int) -> float:
     """Return the smallest two-sided p that k dates can give: 2/2^k, or 1/(draws + 1) where flips are drawn.
 
@@ -161,9 +193,16 @@ def t_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float,
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def minimum_detectable_effect(sd: float, k: int, *, level: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true mean that a two-sided t test over k dates finds with the given power."""
-    return detectable(sd / float(np.sqrt(k)), k - 1, level=level, power=power) if k > 1 else float("nan")
+def minimum_detectable_effect(
+    sd: float, k: float, *, df: float | None = None, level: float = 0.05, power: float = 0.8
+) -> float:
+    """Smallest true mean that a two-sided t test over k dates finds with the given power.
+
+    Where windows overlap ``k`` is `DateOverlap.k_eff`, ``df`` its `DateOverlap.df`; else ``df`` is k-1.
+    """
+    if not k > 1:
+        return float("nan")
+    return detectable(sd / float(np.sqrt(k)), k - 1 if df is None else df, level=level, power=power)
 
 
 def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8) -> float:
@@ -185,8 +224,14 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
     return float(high * se)
 
 
-def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float = 0.8) -> int:
-    """Fewest dates at which an effect of this size would be found with the given power."""
+def dates_needed(
+    sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8
+) -> int:
+    """Fewest dates at which an effect of this size would be found with the given power.
+
+    ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a
+    longer time, as dense as those that were seen. Degrees of freedom are then those of so many dates apart.
+    """
 
     def enough(k: int) -> bool:
         shift = abs(effect) / sd * float(np.sqrt(k))
@@ -199,7 +244,7 @@ def dates_needed(sd: float, effect: float, *, level: float = 0.05, power: float 
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return math.ceil(high / worth * (1 - 1e-12))
 
 
 def _power(shift: float, df: float, critical: float) -> float:

@@ -51,7 +51,7 @@ def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.i
 
 
 def window_overlap(
-    sessions: NDArray[np.int32], inside: NDArray[np.bool_], event_id: NDArray[np.str_]
+    sessions: NDArray[np.int32], inside: NDArray[np.bool_], news: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Share of a tested window's calendar sessions that each pair of firm-events has in common.
 
@@ -61,12 +61,13 @@ def window_overlap(
         Calendar day of each event day.
     inside : (L2,)
         The event days of the window.
-    event_id : (N,)
+    news : (N,)
+        Code of the news that each firm-event reacts to.
 
     Returns
     -------
     (N, N) array
-        One for pairs of one event, also where an exchange reacts a day later than another.
+        One for pairs of one piece of news, also where an exchange reacts a day later than another.
 
     Notes
     -----
@@ -81,8 +82,7 @@ def window_overlap(
     there = np.zeros((len(tested), len(days)))
     there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
     shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
-    event = np.unique(event_id, return_inverse=True)[1]
-    return np.where(event[:, None] == event, 1.0, shared[alike][:, alike])
+    return np.where(news[:, None] == news, 1.0, shared[alike][:, alike])
 
 
 def mean_correlation(correlations: NDArray[np.float64]) -> float:

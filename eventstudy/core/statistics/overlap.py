@@ -76,6 +76,54 @@ class DateOverlap:
         labels: NDArray[np.intp] = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
         return labels
 
+    @property
+    def df(self) -> float:
+        """Satterthwaite's degrees of freedom of e'e, see `student`; K-1 without overlap."""
+        if not self:
+            return self.k - 1.0
+        k, total = self.k, self.total
+        expected = k - total / k
+        if not expected > 1e-9 * k:
+            return float("nan")
+        rows = self.times(np.ones(k))
+        trace = k + 2.0 * float(self.weight @ self.weight) - 2.0 * float(rows @ rows) / k + (total / k) ** 2
+        return expected**2 / trace
+
+    def times(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """W times ``values``, both (K,)."""
+        product = values + np.bincount(self.early, self.weight * values[self.late], self.k)
+        found: NDArray[np.float64] = product + np.bincount(
+            self.late, self.weight * values[self.early], self.k
+        )
+        return found
+
+    def clustering(self, share: NDArray[np.float64]) -> float:
+        """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
+
+        Parameters
+        ----------
+        share : (K,)
+            Weight a_k of each date in the mean, adding up to one.
+
+        Notes
+        -----
+        Influences are u_k = a_k (x_k - sum_j a_j x_j). Where the x have the covariance sigma² W, the
+        mean has the variance sigma² a'Wa, and the squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k +
+        a'Wa) on average. The ratio of the two is set so that it is K/(K-1) without overlap (Cameron and
+        Miller 2015, eq. 12), whatever the shares. With equal shares it is sigma² sum(W)/K² of `student`.
+        """
+        plain = self.k / (self.k - 1.0) if self.k > 1 else float("nan")
+        if not self:
+            return plain
+        alone = DateOverlap.none(self.k)
+        return plain * self._ratio(share) / alone._ratio(share)
+
+    def _ratio(self, share: NDArray[np.float64]) -> float:
+        product = self.times(share)
+        square = float(share @ product)
+        expected = float(share**2 @ (1.0 - 2.0 * product + square))
+        return square / expected if expected > 1e-9 * float(share @ share) else float("nan")
+
     def inflation(self, count: NDArray[np.float64]) -> float:
         """Variance of a mean that weighs date k by ``count`` n_k, over that of dates apart: n'Wn / n'n."""
         square = float(count @ count)
@@ -102,15 +150,17 @@ class DateOverlap:
         k, total = len(values), self.total
         if not self:
             return _plain(values), k - 1.0
-        deviation = values - values.mean()
-        expected = k - total / k
-        square = float(deviation @ deviation)
-        if not (expected > 1e-9 * k and square > 0):
+        spread = self.spread(values)
+        if not spread > 0:
             return float("nan"), float("nan")
-        rows = 1.0 + np.bincount(self.early, self.weight, k) + np.bincount(self.late, self.weight, k)
-        trace = k + 2.0 * float(self.weight @ self.weight) - 2.0 * float(rows @ rows) / k + (total / k) ** 2
-        value = float(values.sum() / np.sqrt(square / expected * total))
-        return value, expected**2 / trace
+        return float(values.sum() / (spread * np.sqrt(total))), self.df
+
+    def spread(self, values: NDArray[np.float64]) -> float:
+        """Standard deviation of one date's value, sqrt(e'e/(K - sum(W)/K)); over sqrt(k_eff) the mean's."""
+        k = len(values)
+        deviation = values - values.mean()
+        expected = k - self.total / k
+        return float(np.sqrt(deviation @ deviation / expected)) if expected > 1e-9 * k else float("nan")
 
 
 def _plain(values: NDArray[np.float64]) -> float:
@@ -147,14 +197,43 @@ def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: NDArra
     if k < 2:
         return DateOverlap.none(k)
     window = _earliest(panel.event_sessions[portfolios.members][:, inside], portfolios.starts)
-    first = np.argsort(window[:, 0], kind="stable")
-    begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
-    if (begin[1:] > end[:-1]).all():
+    if _apart(window):
         return DateOverlap.none(k)
     early, late, share = shared_sessions(window)
     estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
     alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
     return DateOverlap(k, early, late, share * alike)
+
+
+def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[DateOverlap]:
+    """W of the windows that begin with the first event day and end with each one, (L2,).
+
+    The correlations of the portfolios' residuals are those of `date_overlap`: no window changes them.
+    """
+    panel = portfolios.abnormal.panel
+    days, k = panel.event_sessions.shape[1], len(portfolios)
+    if k < 2:
+        return [DateOverlap.none(k)] * days
+    window = _earliest(panel.event_sessions[portfolios.members], portfolios.starts)
+    if _apart(window):
+        return [DateOverlap.none(k)] * days
+    early, late, _ = shared_sessions(window)
+    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
+    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
+    known = sparse.csr_array((alike, (early, late)), shape=(k, k))
+    found = []
+    for day in range(days):
+        early, late, share = shared_sessions(window[:, : day + 1])
+        weight = share * np.asarray(known[early, late]).ravel() if len(early) else share
+        found.append(DateOverlap(k, early, late, weight))
+    return found
+
+
+def _apart(window: NDArray[np.int32]) -> bool:
+    """Whether no two of the (K, L) windows can share a session, by their ends."""
+    first = np.argsort(window[:, 0], kind="stable")
+    begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
+    return bool((begin[1:] > end[:-1]).all())
 
 
 def _earliest(sessions: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy import registry
-from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, shock_portfolios
+from eventstudy.core.abnormal import (
+    AbnormalReturns,
+    PeerWeights,
+    ShockPortfolios,
+    Window,
+    news_of,
+    shock_portfolios,
+)
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
@@ -26,11 +33,11 @@ T = TypeVar("T")
 FEWEST_EFFECTIVE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
 
-    ``n_events`` counts firm-events, ``n_dates`` information shocks, and ``k_eff`` how many dates
+    ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates
     without overlap these are worth in the window; ``estimate`` is in units of
     return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
     those of the group in the window.
@@ -67,7 +74,7 @@ class TestResult:
     k_eff: float = math.nan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigures:
     """What the tests that look at days need of them, where firm-events are too many to hold their days.
 
@@ -98,7 +105,7 @@ class DayFigures:
     members: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSample:
     """The firm-events of one group that have one window complete, and what tests need of them.
 
@@ -111,9 +118,9 @@ class WindowSample:
         Mean residual correlation over pairs on shared calendar sessions, pairs of two events
         weighted by the share of the window's sessions they have in common; NaN for N = 1.
     portfolios : ShockPortfolios
-        One peer portfolio a shock, of the same firm-events.
+        One peer portfolio for each date, of the same firm-events: shocks of one day 0 are one date.
     shock_car, shock_s : (K,)
-        CAR of each shock's portfolio, raw and standardised.
+        CAR of each date's portfolio, raw and standardised.
     overlap : DateOverlap
         How far these are alike because windows of two dates share sessions.
     ranks : EventRanks
@@ -167,7 +174,7 @@ class WindowSample:
 
     @property
     def k(self) -> int:
-        """Number of information shocks."""
+        """Number of dates: distinct days 0 of the shocks."""
         return len(self.shock_car)
 
     @property
@@ -199,18 +206,18 @@ class WindowSample:
             p_value = two_sided(statistic, distribution, df)
         caar = float(self.car.mean()) if estimate is None else estimate
         return TestResult(
-            "",
-            self.window,
-            self.group,
-            self.n,
-            self.k,
-            caar,
-            float(statistic),
-            distribution,
-            df,
-            p_value,
-            "",
-            "",
+            name="",
+            window=self.window,
+            group=self.group,
+            n_events=self.n,
+            n_dates=self.k,
+            estimate=caar,
+            statistic=float(statistic),
+            distribution=distribution,
+            df=df,
+            p_value=p_value,
+            null="",
+            source="",
         )
 
     def refuse(self, reason: str) -> TestResult:
@@ -218,11 +225,23 @@ class WindowSample:
         nan = math.nan
         estimate = float(self.car.mean()) if self.n else nan
         return TestResult(
-            "", self.window, self.group, self.n, self.k, estimate, nan, "", nan, nan, "", "", reason
+            name="",
+            window=self.window,
+            group=self.group,
+            n_events=self.n,
+            n_dates=self.k,
+            estimate=estimate,
+            statistic=nan,
+            distribution="",
+            df=nan,
+            p_value=nan,
+            null="",
+            source="",
+            reason=reason,
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """The firm-events of one group. ``correlations`` is their (N, N) residual correlation matrix.
 
@@ -254,7 +273,8 @@ class Sample:
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
-        return next(self.each([window]))
+        (only,) = self.each([window])
+        return only
 
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
         """Yield `at` of each window; those that the same firm-events have complete share what they can."""
@@ -271,7 +291,7 @@ class Sample:
 
     def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
         part = self if there.all() else self.take(self.group, there)
-        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting)
+        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
         ranks = part.ranks or rank_events(part.abnormal)
         return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
 
@@ -285,27 +305,27 @@ class Sample:
     ) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
         inside = kept.abnormal.weights(window) > 0
-        overlap = window_overlap(panel.event_sessions, inside, panel.event_id)
+        overlap = window_overlap(panel.event_sessions, inside, news_of(panel))
         shock_car = portfolios.mean_of(car, kept.peers.weight)
         shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
         return WindowSample(
-            self.group,
-            window,
-            kept.abnormal,
-            car,
-            variance,
-            scar,
-            mean_correlation(kept.correlations * overlap),
-            portfolios,
-            shock_car,
-            shock_s,
-            date_overlap(portfolios, kept.peers, inside),
-            kept.ranks,
-            self.seed,
-            self.draws,
-            None,
-            kept.peers,
-            kept.made,
+            group=self.group,
+            window=window,
+            abnormal=kept.abnormal,
+            car=car,
+            variance=variance,
+            scar=scar,
+            rbar=mean_correlation(kept.correlations * overlap),
+            portfolios=portfolios,
+            shock_car=shock_car,
+            shock_s=shock_s,
+            overlap=date_overlap(portfolios, kept.peers, inside),
+            ranks=kept.ranks,
+            seed=self.seed,
+            draws=self.draws,
+            days=None,
+            peers=kept.peers,
+            made=kept.made,
         )
 
 
@@ -372,22 +392,22 @@ def statistic(
                 outcome = sample.refuse("n/a, the statistic is undefined on these values")
             known = not math.isnan(sample.rbar)
             return TestResult(
-                name,
-                outcome.window,
-                outcome.group,
-                outcome.n_events,
-                outcome.n_dates,
-                outcome.estimate,
-                outcome.statistic,
-                outcome.distribution,
-                outcome.df,
-                outcome.p_value,
-                null,
-                source,
-                outcome.reason,
-                sample.rbar if known else math.nan,
-                sample.n_effective if known else math.nan,
-                sample.overlap.k_eff if sample.k else math.nan,
+                name=name,
+                window=outcome.window,
+                group=outcome.group,
+                n_events=outcome.n_events,
+                n_dates=outcome.n_dates,
+                estimate=outcome.estimate,
+                statistic=outcome.statistic,
+                distribution=outcome.distribution,
+                df=outcome.df,
+                p_value=outcome.p_value,
+                null=null,
+                source=source,
+                reason=outcome.reason,
+                rbar=sample.rbar if known else math.nan,
+                n_effective=sample.n_effective if known else math.nan,
+                k_eff=sample.overlap.k_eff if sample.k else math.nan,
             )
 
         STATISTICS[name] = checked

@@ -1,0 +1,277 @@
+"""Which rows of an events file are one shock, and which of them set it off.
+
+A shock is a set of firm-events; how the file spreads them over rows must not matter. Everything here
+depends on what the rows say, never on their order or on their ids.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eventstudy.config import StudyConfig
+from eventstudy.events import Event, Events, instant_utc
+from eventstudy.exchanges.calendars import Alignment, align_all
+
+Alignments = Mapping[tuple[str, str], Alignment]
+Key = tuple[str | bool, ...]
+#: Label of a shock whose lead rows carry different ones: the file does not say what it was.
+DISAGREED = "unknown"
+
+
+def is_answer(event: Event) -> bool:
+    """Whether the event answers other news; such a row sets no shock off."""
+    return "clarification" in (event.label, event.kind) or bool(event.clarifies)
+
+
+def with_shocks(events: Events, config: StudyConfig) -> Events:
+    """Return the events in order of time, those without a shock_id grouped into shocks by day 0.
+
+    Rows without a shock_id are one shock where they have the same day 0 in the same region, or the same
+    timestamp. An answer without one belongs to the shock that it clarifies. A derived shock is named
+    after the first of its event ids in alphabetical order. Doing it twice changes nothing.
+    """
+    rows = sorted(events, key=_in_time)
+    given = {event.shock_id for event in rows if event.shock_given}
+    free = [event for event in rows if not event.shock_given and event.event_id not in given]
+    if free:
+        days = _own_days(free, config, align_all(events, config))
+        names = _derived(free, days, config)
+        answered = {event.event_id: event for event in rows}
+        names |= {e.event_id: _followed(e, answered, names) for e in free if e.clarifies}
+        rows = [replace(e, shock_id=names.get(e.event_id, e.shock_id), shock_given=True) for e in rows]
+    return replace(events, rows=tuple(rows))
+
+
+def _in_time(event: Event) -> tuple[dt.datetime, Key, str]:
+    return instant_utc(event.timestamp), _content(event), event.event_id
+
+
+def _content(event: Event) -> Key:
+    """What a row says besides its tickers and names."""
+    asof = event.label_asof.isoformat() if event.label_asof else ""
+    texts = (event.dimension, event.title, event.source, event.source_url, event.notes)
+    return (event.precision, bool(event.clarifies), event.kind, event.label, asof, *texts)
+
+
+def together(events: Iterable[Event]) -> dict[str, Event]:
+    """Return for each event id the whole event: rows that differ in tickers and id alone, put together.
+
+    It has the first of their ids in alphabetical order and all their tickers, none where one of them
+    names none, since that one is about all peers.
+    """
+    known = {event.event_id: event for event in events}
+    alike: dict[tuple[object, ...], list[Event]] = {}
+    for event in events:
+        answered = known.get(event.clarifies)
+        about = answered.shock_id if answered else ""
+        alike.setdefault((event.shock_id, event.timestamp, about, _content(event)), []).append(event)
+    whole: dict[str, Event] = {}
+    for rows in alike.values():
+        first = min(rows, key=lambda e: e.event_id)
+        one = replace(first, tickers=_named(rows), line=min(e.line for e in rows))
+        whole |= {event.event_id: one for event in rows}
+    return whole
+
+
+def _named(rows: Sequence[Event]) -> tuple[str, ...]:
+    if any(not event.tickers for event in rows):
+        return ()
+    return tuple(sorted({ticker for event in rows for ticker in event.tickers}))
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The rows that set one shock off.
+
+    Attributes
+    ----------
+    event : Event
+        Stands for all of them: the earliest, with their tickers, the label that they agree on (else
+        `DISAGREED`) and the time by which every row's label was known.
+    rows : tuple of Event
+    pairs : frozenset of (event_id, MIC)
+        Where each of them leads: on exchanges where its day 0 is the shock's.
+    labels : tuple of str
+        Their labels, more than one where they disagree.
+    """
+
+    event: Event
+    rows: tuple[Event, ...]
+    pairs: frozenset[tuple[str, str]]
+    labels: tuple[str, ...]
+
+
+def leads_of(events: Events, config: StudyConfig, alignments: Alignments) -> dict[str, Lead]:
+    """Return the lead of every shock, in order of time.
+
+    The first row of a shock is the one with the earliest day 0, then the earliest timestamp, among those
+    that are no answer (among all, where there are only answers). On each exchange the rows lead whose
+    day 0 is that of the first row: the session of its region, or the one on which that exchange could
+    first react to the first row's timestamp.
+    """
+    rows = sorted(events, key=_in_time)
+    days = _own_days(rows, config, alignments)
+    shocks: dict[str, list[Event]] = {}
+    for event in rows:
+        shocks.setdefault(event.shock_id, []).append(event)
+    return {name: _lead(mine, days, config, alignments) for name, mine in shocks.items()}
+
+
+def _lead(
+    rows: Sequence[Event],
+    days: Mapping[str, Mapping[str, dt.date]],
+    config: StudyConfig,
+    alignments: Alignments,
+) -> Lead:
+    reports = [event for event in rows if not is_answer(event)] or list(rows)
+    first, *later = _moments(reports, days)
+    regions = _regions(config)
+    start = _Day(dict(first.days), _by_region(first.days, regions))
+    for moment in later:
+        start.take(moment.days, regions)
+    begun = first.rows[0].event_id
+
+    def leads(mic: str, day: dt.date) -> bool:
+        reacted = alignments.get((begun, mic))
+        return day in (
+            start.exchanges.get(mic),
+            start.regions.get(regions[mic]),
+            reacted.session if reacted else None,
+        )
+
+    pairs = frozenset(
+        (e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(mic, day)
+    )
+    leading = [e for e in reports if any((e.event_id, mic) in pairs for mic in days[e.event_id])]
+    return _stood_for(leading or list(first.rows), pairs)
+
+
+def _stood_for(rows: Sequence[Event], pairs: frozenset[tuple[str, str]]) -> Lead:
+    labels = tuple(sorted({event.label for event in rows}))
+    known = [event.label_asof for event in rows if event.label_asof is not None]
+    agreed = len(labels) == 1
+    asof = (
+        max(known, key=lambda moment: instant_utc(moment, end_of_day=True))
+        if agreed and len(known) == len(rows)
+        else None
+    )
+    event = replace(rows[0], tickers=_named(rows), label=labels[0] if agreed else DISAGREED, label_asof=asof)
+    return Lead(event, tuple(rows), pairs, labels)
+
+
+def hit_by(events: Events, leads: Mapping[str, Lead]) -> dict[str, frozenset[str]]:
+    """Return for each event the tickers that its news names, those of all rows of that news; none for all."""
+    found = {event_id: frozenset(whole.tickers) for event_id, whole in together(events).items()}
+    for lead in leads.values():
+        found |= {event.event_id: frozenset(lead.event.tickers) for event in lead.rows}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Rows of one timestamp and their day 0 by exchange."""
+
+    rows: tuple[Event, ...]
+    days: Mapping[str, dt.date]
+
+
+def _moments(rows: Iterable[Event], days: Mapping[str, Mapping[str, dt.date]]) -> list[_Moment]:
+    """Put rows of one timestamp together, the earliest day 0 first."""
+    alike: dict[dt.datetime | dt.date, list[Event]] = {}
+    for event in rows:
+        alike.setdefault(event.timestamp, []).append(event)
+    moments = [
+        _Moment(tuple(mine), {mic: day for e in mine for mic, day in days[e.event_id].items()})
+        for mine in alike.values()
+    ]
+
+    def when(moment: _Moment) -> tuple[dt.date, dt.datetime, bool]:
+        stamp = moment.rows[0].timestamp
+        first = min(moment.days.values(), default=dt.date.max)
+        return first, instant_utc(stamp), isinstance(stamp, dt.datetime)
+
+    return sorted(moments, key=when)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """Day 0 of one shock by exchange and by region."""
+
+    exchanges: dict[str, dt.date]
+    regions: dict[str, dt.date]
+
+    def take(self, days: Mapping[str, dt.date], regions: Mapping[str, str]) -> bool:
+        """Take in the days of other rows if they agree in the regions that both have, at least one."""
+        own = _by_region(days, regions)
+        shared = own.keys() & self.regions.keys()
+        if not shared or any(own[name] != self.regions[name] for name in shared):
+            return False
+        # A region has one day in a shock: rows cannot chain one day to the next through another region.
+        self.regions.update(own)
+        for mic, day in days.items():
+            self.exchanges.setdefault(mic, day)
+        return True
+
+
+def _by_region(days: Mapping[str, dt.date], regions: Mapping[str, str]) -> dict[str, dt.date]:
+    found: dict[str, dt.date] = {}
+    for mic, day in days.items():
+        found[regions[mic]] = min(day, found.get(regions[mic], day))
+    return found
+
+
+def _regions(config: StudyConfig) -> dict[str, str]:
+    return {market.mic: market.region or market.mic for market in config.markets}
+
+
+def _own_days(
+    events: Iterable[Event], config: StudyConfig, alignments: Alignments
+) -> dict[str, dict[str, dt.date]]:
+    """Day 0 of each event on the exchanges of the peers that it is about, by event id and MIC."""
+    home = {name: peer.market for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    every = sorted(set(home.values()))
+    found: dict[str, dict[str, dt.date]] = {}
+    for event in events:
+        mics = sorted({home[name] for name in event.tickers if name in home}) if event.tickers else every
+        days = found.setdefault(event.event_id, {})
+        for mic in mics:
+            alignment = alignments.get((event.event_id, mic))
+            if alignment is not None:
+                days[mic] = alignment.session
+    return found
+
+
+def _derived(
+    rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig
+) -> dict[str, str]:
+    """Name of the shock of each row without a shock_id; reports make shocks before answers join them."""
+    regions = _regions(config)
+    shocks: list[tuple[_Day, list[Event]]] = []
+    on: dict[tuple[str, dt.date], list[int]] = {}
+    reports = [event for event in rows if not is_answer(event)]
+    loose = [event for event in rows if is_answer(event) and not event.clarifies]
+    for moment in (*_moments(reports, days), *_moments(loose, days)):
+        own = _by_region(moment.days, regions)
+        near = sorted({at for place in own.items() for at in on.get(place, ())})
+        at = next((at for at in near if shocks[at][0].take(moment.days, regions)), len(shocks))
+        if at == len(shocks):
+            shocks.append((_Day(dict(moment.days), own), []))
+        shocks[at][1].extend(moment.rows)
+        for place in own.items():
+            on.setdefault(place, []).append(at)
+    return {e.event_id: min(o.event_id for o in mine) for _, mine in shocks for e in mine}
+
+
+def _followed(event: Event, known: Mapping[str, Event], names: Mapping[str, str]) -> str:
+    """Shock of the event that an answer clarifies, through other answers where need be."""
+    seen = {event.event_id}
+    while (answered := known.get(event.clarifies)) is not None:
+        if answered.event_id in names:
+            return names[answered.event_id]
+        if answered.shock_given or answered.event_id in seen:
+            return answered.shock_id
+        seen.add(answered.event_id)
+        event = answered
+    return event.shock_id

@@ -1,0 +1,141 @@
+"""What pages and terminal say of dates that overlap and of tests that a burst makes too quick."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_result import make_result
+from rich.console import Console
+from test_overlap import study
+
+from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST, dates_needed
+from eventstudy.messages import catalogue, said
+from eventstudy.report import page_one, pages
+from eventstudy.report.latex import write_latex
+from eventstudy.report.markdown import table
+from eventstudy.report.market import OTHERS, ROBUST
+from eventstudy.report.terminal import print_summary
+from eventstudy.report.text import summary_text
+from eventstudy.results.result import StudyResult
+from eventstudy.results.summary import LITTLE, _date_power, _worth
+
+TOGETHER = {"n_events": 12, "n_dates": 3, "n_effective": 3.5, "rbar": 0.3}
+
+
+def dense(**changed: Any) -> StudyResult:
+    """The made-up result with 2 dates worth 1.7, and a burst in its drop window alone."""
+    result = make_result()
+    rows = [
+        {**row, "k_eff": 1.7 if row["n_dates"] == 2 else 1.0, "cvr": 1.9 if row["window"] == "[0,1]" else 1.3}
+        for row in result.facts["small_table"]
+    ]
+    return StudyResult(
+        result.run_id, result.tables, {**result.facts, "small_table": rows, **changed}, result.manifest
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_k_eff_stands_beside_k(language: str) -> None:
+    shown = page_one.small_table(dense().facts, catalogue(language))
+    place = shown["head"].index("K")
+    assert shown["head"][place + 1] == "K_eff"
+    assert [row[place : place + 2] for row in shown["rows"]] == [["2", "1.7"], ["2", "1.7"], ["1", "1.0"]]
+
+
+def test_a_result_without_it_has_no_such_column() -> None:
+    assert "K_eff" not in page_one.small_table(make_result().facts, catalogue("en"))["head"]
+
+
+def test_p_values_are_marked_where_common_volatility_was_high() -> None:
+    apart = {"n_events": 12, "n_dates": 3, "n_effective": 12.0, "rbar": 0.0}
+    shown = page_one.small_table(dense(headline=apart).facts, catalogue("en"))
+    names = shown["names"]
+    marked = {
+        (at, names[place])
+        for at, row in enumerate(shown["rows"])
+        for place, cell in enumerate(row)
+        if "‡" in cell
+    }
+    # 1.3 is not above the limit; date_t, sign_flip and the cross-sectional t do not take the past's variance.
+    assert LARGE_CVR == 1.3
+    assert marked == {(0, "bmp_kp_p")}
+    assert shown["rows"][0][names.index("bmp_kp_p")] == "0.041 ‡"
+    assert shown["note"] == (
+        "‡ The peers' common volatility is above that of the estimation window (ratio 1.9 in [0, +1]): tests "
+        "that take variances or correlations from there reject a true null too often."
+    )
+
+
+def test_the_cross_sectional_test_has_the_same_mark_and_one_note() -> None:
+    result = dense(headline=TOGETHER)
+    shown = page_one.small_table(result.facts, catalogue("en"))
+    last = [row[-1] for row in shown["rows"]]
+    assert all(cell.endswith("‡") or cell == "–" for cell in last)
+    assert shown["note"].count("‡") == 1
+    assert "they are worth" in shown["note"]
+    assert "ratio 1.9 in [0, +1]" in shown["note"]
+    assert "共同波动比" in page_one.small_table(result.facts, catalogue("zh"))["note"]
+
+
+def test_pages_strike_what_is_marked(tmp_path: Path) -> None:
+    content = pages.page_content(dense())
+    small = content["small_table"]
+    write_latex(content, tmp_path / "latex")
+    tex = (tmp_path / "latex" / "summary.tex").read_text(encoding="utf-8")
+    assert "K\\_eff" in tex
+    assert "0.041 \\ddag{}" in tex
+    assert "0.041 ‡" in table(small["head"], small["rows"])
+    assert small["mark"] == "‡"
+
+
+def printed(result: StudyResult, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    print_summary(result, Path("pack"), console)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_terminal_and_summary_show_marks_and_the_note_that_belongs_to_them() -> None:
+    result = dense(headline=TOGETHER)
+    wide, narrow = printed(result, 160), printed(result, 72)
+    assert "K_eff" in wide
+    assert "0.041 ‡" in wide
+    assert " ".join(wide.split()).count("‡ The cross-sectional test") == 1
+    # Where no marked column finds room, no note stands about one.
+    assert "0.312" in narrow
+    assert "‡" not in narrow
+    text = summary_text(result)
+    assert "K_eff" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_trust_says_what_overlapping_dates_are_worth() -> None:
+    sample = study([150, 155, 200, 230, 236, 260, 281, 302], 5).at((2, 20))
+    row = _date_power(sample)
+    assert (row["n_dates"], row["k_eff"]) == (8, sample.overlap.k_eff)
+    assert row["df"] == sample.overlap.df
+    assert row["df"] < 7
+    assert row["mde"] > 3 * row["sd"] / np.sqrt(8)
+    (text,) = _worth({(2, 20): row})
+    needed = dates_needed(row["sd"], LITTLE, worth=row["k_eff"] / 8)
+    assert needed > dates_needed(row["sd"], LITTLE)
+    assert text == (
+        f"Over [2,20] the windows of the 8 dates overlap, so these are worth {row['k_eff']:.1f} dates apart: "
+        f"date_t has {row['df']:.1f} degrees of freedom and finds a mean of {row['mde']:.1%} with 80 % "
+        f"power; a mean of 2% would need {needed} dates as dense as these."
+    )
+    assert "只相当于" in said(text, catalogue("zh"))
+    apart = _date_power(study([150, 180, 210, 240], 5).at((2, 20)))
+    assert apart["df"] == 3.0
+    assert _worth({(2, 20): apart}) == []
+    (little,) = _worth({(2, 20): _date_power(study([150, 151, 152], 7).at((2, 20)))})
+    assert "worth 1.0 dates apart: no test over dates and no band of the mean can be had" in little
+
+
+def test_robust_tests_take_no_variance_from_the_past() -> None:
+    assert not SCALED_BY_THE_PAST.intersection(ROBUST)
+    assert SCALED_BY_THE_PAST.issuperset(OTHERS)

@@ -1,0 +1,154 @@
+"""The contract of the tables: every numeric column of every table is recomputed from prices and events.
+
+The world is small and made of arrays (`contract_world`); the numbers are computed once more by plain loops
+and least squares (`table_twins` and its siblings), which ask the package for none. A table or a numeric
+column that nobody recomputes is a failure, and so is one that this study leaves empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import backtest_table_twins
+import contract_world
+import numpy as np
+import pandas as pd
+import pytest
+import reversal_table_twins
+import table_twins
+from reversal_table_twins import ASKED, reversal_of
+from table_twins import Book, Columns
+
+from eventstudy.api import Study
+from eventstudy.results.result import TABLES, StudyResult
+
+#: Tables of texts and days alone.
+WITHOUT_NUMBERS = ("ledger", "estimation_cuts")
+#: Values come by other sums in another order; a probability far in a tail has fewer digits.
+RELATIVE, ABSOLUTE = 1e-8, 1e-12
+
+
+@pytest.fixture(scope="module")
+def world() -> contract_world.World:
+    return contract_world.make_world()
+
+
+@pytest.fixture(scope="module")
+def result(world: contract_world.World, tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    events, study, prices = contract_world.write_world(world, tmp_path_factory.mktemp("contract"))
+    return Study.from_toml(study).run(events, prices=str(prices))
+
+
+@pytest.fixture(scope="module")
+def book(world: contract_world.World, result: StudyResult) -> Book:
+    return Book(study=table_twins.study_of(world), tables=result.tables)
+
+
+def twin_of(name: str) -> Callable[[Book], Columns] | None:
+    for module in (table_twins, reversal_table_twins, backtest_table_twins):
+        found: Callable[[Book], Columns] | None = getattr(module, name, None)
+        if found is not None:
+            return found
+    return None
+
+
+def is_number(value: Any) -> bool:
+    if isinstance(value, (float, np.floating)):
+        return not math.isnan(value)
+    return isinstance(value, (bool, int, np.bool_, np.integer))
+
+
+def numeric_columns(table: pd.DataFrame) -> list[str]:
+    return [name for name in table.columns if table[name].map(is_number).any()]
+
+
+def test_the_study_has_every_table_and_every_table_has_rows(result: StudyResult) -> None:
+    assert set(result.tables) == set(TABLES)
+    assert [name for name, table in result.tables.items() if table.empty] == []
+
+
+def test_no_column_is_left_empty(result: StudyResult) -> None:
+    """What the study leaves empty nobody would recompute."""
+    empty = [
+        f"{name}.{column}"
+        for name, table in result.tables.items()
+        for column in table.columns
+        if table[column].isna().all()
+    ]
+    assert empty == []
+
+
+def test_the_world_has_what_the_rules_are_about(book: Book) -> None:
+    """A locked peer, a halt, overlapping shocks, a late label, a clarification: all are met."""
+    found = reversal_of(book)
+    table = book.tables["reversal"].set_index("shock_id")
+    assert table.loc["G1", "n_locked"] == 1
+    assert book.tables["abnormal_returns"].query("event_id == 'G1-R'")["flags"].isin(["locked_down"]).any()
+    assert book.tables["estimation"]["n_estimation"].min() < 60
+    assert found.overlapped(found.names.index("OVER")) == "M1"
+    assert table.loc["OVER", "qualifies"]
+    assert table.loc["OVER", "n_placebos"] >= 5
+    assert not table.loc["LATE", "label_in_time"]
+    assert book.tables["clarifications"]["event_id"].tolist() == ["M5-C"]
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_every_number_is_what_the_prices_and_events_say(book: Book, name: str) -> None:
+    table = book.tables[name]
+    numeric = numeric_columns(table)
+    if name in WITHOUT_NUMBERS:
+        assert numeric == []
+        return
+    twin = twin_of(name)
+    assert twin is not None, f"no twin recomputes the table {name}"
+    columns = twin(book)
+    assert set(columns) == set(numeric), "a numeric column that no twin recomputes, or the other way round"
+    for column, values in columns.items():
+        np.testing.assert_allclose(
+            pd.to_numeric(table[column]).to_numpy(dtype=float),
+            np.asarray(values, dtype=float),
+            rtol=RELATIVE,
+            atol=ABSOLUTE,
+            err_msg=f"{name}.{column}",
+        )
+
+
+def test_the_verdict_rests_on_these_numbers(book: Book, result: StudyResult) -> None:
+    """Effect, interval, both p-values of the permutation and what they can reach, and the sizes."""
+    found, verdict = reversal_of(book), result.facts["verdict"]
+    names = found.groups[ASKED]
+    rows = reversal_table_twins.group_measures(found, ASKED)
+    x = np.array([found.excess(name) for name in names])
+    post, others = [found.post[name] for name in names], [found.others(name) for name in names]
+    test = reversal_table_twins.permutation(post, others)
+    expected = {
+        "effect": rows["excess_post"]["estimate"],
+        **test,
+        "sign_flip_p": rows["excess_post_sign_flip"]["p_value"],
+        "equivalence_p": rows["equivalence"]["p_value"],
+        "n_dates": len(names),
+        "n_events": sum(found.portfolio[name].count(contract_world.DROP) for name in names),
+        "n_placebos": sum(map(len, others)),
+        "mde": rows["smallest_detectable_effect"]["estimate"],
+        "sd": x.std(ddof=1),
+        "margin": rows["equivalence"]["upper"],
+    }
+    assert {name: verdict[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    assert verdict["ci"] == pytest.approx(
+        [rows["excess_post"]["lower"], rows["excess_post"]["upper"]], rel=1e-9
+    )
+    assert len(set(test.values())) == 3
+
+
+def test_overlapping_shocks_count_once(book: Book, result: StudyResult) -> None:
+    """OVER is a drop with a benchmark of its own, but its days are those after M1."""
+    table = result.tables["reversal"].set_index("shock_id")
+    counted = table.index[table["role"] == "confirmatory"].tolist()
+    assert counted == reversal_of(book).groups[ASKED]
+    assert "OVER" not in counted
+    assert result.facts["verdict"]["n_dates"] == len(counted) == 5
+    with_both = float(table.loc[[*counted, "OVER"], "excess"].mean())
+    assert result.facts["verdict"]["effect"] == pytest.approx(table.loc[counted, "excess"].mean(), rel=1e-12)
+    assert abs(result.facts["verdict"]["effect"] - with_both) > 1e-3
