@@ -232,6 +232,7 @@ def test_counts_windows_and_model_are_those_of_the_study(result: StudyResult) ->
     counts = result.counts
     assert (counts.used, counts.shifted, counts.dropped, counts.merged) == (8, 0, 0, 0)
     assert (counts.n_events, counts.n_shocks, counts.n_peers, counts.n_dates) == (3, 3, 3, 3)
+    assert counts.k_eff == result.tests.get("date_t", result.windows.drop).k_eff == 3.0
     assert dict(counts.reasons) == {}
     assert result.windows == Study.from_sector("healthcare").settings.windows
     assert (result.model.name, result.model.lags) == ("market", 1)
