@@ -56,6 +56,21 @@ class PriceSeries:
     splits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
+    def on(self, days: NDArray[np.datetime64], name: str) -> NDArray[np.float64]:
+        """Return one of the arrays on other days, shape of ``days``; NaN where it has no row or is empty."""
+        values: NDArray[np.float64] = getattr(self, name)
+        return on_days(days, self.dates, values) if len(values) else np.full(len(days), np.nan)
+
+
+def on_days(
+    days: NDArray[np.datetime64], dates: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the values of the same calendar days, NaN on days that have none: never by position."""
+    found = np.full(len(days), np.nan)
+    _, here, there = np.intersect1d(days, dates, assume_unique=True, return_indices=True)
+    found[here] = values[there]
+    return found
+
 
 def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | None:
     """Return how much of the market's currency one unit of a price is, None where that is not known.

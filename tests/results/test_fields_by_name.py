@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from panels import make_panel
 
-from eventstudy.backtest.evaluate import record
-from eventstudy.backtest.trading import _record
+from eventstudy.backtest.track_record import record
+from eventstudy.backtest.trade_tables import record_row
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.messages import catalogue
@@ -92,7 +92,7 @@ def test_a_track_record_has_each_number_under_its_name() -> None:
         decisions=[SimpleNamespace(time="x")] * 3,
     )
     series: Any = SimpleNamespace(returns=np.array([0.01, -0.02, 0.005, 0.0]))
-    row = _record(record(result, series, [0.1], 1, draws=99, seed=1))
+    row = record_row(record(result, series, [0.1], trials=1, draws=99, seed=1))
     expected = {
         "n_decided": 3,
         "n_trades": 2,
