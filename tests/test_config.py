@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
+import math
 import re
 import subprocess
 import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from eventstudy.config import load_config, sector_names
+from eventstudy.config import Cost, Market, Peer, Prices, StudyConfig, load_config, sector_names
+from eventstudy.config.ranges import Form, OneOf, Range, Registered, faults
 from eventstudy.errors import ConfigError
 
+FIRST = dt.date(2020, 1, 2)
 STUDY = """
 [study]
 name = "Two banks"
@@ -209,7 +217,7 @@ def _ours(function: object) -> bool:
     ("setting", "said"),
     [
         ("model.name=markt", "model.name = 'markt' is unknown; accepted: capm, dimson, "),
-        ("tests.names=['bpm']", "tests.names = 'bpm' is unknown; accepted: ar_t, bhar_t, "),
+        ("tests.names=['bpm']", "tests.names[0] = 'bpm' is unknown; accepted: ar_t, bhar_t, "),
         ("reversal.label=misreadng", "did you mean 'misreading'?"),
     ],
 )
@@ -228,3 +236,117 @@ def test_checking_names_imports_no_model(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     ).stdout
     assert out.strip() == "[]"
+
+
+def settings_of(kind: Any, path: str = "") -> Iterator[tuple[str, Any, tuple[object, ...]]]:
+    """Yield (name, type, limits) of every value that a study's settings can hold."""
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        yield from values_of(hint, f"{path}{name.rstrip('_')}")
+
+
+def values_of(
+    hint: Any, path: str, limits: tuple[object, ...] = ()
+) -> Iterator[tuple[str, Any, tuple[object, ...]]]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        yield from values_of(arguments[0], path, (*limits, *arguments[1:]))
+    elif origin in (typing.Union, types.UnionType):
+        yield from values_of(arguments[0], path, limits)
+    elif dataclasses.is_dataclass(hint):
+        yield from settings_of(hint, f"{path}.")
+    elif origin is tuple:
+        yield from values_of(arguments[0], f"{path}[0]")
+    elif origin is Mapping:
+        yield from values_of(arguments[1], f"{path}.X")
+    else:
+        yield path, hint, limits
+
+
+EVERY = list(settings_of(StudyConfig))
+RANGES = [(path, hint, limit) for path, hint, limits in EVERY for limit in limits if isinstance(limit, Range)]
+
+
+@pytest.mark.parametrize(("path", "hint", "limits"), EVERY, ids=[path for path, *_ in EVERY])
+def test_every_setting_says_what_it_may_hold(path: str, hint: Any, limits: tuple[object, ...]) -> None:
+    if hint in (int, float, dt.date):
+        assert [type(limit) for limit in limits] == [Range], f"{path} has no range"
+    elif hint is str:
+        assert [type(limit) for limit in limits] in ([Form], [OneOf], [Registered]), (
+            f"{path} is neither limited nor FREE"
+        )
+    else:
+        assert hint is bool or typing.get_origin(hint) is typing.Literal, path
+
+
+def faults_with(path: str, value: object) -> list[str]:
+    """What is wrong with settings that are sound but for one value."""
+    plain = StudyConfig(
+        markets=(Market("XNYS", "^GSPC"),),
+        peers=(Peer(ticker="AAA", market="XNYS", from_=FIRST, until=FIRST, deal_bound_from=FIRST),),
+        costs=(Cost("XNYS", "tax", 1.0, from_=FIRST, until=FIRST),),
+        prices=Prices(volume_unit={"X": 1}, price_unit={"X": 1.0}),
+    )
+    return list(faults(changed(plain, re.findall(r"\w+", path), value), StudyConfig))
+
+
+def changed(whole: Any, steps: list[str], value: object) -> Any:
+    """The settings with another value at the end of these steps."""
+    if not steps:
+        return value
+    first, *rest = steps
+    if isinstance(whole, tuple):
+        at = int(first)
+        return (*whole[:at], changed(whole[at], rest, value), *whole[at + 1 :])
+    if isinstance(whole, dict):
+        return whole | {first: changed(whole[first], rest, value)}
+    name = f"{first}_" if first == "from" else first
+    return dataclasses.replace(whole, **{name: changed(getattr(whole, name), rest, value)})
+
+
+@pytest.mark.parametrize(("path", "hint", "limit"), RANGES, ids=[path for path, *_ in RANGES])
+def test_both_ends_of_a_range_are_accepted_and_nothing_beyond(path: str, hint: Any, limit: Range) -> None:
+    accepted = f"accepted is {limit.least} to {limit.most}"
+    step: Any = dt.timedelta(days=1) if hint is dt.date else 1
+    for end, beyond in ((limit.least, limit.least - step), (limit.most, limit.most + step)):
+        assert faults_with(path, end) == []
+        (said,) = faults_with(path, beyond)
+        assert said.startswith(f"{path} = {beyond}: {accepted}")
+    if hint is float:
+        for value in (math.nan, math.inf, -math.inf):
+            assert len(faults_with(path, value)) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("tests.draws=-1", "tests.draws = -1: accepted is 1 to 1000000"),
+        ("study.seed=-1", "study.seed = -1: accepted is 0 to 4294967295"),
+        ("reversal.share_negative=nan", "reversal.share_negative = nan: accepted is 0 to 1"),
+        ("reversal.drop_k=-1", "reversal.drop_k = -1.0: accepted is 0 to 100"),
+        ("tests.level=inf", "tests.level = inf: accepted is 0.0001 to 0.5"),
+        ("report.formats=['csv','csv','pdf']", "report.formats names csv twice"),
+        ("tests.names=['bmp','sign','bmp']", "tests.names names bmp twice"),
+        (
+            "study.currency=dollar",
+            "study.currency = 'dollar': accepted are three capital letters such as USD",
+        ),
+        ("windows.car=[[0,1],[0,9999]]", "windows.car[1][1] = 9999: accepted is -5000 to 5000"),
+    ],
+)
+def test_values_that_nothing_could_be_computed_with(tmp_path: Path, setting: str, said: str) -> None:
+    assert said in refused(tmp_path, STUDY, setting)
+
+
+def test_limits_and_what_does_not_fit_come_at_once(tmp_path: Path) -> None:
+    said = refused(tmp_path, STUDY, "tests.draws=0", "windows.post=[1,5]", "model.name=capm")
+    assert said.splitlines() == [
+        "tests.draws = 0: accepted is 1 to 1000000",
+        "windows.post starts at 1, before the drop has ended",
+        "model.name = 'capm' needs model.factors_file, a CSV with a date column",
+        "model.name = 'capm' needs model.risk_free, the risk-free column, such as \"RF\"",
+    ]
+
+
+def test_an_exchange_is_described_once(tmp_path: Path) -> None:
+    twice = "[[markets]]\nmic = 'XNYS'\nbenchmark = '^DJI'\n"
+    assert "market XNYS is described twice" in refused(tmp_path, STUDY + twice)

@@ -31,6 +31,7 @@ from eventstudy.core import statistics as inference
 from eventstudy.events import parse_events
 from eventstudy.exchanges import exchange
 from eventstudy.prices.files import FilesProvider
+from eventstudy.registry import MODELS, STATISTICS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -137,7 +138,7 @@ def test_every_block_runs_or_says_why_not(
             if "exchanges" in table:
                 read_exchanges(block.text, tmp_path, monkeypatch)
             else:
-                assert "project" in table or not config._unknown_keys(where, table), where
+                assert "project" in table or not config.unknown_keys(where, table), where
         elif block.kind == "csv":
             read_table(block.text, tmp_path, where)
         else:
@@ -199,11 +200,11 @@ def _module(name: str) -> ModuleType:
 
 def test_the_reference_is_that_of_the_registries() -> None:
     made = _module("make_reference")
-    assert sorted(made.MODEL_NOTES) == sorted(config.MODELS.declared)
-    assert sorted(made.STATISTIC_NOTES) == sorted(config.STATISTICS.declared)
+    assert sorted(made.MODEL_NOTES) == sorted(MODELS.declared)
+    assert sorted(made.STATISTIC_NOTES) == sorted(STATISTICS.declared)
     for page, text in (("models.md", made.models_page()), ("statistics.md", made.statistics_page())):
         assert (DOCS / page).read_text(encoding="utf-8") == text, "run docs/make_reference.py"
-    for name in config.MODELS.declared:
+    for name in MODELS.declared:
         assert f"## {name}\n\n    " in made.models_page()
 
 
@@ -222,7 +223,7 @@ def test_the_table_of_sizes_is_that_of_size_and_power() -> None:
 
 
 def test_names_in_the_tables_exist() -> None:
-    known = {*config.STATISTICS.declared, *config.MODELS.declared}
+    known = {*STATISTICS.declared, *MODELS.declared}
     page = (DOCS / "choosing-a-test.md").read_text(encoding="utf-8").partition("## How often")[0]
     named = set(re.findall(r"`([a-z_]+)`", page)) - {"_kp"}
     assert named <= known, named - known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +37,19 @@ class Legs:
         return float({"gross": self.gross.sum(), "hedged": hedged, "cost": cost, "net": hedged - cost}[name])
 
 
-_NOTHING = Legs(*(np.zeros(0) for _ in range(4)))
+_NO_LEGS = Legs(*(np.zeros(0) for _ in range(4)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One order and its end. Returns are shares of ``value``.
+    """One order and its end. Returns are shares of ``value``; the defaults are those of an order not filled.
 
     Attributes
     ----------
+    decision, order
+        What was decided on the shock, and the order that followed.
+    entry_row, exit_row
+        Rows of the exchange's sessions; ``exit_row`` is -1 where nothing was bought.
     value
         What was bought, in the base currency; 0 where nothing was filled. Without an exchange rate one
         unit of the exchange's currency counts as one of the base currency.
@@ -57,8 +61,6 @@ class Trade:
         Legs in the exchange's currency and in the base currency; ``base`` is None without a rate.
     rate_in, rate_out
         Exchange rates of the entry and of the exit, NaN where none was known.
-    exit_row
-        -1 where nothing was bought.
     blocked
         What kept the order from being filled, cut it down or held it back, in words.
     room
@@ -68,29 +70,51 @@ class Trade:
         When the position, or the hope of one, was over, in UTC nanoseconds.
     """
 
-    shock_id: str
-    label: str
+    decision: Decision
+    order: Order
     ticker: str
-    mic: str
     currency: str
-    entry_row: int
-    exit_row: int
-    entry_price: float
-    exit_price: float
-    value: float
     ordered: float
-    beta: float
-    rows: NDArray[np.int64]
-    local: Legs
-    base: Legs | None
-    rate_in: float
-    rate_out: float
-    why_entered: str
-    why_left: str
-    blocked: str
     room: float
-    decided: int
+    why_entered: str
+    blocked: str
     left: int
+    entry_row: int
+    exit_row: int = -1
+    entry_price: float = float("nan")
+    exit_price: float = float("nan")
+    value: float = 0.0
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    local: Legs = _NO_LEGS
+    base: Legs | None = None
+    rate_in: float = float("nan")
+    rate_out: float = float("nan")
+    why_left: str = ""
+
+    @property
+    def shock_id(self) -> str:
+        """Shock that was traded."""
+        return self.decision.shock_id
+
+    @property
+    def label(self) -> str:
+        """Label of the shock."""
+        return self.decision.label
+
+    @property
+    def decided(self) -> int:
+        """When it was decided, in UTC nanoseconds."""
+        return self.decision.time
+
+    @property
+    def mic(self) -> str:
+        """Exchange of the security."""
+        return self.order.mic
+
+    @property
+    def beta(self) -> float:
+        """Index sold short for one unit bought."""
+        return self.order.beta
 
     @property
     def filled(self) -> bool:
@@ -103,8 +127,8 @@ class Trade:
         return self.value / self.rate_in if np.isfinite(self.rate_in) else self.value
 
     @property
-    def book(self) -> Legs:
-        """The legs as the book counts them.
+    def legs(self) -> Legs:
+        """The legs as the portfolio counts them.
 
         They are in the base currency; without a rate through the whole trade, its returns in the
         exchange's currency are earned on ``value``, as where the principal is hedged.
@@ -117,27 +141,27 @@ class Trade:
     @property
     def gross(self) -> float:
         """Profit of the long leg."""
-        return self.book.total("gross")
+        return self.legs.total("gross")
 
     @property
     def hedged(self) -> float:
         """Profit of both legs before costs."""
-        return self.book.total("hedged")
+        return self.legs.total("hedged")
 
     @property
     def cost(self) -> float:
         """All costs, positive."""
-        return self.book.total("cost")
+        return self.legs.total("cost")
 
     @property
     def hedge_cost(self) -> float:
         """Costs of the index leg, positive."""
-        return float(self.book.hedge_cost.sum())
+        return float(self.legs.hedge_cost.sum())
 
     @property
     def net(self) -> float:
         """Profit of both legs after costs."""
-        return self.book.total("net")
+        return self.legs.total("net")
 
     @property
     def adverse_excursion(self) -> float:
@@ -174,25 +198,20 @@ def execute(
         notes = [*notes, f"cut to {rule.capacity_share:.0%} of the value traded in {rule.adv_days} days"]
     if not np.isfinite(order.adv):
         notes = [*notes, "volume unknown: no impact charged, no capacity known"]
-    bid = _Bid(order, min(wanted, allowed), rate, limit / weight if weight > 0 else float("nan"))
-    if entry is None:
-        return _unfilled(bid, rule, decision, tape, last, notes)
-    return _held(bid, rule, decision, tape, costs, answers, entry, notes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bid:
-    """An order with its size: money in the book, the rate that turns it into the exchange's, capacity."""
-
-    order: Order
-    value: float
-    rate: float
-    room: float
-
-    def why(self, rule: Rule, decision: Decision) -> str:
-        """Say why the order was given."""
-        days = f"[{rule.signal[0]},{rule.signal[1]}]"
-        return f"fell {self.order.car:+.1%} in {days}, portfolio {decision.car:+.1%}"
+    days = f"[{rule.signal[0]},{rule.signal[1]}]"
+    trade = Trade(
+        decision=decision,
+        order=order,
+        ticker=tape.tickers[order.column],
+        currency=tape.currency,
+        ordered=min(wanted, allowed),
+        room=limit / weight if weight > 0 else float("nan"),
+        why_entered=f"fell {order.car:+.1%} in {days}, portfolio {decision.car:+.1%}",
+        blocked="; ".join(notes),
+        left=max(int(tape.closes[last]), decision.time),
+        entry_row=min(order.row, len(tape) - 1) if entry is None else entry,
+    )
+    return trade if entry is None else _held(trade, rule, tape, costs, answers)
 
 
 def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, int, list[str]]:
@@ -223,37 +242,6 @@ def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> str:
     return "no fill: limit-up at the close" if tape.locked_up[row, column] else ""
 
 
-def _unfilled(
-    bid: _Bid, rule: Rule, decision: Decision, tape: Tape, last: int, notes: Sequence[str]
-) -> Trade:
-    order, nan = bid.order, float("nan")
-    return Trade(
-        shock_id=decision.shock_id,
-        label=decision.label,
-        ticker=tape.tickers[order.column],
-        mic=order.mic,
-        currency=tape.currency,
-        entry_row=min(order.row, len(tape) - 1),
-        exit_row=-1,
-        entry_price=nan,
-        exit_price=nan,
-        value=0.0,
-        ordered=bid.value,
-        beta=order.beta,
-        rows=np.zeros(0, dtype=np.int64),
-        local=_NOTHING,
-        base=None,
-        rate_in=nan,
-        rate_out=nan,
-        why_entered=bid.why(rule, decision),
-        why_left="",
-        blocked="; ".join(notes),
-        room=bid.room,
-        decided=decision.time,
-        left=max(int(tape.closes[last]), decision.time),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Exit:
     """Where a position ends: the session, at which of its prices, and why."""
@@ -264,17 +252,9 @@ class _Exit:
     notes: tuple[str, ...] = ()
 
 
-def _held(
-    bid: _Bid,
-    rule: Rule,
-    decision: Decision,
-    tape: Tape,
-    costs: CostTable,
-    answers: Sequence[Answer],
-    entry: int,
-    notes: Sequence[str],
-) -> Trade:
-    order, column = bid.order, bid.order.column
+def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Sequence[Answer]) -> Trade:
+    """Follow a purchase at ``trade.entry_row`` to its sale."""
+    order, column, entry, rate = trade.order, trade.order.column, trade.entry_row, tape.fx[trade.entry_row]
     growth = _growth(tape, column, entry, rule.entry_at)
     index = _index_growth(tape, entry)
     end = _exit(order, rule, tape, answers, entry, growth)
@@ -282,38 +262,28 @@ def _held(
     levels = growth[: last + 1].copy()
     levels[last] = _sale_level(rule, tape, column, end, entry, growth)
     rows = np.arange(entry, end.row + 1)
-    money = bid.value / bid.rate if np.isfinite(bid.rate) else bid.value
+    money = trade.ordered / rate if np.isfinite(rate) else trade.ordered
     cost, hedge_cost = _costs(order, rule, tape, costs, entry, end, money, levels[last], index[last])
     local = Legs(
-        np.diff(levels, prepend=1.0) * money,
-        -order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
-        cost,
-        hedge_cost,
+        gross=np.diff(levels, prepend=1.0) * money,
+        hedge=-order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
+        cost=cost,
+        hedge_cost=hedge_cost,
     )
-    base, stale = _converted(local, levels, money, tape, rows)
-    return Trade(
-        shock_id=decision.shock_id,
-        label=decision.label,
-        ticker=tape.tickers[column],
-        mic=order.mic,
-        currency=tape.currency,
-        entry_row=entry,
+    base, no_rate = _converted(local, levels, money, tape, rows)
+    return replace(
+        trade,
         exit_row=end.row,
-        entry_price=_entry_price(tape, column, entry, rule),
-        exit_price=_quoted(tape, column, end, levels[last] / growth[last]),
-        value=bid.value,
-        ordered=bid.value,
-        beta=order.beta,
+        entry_price=_quoted(tape, column, entry, tape.open if rule.entry_at == AT_OPEN else tape.close),
+        exit_price=levels[last] / growth[last] * _quoted(tape, column, end.row, tape.close),
+        value=trade.ordered,
         rows=rows,
         local=local,
         base=base,
-        rate_in=bid.rate,
+        rate_in=float(rate),
         rate_out=float(tape.fx[end.row]),
-        why_entered=bid.why(rule, decision),
         why_left=end.why,
-        blocked="; ".join((*notes, *end.notes, *stale)),
-        room=bid.room,
-        decided=decision.time,
+        blocked="; ".join(filter(None, (trade.blocked, *end.notes, *no_rate))),
         left=int(tape.closes[end.row]),
     )
 
@@ -488,12 +458,7 @@ def _date(tape: Tape, row: int) -> dt.date:
     return day
 
 
-def _entry_price(tape: Tape, column: int, row: int, rule: Rule) -> float:
-    traded = tape.open if rule.entry_at == AT_OPEN else tape.close
+def _quoted(tape: Tape, column: int, row: int, traded: Floats) -> float:
+    """The traded price, or the adjusted close where it is not known."""
     price = float(traded[row, column])
     return price if np.isfinite(price) else float(tape.price[row, column])
-
-
-def _quoted(tape: Tape, column: int, end: _Exit, of_close: float) -> float:
-    close = float(tape.close[end.row, column])
-    return of_close * (close if np.isfinite(close) else float(tape.price[end.row, column]))

@@ -126,7 +126,7 @@ class PastView:
         """Number of sessions of an exchange that have closed."""
         return int(np.searchsorted(self._tapes[mic].closes, self.now, side="right"))
 
-    def past(self, mic: str) -> Tape:
+    def closed(self, mic: str) -> Tape:
         """Return the tape of an exchange up to its last closed session."""
         return self._tapes[mic].until(self.known(mic))
 

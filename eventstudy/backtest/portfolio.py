@@ -1,4 +1,4 @@
-"""The book: decisions in order of time, room for one more position, and the daily result of all trades."""
+"""The portfolio: decisions in order of time, room for one more position, the daily result of all trades."""
 
 from __future__ import annotations
 
@@ -96,7 +96,12 @@ def run(
     """
     chosen = [rules] * len(shocks) if isinstance(rules, Rule) else list(rules)
     timed = [(decision_time(r, tapes, shock), r, shock) for r, shock in zip(chosen, shocks, strict=True)]
-    decisions = [_never(shock) for time, _, shock in timed if time is None]
+    never = "no prices through the drop window"
+    decisions = [
+        Decision(shock_id=shock.shock_id, label=shock.label, time=0, refusal=never)
+        for time, _, shock in timed
+        if time is None
+    ]
     trades: list[Trade] = []
     due = [(time, shock, rule) for time, rule, shock in timed if time is not None]
     for time, shock, rule in sorted(due, key=lambda item: (item[0], item[1].shock_id)):
@@ -111,13 +116,13 @@ def run(
     return Run(name, tuple(sorted(decisions, key=lambda d: (d.time, d.shock_id))), tuple(trades), capital)
 
 
-def _decided(rule: Rule, view: PastView, shock: Shock, memo: Memo | None) -> Decision:
+def _decided(rule: Rule, past: PastView, shock: Shock, memo: Memo | None) -> Decision:
     if memo is None:
-        return decide(rule, view, shock)
-    key = (shock.shock_id, view.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
+        return decide(rule, past, shock)
+    key = (shock.shock_id, past.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
     if key not in memo:
-        memo[key] = judge_shock(rule, view, shock)
-    return orders_of(rule, view, shock, memo[key])
+        memo[key] = judge_shock(rule, past, shock)
+    return orders_of(rule, past, shock, memo[key])
 
 
 def sizes(orders: Sequence[Order], room: float) -> list[float]:
@@ -133,22 +138,6 @@ def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
     """
     held = sum(t.ordered * (1.0 + abs(t.beta)) for t in trades if t.left > time)
     return held / capital
-
-
-def _never(shock: Shock) -> Decision:
-    nan = float("nan")
-    why = "no prices through the drop window"
-    return Decision(
-        shock_id=shock.shock_id,
-        label=shock.label,
-        time=0,
-        car=nan,
-        s=nan,
-        share_negative=nan,
-        n_peers=0,
-        qualifies=False,
-        refusal=why,
-    )
 
 
 def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
@@ -168,7 +157,7 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         at = np.searchsorted(day, sessions)
         if not len(day) or sessions[0] < first or sessions[-1] > last:
             raise ValueError(f"{trade.shock_id} {trade.ticker}: trade outside the days of the series")
-        legs = trade.book
+        legs = trade.legs
         gross[at] += legs.gross
         hedge[at] += legs.hedge
         cost[at] += legs.cost + legs.hedge_cost

@@ -1,4 +1,9 @@
-"""Resampled intervals, tests against a benchmark over many rules, and the probability of overfitting."""
+"""Resampled intervals, tests against a benchmark over many rules, and the probability of overfitting.
+
+``arch.bootstrap`` has the stationary bootstrap and its block length too, but importing it costs 2.0 s of
+processor time beside all that a run has imported already (1,060 modules, ``python -X importtime``). So only
+Hansen's test, which needs a long record, imports it; the tests hold `block_length` to arch's.
+"""
 
 from __future__ import annotations
 
@@ -117,14 +122,15 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
 class Superiority:
     """Hansen's test that no rule beats the benchmark, and the rules that survive the step-down.
 
-    NaN with a ``reason`` where it cannot be had.
+    NaN with a ``reason`` where it cannot be had. ``spa_lower``, ``spa_consistent`` and ``spa_upper`` are his
+    three p-values.
     """
 
     benchmark: str
-    lower: float
-    consistent: float
-    upper: float
-    superior: tuple[str, ...]
+    spa_lower: float = float("nan")
+    spa_consistent: float = float("nan")
+    spa_upper: float = float("nan")
+    superior: tuple[str, ...] = ()
     n_rules: int
     reason: str = ""
 
@@ -148,29 +154,13 @@ def superiority(
     the test does not apply.
     """
     if n_shocks < FEW_SHOCKS:
-        nan, why = float("nan"), say("trade.few_shocks", n=n_shocks, fewest=FEW_SHOCKS)
-        return Superiority(
-            benchmark=benchmark_name,
-            lower=nan,
-            consistent=nan,
-            upper=nan,
-            superior=(),
-            n_rules=rules.shape[1],
-            reason=why,
-        )
+        why = say("trade.few_shocks", n=n_shocks, fewest=FEW_SHOCKS)
+        return Superiority(benchmark=benchmark_name, n_rules=rules.shape[1], reason=why)
     differs = np.std(rules - benchmark[:, None], axis=0) > 1e-14
     kept = [name for name, keep in zip(names, differs, strict=True) if keep]
-    nan = float("nan")
     if not kept:
-        return Superiority(
-            benchmark=benchmark_name,
-            lower=nan,
-            consistent=nan,
-            upper=nan,
-            superior=(),
-            n_rules=0,
-            reason="no rule ever differs from the benchmark",
-        )
+        same = "no rule ever differs from the benchmark"
+        return Superiority(benchmark=benchmark_name, n_rules=0, reason=same)
     from arch.bootstrap import SPA, StepM
 
     block = int(np.ceil(max(block_length(column) for column in (rules[:, differs] - benchmark[:, None]).T)))
@@ -185,9 +175,9 @@ def superiority(
     best = tuple(kept[int(i)] for i in steps.superior_models)
     return Superiority(
         benchmark=benchmark_name,
-        lower=float(p["lower"]),
-        consistent=float(p["consistent"]),
-        upper=float(p["upper"]),
+        spa_lower=float(p["lower"]),
+        spa_consistent=float(p["consistent"]),
+        spa_upper=float(p["upper"]),
         superior=best,
         n_rules=len(kept),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -145,12 +145,12 @@ class Decision:
     shock_id: str
     label: str
     time: int
-    car: float
-    s: float
-    share_negative: float
-    n_peers: int
-    qualifies: bool
-    refusal: str
+    car: float = float("nan")
+    s: float = float("nan")
+    share_negative: float = float("nan")
+    n_peers: int = 0
+    qualifies: bool = False
+    refusal: str = ""
     orders: tuple[Order, ...] = ()
 
 
@@ -181,30 +181,29 @@ class Judged:
     weight: Floats
 
 
-def decide(rule: Rule, view: PastView, shock: Shock) -> Decision:
-    """Judge one shock and name the orders, with no data but the view's."""
-    return orders_of(rule, view, shock, judge_shock(rule, view, shock))
+def decide(rule: Rule, past: PastView, shock: Shock) -> Decision:
+    """Judge one shock and name the orders, with no data but those of the past."""
+    return orders_of(rule, past, shock, judge_shock(rule, past, shock))
 
 
-def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -> Decision:
+def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -> Decision:
     """Turn a judgement into orders.
 
     A shock is traded when it is a drop by the study's own rule over the part of the drop window that
     has passed, and when its label lets it through the gate. Bought are the peers that themselves fell.
     """
+    undecided = Decision(shock_id=shock.shock_id, label=shock.label, time=past.now)
     if judged is None:
-        return _refused(shock, view.now, "no peer with enough prices before the drop")
+        return replace(undecided, refusal="no peer with enough prices before the drop")
     drop = judged.drop
     qualifies = bool(drop.qualifies[0])
-    refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, view, shock)
+    refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, past, shock)
     orders: tuple[Order, ...] = ()
     if not refusal:
         fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))
-        orders = tuple(_order(rule, view, shock, judged, int(i)) for i in fallen)
-    return Decision(
-        shock_id=shock.shock_id,
-        label=shock.label,
-        time=view.now,
+        orders = tuple(_order(rule, past, shock, judged, int(i)) for i in fallen)
+    return replace(
+        undecided,
         car=float(drop.drop[0]),
         s=float(drop.drop_s[0]),
         share_negative=float(drop.share_negative[0]),
@@ -215,42 +214,27 @@ def orders_of(rule: Rule, view: PastView, shock: Shock, judged: Judged | None) -
     )
 
 
-def _refused(shock: Shock, time: int, why: str) -> Decision:
-    nan = float("nan")
-    return Decision(
-        shock_id=shock.shock_id,
-        label=shock.label,
-        time=time,
-        car=nan,
-        s=nan,
-        share_negative=nan,
-        n_peers=0,
-        qualifies=False,
-        refusal=why,
-    )
-
-
-def _gate(rule: Rule, view: PastView, shock: Shock) -> str:
+def _gate(rule: Rule, past: PastView, shock: Shock) -> str:
     """Say why its event or its label keeps the shock out, empty where they do not."""
-    if shock.known is not None and not view.knows(shock.known):
+    if shock.known is not None and not past.knows(shock.known):
         return "the event was not public for certain when the trade was decided"
     if rule.gate == "off":
         return ""
     if shock.label != rule.label:
         return f"labelled {shock.label}, not {rule.label}"
-    if rule.gate == "strict" and not view.knows(shock.label_known):
+    if rule.gate == "strict" and not past.knows(shock.label_known):
         return "its label was not known when the trade was decided"
     return ""
 
 
-def judge_shock(rule: Rule, view: PastView, shock: Shock) -> Judged | None:
-    """Estimate a shock's peers and judge the drop with what the view holds; None without a usable peer."""
+def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
+    """Estimate a shock's peers and judge the drop with what the past holds; None without a usable peer."""
     panels = [
-        _panel(rule, view, mic, shock)
-        for mic in view.exchanges
+        _panel(rule, past, mic, shock)
+        for mic in past.exchanges
         if mic in shock.day0
         and shock.columns.get(mic)
-        and shock.day0[mic] + rule.signal[1] < view.sessions(mic)
+        and shock.day0[mic] + rule.signal[1] < past.sessions(mic)
     ]
     panels = [panel for panel in panels if panel is not None and len(panel)]
     if not panels:
@@ -269,9 +253,9 @@ def judge_shock(rule: Rule, view: PastView, shock: Shock) -> Judged | None:
     return Judged(panel, expected, drop, car[back], weight[back])
 
 
-def _panel(rule: Rule, view: PastView, mic: str, shock: Shock) -> EventPanel | None:
+def _panel(rule: Rule, past: PastView, mic: str, shock: Shock) -> EventPanel | None:
     day0 = shock.day0[mic]
-    tape = view.through(mic, day0 + rule.signal[1])
+    tape = past.through(mic, day0 + rule.signal[1])
     columns = [column for column in shock.columns[mic] if tape.member[day0, column]]
     if not columns:
         return None
@@ -299,18 +283,18 @@ def _panel(rule: Rule, view: PastView, mic: str, shock: Shock) -> EventPanel | N
     )
 
 
-def _order(rule: Rule, view: PastView, shock: Shock, judged: Judged, i: int) -> Order:
+def _order(rule: Rule, past: PastView, shock: Shock, judged: Judged, i: int) -> Order:
     mic, _, column = str(judged.panel.ticker[i]).partition(":")
     expected, day0 = judged.expected, shock.day0[mic]
     beta = float(expected.theta[i, expected.loadings.index("beta")]) if rule.hedge else 0.0
     return Order(
         mic=mic,
         column=int(column),
-        row=max(day0 + rule.entry_day, view.known(mic)),
+        row=max(day0 + rule.entry_day, past.known(mic)),
         horizon_row=day0 + rule.horizon,
         beta=beta,
         sigma=float(np.nanstd(judged.panel.estimation_returns[i], ddof=1)),
-        adv=mean_value_traded(view.past(mic), int(column), rule.adv_days),
+        adv=mean_value_traded(past.closed(mic), int(column), rule.adv_days),
         car=float(judged.car[i]),
     )
 

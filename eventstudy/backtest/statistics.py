@@ -182,22 +182,23 @@ def max_drawdowns(returns: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharpeReport:
-    """A Sharpe ratio of daily returns with all that qualifies it; ratios are annual where named so.
+    """A Sharpe ratio of daily returns with all that qualifies it, NaN where nothing moves.
 
-    ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's, corrected for autocorrelation.
+    Ratios are annual where named so: ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's,
+    corrected for autocorrelation.
     """
 
-    daily: float
-    annual: float
-    annual_lo: float
-    se_annual: float
-    psr: float
-    dsr: float
-    min_track_record: float
-    skewness: float
-    kurtosis: float
     n_days: int
     n_trials: int
+    daily: float = float("nan")
+    annual: float = float("nan")
+    annual_lo: float = float("nan")
+    se_annual: float = float("nan")
+    psr: float = float("nan")
+    dsr: float = float("nan")
+    min_track_record: float = float("nan")
+    skewness: float = float("nan")
+    kurtosis: float = float("nan")
 
 
 def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int) -> SharpeReport:
@@ -207,20 +208,7 @@ def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int
     """
     ratio, n = sharpe(returns), len(returns)
     if not np.isfinite(ratio):
-        nan = float("nan")
-        return SharpeReport(
-            daily=nan,
-            annual=nan,
-            annual_lo=nan,
-            se_annual=nan,
-            psr=nan,
-            dsr=nan,
-            min_track_record=nan,
-            skewness=nan,
-            kurtosis=nan,
-            n_days=n,
-            n_trials=trials,
-        )
+        return SharpeReport(n_days=n, n_trials=trials)
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(

@@ -16,7 +16,7 @@ from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges.calendars import Alignment, exchange_sessions
 from eventstudy.exchanges.rules import board_of, sessions_before_sale
-from eventstudy.prices import PriceSeries, PriceTable
+from eventstudy.prices import PriceTable
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.table import price_unit
 from eventstudy.shocks import leads_of, together
@@ -36,21 +36,23 @@ def tapes_of(
 
 def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: StudyConfig) -> Tape:
     peers = [config.peer(ticker) for ticker in market.tickers]
-    columns = [_columns(prices.series[peer.ticker], market.sessions) for peer in peers]
+    series = [prices.series[peer.ticker] for peer in peers]
     empty = np.zeros((len(market.sessions), 0))
     stacked = {
-        name: np.column_stack([empty, *(column[name] for column in columns)])
+        name: np.column_stack([empty, *(item.on(market.sessions, name) for item in series)])
         for name in ("adj_close", "open", "low", "close", "volume")
     }
     stacked["adj_close"][(stacked["volume"] == 0) | ~np.isfinite(stacked["adj_close"])] = np.nan
     # In the market's currency, so that what is traded in a day is money; returns are ratios all the same.
-    money = [price_unit(prices.series[peer.ticker], market.mic, config) or 1.0 for peer in peers]
+    money = [price_unit(item, market.mic, config) or 1.0 for item in series]
     for name in ("open", "low", "close"):
         stacked[name] *= np.array(money)
-    opens, closes = _clock(market)
+    clock = exchange_sessions(market.mic)
+    at = np.searchsorted(clock.days, market.sessions.astype(clock.days.dtype))
+    opens, closes = clock.opens[at], clock.closes[at]
     setting = config.market(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
-    index = _columns(prices.series[market.benchmark], market.sessions)["adj_close"]
+    index = prices.series[market.benchmark].on(market.sessions, "adj_close")
     member = _members(peers, market.sessions)
     flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
@@ -82,22 +84,6 @@ def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: 
     if currency not in prices.fx:
         return np.full(len(opens), np.nan)
     return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
-
-
-def _columns(series: PriceSeries, sessions: NDArray[np.datetime64]) -> dict[str, Floats]:
-    """Prices and volume on the exchange's sessions, NaN where the series has no row."""
-    _, here, there = np.intersect1d(sessions, series.dates, assume_unique=True, return_indices=True)
-    columns = {}
-    for name in ("adj_close", "open", "low", "close", "volume"):
-        columns[name] = np.full(len(sessions), np.nan)
-        columns[name][here] = getattr(series, name)[there]
-    return columns
-
-
-def _clock(market: MarketPanel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    table = exchange_sessions(market.mic)
-    at = np.searchsorted(table.days, market.sessions.astype(table.days.dtype))
-    return table.opens[at], table.closes[at]
 
 
 def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:
@@ -142,7 +128,7 @@ def shocks_of(
         columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
         if any(columns.values()):
             answers = tuple(
-                Answer(other.event_id, _known(other), _rows(other, tapes, alignments))
+                Answer(other.event_id, _nanoseconds(other.timestamp), _rows(other, tapes, alignments))
                 for other in dict.fromkeys(whole.values())
                 if other.clarifies in leading
             )
@@ -155,7 +141,7 @@ def shocks_of(
                     day0=day0,
                     columns=columns,
                     answers=answers,
-                    known=_known(event),
+                    known=_nanoseconds(event.timestamp),
                 )
             )
     return found
@@ -188,10 +174,6 @@ def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int
         for column, ticker in enumerate(tape.tickers)
         if ticker in names and (not group or config.peer(ticker).group == group)
     )
-
-
-def _known(event: Event) -> int:
-    return _nanoseconds(event.timestamp)
 
 
 def _nanoseconds(moment: dt.datetime | dt.date) -> int:

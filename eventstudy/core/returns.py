@@ -172,11 +172,9 @@ def _of_kind(
 
 
 def _log_volume(item: PriceSeries, grid: NDArray[np.datetime64]) -> NDArray[np.float64]:
-    logs = np.full(len(grid), np.nan)
-    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
-    volume = item.volume[there]
+    volume = item.on(grid, "volume")
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs[here] = np.where(volume > 0, np.log(volume), np.nan)
+        logs: NDArray[np.float64] = np.where(volume > 0, np.log(volume), np.nan)
     return logs
 
 
@@ -284,12 +282,8 @@ def _on_grid(
     item: PriceSeries, grid: NDArray[np.datetime64], *, use_volume: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return adjusted prices on the grid, and where a price stands without any volume."""
-    price = np.full(len(grid), np.nan)
-    halted = np.zeros(len(grid), dtype=bool)
-    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
-    price[here] = item.adj_close[there]
-    if use_volume:
-        halted[here] = np.isfinite(item.adj_close[there]) & (item.volume[there] == 0)
+    price = item.on(grid, "adj_close")
+    halted = np.isfinite(price) & (item.on(grid, "volume") == 0) & use_volume
     return price, halted
 
 

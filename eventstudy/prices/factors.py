@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import hashlib
-import io
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +13,12 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.readers import french
-from eventstudy.readers.numbers import MISSING
+from eventstudy.readers.dates import parse_days
+from eventstudy.readers.numbers import parse_numbers
+from eventstudy.readers.text import read_text, records_of, wrong_cells
 
 #: Standard deviation of a daily factor return beyond which the unit must be wrong.
 PLAUSIBLE_SD = (3e-4, 0.2)
-_DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _LISTED = 20
 
 
@@ -57,31 +55,29 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
         For a file that cannot be read, a column that it lacks, a cell that is neither a number nor
         empty, a day named twice, or values that cannot be in the unit said. Lists all of them.
     """
-    raw = _bytes(path)
-    try:
-        rows = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(Problem(f"is not a UTF-8 CSV: {error}", str(path))) from error
-    top, rows = french.daily_rows(rows)
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    columns = _columns(header, names, str(path))
-    problems: list[Problem] = []
-    days, values = [], []
-    for number, row in enumerate(rows[1:], top + 2):
-        if any(cell.strip() for cell in row):
-            days.append(_day(row, header, number, str(path), problems))
-            values.append([_value(row, at, header, number, str(path), problems) for at in columns])
+    file, raw = str(path), _bytes(path)
+    numbered = records_of(read_text(raw, file, ConfigError), file, ConfigError)
+    top, (head, *body) = french.daily_rows([row for _, row in numbered])
+    places = _columns([cell.strip() for cell in head], names, file)
+    lines = [line for line, _ in numbered[top + 1 : top + 1 + len(body)]]
+    cells = {name: [row[at] if at < len(row) else "" for row in body] for name, at in places.items()}
+    days, columns = parse_days(cells["date"]), {name: parse_numbers(cells[name]) for name in names}
+    problems = wrong_cells("date", cells["date"], days.wrong, file, lines)
+    for name, column in columns.items():
+        problems += wrong_cells(name, cells[name], column.wrong, file, lines)
     if not problems:
-        problems += _repeated(days, str(path))
-    if not days:
-        problems.append(Problem("holds no row below its header", str(path)))
+        twice = sorted({str(day) for day, count in Counter(days.days.tolist()).items() if count > 1})
+        problems += [Problem(f"names {day} twice; keep one row a day", file) for day in twice]
+    if not lines:
+        problems.append(Problem("holds no row below its header", file))
     if problems:
-        raise ConfigError(problems[:_LISTED])
-    dates = np.array(days, dtype="datetime64[D]")
-    table = np.array(values, dtype=float).reshape(len(days), len(names)) / (100.0 if percent else 1.0)
-    _check_unit(table, names, str(path), percent=percent)
-    order = np.argsort(dates)
-    return FactorTable(dates[order], tuple(names), table[order], str(path), hashlib.sha256(raw).hexdigest())
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)[:_LISTED])
+    table = np.column_stack([np.empty((len(lines), 0)), *(columns[name].values for name in names)])
+    table = np.where(np.isin(table, french.CODES), np.nan, table) / (100.0 if percent else 1.0)
+    _check_unit(table, names, file, percent=percent)
+    order = np.argsort(days.days)
+    digest = hashlib.sha256(raw).hexdigest()
+    return FactorTable(days.days[order], tuple(names), table[order], file, digest)
 
 
 def _bytes(path: Path) -> bytes:
@@ -93,7 +89,7 @@ def _bytes(path: Path) -> bytes:
         raise ConfigError(Problem(text, str(path))) from error
 
 
-def _columns(header: Sequence[str], names: Sequence[str], file: str) -> list[int]:
+def _columns(header: Sequence[str], names: Sequence[str], file: str) -> dict[str, int]:
     problems = [
         Problem(f"has no column {name!r}; {nearest(name, header)}", file, 1)
         for name in ("date", *names)
@@ -106,46 +102,7 @@ def _columns(header: Sequence[str], names: Sequence[str], file: str) -> list[int
     ]
     if problems:
         raise ConfigError(problems)
-    return [header.index(name) for name in names]
-
-
-def _day(row: Sequence[str], header: Sequence[str], line: int, file: str, problems: list[Problem]) -> str:
-    at = header.index("date")
-    text = row[at].strip() if at < len(row) else ""
-    match = _DAY.fullmatch(text)
-    if match:
-        with contextlib.suppress(ValueError):
-            return str(np.datetime64("-".join(match.groups()), "D"))
-    problems.append(Problem(f"date {text!r} is no day; write 2026-06-09 or 20260609", file, line))
-    return "NaT"
-
-
-def _value(
-    row: Sequence[str], at: int, header: Sequence[str], line: int, file: str, problems: list[Problem]
-) -> float:
-    text = row[at].strip() if at < len(row) else ""
-    if text.lower() in MISSING:
-        return float("nan")
-    try:
-        number = float(text)
-        if number in french.CODES:
-            return float("nan")
-    except ValueError:
-        number = float("inf")
-    if np.isinf(number):
-        advice = "leave the cell empty where there is none"
-        problems.append(Problem(f"{header[at]} = {text!r} is no number; {advice}", file, line))
-    return number
-
-
-def _repeated(days: Sequence[str], file: str) -> list[Problem]:
-    seen: set[str] = set()
-    problems = []
-    for day in days:
-        if day in seen:
-            problems.append(Problem(f"names {day} twice; keep one row a day", file))
-        seen.add(day)
-    return problems
+    return {name: header.index(name) for name in ("date", *names)}
 
 
 def _check_unit(values: NDArray[np.float64], names: Sequence[str], file: str, *, percent: bool) -> None:

@@ -31,7 +31,7 @@ from eventstudy.prices.table import (
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers
-from eventstudy.readers.text import read_text, records_of
+from eventstudy.readers.text import read_text, records_of, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")
@@ -166,15 +166,11 @@ class _LongFile:
         if ticker not in self.rows:
             return f"no row for {ticker} in {Path(self.whole.file).name}"
         rows = self.rows[ticker]
-        cells = {name: _take(column, rows) for name, column in self.whole.cells.items()}
+        cells: dict[str, Sequence[str] | NDArray[Any]] = {
+            name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+            for name, column in self.whole.cells.items()
+        }
         return replace(self.whole, lines=self.whole.lines[rows], cells=cells)
-
-
-def _take(column: Sequence[str] | NDArray[Any], rows: Sequence[int]) -> Sequence[str] | NDArray[Any]:
-    if isinstance(column, np.ndarray):
-        taken: NDArray[Any] = column[rows]
-        return taken
-    return [column[row] for row in rows]
 
 
 def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
@@ -358,13 +354,10 @@ def _bars(sheet: _Sheet) -> _Bars:
     _raise_any(problems, sheet.file)
     words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
     notes = (*sheet.notes, f"cells without a value: {words}") if words else sheet.notes
-    return _Bars(sheet.file, sheet.lines, dates, values, _amounts(sheet), notes)
-
-
-def _amounts(sheet: _Sheet) -> NDArray[np.float64]:
-    """Money traded, NaN where the cell is no number: it only checks the volume, so it stops nothing."""
+    # The money traded only checks the volume: a cell that is no number stops nothing.
     cells = sheet.cells.get("amount", ())
-    return cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
+    amount = cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
+    return _Bars(sheet.file, sheet.lines, dates, values, amount, notes)
 
 
 def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
@@ -375,7 +368,7 @@ def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
     else:
         read = parse_days(cells)  # type: ignore[arg-type]
         days, wrong = read.days, dict(read.wrong)
-    problems.extend(_wrong(sheet, "date", cells, wrong))
+    problems.extend(wrong_cells("date", cells, wrong, sheet.file, sheet.lines))
     return days
 
 
@@ -384,21 +377,12 @@ def _numbers(sheet: _Sheet, name: str, problems: list[Problem], missing: Counter
     cells = sheet.cells[name]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         wrong = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
-        problems.extend(_wrong(sheet, name, cells, wrong))
+        problems.extend(wrong_cells(name, cells, wrong, sheet.file, sheet.lines))
         return cells
     read = parse_numbers(cells, multiples=name == "volume")  # type: ignore[arg-type]
-    problems.extend(_wrong(sheet, name, cells, read.wrong))
+    problems.extend(wrong_cells(name, cells, read.wrong, sheet.file, sheet.lines))
     missing.update(read.missing)
     return read.values
-
-
-def _wrong(
-    sheet: _Sheet, name: str, cells: Sequence[Any] | NDArray[Any], wrong: Mapping[int, str]
-) -> list[Problem]:
-    return [
-        Problem(f"{name} {str(cells[row]).strip()!r} {why}", file=sheet.file, line=int(sheet.lines[row]))
-        for row, why in wrong.items()
-    ]
 
 
 def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:

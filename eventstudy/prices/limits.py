@@ -45,7 +45,7 @@ def limit_days(
     adjusted ones, the adjusted ones are taken with `ADJUSTED_SLACK`. A limit in yen follows the level
     of the traded price, so without traded prices only days after the last adjustment can match.
     """
-    values = {name: _on(grid, item, name) for name in ("close", "high", "low", "adj_close")}
+    values = {name: item.on(grid, name) for name in ("close", "high", "low", "adj_close")}
     close, adjusted = values["close"], values["adj_close"]
     raw = np.isfinite(close) & has_traded_prices(item)
     price = np.where(np.isfinite(close), close, adjusted)
@@ -71,13 +71,6 @@ def has_traded_prices(item: PriceSeries) -> bool:
     """Return whether the closes differ from the adjusted closes anywhere: then they were traded."""
     both = np.isfinite(item.close) & np.isfinite(item.adj_close)
     return bool(np.any(np.abs(item.adj_close[both] / item.close[both] - 1.0) > 1e-6))
-
-
-def _on(grid: NDArray[np.datetime64], item: PriceSeries, name: str) -> NDArray[np.float64]:
-    found = np.full(len(grid), np.nan)
-    _, here, there = np.intersect1d(grid, item.dates, assume_unique=True, return_indices=True)
-    found[here] = getattr(item, name)[there]
-    return found
 
 
 def _on_tick(board: str, price: NDArray[np.float64], grid: NDArray[np.datetime64]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
 from eventstudy.readers import crsp
-from eventstudy.readers.dates import parse_days
+from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.headers import columns_of
 from eventstudy.readers.numbers import MISSING_SPELLINGS, parse_numbers
-from eventstudy.readers.text import encoding_of, separator_of
+from eventstudy.readers.text import encoding_of, separator_of, wrong_cells
 
 #: Rows that are held at a time.
 BATCH_ROWS = 1_000_000
@@ -252,46 +252,26 @@ def _dictionary(column: pa.Array) -> pa.DictionaryArray:
 
 
 def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:
-    """Days since 1970; each spelling is read once."""
-    if pa.types.is_temporal(column.type):
-        day = pc.cast(pc.cast(column, pa.date32()), pa.int32())
-        if day.null_count:
-            raise PriceError(Problem(f"{day.null_count} rows have no {file.date}", file.path))
-        days: NDArray[np.int32] = day.to_numpy()
-        return days
-    cells = _dictionary(pc.cast(column, pa.string()))
-    if cells.null_count:
-        raise PriceError(Problem(f"{cells.null_count} rows have no {file.date}", file.path))
-    spelled = cells.dictionary.to_pylist()
-    read = parse_days(spelled)
-    _refuse_wrong(file, file.date, spelled, read.wrong)
-    known = read.days.astype("datetime64[D]").astype(np.int32)
-    found: NDArray[np.int32] = known[cells.indices.to_numpy(zero_copy_only=False)]
-    return found
+    """Days since 1970; the day of a timestamp whatever its hour."""
+    if column.null_count:
+        raise PriceError(Problem(f"{column.null_count} rows have no {file.date}", file.path))
+    read = day_column(column)
+    if np.isnat(read.days).any():
+        raise PriceError(wrong_cells(file.date, column.to_pylist(), read.wrong, file.path)[:20])
+    return read.days.astype(np.int32)
 
 
 def _values(file: LongFile, column: pa.Array) -> NDArray[np.float64]:
-    """Values as float64, NaN where there is none; each spelling of a text is read once."""
+    """Values as float64, NaN where there is none."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = _texts(file, column)
-    value: NDArray[np.float64] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+        cells, place = spellings(column)
+        read = parse_numbers(["" if cell.strip() in crsp.LETTERS else cell for cell in cells])
+        if read.wrong:
+            raise PriceError(wrong_cells(file.value, cells, read.wrong, file.path)[:20])
+        value = read.values[place]
+    else:
+        value = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
     return crsp.without_codes(value, returns=file.holds_returns)
-
-
-def _texts(file: LongFile, column: pa.Array) -> pa.Array:
-    """Numbers of a column of text."""
-    spelled = _dictionary(column)
-    words = spelled.dictionary.to_pylist()
-    plain = ["" if word is None or word.strip() in crsp.LETTERS else word for word in words]
-    read = parse_numbers(plain)
-    _refuse_wrong(file, file.value, words, read.wrong)
-    return pa.array(read.values).take(spelled.indices)
-
-
-def _refuse_wrong(file: LongFile, column: str, cells: Sequence[str], wrong: Mapping[int, str]) -> None:
-    problems = [Problem(f"{column} {cells[at]!r} {why}", file.path) for at, why in wrong.items()]
-    if problems:
-        raise PriceError(problems[:20])
 
 
 def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Iterator[pa.RecordBatch]:

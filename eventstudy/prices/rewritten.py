@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,8 @@ def diff_snapshots(before: Path, after: Path, *, tolerance: float = TOLERANCE) -
             kind: Kind = "new" if ticker in held[1] else "absent"
             rows.append(Rewritten(ticker, "", kind, np.nan, np.nan))
             continue
-        rows += sorted(_differences(read_series(old, ticker), read_series(new, ticker), tolerance), key=_day)
+        found = _differences(read_series(old, ticker), read_series(new, ticker), tolerance)
+        rows += sorted(found, key=attrgetter("day"))
     return tuple(rows)
 
 
@@ -74,7 +76,3 @@ def _differences(old: PriceSeries, new: PriceSeries, tolerance: float) -> Iterat
 def _returns(price: NDArray[np.float64]) -> NDArray[np.float64]:
     change: NDArray[np.float64] = price[1:] / price[:-1] - 1.0
     return change
-
-
-def _day(row: Rewritten) -> str:
-    return row.day

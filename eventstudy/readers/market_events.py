@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eventstudy.errors import EventsError, Problem
-from eventstudy.readers.dates import parse_days
+from eventstudy.readers.columns import day_column
 
 COLUMNS = ("event_id", "ticker", "date", "group")
 #: More problems than this are counted, not listed.
@@ -77,10 +77,13 @@ def read_market_events(path: Path) -> MarketEvents:
     if not len(table):
         raise EventsError(Problem("has no event", str(path)))
     ticker = pc.utf8_trim_whitespace(pc.cast(table["ticker"], pa.string()).combine_chunks())
-    date, wrong_dates = _dates(table["date"].combine_chunks())
+    dates = table["date"].combine_chunks()
+    read = day_column(dates)
+    date = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype(np.int32)
+    wrong = [(row, str(dates[row].as_py() or "")) for row in read.wrong]
     problems = [
         (row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date")
-        for row, shown in wrong_dates
+        for row, shown in wrong
     ]
     empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
     problems += [(int(row), "no ticker") for row in empty]
@@ -119,32 +122,6 @@ def _table(path: Path, raw: bytes) -> pa.Table:
     names = pa_csv.read_csv(pa.BufferReader(raw.partition(b"\n")[0] + b"\n")).schema.names
     types = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
     return pa_csv.read_csv(pa.BufferReader(raw), convert_options=types)
-
-
-def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
-    """Days since 1970, and the rows whose date is none."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return _written(column)
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        parsed = pc.cast(column, pa.timestamp("s"), safe=False)
-        midnight = pc.equal(pc.floor_temporal(column, unit="day"), column)
-        parsed = pc.if_else(pc.fill_null(midnight, False), parsed, None)
-    else:
-        parsed = pa.nulls(len(column), pa.timestamp("s"))
-    bad = np.flatnonzero(parsed.is_null().to_numpy(zero_copy_only=False))
-    shown = [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
-    seconds = pc.fill_null(pc.cast(parsed, pa.int64()), 0).to_numpy(zero_copy_only=False)
-    return (seconds // 86_400).astype(np.int32), shown
-
-
-def _written(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
-    """Days of a column of text; each spelling is read once."""
-    cells = pc.dictionary_encode(pc.fill_null(column, ""))
-    read = parse_days(cells.dictionary.to_pylist())
-    place = cells.indices.to_numpy(zero_copy_only=False)
-    days = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype("datetime64[D]")
-    bad = np.flatnonzero(np.isin(place, list(read.wrong)))
-    return days.astype(np.int32)[place], [(int(row), str(column[int(row)].as_py() or "")) for row in bad]
 
 
 def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:

@@ -6,7 +6,12 @@ import csv
 import io
 import itertools
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eventstudy.errors import EventStudyError, Problem
 
@@ -52,6 +57,23 @@ def read_text(raw: bytes, file: str, error: type[EventStudyError]) -> Text:
     if "\x00" in content:
         raise error(Problem("holds NUL bytes and is not a text file; save it as 'CSV UTF-8'", file))
     return Text(content, encoding, separator_of(content))
+
+
+def wrong_cells(
+    column: str,
+    cells: Sequence[object] | NDArray[Any],
+    wrong: Mapping[int, str],
+    file: str,
+    lines: Sequence[int] | NDArray[np.int64] = (),
+) -> list[Problem]:
+    """Return a problem for each cell that is wrong, by its place and what is the matter with it.
+
+    ``lines`` are those of the file, by place; without them none is named.
+    """
+    return [
+        Problem(f"{column} {str(cells[at]).strip()!r} {why}", file, int(lines[at]) if len(lines) else None)
+        for at, why in wrong.items()
+    ]
 
 
 def encoding_of(raw: bytes) -> str:

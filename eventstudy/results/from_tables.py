@@ -64,10 +64,11 @@ def verdict_of(facts: Mapping[str, Any], tests: Tests | None) -> VerdictRow:
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:
     """Return the counts that the summary holds in several places."""
-    tally, events = facts.get("counts") or {}, facts.get("events") or {}
+    tally, events, headline = (facts.get(name) or {} for name in ("counts", "events", "headline"))
     return Counts(
         reasons={str(name): int(n) for name, n in (tally.get("reasons") or {}).items()},
-        n_dates=int((facts.get("headline") or {}).get("n_dates") or 0),
+        n_dates=int(headline.get("n_dates") or 0),
+        k_eff=_number(headline.get("k_eff")),
         **{name: int(tally.get(name) or 0) for name in ("used", "shifted", "dropped", "merged")},
         **{name: int(events.get(name) or 0) for name in ("n_events", "n_shocks", "n_peers")},
     )

@@ -415,6 +415,8 @@ class Counts:
         Of the files, before anything was dropped.
     n_dates : int
         Dates of the headline group in the drop window.
+    k_eff : float
+        How many dates without overlap these are worth.
     """
 
     used: int = 0
@@ -426,6 +428,7 @@ class Counts:
     n_shocks: int = 0
     n_peers: int = 0
     n_dates: int = 0
+    k_eff: float = math.nan
 
 
 class Records(Sequence[Row], Generic[Row]):

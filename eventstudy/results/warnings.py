@@ -142,7 +142,7 @@ def _same_days(ledger: Sequence[LedgerRow]) -> list[str]:
     peers: dict[tuple[str, str], int] = {}
     for (session, _), names in events.items():
         if len(names) > 1:
-            key = session, ", ".join(names)
+            key = session, ", ".join(sorted(names))
             peers[key] = peers.get(key, 0) + 1
     return [
         *(say("events.same_day", events=names, day=day, n=n) for (day, names), n in sorted(peers.items())),

@@ -95,12 +95,12 @@ def test_the_view_ends_with_the_last_closed_session() -> None:
     view = PastView(tapes, now)
     # Shanghai has closed session 100 at 07:00 UTC, New York has not.
     assert (view.known(CN), view.known(US)) == (101, 100)
-    assert len(view.past(CN)) == 101
+    assert len(view.closed(CN)) == 101
     assert view.through(CN, 100).price.shape == (101, 4)
     with pytest.raises(LookAheadError, match="XNYS: session 100 had not closed at 2021-05-24T07:00"):
         view.through(US, 100)
     with pytest.raises(ValueError, match="read-only"):
-        view.past(CN).price[0, 0] = 1.0
+        view.closed(CN).price[0, 0] = 1.0
     assert not view.knows(now + 1)
     assert view.knows(now)
     assert not view.knows(None)
@@ -108,7 +108,7 @@ def test_the_view_ends_with_the_last_closed_session() -> None:
 
 def test_the_tape_itself_stays_writable_and_whole() -> None:
     tapes = random_tapes(7, length=300)
-    PastView(tapes, int(tapes[CN].closes[100])).past(CN)
+    PastView(tapes, int(tapes[CN].closes[100])).closed(CN)
     tapes[CN].price[200, 0] = 5.0
     assert tapes[CN].price[200, 0] == 5.0
 

@@ -255,11 +255,11 @@ def test_superiority_finds_the_rule_that_was_planted() -> None:
     rules[:, 2] += 0.002
     names = ["a", "b", "c", "d"]
     found = superiority(rules, names, base, "base", n_shocks=40, draws=400, seed=1)
-    assert found.consistent < 0.01
+    assert found.spa_consistent < 0.01
     assert found.superior == ("c",)
-    assert found.lower <= found.consistent <= found.upper
+    assert found.spa_lower <= found.spa_consistent <= found.spa_upper
     none = superiority(rules[:, :2] - 0.001, names[:2], base, "base", n_shocks=40, draws=400, seed=1)
-    assert none.consistent > 0.2
+    assert none.spa_consistent > 0.2
     assert none.superior == ()
 
 
@@ -269,7 +269,7 @@ def test_superiority_says_why_it_does_not_apply() -> None:
     assert same.reason == "no rule ever differs from the benchmark"
     few = superiority(rules, ["a", "b"], np.zeros(50), "zero", n_shocks=5, draws=50, seed=1)
     assert few.reason == "the rule traded 5 shock(s), the test takes 6"
-    assert math.isnan(few.consistent)
+    assert math.isnan(few.spa_consistent)
 
 
 def test_overfitting_against_a_plain_loop() -> None:

@@ -147,7 +147,7 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (["--set", "windows.minimum=9"], 2, "windows.minimum = 9: accepted is 10 to 240"),
+        (["--set", "windows.minimum=9"], 2, "windows.minimum = 9: accepted is 10 to 5000"),
         (["--prices", "/nowhere"], 2, "neither yahoo nor simulated nor a folder"),
         (["--set", "tests.names=['bpm']"], 2, "did you mean 'bmp'?"),
         (["--set", "model.name=markt"], 2, "did you mean 'market'?"),

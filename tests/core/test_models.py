@@ -23,7 +23,6 @@ from eventstudy.core.models.inputs import (
     known_returns,
     lumped,
     mean_of_others,
-    on_days,
     shifted,
     spans,
 )
@@ -37,6 +36,7 @@ from eventstudy.core.returns import (
 )
 from eventstudy.core.windows import EventPanel, Request, cut
 from eventstudy.errors import ConfigError
+from eventstudy.prices.table import on_days
 
 Floats = NDArray[np.float64]
 L1, L2 = 80, 12

@@ -23,7 +23,6 @@ from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.estimation import compute
 from eventstudy.core.models import fit
-from eventstudy.core.models.inputs import on_days
 from eventstudy.core.returns import one_session_returns
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import t_interval
@@ -35,6 +34,7 @@ from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, sessions
 from eventstudy.prices import PriceRequest, get_provider
 from eventstudy.prices.sources import get_prices
+from eventstudy.prices.table import on_days
 
 L1, TAU = 60, np.arange(-5, 6)
 Array = NDArray[np.float64]

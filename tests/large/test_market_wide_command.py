@@ -283,24 +283,10 @@ def test_a_benchmark_is_needed_and_may_be_a_file_of_its_own(
 
 def shown_market(cvr: float, names: tuple[str, ...]) -> str:
     """What the terminal shows of one window with this common-volatility ratio."""
-    tests = [
-        TestResult(
-            name=name,
-            window=(0, 1),
-            group="all",
-            n_events=40,
-            n_dates=9,
-            estimate=0.01,
-            statistic=2.0,
-            distribution="t",
-            df=8.0,
-            p_value=0.0456,
-            null="",
-            source="",
-            k_eff=7.4,
-        )
-        for name in names
-    ]
+    numbers = {"estimate": 0.01, "statistic": 2.0, "df": 8.0, "p_value": 0.0456, "k_eff": 7.4}
+    texts = {"group": "all", "distribution": "t", "null": "", "source": ""}
+    same: dict[str, Any] = {"window": (0, 1), "n_events": 40, "n_dates": 9, **numbers, **texts}
+    tests = [TestResult(name=name, **same) for name in names]
     row = {"group": "all", "window": [0, 1], "n_events": 40, "n_dates": 9, "k_eff": 7.4, "cvr": cvr}
     result: Any = SimpleNamespace(tests=tests, facts={"dates": [row]})
     console = Console(file=io.StringIO(), width=120)

@@ -61,20 +61,34 @@ def test_percent_becomes_decimals_in_order_of_days(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("date,SMB\n2024-01-02,x\n", r"factors\.csv:2: SMB = 'x' is no number; leave the cell empty"),
-        ("date,SMB\n2024-02-30,1\n", r"factors\.csv:2: date '2024-02-30' is no day; write 2026-06-09"),
-        ("date,SMB\n02/01/2024,1\n", r"factors\.csv:2: date '02/01/2024' is no day"),
+        (
+            "date,SMB\n2024-01-02,x\n",
+            r"factors\.csv:2: SMB 'x' is not a number; write it",
+        ),
+        (
+            "date,SMB\n2024-02-30,1\n",
+            r"factors\.csv:2: date '2024-02-30' is not a day; write it",
+        ),
+        ("date,SMB\n02/01/2024,1\n", r"factors\.csv:2: date '02/01/2024' could be 2024-02-01 or 2024-01-02"),
         ("date,SMB\n2024-01-02,1\n20240102,1\n", "names 2024-01-02 twice; keep one row a day"),
         ("date,SMB\n", "holds no row below its header"),
         ("date,SNB\n2024-01-02,1\n", r"factors\.csv:1: has no column 'SMB'; .*did you mean 'SNB'"),
         ("day,SMB\n2024-01-02,1\n", r"factors\.csv:1: has no column 'date'"),
         ("date,SMB,SMB\n2024-01-02,1,1\n", "has two columns 'SMB'; rename one"),
-        ("date,SMB\n2024-01-02,inf\n", "SMB = 'inf' is no number"),
+        ("date,SMB\n2024-01-02,inf\n", "SMB 'inf' is not a number"),
     ],
 )
 def test_faulty_files_are_refused_with_the_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read_factors(write(tmp_path, text), ["SMB"], percent=True)
+
+
+def test_a_file_of_another_program_is_read_as_prices_are(tmp_path: Path) -> None:
+    path = write(tmp_path, "date;SMB\n03.01.2024;-0,50\n02.01.2024;1,25\n04.01.2024;n/a\n")
+    table = read_factors(path, ["SMB"], percent=True)
+    assert table.dates.astype(str).tolist() == ["2024-01-02", "2024-01-03", "2024-01-04"]
+    np.testing.assert_allclose(table.column("SMB"), [0.0125, -0.005, np.nan], rtol=1e-14)
+    assert read_factors(path, [], percent=True).values.shape == (3, 0)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

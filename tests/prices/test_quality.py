@@ -23,9 +23,9 @@ from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 from eventstudy.prices.aliases import with_aliases
-from eventstudy.prices.faults import SPLITS
 from eventstudy.prices.files import FilesProvider
 from eventstudy.prices.quality import QualityFinding, check_quality, sentences, units_in_doubt, vet
+from eventstudy.prices.quality.moves import SPLITS
 from eventstudy.prices.sources import get_prices, price_request
 from eventstudy.prices.table import price_unit
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from eventstudy.errors import PriceError
 from eventstudy.prices.factors import read_factors
+from eventstudy.readers.columns import day_column
 from eventstudy.readers.crsp import without_codes
 from eventstudy.readers.dates import parse_days
 from eventstudy.readers.french import daily_rows
@@ -212,3 +215,17 @@ def test_frenchs_file_as_downloaded(tmp_path: Path) -> None:
 def test_codes_of_crsp_are_no_returns() -> None:
     read = without_codes(np.array([0.01, -66.0, -99.0, -0.44, -44.0]), returns=True)
     np.testing.assert_array_equal(read, [0.01, np.nan, np.nan, -0.44, np.nan])
+
+
+def test_days_of_arrow_columns_are_those_of_their_own_zone() -> None:
+    text = day_column(pa.array(["2024-06-12", "12.06.2024", "2024-06-12", None, "x"]))
+    assert text.days.astype(str).tolist() == ["2024-06-12", "2024-06-12", "2024-06-12", "NaT", "NaT"]
+    assert sorted(text.wrong) == [3, 4]
+    moment = dt.datetime(2024, 6, 11, 16, tzinfo=dt.UTC)
+    zoned = day_column(pa.array([moment, None], pa.timestamp("s", "Asia/Shanghai")))
+    assert zoned.days.astype(str).tolist() == ["2024-06-12", "NaT"]
+    assert list(zoned.wrong) == [1]
+    close = day_column(pa.array([dt.datetime(2024, 6, 12), dt.datetime(2024, 6, 12, 16)]))
+    assert close.days.astype(str).tolist() == ["2024-06-12", "2024-06-12"]
+    assert list(close.wrong) == [1]
+    assert day_column(pa.array([20240612])).days.astype(str).tolist() == ["2024-06-12"]

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from panels import make_panel
 
-from eventstudy.backtest.evaluate import record
-from eventstudy.backtest.trading import _record
+from eventstudy.backtest.track_record import record
+from eventstudy.backtest.trade_tables import record_row
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.messages import catalogue
@@ -92,7 +92,7 @@ def test_a_track_record_has_each_number_under_its_name() -> None:
         decisions=[SimpleNamespace(time="x")] * 3,
     )
     series: Any = SimpleNamespace(returns=np.array([0.01, -0.02, 0.005, 0.0]))
-    row = _record(record(result, series, [0.1], 1, draws=99, seed=1))
+    row = record_row(record(result, series, [0.1], trials=1, draws=99, seed=1))
     expected = {
         "n_decided": 3,
         "n_trades": 2,
@@ -163,15 +163,17 @@ def test_counts_agree_between_ledger_summary_page_one_and_workbook(pack: Path) -
     """On examples where many firm-events have their day 0 moved."""
     ledger = pd.read_csv(pack / "ledger.csv")
     facts = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    used, shifted, dropped = (
-        int((ledger["status"] != "dropped").sum()),
-        int((ledger["status"] == "shifted").sum()),
-        int((ledger["status"] == "dropped").sum()),
+    used, shifted, merged, dropped = (
+        int(ledger["status"].isin(names).sum())
+        for names in (("used", "shifted"), ("shifted",), ("merged",), ("dropped",))
     )
+    assert used + merged + dropped == len(ledger)
     assert 0 < shifted < used
     assert [facts["counts"][name] for name in ("used", "shifted", "dropped")] == [used, shifted, dropped]
     line = page_one.counts(facts, catalogue("en"))["line"]
-    assert line == f"Firm-events: {used} used ({shifted} with day 0 moved), {dropped} dropped"
+    again = f", {merged} repeated and merged" if merged else ""
+    assert line == f"Firm-events: {used} used ({shifted} with day 0 moved), {dropped} dropped{again}"
+    assert facts["counts"].get("merged", 0) == merged
     assert line in (pack / "summary.md").read_text(encoding="utf-8").replace("\\", "")
     book = pd.read_excel(next(pack.glob("*.xlsx")), sheet_name=None, header=None)
     cells = dict(book["summary"].iloc[:, :2].astype(object).to_numpy().tolist())
@@ -180,4 +182,4 @@ def test_counts_agree_between_ledger_summary_page_one_and_workbook(pack: Path) -
     assert int(cells["firm-events dropped"]) == dropped
     sheet = book["ledger"]
     at = sheet.iloc[0].tolist().index("status")
-    assert int((sheet.iloc[1:, at] != "dropped").sum()) == used
+    assert int(sheet.iloc[1:, at].isin(["used", "shifted"]).sum()) == used

@@ -180,15 +180,18 @@ def test_an_interval_and_its_p_value_agree(result: StudyResult) -> None:
 
 
 def test_over_shared_days_k_eff_and_the_interval_count_them_once(place: Path, tmp_path: Path) -> None:
-    write_events(tmp_path, [event_row(f"E{i}", f"2021-06-{d:02d}") for i, d in enumerate((9, 10, 11, 14))])
+    days = ("2021-06-09", "2021-06-16", "2021-06-30", "2021-07-09")
+    write_events(tmp_path, [event_row(f"E{i}", day) for i, day in enumerate(days)])
     study = Study.from_toml(place / "study.toml", overrides=QUICK)
-    test = study.run(tmp_path / "events.csv", prices=place / "prices").tests.get("ibragimov_mueller", (2, 10))
-    assert test.n_dates == 4
-    assert test.k_eff < 3
-    if not test.reason:
-        low, high = test.conf_int()
-        half = stats.t.ppf(0.975, test.df) * abs(test.estimate / test.statistic)
-        assert high - low == pytest.approx(2 * half)
+    found = study.run(tmp_path / "events.csv", prices=place / "prices")
+    test = found.tests.get("ibragimov_mueller", (2, 10))
+    values = [row.car for row in found.shocks.where(window=(2, 10))]
+    assert (test.n_dates, len(values)) == (4, 4)
+    assert 2.0 < test.k_eff < 3.0
+    assert test.df < 3.0
+    low, high = test.conf_int()
+    assert (low + high) / 2 == pytest.approx(np.mean(values))
+    assert high - low > np.ptp(stats.t.interval(0.95, 3, np.mean(values), stats.sem(values)))
 
 
 def test_rows_are_asked_by_their_fields(result: StudyResult) -> None:
@@ -229,6 +232,7 @@ def test_counts_windows_and_model_are_those_of_the_study(result: StudyResult) ->
     counts = result.counts
     assert (counts.used, counts.shifted, counts.dropped, counts.merged) == (8, 0, 0, 0)
     assert (counts.n_events, counts.n_shocks, counts.n_peers, counts.n_dates) == (3, 3, 3, 3)
+    assert counts.k_eff == result.tests.get("date_t", result.windows.drop).k_eff == 3.0
     assert dict(counts.reasons) == {}
     assert result.windows == Study.from_sector("healthcare").settings.windows
     assert (result.model.name, result.model.lags) == ("market", 1)

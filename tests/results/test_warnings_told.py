@@ -15,8 +15,8 @@ from eventstudy.report.packs import read_pack
 from eventstudy.results.severity import DEFAULT, LEVELS, SEVERITY, known, severity, worst_first
 
 ROWS = [
-    event_row("E1", "2021-06-09", label="no_news", tickers="aaa;NOPE"),
-    event_row("E2", "2021-06-09", label="genuine", label_asof="2021-06-09"),
+    event_row("E1", "2021-06-09", shock_id="S1", label="no_news", tickers="aaa;NOPE"),
+    event_row("E2", "2021-06-09", shock_id="S2", label="genuine", label_asof="2021-06-09"),
     event_row("E3", "2021-09-08", kind="clarification", label="clarification"),
 ]
 

@@ -550,19 +550,19 @@ def _attribute(key: str, shock: Shock, f: Fit) -> str:
     }[key]
 
 
-def date_of(book: Book, shock_id: str) -> int:
-    """Day 0 of a shock, the earliest over its peers, as days since 1970."""
-    lead = book.study.leads[shock_id]
-    return min(int(np.datetime64(day).astype(int)) for day in lead.day0.values())
-
-
 def aar(book: Book) -> Columns:
     rows: list[dict[str, Any]] = []
     for group in dict.fromkeys(book.tables["aar"]["group"]):
         firms = firms_of(book, group)
         ar = np.array([[f.real(j) - f.normal(j) for j in TAU] for _, f in firms])
         n, mean = np.isfinite(ar).sum(axis=0), np.nanmean(ar, axis=0)
-        half = _band(book, group, np.array([date_of(book, shock.shock_id) for shock, _ in firms]), ar - mean)
+        names = np.array([shock.shock_id for shock, _ in firms])
+        influence = np.where(np.isfinite(ar), ar - mean, 0.0) / n
+        clusters, matrices = _growing(book, group)
+        mine = [np.isin(names, shocks) for shocks in clusters]
+        sums = np.array([np.cumsum(influence[rows].sum(axis=0)) for rows in mine])
+        sizes = np.array([np.cumsum(np.isfinite(ar[rows]).sum(axis=0)) for rows in mine])
+        half = np.array([_half(sums[:, j], sizes[:, j], w) for j, w in enumerate(matrices)])
         for j, tau in enumerate(TAU):
             total = mean[: j + 1].sum()
             rows.append(
@@ -578,45 +578,44 @@ def aar(book: Book) -> Columns:
     return stack(rows)
 
 
-def _band(book: Book, group: str, date: NDArray[np.int64], deviation: Floats) -> list[float]:
-    """Half width of the band of the CAAR by day: dates are clusters, and those that share days count less."""
-    dates = sorted(set(date.tolist()))
-    k = len(dates)
-    if k < 2:
-        return [NAN] * len(TAU)
-    made = group_of(book, group, (EVENT[0], EVENT[1]))
-    assert made.k == k
-    assert made.n == len(date)
-    sums = np.array([np.nansum(deviation[date == day], axis=0) for day in dates])
-    size = np.array([np.isfinite(deviation[date == day]).sum(axis=0) for day in dates], dtype=float)
-    whole = np.array(made.w())
-    half = []
+def _growing(book: Book, group: str) -> tuple[list[list[str]], list[Any]]:
+    """Shocks of each date, and W of the windows from the first event day to each one."""
+    panel = panel_of(book, group)
+    made = Group(
+        panel, (0, 0), last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS
+    )
+    days = sorted(set(made.date.values()))
+    clusters = [[shock for shock, day in made.date.items() if day == date] for date in days]
+    lead = [np.isin(panel.shock_id, shocks) & panel.lead for shocks in clusters]
+    lead = [
+        rows if rows.any() else np.isin(panel.shock_id, c) for rows, c in zip(lead, clusters, strict=True)
+    ]
+    sessions = [panel.event_sessions[rows].min(axis=0) for rows in lead]
+    matrices = []
     for j in range(len(TAU)):
-        w = np.eye(k)
-        for a, b in made.overlaps():
-            one, other = (set(made.portfolios[i].window) for i in (a, b))
-            alike = whole[a, b] / (len(one & other) / len(TAU))
-            one, other = (set(made.portfolios[i].window[: j + 1]) for i in (a, b))
-            w[a, b] = w[b, a] = alike * len(one & other) / (j + 1)
-        influence = (sums / size.sum(axis=0))[:, : j + 1].sum(axis=1)
-        share = size[:, : j + 1].sum(axis=1) / size[:, : j + 1].sum()
-        if k**2 / w.sum() < 2:
-            half.append(NAN)
-            continue
-        centre = np.eye(k) - 1 / k
-        df = (
-            k - 1 if (w == np.eye(k)).all() else np.trace(centre @ w) ** 2 / np.trace(centre @ w @ centre @ w)
-        )
-        factor = k / (k - 1) * _overlap_ratio(share, w) / _overlap_ratio(share, np.eye(k))
-        half.append(float(stats.t.ppf(0.975, df) * math.sqrt(factor * (influence**2).sum())))
-    return half
+        for portfolio, window in zip(made.portfolios, sessions, strict=True):
+            object.__setattr__(portfolio, "window", window[: j + 1].tolist())
+        made.width = j + 1
+        with mock.patch.object(made, "overlaps", return_value=twins.Group.overlaps(made)):
+            matrices.append(np.array(twins.Group.w(made)))
+    return clusters, matrices
 
 
-def _overlap_ratio(share: Floats, w: Floats) -> float:
-    """Variance of the weighted mean over what the squared influences add up to on average."""
-    mean = float(share @ w @ share)
-    squares = [share[i] ** 2 * (w[i, i] - 2 * (w @ share)[i] + mean) for i in range(len(share))]
-    return mean / sum(squares)
+def _half(sums: Any, sizes: Any, w: Any) -> float:
+    """Half width of the band of one day, from matrices in full; W's sums where dates overlap."""
+    k = len(sums)
+    if k < 2 or k**2 / w.sum() < 2:
+        return NAN
+    a, one = sizes / sizes.sum(), np.eye(k)
+
+    def ratio(matrix: Any) -> float:
+        d = np.diag(a) @ (one - np.outer(np.ones(k), a))
+        return float(a @ matrix @ a / np.trace(d @ matrix @ d.T))
+
+    m = (one - 1 / k) @ w
+    df = float(np.trace(m) ** 2 / np.trace(m @ m))
+    factor = k / (k - 1) * ratio(w) / ratio(one)
+    return float(stats.t.ppf(0.975, df) * np.sqrt(factor * (sums**2).sum()))
 
 
 def shocks(book: Book) -> Columns:
@@ -680,18 +679,6 @@ def panel_of(book: Book, group: str) -> Any:
         event_returns=np.array([f.returns[r] for (_, f), r in zip(pairs, around, strict=True)]),
         event_factors=np.array([f.index[r] for (_, f), r in zip(pairs, around, strict=True)])[:, :, None],
         event_sessions=np.array([days[f.mic][r] for (_, f), r in zip(pairs, around, strict=True)]),
-    )
-
-
-def group_of(book: Book, group: str, window: Window) -> Group:
-    """A group's firm-events in one window as the slow twins see them."""
-    return Group(
-        panel_of(book, group),
-        window,
-        last_alpha_day=1,
-        weighting="market-balanced",
-        seed=plan.SEED,
-        draws=plan.DRAWS,
     )
 
 
@@ -774,7 +761,14 @@ def outcomes(book: Book) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
     slow = {**twins.TWINS, "sign_flip": _sign_flip, "wilcoxon": _wilcoxon}
     table = book.tables["tests"]
     for group, window in dict.fromkeys(zip(table["group"], table["window"], strict=True)):
-        made = group_of(book, group, window_of(window))
+        made = Group(
+            panel_of(book, group),
+            window_of(window),
+            last_alpha_day=1,
+            weighting="market-balanced",
+            seed=plan.SEED,
+            draws=plan.DRAWS,
+        )
         rbar = made.rbar()
         inflation = 1 + (made.n - 1) * rbar
         shared = {

@@ -20,6 +20,7 @@ from eventstudy.core.returns import (
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.prices import PriceTable
+from eventstudy.prices.table import on_days
 
 
 def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> FactorColumns:
@@ -91,16 +92,6 @@ def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns
         name: (on_days(market.sessions, table.dates, table.column(column)), 0)
         for name, column in names.items()
     }
-
-
-def on_days(
-    sessions: NDArray[np.datetime64], dates: NDArray[np.datetime64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the values of the same calendar days, NaN on days that have none: never by position."""
-    found = np.full(len(sessions), np.nan)
-    _, here, there = np.intersect1d(sessions, dates, assume_unique=True, return_indices=True)
-    found[here] = values[there]
-    return found
 
 
 def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> NDArray[np.float64]:

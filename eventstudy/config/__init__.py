@@ -1,0 +1,55 @@
+"""The study's settings: what there are, what each may hold, and how they are read."""
+
+from __future__ import annotations
+
+from eventstudy.config.load import (
+    SECTORS,
+    config_from_dict,
+    load_config,
+    sector_file,
+    sector_names,
+    sector_prices,
+    unknown_keys,
+)
+from eventstudy.config.settings import (
+    LABELS,
+    Backtest,
+    Cost,
+    Market,
+    Model,
+    Peer,
+    Prices,
+    Report,
+    Returns,
+    Reversal,
+    Study,
+    StudyConfig,
+    Tests,
+    Window,
+    Windows,
+)
+
+__all__ = [
+    "LABELS",
+    "SECTORS",
+    "Backtest",
+    "Cost",
+    "Market",
+    "Model",
+    "Peer",
+    "Prices",
+    "Report",
+    "Returns",
+    "Reversal",
+    "Study",
+    "StudyConfig",
+    "Tests",
+    "Window",
+    "Windows",
+    "config_from_dict",
+    "load_config",
+    "sector_file",
+    "sector_names",
+    "sector_prices",
+    "unknown_keys",
+]

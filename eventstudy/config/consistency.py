@@ -1,0 +1,157 @@
+"""Whether the settings of a study fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from eventstudy.config.ranges import faults
+from eventstudy.config.settings import StudyConfig, Windows
+from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.workers import engine_problem
+
+#: Models whose regression can weigh a return over several sessions by 1/n.
+TRADE_TO_TRADE = ("mean_adjusted", "market_adjusted", "market", "capm", "factors")
+
+
+def check(config: StudyConfig, *, peers: bool = True) -> None:
+    """Refuse settings outside their limits and those that do not fit each other.
+
+    Parameters
+    ----------
+    peers
+        Whether the study needs peers; that of a whole market names none.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    found = [
+        *faults(config, StudyConfig),
+        *_windows(config.windows),
+        *(_peers(config) if peers else ()),
+        *_model(config),
+        *_entry(config),
+        *_markets(config),
+        *_fx(config),
+    ]
+    if found:
+        raise ConfigError([Problem(text) for text in found])
+
+
+def _windows(windows: Windows) -> Iterator[str]:
+    estimation, event = windows.estimation, windows.event
+    named = {"estimation": estimation, "drop": windows.drop, "post": windows.post, "event": event}
+    named |= {f"car[{i}]": window for i, window in enumerate(windows.car)}
+    for name, (first, last) in named.items():
+        if first > last:
+            yield f"windows.{name} = [{first}, {last}] runs backwards; write [{last}, {first}]"
+        elif name != "estimation" and not event[0] <= first <= last <= event[1]:
+            yield (
+                f"windows.{name} = [{first}, {last}] lies outside windows.event = {list(event)}; "
+                "widen the event window"
+            )
+    if estimation[1] >= event[0]:
+        yield (
+            f"windows.estimation = {list(estimation)} overlaps windows.event = {list(event)}; "
+            f"end the estimation before day {event[0]}"
+        )
+    if windows.minimum > max(_length(windows), 10):
+        yield f"windows.minimum = {windows.minimum}: accepted is 10 to {_length(windows)}"
+    if windows.drop[1] >= windows.post[0]:
+        yield f"windows.post starts at {windows.post[0]}, before the drop has ended"
+
+
+def _length(windows: Windows) -> int:
+    return windows.estimation[1] - windows.estimation[0] + 1
+
+
+#: What a model cannot do without: the setting, and an example of it.
+_NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "capm": (
+        ("factors_file", "a CSV with a date column"),
+        ("risk_free", 'the risk-free column, such as "RF"'),
+    ),
+    "factors": (
+        ("factors_file", "a CSV with a date column"),
+        ("factors", 'such as ["Mkt-RF", "SMB", "HML"]'),
+    ),
+    "two_index": (("world", 'such as "^GSPC"'),),
+}
+
+
+def _model(config: StudyConfig) -> Iterator[str]:
+    model, longest = config.model, max(_length(config.windows), 20)
+    for name, example in _NEEDS.get(model.name, ()):
+        if not getattr(model, name):
+            yield f"model.name = {model.name!r} needs model.{name}, {example}"
+    if problem := engine_problem(model.engine, model.scheduler):
+        yield f"model: {problem}"
+    if model.name == "rolling" and model.span > longest:
+        yield f"model.span = {model.span}: accepted is 20 to {longest}"
+    if config.returns.gaps == "trade_to_trade" and model.name not in TRADE_TO_TRADE:
+        yield (
+            f"returns.gaps = 'trade_to_trade' with model.name = {model.name!r}: accepted are "
+            f"{', '.join(TRADE_TO_TRADE)}"
+        )
+
+
+def _entry(config: StudyConfig) -> Iterator[str]:
+    """Yield what makes a trade impossible: decided before the drop, or sold before it is bought."""
+    trade, drop = config.backtest, config.windows.drop
+    entry = int(trade.entry.partition("+")[2])
+    if entry - 1 < drop[0]:
+        yield (
+            f"backtest.entry = {trade.entry!r} is decided at the close of day {entry - 1}, before the drop "
+            f"window [{drop[0]}, {drop[1]}] has begun; enter on day {drop[0] + 1} or later"
+        )
+    if trade.horizon <= entry:
+        yield f"backtest.horizon = {trade.horizon}: accepted is {entry + 1} to 250"
+
+
+def _markets(config: StudyConfig) -> Iterator[str]:
+    """Yield exchanges and peers that the study does not describe."""
+    mics = [market.mic for market in config.markets]
+    yield from (f"market {mic} is described twice" for mic in _twice(mics))
+    for row in config.costs:
+        if row.market not in mics:
+            yield f"costs: market {row.market!r}; {nearest(row.market, mics)}"
+    known = mics + [peer.ticker for peer in config.peers]
+    for key in ("volume_unit", "price_unit"):
+        for name in getattr(config.prices, key):
+            if name not in known:
+                yield f"prices.{key}: {name!r}; {nearest(name, known)}"
+
+
+def _fx(config: StudyConfig) -> Iterator[str]:
+    """Yield rates that would not turn a currency of the study into its own."""
+    base = config.study.currency
+    for currency, ticker in config.backtest.fx.items():
+        if currency == base:
+            yield f"backtest.fx.{currency}: that is study.currency itself; leave it out"
+        elif {ticker[:3], ticker[3:6]} != {currency, base}:
+            yield (
+                f"backtest.fx.{currency} = {ticker!r} does not turn {currency} into study.currency = "
+                f"{base!r}; accepted is a ticker that begins with {base}{currency} or {currency}{base}, such "
+                f"as {base}{currency}=X, or backtest.fx={{}} to count in local currencies"
+            )
+
+
+def _peers(config: StudyConfig) -> Iterator[str]:
+    mics = [market.mic for market in config.markets]
+    if not config.peers:
+        yield "no peers: name a sector with --sector, or a study file with --config"
+    for peer in config.peers:
+        if peer.market not in mics:
+            yield f"peer {peer.ticker}: market {peer.market!r}; {nearest(peer.market, mics)}"
+        if peer.from_ and peer.until and peer.from_ > peer.until:
+            yield f"peer {peer.ticker}: from {peer.from_} is after until {peer.until}"
+        if any(peer.ticker == market.benchmark for market in config.markets):
+            yield f"peer {peer.ticker} is also a benchmark: its abnormal return would be zero"
+    names = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
+    yield from (f"peer {name} is named twice" for name in sorted(_twice(names)))
+
+
+def _twice(names: list[Any]) -> list[Any]:
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]

@@ -1,0 +1,243 @@
+"""The study's settings: TOML layers read into frozen dataclasses.
+
+Layers, later ones win: defaults, the sector's TOML (``--sector`` or ``study.sector``), the
+``eventstudy.toml`` beside the events file, ``--config FILE``, ``--set key=value``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from eventstudy.config.consistency import check
+from eventstudy.config.settings import StudyConfig
+from eventstudy.errors import ConfigError, Problem, nearest
+
+SECTORS = Path(__file__).parents[1] / "sectors"
+
+
+def sector_names() -> tuple[str, ...]:
+    """Names of the sectors that ship with the package."""
+    return tuple(sorted(path.parent.name for path in SECTORS.glob("*/study.toml")))
+
+
+def sector_file(name: str) -> Path:
+    """Path of a shipped sector's TOML; `ConfigError` names the nearest one."""
+    if name not in sector_names():
+        raise ConfigError(f"sector {name!r} is not shipped; {nearest(name, sector_names())}")
+    return SECTORS / name / "study.toml"
+
+
+def sector_prices(name: str) -> Path | None:
+    """Path of the prices that ship with a sector, None where it has none; `ConfigError` as `sector_file`."""
+    path = sector_file(name).with_name("prices.parquet")
+    return path if path.is_file() else None
+
+
+def load_config(
+    events_path: Path,
+    *,
+    sector: str | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    peers: bool = True,
+) -> StudyConfig:
+    """Read and check all layers of settings for a study of ``events_path``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found: a file that is missing or not TOML, an unknown key (with the
+        nearest valid one), a value of the wrong kind, windows that overlap or run backwards,
+        a peer whose market is not described. Without ``peers`` a study of a whole market, which names
+        none.
+    """
+    local = events_path.parent / "eventstudy.toml"
+    layers = [_read(path) for path in (local if local.is_file() else None, config_file) if path is not None]
+    named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
+    own_peers = any("peers" in table for _, table in layers)
+    if named and not (own_peers and sector is None):
+        layers.insert(0, _read(sector_file(named)))
+    layers.append(("--set", _parse_overrides(overrides)))
+    if named:
+        layers.append(("sector", {"study": {"sector": named}}))
+    problems: list[Problem] = []
+    merged: dict[str, Any] = {}
+    for source, table in layers:
+        problems += unknown_keys(source, table)
+        for section, values in table.items():
+            known = isinstance(values, dict) and isinstance(merged.get(section, {}), dict)
+            merged[section] = {**merged.get(section, {}), **values} if known else values
+    if problems:
+        raise ConfigError(problems)
+    config = _build(StudyConfig, merged, "", problems)
+    if problems:
+        raise ConfigError(problems)
+    check(config, peers=peers)
+    return typing.cast(StudyConfig, config)
+
+
+def config_from_dict(settings: Mapping[str, Any]) -> StudyConfig:
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest.
+
+    Raises
+    ------
+    ConfigError
+        If this version has no such setting or refuses its value.
+    """
+    problems = unknown_keys("manifest.json", settings)
+    if not problems:
+        config = _build(StudyConfig, _revived(StudyConfig, settings), "", problems)
+    if problems:
+        raise ConfigError(problems)
+    check(config)
+    return typing.cast(StudyConfig, config)
+
+
+def _revived(hint: Any, value: Any) -> Any:
+    """Undo `StudyConfig.as_dict` by the annotation: ISO texts become dates, absent values leave."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        hints = {name.rstrip("_"): item for name, item in typing.get_type_hints(hint).items()}
+        return {key: _revived(hints[key], item) for key, item in value.items() if item is not None}
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return [_revived(typing.get_args(hint)[0], item) for item in value]
+    if dt.date in typing.get_args(hint) and isinstance(value, str):
+        return dt.date.fromisoformat(value)
+    return value
+
+
+def _named_sector(table: Mapping[str, Any]) -> str:
+    """The ``study.sector`` of one layer; empty where it is absent or, to be refused later, no text."""
+    study = table.get("study")
+    sector = study.get("sector", "") if isinstance(study, Mapping) else ""
+    return sector if isinstance(sector, str) else ""
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(
+            Problem(f"is not TOML: {error}", str(path), int(line[1]) if line else None)
+        ) from error
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and name):
+            raise ConfigError(f"--set {text!r}: write section.key=value, for example windows.minimum=150")
+        table.setdefault(section, {})[name] = _toml_value(value.strip())
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for every key that is no setting, with its line where ``source`` is a file."""
+    problems = []
+    hints = typing.get_type_hints(StudyConfig)
+    for section, values in table.items():
+        if section not in hints:
+            problems.append(_unknown(source, section, section, hints))
+            continue
+        hint = hints[section]
+        item = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
+        accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
+        for row in values if isinstance(values, list) else [values]:
+            for key in row if isinstance(row, dict) else ():
+                if key not in accepted:
+                    problems.append(_unknown(source, key, f"{section}.{key}", accepted))
+    return problems
+
+
+def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
+    line = _line_of(source, key)
+    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
+
+
+def _line_of(source: str, key: str) -> int | None:
+    if not Path(source).is_file():
+        return None
+    pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
+    lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+
+
+def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        key = item.name.rstrip("_")
+        if key in table:
+            values[item.name] = _coerce(hints[item.name], table[key], f"{path}{key}", problems)
+    missing = [
+        item.name
+        for item in dataclasses.fields(kind)
+        if item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+        and item.name not in values
+    ]
+    if missing:
+        problems.append(Problem(f"{path.rstrip('.')}: {', '.join(missing)} missing"))
+        return None
+    return kind(**values)
+
+
+def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
+    """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        hint, *_ = (a for a in arguments if a is not type(None))
+        return _coerce(hint, value, path, problems)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(hint, value, f"{path}.", problems)
+    if origin is tuple and isinstance(value, list):
+        return _coerce_tuple(arguments, value, path, problems)
+    if origin is Mapping and isinstance(value, dict):
+        return {key: _coerce(arguments[1], item, f"{path}.{key}", problems) for key, item in value.items()}
+    if origin is Literal and value in arguments:
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    accepted = " or ".join(map(repr, arguments)) if origin is Literal else _describe(hint)
+    problems.append(Problem(f"{path} = {value!r}: accepted is {accepted}"))
+    return None
+
+
+def _coerce_tuple(arguments: Any, value: list[Any], path: str, problems: list[Problem]) -> Any:
+    if arguments[-1] is Ellipsis:
+        return tuple(_coerce(arguments[0], item, f"{path}[{i}]", problems) for i, item in enumerate(value))
+    if len(value) != len(arguments):
+        problems.append(Problem(f"{path} = {value!r}: accepted are {len(arguments)} values"))
+        return None
+    return tuple(_coerce(a, v, path, problems) for a, v in zip(arguments, value, strict=True))
+
+
+def _describe(hint: Any) -> str:
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    if hint is dt.date:
+        return "a date such as 2026-06-09, without quotes"
+    tabular = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is Mapping
+    return names.get(hint, "a table" if tabular else "a list")

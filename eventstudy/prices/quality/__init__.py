@@ -1,0 +1,142 @@
+"""Whether prices can be trusted: all checks over all series of a study, and what follows from them.
+
+Each file holds the checks of one question. A check of one series takes a `Subject` and yields findings; it
+joins `CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.errors import PriceError, Problem
+from eventstudy.messages import say
+from eventstudy.prices.quality.adjustment import additive_adjustment, unlisted_adjustment
+from eventstudy.prices.quality.identity import currency, membership, price_unit
+from eventstudy.prices.quality.levels import adjusted_missing, close_outside_range, not_positive
+from eventstudy.prices.quality.moves import jumps
+from eventstudy.prices.quality.neighbours import across
+from eventstudy.prices.quality.subject import QualityFinding, SessionSource, Subject, subjects_of
+from eventstudy.prices.quality.trade import stale, thin_bars, volume_unit
+from eventstudy.prices.table import PriceOutcome, PriceTable
+
+__all__ = ["CHECKS", "QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
+
+Check = Callable[[Subject], Iterator[QualityFinding]]
+
+#: All checks of one series, in the order in which they are reported.
+CHECKS: tuple[Check, ...] = (
+    not_positive,
+    adjusted_missing,
+    close_outside_range,
+    additive_adjustment,
+    jumps,
+    unlisted_adjustment,
+    stale,
+    thin_bars,
+    volume_unit,
+    price_unit,
+    membership,
+    currency,
+)
+#: Checks after which nobody knows what was traded in money, unless the settings say it.
+UNIT_CHECKS = ("volume_unit", "volume_step", "price_unit")
+
+
+def check_quality(
+    prices: PriceTable,
+    config: StudyConfig,
+    *,
+    sessions: SessionSource,
+    event_days: Mapping[str, NDArray[np.datetime64]] | None = None,
+) -> tuple[QualityFinding, ...]:
+    """Look at every series of a study and return what is suspect, market by market.
+
+    Simulated prices are made, not delivered: there is nothing to find.
+
+    Parameters
+    ----------
+    sessions
+        ``sessions(mic, start, end)`` gives the exchange's days.
+    event_days
+        Days 0 by MIC: a large move near one is expected.
+    """
+    if prices.simulated:
+        return ()
+    found: list[QualityFinding] = []
+    for market in config.markets:
+        days0 = (event_days or {}).get(market.mic, np.array([], dtype="datetime64[D]"))
+        subjects = subjects_of(market, config, prices, sessions, days0)
+        for subject in subjects:
+            for check in CHECKS:
+                found += check(subject)
+        found += across(subjects)
+    # An index may serve several markets; what it shows is said once.
+    return tuple(dict.fromkeys(found))
+
+
+def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> frozenset[str]:
+    """Return the peers whose money traded may be off by a hundred, where the settings do not say the unit."""
+    suspect = {(finding.ticker, finding.check) for finding in findings if finding.check in UNIT_CHECKS}
+    market = {peer.ticker: peer.market for peer in config.peers}
+    volume = config.prices.volume_unit
+    return frozenset(
+        ticker
+        for ticker, check in suspect
+        if ticker in market
+        and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
+    )
+
+
+def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:
+    """Return the prices that a study may use.
+
+    Series with a finding ``drop`` are left out and the reason becomes their outcome. With ``accept``
+    everything is kept as it is.
+
+    Raises
+    ------
+    PriceError
+        If any finding is ``stop`` and ``accept`` is false; one problem for each.
+    """
+    if accept:
+        return prices
+    stops = [finding for finding in findings if finding.severity == "stop"]
+    if stops:
+        raise PriceError([_problem(finding, prices) for finding in stops])
+    dropped = {finding.ticker: finding for finding in reversed(findings) if finding.severity == "drop"}
+    if not dropped:
+        return prices
+    outcomes = dict(prices.outcomes)
+    for ticker, finding in dropped.items():
+        text = say(
+            "reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message
+        )
+        outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
+    series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
+    return replace(prices, series=series, outcomes=outcomes)
+
+
+def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> list[str]:
+    """Return one sentence for each thing found, series with the same one together."""
+    tickers: dict[tuple[str, str, str, str], list[str]] = {}
+    for finding in findings:
+        kind = "quality.accepted" if accept and finding.severity != "warn" else "quality.found"
+        key = (kind, finding.check, finding.day, finding.message)
+        tickers.setdefault(key, []).append(finding.ticker)
+    return [
+        say(kind, tickers=", ".join(names), check=say(f"check.{check}"), day=day, text=text)
+        for (kind, check, day, text), names in tickers.items()
+    ]
+
+
+def _problem(finding: QualityFinding, prices: PriceTable) -> Problem:
+    text = (
+        f"{finding.ticker} on {finding.day}: {finding.check} ({finding.value:.6g}): {finding.message}; "
+        "or go on with --accept-suspect"
+    )
+    return Problem(text, file=prices.series[finding.ticker].source)

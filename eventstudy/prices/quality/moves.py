@@ -1,0 +1,142 @@
+"""Checks of large moves: no market made them, but a split, a currency or a wrong adjustment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.exchanges.rules import limit_fraction, tick_size
+from eventstudy.messages import say
+from eventstudy.prices.quality.subject import Floats, QualityFinding, Severity, Subject
+
+#: Log returns this large are looked at; turnover of so many times its median proves a real move.
+JUMP, CROWD = float(np.log(1.4)), 3.0
+#: Splits and bonus issues that happen, new shares for one old one.
+SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50)
+SPLIT_TOLERANCE = 0.06
+#: A return this far past the exchange's limit cannot come from a dividend left unadjusted.
+PAST_LIMIT = 0.02
+#: Sessions around an event within which a large move is expected.
+NEAR_EVENT = 3
+#: First sessions of a listing that may have no limit.
+FIRST_SESSIONS = 5
+
+
+def jumps(subject: Subject) -> Iterator[QualityFinding]:
+    """Yield moves that no market made: currency slips, unadjusted splits, wrong adjustments.
+
+    Notes
+    -----
+    A crash and a split are told apart by turnover: a real move of this size comes with several times
+    the usual turnover, in money and in shares, a split with the usual one. On a board with a price
+    limit a return past the limit is enough, and so is a split that the source itself lists.
+    """
+    limit, past = past_limit(subject)
+    additive = set(limit_constants(subject)[0].tolist())
+    change, traded, crowd = subject.log_return, subject.traded_return, _turnover_ratio(subject)
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(past | (np.abs(change) > JUMP))
+    for row in rows.tolist():
+        if abs(abs(change[row]) - np.log(100)) < 0.15:
+            text = say("quality.currency_slip", factor=np.exp(change[row]))
+            yield subject.finding("currency_slip", row, change[row], "stop", text)
+        elif abs(change[row] - traded[row]) > np.log(1.2) > abs(traded[row]):
+            text = say("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(traded[row]))
+            yield subject.finding("phantom_adjustment", row, np.expm1(change[row]), "stop", text)
+        elif past[row]:
+            if row not in additive:
+                yield _beyond_limit(subject, row, float(limit[row]))
+        elif not np.isfinite(limit[row]):
+            yield from _jump(subject, row, float(change[row]), float(crowd[row]))
+
+
+def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
+    change = float(np.expm1(subject.log_return[row]))
+    facts = {"move": change, "board": subject.board, "limit": limit}
+    if abs(change) - limit <= PAST_LIMIT:
+        text = say("quality.limit_rounding", **facts)
+        return subject.finding("beyond_limit", row, change, "warn", text)
+    nearest = subject.high[row] if change < 0 else subject.low[row]
+    inside = abs(nearest / subject.previous[row] - 1.0) <= limit + PAST_LIMIT
+    if inside:
+        text = say("quality.limit_bars", **facts)
+        return subject.finding("beyond_limit", row, change, "stop", text)
+    text = say("quality.limit_ex_date", **facts)
+    return subject.finding("unadjusted_split", row, change, "stop", text)
+
+
+def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[QualityFinding]:
+    """Yield a large move without the turnover of one, on a board without a limit."""
+    listed = subject.splits[row]
+    if listed > 0 and abs(change + np.log(listed)) < 2 * SPLIT_TOLERANCE:
+        text = say("quality.split_listed", move=np.expm1(change), ratio=listed)
+        yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
+        return
+    if crowd >= CROWD:
+        return
+    ratio = min(SPLITS, key=lambda k: abs(np.log(k) - abs(change)))
+    likely = abs(np.log(ratio) - abs(change)) < SPLIT_TOLERANCE
+    large = abs(np.expm1(change)) > 0.5
+    near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
+    proved = np.isfinite(crowd)
+    usual = say("quality.turnover", times=crowd) if proved else say("quality.no_turnover")
+    if likely and (proved or ratio >= 2):
+        text = say("quality.split_likely", move=np.expm1(change), ratio=ratio, usual=usual)
+        yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
+    elif large and not np.isin(near, subject.event_days).any():
+        text = say("quality.extreme", move=np.expm1(change), usual=usual)
+        severity: Severity = "stop" if proved else "warn"
+        yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
+
+
+def _turnover_ratio(subject: Subject) -> Floats:
+    """Turnover on days of jumps against the median of the twenty sessions before, NaN where unknown.
+
+    The smaller of the ratios in money and in shares: shares multiply in a split, and money in a
+    reverse split whose volumes were adjusted, though nobody traded more.
+    """
+    money = np.where(np.isfinite(subject.close), subject.close, subject.price) * subject.volume
+    ratio = np.full(len(money), np.nan)
+    with np.errstate(invalid="ignore"):
+        wanted = np.flatnonzero(np.abs(subject.log_return) > JUMP)
+    for row in wanted.tolist():
+        ratio[row] = np.min([_against_median(values, row) for values in (money, subject.volume)])
+    return ratio
+
+
+def _against_median(values: Floats, row: int) -> float:
+    before = values[max(row - 20, 0) : row]
+    before = before[np.isfinite(before)]
+    if len(before) < 5 or not np.median(before) > 0:
+        return np.nan
+    return float(values[row] / np.median(before))
+
+
+def past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the limit on each session and where the return lies past it by more than rounding."""
+    limit = limit_fraction(subject.board, subject.days)
+    listed = subject.peer.from_ if subject.peer else None
+    there = np.flatnonzero(np.isfinite(subject.price))
+    if len(there):
+        # A series may begin with its listing: within a fortnight of it, or where nobody states the day.
+        late = 0 if listed is None else (subject.days[there[0]] - np.datetime64(listed, "D")).astype(int)
+        if 0 <= late < 15:
+            limit[: there[0] + FIRST_SESSIONS] = np.nan
+    with np.errstate(invalid="ignore"):
+        tick = tick_size(subject.board, subject.previous, subject.days)
+        rounding = 0.001 + 1.5 * tick / subject.previous
+        return limit, np.abs(np.expm1(subject.log_return)) > limit + rounding
+
+
+def limit_constants(subject: Subject) -> tuple[NDArray[np.intp], Floats]:
+    """Days that closed at their extreme a little past the limit, and the constant each implies."""
+    limit, past = past_limit(subject)
+    change = np.expm1(subject.log_return)
+    extreme = np.where(change > 0, subject.high, subject.low)
+    with np.errstate(invalid="ignore"):
+        at = np.abs(subject.close - extreme) <= 1.5 * tick_size(subject.board, subject.close, subject.days)
+        rows = np.flatnonzero(past & at & (np.abs(change) < limit + 0.05))
+    moved, signed = change[rows] * subject.previous[rows], np.sign(change[rows]) * limit[rows]
+    return rows, (moved - signed * subject.previous[rows]) / signed

@@ -1,0 +1,132 @@
+"""What a check of prices is given: one series on the sessions of its exchange, and what it may yield."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import Market, Peer, StudyConfig
+from eventstudy.exchanges.rules import board_of
+from eventstudy.prices.limits import has_traded_prices
+from eventstudy.prices.table import PriceSeries, PriceTable, price_unit
+
+Severity = Literal["stop", "drop", "warn"]
+Floats = NDArray[np.float64]
+SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFinding:
+    """One suspect thing about a series, with its first or worst day and its value there.
+
+    ``severity``: ``stop`` – the run stops, ``drop`` – the series is left out, ``warn`` – it is listed.
+    """
+
+    ticker: str
+    check: str
+    day: str
+    value: float
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
+
+    ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
+    for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
+    ``unit`` is how many shares the settings take one unit of ``volume`` for, ``money`` how much of the
+    market's currency a unit of price is, None where nobody says.
+    """
+
+    item: PriceSeries
+    market: Market
+    peer: Peer | None
+    board: str
+    days: NDArray[np.datetime64]
+    price: Floats
+    close: Floats
+    high: Floats
+    low: Floats
+    volume: Floats
+    splits: Floats
+    dividends: Floats
+    amount: Floats
+    unit: int
+    money: float | None
+    event_days: NDArray[np.datetime64]
+
+    @property
+    def previous(self) -> Floats:
+        """The adjusted close of the session before."""
+        return np.concatenate([[np.nan], self.price[:-1]])
+
+    @property
+    def log_return(self) -> Floats:
+        """One-session log returns of the adjusted close."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change: Floats = np.log(self.price / self.previous)
+        return change
+
+    @property
+    def traded_return(self) -> Floats:
+        """One-session log returns of the traded close, NaN where there is none beside the adjusted one."""
+        change = np.full(len(self.close), np.nan)
+        if has_traded_prices(self.item):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                change[1:] = np.log(self.close[1:] / self.close[:-1])
+        return change
+
+    def finding(
+        self, check: str, row: int | np.intp, value: float, severity: Severity, message: str
+    ) -> QualityFinding:
+        """Return a finding on the session ``row``."""
+        return QualityFinding(self.item.ticker, check, str(self.days[row]), float(value), severity, message)
+
+
+def subjects_of(
+    market: Market,
+    config: StudyConfig,
+    prices: PriceTable,
+    sessions: SessionSource,
+    event_days: NDArray[np.datetime64],
+) -> list[Subject]:
+    """Put the series of one market, its index first, on the sessions from its first to its last price."""
+    peers = {peer.ticker: peer for peer in config.peers if peer.market == market.mic}
+    named = [market.benchmark, *peers] if peers else []
+    series = [prices.series[ticker] for ticker in named if ticker in prices.series]
+    series = [item for item in series if len(item.dates)]
+    if not series:
+        return []
+    first, last = min(item.dates[0] for item in series), max(item.dates[-1] for item in series)
+    days = sessions(market.mic, first.astype(dt.date), last.astype(dt.date))
+    subjects = []
+    for item in series:
+        peer = peers.get(item.ticker)
+        board = board_of(item.ticker, market.mic, peer=peer.board, market=market.board) if peer else ""
+        names = ("adj_close", "close", "high", "low", "volume", "splits", "dividends", "amount")
+        values = {name: item.on(days, name) for name in names}
+        untraded = (values["volume"] == 0) & (peer is not None)
+        values["price"] = np.where(untraded, np.nan, values.pop("adj_close"))
+        unit = config.prices.shares(item.ticker, market.mic)
+        money = price_unit(item, market.mic, config)
+        subjects.append(
+            Subject(
+                item=item,
+                market=market,
+                peer=peer,
+                board=board,
+                days=days,
+                unit=unit,
+                money=money,
+                event_days=event_days,
+                **values,
+            )
+        )
+    return subjects
