@@ -1050,6 +1050,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     with yahoo_run(place, {}) as answer:
         assert answer.code == 0, answer.said
+    place.rows(event_row("E1", E1))
     code, _, err = finish(["check", *place.inputs()], env={"PYTHONWARNINGS": "error"})
     assert (code, err) == (0, "")
 
