@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer, Returns, StudyConfig
+from eventstudy.core.models.base import takes_still_index
 from eventstudy.errors import PriceError, Problem
 from eventstudy.exchanges.rules import board_of, in_yen
 from eventstudy.messages import say
@@ -101,7 +102,7 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
     ------
     PriceError
         If the index lacks days on which its peers traded and ``prices.benchmark_gaps`` is ``stop``,
-        or if it never moves.
+        or if it never moves and the model estimates something from it.
     """
     markets: dict[str, MarketPanel] = {}
     remarks: list[str] = []
@@ -123,7 +124,7 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         # Simulated prices know no limits, so a day that happens to look locked is none.
         if not prices.simulated:
             panel = _with_limits(panel, market, peers, series, remarks)
-        if not np.nanstd(panel.market_return) > 0:
+        if not (takes_still_index(config.model.name) or np.nanstd(panel.market_return) > 0):
             problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
         markets[market.mic] = _of_kind(panel, config, index, series, problems)
     if problems:
