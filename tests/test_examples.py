@@ -38,7 +38,10 @@ def given() -> dict[str, Any]:
     starts = (18_000, 18_000, 18_200, 18_200, 18_400, 18_400)
     panel = make_panel(returns, market, n_estimation=60, shock_id=shocks, starts=starts)
     abnormal = abnormal_returns(panel, fit(panel), alpha="estimated")
-    return {"panel": panel, "sample": Sample("all", abnormal, np.eye(6), draws=99).at((0, 1))}
+    return {
+        "panel": panel,
+        "sample": Sample(group="all", abnormal=abnormal, correlations=np.eye(6), draws=99).at((0, 1)),
+    }
 
 
 @pytest.mark.usefixtures("registries")

@@ -36,7 +36,8 @@ class PriceSeries:
     >>> from eventstudy import PriceSeries
     >>> days = np.array(["2021-06-08", "2021-06-09"], dtype="datetime64[D]")
     >>> none, close = np.full(2, np.nan), np.array([10.0, 9.5])
-    >>> series = PriceSeries("AAA", days, none, none, none, close, close, none, currency="USD")
+    >>> unknown = dict.fromkeys(("open", "high", "low", "volume"), none)
+    >>> series = PriceSeries(ticker="AAA", dates=days, close=close, adj_close=close, **unknown)
     >>> float(series.adj_close[-1] / series.adj_close[0] - 1).__round__(4)
     -0.05
     """
@@ -95,7 +96,7 @@ class PriceOutcome:
     Examples
     --------
     >>> from eventstudy import PriceOutcome
-    >>> PriceOutcome("AAA", "ok", rows=250, first="2020-06-09", last="2021-06-09").status
+    >>> PriceOutcome(ticker="AAA", status="ok", rows=250, last="2021-06-09").status
     'ok'
     """
 
@@ -138,8 +139,10 @@ class PriceTable:
     >>> import numpy as np
     >>> from eventstudy import PriceOutcome, PriceSeries, PriceTable
     >>> days, none = np.array(["2021-06-09"], dtype="datetime64[D]"), np.full(1, np.nan)
-    >>> series = PriceSeries("AAA", days, none, none, none, np.ones(1), np.ones(1), none)
-    >>> PriceTable("mine", {"AAA": series}, {"AAA": PriceOutcome("AAA", "ok", rows=1)}).last_date
+    >>> unknown = dict.fromkeys(("open", "high", "low", "volume"), none)
+    >>> series = PriceSeries(ticker="AAA", dates=days, close=np.ones(1), adj_close=np.ones(1), **unknown)
+    >>> outcomes = {"AAA": PriceOutcome(ticker="AAA", status="ok", rows=1)}
+    >>> PriceTable(source="mine", series={"AAA": series}, outcomes=outcomes).last_date
     '2021-06-09'
     """
 
