@@ -208,6 +208,47 @@ def test_one_row_a_firm_and_one_row_a_date_give_the_same_study(folder: Path) -> 
     assert row["estimate"] == pytest.approx(by_region.mean(), rel=1e-10)
 
 
+def test_the_counts_of_the_summary_are_of_events_and_not_of_rows(folder: Path) -> None:
+    """One event in time, one late by the exchange that closes first, one without a time."""
+    cells = (
+        ("2021-04-07", "misreading", "2021-04-06"),
+        # Over everywhere on 11 August 12:00 UTC: after Shanghai's close of day +1, before New York's.
+        ("2021-08-09", "genuine", "2021-08-10"),
+        ("2021-10-13", "contested", ""),
+    )
+
+    def row(k: int, name: str, tickers: Sequence[str]) -> str:
+        day, label, asof = cells[k]
+        return event_row(name, day, tickers=";".join(tickers), label=label, label_asof=asof, shock_id=f"S{k}")
+
+    layouts = (
+        [row(k, f"E{k}.0", EVERY) for k in range(3)],
+        [row(k, f"E{k}.{i}", (ticker,)) for k in range(3) for i, ticker in enumerate(EVERY)],
+        [
+            row(k, f"E{k}.{i}", part)
+            for k in (2, 0, 1)
+            for i, part in enumerate((EVERY[3:], EVERY[:3], EVERY))
+        ],
+    )
+    for rows in layouts:
+        facts = run(folder, rows).facts
+        assert facts["events"] == {
+            "n_events": 3,
+            "n_shocks": 3,
+            "n_peers": 5,
+            "by_label": {"misreading": 1, "genuine": 1, "contested": 1},
+        }
+        assert facts["labels"] == {
+            "ex_ante": 1,
+            "post_hoc": 1,
+            "post_hoc_events": ["E1.0"],
+            "undated": 1,
+            "undated_events": ["E2.0"],
+        }
+        late = {r["group"].rpartition("label=")[2]: r["n_late"] for r in facts["small_table"]}
+        assert (late["misreading"], late["genuine"], late["contested"]) == (0, 1, 1)
+
+
 def test_shock_ids_of_one_day_are_one_date_in_every_test_and_two_rows_in_the_tables(folder: Path) -> None:
     days = ("2021-04-07", "2021-06-09", "2021-08-11", "2021-10-13")
     labelled = {"label": "misreading", "label_asof": "2021-01-04"}

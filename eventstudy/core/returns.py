@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer, Returns, StudyConfig
+from eventstudy.core.models.base import takes_still_index
 from eventstudy.errors import PriceError, Problem
 from eventstudy.exchanges.rules import board_of, in_yen
 from eventstudy.messages import say
@@ -101,7 +102,8 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
     ------
     PriceError
         If the index lacks days on which its peers traded and ``prices.benchmark_gaps`` is ``stop``,
-        or if it never moves.
+        if it never moves and the model estimates something from it, or if no security of a study of
+        volume has any.
     """
     markets: dict[str, MarketPanel] = {}
     remarks: list[str] = []
@@ -123,9 +125,15 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         # Simulated prices know no limits, so a day that happens to look locked is none.
         if not prices.simulated:
             panel = _with_limits(panel, market, peers, series, remarks)
-        if not np.nanstd(panel.market_return) > 0:
+        if not (takes_still_index(config.model.name) or np.nanstd(panel.market_return) > 0):
             problems.append(Problem(f"benchmark {market.benchmark} never moves; give another index"))
         markets[market.mic] = _of_kind(panel, config, index, series, problems)
+    names = ", ".join(ticker for market in markets.values() for ticker in market.tickers)
+    measured = any(np.isfinite(market.returns).any() for market in markets.values())
+    if config.study.kind == "volume" and names and not measured:
+        problems.append(
+            Problem(f"no volume: the prices of {names} have none, so abnormal volume cannot be measured")
+        )
     if problems:
         raise PriceError(problems)
     return ReturnsPanel(config.returns.kind, markets, tuple(remarks))
@@ -143,22 +151,22 @@ def _of_kind(
     Notes
     -----
     ``volume`` is ln V of the security against ln V of its index (Ajinkya and Jain 1989: logs bring
-    volume near the normal). ``volatility`` is |R| against |R_m|.
+    volume near the normal). ``volatility`` is |R| against |R_m|. Where no security of an exchange
+    has volume all its returns are NaN.
     """
     kind = config.study.kind
     if kind == "return":
         return panel
     if kind == "volatility":
         return replace(panel, returns=np.abs(panel.returns), market_return=np.abs(panel.market_return))
-    volumes = np.column_stack([_log_volume(item, panel.sessions) for item in series])
+    volumes = np.full(panel.returns.shape, np.nan)
+    for column, item in enumerate(series):
+        volumes[:, column] = _log_volume(item, panel.sessions)
     volumes[(panel.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) > 0] = np.nan
     market = _log_volume(index, panel.sessions)
     if not np.isfinite(volumes).any():
-        names = ", ".join(item.ticker for item in series)
-        problems.append(
-            Problem(f"no volume: the prices of {names} have none, so abnormal volume cannot be measured")
-        )
-        return panel
+        # Its peers are dropped for it, and the other exchanges are studied.
+        return replace(panel, returns=volumes)
     if config.model.name == "mean_adjusted":
         market = np.zeros(len(panel.sessions))
     elif np.isfinite(market).mean() < 0.5:

@@ -48,6 +48,7 @@ from eventstudy.reversal import (
     label_timing,
     reversal_summary,
 )
+from eventstudy.shocks import together
 
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
@@ -88,9 +89,10 @@ def build_summary(
     ledger = tables["ledger"]
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     labels = label_timing(events, computed.alignments, config, counting)
-    late = {
-        name: events.by_id(name).label for name in (*labels["post_hoc_events"], *labels["undated_events"])
-    }
+    whole = together(events)
+    untimed = {*labels["post_hoc_events"], *labels["undated_events"]}
+    late = {name: event.label for name, event in whole.items() if event.event_id in untimed}
+    distinct = {event.event_id: event for event in whole.values()}
     content: dict[str, Any] = plain_json(
         {
             "run_id": run_id,
@@ -126,10 +128,10 @@ def build_summary(
             },
             "cvr": dict(zip(("value", "lower", "upper"), common_volatility_ratio(ours.shock_s), strict=True)),
             "events": {
-                "n_events": len(events),
+                "n_events": len(distinct),
                 "n_shocks": len({event.shock_id for event in events}),
                 "n_peers": len(config.peers),
-                "by_label": Counter(event.label for event in events),
+                "by_label": Counter(event.label for event in distinct.values()),
             },
             "windows": config.as_dict()["windows"],
             "model": config.as_dict()["model"],

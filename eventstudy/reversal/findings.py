@@ -24,7 +24,7 @@ from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.locks import delays
 from eventstudy.reversal.matching import placebo_rows
 from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
-from eventstudy.reversal.permutation import leave_one_out, rank_among
+from eventstudy.reversal.permutation import leave_one_out, rank_among, shown_floor
 from eventstudy.reversal.placebo import Placebo, balance
 from eventstudy.reversal.shocks import EXPLORATORY, Judgement
 from eventstudy.reversal.specifications import Specification, specification_curve
@@ -232,7 +232,7 @@ def case_study(judgement: Judgement) -> dict[str, Any] | None:
         among=place.among,
         m=len(placebos),
         p=place.p_value,
-        floor=place.floor,
+        floor=shown_floor(place.floor),
         drop=judged.drop[k],
         s=judged.drop_s[k],
         post=judged.post[k],

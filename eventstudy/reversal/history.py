@@ -18,6 +18,8 @@ from eventstudy.reversal.locks import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
 BLOCK = 16
+#: An index did not move in a window where its squares there are this share of those of all days, or less.
+STILL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ def rolling_fit(
     Notes
     -----
     Both series are centred on their whole-sample means before sums are formed, so that no digits are
-    lost to a level; a sum over a window is the difference of two running sums.
+    lost to a level; a sum over a window is the difference of two running sums. Where the index does not
+    move in a window, alpha and beta are NaN.
     """
     found = np.empty((3, *returns.shape[::-1]))
     for block in _blocks(returns.shape[1]):
@@ -184,7 +187,10 @@ def _fit_block(
     alpha, beta, count = found
     with np.errstate(divide="ignore", invalid="ignore"):
         x_mean = sx / n
-        np.divide(sxy - x_mean * sy, sxx - x_mean * sx, out=beta)
+        spread = sxx - x_mean * sx
+        # What differences of running sums leave of an index that did not move is rounding: no beta.
+        spread[spread <= STILL * (x * x).sum(axis=1)[:, None]] = np.nan
+        np.divide(sxy - x_mean * sy, spread, out=beta)
         np.subtract(sy / n + y_level, beta * (x_mean + x_level), out=alpha)
     count[:] = n
 

@@ -85,14 +85,21 @@ def label_timing(
 ) -> dict[str, Any]:
     """Count the labels known before the post window, those set afterwards, and those without a time.
 
+    Rows that `together` puts into one event are one label, however the file spreads it.
     ``counted`` has the exchanges of each event's peers, from `counted_markets`. Labels that nobody could
     ask about, ``unknown`` and ``clarification``, are no labels without a time, unless one of them is in
     question.
     """
-    reasons = {event.event_id: untimely(event, alignments, config, counted) for event in events}
+    mics: dict[str, set[str]] = {}
+    whole = together(events)
+    for name, event in whole.items():
+        mics.setdefault(event.event_id, set()).update(counted.get(name, ()))
+    distinct = {event.event_id: event for event in whole.values()}
+    where = {name: sorted(found) for name, found in mics.items()}
+    reasons = {name: untimely(event, alignments, config, where) for name, event in distinct.items()}
     silent = {"unknown", "clarification"} - {config.reversal.label}
     late = [name for name, reason in reasons.items() if reason == LATE]
-    undated = [e.event_id for e in events if reasons[e.event_id] == UNDATED and e.label not in silent]
+    undated = [n for n, e in distinct.items() if reasons[n] == UNDATED and e.label not in silent]
     return {
         "ex_ante": sum(not reason for reason in reasons.values()),
         "post_hoc": len(late),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,15 @@ def matched_permutation(
     return PermutationTest(
         greater=greater, less=less, two_sided=both, floor=floor, draws=len(sums), exact=exact
     )
+
+
+def shown_floor(floor: float) -> float:
+    """Round the smallest possible p down to two significant digits: no p below what is shown is possible."""
+    if not floor > 0:
+        return floor
+    digit = 10.0 ** (math.floor(math.log10(floor)) - 1)
+    # 0.05 is 50 thousandths, whatever its division by one thousandth leaves.
+    return math.floor(floor / digit * (1 + 1e-12)) * digit
 
 
 @dataclass(frozen=True, slots=True)

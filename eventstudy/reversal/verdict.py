@@ -19,7 +19,7 @@ from eventstudy.core.statistics.dates import (
     t_interval,
 )
 from eventstudy.messages import Message, say
-from eventstudy.reversal.permutation import PermutationTest, PlaceboSpread, equivalence_p
+from eventstudy.reversal.permutation import PermutationTest, PlaceboSpread, equivalence_p, shown_floor
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
@@ -176,7 +176,7 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
             among=evidence.n_placebos + 1,
             m=evidence.n_placebos,
             mde=mde,
-            floor=evidence.permutation.floor,
+            floor=shown_floor(evidence.permutation.floor),
             **facts,
         )
     low, high = t_interval(evidence.excess)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 from bad_inputs_place import E1, E2, TABLES_ONLY, TICKERS, Place, make_study, settle, whole
 from blackbox import behind, finish, make_certificate, start
@@ -627,10 +628,18 @@ def _(place: Place) -> None:
     assert place.run("--set", "prices.benchmark_gaps=drop", "--quiet").code == 0
 
 
-@row(43, "index that never moves", "error")
+@row(43, "index that never moves", "error; models that estimate nothing from it run and warn")
 def _(place: Place) -> None:
     place.prices("IDX", lambda lines: [f"{line[:10]},100,100,1000" for line in lines])
     refused(place.run(), 4, "IDX", "never moves")
+    assert place.run("--set", "model.name=market_adjusted", "--quiet").code == 0
+    # The index returns nothing, so what is abnormal is the return itself.
+    returns = pd.read_csv(place.folder / "prices" / "AAA.csv", index_col="date")["adj_close"].pct_change()
+    ours = place.table("car").query("window == '[0,1]' and ticker == 'AAA'").set_index("event_id")["car"]
+    row = place.table("ledger").query("event_id == 'E1' and ticker == 'AAA'").iloc[0]
+    at = returns.index.get_loc(row["session"])
+    assert float(ours["E1"]) == pytest.approx(returns.iloc[at] + returns.iloc[at + 1], rel=1e-6)
+    assert any("IDX: stale" in line for line in place.summary()["warnings"])
 
 
 @row(44, "security that never moves", "dropped: constant_returns")

@@ -283,6 +283,31 @@ def test_volumes_that_are_missing_are_called_so(tmp_path: Path, capsys: pytest.C
     assert mine["reason"].unique().tolist() == ["no_volume: no volume in the event window"]
 
 
+def test_an_exchange_without_volumes_leaves_the_others_to_be_studied(tmp_path: Path) -> None:
+    study = _study(tmp_path)
+    formats = ["--set", 'report.formats=["csv", "json"]', "--set", "study.kind=volume", "--accept-suspect"]
+    assert main(["run", *study, *formats, "--out", str(tmp_path / "alone")]) == 0
+    text = (tmp_path / "prices" / "IDX.csv").read_text(encoding="utf-8")
+    write_prices(tmp_path / "prices", ("DDD", "EEE"), mic="XSHG", seed=8)
+    (tmp_path / "prices" / "IDX.csv").rename(tmp_path / "prices" / "SSE.csv")
+    (tmp_path / "prices" / "IDX.csv").write_text(text, encoding="utf-8")
+    for name in ("DDD", "EEE", "SSE"):
+        path = tmp_path / "prices" / f"{name}.csv"
+        pd.read_csv(path).drop(columns="volume").to_csv(path, index=False)
+    with Path(study[2]).open("a", encoding="utf-8") as file:
+        file.write('\n[[markets]]\nmic = "XSHG"\nregion = "CN"\nbenchmark = "SSE"\n')
+        file.writelines(f'[[peers]]\nticker = "{name}"\nmarket = "XSHG"\n' for name in ("DDD", "EEE"))
+    assert main(["run", *study, *formats, "--out", str(tmp_path / "both")]) == 0
+    ledger = pd.read_csv(tmp_path / "both" / "latest" / "ledger.csv")
+    theirs = ledger[ledger["ticker"].isin(["DDD", "EEE"])]
+    assert len(theirs) == 12
+    assert theirs["status"].unique().tolist() == ["dropped"]
+    assert theirs["reason"].unique().tolist() == ["no_volume: no volume in the event window"]
+    cars = [pd.read_csv(tmp_path / name / "latest" / "tables" / "car.csv") for name in ("alone", "both")]
+    pd.testing.assert_frame_equal(*cars)
+    assert len(cars[0]) > 12
+
+
 def test_one_date_gives_no_interval(tmp_path: Path) -> None:
     study = _study(tmp_path)
     write_events(tmp_path, ROWS[:1])

@@ -25,7 +25,7 @@ from eventstudy.reversal.contrasts import label_difference, regression
 from eventstudy.reversal.findings import case_study, reversal_rows
 from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measured import gates, measures
-from eventstudy.reversal.permutation import matched_permutation
+from eventstudy.reversal.permutation import matched_permutation, shown_floor
 from eventstudy.reversal.prereg import as_toml, departures, question, specification_digest
 from eventstudy.reversal.specifications import specification_curve
 from eventstudy.reversal.variants import as_kind, variants
@@ -316,7 +316,10 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     far = np.abs(everyone - everyone.mean())
     p, floor = (far >= far[0] - 1e-15).mean(), (far >= far.max() - 1e-15).mean()
     assert (facts["p_rank"], facts["p_rank_floor"]) == (pytest.approx(p), pytest.approx(floor))
-    assert f"(two-sided p of the rank {p:.2f}, which cannot be below {floor:.2f})" in facts["sentence"]
+    assert (
+        f"(two-sided p of the rank {p:.2f}, which cannot be below {shown_floor(floor):.2g})"
+        in facts["sentence"]
+    )
     row = reversal_rows(judgement)[k]
     assert (row["rank"], row["n_placebos"]) == (rank, m)
     assert (row["p_rank"], row["p_rank_floor"]) == (facts["p_rank"], facts["p_rank_floor"])
@@ -338,7 +341,7 @@ def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
         f"primary; two-sided p, which cannot be below {facts['p_floor']:.4g}; one-sided towards a reversal "
         f"{facts['p_greater']:.4g}"
     )
-    assert f"no p below {facts['p_floor']:.2f} is possible" in facts["sentence"]
+    assert f"no p below {shown_floor(facts['p_floor']):.2g} is possible" in facts["sentence"]
     assert f"rank {row['rank']} of {row['n_placebos'] + 1};" in facts["sentence"]
 
 

@@ -34,6 +34,7 @@ from eventstudy.reversal.permutation import (
     leave_one_out,
     matched_permutation,
     rank_among,
+    shown_floor,
 )
 
 RETURNS = st.floats(-0.5, 0.5).map(lambda x: round(x, 3))
@@ -91,6 +92,28 @@ def test_a_rank_counts_the_shock_and_ties_stand_before_it() -> None:
     place = rank_among(0.02, np.array([0.05, 0.02, 0.02, -0.01, -0.30]))
     assert place == Rank(rank=4, among=6, p_value=pytest.approx(5 / 6), floor=pytest.approx(1 / 6))
     assert rank_among(0.02, np.zeros(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        (1 / 22, "0.045"),
+        (1 / 17, "0.058"),
+        (0.05, "0.05"),
+        (1 / 6, "0.16"),
+        (0.1, "0.1"),
+        (1 / 1500, "0.00066"),
+    ],
+)
+def test_a_floor_is_never_rounded_up(floor: float, said: str) -> None:
+    text = f"{shown_floor(floor):.2g}"
+    assert text == said
+    assert float(text) <= floor
+
+
+def test_a_floor_of_one_or_of_no_test_stays() -> None:
+    assert (shown_floor(1.0), shown_floor(0.0)) == (1.0, 0.0)
+    assert np.isnan(shown_floor(float("nan")))
 
 
 def test_the_floor_of_a_difference_counts_mirror_images() -> None:

@@ -48,6 +48,25 @@ def test_rolling_cars_are_those_of_one_regression_a_day(alpha: bool) -> None:
     assert np.isfinite(found).sum() > 100
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_index_that_does_not_move_in_a_window_gives_no_rolling_car() -> None:
+    rng = np.random.default_rng(4)
+    market = rng.normal(0.0005, 0.01, 160)
+    market[20:100] = 0.0
+    returns = np.outer(market, [0.5, 1.5]) + rng.normal(0, 0.02, (160, 2))
+    usable = np.ones((160, 2), dtype=bool)
+    fit = rolling_fit(returns, market, usable, (-40, -1))
+    found = rolling_car(returns, market, fit, (0, 1), minimum=40)
+    # Days 60 to 100 look back on days of the flat stretch alone.
+    still = np.zeros(160, dtype=bool)
+    still[60:101] = True
+    assert np.isnan(fit.beta[still]).all()
+    assert np.isfinite(fit.beta[~still][2:]).all()
+    assert np.flatnonzero(np.isfinite(found).all(axis=1)).tolist() == [*range(40, 60), *range(101, 159)]
+    slow = rolling_car_loop(returns[101:], market[101:], usable[101:], (-40, -1), (0, 1), 40, True)
+    np.testing.assert_allclose(found[141:159], slow[40:58], atol=1e-12)
+
+
 def test_sessions_are_counted_on_the_exchange_where_they_are_fewest() -> None:
     weekdays, sparse = np.arange(100), np.arange(0, 100, 3)
     days = np.array([30, 60, 90])

@@ -89,7 +89,7 @@ def test_one_date_is_a_case_study() -> None:
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
         "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
         "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 placebos no p "
-        "below 0.00 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
+        "below 0.001 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
     )
     assert found.more_data == (
         "With the spread seen here (one date's excess has a standard error of 4.2% by its placebo "

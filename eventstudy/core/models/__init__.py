@@ -11,6 +11,7 @@ from eventstudy.core.models.base import (
     model,
     needs,
     shrink_alpha,
+    takes_still_index,
     without_alpha,
 )
 from eventstudy.core.models.ols import least_squares
@@ -26,5 +27,6 @@ __all__ = [
     "model",
     "needs",
     "shrink_alpha",
+    "takes_still_index",
     "without_alpha",
 ]

@@ -10,7 +10,7 @@ from eventstudy.core.models.ols import event_regressors, least_squares, observat
 from eventstudy.core.windows import EventPanel
 
 
-@model("mean_adjusted")
+@model("mean_adjusted", still_index=True)
 def mean_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Constant mean return R = mu + e (Brown and Warner 1985, eq. 1; MacKinlay 1997, eq. 2).
 
@@ -20,11 +20,11 @@ def mean_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
     return least_squares(panel.with_factors(), "mean_adjusted", ("mean",))
 
 
-@model("market_adjusted")
+@model("market_adjusted", still_index=True)
 def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Index-adjusted return R = R_m + e (Brown and Warner 1985, eq. 2): nothing is estimated.
 
-    So an index that never moves in the estimation window is no obstacle.
+    So an index that never moves is no obstacle.
 
     sigma2 = SSE/M about zero, since k = 0 (Brown and Warner take the variance about the mean, with
     M-1); coefficients (0, 1) have no estimation error.

@@ -120,9 +120,10 @@ class ExpectedReturns:
 Fit = Callable[[EventPanel, Model], ExpectedReturns]
 MODELS: Registry[Fit] = registry.MODELS
 _NEEDS: dict[str, tuple[str, ...]] = {}
+_STILL_INDEX: set[str] = set()
 
 
-def model(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Fit], Fit]:
+def model(name: str, *, needs: tuple[str, ...] = (), still_index: bool = False) -> Callable[[Fit], Fit]:
     """Register a model: a function from an `EventPanel` and the settings to `ExpectedReturns`.
 
     Parameters
@@ -131,6 +132,8 @@ def model(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Fit], Fit]:
         What ``model.name`` of the settings calls it.
     needs : tuple of str
         Series that it wants beside the index, see `inputs.factor_columns`.
+    still_index : bool
+        Whether it works with an index that never moves, because it estimates nothing from the index.
 
     Returns
     -------
@@ -152,6 +155,8 @@ def model(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Fit], Fit]:
     def register(fit: Fit) -> Fit:
         MODELS[name] = fit
         _NEEDS[name] = needs
+        if still_index:
+            _STILL_INDEX.add(name)
         return fit
 
     return register
@@ -161,6 +166,12 @@ def needs(name: str) -> tuple[str, ...]:
     """Series that a model wants beside the index; `ConfigError` names the nearest for an unknown one."""
     _known(name)
     return _NEEDS.get(name, ())
+
+
+def takes_still_index(name: str) -> bool:
+    """Whether a model works with an index that never moves; `ConfigError` for an unknown one."""
+    _known(name)
+    return name in _STILL_INDEX
 
 
 def fit(panel: EventPanel, name: str = "market", *, settings: Model | None = None) -> ExpectedReturns:

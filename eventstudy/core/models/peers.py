@@ -16,7 +16,7 @@ from eventstudy.core.windows import EventPanel
 DONOR_SHARE = 0.9
 
 
-@model("leave_one_out", needs=("others",))
+@model("leave_one_out", needs=("others",), still_index=True)
 def leave_one_out(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Regression on the equally weighted mean return of the other peers on the same exchange, by OLS.
 
@@ -26,7 +26,7 @@ def leave_one_out(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
     return least_squares(panel.with_factors("others"), "leave_one_out", ("alpha", "beta"))
 
 
-@model("synthetic_peer", needs=("donors",))
+@model("synthetic_peer", needs=("donors",), still_index=True)
 def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Portfolio of donors, weights >= 0 with sum 1, that tracked the security best (Abadie et al. 2010).
 
