@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import json
+import math
 import os
 import re
 import shlex
@@ -286,7 +287,7 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
             f"was {points(late['effect'])} points above {late['n_placebos']} matched drops, rank "
             f"{misread_one['rank']:.0f} of {late['n_placebos'] + 1}, p = {late['p_value']:.2f}"
         ),
-        f"no p below {2 * late['p_floor']:.2f} is possible",
+        f"no p below {math.floor(1000 * late['p_floor']) / 1000:.3f} is possible",
         f"this one date could have shown is {points(late['mde'])} %",
         verdict["sentence"].partition(",")[0],
         f"{drop['n_events']} firm-events on {drop['n_dates']} dates, worth {worth:.0f} independent ones",
