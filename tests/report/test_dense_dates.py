@@ -124,9 +124,9 @@ def test_trust_says_what_overlapping_dates_are_worth() -> None:
     needed = dates_needed(row["sd"], LITTLE, worth=row["k_eff"] / 8)
     assert needed > dates_needed(row["sd"], LITTLE)
     assert text == (
-        f"Over [2,20] the windows of the 8 dates overlap, so these are worth {row['k_eff']:.1f} dates apart: "
-        f"date_t has {row['df']:.1f} degrees of freedom and finds a mean of {row['mde']:.1%} with 80 % "
-        f"power; a mean of 2% would need {needed} dates as dense as these."
+        f"Over [2,20] the windows of the 8 dates overlap: they are worth {row['k_eff']:.1f} (K_eff). date_t, "
+        f"with {row['df']:.1f} degrees of freedom, detects a mean of {row['mde']:.1%} with 80 % power; 2% "
+        f"would take {needed} such dates."
     )
     assert "只相当于" in said(text, catalogue("zh"))
     apart = _date_power(study([150, 180, 210, 240], 5).at((2, 20)))
