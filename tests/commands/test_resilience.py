@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -130,7 +131,9 @@ def test_a_fetch_killed_at_any_moment_resumes(tmp_path: Path) -> None:
         with Driver("fetch", tmp_path, server.url) as driver:
             before: set[str] = set()
             resumed = 0
-            for number, _ in enumerate(kills(driver, 60)):
+            # How many kills strike between two tickers depends on the machine: more rounds until enough have.
+            rounds = itertools.chain.from_iterable(kills(driver, seed) for seed in (60, 61, 62, 63))
+            for number, _ in enumerate(rounds):
                 kept = _kept(folder)
                 assert before <= kept
                 assert not set(server.asked) & before
@@ -141,6 +144,8 @@ def test_a_fetch_killed_at_any_moment_resumes(tmp_path: Path) -> None:
                     kept = set()
                 before = kept
                 server.asked.clear()
+                if number >= 2 * TRIES and resumed > 5:
+                    break
             assert driver.kill_after(60) == 0
     assert verify_snapshot(folder) == len(tickers) + 1
     assert not list(folder.glob(".part-*"))
