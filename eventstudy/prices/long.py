@@ -21,7 +21,7 @@ from eventstudy.errors import PriceError, Problem
 from eventstudy.readers import crsp
 from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.headers import columns_of
-from eventstudy.readers.numbers import MISSING_SPELLINGS, parse_numbers
+from eventstudy.readers.numbers import MISSING_SPELLINGS, NUMBER_MARKS, parse_numbers
 from eventstudy.readers.text import encoding_of, separator_of, wrong_cells
 
 #: Rows that are held at a time.
@@ -39,7 +39,7 @@ _EPOCH = dt.date(1970, 1, 1)
 class LongFile:
     """A long file and its columns: ``ticker`` is empty where the file is of one series.
 
-    ``encoding`` and ``separator`` are those of a CSV.
+    ``encoding`` and ``separator`` are those of a CSV, ``text_values`` whether its values are read as text.
     """
 
     path: str
@@ -50,6 +50,7 @@ class LongFile:
     sha256: str
     encoding: str = "utf-8"
     separator: str = ","
+    text_values: bool = False
 
     @property
     def name(self) -> str:
@@ -86,7 +87,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         If it cannot be read or lacks a column; the message says which are accepted.
     """
     try:
-        names, encoding, separator = _dialect(path)
+        names, encoding, separator, head = _dialect(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, pa.ArrowException) as error:
@@ -110,20 +111,21 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         sha256=digest,
         encoding=encoding,
         separator=separator,
+        text_values=_is_text(head, known[value], separator),
     )
 
 
-def _dialect(path: Path) -> tuple[list[str], str, str]:
-    """Names of the columns, encoding and separator."""
+def _dialect(path: Path) -> tuple[list[str], str, str, list[str]]:
+    """Names of the columns, encoding, separator and first whole lines, none of a Parquet file."""
     if path.suffix == ".parquet":
-        return list(pq.ParquetFile(path).schema_arrow.names), "utf-8", ","
+        return list(pq.ParquetFile(path).schema_arrow.names), "utf-8", ",", []
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     encoding = encoding_of(head[: head.rfind(b"\n") + 1] or head).replace("-sig", "")
     text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
     separator = separator_of(text)
     header = next(csv.reader([text.partition("\n")[0].rstrip("\r")], delimiter=separator), [])
-    return header, encoding, separator
+    return header, encoding, separator, text.splitlines()[:-1]
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -271,7 +273,7 @@ def _values(file: LongFile, column: pa.Array) -> NDArray[np.float64]:
         value = read.values[place]
     else:
         value = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
-    return crsp.without_codes(value, returns=file.holds_returns)
+    return crsp.without_codes(value) if file.holds_returns else value
 
 
 def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -286,7 +288,7 @@ def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Ite
         parse_options=pa_csv.ParseOptions(delimiter=file.separator),
         convert_options=pa_csv.ConvertOptions(
             include_columns=names,
-            column_types=types | ({} if _is_text(file) else {file.value: pa.float64()}),
+            column_types=types | ({} if file.text_values else {file.value: pa.float64()}),
             null_values=[*MISSING_SPELLINGS, *crsp.LETTERS],
             strings_can_be_null=True,
             decimal_point=".",
@@ -294,19 +296,8 @@ def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Ite
     )
 
 
-def _is_text(file: LongFile) -> bool:
+def _is_text(lines: Sequence[str], column: str, separator: str) -> bool:
     """Whether the values of a CSV have to be read as text: a decimal comma, thousands, signs of currency."""
-    with Path(file.path).open("rb") as source:
-        head = source.read(HEAD_BYTES)
-    table = list(
-        csv.DictReader(
-            head.decode(file.encoding, errors="replace").removeprefix("\ufeff").splitlines()[:-1],
-            delimiter=file.separator,
-        )
-    )
-    cells = [(row.get(file.value) or "").strip() for row in table]
-    return any(
-        not frozenset(cell) <= frozenset("0123456789.+-eE")
-        and cell not in (*MISSING_SPELLINGS, *crsp.LETTERS)
-        for cell in cells
-    )
+    known = {*MISSING_SPELLINGS, *crsp.LETTERS}
+    cells = ((row.get(column) or "").strip() for row in csv.DictReader(lines, delimiter=separator))
+    return any(cell not in known and not frozenset(cell) <= NUMBER_MARKS for cell in cells)

@@ -17,8 +17,6 @@ LETTERS = ("A", "B", "C", "D", "E", "P", "S", "T")
 CODES = (-44.0, -55.0, -66.0, -77.0, -88.0, -99.0)
 
 
-def without_codes(values: NDArray[np.float64], *, returns: bool) -> NDArray[np.float64]:
-    """Return values with NaN in the place of codes, and prices that are means of bid and ask as prices."""
-    if returns:
-        return np.where(np.isin(values, CODES), np.nan, values)
-    return values
+def without_codes(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return returns with NaN in the place of codes."""
+    return np.where(np.isin(returns, CODES), np.nan, returns)

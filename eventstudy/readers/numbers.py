@@ -41,7 +41,7 @@ _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _GROUPED_COMMA = re.compile(r"[+-]?[0-9]{1,3}([.'\u00a0 ][0-9]{3})+(,[0-9]*)?")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
-_MARKS = frozenset("0123456789.+-eE")
+NUMBER_MARKS = frozenset("0123456789.+-eE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def parse_numbers(cells: Sequence[str], *, multiples: bool = False) -> Numbers:
     whole column is written so, 1234,5 or 1.234,50. With ``multiples`` also 1.2M. A per cent sign divides by
     a hundred.
     """
-    if frozenset("".join(cells)) <= _MARKS:
+    if frozenset("".join(cells)) <= NUMBER_MARKS:
         try:
             column = np.array([cell or "nan" for cell in cells], dtype=np.float64)
         except ValueError:

@@ -213,7 +213,7 @@ def test_frenchs_file_as_downloaded(tmp_path: Path) -> None:
 
 
 def test_codes_of_crsp_are_no_returns() -> None:
-    read = without_codes(np.array([0.01, -66.0, -99.0, -0.44, -44.0]), returns=True)
+    read = without_codes(np.array([0.01, -66.0, -99.0, -0.44, -44.0]))
     np.testing.assert_array_equal(read, [0.01, np.nan, np.nan, -0.44, np.nan])
 
 
