@@ -3,7 +3,7 @@
 Source: CRSP Data Descriptions Guide, missing return codes. -66.0: more than ten days without a price;
 -77.0: not traded on the exchange at the time; -88.0: outside the security's listing; -99.0: no current price;
 -44.0: no valid previous price; -55.0: no delisting return. WRDS writes letters instead, B and C in the field
-of returns. A negative PRC is the mean of bid and ask on a day without a trade.
+of returns.
 """
 
 from __future__ import annotations
