@@ -42,11 +42,7 @@ SESSIONS, SECURITIES, INDICES = 5_000, 500, 4
 THREADS = min(2, os.cpu_count() or 1)
 NUMBA = importlib.util.find_spec("numba") is not None
 #: Other packages: their version, and what they need besides. easy-es is older than pandas 3.
-PEERS = {
-    "eventstudy": ("0.1a12",),
-    "easy-es": ("0.1.2", "pandas<3"),
-    "event-study-toolkit": ("1.0.0",),
-}
+PEERS = {"eventstudy": ("0.1a12",), "easy-es": ("0.1.2", "pandas<3"), "event-study-toolkit": ("1.0.0",)}
 #: Events of one turn of a loop; more are extrapolated, since its time is proportional to them.
 LOOP = {"statsmodels loop": 300, "numpy lstsq loop": 2_000}
 #: Events that the other packages are given; chosen so that each takes seconds.
@@ -209,8 +205,7 @@ def time_battery(panel: WidePanel, sizes: list[int], rounds: int, timings: Timin
             battery(panel, events.take(slice(0, 500)), fitted.take(slice(0, 500)), kernel)
         for _ in range(max(2, rounds // 2)):
             turns = {"fit beside the tests": functools.partial(ours("numpy"), panel, events)} | {
-                f"battery {kernel}": functools.partial(battery, panel, events, fitted, kernel)
-                for kernel in kernels
+                f"battery {kernel}": functools.partial(battery, panel, events, fitted, kernel) for kernel in kernels
             }
             for name, work in turns.items():
                 start = time.perf_counter()
@@ -346,9 +341,7 @@ def draw(timings: Timings, memory: dict[int, float], sizes: list[int]) -> None:
     left.set(xlabel="firm-events", ylabel="seconds", title="Time")
     left.legend(fontsize=7, frameon=False)
     right.loglog(list(memory), list(memory.values()), marker="D", ms=4, lw=1)
-    right.set(
-        xlabel="firm-events", ylabel="MB above panel and events", title="Memory of a fit (numpy, no AR)"
-    )
+    right.set(xlabel="firm-events", ylabel="MB above panel and events", title="Memory of a fit (numpy, no AR)")
     figure.savefig(HERE / "engine.png", dpi=110)
 
 
@@ -405,9 +398,7 @@ def report(
         ("battery numba", "fit beside the tests"),
     ]
     for slow, quick in pairs:
-        lines.append(
-            f"| {slow} / {quick} | " + " | ".join(timings.ratio(slow, quick, n) for n in sizes) + " |"
-        )
+        lines.append(f"| {slow} / {quick} | " + " | ".join(timings.ratio(slow, quick, n) for n in sizes) + " |")
     for name in peers:
         ratio = timings.ratio(f"{name} at 10,000", f"numpy beside {name}", 10_000)
         each = 1e3 * timings.best(f"{name} at 10,000", 10_000) / 10_000
@@ -436,9 +427,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="100,1000,10000,100000,1000000")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--peers", type=Path, help="folder of the other packages' environments, made if needed"
-    )
+    parser.add_argument("--peers", type=Path, help="folder of the other packages' environments, made if needed")
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:

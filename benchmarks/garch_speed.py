@@ -113,8 +113,7 @@ def against_arch(drawn: EventPanel, turns: int = 40) -> None:
     )
     levels = (0, 1, 5, 50, 95, 99, 100)
     print(
-        "  quantiles "
-        + "  ".join(f"{q}%: {v:+.1e}" for q, v in zip(levels, np.percentile(gap, levels), strict=True))
+        "  quantiles " + "  ".join(f"{q}%: {v:+.1e}" for q, v in zip(levels, np.percentile(gap, levels), strict=True))
     )
 
 

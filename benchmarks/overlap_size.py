@@ -30,15 +30,7 @@ ESTIMATION, GAP, SESSIONS, BLOCK = 240, 10, 2_000, 100
 SHAPES = ((17, 19), (33, 19), (100, 19), (300, 19), (30, 60), (30, 249))
 DESIGNS = ("equal", "garch", "doubled", "regime")
 MEANS = {19: 0.02, 60: 0.04, 249: 0.08}
-WHOLE = (
-    "grank_t",
-    "corrado",
-    "portfolio_t",
-    "permutation",
-    "bootstrap_blocks",
-    "calendar_time",
-    "bootstrap_dates",
-)
+WHOLE = ("grank_t", "corrado", "portfolio_t", "permutation", "bootstrap_blocks", "calendar_time", "bootstrap_dates")
 Array = NDArray[np.float64]
 
 
@@ -62,9 +54,7 @@ def overlap_of(days: NDArray[np.intp], width: int) -> DateOverlap:
     return lagged_overlap(days, np.ones((len(days), width)), (2, 1 + width))
 
 
-def draw(
-    k: int, width: int, design: str, rng: np.random.Generator, draws: int
-) -> list[tuple[NDArray[np.intp], Array]]:
+def draw(k: int, width: int, design: str, rng: np.random.Generator, draws: int) -> list[tuple[NDArray[np.intp], Array]]:
     """Sorted dates and the history that they read, ``draws`` times."""
     lead, found = ESTIMATION + GAP, []
     length = lead + SESSIONS + width + 2
@@ -80,9 +70,7 @@ def draw(
 
 def rejections(cases: list[tuple[NDArray[np.intp], Array]], width: int, mean: float) -> dict[str, list[bool]]:
     """Whether each test over dates rejects; kernels of the registered statistics, the plain t beside them."""
-    found: dict[str, list[bool]] = {
-        name: [] for name in ("plain", "date_t", "ibragimov_mueller", "sign_flip")
-    }
+    found: dict[str, list[bool]] = {name: [] for name in ("plain", "date_t", "ibragimov_mueller", "sign_flip")}
     for days, series in cases:
         car = series[days[:, None] + np.arange(2, 2 + width)].sum(axis=1) + mean
         before = series[days[:, None] + np.arange(-ESTIMATION - GAP, -GAP)]
@@ -98,9 +86,7 @@ def rejections(cases: list[tuple[NDArray[np.intp], Array]], width: int, mean: fl
     return found
 
 
-def sample_of(
-    days: NDArray[np.intp], series: Array, width: int, mean: float, rng: np.random.Generator
-) -> Sample:
+def sample_of(days: NDArray[np.intp], series: Array, width: int, mean: float, rng: np.random.Generator) -> Sample:
     """One firm at all dates, its abnormal returns beside an index, as the registered statistics see it."""
     k, tau = len(days), np.arange(2 + width)
     market = rng.normal(0.0, 0.01, len(series))
@@ -127,9 +113,7 @@ def sample_of(
     )
     expected = fit(panel)
     # The tests here do not read the firm-events' correlations.
-    return Sample(
-        group="all", abnormal=abnormal_returns(panel, expected), correlations=np.zeros((k, k)), draws=399
-    )
+    return Sample(group="all", abnormal=abnormal_returns(panel, expected), correlations=np.zeros((k, k)), draws=399)
 
 
 def whole(
@@ -148,9 +132,7 @@ def whole(
 
 def cells(found: dict[str, list[bool]], draws: int) -> str:
     """Rejection rates in per cent; – where a test refuses more than half of the draws."""
-    return " | ".join(
-        f"{100 * np.mean(hits):.1f}" if 2 * len(hits) > draws else "–" for hits in found.values()
-    )
+    return " | ".join(f"{100 * np.mean(hits):.1f}" if 2 * len(hits) > draws else "–" for hits in found.values())
 
 
 def table(what: str, draws: int, seed: int, names: tuple[str, ...], *, power: bool) -> None:
@@ -170,12 +152,8 @@ def table(what: str, draws: int, seed: int, names: tuple[str, ...], *, power: bo
 
 def main() -> None:
     """Print size and power of the tests over dates, then of the other registered statistics."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--draws", type=int, default=4_000, help="histories of each size; power takes a quarter"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=4_000, help="histories of each size; power takes a quarter")
     parser.add_argument("--whole", type=int, default=200, help="histories on which whole samples are tested")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

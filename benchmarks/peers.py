@@ -44,16 +44,9 @@ def easy_es(y: np.ndarray, x: np.ndarray) -> float:
     days = pd.bdate_range("2015-01-01", periods=y.shape[1])
     names = [f"S{i}" for i in range(len(y))]
     returns = pd.DataFrame(
-        {
-            "Ret": y.ravel(),
-            "Date": np.tile(days.date, len(y)),
-            "ticker": np.repeat(names, y.shape[1]),
-            "Volume": 1.0,
-        }
+        {"Ret": y.ravel(), "Date": np.tile(days.date, len(y)), "ticker": np.repeat(names, y.shape[1]), "Volume": 1.0}
     )
-    study = EventStudy(
-        estimation_days=ESTIMATION, gap_days=0, window_before=BEFORE, window_after=AFTER, n_cores=1
-    )
+    study = EventStudy(estimation_days=ESTIMATION, gap_days=0, window_before=BEFORE, window_after=AFTER, n_cores=1)
     study.add_returns(ret_df=returns)
     factors = pd.DataFrame({"Date": days.date, "Mkt-RF": x[0], "RF": 0.0})
     study.add_factors(factors)

@@ -84,8 +84,7 @@ def candidate_days(events: Events, config: StudyConfig, prices: PriceTable) -> t
     tickers = [
         p.ticker
         for p in config.peers
-        if p.group == peers
-        and any(p.ticker in market.tickers for market in computed.returns.markets.values())
+        if p.group == peers and any(p.ticker in market.tickers for market in computed.returns.markets.values())
     ]
     blank = {mic: np.zeros(m.returns.shape, dtype=bool) for mic, m in computed.returns.markets.items()}
     history = History(computed.returns, blank, config)
@@ -180,8 +179,7 @@ def page(rows: list[Design], given: argparse.Namespace, last: str) -> str:
         "error."
     )
     command = (
-        f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} "
-        "--out docs/size-of-the-verdict.md"
+        f"python benchmarks/placebo_lists.py events.csv PRICES --lists {given.lists} --out docs/size-of-the-verdict.md"
     )
     many = f"lists with {FEWEST_DATES} or more"
     head = (*KINDS, "dates behind the verdict, mean", many, "permutation p ≤ 5 %")
@@ -213,12 +211,7 @@ def closing(rows: list[Design]) -> list[str]:
         "Falls drawn day by day lie in long slides more often than their placebos, of which a slide gives "
         "one, and what follows a fall in a slide is lower. Events are to be dated by their news."
     )
-    return [
-        reversal,
-        f"{counted('drift', rows)} ({drift}); allowed are the same {most}.",
-        own_rule(rows),
-        slides,
-    ]
+    return [reversal, f"{counted('drift', rows)} ({drift}); allowed are the same {most}.", own_rule(rows), slides]
 
 
 def own_rule(rows: list[Design]) -> str:

@@ -58,9 +58,7 @@ def drawn(car: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
 def statsmodels_loop(returns: np.ndarray, market: np.ndarray, events: list[tuple[int, int]]) -> np.ndarray:
     found = []
     for row, column in events:
-        y, x = (
-            values[row + ESTIMATION[0] : row + ESTIMATION[1] + 1] for values in (returns[:, column], market)
-        )
+        y, x = (values[row + ESTIMATION[0] : row + ESTIMATION[1] + 1] for values in (returns[:, column], market))
         kept = np.isfinite(y)
         fitted = sm.OLS(y[kept], sm.add_constant(x[kept])).fit()
         ahead = slice(row + WINDOW[0], row + WINDOW[1] + 1)

@@ -39,9 +39,7 @@ def ours(y: np.ndarray, x: np.ndarray, cluster: np.ndarray, draws: int) -> float
 
 def theirs(y: np.ndarray, x: np.ndarray, cluster: np.ndarray, draws: int) -> float:
     model = sm.OLS(y, sm.add_constant(x))
-    found = wildboottest(
-        model, B=draws, param="x1", cluster=cluster, bootstrap_type="11", seed=SEED, show=False
-    )
+    found = wildboottest(model, B=draws, param="x1", cluster=cluster, bootstrap_type="11", seed=SEED, show=False)
     return float(found["p-value"].iloc[0])
 
 

@@ -62,14 +62,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "tests/commands/test_bad_inputs.py",
-            f"--junitxml={junit}",
-        ]
+        command = [sys.executable, "-m", "pytest", "-q", "tests/commands/test_bad_inputs.py", f"--junitxml={junit}"]
         subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603
         results = outcomes(junit)
     PAGE.write_text(render({n: (r.given, r.gets) for n, r in ROWS.items()}, results), encoding="utf-8")

@@ -55,8 +55,7 @@ def number(value: float) -> str:
 def steps(pairs: Iterable[tuple[float, float]]) -> str:
     """Ticks in one line."""
     return "; ".join(
-        number(tick) if math.isinf(below) else f"{number(tick)} below {number(below)}"
-        for below, tick in pairs
+        number(tick) if math.isinf(below) else f"{number(tick)} below {number(below)}" for below, tick in pairs
     )
 
 
@@ -68,9 +67,7 @@ def exchanges_table() -> str:
         unit = "" if item.price_unit == 1 else f" in units of {item.price_unit:g}"
         digits = ", ".join(f"{start} {board}" for start, board in item.boards_by_digits.items())
         named = "; ".join(filter(None, (item.board, digits)))
-        rows.append(
-            (mic, item.name, item.country, item.currency + unit, item.suffix, item.index, sessions, named)
-        )
+        rows.append((mic, item.name, item.country, item.currency + unit, item.suffix, item.index, sessions, named))
     return table("MIC | name | country | currency | ending | index | sessions of | board", rows)
 
 

@@ -130,14 +130,8 @@ STATISTIC_NOTES = {
         ),
         "On common dates; over long windows, where BHARs are skewed.",
     ),
-    "patell": (
-        "Z = sum SCAR / sqrt(sum (M-k)/(M-k-2))",
-        "When the event raises the variance, and on common dates.",
-    ),
-    "patell_kp": (
-        "Z / sqrt(1 + (N-1) rbar)",
-        "When the event raises the variance.",
-    ),
+    "patell": ("Z = sum SCAR / sqrt(sum (M-k)/(M-k-2))", "When the event raises the variance, and on common dates."),
+    "patell_kp": ("Z / sqrt(1 + (N-1) rbar)", "When the event raises the variance."),
     "bmp": (
         "t = mean(SCAR) / (s(SCAR) / sqrt(N))",
         "On common dates. Allows for a variance that the event raises in each firm.",
@@ -175,21 +169,12 @@ STATISTIC_NOTES = {
         "t = AR / sqrt(prediction-error variance)",
         "It describes one firm: with fat tails a normal day in twenty is not a t of two.",
     ),
-    "car_t": (
-        "t = CAR / sqrt(g'Vg)",
-        "As `ar_t`; a variance that the event raised is not in V.",
-    ),
+    "car_t": ("t = CAR / sqrt(g'Vg)", "As `ar_t`; a variance that the event raised is not in V."),
     "corrado": (
         "Z = sum_t d_t / (S sqrt(W)), d_t the mean rank deviation of day t",
-        (
-            "When event days are more volatile than the estimation window; little power where long windows "
-            "overlap."
-        ),
+        ("When event days are more volatile than the estimation window; little power where long windows overlap."),
     ),
-    "corrado_zivney": (
-        "Z = sum_t d_t / (S sqrt(W)), ranks over (1 + M_i)",
-        "As `corrado`.",
-    ),
+    "corrado_zivney": ("Z = sum_t d_t / (S sqrt(W)), ranks over (1 + M_i)", "As `corrado`."),
     "grank_t": (
         "t = Z sqrt((T-2) / (T-1-Z^2)), Z = Ubar_0 / S",
         "With one date and few firms, and when common volatility rises.",
@@ -198,10 +183,7 @@ STATISTIC_NOTES = {
         "Z = Ubar_0 / its standard deviation under independence",
         "On common dates it does not apply and says so.",
     ),
-    "wilcoxon": (
-        "W+ = sum of the ranks of |CAR| over positive CARs",
-        "On common dates; skewed CARs.",
-    ),
+    "wilcoxon": ("W+ = sum of the ranks of |CAR| over positive CARs", "On common dates; skewed CARs."),
     "bootstrap": (
         "J = sqrt(n) (S + g S^2/3 + g/(6n)) against its resampled distribution",
         "On common dates: resampling firms does not make them independent.",
@@ -222,14 +204,8 @@ STATISTIC_NOTES = {
         "p = 2 min((1 + #{<= CAR}) / (1+M), (1 + #{>= CAR}) / (1+M))",
         "For one date only; windows overlap, and a longer one has fewer independent placebos.",
     ),
-    "sign": (
-        "z = (w - N/2) / sqrt(N/4)",
-        "On common dates; returns whose median is not zero.",
-    ),
-    "generalized_sign": (
-        "z = (w - N p) / sqrt(N p (1-p))",
-        "On common dates.",
-    ),
+    "sign": ("z = (w - N/2) / sqrt(N/4)", "On common dates; returns whose median is not zero."),
+    "generalized_sign": ("z = (w - N p) / sqrt(N p (1-p))", "On common dates."),
 }
 
 MODELS_HEAD = """# Models of the expected return

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from eventstudy.core.models import MODELS, ExpectedReturns, least_squares, model
     from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample, statistic
     from eventstudy.core.windows import EventPanel
-    from eventstudy.errors import (
-        ConfigError,
-        EstimationError,
-        EventsError,
-        EventStudyError,
-        IntegrityError,
-        PriceError,
-    )
+    from eventstudy.errors import ConfigError, EstimationError, EventsError, EventStudyError, IntegrityError, PriceError
     from eventstudy.events import Events, read_events
     from eventstudy.prices import PROVIDERS, PriceOutcome, PriceRequest, PriceSeries, PriceTable, provider
     from eventstudy.results.result import StudyResult
@@ -32,25 +25,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "api": ("Checked", "Study"),
     "config": ("StudyConfig",),
-    "errors": (
-        "ConfigError",
-        "EstimationError",
-        "EventStudyError",
-        "EventsError",
-        "IntegrityError",
-        "PriceError",
-    ),
+    "errors": ("ConfigError", "EstimationError", "EventStudyError", "EventsError", "IntegrityError", "PriceError"),
     "events": ("Events", "read_events"),
     "core.models": ("ExpectedReturns", "MODELS", "least_squares", "model"),
     "core.statistics": ("STATISTICS", "TestResult", "WindowSample", "statistic"),
-    "prices": (
-        "PROVIDERS",
-        "PriceOutcome",
-        "PriceRequest",
-        "PriceSeries",
-        "PriceTable",
-        "provider",
-    ),
+    "prices": ("PROVIDERS", "PriceOutcome", "PriceRequest", "PriceSeries", "PriceTable", "provider"),
     "results.result": ("StudyResult",),
     "core.windows": ("EventPanel",),
 }

@@ -125,11 +125,7 @@ class Study:
 
     @classmethod
     def from_toml(
-        cls,
-        path: str | Path,
-        sector: str | None = None,
-        *,
-        overrides: Mapping[str, Any] | Sequence[str] = (),
+        cls, path: str | Path, sector: str | None = None, *, overrides: Mapping[str, Any] | Sequence[str] = ()
     ) -> Study:
         """Read a study's TOML.
 
@@ -242,9 +238,7 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     return Checked(alignments, tuple(ledger), tuple(findings), missing, tuple(told), usable)
 
 
-def _may_be_used(
-    events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]
-) -> bool:
+def _may_be_used(events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]) -> bool:
     """Whether some event has a day 0 on the exchange of a peer that it is about."""
     return any(
         (event.event_id, peer.market) in alignments

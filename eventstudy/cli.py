@@ -56,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             click.echo(f"eventstudy: {_disk_full(error)}", err=True)
             return 1
-        click.echo(
-            f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True
-        )
+        click.echo(f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True)
         return 1
 
 

@@ -13,8 +13,10 @@ Each carries all its problems at once; the command prints one line a problem.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,92 @@ class Problem:
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{where}: {self.message}" if where else self.message
+
+
+class Reason:
+    """Why something is as it is: a code and its fields, without words.
+
+    Modules that compute return reasons; `eventstudy.messages.text` says them in a language. A field is a
+    text, a number or another reason. The empty reason is false.
+
+    Attributes
+    ----------
+    code : str
+        Key of its sentence in the catalogues, such as ``reason.overlaps``; empty where there is none.
+    fields : Mapping
+        What is filled into the sentence.
+    parts : tuple of Reason
+        Those that stand side by side in one reason of several; else empty.
+    separator : str
+        What stands between the sentences of the parts.
+
+    Examples
+    --------
+    >>> from eventstudy.errors import Reason
+    >>> short = Reason("reason.window_short", n=80)
+    >>> both = Reason.join([short, Reason("reason.constant"), Reason("")])
+    >>> short.code, short.fields["n"], both.codes, bool(Reason(""))
+    ('reason.window_short', 80, ('reason.window_short', 'reason.constant'), False)
+    """
+
+    __slots__ = ("code", "fields", "parts", "separator")
+
+    code: str
+    fields: Mapping[str, Any]
+    parts: tuple[Reason, ...]
+    separator: str
+
+    def __init__(self, code: str = "", /, **fields: Any) -> None:
+        self.code, self.parts, self.separator = code, (), "; "
+        self.fields = MappingProxyType({name: _plain(value) for name, value in fields.items()})
+
+    @classmethod
+    def join(cls, parts: Iterable[Reason], separator: str = "; ") -> Self | Reason:
+        """Return reasons side by side as one; empty ones are left out, one alone is itself."""
+        kept = tuple(part for part in parts if part)
+        if len(kept) == 1:
+            return kept[0]
+        joined = cls()
+        joined.parts, joined.separator = kept, separator
+        return joined
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Its own code, or those of its parts."""
+        return (
+            tuple(code for part in self.parts for code in part.codes) if self.parts else (self.code,) * bool(self.code)
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.code or self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reason) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        fields = "".join(f", {name}={value!r}" for name, value in self.fields.items())
+        return f"Reason.join({list(self.parts)!r})" if self.parts else f"Reason({self.code!r}{fields})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, self._key()
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.code, tuple(self.fields.items()), self.parts, self.separator
+
+
+def _unpickled(code: str, fields: tuple[tuple[str, Any], ...], parts: tuple[Reason, ...], separator: str) -> Reason:
+    made = Reason(code, **dict(fields))
+    made.parts, made.separator = parts, separator
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """Return a field as JSON holds it: numpy's numbers as Python's, dates as text; a reason stays one."""
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, str | int | float | Reason) else str(value)
 
 
 #: Set in the environment it lets errors of the program itself through; ``--debug`` and the tests set it.

@@ -202,9 +202,7 @@ def parse_events(raw: bytes, name: str) -> Events:
     rows: list[Event] = []
     for line, record in records:
         found: list[str] = []
-        event = _event(
-            dict(zip(header, record, strict=False)), line, len(record) - len(header), found, remarks
-        )
+        event = _event(dict(zip(header, record, strict=False)), line, len(record) - len(header), found, remarks)
         problems += [Problem(message, name, line) for message in found]
         if event is not None:
             rows.append(event)
@@ -216,9 +214,7 @@ def parse_events(raw: bytes, name: str) -> Events:
     return Events(tuple(rows), name, hashlib.sha256(raw).hexdigest(), tuple(remarks))
 
 
-def read_records(
-    path: Path, columns: Sequence[str], required: Sequence[str]
-) -> list[tuple[int, dict[str, str]]]:
+def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Read another CSV that may stand beside the events: (line, cells by column), blanks stripped.
 
     Raises
@@ -238,8 +234,7 @@ def read_records(
     if problems:
         raise EventsError(problems)
     return [
-        (line, {column: cell.strip() for column, cell in zip(header, record, strict=True)})
-        for line, record in records
+        (line, {column: cell.strip() for column, cell in zip(header, record, strict=True)}) for line, record in records
     ]
 
 
@@ -248,9 +243,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise EventsError(
-                Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name)
-            )
+            raise EventsError(Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name))
         raw = path.read_bytes()
     except OSError as error:
         raise EventsError(
@@ -277,9 +270,7 @@ def _decode(raw: bytes, name: str) -> tuple[str, list[str]]:
     try:
         return raw.decode("gb18030"), [f"{Path(name).name}: is not UTF-8; read as GB18030"]
     except UnicodeDecodeError as error:
-        raise EventsError(
-            Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)
-        ) from error
+        raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)) from error
 
 
 def _records(
@@ -312,9 +303,7 @@ def _check_header(header: Sequence[str], name: str, columns: Sequence[str], requ
         raise EventsError([Problem(message, name, 1) for message in problems])
 
 
-def _event(
-    row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[str]
-) -> Event | None:
+def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[str]) -> Event | None:
     """Return the row's event, or None with what is wrong appended to ``found``."""
     if surplus:
         found.append(f"row has {abs(surplus)} cell(s) {'more' if surplus > 0 else 'fewer'} than the header")
@@ -443,18 +432,14 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
         if replace(event, line=first.line) != first:
             problems.append(
                 Problem(
-                    f"event_id {event.event_id!r} is already on line {first.line}; ids are unique",
-                    name,
-                    event.line,
+                    f"event_id {event.event_id!r} is already on line {first.line}; ids are unique", name, event.line
                 )
             )
     for event in rows:
         if event.clarifies and event.clarifies not in seen:
             problems.append(
                 Problem(
-                    f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}",
-                    name,
-                    event.line,
+                    f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}", name, event.line
                 )
             )
         elif event.clarifies == event.event_id:

@@ -10,7 +10,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError, Reason, nearest
 
 LANGUAGES = ("en", "zh")
 #: What a study can measure; words of other kinds than the first lie in the catalogues under ``kind``.
@@ -49,37 +49,51 @@ def say(key: str, /, **fields: Any) -> Message:
     return Message(_pattern(catalogue("en"), key).format(**plain), key, plain)
 
 
+def text(reason: Reason) -> Message:
+    """Return a reason's English sentence, which knows its code and fields; an empty one for no reason.
+
+    Here codes become words: at the edge where tables, pages and the terminal are written.
+    """
+    if reason.parts:
+        return joined([text(part) for part in reason.parts], reason.separator)
+    return say(reason.code, **reason.fields) if reason else Message("")
+
+
 def _pattern(words: Mapping[str, str], key: str) -> str:
     return words[f"say.{key}"] if f"say.{key}" in words else words[key]
 
 
 def _plain(value: Any) -> Any:
     """Return a field as something that JSON holds: numpy's numbers as Python's, dates as text."""
+    value = text(value) if isinstance(value, Reason) else value
     value = value.item() if hasattr(value, "item") else value
     return value if isinstance(value, (str, int, float)) else str(value)
 
 
-def joined(parts: Iterable[str], separator: str = "; ") -> Message:
+def joined(parts: Iterable[str | Reason], separator: str = "; ") -> Message:
     """Return texts side by side as one message, each still its own; empty ones are left out."""
-    kept = [part for part in parts if part]
+    kept = [text(part) if isinstance(part, Reason) else part for part in parts if part]
     if len(kept) == 1 and isinstance(kept[0], Message):
         return kept[0]
     return Message(separator.join(kept), JOINED, {"separator": separator, "parts": kept})
 
 
-def said(text: str, words: Mapping[str, str]) -> str:
+def said(message: str | Reason, words: Mapping[str, str]) -> str:
     """Return a message in the language of ``words``, any other text as it is; minus signs are true ones."""
-    return _MINUS.sub("−", _said(text, words))
+    return _MINUS.sub("−", _said(message, words))
 
 
-def _said(text: Any, words: Mapping[str, str]) -> Any:
-    if not isinstance(text, Message):
-        return text
-    if text.key == JOINED:
-        separator = words.get(f"joined.{text.fields['separator'].strip()}", text.fields["separator"])
-        return separator.join(str(_said(part, words)) for part in text.fields["parts"])
-    fields = {name: _said(value, words) for name, value in text.fields.items()}
-    return _pattern(words, text.key).format(**fields)
+def _said(message: Any, words: Mapping[str, str]) -> Any:
+    message = text(message) if isinstance(message, Reason) else message
+    if not isinstance(message, Message):
+        return message
+    if not message.key:
+        return str(message)
+    if message.key == JOINED:
+        separator = words.get(f"joined.{message.fields['separator'].strip()}", message.fields["separator"])
+        return separator.join(str(_said(part, words)) for part in message.fields["parts"])
+    fields = {name: _said(value, words) for name, value in message.fields.items()}
+    return _pattern(words, message.key).format(**fields)
 
 
 def retold(value: Any, words: Mapping[str, str]) -> Any:
@@ -87,6 +101,7 @@ def retold(value: Any, words: Mapping[str, str]) -> Any:
 
     For a study of another kind: its tables and its summary keep the English sentences of that kind.
     """
+    value = text(value) if isinstance(value, Reason) else value
     if isinstance(value, Message):
         return Message(str(_said(value, words)), value.key, retold(value.fields, words))
     if isinstance(value, Mapping):
@@ -98,7 +113,8 @@ def retold(value: Any, words: Mapping[str, str]) -> Any:
 
 def recorded(value: Any) -> dict[str, Any]:
     """Return every message within ``value`` as plain JSON: English text → key and fields."""
-    if isinstance(value, Message):
+    value = text(value) if isinstance(value, Reason) else value
+    if isinstance(value, Message) and value.key:
         inner = recorded(list(value.fields.values()))
         return {**inner, str(value): {"key": value.key, "fields": dict(value.fields)}}
     parts = list(value.values()) if isinstance(value, Mapping) else value
@@ -154,7 +170,7 @@ def section(language: str, name: str, kind: str = "return") -> dict[str, str]:
 
 def term(words: Mapping[str, str], kind: str, name: object) -> str:
     """Return the word for a code such as a label or a reason; without one the code itself, spaced."""
-    if isinstance(name, Message):
+    if isinstance(name, Message | Reason):
         return said(name, words)
     return words.get(f"{kind}.{name}", str(name).replace("_", " "))
 

@@ -40,9 +40,7 @@ class Parts:
 
     missing: list[Missing] = field(default_factory=list)
 
-    def optional(
-        self, name: str, make: Callable[[], Part], empty: Callable[[Message], Part], *, of: str = ""
-    ) -> Part:
+    def optional(self, name: str, make: Callable[[], Part], empty: Callable[[Message], Part], *, of: str = "") -> Part:
         """Return ``make()``; where it fails, ``empty(reason)``, and keep the reason.
 
         Parameters
@@ -81,11 +79,7 @@ class Parts:
 def warnings_of(missing: Iterable[Missing]) -> list[Message]:
     """Return one sentence for each part that is missing, parts alike once."""
     found = [
-        say(
-            "missing.program" if row.code == "internal" else "missing.part",
-            part=_named(row),
-            why=row.sentence,
-        )
+        say("missing.program" if row.code == "internal" else "missing.part", part=_named(row), why=row.sentence)
         for row in missing
     ]
     return list(dict.fromkeys(found))

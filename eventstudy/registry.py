@@ -57,9 +57,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
     True
     """
 
-    def __init__(
-        self, what: str, *folders: str, declaration: str, group: str = "", bare: bool = False
-    ) -> None:
+    def __init__(self, what: str, *folders: str, declaration: str, group: str = "", bare: bool = False) -> None:
         super().__init__()
         self.what, self.folders, self.declaration, self.group = what, folders, declaration, group
         self.bare = bare
@@ -76,9 +74,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
             for path in sorted((Path(__file__).parent / folder).glob("[!_]*.py"))
         ]
         return {
-            name: module
-            for module, path in files
-            for name in declaration.findall(path.read_text(encoding="utf-8"))
+            name: module for module, path in files for name in declaration.findall(path.read_text(encoding="utf-8"))
         }
 
     def installed(self) -> dict[str, EntryPoint]:
@@ -159,9 +155,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
         except Exception as error:
             # Whatever another distribution raises at import is its fault, not the study's.
             reason = f"{type(error).__name__}: {error}"
-            raise ConfigError(
-                f"{whose} cannot be loaded ({reason}); update or uninstall that distribution"
-            ) from error
+            raise ConfigError(f"{whose} cannot be loaded ({reason}); update or uninstall that distribution") from error
         if self.bare and not callable(thing):
             raise ConfigError(f"{whose} is no {self.what}: not callable")
         if not self.bare and entry.name not in self:

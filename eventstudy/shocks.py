@@ -120,10 +120,7 @@ def leads_of(events: Events, config: StudyConfig, alignments: Alignments) -> dic
 
 
 def _lead(
-    rows: Sequence[Event],
-    days: Mapping[str, Mapping[str, dt.date]],
-    config: StudyConfig,
-    alignments: Alignments,
+    rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig, alignments: Alignments
 ) -> Lead:
     reports = [event for event in rows if not is_answer(event)] or list(rows)
     first, *later = _moments(reports, days)
@@ -135,15 +132,9 @@ def _lead(
 
     def leads(mic: str, day: dt.date) -> bool:
         reacted = alignments.get((begun, mic))
-        return day in (
-            start.exchanges.get(mic),
-            start.regions.get(regions[mic]),
-            reacted.session if reacted else None,
-        )
+        return day in (start.exchanges.get(mic), start.regions.get(regions[mic]), reacted.session if reacted else None)
 
-    pairs = frozenset(
-        (e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(mic, day)
-    )
+    pairs = frozenset((e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(mic, day))
     leading = [e for e in reports if any((e.event_id, mic) in pairs for mic in days[e.event_id])]
     return _stood_for(leading or list(first.rows), pairs)
 
@@ -226,9 +217,7 @@ def _regions(config: StudyConfig) -> dict[str, str]:
     return {market.mic: market.region or market.mic for market in config.markets}
 
 
-def _own_days(
-    events: Iterable[Event], config: StudyConfig, alignments: Alignments
-) -> dict[str, dict[str, dt.date]]:
+def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignments) -> dict[str, dict[str, dt.date]]:
     """Day 0 of each event on the exchanges of the peers that it is about, by event id and MIC."""
     home = {name: peer.market for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     every = sorted(set(home.values()))
@@ -243,9 +232,7 @@ def _own_days(
     return found
 
 
-def _derived(
-    rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig
-) -> dict[str, str]:
+def _derived(rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig) -> dict[str, str]:
     """Name of the shock of each row without a shock_id; reports make shocks before answers join them."""
     regions = _regions(config)
     shocks: list[tuple[_Day, list[Event]]] = []

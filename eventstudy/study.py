@@ -83,9 +83,7 @@ def run_study(
     tell("tests")
     results = tests.result()
     tell("tables")
-    tables = build_tables(
-        computed, samples, results, asked.judgement, asked.found, asked.claims, events, config, parts
-    )
+    tables = build_tables(computed, samples, results, asked.judgement, asked.found, asked.claims, events, config, parts)
     tables |= asked.trade.tables
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)

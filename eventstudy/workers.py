@@ -147,9 +147,7 @@ def _fork(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Child:
     return _Child(reader, process)
 
 
-def _serve(
-    reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> None:
+def _serve(reader: Connection, writer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """In the child: send what the function returns or raises, and exit without running exit handlers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     reader.close()
@@ -259,10 +257,7 @@ def _one_by_one(
 
 
 def _gather(
-    function: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    settings: dict[str, Any],
-    say: Callable[[int, int], None],
+    function: Callable[[Task], Result], tasks: Sequence[Task], settings: dict[str, Any], say: Callable[[int, int], None]
 ) -> list[Result]:
     """Collect results by number as they come; after a death go on with those that are missing."""
     from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -283,10 +278,7 @@ def _gather(
 
 
 def _numbered(
-    function: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    found: dict[int, Result],
-    settings: dict[str, Any],
+    function: Callable[[Task], Result], tasks: Sequence[Task], found: dict[int, Result], settings: dict[str, Any]
 ) -> Iterator[tuple[int, Result]]:
     from joblib import Parallel, delayed, parallel_config
 
@@ -309,9 +301,7 @@ def _with_number(function: Callable[[Task], Result], number: int, task: Task) ->
 
 
 def _given_up(done: int, total: int) -> EventStudyError:
-    return EventStudyError(
-        f"workers died {DEATHS} times in a row with {done} of {total} blocks done; {MEMORY}"
-    )
+    return EventStudyError(f"workers died {DEATHS} times in a row with {done} of {total} blocks done; {MEMORY}")
 
 
 @contextmanager
@@ -336,9 +326,7 @@ def _cluster(scheduler: str) -> Iterator[Any]:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:
-            raise ConfigError(
-                f"scheduler {scheduler!r} has no worker; 'dask worker {scheduler}' starts one"
-            ) from error
+            raise ConfigError(f"scheduler {scheduler!r} has no worker; 'dask worker {scheduler}' starts one") from error
         try:
             yield client
         except KilledWorker as error:

@@ -158,9 +158,7 @@ def test_summary_is_text_of_a_hundred_columns(result: eventstudy.StudyResult) ->
 
 
 def test_a_simulated_run_has_placebos_and_says_that_they_were_planted(place: Path) -> None:
-    result = Study.from_toml(place / "study.toml", overrides=TABLES_ONLY).run(
-        place / "events.csv", prices="simulated"
-    )
+    result = Study.from_toml(place / "study.toml", overrides=TABLES_ONLY).run(place / "events.csv", prices="simulated")
     reversal = result.to_frame("reversal").set_index("shock_id")
     assert reversal.loc["E1", "qualifies"]
     assert reversal.loc["E1", "n_placebos"] >= 5
@@ -170,8 +168,7 @@ def test_a_simulated_run_has_placebos_and_says_that_they_were_planted(place: Pat
     assert len(quiet) > 40
     assert {drop["reversal"] for drop in quiet} == {0.0}
     assert result.facts["warnings"][0].startswith(
-        "Prices are simulated: 2 drops were planted at events, by their labels, and "
-        f"{len(quiet)} on days without news"
+        f"Prices are simulated: 2 drops were planted at events, by their labels, and {len(quiet)} on days without news"
     )
     days = pd.to_datetime([next(iter(drop["sessions"].values())) for drop in quiet if drop["sessions"]])
     assert abs(days - pd.Timestamp("2021-06-09")).min() >= pd.Timedelta(days=32)
@@ -182,9 +179,7 @@ def registries() -> Iterator[None]:
     """The registries as they were, whatever a test adds."""
     kept = [dict(part) for part in (eventstudy.STATISTICS, eventstudy.MODELS, eventstudy.PROVIDERS)]
     yield
-    for part, before in zip(
-        (eventstudy.STATISTICS, eventstudy.MODELS, eventstudy.PROVIDERS), kept, strict=True
-    ):
+    for part, before in zip((eventstudy.STATISTICS, eventstudy.MODELS, eventstudy.PROVIDERS), kept, strict=True):
         part.clear()
         part.update(before)
 
@@ -212,14 +207,7 @@ def test_a_statistic_a_model_and_a_provider_of_ones_own(place: Path) -> None:
                 close, none = rows["close"].to_numpy(), np.full(len(rows), np.nan)
                 days = rows["date"].to_numpy(dtype="datetime64[D]")
                 series[ticker] = eventstudy.PriceSeries(
-                    ticker=ticker,
-                    dates=days,
-                    open=none,
-                    high=none,
-                    low=none,
-                    close=close,
-                    adj_close=close,
-                    volume=none,
+                    ticker=ticker, dates=days, open=none, high=none, low=none, close=close, adj_close=close, volume=none
                 )
                 outcomes[ticker] = eventstudy.PriceOutcome(ticker=ticker, status="ok", rows=len(rows))
             return eventstudy.PriceTable(source="mine", series=series, outcomes=outcomes)

@@ -17,7 +17,6 @@ from eventstudy.cli import cli, main
 PACKAGE = Path(__file__).parents[1] / "eventstudy"
 ORDER = (
     "errors",
-    "json_values",
     "messages",
     "optional",
     "workers",
@@ -160,9 +159,7 @@ def test_modules_named_at_run_time_are_imported_by_loaders_alone() -> None:
     users = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-                ("import_module", "__import__")
-            ):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
                 named = _literal(node.args[0])
                 assert not named.startswith("eventstudy"), f"{path}: write 'import {named}'"
                 users |= set() if named else {path.relative_to(PACKAGE).as_posix()}
@@ -176,11 +173,7 @@ def test_kernels_know_no_pandas_and_no_input_or_output(path: Path) -> None:
 
 
 def test_yfinance_is_imported_in_one_place() -> None:
-    users = {
-        str(p.relative_to(PACKAGE))
-        for p in FILES
-        if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))
-    }
+    users = {str(p.relative_to(PACKAGE)) for p in FILES if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))}
     assert users == {"prices/yahoo.py"}
 
 
@@ -228,9 +221,7 @@ def test_check_imports_nothing_that_estimates_or_draws(tmp_path: Path) -> None:
         "names = ('statsmodels', 'arch', 'matplotlib', 'yfinance');"
         "print(sorted(m for m in names if m in sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip().endswith("[]")
 
 

@@ -26,9 +26,7 @@ def records() -> list[type]:
         item
         for module in modules()
         for item in vars(module).values()
-        if inspect.isclass(item)
-        and dataclasses.is_dataclass(item)
-        and item.__module__.startswith("eventstudy.")
+        if inspect.isclass(item) and dataclasses.is_dataclass(item) and item.__module__.startswith("eventstudy.")
     }
     return sorted(found, key=lambda item: (item.__module__, item.__qualname__))
 

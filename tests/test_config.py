@@ -67,9 +67,7 @@ def test_a_study_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_set_wins_over_file_and_file_over_sector(tmp_path: Path) -> None:
-    write(
-        tmp_path, "[study]\nsector = 'optical'\n[windows]\nminimum = 150\npost = [2, 10]\n", "eventstudy.toml"
-    )
+    write(tmp_path, "[study]\nsector = 'optical'\n[windows]\nminimum = 150\npost = [2, 10]\n", "eventstudy.toml")
     config = load_config(tmp_path / "events.csv", overrides=["windows.minimum=130", "study.name=Mine"])
     assert config.windows.minimum == 130
     assert config.windows.post == (2, 10)
@@ -107,11 +105,7 @@ def test_the_settings_are_plain_json_values(tmp_path: Path) -> None:
         ('mic = "XNYS"\n', "", "markets[0]: mic missing"),
         ('ticker = "BBB"', 'ticker = "AAA"', "peer AAA is named twice"),
         ('ticker = "BBB"', 'ticker = "^GSPC"', "is also a benchmark"),
-        (
-            "until = 2024-12-31",
-            "from = 2025-01-01\nuntil = 2024-12-31",
-            "from 2025-01-01 is after until 2024-12-31",
-        ),
+        ("until = 2024-12-31", "from = 2025-01-01\nuntil = 2024-12-31", "from 2025-01-01 is after until 2024-12-31"),
         ("[study]", "[study", "is not TOML"),
         ("[study]", "[windows]\nestimation = [-250, -5]\n[study]", "overlaps windows.event"),
         ("[study]", "[windows]\npost = [20, 2]\n[study]", "runs backwards; write [2, 20]"),
@@ -164,18 +158,7 @@ def test_the_shipped_optical_sector(tmp_path: Path) -> None:
         "XTKS": "^N225",
     }
     core = {peer.ticker for peer in config.peers if peer.group == "core"}
-    assert core >= {
-        "002281.SZ",
-        "300308.SZ",
-        "300502.SZ",
-        "603083.SS",
-        "LITE",
-        "COHR",
-        "AAOI",
-        "FN",
-        "CIEN",
-        "INFN",
-    }
+    assert core >= {"002281.SZ", "300308.SZ", "300502.SZ", "603083.SS", "LITE", "COHR", "AAOI", "FN", "CIEN", "INFN"}
     assert {peer.ticker for peer in config.peers if peer.group == "wider"} == {
         "NVDA",
         "AVGO",
@@ -232,9 +215,7 @@ def test_checking_names_imports_no_model(tmp_path: Path) -> None:
         "load_config(Path('events.csv'), sector='optical');"
         "print(sorted(m for m in ('numpy', 'scipy', 'arch', 'statsmodels') if m in sys.modules))"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert out.strip() == "[]"
 
 
@@ -244,9 +225,7 @@ def settings_of(kind: Any, path: str = "") -> Iterator[tuple[str, Any, tuple[obj
         yield from values_of(hint, f"{path}{name.rstrip('_')}")
 
 
-def values_of(
-    hint: Any, path: str, limits: tuple[object, ...] = ()
-) -> Iterator[tuple[str, Any, tuple[object, ...]]]:
+def values_of(hint: Any, path: str, limits: tuple[object, ...] = ()) -> Iterator[tuple[str, Any, tuple[object, ...]]]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         yield from values_of(arguments[0], path, (*limits, *arguments[1:]))
@@ -326,10 +305,7 @@ def test_both_ends_of_a_range_are_accepted_and_nothing_beyond(path: str, hint: A
         ("tests.level=inf", "tests.level = inf: accepted is 0.0001 to 0.5"),
         ("report.formats=['csv','csv','pdf']", "report.formats names csv twice"),
         ("tests.names=['bmp','sign','bmp']", "tests.names names bmp twice"),
-        (
-            "study.currency=dollar",
-            "study.currency = 'dollar': accepted are three capital letters such as USD",
-        ),
+        ("study.currency=dollar", "study.currency = 'dollar': accepted are three capital letters such as USD"),
         ("windows.car=[[0,1],[0,9999]]", "windows.car[1][1] = 9999: accepted is -5000 to 5000"),
     ],
 )

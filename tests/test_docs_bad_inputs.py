@@ -30,9 +30,7 @@ def test_outcomes_are_read_from_junit(tmp_path: Path) -> None:
         '<testcase name="test_bad_input[1]"/><testcase name="test_bad_input[2]"><failure/></testcase>'
         '<testcase name="test_bad_input[3]"><skipped/></testcase><testcase name="test_every_row"/>'
     )
-    (tmp_path / "j.xml").write_text(
-        f"<testsuites><testsuite>{cases}</testsuite></testsuites>", encoding="utf-8"
-    )
+    (tmp_path / "j.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>", encoding="utf-8")
     read = _script().outcomes(tmp_path / "j.xml")  # type: ignore[attr-defined]
     assert read == {1: "passed", 2: "failed", 3: "skipped"}
     page = _script().render({1: ("a | b", "<c>"), 4: ("d", "e")}, read)  # type: ignore[attr-defined]

@@ -70,12 +70,7 @@ def test_models_and_costs_that_do_not_fit(tmp_path: Path) -> None:
     events = write_events(tmp_path, [event_row("E1", E1)])
     costs = '[[costs]]\nmarket = "XNSY"\nname = "tax"\nbps = 5000.0\n'
     config.write_text(config.read_text(encoding="utf-8") + costs, encoding="utf-8")
-    overrides = [
-        "model.name=two_index",
-        "model.world=''",
-        "returns.gaps=trade_to_trade",
-        "windows.drop=[1,1]",
-    ]
+    overrides = ["model.name=two_index", "model.world=''", "returns.gaps=trade_to_trade", "windows.drop=[1,1]"]
     overrides += ["backtest.entry=close+1"]
     with pytest.raises(ConfigError) as caught:
         load_config(events, config_file=config, overrides=overrides)
@@ -84,9 +79,7 @@ def test_models_and_costs_that_do_not_fit(tmp_path: Path) -> None:
     assert "returns.gaps = 'trade_to_trade' with model.name = 'two_index': accepted are mean_adjusted" in text
     assert "costs: market 'XNSY'; accepted: XNYS; did you mean 'XNYS'?" in text
     assert "costs[0].bps = 5000.0: accepted is -100 to 1000" in text
-    assert (
-        "backtest.entry = 'close+1' is decided at the close of day 0, before the drop window [1, 1]" in text
-    )
+    assert "backtest.entry = 'close+1' is decided at the close of day 0, before the drop window [1, 1]" in text
 
 
 def test_unknown_names_raise_key_errors(tmp_path: Path) -> None:
@@ -185,9 +178,7 @@ def test_factors_of_a_model_are_read_with_the_prices(tmp_path: Path) -> None:
     assert price_request(read_events(events), two).tickers[-1] == "^GSPC"
 
 
-def test_a_database_that_another_run_holds_is_not_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_another_run_holds_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: Any, **__: Any) -> Any:
         raise sqlite3.OperationalError("database is locked")
 
@@ -200,10 +191,7 @@ def test_a_database_that_another_run_holds_is_not_damaged(
 
 def test_bars_that_come_twice_or_never_finish_are_no_series() -> None:
     index = pd.DatetimeIndex(["2024-01-03", "2024-01-03"], tz="America/New_York")
-    columns = {name: [1.0, 2.0] for name in yahoo.COLUMNS} | {
-        "Dividends": [0.0, 0.0],
-        "Stock Splits": [0.0, 0.0],
-    }
+    columns = {name: [1.0, 2.0] for name in yahoo.COLUMNS} | {"Dividends": [0.0, 0.0], "Stock Splits": [0.0, 0.0]}
     frame = pd.DataFrame(columns, index=index)
     request = PriceRequest(("AAA",), dt.date(2024, 1, 1), dt.date(2024, 1, 31))
     meta: dict[str, Any] = {"currency": "USD", "currentTradingPeriod": {"regular": {"end": 0}}}
@@ -240,9 +228,7 @@ def test_a_fault_of_our_own_is_one_line_unless_debug(place: Place) -> None:
     place.patch.setattr("eventstudy.study.run_study", broken)
     answer = place.run()
     assert answer.code == 1
-    assert (
-        answer.err == "eventstudy: internal error: ZeroDivisionError: division by zero; --debug shows where"
-    )
+    assert answer.err == "eventstudy: internal error: ZeroDivisionError: division by zero; --debug shows where"
     with pytest.raises(ZeroDivisionError):
         place.run("--debug")
     place.rows(event_row("E1", "never"))
@@ -281,18 +267,7 @@ def test_answers_alone_are_no_shocks(tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     prices = tmp_path / "prices"
     write_prices(prices)
-    code = main(
-        [
-            "run",
-            str(events),
-            "--config",
-            str(config),
-            "--prices",
-            str(prices),
-            "--out",
-            str(tmp_path / "out"),
-        ]
-    )
+    code = main(["run", str(events), "--config", str(config), "--prices", str(prices), "--out", str(tmp_path / "out")])
     assert code == 3
     assert "no shock can be judged: answers to reports" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("[!.]*"))

@@ -74,9 +74,9 @@ def test_zones_become_utc(tmp_path: Path, text: str, utc: str) -> None:
 
 
 def test_a_date_may_have_slashes_when_the_year_is_first(tmp_path: Path) -> None:
-    assert read_events(write(tmp_path, ROW.replace("2026-06-09", "2026/06/09"))).by_id(
-        "E1"
-    ).timestamp == dt.date(2026, 6, 9)
+    assert read_events(write(tmp_path, ROW.replace("2026-06-09", "2026/06/09"))).by_id("E1").timestamp == dt.date(
+        2026, 6, 9
+    )
 
 
 @pytest.mark.parametrize(

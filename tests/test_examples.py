@@ -46,9 +46,7 @@ def given() -> dict[str, Any]:
 
 @pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_public_name_runs(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_a_public_name_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = inspect.getdoc(getattr(eventstudy, name)) or ""
     assert "\nExamples\n--------\n" in text
@@ -71,9 +69,7 @@ def test_a_public_function_says_what_it_takes_and_returns(name: str) -> None:
 
 def test_every_attribute_of_a_result_says_what_it_is() -> None:
     shown = [name for name in dir(eventstudy.StudyResult) if not name.startswith("_")]
-    properties = [
-        name for name in shown if isinstance(inspect.getattr_static(eventstudy.StudyResult, name), property)
-    ]
+    properties = [name for name in shown if isinstance(inspect.getattr_static(eventstudy.StudyResult, name), property)]
     assert {"verdict", "tests", "car", "aar", "shocks", "drops", "trades", "ledger"} < set(properties)
     assert {"counts", "warnings", "windows", "model", "plot", "simulated"} < set(properties)
     for name in shown:

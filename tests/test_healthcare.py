@@ -197,20 +197,14 @@ def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_examples_are_refused(
-    arguments: list[str],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
 
 
-def test_a_simulation_takes_as_many_peers_as_the_sector_has(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_simulation_takes_as_many_peers_as_the_sector_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = ["--draws", "2", "--set", 'tests.names=["date_t"]']
     given = ["--example", "healthcare", *one, "--out", str(tmp_path)]
     assert main(["simulate", *given]) == 0

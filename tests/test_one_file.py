@@ -122,11 +122,7 @@ def command(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedPr
         "MY_PRICES": str(folder / "prices"),
     }
     return subprocess.run(
-        [sys.executable, "-m", "eventstudy", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment,
+        [sys.executable, "-m", "eventstudy", *arguments], capture_output=True, text=True, cwd=folder, env=environment
     )
 
 
@@ -172,9 +168,7 @@ def test_an_unknown_name_lists_what_other_distributions_have(tmp_path: Path) -> 
     install_beside_the_package(site)
     write_study(folder)
     write_events(folder, [event("E1", "2021-02-09")])
-    done = command(
-        site, folder, "check", "events.csv", "--config", "study.toml", "--set", "model.name=half_markt"
-    )
+    done = command(site, folder, "check", "events.csv", "--config", "study.toml", "--set", "model.name=half_markt")
     assert done.returncode == 2
     assert "accepted: capm, dimson, " in done.stderr
     assert "did you mean 'half_market'?" in done.stderr
@@ -191,6 +185,4 @@ def test_a_plugin_that_does_not_declare_what_it_promises_is_named(tmp_path: Path
     study = ["run", "events.csv", "--config", "study.toml", "--prices", "prices", "--out", "out"]
     done = command(site, folder, *study, "--set", "model.name=half_market")
     assert done.returncode == 2
-    assert (
-        "model 'half_market' of plugin: its module does not declare @model(\"half_market\", …)" in done.stderr
-    )
+    assert "model 'half_market' of plugin: its module does not declare @model(\"half_market\", …)" in done.stderr

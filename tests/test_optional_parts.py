@@ -32,9 +32,7 @@ MIXES = {
 
 
 def run(folder: Path, rows: Sequence[str], *settings: str, prices: str = "", groups: bool = False) -> int:
-    config = write_study(
-        folder, extra={"AAA": 'group = "makers"', "BBB": 'group = "users"'} if groups else None
-    )
+    config = write_study(folder, extra={"AAA": 'group = "makers"', "BBB": 'group = "users"'} if groups else None)
     events = write_events(folder, rows)
     given = [part for text in (*QUICK, *settings) for part in ("--set", text)]
     source = prices or shared_prices().name
@@ -55,9 +53,7 @@ def run(folder: Path, rows: Sequence[str], *settings: str, prices: str = "", gro
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        (folder / "out" / "latest" / "summary.json").read_text(encoding="utf-8")
-    )
+    found: dict[str, Any] = json.loads((folder / "out" / "latest" / "summary.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -83,27 +79,21 @@ def labelled(days: Sequence[str], mix: str, **cells: str) -> list[str]:
 
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("count", [10, 13, 40])
-def test_a_study_of_many_drops_writes_its_pack_whatever_their_labels(
-    tmp_path: Path, mix: str, count: int
-) -> None:
+def test_a_study_of_many_drops_writes_its_pack_whatever_their_labels(tmp_path: Path, mix: str, count: int) -> None:
     rows = labelled(drop_days(count, 50 if count < 20 else 7), mix)
     assert run(tmp_path, rows) == 0
     reversal = table_of(tmp_path, "reversal")
     assert len(reversal) == count
     assert sum(row["qualifies"] == "True" for row in reversal) >= count - 1
     measures = {
-        row["measure"]: row
-        for row in table_of(tmp_path, "reversal_measures")
-        if row["group"] == "misreading-genuine"
+        row["measure"]: row for row in table_of(tmp_path, "reversal_measures") if row["group"] == "misreading-genuine"
     }
     labels = [row["label"] for row in reversal if row["qualifies"] == "True"]
     sides = labels.count("misreading"), labels.count("genuine")
     slope = measures["regression_misreading"]
     if min(sides) < 3:
         assert slope["p_value"] == ""
-        assert slope["note"].startswith(
-            f"n/a: {sides[0]} misreading and {sides[1]} genuine shocks, needs 3 of each"
-        )
+        assert slope["note"].startswith(f"n/a: {sides[0]} misreading and {sides[1]} genuine shocks, needs 3 of each")
         assert measures["difference"]["note"].startswith("n/a: ")
     elif sum(sides) >= 10:
         assert 1e-6 < float(slope["p_value"]) <= 1.0
@@ -179,9 +169,9 @@ def test_a_part_that_fails_is_not_available_and_the_run_goes_on(
     said = str(ERRORS[code])
     assert all(said in row["reason"] for row in missing)
     assert sum(said in line for line in facts["warnings"]) == len(missing)
-    assert said.replace("'", "") in (tmp_path / "out" / "latest" / "summary.md").read_text(
-        encoding="utf-8"
-    ).replace("'", "")
+    assert said.replace("'", "") in (tmp_path / "out" / "latest" / "summary.md").read_text(encoding="utf-8").replace(
+        "'", ""
+    )
     assert main(["show", str(tmp_path / "out" / "latest")]) == 0
 
 
@@ -230,10 +220,7 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_and_named(
         return drawn(result, plot)
 
     monkeypatch.setattr(plots, "draw", draw)
-    rows = [
-        event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-09"),
-        event_row("E2", "2021-09-08"),
-    ]
+    rows = [event_row("E1", "2021-06-09", label="misreading", label_asof="2021-06-09"), event_row("E2", "2021-09-08")]
     assert run(tmp_path, rows, 'report.formats=["csv","json","html","png","md"]', prices=short) == 0
     pack = tmp_path / "out" / "latest"
     missing = facts_of(tmp_path)["not_available"]
@@ -253,9 +240,7 @@ def test_a_covariate_needs_three_shocks_on_either_side(tmp_path: Path) -> None:
     assert run(tmp_path, rows, 'tests.regression=["car ~ misreading", "car ~ beta"]') == 0
     found = {(row["formula"], row["window"], row["term"]): row for row in table_of(tmp_path, "regression")}
     (blocked,) = [row for key, row in found.items() if key[:2] == ("car ~ misreading", "[0,1]")]
-    assert blocked["reason"] == (
-        "n/a, misreading is 0 in 1 and 1 in 5 clusters; a contrast needs 3 on either side"
-    )
+    assert blocked["reason"] == ("n/a, misreading is 0 in 1 and 1 in 5 clusters; a contrast needs 3 on either side")
     assert (blocked["p_cr2"], blocked["term"]) == ("", "")
     slope = found["car ~ beta", "[0,1]", "beta"]
     assert slope["reason"] == ""

@@ -18,9 +18,7 @@ from eventstudy.prices.sources import get_prices
 def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] | None = None) -> Computed:
     """Compute a study of AAA, BBB, CCC on the prices already in ``prices``."""
     events = read_events(write_events(tmp_path, rows))
-    config = load_config(
-        tmp_path / "events.csv", config_file=write_study(tmp_path, extra=extra), overrides=overrides
-    )
+    config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path, extra=extra), overrides=overrides)
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
     return compute(events, config, prices)
 
@@ -90,18 +88,14 @@ def test_prices_that_are_not_there(tmp_path: Path, prices: Path) -> None:
     found = ledger(run(tmp_path, rows))
     assert found["E1", "CCC"][1].startswith("no_prices: ")
     assert found["OLD", "AAA"][1].startswith("estimation_short: 30 of at least 120 returns in [-250,-11]")
-    assert found["END", "AAA"][1] == (
-        "window_incomplete: day +20 lies after 2022-12-30, the last session of IDX"
-    )
+    assert found["END", "AAA"][1] == ("window_incomplete: day +20 lies after 2022-12-30, the last session of IDX")
 
 
 def test_a_series_that_stops_inside_the_window(tmp_path: Path, prices: Path) -> None:
     path = prices / "AAA.csv"
     path.write_text(path.read_text(encoding="utf-8").split("2021-06-15")[0], encoding="utf-8")
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09"), event_row("E2", "2021-09-09")]))
-    assert found["E1", "AAA"][1] == (
-        "prices_end_before_window: no return after 2021-06-14, day +20 is 2021-07-08"
-    )
+    assert found["E1", "AAA"][1] == ("prices_end_before_window: no return after 2021-06-14, day +20 is 2021-07-08")
     assert found["E2", "AAA"][1] == "no_prices: the series ends on 2021-06-14"
     kept = ledger(run(tmp_path, [event_row("E1", "2021-06-09")], "windows.allow_partial=true"))
     assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return")
@@ -137,10 +131,7 @@ def test_a_day_without_any_price_is_a_closure(tmp_path: Path, prices: Path) -> N
     for ticker in ("IDX", "AAA", "BBB", "CCC"):
         edit_prices(prices / f"{ticker}.csv", d2021_06_09=None)
     computed = run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA")])
-    assert ledger(computed)["E1", "AAA"] == (
-        "shifted",
-        "shifted: no price on 2021-06-09, day 0 is the next session",
-    )
+    assert ledger(computed)["E1", "AAA"] == ("shifted", "shifted: no price on 2021-06-09, day 0 is the next session")
     assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in computed.returns.remarks
 
 
@@ -165,18 +156,14 @@ def test_days_around_other_events_leave_the_estimation(tmp_path: Path) -> None:
 def test_constant_prices_are_dropped(tmp_path: Path, prices: Path) -> None:
     path = prices / "AAA.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text(
-        "\n".join([lines[0], *(f"{line[:10]},5,5,1000" for line in lines[1:]), ""]), encoding="utf-8"
-    )
+    path.write_text("\n".join([lines[0], *(f"{line[:10]},5,5,1000" for line in lines[1:]), ""]), encoding="utf-8")
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09")]))
     assert found["E1", "AAA"][1].startswith("constant_returns: ")
 
 
 @pytest.mark.usefixtures("prices")
 def test_no_usable_event_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
-    with pytest.raises(
-        EstimationError, match=r"no event × peer can be studied \(no_benchmark 3\)|\(no_prices 3\)"
-    ):
+    with pytest.raises(EstimationError, match=r"no event × peer can be studied \(no_benchmark 3\)|\(no_prices 3\)"):
         run(tmp_path, [event_row("E1", "2024-06-11")])
 
 

@@ -201,9 +201,7 @@ def test_one_row_a_firm_and_one_row_a_date_give_the_same_study(folder: Path) -> 
     row = tests.loc["all", "[0,1]", "date_t"]
     car = found["firms"].tables["car"]
     assert (row["n_events"], row["n_dates"]) == (20, 4)
-    drop = car[car["window"] == "[0,1]"].merge(
-        pd.Series(TICKERS, name="mic"), left_on="ticker", right_index=True
-    )
+    drop = car[car["window"] == "[0,1]"].merge(pd.Series(TICKERS, name="mic"), left_on="ticker", right_index=True)
     by_region = drop.groupby(["shock_id", "mic"])["car"].mean().groupby("shock_id").mean()
     assert row["estimate"] == pytest.approx(by_region.mean(), rel=1e-10)
 
@@ -224,11 +222,7 @@ def test_the_counts_of_the_summary_are_of_events_and_not_of_rows(folder: Path) -
     layouts = (
         [row(k, f"E{k}.0", EVERY) for k in range(3)],
         [row(k, f"E{k}.{i}", (ticker,)) for k in range(3) for i, ticker in enumerate(EVERY)],
-        [
-            row(k, f"E{k}.{i}", part)
-            for k in (2, 0, 1)
-            for i, part in enumerate((EVERY[3:], EVERY[:3], EVERY))
-        ],
+        [row(k, f"E{k}.{i}", part) for k in (2, 0, 1) for i, part in enumerate((EVERY[3:], EVERY[:3], EVERY))],
     )
     for rows in layouts:
         facts = run(folder, rows).facts
@@ -277,9 +271,7 @@ def test_shock_ids_of_one_day_are_one_date_in_every_test_and_two_rows_in_the_tab
 
 def test_the_lead_is_the_rows_of_the_first_day_and_no_answer(folder: Path) -> None:
     rows = [
-        event_row(
-            "C", "2021-06-03", kind="clarification", label="clarification", shock_id="S", clarifies="A"
-        ),
+        event_row("C", "2021-06-03", kind="clarification", label="clarification", shock_id="S", clarifies="A"),
         event_row("L", "2021-06-25", shock_id="S"),
         event_row("B", "2021-06-09T14:00-04:00", shock_id="S", tickers="BBB"),
         event_row("A", "2021-06-09", shock_id="S", tickers="AAA"),
@@ -367,9 +359,7 @@ def test_another_layout_is_no_other_trading_question(folder: Path) -> None:
     config = settings_of(folder)
     base = question_of(read(folder, whole_rows(given=True)), config)
     rows = [
-        news.row(
-            f"{news.name}.{t}", [t], given=False, clarifies=f"{news.clarifies}.AAA" * bool(news.clarifies)
-        )
+        news.row(f"{news.name}.{t}", [t], given=False, clarifies=f"{news.clarifies}.AAA" * bool(news.clarifies))
         for news in NEWS
         for t in news.tickers
     ]

@@ -136,9 +136,7 @@ def test_the_verdict_rests_on_these_numbers(book: Book, result: StudyResult) -> 
         "margin": rows["equivalence"]["upper"],
     }
     assert {name: verdict[name] for name in expected} == pytest.approx(expected, rel=1e-9)
-    assert verdict["ci"] == pytest.approx(
-        [rows["excess_post"]["lower"], rows["excess_post"]["upper"]], rel=1e-9
-    )
+    assert verdict["ci"] == pytest.approx([rows["excess_post"]["lower"], rows["excess_post"]["upper"]], rel=1e-9)
     assert len(set(test.values())) == 3
 
 

@@ -81,9 +81,7 @@ def kill_when_told(place: Path) -> None:
 
 @SHARED
 @pytest.mark.parametrize("engine", ["local", "dask"])
-def test_the_bytes_are_the_same_on_any_workers(
-    engine: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_the_bytes_are_the_same_on_any_workers(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     tasks = [(number, tmp_path) for number in range(BLOCKS)]
     alone = run_blocks(block, tasks)
     assert len(set(alone)) == BLOCKS
@@ -203,9 +201,7 @@ def test_a_cluster_without_workers_says_how_to_start_one(monkeypatch: pytest.Mon
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with (
-        distributed.LocalCluster(
-            n_workers=0, dashboard_address=":0", host="127.0.0.1", silence_logs=50
-        ) as empty,
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", host="127.0.0.1", silence_logs=50) as empty,
         pytest.raises(ConfigError, match=r"has no worker; 'dask worker tcp://127.0.0.1:\d+' starts one"),
     ):
         run_blocks(fail, range(2), engine="dask", scheduler=empty.scheduler_address)

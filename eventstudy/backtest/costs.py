@@ -41,9 +41,7 @@ class CostTable:
 
     def in_force(self, mic: str, side: Literal["buy", "sell"], day: dt.date) -> list[Fee]:
         """Return the rows that apply to one side on one day."""
-        return [
-            fee for fee in self.fees if fee.market == mic and fee.side in (side, "both") and fee.holds(day)
-        ]
+        return [fee for fee in self.fees if fee.market == mic and fee.side in (side, "both") and fee.holds(day)]
 
     def share(
         self,

@@ -12,12 +12,7 @@ import numpy as np
 from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.past_view import Floats, Tape
 from eventstudy.backtest.portfolio import Daily, Memo, Run, daily, run
-from eventstudy.backtest.resampling import (
-    Overfitting,
-    Superiority,
-    overfitting,
-    superiority,
-)
+from eventstudy.backtest.resampling import Overfitting, Superiority, overfitting, superiority
 from eventstudy.backtest.rule import Rule, Shock
 from eventstudy.backtest.statistics import sharpe
 from eventstudy.backtest.track_record import Record, mean, record
@@ -27,12 +22,7 @@ from eventstudy.backtest.walk_forward import walk_forward
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
 #: Specifications that are run beside the study's own: how it would have done elsewhere, and the trials
 #: that its Sharpe ratio is deflated by.
-ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (
-    ("close", 2),
-    ("open", 2),
-    ("close", 1),
-    ("open", 1),
-)
+ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (("close", 2), ("open", 2), ("close", 1), ("open", 1))
 HORIZONS = (5, 10, 20)
 #: One-sided all-in costs of the long leg in basis points.
 COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
@@ -113,13 +103,10 @@ def evaluate(
     own = {item.digest for item in tried[RULE]}
     before = {digest: ratio for digest, ratio in sorted((logged or {}).items()) if digest not in own}
     trials = TrialCount(len(own), len(before), declared)
-    ratios = {
-        name: [*(sharpe(item.returns) for item in found), *before.values()] for name, found in tried.items()
-    }
+    ratios = {name: [*(sharpe(item.returns) for item in found), *before.values()] for name, found in tried.items()}
     measured = functools.partial(record, trials=trials.total, draws=draws, seed=seed)
     records = {
-        name: measured(result, series[name], ratios.get(name, ratios[EVERY_DROP]))
-        for name, result in runs.items()
+        name: measured(result, series[name], ratios.get(name, ratios[EVERY_DROP])) for name, result in runs.items()
     }
     variants = [item.rule for item in tried[RULE]]
     choice = walk_forward(variants, tapes, shocks, costs, embargo=embargo, memo=memo)
@@ -141,13 +128,7 @@ def evaluate(
 
 
 def _against(
-    tried: Sequence[Specification],
-    every: Floats,
-    series: Mapping[str, Daily],
-    *,
-    n_shocks: int,
-    draws: int,
-    seed: int,
+    tried: Sequence[Specification], every: Floats, series: Mapping[str, Daily], *, n_shocks: int, draws: int, seed: int
 ) -> tuple[Superiority, ...]:
     """Test all specifications, (T, R) in ``every``, against the other runs and against doing nothing."""
     names = [item.rule.name for item in tried]

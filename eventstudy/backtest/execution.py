@@ -333,9 +333,7 @@ def _carried(values: Floats) -> Floats:
     return carried
 
 
-def _exit(
-    order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int, growth: Floats
-) -> _Exit:
+def _exit(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int, growth: Floats) -> _Exit:
     """Find where the position ends: what comes first of clarification, stop, and horizon, then who buys."""
     planned, why = _planned(order, rule, tape, answers, entry)
     stop = _stop_row(order.column, rule, tape, entry, min(planned, len(tape) - 1), growth)

@@ -48,9 +48,7 @@ def summarise(traded: Traded) -> Row:
         "trials_run": found.trials.grid,
         "trials_logged": found.trials.logged,
         "trials_declared": found.trials.declared,
-        "comparison": {
-            name: record_row(item, unknown) for name, item in found.records.items() if name != RULE
-        },
+        "comparison": {name: record_row(item, unknown) for name, item in found.records.items() if name != RULE},
         "walk_forward": record_row(found.walk_forward, unknown),
         "against": [asdict(item) | {"superior": list(item.superior)} for item in found.against],
         "snooping": snooping(found.against),
@@ -62,11 +60,7 @@ def summarise(traded: Traded) -> Row:
         "caution": caution(mine),
         "sentence": sentence(found),
         "unverified_fees": sorted(
-            {
-                f"{fee.market} {fee.name} ({fee.certainty})"
-                for fee in traded.costs.fees
-                if fee.certainty != "source"
-            }
+            {f"{fee.market} {fee.name} ({fee.certainty})" for fee in traded.costs.fees if fee.certainty != "source"}
         ),
     }
 
@@ -81,9 +75,7 @@ def withheld(traded: Traded) -> dict[str, Message]:
             if trade.ticker in traded.in_doubt:
                 bought.setdefault(trade.currency, set()).add(trade.ticker)
     return {
-        currency: say(
-            "trade.capacity_withheld", currency=currency, n=len(names), first=", ".join(sorted(names)[:3])
-        )
+        currency: say("trade.capacity_withheld", currency=currency, n=len(names), first=", ".join(sorted(names)[:3]))
         for currency, names in sorted(bought.items())
     }
 
@@ -96,9 +88,7 @@ def snooping(tests: Sequence[Superiority]) -> str:
     found = []
     for item in tests:
         survivors = ", ".join(item.superior) or say("snooping.no_rule")
-        outcome = item.reason or say(
-            "snooping.spa", p=item.spa_consistent, n=item.n_rules, survivors=survivors
-        )
+        outcome = item.reason or say("snooping.spa", p=item.spa_consistent, n=item.n_rules, survivors=survivors)
         found.append(say("snooping.against", benchmark=say(f"snooping.{item.benchmark}"), found=outcome))
     return joined(found)
 

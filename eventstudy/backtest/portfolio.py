@@ -11,17 +11,7 @@ from numpy.typing import NDArray
 from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.execution import Trade, execute
 from eventstudy.backtest.past_view import Floats, PastView, Tape
-from eventstudy.backtest.rule import (
-    Decision,
-    Judged,
-    Order,
-    Rule,
-    Shock,
-    decide,
-    decision_time,
-    judge_shock,
-    orders_of,
-)
+from eventstudy.backtest.rule import Decision, Judged, Order, Rule, Shock, decide, decision_time, judge_shock, orders_of
 
 #: Judgements by shock, instant and everything that they depend on.
 Memo = dict[tuple[Hashable, ...], Judged | None]
@@ -166,11 +156,5 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         positions[inside] += 1
         exposure[inside] += trade.value * (1.0 + abs(trade.beta)) / result.capital
     return Daily(
-        day=day,
-        gross=gross,
-        hedge=hedge,
-        cost=cost,
-        n_positions=positions,
-        exposure=exposure,
-        capital=result.capital,
+        day=day, gross=gross, hedge=hedge, cost=cost, n_positions=positions, exposure=exposure, capital=result.capital
     )

@@ -70,12 +70,7 @@ def _last_lag(x: Floats, products: Floats, most: int) -> int:
 
 
 def stationary_intervals(
-    returns: Floats,
-    statistics: Sequence[Callable[[Floats], Floats]],
-    *,
-    draws: int,
-    seed: int,
-    level: float = 0.95,
+    returns: Floats, statistics: Sequence[Callable[[Floats], Floats]], *, draws: int, seed: int, level: float = 0.95
 ) -> list[tuple[float, float]]:
     """Percentile intervals of statistics of daily returns (stationary bootstrap, Politis and Romano 1994).
 
@@ -94,9 +89,7 @@ def stationary_intervals(
     return [_percentiles(row, level) for row in values]
 
 
-def shock_interval(
-    values: Sequence[Floats], *, draws: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
+def shock_interval(values: Sequence[Floats], *, draws: int, seed: int, level: float = 0.95) -> tuple[float, float]:
     """Percentile interval of the mean over trades, with whole shocks drawn: ``values`` has one array a shock.
 
     Trades of one shock share its days and are no independent evidence. NaN below six shocks, where the
@@ -168,9 +161,7 @@ def superiority(
     test = SPA(-benchmark, losses, block_size=block, reps=draws, bootstrap="stationary", seed=seed)
     test.compute()
     p = test.pvalues
-    steps = StepM(
-        -benchmark, losses, size=level, block_size=block, reps=draws, bootstrap="stationary", seed=seed
-    )
+    steps = StepM(-benchmark, losses, size=level, block_size=block, reps=draws, bootstrap="stationary", seed=seed)
     steps.compute()
     best = tuple(kept[int(i)] for i in steps.superior_models)
     return Superiority(

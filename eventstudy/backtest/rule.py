@@ -163,9 +163,7 @@ def decision_time(rule: Rule, tapes: Mapping[str, Tape], shock: Shock) -> int | 
     ends = [
         int(tape.closes[row])
         for mic, tape in tapes.items()
-        if mic in shock.day0
-        and shock.columns.get(mic)
-        and (row := shock.day0[mic] + rule.signal[1]) < len(tape)
+        if mic in shock.day0 and shock.columns.get(mic) and (row := shock.day0[mic] + rule.signal[1]) < len(tape)
     ]
     return max(ends) if ends else None
 
@@ -232,9 +230,7 @@ def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
     panels = [
         _panel(rule, past, mic, shock)
         for mic in past.exchanges
-        if mic in shock.day0
-        and shock.columns.get(mic)
-        and shock.day0[mic] + rule.signal[1] < past.sessions(mic)
+        if mic in shock.day0 and shock.columns.get(mic) and shock.day0[mic] + rule.signal[1] < past.sessions(mic)
     ]
     panels = [panel for panel in panels if panel is not None and len(panel)]
     if not panels:

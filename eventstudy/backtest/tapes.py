@@ -147,9 +147,7 @@ def shocks_of(
     return found
 
 
-def _rows(
-    event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str, str], Alignment]
-) -> dict[str, int]:
+def _rows(event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str, str], Alignment]) -> dict[str, int]:
     """Row of day 0 on each exchange whose data reach it."""
     rows = {}
     for mic, tape in tapes.items():
@@ -181,9 +179,7 @@ def _nanoseconds(moment: dt.datetime | dt.date) -> int:
     return int(instant_utc(moment, end_of_day=True).timestamp()) * 10**9
 
 
-def placebo_shocks(
-    pairs: Sequence[tuple[str, int]], shocks: Sequence[Shock], tapes: Mapping[str, Tape]
-) -> list[Shock]:
+def placebo_shocks(pairs: Sequence[tuple[str, int]], shocks: Sequence[Shock], tapes: Mapping[str, Tape]) -> list[Shock]:
     """Return one shock for each (shock, calendar day) of a comparable drop, with that shock's peers.
 
     Days are days since 1970. A day that serves several shocks is traded once.

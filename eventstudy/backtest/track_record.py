@@ -62,9 +62,7 @@ def by_shock(result: Run) -> dict[str, list[Trade]]:
     return {name: [t for t in result.filled if t.shock_id == name] for name in result.shocks}
 
 
-def record(
-    result: Run, series: Daily, ratios: Sequence[float], *, trials: int, draws: int, seed: int
-) -> Record:
+def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, draws: int, seed: int) -> Record:
     """Measure one run."""
     filled, grouped = result.filled, by_shock(result)
     net, gross, hedged, cost, hedge_cost, depth = (

@@ -9,13 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.backtest.evaluate import (
-    EVERY_DROP,
-    PLACEBO,
-    RULE,
-    Evaluation,
-    cost_curve,
-)
+from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, cost_curve
 from eventstudy.backtest.execution import Legs, Trade
 from eventstudy.backtest.portfolio import Run
 from eventstudy.backtest.statistics import sharpe
@@ -61,8 +55,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
             for point in cost_curve(result, traded.evaluation.series[name], traded.tapes)
         ],
         "fees": [
-            asdict(fee)
-            | {"first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or "")}
+            asdict(fee) | {"first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or "")}
             for fee in traded.costs.fees
         ],
     }
@@ -165,8 +158,7 @@ def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
         trades = grouped.get(decision.shock_id, [])
         value = sum(trade.value for trade in trades)
         share = {
-            name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan")
-            for name in _PARTS
+            name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan") for name in _PARTS
         }
         local = sum(trade.local.total("net") / trade.local_value * trade.value for trade in trades)
         net_local = local / value if value else float("nan")

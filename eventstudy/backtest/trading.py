@@ -97,9 +97,7 @@ def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfi
     """Say in which currency the result is, what the rates are, and which currencies have none."""
     base = config.study.currency
     foreign = sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base})
-    rated = [
-        say("fx.at", currency=name, ticker=prices.fx[name].ticker) for name in foreign if name in prices.fx
-    ]
+    rated = [say("fx.at", currency=name, ticker=prices.fx[name].ticker) for name in foreign if name in prices.fx]
     unrated = [
         say("fx.without", currency=name, why=_no_rate(name, prices, config))
         for name in foreign

@@ -107,10 +107,7 @@ def _decisive(events: Events, config: StudyConfig) -> list[list[str]]:
             "clarification" if event.kind == "clarification" else "",
         )
         found.setdefault(key, set()).update(event.tickers or every)
-    return [
-        [*key, "" if every <= tickers else ";".join(sorted(tickers))]
-        for key, tickers in sorted(found.items())
-    ]
+    return [[*key, "" if every <= tickers else ";".join(sorted(tickers))] for key, tickers in sorted(found.items())]
 
 
 def rule_digest(rule: Rule, question: str) -> str:

@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
     from eventstudy.api import check_study, remarks_on
-    from eventstudy.json_values import plain_json
+    from eventstudy.config.json_values import plain_json
     from eventstudy.messages import catalogue, said
     from eventstudy.prices.sources import local_prices, own_source
     from eventstudy.report.terminal import print_alignment, print_ledger, print_warnings
@@ -48,11 +48,7 @@ def command(
         table = prices_of_study(read, config, prices, console)
     found = check_study(read, config, table)
     if as_json:
-        parts = {
-            "alignment": found.alignments.values(),
-            "ledger": found.ledger,
-            "quality": found.quality,
-        }
+        parts = {"alignment": found.alignments.values(), "ledger": found.ledger, "quality": found.quality}
         rows: dict[str, Any] = {name: [plain(row) for row in part] for name, part in parts.items()}
         rows |= {"missing": found.missing, "warnings": found.warnings}
         click.echo(json.dumps(plain_json(rows), indent=2, default=str))

@@ -13,9 +13,7 @@ from eventstudy.commands.output import console_for, plain, watching
 
 @click.command("fetch")
 @study_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
 def command(

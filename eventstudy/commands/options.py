@@ -37,12 +37,8 @@ EVENTS = click.argument(
     "events", required=False, type=click.Path(path_type=Path), callback=_events_given, metavar="EVENTS"
 )
 SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
-CONFIG = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own."
-)
-PRICES = click.option(
-    "--prices", help="yahoo, simulated, or a folder or file of prices; default from the TOML."
-)
+CONFIG = click.option("--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own.")
+PRICES = click.option("--prices", help="yahoo, simulated, or a folder or file of prices; default from the TOML.")
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."
 )
@@ -69,9 +65,7 @@ EXAMPLE = click.option(
     is_eager=True,
     help="A shipped sector with its events and, where it has them, prices.",
 )
-ACCEPT = click.option(
-    "--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse."
-)
+ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
 
 

@@ -22,9 +22,7 @@ from eventstudy.errors import ConfigError, Problem
     show_default=True,
     help="File of the locked question; it must not exist.",
 )
-def command(
-    events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path
-) -> None:
+def command(events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path) -> None:
     """Lock the question of a study before its prices are looked at."""
     from eventstudy.reversal.prereg import as_toml, question
 

@@ -84,13 +84,9 @@ def command(
         study = config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:
-            result = run_study(
-                read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
-            )
+            result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start)
             own = Path(config.report.templates) if config.report.templates else None
-            folder = publish(
-                result, place, formats=config.report.formats, templates=own, progress=say, start=start
-            )
+            folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         log_trial(place, result, config)
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))

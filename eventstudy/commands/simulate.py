@@ -15,13 +15,9 @@ from eventstudy.commands.output import console_for
 @ACCEPT
 @click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
 @click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
-@click.option(
-    "--peers", type=int, help="Peers on each common date; default 8, or as many as have room where fewer do."
-)
+@click.option("--peers", type=int, help="Peers on each common date; default 8, or as many as have room where fewer do.")
 @click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
-@click.option(
-    "--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default all."
-)
+@click.option("--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default all.")
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default the study's.")
@@ -57,15 +53,7 @@ def command(
     from eventstudy.report.simulation import print_simulation, write_simulation
     from eventstudy.report.staging import reserve
     from eventstudy.results.summary import build_manifest
-    from eventstudy.simulate import (
-        DESIGNS,
-        PEERS,
-        Plan,
-        draw_fitting,
-        draw_pool,
-        parse_windows,
-        reaching_back,
-    )
+    from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)

@@ -30,7 +30,7 @@ def snapshot_verify(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
     """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
-    from eventstudy.json_values import plain_json
+    from eventstudy.config.json_values import plain_json
     from eventstudy.prices.rewritten import diff_snapshots
 
     rows = diff_snapshots(before, after)

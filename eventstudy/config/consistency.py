@@ -49,8 +49,7 @@ def _windows(windows: Windows) -> Iterator[str]:
             yield f"windows.{name} = [{first}, {last}] runs backwards; write [{last}, {first}]"
         elif name != "estimation" and not event[0] <= first <= last <= event[1]:
             yield (
-                f"windows.{name} = [{first}, {last}] lies outside windows.event = {list(event)}; "
-                "widen the event window"
+                f"windows.{name} = [{first}, {last}] lies outside windows.event = {list(event)}; widen the event window"
             )
     if estimation[1] >= event[0]:
         yield (
@@ -69,14 +68,8 @@ def _length(windows: Windows) -> int:
 
 #: What a model cannot do without: the setting, and an example of it.
 _NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
-    "capm": (
-        ("factors_file", "a CSV with a date column"),
-        ("risk_free", 'the risk-free column, such as "RF"'),
-    ),
-    "factors": (
-        ("factors_file", "a CSV with a date column"),
-        ("factors", 'such as ["Mkt-RF", "SMB", "HML"]'),
-    ),
+    "capm": (("factors_file", "a CSV with a date column"), ("risk_free", 'the risk-free column, such as "RF"')),
+    "factors": (("factors_file", "a CSV with a date column"), ("factors", 'such as ["Mkt-RF", "SMB", "HML"]')),
     "two_index": (("world", 'such as "^GSPC"'),),
 }
 

@@ -129,9 +129,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(
-            Problem(f"is not TOML: {error}", str(path), int(line[1]) if line else None)
-        ) from error
+        raise ConfigError(Problem(f"is not TOML: {error}", str(path), int(line[1]) if line else None)) from error
 
 
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:

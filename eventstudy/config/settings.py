@@ -8,22 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from eventstudy.config.json_values import plain_json
 from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registered
 from eventstudy.exchanges.exchange import WORLD_MARKET
-from eventstudy.json_values import plain_json
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS = (
-    "misreading",
-    "genuine",
-    "contested",
-    "clarification",
-    "no_news",
-    "macro",
-    "good_news",
-    "unknown",
-)
+LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: An event day, in sessions from day 0.
@@ -315,16 +306,7 @@ class Report:
     in for the shipped ones; ``parquet`` is one more format.
     """
 
-    formats: Annotated[tuple[Text, ...], Distinct()] = (
-        "pdf",
-        "html",
-        "png",
-        "xlsx",
-        "csv",
-        "json",
-        "tex",
-        "md",
-    )
+    formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
     templates: Text = ""
 
 

@@ -106,15 +106,11 @@ class AbnormalReturns:
 
 def compounded(returns: NDArray[np.float64], kind: Literal["simple", "log"]) -> NDArray[np.float64]:
     """Value of one unit of money after the returns of each row, (N, days) to (N,)."""
-    value: NDArray[np.float64] = (
-        np.exp(returns.sum(axis=1)) if kind == "log" else np.prod(1.0 + returns, axis=1)
-    )
+    value: NDArray[np.float64] = np.exp(returns.sum(axis=1)) if kind == "log" else np.prod(1.0 + returns, axis=1)
     return value
 
 
-def abnormal_returns(
-    panel: EventPanel, expected: ExpectedReturns, *, alpha: Alpha = "auto"
-) -> AbnormalReturns:
+def abnormal_returns(panel: EventPanel, expected: ExpectedReturns, *, alpha: Alpha = "auto") -> AbnormalReturns:
     """Subtract the expected returns, with the intercept's policy applied day by day.
 
     ``auto`` keeps the estimated intercept up to day +1 and drops it from day +2 on; since the policy
@@ -362,8 +358,6 @@ def _dates(
 
 def _once(panel: EventPanel, date: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
-    security = np.unique(
-        np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True
-    )[1]
+    security = np.unique(np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True)[1]
     keys = np.column_stack([date, security, panel.day0[rows]])
     return np.sort(np.unique(keys, axis=0, return_index=True)[1])

@@ -124,9 +124,7 @@ def cut_and_fit(
     return joined, fit(joined, config.model.name, settings=config.model)
 
 
-def _may_lend(
-    panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]
-) -> NDArray[np.bool_]:
+def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]) -> NDArray[np.bool_]:
     """Which peers may stand in for each firm-event's security: those that its event does not hit.
 
     An event that names its tickers hits these, another one the security's whole peer group.
@@ -137,8 +135,7 @@ def _may_lend(
         hit = {config.peer(name).ticker for name in named.get(str(event_id), ()) if name in groups}
         own = groups[str(ticker)]
         allowed[row] = [
-            name not in hit and name != ticker and (bool(hit) or group != own)
-            for name, group in groups.items()
+            name not in hit and name != ticker and (bool(hit) or group != own) for name, group in groups.items()
         ]
     return allowed
 
@@ -172,9 +169,7 @@ def _keep_fitted(
     if not keep.any():
         counted = Counter(reason.split(":")[0] for reason in found).most_common()
         said = ", ".join(f"{name} {count}" for name, count in counted)
-        raise EstimationError(
-            f"model {config.model.name} fits no event × peer ({said}), for example {found[0]}"
-        )
+        raise EstimationError(f"model {config.model.name} fits no event × peer ({said}), for example {found[0]}")
     kept = replace(selection, ledger=tuple(ledger))
     return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
 

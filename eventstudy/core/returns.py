@@ -131,20 +131,14 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
     names = ", ".join(ticker for market in markets.values() for ticker in market.tickers)
     measured = any(np.isfinite(market.returns).any() for market in markets.values())
     if config.study.kind == "volume" and names and not measured:
-        problems.append(
-            Problem(f"no volume: the prices of {names} have none, so abnormal volume cannot be measured")
-        )
+        problems.append(Problem(f"no volume: the prices of {names} have none, so abnormal volume cannot be measured"))
     if problems:
         raise PriceError(problems)
     return ReturnsPanel(config.returns.kind, markets, tuple(remarks))
 
 
 def _of_kind(
-    panel: MarketPanel,
-    config: StudyConfig,
-    index: PriceSeries,
-    series: Sequence[PriceSeries],
-    problems: list[Problem],
+    panel: MarketPanel, config: StudyConfig, index: PriceSeries, series: Sequence[PriceSeries], problems: list[Problem]
 ) -> MarketPanel:
     """Return the panel with what the study is about in the place of the returns.
 
@@ -201,9 +195,7 @@ def _grid(
         inside = item.dates[(item.dates >= index.dates[0]) & (item.dates <= index.dates[-1])]
         stray = np.setdiff1d(inside, days)
         if len(stray):
-            remarks.append(
-                say("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray))
-            )
+            remarks.append(say("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray)))
     quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
     traded = np.zeros(len(days), dtype=bool)
     for item in series:
@@ -249,11 +241,7 @@ def _market_panel(
 
 
 def _with_limits(
-    panel: MarketPanel,
-    market: Market,
-    peers: Sequence[Peer],
-    series: Sequence[PriceSeries],
-    remarks: list[str],
+    panel: MarketPanel, market: Market, peers: Sequence[Peer], series: Sequence[PriceSeries], remarks: list[str]
 ) -> MarketPanel:
     """Return the panel with the sessions flagged that closed at the limit or had none."""
     flags = panel.flags.copy()

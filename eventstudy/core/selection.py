@@ -162,9 +162,7 @@ def _tried(
     return used, request
 
 
-def _once_a_shock(
-    tried: Sequence[tuple[LedgerRow, Request | None]],
-) -> tuple[list[LedgerRow], list[Request]]:
+def _once_a_shock(tried: Sequence[tuple[LedgerRow, Request | None]]) -> tuple[list[LedgerRow], list[Request]]:
     """Keep each security once for a shock and day 0: a row that leads before others, else the first."""
     first: dict[tuple[str, str, int], Request] = {}
     for _, request in tried:
@@ -196,9 +194,7 @@ def _doubles(requests: Mapping[str, Sequence[Request]], config: StudyConfig) -> 
         if before is not None and windows.same_day == "merge" and before.position == request.position:
             reason = say("reason.merged", event=before.event_id)
         elif (
-            before is not None
-            and windows.overlapping == "drop_later"
-            and request.position - before.position <= length
+            before is not None and windows.overlapping == "drop_later" and request.position - before.position <= length
         ):
             reason = say("reason.overlaps", event=before.event_id)
         else:
@@ -264,9 +260,7 @@ def _check_membership(peer: Peer, session: dt.date) -> None:
         raise _DroppedError("membership", text, str(session))
 
 
-def _check_prices(
-    peer: Peer, session: dt.date, benchmark: str, prices: PriceTable, market: MarketPanel | None
-) -> None:
+def _check_prices(peer: Peer, session: dt.date, benchmark: str, prices: PriceTable, market: MarketPanel | None) -> None:
     day = str(session)
     if peer.ticker not in prices.series:
         outcome = prices.outcomes.get(peer.ticker)
@@ -328,19 +322,12 @@ def _check_resumption(position: int, column: int, market: MarketPanel, session: 
 
 
 def _check_estimation(
-    position: int,
-    column: int,
-    market: MarketPanel,
-    excluded: NDArray[np.bool_],
-    config: StudyConfig,
-    session: str,
+    position: int, column: int, market: MarketPanel, excluded: NDArray[np.bool_], config: StudyConfig, session: str
 ) -> None:
     first, last = config.windows.estimation
     rows = slice(max(position + first, 0), max(position + last + 1, 0))
     usable = (
-        np.isfinite(market.returns[rows, column])
-        & np.isfinite(market.market_return[rows])
-        & ~excluded[rows, column]
+        np.isfinite(market.returns[rows, column]) & np.isfinite(market.market_return[rows]) & ~excluded[rows, column]
     )
     count = int(usable.sum())
     if count < config.windows.minimum:
@@ -388,10 +375,7 @@ def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int
 
 
 def _excluded(
-    events: Events,
-    config: StudyConfig,
-    panel: ReturnsPanel,
-    alignments: Mapping[tuple[str, str], Alignment],
+    events: Events, config: StudyConfig, panel: ReturnsPanel, alignments: Mapping[tuple[str, str], Alignment]
 ) -> tuple[dict[str, NDArray[np.bool_]], dict[tuple[str, str, int], str]]:
     """Mark what no estimation uses: days around events, locked days, resumptions, days without a limit.
 
@@ -408,10 +392,7 @@ def _excluded(
             if alignment is None:
                 continue
             position = market.position(alignment.session)
-            first, last = (
-                max(position + CUT_AROUND[0], 0),
-                min(position + CUT_AROUND[1], len(market.sessions) - 1),
-            )
+            first, last = (max(position + CUT_AROUND[0], 0), min(position + CUT_AROUND[1], len(market.sessions) - 1))
             for column in _columns(event, config, market.tickers):
                 masks[mic][first : last + 1, column] = True
                 for row in range(first, last + 1):

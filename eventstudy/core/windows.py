@@ -115,9 +115,9 @@ class EventPanel:
 
     def complete(self) -> NDArray[np.bool_]:
         """Estimation days on which return and factors are all there, shape (N, L1)."""
-        pairs: NDArray[np.bool_] = np.isfinite(self.estimation_returns) & np.isfinite(
-            self.estimation_factors
-        ).all(axis=2)
+        pairs: NDArray[np.bool_] = np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(
+            axis=2
+        )
         return pairs
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> EventPanel:

@@ -190,9 +190,7 @@ def session_close(mic: str, session: dt.date) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(table.closes[at]) / 1e9, tz=dt.UTC)
 
 
-def align(
-    event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange_sessions
-) -> Alignment | None:
+def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange_sessions) -> Alignment | None:
     """Return day 0 of an event: the first session whose close is later than the timestamp.
 
     A timestamp at the closing second itself belongs to the next session, since nothing could be

@@ -288,9 +288,7 @@ def dated_facts() -> Iterator[Dated | ExtraSession]:
 def further_files(folder: str | None = None) -> tuple[tuple[str, str], ...]:
     """Return the files of the further folder that the process reads, as (name, SHA-256)."""
     there = os.environ.get(FOLDER, "") if folder is None else folder
-    return tuple(
-        (path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in _files(there, own=False)
-    )
+    return tuple((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in _files(there, own=False))
 
 
 def _files(folder: str, *, own: bool = True) -> list[Path]:
@@ -379,10 +377,7 @@ def _exchanges_of(table: Mapping[str, Any]) -> dict[str, Exchange]:
     }
     return {
         mic: _record(
-            Exchange,
-            {"calendar": mic, **row},
-            **shared,
-            **{kind: tuple(found[mic]) for kind, found in facts.items()},
+            Exchange, {"calendar": mic, **row}, **shared, **{kind: tuple(found[mic]) for kind, found in facts.items()}
         )
         for mic, row in rows.items()
     }

@@ -207,9 +207,7 @@ def _days(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _ranks(
-    keys: NDArray[np.int32], values: NDArray[np.float64], before: int, rank: NDArray[np.float64]
-) -> None:
+def _ranks(keys: NDArray[np.int32], values: NDArray[np.float64], before: int, rank: NDArray[np.float64]) -> None:
     """Add K - (M+1)/2, K/(1+M) - 1/2, the rank among estimation days over n+2, and 1, by day.
 
     The rank among estimation days means nothing on the event days.

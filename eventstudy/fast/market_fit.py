@@ -52,9 +52,7 @@ def _accumulate(y: NDArray[np.float64], x: NDArray[np.float64], sums: NDArray[np
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _two_pass(
-    y: NDArray[np.float64], x: NDArray[np.float64]
-) -> tuple[float, float, float, float, float, float]:
+def _two_pass(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, float, float, float, float, float]:
     """Return (n, mean y, mean x, Sxx, Sxy, SSE) of centred pairs."""
     n = sy = sx = squares = 0.0
     for t in range(len(y)):

@@ -91,22 +91,12 @@ def run_battery(
     for name in names:
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
-    samples = [
-        window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws)
-        for w in range(len(layout.car))
-    ]
+    samples = [window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws) for w in range(len(layout.car))]
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 
 def window_sample(
-    fit: MarketFit,
-    sums: DaySums,
-    layout: Layout,
-    w: int,
-    *,
-    group: str = "all",
-    seed: int = SEED,
-    draws: int = DRAWS,
+    fit: MarketFit, sums: DaySums, layout: Layout, w: int, *, group: str = "all", seed: int = SEED, draws: int = DRAWS
 ) -> WindowSample:
     """Return the firm-events that have the window complete, as the statistics see them."""
     scar = fit.scar(w)
@@ -193,9 +183,7 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def date_figures(
-    fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all"
-) -> list[dict[str, Any]]:
+def date_figures(fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all") -> list[dict[str, Any]]:
     """K, k_eff and the common-volatility ratio of each window's dates, one row a window."""
     rows = []
     for w, window in enumerate(layout.car):

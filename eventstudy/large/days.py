@@ -142,14 +142,7 @@ class _ByDate:
         own, members = np.zeros((2, *shape[:2]))
         around = np.zeros((*shape[:2], layout.n_event))
         return cls(
-            date=dates,
-            residual=residual,
-            used=used,
-            scaled=scaled,
-            own=own,
-            pull=pull,
-            members=members,
-            around=around,
+            date=dates, residual=residual, used=used, scaled=scaled, own=own, pull=pull, members=members, around=around
         )
 
 
@@ -225,13 +218,7 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
 
 
 def reduce_events(
-    panel: WidePanel,
-    events: FirmEvents,
-    fit: MarketFit,
-    layout: Layout,
-    *,
-    kernel: Kernel = "auto",
-    threads: int = 1,
+    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, *, kernel: Kernel = "auto", threads: int = 1
 ) -> DaySums:
     """Day sums of firm-events in any order; the figures do not depend on ``threads``."""
     order = np.argsort(events.position, kind="stable")
@@ -271,9 +258,7 @@ def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
     return add
 
 
-def _chunks(
-    kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int
-) -> Iterator[NDArray[np.intp]]:
+def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int) -> Iterator[NDArray[np.intp]]:
     """Yield rows by date whose firm-events have the same windows complete, own ones and halo apart."""
     group = np.left_shift(1, np.arange(len(kept) + 1)) @ np.vstack([kept, np.arange(len(code)) >= own])
     order = np.lexsort((code, group))
@@ -552,9 +537,7 @@ def _on_sessions(
     return np.arange(date[0], date[-1] + 1), spread, more, int(row[counted - 1]) + 1
 
 
-def _apart(
-    date: NDArray[np.intp], mine: int, apart: int
-) -> tuple[slice | NDArray[np.intp], slice | NDArray[np.intp]]:
+def _apart(date: NDArray[np.intp], mine: int, apart: int) -> tuple[slice | NDArray[np.intp], slice | NDArray[np.intp]]:
     """Rows of the block's own dates and of those so many sessions later, where there are both."""
     if len(date) and date[-1] - date[0] + 1 == len(date):
         end = min(mine, len(date) - apart)

@@ -99,9 +99,7 @@ def event_pairs(
     return _pairs(panel, events, layout.event[0], layout.n_event)
 
 
-def pairs_of(
-    panel: WidePanel, events: FirmEvents, layout: Layout
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pairs_of(panel: WidePanel, events: FirmEvents, layout: Layout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same over both windows, (m, L1+L2)."""
     if layout.estimation[1] + 1 == layout.event[0]:
         return _pairs(panel, events, layout.estimation[0], layout.n_estimation + layout.n_event)

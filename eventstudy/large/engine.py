@@ -41,9 +41,7 @@ REASONS = {
     "window_incomplete: every window has a day without a return": "dropped",
     "repeated: another row has the same ticker, day 0 and group": "merged",
 }
-_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED = range(
-    len(REASONS)
-)
+_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED = range(len(REASONS))
 Item = TypeVar("Item")
 
 
@@ -213,8 +211,7 @@ def run_market(
 def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
     """Which kernel fits n events and which sums their days: figures of the two differ by rounding."""
     return {
-        name: "numba" if use_numba(asked, n, many) else "numpy"
-        for name, many in (("fits", MANY_FITS), ("days", MANY))
+        name: "numba" if use_numba(asked, n, many) else "numpy" for name, many in (("fits", MANY_FITS), ("days", MANY))
     }
 
 
@@ -241,9 +238,7 @@ def layout_of(config: StudyConfig) -> Layout:
     return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha)
 
 
-def _benchmark(
-    source: LongFile, name: str, kind: str
-) -> tuple[LongFile, NDArray[np.int32], NDArray[np.float64]]:
+def _benchmark(source: LongFile, name: str, kind: str) -> tuple[LongFile, NDArray[np.int32], NDArray[np.float64]]:
     """Return the benchmark's file, its sessions, which are those of the study, and its returns."""
     own = Path(name)
     file = open_long(own, one_series=True) if own.suffix in (".csv", ".parquet") else source
@@ -255,10 +250,7 @@ def _tables(
     events: MarketEvents, source: LongFile, sessions: NDArray[np.int32], scratch: Path, parallel: Parallel
 ) -> tuple[Path, Path | None, NDArray[np.bool_], int]:
     """Fill the wide table; return those of returns and of prices, who is in it, and rows left out."""
-    table, first = (
-        scratch / "returns.npy",
-        scratch / ("returns.npy" if source.holds_returns else "prices.npy"),
-    )
+    table, first = (scratch / "returns.npy", scratch / ("returns.npy" if source.holds_returns else "prices.npy"))
     new_table(first, len(events.tickers), len(sessions))
     found: list[Filled] = _run(fill, pieces(source, events.tickers, sessions, first), parallel)
     problems = [Problem(text, source.path) for part in found for text in part.problems][:20]
@@ -283,9 +275,7 @@ def _tables(
 
 
 def _run(function: Callable[[Any], Any], tasks: Sequence[Any], parallel: Parallel) -> list[Any]:
-    return run_blocks(
-        function, tasks, jobs=parallel.jobs, engine=parallel.engine, scheduler=parallel.scheduler
-    )
+    return run_blocks(function, tasks, jobs=parallel.jobs, engine=parallel.engine, scheduler=parallel.scheduler)
 
 
 def _positions(
@@ -295,9 +285,7 @@ def _positions(
     at = np.searchsorted(sessions, events.date)
     after, before = at == len(sessions), events.date < sessions[0]
     moved = sessions[np.minimum(at, len(sessions) - 1)] != events.date
-    reason = np.select(
-        [~present[events.ticker], before, after, moved], [_NO_PRICES, _BEFORE, _AFTER, _SHIFTED], _USED
-    )
+    reason = np.select([~present[events.ticker], before, after, moved], [_NO_PRICES, _BEFORE, _AFTER, _SHIFTED], _USED)
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
@@ -306,9 +294,7 @@ def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.
     rows = np.flatnonzero(reason <= _SHIFTED)
     group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
     # The row whose date is day 0 stays before those that were moved to it.
-    order = rows[
-        np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))
-    ]
+    order = rows[np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))]
     key = np.stack([events.ticker[order], position[order], group[order]])
     reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
 
@@ -392,9 +378,7 @@ def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int) -> None:
 
 def _counted(reason: NDArray[np.int8]) -> str:
     counts = np.bincount(reason, minlength=len(REASONS))
-    return ", ".join(
-        f"{text.split(':')[0]} {n}" for text, n in zip(REASONS, counts, strict=True) if n and text
-    )
+    return ", ".join(f"{text.split(':')[0]} {n}" for text, n in zip(REASONS, counts, strict=True) if n and text)
 
 
 def _groups(

@@ -117,9 +117,7 @@ def abnormal_returns(
         yield rows, abnormal(*event_pairs(panel, events.take(rows), layout), fit.take(rows), layout)
 
 
-def abnormal(
-    y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, layout: Layout
-) -> NDArray[np.float64]:
+def abnormal(y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
     """R - alpha - beta R_m, the intercept on the days that carry it, (m, L2)."""
     expected: NDArray[np.float64] = fit.beta[:, None] * x
     expected += fit.alpha[:, None] * layout.carries_alpha

@@ -33,11 +33,7 @@ def fit_one_pass(panel: WidePanel, events: FirmEvents, layout: Layout, out: Mark
 
 
 def _sum(
-    panel: WidePanel,
-    events: FirmEvents,
-    layout: Layout,
-    sums: NDArray[np.float64],
-    windows: NDArray[np.float64],
+    panel: WidePanel, events: FirmEvents, layout: Layout, sums: NDArray[np.float64], windows: NDArray[np.float64]
 ) -> None:
     """Set sums over complete pairs of 1, y, x, y^2, xy and x^2, and those of y and x over the windows."""
     begin, end = min(layout.estimation[0], layout.event[0]), max(layout.estimation[1], layout.event[1]) + 1
@@ -109,9 +105,7 @@ def keeps_digits(
     return kept
 
 
-def fit_again(
-    panel: WidePanel, events: FirmEvents, rows: NDArray[np.intp], layout: Layout, out: MarketFit
-) -> None:
+def fit_again(panel: WidePanel, events: FirmEvents, rows: NDArray[np.intp], layout: Layout, out: MarketFit) -> None:
     """Fit these rows in two passes, those without a single day excepted."""
     rows = rows[out.n[rows] > 0]
     if len(rows):

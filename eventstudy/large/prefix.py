@@ -60,8 +60,7 @@ def _fit(
     base, length = group * sums.shape[2], panel.sessions
     flat = sums.reshape(3, -1)
     first, end = (
-        base + np.clip(events.position + day, 0, length)
-        for day in (layout.estimation[0], layout.estimation[1] + 1)
+        base + np.clip(events.position + day, 0, length) for day in (layout.estimation[0], layout.estimation[1] + 1)
     )
     ones, squares, products = (part[end] - part[first] for part in flat)
     x_mean, sxx, s2, sse = line_of(

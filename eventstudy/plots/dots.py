@@ -42,20 +42,11 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
             half = 0.0 if np.isnan(se) else Z95 * se
             ax.plot([value - half, value + half], [position + offset] * 2, color=colour, lw=0.8, zorder=2)
             (dot,) = ax.plot(
-                [value],
-                [position + offset],
-                ls="none",
-                marker=marker,
-                ms=3.4,
-                mfc=fill,
-                mec=colour,
-                mew=0.9,
-                zorder=3,
+                [value], [position + offset], ls="none", marker=marker, ms=3.4, mfc=fill, mec=colour, mew=0.9, zorder=3
             )
             tip(
                 dot,
-                f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: "
-                f"{amount_tip(words, value)}",
+                f"{row['shock_id']} {words['figure.' + name]} {window_of(result, name)}: {amount_tip(words, value)}",
             )
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     name_shocks(ax, rows)
@@ -107,9 +98,7 @@ def _frame(result: StudyResult, _: str) -> Frame:
     each = 0.15 if len(rows) <= 20 else 0.125
     lines = -(-len(set(rows["label"])) // 4)
     top = 0.36 + 0.13 * lines
-    return Frame(
-        width=3.75, height=top + 0.72 + each * max(len(rows), 4), left=1.12, right=0.12, bottom=0.58, top=top
-    )
+    return Frame(width=3.75, height=top + 0.72 + each * max(len(rows), 4), left=1.12, right=0.12, bottom=0.58, top=top)
 
 
 def _size(result: StudyResult, _: str) -> tuple[int, int]:
@@ -117,6 +106,4 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
     return int(rows["n_peers"].sum()), len(rows)
 
 
-register(
-    Kind("shock_dots", 20, lambda result: ("",) if len(read.dots(result)) else (), _frame, (_panel,), _size)
-)
+register(Kind("shock_dots", 20, lambda result: ("",) if len(read.dots(result)) else (), _frame, (_panel,), _size))

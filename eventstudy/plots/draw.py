@@ -149,8 +149,7 @@ def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> li
     return [
         words["figure.windows"].format(**ends),
         words["figure.model"].format(
-            name=term(words, "model", model.get("name", "?")),
-            alpha=term(words, "alpha_short", model.get("alpha", "?")),
+            name=term(words, "model", model.get("name", "?")), alpha=term(words, "alpha_short", model.get("alpha", "?"))
         ),
         words["figure.returns"].format(
             kind=words.get(f"returns.{summary.get('returns')}", summary.get("returns", "?"))
@@ -169,14 +168,7 @@ def _boxes(frame: Frame) -> list[tuple[float, float, float, float]]:
     height = frame.height - frame.bottom - frame.top
     boxes, left = [], frame.left
     for width, gap in zip(widths, (*frame.gaps, 0.0), strict=True):
-        boxes.append(
-            (
-                left / frame.width,
-                frame.bottom / frame.height,
-                width / frame.width,
-                height / frame.height,
-            )
-        )
+        boxes.append((left / frame.width, frame.bottom / frame.height, width / frame.width, height / frame.height))
         left += width + gap
     return boxes
 

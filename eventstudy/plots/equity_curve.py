@@ -45,9 +45,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
                 label=words[f"figure.curve_{column}"],
             )
     flat = rows["n_positions"].to_numpy() == 0
-    ax.fill_between(
-        days, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="#F1F1F1", lw=0, zorder=0
-    )
+    ax.fill_between(days, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="#F1F1F1", lw=0, zorder=0)
     for row in trades(result).to_dict("records"):
         (mark,) = ax.plot(
             [np.datetime64(str(row["entry_session"])[:10])],

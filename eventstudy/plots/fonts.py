@@ -103,8 +103,7 @@ def advance(text: str, weight: str) -> float:
     font = font_manager.FontProperties(family=list(families()), weight=weight, size=100)
     # What is measured is ink: a stroke at either end makes the spaces count.
     wide, narrow = (
-        text_to_path.get_text_width_height_descent(words, font, ismath=False)[0]
-        for words in (f"|{text}|", "||")
+        text_to_path.get_text_width_height_descent(words, font, ismath=False)[0] for words in (f"|{text}|", "||")
     )
     return float(wide - narrow) / 100
 

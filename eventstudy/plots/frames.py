@@ -264,6 +264,4 @@ def _placebo_ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
     if table is None or not {"rank", "n_placebos"} <= set(table.columns):
         return {}
     ranked = table[table["rank"].notna()].drop_duplicates("shock_id")
-    return {
-        row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")
-    }
+    return {row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")}

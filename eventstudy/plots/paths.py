@@ -95,9 +95,7 @@ def _draw_groups(ax: Axes, result: StudyResult, groups: dict[str, str]) -> list[
         )
         # Bands of five lines lie over each other and show none: two are enough to compare.
         if label in BANDED and rows["lower"].notna().any():
-            ax.fill_between(
-                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.12, lw=0, zorder=2
-            )
+            ax.fill_between(rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.12, lw=0, zorder=2)
         n_events, n_dates = read.group_size(result, group)
         name = words["figure.line_end"].format(name=label_text(result, label), n=n_events, k=n_dates)
         tip(line, f"{name}: {amount_tip(words, float(seen.iloc[-1]))}")
@@ -125,18 +123,13 @@ def reversal_paths(ax: Axes, result: StudyResult) -> Axes:
     words, group = figure_words(result.facts), _path_group(result)
     shade_windows(ax, result)
     ends = []
-    for series, colour in (
-        ("events", label_colour(group.removeprefix("label="))),
-        ("placebos", PLACEBO_COLOUR),
-    ):
+    for series, colour in (("events", label_colour(group.removeprefix("label="))), ("placebos", PLACEBO_COLOUR)):
         rows = read.reversal_path(result, group, series)
         if rows.empty:
             continue
         (line,) = ax.plot(rows["tau"], rows["car"], color=colour, lw=1.8, label=series, zorder=3)
         if rows["lower"].notna().any():
-            ax.fill_between(
-                rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.13, lw=0, zorder=2
-            )
+            ax.fill_between(rows["tau"], rows["lower"], rows["upper"], color=colour, alpha=0.13, lw=0, zorder=2)
         name = words[f"figure.path_{series}"].format(k=int(rows["n_dates"].max()), m=read.paths_behind(rows))
         tip(line, f"{name}: {amount_tip(words, float(rows['car'].iloc[-1]))}")
         ends.append((float(rows["car"].iloc[-1]), name, colour))
@@ -258,9 +251,7 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         tip(line, f"{read.peer_label(result, str(ticker))}: {amount_tip(words, float(height[-1]))}")
         ends.append((float(height[-1]), shown(ticker), colour))
         if marked.any():
-            ax.plot(
-                tau[marked], height[marked], ls="none", marker="x", ms=4, mew=0.9, color="#555555", zorder=6
-            )
+            ax.plot(tau[marked], height[marked], ls="none", marker="x", ms=4, mew=0.9, color="#555555", zorder=6)
     mean = read.mean_path(rows)
     ax.plot(mean.index.to_numpy(), mean.to_numpy(), color="#111111", lw=1.7, zorder=5, label="mean")
     ax.margins(x=0)
@@ -293,10 +284,7 @@ def _mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> None:
                 clip_on=False,
                 zorder=7,
             )
-            tip(
-                mark,
-                figure_words(result.facts)["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}"),
-            )
+            tip(mark, figure_words(result.facts)["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}"))
     ax.set_xlim(low, high)
 
 
@@ -305,13 +293,9 @@ def _region_key(ax: Axes, result: StudyResult, shock_id: str) -> None:
     words = figure_words(result.facts)
     rows = read.paths(result, shock_id)
     regions = sorted({read.region(result, ticker) for ticker in rows["ticker"].unique()})
-    handles: list[Any] = [
-        Patch(color=region_colour(name), label=name or words["figure.other"]) for name in regions
-    ]
+    handles: list[Any] = [Patch(color=region_colour(name), label=name or words["figure.other"]) for name in regions]
     if rows["censored"].any():
-        handles.append(
-            Line2D([], [], ls="none", marker="x", ms=4, color="#555555", label=words["figure.censored"])
-        )
+        handles.append(Line2D([], [], ls="none", marker="x", ms=4, color="#555555", label=words["figure.censored"]))
     if read.clarification_days(result, shock_id):
         handles.append(
             Line2D([], [], ls="none", marker="^", ms=4, color="#117733", label=words["figure.clarification"])
@@ -358,15 +342,11 @@ def _shock_frame(result: StudyResult, shock_id: str) -> Frame:
     left = min(2.2, 0.14 + max(sum(0.052 if char < "⺀" else 0.09 for char in name) for name in names))
     height = max(2.1, 1.05 + 0.118 * len(tickers))
     bars = 7.0 - left - 0.52 - 2.5 - 0.66
-    return Frame(
-        width=7.0, height=height, left=left, right=0.66, bottom=0.5, top=0.4, widths=(bars, 2.5), gaps=(0.52,)
-    )
+    return Frame(width=7.0, height=height, left=left, right=0.66, bottom=0.5, top=0.4, widths=(bars, 2.5), gaps=(0.52,))
 
 
 def _other_groups(result: StudyResult) -> dict[str, str]:
-    found = {
-        name: group for name, group in read.headline_groups(result).items() if name not in read.MAIN_LABELS
-    }
+    found = {name: group for name, group in read.headline_groups(result).items() if name not in read.MAIN_LABELS}
     return found if set(found) <= set(LABEL_COLOURS) else dict(list(found.items())[:6])
 
 
@@ -387,9 +367,7 @@ def _path_size(result: StudyResult, _: str) -> tuple[int, int]:
     rows = read.reversal_path(result, _path_group(result), "events")
     table = result.tables["reversal"]
     group = _path_group(result).removeprefix("label=")
-    used = table[
-        table["excess"].notna() & ((table["label"] == group) | (group == "all")) & table["qualifies"]
-    ]
+    used = table[table["excess"].notna() & ((table["label"] == group) | (group == "all")) & table["qualifies"]]
     return int(used["n_peers"].sum()), int(rows["n_dates"].max())
 
 

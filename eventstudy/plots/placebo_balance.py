@@ -8,13 +8,7 @@ from eventstudy.messages import term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.placebo_dots import size
-from eventstudy.plots.style import (
-    FAINT,
-    INK,
-    label_colour,
-    label_text,
-    name_rows,
-)
+from eventstudy.plots.style import FAINT, INK, label_colour, label_text, name_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,12 +80,7 @@ def _balance_present(result: StudyResult) -> tuple[str, ...]:
 
 def _balance_frame(result: StudyResult, _: str) -> Frame:
     return Frame(
-        width=7.0,
-        height=1.2 + 0.2 * _balance(result)["variable"].nunique(),
-        left=1.8,
-        right=0.15,
-        bottom=0.58,
-        top=0.4,
+        width=7.0, height=1.2 + 0.2 * _balance(result)["variable"].nunique(), left=1.8, right=0.15, bottom=0.58, top=0.4
     )
 
 

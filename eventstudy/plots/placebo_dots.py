@@ -47,13 +47,7 @@ def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
         )
         ax.plot([np.median(mine)], [position], ls="none", marker="|", ms=8, mew=1.2, color=INK, zorder=3)
         (dot,) = ax.plot(
-            [row["post"]],
-            [position],
-            ls="none",
-            marker="D",
-            ms=4.5,
-            color=label_colour(str(row["label"])),
-            zorder=4,
+            [row["post"]], [position], ls="none", marker="D", ms=4.5, color=label_colour(str(row["label"])), zorder=4
         )
         place, among = read.placebo_rank(result, str(row["shock_id"])) or (0, 0)
         rank = words["figure.rank"].format(rank=place, m=among)
@@ -105,12 +99,7 @@ register(
         51,
         lambda result: ("",) if len(placebo_rows(result)) else (),
         lambda result, _: Frame(
-            width=7.0,
-            height=1.15 + 0.17 * len(placebo_rows(result)),
-            left=1.12,
-            right=0.85,
-            bottom=0.58,
-            top=0.4,
+            width=7.0, height=1.15 + 0.17 * len(placebo_rows(result)), left=1.12, right=0.85, bottom=0.58, top=0.4
         ),
         (lambda ax, result, _: placebo_dots(ax, result),),
         size,

@@ -61,15 +61,7 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
         for value in dict.fromkeys(rows[column].astype(str))
     ]
     for y, (_, chosen) in enumerate(marks):
-        ax.plot(
-            np.flatnonzero(chosen),
-            np.full(int(chosen.sum()), y),
-            ls="none",
-            marker="s",
-            ms=2.2,
-            color=INK,
-            mew=0,
-        )
+        ax.plot(np.flatnonzero(chosen), np.full(int(chosen.sum()), y), ls="none", marker="s", ms=2.2, color=INK, mew=0)
     name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
     ax.set_ylim(len(marks) - 0.5, -0.5)
     ax.set_xlim(-0.8, len(rows) - 0.2)

@@ -202,12 +202,6 @@ def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
     excess = max(0.0, heights[-1] - high) if heights else 0.0
     for height, (_, text, colour) in zip(heights, ordered, strict=True):
         ax.text(
-            1.01,
-            height - excess,
-            text,
-            transform=ax.get_yaxis_transform(),
-            color=colour,
-            va="center",
-            fontsize=6.5,
+            1.01, height - excess, text, transform=ax.get_yaxis_transform(), color=colour, va="center", fontsize=6.5
         )
     ax.set_ylim(low, high)

@@ -57,12 +57,7 @@ register(
         61,
         lambda result: ("",) if len(trades(result)) else (),
         lambda result, _: Frame(
-            width=3.75,
-            height=1.0 + 0.15 * max(len(trades(result)), 4),
-            left=1.75,
-            right=0.12,
-            bottom=0.58,
-            top=0.3,
+            width=3.75, height=1.0 + 0.15 * max(len(trades(result)), 4), left=1.75, right=0.12, bottom=0.58, top=0.3
         ),
         (lambda ax, result, _: trade_dots(ax, result),),
         size,

@@ -24,13 +24,7 @@ from eventstudy.core.statistics.dates import (
     t_interval,
 )
 from eventstudy.errors import ConfigError, Problem
-from eventstudy.reversal.permutation import (
-    NO_TEST,
-    PermutationTest,
-    matched_permutation,
-    placebo_spread,
-    rank_among,
-)
+from eventstudy.reversal.permutation import NO_TEST, PermutationTest, matched_permutation, placebo_spread, rank_among
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -198,10 +192,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
     names = list(dict.fromkeys(name for found in members for name in found))
     verdicts, strata, tests, power, left_out = {}, [], [], [], {}
     for name in names:
-        masks = [
-            found.get(name, np.zeros(len(pack), dtype=bool))
-            for pack, found in zip(packs, members, strict=True)
-        ]
+        masks = [found.get(name, np.zeros(len(pack), dtype=bool)) for pack, found in zip(packs, members, strict=True)]
         kept, left_out[name] = _without_shared_days(packs, masks)
         group = _Group(name, label, tuple(packs), tuple(kept), seed, draws)
         verdicts[name] = group.verdict()
@@ -353,9 +344,7 @@ class _Group:
 
     def placebos(self) -> list[NDArray[np.float64]]:
         return [
-            pack.placebos[k]
-            for pack, mask in zip(self.packs, self.masks, strict=True)
-            for k in np.flatnonzero(mask)
+            pack.placebos[k] for pack, mask in zip(self.packs, self.masks, strict=True) for k in np.flatnonzero(mask)
         ]
 
     def permutation(self, rows: NDArray[np.intp]) -> PermutationTest:
@@ -453,15 +442,7 @@ class _Group:
             cochran_q(x, sector),
         ]
         return [
-            PoolTest(
-                group=self.name,
-                name=name,
-                estimate=estimate,
-                statistic=value,
-                df=df,
-                p_value=p,
-                reason=reason,
-            )
+            PoolTest(group=self.name, name=name, estimate=estimate, statistic=value, df=df, p_value=p, reason=reason)
             for name, estimate, value, df, p, reason in found
         ]
 
@@ -493,12 +474,7 @@ def mean_tests(x: NDArray[np.float64], sector: NDArray[np.str_], *, draws: int, 
         few = f"needs two dates or more, there {'is' if k == 1 else 'are'} {k}"
         return [
             (name, float(x.mean()) if k else NAN, NAN, NAN, NAN, few)
-            for name in (
-                "date_t",
-                "stratified_t",
-                "sign_flip",
-                "sign_flip_scaled",
-            )
+            for name in ("date_t", "stratified_t", "sign_flip", "sign_flip_scaled")
         ]
     signs, mean, t = signs_of(k, draws, seed), float(x.mean()), student(x)
     floor = f"{k} dates: cannot reach 5 %" if k < FEWEST_DATES else ""
@@ -548,9 +524,7 @@ def permutations(
         rows = np.flatnonzero(sector == name).tolist()
         about = [v - v.mean() for v in (np.append(post[k], placebos[k]) for k in rows)]
         scale[rows] = np.sqrt((np.concatenate(about) ** 2).mean()) or 1.0
-    scaled = _permuted(
-        post / scale, [v / s for v, s in zip(placebos, scale, strict=True)], draws=draws, seed=seed
-    )
+    scaled = _permuted(post / scale, [v / s for v, s in zip(placebos, scale, strict=True)], draws=draws, seed=seed)
     x = [value - others.mean() for value, others in zip(post, placebos, strict=True)]
     mean = float(np.mean(x)) if x else NAN
     reason = "" if len(post) else "no shock has a benchmark"
@@ -596,9 +570,7 @@ def cochran_q(x: NDArray[np.float64], sector: NDArray[np.str_]) -> Row:
     return "cochran_q", share, q, df, float(special.chdtrc(df, q)), _small(x, sector)
 
 
-def _weights(
-    x: NDArray[np.float64], sector: NDArray[np.str_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+def _weights(x: NDArray[np.float64], sector: NDArray[np.str_]) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
     parts = _parts(x, sector)
     poor = [name for name, v in parts.items() if len(v) < 2 or not v.var(ddof=1) > 0]
     if poor or not parts:
@@ -611,9 +583,7 @@ def _weights(
 def _small(x: NDArray[np.float64], sector: NDArray[np.str_]) -> str:
     fewest = min(len(values) for values in _parts(x, sector).values())
     return (
-        f"a sector has {fewest} dates: its variance is a guess, read the p as too small"
-        if (fewest < FEW_FOR_Q)
-        else ""
+        f"a sector has {fewest} dates: its variance is a guess, read the p as too small" if (fewest < FEW_FOR_Q) else ""
     )
 
 

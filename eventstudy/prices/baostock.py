@@ -20,14 +20,7 @@ import numpy as np
 from eventstudy.errors import ConfigError, PriceError, Problem
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import Exchange, exchanges
-from eventstudy.prices.table import (
-    PriceOutcome,
-    PriceRequest,
-    PriceSeries,
-    PriceTable,
-    check_tickers,
-    provider,
-)
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 
 T = TypeVar("T")
 RAW, BACK_ADJUSTED = "3", "1"
@@ -102,9 +95,7 @@ class BaostockProvider:
         if answer.error_code != "0":
             raise PriceError(_unreachable(f"{answer.error_code} {answer.error_msg}"))
 
-    def _one(
-        self, client: Any, ticker: str, request: PriceRequest
-    ) -> tuple[PriceSeries | None, PriceOutcome]:
+    def _one(self, client: Any, ticker: str, request: PriceRequest) -> tuple[PriceSeries | None, PriceOutcome]:
         match = _TICKER.fullmatch(ticker)
         exchange = _served().get(match[2]) if match else None
         if match is None or exchange is None:

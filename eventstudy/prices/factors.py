@@ -96,9 +96,7 @@ def _columns(header: Sequence[str], names: Sequence[str], file: str) -> dict[str
         if name not in header
     ]
     problems += [
-        Problem(f"has two columns {name!r}; rename one", file, 1)
-        for name in ("date", *names)
-        if header.count(name) > 1
+        Problem(f"has two columns {name!r}; rename one", file, 1) for name in ("date", *names) if header.count(name) > 1
     ]
     if problems:
         raise ConfigError(problems)

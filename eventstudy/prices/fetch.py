@@ -97,12 +97,7 @@ class _Store:
         if series is not None:
             file, sha256, content = write_series(self.snapshot.folder, series)
             entry = replace(
-                entry,
-                file=file,
-                sha256=sha256,
-                content_sha256=content,
-                currency=series.currency,
-                source=series.source,
+                entry, file=file, sha256=sha256, content_sha256=content, currency=series.currency, source=series.source
             )
         tickers = {**self.snapshot.tickers, outcome.ticker: entry}
         self.snapshot = replace(self.snapshot, tickers=tickers)
@@ -115,12 +110,7 @@ class _Store:
 
 
 def _fetch(
-    store: _Store,
-    due: PriceRequest,
-    wanted: Sequence[str],
-    factory: ProviderFactory,
-    watch: Watch,
-    fresh: bool,
+    store: _Store, due: PriceRequest, wanted: Sequence[str], factory: ProviderFactory, watch: Watch, fresh: bool
 ) -> None:
     waiting = list(due.tickers)
     have = len(wanted) - len(waiting)

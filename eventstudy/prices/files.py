@@ -20,14 +20,7 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
 from eventstudy.messages import say
-from eventstudy.prices.table import (
-    PriceOutcome,
-    PriceRequest,
-    PriceSeries,
-    PriceTable,
-    check_tickers,
-    provider,
-)
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers
@@ -152,10 +145,7 @@ class _LongFile:
         self.whole = whole
         if "ticker" not in self.whole.cells:
             raise PriceError(
-                Problem(
-                    "has no ticker column; add one, or give a folder with one file per ticker",
-                    file=whole.file,
-                )
+                Problem("has no ticker column; add one, or give a folder with one file per ticker", file=whole.file)
             )
         self.rows: dict[str, list[int]] = {}
         for row, ticker in enumerate(self.whole.cells["ticker"]):
@@ -213,9 +203,7 @@ def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSer
         message = f"{name} has {span}, nothing in {request.start}..{request.end}"
         return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
     first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(
-        ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes
-    )
+    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes)
 
 
 def _open_sheet(path: Path) -> _Sheet:
@@ -263,9 +251,7 @@ def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
     return ["Date", *header[1:]], 3
 
 
-def _named(
-    file: str, header: Sequence[str], columns: Sequence[Any]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _named(file: str, header: Sequence[str], columns: Sequence[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Keep the columns that are known, under the names used here, and name those left out that may matter."""
     places = columns_of(header, file, PriceError)
     if "date" not in places or not places.keys() & {"close", "adj_close"}:
@@ -437,9 +423,7 @@ def _oddities(dates: NDArray[np.datetime64], values: Mapping[str, NDArray[np.flo
         (empty, "without any close"),
         (outside, "with a close outside low..high: the prices may be adjusted in different ways"),
     )
-    return tuple(
-        f"{_count(int(rows.sum()))} {what}, first {dates[rows][0]}" for rows, what in found if rows.any()
-    )
+    return tuple(f"{_count(int(rows.sum()))} {what}, first {dates[rows][0]}" for rows, what in found if rows.any())
 
 
 def _count(days: int) -> str:

@@ -33,9 +33,7 @@ def with_fx(prices: PriceTable, config: StudyConfig) -> PriceTable:
     return replace(prices, series=series, fx=found)
 
 
-def known_rates(
-    item: PriceSeries, base: str, opens: NDArray[np.int64], stale_days: int
-) -> NDArray[np.float64]:
+def known_rates(item: PriceSeries, base: str, opens: NDArray[np.int64], stale_days: int) -> NDArray[np.float64]:
     """Return units of ``base`` for one of the foreign currency, as known when each session opened.
 
     Parameters

@@ -26,12 +26,7 @@ class LimitDays:
 
 
 def limit_days(
-    item: PriceSeries,
-    grid: NDArray[np.datetime64],
-    board: str,
-    *,
-    listed: dt.date | None = None,
-    st: bool = False,
+    item: PriceSeries, grid: NDArray[np.datetime64], board: str, *, listed: dt.date | None = None, st: bool = False
 ) -> LimitDays:
     """Find the sessions of ``grid`` (T,) on which a series closed at its limit.
 
@@ -80,9 +75,7 @@ def _on_tick(board: str, price: NDArray[np.float64], grid: NDArray[np.datetime64
     return near
 
 
-def _days_listed(
-    item: PriceSeries, grid: NDArray[np.datetime64], listed: dt.date | None
-) -> NDArray[np.int64] | None:
+def _days_listed(item: PriceSeries, grid: NDArray[np.datetime64], listed: dt.date | None) -> NDArray[np.int64] | None:
     if listed is None or not len(grid) or not len(item.dates):
         return None
     first = np.datetime64(listed, "D")

@@ -92,9 +92,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise PriceError(
-            Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))
-        ) from error
+        raise PriceError(Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))) from error
     known = {name: names[at] for name, at in columns_of(names, str(path), PriceError).items()}
     value = "return" if "return" in known else "adj_close"
     wanted = ["date", value] if one_series else ["ticker", "date", value]
@@ -213,9 +211,7 @@ def fill(piece: Piece) -> Filled:
         known[known] = piece.sessions[at[known]] == day[known]
         off += int((there & ~known).sum())
         there &= known
-        for i in np.flatnonzero(there & (value <= 0) & (not piece.file.holds_returns))[
-            : max(0, 20 - len(problems))
-        ]:
+        for i in np.flatnonzero(there & (value <= 0) & (not piece.file.holds_returns))[: max(0, 20 - len(problems))]:
             ticker = piece.tickers[row[i]]
             problems.append(f"{ticker} on {_date(day[i])}: adj_close = {value[i]:g} is no price")
         table[row[there], at[there]] = value[there]
@@ -226,9 +222,7 @@ def fill(piece: Piece) -> Filled:
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
     """Row of each ticker, -1 for those that are not wanted."""
-    rows = np.array(
-        [row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp
-    )
+    rows = np.array([row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp)
     codes = pc.fill_null(names.indices, len(rows) - 1).to_numpy(zero_copy_only=False)
     found: NDArray[np.intp] = rows[codes]
     return found

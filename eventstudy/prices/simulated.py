@@ -16,14 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-from eventstudy.prices.table import (
-    PriceOutcome,
-    PriceRequest,
-    PriceSeries,
-    PriceTable,
-    check_tickers,
-    provider,
-)
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 
 #: ``sessions(mic, start, end)`` gives the trading days of an exchange, both ends included.
 Sessions = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
@@ -103,12 +96,7 @@ class SimulatedProvider:
     """
 
     def __init__(
-        self,
-        listings: Sequence[Listing],
-        drops: Sequence[PlantedDrop] = (),
-        *,
-        seed: int,
-        sessions: Sessions,
+        self, listings: Sequence[Listing], drops: Sequence[PlantedDrop] = (), *, seed: int, sessions: Sessions
     ) -> None:
         _check_plan(listings, drops, seed)
         self.listings = {listing.ticker: listing for listing in listings}
@@ -202,9 +190,7 @@ class _Panel:
         return self.calendars[key]
 
 
-def _plant(
-    returns: NDArray[np.float64], dates: NDArray[np.datetime64], drop: PlantedDrop, listing: Listing
-) -> None:
+def _plant(returns: NDArray[np.float64], dates: NDArray[np.datetime64], drop: PlantedDrop, listing: Listing) -> None:
     """Add a drop and its reversal to ``returns`` in place, as far as the sessions reach."""
     day = np.datetime64(drop.sessions[listing.ticker], "D")
     if not len(dates) or not dates[0] <= day <= dates[-1]:

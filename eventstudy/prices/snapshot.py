@@ -242,9 +242,7 @@ def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tup
     if not len(found.dates):
         span = f"{request.start}..{request.end}"
         message = f"the snapshot has {outcome.first}..{outcome.last}, nothing in {span}"
-        return found, PriceOutcome(
-            ticker=series.ticker, status="no_prices", message=message, notes=outcome.notes
-        )
+        return found, PriceOutcome(ticker=series.ticker, status="no_prices", message=message, notes=outcome.notes)
     notes = outcome.notes
     if not entry.covers(request):
         notes += (f"the snapshot was asked for {entry.asked[0]}..{entry.asked[1]} only",)
@@ -266,18 +264,11 @@ def _series(ticker: str, content: bytes, entry: StoredTicker) -> PriceSeries:
 
     table = pq.read_table(pa.BufferReader(content))
     arrays: dict[str, Any] = {
-        name: np.asarray(table[name].to_numpy(), dtype=np.float64)
-        for name in ARRAYS
-        if name in table.column_names
+        name: np.asarray(table[name].to_numpy(), dtype=np.float64) for name in ARRAYS if name in table.column_names
     }
     dates = table["date"].to_numpy().astype("datetime64[D]")
     return PriceSeries(
-        ticker=ticker,
-        dates=dates,
-        **arrays,
-        currency=entry.currency,
-        source=entry.source,
-        sha256=entry.content_sha256,
+        ticker=ticker, dates=dates, **arrays, currency=entry.currency, source=entry.source, sha256=entry.content_sha256
     )
 
 

@@ -23,14 +23,7 @@ from eventstudy.prices.fetch import Watch, default_folder, fetch_snapshot, utc_n
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
-from eventstudy.prices.table import (
-    PriceOutcome,
-    PriceProvider,
-    PriceRequest,
-    PriceTable,
-    get_provider,
-    provider_names,
-)
+from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
 from eventstudy.shocks import together, with_shocks
 
 if TYPE_CHECKING:
@@ -41,12 +34,7 @@ LAST_DAY = dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
 #: Drop planted at simulated events, and the share of it that is given back, by label.
-PLANTED = {
-    "misreading": (-0.10, 0.6),
-    "genuine": (-0.10, 0.0),
-    "contested": (-0.08, 0.0),
-    "no_news": (-0.06, 0.3),
-}
+PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
 #: Falls that nobody called anything, for the drops to be compared with: their range and their share given
 #: back, the calendar days between two of them, and those that they keep from every event.
 QUIET = (-0.16, -0.08)
@@ -130,9 +118,7 @@ def _factors(config: StudyConfig) -> FactorTable | None:
     return read_factors(Path(model.factors_file), names, percent=model.percent)
 
 
-def _prices(
-    events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None
-) -> PriceTable:
+def _prices(events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None) -> PriceTable:
     source = asked or own_source(events, config)
     request = price_request(events, config)
     if source == "simulated":
@@ -190,9 +176,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> Pr
         frame = frame.melt("date", var_name="ticker", value_name="adj_close")
     table = pa.Table.from_pandas(frame, preserve_index=False)
     delivered = with_aliases(
-        lambda request: prices_of_arrow(table, request, name="DataFrame"),
-        price_request(events, config),
-        config,
+        lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
     return replace(delivered, factors=_factors(config))
 
@@ -208,9 +192,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
             )
             for ticker in request.tickers
         }
-        return PriceTable(
-            source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name}
-        )
+        return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
     return with_aliases(lambda asked: _from_path(source, asked), request, config)
 
 

@@ -23,24 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, PriceError, Problem
-from eventstudy.prices.table import (
-    PriceOutcome,
-    PriceRequest,
-    PriceSeries,
-    PriceTable,
-    check_tickers,
-    provider,
-)
+from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 
 #: Yahoo's column to the field of `PriceSeries`.
-COLUMNS = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-}
+COLUMNS = {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Adj Close": "adj_close", "Volume": "volume"}
 #: Seconds that one HTTP request may take while the ticker's deadline is not reached.
 REQUEST_SECONDS = 10.0
 
@@ -181,9 +167,7 @@ class _Client:
                 if verdict:
                     return None, verdict
         self.silent = [] if wire.answers else [*self.silent, ticker]
-        return None, PriceOutcome(
-            ticker=ticker, status="provider_broken", message=self._broken(failure, wire)
-        )
+        return None, PriceOutcome(ticker=ticker, status="provider_broken", message=self._broken(failure, wire))
 
     def stopped_by(self, outcome: PriceOutcome) -> PriceOutcome | None:
         """The outcome of all further tickers if it makes no sense to ask for them."""
@@ -212,16 +196,12 @@ class _Client:
         meta = asked.get_history_metadata()
         return frame, {key: meta.get(key) for key in ("currency", "currentTradingPeriod")}
 
-    def _verdict(
-        self, ticker: str, error: Exception, wire: _Wire, request: PriceRequest
-    ) -> PriceOutcome | None:
+    def _verdict(self, ticker: str, error: Exception, wire: _Wire, request: PriceRequest) -> PriceOutcome | None:
         """The outcome that an error means, or None if trying again may help."""
         from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
         if isinstance(error, YFRateLimitError):
-            return PriceOutcome(
-                ticker=ticker, status="rate_limited", message="Yahoo answers: too many requests"
-            )
+            return PriceOutcome(ticker=ticker, status="rate_limited", message="Yahoo answers: too many requests")
         if isinstance(error, YFTickerMissingError) or _http_status(error) == 404:
             says = f'; it says: "{wire.words}"' if wire.words else ""
             message = f"Yahoo has no prices of {ticker} in {request.start}..{request.end}{says}"
@@ -365,12 +345,7 @@ def _in_one_line(error: Exception | None) -> str:
 
 
 def _series(
-    ticker: str,
-    frame: Any,
-    meta: dict[str, Any],
-    request: PriceRequest,
-    source: str,
-    now: dt.datetime,
+    ticker: str, frame: Any, meta: dict[str, Any], request: PriceRequest, source: str, now: dt.datetime
 ) -> tuple[PriceSeries | None, PriceOutcome]:
     """Turn Yahoo's frame into a series, leaving out rows that are no finished session."""
     dates = frame.index.tz_localize(None).to_numpy().astype("datetime64[D]")
@@ -390,18 +365,10 @@ def _series(
         return None, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
     currency = str(meta["currency"] or "")
     series = PriceSeries(
-        ticker=ticker,
-        dates=dates,
-        **fields,
-        currency=currency,
-        source=source,
-        dividends=dividends,
-        splits=splits,
+        ticker=ticker, dates=dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
     )
     first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(
-        ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes
-    )
+    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes)
 
 
 def _finished(
@@ -458,9 +425,7 @@ def _kept_actions(
     at = np.searchsorted(kept, dates)
     inside = at < len(kept)
     dividends, splits = np.zeros(len(kept)), np.zeros(len(kept))
-    paid, ratio = (
-        frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits")
-    )
+    paid, ratio = (frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits"))
     np.add.at(dividends, at[inside], paid[inside])
     np.maximum.at(splits, at[inside], ratio[inside])
     return dividends, splits

@@ -15,9 +15,7 @@ _YEAR_FIRST = re.compile(r"(\d{4})([-/.年])(\d{1,2})(?:\2|月)(\d{1,2})日?" + 
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})" + _CLOCK)
 _YEAR_LAST = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})" + _CLOCK)
-_NAMED = re.compile(
-    r"(?:(\d{1,2})[- ]?([A-Za-z]{3,9})[- ,]*(\d{4}))|(?:([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4}))"
-)
+_NAMED = re.compile(r"(?:(\d{1,2})[- ]?([A-Za-z]{3,9})[- ,]*(\d{4}))|(?:([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4}))")
 _SERIAL = re.compile(r"(\d{5})(?:\.0*)?")
 _ISO_DAYS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)*")
 #: Day 0 of Excel's serial numbers, which count 29 February 1900, a day that never was.

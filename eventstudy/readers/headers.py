@@ -101,8 +101,4 @@ def _lasting(cells: Sequence[str]) -> str:
 def unread(header: Sequence[str], used: Mapping[str, int]) -> list[str]:
     """Return the columns that nobody reads though they may say how prices were adjusted."""
     taken = set(used.values())
-    return [
-        cell.strip()
-        for at, cell in enumerate(header)
-        if at not in taken and reduced(cell).startswith(TELLING)
-    ]
+    return [cell.strip() for at, cell in enumerate(header) if at not in taken and reduced(cell).startswith(TELLING)]

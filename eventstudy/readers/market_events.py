@@ -70,9 +70,7 @@ def read_market_events(path: Path) -> MarketEvents:
         raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
     missing = [name for name in ("ticker", "date") if name not in table.column_names]
     if missing:
-        text = (
-            f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
-        )
+        text = f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
         raise EventsError(Problem(text, str(path), 1))
     if not len(table):
         raise EventsError(Problem("has no event", str(path)))
@@ -81,10 +79,7 @@ def read_market_events(path: Path) -> MarketEvents:
     read = day_column(dates)
     date = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype(np.int32)
     wrong = [(row, str(dates[row].as_py() or "")) for row in read.wrong]
-    problems = [
-        (row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date")
-        for row, shown in wrong
-    ]
+    problems = [(row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date") for row, shown in wrong]
     empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
     problems += [(int(row), "no ticker") for row in empty]
     if "event_id" in table.column_names:
@@ -130,9 +125,7 @@ def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int
     first = np.full(len(names), -1)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     again = np.flatnonzero(np.any([cell != cell[first[codes]] for cell in cells], axis=0))
-    found = [
-        (int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]
-    ]
+    found = [(int(row), f"event_id {names[codes[row]]!r} is there twice") for row in again if names[codes[row]]]
     empty = [name for name in names if not name]
     return found + [(int(row), "no event_id") for row in np.flatnonzero(codes == 0) if empty]
 

@@ -11,29 +11,10 @@ from numpy.typing import NDArray
 
 #: Words for "no value", lower case.
 MISSING = frozenset(
-    [
-        "",
-        "null",
-        "none",
-        "nan",
-        "na",
-        "n/a",
-        "n.a.",
-        "#n/a",
-        "#n/a n/a",
-        "#na",
-        "<na>",
-        "nat",
-        ".",
-        "-",
-        "--",
-        "—",
-    ]
+    ["", "null", "none", "nan", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nat", ".", "-", "--", "—"]
 )
 #: Spellings of `MISSING` that a reader must know beforehand.
-MISSING_SPELLINGS = tuple(
-    sorted({form for word in MISSING for form in (word, word.upper(), word.title())} | {"NaN"})
-)
+MISSING_SPELLINGS = tuple(sorted({form for word in MISSING for form in (word, word.upper(), word.title())} | {"NaN"}))
 MULTIPLES = {"k": 1e3, "m": 1e6, "b": 1e9, "万": 1e4, "亿": 1e8}
 NO_NUMBER = "is not a number; write it as 1234.5, or leave it empty if there is none"
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -133,9 +133,7 @@ def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tupl
                 records.append((start, record))
             start = reader.line_num + 1
     except csv.Error as failure:
-        raise error(
-            Problem(f"is not a CSV file: {failure}; close the quotes", file, reader.line_num)
-        ) from failure
+        raise error(Problem(f"is not a CSV file: {failure}; close the quotes", file, reader.line_num)) from failure
     if not records:
         raise error(Problem("is empty; the first line must name the columns", file))
     return records

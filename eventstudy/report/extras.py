@@ -51,18 +51,7 @@ MEASURES = (
     "recovery_100%_placebos",
 )
 _PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
-_CLAIMS = (
-    "claim_id",
-    "ticker",
-    "name_",
-    "date",
-    "date_to",
-    "claimed",
-    "verdict",
-    "session",
-    "actual",
-    "source",
-)
+_CLAIMS = ("claim_id", "ticker", "name_", "date", "date_to", "claimed", "verdict", "session", "actual", "source")
 _TRADES = (
     "shock_id",
     "ticker",
@@ -76,18 +65,7 @@ _TRADES = (
     "adverse_excursion",
     "why_left",
 )
-_GRID = (
-    "run",
-    "entry",
-    "horizon",
-    "gate",
-    "n_trades",
-    "n_shocks",
-    "net_per_trade",
-    "net_total",
-    "sharpe",
-    "own",
-)
+_GRID = ("run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own")
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 LONGEST_CELL, MOST_ROWS = 90, 40
 
@@ -121,18 +99,14 @@ def _verdicts(result: StudyResult, words: Words) -> dict[str, Any]:
         *([summary["exploratory"]] if summary.get("exploratory") else []),
     ]
     facts = [
-        [group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)]
-        for answer in answers
+        [group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)] for answer in answers
     ]
     case = summary.get("case_study")
     if case and case.get("sentence"):
         name = f"{words['page.case_study']} {case.get('shock_id', '')}"
         facts.append([name, said(case["sentence"], words)])
     gates = _some(
-        result,
-        "gates",
-        words,
-        columns=("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason"),
+        result, "gates", words, columns=("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason")
     )
     k = count((summary.get("verdict") or {}).get("n_dates"))
     return {"facts": facts, "tables": [{**gates, "note": words["page.sequence"].format(k=k)}]}
@@ -150,9 +124,7 @@ def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
     ]
     by_key = {(str(row["measure"]), str(row["group"])): row for row in table.to_dict("records")}
     groups = [
-        group
-        for group in groups
-        if any(finite((by_key.get((name, group)) or {}).get("estimate")) for name in MEASURES)
+        group for group in groups if any(finite((by_key.get((name, group)) or {}).get("estimate")) for name in MEASURES)
     ]
     rows = [
         [term(words, "measure", name), *(_measure(by_key.get((name, group)), words) for group in groups)]
@@ -160,10 +132,7 @@ def _measures(result: StudyResult, words: Words) -> dict[str, Any]:
         if any(finite((by_key.get((name, group)) or {}).get("estimate")) for group in groups)
     ]
     dates = [count((by_key.get(("car_drop", group)) or {}).get("n_dates")) for group in groups]
-    head = [
-        words["column.measure"],
-        *(f"{group_words(g, words)} (K {k})" for g, k in zip(groups, dates, strict=True)),
-    ]
+    head = [words["column.measure"], *(f"{group_words(g, words)} (K {k})" for g, k in zip(groups, dates, strict=True))]
     pivot = {
         "title": "",
         "head": head,
@@ -355,10 +324,7 @@ def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
 def _diagnostics(result: StudyResult, words: Words) -> dict[str, Any]:
     found = result.facts.get("diagnostics") or {}
     facts = [[words["column.n_fits"], count(found.get("n_fits"))]] if finite(found.get("n_fits")) else []
-    facts += [
-        [term(words, "diagnostic", name), size(share, 0)]
-        for name, share in (found.get("shares") or {}).items()
-    ]
+    facts += [[term(words, "diagnostic", name), size(share, 0)] for name, share in (found.get("shares") or {}).items()]
     facts += [["", said(line, words)] for line in found.get("advice") or ()]
     return {"facts": facts, "tables": []}
 
@@ -373,10 +339,7 @@ def _prereg(result: StudyResult, words: Words) -> dict[str, Any]:
     if isinstance(found, str):
         return {"facts": [["", found]] if found else [], "tables": []}
     plain = {k: v for k, v in (found or {}).items() if isinstance(v, (str, int, float, bool)) and v != ""}
-    return {
-        "facts": [[term(words, "column", k), cell_text(k, v, words)] for k, v in plain.items()],
-        "tables": [],
-    }
+    return {"facts": [[term(words, "column", k), cell_text(k, v, words)] for k, v in plain.items()], "tables": []}
 
 
 #: Name, kinds of figures, and what fills each section, in the order of the pages.

@@ -88,8 +88,7 @@ def font_faces(drawings: Iterable[str]) -> str:
         for weight, file in ((400, "DejaVuSans.ttf"), (700, "DejaVuSans-Bold.ttf"))
     }
     return "\n".join(
-        f'@font-face {{ font-family: "DejaVu Sans"; font-weight: {weight}; '
-        f"src: url(data:font/woff;base64,{data}); }}"
+        f'@font-face {{ font-family: "DejaVu Sans"; font-weight: {weight}; src: url(data:font/woff;base64,{data}); }}'
         for weight, data in faces.items()
     )
 
@@ -98,13 +97,7 @@ def _subset(file: Path, letters: set[str]) -> bytes:
     """Return a font cut to some letters, as WOFF."""
     from fontTools.subset import Options, Subsetter, load_font, save_font
 
-    options = Options(
-        flavor="woff",
-        hinting=False,
-        layout_features=[],
-        glyph_names=False,
-        recalc_timestamp=False,
-    )
+    options = Options(flavor="woff", hinting=False, layout_features=[], glyph_names=False, recalc_timestamp=False)
     # Single letters are set, none joined or kerned.
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
     cut, made = Subsetter(options), io.BytesIO()

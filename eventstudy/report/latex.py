@@ -47,9 +47,7 @@ def write_latex(content: Mapping[str, Any], folder: Path) -> None:
     for name, (head, rows, left) in tables_of(content).items():
         if rows:
             (folder / f"{name}.tex").write_text(
-                tabular(head, rows, left=left, simulated=bool(content["simulated"])),
-                encoding="utf-8",
-                newline="\n",
+                tabular(head, rows, left=left, simulated=bool(content["simulated"])), encoding="utf-8", newline="\n"
             )
 
 
@@ -94,7 +92,4 @@ def escaped(text: str) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     # A bracket after \\ would be read as its optional argument.
-    return (
-        " & ".join(f"{{{text}}}" if (text := escaped(cell)).startswith("[") else text for cell in cells)
-        + r" \\"
-    )
+    return " & ".join(f"{{{text}}}" if (text := escaped(cell)).startswith("[") else text for cell in cells) + r" \\"

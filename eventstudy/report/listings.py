@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 #: Labels whose groups stand first.
 MAIN_LABELS = ("misreading", "genuine", "contested")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
-LEADING_TESTS = (
-    "date_t",
-    "sign_flip",
-    "permutation",
-    "bmp_kp",
-    "grank_t",
-    "portfolio_t",
-    "cross_sectional_t",
-)
+LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
 #: Two pages of small type.
 TEST_ROWS = 120
 ALIGNMENT_ROWS, MATRIX_ROWS, MATRIX_COLUMNS = 200, 150, 26
@@ -62,11 +54,7 @@ def tests(result: StudyResult, words: Words) -> dict[str, Any]:
 
 
 def _test_row(
-    key: tuple[str, str],
-    found: Mapping[Any, Any],
-    sizes: Mapping[Any, Any],
-    names: Sequence[str],
-    words: Words,
+    key: tuple[str, str], found: Mapping[Any, Any], sizes: Mapping[Any, Any], names: Sequence[str], words: Words
 ) -> list[str]:
     def cell(name: str, column: str) -> Any:
         return found[(*key, name)][column] if (*key, name) in found else None
@@ -144,11 +132,7 @@ def shocks(result: StudyResult, words: Words) -> dict[str, Any]:
     windows = result.facts.get("windows") or {}
     drop, post = _window_heads(windows, words)
     names = ("shock", "day0", "label", "n_peers")
-    head = [words[f"column.{name}"] for name in names] + [
-        drop,
-        words["column.s"],
-        words["column.share_negative"],
-    ]
+    head = [words[f"column.{name}"] for name in names] + [drop, words["column.s"], words["column.share_negative"]]
     head += [words["column.qualifies"], post, words["column.s"]]
     table = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable")
     rows = [
@@ -240,9 +224,7 @@ def by_shock(result: StudyResult, name: str) -> Mapping[Any, Sequence[Mapping[An
 
 def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
     """Return exchange → region, from the settings or else from the peers."""
-    found = {
-        str(p.get("market")): str(p.get("region") or "") for p in (result.facts.get("peers") or {}).values()
-    }
+    found = {str(p.get("market")): str(p.get("region") or "") for p in (result.facts.get("peers") or {}).values()}
     for market in (result.manifest.get("settings") or {}).get("markets") or ():
         found[str(market.get("mic"))] = str(market.get("region") or "")
     return {mic: found.get(mic) or mic for mic in mics}
@@ -290,21 +272,14 @@ def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
     dropped = kinds[ledger["status"] == "dropped"]
     codes = {kind: _code(place) for place, kind in enumerate(sorted(set(dropped)))}
     cells: dict[tuple[str, str], str] = {}
-    for event, ticker, status, kind in zip(
-        ledger["event_id"], ledger["ticker"], ledger["status"], kinds, strict=True
-    ):
-        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s", "merged": "="}.get(
-            str(status)
-        ) or codes[kind]
+    for event, ticker, status, kind in zip(ledger["event_id"], ledger["ticker"], ledger["status"], kinds, strict=True):
+        cells[str(event), str(ticker)] = {"used": "●", "shifted": "s", "merged": "="}.get(str(status)) or codes[kind]
     events = [str(event) for event in dict.fromkeys(ledger["event_id"])]
     tickers = _peer_order(result, [str(ticker) for ticker in dict.fromkeys(ledger["ticker"])])
     blocks = [
         {
             "tickers": block,
-            "rows": [
-                [event, *(cells.get((event, ticker), "") for ticker in block)]
-                for event in events[:MATRIX_ROWS]
-            ],
+            "rows": [[event, *(cells.get((event, ticker), "") for ticker in block)] for event in events[:MATRIX_ROWS]],
         }
         for block in (tickers[i : i + MATRIX_COLUMNS] for i in range(0, len(tickers), MATRIX_COLUMNS))
     ]

@@ -20,9 +20,9 @@ from rich.text import Text
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
-from eventstudy.json_values import plain_json, write_json
 from eventstudy.large.engine import REASONS, MarketResult
 from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
@@ -90,10 +90,7 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "benchmark": result.facts["benchmark"],
         "kernels": result.facts["kernels"],
         "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
-        "versions": {
-            "python": platform.python_version(),
-            **{n: importlib.metadata.version(n) for n in VERSIONED},
-        },
+        "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED}},
     }
 
 

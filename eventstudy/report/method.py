@@ -78,9 +78,7 @@ def settings(found: Mapping[str, Any]) -> list[list[str]]:
         if isinstance(value, Mapping):
             for key in sorted(value):
                 walk(f"{prefix}.{key}" if prefix else str(key), value[key])
-        elif isinstance(value, (list, tuple)) and any(
-            isinstance(item, (Mapping, list, tuple)) for item in value
-        ):
+        elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
             many = len(str(value)) > LONGEST_SETTING
             flat.append([prefix, f"{len(value)} ×" if many else str(value)])
         else:

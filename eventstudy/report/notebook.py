@@ -18,9 +18,7 @@ def notebook_html(result: StudyResult) -> str:
     verdict = verdict_content(result.facts, words)
     table = page_one.small_table(result.facts, words)
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table["head"])
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"]
-    )
+    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"])
     banner = f"<p><strong>{escape(words['page.simulated_banner'])}</strong></p>" if result.simulated else ""
     facts = " · ".join(f"{name} {value}" for name, value in verdict["facts"])
     return (

@@ -75,14 +75,7 @@ def output(
 
     def register(write: Callable[[Material], None]) -> Callable[[Material], None]:
         FORMATS[name] = Output(
-            name=name,
-            write=write,
-            place=place,
-            pages=pages,
-            words=words,
-            images=images,
-            apart=apart,
-            says=says,
+            name=name, write=write, place=place, pages=pages, words=words, images=images, apart=apart, says=says
         )
         return write
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from eventstudy import plots
 from eventstudy.config import Report
+from eventstudy.config.json_values import write_json
 from eventstudy.errors import ConfigError, Problem
-from eventstudy.json_values import write_json
 from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.registry import VIEWS
 from eventstudy.report.output import FORMATS, Material, Output
@@ -81,33 +81,21 @@ def write_pack(
 
 
 def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:
-    problems = [
-        Problem(f"report format {FORMATS.unknown(name)}") for name in formats if not FORMATS.knows(name)
-    ]
+    problems = [Problem(f"report format {FORMATS.unknown(name)}") for name in formats if not FORMATS.knows(name)]
     if not folder.is_dir():
-        problems.append(
-            Problem("is not a folder; a result pack is written into an existing empty one", str(folder))
-        )
+        problems.append(Problem("is not a folder; a result pack is written into an existing empty one", str(folder)))
     elif any(folder.iterdir()):
         problems.append(Problem("is not empty; a result pack is written into an empty folder", str(folder)))
     if templates is not None and not templates.is_dir():
         problems.append(
-            Problem(
-                "is not a folder; report.templates names one with report.typ or report.html.j2",
-                str(templates),
-            )
+            Problem("is not a folder; report.templates names one with report.typ or report.html.j2", str(templates))
         )
     if problems:
         raise ConfigError(problems)
 
 
 def _draw(
-    result: StudyResult,
-    folder: Path,
-    outputs: Sequence[Output],
-    home: Path,
-    say: Callable[[str], None],
-    start: Start,
+    result: StudyResult, folder: Path, outputs: Sequence[Output], home: Path, say: Callable[[str], None], start: Start
 ) -> tuple[Sequence[plots.Plot], Sequence[Missing]]:
     """Draw each figure once, half of them beside the other half; return those there are and the others."""
     home.mkdir()
@@ -176,9 +164,7 @@ def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:
 
 def _write_manifest(result: StudyResult, folder: Path) -> tuple[Path, ...]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    outputs = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    outputs = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     path = folder / "manifest.json"
     write_json({**result.manifest, "outputs": outputs}, path)
     return tuple(sorted([*files, path]))

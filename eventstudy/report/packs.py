@@ -47,9 +47,7 @@ def _json(home: Path, name: str, asked: Path) -> dict[str, Any]:
     try:
         found = json.loads((home / name).read_text(encoding="utf-8"))
     except OSError as error:
-        text = (
-            f"is no result pack: {name} cannot be read ({error.strerror}); give the folder that run printed"
-        )
+        text = f"is no result pack: {name} cannot be read ({error.strerror}); give the folder that run printed"
         raise ConfigError(Problem(text, str(asked))) from error
     except ValueError as error:
         raise ConfigError(Problem(f"is not JSON: {error}; run the study again", str(home / name))) from error

@@ -225,9 +225,7 @@ def in_question(result: StudyResult, words: Words) -> list[list[str]]:
     few = int(verdict.get("n_dates") or 0) < FEWEST_DATES
     found = {name: None if few and name in _SHARES else rows.get(name) for name in _MEASURES}
     facts = [
-        [term(words, "measure", name), show(found[name])]
-        for name, show in _MEASURES.items()
-        if finite(found[name])
+        [term(words, "measure", name), show(found[name])] for name, show in _MEASURES.items() if finite(found[name])
     ]
     among = rows.get("reversal_ratio_placebos")
     if finite(among) and finite(found["reversal_ratio"]):

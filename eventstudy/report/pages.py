@@ -63,8 +63,7 @@ def page_content(
         "matrix": listings.matrix(result, words),
         "peers": method.peers(summary, words),
         "peer_head": [
-            words[f"column.{name}"]
-            for name in ("ticker", "name_", "name_local", "market", "region", "peer_group")
+            words[f"column.{name}"] for name in ("ticker", "name_", "name_local", "market", "region", "peer_group")
         ],
         "extras": extra_sections(result, drawn, words),
         "how_to_read": method.how_to_read(words),
@@ -89,9 +88,7 @@ def map_strings(content: Any, change: Callable[[str], str]) -> Any:
 def _figures(result: StudyResult, drawn: Sequence[plots.Plot]) -> dict[str, Any]:
     """Return the names of the figures that stand by themselves, and how many shocks are left out."""
     whole = {plot.kind: plot.name for plot in drawn if not plot.shock_id}
-    narrow = [
-        p.name for p in drawn if not p.shock_id and plots.KINDS[p.kind].frame(result, "").width < NARROW
-    ]
+    narrow = [p.name for p in drawn if not p.shock_id and plots.KINDS[p.kind].frame(result, "").width < NARROW]
     n_shocks = sum(plot.kind == "shock" for plot in drawn)
     return {
         "caar_figure": whole.get("caar_by_label", ""),
@@ -108,10 +105,7 @@ def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words)
     for plot in drawn:
         if plot.kind != "shock":
             continue
-        lines = [
-            listings.shock_days(result, plot.shock_id, words),
-            *_shock_notes(result, plot.shock_id, words),
-        ]
+        lines = [listings.shock_days(result, plot.shock_id, words), *_shock_notes(result, plot.shock_id, words)]
         found.append(
             {
                 "figure": plot.name,
@@ -130,9 +124,7 @@ def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
         if bool(row["qualifies"]):
             notes.append(words["page.qualifies"])
         if why:
-            notes.append(
-                words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why)
-            )
+            notes.append(words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why))
     ids = {row["event_id"] for row in listings.by_shock(result, "ledger").get(shock_id, ())}
     for row in result.facts.get("chronology") or ():
         if row.get("flag") and row["clarifies"] in ids:

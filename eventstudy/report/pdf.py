@@ -18,9 +18,7 @@ TEMPLATE = "report.typ"
 _CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
 
 
-def write_pdf(
-    content: Mapping[str, Any], scratch: Path, path: Path, *, templates: Path | None = None
-) -> None:
+def write_pdf(content: Mapping[str, Any], scratch: Path, path: Path, *, templates: Path | None = None) -> None:
     """Write the report; ``scratch`` holds the drawings as figures/<name>.svg and takes the sources.
 
     Raises
@@ -33,26 +31,18 @@ def write_pdf(
     family = _cjk_family()
     pages = {**(content if family else without_cjk(content))}
     pages["families"] = ["Libertinus Serif", *([family] if family else [])]
-    (scratch / "data.json").write_text(
-        json.dumps(pages, ensure_ascii=False, allow_nan=False), encoding="utf-8"
-    )
+    (scratch / "data.json").write_text(json.dumps(pages, ensure_ascii=False, allow_nan=False), encoding="utf-8")
     own = templates / TEMPLATE if templates is not None and (templates / TEMPLATE).is_file() else None
     _copy_template(own, scratch / TEMPLATE)
     # Only embedded fonts and those of the figures: the pages do not change with a machine's other fonts.
     try:
         pdf = typst.compile(
-            scratch / TEMPLATE,
-            root=scratch,
-            font_paths=plots.font_folders(),
-            ignore_system_fonts=True,
-            timestamp=0,
+            scratch / TEMPLATE, root=scratch, font_paths=plots.font_folders(), ignore_system_fonts=True, timestamp=0
         )
     except typst.TypstError as error:
         if own is None:
             raise
-        raise ConfigError(
-            Problem(f"does not compile: {error}; the shipped template is a model", str(own))
-        ) from error
+        raise ConfigError(Problem(f"does not compile: {error}; the shipped template is a model", str(own))) from error
     path.write_bytes(pdf)
 
 
@@ -83,8 +73,6 @@ def _cjk_family() -> str:
     if font is None:
         return ""
     known = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[font.parent])
-    families = sorted(
-        {info.family for info in known.fonts() if info.path and Path(info.path).name == font.name}
-    )
+    families = sorted({info.family for info in known.fonts() if info.path and Path(info.path).name == font.name})
     simplified = [family for family in families if family.endswith((" SC", " CN"))]
     return next(iter([*simplified, *families]), "")

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from eventstudy import __version__
+from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
-from eventstudy.json_values import plain_json, write_json
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
 from eventstudy.report.packs import home_of, read_pack
@@ -183,11 +183,7 @@ def write_pool(pool: Pool, folders: Sequence[Path], out: Path) -> tuple[Path, di
     The name ends with a digest of the packs; the same packs again leave the folder as it is.
     """
     inputs = [
-        {
-            "run_id": pack.run_id,
-            "sector": pack.sector,
-            "manifest_sha256": _sha256(home_of(folder) / "manifest.json"),
-        }
+        {"run_id": pack.run_id, "sector": pack.sector, "manifest_sha256": _sha256(home_of(folder) / "manifest.json")}
         for pack, folder in zip(pool.packs, folders, strict=True)
     ]
     facts = pool_facts(pool, inputs)
@@ -226,9 +222,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
     svg = (folder / f"{FIGURE}.svg").read_text(encoding="utf-8")
     (folder / "pool.html").write_text(_html(content, svg), encoding="utf-8", newline="\n")
     outputs = {
-        path.relative_to(folder).as_posix(): _sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
     write_json({**facts, "outputs": outputs}, folder / "summary.json")
 
@@ -299,17 +293,7 @@ def page_content(pool: Pool, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def effects_table(pool: Pool) -> dict[str, Any]:
     """Mean excess by group and sector; rows without a date are left out where no sector has one."""
-    head = (
-        "group",
-        "sector",
-        "K",
-        "N",
-        "excess",
-        "95 % interval",
-        "p date t",
-        "p sign-flip",
-        "p permutation",
-    )
+    head = ("group", "sector", "K", "N", "excess", "95 % interval", "p date t", "p sign-flip", "p permutation")
     filled = {row.group for row in pool.strata if row.n_dates}
     rows = [
         (
@@ -369,8 +353,7 @@ def _remarks(pool: Pool) -> list[str]:
             )
     if pool.shown != pool.headline:
         found.append(
-            f"{_group(pool.headline)} has fewer than two dates: tests, power and figure are of "
-            f"{_group(pool.shown)}"
+            f"{_group(pool.headline)} has fewer than two dates: tests, power and figure are of {_group(pool.shown)}"
         )
     found.append(
         "Every date weighs the same. A sector whose dates differ more widens the interval of the pool: the "

@@ -31,12 +31,7 @@ def write_pngs(names: Sequence[str], folder: Path) -> None:
     source.write_text("\n".join(["#set page(margin: 0pt, fill: white)", *pages]), encoding="utf-8")
     try:
         made = typst.compile(
-            source,
-            root=folder,
-            format="png",
-            ppi=float(DPI),
-            font_paths=font_folders(),
-            ignore_system_fonts=True,
+            source, root=folder, format="png", ppi=float(DPI), font_paths=font_folders(), ignore_system_fonts=True
         )
     finally:
         source.unlink()

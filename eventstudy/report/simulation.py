@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventstudy.json_values import plain_json, write_json
+from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.report.staging import moved_in
 from eventstudy.simulate import (
     BROWN_WARNER_TEST,
@@ -218,9 +218,7 @@ def _write_files(simulation: Simulation, record: Mapping[str, Any], folder: Path
         "rbar": simulation.rbar,
         "sigma": simulation.sigma,
         "conclusions": [conclusion(simulation, window) for window in simulation.plan.windows],
-        "outputs": {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
-        },
+        "outputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
     write_json(content, folder / "simulation.json")
 
@@ -243,9 +241,7 @@ def print_simulation(simulation: Simulation, folder: Path, console: Console, *, 
             console.print(_size_table(simulation, window))
         if plan.has(*DENSE) and pool.gaps:
             console.print(_dense_table(simulation, window))
-    console.print(
-        Text(f"↑ above, ↓ below {plan.level:.0%} ± 2.58 standard errors over the draws", style="dim")
-    )
+    console.print(Text(f"↑ above, ↓ below {plan.level:.0%} ± 2.58 standard errors over the draws", style="dim"))
     for window in power_windows(simulation) if plan.has("common") else ():
         console.print(_power_table(simulation, window))
     if plan.has("brown_warner"):
@@ -270,8 +266,7 @@ def _size_table(simulation: Simulation, window: Window) -> Table:
 def _dense_table(simulation: Simulation, window: Window) -> Table:
     """Size and power on dates as dense as the study's own; – where a test did not apply."""
     title = (
-        f"Dates as dense as the study's own: size / power at a drop of {planted(window):.1%}, %, "
-        f"window {_name(window)}"
+        f"Dates as dense as the study's own: size / power at a drop of {planted(window):.1%}, %, window {_name(window)}"
     )
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for name in ("test", "K", "K_eff"):
@@ -286,8 +281,7 @@ def _dense_table(simulation: Simulation, window: Window) -> Table:
             continue
         powers = [simulation.rate(design, test, window, planted(window)) for design in shown]
         cells = [
-            Text.assemble(_size_cell(size), f" / {_power(power)}")
-            for size, power in zip(rates, powers, strict=True)
+            Text.assemble(_size_cell(size), f" / {_power(power)}") for size, power in zip(rates, powers, strict=True)
         ]
         table.add_row(test, str(known.n_dates), f"{known.k_eff:.1f}", *cells)
     return table
@@ -404,9 +398,7 @@ def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
             if (rate := simulation.rate(design, test, window)) is not None and rate.n_draws
         ]
         x, y = zip(*points, strict=True) if points else ((), ())
-        ax.plot(
-            x, y, ls="none", marker=marker, ms=3.6, color=colour, label=SHORT[design], zorder=3, clip_on=False
-        )
+        ax.plot(x, y, ls="none", marker=marker, ms=3.6, color=colour, label=SHORT[design], zorder=3, clip_on=False)
     for at in range(1, len(tests)):
         ax.axhline(at - 0.5, color="#E4E4E4", lw=0.5, zorder=0)
     ax.set_xscale("log")
@@ -420,12 +412,7 @@ def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
     ax.set_xlabel("rejections where nothing happened, % (log scale)")
     ax.set_title("Size by test and design")
     ax.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.4, -0.145),
-        ncols=6,
-        fontsize=6.5,
-        handletextpad=0.1,
-        columnspacing=0.9,
+        loc="upper center", bbox_to_anchor=(0.4, -0.145), ncols=6, fontsize=6.5, handletextpad=0.1, columnspacing=0.9
     )
     return ax
 

@@ -30,9 +30,7 @@ def reserve(out: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=out, prefix=UNFINISHED):
             pass
     except OSError as error:
-        raise ConfigError(
-            f"--out {out}: cannot be written ({error.strerror}); give another folder"
-        ) from error
+        raise ConfigError(f"--out {out}: cannot be written ({error.strerror}); give another folder") from error
     lock = FileLock(out / LOCK, timeout=0)
     try:
         with lock:
@@ -40,9 +38,7 @@ def reserve(out: Path) -> Iterator[Path]:
                 shutil.rmtree(left, ignore_errors=True)
             yield out
     except Timeout as error:
-        raise ConfigError(
-            f"--out {out}: another run is writing there; wait for it or give another folder"
-        ) from error
+        raise ConfigError(f"--out {out}: another run is writing there; wait for it or give another folder") from error
 
 
 @contextmanager

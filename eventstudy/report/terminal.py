@@ -95,9 +95,7 @@ def _side(value: Any, words: Words) -> str:
 def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
-    line = words["terminal.ledger"].format(
-        used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"]
-    )
+    line = words["terminal.ledger"].format(used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"])
     if counts.get("merged"):
         line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
     return words["terminal.named"].format(name=line, text=told) if told else line
@@ -166,9 +164,7 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
-def print_ledger(
-    ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return"
-) -> None:
+def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return") -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
     console.print(Text(_counts_line(firm_event_counts((row.status, row.reason) for row in ledger), words)))

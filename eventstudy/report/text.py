@@ -50,10 +50,7 @@ def _box(result: StudyResult, words: Words) -> list[str]:
         ("Effective firm-events:", number(facts["n_effective"], 1)),
     ]
     half = WIDTH // 2 - 2
-    return [
-        f"{a}{b:>{half - len(a)}}    {c}{d:>{half - len(c)}}"
-        for (a, b), (c, d) in zip(left, right, strict=True)
-    ]
+    return [f"{a}{b:>{half - len(a)}}    {c}{d:>{half - len(c)}}" for (a, b), (c, d) in zip(left, right, strict=True)]
 
 
 def _window(window: Sequence[int]) -> str:

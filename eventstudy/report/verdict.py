@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.messages import said, term
-from eventstudy.report.wording import (
-    Words,
-    amount,
-    count,
-    group_words,
-    number,
-    p_text,
-    size,
-    span,
-    test_name,
-)
+from eventstudy.report.wording import Words, amount, count, group_words, number, p_text, size, span, test_name
 
 
 def verdict_content(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:

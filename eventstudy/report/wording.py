@@ -214,17 +214,12 @@ def _real(column: str, value: float, words: Words) -> str:
     return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
 
 
-def listing(
-    table: pd.DataFrame, words: Words, *, columns: Sequence[str] = (), most: int = 60
-) -> dict[str, Any]:
+def listing(table: pd.DataFrame, words: Words, *, columns: Sequence[str] = (), most: int = 60) -> dict[str, Any]:
     """Return head, rows and the number of rows left out of any table, as strings."""
     kept = [name for name in columns if name in table] if columns else [str(name) for name in table.columns]
     kept = [name for name in kept if table[name].notna().any()]
     rows = (
-        [
-            [cell_text(name, row[name], words) for name in kept]
-            for row in table[kept].head(most).to_dict("records")
-        ]
+        [[cell_text(name, row[name], words) for name in kept] for row in table[kept].head(most).to_dict("records")]
         if kept
         else []
     )

@@ -27,12 +27,7 @@ def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path
     if kind_of(result.facts) != "return":
         # What is not asked of volume and volatility would be sheets of heads alone.
         tables = {name: table.dropna(axis=1, how="all") for name, table in tables.items() if len(table)}
-    options = {
-        "in_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(str(path), options) as book:
         book.set_properties({"title": str(result.facts.get("study") or ""), "created": _CREATED})
         formats = {
@@ -61,16 +56,8 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
     measured = words_of(result)["workbook.measured"]
     rows += [("measured", measured)] if measured else []
     rows += [("verdict", verdict.get("sentence"))]
-    rows += [
-        (key.replace("_", " "), verdict.get(key))
-        for key in ("effect", "p_value", "n_dates", "n_events", "mde")
-    ]
-    named = {
-        "used": "used",
-        "shifted": "used, day 0 moved",
-        "merged": "repeated and merged",
-        "dropped": "dropped",
-    }
+    rows += [(key.replace("_", " "), verdict.get(key)) for key in ("effect", "p_value", "n_dates", "n_events", "mde")]
+    named = {"used": "used", "shifted": "used, day 0 moved", "merged": "repeated and merged", "dropped": "dropped"}
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
     rows += [(f"table {name}", f"too long for Excel, see tables/{name}.csv") for name in too_long]
@@ -87,13 +74,7 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
 
 
 def _write_table(
-    book: Any,
-    formats: Mapping[str, Any],
-    name: str,
-    table: pd.DataFrame,
-    words: Words,
-    *,
-    simulated: bool,
+    book: Any, formats: Mapping[str, Any], name: str, table: pd.DataFrame, words: Words, *, simulated: bool
 ) -> None:
     sheet = book.add_worksheet(words.get(f"workbook.sheet_{name}", name)[:31])
     sheet.freeze_panes(1, 0)

@@ -108,9 +108,7 @@ def _complete(
     return frame[kept].reset_index(drop=True), abnormal.take(kept)
 
 
-def _before(
-    formula: str, frame: pd.DataFrame, abnormal: AbnormalReturns, window: Window
-) -> NDArray[np.float64]:
+def _before(formula: str, frame: pd.DataFrame, abnormal: AbnormalReturns, window: Window) -> NDArray[np.float64]:
     """Coefficients of the same regression on CARs of the estimation window, (M, p).
 
     The estimation residuals are summed over windows of the same length that do not overlap. Where

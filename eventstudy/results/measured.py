@@ -18,9 +18,7 @@ from eventstudy.results.tables import window_name
 TEST = "date_t"
 
 
-def measured_facts(
-    results: Sequence[TestResult], headline: Sample, config: StudyConfig
-) -> dict[str, dict[str, Any]]:
+def measured_facts(results: Sequence[TestResult], headline: Sample, config: StudyConfig) -> dict[str, dict[str, Any]]:
     """Return the part of summary.json that a study of returns fills with its verdict.
 
     The effect is the mean over K dates of the peer portfolios' cumulative abnormal values, over the

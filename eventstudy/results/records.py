@@ -153,9 +153,7 @@ class TestRow:
             standardised returns, ranks and signs have no interval of a mean return.
         """
         usable = self.name in STUDENTISED and self.distribution == "t" and self.statistic != 0.0
-        return _interval(
-            self.estimate, self.estimate / self.statistic if usable else math.nan, self.df, level
-        )
+        return _interval(self.estimate, self.estimate / self.statistic if usable else math.nan, self.df, level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

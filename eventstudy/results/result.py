@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eventstudy.config import Model, Windows
 from eventstudy.core.selection import LedgerRow
 from eventstudy.registry import VIEWS
-from eventstudy.results.from_tables import (
-    counts_of,
-    rows_of,
-    settings_of,
-    tests_of,
-    verdict_of,
-    warnings_of,
-)
+from eventstudy.results.from_tables import counts_of, rows_of, settings_of, tests_of, verdict_of, warnings_of
 from eventstudy.results.records import (
     AarRow,
     CarRow,
@@ -70,17 +63,7 @@ TRADES = (
 #: Columns of every table of the pack, in order. A pack holds exactly these, then any extra ones.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "ledger": ("event_id", "shock_id", "ticker", "market", "status", "stage", "reason", "session"),
-    "alignment": (
-        "event_id",
-        "shock_id",
-        "mic",
-        "timestamp",
-        "precision",
-        "session",
-        "reaction",
-        "days_after",
-        "note",
-    ),
+    "alignment": ("event_id", "shock_id", "mic", "timestamp", "precision", "session", "reaction", "days_after", "note"),
     "abnormal_returns": (
         "event_id",
         "shock_id",
@@ -120,32 +103,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "estimation_cuts": ("event_id", "ticker", "session", "reason"),
     "quality": ("ticker", "check", "day", "value", "severity", "message"),
-    "car": (
-        "event_id",
-        "shock_id",
-        "ticker",
-        "window",
-        "car",
-        "se",
-        "t",
-        "p_value",
-        "df",
-        "scar",
-        "bhar",
-    ),
+    "car": ("event_id", "shock_id", "ticker", "window", "car", "se", "t", "p_value", "df", "scar", "bhar"),
     "aar": ("group", "tau", "n", "aar", "caar", "lower", "upper"),
-    "shocks": (
-        "shock_id",
-        "window",
-        "label",
-        "title",
-        "day0",
-        "n_peers",
-        "n_markets",
-        "car",
-        "se",
-        "s",
-    ),
+    "shocks": ("shock_id", "window", "label", "title", "day0", "n_peers", "n_markets", "car", "se", "s"),
     "tests": (
         "group",
         "window",
@@ -299,16 +259,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "excess_alpha_zero",
         "excess_alpha_estimated",
     ),
-    "reversal_measures": (
-        "measure",
-        "group",
-        "estimate",
-        "lower",
-        "upper",
-        "p_value",
-        "n_dates",
-        "note",
-    ),
+    "reversal_measures": ("measure", "group", "estimate", "lower", "upper", "p_value", "n_dates", "note"),
     "reversal_paths": ("group", "series", "tau", "n_dates", "n_paths", "car", "lower", "upper"),
     "gates": ("step", "hypothesis", "estimate", "p_value", "level", "reached", "passed", "reason"),
     "placebo": (
@@ -324,15 +275,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "distance",
         "widened",
     ),
-    "placebo_balance": (
-        "group",
-        "variable",
-        "mean_events",
-        "mean_placebos",
-        "smd",
-        "n_events",
-        "n_placebos",
-    ),
+    "placebo_balance": ("group", "variable", "mean_events", "mean_placebos", "smd", "n_events", "n_placebos"),
     "clarifications": (
         "event_id",
         "shock_id",

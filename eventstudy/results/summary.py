@@ -16,6 +16,7 @@ import pandas as pd
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
@@ -32,7 +33,6 @@ from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.json_values import plain_json
 from eventstudy.messages import catalogue, joined, retold, say
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
@@ -40,29 +40,12 @@ from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.measured import measured_facts
 from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
-from eventstudy.reversal import (
-    Findings,
-    Judgement,
-    chronology,
-    counted_markets,
-    label_timing,
-    reversal_summary,
-)
+from eventstudy.reversal import Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.shocks import together
 
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
-VERSIONED = (
-    "arch",
-    "exchange_calendars",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "scipy",
-    "statsmodels",
-    "typst",
-    "yfinance",
-)
+VERSIONED = ("arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "typst", "yfinance")
 
 
 def build_summary(
@@ -147,9 +130,7 @@ def build_summary(
             ),
             "warnings": [
                 *filter(None, [headline_note(headline, config)]),
-                *input_warnings(
-                    events, config, prices, computed.returns, computed.findings, computed.selection.ledger
-                ),
+                *input_warnings(events, config, prices, computed.returns, computed.findings, computed.selection.ledger),
                 *_model_remarks(computed, config),
                 *_without_band(tables["aar"], results),
             ],
@@ -218,9 +199,7 @@ def _date_power(sample: WindowSample) -> dict[str, float]:
         "k_eff": overlap.k_eff,
         "df": float("nan") if few else overlap.df,
         "sd": spread,
-        "mde": minimum_detectable_effect(spread, overlap.k_eff, df=overlap.df)
-        if spread > 0
-        else float("nan"),
+        "mde": minimum_detectable_effect(spread, overlap.k_eff, df=overlap.df) if spread > 0 else float("nan"),
         "cvr": common_volatility_ratio(sample.shock_s)[0],
     }
 
@@ -287,9 +266,7 @@ def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str,
     return len(set(shock_dates(panel)[rows].tolist()))
 
 
-def _p_values(
-    table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window
-) -> dict[str, Any]:
+def _p_values(table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window) -> dict[str, Any]:
     names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
     found = {name: table.get((group, window, name)) for name in names}
     values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
@@ -317,9 +294,7 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
     gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
     remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
-    found: list[str] = [
-        say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())
-    ]
+    found: list[str] = [say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())]
     if gaps:
         text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
         found.append(say("fits.remark", text=text, n=len(gaps), total=total))

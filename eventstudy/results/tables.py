@@ -46,9 +46,7 @@ REVERSAL_TABLES = (
     "specification_curve",
 )
 #: Columns of messages, which the pages say in their own language.
-MESSAGES = frozenset(
-    {"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
-)
+MESSAGES = frozenset({"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"})
 
 
 def build_tables(
@@ -89,9 +87,7 @@ def build_tables(
         "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
         "multiplicity": _frame(
             "multiplicity",
-            parts.optional(
-                "multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []
-            ),
+            parts.optional("multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []),
         ),
         **{name: _frame(name, rows) for name, rows in asked.items()},
         "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
@@ -144,9 +140,7 @@ def window_name(window: Window) -> str:
     return f"[{window[0]},{window[1]}]"
 
 
-def _alignment_rows(
-    alignments: Mapping[tuple[str, str], Alignment], events: Events
-) -> Iterator[dict[str, Any]]:
+def _alignment_rows(alignments: Mapping[tuple[str, str], Alignment], events: Events) -> Iterator[dict[str, Any]]:
     """Yield day 0 of each piece of news on each exchange, whether one row of the file tells it or several."""
     whole = together(events)
     for alignment in alignments.values():
@@ -230,12 +224,7 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
             if sessions[0] <= day <= sessions[-1]:
                 session = str(np.datetime64(day, "D"))
                 rows.append(
-                    {
-                        "event_id": panel.event_id[i],
-                        "ticker": panel.ticker[i],
-                        "session": session,
-                        "reason": reason,
-                    }
+                    {"event_id": panel.event_id[i], "ticker": panel.ticker[i], "session": session, "reason": reason}
                 )
     return _frame("estimation_cuts", rows)
 
@@ -281,14 +270,7 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
         aar = np.where(there, ar, 0.0).sum(axis=0) / n
     caar = np.cumsum(aar)
     half = _clustered_half_width(sample, aar)
-    return {
-        "tau": sample.abnormal.tau,
-        "n": n,
-        "aar": aar,
-        "caar": caar,
-        "lower": caar - half,
-        "upper": caar + half,
-    }
+    return {"tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar, "lower": caar - half, "upper": caar + half}
 
 
 def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -114,11 +114,7 @@ def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
     ]
     unseen = [
         say(f"absent.{name}")
-        for name, missing in (
-            ("volume", {"volume"}),
-            ("range", {"high", "low"}),
-            ("open", {"open"}),
-        )
+        for name, missing in (("volume", {"volume"}), ("range", {"high", "low"}), ("open", {"open"}))
         if missing & set(fields)
     ]
     return [say("absent.fields", fields=", ".join(fields), unseen=joined(unseen))] if fields else []

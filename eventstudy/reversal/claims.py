@@ -16,18 +16,7 @@ from eventstudy.events import read_records
 from eventstudy.messages import say
 from eventstudy.prices import PriceSeries, PriceTable
 
-COLUMNS = (
-    "claim_id",
-    "ticker",
-    "name",
-    "date",
-    "date_to",
-    "claimed",
-    "comparison",
-    "source",
-    "source_url",
-    "notes",
-)
+COLUMNS = ("claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes")
 REQUIRED = ("claim_id", "ticker", "claimed")
 COMPARISONS = ("about", "at_least", "at_most")
 #: Claims without a number: only the direction is held against the prices, since no size was said.

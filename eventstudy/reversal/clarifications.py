@@ -59,10 +59,7 @@ class Clarification:
 
 
 def clarifications(
-    judgement: Judgement,
-    events: Events,
-    alignments: Mapping[tuple[str, str], Alignment],
-    config: StudyConfig,
+    judgement: Judgement, events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> list[Clarification]:
     """Part the post window of every clarified shock and say what may be put down to the answer.
 
@@ -87,9 +84,7 @@ def clarifications(
     return _with_attribution(found, judgement, config)
 
 
-def _delay(
-    judgement: Judgement, k: int, event_id: str, alignments: Mapping[tuple[str, str], Alignment]
-) -> int:
+def _delay(judgement: Judgement, k: int, event_id: str, alignments: Mapping[tuple[str, str], Alignment]) -> int:
     """Sessions between day 0 and the first session after the answer, the longest over the exchanges."""
     panel = judgement.portfolios.abnormal.panel
     first, last = judgement.portfolios.spans()[k]
@@ -173,9 +168,7 @@ def parts_of(
     return before, at, after, speedup
 
 
-def _with_attribution(
-    found: Sequence[Clarification], judgement: Judgement, config: StudyConfig
-) -> list[Clarification]:
+def _with_attribution(found: Sequence[Clarification], judgement: Judgement, config: StudyConfig) -> list[Clarification]:
     days = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.day0.tolist(), strict=True))
     # Answers to one shock on one day are the same days of the same prices: they count once.
     usable = {(r.shock_id, r.delay): r.car_at for r in found if not r.flag and np.isfinite(r.car_at)}

@@ -77,9 +77,7 @@ def touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[np.bool
     marks = np.zeros(len(panel), dtype=bool)
     for row in range(len(panel)):
         marks[row] = any(
-            item.ticker in (EVERYONE, str(panel.ticker[row]))
-            for item in news
-            if _near(judgement, row, item.date)
+            item.ticker in (EVERYONE, str(panel.ticker[row])) for item in news if _near(judgement, row, item.date)
         )
     return marks
 
@@ -128,8 +126,7 @@ def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: ND
     config = judgement.history.config
     gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
     requests: Mapping[str, Sequence[Request]] = {
-        mic: [r for r in rows if (r.shock_id, r.ticker) not in gone]
-        for mic, rows in judgement.requests.items()
+        mic: [r for r in rows if (r.shock_id, r.ticker) not in gone] for mic, rows in judgement.requests.items()
     }
     rows = np.flatnonzero(mask)
     tickers = [

@@ -41,14 +41,7 @@ def label_difference(judgement: Judgement) -> Measure:
     gap, p, floor = difference_p(x, other, draws=config.tests.draws, seed=config.study.seed)
     note = say("note.difference", treated=g1, others=g0, floor=floor)
     return Measure(
-        measure="difference",
-        group=GROUP,
-        estimate=gap,
-        lower=NAN,
-        upper=NAN,
-        p_value=p,
-        n_dates=g1 + g0,
-        note=note,
+        measure="difference", group=GROUP, estimate=gap, lower=NAN, upper=NAN, p_value=p, n_dates=g1 + g0, note=note
     )
 
 

@@ -105,14 +105,7 @@ def _slope(judgement: Judgement, window: Window, exposure: NDArray[np.float64], 
     if clusters < FEWEST_CLUSTERS or not np.ptp(x[kept]) > 0:
         note = say("note.slope_blocked", k=clusters)
         return Measure(
-            measure=label,
-            group=group,
-            estimate=NAN,
-            lower=NAN,
-            upper=NAN,
-            p_value=NAN,
-            n_dates=clusters,
-            note=note,
+            measure=label, group=group, estimate=NAN, lower=NAN, upper=NAN, p_value=NAN, n_dates=clusters, note=note
         )
     fit = clustered.regress(y[kept], x[kept][:, None], portfolios.day0[shock[kept]], names=("exposure",))
     value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])

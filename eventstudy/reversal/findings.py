@@ -64,9 +64,7 @@ def findings(
     genuine = (judgement.label == "genuine") & judgement.in_time
     placebos = optional(
         "placebos",
-        lambda: placebo_rows(
-            judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)
-        ),
+        lambda: placebo_rows(judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)),
         lambda _: [],
     )
     difference = optional("difference", lambda: label_difference(judgement), no_difference)
@@ -81,13 +79,7 @@ def findings(
         tuple(placebos),
         tuple(rows),
         tuple(optional("gates", lambda: gates(judgement, difference), lambda _: [])),
-        tuple(
-            optional(
-                "clarifications",
-                lambda: clarifications(judgement, events, alignments, config),
-                lambda _: [],
-            )
-        ),
+        tuple(optional("clarifications", lambda: clarifications(judgement, events, alignments, config), lambda _: [])),
         tuple(optional("curve", lambda: _curve(judgement), lambda _: [])),
         tuple(optional("inside", lambda: inside(judgement, events, alignments), lambda _: [])),
     )
@@ -98,17 +90,13 @@ def _curve(judgement: Judgement) -> list[Specification]:
     return specification_curve(judgement) if wanted else []
 
 
-def tables(
-    judgement: Judgement, found: Findings, parts: Parts | None = None
-) -> dict[str, list[dict[str, Any]]]:
+def tables(judgement: Judgement, found: Findings, parts: Parts | None = None) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table of the reversal analysis by its name; ``parts`` as in `findings`."""
     optional = (Parts() if parts is None else parts).optional
     return {
         "reversal": reversal_rows(judgement),
         "reversal_measures": [_row(item) for item in found.measures],
-        "reversal_paths": optional(
-            "paths", lambda: [dict(row) for row in path_rows(judgement)], lambda _: []
-        ),
+        "reversal_paths": optional("paths", lambda: [dict(row) for row in path_rows(judgement)], lambda _: []),
         "gates": [_row(item) for item in found.gates],
         "placebo": [{**_row(item), "placebo_date": day(item.day)} for item in found.placebos],
         "placebo_balance": optional("balance", lambda: balance_rows(judgement), lambda _: []),

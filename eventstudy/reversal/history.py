@@ -81,9 +81,7 @@ class History:
                     )
         return found
 
-    def portfolios(
-        self, requests: Mapping[str, Sequence[Request]], *, alpha: str | None = None
-    ) -> ShockPortfolios:
+    def portfolios(self, requests: Mapping[str, Sequence[Request]], *, alpha: str | None = None) -> ShockPortfolios:
         """Estimate firm-events as the study does, locked days put right, one portfolio a shock.
 
         Firm-events with fewer estimation days than the settings ask for are left out.
@@ -112,8 +110,7 @@ class History:
         position = np.array([request.position for request in requests], dtype=np.intp)
         column = np.array([request.column for request in requests], dtype=np.intp)
         first, stop = (
-            np.clip(position + edge, 0, len(returns))
-            for edge in (windows.estimation[0], windows.estimation[1] + 1)
+            np.clip(position + edge, 0, len(returns)) for edge in (windows.estimation[0], windows.estimation[1] + 1)
         )
         count = running[stop, column] - running[first, column]
         enough: list[bool] = (count >= windows.minimum).tolist()
@@ -130,10 +127,7 @@ class RollingFit:
 
 
 def rolling_fit(
-    returns: NDArray[np.float64],
-    market: NDArray[np.float64],
-    usable: NDArray[np.bool_],
-    estimation: Window,
+    returns: NDArray[np.float64], market: NDArray[np.float64], usable: NDArray[np.bool_], estimation: Window
 ) -> RollingFit:
     """Fit the market model at every session of every column from running sums.
 

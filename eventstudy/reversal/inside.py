@@ -24,9 +24,7 @@ class Inside:
     day: str
 
 
-def inside(
-    judgement: Judgement, events: Events, alignments: Mapping[tuple[str, str], Alignment]
-) -> list[Inside]:
+def inside(judgement: Judgement, events: Events, alignments: Mapping[tuple[str, str], Alignment]) -> list[Inside]:
     """List the events of other shocks that meet a shock's peers within its post window, by their day.
 
     Placebos keep 21 sessions away from every event, the shocks themselves do not keep away from each

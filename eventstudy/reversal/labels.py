@@ -34,9 +34,7 @@ def chronology(
             continue
         of = replace(whole[event.clarifies], tickers=tuple(sorted(hit[event.clarifies])))
         flag, sentence = _chronology_flag(event, of, alignments, config)
-        rows.append(
-            {"event_id": event.event_id, "clarifies": of.event_id, "flag": flag, "sentence": sentence}
-        )
+        rows.append({"event_id": event.event_id, "clarifies": of.event_id, "flag": flag, "sentence": sentence})
     return rows
 
 
@@ -45,10 +43,7 @@ def _chronology_flag(
 ) -> tuple[str, str]:
     dates = say("chronology.dates", event=_shown(event), of=_shown(of))
     if _latest(event) < _earliest(of):
-        return (
-            "PRECEDES_DROP",
-            say("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates),
-        )
+        return ("PRECEDES_DROP", say("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates))
     shared = set(_markets_of(event, config)) & set(_markets_of(of, config))
     same = [
         market.mic
@@ -141,10 +136,7 @@ def untimely(
 
 
 def drop_over(
-    event: Event,
-    alignments: Mapping[tuple[str, str], Alignment],
-    config: StudyConfig,
-    markets: Sequence[str],
+    event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig, markets: Sequence[str]
 ) -> dt.datetime | None:
     """Return the first moment at which an exchange's drop window is over: its close of the last drop day.
 

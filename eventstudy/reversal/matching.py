@@ -281,9 +281,7 @@ def matched_sets(
 
     ``own`` holds the shocks' firm-events; ``days`` the placebo dates of each shock.
     """
-    wanted = [
-        PeerDay(f"{shock}@{day}", tickers[k], int(day)) for k, shock in enumerate(shocks) for day in days[k]
-    ]
+    wanted = [PeerDay(f"{shock}@{day}", tickers[k], int(day)) for k, shock in enumerate(shocks) for day in days[k]]
     requests = {mic: list(rows) for mic, rows in own.items()}
     for mic, rows in history.requests(wanted).items():
         requests.setdefault(mic, []).extend(rows)

@@ -81,9 +81,7 @@ def _no_measures(group: str, why: str) -> list[Measure]:
 
 def not_measured(name: str, group: str, k: int, why: str) -> Measure:
     """Return the row of a measure that cannot be had, ``why`` as its note."""
-    return Measure(
-        measure=name, group=group, estimate=NAN, lower=NAN, upper=NAN, p_value=NAN, n_dates=k, note=why
-    )
+    return Measure(measure=name, group=group, estimate=NAN, lower=NAN, upper=NAN, p_value=NAN, n_dates=k, note=why)
 
 
 def _of_group(
@@ -243,9 +241,7 @@ def span(window: Window) -> str:
     return f"[{window[0]},{window[1]}]"
 
 
-def window_test(
-    judgement: Judgement, window: Window, mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float]:
+def window_test(judgement: Judgement, window: Window, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
     """X_k of another window over the marked shocks, and the two-sided p of the matched permutation."""
     if judgement.sets is None:
         return np.zeros(0), NAN
@@ -257,9 +253,7 @@ def window_test(
     return excess(post, kept), test.two_sided
 
 
-def _tiers(
-    judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]
-) -> Iterator[Measure]:
+def _tiers(judgement: Judgement, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
     """Excess over each tier's dates: all dates show what a naive comparison would have said."""
     posts = posts_by_tier(placebos)
     judged = judgement.drops
@@ -374,9 +368,7 @@ def _recovery(judgement: Judgement, group: str, mask: NDArray[np.bool_]) -> Iter
         )
 
 
-def _survival(
-    name: str, group: str, time: NDArray[np.float64], seen: NDArray[np.bool_], horizon: int
-) -> Measure:
+def _survival(name: str, group: str, time: NDArray[np.float64], seen: NDArray[np.bool_], horizon: int) -> Measure:
     times, survival, se = kaplan_meier(time, seen)
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
     note = say("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
@@ -443,12 +435,7 @@ def gates(judgement: Judgement, interaction: Measure) -> list[Gate]:
             first,
             "" if len(drop) > 1 else say("gate.two_dates"),
         ),
-        (
-            say("gate.excess"),
-            answer.effect,
-            answer.p_value,
-            "" if answer.n_dates else say("gate.no_benchmark"),
-        ),
+        (say("gate.excess"), answer.effect, answer.p_value, "" if answer.n_dates else say("gate.no_benchmark")),
         (
             say("gate.genuine"),
             interaction.estimate,
@@ -500,9 +487,7 @@ def path_rows(judgement: Judgement) -> Iterator[Mapping[str, float | int | str]]
         rows, day0 = np.flatnonzero(mask), judgement.drops.day0[mask]
         own = cumulative[sets.event[rows]]
         behind = [_whole(cumulative[sets.placebos[int(k)]]) for k in rows]
-        other = np.array(
-            [paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind]
-        )
+        other = np.array([paths.mean(axis=0) if len(paths) else np.full(own.shape[1], NAN) for paths in behind])
         for series, of_shocks, paths_of in (
             ("events", own, np.ones(len(rows))),
             ("placebos", other, np.array([len(paths) for paths in behind], dtype=np.float64)),

@@ -37,10 +37,7 @@ NO_TEST = PermutationTest(greater=_NAN, less=_NAN, two_sided=_NAN, floor=_NAN, d
 def excess(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """X_k = CAR_k less the mean of its placebos' CARs, (K,); NaN for a set without placebos."""
     return np.array(
-        [
-            value - others.mean() if len(others) else float("nan")
-            for value, others in zip(events, placebos, strict=True)
-        ]
+        [value - others.mean() if len(others) else float("nan") for value, others in zip(events, placebos, strict=True)]
     )
 
 
@@ -76,9 +73,7 @@ def matched_permutation(
     count, own = (len(sums), 0) if exact else (len(sums) + 1, 1)
     greater, less, both = ((int(hit.sum()) + own) / count for hit in hits)
     floor = int((size >= float(size.max()) - slack).sum()) / count if exact else 1.0 / count
-    return PermutationTest(
-        greater=greater, less=less, two_sided=both, floor=floor, draws=len(sums), exact=exact
-    )
+    return PermutationTest(greater=greater, less=less, two_sided=both, floor=floor, draws=len(sums), exact=exact)
 
 
 def shown_floor(floor: float) -> float:
@@ -126,9 +121,7 @@ def _all_sums(sets: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return sums
 
 
-def _random_sums(
-    sets: Sequence[NDArray[np.float64]], draws: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _random_sums(sets: Sequence[NDArray[np.float64]], draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     sums = np.zeros(draws)
     for members in sets:
         sums += members[rng.integers(0, len(members), size=draws)]

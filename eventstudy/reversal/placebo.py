@@ -106,19 +106,11 @@ def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = Non
     with np.errstate(divide="ignore", invalid="ignore"):
         vol_ratio = np.log(_spread(recent) / _spread(errors))
     return np.column_stack(
-        [
-            fall.s,
-            vol_ratio,
-            run_up,
-            portfolios.total(weight * np.nan_to_num(market)),
-            portfolios.day0 / 365.25,
-        ]
+        [fall.s, vol_ratio, run_up, portfolios.total(weight * np.nan_to_num(market)), portfolios.day0 / 365.25]
     )
 
 
-def _mean(
-    portfolios: ShockPortfolios, weight: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _mean(portfolios: ShockPortfolios, weight: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted mean over the peers that have the day, (K, days); NaN where none has."""
     there = np.isfinite(values)
     share = portfolios.total(weight[:, None] * there)
@@ -151,15 +143,11 @@ def screen(history: History, tickers: Sequence[str], days: NDArray[np.int64]) ->
         mine = np.flatnonzero([other.mic == market.mic for other in markets])
         columns = [market.tickers.index(tickers[int(i)]) for i in mine]
         returns = market.returns[:, columns]
-        fit = rolling_fit(
-            returns, market.market_return, ~history.excluded[market.mic][:, columns], windows.estimation
-        )
+        fit = rolling_fit(returns, market.market_return, ~history.excluded[market.mic][:, columns], windows.estimation)
         rows = np.searchsorted(market.sessions.astype("datetime64[D]").astype(np.int64), days)
         inside = rows < len(market.sessions)
         for target, window, alpha in ((car, windows.drop, True), (post, windows.post, False)):
-            every = rolling_car(
-                returns, market.market_return, fit, window, minimum=windows.minimum, alpha=alpha
-            )
+            every = rolling_car(returns, market.market_return, fit, window, minimum=windows.minimum, alpha=alpha)
             target[np.ix_(inside, mine)] = every[rows[inside]]
     names = np.array([region[market.mic] for market in markets])
     return Screened(car, post, _portfolio_weights(np.isfinite(car) & np.isfinite(post), names), names)
@@ -332,9 +320,7 @@ def _take_turns(
                 free[j] &= sessions_apart(pools[j].day, taken[-1], pools[j].grids) >= APART
 
 
-def sessions_apart(
-    days: NDArray[np.int64], other: int, grids: Sequence[NDArray[np.int64]]
-) -> NDArray[np.int64]:
+def sessions_apart(days: NDArray[np.int64], other: int, grids: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Sessions between each day and another one, on the exchange where they are fewest, (P,)."""
     apart = np.full(len(days), np.iinfo(np.int64).max)
     for grid in grids:
@@ -353,9 +339,7 @@ def far_from(
     return far
 
 
-def balance(
-    targets: NDArray[np.float64], matched: Sequence[NDArray[np.float64]]
-) -> list[dict[str, float | str]]:
+def balance(targets: NDArray[np.float64], matched: Sequence[NDArray[np.float64]]) -> list[dict[str, float | str]]:
     """Compare shocks and their placebos in every matching variable.
 
     Notes

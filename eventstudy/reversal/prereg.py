@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
 from eventstudy.events import Events
-from eventstudy.json_values import plain_json
 from eventstudy.messages import say
 
 #: Sections of the settings that the lock holds in full.

@@ -175,8 +175,7 @@ def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Reque
     pairs = zip(panel.event_id[panel.lead].tolist(), panel.ticker[panel.lead].tolist(), strict=True)
     wanted = set(pairs)
     return {
-        mic: [r for r in rows if (r.event_id, r.ticker) in wanted]
-        for mic, rows in computed.selection.requests.items()
+        mic: [r for r in rows if (r.event_id, r.ticker) in wanted] for mic, rows in computed.selection.requests.items()
     }
 
 
@@ -235,11 +234,7 @@ def _groups(
 
 
 def _with_late(
-    label: str,
-    label_reason: NDArray[np.str_],
-    mine: NDArray[np.bool_],
-    rows: NDArray[np.bool_],
-    judged: Drops,
+    label: str, label_reason: NDArray[np.str_], mine: NDArray[np.bool_], rows: NDArray[np.bool_], judged: Drops
 ) -> Message:
     """Name the drops of a label, and say whether labels that came late or have no time are among them."""
     kept = without_overlaps(rows, judged.shock_id, judged.overlaps)

@@ -87,10 +87,7 @@ def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedS
     history, found = judgement.history, judgement.benchmarks
     config = replace(history.config, model=replace(history.config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
     other = replace(history, config=config, panel=as_kind(history.panel, kind, config.model))
-    days = [
-        found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64)
-        for k in range(len(judgement.tickers))
-    ]
+    days = [found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64) for k in range(len(judgement.tickers))]
     shocks = [str(name) for name in judgement.drops.shock_id]
     try:
         return matched_sets(other, judgement.requests, shocks, judgement.tickers, days)
@@ -104,22 +101,17 @@ def _asked(
     """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
     car = formed.portfolios.car(window)
     rows = np.flatnonzero(judgement.asked)
-    return date_sets(
-        judgement.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows]
-    )
+    return date_sets(judgement.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
 
 
 def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:
     return float(np.nanmean(excess(events, [values[np.isfinite(values)] for values in placebos])))
 
 
-def _joint_p(
-    sets: Sequence[tuple[NDArray[np.float64], list[NDArray[np.float64]]]], judgement: Judgement
-) -> float:
+def _joint_p(sets: Sequence[tuple[NDArray[np.float64], list[NDArray[np.float64]]]], judgement: Judgement) -> float:
     """Two-sided p of the median over specifications under one permutation for all of them."""
     stacked = [
-        np.array([np.append(events[k], placebos[k]) for events, placebos in sets])
-        for k in range(len(sets[0][0]))
+        np.array([np.append(events[k], placebos[k]) for events, placebos in sets]) for k in range(len(sets[0][0]))
     ]
     over = []
     for values in stacked:

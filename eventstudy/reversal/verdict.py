@@ -214,11 +214,7 @@ def _nothing_to_test(evidence: Evidence) -> Message:
     if 0 < undated < n:
         return say("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
     key = "undated" if undated else "late"
-    return (
-        say(f"verdict.{key}_one", subject=_one(subject))
-        if n == 1
-        else say(f"verdict.{key}", n=n, subject=subject)
-    )
+    return say(f"verdict.{key}_one", subject=_one(subject)) if n == 1 else say(f"verdict.{key}", n=n, subject=subject)
 
 
 def _why_nothing(evidence: Evidence) -> str:

@@ -16,14 +16,7 @@ from eventstudy.core.models import fit
 from eventstudy.core.statistics import Sample, TestResult, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, DENSE, PAIRS, REGIME, Plan, planted
-from eventstudy.simulate.pseudo_events import (
-    Pool,
-    dense_dates,
-    dense_rows,
-    simulated_returns,
-    spacing,
-    uneventful,
-)
+from eventstudy.simulate.pseudo_events import Pool, dense_dates, dense_rows, simulated_returns, spacing, uneventful
 from eventstudy.simulate.rates import Case, Rate, Simulation
 from eventstudy.workers import run_blocks
 
@@ -108,9 +101,7 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
     )
 
 
-def _run_batch(
-    pool: Pool, config: StudyConfig, plan: Plan, task: tuple[int, np.random.SeedSequence]
-) -> _Batch:
+def _run_batch(pool: Pool, config: StudyConfig, plan: Plan, task: tuple[int, np.random.SeedSequence]) -> _Batch:
     draws, seed = task
     rng = np.random.default_rng(seed)
     batch = _Batch()
@@ -155,9 +146,7 @@ def _draw_peers(candidate: NDArray[np.bool_], peers: int, rng: np.random.Generat
     return chosen
 
 
-def _abnormal(
-    pool: Pool, config: StudyConfig, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> AbnormalReturns:
+def _abnormal(pool: Pool, config: StudyConfig, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> AbnormalReturns:
     """Cut and fit pseudo-events at ``rows`` (draws, dates) and ``columns`` (draws, dates, peers)."""
     at = np.broadcast_to(rows[:, :, None], columns.shape).ravel().tolist()
     dates = np.broadcast_to(np.arange(columns.shape[1])[:, None], columns.shape).ravel().tolist()
@@ -235,12 +224,7 @@ def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig,
 
 
 def _common(
-    batch: _Batch,
-    pool: Pool,
-    config: StudyConfig,
-    plan: Plan,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
+    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> None:
     """Tally the designs on common dates; all of them use the same draws."""
     draws, dates, peers = columns.shape
@@ -282,9 +266,7 @@ def _fat_tails(
         _tally(batch, Case("fat_tails"), sample, config, plan)
 
 
-def _dense(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
-) -> None:
+def _dense(batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
     """Tally dates as dense as the study's own, each draw on a history of its own without the events."""
     rows = dense_dates(dense_rows(pool, plan.peers), pool.gaps, draws, rng)
     possible = pool.candidate if pool.possible is None else pool.possible
@@ -316,9 +298,7 @@ def _dense(
                 batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
 
 
-def _changed(
-    residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan
-) -> NDArray[np.float64]:
+def _changed(residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan) -> NDArray[np.float64]:
     """Return the history's residuals, (T, n), as the design has them."""
     days = np.arange(len(residuals))
     if design == "dense_regime":
@@ -343,9 +323,7 @@ def _plant(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan
             _count(batch, Case(design, effect), result, plan)
 
 
-def _random(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
-) -> None:
+def _random(batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
     """Tally independent firm-events: one random peer on each of the random dates."""
     rows = draw_dates(pool.eligible(1), draws, plan.dates, spacing(plan, config), rng)
     columns = _draw_peers(pool.candidate[rows], 1, rng)
@@ -382,9 +360,4 @@ def _brown_warner(
             target = special.ndtr(effect * np.sqrt(PAIRS / variance) + special.ndtri(plan.level))
             (result,) = run_tests([_dropped(sample, effect)], [DAY0], [BROWN_WARNER_TEST])
             rejected = result.statistic < 0 and result.p_value <= 2 * plan.level
-            batch.add(
-                Case("brown_warner", effect),
-                BROWN_WARNER_TEST,
-                DAY0,
-                (1.0, float(rejected), float(target), 0.0),
-            )
+            batch.add(Case("brown_warner", effect), BROWN_WARNER_TEST, DAY0, (1.0, float(rejected), float(target), 0.0))

@@ -79,9 +79,7 @@ class Plan:
             if value < low
         ]
         problems += [
-            f"--designs {name!r} is unknown; {nearest(name, DESIGNS)}"
-            for name in self.designs
-            if name not in DESIGNS
+            f"--designs {name!r} is unknown; {nearest(name, DESIGNS)}" for name in self.designs if name not in DESIGNS
         ]
         if problems:
             raise ConfigError("; ".join(problems))

@@ -151,9 +151,7 @@ def draw_fitting(
     return best, fitting
 
 
-def _pools(
-    events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None
-) -> list[Pool]:
+def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None) -> list[Pool]:
     """Pools of all regions that have prices, or of the one that is named; at least one."""
     _check_windows(plan, config)
     _check_model(config)
@@ -195,9 +193,7 @@ def _check_windows(plan: Plan, config: StudyConfig) -> None:
         raise ConfigError(f"windows.event = [{first},{last}] does not hold day 0; a simulation needs it")
     wrong = [f"[{a},{b}]" for a, b in plan.windows if not first <= a <= b <= last]
     if wrong or not plan.windows:
-        raise ConfigError(
-            f"--windows {';'.join(wrong)}: accepted are windows inside windows.event = [{first},{last}]"
-        )
+        raise ConfigError(f"--windows {';'.join(wrong)}: accepted are windows inside windows.event = [{first},{last}]")
 
 
 def _check_model(config: StudyConfig) -> None:
@@ -253,9 +249,7 @@ def _pool(
     )
 
 
-def _gaps(
-    sessions: NDArray[np.datetime64], possible: NDArray[np.bool_], days: Sequence[dt.date]
-) -> tuple[int, ...]:
+def _gaps(sessions: NDArray[np.datetime64], possible: NDArray[np.bool_], days: Sequence[dt.date]) -> tuple[int, ...]:
     """Sessions from each distinct day on which a window is complete to the next."""
     at = np.unique(np.searchsorted(sessions, np.array(days, dtype="datetime64[D]")))
     at = at[at < len(sessions)]
@@ -271,10 +265,7 @@ def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> ND
 
 
 def _candidates(
-    returns: NDArray[np.float64],
-    index: NDArray[np.float64],
-    excluded: NDArray[np.bool_],
-    config: StudyConfig,
+    returns: NDArray[np.float64], index: NDArray[np.float64], excluded: NDArray[np.bool_], config: StudyConfig
 ) -> NDArray[np.bool_]:
     there = np.isfinite(returns) & np.isfinite(index)[:, None]
     first, last = config.windows.event
@@ -350,9 +341,7 @@ def _check_dense(pool: Pool, plan: Plan) -> None:
         )
 
 
-def dense_dates(
-    rows: NDArray[np.intp], gaps: Sequence[int], draws: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
+def dense_dates(rows: NDArray[np.intp], gaps: Sequence[int], draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw dates that follow each other as the study's own do, shape (draws, K), ascending.
 
     Each draw takes the gaps in an order of its own and begins on one of ``rows`` at random. A date beyond

@@ -116,9 +116,7 @@ def study(tmp_path: Path) -> Path:
 
 def traded(tmp_path: Path, prices: Path | str, *overrides: str) -> Traded:
     events = read_events(write_events(tmp_path, [EVENT]))
-    config = load_config(
-        tmp_path / "events.csv", config_file=study(tmp_path), overrides=[*overrides, "tests.draws=99"]
-    )
+    config = load_config(tmp_path / "events.csv", config_file=study(tmp_path), overrides=[*overrides, "tests.draws=99"])
     table = get_prices(events, config, str(prices), tell=print)
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))

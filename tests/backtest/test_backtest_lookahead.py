@@ -8,18 +8,7 @@ import numpy as np
 import pytest
 from tapes import random_shocks, random_tapes
 
-from eventstudy.backtest import (
-    CostTable,
-    LookAheadError,
-    PastView,
-    Rule,
-    Shock,
-    Tape,
-    cost_table,
-    daily,
-    decide,
-    run,
-)
+from eventstudy.backtest import CostTable, LookAheadError, PastView, Rule, Shock, Tape, cost_table, daily, decide, run
 from eventstudy.backtest.past_view import Floats
 from eventstudy.backtest.rule import decision_time
 from eventstudy.backtest.statistics import sharpe
@@ -180,13 +169,7 @@ def planted(seed: int, n_good: int = 4) -> tuple[dict[str, Tape], list[Shock]]:
         columns = {mic: tuple(range(4)) for mic in tapes}
         label = "misreading" if good else "genuine"
         shocks.append(
-            Shock(
-                shock_id=f"S{row}",
-                label=label,
-                label_known=0,
-                day0=dict.fromkeys(tapes, int(row)),
-                columns=columns,
-            )
+            Shock(shock_id=f"S{row}", label=label, label_known=0, day0=dict.fromkeys(tapes, int(row)), columns=columns)
         )
     return tapes, shocks
 

@@ -47,9 +47,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "prices"
 PROJECT = Path(__file__).parents[2]
 
 
-def traded(
-    events_path: Path, prices: str, *overrides: str, study: Path | None = None
-) -> tuple[Traded, Judgement]:
+def traded(events_path: Path, prices: str, *overrides: str, study: Path | None = None) -> tuple[Traded, Judgement]:
     events = read_events(events_path)
     config = load_config(events_path, config_file=study, overrides=overrides)
     table = get_prices(events, config, prices, tell=print)
@@ -88,8 +86,7 @@ def test_without_a_drop_it_says_why_there_is_no_trade(tmp_path: Path) -> None:
     event = [event_row("E1", "2021-06-09T14:00Z", **MISREADING)]
     found, _ = small(tmp_path, event, "reversal.drop_min=0.5")
     assert summarise(found)["sentence"] == (
-        "No trades (0): of 1 misreading-labelled shock 1 was no drop by the rule at the time; "
-        "no drop at all qualified."
+        "No trades (0): of 1 misreading-labelled shock 1 was no drop by the rule at the time; no drop at all qualified."
     )
     tables = rows(found)
     assert tables["trades"] == []
@@ -151,9 +148,7 @@ def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
     report = found.evaluation.records[RULE].sharpe
     ratios = [value for value in (*own.values(), 0.2) if np.isfinite(value)]
     assert report.dsr == pytest.approx(
-        deflated_sharpe(
-            report.daily, report.n_days, report.skewness, report.kurtosis, trial_ratios=ratios, trials=17
-        )
+        deflated_sharpe(report.daily, report.n_days, report.skewness, report.kurtosis, trial_ratios=ratios, trials=17)
     )
     assert report.dsr < alone.evaluation.records[RULE].sharpe.dsr
     # Another question makes the same rules other trials; another unit of the volume does not.
@@ -216,9 +211,7 @@ def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Even
     """What `trade_study` takes, of the study that `small` has written."""
     events = read_events(tmp_path / "events.csv")
     config = load_config(
-        tmp_path / "events.csv",
-        config_file=tmp_path / "study.toml",
-        overrides=[*overrides, "tests.draws=199"],
+        tmp_path / "events.csv", config_file=tmp_path / "study.toml", overrides=[*overrides, "tests.draws=199"]
     )
     table = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     computed = compute(events, config, table)
@@ -399,9 +392,7 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     )
 
 
-def mainland(
-    folder: Path, *, later_dividend: bool = False, volume: int = 9_000_000, unit: str = "{}"
-) -> Traded:
+def mainland(folder: Path, *, later_dividend: bool = False, volume: int = 9_000_000, unit: str = "{}") -> Traded:
     """Three Shenzhen shares that fall a tenth on the event's day; 000001.SZ is limit-up when it is bought.
 
     A later dividend lowers every adjusted close before its ex-date and no traded one.

@@ -138,9 +138,7 @@ def _(place: Place) -> None:
 @row(5, "Excel serial number 46196 as a date", "error with the date that it would mean")
 def _(place: Place) -> None:
     place.rows(event_row("E1", "46196"))
-    refused(
-        place.run(), 2, "events.csv:2: timestamp '46196' is an Excel serial number (it would mean 2026-06-23)"
-    )
+    refused(place.run(), 2, "events.csv:2: timestamp '46196' is an Excel serial number (it would mean 2026-06-23)")
 
 
 @row(6, "06/07/2026", "error that shows both readings, for every day and month up to 12")
@@ -162,9 +160,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for text in ("2026年6月24日", "24-Jun-26", "June 24, 2026"):
         place.bytes(f'event_id,timestamp,precision,kind,label\nE1,"{text}",date,report,unknown\n'.encode())
-        refused(
-            place.run(), 2, "is not a time; write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00"
-        )
+        refused(place.run(), 2, "is not a time; write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00")
     place.rows(event_row("E1", "2021/06/09"))
     assert place.check().code == 0
 
@@ -229,11 +225,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     def day0(stamp: str, mic: str) -> tuple[str, str]:
         event = Event(
-            event_id="E",
-            timestamp=dt.datetime.fromisoformat(stamp),
-            precision="minute",
-            kind="report",
-            label="unknown",
+            event_id="E", timestamp=dt.datetime.fromisoformat(stamp), precision="minute", kind="report", label="unknown"
         )
         found = align(event, mic)
         assert found is not None
@@ -265,18 +257,12 @@ def _(place: Place) -> None:
     place.prices("BBB", lambda lines: lines[200:])
     assert place.run("--quiet").code == 0
     assert place.reason("AAA", "E0") == "dropped no_prices: the series starts on 2020-06-01"
-    assert re.match(
-        r"dropped estimation_short: 5\d of at least 120 returns in \[-250,-11\]", place.reason("AAA")
-    )
+    assert re.match(r"dropped estimation_short: 5\d of at least 120 returns in \[-250,-11\]", place.reason("AAA"))
     assert place.reason("BBB", "E2").startswith("dropped estimation_short: ")
     assert place.reason("AAA", "E2") == "used "
 
 
-@row(
-    16,
-    "delisted inside the window",
-    "dropped: prices_end_before_window; windows.allow_partial keeps it, flagged",
-)
+@row(16, "delisted inside the window", "dropped: prices_end_before_window; windows.allow_partial keeps it, flagged")
 def _(place: Place) -> None:
     place.prices("AAA", lambda lines: [line for line in lines if line < "2021-06-16"])
     place.rows(event_row("E1", E1))
@@ -295,18 +281,14 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "events.csv:4: event_id 'E1' is already on line 2; ids are unique")
 
 
-@row(
-    18, "one ticker and session in two events", "one shock counts it once; in two it is kept, with a warning"
-)
+@row(18, "one ticker and session in two events", "one shock counts it once; in two it is kept, with a warning")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E1, tickers="AAA"), event_row("E3", E2))
     assert place.run("--quiet").code == 0
     said = "merged repeated: E1 names this security with the same day 0 in the same shock; it counts once"
     assert place.reason("AAA", "E2") == said
     place.rows(
-        event_row("E1", E1, shock_id="S1"),
-        event_row("E2", E1, tickers="AAA", shock_id="S2"),
-        event_row("E3", E2),
+        event_row("E1", E1, shock_id="S1"), event_row("E2", E1, tickers="AAA", shock_id="S2"), event_row("E3", E2)
     )
     assert place.run("--quiet").code == 0
     warned = "E1, E2 have the same day 0, 2021-06-09, for 1 peers: they are counted as separate events"
@@ -326,9 +308,7 @@ def _(place: Place) -> None:
 @row(20, "all events on one day", "one date whatever the ids; no test is said to separate it from the market")
 def _(place: Place) -> None:
     for shock in ("", "S", "S{n}"):
-        rows = [
-            event_row(f"E{n}", E1, tickers=t, shock_id=shock.format(n=n)) for n, t in enumerate(TICKERS, 1)
-        ]
+        rows = [event_row(f"E{n}", E1, tickers=t, shock_id=shock.format(n=n)) for n, t in enumerate(TICKERS, 1)]
         place.rows(*rows)
         assert place.run("--quiet").code == 0
         summary = place.summary()
@@ -338,9 +318,7 @@ def _(place: Place) -> None:
         assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 share day 0, {E1}"] * ("{" in shock)
 
 
-@row(
-    21, "one event, one security", "CAR and its own t; tests over events are not applicable, with the reason"
-)
+@row(21, "one event, one security", "CAR and its own t; tests over events are not applicable, with the reason")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, tickers="AAA"))
     assert place.run("--quiet").code == 0
@@ -391,9 +369,7 @@ def _(place: Place) -> None:
 @row(24, "002281 without its exchange", "error that suggests 002281.SZ; zeros in front are kept")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, tickers="002281"), event_row("E2", E1, tickers="603083"))
-    refused(
-        place.run(), 2, "'002281' has no exchange; did you mean '002281.SZ'?", "did you mean '603083.SS'?"
-    )
+    refused(place.run(), 2, "'002281' has no exchange; did you mean '002281.SZ'?", "did you mean '603083.SS'?")
 
 
 @row(25, "tickers NA, TRUE, 1E5", "read as text")
@@ -452,12 +428,7 @@ def _(place: Place) -> None:
     write_study(place.folder, extra=extra, tickers=TICKERS)
     place.rows(event_row("E1", E1, title=evil), event_row("E2", E2))
     place.patch.setattr(plots, "plots_of", lambda _: ())
-    assert (
-        place.run(
-            "--set", f'study.name="{evil.replace(chr(92), "")}"', *formats("pdf", "html"), "--quiet"
-        ).code
-        == 0
-    )
+    assert place.run("--set", f'study.name="{evil.replace(chr(92), "")}"', *formats("pdf", "html"), "--quiet").code == 0
     page = (place.latest / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -494,11 +465,7 @@ def _(place: Place) -> None:
 
 @row(31, "empty file, or a header alone", "error that names 'eventstudy init'")
 def _(place: Place) -> None:
-    for content, said in (
-        (b"", "is empty"),
-        (b"\n \n", "is empty"),
-        (HEADER.encode(), "has a header but no event"),
-    ):
+    for content, said in ((b"", "is empty"), (b"\n \n", "is empty"), (HEADER.encode(), "has a header but no event")):
         place.bytes(content)
         refused(place.run(), 2, f"events.csv: {said}", "'eventstudy init' writes")
 
@@ -561,16 +528,10 @@ def divide(place: Place, ticker: str, day: str, ratio: float, *, once: bool = Fa
     place.prices(ticker, change)
 
 
-@row(
-    36,
-    "split not adjusted for, in the estimation window",
-    "stops and names day and ratio; --accept-suspect goes on",
-)
+@row(36, "split not adjusted for, in the estimation window", "stops and names day and ratio; --accept-suspect goes on")
 def _(place: Place) -> None:
     divide(place, "AAA", "2021-03-02", 4)
-    refused(
-        place.run(), 4, "AAA on 2021-03-02: unadjusted_split", "near a split of 4 for 1", "--accept-suspect"
-    )
+    refused(place.run(), 4, "AAA on 2021-03-02: unadjusted_split", "near a split of 4 for 1", "--accept-suspect")
     assert place.run("--accept-suspect", "--quiet").code == 0
     manifest = json.loads((place.latest / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["prices"]["accept_suspect"] is True
@@ -608,9 +569,7 @@ def _(place: Place) -> None:
     assert place.latest.name != place.earlier["name"]
     assert all(place.table(name).equals(table) for name, table in before.items())
     manifest = json.loads((place.latest / "manifest.json").read_text(encoding="utf-8"))
-    assert "AAA.csv is not in the order of its dates; it was sorted" in str(
-        manifest["prices"]["outcomes"]["AAA"]
-    )
+    assert "AAA.csv is not in the order of its dates; it was sorted" in str(manifest["prices"]["outcomes"]["AAA"])
 
 
 @row(41, "gap in the estimation window", "no return across it; counted")
@@ -703,15 +662,12 @@ def _(place: Place) -> None:
 @row(49, "markets with different holidays", "each keeps its own sessions; no empty day is made")
 def _(place: Place) -> None:
     write_prices(place.folder / "two", ("AAA",), start="2020-06-01", end="2021-12-30")
-    write_prices(
-        place.folder / "two", ("600000.SS",), start="2020-06-01", end="2021-12-30", mic="XSHG", seed=9
-    )
+    write_prices(place.folder / "two", ("600000.SS",), start="2020-06-01", end="2021-12-30", mic="XSHG", seed=9)
     (place.folder / "two" / "IDX.csv").rename(place.folder / "two" / "000300.SS.csv")
     write_prices(place.folder / "two", ("AAA",), start="2020-06-01", end="2021-12-30")
     config = write_study(place.folder, ("AAA",))
     config.write_text(
-        config.read_text(encoding="utf-8")
-        + '[[markets]]\nmic = "XSHG"\nregion = "CN"\nbenchmark = "000300.SS"\n'
+        config.read_text(encoding="utf-8") + '[[markets]]\nmic = "XSHG"\nregion = "CN"\nbenchmark = "000300.SS"\n'
         '[[peers]]\nticker = "600000.SS"\nmarket = "XSHG"\n',
         encoding="utf-8",
     )
@@ -805,9 +761,7 @@ def _(place: Place) -> None:
         command = ["fetch", *place.inputs("yahoo")]
         code, _, err = finish(command, env=behind(server.url, place.folder, None))
         assert code == 4
-        assert "point SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(
-            err.split()
-        )
+        assert "point SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(err.split())
         assert server.asked == {}
         assert finish(command, env=behind(server.url, place.folder, pair[0]))[0] == 0
 
@@ -885,9 +839,7 @@ def _(place: Place) -> None:
         refused(place.run(), 2, "another run is writing there; wait for it or give another folder")
 
 
-@row(
-    62, "new results beside old ones", "a new folder, then latest is swapped in one step; nothing is renamed"
-)
+@row(62, "new results beside old ones", "a new folder, then latest is swapped in one step; nothing is renamed")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
@@ -940,17 +892,12 @@ def _(place: Place) -> None:
 
 @row(66, "TZ=Pacific/Kiritimati", "identical tables")
 def _(place: Place) -> None:
-    place.rows(
-        event_row("E1", "2021-06-09T23:30-04:00"), event_row("E2", "2021-09-08T16:01 America/New_York")
-    )
+    place.rows(event_row("E1", "2021-06-09T23:30-04:00"), event_row("E2", "2021-09-08T16:01 America/New_York"))
     packs = []
     for zone in ("UTC", "Pacific/Kiritimati", "America/Los_Angeles"):
         place.patch.setenv("TZ", zone)
         time.tzset()
-        assert (
-            place.cli("run", *place.inputs(), "--out", zone.replace("/", "-"), *TABLES_ONLY, "--quiet").code
-            == 0
-        )
+        assert place.cli("run", *place.inputs(), "--out", zone.replace("/", "-"), *TABLES_ONLY, "--quiet").code == 0
         pack = place.folder / zone.replace("/", "-") / "latest"
         packs.append({path.name: path.read_bytes() for path in pack.rglob("*.*")})
     assert len(packs[0]) > 10
@@ -984,10 +931,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for override, said in (
         ("windows.minimun=150", "unknown key 'windows.minimun'; accepted: "),
-        (
-            "windows.estimation=[-250,-5]",
-            "windows.estimation = [-250, -5] overlaps windows.event = [-10, 20]",
-        ),
+        ("windows.estimation=[-250,-5]", "windows.estimation = [-250, -5] overlaps windows.event = [-10, 20]"),
         ("windows.post=[20,2]", "windows.post = [20, 2] runs backwards; write [2, 20]"),
         ("windows.minimum='many'", "windows.minimum = 'many': accepted is a whole number"),
     ):
@@ -998,23 +942,11 @@ def _(place: Place) -> None:
     refused(place.run(), 2, f"study.toml:{line}: unknown key 'windows.minimun'", "did you mean 'minimum'?")
 
 
-@row(
-    70,
-    "paths in settings, names and ids; results folder behind a link",
-    "nothing is written outside the results",
-)
+@row(70, "paths in settings, names and ids; results folder behind a link", "nothing is written outside the results")
 def _(place: Place) -> None:
-    names = st.sampled_from(
-        ("../up", "/etc/abs", "..", "a/b", "a\\b", "C:\\x", "~root", "\x00", "x" * 300, "con")
-    )
+    names = st.sampled_from(("../up", "/etc/abs", "..", "a/b", "a\\b", "C:\\x", "~root", "\x00", "x" * 300, "con"))
 
-    @settings(
-        max_examples=15,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(max_examples=15, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(names)
     def stays_inside(name: str) -> None:
         place.rows(event_row(name, E1, shock_id=name))
@@ -1044,9 +976,7 @@ def _(place: Place) -> None:
     fonts.forget_fonts()
     place.patch.setattr(fonts.font_manager, "findSystemFonts", list)
     try:
-        write_study(
-            place.folder, TICKERS, extra={"AAA": "name_local = '光模块'", "BBB": "name_local = '芯片'"}
-        )
+        write_study(place.folder, TICKERS, extra={"AAA": "name_local = '光模块'", "BBB": "name_local = '芯片'"})
         answer = place.run(*formats("pdf", "csv"), "--quiet")
     finally:
         fonts.forget_fonts()

@@ -43,9 +43,7 @@ def study(tmp_path: Path) -> list[str]:
 
 
 def test_the_command_runs_as_a_module_too() -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "eventstudy", "--version"], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run([sys.executable, "-m", "eventstudy", "--version"], capture_output=True, text=True, check=True)
     assert said.stdout == f"eventstudy, version {__version__}\n"
 
 
@@ -70,9 +68,7 @@ def test_a_run_leaves_a_pack_and_points_latest_to_it(
 def test_tables_agree_with_each_other(study: list[str], tmp_path: Path) -> None:
     main(["run", *study, "--out", str(tmp_path / "results"), "--quiet"])
     tables = tmp_path / "results" / "latest" / "tables"
-    car, daily, tests, aar = (
-        pd.read_csv(tables / f"{n}.csv") for n in ("car", "abnormal_returns", "tests", "aar")
-    )
+    car, daily, tests, aar = (pd.read_csv(tables / f"{n}.csv") for n in ("car", "abnormal_returns", "tests", "aar"))
     key = ["event_id", "ticker"]
     summed = daily[daily["tau"].between(2, 20)].groupby(key)["ar"].sum()
     stored = car[car["window"] == "[2,20]"].set_index(key)["car"]
@@ -103,9 +99,7 @@ def test_other_settings_give_another_pack_and_keep_the_first(study: list[str], t
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
-def test_json_prints_the_summary(
-    study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_prints_the_summary(study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *study, "--out", str(tmp_path / "results"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"]["kind"] == "inconclusive"
 
@@ -154,20 +148,11 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
         (["--set", "reversal.label=misreding"], 2, "did you mean 'misreading'?"),
         (["--sector", "optical"], 2, "exclude each other"),
         (["--nonsense"], 2, "No such option"),
-        (
-            ["--set", "windows.minimum=240", "--set", "windows.estimation=[-1000, -761]"],
-            3,
-            "estimation_short",
-        ),
+        (["--set", "windows.minimum=240", "--set", "windows.estimation=[-1000, -761]"], 3, "estimation_short"),
     ],
 )
 def test_exit_codes(
-    study: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    change: list[str],
-    code: int,
-    said: str,
+    study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], change: list[str], code: int, said: str
 ) -> None:
     out = tmp_path / "results"
     assert main(["run", *study, *change, "--out", str(out)]) == code
@@ -190,9 +175,7 @@ def test_without_an_events_file_the_command_says_what_to_give(
     assert "let 'eventstudy init' write one to start from" in capsys.readouterr().err
 
 
-def test_problems_of_events_and_settings_come_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_problems_of_events_and_settings_come_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = write_events(tmp_path, [event_row("E1", "yesterday")])
     config = tmp_path / "study.toml"
     config.write_text("[stduy]\n", encoding="utf-8")
@@ -216,9 +199,7 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["volume", "volatility"])
-def test_volume_and_volatility_are_tested_in_the_same_windows(
-    study: list[str], tmp_path: Path, kind: str
-) -> None:
+def test_volume_and_volatility_are_tested_in_the_same_windows(study: list[str], tmp_path: Path, kind: str) -> None:
     for path in (tmp_path / "prices").glob("*.csv"):
         lines = path.read_text(encoding="utf-8").splitlines()
         # Volumes that follow the row number, ten times as large on the day of the first event.
@@ -238,9 +219,7 @@ def test_volume_and_volatility_are_tested_in_the_same_windows(
         assert (day0["return"] > 0).all()
     assert pd.read_csv(pack / "tables" / "car.csv")["bhar"].isna().all()
     tests = pd.read_csv(pack / "tables" / "tests.csv")
-    assert tests[tests["name"] == "bhar_t"]["reason"].unique().tolist() == [
-        f"n/a, a {kind} does not compound"
-    ]
+    assert tests[tests["name"] == "bhar_t"]["reason"].unique().tolist() == [f"n/a, a {kind} does not compound"]
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     assert summary["kind"] == kind
     assert f"This study measures abnormal {kind}." in summary["warnings"][0]

@@ -51,8 +51,7 @@ def test_offline_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor.network(refuse)
     assert finding.state == "warning"
     assert finding.text == (
-        "offline: query1.finance.yahoo.com cannot be reached (Connection refused); "
-        "give prices with --prices DIR"
+        "offline: query1.finance.yahoo.com cannot be reached (Connection refused); give prices with --prices DIR"
     )
     assert doctor.network(lambda _: None).text == "query1.finance.yahoo.com answers"
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.bank:3128")

@@ -34,8 +34,7 @@ def write_files(folder: Path, request: str = REQUEST) -> list[str]:
     for name in ("Alpha AG", "BETA.DE", "Gamma & Co", "Unused"):
         prices[name] = 80 * np.exp(np.cumsum(0.9 * market + rng.normal(0, 0.012, len(days))))
     rows = {
-        name: [f"{name};{german(d)};{v:.8f}" for d, v in zip(days, path, strict=True)]
-        for name, path in prices.items()
+        name: [f"{name};{german(d)};{v:.8f}" for d, v in zip(days, path, strict=True)] for name, path in prices.items()
     }
     firms = [row for name, part in rows.items() if name != "DAX" for row in part]
     (folder / "request.csv").write_text(request, encoding="cp1252")
@@ -44,9 +43,7 @@ def write_files(folder: Path, request: str = REQUEST) -> list[str]:
     return [str(folder / name) for name in ("request.csv", "firms.csv", "market.csv")]
 
 
-def test_a_request_becomes_a_study_with_the_same_cars(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_request_becomes_a_study_with_the_same_cars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = write_files(tmp_path)
     out = tmp_path / "study"
     assert main(["import-est", *files, "--dir", str(out), "--market", "DAX:XETR"]) == 0
@@ -133,9 +130,7 @@ def test_faults_of_the_data_files_are_said_once(tmp_path: Path, capsys: pytest.C
     assert lines[1].endswith("firms.csv:6: Alpha AG has 2020-08-05 twice; keep one row")
 
 
-def test_commas_columns_and_other_windows_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commas_columns_and_other_windows_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = REQUEST.replace("Group B;-2;5", "Group A;-1;1").replace("Gamma & Co", "Alpha AG")
     files = write_files(tmp_path, request)
     path = Path(files[1])

@@ -262,10 +262,7 @@ def test_an_interrupted_fetch_keeps_what_it_has(place: Place, proxy: FakeYahoo) 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_leaves_earlier_results(place: Place) -> None:
     place.rows(event_row("E1", "2021-06-09"))
-    hold = (
-        "import time, eventstudy.study as s\n"
-        "s.compute = lambda *a: (print('here', flush=True), time.sleep(30))\n"
-    )
+    hold = "import time, eventstudy.study as s\ns.compute = lambda *a: (print('here', flush=True), time.sleep(30))\n"
     process = subprocess.Popen(
         [*COMMAND[:2], hold + COMMAND[2], "run", *map(str, [*place.inputs(), "--out", place.results])],
         stdout=subprocess.PIPE,

@@ -74,9 +74,7 @@ def tamper(pack: Path, name: str, old: str, new: str) -> None:
     (pack / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def test_a_changed_number_is_told_by_table_row_and_column(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_number_is_told_by_table_row_and_column(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pack = place / "results" / "latest"
     line = (pack / "tables" / "car.csv").read_text(encoding="utf-8").splitlines()[3]
     car = line.split(",")[5]
@@ -123,10 +121,7 @@ def test_many_differences_are_counted(place: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (
-            lambda pack: (pack / "ledger.csv").write_text("x", encoding="utf-8"),
-            "ledger.csv: was changed after",
-        ),
+        (lambda pack: (pack / "ledger.csv").write_text("x", encoding="utf-8"), "ledger.csv: was changed after"),
         (lambda pack: (pack / "summary.json").unlink(), "summary.json: is missing"),
         (lambda pack: (pack / "manifest.json").write_text("{", encoding="utf-8"), "is not what was written"),
     ],

@@ -71,9 +71,7 @@ def test_alpha_auto_is_estimated_to_day_1_and_zero_from_day_2() -> None:
     theta = auto.expected.theta
     market = auto.panel.event_factors[:, :, 0]
     early, late = auto.tau <= 1, auto.tau >= 2
-    np.testing.assert_allclose(
-        auto.expected.mean[:, early], theta[:, :1] + theta[:, 1:] * market[:, early], rtol=1e-12
-    )
+    np.testing.assert_allclose(auto.expected.mean[:, early], theta[:, :1] + theta[:, 1:] * market[:, early], rtol=1e-12)
     np.testing.assert_allclose(auto.expected.mean[:, late], theta[:, 1:] * market[:, late], rtol=1e-12)
     r = auto.panel.estimation_factors[:, :, 0]
     star = market[:, late][:, :19].sum(axis=1)
@@ -126,9 +124,7 @@ def test_a_shock_portfolio_is_the_market_model_of_the_portfolio() -> None:
     abnormal = draw(7)
     portfolio = shock_portfolios(abnormal, weighting="equal")
     series = np.hstack([abnormal.panel.estimation_returns, abnormal.panel.event_returns]).mean(axis=0)
-    market = np.concatenate(
-        [abnormal.panel.estimation_factors[0, :, 0], abnormal.panel.event_factors[0, :, 0]]
-    )
+    market = np.concatenate([abnormal.panel.estimation_factors[0, :, 0], abnormal.panel.event_factors[0, :, 0]])
     panel = make_panel(series[None, :], market, n_estimation=L1)
     alone = abnormal_returns(panel, fit(panel), alpha="estimated")
     for window in ((0, 1), (2, 20)):

@@ -145,11 +145,7 @@ def test_p_values_are_uniform_under_the_null() -> None:
     e = rng.standard_normal((4_000, 240))
     m = rng.standard_normal((4_000, 240))
     rho, pairs = autocorrelations(e, LAGS)
-    found = {
-        "ljung_box": ljung_box(rho, pairs, e)[1],
-        "arch": arch_lm(e)[1],
-        "beta": beta_shift(e, m)[1],
-    }
+    found = {"ljung_box": ljung_box(rho, pairs, e)[1], "arch": arch_lm(e)[1], "beta": beta_shift(e, m)[1]}
     low, high = stats.binom.ppf([0.001, 0.999], 4_000, 0.05) / 4_000
     assert low < (found["ljung_box"] < 0.05).mean() < high
     # Asymptotic tests: at 240 days ARCH rejects a little too seldom, the HAC Wald test a little too often.

@@ -212,9 +212,7 @@ def test_no_fit_of_real_returns_is_worse_than_arch(ticker: str) -> None:
         window = slice(first, first + 240)
         found = fit_garch(y[window], x[window])
         assert found.log_likelihood >= by_arch(y[window], x[window]) - 1e-2
-        assert found.log_likelihood == pytest.approx(
-            twin(found.coefficients, y[window], x[window])[0], abs=1e-7
-        )
+        assert found.log_likelihood == pytest.approx(twin(found.coefficients, y[window], x[window])[0], abs=1e-7)
 
 
 def unclear(log_likelihood: float) -> Optimum:
@@ -313,9 +311,7 @@ def test_compiling_and_reading_the_compiled_give_the_same_bytes(tmp_path: Path) 
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     first, second = (
-        subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        ).stdout
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     )
     assert list(tmp_path.rglob("*.nbc"))

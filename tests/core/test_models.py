@@ -18,22 +18,9 @@ from eventstudy.config import Model
 from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import MODELS, ExpectedReturns, fit, shrink_alpha
 from eventstudy.core.models.garch import event_variance, fit_variance, mean_absolute_t
-from eventstudy.core.models.inputs import (
-    excluded_with_gaps,
-    known_returns,
-    lumped,
-    mean_of_others,
-    shifted,
-    spans,
-)
+from eventstudy.core.models.inputs import excluded_with_gaps, known_returns, lumped, mean_of_others, shifted, spans
 from eventstudy.core.models.peers import simplex_weights
-from eventstudy.core.returns import (
-    MISSING,
-    FactorColumns,
-    MarketPanel,
-    one_session_returns,
-    trade_to_trade_returns,
-)
+from eventstudy.core.returns import MISSING, FactorColumns, MarketPanel, one_session_returns, trade_to_trade_returns
 from eventstudy.core.windows import EventPanel, Request, cut
 from eventstudy.errors import ConfigError
 from eventstudy.prices.table import on_days
@@ -71,9 +58,7 @@ def full_panel(seed: int, n: int = 4, *, missing: float = 0.0, late: int = 0, l1
     factors = np.stack([np.broadcast_to(columns[name], returns.shape) for name in COLUMNS], axis=2).copy()
     factors[:, l1 - 1, 2] = np.nan
     panel = make_panel(returns, market, n_estimation=l1, first_tau=-2)
-    return replace(
-        panel, factor_names=COLUMNS, estimation_factors=factors[:, :l1], event_factors=factors[:, l1:]
-    )
+    return replace(panel, factor_names=COLUMNS, estimation_factors=factors[:, :l1], event_factors=factors[:, l1:])
 
 
 def chosen(panel: EventPanel, name: str) -> EventPanel:
@@ -104,9 +89,7 @@ def twin_of(panel: EventPanel, name: str, i: int) -> twins.Twin:
             y, before["risk_free"], [before["SMB"], before["HML"]], [around["SMB"], around["HML"]], rf
         ),
         "two_index": lambda: twins.two_index(y, m, before["world"], (star, around["world"])),
-        "scholes_williams": lambda: twins.scholes_williams(
-            y, before["market-1"], m, before["market+1"], star
-        ),
+        "scholes_williams": lambda: twins.scholes_williams(y, before["market-1"], m, before["market+1"], star),
         "dimson": lambda: twins.dimson(y, [before["market-1"], m, before["market+1"]], m, star),
     }
     return made[name]()
@@ -191,9 +174,7 @@ def test_contract(name: str) -> None:
     assert expected.model == name
     assert np.isfinite(expected.mean).all()
     assert (expected.variance(np.ones(L2)) > 0).all()
-    np.testing.assert_allclose(
-        np.nansum(expected.residuals**2, axis=1) / expected.dof, expected.sigma2, rtol=1e-10
-    )
+    np.testing.assert_allclose(np.nansum(expected.residuals**2, axis=1) / expected.dof, expected.sigma2, rtol=1e-10)
     one = run(panel.take(np.array([2])), name)
     order = np.array([2, 0, 1])
     turned = run(panel.take(order), name)
@@ -278,9 +259,7 @@ def test_robust_is_not_pulled_by_an_outlier() -> None:
 
 def test_market_ignores_other_columns() -> None:
     panel = full_panel(2)
-    np.testing.assert_array_equal(
-        run(panel, "market").theta, run(panel.with_factors("market"), "market").theta
-    )
+    np.testing.assert_array_equal(run(panel, "market").theta, run(panel.with_factors("market"), "market").theta)
 
 
 def test_mean_adjusted_keeps_days_without_an_index() -> None:
@@ -296,8 +275,7 @@ def test_mean_is_no_alpha_that_a_policy_drops() -> None:
     panel = full_panel(2, 1)
     expected = run(panel, "mean_adjusted")
     np.testing.assert_array_equal(
-        abnormal_returns(panel, expected, alpha="zero").ar,
-        abnormal_returns(panel, expected, alpha="estimated").ar,
+        abnormal_returns(panel, expected, alpha="zero").ar, abnormal_returns(panel, expected, alpha="estimated").ar
     )
 
 
@@ -380,9 +358,7 @@ def test_shrunk_alpha_equals_its_twin() -> None:
     for i in range(5):
         one = twin_of(panel, "market", i)
         event = np.column_stack([np.ones(L2), star[i]])
-        alpha, v = twins.shrunk_alpha(
-            base.theta[:, 0], base.sigma2 / base.n_estimation, i, one, event, base.xtx_inv[i]
-        )
+        alpha, v = twins.shrunk_alpha(base.theta[:, 0], base.sigma2 / base.n_estimation, i, one, event, base.xtx_inv[i])
         np.testing.assert_allclose(drawn.theta[i], [alpha, base.theta[i, 1]], rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(drawn.variance(np.ones(L2))[i], v.sum(), rtol=1e-11)
     alike = replace(base, theta=np.column_stack([np.full(5, 0.004), base.theta[:, 1]]))
@@ -423,17 +399,7 @@ def lumped_panel(price: Floats, index: Floats, position: int) -> EventPanel:
     plain = FactorColumns(("market",), market.market_return[:, None, None], (0,))
     columns = _trade_to_trade(plain, market, "simple")
     return cut(
-        [
-            Request(
-                event_id="E",
-                shock_id="E",
-                ticker="A",
-                market="XNYS",
-                region="US",
-                position=position,
-                column=0,
-            )
-        ],
+        [Request(event_id="E", shock_id="E", ticker="A", market="XNYS", region="US", position=position, column=0)],
         market.returns,
         columns.values,
         np.arange(len(price), dtype=np.int32),
@@ -600,9 +566,7 @@ def arch_fit(panel: EventPanel, **volatility: object) -> tuple[Floats, Floats]:
 def own_fit(panel: EventPanel, name: str) -> tuple[Floats, Floats]:
     """Coefficients and path of the first firm-event in percent: ``arch``'s but for its tolerance."""
     with threadpool_limits(1, "blas"):
-        found = fit_variance(
-            100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], name
-        )
+        found = fit_variance(100 * panel.estimation_returns[0], 100 * panel.factor("market")[0][0][:, None], name)
     parameters = np.array([*found.theta, *found.variance])
     volatility = {"vol": "EGARCH", "o": 1} if name == "egarch" else {"vol": "GARCH"}
     theirs, path = arch_fit(panel, p=1, q=1, **volatility)
@@ -669,9 +633,7 @@ def test_conditional_variance_is_filtered_with_fixed_parameters(name: str) -> No
     parameters, path = own_fit(panel, name)
     y = np.concatenate([panel.estimation_returns[0], panel.event_returns[0]])
     x = np.concatenate([panel.factor("market")[0][0], panel.factor("market")[1][0]])
-    whole = arch.arch_model(
-        100 * y, x=100 * x[:, None], mean="LS", p=1, q=1, dist="t", rescale=False, **volatility
-    )
+    whole = arch.arch_model(100 * y, x=100 * x[:, None], mean="LS", p=1, q=1, dist="t", rescale=False, **volatility)
     filtered = np.asarray(whole.fix(parameters).conditional_volatility) ** 2
     h = expected.scale[0] * expected.sigma2[0] * 1e4
     # The filter's start value is that of the longer series; after 400 days nothing is left of it.

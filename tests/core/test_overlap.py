@@ -180,9 +180,7 @@ def test_tests_that_need_blocks_refuse_chained_dates() -> None:
     sample = study([150 + 10 * i for i in range(15)], 6).at(WINDOW)
     for name, needed in (("sign_flip", 6), ("bootstrap_dates", 10)):
         result = STATISTICS[name](sample)
-        assert result.reason == (
-            f"n/a, needs {needed} blocks of dates whose windows share no session; 15 dates form 1"
-        )
+        assert result.reason == (f"n/a, needs {needed} blocks of dates whose windows share no session; 15 dates form 1")
         assert math.isnan(result.p_value)
     t = STATISTICS["date_t"](sample)
     assert t.reason == ""
@@ -192,10 +190,7 @@ def test_tests_that_need_blocks_refuse_chained_dates() -> None:
 
 def test_dates_worth_less_than_two_are_refused() -> None:
     result = STATISTICS["date_t"](study([150, 151, 152], 7).at(WINDOW))
-    assert (
-        result.reason
-        == "n/a, the windows of 3 dates overlap so far that they are worth 1.0 dates; two are needed"
-    )
+    assert result.reason == "n/a, the windows of 3 dates overlap so far that they are worth 1.0 dates; two are needed"
     assert result.k_eff == pytest.approx(1.05, abs=0.03)
 
 
@@ -210,8 +205,7 @@ def test_step_down_flips_linked_dates_together() -> None:
     np.testing.assert_array_equal(summed, [[3.0, 3.0], [4.0, np.nan]])
     days = [150, 155, 200, 230, 260, 290, 320, 350]
     rows = {
-        row.name: row
-        for row in adjust(study(days, 9), [WINDOW], [STATISTICS["sign_flip"](study(days, 9).at(WINDOW))])
+        row.name: row for row in adjust(study(days, 9), [WINDOW], [STATISTICS["sign_flip"](study(days, 9).at(WINDOW))])
     }
     # One window only: stepped down it is the sign-flip test of the seven blocks itself, a multiple of 1/64.
     assert rows["sign_flip"].romano_wolf == pytest.approx(rows["sign_flip"].p_value, abs=1 / 64)
@@ -234,8 +228,7 @@ def test_size_and_power_where_dates_are_dense() -> None:
     size = rates(draws, 0.0, names)
     plain = np.mean(
         [
-            2 * stats.t.sf(abs(student(study(sorted(d.tolist()), seed, peers=1).at(WINDOW).shock_s)), 29)
-            <= 0.05
+            2 * stats.t.sf(abs(student(study(sorted(d.tolist()), seed, peers=1).at(WINDOW).shock_s)), 29) <= 0.05
             for seed, d in enumerate(draws[:300])
         ]
     )
@@ -286,9 +279,7 @@ def test_windows_that_grow_have_the_overlap_of_each_of_them() -> None:
     for last in (-1, 2, 9, 20):
         inside = (tau >= tau[0]) & (tau <= last)
         one = date_overlap(portfolios, portfolios.weighted((0, 0)), inside)
-        np.testing.assert_allclose(
-            growing[int(np.flatnonzero(tau == last)[0])].weight, one.weight, rtol=1e-12
-        )
+        np.testing.assert_allclose(growing[int(np.flatnonzero(tau == last)[0])].weight, one.weight, rtol=1e-12)
 
 
 def band(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -192,8 +192,7 @@ def test_the_calendar_time_portfolio_follows_calendar_days() -> None:
 def test_the_portfolio_t_doubles_with_the_shock() -> None:
     panel = draw()
     fallen = [
-        dataclasses.replace(panel, event_returns=panel.event_returns + size * (TAU == 0))
-        for size in (0.0, -0.1, -0.2)
+        dataclasses.replace(panel, event_returns=panel.event_returns + size * (TAU == 0)) for size in (0.0, -0.1, -0.2)
     ]
     one, two, three = (value(each, "portfolio_t") for each in fallen)
     assert three - one == pytest.approx(2 * (two - one), rel=1e-10)
@@ -302,9 +301,7 @@ def test_sigma_divides_by_the_degrees_of_freedom(wrong_divisor: int) -> None:
 def test_sigma_does_not_see_the_event_window() -> None:
     calm, crash = draw(effect=0.0), draw(effect=-0.5)
     np.testing.assert_array_equal(fit(calm).sigma2, fit(crash).sigma2)
-    before, after = (
-        np.hstack([each.estimation_returns, each.event_returns]).var(axis=1) for each in (calm, crash)
-    )
+    before, after = (np.hstack([each.estimation_returns, each.event_returns]).var(axis=1) for each in (calm, crash))
     assert (after > 1.5 * before).all()
 
 
@@ -314,14 +311,10 @@ def test_the_estimation_window_ends_before_the_event() -> None:
     market = rng.normal(0, 0.01, 200)
     returns = (market + rng.normal(0, 0.01, 200))[:, None]
     returns[150:] -= 0.2
-    request = Request(
-        event_id="E", shock_id="E", ticker="A", market="XNYS", region="US", position=150, column=0
-    )
+    request = Request(event_id="E", shock_id="E", ticker="A", market="XNYS", region="US", position=150, column=0)
     flags, excluded = np.zeros((200, 1), dtype=np.uint8), np.zeros((200, 1), dtype=bool)
     sessions = np.arange(200, dtype=np.int32)
-    panel = cut(
-        [request], returns, market[:, None], sessions, flags, excluded, estimation=(-100, -4), event=(-3, 5)
-    )
+    panel = cut([request], returns, market[:, None], sessions, flags, excluded, estimation=(-100, -4), event=(-3, 5))
     assert panel.estimation_sessions.max() == 146
     ahead = returns[50:155, 0] - market[50:155]
     assert fit(panel).theta[0, 0] == pytest.approx((returns[50:147, 0] - market[50:147]).mean(), abs=0.002)
@@ -520,9 +513,7 @@ def test_a_lag_is_a_shift_of_the_values() -> None:
 
 
 def event_on(day: str) -> Event:
-    return Event(
-        event_id="E", timestamp=dt.date.fromisoformat(day), precision="date", kind="report", label="unknown"
-    )
+    return Event(event_id="E", timestamp=dt.date.fromisoformat(day), precision="date", kind="report", label="unknown")
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,7 @@ SOME = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 MANY = settings(
-    max_examples=150,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -66,9 +63,7 @@ def tables(
 
 def ordered(frame: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in frame.columns if frame[name].dtype.kind not in "fb"]
-    return frame.sort_values(keys, key=lambda column: column.astype(str), kind="stable").reset_index(
-        drop=True
-    )
+    return frame.sort_values(keys, key=lambda column: column.astype(str), kind="stable").reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +71,7 @@ def plain(folder: Path) -> dict[str, pd.DataFrame]:
     return tables(folder)
 
 
-def assert_same(
-    got: Mapping[str, pd.DataFrame], expected: Mapping[str, pd.DataFrame], *, but: str = ""
-) -> None:
+def assert_same(got: Mapping[str, pd.DataFrame], expected: Mapping[str, pd.DataFrame], *, but: str = "") -> None:
     assert got.keys() == expected.keys()
     for name, frame in expected.items():
         if name != but:
@@ -95,18 +88,14 @@ def rewrite(source: Path, target: Path, change: object) -> None:
 
 @SOME
 @given(st.permutations(ROWS))
-def test_order_of_events_changes_no_table(
-    folder: Path, plain: dict[str, pd.DataFrame], rows: list[str]
-) -> None:
+def test_order_of_events_changes_no_table(folder: Path, plain: dict[str, pd.DataFrame], rows: list[str]) -> None:
     write_events(folder, rows, name="permuted.csv")
     assert_same(tables(folder, events="permuted.csv"), plain)
 
 
 @SOME
 @given(st.randoms(use_true_random=False))
-def test_order_of_price_rows_changes_no_table(
-    folder: Path, plain: dict[str, pd.DataFrame], dice: object
-) -> None:
+def test_order_of_price_rows_changes_no_table(folder: Path, plain: dict[str, pd.DataFrame], dice: object) -> None:
     for ticker in (*TICKERS, "IDX"):
         rewrite(
             folder / "prices" / f"{ticker}.csv",
@@ -278,9 +267,7 @@ LINES = st.lists(SECTIONS | st.tuples(KEYS, VALUES).map(" = ".join), max_size=12
 
 @MANY
 @given(
-    st.binary(max_size=200)
-    | LINES.map(str.encode)
-    | st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace"))
+    st.binary(max_size=200) | LINES.map(str.encode) | st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace"))
 )
 @example(b"[[windows]]\nminimum = 3")
 @example(b"study = 3")
@@ -300,10 +287,7 @@ def test_any_override(folder: Path, text: str) -> None:
 
 
 @MANY
-@given(
-    st.binary(max_size=300)
-    | st.lists(CELLS | LIKELY, max_size=12).map(lambda c: "\n".join(c).encode("utf-8"))
-)
+@given(st.binary(max_size=300) | st.lists(CELLS | LIKELY, max_size=12).map(lambda c: "\n".join(c).encode("utf-8")))
 @example(b"date,close\n2021-01-04,1e400\n2021-01-05,1e308")
 @example(b"date,close\n0000-00-00,1")
 def test_any_bytes_as_prices(folder: Path, content: bytes) -> None:

@@ -26,9 +26,7 @@ STUDY = PROJECT / "eventstudy" / "sectors" / "optical" / "study.toml"
 #: exchange_calendars keeps Nasdaq's sessions under New York's name, Shenzhen's under Shanghai's.
 CALENDARS = {"XNAS": "XNYS", "XSHE": "XSHG"}
 
-pytestmark = pytest.mark.skipif(
-    not PRICES.is_dir(), reason="the shared price files are not beside the project"
-)
+pytestmark = pytest.mark.skipif(not PRICES.is_dir(), reason="the shared price files are not beside the project")
 
 
 @functools.cache
@@ -76,9 +74,7 @@ def grid(mic: str) -> tuple[str, ...]:
     index = next(benchmark for market, benchmark in markets().values() if market == mic)
     known = [closes(name) for name in (index, *names) if (PRICES / f"{name}.csv").is_file()]
     first, last = min(known[0]), max(known[0])
-    return tuple(
-        day for day in calendar(mic) if first <= day <= last and any(day in table for table in known)
-    )
+    return tuple(day for day in calendar(mic) if first <= day <= last and any(day in table for table in known))
 
 
 def returns(ticker: str, days: tuple[str, ...]) -> NDArray[np.float64]:
@@ -124,9 +120,7 @@ def pairs() -> list[tuple[str, str]]:
     table = study().tables["abnormal_returns"]
     day0 = table[table["tau"] == 0].set_index(["event_id", "ticker"])["session"]
     rows = [(str(e), str(t)) for e, t in used.itertuples(index=False)]
-    first = [
-        pair for pair in rows if day0[pair] == "2026-06-09" and pair[1] in ("LITE", "COHR", "AAOI", "FN")
-    ]
+    first = [pair for pair in rows if day0[pair] == "2026-06-09" and pair[1] in ("LITE", "COHR", "AAOI", "FN")]
     others: list[tuple[str, str]] = []
     seen: set[tuple[str, str]] = set()
     for pair in sorted(rows, key=lambda pair: (day0[pair], pair)):
@@ -156,11 +150,7 @@ def test_abnormal_returns_equal_statsmodels() -> None:
         ours = table[event_id, ticker]
         assert len(ours) == 31
         np.testing.assert_allclose(
-            [ours[tau] for tau in found],
-            list(found.values()),
-            rtol=0,
-            atol=1e-10,
-            err_msg=f"{event_id} {ticker}",
+            [ours[tau] for tau in found], list(found.values()), rtol=0, atol=1e-10, err_msg=f"{event_id} {ticker}"
         )
         fit = fits.loc[(event_id, ticker)]
         np.testing.assert_allclose([fit["beta"], fit["sigma"]], [beta, sigma], rtol=1e-10)
@@ -171,6 +161,4 @@ def test_day0_returns_are_those_of_the_files() -> None:
     table = study().tables["abnormal_returns"]
     day = table[(table["session"] == "2026-06-09") & (table["tau"] == 0)].set_index("ticker")["return"]
     day = day[~day.index.duplicated()]
-    np.testing.assert_allclose(
-        [day["AAOI"], day["LITE"], day["COHR"]], [-0.1717, -0.0822, -0.1144], atol=5e-5
-    )
+    np.testing.assert_allclose([day["AAOI"], day["LITE"], day["COHR"]], [-0.1717, -0.0822, -0.1144], atol=5e-5)

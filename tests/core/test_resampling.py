@@ -112,10 +112,7 @@ def test_stationary_bootstrap_has_the_variance_of_archs() -> None:
     ours = (series - series.mean())[rows].sum(axis=1)
     theirs = StationaryBootstrap(length ** (1 / 3), series - series.mean(), seed=np.random.default_rng(5))
     sums = np.concatenate(
-        [
-            data[0][0][: length // width * width].reshape(-1, width).sum(axis=1)
-            for data in theirs.bootstrap(400)
-        ]
+        [data[0][0][: length // width * width].reshape(-1, width).sum(axis=1) for data in theirs.bootstrap(400)]
     )
     # 20,000 sums each: 1 % Monte Carlo error of the variance; independent days would give 30 % less.
     assert ours.var() == pytest.approx(sums.var(), rel=0.04)
@@ -137,9 +134,7 @@ def test_placebo_windows_hold_consecutive_days_only() -> None:
 
     def outcome() -> TestResult:
         abnormal = abnormal_returns(panel, fit(panel))
-        return STATISTICS["sq"](
-            Sample(group="all", abnormal=abnormal, correlations=np.zeros((1, 1))).at((-1, 1))
-        )
+        return STATISTICS["sq"](Sample(group="all", abnormal=abnormal, correlations=np.zeros((1, 1))).at((-1, 1)))
 
     panel.estimation_returns[0, [10, 20, 30]] = np.nan
     residual = fit(panel).residuals[0]
@@ -170,9 +165,7 @@ def test_placebo_tests_keep_their_size_whatever_the_model_estimates(model: str) 
     abnormal = abnormal_returns(panel, fit(panel, model), alpha="estimated")
     for first in range(0, n, shocks):
         part = abnormal.take(np.arange(first, first + shocks))
-        sample = Sample(group="all", abnormal=part, correlations=np.zeros((shocks, shocks)), draws=299).at(
-            (0, 9)
-        )
+        sample = Sample(group="all", abnormal=part, correlations=np.zeros((shocks, shocks)), draws=299).at((0, 9))
         for name in rejected:
             rejected[name] += STATISTICS[name](sample).p_value <= 0.05
     # Monte Carlo error 1.3 points.

@@ -100,21 +100,14 @@ def abnormal_of(case: Drawn) -> AbnormalReturns:
 
 def slow_group(case: Drawn) -> twins.Group:
     day = {"auto": 1, "estimated": None, "zero": -99}[case.alpha]
-    return twins.Group(
-        case.panel, case.window, last_alpha_day=day, weighting=case.weighting, seed=SEED, draws=DRAWS
-    )
+    return twins.Group(case.panel, case.window, last_alpha_day=day, weighting=case.weighting, seed=SEED, draws=DRAWS)
 
 
 def fast_sample(case: Drawn) -> Sample:
     abnormal = abnormal_of(case)
     correlations = residual_correlations(abnormal.expected.residuals, case.panel.estimation_sessions)
     return Sample(
-        group="all",
-        abnormal=abnormal,
-        correlations=correlations,
-        weighting=case.weighting,
-        seed=SEED,
-        draws=DRAWS,
+        group="all", abnormal=abnormal, correlations=correlations, weighting=case.weighting, seed=SEED, draws=DRAWS
     )
 
 

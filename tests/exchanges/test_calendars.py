@@ -17,18 +17,10 @@ from eventstudy.exchanges.calendars import align, exchange_sessions, session_clo
 def event(text: str) -> Event:
     if "T" not in text:
         return Event(
-            event_id="E",
-            timestamp=dt.date.fromisoformat(text),
-            precision="date",
-            kind="report",
-            label="unknown",
+            event_id="E", timestamp=dt.date.fromisoformat(text), precision="date", kind="report", label="unknown"
         )
     return Event(
-        event_id="E",
-        timestamp=dt.datetime.fromisoformat(text),
-        precision="minute",
-        kind="report",
-        label="unknown",
+        event_id="E", timestamp=dt.datetime.fromisoformat(text), precision="minute", kind="report", label="unknown"
     )
 
 

@@ -125,12 +125,7 @@ def test_an_exchange_is_one_file_in_a_folder(warsaw: Path, tmp_path: Path) -> No
     assert session_close("XWAR", day("2021-06-12")) == dt.datetime(2021, 6, 12, 10, tzinfo=dt.UTC)
     assert main(["init", "banks", "--peer", "PKO:XWAR", "--dir", str(tmp_path / "banks")]) == 0
     market = load_config(tmp_path / "banks" / "events.csv").markets[0]
-    assert (market.benchmark, market.region, market.currency, market.board) == (
-        "WIG20.WA",
-        "PL",
-        "PLN",
-        "warsaw",
-    )
+    assert (market.benchmark, market.region, market.currency, market.board) == ("WIG20.WA", "PL", "PLN", "warsaw")
     assert "poland.toml" in examine.known_exchanges().text
 
 
@@ -155,12 +150,7 @@ def test_an_exchange_is_one_file_in_the_package(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        cwd=tmp_path,
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
     )
     assert done.stdout.splitlines() == [str(copied / "__init__.py"), "warsaw (8.5, 11.5)", "()"]
 
@@ -236,9 +226,7 @@ def test_no_module_outside_knows_an_exchange_by_name() -> None:
 
 def test_such_a_name_would_be_found(tmp_path: Path) -> None:
     path = tmp_path / "costs.py"
-    path.write_text(
-        '"""XNYS may stand here."""\nA = ("XSHG",)\nB = f"{A}.SS"\nC = "BTF.L"\nD = "600000.SS"\n'
-    )
+    path.write_text('"""XNYS may stand here."""\nA = ("XSHG",)\nB = f"{A}.SS"\nC = "BTF.L"\nD = "600000.SS"\n')
     assert sorted(found.split(":")[1] for found in foreign_facts(path)) == ["2", "3", "5"]
 
 
@@ -298,16 +286,13 @@ def test_mumbai_trades_on_some_saturdays() -> None:
     assert (sessions.closes[:-1] < sessions.opens[1:]).all()
     assert session_close("XBOM", day("2024-03-02")) == dt.datetime(2024, 3, 2, 7, tzinfo=dt.UTC)
     found = align(
-        Event(event_id="E", timestamp=day("2024-03-02"), precision="date", kind="report", label="unknown"),
-        "XBOM",
+        Event(event_id="E", timestamp=day("2024-03-02"), precision="date", kind="report", label="unknown"), "XBOM"
     )
     assert found is not None
     assert (found.session, found.reaction) == (day("2024-03-02"), "date")
 
 
-def test_no_session_is_added_past_the_end_of_a_calendar(
-    warsaw: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_session_is_added_past_the_end_of_a_calendar(warsaw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     later = warsaw / "later"
     later.mkdir()
     (later / "poland.toml").write_text(WARSAW.replace("2021-06-12", "2199-06-12"), encoding="utf-8")

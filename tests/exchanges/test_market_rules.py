@@ -196,9 +196,7 @@ def test_yen_limits_grow_with_the_price() -> None:
     assert [dict(yen_limits)[bound] for bound in (100, 1_500, 10_000, 1_000_000)] == [30, 300, 1_500, 150_000]
 
 
-@pytest.mark.parametrize(
-    "kind", ["limits", "risk_warning_limits", "free_sessions", "selling", "ticks", "lots"]
-)
+@pytest.mark.parametrize("kind", ["limits", "risk_warning_limits", "free_sessions", "selling", "ticks", "lots"])
 def test_periods_of_a_board_follow_each_other(kind: str) -> None:
     for board in boards().values():
         own = getattr(board, kind)
@@ -226,9 +224,7 @@ def test_the_document_lists_every_rule() -> None:
             size = {"none": "none", "amounts": "table of amounts"}.get(rule.kind, f"{100 * rule.limit:.0f} %")
             assert f"| {board.name} | {first} | {rule.until or ''} | {size} | {rule.certainty} |" in text
         for rule in board.free_sessions:
-            line = (
-                f"| {board.name} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |"
-            )
+            line = f"| {board.name} | {rule.first} | {rule.until or ''} | {rule.sessions} | {rule.certainty} |"
             assert line in text
 
 
@@ -287,12 +283,7 @@ def series(
     columns = {name: np.array(ohl.get(name, empty)) for name in ("open", "high", "low")}
     volume = np.full(len(close), 1000.0)
     return PriceSeries(
-        ticker=ticker,
-        dates=dates,
-        close=np.array(close),
-        adj_close=np.array(adjusted),
-        volume=volume,
-        **columns,
+        ticker=ticker, dates=dates, close=np.array(close), adj_close=np.array(adjusted), volume=volume, **columns
     )
 
 
@@ -338,14 +329,7 @@ def test_first_sessions_count_only_for_a_new_listing() -> None:
 
 
 def write_mainland(folder: Path, **extra: str) -> Path:
-    lines = [
-        "[study]",
-        'name = "Main board"',
-        "[[markets]]",
-        'mic = "XSHG"',
-        'region = "CN"',
-        'benchmark = "IDX"',
-    ]
+    lines = ["[study]", 'name = "Main board"', "[[markets]]", 'mic = "XSHG"', 'region = "CN"', 'benchmark = "IDX"']
     for ticker in ("AAA", "BBB", "CCC"):
         lines += ["[[peers]]", f'ticker = "{ticker}"', 'market = "XSHG"', extra.get(ticker, "")]
     path = folder / "study.toml"
@@ -377,9 +361,7 @@ def mainland(tmp_path: Path) -> Path:
 
 def run(folder: Path, rows: list[str], *overrides: str, **extra: str) -> Computed:
     events = read_events(write_events(folder, rows))
-    config = load_config(
-        folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides
-    )
+    config = load_config(folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides)
     return compute(events, config, get_prices(events, config, str(folder / "prices"), tell=print))
 
 
@@ -397,9 +379,7 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
         move(mainland / "prices" / "AAA.csv", on, change)
     computed = run(mainland, [event_row("E1", "2021-06-09")])
     market, at = column(computed, "AAA")
-    flags = {
-        str(market.sessions[row]): int(market.flags[row, at]) for row in np.flatnonzero(market.flags[:, at])
-    }
+    flags = {str(market.sessions[row]): int(market.flags[row, at]) for row in np.flatnonzero(market.flags[:, at])}
     assert flags == {"2021-03-02": LOCKED_UP, "2021-06-09": LOCKED_DOWN}
     assert np.isfinite(market.returns[market.position(day("2021-03-02")), at])
     assert reasons(computed)["AAA"] == ("used", "locked limit-down on day 0")
@@ -409,9 +389,7 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
     assert cuts.to_dict("records") == [
         {"event_id": "E1", "ticker": "AAA", "session": "2021-03-02", "reason": "limit-locked"}
     ]
-    assert any(
-        "limit-locked days of AAA are those whose adjusted close" in text for text in computed.returns.remarks
-    )
+    assert any("limit-locked days of AAA are those whose adjusted close" in text for text in computed.returns.remarks)
     whole = run(mainland, [event_row("E1", "2021-06-09")], "windows.clean_estimation=false")
     assert whole.abnormal.expected.n_estimation.tolist() == [240, 240, 240]
 
@@ -424,10 +402,7 @@ def test_free_days_and_resumptions_leave_the_estimation(mainland: Path) -> None:
     free = market.sessions[(market.flags[:, at] & NO_LIMIT) > 0]
     assert free.astype(str).tolist() == ["2020-08-03", "2020-08-04", "2020-08-05", "2020-08-06", "2020-08-07"]
     cut = [tuple(row) for row in _cuts_table(computed)[["ticker", "session", "reason"]].to_numpy()]
-    assert cut == [
-        *(("AAA", str(session), "no-limit day") for session in free),
-        ("BBB", "2021-03-04", "resumption"),
-    ]
+    assert cut == [*(("AAA", str(session), "no-limit day") for session in free), ("BBB", "2021-03-04", "resumption")]
     lumped = run(mainland, [event_row("E1", "2021-06-09")], "returns.gaps=trade_to_trade")
     assert "BBB" not in set(_cuts_table(lumped)["ticker"])
 
@@ -436,10 +411,7 @@ def test_a_peer_back_after_day_3_is_lumped(mainland: Path) -> None:
     drop_rows(mainland / "prices" / "AAA.csv", "2021-06-08", "2021-06-15")
     drop_rows(mainland / "prices" / "BBB.csv", "2021-06-08", "2021-06-11")
     found = reasons(run(mainland, [event_row("E1", "2021-06-09")]))
-    assert found["AAA"] == (
-        "dropped",
-        "lumped: no trade from day 0 to day +3; the return of day +4 covers them all",
-    )
+    assert found["AAA"] == ("dropped", "lumped: no trade from day 0 to day +3; the return of day +4 covers them all")
     assert found["BBB"][0] == "used"
 
 

@@ -106,9 +106,7 @@ def test_a_date_moved_to_the_next_session_meets_the_row_of_that_session(
     assert (found / "tests.csv").read_bytes() == (alone / "tests.csv").read_bytes() != plain["tests.csv"]
 
 
-def test_a_row_of_two_groups_is_in_both_and_once_in_all(
-    folder: Path, plain: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_row_of_two_groups_is_in_both_and_once_in_all(folder: Path, plain: dict[str, bytes], tmp_path: Path) -> None:
     rows = [(*row, "x") for row in ROWS] + [(*row, "y") for row in ROWS[:6]]
     found = market(folder, "ticker,date,group", rows, tmp_path)
     with (found / "tests.csv").open(encoding="utf-8", newline="") as file:
@@ -122,18 +120,13 @@ def test_a_row_of_two_groups_is_in_both_and_once_in_all(
     assert whole == plain["tests.csv"].splitlines()
 
 
-def test_run_market_and_every_layout_of_a_file_agree(
-    folder: Path, plain: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_run_market_and_every_layout_of_a_file_agree(folder: Path, plain: dict[str, bytes], tmp_path: Path) -> None:
     by_firm = [event_row(f"{t}-{day}", day, tickers=t) for t, day in reversed(ROWS)]
     by_date = [
-        event_row(f"D{k}", day, tickers=";".join(t for t, other in ROWS if other == day))
-        for k, day in enumerate(DATES)
+        event_row(f"D{k}", day, tickers=";".join(t for t, other in ROWS if other == day)) for k, day in enumerate(DATES)
     ]
     tests = list(csv.DictReader(plain["tests.csv"].decode().splitlines()))
-    expected = {
-        (row["window"], row["name"]): row for row in tests if row["name"] in ("cross_sectional_t", "date_t")
-    }
+    expected = {(row["window"], row["name"]): row for row in tests if row["name"] in ("cross_sectional_t", "date_t")}
     config = load_config(folder / "events.csv", config_file=folder / "study.toml", overrides=SAME)
     for rows in (by_firm, by_date):
         events = read_events(write_events(tmp_path, rows))

@@ -141,9 +141,7 @@ def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
     assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
 
 
-@pytest.mark.parametrize(
-    "kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"]
-)
+@pytest.mark.parametrize("kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"])
 def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
     panel = hard(kind)
     events = firm_events(panel, 400)
@@ -239,9 +237,7 @@ def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
     np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
 
 
-def reduced(
-    panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, kernel: Kernel = "numpy"
-) -> DaySums:
+def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, kernel: Kernel = "numpy") -> DaySums:
     """Day sums over blocks of dates, each with the halo that it must see."""
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)

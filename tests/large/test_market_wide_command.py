@@ -54,14 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     days = DAYS[rng.integers(100, SESSIONS - 21, 120)]
     tickers = rng.choice(names[1:7], 120)
     saturday = DAYS[np.is_busday(DAYS, weekmask="0000100")][30] + 1
-    fates = {
-        "NOPE": DAYS[150],
-        "S1": saturday,
-        "S2": DAYS[-1] + 5,
-        "S3": DAYS[0] - 9,
-        "S4": DAYS[20],
-        "S7": DAYS[150],
-    }
+    fates = {"NOPE": DAYS[150], "S1": saturday, "S2": DAYS[-1] + 5, "S3": DAYS[0] - 9, "S4": DAYS[20], "S7": DAYS[150]}
     table = {
         "ticker": [*tickers.tolist(), *fates],
         "date": pa.array(np.array([*days, *fates.values()])),
@@ -72,9 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(
-    folder: Path, out: Path, *extra: str, events: str = "events.parquet", prices: str = "prices.parquet"
-) -> Path:
+def run(folder: Path, out: Path, *extra: str, events: str = "events.parquet", prices: str = "prices.parquet") -> Path:
     arguments = ["market", str(folder / events), "--prices", str(folder / prices), "--out", str(out)]
     assert main([*arguments, *SETTINGS, "--quiet", *extra]) == 0
     return next(path for path in out.iterdir() if path.name.startswith("market-"))
@@ -107,9 +98,7 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
     facts = json.loads((result / "summary.json").read_text())
     assert facts["n_events"] == sum(facts["events"].values()) == 126
     assert facts["n_used"] + facts["n_merged"] + facts["n_dropped"] == 126
-    kept = {
-        (row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"
-    }
+    kept = {(row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"}
     again = [row for row in found.to_pylist() if row["status"] == "merged"]
     assert len(kept) == facts["n_used"]
     assert len(again) == facts["n_merged"] == 3
@@ -130,15 +119,9 @@ def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) 
     events = FirmEvents(at, security, np.zeros_like(security))
     fitted = fit_events(panel, events, LAYOUT)
     for name in ("alpha", "beta", "sigma", "n"):
-        np.testing.assert_allclose(
-            [row[name] for row in found], getattr(fitted, name), rtol=1e-10, atol=1e-14
-        )
+        np.testing.assert_allclose([row[name] for row in found], getattr(fitted, name), rtol=1e-10, atol=1e-14)
     for w, window in enumerate(LAYOUT.car):
-        for kind, values in (
-            ("car", fitted.car[w]),
-            ("scar", fitted.scar(w)),
-            ("se", np.sqrt(fitted.variance[w])),
-        ):
+        for kind, values in (("car", fitted.car[w]), ("scar", fitted.scar(w)), ("se", np.sqrt(fitted.variance[w]))):
             column = np.array([row[f"{kind}[{window[0]},{window[1]}]"] for row in found], dtype=float)
             np.testing.assert_allclose(column, values, rtol=1e-9, atol=1e-13)
     expected = {
@@ -200,19 +183,11 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        (
-            "ticker,day",
-            "S1,2024-06-03",
-            "events.csv:1: no column date; accepted are event_id, ticker, date, group",
-        ),
+        ("ticker,day", "S1,2024-06-03", "events.csv:1: no column date; accepted are event_id, ticker, date, group"),
         ("ticker,date", "S1,2024-06-03T14:00Z", "events.csv:2: date '2024-06-03T14:00Z' is no date such as"),
         ("ticker,date", "S1,2024-02-30", "events.csv:2: date '2024-02-30' is no date such as"),
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),
-        (
-            "event_id,ticker,date",
-            "a,S1,2024-06-03\na,S2,2024-06-03",
-            "events.csv:3: event_id 'a' is there twice",
-        ),
+        ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "events.csv:3: event_id 'a' is there twice"),
         ("ticker,date", "", "has no event"),
     ],
 )
@@ -235,30 +210,15 @@ PRICES = "ticker,date,adj_close\n" + "".join(f"^IDX,{day},{100 + i % 7}\n" for i
         (PRICES + "S1,2024-06-03,1\nS1,2024-06-03,2\n", (), 4, "S1 has more than one row on some day"),
         (PRICES + f"^IDX,{DAYS[5]},1\n", (), 4, f"^IDX has two rows on {DAYS[5]}"),
         (PRICES + "S1,2024-06-03,abc\n", (), 4, "cannot be read"),
-        (
-            "ticker,date,close\nS1,2024-06-03,1\n",
-            (),
-            4,
-            "no column adj_close; accepted are ticker, date, and",
-        ),
+        ("ticker,date,close\nS1,2024-06-03,1\n", (), 4, "no column adj_close; accepted are ticker, date, and"),
         (PRICES, ("--benchmark", "^OTHER"), 4, "no row of '^OTHER'"),
         (PRICES, (), 3, "no event can be studied (no_prices 1)"),
-        (
-            PRICES,
-            ("--set", "model.name=garch"),
-            2,
-            "model.name = 'garch': a market-wide study accepts 'market'",
-        ),
+        (PRICES, ("--set", "model.name=garch"), 2, "model.name = 'garch': a market-wide study accepts 'market'"),
         (PRICES, ("--set", 'tests.names=["bmpp"]'), 2, "did you mean 'bmp'"),
     ],
 )
 def test_prices_and_settings_that_cannot_be_used_say_what(
-    text: str,
-    extra: tuple[str, ...],
-    code: int,
-    said: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    text: str, extra: tuple[str, ...], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "prices.csv").write_text(text)
     (tmp_path / "events.csv").write_text("ticker,date\nS1,2024-09-03\n")
@@ -300,9 +260,7 @@ def test_the_terminal_shows_robust_tests_first_and_marks_the_others_after_a_burs
     names = ("grank_t", "sign_flip", "date_t", "calendar_time", "bmp_kp", "ibragimov_mueller")
     text = shown_market(1.6, names)
     first, second = text.split("\n\n" if "\n\n" in text else "\n \n")
-    order = [
-        first.index(f"p {name}") for name in ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
-    ]
+    order = [first.index(f"p {name}") for name in ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")]
     assert order == sorted(order)
     assert first.count("0.0456") == 4
     assert "‡" not in first

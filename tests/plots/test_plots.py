@@ -389,12 +389,8 @@ def test_no_text_of_a_figure_leaves_it() -> None:
         figure.canvas.draw()
         width, height = figure.bbox.width, figure.bbox.height
         for ax in figure.axes:
-            across = [
-                label for label in ax.get_xticklabels() if _inside(label.get_position()[0], ax.get_xlim())
-            ]
-            along = [
-                label for label in ax.get_yticklabels() if _inside(label.get_position()[1], ax.get_ylim())
-            ]
+            across = [label for label in ax.get_xticklabels() if _inside(label.get_position()[0], ax.get_xlim())]
+            along = [label for label in ax.get_yticklabels() if _inside(label.get_position()[1], ax.get_ylim())]
             texts = [*ax.texts, *across, *along, *figure.texts, ax.title, ax.xaxis.label, ax.yaxis.label]
             for text in texts:
                 box = text.get_window_extent()

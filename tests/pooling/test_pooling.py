@@ -20,12 +20,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from eventstudy.cli import main
 from eventstudy.config import StudyConfig
-from eventstudy.core.statistics.dates import (
-    dates_needed,
-    minimum_detectable_effect,
-    sign_flip_p,
-    sign_vectors,
-)
+from eventstudy.core.statistics.dates import dates_needed, minimum_detectable_effect, sign_flip_p, sign_vectors
 from eventstudy.errors import ConfigError, IntegrityError
 from eventstudy.pooling.pool import (
     EFFECTS,
@@ -141,8 +136,7 @@ def test_sign_flips_against_all_signs_in_a_loop() -> None:
     rows = {row[0]: row for row in mean_tests(X, SECTOR, draws=99, seed=1)}
     for name, values in (("sign_flip", X.tolist()), ("sign_flip_scaled", scaled)):
         hits = [
-            abs(sum(sign * value for sign, value in zip(signs, values, strict=True)))
-            >= abs(sum(values)) * (1 - 1e-12)
+            abs(sum(sign * value for sign, value in zip(signs, values, strict=True))) >= abs(sum(values)) * (1 - 1e-12)
             for signs in itertools.product((1, -1), repeat=len(values))
         ]
         assert rows[name][4] == pytest.approx(sum(hits) / len(hits))
@@ -278,12 +272,7 @@ def test_groups_hold_what_each_verdict_counts() -> None:
     pool = pool_packs([mixed, shocks("drugs", 2, seed=4)], seed=1, draws=99)
     counted = {r.group: r.n_dates for r in pool.strata if r.sector == "chips"}
     # The second misreading overlaps the first; the last shock overlaps the genuine one.
-    assert counted == {
-        "label=misreading": 1,
-        "label=misreading;exploratory": 1,
-        "label=genuine": 1,
-        "all": 2,
-    }
+    assert counted == {"label=misreading": 1, "label=misreading;exploratory": 1, "label=genuine": 1, "all": 2}
 
 
 def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
@@ -291,12 +280,7 @@ def test_a_late_label_counts_in_the_verdict_on_all_drops_alone() -> None:
     late = replace(mine, in_time=np.array([True, False, True]))
     pool = pool_packs([late, shocks("drugs", 2, seed=4)], seed=1, draws=99)
     counted = {r.group: r.n_dates for r in pool.strata if r.sector == "chips"}
-    assert counted == {
-        "label=misreading": 0,
-        "label=misreading;exploratory": 0,
-        "label=genuine": 2,
-        "all": 3,
-    }
+    assert counted == {"label=misreading": 0, "label=misreading;exploratory": 0, "label=genuine": 2, "all": 3}
 
 
 def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
@@ -358,9 +342,7 @@ def test_the_same_shock_twice_is_refused() -> None:
 
 def test_a_shock_in_the_post_window_of_the_same_peers_elsewhere_is_left_out() -> None:
     # 19 weekdays after each shock of the first pack, then 21, which is outside [2, 20].
-    near, far = (
-        shocks("drugs", 2, seed=2, tickers=("CHIPS2",), first=day) for day in ("2015-01-30", "2015-02-04")
-    )
+    near, far = (shocks("drugs", 2, seed=2, tickers=("CHIPS2",), first=day) for day in ("2015-01-30", "2015-02-04"))
     pool = pool_packs([PACKS[0], near], seed=1, draws=99)
     assert pool.left_out["label=misreading"] == ("drugs0", "drugs1")
     assert next(r for r in pool.strata if r.sector == "drugs").n_dates == 0
@@ -397,11 +379,7 @@ def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack(
     banks = shocks("banks", 1, seed=3, tickers=("CHIPS2",), first="2015-01-05")
     pool = pool_packs([chips, banks], seed=1, draws=99)
     assert pool.left_out["label=misreading"] == ("chips0",)
-    assert {r.sector: r.n_dates for r in pool.strata if r.group == "all"} == {
-        "chips": 1,
-        "banks": 1,
-        POOLED: 2,
-    }
+    assert {r.sector: r.n_dates for r in pool.strata if r.group == "all"} == {"chips": 1, "banks": 1, POOLED: 2}
 
 
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:

@@ -40,15 +40,11 @@ def write_daily_factors(tmp_path: Path, *, drop: str = "") -> Path:
     rng = np.random.default_rng(3)
     days = [line.split(",")[0] for line in (tmp_path / "prices" / "IDX.csv").read_text().splitlines()[1:]]
     rows = [f"{day},{rng.normal(0, 0.6):.4f},0.01" for day in days]
-    return write(
-        tmp_path, "\n".join(["date,SMB,RF", *(row for row in rows if not drop or drop not in row), ""])
-    )
+    return write(tmp_path, "\n".join(["date,SMB,RF", *(row for row in rows if not drop or drop not in row), ""]))
 
 
 def test_percent_becomes_decimals_in_order_of_days(tmp_path: Path) -> None:
-    path = write(
-        tmp_path, "\ufeffdate,Mkt-RF,RF\n20240103,-0.5,0.01\n2024-01-02,1.25,\n2024-01-04,-99.99,0.01\n"
-    )
+    path = write(tmp_path, "\ufeffdate,Mkt-RF,RF\n20240103,-0.5,0.01\n2024-01-02,1.25,\n2024-01-04,-99.99,0.01\n")
     table = read_factors(path, ["RF", "Mkt-RF"], percent=True)
     assert table.names == ("RF", "Mkt-RF")
     assert [str(day) for day in table.dates] == ["2024-01-02", "2024-01-03", "2024-01-04"]
@@ -61,14 +57,8 @@ def test_percent_becomes_decimals_in_order_of_days(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
-            "date,SMB\n2024-01-02,x\n",
-            r"factors\.csv:2: SMB 'x' is not a number; write it",
-        ),
-        (
-            "date,SMB\n2024-02-30,1\n",
-            r"factors\.csv:2: date '2024-02-30' is not a day; write it",
-        ),
+        ("date,SMB\n2024-01-02,x\n", r"factors\.csv:2: SMB 'x' is not a number; write it"),
+        ("date,SMB\n2024-02-30,1\n", r"factors\.csv:2: date '2024-02-30' is not a day; write it"),
         ("date,SMB\n02/01/2024,1\n", r"factors\.csv:2: date '02/01/2024' could be 2024-02-01 or 2024-01-02"),
         ("date,SMB\n2024-01-02,1\n20240102,1\n", "names 2024-01-02 twice; keep one row a day"),
         ("date,SMB\n", "holds no row below its header"),
@@ -104,9 +94,7 @@ def test_the_wrong_unit_is_refused(tmp_path: Path, percent: bool, size: float) -
         for day in range(1, 31)
     ]
     path = write(tmp_path, "\n".join(["date,SMB,HML", *rows, ""]))
-    with pytest.raises(
-        ConfigError, match=rf"set model\.percent = {str(not percent).lower()} if the file holds"
-    ):
+    with pytest.raises(ConfigError, match=rf"set model\.percent = {str(not percent).lower()} if the file holds"):
         read_factors(path, ["SMB", "HML"], percent=percent)
     assert read_factors(path, ["SMB", "HML"], percent=not percent).values.shape == (30, 2)
 
@@ -131,9 +119,7 @@ def test_a_missing_factor_day_is_a_missing_pair(tmp_path: Path) -> None:
     smb = {day: round(rng.normal(0, 0.6), 4) / 100 for day in days}
     shown = [str(day) for day in panel.estimation_sessions[0].astype("datetime64[D]")]
     there = [day for day in shown if day != "2021-03-10"]
-    np.testing.assert_allclose(
-        np.delete(panel.factor("SMB")[0][0], at), [smb[day] for day in there], rtol=1e-12
-    )
+    np.testing.assert_allclose(np.delete(panel.factor("SMB")[0][0], at), [smb[day] for day in there], rtol=1e-12)
 
 
 def test_capm_equals_a_regression_of_excess_returns(tmp_path: Path) -> None:
@@ -143,9 +129,7 @@ def test_capm_equals_a_regression_of_excess_returns(tmp_path: Path) -> None:
     path = write_daily_factors(tmp_path)
     computed = study(tmp_path, f"model.factors_file={path}", "model.risk_free=RF", "model.name=capm")
     panel, expected = computed.abnormal.panel, computed.abnormal.expected
-    result = sm.OLS(
-        panel.estimation_returns[1] - 1e-4, sm.add_constant(panel.factor("market")[0][1] - 1e-4)
-    ).fit()
+    result = sm.OLS(panel.estimation_returns[1] - 1e-4, sm.add_constant(panel.factor("market")[0][1] - 1e-4)).fit()
     np.testing.assert_allclose(expected.theta[1, :2], result.params, rtol=1e-9)
     star = panel.factor("market")[1][1]
     predicted = 1e-4 + result.params[0] * (panel.tau <= 1) + result.params[1] * (star - 1e-4)
@@ -238,9 +222,7 @@ def test_a_gap_is_one_return_trade_to_trade(tmp_path: Path) -> None:
     missing = study(tmp_path).abnormal
     lumped = study(tmp_path, "returns.gaps=trade_to_trade").abnormal
     row = list(lumped.panel.ticker).index("AAA")
-    at = int(
-        np.flatnonzero(lumped.panel.event_sessions[row] == np.datetime64("2021-06-14", "D").astype(int))[0]
-    )
+    at = int(np.flatnonzero(lumped.panel.event_sessions[row] == np.datetime64("2021-06-14", "D").astype(int))[0])
     assert np.isnan(missing.panel.event_returns[row, at])
     lines = (tmp_path / "prices" / "AAA.csv").read_text(encoding="utf-8").splitlines()
     prices = {line["date"]: float(line["adj_close"]) for line in csv.DictReader(lines)}

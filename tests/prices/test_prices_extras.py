@@ -58,11 +58,7 @@ class FakeBaostock:
             self.fault.wait(10)
         factor = {"3": 1.0, "1": 7.5}[options["adjustflag"]]
         rows = [
-            [
-                day,
-                *(f"{(10 + i + add) * factor:.4f}" for add in (0.1, 0.5, -0.5, 0.0)),
-                "" if i == 2 else "1000",
-            ]
+            [day, *(f"{(10 + i + add) * factor:.4f}" for add in (0.1, 0.5, -0.5, 0.0)), "" if i == 2 else "1000"]
             for i, day in enumerate(self.days)
         ]
         return Answer(rows)
@@ -137,9 +133,7 @@ def test_baostock_has_no_other_exchange_and_its_login_may_fail() -> None:
     assert table.outcomes["LITE"].message.startswith("baostock has Shanghai and Shenzhen only")
     assert client.queries == []
     client.signed_in = "10002007"
-    with pytest.raises(
-        PriceError, match=r"baostock cannot be reached \(10002007 服务器连接失败\); run the same"
-    ):
+    with pytest.raises(PriceError, match=r"baostock cannot be reached \(10002007 服务器连接失败\); run the same"):
         BaostockProvider(client=client).fetch(REQUEST)
     client.login = lambda: 1 / 0  # type: ignore[method-assign, return-value, assignment]
     with pytest.raises(PriceError, match="ZeroDivisionError"):
@@ -175,19 +169,10 @@ def database(tmp_path: Path) -> Path:
 
 def test_duckdb_gives_the_same_tables_as_the_files(database: Path, tmp_path: Path) -> None:
     events = write_events(tmp_path, [event_row("E1", "2021-06-09"), event_row("E2", "2021-09-08")])
-    options = [
-        str(events),
-        "--config",
-        str(write_study(tmp_path)),
-        "--set",
-        'report.formats=["csv"]',
-        "--quiet",
-    ]
+    options = [str(events), "--config", str(write_study(tmp_path)), "--set", 'report.formats=["csv"]', "--quiet"]
     query = f"duckdb:{database}?FROM prices SELECT * WHERE volume > 0;"
     for prices in (str(tmp_path / "prices"), f"duckdb:{database}", query):
-        assert (
-            main(["run", *options, "--prices", prices, "--out", str(tmp_path / "r" / str(len(prices)))]) == 0
-        )
+        assert main(["run", *options, "--prices", prices, "--out", str(tmp_path / "r" / str(len(prices)))]) == 0
     files, table, selected = (
         (tmp_path / "r" / str(len(p)) / "latest" / "tables" / "car.csv").read_bytes()
         for p in (str(tmp_path / "prices"), f"duckdb:{database}", query)
@@ -256,9 +241,7 @@ def test_a_provider_that_cannot_be_loaded_names_its_distribution(entries: list[E
         EntryPoint("broken", "no_such_module:x", PROVIDERS.group),
         EntryPoint("number", "test_prices_extras:NOT_CALLABLE", PROVIDERS.group),
     ]
-    with pytest.raises(
-        ConfigError, match=r"'broken' of no_such_module:x cannot be loaded \(ModuleNotFoundError"
-    ):
+    with pytest.raises(ConfigError, match=r"'broken' of no_such_module:x cannot be loaded \(ModuleNotFoundError"):
         get_provider("broken")
     with pytest.raises(ConfigError, match=r"'number' of .* is no price source: not callable"):
         get_provider("number")

@@ -13,14 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventstudy.errors import ConfigError, PriceError
-from eventstudy.prices import (
-    PROVIDERS,
-    TICKER,
-    PriceRequest,
-    PriceTable,
-    get_provider,
-    load_providers,
-)
+from eventstudy.prices import PROVIDERS, TICKER, PriceRequest, PriceTable, get_provider, load_providers
 from eventstudy.prices.files import FilesProvider
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -227,10 +220,7 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
         (HEADER + "2024-01-02,11\n", "LITE.csv:2: has 2 cells, the header has 3"),
         (HEADER + "2024-01-02,11,5,6\n", "LITE.csv:2: has 4 cells, the header has 3"),
         ("date,open\n2024-01-02,11\n", "LITE.csv:1: has columns date, open; needed are"),
-        (
-            "date,close,Close\n2024-01-02,1,2\n",
-            "LITE.csv:1: has two columns for close: close, Close; keep one",
-        ),
+        ("date,close,Close\n2024-01-02,1,2\n", "LITE.csv:1: has two columns for close: close, Close; keep one"),
         ("", "LITE.csv: is empty; the first line must name the columns"),
         (b"PK\x03\x04rest of a workbook", "LITE.csv: is not a CSV file but an Excel workbook"),
         (b"PAR1....PAR1", "LITE.csv: is not a CSV file but a Parquet file; give it the ending .parquet"),

@@ -142,12 +142,7 @@ def test_no_prices_of_any_ticker_is_an_answer_not_an_error(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("mode", "shown"),
-    [
-        ("500", "HTTP status 500"),
-        ("html", "HTTP status 200"),
-        ("truncate", "no answer"),
-        ("down", "no answer"),
-    ],
+    [("500", "HTTP status 500"), ("html", "HTTP status 200"), ("truncate", "no answer"), ("down", "no answer")],
 )
 def test_garbage_is_the_providers_fault_after_retries(tmp_path: Path, mode: str, shown: str) -> None:
     with FakeYahoo({"BAD": mode}) as server:
@@ -215,9 +210,7 @@ def test_dead_line_stops_after_two_tickers(tmp_path: Path, caplog: pytest.LogCap
     assert [record.getMessage() for record in caplog.records if record.name == "yfinance"] == []
 
 
-def test_default_session_uses_the_proxy_of_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_session_uses_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeYahoo() as server:
         closed = server.url
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -346,10 +339,7 @@ def test_nothing_is_printed_warned_or_left_changed(
 
     logger = logging.getLogger("yfinance")
     before = logger.level, yfinance.config.debug.hide_exceptions, list(warnings.filters)
-    with (
-        FakeYahoo({"A": "404", "B": "500", "C": "down"}) as server,
-        warnings.catch_warnings(record=True) as caught,
-    ):
+    with FakeYahoo({"A": "404", "B": "500", "C": "down"}) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         filters = list(warnings.filters)
         fetch(server, tmp_path, "LITE", "A", "B", "C")
@@ -403,11 +393,7 @@ def recorded(name: str) -> Any:
 RECORDED = [
     ("AAPL", "chart-AAPL-2020-08-31-to-2020-11-07.json", ("split 4:1 on 2020-08-31", "1 dividend")),
     ("MSFT", "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json", ("4 dividends",)),
-    (
-        "NVDA",
-        "historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json",
-        ("split 4:1 on 2021-07-20",),
-    ),
+    ("NVDA", "historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json", ("split 4:1 on 2021-07-20",)),
     ("OCDO.L", "chart-OCDO.L-2020-01-01-to-2020-01-03.json", ()),
 ]
 

@@ -57,9 +57,7 @@ def bars(ticker: str, mic: str = "XNYS", *, seed: int = 1, sd: float = 0.015) ->
 
 
 def table(*series: PriceSeries) -> PriceTable:
-    outcomes = {
-        item.ticker: PriceOutcome(ticker=item.ticker, status="ok", rows=len(item.dates)) for item in series
-    }
+    outcomes = {item.ticker: PriceOutcome(ticker=item.ticker, status="ok", rows=len(item.dates)) for item in series}
     return PriceTable(source="test", series={item.ticker: item for item in series}, outcomes=outcomes)
 
 
@@ -69,10 +67,7 @@ def study(peer: Peer | None = None, *, mic: str = "XNYS", **market: str) -> Stud
 
 
 def look(
-    item: PriceSeries,
-    config: StudyConfig | None = None,
-    *,
-    events: Mapping[str, NDArray[np.datetime64]] | None = None,
+    item: PriceSeries, config: StudyConfig | None = None, *, events: Mapping[str, NDArray[np.datetime64]] | None = None
 ) -> Found:
     """Findings about one series beside two quiet ones, by the name of the check."""
     config = config or study()
@@ -216,9 +211,7 @@ def test_a_bonus_past_the_limit() -> None:
     item = bars("AAA", "XSHG")
     found = look(scaled(item, 300, 1 / 1.3), study(mic="XSHG"))
     assert list(found) == ["unadjusted_split"]
-    assert (
-        "where sse_main allows 10% a day, the whole day's range with it" in found["unadjusted_split"].message
-    )
+    assert "where sse_main allows 10% a day, the whole day's range with it" in found["unadjusted_split"].message
 
 
 def test_a_return_past_the_limit_that_began_inside() -> None:
@@ -261,9 +254,7 @@ def test_additive_adjustment_is_told_by_limit_days(constant: float) -> None:
     item = limit_days(bars("AAA", "XSHG"), 0.10, {100: 1, 200: -1, 300: 1})
     config = study(mic="XSHG")
     assert look(item, config) == {}
-    lowered = replace(
-        item, **{n: getattr(item, n) - constant for n in ("open", "high", "low", "close", "adj_close")}
-    )
+    lowered = replace(item, **{n: getattr(item, n) - constant for n in ("open", "high", "low", "close", "adj_close")})
     found = look(lowered, config)
     if constant < 0:
         # Prices raised by a constant move less than the limit allows: nothing shows.
@@ -277,9 +268,7 @@ def test_additive_adjustment_is_told_by_limit_days(constant: float) -> None:
 
 def test_one_limit_day_is_not_enough() -> None:
     item = limit_days(bars("AAA", "XSHG"), 0.10, {100: 1})
-    lowered = replace(
-        item, **{n: getattr(item, n) - 10.0 for n in ("open", "high", "low", "close", "adj_close")}
-    )
+    lowered = replace(item, **{n: getattr(item, n) - 10.0 for n in ("open", "high", "low", "close", "adj_close")})
     assert look(lowered, study(mic="XSHG")) == {}
 
 
@@ -302,9 +291,7 @@ def test_additive_adjustment_beside_traded_closes() -> None:
 
 def test_adjusted_closes_beside_raw_bars() -> None:
     item = bars("AAA")
-    low = changed(
-        changed(item, "close", slice(100, 200), item.low[100:200] * 0.98), "adj_close", slice(0, 0), 1.0
-    )
+    low = changed(changed(item, "close", slice(100, 200), item.low[100:200] * 0.98), "adj_close", slice(0, 0), 1.0)
     finding = look(replace(low, adj_close=item.adj_close))["close_outside_range"]
     assert (finding.severity, finding.value) == ("stop", pytest.approx(-0.02))
     assert "on 100 day(s)" in finding.message
@@ -314,9 +301,7 @@ def test_adjusted_closes_beside_raw_bars() -> None:
     assert look(once)["close_outside_range"].severity == "warn"
     mixed = changed(low, "low", slice(300, 302), low.close[300:302] * 1.02)
     mixed = changed(mixed, "high", slice(300, 302), low.close[300:302] * 0.98)
-    mixed = changed(
-        replace(mixed, adj_close=item.adj_close), "close", slice(310, 313), mixed.high[310:313] * 1.02
-    )
+    mixed = changed(replace(mixed, adj_close=item.adj_close), "close", slice(310, 313), mixed.high[310:313] * 1.02)
     assert "the bars are mixed up" in look(mixed)["close_outside_range"].message
 
 
@@ -343,9 +328,7 @@ def test_stale_prices() -> None:
     short = changed(item, "adj_close", slice(100, 109), item.adj_close[99])
     assert look(replace(short, close=short.adj_close.copy(), high=short.adj_close, low=short.adj_close)) == {}
     twos = np.repeat(item.adj_close[::2], 2)[: len(item.dates)]
-    finding = look(replace(item, adj_close=twos, close=twos.copy(), high=twos * 1.001, low=twos / 1.001))[
-        "stale"
-    ]
+    finding = look(replace(item, adj_close=twos, close=twos.copy(), high=twos * 1.001, low=twos / 1.001))["stale"]
     assert finding.value == pytest.approx(0.5, abs=0.01)
 
 
@@ -412,10 +395,7 @@ def test_gaps() -> None:
     weekly = bars("AAA")
     weekly = without(weekly, np.arange(len(weekly.dates)) % 5 != 0)
     finding = look(weekly)["gaps"]
-    assert (finding.severity, "80% are missing, so this is no daily series" in finding.message) == (
-        "drop",
-        True,
-    )
+    assert (finding.severity, "80% are missing, so this is no daily series" in finding.message) == ("drop", True)
 
 
 def test_another_company_under_the_ticker() -> None:
@@ -431,9 +411,7 @@ def test_prices_outside_the_listing() -> None:
     item = bars("AAA")
     early = look(item, study(Peer(ticker="AAA", market="XNYS", from_=dt.date(2022, 2, 1))))["outside_listing"]
     assert (early.value, early.day, early.severity) == (20, "2022-01-03", "warn")
-    late = look(item, study(Peer(ticker="AAA", market="XNYS", until=dt.date(2023, 12, 27))))[
-        "outside_listing"
-    ]
+    late = look(item, study(Peer(ticker="AAA", market="XNYS", until=dt.date(2023, 12, 27))))["outside_listing"]
     assert (late.value, late.day) == (2, "2023-12-28")
 
 
@@ -455,9 +433,7 @@ def test_one_series_under_two_names() -> None:
     assert "returns as the benchmark IDX" in found[0].message
     copied = scaled(replace(bars("BBB"), ticker="AAA"), 0, 7.0)
     found = check_quality(table(index, copied, bars("BBB")), config, sessions=sessions)
-    assert [(f.ticker, f.message.split(";")[0]) for f in found] == [
-        ("BBB", "has the same 500 returns as the peer AAA")
-    ]
+    assert [(f.ticker, f.message.split(";")[0]) for f in found] == [("BBB", "has the same 500 returns as the peer AAA")]
 
 
 def test_constant_series_are_left_to_the_selection() -> None:
@@ -553,10 +529,7 @@ def test_vet_stops_drops_and_accepts() -> None:
 def test_sentences_put_tickers_together() -> None:
     one = QualityFinding("A", "series_stops", "2022-05-03", 12.0, "warn", "ends early")
     rest = [replace(one, ticker="B"), QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", "many")]
-    assert sentences([one, *rest]) == [
-        "A, B: series_stops (2022-05-03): ends early",
-        "C: gaps (2022-05-04): many",
-    ]
+    assert sentences([one, *rest]) == ["A, B: series_stops (2022-05-03): ends early", "C: gaps (2022-05-04): many"]
     assert sentences(rest, accept=True)[1] == "C: accepted though suspect, gaps (2022-05-04): many"
 
 
@@ -602,9 +575,7 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     assert rows[0] == "ticker,check,day,value,severity,message"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert any(
-        text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"]
-    )
+    assert any(text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"])
 
 
 def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -683,11 +654,7 @@ def test_the_real_prices_run_and_their_extreme_days_are_no_faults() -> None:
     assert vet(prices, found) is prices
     named = {(finding.ticker, finding.check) for finding in found}
     assert ("002281.SZ", "series_stops") in named
-    moves = {
-        finding.ticker: finding.day
-        for finding in found
-        if finding.check in ("extreme_return", "beyond_limit")
-    }
+    moves = {finding.ticker: finding.day for finding in found if finding.check in ("extreme_return", "beyond_limit")}
     # The one large move without volumes in the file is asked to be looked up, no more.
     assert moves == {"AAOI": "2024-11-08"}
 
@@ -730,14 +697,7 @@ def test_infinera_was_not_listed_in_2026(tmp_path: Path) -> None:
     config = load_config(tmp_path / "events.csv", sector="optical")
     assert "INFN" in price_request(events, config).tickers
     out = tmp_path / "check.json"
-    arguments = [
-        "check",
-        str(tmp_path / "events.csv"),
-        "--sector",
-        "optical",
-        "--prices",
-        str(SHARED / "prices"),
-    ]
+    arguments = ["check", str(tmp_path / "events.csv"), "--sector", "optical", "--prices", str(SHARED / "prices")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("click.echo", lambda text, **_: out.write_text(text, encoding="utf-8"))
         assert main([*arguments, "--json"]) == 0

@@ -167,9 +167,7 @@ def test_more_days_are_asked_for_as_one_range_that_holds_both(folder: Path) -> N
     fetched(folder, again, later)
     assert again.asked == list(REQUEST.tickers)
     assert again.ranges == [(dt.date(2021, 1, 4), dt.date(2022, 3, 31))]
-    series = read_snapshot(folder, PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2022, 12, 31))).series[
-        "AAA"
-    ]
+    series = read_snapshot(folder, PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2022, 12, 31))).series["AAA"]
     assert (str(series.dates[0]), str(series.dates[-1])) == ("2021-01-04", "2022-03-31")
 
 
@@ -283,9 +281,7 @@ def test_diff_tells_rewritten_returns_and_rows_by_day(tmp_path: Path) -> None:
 
     def without_a_day(series: PriceSeries) -> PriceSeries:
         keep = np.arange(len(series.dates)) != 20
-        return replace(
-            series, dates=series.dates[keep], **{name: getattr(series, name)[keep] for name in ARRAYS}
-        )
+        return replace(series, dates=series.dates[keep], **{name: getattr(series, name)[keep] for name in ARRAYS})
 
     fetched(tmp_path / "a", Scripted({"GONE": "ok"}), replace(REQUEST, tickers=("AAA", "BBB", "GONE", "IDX")))
     new = Scripted()
@@ -383,9 +379,7 @@ def test_diff_on_the_command_line(
 ) -> None:
     provider = use(monkeypatch, Scripted())
     main(["fetch", *study, "--out", str(tmp_path / "a"), "--quiet"])
-    provider.history["AAA"] = lambda s: replace(
-        s, adj_close=np.where(s.dates < s.dates[30], 0.9, 1) * s.adj_close
-    )
+    provider.history["AAA"] = lambda s: replace(s, adj_close=np.where(s.dates < s.dates[30], 0.9, 1) * s.adj_close)
     main(["fetch", *study, "--out", str(tmp_path / "b"), "--quiet"])
     capsys.readouterr()
     assert main(["snapshot", "diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 0

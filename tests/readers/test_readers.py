@@ -41,9 +41,7 @@ def test_umlauts_are_no_chinese_characters() -> None:
     assert encoding_of("名称".encode("gb18030")) == "gb18030"
 
 
-@pytest.mark.parametrize(
-    ("raw", "said"), [(b"PK\x03\x04", "Excel"), (b"PAR1abc", "Parquet"), (b"a\x00b,c\n", "NUL")]
-)
+@pytest.mark.parametrize(("raw", "said"), [(b"PK\x03\x04", "Excel"), (b"PAR1abc", "Parquet"), (b"a\x00b,c\n", "NUL")])
 def test_what_is_no_text_is_refused_by_kind(raw: bytes, said: str) -> None:
     with pytest.raises(PriceError, match=said):
         read_text(raw, "f.csv", PriceError)
@@ -180,9 +178,7 @@ def test_excel_serials_only_where_all_are() -> None:
     assert parse_days(["45455", "2024-06-13"]).wrong.keys() == {0}
 
 
-@pytest.mark.parametrize(
-    "cell", ["2024-02-30", "2024-13-01", "27/27/2024", "", "x", "2024-06-12 16:00", "12 Foo 2024"]
-)
+@pytest.mark.parametrize("cell", ["2024-02-30", "2024-13-01", "27/27/2024", "", "x", "2024-06-12 16:00", "12 Foo 2024"])
 def test_what_is_no_day_is_named(cell: str) -> None:
     read = parse_days([cell, "2024-06-13"])
     assert read.wrong.keys() == {0}

@@ -128,10 +128,7 @@ def test_folders_of_packs_are_compared_by_name(packs: tuple[Path, Path], tmp_pat
     shutil.copytree(packs[0], tmp_path / "a" / "second")
     rewrite(tmp_path / "b" / "first" / "summary.json", lambda text: text.replace("0.0287", "0.0288"))
     failures = compare_packs(tmp_path / "a", tmp_path / "b").failures
-    assert failures == [
-        "first/summary.json.verdict.effect: 0.0287 is now 0.0288",
-        "second/: the pack is missing",
-    ]
+    assert failures == ["first/summary.json.verdict.effect: 0.0287 is now 0.0288", "second/: the pack is missing"]
 
 
 def test_the_market_of_the_kept_packs_comes_from_its_seed(tmp_path: Path) -> None:

@@ -33,9 +33,7 @@ def dense(**changed: Any) -> StudyResult:
         {**row, "k_eff": 1.7 if row["n_dates"] == 2 else 1.0, "cvr": 1.9 if row["window"] == "[0,1]" else 1.3}
         for row in result.facts["small_table"]
     ]
-    return StudyResult(
-        result.run_id, result.tables, {**result.facts, "small_table": rows, **changed}, result.manifest
-    )
+    return StudyResult(result.run_id, result.tables, {**result.facts, "small_table": rows, **changed}, result.manifest)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -55,10 +53,7 @@ def test_p_values_are_marked_where_common_volatility_was_high() -> None:
     shown = page_one.small_table(dense(headline=apart).facts, catalogue("en"))
     names = shown["names"]
     marked = {
-        (at, names[place])
-        for at, row in enumerate(shown["rows"])
-        for place, cell in enumerate(row)
-        if "‡" in cell
+        (at, names[place]) for at, row in enumerate(shown["rows"]) for place, cell in enumerate(row) if "‡" in cell
     }
     # 1.3 is not above the limit; date_t, sign_flip and the cross-sectional t do not take the past's variance.
     assert LARGE_CVR == 1.3

@@ -30,18 +30,14 @@ ROWS = (
     event_row("E2", "2021-09-15", label="genuine", label_asof="2021-09-14"),
     event_row("E3", "2022-01-12", label="misreading", label_asof="2022-01-11"),
     event_row("E4", "2022-06-08", label="contested", label_asof="2022-06-07", shock_id="E4"),
-    event_row(
-        "E4C", "2022-06-10", label="clarification", kind="clarification", clarifies="E4", shock_id="E4"
-    ),
+    event_row("E4C", "2022-06-10", label="clarification", kind="clarification", clarifies="E4", shock_id="E4"),
     event_row("E5", "2020-02-03", label="genuine", label_asof="2020-02-02"),
 )
 #: Words of returns: what no output of another study may say.
 FOREIGN = re.compile(r"[Rr]eturn|RETURN|收益|回报|\bB?HAR\b|\bCA?AR\b|\bAA?R\b|[+−]\d+(?:\.\d+)?\s?\\?%")
 #: What may be said all the same: the absolute return is what a day's volatility is, names of settings are
 #: names, and papers are called what they are called.
-ALLOWED = re.compile(
-    r"absolute (?:daily )?returns?|[Aa]bnormal absolute return|绝对收益|\breturns\.\w+", re.I
-)
+ALLOWED = re.compile(r"absolute (?:daily )?returns?|[Aa]bnormal absolute return|绝对收益|\breturns\.\w+", re.I)
 #: Noun of the headline and unit of the heads that each output must have.
 SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("return", "en"): ("abnormal return", "%"),
@@ -162,10 +158,7 @@ def test_every_figure_speaks_of_what_is_measured(kind: str, language: str, home:
     assert {"caar_by_label", "shock_dots", "shock_E1"} <= set(texts)
     if kind == "return":
         # A drawing sets Latin and Chinese runs apart.
-        assert (
-            "".join(texts["caar_by_label"].split()).count("CAAR" + ("," if shown == "en" else "，") + "%")
-            == 1
-        )
+        assert "".join(texts["caar_by_label"].split()).count("CAAR" + ("," if shown == "en" else "，") + "%") == 1
         return
     assert set(texts) == {name for name in texts if name.startswith(("caar", "shock"))}
     noun, unit = SAID[kind, shown]
@@ -223,10 +216,7 @@ def test_the_headline_is_the_mean_over_dates_of_the_first_window(kind: str, home
     row = tests[(tests["group"] == "all") & (tests["window"] == first) & (tests["name"] == "date_t")].iloc[0]
     assert found["p_value"] == pytest.approx(row["p_value"], rel=1e-12)
     assert found["p_name"] == "date_t"
-    assert (
-        f"{100 * car.mean():+.1f} {'log points' if kind == 'volume' else 'percentage points'}"
-        in (found["sentence"])
-    )
+    assert f"{100 * car.mean():+.1f} {'log points' if kind == 'volume' else 'percentage points'}" in (found["sentence"])
     if kind == "volume":
         # Three of the four dates have fivefold volume on day 0.
         assert car.mean() == pytest.approx(0.75 * np.log(5), abs=0.25)
@@ -238,15 +228,7 @@ def test_the_headline_is_the_mean_over_dates_of_the_first_window(kind: str, home
 def test_what_is_asked_of_prices_is_left_out(kind: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, summary = _said(kind, "en", home / f"{kind}-en")
     tables = home / f"{kind}-en" / "out" / "latest" / "tables"
-    for name in (
-        "reversal",
-        "placebo",
-        "reversal_measures",
-        "trades",
-        "backtest",
-        "specifications",
-        "claims",
-    ):
+    for name in ("reversal", "placebo", "reversal_measures", "trades", "backtest", "specifications", "claims"):
         assert len(pd.read_csv(tables / f"{name}.csv")) == 0, name
     assert summary["backtest"] == {}
     assert summary["verdicts"] == {}

@@ -68,11 +68,7 @@ def _english(text: str, allowed: list[str]) -> list[str]:
 
 def _left(result: StudyResult) -> list[tuple[str, str]]:
     allowed = _allowed(result)
-    return [
-        (path, part)
-        for path, text in _strings(page_content(result, drawn=()))
-        for part in _english(text, allowed)
-    ]
+    return [(path, part) for path, text in _strings(page_content(result, drawn=())) for part in _english(text, allowed)]
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +131,7 @@ def test_tables_and_summary_keep_their_english_codes(simulated: StudyResult, tmp
 def test_a_pack_read_back_says_the_same_in_chinese(simulated: StudyResult, tmp_path: Path) -> None:
     write_pack(simulated, tmp_path, formats=("json",))
     words, back = catalogue("zh"), read_pack(tmp_path)
-    assert said(back.facts["verdict"]["sentence"], words) == said(
-        simulated.facts["verdict"]["sentence"], words
-    )
+    assert said(back.facts["verdict"]["sentence"], words) == said(simulated.facts["verdict"]["sentence"], words)
     assert said(back.facts["trust"], words) == said(simulated.facts["trust"], words)
     assert "messages" not in back.facts
 

@@ -68,9 +68,7 @@ def _edited(result: StudyResult, name: str, change: Callable[[pd.DataFrame], pd.
 def _pdf_pages(path: Path) -> list[str]:
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed")
-    done = subprocess.run(
-        ["pdftotext", "-layout", str(path), "-"], capture_output=True, timeout=60, check=True
-    )
+    done = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, timeout=60, check=True)
     return done.stdout.decode("utf-8").split("\f")[:-1]
 
 
@@ -230,10 +228,7 @@ def test_every_page_has_run_date_and_number(pack: Path) -> None:
 def test_no_number_on_the_pages_has_many_digits(pack: Path) -> None:
     assert not re.search(r"\d\.\d{5,}", " ".join(_pdf_pages(pack / "report.pdf")))
     shown = re.sub(
-        r"<svg .*?</svg>|<style>.*?</style>|viewBox",
-        "",
-        (pack / "report.html").read_text(encoding="utf-8"),
-        flags=re.S,
+        r"<svg .*?</svg>|<style>.*?</style>|viewBox", "", (pack / "report.html").read_text(encoding="utf-8"), flags=re.S
     )
     assert not re.search(r"\d\.\d{5,}", shown)
 
@@ -293,8 +288,7 @@ def test_page_brings_the_letters_of_its_drawings_in_both_weights(pack: Path) -> 
             for code, name in mine.items():
                 assert font["hmtx"][name] == whole["hmtx"][known[code]], chr(code)
                 points = [
-                    glyf["glyf"][n].getCoordinates(glyf["glyf"])[0]
-                    for glyf, n in ((font, name), (whole, known[code]))
+                    glyf["glyf"][n].getCoordinates(glyf["glyf"])[0] for glyf, n in ((font, name), (whole, known[code]))
                 ]
                 assert points[0] == points[1], chr(code)
         font.close()
@@ -341,9 +335,7 @@ def no_cjk_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plots.forget_fonts()
 
 
-def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(
-    no_cjk_font: None, tmp_path: Path
-) -> None:
+def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(no_cjk_font: None, tmp_path: Path) -> None:
     write_pack(make_result(), tmp_path, formats=("pdf",))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     assert text.count("no Chinese font found: Chinese names left out") == 1
@@ -376,14 +368,7 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
         pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
     write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
-    for text in (
-        "无法判断：误读类下跌之后",
-        "+2.9%",
-        "−6.0%至+10.3%",
-        "p=0.500",
-        "2次冲击，8个公司事件",
-        "11.1%",
-    ):
+    for text in ("无法判断：误读类下跌之后", "+2.9%", "−6.0%至+10.3%", "p=0.500", "2次冲击，8个公司事件", "11.1%"):
         assert text in first
     assert rest[0].startswith("方法")
 
@@ -484,8 +469,7 @@ def test_matrix_codes_each_kind_of_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0523, "+5.2%"), (-0.0523, "−5.2%"), (-0.0001, "0.0%"), (math.nan, "–"), (None, "–")],
+    ("value", "text"), [(0.0523, "+5.2%"), (-0.0523, "−5.2%"), (-0.0001, "0.0%"), (math.nan, "–"), (None, "–")]
 )
 def test_percent(value: float | None, text: str) -> None:
     assert wording.percent(value) == text
@@ -510,10 +494,7 @@ def test_words_of_groups_and_windows() -> None:
 def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_path: Path) -> None:
     long = "An answer that goes on and on about what the peers did, " * 30
     result = make_full_result()
-    flags = [
-        {"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long}
-        for i in range(9)
-    ]
+    flags = [{"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long} for i in range(9)]
     summary = {
         **result.facts,
         "verdict": {**result.facts["verdict"], "sentence": long, "ladder": long},
@@ -524,9 +505,7 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
         "study": "A study with a very long name " * 6,
         "price_source": "files:" + "a" * 300,
     }
-    write_pack(
-        StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",)
-    )
+    write_pack(StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",))
     first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
     assert second.startswith("Method")
     assert "effect +2.9%" in first
@@ -732,9 +711,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{SENTENCE}</p>\n"
     assert "Method" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
-    with pytest.raises(
-        ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"
-    ):
+    with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
         write_pack(make_result(), second, formats=("html",), templates=own)
     (own / "report.typ").write_text("#let x = ", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.typ.*does not compile"):
@@ -745,13 +722,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
 
 def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:
     names = {
-        f"P{i:02d}": {
-            "name": f"Peer number {i}",
-            "name_local": "",
-            "market": "XNAS",
-            "region": "US",
-            "group": "core",
-        }
+        f"P{i:02d}": {"name": f"Peer number {i}", "name_local": "", "market": "XNAS", "region": "US", "group": "core"}
         for i in range(20)
     }
     shocks = tuple(

@@ -18,8 +18,7 @@ from eventstudy import plots
 from eventstudy.report.pack import write_pack
 
 BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
-    None,
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
 ROOT = Path(__file__).parents[2]
 PROBE = """
@@ -105,9 +104,7 @@ def _visit(
     match = re.search(r'data-found="([^"]*)"', dom)
     assert match, done.stderr.decode(errors="replace")[-1500:]
     found: dict[str, Any] = json.loads(unescape(match[1]))
-    found["console"] = [
-        line for line in done.stderr.decode(errors="replace").splitlines() if ":CONSOLE" in line
-    ]
+    found["console"] = [line for line in done.stderr.decode(errors="replace").splitlines() if ":CONSOLE" in line]
     return found
 
 
@@ -153,9 +150,7 @@ def test_headings_and_drawings_are_named_for_readers_who_listen(page: Path, tmp_
 
 def test_type_has_contrast_on_its_ground_in_light_and_dark(page: Path) -> None:
     style = page.read_text(encoding="utf-8").split("</style>")[0]
-    light, dark = (
-        dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*)\}", style)
-    )
+    light, dark = (dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*)\}", style))
     for colours in (light, dark):
         for name in ("ink", "grey", "accent"):
             for ground in ("paper", "soft"):
@@ -166,9 +161,7 @@ def test_type_has_contrast_on_its_ground_in_light_and_dark(page: Path) -> None:
 def test_axe_finds_no_fault(page: Path, tmp_path: Path, dark: bool) -> None:
     axe = _axe()
     if axe is None:
-        pytest.skip(
-            "axe-core is not there: npm install axe-core beside the project, or AXE_CORE names axe.min.js"
-        )
+        pytest.skip("axe-core is not there: npm install axe-core beside the project, or AXE_CORE names axe.min.js")
     assert _visit(page, tmp_path, dark=dark, axe=axe)["axe"] == []
 
 
@@ -182,7 +175,5 @@ def _luminance(colour: str) -> float:
     digits = colour.lstrip("#")
     digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
     parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    red, green, blue = (
-        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

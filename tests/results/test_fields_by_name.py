@@ -85,11 +85,7 @@ def test_a_track_record_has_each_number_under_its_name() -> None:
         a_trade("B", gross=-4.0, hedged=-5.0, cost=1.4, net=-6.4, adverse_excursion=-0.10),
     ]
     result: Any = SimpleNamespace(
-        name="rule",
-        filled=trades,
-        trades=trades,
-        shocks=("A", "B"),
-        decisions=[SimpleNamespace(time="x")] * 3,
+        name="rule", filled=trades, trades=trades, shocks=("A", "B"), decisions=[SimpleNamespace(time="x")] * 3
     )
     series: Any = SimpleNamespace(returns=np.array([0.01, -0.02, 0.005, 0.0]))
     row = record_row(record(result, series, [0.1], trials=1, draws=99, seed=1))
@@ -137,13 +133,7 @@ def test_page_one_strikes_the_test_that_rejects_too_often(effective: float, stru
 def test_shifted_firm_events_are_among_the_used() -> None:
     rows = [("used", ""), ("used", "garch fell back"), ("shifted", "shifted: XNYS was closed")]
     rows += [("dropped", "no_prices: none"), ("dropped", "no_prices: other"), ("merged", "same day")]
-    assert firm_event_counts(rows) == {
-        "used": 3,
-        "shifted": 1,
-        "dropped": 2,
-        "merged": 1,
-        "reasons": {"no_prices": 2},
-    }
+    assert firm_event_counts(rows) == {"used": 3, "shifted": 1, "dropped": 2, "merged": 1, "reasons": {"no_prices": 2}}
 
 
 @pytest.fixture(scope="module", params=["healthcare", "optical"])

@@ -22,16 +22,7 @@ from eventstudy.report.brief import headline_test
 from eventstudy.report.packs import read_pack
 from eventstudy.results import from_tables
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of
-from eventstudy.results.records import (
-    STUDENTISED,
-    AarRow,
-    CarRow,
-    DropRow,
-    ShockRow,
-    TestRow,
-    TradeRow,
-    VerdictRow,
-)
+from eventstudy.results.records import STUDENTISED, AarRow, CarRow, DropRow, ShockRow, TestRow, TradeRow, VerdictRow
 from eventstudy.results.result import TABLES
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.permutation import PermutationTest, placebo_spread
@@ -75,12 +66,7 @@ def result(place: Path) -> StudyResult:
 
 def _filled(kind: Any) -> dict[str, Any]:
     """A value for each field, no two alike where their type allows it."""
-    made: dict[Any, Any] = {
-        str: "text {}".format,
-        int: int,
-        float: lambda i: i / 7,
-        bool: lambda i: i % 2 == 0,
-    }
+    made: dict[Any, Any] = {str: "text {}".format, int: int, float: lambda i: i / 7, bool: lambda i: i % 2 == 0}
     hints = typing.get_type_hints(kind)
     return {
         name: made[hints[name]](i) if hints[name] in made else (i, i + 1)
@@ -125,9 +111,7 @@ def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
         window=(2, 20),
         excess=np.array([0.01, 0.05, 0.02, 0.04, 0.03, 0.06, -0.01]),
         drop=np.full(7, -0.08),
-        permutation=PermutationTest(
-            greater=0.02, less=0.99, two_sided=0.04, floor=0.001, draws=99, exact=False
-        ),
+        permutation=PermutationTest(greater=0.02, less=0.99, two_sided=0.04, floor=0.001, draws=99, exact=False),
         spread=placebo_spread([np.array([0.01, -0.02, 0.03])] * 7),
         n_events=19,
         n_effective=11.5,
@@ -273,17 +257,12 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
     assert lines[0] == "StudyResult: Small study"
     assert lines[1] == f"Run: {result.run_id}; prices: files to {result.facts['data_date']}"
     assert lines[2].startswith(f"Verdict: {result.verdict.sentence[:40]}")
-    assert lines[-5] == (
-        "Counts: 8 firm-events used (0 with day 0 shifted), 0 dropped; 3 events, 3 shocks, 3 peers"
-    )
+    assert lines[-5] == ("Counts: 8 firm-events used (0 with day 0 shifted), 0 dropped; 3 events, 3 shocks, 3 peers")
     assert lines[-4] == (
-        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, "
-        f"p {test.p_value:.3f} (ibragimov mueller)"
+        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (ibragimov mueller)"
     )
     assert lines[-3] == "Dates: K = 3, worth 3.0 without overlap (K_eff)"
-    assert lines[-2].startswith(
-        f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}"
-    )
+    assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}")
     assert lines[-1].startswith("Next: .verdict, ")
     simulated = repr(run(place, "simulated")).splitlines()
     for shown in (lines, simulated):

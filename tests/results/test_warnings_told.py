@@ -88,9 +88,7 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     assert f"- {warnings[0]}" in " ".join(pack.summary().split())
 
 
-def test_a_check_tells_what_a_run_would(
-    study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_check_tells_what_a_run_would(study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *study, "--prices", str(tmp_path / "prices")]) == 0
     printed = capsys.readouterr().out
     order = ("BBB: no adj_close", "NOPE is named by E1", "'aaa' read as")

@@ -30,14 +30,7 @@ def prices(moves: list[float], *, ticker: str = "AAA", start: str = "2026-06-01"
     days = np.datetime64(start) + np.arange(len(close))
     blank = np.full(len(close), np.nan)
     series = PriceSeries(
-        ticker=ticker,
-        dates=days,
-        open=blank,
-        high=blank,
-        low=blank,
-        close=close,
-        adj_close=close,
-        volume=blank,
+        ticker=ticker, dates=days, open=blank, high=blank, low=blank, close=close, adj_close=close, volume=blank
     )
     return PriceTable(source="files", series={ticker: series}, outcomes={})
 
@@ -158,10 +151,7 @@ def test_the_pages_print_no_number_that_nobody_gave(language: str, shown: str) -
 
 def test_every_problem_of_a_claims_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = write(
-        tmp_path,
-        "A,AAA,,9 June,,-8%,about,,,",
-        "A,AAA,,2026-06-09,2026-06-01,lots,exactly,,,",
-        ",AAA,,,,0,,,,",
+        tmp_path, "A,AAA,,9 June,,-8%,about,,,", "A,AAA,,2026-06-09,2026-06-01,lots,exactly,,,", ",AAA,,,,0,,,,"
     )
     with pytest.raises(EventsError) as error:
         read_claims(path)

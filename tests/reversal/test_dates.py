@@ -17,12 +17,8 @@ DAY0 = np.array([3, 5, 3], dtype=np.int32)
 
 def test_means_and_names_by_date_in_order_of_the_dates() -> None:
     np.testing.assert_allclose(date_means(DAY0, np.array([0.2, 0.5, 0.4])), [0.3, 0.5])
-    np.testing.assert_allclose(
-        date_means(DAY0, np.array([[1.0, 2.0], [5.0, 6.0], [3.0, 4.0]])), [[2, 3], [5, 6]]
-    )
-    np.testing.assert_array_equal(
-        date_means(np.array([9, 4], dtype=np.int32), np.array([1.0, 2.0])), [2.0, 1.0]
-    )
+    np.testing.assert_allclose(date_means(DAY0, np.array([[1.0, 2.0], [5.0, 6.0], [3.0, 4.0]])), [[2, 3], [5, 6]])
+    np.testing.assert_array_equal(date_means(np.array([9, 4], dtype=np.int32), np.array([1.0, 2.0])), [2.0, 1.0])
     assert date_names(DAY0, np.array(["B", "C", "A"])) == ["B, A", "C"]
 
 
@@ -38,11 +34,7 @@ def test_a_dates_placebos_are_those_of_all_its_shocks_about_their_common_mean() 
 
 def test_two_shocks_of_one_day_count_once_in_the_verdict(tmp_path: Path) -> None:
     first, second = drop_days(2)
-    rows = [
-        misread("A", first, tickers="AAA;BBB"),
-        misread("B", first, tickers="CCC"),
-        misread("C", second),
-    ]
+    rows = [misread("A", first, tickers="AAA;BBB"), misread("B", first, tickers="CCC"), misread("C", second)]
     rows[1] = rows[1].replace(f"misreading,{first},", f"misreading,{first},S")
     _, judgement = study(
         tmp_path, rows, "reversal.share_negative=0.1", "reversal.drop_k=0.1", "reversal.drop_min=0.0001"

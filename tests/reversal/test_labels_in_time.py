@@ -70,8 +70,7 @@ def test_a_bare_date_is_known_when_its_last_zone_has_ended_it() -> None:
 def test_the_gate_is_the_close_of_the_last_drop_day() -> None:
     same_day = replace(CONFIG, windows=Windows(drop=(0, 0), post=(1, 20)))
     events = parse_events(
-        (f"event_id,timestamp,precision,kind,label\nE1,{AFTER_CLOSE},minute,report,unknown\n").encode(),
-        "e.csv",
+        (f"event_id,timestamp,precision,kind,label\nE1,{AFTER_CLOSE},minute,report,unknown\n").encode(), "e.csv"
     )
     aligned = align_all(events, CONFIG)
     at = {
@@ -98,14 +97,8 @@ def test_a_verdict_on_labels_without_a_time_is_exploratory(tmp_path: Path, label
     events = read_events(tmp_path / "events.csv")
     config = judgement.history.config
     found = findings(judgement, events, computed.alignments, config)
-    role = {
-        row["shock_id"]: (row["role"], row["label_reason"]) for row in tables(judgement, found)["reversal"]
-    }
-    assert role == {
-        "E0": ("exploratory", UNDATED),
-        "E1": ("exploratory", UNDATED),
-        "E2": ("confirmatory", ""),
-    }
+    role = {row["shock_id"]: (row["role"], row["label_reason"]) for row in tables(judgement, found)["reversal"]}
+    assert role == {"E0": ("exploratory", UNDATED), "E1": ("exploratory", UNDATED), "E2": ("confirmatory", "")}
     summary = reversal_summary(judgement, found)
     assert summary["verdict"]["reason"] == ""
     assert (summary["exploratory"]["n_late"], summary["exploratory"]["n_undated"]) == (0, 2)

@@ -16,9 +16,7 @@ from placebo_lists import Design, Outcome, allowed, page  # noqa: E402
 GIVEN = argparse.Namespace(lists=500, seed=20260624)
 
 
-def outcomes(
-    *, able: int = 0, drift: int = 0, rest: int = 0, tested: int = 0, small: int = 0
-) -> tuple[Outcome, ...]:
+def outcomes(*, able: int = 0, drift: int = 0, rest: int = 0, tested: int = 0, small: int = 0) -> tuple[Outcome, ...]:
     """Lists with six dates, some of them called drift, and lists with one; of the tested, some below 5 %."""
     p = [0.01] * small + [0.5] * (tested - small) + [float("nan")] * (able + rest - tested)
     kinds = ["drift"] * drift + ["inconclusive"] * (able + rest - drift)

@@ -72,9 +72,7 @@ def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
     assert measured["excess_P1", "label=misreading"]["estimate"] == pytest.approx(primary["estimate"])
     ratio = -sum(r["car_post"] for r in asked) / sum(r["car_drop"] for r in asked)
     assert measured["reversal_ratio", "label=misreading"]["estimate"] == pytest.approx(ratio)
-    path = {
-        (p["series"], p["tau"]): p["car"] for p in rows["reversal_paths"] if p["group"] == "label=misreading"
-    }
+    path = {(p["series"], p["tau"]): p["car"] for p in rows["reversal_paths"] if p["group"] == "label=misreading"}
     drop_and_post = path["events", 20] - path["events", -1]
     assert drop_and_post == pytest.approx(np.mean([r["car_drop"] + r["car_post"] for r in asked]))
     summary = reversal_summary(judgement, found)
@@ -214,9 +212,7 @@ def clarified(tmp_path: Path, delay: int) -> tuple[Computed, Judgement, Events]:
     grid = plain.history.days(("AAA",))
     at = int(np.searchsorted(grid, int(np.datetime64(day, "D").astype(int))))
     later = str(np.datetime64(int(grid[at + delay]), "D"))
-    answer = event_row(
-        "C0", later, kind="clarification", label="clarification", shock_id="E0", clarifies="E0"
-    )
+    answer = event_row("C0", later, kind="clarification", label="clarification", shock_id="E0", clarifies="E0")
     computed, judgement = study(tmp_path, [misread("E0", day), answer, *ENDS])
     return computed, judgement, read_events(tmp_path / "events.csv")
 
@@ -271,9 +267,7 @@ def test_three_runs_around_other_news(tmp_path: Path) -> None:
     alone = int(asked[0])
     car = {
         t: c
-        for t, c, s in zip(
-            panel.ticker, judgement.portfolios.abnormal.car((2, 20)), panel.shock_id, strict=True
-        )
+        for t, c, s in zip(panel.ticker, judgement.portfolios.abnormal.car((2, 20)), panel.shock_id, strict=True)
         if s == judgement.drops.shock_id[alone]
     }
     change = rows["without_peers"].estimate - rows["all"].estimate
@@ -297,9 +291,7 @@ def test_every_problem_of_a_confounders_file(tmp_path: Path) -> None:
 def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     days = drop_days(2)
     _, judgement = study(
-        tmp_path,
-        [misread("E0", days[0]), event_row("E1", days[1], label="contested"), *ENDS],
-        'reversal.case="E1"',
+        tmp_path, [misread("E0", days[0]), event_row("E1", days[1], label="contested"), *ENDS], 'reversal.case="E1"'
     )
     facts = case_study(judgement)
     assert facts is not None
@@ -316,10 +308,7 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     far = np.abs(everyone - everyone.mean())
     p, floor = (far >= far[0] - 1e-15).mean(), (far >= far.max() - 1e-15).mean()
     assert (facts["p_rank"], facts["p_rank_floor"]) == (pytest.approx(p), pytest.approx(floor))
-    assert (
-        f"(two-sided p of the rank {p:.2f}, which cannot be below {shown_floor(floor):.2g})"
-        in facts["sentence"]
-    )
+    assert f"(two-sided p of the rank {p:.2f}, which cannot be below {shown_floor(floor):.2g})" in facts["sentence"]
     row = reversal_rows(judgement)[k]
     assert (row["rank"], row["n_placebos"]) == (rank, m)
     assert (row["p_rank"], row["p_rank_floor"]) == (facts["p_rank"], facts["p_rank_floor"])
@@ -401,9 +390,7 @@ def test_the_locked_question_knows_what_changed(tmp_path: Path) -> None:
     config = judgement.history.config
     locked = tomllib.loads(as_toml(question(events, config)))
     assert departures(locked, events, config) == []
-    other = replace(
-        config, windows=replace(config.windows, post=(2, 10)), model=replace(config.model, alpha="zero")
-    )
+    other = replace(config, windows=replace(config.windows, post=(2, 10)), model=replace(config.model, alpha="zero"))
     found = {d.key: d for d in departures(locked, events, other)}
     assert found["windows.post"].strict
     assert not found["model.alpha"].strict

@@ -20,20 +20,9 @@ def flags(*locked: int, bit: int = DOWN) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("locked", "delay"),
-    [
-        ((), 0),
-        ((0,), 1),
-        ((1,), 2),
-        ((0, 1), 2),
-        ((0, 1, 2, 3), 4),
-        ((2, 3), 0),
-        ((-1,), 0),
-        (tuple(range(9)), 5),
-    ],
+    [((), 0), ((0,), 1), ((1,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((2, 3), 0), ((-1,), 0), (tuple(range(9)), 5)],
 )
-def test_the_aftermath_starts_two_sessions_after_the_first_unlocked_one(
-    locked: tuple[int, ...], delay: int
-) -> None:
+def test_the_aftermath_starts_two_sessions_after_the_first_unlocked_one(locked: tuple[int, ...], delay: int) -> None:
     assert delays(flags(*locked), TAU, (0, 1)).tolist() == [delay]
     assert delays(flags(*locked, bit=UP), TAU, (0, 1)).tolist() == [delay]
 
@@ -54,10 +43,7 @@ def locked_panel(locked: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     assert abnormal.tau.tolist() == list(range(-2, 7))
     np.testing.assert_allclose(abnormal.car((0, 1))[1], plain.car((0, 1))[1])
     np.testing.assert_allclose(abnormal.variance((2, 6))[1], plain.variance((2, 6))[1])
-    return (
-        np.array([abnormal.car((0, 1))[0], abnormal.car((2, 6))[0], abnormal.variance((0, 1))[0]]),
-        plain.ar[0],
-    )
+    return (np.array([abnormal.car((0, 1))[0], abnormal.car((2, 6))[0], abnormal.variance((0, 1))[0]]), plain.ar[0])
 
 
 def test_three_locked_days_are_one_drop() -> None:

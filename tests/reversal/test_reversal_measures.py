@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reversal_twins import (
-    clopper_pearson_holds,
-    difference_loop,
-    fieller_holds,
-    permutation_loop,
-    survival_loop,
-)
+from reversal_twins import clopper_pearson_holds, difference_loop, fieller_holds, permutation_loop, survival_loop
 from scipy import special
 
 from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, signs_of
@@ -96,14 +90,7 @@ def test_a_rank_counts_the_shock_and_ties_stand_before_it() -> None:
 
 @pytest.mark.parametrize(
     ("floor", "said"),
-    [
-        (1 / 22, "0.045"),
-        (1 / 17, "0.058"),
-        (0.05, "0.05"),
-        (1 / 6, "0.16"),
-        (0.1, "0.1"),
-        (1 / 1500, "0.00066"),
-    ],
+    [(1 / 22, "0.045"), (1 / 17, "0.058"), (0.05, "0.05"), (1 / 6, "0.16"), (0.1, "0.1"), (1 / 1500, "0.00066")],
 )
 def test_a_floor_is_never_rounded_up(floor: float, said: str) -> None:
     text = f"{shown_floor(floor):.2g}"
@@ -161,9 +148,7 @@ def test_fieller_sets_without_bounds_are_named() -> None:
         assert fieller_holds(rho, drop.tolist(), post.tolist(), t)
     far = reversal_ratio(np.array([-0.10, 0.05, -0.09, 0.02]), np.array([0.20, 0.21, 0.22, 0.19]))
     assert far.shape == "outside"
-    assert not fieller_holds(
-        (far.lower + far.upper) / 2, [-0.10, 0.05, -0.09, 0.02], [0.20, 0.21, 0.22, 0.19], t
-    )
+    assert not fieller_holds((far.lower + far.upper) / 2, [-0.10, 0.05, -0.09, 0.02], [0.20, 0.21, 0.22, 0.19], t)
     assert fieller_holds(far.upper + 1, [-0.10, 0.05, -0.09, 0.02], [0.20, 0.21, 0.22, 0.19], t)
 
 
@@ -188,10 +173,7 @@ def test_share_of_dates_has_the_exact_binomial_interval(hits: int, n: int) -> No
 def test_recovery_is_the_first_day_on_which_enough_was_given_back() -> None:
     tau = np.arange(-1, 6)
     path = np.array(
-        [
-            [np.nan, -0.05, -0.10, -0.08, -0.05, -0.02, 0.00],
-            [np.nan, -0.05, -0.10, -0.12, -0.11, -0.09, -0.08],
-        ]
+        [[np.nan, -0.05, -0.10, -0.08, -0.05, -0.02, 0.00], [np.nan, -0.05, -0.10, -0.12, -0.11, -0.09, -0.08]]
     )
     drop = np.array([-0.10, -0.10])
     time, seen = recovery_times(path, tau, drop, share=0.5, start=2)

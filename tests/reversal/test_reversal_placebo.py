@@ -193,11 +193,7 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     _, judgement = study(tmp_path, rows)
     day = int(judgement.benchmarks.days(0)[0])
     listed = placebo_rows(
-        judgement.benchmarks,
-        judgement.drops,
-        judgement.traits,
-        judgement.label == "genuine",
-        np.array([day + 1]),
+        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", np.array([day + 1])
     )
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
     over = judgement.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
@@ -205,9 +201,7 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     assert {r.day for r in tier["P1"]} - {r.day for r in tier["P3"]} == {day}
     assert len(tier["P0"]) > 45
     assert np.mean([r.car_drop for r in tier["P0"]]) == pytest.approx(0.0, abs=0.005)
-    test = matched_permutation(
-        judgement.drops.post[:1], [np.array([r.car_post for r in tier["P1"]])], draws=99, seed=1
-    )
+    test = matched_permutation(judgement.drops.post[:1], [np.array([r.car_post for r in tier["P1"]])], draws=99, seed=1)
     assert judgement.verdict.p_value == pytest.approx(test.two_sided)
 
 
@@ -246,9 +240,7 @@ def test_a_late_label_is_left_out_of_the_verdicts_on_other_labels(tmp_path: Path
 
 
 @pytest.mark.parametrize(("asof", "said"), [(0, "no late label among them"), (1, "late labels included")])
-def test_the_exploratory_verdict_says_whether_a_late_label_is_in_it(
-    tmp_path: Path, asof: int, said: str
-) -> None:
+def test_the_exploratory_verdict_says_whether_a_late_label_is_in_it(tmp_path: Path, asof: int, said: str) -> None:
     days = drop_days(2)
     known = (days[1], "2022-12-01")[asof]
     _, judgement = study(
@@ -303,8 +295,7 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
         flags=np.zeros(returns.shape, dtype=np.uint8),
     )
     config = StudyConfig(
-        markets=(Market("XNYS", "IDX", "US"),),
-        peers=tuple(Peer(ticker=name, market="XNYS") for name in tickers),
+        markets=(Market("XNYS", "IDX", "US"),), peers=tuple(Peer(ticker=name, market="XNYS") for name in tickers)
     )
     nothing = {"XNYS": np.zeros(returns.shape, dtype=bool)}
     history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)

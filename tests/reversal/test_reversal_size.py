@@ -21,8 +21,7 @@ def pool_of_series(series: np.ndarray) -> tuple[Pool, np.ndarray]:
     column = series[:, None]
     drop, post = window_sum(column, (0, 1))[:, 0], window_sum(column, (2, 20))[:, 0]
     long, short = (
-        np.sqrt(window_sum(column**2, (-length - gap, -1 - gap))[:, 0] / length)
-        for length, gap in ((240, 10), (20, 0))
+        np.sqrt(window_sum(column**2, (-length - gap, -1 - gap))[:, 0] / length) for length, gap in ((240, 10), (20, 0))
     )
     days = np.arange(300, len(series) - 30)
     s = drop[days] / (long[days] * np.sqrt(2))

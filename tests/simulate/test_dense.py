@@ -160,9 +160,7 @@ def test_gaps_are_those_of_the_studys_own_dates(study: Path) -> None:
     assert pool.gaps == (at[1] - at[0],)
 
 
-def test_the_command_simulates_the_designs_that_are_named(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_simulates_the_designs_that_are_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = arguments(study, *SMALL, "--windows", "[0,1];[2,20]", "--designs", "dense,dense_doubled")
     assert main(given) == 0
     printed = " ".join(capsys.readouterr().out.split())

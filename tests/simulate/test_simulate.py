@@ -39,16 +39,7 @@ from eventstudy.simulate import (
 )
 
 WINDOW = (0, 1)
-NAMES = (
-    "cross_sectional_t",
-    "patell",
-    "bmp",
-    "portfolio_t",
-    "date_t",
-    "sign_flip",
-    "grank_t",
-    "wilcoxon",
-)
+NAMES = ("cross_sectional_t", "patell", "bmp", "portfolio_t", "date_t", "sign_flip", "grank_t", "wilcoxon")
 CONFIG = StudyConfig(
     windows=Windows(estimation=(-90, -6), minimum=60, event=(-2, 5)), tests=settings.Tests(names=NAMES)
 )
@@ -137,9 +128,7 @@ def test_brown_warner_power_is_the_analytic_one(simulation: Simulation) -> None:
     assert rates[1].target == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("sigma", "powers"), [(0.02, (54.9, 97.1)), (0.0253, (40.2, 87.5)), (0.03, (32.0, 76.2))]
-)
+@pytest.mark.parametrize(("sigma", "powers"), [(0.02, (54.9, 97.1)), (0.0253, (40.2, 87.5)), (0.03, (32.0, 76.2))])
 def test_the_analytic_target_is_the_published_one(sigma: float, powers: tuple[float, float]) -> None:
     pool = make_pool(seed=8, length=400, correlation=0.0)
     index = pool.market_return[:, None]
@@ -206,14 +195,7 @@ def test_the_verdict_is_the_band_of_two_and_a_half_standard_errors() -> None:
             assert rate.verdict == expected
     wilson = stats.binomtest(50, 1_000).proportion_ci(2 * stats.norm.cdf(2.58) - 1, method="wilson")
     rate = Rate(
-        case=Case("common"),
-        test="t",
-        window=WINDOW,
-        n_draws=1_000,
-        n_rejected=50,
-        target=0.05,
-        n_events=80,
-        n_dates=10,
+        case=Case("common"), test="t", window=WINDOW, n_draws=1_000, n_rejected=50, target=0.05, n_events=80, n_dates=10
     )
     assert rate.interval == pytest.approx(tuple(wilson), rel=1e-9)
 
@@ -354,9 +336,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
 SMALL = ("--draws", "4", "--dates", "4", "--peers", "3")
 
 
-def test_the_command_leaves_a_table_a_figure_and_its_settings(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(study, *SMALL, "--windows", "[0,1]", "--seed", "9", "--quiet")) == 0
     folder = Path(capsys.readouterr().out.strip())
     assert folder.parent == study / "results"

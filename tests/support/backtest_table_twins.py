@@ -166,9 +166,7 @@ class Backtest:
             if self.found.lead[name].label != "misreading" or not self.found.qualifies[name]:
                 continue
             for day in self.found.matched[name]:
-                rows = {
-                    mic: int(np.searchsorted(self.world.days[mic], np.datetime64(day))) for mic in MARKETS
-                }
+                rows = {mic: int(np.searchsorted(self.world.days[mic], np.datetime64(day))) for mic in MARKETS}
                 met = Met(
                     name=f"{name}@{day}",
                     label=f"placebo of {name}",
@@ -318,9 +316,7 @@ class Backtest:
 
     def _walk_forward(self) -> Run:
         alone = [[self.run([rule], [met]) for rule in self.rules] for met in self.met]
-        net = np.array(
-            [[sum(total(t.base, "net") for t in r.trades) / CAPITAL for r in row] for row in alone]
-        )
+        net = np.array([[sum(total(t.base, "net") for t in r.trades) / CAPITAL for r in row] for row in alone])
         ends = []
         for met, row in zip(self.met, alone, strict=True):
             homes = {PEERS[ticker] for ticker in met.tickers}
@@ -454,10 +450,7 @@ def pnl(book: Book) -> Columns:
 def backtest(book: Book) -> Columns:
     made, rows = backtest_of(book), []
     decided = {
-        (name, item.met.name): item
-        for name, run in made.runs.items()
-        if name != "walk_forward"
-        for item in run.decided
+        (name, item.met.name): item for name, run in made.runs.items() if name != "walk_forward" for item in run.decided
     }
     for row in book.rows("backtest"):
         item = decided[row.run, row.shock_id]
@@ -570,9 +563,7 @@ def _record(made: Backtest, run: Run, ratios: Sequence[float]) -> Row:
         "net_per_trade": _per_trade(run),
         "net_lower": low,
         "net_upper": high,
-        "net_per_shock": np.mean(
-            [p / sum(t.value for t in mine) for p, mine in zip(profit, grouped, strict=True)]
-        ),
+        "net_per_shock": np.mean([p / sum(t.value for t in mine) for p, mine in zip(profit, grouped, strict=True)]),
         "gross_per_trade": _per_trade(run, "gross"),
         "hedged_per_trade": _per_trade(run, "hedged"),
         "cost_per_trade": _per_trade(run, "cost"),

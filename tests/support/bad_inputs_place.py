@@ -110,12 +110,7 @@ class Place:
         from eventstudy.prices import get_provider, table
 
         real = get_provider("yahoo")
-        settings: dict[str, Any] = {
-            "deadline": 3.0,
-            "pause": 0.01,
-            "cache_dir": self.folder / "cache",
-            **options,
-        }
+        settings: dict[str, Any] = {"deadline": 3.0, "pause": 0.01, "cache_dir": self.folder / "cache", **options}
 
         def factory(**given: Any) -> Any:
             return real(session=server.session(), **settings, **given)
@@ -158,9 +153,7 @@ def make_study(folder: Path) -> Path:
     return folder
 
 
-def settle(
-    template: Path, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Place:
+def settle(template: Path, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Place:
     """A copy of the template with the earlier pack noted."""
     shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
     place = Place(folder, patch, capsys)

@@ -28,17 +28,7 @@ OF_THE_RUN = frozenset({"manifest.json"})
 #: Differences of one kind that are printed for one table.
 SHOWN = 5
 #: Columns of messages: they may be worded anew, so no row is known by them.
-MESSAGES = (
-    "reason",
-    "note",
-    "notes",
-    "message",
-    "why_not",
-    "why_left",
-    "why_entered",
-    "hypothesis",
-    "verdict",
-)
+MESSAGES = ("reason", "note", "notes", "message", "why_not", "why_left", "why_entered", "hypothesis", "verdict")
 MESSAGES += ("benchmark", "blocked", "refusal", "advice", "sentence", "source", "title")
 
 
@@ -126,12 +116,7 @@ def _names(place: str) -> frozenset[str]:
 
 
 def _compare_tables(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    found: Differences,
-    tolerance: float,
-    allow: frozenset[str],
-    place: str,
+    old: pd.DataFrame, new: pd.DataFrame, found: Differences, tolerance: float, allow: frozenset[str], place: str
 ) -> None:
     for column in old.columns.difference(new.columns, sort=False):
         _failure(found, allow, f"{place}.{column}", "the column is missing")
@@ -145,9 +130,7 @@ def _compare_tables(
             _compare_cell(a, b, found, tolerance, allow, f"{place}.{column}", f"row {row + 1}: ")
 
 
-def _paired(
-    old: pd.DataFrame, new: pd.DataFrame, found: Differences, place: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _paired(old: pd.DataFrame, new: pd.DataFrame, found: Differences, place: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put the new rows in the order of the old ones where both hold the same rows by their texts."""
     texts = [
         column
@@ -172,9 +155,7 @@ def _keys(table: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return keys
 
 
-def _compare_json(
-    old: Any, new: Any, found: Differences, tolerance: float, allow: frozenset[str], place: str
-) -> None:
+def _compare_json(old: Any, new: Any, found: Differences, tolerance: float, allow: frozenset[str], place: str) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         for key, value in old.items():
             if key in new:
@@ -200,13 +181,7 @@ def _of_numbers(items: list[Any]) -> bool:
 
 
 def _compare_cell(
-    old: Any,
-    new: Any,
-    found: Differences,
-    tolerance: float,
-    allow: frozenset[str],
-    place: str,
-    where: str,
+    old: Any, new: Any, found: Differences, tolerance: float, allow: frozenset[str], place: str, where: str
 ) -> None:
     a, b = _number(old), _number(new)
     if a is None and b is None:

@@ -143,12 +143,7 @@ def _plan(world: World) -> list[Shock]:
 def _shock(name: str, label: str, day: str) -> Shock:
     moment = f"{day}T00:30:00Z"
     return Shock(
-        shock_id=name,
-        event_id=f"{name}-R",
-        label=label,
-        day0=dict.fromkeys(MARKETS, day),
-        moment=moment,
-        asof=moment,
+        shock_id=name, event_id=f"{name}-R", label=label, day0=dict.fromkeys(MARKETS, day), moment=moment, asof=moment
     )
 
 
@@ -270,9 +265,7 @@ def _write_prices(world: World, ticker: str, mic: str, folder: Path) -> None:
         high[row] = low[row] = close[row]
     columns = (opening.tolist(), high.tolist(), low.tolist(), close.tolist(), close.tolist(), volume.tolist())
     lines = ["date,open,high,low,close,adj_close,volume"]
-    lines += [
-        f"{day},{','.join(map(repr, row))}" for day, *row in zip(world.days[mic], *columns, strict=True)
-    ]
+    lines += [f"{day},{','.join(map(repr, row))}" for day, *row in zip(world.days[mic], *columns, strict=True)]
     (folder / f"{ticker}.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 

@@ -291,8 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Will be right back</html>", "text/html")
         else:
             first, last = (
-                int(query.get(key, [default])[0])
-                for key, default in (("period1", "0"), ("period2", "99999999999"))
+                int(query.get(key, [default])[0]) for key, default in (("period1", "0"), ("period2", "99999999999"))
             )
             self._json(200, fake.chart(symbol, first, last), cut=mode == "truncate")
 
@@ -303,13 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(body).encode(), cut=cut)
 
     def _send(
-        self,
-        status: int,
-        body: bytes,
-        kind: str = "application/json",
-        *,
-        cookie: bool = False,
-        cut: bool = False,
+        self, status: int, body: bytes, kind: str = "application/json", *, cookie: bool = False, cut: bool = False
     ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)

@@ -85,9 +85,7 @@ def commands(prices: Path | None, made: Mapping[str, Path], home: Path) -> dict[
             *("run", events, "--prices", "simulated", "--set", "study.kind=volume", *TABLES_ONLY)
         ],
         "market": lambda: _market(home),
-        "simulate": lambda: [
-            *("simulate", "--example", "healthcare", "--draws", "60", "--dates", "6", "--peers", "4")
-        ],
+        "simulate": lambda: [*("simulate", "--example", "healthcare", "--draws", "60", "--dates", "6", "--peers", "4")],
     }
     if prices is None:
         return plain

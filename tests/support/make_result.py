@@ -153,12 +153,7 @@ def _tests(groups: dict[str, tuple[str, ...]], car: pd.DataFrame) -> pd.DataFram
     for group, ids in groups.items():
         for window in WINDOWS:
             cut = car[car["shock_id"].isin(ids) & (car["window"] == window)]["car"]
-            for name, p_value in (
-                ("date_t", 0.312),
-                ("sign_flip", 0.25),
-                ("bmp_kp", 0.0412),
-                ("patell", 0.0003),
-            ):
+            for name, p_value in (("date_t", 0.312), ("sign_flip", 0.25), ("bmp_kp", 0.0412), ("patell", 0.0003)):
                 n = len(ids)
                 absent = n < 2 and name in ("date_t", "sign_flip")
                 rows.append(
@@ -254,9 +249,7 @@ def _small_row(group: str, window: str, n: int, k: int, caar: float) -> dict[str
     }
 
 
-def _summary(
-    simulated: bool, study: str, peers: dict[str, dict[str, str]], shocks: tuple[Any, ...]
-) -> dict[str, Any]:
+def _summary(simulated: bool, study: str, peers: dict[str, dict[str, str]], shocks: tuple[Any, ...]) -> dict[str, Any]:
     n = len(shocks) * len(peers)
     return {
         "run_id": "optical-20260821-1a2b3c4d",
@@ -386,19 +379,7 @@ def _verdict_message() -> Message:
 
 def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     placebo = [
-        (
-            shock,
-            tier,
-            f"20{y}-05-0{i + 1}",
-            -2.2,
-            -0.05,
-            float(rng.normal(0.01, 0.05)),
-            0.1,
-            0.05,
-            0.0,
-            0.7,
-            False,
-        )
+        (shock, tier, f"20{y}-05-0{i + 1}", -2.2, -0.05, float(rng.normal(0.01, 0.05)), 0.1, 0.05, 0.0, 0.7, False)
         for shock, y in (("GTC25", 19), ("LITE26", 22))
         for tier in ("P0", "P1")
         for i in range(6)
@@ -500,9 +481,7 @@ def _reversal_tables(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         "gates": _frame("gates", [(1, "the drops are abnormal", -0.05, 0.02, 0.05, True, True, "")]),
         "claims": _frame("claims", claims),
         "specification_curve": _frame("specification_curve", curve),
-        "quality": _frame(
-            "quality", [("AAOI", "extreme_return", "2024-11-08", 0.55, "warn", "moved +55.1%")]
-        ),
+        "quality": _frame("quality", [("AAOI", "extreme_return", "2024-11-08", 0.55, "warn", "moved +55.1%")]),
     }
 
 
@@ -510,9 +489,7 @@ def _trading_tables() -> dict[str, pd.DataFrame]:
     days = [day.date().isoformat() for day in pd.bdate_range("2025-03-03", periods=400)]
     held = [20 <= i < 40 or 230 <= i < 250 for i in range(400)]
     equity = np.cumsum([500.0 * h for h in held]) + 1_000_000.0
-    pnl = pd.DataFrame(
-        {"date": days, "net": 0.0, "equity": equity, "n_positions": np.array(held, dtype=int) * 2}
-    )
+    pnl = pd.DataFrame({"date": days, "net": 0.0, "equity": equity, "n_positions": np.array(held, dtype=int) * 2})
     pnl = pnl.assign(every_drop_equity=1_000_000.0 + 100.0 * np.arange(400), placebo_drops_equity=1_000_000.0)
     trades = pd.DataFrame(
         {
@@ -527,9 +504,7 @@ def _trading_tables() -> dict[str, pd.DataFrame]:
             "net": [0.038, -0.018],
         }
     )
-    costs = [
-        (run, bps, 0.01 - bps / 1e4, 0.0, 0.0) for run in ("rule", "every_drop") for bps in (0.0, 50.0, 150.0)
-    ]
+    costs = [(run, bps, 0.01 - bps / 1e4, 0.0, 0.0) for run in ("rule", "every_drop") for bps in (0.0, 50.0, 150.0)]
     return {
         "pnl": pnl.reindex(columns=TABLES["pnl"]),
         "trades": trades.reindex(columns=TABLES["trades"]),

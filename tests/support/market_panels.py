@@ -11,9 +11,7 @@ from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import Request, cut
 from eventstudy.large import FirmEvents, Layout, WidePanel
 
-LAYOUT = Layout(
-    estimation=(-80, -11), event=(-10, 20), car=((0, 0), (0, 1), (-1, 1), (2, 10), (2, 20)), alpha="auto"
-)
+LAYOUT = Layout(estimation=(-80, -11), event=(-10, 20), car=((0, 0), (0, 1), (-1, 1), (2, 10), (2, 20)), alpha="auto")
 
 
 def wide_panel(

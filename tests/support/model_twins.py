@@ -112,9 +112,7 @@ def excess(y: Floats, rf: Floats, x: Sequence[Floats], event: Sequence[Floats], 
     return Twin(fit.theta, fit.residuals, fit.sigma2, fit.dof, fit.mean + event_rf, fit.covariance)
 
 
-def trade_to_trade(
-    price: Floats, index: Floats, first: int, end: int, star: Sequence[tuple[int, int]]
-) -> Twin:
+def trade_to_trade(price: Floats, index: Floats, first: int, end: int, star: Sequence[tuple[int, int]]) -> Twin:
     """Maynes and Rumsey (1993): returns from trade to trade, observations over sqrt(n).
 
     ``price`` is NaN without a trade; rows ``first`` to ``end`` (excluded) are the estimation window;

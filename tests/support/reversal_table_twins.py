@@ -155,11 +155,7 @@ def excess_as(found: Reversal, name: str, kind: str) -> float:
     study = found.book.study
 
     def measure(p: Portfolio) -> float:
-        return (
-            p.bhar(POST)
-            if kind == "bhar"
-            else p.car(POST, kind.removeprefix("alpha_") if "_" in kind else "auto")
-        )
+        return p.bhar(POST) if kind == "bhar" else p.car(POST, kind.removeprefix("alpha_") if "_" in kind else "auto")
 
     returns = "log" if kind == "log" else "simple"
     others = [measure(study.placebo(name, day, returns)) for day in found.matched[name]]
@@ -172,11 +168,7 @@ def placebo(book: Book) -> Columns:
     for row in book.rows("placebo"):
         # Tier P2 are other shocks, with their own peers; the others the same peers at another date.
         genuine = row.tier == "P2"
-        p = (
-            found.portfolio[dates[row.placebo_date]]
-            if genuine
-            else book.study.placebo(row.shock_id, row.placebo_date)
-        )
+        p = found.portfolio[dates[row.placebo_date]] if genuine else book.study.placebo(row.shock_id, row.placebo_date)
         trait = p.traits(book.world)
         rows.append(
             {
@@ -260,13 +252,9 @@ def _complete(p: Portfolio, tickers: tuple[str, ...]) -> bool:
 
 def placebo_balance(book: Book) -> Columns:
     found, world = reversal_of(book), book.world
-    groups = {
-        **found.groups,
-        f"shock_id={found.case()}": [found.case()] if found.others(found.case()) else [],
-    }
+    groups = {**found.groups, f"shock_id={found.case()}": [found.case()] if found.others(found.case()) else []}
     traits = {
-        name: [book.study.placebo(name, day).traits(world) for day in days]
-        for name, days in found.matched.items()
+        name: [book.study.placebo(name, day).traits(world) for day in days] for name, days in found.matched.items()
     }
     rows = []
     for row in book.rows("placebo_balance"):
@@ -438,9 +426,7 @@ def _fieller(drop: Sequence[float], post: Sequence[float]) -> Row:
     def gap(rho: float) -> float:
         return (m_p + rho * m_d) ** 2 - t**2 * (cov[1, 1] + 2 * rho * cov[0, 1] + rho**2 * cov[0, 0])
 
-    ends = np.sort(
-        np.roots([m_d**2 - t**2 * cov[0, 0], 2 * (m_p * m_d - t**2 * cov[0, 1]), m_p**2 - t**2 * cov[1, 1]])
-    )
+    ends = np.sort(np.roots([m_d**2 - t**2 * cov[0, 0], 2 * (m_p * m_d - t**2 * cov[0, 1]), m_p**2 - t**2 * cov[1, 1]]))
     if np.iscomplex(ends).any():
         return only(-m_p / m_d, k, -math.inf, math.inf)
     assert all(abs(gap(end)) < 1e-12 for end in ends)
@@ -596,14 +582,7 @@ def gates(book: Book) -> Columns:
     rows, open_ = [], True
     for place, (estimate, p) in enumerate(steps, 1):
         passed = open_ and p <= 0.05
-        row = {
-            "step": place,
-            "estimate": estimate,
-            "p_value": p,
-            "level": 0.05,
-            "reached": open_,
-            "passed": passed,
-        }
+        row = {"step": place, "estimate": estimate, "p_value": p, "level": 0.05, "reached": open_, "passed": passed}
         rows.append(row)
         open_ = passed
     return stack(rows)
@@ -652,13 +631,9 @@ def clarifications(book: Book) -> Columns:
     for row in book.rows("clarifications"):
         answer = book.study.events[row.event_id]
         lead = found.lead[row.shock_id]
-        delay = max(
-            book.world.at(mic, answer.day0[mic]) - book.world.at(mic, lead.day0[mic]) for mic in lead.day0
-        )
+        delay = max(book.world.at(mic, answer.day0[mic]) - book.world.at(mic, lead.day0[mic]) for mic in lead.day0)
         before, at, after, speedup = _parts(found.portfolio[row.shock_id], delay)
-        others = [
-            _parts(book.study.placebo(row.shock_id, day), delay)[3] for day in found.matched[row.shock_id]
-        ]
+        others = [_parts(book.study.placebo(row.shock_id, day), delay)[3] for day in found.matched[row.shock_id]]
         rows.append(
             {
                 "delay": delay,

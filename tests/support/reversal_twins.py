@@ -33,9 +33,7 @@ def rolling_car_loop(
                 continue
             design = np.column_stack([np.ones(len(rows)), market[rows]])
             a, b = np.linalg.lstsq(design, returns[rows, column], rcond=None)[0]
-            found[day, column] = sum(
-                returns[r, column] - (a if alpha else 0.0) - b * market[r] for r in inside
-            )
+            found[day, column] = sum(returns[r, column] - (a if alpha else 0.0) - b * market[r] for r in inside)
     return found
 
 

@@ -37,14 +37,7 @@ def write_study(
     folder: Path, tickers: Sequence[str] = ("AAA", "BBB", "CCC"), extra: Mapping[str, str] | None = None
 ) -> Path:
     """A study of ``tickers`` on XNYS against IDX; ``extra`` adds lines to a ticker's table."""
-    lines = [
-        "[study]",
-        'name = "Small study"',
-        "[[markets]]",
-        'mic = "XNYS"',
-        'region = "US"',
-        'benchmark = "IDX"',
-    ]
+    lines = ["[study]", 'name = "Small study"', "[[markets]]", 'mic = "XNYS"', 'region = "US"', 'benchmark = "IDX"']
     for ticker in tickers:
         lines += ["[[peers]]", f'ticker = "{ticker}"', 'market = "XNYS"', (extra or {}).get(ticker, "")]
     path = folder / "study.toml"
@@ -72,9 +65,7 @@ def write_prices(
     for ticker, values in returns.items():
         close = 100.0 * np.cumprod(1.0 + values)
         rows = [f"{day},{price!r},{price!r},1000" for day, price in zip(days, close.tolist(), strict=True)]
-        (folder / f"{ticker}.csv").write_text(
-            "\n".join(["date,close,adj_close,volume", *rows, ""]), encoding="utf-8"
-        )
+        (folder / f"{ticker}.csv").write_text("\n".join(["date,close,adj_close,volume", *rows, ""]), encoding="utf-8")
     return returns
 
 

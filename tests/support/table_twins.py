@@ -291,9 +291,7 @@ class Portfolio:
 
     def sessions(self, world: World, window: Window) -> list[int]:
         """Earliest session of each day of a window over the members, as days since 1970."""
-        rows = [
-            [int(world.days[f.mic][f.position + j].astype(int)) for f in self.firms] for j in _span(window)
-        ]
+        rows = [[int(world.days[f.mic][f.position + j].astype(int)) for f in self.firms] for j in _span(window)]
         return [min(days) for days in rows]
 
     def daily(self, values: Callable[[Fit, int, int], float], j: int, window: Window) -> float:
@@ -307,13 +305,9 @@ class Portfolio:
         weight, error = np.array(self.weights(DROP)), self.residual(DROP)
         before = [j for j in TAU if j < DROP[0]]
         ar = np.array([[f.real(j) - f.normal(j) for j in before] for f in self.firms])
-        past = np.array(
-            [[*usable(f, world), *(_at(f.returns, f.position + j) for j in before)] for f in self.firms]
-        )
+        past = np.array([[*usable(f, world), *(_at(f.returns, f.position + j) for j in before)] for f in self.firms])
         recent = np.concatenate([error, _mean(weight, ar)])[-20:]
-        market = [
-            sum(f.market(j, u) for j in _span(DROP)) for f, u in zip(self.firms, self.late, strict=True)
-        ]
+        market = [sum(f.market(j, u) for j in _span(DROP)) for f, u in zip(self.firms, self.late, strict=True)]
         day = int(self.day(world).astype("datetime64[D]").astype(int))
         return {
             "s_drop": self.s(DROP),
@@ -477,9 +471,7 @@ def _autocorrelation(e: Floats, lag: int) -> tuple[float, int]:
 
 def _arch_p(e: Floats, lags: int = 5) -> float:
     square = e**2
-    design = np.column_stack(
-        [np.ones(len(e) - lags), *(square[lags - j : len(e) - j] for j in range(1, lags + 1))]
-    )
+    design = np.column_stack([np.ones(len(e) - lags), *(square[lags - j : len(e) - j] for j in range(1, lags + 1))])
     now = square[lags:]
     used = np.isfinite(now) & np.isfinite(design).all(axis=1)
     x, y = design[used], now[used]
@@ -581,15 +573,11 @@ def aar(book: Book) -> Columns:
 def _growing(book: Book, group: str) -> tuple[list[list[str]], list[Any]]:
     """Shocks of each date, and W of the windows from the first event day to each one."""
     panel = panel_of(book, group)
-    made = Group(
-        panel, (0, 0), last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS
-    )
+    made = Group(panel, (0, 0), last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS)
     days = sorted(set(made.date.values()))
     clusters = [[shock for shock, day in made.date.items() if day == date] for date in days]
     lead = [np.isin(panel.shock_id, shocks) & panel.lead for shocks in clusters]
-    lead = [
-        rows if rows.any() else np.isin(panel.shock_id, c) for rows, c in zip(lead, clusters, strict=True)
-    ]
+    lead = [rows if rows.any() else np.isin(panel.shock_id, c) for rows, c in zip(lead, clusters, strict=True)]
     sessions = [panel.event_sessions[rows].min(axis=0) for rows in lead]
     matrices = []
     for j in range(len(TAU)):
@@ -626,13 +614,7 @@ def shocks(book: Book) -> Columns:
         value, se = portfolio.car(window), math.sqrt(portfolio.variance(window))
         homes = {f.mic for f, w in zip(portfolio.firms, portfolio.weights(window), strict=True) if w}
         rows.append(
-            {
-                "n_peers": portfolio.count(window),
-                "n_markets": len(homes),
-                "car": value,
-                "se": se,
-                "s": value / se,
-            }
+            {"n_peers": portfolio.count(window), "n_markets": len(homes), "car": value, "se": se, "s": value / se}
         )
     return stack(rows)
 
@@ -672,9 +654,7 @@ def panel_of(book: Book, group: str) -> Any:
         lead=np.array([s.label != "clarification" for s, _ in pairs]),
         tau=np.array(TAU),
         estimation_returns=np.array(own),
-        estimation_factors=np.array([f.index[r] for (_, f), r in zip(pairs, before, strict=True)])[
-            :, :, None
-        ],
+        estimation_factors=np.array([f.index[r] for (_, f), r in zip(pairs, before, strict=True)])[:, :, None],
         estimation_sessions=np.array([days[f.mic][r] for (_, f), r in zip(pairs, before, strict=True)]),
         event_returns=np.array([f.returns[r] for (_, f), r in zip(pairs, around, strict=True)]),
         event_factors=np.array([f.index[r] for (_, f), r in zip(pairs, around, strict=True)])[:, :, None],
@@ -706,9 +686,7 @@ def _wilcoxon(group: twins.Group) -> twins.Outcome:
         return w, float(2 * stats.norm.sf(abs(z)))
     ways = [1]
     for r in range(1, n + 1):
-        ways = [
-            (ways[s] if s < len(ways) else 0) + (ways[s - r] if s >= r else 0) for s in range(len(ways) + r)
-        ]
+        ways = [(ways[s] if s < len(ways) else 0) + (ways[s - r] if s >= r else 0) for s in range(len(ways) + r)]
     lower, upper = sum(ways[: round(w) + 1]), sum(ways[round(w) :])
     return w, min(1.0, 2 * min(lower, upper) / 2**n)
 
@@ -849,9 +827,7 @@ def _step_down(book: Book, group: str, windows: tuple[str, ...]) -> list[float]:
         lead = book.study.leads[name].event_id
         mine = [f for s, f in pairs if s.event_id == lead] or [f for s, f in pairs if s.shock_id == name]
         portfolio = Portfolio(mine)
-        days = {
-            (place, day) for place, span in enumerate(spans) for day in portfolio.sessions(book.world, span)
-        }
+        days = {(place, day) for place, span in enumerate(spans) for day in portfolio.sessions(book.world, span)}
         values = np.array([portfolio.s(span) for span in spans])
         linked = [block for block in blocks if block[0] & days]
         blocks = [block for block in blocks if not block[0] & days]
@@ -885,10 +861,7 @@ def regression(book: Book) -> Columns:
         y = np.array([f.car(span) for _, f in pairs])
         misread = [float(s.label == "misreading") for s, _ in pairs]
         x = np.column_stack([np.ones(len(y)), [plan.EXPOSURE[f.ticker] for _, f in pairs], misread])
-        days = {
-            name: str(Portfolio(book.study.members(s)).day(book.world))
-            for name, s in book.study.leads.items()
-        }
+        days = {name: str(Portfolio(book.study.members(s)).day(book.world)) for name, s in book.study.leads.items()}
         cluster = np.array([days[s.shock_id] for s, _ in pairs])
         g, (n, p) = len(set(cluster.tolist())), x.shape
         # Random weights are given the same draws: no formula says what they are.
@@ -941,12 +914,5 @@ def claims(book: Book) -> Columns:
             return float(values.min() if kind == "at_least" else values[np.abs(values - claimed).argmin()])
 
         actual = best(inside)
-        rows.append(
-            {
-                "claimed": claimed,
-                "actual": actual,
-                "off_by": actual - claimed,
-                "nearby_return": best(near),
-            }
-        )
+        rows.append({"claimed": claimed, "actual": actual, "off_by": actual - claimed, "nearby_return": best(near)})
     return stack(rows)

@@ -78,12 +78,6 @@ def random_shocks(
     rows = np.sort(rng.choice(np.arange(earliest, length - 30), count, replace=False))
     columns = {mic: tuple(range(len(tape.tickers))) for mic, tape in tapes.items()}
     return [
-        Shock(
-            shock_id=f"S{row}",
-            label=label,
-            label_known=0,
-            day0={mic: int(row) for mic in tapes},
-            columns=columns,
-        )
+        Shock(shock_id=f"S{row}", label=label, label_known=0, day0={mic: int(row) for mic in tapes}, columns=columns)
         for row in rows
     ]

@@ -137,9 +137,7 @@ class Group:
         self.seed, self.draws, self.weighting = seed, draws, weighting
         self.n = len(self.firms)
         self.car = [fsum(f.ar[d] for d in self.inside) for f in self.firms]
-        self.variance = [
-            fsum(f.covariance(s, t) for s in self.inside for t in self.inside) for f in self.firms
-        ]
+        self.variance = [fsum(f.covariance(s, t) for s in self.inside for t in self.inside) for f in self.firms]
         self.scar = [c / sqrt(v) for c, v in zip(self.car, self.variance, strict=True)]
         self.portfolios = self._portfolios()
         self.k = len(self.portfolios)
@@ -150,9 +148,7 @@ class Group:
         for shock in sorted({f.shock for f in self.firms}):
             mine = [i for i, f in enumerate(self.firms) if f.shock == shock]
             earliest = min(self.firms[i].day0 for i in mine)
-            mine = [i for i in mine if self.firms[i].lead] or [
-                i for i in mine if self.firms[i].day0 == earliest
-            ]
+            mine = [i for i in mine if self.firms[i].lead] or [i for i in mine if self.firms[i].day0 == earliest]
             self.date[shock] = min(self.firms[i].day0 for i in mine)
             dates.setdefault(self.date[shock], []).extend(mine)
         return [self._portfolio(str(day), sorted(mine)) for day, mine in sorted(dates.items())]
@@ -472,8 +468,7 @@ def wilcoxon(group: Group) -> Outcome:
     rank = ranks([abs(c) for c in group.car])
     w = fsum(r for r, c in zip(rank, group.car, strict=True) if c > 0)
     sums = [
-        sum(r for r, s in zip(rank, signs, strict=True) if s)
-        for signs in itertools.product((0, 1), repeat=group.n)
+        sum(r for r, s in zip(rank, signs, strict=True) if s) for signs in itertools.product((0, 1), repeat=group.n)
     ]
     lower, upper = sum(s <= w for s in sums), sum(s >= w for s in sums)
     return w, min(1.0, 2 * min(lower, upper) / len(sums))
@@ -723,9 +718,7 @@ class SlowRegression:
     p_wild: list[float]
 
 
-def cluster_regression(
-    y: np.ndarray, x: np.ndarray, cluster: np.ndarray, weights: np.ndarray
-) -> SlowRegression:
+def cluster_regression(y: np.ndarray, x: np.ndarray, cluster: np.ndarray, weights: np.ndarray) -> SlowRegression:
     """CR2 with (I-H)_g of n rows and a bootstrap that fits every drawn sample anew."""
     n, p = x.shape
     clusters = sorted(set(cluster.tolist()))

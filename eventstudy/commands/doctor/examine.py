@@ -58,10 +58,7 @@ class Finding:
 
 
 def examine(
-    *,
-    out: Path = Path("results"),
-    prices: Path | None = None,
-    now: Callable[[], dt.datetime] = utc_now,
+    *, out: Path = Path("results"), prices: Path | None = None, now: Callable[[], dt.datetime] = utc_now
 ) -> Iterator[Finding]:
     """Yield the findings one after the other; nothing is raised and nothing is left behind.
 
@@ -100,9 +97,7 @@ def versions() -> Iterator[Finding]:
         yield Finding("extras", "ok", f"not installed, not needed: {', '.join(extras)}")
 
 
-def name_clashes(
-    providers: Callable[[], dict[str, list[str]]] | None = None,
-) -> Iterator[Finding]:
+def name_clashes(providers: Callable[[], dict[str, list[str]]] | None = None) -> Iterator[Finding]:
     """Yield whether another distribution also installs a module named eventstudy."""
     listed = (providers or _providers)().get("eventstudy", [])
     others = sorted({name for name in listed if name.lower().replace("_", "-") != DISTRIBUTION})

@@ -13,13 +13,7 @@ from eventstudy.exchanges.examples import EXAMPLE_MARKET
 @click.argument("request", type=click.Path(path_type=Path))
 @click.argument("firms", type=click.Path(path_type=Path))
 @click.argument("market", type=click.Path(path_type=Path))
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder to write the study into.",
-)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write the study into.")
 @click.option(
     "--market",
     "exchanges",

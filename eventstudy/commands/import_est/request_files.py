@@ -86,10 +86,7 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
     names = _tickers([*dict.fromkeys(r.firm for r in rows), *dict.fromkeys(r.market for r in rows)], remarks)
     mics = {name: _mic(name, rows, exchanges) for name in dict.fromkeys(row.market for row in rows)}
     windows = _common_windows(rows, remarks)
-    files = {
-        STUDY_FILE: _study(rows, names, mics, windows, remarks),
-        EVENTS_FILE: _events(rows, names, remarks),
-    }
+    files = {STUDY_FILE: _study(rows, names, mics, windows, remarks), EVENTS_FILE: _events(rows, names, remarks)}
     remarks += _repeated(rows, mics)
     wanted = {row.firm: firms for row in rows} | {row.market: market for row in rows}
     for name, path in wanted.items():

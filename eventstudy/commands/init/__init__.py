@@ -31,17 +31,10 @@ from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 )
 @click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
 @click.option(
-    "--dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder to write into; default one of the sector's name.",
+    "--dir", "folder", type=click.Path(path_type=Path), help="Folder to write into; default one of the sector's name."
 )
 def command(
-    sector: str | None,
-    peers: tuple[str, ...],
-    benchmarks: tuple[str, ...],
-    currency: str,
-    folder: Path | None,
+    sector: str | None, peers: tuple[str, ...], benchmarks: tuple[str, ...], currency: str, folder: Path | None
 ) -> None:
     """Write the files of a new sector: study, events, a folder for prices."""
     from eventstudy.commands.init.new_sector import new_sector, next_steps, write_sector, yahoo_notes

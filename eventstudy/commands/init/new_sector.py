@@ -14,12 +14,7 @@ from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
-from eventstudy.exchanges.exchange import (
-    by_common_name,
-    exchanges,
-    quotes_hundredths,
-    with_suffix,
-)
+from eventstudy.exchanges.exchange import by_common_name, exchanges, quotes_hundredths, with_suffix
 
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
@@ -55,9 +50,7 @@ class NewSector:
         return tuple(dict.fromkeys((*(peer.ticker for peer in self.peers), *indices)))
 
 
-def new_sector(
-    name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = ""
-) -> NewSector:
+def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = "") -> NewSector:
     """Return a checked plan of a sector.
 
     Parameters

@@ -18,8 +18,6 @@ def command(result: Path, events: Path | None, prices: str | None) -> None:
     from eventstudy.commands.verify.recompute import verify_pack
 
     with console_for(False).status("starting") as status:
-        done = verify_pack(
-            result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …")
-        )
+        done = verify_pack(result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …"))
     equal = f"{done.tables} tables with {done.cells} cells recomputed and equal"
     click.echo(f"{result}: {equal}, {done.files} files intact")

@@ -109,9 +109,7 @@ def _pre_trend(abnormal: AbnormalReturns) -> NDArray[np.float64]:
     return abnormal.scar(PRE_TREND)
 
 
-def autocorrelations(
-    residuals: NDArray[np.float64], lags: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def autocorrelations(residuals: NDArray[np.float64], lags: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return autocorrelations at 1..lags and the number of pairs behind each, both (N, lags).
 
     Only true neighbours pair up: days on both sides of a missing one are not one apart. About the
@@ -142,9 +140,7 @@ def ljung_box(
     return q, special.chdtrc(rho.shape[1], q)
 
 
-def arch_lm(
-    residuals: NDArray[np.float64], lags: int = LAGS
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def arch_lm(residuals: NDArray[np.float64], lags: int = LAGS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Engle's (1982) LM statistic for ARCH and its p-value, both (N,).
 
     T R^2 of the regression of e_t^2 on a constant and its lags, on the days with all of them.

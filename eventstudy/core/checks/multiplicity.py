@@ -55,14 +55,7 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
         columns = zip(windows, *(values.tolist() for values in adjusted), strict=True)
         rows += [
             Adjusted(
-                group=sample.group,
-                window=window,
-                name=name,
-                p_value=p,
-                holm=by_holm,
-                bh=bh,
-                by=by,
-                romano_wolf=step,
+                group=sample.group, window=window, name=name, p_value=p, holm=by_holm, bh=bh, by=by, romano_wolf=step
             )
             for window, p, by_holm, bh, by, step in columns
         ]
@@ -173,9 +166,7 @@ def romano_wolf(values: NDArray[np.float64], signs: NDArray[np.float64]) -> NDAr
     return adjusted
 
 
-def _students(
-    total: NDArray[np.float64], square: NDArray[np.float64], count: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _students(total: NDArray[np.float64], square: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
     """|t| from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scatter = square - total**2 / count

@@ -164,9 +164,7 @@ def regress_formula(
     from statsmodels.formula.api import ols
 
     if cluster not in frame.columns:
-        raise EstimationError(
-            f"no column {cluster!r} for the clusters; there are {', '.join(map(str, frame))}"
-        )
+        raise EstimationError(f"no column {cluster!r} for the clusters; there are {', '.join(map(str, frame))}")
     try:
         model = ols(formula, data=frame, missing="raise")
     except Exception as error:
@@ -192,9 +190,7 @@ def _design(
 ) -> tuple[_Design, tuple[str, ...]]:
     n = len(y)
     if x.ndim != 2 or len(x) != n or len(cluster) != n:
-        raise EstimationError(
-            f"{n} values need x of shape ({n}, k) and {n} clusters; got {x.shape}, {len(cluster)}"
-        )
+        raise EstimationError(f"{n} values need x of shape ({n}, k) and {n} clusters; got {x.shape}, {len(cluster)}")
     labels = tuple(names) or tuple(f"x{j + 1}" for j in range(x.shape[1]))
     if len(labels) != x.shape[1]:
         raise EstimationError(f"{x.shape[1]} covariates need as many names; got {len(labels)}")
@@ -202,9 +198,7 @@ def _design(
         x, labels = np.column_stack([np.ones(n), x]), ("const", *labels)
     bad = np.flatnonzero(~(np.isfinite(y) & np.isfinite(x).all(axis=1)))
     if len(bad):
-        raise EstimationError(
-            f"row {bad[0]}: a value is missing or infinite ({len(bad)} rows in all); leave it out"
-        )
+        raise EstimationError(f"row {bad[0]}: a value is missing or infinite ({len(bad)} rows in all); leave it out")
     shocks, code = np.unique(np.asarray(cluster), return_inverse=True)
     if len(shocks) < 2:
         raise EstimationError(f"{len(shocks)} cluster; a variance over clusters needs at least two")

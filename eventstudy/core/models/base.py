@@ -260,9 +260,7 @@ def shrink_alpha(expected: ExpectedReturns, news: NDArray[np.intp]) -> ExpectedR
     return replace(expected, theta=expected.theta * draw, xtx_inv=covariance, estimation_design=design)
 
 
-def _spread(
-    alpha: NDArray[np.float64], noise: NDArray[np.float64], news: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _spread(alpha: NDArray[np.float64], noise: NDArray[np.float64], news: NDArray[np.intp]) -> NDArray[np.float64]:
     """Variance of the true intercepts among the peers, by moments, for each firm-event's group."""
 
     def moments(rows: NDArray[np.bool_]) -> float:

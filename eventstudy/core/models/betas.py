@@ -69,9 +69,7 @@ def _centred(series: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np
     return np.where(used, series - mean[:, None], 0.0)
 
 
-def _one_beta(
-    panel: EventPanel, name: str, daily: NDArray[np.float64], used: NDArray[np.bool_]
-) -> ExpectedReturns:
+def _one_beta(panel: EventPanel, name: str, daily: NDArray[np.float64], used: NDArray[np.bool_]) -> ExpectedReturns:
     """Fit R = alpha + beta R_m from the weights of the days in beta; alpha goes through the means."""
     before, around = panel.factor("market")
     count = used.sum(axis=1)

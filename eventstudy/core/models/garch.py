@@ -94,15 +94,10 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     chosen = panel.with_factors("market")
     base = least_squares(chosen, name, ("alpha", "beta"))
     data = observations(chosen)
-    series = [
-        (PERCENT * data.y[i, data.used[i]], PERCENT * data.x[i, data.used[i]], name)
-        for i in range(len(panel))
-    ]
+    series = [(PERCENT * data.y[i, data.used[i]], PERCENT * data.x[i, data.used[i]], name) for i in range(len(panel))]
     size = FAST_BLOCK if name == "garch" and compiled_fit() else BLOCK
     blocks = [series[first : first + size] for first in range(0, len(series), size)]
-    done = run_blocks(
-        _fit_block, blocks, jobs=settings.jobs, engine=settings.engine, scheduler=settings.scheduler
-    )
+    done = run_blocks(_fit_block, blocks, jobs=settings.jobs, engine=settings.engine, scheduler=settings.scheduler)
     fits = [fit for block in done for fit in block]
     trouble = np.array([fit.trouble for fit in fits], dtype="<U60")
     good = np.flatnonzero(trouble == "")
@@ -183,12 +178,7 @@ def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64]) -> VarianceFit:
 
 
 def _fit_of(
-    coefficients: NDArray[np.float64],
-    path: NDArray[np.float64],
-    log_likelihood: float,
-    name: str,
-    *,
-    converged: bool,
+    coefficients: NDArray[np.float64], path: NDArray[np.float64], log_likelihood: float, name: str, *, converged: bool
 ) -> VarianceFit:
     theta, variance = (float(coefficients[0]), float(coefficients[1])), tuple(map(float, coefficients[2:]))
     finite = np.isfinite(coefficients).all() and np.isfinite(path).all() and (path > 0).all()

@@ -8,15 +8,7 @@ from numpy.typing import NDArray
 from eventstudy.config import Model, StudyConfig
 from eventstudy.core.models.base import needs
 from eventstudy.core.models.betas import lag_names
-from eventstudy.core.returns import (
-    DEAL_BOUND,
-    HALTED,
-    MISSING,
-    UNLISTED,
-    FactorColumns,
-    MarketPanel,
-    ReturnsPanel,
-)
+from eventstudy.core.returns import DEAL_BOUND, HALTED, MISSING, UNLISTED, FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.prices import PriceTable
@@ -50,9 +42,7 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
     if "donors" in wanted:
         columns |= {name: (series, 0) for name, series in _donors(mic, panel, config).items()}
     shape = market.returns.shape
-    values = np.stack(
-        [np.broadcast_to(v if v.ndim == 2 else v[:, None], shape) for v, _ in columns.values()], axis=2
-    )
+    values = np.stack([np.broadcast_to(v if v.ndim == 2 else v[:, None], shape) for v, _ in columns.values()], axis=2)
     result = FactorColumns(tuple(columns), values, tuple(ahead for _, ahead in columns.values()))
     return _trade_to_trade(result, market, panel.kind) if config.returns.gaps == "trade_to_trade" else result
 
@@ -62,10 +52,7 @@ Columns = dict[str, tuple[NDArray[np.float64], int]]
 
 def _lagged(series: NDArray[np.float64], lags: int) -> Columns:
     shifts = [shift for shift in range(-lags, lags + 1) if shift]
-    return {
-        name: (shifted(series, shift), max(shift, 0))
-        for name, shift in zip(lag_names(lags), shifts, strict=True)
-    }
+    return {name: (shifted(series, shift), max(shift, 0)) for name, shift in zip(lag_names(lags), shifts, strict=True)}
 
 
 def shifted(series: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
@@ -88,10 +75,7 @@ def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns
     names = {name: name for name in model.factors if name != "market"} if model.name == "factors" else {}
     if model.risk_free:
         names["risk_free"] = model.risk_free
-    return {
-        name: (on_days(market.sessions, table.dates, table.column(column)), 0)
-        for name, column in names.items()
-    }
+    return {name: (on_days(market.sessions, table.dates, table.column(column)), 0) for name, column in names.items()}
 
 
 def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> NDArray[np.float64]:
@@ -193,9 +177,7 @@ def _trade_to_trade(columns: FactorColumns, market: MarketPanel, kind: str) -> F
 
 def lumped(returns: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     """Return over several sessions (n, K): the sum of log returns, the compounded simple ones."""
-    total: NDArray[np.float64] = (
-        returns.sum(axis=0) if kind == "log" else np.prod(1.0 + returns, axis=0) - 1.0
-    )
+    total: NDArray[np.float64] = returns.sum(axis=0) if kind == "log" else np.prod(1.0 + returns, axis=0) - 1.0
     return total
 
 

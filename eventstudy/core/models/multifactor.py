@@ -37,9 +37,7 @@ def factors(panel: EventPanel, settings: Model) -> ExpectedReturns:
     return least_squares(panel.with_factors(*names), "factors", ("alpha", *loadings))
 
 
-def _excess(
-    panel: EventPanel, name: str, factors: tuple[str, ...], loadings: tuple[str, ...]
-) -> ExpectedReturns:
+def _excess(panel: EventPanel, name: str, factors: tuple[str, ...], loadings: tuple[str, ...]) -> ExpectedReturns:
     before, around = panel.factor("risk_free")
     chosen = panel.with_factors(*factors)
     at = [column for column, factor in enumerate(chosen.factor_names) if factor == "market"]
@@ -47,10 +45,7 @@ def _excess(
     estimation[:, :, at] -= before[:, :, None]
     event[:, :, at] -= around[:, :, None]
     excess = replace(
-        chosen,
-        estimation_returns=panel.estimation_returns - before,
-        estimation_factors=estimation,
-        event_factors=event,
+        chosen, estimation_returns=panel.estimation_returns - before, estimation_factors=estimation, event_factors=event
     )
     fitted = least_squares(excess, name, ("alpha", *loadings))
     known = np.where(panel.spans()[1] == 0, 0.0, around)
@@ -91,9 +86,7 @@ def two_index(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: A
     )
     if not both.any():
         return padded
-    fitted = least_squares(
-        _orthogonal(panel.take(both).with_factors("market", "world")), "two_index", padded.loadings
-    )
+    fitted = least_squares(_orthogonal(panel.take(both).with_factors("market", "world")), "two_index", padded.loadings)
     return merge(padded, fitted, both)
 
 
@@ -105,8 +98,7 @@ def _orthogonal(panel: EventPanel) -> EventPanel:
     with np.errstate(divide="ignore", invalid="ignore"):
         means = [np.where(used, series, 0.0).sum(axis=1) / count for series in (local, world)]
         left, right = (
-            np.where(used, series - mean[:, None], 0.0)
-            for series, mean in zip((local, world), means, strict=True)
+            np.where(used, series - mean[:, None], 0.0) for series, mean in zip((local, world), means, strict=True)
         )
         slope = (left * right).sum(axis=1) / (left**2).sum(axis=1)
     start = means[1] - slope * means[0]

@@ -41,9 +41,9 @@ def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = sse / base.dof
         inflation = _inflation(error, scale, data.used, base.dof) / sigma2
-    remark = np.where(
-        steps >= MAX_ITERATIONS, "market_robust stopped before it converged", base.remark
-    ).astype(base.remark.dtype)
+    remark = np.where(steps >= MAX_ITERATIONS, "market_robust stopped before it converged", base.remark).astype(
+        base.remark.dtype
+    )
     return replace(
         base,
         theta=theta,
@@ -95,9 +95,7 @@ def _median_scale(error: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArra
     return median
 
 
-def _objective(
-    error: NDArray[np.float64], scale: NDArray[np.float64], used: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _objective(error: NDArray[np.float64], scale: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Sum over the used days of Huber's rho(e / scale)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(error / scale[:, None])

@@ -45,17 +45,7 @@ GARCH_RIVALS = np.array(
         [0.5, 0.5],
     ]
 )
-GARCH_STARTS = np.array(
-    [
-        [0.99, 0.01],
-        [0.3, 0.05],
-        [1.0, 0.8],
-        [1.0, 0.005],
-        [0.5, 0.5],
-        [0.85, 0.01],
-        [0.95, 0.005],
-    ]
-)
+GARCH_STARTS = np.array([[0.99, 0.01], [0.3, 0.05], [1.0, 0.8], [1.0, 0.005], [0.5, 0.5], [0.85, 0.01], [0.95, 0.005]])
 #: Box of the parameters of `Egarch`: ``arch``'s region with a >= 0, see `egarch_by_search`.
 EGARCH_BOX = (
     np.array([-np.inf, -np.inf, -9.21, 0.0, -5.0, 0.0, 1.0 / 500.0]),
@@ -65,9 +55,7 @@ EGARCH_BOX = (
 EGARCH_RIVALS = np.array(
     [(a, g, b) for a in (0.05, 0.2, 0.5) for g in (-0.15, 0.0, 0.15) for b in (0.2, 0.6, 0.9, 0.98)]
 )
-EGARCH_STARTS = np.array(
-    [(a, g, b) for a, b in ((0.02, 0.97), (0.4, 0.1), (0.4, 0.7)) for g in (-0.15, 0.15)]
-)
+EGARCH_STARTS = np.array([(a, g, b) for a, b in ((0.02, 0.97), (0.4, 0.1), (0.4, 0.7)) for g in (-0.15, 0.15)])
 #: A residual sd below this share of the returns' range is rounding.
 NOTHING = 1e-12
 
@@ -210,13 +198,7 @@ class Garch:
         _, h, e, e2 = self._run(point)
         _, _, _, p, s, inverse_nu = point.tolist()
         push = np.column_stack(
-            [
-                -2.0 * p * s * e,
-                -2.0 * p * s * e * self.series.x,
-                np.ones(len(h)),
-                s * e2 + (1.0 - s) * h,
-                p * (e2 - h),
-            ]
+            [-2.0 * p * s * e, -2.0 * p * s * e * self.series.x, np.ones(len(h)), s * e2 + (1.0 - s) * h, p * (e2 - h)]
         )
         first = np.array([0.0, 0.0, 1.0, self.series.backcast, 0.0])
         slopes = _accumulated(first, np.full(len(h), p - p * s), push) / h[:, None]
@@ -225,9 +207,7 @@ class Garch:
     def coefficients(self, point: Vector) -> Vector:
         """Return alpha, beta, omega, a, b and nu in the unit of the returns."""
         sd, a = self.series.sd, point[3] * point[4]
-        return np.array(
-            [point[0] * sd, point[1] * sd, point[2] * sd**2, a, point[3] - a, 1.0 / point[5]], dtype=float
-        )
+        return np.array([point[0] * sd, point[1] * sd, point[2] * sd**2, a, point[3] - a, 1.0 / point[5]], dtype=float)
 
     def start(self, p: float, a: float, nu: float) -> Vector:
         """Return a point with the OLS line, persistence p and ARCH term a."""
@@ -281,9 +261,7 @@ class Egarch:
         own = -0.5 + 0.5 * k * z2 / full
         pass_on = b - 0.5 * (a * size + g * z)
         following, chain = 0.0, []
-        for day, step, alive in zip(
-            own[::-1].tolist(), pass_on[::-1].tolist(), free[::-1].tolist(), strict=True
-        ):
+        for day, step, alive in zip(own[::-1].tolist(), pass_on[::-1].tolist(), free[::-1].tolist(), strict=True):
             chain.append(following)
             following = alive * (day + step * following)
         ahead = np.array(chain[::-1])
@@ -306,9 +284,7 @@ class Egarch:
         _, log_h, z, free = self._run(point)
         _, _, _, a, g, b, inverse_nu = point.tolist()
         pull = (a * np.sign(z) + g) * np.exp(-0.5 * log_h)
-        push = np.column_stack(
-            [-pull, -pull * self.series.x, np.ones(len(z)), np.abs(z) - NORMAL_MEAN, z, log_h]
-        )
+        push = np.column_stack([-pull, -pull * self.series.x, np.ones(len(z)), np.abs(z) - NORMAL_MEAN, z, log_h])
         first = np.array([0.0, 0.0, 1.0, 0.0, 0.0, math.log(self.series.backcast)])
         slopes = _accumulated(first, b - 0.5 * (a * np.abs(z) + g * z), push) * free[:, None]
         return _information(slopes, np.exp(-log_h), self.series.x, 1.0 / inverse_nu)
@@ -360,9 +336,7 @@ def egarch_by_search(y: Vector, x: Vector) -> Optimum:
     if series is None:
         return NO_OPTIMUM
     one = Egarch(series)
-    rivals, starts = (
-        [one.start(a, g, b, START_NU) for a, g, b in rows] for rows in (EGARCH_RIVALS, EGARCH_STARTS)
-    )
+    rivals, starts = ([one.start(a, g, b, START_NU) for a, g, b in rows] for rows in (EGARCH_RIVALS, EGARCH_STARTS))
     return _in_units(one, search(one, rivals, starts, EGARCH_BOX, lambda at: at[3:6]))
 
 

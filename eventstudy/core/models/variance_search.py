@@ -51,12 +51,7 @@ class Optimum(NamedTuple):
 
 
 def optimum_of(
-    coefficients: Vector,
-    path: Vector,
-    log_likelihood: float,
-    gain: float,
-    first_gap: float,
-    second_gap: float,
+    coefficients: Vector, path: Vector, log_likelihood: float, gain: float, first_gap: float, second_gap: float
 ) -> Optimum:
     """Return the record of a finished search; gaps below `TIE` are none."""
     converged = math.isfinite(log_likelihood) and gain < CLEAR
@@ -159,9 +154,7 @@ def climb(
     return point, value, gain
 
 
-def direction(
-    point: Vector, g: Vector, curvature: Vector, box: tuple[Vector, Vector]
-) -> tuple[Vector, float]:
+def direction(point: Vector, g: Vector, curvature: Vector, box: tuple[Vector, Vector]) -> tuple[Vector, float]:
     """Return the Newton step within the box and twice its gain, infinite where there is none.
 
     Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes

@@ -46,7 +46,5 @@ def band_half_width(
     for day, between in enumerate(overlap):
         if between.k_eff < FEWEST_EFFECTIVE or not np.isfinite(square[day]):
             continue
-        half[day] = special.stdtrit(between.df, 0.975) * np.sqrt(
-            between.clustering(share[:, day]) * square[day]
-        )
+        half[day] = special.stdtrit(between.df, 0.975) * np.sqrt(between.clustering(share[:, day]) * square[day])
     return half

@@ -11,9 +11,7 @@ MEAN_ZERO = "the mean cumulative abnormal return is zero"
 NO_VARIATION = "n/a, the values do not vary"
 
 
-@statistic(
-    "cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2
-)
+@statistic("cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2)
 def cross_sectional_t(sample: WindowSample) -> TestResult:
     """CAAR over the cross-sectional standard error, t(N-1).
 
@@ -42,12 +40,7 @@ def skewness_t(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="normal")
 
 
-@statistic(
-    "bhar_t",
-    null="the mean buy-and-hold abnormal return is zero",
-    source="Barber and Lyon 1997",
-    minimum=2,
-)
+@statistic("bhar_t", null="the mean buy-and-hold abnormal return is zero", source="Barber and Lyon 1997", minimum=2)
 def bhar_t(sample: WindowSample) -> TestResult:
     """Mean BHAR over its cross-sectional standard error, t(N-1).
 
@@ -96,9 +89,7 @@ def bmp_kp(sample: WindowSample) -> TestResult:
     return _ratio(sample, sample.scar.mean(), se)
 
 
-@statistic(
-    "portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1
-)
+@statistic("portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1)
 def portfolio_t(sample: WindowSample) -> TestResult:
     """CAAR over sqrt(W) times the standard deviation of the cross-event mean AR, t(L-1).
 

@@ -86,12 +86,7 @@ def sign_flip(sample: WindowSample) -> TestResult:
     )
 
 
-@statistic(
-    "ibragimov_mueller",
-    null=MEAN_ZERO,
-    dates=2,
-    source="Ibragimov and Müller 2010",
-)
+@statistic("ibragimov_mueller", null=MEAN_ZERO, dates=2, source="Ibragimov and Müller 2010")
 def ibragimov_mueller(sample: WindowSample) -> TestResult:
     """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
 
@@ -224,9 +219,7 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
     return float(high * se)
 
 
-def dates_needed(
-    sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8
-) -> int:
+def dates_needed(sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8) -> int:
     """Fewest dates at which an effect of this size would be found with the given power.
 
     ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a

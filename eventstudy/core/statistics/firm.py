@@ -43,11 +43,7 @@ def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
     return FirmTest(ar, ar / t, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
 
 
-@statistic(
-    "ar_t",
-    null="the abnormal return of the day is zero",
-    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
-)
+@statistic("ar_t", null="the abnormal return of the day is zero", source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15")
 def ar_t(sample: WindowSample) -> TestResult:
     """t test of one firm's abnormal return on one day; for groups see the cross-sectional tests."""
     if sample.window[0] != sample.window[1]:
@@ -55,11 +51,7 @@ def ar_t(sample: WindowSample) -> TestResult:
     return _single(sample)
 
 
-@statistic(
-    "car_t",
-    null="the cumulative abnormal return is zero",
-    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
-)
+@statistic("car_t", null="the cumulative abnormal return is zero", source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15")
 def car_t(sample: WindowSample) -> TestResult:
     """t test of one firm's CAR; for groups see the cross-sectional tests."""
     return _single(sample)

@@ -92,9 +92,7 @@ class DateOverlap:
     def times(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """W times ``values``, both (K,)."""
         product = values + np.bincount(self.early, self.weight * values[self.late], self.k)
-        found: NDArray[np.float64] = product + np.bincount(
-            self.late, self.weight * values[self.early], self.k
-        )
+        found: NDArray[np.float64] = product + np.bincount(self.late, self.weight * values[self.early], self.k)
         return found
 
     def clustering(self, share: NDArray[np.float64]) -> float:
@@ -244,9 +242,7 @@ def _earliest(sessions: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[
     return found
 
 
-def shared_sessions(
-    window: NDArray[np.int32],
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+def shared_sessions(window: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Pairs of rows of (K, W) sessions that have any in common, and the share in common, three times (P,)."""
     k, width = window.shape
     days, code = np.unique(window, return_inverse=True)
@@ -259,10 +255,7 @@ def shared_sessions(
 
 
 def likeness(
-    residual: NDArray[np.float64],
-    sessions: NDArray[np.int32],
-    early: NDArray[np.intp],
-    late: NDArray[np.intp],
+    residual: NDArray[np.float64], sessions: NDArray[np.int32], early: NDArray[np.intp], late: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Correlation about zero of pairs of portfolios' residuals on the calendar sessions that both have.
 
@@ -295,9 +288,7 @@ def likeness(
     return found
 
 
-def lagged_overlap(
-    position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]
-) -> DateOverlap:
+def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]) -> DateOverlap:
     """W of dates on one axis of sessions, from their places on it and correlations by distance.
 
     Parameters

@@ -107,9 +107,7 @@ def grank_t(sample: WindowSample) -> TestResult:
 def grank_z(sample: WindowSample) -> TestResult:
     """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
     if sample.k < sample.n:
-        return sample.refuse(
-            f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates"
-        )
+        return sample.refuse(f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates")
     if sample.overlap:
         return sample.refuse(say("overlap.independent", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
     return sample.result(grank_z_value(sample), distribution="normal")
@@ -147,9 +145,7 @@ def _generalised_ranks(
     return uniform.sum(axis=0) / np.maximum(present, 1), present
 
 
-def _standard_residuals(
-    sample: WindowSample,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def _standard_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
     expected = sample.abnormal.expected
     standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]

@@ -120,9 +120,7 @@ def _percentile_t(sample: WindowSample, value: float, simulated: NDArray[np.floa
 
 
 @statistic(
-    "bootstrap_blocks",
-    null="the CAAR is that of any days of the estimation window",
-    source="Politis and Romano 1994",
+    "bootstrap_blocks", null="the CAAR is that of any days of the estimation window", source="Politis and Romano 1994"
 )
 def bootstrap_blocks(sample: WindowSample) -> TestResult:
     """Stationary bootstrap of the event-time portfolio: CAAR against sums of resampled residual days.
@@ -228,9 +226,7 @@ def sq(sample: WindowSample) -> TestResult:
     if len(sums) < FEWEST_PLACEBOS:
         return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} windows of {width} days, has {len(sums)}")
     value = float(sample.shock_car[0])
-    return sample.result(
-        value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value
-    )
+    return sample.result(value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value)
 
 
 def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> NDArray[np.float64]:
@@ -247,9 +243,7 @@ def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> ND
     return sums
 
 
-def _running_residuals(
-    sample: WindowSample,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+def _running_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """Running sum and count of each portfolio's residuals, both (K, L1+1), and their variance, (K,)."""
     peers = sample.peers or sample.portfolios.weighted(sample.window)
     k, length = peers.residual.shape

@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy import registry
-from eventstudy.core.abnormal import (
-    AbnormalReturns,
-    PeerWeights,
-    ShockPortfolios,
-    Window,
-    news_of,
-    shock_portfolios,
-)
+from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
@@ -416,9 +409,7 @@ def statistic(
     return register
 
 
-def run_tests(
-    samples: Iterable[Sample], windows: Sequence[Window], names: Sequence[str] = ()
-) -> list[TestResult]:
+def run_tests(samples: Iterable[Sample], windows: Sequence[Window], names: Sequence[str] = ()) -> list[TestResult]:
     """Run the named statistics (all, if none is named) on every group and window.
 
     Raises

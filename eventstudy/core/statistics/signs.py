@@ -7,9 +7,7 @@ import numpy as np
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 
 
-@statistic(
-    "sign", null="a CAR is positive as often as not", source="Fisher 1925; MacKinlay 1997, sec. 8", minimum=2
-)
+@statistic("sign", null="a CAR is positive as often as not", source="Fisher 1925; MacKinlay 1997, sec. 8", minimum=2)
 def sign(sample: WindowSample) -> TestResult:
     """Sign test: z = (w - N/2) / sqrt(N/4) with w positive CARs (strictly above zero), normal.
 
@@ -20,10 +18,7 @@ def sign(sample: WindowSample) -> TestResult:
 
 
 @statistic(
-    "generalized_sign",
-    null="a CAR is positive as often as an estimation residual",
-    source="Cowan 1992",
-    minimum=2,
+    "generalized_sign", null="a CAR is positive as often as an estimation residual", source="Cowan 1992", minimum=2
 )
 def generalized_sign(sample: WindowSample) -> TestResult:
     """Generalised sign test: z = (w - N p) / sqrt(N p (1-p)), normal.

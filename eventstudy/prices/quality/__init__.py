@@ -87,8 +87,7 @@ def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> f
     return frozenset(
         ticker
         for ticker, check in suspect
-        if ticker in market
-        and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
+        if ticker in market and (check == "price_unit" or (ticker not in volume and market[ticker] not in volume))
     )
 
 
@@ -113,9 +112,7 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         return prices
     outcomes = dict(prices.outcomes)
     for ticker, finding in dropped.items():
-        text = say(
-            "reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message
-        )
+        text = say("reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message)
         outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
     series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
     return replace(prices, series=series, outcomes=outcomes)

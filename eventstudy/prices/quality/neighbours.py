@@ -58,9 +58,7 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
             yield subject.finding("ticker_reuse", after, change, "drop", text)
 
 
-def _stops(
-    subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
-) -> Iterator[QualityFinding]:
+def _stops(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]) -> Iterator[QualityFinding]:
     """Yield a series that ends long before its market does, its listing or its life without a bid."""
     needed = open_days.copy()
     for day in (subject.peer.until, subject.peer.deal_bound_from) if subject.peer else ():

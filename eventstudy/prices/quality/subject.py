@@ -83,19 +83,13 @@ class Subject:
                 change[1:] = np.log(self.close[1:] / self.close[:-1])
         return change
 
-    def finding(
-        self, check: str, row: int | np.intp, value: float, severity: Severity, message: str
-    ) -> QualityFinding:
+    def finding(self, check: str, row: int | np.intp, value: float, severity: Severity, message: str) -> QualityFinding:
         """Return a finding on the session ``row``."""
         return QualityFinding(self.item.ticker, check, str(self.days[row]), float(value), severity, message)
 
 
 def subjects_of(
-    market: Market,
-    config: StudyConfig,
-    prices: PriceTable,
-    sessions: SessionSource,
-    event_days: NDArray[np.datetime64],
+    market: Market, config: StudyConfig, prices: PriceTable, sessions: SessionSource, event_days: NDArray[np.datetime64]
 ) -> list[Subject]:
     """Put the series of one market, its index first, on the sessions from its first to its last price."""
     peers = {peer.ticker: peer for peer in config.peers if peer.market == market.mic}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstudy.json_values import write_json
+from eventstudy.config.json_values import write_json
 from eventstudy.messages import recorded
 from eventstudy.report.output import Material, output
 

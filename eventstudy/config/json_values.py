@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eventstudy.errors import Reason
+from eventstudy.messages import text
+
 
 def plain_json(value: Any) -> Any:
     """Return ``value`` of plain JSON types.
@@ -16,6 +19,8 @@ def plain_json(value: Any) -> Any:
     Numbers of numpy become Python's, NaN and infinities None, dates ISO texts, tuples lists, keys texts.
     A `Message` stays one: it is a text that knows what it is made of.
     """
+    if isinstance(value, Reason):
+        return text(value)
     if isinstance(value, Mapping):
         return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eventstudy.json_values import json_text, plain_json, write_json
+from eventstudy.config.json_values import json_text, plain_json, write_json
 from eventstudy.messages import say
 
 
