@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 
 MEAN_ZERO = "the mean cumulative abnormal return is zero"
@@ -104,12 +104,12 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 
-def mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
+def mean_residuals(sample: WindowSample) -> Floats:
     """Mean residual over the firm-events on each estimation day that has any, (M,)."""
     residuals = sample.abnormal.expected.residuals
     there = np.isfinite(residuals)
     days = there.any(axis=0)
-    mean: NDArray[np.float64] = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
+    mean: Floats = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
     return mean
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 
 
@@ -16,11 +16,11 @@ from eventstudy.core.statistics.sample import TestResult, WindowSample, statisti
 class FirmTest:
     """Values, standard errors, t statistics and two-sided p-values, all of one shape."""
 
-    value: NDArray[np.float64]
-    se: NDArray[np.float64]
-    t: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-    df: NDArray[np.float64]
+    value: Floats
+    se: Floats
+    t: Floats
+    p_value: Floats
+    df: Floats
 
 
 def car_tests(abnormal: AbnormalReturns, window: Window) -> FirmTest:

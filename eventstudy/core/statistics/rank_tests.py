@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 from eventstudy.messages import say
@@ -51,21 +51,19 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     return _of_days(sample, *sample.once(_uniform_deviations))
 
 
-def _rank_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _rank_deviations(sample: WindowSample) -> tuple[Floats, Counts]:
     deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
     there = np.isfinite(deviation)
     return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
 
 
-def _uniform_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _uniform_deviations(sample: WindowSample) -> tuple[Floats, Floats]:
     uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
     there = np.isfinite(uniform)
     return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
 
 
-def _of_days(
-    sample: WindowSample, total: NDArray[np.float64], divisor: NDArray[np.float64] | NDArray[np.int64]
-) -> TestResult:
+def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> TestResult:
     """Z of the window's days from the sum over firm-events and what it is divided by, both (L1+L2,)."""
     present = divisor > 0
     day = total / np.where(present, divisor, 1)
@@ -126,9 +124,7 @@ def grank_z_value(sample: WindowSample) -> float:
     return float(np.sqrt(12.0 * sample.n * (length + 1) / (length - 1)) * mean[-1])
 
 
-def _generalised_ranks(
-    sample: WindowSample,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | NDArray[np.int64] | None]:
+def _generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Counts | None]:
     """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
     if sample.days:
         return sample.days.generalised, sample.days.generalised_n
@@ -145,7 +141,7 @@ def _generalised_ranks(
     return uniform.sum(axis=0) / np.maximum(present, 1), present
 
 
-def _standard_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def _standard_residuals(sample: WindowSample) -> tuple[Floats, Floats, Bools]:
     """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
     expected = sample.abnormal.expected
     standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]
@@ -184,7 +180,7 @@ def signed_rank_p(w: float, n: int) -> float:
 
 
 @functools.lru_cache(maxsize=EXACT_WILCOXON)
-def _signed_rank_distribution(n: int) -> NDArray[np.float64]:
+def _signed_rank_distribution(n: int) -> Floats:
     """Probability of each sum 0 … n(n+1)/2; every rank is in it or not with probability a half."""
     share = np.zeros(n * (n + 1) // 2 + 1)
     share[0] = 1.0

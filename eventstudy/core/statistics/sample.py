@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy import registry
 from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
+from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
@@ -87,15 +87,15 @@ class DayFigures:
         Firm-events of each date's portfolio.
     """
 
-    residual: NDArray[np.float64]
+    residual: Floats
     positive: float
-    rank: NDArray[np.float64]
-    uniform: NDArray[np.float64]
-    rank_n: NDArray[np.float64]
-    generalised: NDArray[np.float64] | None
-    generalised_n: NDArray[np.float64]
-    calendar: NDArray[np.float64]
-    members: NDArray[np.float64]
+    rank: Floats
+    uniform: Floats
+    rank_n: Floats
+    generalised: Floats | None
+    generalised_n: Floats
+    calendar: Floats
+    members: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +138,13 @@ class WindowSample:
     group: str
     window: Window
     abnormal: AbnormalReturns
-    car: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    scar: NDArray[np.float64]
+    car: Floats
+    variance: Floats
+    scar: Floats
     rbar: float
     portfolios: ShockPortfolios
-    shock_car: NDArray[np.float64]
-    shock_s: NDArray[np.float64]
+    shock_car: Floats
+    shock_s: Floats
     overlap: DateOverlap
     ranks: EventRanks
     seed: int
@@ -243,13 +243,13 @@ class Sample:
 
     group: str
     abnormal: AbnormalReturns
-    correlations: NDArray[np.float64]
+    correlations: Floats
     weighting: str = "market-balanced"
     seed: int = 20260624
     draws: int = 9_999
     ranks: EventRanks | None = None
 
-    def take(self, group: str, index: NDArray[np.bool_]) -> Sample:
+    def take(self, group: str, index: Bools) -> Sample:
         """Return the firm-events marked in ``index`` as a group of their own."""
         rows = np.flatnonzero(index)
         return replace(
@@ -282,20 +282,13 @@ class Sample:
                 seen[key] = self._keep(there, window)
             yield self._observe(seen[key], window, car[there], variance[there], scar[there])
 
-    def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
+    def _keep(self, there: Bools, window: Window) -> _Kept:
         part = self if there.all() else self.take(self.group, there)
         portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
         ranks = part.ranks or rank_events(part.abnormal)
         return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
 
-    def _observe(
-        self,
-        kept: _Kept,
-        window: Window,
-        car: NDArray[np.float64],
-        variance: NDArray[np.float64],
-        scar: NDArray[np.float64],
-    ) -> WindowSample:
+    def _observe(self, kept: _Kept, window: Window, car: Floats, variance: Floats, scar: Floats) -> WindowSample:
         panel, portfolios = kept.abnormal.panel, kept.portfolios
         inside = kept.abnormal.weights(window) > 0
         overlap = window_overlap(panel.event_sessions, inside, news_of(panel))
@@ -327,7 +320,7 @@ class _Kept:
     """What windows share that the same firm-events have complete."""
 
     abnormal: AbnormalReturns
-    correlations: NDArray[np.float64]
+    correlations: Floats
     ranks: EventRanks
     portfolios: ShockPortfolios
     peers: PeerWeights
