@@ -36,8 +36,7 @@ class AbnormalReturns:
     @property
     def ar(self) -> Floats:
         """Abnormal returns, shape (N, L2), NaN where the return is missing."""
-        difference: Floats = self.panel.event_returns - self.expected.mean
-        return difference
+        return self.panel.event_returns - self.expected.mean
 
     @property
     def sar(self) -> Floats:
@@ -80,8 +79,7 @@ class AbnormalReturns:
 
     def scar(self, window: Window) -> Floats:
         """CAR over its prediction-error standard deviation, shape (N,)."""
-        scaled: Floats = self.car(window) / np.sqrt(self.variance(window))
-        return scaled
+        return self.car(window) / np.sqrt(self.variance(window))
 
     def bhar(self, window: Window) -> Floats:
         """Buy-and-hold abnormal return, shape (N,).
@@ -184,8 +182,7 @@ class ShockPortfolios:
         alike = np.bincount(key, weights=there, minlength=1)[key] if len(key) else there
         weight = np.where(there > 0, 1.0 / np.maximum(alike, 1.0), 0.0)
         total = np.repeat(self.total(weight), sizes)
-        even: Floats = weight / np.where(total > 0, total, 1.0)
-        return even
+        return weight / np.where(total > 0, total, 1.0)
 
     def count(self, window: Window) -> Counts:
         """Number of peers in each portfolio, shape (K,)."""
@@ -241,8 +238,7 @@ class ShockPortfolios:
         """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
         peers = peers or self.weighted(window)
         car = self.mean_of(self.abnormal.car(window), peers.weight)
-        scaled: Floats = car / np.sqrt(self.variance(window, peers=peers))
-        return scaled
+        return car / np.sqrt(self.variance(window, peers=peers))
 
     def _coefficients(self) -> Floats:
         """Most coefficients estimated for any member of each portfolio, shape (K,)."""
@@ -271,8 +267,7 @@ class ShockPortfolios:
         """Sum of the members' values by shock: (n, ...) to (K, ...)."""
         if not len(self.starts):
             return np.zeros((0, *values.shape[1:]))
-        by_shock: Floats = np.add.reduceat(values, self.starts, axis=0)
-        return by_shock
+        return np.add.reduceat(values, self.starts, axis=0)
 
 
 def shock_portfolios(
@@ -319,8 +314,7 @@ def shock_dates(panel: EventPanel) -> Days:
     rows = _stand_for(panel, code, len(shocks))
     first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first_day, code[rows], panel.day0[rows])
-    dates: Days = first_day[code]
-    return dates
+    return first_day[code]
 
 
 def news_of(panel: EventPanel) -> Places:
@@ -343,8 +337,7 @@ def _stand_for(panel: EventPanel, code: Places, n_shocks: int) -> Bools:
     place = code * max(len(markets), 1) + market
     earliest = np.full(n_shocks * max(len(markets), 1), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(earliest, place, panel.day0)
-    chosen: Bools = np.where(led[code], panel.lead, panel.day0 == earliest[place])
-    return chosen
+    return np.where(led[code], panel.lead, panel.day0 == earliest[place])
 
 
 def _dates(shocks: Texts, first_day: Days, code: Places) -> tuple[Texts, Days, Places]:

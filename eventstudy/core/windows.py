@@ -112,13 +112,11 @@ class EventPanel:
     @property
     def day0(self) -> Days:
         """Calendar day of day 0, shape (N,)."""
-        days: Days = self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
-        return days
+        return self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
 
     def complete(self) -> Bools:
         """Estimation days on which return and factors are all there, shape (N, L1)."""
-        pairs: Bools = np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(axis=2)
-        return pairs
+        return np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(axis=2)
 
     def take(self, index: Places | Bools) -> EventPanel:
         """Return the firm-events at ``index`` (positions or a mask)."""

@@ -87,8 +87,7 @@ def blocks_of(sample: Sample, windows: Sequence[Window]) -> Places:
 
 def _dates(observed: Sequence[WindowSample]) -> Days:
     """Every date that any of the windows has."""
-    dates: Days = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
-    return dates
+    return np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
 
 
 def by_block(matrix: Floats, blocks: Places) -> Floats:
@@ -118,8 +117,7 @@ def benjamini_yekutieli(p: Floats) -> Floats:
 
 def _step_up(ordered: Floats, m: int) -> Floats:
     scaled = ordered * m / np.arange(1, m + 1)
-    steps: Floats = np.minimum.accumulate(scaled[::-1])[::-1]
-    return steps
+    return np.minimum.accumulate(scaled[::-1])[::-1]
 
 
 def _stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:

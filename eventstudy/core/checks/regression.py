@@ -75,8 +75,7 @@ class _Design:
 
     def scores(self, residual: Floats) -> Floats:
         """X_g'u_g of each cluster, (G, p)."""
-        summed: Floats = np.add.reduceat(self.x * residual[:, None], self.starts, axis=0)
-        return summed
+        return np.add.reduceat(self.x * residual[:, None], self.starts, axis=0)
 
 
 def regress(
@@ -229,8 +228,7 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
 
 def _cr1(design: _Design, residual: Floats) -> Floats:
     scores = design.scores(residual) @ design.inverse
-    variance: Floats = design.correction * scores.T @ scores
-    return variance
+    return design.correction * scores.T @ scores
 
 
 def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:

@@ -257,8 +257,7 @@ def event_variance(variance: Floats, *, last_h: Floats, last_e: Floats, event: F
 
 def _garch_step(variance: Floats, h: Floats, error: Floats) -> Floats:
     omega, a, b = variance[:, 0], variance[:, 1], variance[:, 2]
-    following: Floats = omega + a * np.where(np.isfinite(error), error**2, h) + b * h
-    return following
+    return omega + a * np.where(np.isfinite(error), error**2, h) + b * h
 
 
 def _egarch_step(variance: Floats, h: Floats, error: Floats) -> Floats:

@@ -108,9 +108,7 @@ def _covariance(d: Floats) -> Floats:
     q = d.shape[1]
     free = np.vstack([np.eye(q - 1), -np.ones((1, q - 1))])
     moments = free.T @ d.T @ d @ free
-    inverse = free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
-    covariance: Floats = inverse
-    return covariance
+    return free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
 
 
 def _event_design(factors: Floats, theta: Floats) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 
 from eventstudy.core.arrays import Days, Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.errors import Reason
 
 #: Fewest calendar days from which a standard error over days is estimated.
 FEWEST_DAYS = 10
@@ -30,7 +31,7 @@ def calendar_time(sample: WindowSample) -> TestResult:
     mean = sample.days.calendar if sample.days else calendar_portfolio(sample)[1]
     days = len(mean)
     if days < FEWEST_DAYS:
-        return sample.refuse(f"n/a, needs {FEWEST_DAYS} calendar days, has {days}")
+        return sample.refuse(Reason("not_tested.few_days", needed=FEWEST_DAYS, n=days))
     width = sample.window[1] - sample.window[0] + 1
     lags = min(width - 1, int(4 * (days / 100) ** (2 / 9)))
     se = np.sqrt(newey_west_variance(mean, lags))

@@ -11,7 +11,7 @@ from scipy import special
 from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.overlap import DateOverlap, clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
@@ -77,7 +77,7 @@ def sign_flip(sample: WindowSample) -> TestResult:
     if sample.overlap:
         sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
     if sample.overlap and len(sums) < FEWEST_DATES:
-        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
+        return sample.refuse(Reason("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",

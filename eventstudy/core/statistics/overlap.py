@@ -92,8 +92,7 @@ class DateOverlap:
     def times(self, values: Floats) -> Floats:
         """W times ``values``, both (K,)."""
         product = values + np.bincount(self.early, self.weight * values[self.late], self.k)
-        found: Floats = product + np.bincount(self.late, self.weight * values[self.early], self.k)
-        return found
+        return product + np.bincount(self.late, self.weight * values[self.early], self.k)
 
     def clustering(self, share: Floats) -> float:
         """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
@@ -238,8 +237,7 @@ def _earliest(sessions: Days, starts: Places) -> Days:
     """Earliest session of each day over the members of each portfolio, (n, L) to (K, L)."""
     never = np.iinfo(np.int32).max
     first = np.minimum.reduceat(np.where(sessions == NO_SESSION, never, sessions), starts, axis=0)
-    found: Days = np.where(first == never, NO_SESSION, first).astype(np.int32)
-    return found
+    return np.where(first == never, NO_SESSION, first).astype(np.int32)
 
 
 def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:

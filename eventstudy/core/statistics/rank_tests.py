@@ -10,7 +10,7 @@ from scipy import special
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 NO_EXTREME_RANK = "event days rank among the estimation days like any other"
 MEDIAN_ZERO = "the CARs are distributed symmetrically about zero"
@@ -70,7 +70,7 @@ def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> T
     spread = np.sqrt((day[present] ** 2).mean())
     inside = np.flatnonzero(sample.abnormal.weights(sample.window)) + len(day) - len(sample.abnormal.tau)
     if not spread > 0:
-        return sample.refuse("n/a, the mean ranks do not vary over the days")
+        return sample.refuse(Reason("not_tested.ranks_alike"))
     error = spread * np.sqrt(len(inside) * sample.inflation)
     return sample.result(day[inside].sum() / error, distribution="normal")
 
@@ -90,13 +90,13 @@ def grank_t(sample: WindowSample) -> TestResult:
     """
     mean, present = _generalised_ranks(sample)
     if mean is None or present is None:
-        return sample.refuse("n/a, the SCARs do not vary")
+        return sample.refuse(Reason("not_tested.scars_alike"))
     days = present > 0
     length = int(days.sum())
     spread = np.sqrt((present[days] / sample.n * mean[days] ** 2).mean())
     z = mean[-1] / (spread * np.sqrt(sample.inflation))
     if length < 4 or not length - 1 - z * z > 0:
-        return sample.refuse("n/a, the estimation days do not vary beside the event's rank")
+        return sample.refuse(Reason("not_tested.days_alike"))
     value = z * np.sqrt((length - 2) / (length - 1 - z * z))
     return sample.result(value, distribution="t", df=float(length - 2))
 
@@ -105,9 +105,9 @@ def grank_t(sample: WindowSample) -> TestResult:
 def grank_z(sample: WindowSample) -> TestResult:
     """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
     if sample.k < sample.n:
-        return sample.refuse(f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates")
+        return sample.refuse(Reason("not_tested.shared_dates", n=sample.n, k=sample.k))
     if sample.overlap:
-        return sample.refuse(say("overlap.independent", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
+        return sample.refuse(Reason("overlap.independent", k=sample.k, k_eff=round(sample.overlap.k_eff, 1)))
     return sample.result(grank_z_value(sample), distribution="normal")
 
 
@@ -161,7 +161,7 @@ def wilcoxon(sample: WindowSample) -> TestResult:
     values = sample.car[sample.car != 0]
     n = len(values)
     if n == 0:
-        return sample.refuse("n/a, all CARs are zero")
+        return sample.refuse(Reason("not_tested.all_zero"))
     rank = row_ranks(np.abs(values)[None, :])[0]
     w = float(rank[values > 0].sum())
     _, ties = np.unique(rank, return_counts=True)

@@ -11,7 +11,7 @@ from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import student
 from eventstudy.core.statistics.overlap import clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 #: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
 SKEWNESS_DRAWS = 1_999
@@ -45,7 +45,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     bhar = np.sort(sample.abnormal.bhar(sample.window))
     mean = float(bhar.mean())
     if not bhar.std(ddof=1) > 0:
-        return sample.refuse("n/a, the values do not vary")
+        return sample.refuse(Reason("not_tested.no_variation"))
     value = float(skewness_adjusted(bhar[None, :])[0])
     size = max(sample.n // 4, min(sample.n, SMALLEST_RESAMPLE))
     rows = _resamples(sample.n, size, min(sample.draws, SKEWNESS_DRAWS), sample.seed)
@@ -101,7 +101,7 @@ def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
     blocks = sample.overlap.blocks
     size = np.bincount(blocks).astype(np.float64)
     if len(size) < FEWEST_DATES:
-        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
+        return sample.refuse(Reason("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
     sums = np.bincount(blocks, values - values.mean())
     rows = _resamples(len(size), len(size), sample.draws, sample.seed)
     dates = size[rows].sum(axis=1)
@@ -139,13 +139,13 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     series = sample.once(mean_residuals)
     width = sample.window[1] - sample.window[0] + 1
     if len(series) < max(FEWEST_PLACEBOS, 2 * width):
-        return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
+        return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
     sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
     sd = sums.std()
     if not sd > 0:
-        return sample.refuse("n/a, the portfolio's residuals do not vary")
+        return sample.refuse(Reason("not_tested.residuals_alike"))
     caar = float(sample.car.mean())
     extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
     p_value = float((1 + extreme.sum()) / (1 + len(sums)))
@@ -187,7 +187,7 @@ def permutation(sample: WindowSample) -> TestResult:
     placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
     fewest = min(len(row) for row in placebos)
     if fewest < FEWEST_PLACEBOS:
-        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} placebo windows for each date, has {fewest}")
+        return sample.refuse(Reason("not_tested.few_placebos", needed=FEWEST_PLACEBOS, n=fewest))
     rng = np.random.default_rng(sample.seed)
     if sample.k == 1:
         simulated = placebos[0]
@@ -219,12 +219,12 @@ def sq(sample: WindowSample) -> TestResult:
     normality is assumed. For several dates see `permutation`.
     """
     if sample.k != 1:
-        return sample.refuse(f"n/a, a test of one firm-event or one date; the group has {sample.k} dates")
+        return sample.refuse(Reason("not_tested.one_date", k=sample.k))
     width = sample.window[1] - sample.window[0] + 1
     sums = _placebo_sums(sample, width, standardised=False)[0]
     sums = sums[np.isfinite(sums)]
     if len(sums) < FEWEST_PLACEBOS:
-        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} windows of {width} days, has {len(sums)}")
+        return sample.refuse(Reason("not_tested.few_windows", needed=FEWEST_PLACEBOS, width=width, n=len(sums)))
     value = float(sample.shock_car[0])
     return sample.result(value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value)
 
@@ -291,5 +291,4 @@ def stationary_positions(length: int, draws: int, *, width: int, mean_block: flo
     starts = rng.integers(length, size=(draws, width))
     column = np.arange(width)
     began = np.maximum.accumulate(np.where(new, column, 0), axis=1)
-    rows: Places = (np.take_along_axis(starts, began, axis=1) + column - began) % length
-    return rows
+    return (np.take_along_axis(starts, began, axis=1) + column - began) % length
