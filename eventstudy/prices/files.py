@@ -207,6 +207,8 @@ def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSer
 
 
 def _open_sheet(path: Path) -> _Sheet:
+    if path.exists() and not path.is_file():
+        raise PriceError(Problem("is a folder, a pipe or a device; give a file", file=str(path)))
     try:
         content = path.read_bytes()
     except OSError as error:

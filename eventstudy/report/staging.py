@@ -58,15 +58,17 @@ def moved_in(out: Path, name: str) -> Iterator[Path]:
 @contextmanager
 def aside(out: Path) -> Iterator[Path]:
     """Give a folder of ``out`` to write into, which is removed at the end unless `settle` has moved it."""
-    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    around = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    # Within, as the folder around it is its owner's alone, whatever the umask.
+    unfinished = around / "pack"
+    unfinished.mkdir()
     try:
         yield unfinished
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(around, ignore_errors=True)
 
 
 def settle(unfinished: Path, target: Path) -> None:
     """Move a folder to its place whole; one that is there already stays."""
-    unfinished.chmod(0o755)
     if not target.exists():
         unfinished.rename(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.errors import EventsError, Problem, nearest
-from eventstudy.events import read_records
+from eventstudy.events import TICKER, read_records
 from eventstudy.messages import say
 from eventstudy.prices import PriceSeries, PriceTable
 
@@ -115,7 +116,7 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
         found.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
         claim_id=cells["claim_id"],
-        ticker=cells["ticker"],
+        ticker=_ticker(cells["ticker"], found),
         name=cells["name"],
         date=dates[0],
         date_to=dates[1],
@@ -126,6 +127,14 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
         notes=cells["notes"],
         line=line,
     )
+
+
+def _ticker(given: str, found: list[str]) -> str:
+    """The ticker as events have it: capitals, whatever a spreadsheet made of it."""
+    ticker = unicodedata.normalize("NFKC", given).upper()
+    if not TICKER.fullmatch(ticker):
+        found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+    return ticker
 
 
 def _date(text: str, column: str, found: list[str]) -> dt.date | None:
