@@ -35,6 +35,8 @@ def reserve(out: Path) -> Iterator[Path]:
     try:
         with lock:
             for left in out.glob(f"{UNFINISHED}*"):
+                if left.is_symlink():
+                    left.unlink()
                 shutil.rmtree(left, ignore_errors=True)
             yield out
     except Timeout as error:
