@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +45,9 @@ REVERSAL_TABLES = (
     "specification_curve",
 )
 #: Columns of messages, which the pages say in their own language.
-MESSAGES = frozenset({"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"})
+MESSAGES = frozenset(
+    {"reason", "advice", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
+)
 
 
 def build_tables(
@@ -98,14 +99,6 @@ def build_tables(
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables with their messages in the words of what the study measures."""
     words = catalogue("en", kind)
-    # Advice on one fit stands in an array, as plain text.
-    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
-
-    def told(text: str) -> str:
-        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
-
-    diagnostics = tables["diagnostics"]
-    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
     return {
         name: table.assign(
             **{
@@ -207,6 +200,7 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
 def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
     found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    found["advice"] = pd.Series(list(map(text, found["advice"])), dtype=object)
     return pd.DataFrame(found)[list(TABLES["diagnostics"])]
 
 

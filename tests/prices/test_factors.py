@@ -14,6 +14,7 @@ from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute
 from eventstudy.errors import ConfigError, EstimationError, PriceError
 from eventstudy.events import read_events
+from eventstudy.messages import text
 from eventstudy.prices.factors import read_factors
 from eventstudy.prices.sources import get_prices, price_request
 
@@ -241,7 +242,7 @@ def test_conflicting_fits_reach_the_ledger(tmp_path: Path) -> None:
     ledger = {(row.event_id, row.ticker): row.reason for row in computed.selection.ledger}
     expected = computed.abnormal.expected
     for ticker, remark in zip(computed.abnormal.panel.ticker, expected.remark, strict=True):
-        assert str(remark) in ledger["E1", str(ticker)]
+        assert text(remark) in ledger["E1", str(ticker)]
     assert any("garch fell back to OLS" in reason for reason in ledger.values())
 
 
