@@ -18,9 +18,10 @@ from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
-from eventstudy.errors import ConfigError
+from eventstudy.errors import ConfigError, Reason
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
+from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
@@ -92,7 +93,8 @@ class Checked:
         }
         if name not in found:
             raise KeyError(f"no table {name!r}; there are {', '.join(found)}")
-        return pd.DataFrame([{key: getattr(row, key) for key in row.__slots__} for row in found[name]])
+        rows = [{key: getattr(row, key) for key in row.__slots__} for row in found[name]]
+        return pd.DataFrame([{key: text(v) if isinstance(v, Reason) else v for key, v in row.items()} for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

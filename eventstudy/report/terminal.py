@@ -14,9 +14,10 @@ from rich.text import Text
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.selection import LedgerRow
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, said, term
+from eventstudy.messages import catalogue, said, term, text
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report import page_one
@@ -167,11 +168,11 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
 def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return") -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
-    console.print(Text(_counts_line(firm_event_counts((row.status, row.reason) for row in ledger), words)))
+    console.print(Text(_counts_line(firm_event_counts((row.status, text(row.reason)) for row in ledger), words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])
-    grouped: dict[tuple[str, str, str], list[str]] = {}
+    grouped: dict[tuple[str, str, Reason], list[str]] = {}
     for row in ledger:
         if row.status == "dropped":
             grouped.setdefault((row.event_id, row.stage, row.reason), []).append(row.ticker)

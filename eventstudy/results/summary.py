@@ -129,7 +129,7 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
             ),
             "warnings": [
-                *filter(None, [headline_note(headline, config)]),
+                *filter(None, [text(headline_note(headline, config))]),
                 *input_warnings(events, config, prices, computed.returns, computed.findings, computed.selection.ledger),
                 *_model_remarks(computed, config),
                 *_without_band(tables["aar"], results),

@@ -72,7 +72,7 @@ def build_tables(
     if judgement is not None and found is not None:
         asked = reversal_tables(judgement, found, parts)
     tables = {
-        "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
+        "ledger": _frame("ledger", [{**row_of(row), "reason": text(row.reason)} for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
@@ -209,9 +209,9 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
     rows = []
     panel = computed.abnormal.panel
     by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
+    for (mic, ticker, row), cut in sorted(computed.selection.cut_reasons.items(), key=lambda item: item[0]):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, reason))
+        by_ticker.setdefault((mic, ticker), []).append((day, text(cut)))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
