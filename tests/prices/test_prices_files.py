@@ -193,8 +193,8 @@ def test_files_of_other_programs_are_read(tmp_path: Path, content: str | bytes, 
 
 
 def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
-    text = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
-    (tmp_path / "LITE.csv").write_bytes(text.encode("gbk"))
+    content = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
+    (tmp_path / "LITE.csv").write_bytes(content.encode("gbk"))
     notes = tuple(map(text, read(tmp_path, "LITE").outcomes["LITE"].notes))
     assert "calls LITE 000001" in notes
     assert "is not UTF-8; it was read as GB18030" in notes
