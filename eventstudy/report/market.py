@@ -25,6 +25,7 @@ from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import REASONS, MarketResult
 from eventstudy.messages import text
+from eventstudy.report.packs import sealed
 from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
 from eventstudy.report.values import csv_safe
@@ -73,7 +74,7 @@ def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path
     _write_csv(folder / "aar.csv", TABLES["aar"], _aar_rows(result))
     write_json(result.facts, folder / "summary.json")
     outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    write_json({**manifest, "outputs": outputs}, folder / "manifest.json")
+    write_json(sealed({**manifest, "outputs": outputs}), folder / "manifest.json")
 
 
 def window_name(window: tuple[int, int]) -> str:
