@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -112,9 +111,9 @@ class _Inputs:
     leading: frozenset[tuple[str, str]]
 
 
-def kind_of(reason: Reason) -> str:
-    """Return the kind by which a drop is counted, such as ``no_prices`` for ``reason.series_ends``."""
-    name = reason.code.rpartition(".")[2]
+def drop_kind(code: str) -> str:
+    """Return the kind of a reason for a drop: ``no_prices`` for ``reason.series_ends``, ``none`` for no code."""
+    name = code.rpartition(".")[2] or "none"
     return KINDS.get(name, name)
 
 
@@ -298,11 +297,7 @@ def _priced(peer: Peer, session: dt.date, benchmark: str, inputs: _Inputs) -> Ma
 def _told(prices: PriceTable, ticker: str) -> Reason:
     """Why a ticker has no prices, in the code or the words of where they come from."""
     outcome = prices.outcomes.get(ticker)
-    said: Any = outcome.message if outcome else Reason("reason.not_delivered")
-    if isinstance(said, Reason):
-        return said
-    key = getattr(said, "key", "")
-    return Reason(key, **said.fields) if key and key != "joined" else Reason("reason.told", text=said)
+    return outcome.message if outcome else Reason("reason.not_delivered")
 
 
 def _check_window(peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig) -> None:
