@@ -68,7 +68,8 @@ def covered(shape: tuple[int, int], security: Rows, first: Rows, last: Rows) -> 
     base = security * (sessions + 1)
     steps += np.bincount(base + np.clip(first, 0, sessions), minlength=len(steps)).astype(np.int32)
     steps -= np.bincount(base + np.clip(last + 1, 0, sessions), minlength=len(steps)).astype(np.int32)
-    return np.asarray(np.cumsum(steps.reshape(rows, sessions + 1), axis=1)[:, :-1] > 0)
+    inside: Bools = np.cumsum(steps.reshape(rows, sessions + 1), axis=1)[:, :-1] > 0
+    return inside
 
 
 def repeated_to_the_end(values: Floats, *, returns: bool) -> Rows:
@@ -103,7 +104,8 @@ def closed_sessions(traded: Rows, listed: Rows, index_still: Bools) -> Bools:
     index_still : (T,)
         Whether the index stood where it was; with `ENOUGH` securities listed that is not asked.
     """
-    return (traded == 0) & (listed > 0) & (index_still | (listed >= ENOUGH))
+    closed: Bools = (traded == 0) & (listed > 0) & (index_still | (listed >= ENOUGH))
+    return closed
 
 
 def lacking_days(days: NDArray[np.int32], counts: Rows, sessions: NDArray[np.int32], traded: Rows) -> NDArray[np.int32]:
