@@ -10,23 +10,13 @@ import pytest
 from studies import event_row, write_events, write_prices, write_study
 from tapes import random_shocks, random_tapes
 
-from eventstudy.backtest import (
-    EVERY_DROP,
-    PLACEBO,
-    RULE,
-    Rule,
-    Traded,
-    cost_table,
-    daily,
-    evaluate,
-    placebo_shocks,
-    rows,
-    rule_of,
-    summarise,
-    trade_study,
-)
-from eventstudy.backtest.portfolio import run
+from eventstudy.backtest import RULE, Traded, rows, summarise, trade_study
+from eventstudy.backtest.costs import cost_table
+from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, evaluate
+from eventstudy.backtest.portfolio import daily, run
+from eventstudy.backtest.rule import Rule, rule_of
 from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.tapes import placebo_shocks
 from eventstudy.backtest.trading import comparable
 from eventstudy.backtest.trials import question_of, rule_digest
 from eventstudy.config import Reversal, StudyConfig, load_config
@@ -300,7 +290,7 @@ def test_overlapping_shocks_share_the_cap() -> None:
     series = daily(result, tapes, first, last)
     assert series.exposure.max() <= 1.0 + 1e-12
     assert series.exposure.max() > 0.9
-    assert any(d.refusal.startswith("no room") for d in result.decisions)
+    assert any("refusal.no_room" in d.refusal.codes for d in result.decisions)
 
 
 def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
@@ -378,14 +368,14 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     assert series.exposure.max() <= 1.0 + 1e-12
     for trade in filled:
         tape = found.tapes[trade.mic]
-        assert tape.closes[trade.entry_row] > trade.decided
+        assert tape.closes[trade.entry_row] > trade.decision.time
         assert trade.exit_row > trade.entry_row
         column = tape.tickers.index(trade.ticker)
         assert not tape.locked_up[trade.entry_row, column]
         level = tape.price[trade.exit_row, column] / tape.price[trade.entry_row, column]
         assert trade.gross == pytest.approx(trade.value * (level - 1.0), rel=1e-9)
         index = tape.index[trade.exit_row] / tape.index[trade.entry_row]
-        short = -trade.beta * trade.value * (index - 1.0)
+        short = -trade.order.beta * trade.value * (index - 1.0)
         assert trade.hedged - trade.gross == pytest.approx(short, rel=1e-9)
     assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
         evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
