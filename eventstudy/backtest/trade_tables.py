@@ -17,7 +17,6 @@ from eventstudy.backtest.track_record import Record, by_shock, mean
 from eventstudy.backtest.trading import Traded
 from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import EVER
-from eventstudy.messages import text
 
 #: Parts of what a trade brings, as `Legs.total` names them.
 _PARTS = ("gross", "hedged", "cost", "net")
@@ -73,9 +72,9 @@ def _trade_row(trade: Trade, traded: Traded) -> Row:
         "beta": trade.order.beta,
         **_shares(trade.local, trade.local_value),
         "adverse_excursion": trade.adverse_excursion,
-        "why_entered": text(trade.why_entered),
-        "why_left": text(trade.why_left),
-        "blocked": text(Reason.join((trade.blocked, Reason("order.unit_in_doubt" if doubt else "")))),
+        "why_entered": trade.why_entered,
+        "why_left": trade.why_left,
+        "blocked": Reason.join((trade.blocked, Reason("order.unit_in_doubt" if doubt else ""))),
         "capacity": _NAN if doubt else trade.room,
         "base_currency": traded.base if rated else "",
         "rate_in": trade.rate_in,
@@ -152,7 +151,7 @@ def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
             "share_negative": decision.share_negative,
             "n_peers": decision.n_peers,
             "qualifies": decision.qualifies,
-            "refusal": text(decision.refusal),
+            "refusal": decision.refusal,
             "n_orders": sum(trade.shock_id == decision.shock_id for trade in result.trades),
             "n_filled": len(trades),
             "value": value,

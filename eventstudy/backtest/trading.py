@@ -109,7 +109,7 @@ def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfi
     )
 
 
-def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> str | Reason:
+def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> Reason:
     name = config.backtest.fx.get(currency)
     if name is None:
         return Reason("fx.not_set", currency=currency)

@@ -28,7 +28,7 @@ from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.page_one import backtest_strip
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import TABLES
 from eventstudy.reversal import Judgement, judge
 
 #: Half of all random shocks are drops by this.
@@ -104,7 +104,7 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     assert [(r["ticker"], r["entry_session"], r["exit_session"]) for r in tables["trades"]] == [
         (name, "2021-06-11", "2021-06-22") for name in ("AAA", "BBB", "CCC")
     ]
-    assert {r["why_left"] for r in tables["trades"]} == {"clarification C1"}
+    assert {text(r["why_left"]) for r in tables["trades"]} == {"clarification C1"}
     shock = next(r for r in tables["backtest"] if r["run"] == RULE)
     assert shock["car_signal"] == pytest.approx(float(judgement.drops.drop[0]), abs=1e-12)
     assert shock["s_signal"] == pytest.approx(float(judgement.drops.drop_s[0]), abs=1e-12)
@@ -433,7 +433,7 @@ def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) ->
     assert why in told["caveats"]
     for row in rows(lots)["trades"]:
         assert np.isnan(row["capacity"])
-        assert row["blocked"].endswith("unit of volume or price in doubt: no capacity known")
+        assert text(row["blocked"]).endswith("unit of volume or price in doubt: no capacity known")
     for words in map(catalogue, ("en", "zh")):
         strip = backtest_strip({"backtest": told}, words)
         assert ["", said_in(why, words)] in strip
@@ -451,7 +451,7 @@ def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: 
     then = mainland(tmp_path / "then", later_dividend=False)
     later = mainland(tmp_path / "later", later_dividend=True)
     one, other = rows(then)["trades"], rows(later)["trades"]
-    assert [row["blocked"].partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
+    assert [text(row["blocked"]).partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
     assert "2021-06-16" <= one[1]["exit_session"] <= "2021-07-09"
     for a, b in zip(one, other, strict=True):
         words = [name for name, value in a.items() if isinstance(value, str)]
