@@ -20,7 +20,7 @@ from eventstudy.config import load_config
 from eventstudy.core.estimation import compute, groups, headline_group
 from eventstudy.errors import ConfigError
 from eventstudy.events import read_events
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, text
 from eventstudy.prices import PriceRequest, PriceSeries
 from eventstudy.prices.files import FilesProvider
 from eventstudy.prices.fx import known_rates

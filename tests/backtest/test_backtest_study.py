@@ -23,7 +23,7 @@ from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, read_events
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, text
 from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
