@@ -32,13 +32,14 @@ class CostTable:
 
     def fee_bps(self, mic: str, side: Side, day: dt.date) -> float:
         """Taxes and commissions of one side on one day, without the spread."""
-        return sum(fee.bps for fee in self._due(mic, side, day) if fee.name != "half_spread")
+        return sum(fee.bps for fee in self.in_force(mic, side, day) if fee.name != "half_spread")
 
     def half_spread_bps(self, mic: str, side: Side, day: dt.date) -> float:
         """Half the spread on one day."""
-        return sum(fee.bps for fee in self._due(mic, side, day) if fee.name == "half_spread")
+        return sum(fee.bps for fee in self.in_force(mic, side, day) if fee.name == "half_spread")
 
-    def _due(self, mic: str, side: Side, day: dt.date) -> list[Fee]:
+    def in_force(self, mic: str, side: Side, day: dt.date) -> list[Fee]:
+        """Return the rows that apply to one side on one day."""
         return [fee for fee in self.fees if fee.market == mic and fee.side in (side, "both") and fee.holds(day)]
 
     def share(
