@@ -98,7 +98,7 @@ class _DroppedError(Exception):
         self.stage, self.reason, self.session = stage, reason, str(session)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Inputs:
     """What every event × ticker is held against; ``leading`` are the (event_id, MIC) that set a shock off."""
 
@@ -133,8 +133,15 @@ def select(
     """
     excluded, cut_reasons = _excluded(events, config, panel, alignments)
     leads = leads_of(events, config, alignments)
-    leading = frozenset(pair for lead in leads.values() for pair in lead.pairs)
-    inputs = _Inputs(config, _by_name(config), prices, panel, alignments, excluded, leading)
+    inputs = _Inputs(
+        config=config,
+        peers=_by_name(config),
+        prices=prices,
+        panel=panel,
+        alignments=alignments,
+        excluded=excluded,
+        leading=frozenset(pair for lead in leads.values() for pair in lead.pairs),
+    )
     ledger, chosen = _once_a_shock([_tried(event, ticker, inputs) for event, ticker in _pairs(events, config)])
     double = _doubles(chosen, config)
     kept = [request for request in chosen if (request.event_id, request.ticker) not in double]
