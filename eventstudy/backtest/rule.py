@@ -14,6 +14,7 @@ from eventstudy.config import Reversal, StudyConfig
 from eventstudy.core.abnormal import Window, abnormal_returns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns, fit
 from eventstudy.core.windows import EventPanel, Request, cut, join
+from eventstudy.messages import text
 from eventstudy.reversal.drops import Drops, drops
 
 Gate = Literal["strict", "post_hoc", "off"]
@@ -195,7 +196,7 @@ def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -
         return replace(undecided, refusal="no peer with enough prices before the drop")
     drop = judged.drop
     qualifies = bool(drop.qualifies[0])
-    refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, past, shock)
+    refusal = (f"no drop: {text(drop.why_not[0])}" if not qualifies else "") or _gate(rule, past, shock)
     orders: tuple[Order, ...] = ()
     if not refusal:
         fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))

@@ -17,7 +17,7 @@ from eventstudy.events import Events
 from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
-from eventstudy.reversal import Judgement
+from eventstudy.reversal import Shocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Traded:
 
 def trade_study(
     computed: Computed,
-    judgement: Judgement,
+    judged: Shocks,
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
@@ -62,7 +62,7 @@ def trade_study(
         tapes,
         shocks,
         costs,
-        placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
+        placebos=placebo_shocks(comparable(judged, rule), shocks, tapes),
         logged=logged,
         declared=setting.trials,
         question=question_of(events, config),
@@ -70,7 +70,7 @@ def trade_study(
         draws=config.tests.draws,
         seed=config.study.seed,
     )
-    post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
+    post = dict(zip(judged.drops.shock_id.tolist(), judged.drops.post.tolist(), strict=True))
     return Traded(
         evaluation=found,
         tapes=tapes,
@@ -82,13 +82,13 @@ def trade_study(
     )
 
 
-def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
+def comparable(judged: Shocks, rule: Rule) -> list[tuple[str, int]]:
     """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades."""
-    drops, found = judgement.drops, judgement.benchmarks
+    drops, found = judged.drops, judged.benchmarks
     return [
         (str(shock), int(day))
         for k, shock in enumerate(drops.shock_id)
-        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judgement.label[k]))
+        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judged.label[k]))
         for day in found.days(k)
     ]
 
