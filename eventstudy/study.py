@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.backtest import Trials, summarise, trade_study
 from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.events import Events
@@ -105,8 +106,9 @@ def run_study(
     summary["trials"] = len({*earlier.studies, own})
     manifest["trials"] = Trials(earlier.studies - {own}, asked.trade.before).as_dict()
     if prereg is not None:
-        summary["prereg"] = dict(prereg)
-        summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
+        summary["prereg"] = plain_json(prereg)
+        sentences = (row["sentence"] for row in summary["prereg"]["departures"])
+        summary["warnings"] = [*sentences, *summary["warnings"]]
     summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
     return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id})
 

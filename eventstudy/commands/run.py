@@ -109,6 +109,7 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
     import hashlib
     import tomllib
 
+    from eventstudy.messages import text
     from eventstudy.reversal.prereg import departures, summary_of
 
     try:
@@ -117,14 +118,14 @@ def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool)
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
     except ValueError as error:
-        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
-        raise ConfigError(Problem(text, str(path))) from error
+        what = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
+        raise ConfigError(Problem(what, str(path))) from error
     found = departures(locked, events, config)
     strict = [item for item in found if item.strict]
     if strict and not allow:
         raise ConfigError(
             [
-                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+                Problem(f"{text(item.sentence)}; run the locked question, or give --allow-departures", str(path))
                 for item in strict
             ]
         )

@@ -155,7 +155,7 @@ def _more_data(found: Findings) -> Reason:
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
-    return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
+    return ["off" if getattr(cell, "key", "") == "claim.off_by" else str(cell) for cell in claims["verdict"]]
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:

@@ -23,9 +23,10 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold
+from eventstudy.messages import catalogue, retold, text
 from eventstudy.optional import Parts
 from eventstudy.results.covariates import regression_rows
 from eventstudy.results.result import TABLES
@@ -342,7 +343,7 @@ def _claim_row(result: ClaimVerdict) -> dict[str, Any]:
     claim = result.claim
     return {
         **row_of(claim),
-        **{name: value for name, value in row_of(result).items() if name != "claim"},
+        **{n: text(v) if isinstance(v, Reason) else v for n, v in row_of(result).items() if n != "claim"},
         "date": claim.date or "",
         "date_to": claim.date_to or "",
     }
