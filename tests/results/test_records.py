@@ -16,6 +16,7 @@ from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import Study, StudyResult
+from eventstudy.config.json_values import plain_json
 from eventstudy.core.selection import LedgerRow
 from eventstudy.errors import Reason
 from eventstudy.messages import say
@@ -118,7 +119,7 @@ def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
         n_effective=11.5,
         n_placebos=21,
     )
-    facts = verdict_facts(verdict(evidence, seed=1, draws=99), "label=misreading", "[2,20]")
+    facts = plain_json(verdict_facts(verdict(evidence, seed=1, draws=99), "label=misreading", "[2,20]"))
     row = verdict_of(facts, None)
     assert {"interval" if key == "ci" else key for key in facts} | {"k_eff"} == {
         field.name for field in fields(VerdictRow)
