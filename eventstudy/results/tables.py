@@ -324,7 +324,7 @@ def _day(code: int) -> str:
 
 
 def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window)}
+    return {**row_of(result), "window": window_name(result.window), "reason": text(result.reason)}
 
 
 def _multiplicity_rows(

@@ -22,7 +22,7 @@ from eventstudy.cli import main
 from eventstudy.config import StudyConfig
 from eventstudy.core.statistics.dates import dates_needed, minimum_detectable_effect, sign_flip_p, sign_vectors
 from eventstudy.errors import ConfigError, IntegrityError, Reason
-from eventstudy.messages import text
+from eventstudy.messages import text as worded
 from eventstudy.pooling.pool import (
     EFFECTS,
     POOLED,
@@ -289,8 +289,8 @@ def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
     late = replace(mine, in_time=np.array([True, False, True]))
     name = "label=misreading;exploratory"
     with_late, without = (pool_packs([pack, other], seed=1, draws=99).verdicts[name] for pack in (late, mine))
-    assert "(2 sectors, late labels included)" in text(with_late.sentence)
-    assert "(2 sectors, no late label among them)" in text(without.sentence)
+    assert "(2 sectors, late labels included)" in worded(with_late.sentence)
+    assert "(2 sectors, no late label among them)" in worded(without.sentence)
 
 
 def test_power_grows_with_the_dates_of_every_sector() -> None:
@@ -547,7 +547,7 @@ def test_packs_that_were_changed_or_are_none_are_refused(
     assert main(["pool", str(folders[0]), str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 2
     assert "is no result pack" in capsys.readouterr().err
     table.unlink()
-    with pytest.raises(ConfigError, match=r"has no tables/placebo.csv"):
+    with pytest.raises(IntegrityError, match=r"placebo.csv: is missing"):
         read_shocks(folders[1])
 
 
