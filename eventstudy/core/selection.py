@@ -22,9 +22,10 @@ from eventstudy.core.returns import (
     ReturnsPanel,
 )
 from eventstudy.core.windows import Request
+from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.shocks import Lead, leads_of
 
@@ -264,12 +265,12 @@ def _check_prices(peer: Peer, session: dt.date, benchmark: str, prices: PriceTab
     day = str(session)
     if peer.ticker not in prices.series:
         outcome = prices.outcomes.get(peer.ticker)
-        said = outcome.message if outcome else say("reason.not_delivered")
-        why = said if said.startswith("suspect: ") else say("reason.no_prices", text=said)
+        said = outcome.message if outcome else Reason("reason.not_delivered")
+        why = text(said) if said.code == "reason.suspect" else say("reason.no_prices", text=said)
         raise _DroppedError("prices", why, day)
     if market is None:
         outcome = prices.outcomes.get(benchmark)
-        said = outcome.message if outcome else say("reason.not_delivered")
+        said = outcome.message if outcome else Reason("reason.not_delivered")
         raise _DroppedError("prices", say("reason.no_index", index=benchmark, text=said), day)
     dates = prices.series[peer.ticker].dates
     if np.datetime64(session, "D") > dates[-1]:

@@ -13,7 +13,6 @@ from eventstudy.config import StudyConfig, Windows
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.reversal.clarifications import Clarification, clarifications
 from eventstudy.reversal.confounders import (
@@ -115,12 +114,7 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
 
 
 def _row(record: Any) -> dict[str, Any]:
-    return _worded({field.name: getattr(record, field.name) for field in fields(record)})
-
-
-def _worded(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its reasons as sentences."""
-    return {name: text(value) if isinstance(value, Reason) else value for name, value in row.items()}
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def day(code: int) -> str:
@@ -136,33 +130,34 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     for k, shock in enumerate(drops.shock_id):
         placebos, overlaps = benchmarks.placebos(k), drops.overlaps[k]
         rank = rank_among(drops.post[k], placebos)
-        row = {
-            "shock_id": shock,
-            "label": shocks.label[k],
-            "day0": day(drops.day0[k]),
-            "n_peers": drops.n_peers[k],
-            "car_drop": drops.drop[k],
-            "s_drop": drops.drop_s[k],
-            "share_negative": drops.share_negative[k],
-            "qualifies": bool(drops.qualifies[k]),
-            "why_not": drops.why_not[k] or (Reason("drop.overlaps", shock=overlaps) if overlaps else Reason()),
-            "car_post": drops.post[k],
-            "s_post": drops.post_s[k],
-            "n_locked": locked[k],
-            "n_placebos": len(placebos),
-            "placebo_mean": placebos.mean() if len(placebos) else np.nan,
-            "excess": shocks.excess[k],
-            "rank": rank.rank if rank else None,
-            "p_rank": rank.p_value if rank else np.nan,
-            "p_rank_floor": rank.floor if rank else np.nan,
-            "widened": bool(benchmarks.matched[k].widened),
-            "benchmark": benchmarks.reasons[k],
-            "label_in_time": bool(shocks.in_time[k]),
-            "label_reason": str(shocks.label_reason[k]),
-            "role": _role(shocks, k),
-            **{f"excess_{name}": values[k] for name, values in shocks.variants.items()},
-        }
-        rows.append(_worded(row))
+        rows.append(
+            {
+                "shock_id": shock,
+                "label": shocks.label[k],
+                "day0": day(drops.day0[k]),
+                "n_peers": drops.n_peers[k],
+                "car_drop": drops.drop[k],
+                "s_drop": drops.drop_s[k],
+                "share_negative": drops.share_negative[k],
+                "qualifies": bool(drops.qualifies[k]),
+                "why_not": drops.why_not[k] or (Reason("drop.overlaps", shock=overlaps) if overlaps else Reason()),
+                "car_post": drops.post[k],
+                "s_post": drops.post_s[k],
+                "n_locked": locked[k],
+                "n_placebos": len(placebos),
+                "placebo_mean": placebos.mean() if len(placebos) else np.nan,
+                "excess": shocks.excess[k],
+                "rank": rank.rank if rank else None,
+                "p_rank": rank.p_value if rank else np.nan,
+                "p_rank_floor": rank.floor if rank else np.nan,
+                "widened": bool(benchmarks.matched[k].widened),
+                "benchmark": benchmarks.reasons[k],
+                "label_in_time": bool(shocks.in_time[k]),
+                "label_reason": str(shocks.label_reason[k]),
+                "role": _role(shocks, k),
+                **{f"excess_{name}": values[k] for name, values in shocks.variants.items()},
+            }
+        )
     return rows
 
 

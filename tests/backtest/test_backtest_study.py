@@ -38,7 +38,7 @@ from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.page_one import backtest_strip
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import TABLES
 from eventstudy.reversal import Shocks, study_shocks
 
 #: Half of all random shocks are drops by this.

@@ -578,7 +578,7 @@ def test_a_missing_adjusted_close_is_said_and_the_close_is_used(tmp_path: Path) 
     request = PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2021, 1, 31))
     table = get_provider("files")(tmp_path).fetch(request)
     assert table.series["AAA"].adj_close.tolist() == [10.0, 11.0]
-    assert any("close" in note for note in table.outcomes["AAA"].notes)
+    assert any(note.code == "read.unadjusted" for note in table.outcomes["AAA"].notes)
 
 
 def test_factors_are_merged_by_day_not_by_position() -> None:

@@ -327,7 +327,7 @@ def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
     measured = {(m["measure"], m["group"]): m for m in rows["reversal_measures"]}
     primary = measured["excess_post", "label=misreading"]
     assert primary["p_value"] == facts["p_value"]
-    assert primary["note"] == (
+    assert text(primary["note"]) == (
         f"primary; two-sided p, which cannot be below {facts['p_floor']:.4g}; one-sided towards a reversal "
         f"{facts['p_greater']:.4g}"
     )

@@ -11,6 +11,7 @@ from eventstudy.core.models.betas import lag_names
 from eventstudy.core.returns import DEAL_BOUND, HALTED, MISSING, UNLISTED, FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.messages import text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.table import on_days
 
@@ -90,7 +91,7 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
     series = prices.series.get(name)
     if series is None:
         outcome = prices.outcomes.get(name)
-        said = outcome.message if outcome else "it was not asked for"
+        said = text(outcome.message) if outcome else "it was not asked for"
         raise PriceError(f"model.world = {name!r} has no prices: {said}; name another index or another model")
     abroad, home = exchange_sessions(config.model.world_market), exchange_sessions(market.mic)
     level = on_days(abroad.days, series.dates, series.adj_close)
