@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,13 +22,14 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold, text
+from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
+from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.results.result import TABLES
-from eventstudy.reversal import Findings, Judgement
+from eventstudy.reversal import Findings
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
@@ -45,15 +45,12 @@ REVERSAL_TABLES = (
     "clarifications",
     "specification_curve",
 )
-#: Columns of messages, which the pages say in their own language.
-MESSAGES = frozenset({"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"})
 
 
 def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement | None,
     found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
@@ -63,13 +60,13 @@ def build_tables(
     """Return every table of the pack by the name of its file.
 
     Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
-    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    Without ``found``, as for volume and volatility, those of the reversal have no row.
     """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
-    if judgement is not None and found is not None:
-        asked = reversal_tables(judgement, found, parts)
+    if found is not None:
+        asked = reversal_tables(found, config)
     tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
@@ -98,19 +95,11 @@ def build_tables(
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables with their messages in the words of what the study measures."""
     words = catalogue("en", kind)
-    # Advice on one fit stands in an array, as plain text.
-    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
-
-    def told(text: str) -> str:
-        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
-
-    diagnostics = tables["diagnostics"]
-    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
     return {
         name: table.assign(
             **{
                 column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
-                for column in MESSAGES.intersection(table.columns)
+                for column in REASONS.intersection(table.columns)
             }
         )
         for name, table in tables.items()
@@ -124,20 +113,12 @@ def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(TABLES[name]))
-    for column in MESSAGES.intersection(frame.columns):
+    cells = [with_codes(row) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(TABLES[name]))
+    for column in REASONS.intersection(frame.columns):
         # pandas' own strings would forget what a message is made of.
-        frame[column] = pd.Series([row.get(column) for row in rows], dtype=object, index=frame.index)
+        frame[column] = pd.Series([row.get(column) for row in cells], dtype=object, index=frame.index)
     return frame
-
-
-def row_of(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
-def window_name(window: Window) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
-    return f"[{window[0]},{window[1]}]"
 
 
 def _alignment_rows(alignments: Mapping[tuple[str, str], Alignment], events: Events) -> Iterator[dict[str, Any]]:
@@ -206,18 +187,19 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
 
 def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
-    found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
-    return pd.DataFrame(found)[list(TABLES["diagnostics"])]
+    columns = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    rows = pd.DataFrame(columns).to_dict("records")
+    return _frame("diagnostics", [{str(name): cell for name, cell in row.items()} for row in rows])
 
 
 def _cuts_table(computed: Computed) -> pd.DataFrame:
     """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
-    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
+    by_ticker: dict[tuple[str, str], list[tuple[int, Reason]]] = {}
+    for (mic, ticker, row), cut in sorted(computed.selection.cut_reasons.items(), key=lambda item: item[0]):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, reason))
+        by_ticker.setdefault((mic, ticker), []).append((day, cut))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
@@ -324,7 +306,7 @@ def _day(code: int) -> str:
 
 
 def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window), "reason": text(result.reason)}
+    return {**row_of(result), "window": window_name(result.window)}
 
 
 def _multiplicity_rows(

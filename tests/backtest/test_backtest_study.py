@@ -10,36 +10,26 @@ import pytest
 from studies import event_row, write_events, write_prices, write_study
 from tapes import random_shocks, random_tapes
 
-from eventstudy.backtest import (
-    EVERY_DROP,
-    PLACEBO,
-    RULE,
-    Rule,
-    Traded,
-    cost_table,
-    daily,
-    evaluate,
-    placebo_shocks,
-    rows,
-    rule_of,
-    summarise,
-    trade_study,
-)
-from eventstudy.backtest.portfolio import run
+from eventstudy.backtest import RULE, Traded, rows, summarise, trade_study
+from eventstudy.backtest.costs import cost_table
+from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, evaluate
+from eventstudy.backtest.portfolio import daily, run
+from eventstudy.backtest.rule import Rule, rule_of
 from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.tapes import placebo_shocks
 from eventstudy.backtest.trading import comparable
 from eventstudy.backtest.trials import question_of, rule_digest
 from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, read_events
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, text
 from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.page_one import backtest_strip
-from eventstudy.results.result import TABLES
-from eventstudy.reversal import Judgement, judge
+from eventstudy.results.columns import TABLES, with_codes
+from eventstudy.reversal import Shocks, study_shocks
 
 #: Half of all random shocks are drops by this.
 LAX = Rule(criteria=Reversal(drop_k=0.0, drop_min=0.0, share_negative=0.0), gate="off")
@@ -47,18 +37,18 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "prices"
 PROJECT = Path(__file__).parents[2]
 
 
-def traded(events_path: Path, prices: str, *overrides: str, study: Path | None = None) -> tuple[Traded, Judgement]:
+def traded(events_path: Path, prices: str, *overrides: str, study: Path | None = None) -> tuple[Traded, Shocks]:
     events = read_events(events_path)
     config = load_config(events_path, config_file=study, overrides=overrides)
     table = get_prices(events, config, prices, tell=print)
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, config)
-    return trade_study(computed, judgement, events, config, table), judgement
+    shocks = study_shocks(computed, headline, config)
+    return trade_study(computed, shocks, events, config, table), shocks
 
 
-def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> tuple[Traded, Judgement]:
+def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> tuple[Traded, Shocks]:
     """A study of three US peers; on the day ``fall`` all of them lose a tenth and keep it lost."""
     write_prices(tmp_path / "prices")
     for ticker in ("AAA", "BBB", "CCC") if fall else ():
@@ -109,16 +99,16 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     answer = event_row(
         "C1", "2021-06-21T14:00Z", kind="clarification", label="clarification", shock_id="E1", clarifies="E1"
     )
-    found, judgement = small(tmp_path, [row, answer], fall="2021-06-09")
+    found, shocks = small(tmp_path, [row, answer], fall="2021-06-09")
     tables = rows(found)
     assert [(r["ticker"], r["entry_session"], r["exit_session"]) for r in tables["trades"]] == [
         (name, "2021-06-11", "2021-06-22") for name in ("AAA", "BBB", "CCC")
     ]
-    assert {r["why_left"] for r in tables["trades"]} == {"clarification C1"}
+    assert {text(r["why_left"]) for r in tables["trades"]} == {"clarification C1"}
     shock = next(r for r in tables["backtest"] if r["run"] == RULE)
-    assert shock["car_signal"] == pytest.approx(float(judgement.drops.drop[0]), abs=1e-12)
-    assert shock["s_signal"] == pytest.approx(float(judgement.drops.drop_s[0]), abs=1e-12)
-    assert shock["gap"] == pytest.approx(shock["net"] - float(judgement.drops.post[0]), abs=1e-12)
+    assert shock["car_signal"] == pytest.approx(float(shocks.drops.drop[0]), abs=1e-12)
+    assert shock["s_signal"] == pytest.approx(float(shocks.drops.drop_s[0]), abs=1e-12)
+    assert shock["gap"] == pytest.approx(shock["net"] - float(shocks.drops.post[0]), abs=1e-12)
     money = sum(r["net"] * r["value"] for r in tables["trades"])
     assert sum(r["net"] for r in tables["pnl"]) == pytest.approx(money, abs=1e-8)
     assert tables["pnl"][0]["date"] == "2021-06-09"
@@ -207,7 +197,7 @@ def test_a_trial_is_whatever_decides_what_a_rule_earns(
     assert (digest("changed", cells, study, overrides) != base) == other
 
 
-def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
+def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Shocks, Events, StudyConfig, PriceTable]:
     """What `trade_study` takes, of the study that `small` has written."""
     events = read_events(tmp_path / "events.csv")
     config = load_config(
@@ -217,7 +207,7 @@ def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Even
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, config), events, config, table
+    return computed, study_shocks(computed, headline, config), events, config, table
 
 
 def test_costs_of_the_curve_and_break_even_by_hand(tmp_path: Path) -> None:
@@ -239,7 +229,7 @@ def test_tables_have_the_columns_of_the_pack(tmp_path: Path) -> None:
     found, _ = small(tmp_path, [event_row("E1", "2021-06-09T14:00Z", **MISREADING)], fall="2021-06-09")
     for name, table in rows(found).items():
         assert table, name
-        assert set(table[0]) == set(TABLES[name])
+        assert set(with_codes(table[0])) == set(TABLES[name])
 
 
 def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
@@ -300,7 +290,7 @@ def test_overlapping_shocks_share_the_cap() -> None:
     series = daily(result, tapes, first, last)
     assert series.exposure.max() <= 1.0 + 1e-12
     assert series.exposure.max() > 0.9
-    assert any(d.refusal.startswith("no room") for d in result.decisions)
+    assert any("refusal.no_room" in d.refusal.codes for d in result.decisions)
 
 
 def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
@@ -328,47 +318,45 @@ def test_placebo_drops_are_those_of_the_labels_that_the_rule_trades(tmp_path: Pa
         gate: traded(path, "simulated", f"backtest.label_gate={gate}", "tests.draws=99", study=study)
         for gate in ("strict", "off")
     }
-    judgement = gates["off"][1]
+    shocks = gates["off"][1]
     matched = {
-        (str(shock), int(day))
-        for k, shock in enumerate(judgement.drops.shock_id)
-        for day in judgement.benchmarks.days(k)
+        (str(shock), int(day)) for k, shock in enumerate(shocks.drops.shock_id) for day in shocks.benchmarks.days(k)
     }
     assert {shock for shock, _ in matched} == {"E1", "E2"}
     for gate, asked in (("strict", {"E1"}), ("off", {"E1", "E2"})):
-        pairs = comparable(judgement, gates[gate][0].evaluation.rule)
+        pairs = comparable(shocks, gates[gate][0].evaluation.rule)
         assert set(pairs) == {pair for pair in matched if pair[0] in asked}
         decisions = gates[gate][0].evaluation.runs[PLACEBO].decisions
         assert {d.shock_id.partition("@")[0] for d in decisions} == asked
 
 
 @pytest.fixture(scope="module")
-def real() -> tuple[Traded, Judgement]:
+def real() -> tuple[Traded, Shocks]:
     if not SHARED.is_dir():
         pytest.skip("needs the daily prices beside the project")
     return traded(PROJECT / "events.csv", str(SHARED), "tests.draws=199")
 
 
-def test_real_decisions_agree_with_the_study(real: tuple[Traded, Judgement]) -> None:
-    found, judgement = real
-    of = {str(name): k for k, name in enumerate(judgement.drops.shock_id)}
-    delayed = judgement.portfolios.abnormal.panel
+def test_real_decisions_agree_with_the_study(real: tuple[Traded, Shocks]) -> None:
+    found, shocks = real
+    of = {str(name): k for k, name in enumerate(shocks.drops.shock_id)}
+    delayed = shocks.portfolios.abnormal.panel
     compared = 0
     for decision in found.evaluation.runs[EVERY_DROP].decisions:
         k = of.get(decision.shock_id)
-        if k is None or not np.isfinite(decision.car) or decision.n_peers != judgement.drops.n_peers[k]:
+        if k is None or not np.isfinite(decision.car) or decision.n_peers != shocks.drops.n_peers[k]:
             continue
         mine = delayed.shock_id == decision.shock_id
         drop = delayed.event_flags[mine][:, (delayed.tau >= 0) & (delayed.tau <= 1)]
         if (drop & 96).any():
             continue  # The study waits for the unlock, the trade is decided at the close of +1.
-        assert decision.car == pytest.approx(float(judgement.drops.drop[k]), abs=1e-12)
-        assert decision.s == pytest.approx(float(judgement.drops.drop_s[k]), abs=1e-9)
+        assert decision.car == pytest.approx(float(shocks.drops.drop[k]), abs=1e-12)
+        assert decision.s == pytest.approx(float(shocks.drops.drop_s[k]), abs=1e-9)
         compared += 1
     assert compared >= 10
 
 
-def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
+def test_real_trades_hold_the_rules(real: tuple[Traded, Shocks]) -> None:
     found, _ = real
     evaluation = found.evaluation
     series = evaluation.series[EVERY_DROP]
@@ -378,14 +366,14 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     assert series.exposure.max() <= 1.0 + 1e-12
     for trade in filled:
         tape = found.tapes[trade.mic]
-        assert tape.closes[trade.entry_row] > trade.decided
+        assert tape.closes[trade.entry_row] > trade.decision.time
         assert trade.exit_row > trade.entry_row
         column = tape.tickers.index(trade.ticker)
         assert not tape.locked_up[trade.entry_row, column]
         level = tape.price[trade.exit_row, column] / tape.price[trade.entry_row, column]
         assert trade.gross == pytest.approx(trade.value * (level - 1.0), rel=1e-9)
         index = tape.index[trade.exit_row] / tape.index[trade.entry_row]
-        short = -trade.beta * trade.value * (index - 1.0)
+        short = -trade.order.beta * trade.value * (index - 1.0)
         assert trade.hedged - trade.gross == pytest.approx(short, rel=1e-9)
     assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
         evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
@@ -443,7 +431,7 @@ def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) ->
     assert why in told["caveats"]
     for row in rows(lots)["trades"]:
         assert np.isnan(row["capacity"])
-        assert row["blocked"].endswith("unit of volume or price in doubt: no capacity known")
+        assert text(row["blocked"]).endswith("unit of volume or price in doubt: no capacity known")
     for words in map(catalogue, ("en", "zh")):
         strip = backtest_strip({"backtest": told}, words)
         assert ["", said_in(why, words)] in strip
@@ -461,7 +449,7 @@ def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: 
     then = mainland(tmp_path / "then", later_dividend=False)
     later = mainland(tmp_path / "later", later_dividend=True)
     one, other = rows(then)["trades"], rows(later)["trades"]
-    assert [row["blocked"].partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
+    assert [text(row["blocked"]).partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
     assert "2021-06-16" <= one[1]["exit_session"] <= "2021-07-09"
     for a, b in zip(one, other, strict=True):
         words = [name for name, value in a.items() if isinstance(value, str)]

@@ -16,6 +16,7 @@ from eventstudy.backtest.track_record import record
 from eventstudy.backtest.trade_tables import record_row
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
+from eventstudy.errors import Reason
 from eventstudy.messages import catalogue
 from eventstudy.report import page_one
 from eventstudy.results.counts import firm_event_counts
@@ -61,7 +62,7 @@ def test_a_verdict_keeps_its_one_sided_p_and_its_floor_apart() -> None:
     test = PermutationTest(greater=0.11, less=0.95, two_sided=0.2, floor=0.03, draws=99, exact=True)
     values = np.array([0.02, 0.05, -0.01])
     evidence = Evidence(
-        subject="drops",
+        subject=Reason("subject.all"),
         window=(2, 20),
         excess=values,
         drop=np.full(3, -0.1),
@@ -131,8 +132,8 @@ def test_page_one_strikes_the_test_that_rejects_too_often(effective: float, stru
 
 
 def test_shifted_firm_events_are_among_the_used() -> None:
-    rows = [("used", ""), ("used", "garch fell back"), ("shifted", "shifted: XNYS was closed")]
-    rows += [("dropped", "no_prices: none"), ("dropped", "no_prices: other"), ("merged", "same day")]
+    rows = [("used", ""), ("used", "reason.locked_up"), ("shifted", "reason.shifted_closed")]
+    rows += [("dropped", "reason.no_prices"), ("dropped", "reason.series_ends"), ("merged", "reason.repeated")]
     assert firm_event_counts(rows) == {"used": 3, "shifted": 1, "dropped": 2, "merged": 1, "reasons": {"no_prices": 2}}
 
 
