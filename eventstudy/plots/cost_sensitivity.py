@@ -32,7 +32,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
                 "label": words[f"figure.run_{run}"],
             }
             ax.plot(own["cost_bps"], own["net_per_trade"], **look)
-    key(ax, ncols=2)
+    key(ax, ncols=2, handletextpad=0.7)
     # Nought belongs in the picture: how far the mean trade is from it is the question.
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -0.05 * max(high, 0.01)), high)

@@ -53,7 +53,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
     ax.margins(x=0.01)
     ax.set_title(words["figure.equity_title"], pad=14)
     if ax.get_legend_handles_labels()[0]:
-        key(ax)
+        key(ax, handletextpad=0.7)
     ax.set_xlabel(words["figure.equity_note"])
     percent_axis(ax, words["figure.equity_axis"])
     return ax
