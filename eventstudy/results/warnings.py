@@ -12,7 +12,7 @@ from eventstudy.core.returns import ReturnsPanel
 from eventstudy.core.selection import USED, LedgerRow
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import align_all
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, sentences
 from eventstudy.shocks import leads_of, with_shocks
@@ -78,7 +78,7 @@ def input_warnings(
         *event_warnings(events, config),
         *returns.remarks,
         *(_unknown_markets(returns, config) if kind == "return" else []),
-        *sentences(findings, accept=config.prices.accept_suspect),
+        *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
         *_unadjusted(prices),
         *_absent(prices, config),
