@@ -533,7 +533,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     )
     drop = QualityFinding("BBB", "ticker_reuse", "2022-05-03", 3.0, "drop", Reason("quality.reuse", n=290, factor=3.0))
     again = QualityFinding("BBB", "gaps", "2022-06-03", 3.0, "drop", Reason("quality.gaps", n=3, day="2022-06-03"))
-    stop = QualityFinding("AAA", "unadjusted_split", "2022-05-04", -0.5, "stop", Reason("quality.half_adjusted"))
+    stop = QualityFinding("AAA", "unadjusted_split", "2022-05-04", -0.5, "stop", Reason("quality.mixed_up"))
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
@@ -541,7 +541,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
-        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the close is adjusted and open, high, low are not; or go on with --accept-suspect"
+        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the bars are mixed up; or go on with --accept-suspect"
     )
     assert vet(prices, [drop, stop], accept=True) is prices
 
@@ -731,6 +731,10 @@ def test_infinera_was_not_listed_in_2026(tmp_path: Path) -> None:
     assert not ledger["LITE"]
 
 
+def findings_of(item: PriceSeries) -> tuple[QualityFinding, ...]:
+    return check_quality(table(bars("IDX"), item, bars("BBB")), study(), sessions=sessions)
+
+
 def dated(item: PriceSeries, days: NDArray[np.datetime64]) -> PriceSeries:
     """The same bars on other days."""
     return replace(item, dates=days)
@@ -758,12 +762,13 @@ def test_prices_repeated_to_the_end_are_no_prices(last: int, volume: float) -> N
     for name in ("open", "high", "low", "close", "adj_close"):
         item = changed(item, name, slice(last + 1, None), item.close[last])
     item = changed(item, "volume", slice(last + 1, None), volume)
-    finding = look(item)["repeated_prices"]
+    finding = next(one for one in findings_of(item) if one.check == "repeated_prices")
     assert (finding.day, finding.value) == (str(item.dates[last + 1]), len(item.dates) - 1 - last)
     kept = vet(table(bars("IDX"), item), [finding]).series["AAA"]
     assert (str(kept.dates[-1]), len(kept.open), len(kept.dividends)) == (str(item.dates[last]), last + 1, 0)
     # With trade at that price it is a price.
-    assert "repeated_prices" not in look(changed(item, "volume", slice(last + 1, None), 900.0))
+    traded = changed(item, "volume", slice(last + 1, None), 900.0)
+    assert "repeated_prices" not in {one.check for one in findings_of(traded)}
 
 
 @pytest.mark.parametrize("days", [-1, 1])
