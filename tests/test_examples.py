@@ -71,12 +71,10 @@ def test_a_public_function_says_what_it_takes_and_returns(name: str) -> None:
 
 def test_every_attribute_of_a_result_says_what_it_is() -> None:
     shown = [name for name in dir(eventstudy.StudyResult) if not name.startswith("_")]
-    properties = [
-        name for name in shown if isinstance(inspect.getattr_static(eventstudy.StudyResult, name), PROPERTIES)
-    ]
+    members = {name: inspect.getattr_static(eventstudy.StudyResult, name) for name in shown}
+    properties = [name for name, member in members.items() if isinstance(member, PROPERTIES)]
     assert {"verdict", "tests", "car", "aar", "shocks", "drops", "trades", "ledger"} < set(properties)
     assert {"counts", "warnings", "windows", "model", "plot", "simulated"} < set(properties)
-    for name in shown:
-        member = inspect.getattr_static(eventstudy.StudyResult, name)
+    for name, member in members.items():
         if isinstance(member, PROPERTIES) or inspect.isfunction(member):
             assert (inspect.getdoc(member) or "").endswith((".", "``")), name

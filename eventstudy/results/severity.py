@@ -47,7 +47,9 @@ DEFAULT: Level = "caution"
 
 def severity(warning: str) -> Level:
     """Return the level of a warning; one that is made of others has the gravest level among them."""
-    return known(warning) or min(map(severity, _parts(warning)), key=LEVELS.index, default=DEFAULT)
+    if own := known(warning):
+        return own
+    return min((severity(part) for part in _parts(warning)), key=LEVELS.index, default=DEFAULT)
 
 
 def known(warning: str) -> Level | None:
