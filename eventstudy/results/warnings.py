@@ -32,7 +32,7 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
         found.append(say("labels.undated", label=label, events=", ".join(undated), n=len(undated)))
     for ticker, names in sorted(_strangers(events, config).items()):
         found.append(say("events.not_a_peer", ticker=ticker, events=", ".join(names)))
-    return [*found, *events.remarks]
+    return [*found, *map(text, events.remarks)]
 
 
 def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
@@ -76,7 +76,7 @@ def input_warnings(
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
         *event_warnings(events, config),
-        *returns.remarks,
+        *map(text, returns.remarks),
         *(_unknown_markets(returns, config) if kind == "return" else []),
         *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
