@@ -141,6 +141,7 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
                 "share_negative": drops.share_negative[k],
                 "qualifies": bool(drops.qualifies[k]),
                 "why_not": drops.why_not[k] or (Reason("drop.overlaps", shock=overlaps) if overlaps else Reason()),
+                "overlaps": overlaps,
                 "car_post": drops.post[k],
                 "s_post": drops.post_s[k],
                 "n_locked": locked[k],
