@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
+from eventstudy.core.arrays import Floats
 from eventstudy.errors import EventsError, Problem, Reason, nearest
 from eventstudy.events import read_records
 from eventstudy.prices import PriceSeries, PriceTable
@@ -188,11 +189,11 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     )
 
 
-def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], Floats]:
     """Return the days with a return to the last earlier price, and those returns."""
     quoted = np.isfinite(series.adj_close)
     price, days = series.adj_close[quoted], series.dates[quoted]
-    moves: NDArray[np.float64] = price[1:] / price[:-1] - 1.0
+    moves: Floats = price[1:] / price[:-1] - 1.0
     return days[1:], moves
 
 
@@ -213,7 +214,7 @@ def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> 
     return Reason()
 
 
-def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
+def _best(moves: Floats, first: int, stop: int, claim: Claim) -> int:
     """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
     near = moves[first:stop]
     if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:
