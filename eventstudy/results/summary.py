@@ -20,7 +20,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
+from eventstudy.core.models.garch import compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
@@ -34,7 +34,7 @@ from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.messages import catalogue, joined, retold, say
+from eventstudy.messages import catalogue, joined, retold, say, text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.results.columns import row_of, window_name
@@ -127,7 +127,7 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
             ),
             "warnings": [
-                *filter(None, [headline_note(headline, config)]),
+                *filter(None, [text(headline_note(headline, config))]),
                 *input_warnings(events, config, prices, computed.returns, computed.findings, computed.selection.ledger),
                 *_model_remarks(computed, config),
                 *_without_band(tables["aar"], results),
@@ -291,25 +291,20 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
-    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
-    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
-    found: list[str] = [say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())]
+    remarks = [remark for remark in computed.abnormal.expected.remark if remark]
+    gaps = [remark.fields["gap"] for remark in remarks if remark.code == "fits.other_optimum"]
+    counted = Counter(text(remark) for remark in remarks if remark.code != "fits.other_optimum")
+    total = len(computed.abnormal)
+    found: list[str] = [say("fits.remark", text=remark, n=n, total=total) for remark, n in sorted(counted.items())]
     if gaps:
-        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
-        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
+        optimum = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=optimum, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
     if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
-
-
-def _remark(text: str) -> str:
-    """Return a fit's remark, which arrays keep as plain text, as a message."""
-    name, fell_back, why = text.partition(" fell back to OLS: ")
-    return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
 
 
 def _without_band(aar: pd.DataFrame, results: Sequence[TestResult]) -> list[str]:

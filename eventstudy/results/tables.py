@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, retold
@@ -95,14 +95,6 @@ def build_tables(
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables with their messages in the words of what the study measures."""
     words = catalogue("en", kind)
-    # Advice on one fit stands in an array, as plain text.
-    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
-
-    def told(text: str) -> str:
-        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
-
-    diagnostics = tables["diagnostics"]
-    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
     return {
         name: table.assign(
             **{
@@ -204,10 +196,10 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
     """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
-    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
+    by_ticker: dict[tuple[str, str], list[tuple[int, Reason]]] = {}
+    for (mic, ticker, row), cut in sorted(computed.selection.cut_reasons.items(), key=lambda item: item[0]):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, reason))
+        by_ticker.setdefault((mic, ticker), []).append((day, cut))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
