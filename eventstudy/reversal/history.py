@@ -231,12 +231,12 @@ def rolling_fit(returns: Floats, market: Floats, usable: Bools, estimation: Wind
     lost to a level; a sum over a window is the difference of two running sums. Where the index does not
     move in a window, alpha and beta are NaN.
     """
-    found = np.empty((3, *returns.shape[::-1]))
+    fits = np.empty((3, *returns.shape[::-1]))
     for block in _blocks(returns.shape[1]):
         own = _rows(returns[:, block])
-        there = _rows(usable[:, block]) & np.isfinite(own) & np.isfinite(market)
-        _fit_block(own, market, there, estimation, found[:, block])
-    return RollingFit(*found.transpose(0, 2, 1))
+        known = _rows(usable[:, block]) & np.isfinite(own) & np.isfinite(market)
+        _fit_block(own, market, known, estimation, fits[:, block])
+    return RollingFit(*fits.transpose(0, 2, 1))
 
 
 def _blocks(columns: int) -> list[slice]:
@@ -248,18 +248,18 @@ def _rows(columns: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(columns.T)
 
 
-def _fit_block(returns: Floats, market: Floats, there: Bools, estimation: Window, found: Floats) -> None:
+def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window, fits: Floats) -> None:
     """Write alpha, beta and the count of one block of securities, (3, n, T)."""
-    missing = ~there
-    total = np.maximum(there.sum(axis=1), 1)
+    missing = ~known
+    total = np.maximum(known.sum(axis=1), 1)
     x_level = float(np.nanmean(market))
-    y = np.where(there, returns, 0.0)
+    y = np.where(known, returns, 0.0)
     y_level = (y.sum(axis=1) / total)[:, None]
     y -= y_level
     y[missing] = 0.0
-    x = np.where(there, market - x_level, 0.0)
-    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (there, x, y, x * x, x * y))
-    alpha, beta, count = found
+    x = np.where(known, market - x_level, 0.0)
+    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (known, x, y, x * x, x * y))
+    alpha, beta, count = fits
     with np.errstate(divide="ignore", invalid="ignore"):
         x_mean = sx / n
         spread = sxx - x_mean * sx
@@ -293,18 +293,18 @@ def rolling_car(
 ) -> Floats:
     """CAR of a window with every session as day 0, (T, n); NaN with a day missing or too short a fit."""
     length = window[1] - window[0] + 1
-    known = np.isfinite(market)
-    index = _sums(np.where(known, market, 0.0)[None], window)
-    found = np.empty(returns.shape[::-1])
+    quoted = np.isfinite(market)
+    index = _sums(np.where(quoted, market, 0.0)[None], window)
+    car_by_security = np.empty(returns.shape[::-1])
     for block in _blocks(returns.shape[1]):
         own = _rows(returns[:, block])
-        there = np.isfinite(own) & known
-        complete = _sums(there, window) == length
-        car = _sums(np.where(there, own, 0.0), window) - fit.beta.T[block] * index
+        known = np.isfinite(own) & quoted
+        complete = _sums(known, window) == length
+        car = _sums(np.where(known, own, 0.0), window) - fit.beta.T[block] * index
         if alpha:
             car -= length * fit.alpha.T[block]
-        found[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)
-    return found.T
+        car_by_security[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)
+    return car_by_security.T
 
 
 def day_codes(days: NDArray[np.datetime64]) -> Counts:

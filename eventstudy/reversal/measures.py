@@ -343,9 +343,9 @@ def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools)
 
 
 def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
-    rows, day0, found = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
-    drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
-    post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
+    rows, day0, benchmarks = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
+    drop = np.array([benchmarks.pools[k].car_drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
+    post = np.array([benchmarks.placebos(int(k)).mean() for k in rows], dtype=float)
     own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
     for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):
         ratio = reversal_ratio(*pair)

@@ -126,8 +126,8 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
     event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
-    found = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
-    days = found.days_of()
+    controls = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
+    days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     shocks = Shocks(
         history=history,
@@ -139,10 +139,10 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         tickers=tickers,
         label_reason=_label_reasons(leads, computed, headline, config),
         traits=trait,
-        benchmarks=found,
+        benchmarks=controls,
         sets=sets,
         variants=variants(history, requests, fallen.shock_id, tickers, days, sets, config),
-        excess=excess(fallen.post, [found.placebos(k) for k in range(len(leads))]),
+        excess=excess(fallen.post, [controls.placebos(k) for k in range(len(leads))]),
         case=case,
         question=f"label={config.reversal.label}",
         members={},
