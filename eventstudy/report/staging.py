@@ -34,13 +34,22 @@ def reserve(out: Path) -> Iterator[Path]:
     lock = FileLock(out / LOCK, timeout=0)
     try:
         with lock:
-            for left in out.glob(f"{UNFINISHED}*"):
-                if left.is_symlink():
-                    left.unlink()
-                shutil.rmtree(left, ignore_errors=True)
-            yield out
+            _clear(out)
+            try:
+                yield out
+            finally:
+                # An interrupt may have struck while something was being removed.
+                _clear(out)
     except Timeout as error:
         raise ConfigError(f"--out {out}: another run is writing there; wait for it or give another folder") from error
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run, or this one, left unfinished."""
+    for left in out.glob(f"{UNFINISHED}*"):
+        if left.is_symlink():
+            left.unlink()
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
