@@ -60,10 +60,10 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
     """Return what differs: settings, data, verdict, counts and tables, in this order."""
     a, b = read_pack(first), read_pack(second)
     return [
-        *_differences("settings", _flat(a.manifest.get("settings")), _flat(b.manifest.get("settings"))),
+        *_differences("settings", flat(a.manifest.get("settings")), flat(b.manifest.get("settings"))),
         *_differences("data", _data(a), _data(b)),
         *_differences("verdict", _verdict(a), _verdict(b)),
-        *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
+        *_differences("counts", flat(a.facts.get("counts")), flat(b.facts.get("counts"))),
         *_tables(home_of(first), home_of(second)),
     ]
 
@@ -86,12 +86,13 @@ def _verdict(pack: StudyResult) -> dict[str, Any]:
     return {name: found.get(name) for name in VERDICT if name in found}
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return what is nested in dicts by dotted names."""
     if not isinstance(value, Mapping):
         return {prefix: value} if prefix else {}
     found: dict[str, Any] = {}
     for key, item in value.items():
-        found.update(_flat(item, f"{prefix}.{key}" if prefix else str(key)))
+        found.update(flat(item, f"{prefix}.{key}" if prefix else str(key)))
     return found
 
 

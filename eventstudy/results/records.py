@@ -264,6 +264,8 @@ class DropRow:
         Share of peers that fell.
     qualifies : bool
         Whether it counts as a drop; ``why_not`` says why it does not.
+    overlaps : str
+        Earlier shock of the same peers in whose post window a drop falls, or empty.
     car_post, s_post : float
         CAR of the window after it, and in standard errors.
     n_placebos : int
@@ -293,6 +295,7 @@ class DropRow:
     share_negative: float
     qualifies: bool
     why_not: str
+    overlaps: str
     car_post: float
     s_post: float
     n_locked: int

@@ -239,6 +239,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "share_negative",
         "qualifies",
         "why_not",
+        "overlaps",
         "car_post",
         "s_post",
         "n_locked",

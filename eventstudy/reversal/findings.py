@@ -134,6 +134,7 @@ def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
                 "share_negative": judged.share_negative[k],
                 "qualifies": bool(judged.qualifies[k]),
                 "why_not": judged.why_not[k] or overlap,
+                "overlaps": "" if judged.why_not[k] else judged.overlaps[k],
                 "car_post": judged.post[k],
                 "s_post": judged.post_s[k],
                 "n_locked": locked[k],

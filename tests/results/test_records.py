@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from eventstudy.report.brief import headline_test
 from make_result import make_full_result, make_result
 from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
@@ -18,7 +19,6 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy import Study, StudyResult
 from eventstudy.core.selection import LedgerRow
 from eventstudy.messages import say
-from eventstudy.report.brief import headline_test
 from eventstudy.report.packs import read_pack
 from eventstudy.results import from_tables
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of

@@ -1,13 +1,13 @@
-"""The tables as one Excel workbook: numbers as numbers, text as text, never a formula."""
+"""tables.xlsx: the tables as one Excel workbook; numbers as numbers, text as text, never a formula."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.report.output import Material, output
 from eventstudy.report.wording import MEASURED_COLUMNS, PERCENT_COLUMNS, Words, kind_of, words_of
 from eventstudy.results.result import StudyResult
 
@@ -19,16 +19,18 @@ MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
 _CREATED = dt.datetime(2000, 1, 1)
 
 
-def write_workbook(result: StudyResult, tables: Mapping[str, pd.DataFrame], path: Path) -> None:
+@output("xlsx", place=10, apart=True, says="workbook")
+def write(material: Material) -> None:
     """Write a summary sheet and one sheet a table; a table too long for Excel is named, not cut."""
     import xlsxwriter
 
+    result, tables = material.result, material.tables
     words = words_of(result)
     if kind_of(result.facts) != "return":
         # What is not asked of volume and volatility would be sheets of heads alone.
         tables = {name: table.dropna(axis=1, how="all") for name, table in tables.items() if len(table)}
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
+    with xlsxwriter.Workbook(str(material.folder / "tables.xlsx"), options) as book:
         book.set_properties({"title": str(result.facts.get("study") or ""), "created": _CREATED})
         formats = {
             "head": book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEEEEE"}),

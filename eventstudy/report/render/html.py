@@ -1,18 +1,20 @@
-"""The HTML report: one page without outside files; every string is escaped by the template engine."""
+"""report.html: one page without outside files; every string is escaped by the template engine."""
 
 from __future__ import annotations
 
 import base64
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from html import escape, unescape
 from pathlib import Path
-from typing import Any
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError, Problem
+from eventstudy.messages import section
+from eventstudy.report.document import Document, plain
+from eventstudy.report.output import Material, output
 
 TEMPLATE = "report.html.j2"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
@@ -22,7 +24,13 @@ _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 
 
-def write_html(content: Mapping[str, Any], home: Path, path: Path, templates: Path | None = None) -> None:
+@output("html", place=20, pages=True, apart=True, says="report.html")
+def write(material: Material) -> None:
+    """Write the page."""
+    write_html(material.document, material.home, material.folder / "report.html", material.templates)
+
+
+def write_html(document: Document, home: Path, path: Path, templates: Path | None = None) -> None:
     """Write the page; ``home`` holds the drawings as <name>.svg.
 
     Raises
@@ -41,15 +49,15 @@ def write_html(content: Mapping[str, Any], home: Path, path: Path, templates: Pa
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["fill"] = _fill
     drawings = {
-        name: inline_svg((home / f"{name}.svg").read_text(encoding="utf-8"), name, alt)
-        for name, alt in content["alts"].items()
+        name: inline_svg((home / f"{name}.svg").read_text(encoding="utf-8"), name, figure.alt)
+        for name, figure in document.figures().items()
         if (home / f"{name}.svg").is_file()
     }
+    content = {**document.meta, **plain(document), "t": section(document.language, "page", document.kind)}
     try:
         page = environment.get_template(TEMPLATE).render(
-            **content, drawings=drawings, fonts=font_faces(drawings.values())
+            **content, drawings=drawings, fonts=font_faces(drawings.values()) if drawings else ""
         )
     except jinja2.TemplateError as error:
         if templates is None:
@@ -73,10 +81,9 @@ def inline_svg(text: str, name: str, alt: str) -> str:
     prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name) + "-"
     body = _IDS.sub(lambda found: found[0] + prefix, body)
     box = view[1] if view else "0 0 504 216"
-    label = escape(alt, quote=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'aria-label="{label}" viewBox="{box}">{body.strip()}'
+        f'aria-label="{escape(alt, quote=True)}" viewBox="{box}">{body.strip()}'
     )
 
 
@@ -106,8 +113,3 @@ def _subset(file: Path, letters: set[str]) -> bytes:
         cut.subset(font)
         save_font(font, made, options)
     return made.getvalue()
-
-
-def _fill(message: str, **values: object) -> str:
-    """Return a message of the catalogue with its fields filled in; a filter of the template."""
-    return message.format(**values)

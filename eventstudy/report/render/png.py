@@ -1,4 +1,4 @@
-"""PNG files of drawings: each SVG is set on a page of its own size and the pages are rasterised together.
+"""figures/*.png beside the SVG files: each SVG is set on a page of its own size and the pages are rasterised together.
 
 Rasterising what is drawn already takes a third of the time of drawing it again, and the PNG shows
 exactly what the SVG shows.
@@ -13,10 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eventstudy.plots import font_folders
+from eventstudy.report.output import Material, output
 
 DPI = 300
 _SIZE = re.compile(r"<svg[^>]*?>")
 _PAGE = """#page(width: {width}pt, height: {height}pt)[#image("{name}.svg", width: 100%)]"""
+
+
+@output("png", place=30, images=True, says="images")
+def write(material: Material) -> None:
+    """Write the images; Typst has threads of its own, so this is done in no forked child."""
+    write_pngs([plot.name for plot in material.drawn], material.folder / "figures")
 
 
 def write_pngs(names: Sequence[str], folder: Path) -> None:

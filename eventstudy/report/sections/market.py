@@ -1,32 +1,28 @@
-"""What a market-wide study leaves behind: a row for every event, tests, mean abnormal returns, a summary."""
+"""The pages of a market-wide study: what became of the events, the tests; and its folder with a row an event."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import importlib.metadata
-import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from eventstudy import __version__
 from eventstudy.config import StudyConfig
-from eventstudy.config.json_values import plain_json, write_json
+from eventstudy.config.json_values import write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.report.page_one import STRUCK
-from eventstudy.report.staging import moved_in
-from eventstudy.report.values import csv_safe
+from eventstudy.plots.style import window_text
+from eventstudy.report.bundle import Bundle, digest
+from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
+from eventstudy.report.render.csv import stamped
+from eventstudy.report.sections.answer import STRUCK
 from eventstudy.results.result import TABLES
 
 #: Events in one group of rows of events.parquet.
@@ -42,41 +38,28 @@ OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
 OTHER_MEANS = ROBUST
 
 
-def write_market(result: MarketResult, config: StudyConfig, out: Path) -> Path:
-    """Write the folder of a market-wide study into ``out`` and return it.
-
-    It is written aside and moved in whole. The name ends with a digest of inputs and settings; the same
-    study again leaves the folder as it is.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or refuses; what was half written is removed.
-    """
+def market_bundle(result: MarketResult, config: StudyConfig) -> Bundle:
+    """Return the folder of a market-wide study; its name ends with a digest of inputs and settings."""
     manifest = _manifest(result, config)
-    digest = hashlib.sha256(json.dumps(plain_json(manifest), sort_keys=True).encode()).hexdigest()[:8]
-    name = f"market-{Path(result.events.path).stem}-{digest}"
-    with moved_in(out, name) as unfinished:
-        _write_files(result, manifest, unfinished)
-    return out / name
-
-
-def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path) -> None:
-    _write_events(result, folder / "events.parquet")
+    stem = Path(result.events.path).stem
     tests = [
-        {name: getattr(test, name) for name in TABLES["tests"]} | {"window": window_name(test.window)}
+        {name: getattr(test, name) for name in TABLES["tests"]} | {"window": window_text(test.window)}
         for test in result.tests
     ]
-    _write_csv(folder / "tests.csv", TABLES["tests"], tests)
-    _write_csv(folder / "aar.csv", TABLES["aar"], _aar_rows(result))
-    write_json(result.facts, folder / "summary.json")
-    outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    write_json({**manifest, "outputs": outputs}, folder / "manifest.json")
 
+    def others(folder: Path) -> None:
+        _write_events(result, folder / "events.parquet")
+        write_json(result.facts, folder / "summary.json")
 
-def window_name(window: tuple[int, int]) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
-    return f"[{window[0]},{window[1]}]"
+    return Bundle(
+        name=f"market-{stem}-{digest(manifest)}",
+        document=market_document(result, stem),
+        pages="market",
+        tables={"tests": stamped(tests, simulated=False), "aar": stamped(list(_aar_rows(result)), simulated=False)},
+        record="manifest.json",
+        facts=manifest,
+        others=others,
+    )
 
 
 def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
@@ -117,7 +100,7 @@ def _write_events(result: MarketResult, path: Path) -> None:
             columns["group"] = _named(result.events.groups, result.events.group[rows])
         columns |= {name: _number(getattr(found, name)) for name in ("alpha", "beta", "sigma")}
         for w, window in enumerate(result.layout.car):
-            name = window_name(window)
+            name = window_text(window)
             columns |= {
                 f"car{name}": _number(found.car[w]),
                 f"se{name}": _number(np.sqrt(found.variance[w])),
@@ -139,7 +122,7 @@ def _number(values: Any) -> pa.Array:
     return pa.array(values, pa.float64(), from_pandas=True)
 
 
-def _aar_rows(result: MarketResult) -> Iterable[dict[str, Any]]:
+def _aar_rows(result: MarketResult) -> Iterator[dict[str, Any]]:
     for group, mean in result.averages.items():
         for day, tau in enumerate(result.layout.tau):
             caar, half = mean.caar[day], mean.half_width[day]
@@ -154,67 +137,42 @@ def _aar_rows(result: MarketResult) -> Iterable[dict[str, Any]]:
             }
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: csv_safe(plain_json(value)) for name, value in row.items()} for row in rows)
-
-
-def print_market(result: MarketResult, folder: Path, console: Console) -> None:
-    """Print what became of the events, the mean CARs and a few of the tests."""
+def market_document(result: MarketResult, title: str) -> Document:
+    """Return the pages: what became of the events, the mean CARs and the tests of most use."""
     facts = result.facts
-    console.print(
-        Text(
-            f"{facts['n_used']:,} of {facts['n_events']:,} events of {facts['n_tickers']:,} tickers used, "
-            f"against {facts['benchmark']}, {facts['first_session']} to {facts['last_session']}"
-        )
+    told = (
+        f"{facts['n_used']:,} of {facts['n_events']:,} events of {facts['n_tickers']:,} tickers used, "
+        f"against {facts['benchmark']}, {facts['first_session']} to {facts['last_session']}"
     )
-    for reason, count in facts["events"].items():
-        console.print(Text(f"  {count:>12,}  {reason}"))
-    for remark in facts["remarks"]:
-        console.print(Text(f"  note: {remark}", style="dim"))
-    for part in _tests_tables(result):
-        console.print(part)
-    console.print(Text(f"Results: {folder}"), soft_wrap=True)
+    counted = Facts(tuple((str(reason), f"{count:,}") for reason, count in facts["events"].items()), "grid")
+    remarks = BulletList(tuple(Paragraph(str(remark), "Note:") for remark in facts["remarks"]))
+    blocks: tuple[Block, ...] = (Paragraph(told), counted, *([remarks] if remarks.items else []))
+    return Document(
+        title=f"Market-wide study of {title}",
+        subject="event study",
+        origin=(f"eventstudy {__version__}", f"data to {facts['last_session']}", f"against {facts['benchmark']}"),
+        sections=(
+            Section(name="events", heading="Events", blocks=blocks),
+            Section(name="tests", heading="Tests", blocks=tests_tables(result)),
+        ),
+    )
 
 
-def _tests_tables(result: MarketResult) -> Iterator[Table | Text]:
-    """Yield the robust tests, the others, and one note where some of these are marked."""
-    there = {test.name for test in result.tests}
-    yield _tests_table(result, [name for name in ROBUST if name in there], means=True)
-    others = [name for name in OTHERS if name in there]
-    if not others:
-        return
-    yield Text()
-    yield _tests_table(result, others, means=False)
-    ratios = [
-        f"{row['cvr']:.1f} in {row['group']} {window_name(tuple(row['window']))}"
-        for row in result.facts["dates"]
-        if _bursts(row)
-    ]
-    if ratios and SCALED_BY_THE_PAST.intersection(others):
-        more = f" and {len(ratios) - RATIOS} more" if len(ratios) > RATIOS else ""
-        yield Text(
-            f"{STRUCK} The common volatility of the dates is above that of the estimation window (ratio "
-            f"{', '.join(ratios[:RATIOS])}{more}): tests that take variances or correlations from there "
-            "reject a true null too often."
-        )
+def tests_tables(result: MarketResult) -> tuple[TableBlock, ...]:
+    """Return the robust tests, and the others, marked where the past's variance makes them too quick."""
+    known = {test.name for test in result.tests}
+    first = _tests_table(result, [name for name in ROBUST if name in known], means=True)
+    others = [name for name in OTHERS if name in known]
+    return (first, _tests_table(result, others, means=False)) if others else (first,)
 
 
-def _bursts(row: Mapping[str, Any]) -> bool:
-    return bool(row["cvr"] > LARGE_CVR)
-
-
-def _tests_table(result: MarketResult, shown: Sequence[str], *, means: bool) -> Table:
-    table = Table(box=None, pad_edge=False)
+def _tests_table(result: MarketResult, shown: Sequence[str], *, means: bool) -> TableBlock:
     heads = ("group", "window", *(("events", "dates", "k_eff", "CAAR") if means else ("dates", "k_eff")))
-    for name in (*heads, *(f"p {name}" for name in shown)):
-        table.add_column(name, justify="left" if name in ("group", "window") else "right", no_wrap=True)
+    rows = []
     for row in result.facts["dates"]:
         group, window = row["group"], tuple(row["window"])
-        mine = {t.name: t for t in result.tests if (t.group, t.window) == (group, window)}
-        caar = next((t.estimate for t in mine.values() if t.name not in OTHER_MEANS), np.nan)
+        tests = {test.name: test for test in result.tests if (test.group, test.window) == (group, window)}
+        caar = next((test.estimate for test in tests.values() if test.name not in OTHER_MEANS), np.nan)
         counted = {
             "events": f"{row['n_events']:,}",
             "dates": f"{row['n_dates']:,}",
@@ -222,8 +180,9 @@ def _tests_table(result: MarketResult, shown: Sequence[str], *, means: bool) -> 
             "CAAR": f"{caar:+.3%}",
         }
         cells = [counted[name] for name in heads[2:]]
-        table.add_row(group, window_name(window), *cells, *(_cell(mine[name], row) for name in shown))
-    return table
+        rows.append((group, window_text(window), *cells, *(_cell(tests[name], row) for name in shown)))
+    note = _why_marked(result) if SCALED_BY_THE_PAST.intersection(shown) else ""
+    return table((*heads, *(f"p {name}" for name in shown)), rows, left=2, mark=STRUCK, mark_note=note)
 
 
 def _cell(test: TestResult, row: Mapping[str, Any]) -> str:
@@ -231,3 +190,23 @@ def _cell(test: TestResult, row: Mapping[str, Any]) -> str:
         return "n/a"
     mark = f" {STRUCK}" if test.name in SCALED_BY_THE_PAST and _bursts(row) else ""
     return f"{test.p_value:.4f}{mark}"
+
+
+def _bursts(row: Mapping[str, Any]) -> bool:
+    return bool(row["cvr"] > LARGE_CVR)
+
+
+def _why_marked(result: MarketResult) -> str:
+    ratios = [
+        f"{row['cvr']:.1f} in {row['group']} {window_text(tuple(row['window']))}"
+        for row in result.facts["dates"]
+        if _bursts(row)
+    ]
+    if not ratios:
+        return ""
+    more = f" and {len(ratios) - RATIOS} more" if len(ratios) > RATIOS else ""
+    return (
+        f"{STRUCK} The common volatility of the dates is above that of the estimation window (ratio "
+        f"{', '.join(ratios[:RATIOS])}{more}): tests that take variances or correlations from there "
+        "reject a true null too often."
+    )

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from eventstudy.messages import said
 from eventstudy.registry import VIEWS
-from eventstudy.report import page_one
-from eventstudy.report.verdict import verdict_content
+from eventstudy.report.sections.answer import ladder, small_table, verdict_sentence
 from eventstudy.report.wording import Words, count, number, words_of
 from eventstudy.results.result import StudyResult
 
@@ -19,14 +18,13 @@ WIDTH = 100
 def summary_text(result: StudyResult) -> str:
     """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
     words, facts = words_of(result), result.facts
-    verdict = verdict_content(facts, words)
-    table = page_one.small_table(facts, words)
+    table = small_table(facts, words)
     parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
     if result.simulated:
         parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
-    parts += [*_box(result, words), "=" * WIDTH, *_columns(table["head"], table["rows"]), "=" * WIDTH]
+    parts += [*_box(result, words), "=" * WIDTH, *_columns(table.head, table.rows), "=" * WIDTH]
     trust = said(facts.get("trust") or "", words)
-    for text in (verdict["sentence"], verdict["ladder"], verdict["inside"], trust, table["note"]):
+    for text in (verdict_sentence(facts, words), *ladder(facts, words), trust, table.foot, table.mark_note):
         parts += textwrap.wrap(text, WIDTH) if text else []
     return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]], words)])
 
