@@ -21,6 +21,7 @@ from eventstudy.core.selection import USED, LedgerRow, select
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
+from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
@@ -254,10 +255,10 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if not outcome.message.startswith(("no file", "no row")):
+        if outcome.message.code not in ("price.no_file", "price.no_row"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
         if outcome.status != "ok":
-            found.append(f"no prices for {_role(ticker, config)}: {outcome.message}; {remedy}")
+            found.append(f"no prices for {_role(ticker, config)}: {text(outcome.message)}; {remedy}")
     return found
 
 

@@ -13,6 +13,7 @@ from eventstudy.backtest import Trials, summarise, trade_study
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.messages import Message
 from eventstudy.optional import Parts
@@ -170,7 +171,7 @@ def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:
     results = run_tests(samples, config.windows.all_car, config.tests.names)
     if config.study.kind == "return":
         return results
-    reason = f"n/a, a {config.study.kind} does not compound"
+    reason = Reason("not_tested.no_compounding", kind=Reason(f"study.{config.study.kind}"))
     return [
         replace(r, estimate=math.nan, statistic=math.nan, p_value=math.nan, df=math.nan, reason=reason)
         if r.name in COMPOUNDING

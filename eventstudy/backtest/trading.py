@@ -14,7 +14,7 @@ from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, headline_group
 from eventstudy.events import Events
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Judgement
@@ -118,4 +118,4 @@ def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> str:
     if prices.simulated:
         return say("fx.simulated")
     outcome = prices.outcomes.get(name)
-    return outcome.message if outcome is not None and outcome.message else say("fx.no_prices", ticker=name)
+    return text(outcome.message) if outcome is not None and outcome.message else say("fx.no_prices", ticker=name)

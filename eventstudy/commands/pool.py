@@ -27,12 +27,15 @@ def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> N
     from eventstudy.pooling.pool import pool_packs
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.pack_shocks import read_shocks
+    from eventstudy.report.packs import MANIFEST, as_written, home_of
     from eventstudy.report.sections.pool import pool_bundle
     from eventstudy.report.staging import reserve
 
     read = [read_shocks(folder) for folder in packs]
     settings = read[0].settings
-    found = pool_packs(read, seed=settings["study.seed"], draws=settings["tests.draws"])
+    with as_written(home_of(packs[0]), MANIFEST):
+        seed, draws = int(settings["study.seed"]), int(settings["tests.draws"])
+    found = pool_packs(read, seed=seed, draws=draws)
     with reserve(out) as place:
         bundle = pool_bundle(found, packs)
         folder = write_bundle(bundle, place)

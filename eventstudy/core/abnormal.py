@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
 from eventstudy.core.models import ExpectedReturns, shrink_alpha, without_alpha
 from eventstudy.core.windows import EventPanel
 
@@ -29,18 +29,17 @@ class AbnormalReturns:
         return len(self.panel)
 
     @property
-    def tau(self) -> NDArray[np.int64]:
+    def tau(self) -> Counts:
         """Event days, shape (L2,)."""
         return self.panel.tau
 
     @property
-    def ar(self) -> NDArray[np.float64]:
+    def ar(self) -> Floats:
         """Abnormal returns, shape (N, L2), NaN where the return is missing."""
-        difference: NDArray[np.float64] = self.panel.event_returns - self.expected.mean
-        return difference
+        return self.panel.event_returns - self.expected.mean
 
     @property
-    def sar(self) -> NDArray[np.float64]:
+    def sar(self) -> Floats:
         """Abnormal returns over their prediction-error standard deviation, shape (N, L2)."""
         standard = np.empty(self.panel.event_returns.shape)
         for day in range(len(self.tau)):
@@ -49,14 +48,14 @@ class AbnormalReturns:
             standard[:, day] = np.sqrt(self.expected.variance(weights))
         return self.ar / standard
 
-    def weights(self, window: Window) -> NDArray[np.float64]:
+    def weights(self, window: Window) -> Floats:
         """Ones inside the window, zeros elsewhere, shape (L2,); `ValueError` if it does not fit."""
         first, last = window
         if not self.tau[0] <= first <= last <= self.tau[-1]:
             raise ValueError(f"window [{first},{last}] lies outside the event days")
         return ((self.tau >= first) & (self.tau <= last)).astype(float)
 
-    def car(self, window: Window, *, ar: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    def car(self, window: Window, *, ar: Floats | None = None) -> Floats:
         """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing.
 
         A day without a trade is not missing where a later return of the window covers it. ``ar`` are
@@ -65,25 +64,24 @@ class AbnormalReturns:
         inside = self.weights(window) > 0
         return self._total(self.ar if ar is None else ar, inside)
 
-    def _total(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _total(self, values: Floats, inside: Bools) -> Floats:
         if "span" not in self.panel.factor_names:
-            plain: NDArray[np.float64] = values[:, inside].sum(axis=1)
+            plain: Floats = values[:, inside].sum(axis=1)
             return plain
         span = self.panel.spans()[1][:, inside]
         total = np.where(span == 0, 0.0, values[:, inside]).sum(axis=1)
         # A window that ends inside a gap holds a part of a return that nobody can cut out.
         return np.where(span[:, -1] == 0, np.nan, total)
 
-    def variance(self, window: Window) -> NDArray[np.float64]:
+    def variance(self, window: Window) -> Floats:
         """Exact prediction-error variance of the CAR, shape (N,)."""
         return self.expected.variance(self.weights(window))
 
-    def scar(self, window: Window) -> NDArray[np.float64]:
+    def scar(self, window: Window) -> Floats:
         """CAR over its prediction-error standard deviation, shape (N,)."""
-        scaled: NDArray[np.float64] = self.car(window) / np.sqrt(self.variance(window))
-        return scaled
+        return self.car(window) / np.sqrt(self.variance(window))
 
-    def bhar(self, window: Window) -> NDArray[np.float64]:
+    def bhar(self, window: Window) -> Floats:
         """Buy-and-hold abnormal return, shape (N,).
 
         Notes
@@ -99,14 +97,14 @@ class AbnormalReturns:
         real = compounded(np.where(covered, 0.0, self.panel.event_returns)[:, inside], self.panel.kind)
         return np.where(covered[:, inside][:, -1], np.nan, real - normal)
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> AbnormalReturns:
+    def take(self, index: Places | Bools) -> AbnormalReturns:
         """Return the firm-events at ``index`` (positions or a mask)."""
         return AbnormalReturns(self.panel.take(index), self.expected.take(index))
 
 
-def compounded(returns: NDArray[np.float64], kind: Literal["simple", "log"]) -> NDArray[np.float64]:
+def compounded(returns: Floats, kind: Literal["simple", "log"]) -> Floats:
     """Value of one unit of money after the returns of each row, (N, days) to (N,)."""
-    value: NDArray[np.float64] = np.exp(returns.sum(axis=1)) if kind == "log" else np.prod(1.0 + returns, axis=1)
+    value: Floats = np.exp(returns.sum(axis=1)) if kind == "log" else np.prod(1.0 + returns, axis=1)
     return value
 
 
@@ -140,10 +138,10 @@ class PeerWeights:
         Their variance, the coefficients counted.
     """
 
-    weight: NDArray[np.float64]
-    residual: NDArray[np.float64]
-    used: NDArray[np.bool_]
-    s2: NDArray[np.float64]
+    weight: Floats
+    residual: Floats
+    used: Bools
+    s2: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +161,16 @@ class ShockPortfolios:
     """
 
     abnormal: AbnormalReturns
-    shock_id: NDArray[np.str_]
-    day0: NDArray[np.int32]
-    members: NDArray[np.intp]
-    starts: NDArray[np.intp]
+    shock_id: Texts
+    day0: Days
+    members: Places
+    starts: Places
     weighting: str
 
     def __len__(self) -> int:
         return len(self.shock_id)
 
-    def peer_weights(self, window: Window) -> NDArray[np.float64]:
+    def peer_weights(self, window: Window) -> Floats:
         """Weight of each member among those of its shock that have the whole window, shape (n,)."""
         there = np.isfinite(self.abnormal.car(window)[self.members]).astype(float)
         sizes = np.diff(np.append(self.starts, len(self.members)))
@@ -184,10 +182,9 @@ class ShockPortfolios:
         alike = np.bincount(key, weights=there, minlength=1)[key] if len(key) else there
         weight = np.where(there > 0, 1.0 / np.maximum(alike, 1.0), 0.0)
         total = np.repeat(self.total(weight), sizes)
-        even: NDArray[np.float64] = weight / np.where(total > 0, total, 1.0)
-        return even
+        return weight / np.where(total > 0, total, 1.0)
 
-    def count(self, window: Window) -> NDArray[np.int64]:
+    def count(self, window: Window) -> Counts:
         """Number of peers in each portfolio, shape (K,)."""
         return self.total((self.peer_weights(window) > 0).astype(float)).astype(np.int64)
 
@@ -200,16 +197,16 @@ class ShockPortfolios:
             s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
         return PeerWeights(weight, residual, used, s2)
 
-    def car(self, window: Window) -> NDArray[np.float64]:
+    def car(self, window: Window) -> Floats:
         """Weighted mean CAR of each shock's peers, shape (K,); NaN where no peer has the window."""
         return self.mean_of(self.abnormal.car(window), self.peer_weights(window))
 
-    def mean_of(self, car: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean_of(self, car: Floats, weight: Floats) -> Floats:
         """Mean of the firm-events' (N,) values by shock with the members' weights, shape (K,)."""
         total = self.total(weight * np.where(weight > 0, car[self.members], 0.0))
         return np.where(self.total(weight) > 0, total, np.nan)
 
-    def variance(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
+    def variance(self, window: Window, *, peers: PeerWeights | None = None) -> Floats:
         """Prediction-error variance of each portfolio's CAR, shape (K,).
 
         Notes
@@ -225,10 +222,10 @@ class ShockPortfolios:
         peers = peers or self.weighted(window)
         own = self._own_variance(peers.weight, window)
         lever = self._leverage(peers.weight, window)
-        variance: NDArray[np.float64] = peers.s2 * (own + (lever**2).sum(axis=1))
+        variance: Floats = peers.s2 * (own + (lever**2).sum(axis=1))
         return variance
 
-    def residuals(self, weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def residuals(self, weight: Floats) -> tuple[Floats, Bools]:
         """Portfolio residuals in event time and where there are any, both (K, L1)."""
         error = self.abnormal.expected.residuals[self.members]
         there = np.isfinite(error)
@@ -237,25 +234,24 @@ class ShockPortfolios:
         used = share > 0
         return np.where(used, total / np.where(used, share, 1.0), np.nan), used
 
-    def standardised(self, window: Window, *, peers: PeerWeights | None = None) -> NDArray[np.float64]:
+    def standardised(self, window: Window, *, peers: PeerWeights | None = None) -> Floats:
         """S_k = CAR_k over its prediction-error standard deviation, shape (K,)."""
         peers = peers or self.weighted(window)
         car = self.mean_of(self.abnormal.car(window), peers.weight)
-        scaled: NDArray[np.float64] = car / np.sqrt(self.variance(window, peers=peers))
-        return scaled
+        return car / np.sqrt(self.variance(window, peers=peers))
 
-    def _coefficients(self) -> NDArray[np.float64]:
+    def _coefficients(self) -> Floats:
         """Most coefficients estimated for any member of each portfolio, shape (K,)."""
         expected = self.abnormal.expected
         estimated = (expected.n_estimation - expected.dof)[self.members]
         return np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
 
-    def _own_variance(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    def _own_variance(self, weight: Floats, window: Window) -> Floats:
         days = self.abnormal.weights(window)
         scale = np.nan_to_num(self.abnormal.expected.scale[self.members], nan=1.0)
         return self.total(weight * (scale * days**2).sum(axis=1))
 
-    def _leverage(self, weight: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    def _leverage(self, weight: Floats, window: Window) -> Floats:
         expected = self.abnormal.expected
         x = expected.window_design(self.abnormal.weights(window))
         pull = np.einsum("npq,nq->np", expected.xtx_inv, np.nan_to_num(x))
@@ -267,12 +263,11 @@ class ShockPortfolios:
         edges = [*self.starts.tolist(), len(self.members)]
         return list(itertools.pairwise(edges))
 
-    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def total(self, values: Floats) -> Floats:
         """Sum of the members' values by shock: (n, ...) to (K, ...)."""
         if not len(self.starts):
             return np.zeros((0, *values.shape[1:]))
-        by_shock: NDArray[np.float64] = np.add.reduceat(values, self.starts, axis=0)
-        return by_shock
+        return np.add.reduceat(values, self.starts, axis=0)
 
 
 def shock_portfolios(
@@ -309,7 +304,7 @@ def shock_portfolios(
     )
 
 
-def shock_dates(panel: EventPanel) -> NDArray[np.int32]:
+def shock_dates(panel: EventPanel) -> Days:
     """Date of the shock of each firm-event, shape (N,): what tests over dates take for one cluster.
 
     Days since 1970 of the first day 0 of those that stand for the shock in this sample, see
@@ -319,11 +314,10 @@ def shock_dates(panel: EventPanel) -> NDArray[np.int32]:
     rows = _stand_for(panel, code, len(shocks))
     first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first_day, code[rows], panel.day0[rows])
-    dates: NDArray[np.int32] = first_day[code]
-    return dates
+    return first_day[code]
 
 
-def news_of(panel: EventPanel) -> NDArray[np.intp]:
+def news_of(panel: EventPanel) -> Places:
     """Code of the news that each firm-event reacts to, shape (N,).
 
     The leads of one date are one piece of news on all exchanges; those that follow are one by shock and
@@ -332,31 +326,28 @@ def news_of(panel: EventPanel) -> NDArray[np.intp]:
     shock = np.unique(panel.shock_id, return_inverse=True)[1]
     shock = np.where(panel.lead, -1, shock)
     day = np.where(panel.lead, shock_dates(panel), panel.day0)
-    code: NDArray[np.intp] = np.unique(np.column_stack([shock, day]), axis=0, return_inverse=True)[1]
+    code: Places = np.unique(np.column_stack([shock, day]), axis=0, return_inverse=True)[1]
     return code.reshape(-1)
 
 
-def _stand_for(panel: EventPanel, code: NDArray[np.intp], n_shocks: int) -> NDArray[np.bool_]:
+def _stand_for(panel: EventPanel, code: Places, n_shocks: int) -> Bools:
     """Which firm-events stand for their shock, (N,): its lead, else the earliest on each exchange."""
     led = np.bincount(code, weights=panel.lead, minlength=n_shocks) > 0
     markets, market = np.unique(panel.market, return_inverse=True)
     place = code * max(len(markets), 1) + market
     earliest = np.full(n_shocks * max(len(markets), 1), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(earliest, place, panel.day0)
-    chosen: NDArray[np.bool_] = np.where(led[code], panel.lead, panel.day0 == earliest[place])
-    return chosen
+    return np.where(led[code], panel.lead, panel.day0 == earliest[place])
 
 
-def _dates(
-    shocks: NDArray[np.str_], first_day: NDArray[np.int32], code: NDArray[np.intp]
-) -> tuple[NDArray[np.str_], NDArray[np.int32], NDArray[np.intp]]:
+def _dates(shocks: Texts, first_day: Days, code: Places) -> tuple[Texts, Days, Places]:
     """Put shocks of one first day together: the dates' names, their days, and each firm-event's date."""
     days, date = np.unique(first_day, return_inverse=True)
     names = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
     return names, days, date[code]
 
 
-def _once(panel: EventPanel, date: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+def _once(panel: EventPanel, date: Places, rows: Places) -> Places:
     """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
     security = np.unique(np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True)[1]
     keys = np.column_stack([date, security, panel.day0[rows]])

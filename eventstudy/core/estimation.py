@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig, Window
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
+from eventstudy.core.arrays import Bools, Texts
 from eventstudy.core.models import ExpectedReturns, fit, needs
 from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
@@ -101,7 +101,7 @@ def trusted(
 
 def cut_and_fit(
     requests: Mapping[str, Sequence[Request]],
-    excluded: Mapping[str, NDArray[np.bool_]],
+    excluded: Mapping[str, Bools],
     panel: ReturnsPanel,
     config: StudyConfig,
     *,
@@ -124,7 +124,7 @@ def cut_and_fit(
     return joined, fit(joined, config.model.name, settings=config.model)
 
 
-def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]) -> NDArray[np.bool_]:
+def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]) -> Bools:
     """Which peers may stand in for each firm-event's security: those that its event does not hit.
 
     An event that names its tickers hits these, another one the security's whole peer group.
@@ -194,12 +194,7 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[str]:
 
 
 def _cut_market(
-    mic: str,
-    requests: Sequence[Request],
-    excluded: NDArray[np.bool_],
-    panel: ReturnsPanel,
-    config: StudyConfig,
-    event: Window,
+    mic: str, requests: Sequence[Request], excluded: Bools, panel: ReturnsPanel, config: StudyConfig, event: Window
 ) -> EventPanel:
     market = panel.markets[mic]
     columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
@@ -230,7 +225,7 @@ def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Samp
     label = np.array([events.by_id(str(name)).label for name in panel.event_id])
     peer_group = np.array([config.peer(str(name)).group for name in panel.ticker])
     yield sample
-    keys: list[tuple[str, NDArray[np.str_]]] = []
+    keys: list[tuple[str, Texts]] = []
     if len(set(peer_group)) > 1 or config.study.headline:
         keys.append(("peers", peer_group))
     keys += [

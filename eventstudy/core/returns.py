@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer, Returns, StudyConfig
+from eventstudy.core.arrays import Bools, Dates, Floats
 from eventstudy.core.models.base import takes_still_index
 from eventstudy.errors import PriceError, Problem
 from eventstudy.exchanges.rules import board_of, in_yen
@@ -33,7 +34,7 @@ FLAG_NAMES = {
     NO_LIMIT: "no_limit",
 }
 
-SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
+SessionSource = Callable[[str, dt.date, dt.date], Dates]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class FactorColumns:
     """
 
     names: tuple[str, ...]
-    values: NDArray[np.float64]
+    values: Floats
     ahead: tuple[int, ...]
 
 
@@ -70,10 +71,10 @@ class MarketPanel:
 
     mic: str
     benchmark: str
-    sessions: NDArray[np.datetime64]
+    sessions: Dates
     tickers: tuple[str, ...]
-    returns: NDArray[np.float64]
-    market_return: NDArray[np.float64]
+    returns: Floats
+    market_return: Floats
     flags: NDArray[np.uint8]
     factors: FactorColumns | None = None
 
@@ -173,10 +174,10 @@ def _of_kind(
     return replace(panel, returns=volumes, market_return=market)
 
 
-def _log_volume(item: PriceSeries, grid: NDArray[np.datetime64]) -> NDArray[np.float64]:
+def _log_volume(item: PriceSeries, grid: Dates) -> Floats:
     volume = item.on(grid, "volume")
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs: NDArray[np.float64] = np.where(volume > 0, np.log(volume), np.nan)
+        logs: Floats = np.where(volume > 0, np.log(volume), np.nan)
     return logs
 
 
@@ -188,7 +189,7 @@ def _grid(
     sessions: SessionSource,
     remarks: list[str],
     problems: list[Problem],
-) -> NDArray[np.datetime64]:
+) -> Dates:
     first, last = index.dates[0].astype(dt.date), index.dates[-1].astype(dt.date)
     days = sessions(market.mic, first, last)
     for item in (index, *series):
@@ -213,12 +214,7 @@ def _grid(
 
 
 def _market_panel(
-    market: Market,
-    index: PriceSeries,
-    peers: Sequence[Peer],
-    series: Sequence[PriceSeries],
-    grid: NDArray[np.datetime64],
-    rule: Returns,
+    market: Market, index: PriceSeries, peers: Sequence[Peer], series: Sequence[PriceSeries], grid: Dates, rule: Returns
 ) -> MarketPanel:
     made = trade_to_trade_returns if rule.gaps == "trade_to_trade" else one_session_returns
     returns = np.full((len(grid), len(peers)), np.nan)
@@ -269,23 +265,19 @@ def _with_limits(
     return replace(panel, flags=flags)
 
 
-def _traded(item: PriceSeries) -> NDArray[np.bool_]:
-    quoted: NDArray[np.bool_] = np.isfinite(item.adj_close) & ~(item.volume == 0)
+def _traded(item: PriceSeries) -> Bools:
+    quoted: Bools = np.isfinite(item.adj_close) & ~(item.volume == 0)
     return quoted
 
 
-def _on_grid(
-    item: PriceSeries, grid: NDArray[np.datetime64], *, use_volume: bool = True
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _on_grid(item: PriceSeries, grid: Dates, *, use_volume: bool = True) -> tuple[Floats, Bools]:
     """Return adjusted prices on the grid, and where a price stands without any volume."""
     price = item.on(grid, "adj_close")
     halted = np.isfinite(price) & (item.on(grid, "volume") == 0) & use_volume
     return price, halted
 
 
-def _flags(
-    peer: Peer, grid: NDArray[np.datetime64], price: NDArray[np.float64], halted: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
+def _flags(peer: Peer, grid: Dates, price: Floats, halted: Bools) -> NDArray[np.uint8]:
     missing = ~np.isfinite(price)
     flags = np.where(missing, MISSING, 0) | np.where(halted, HALTED, 0)
     gap = missing | halted
@@ -299,7 +291,7 @@ def _flags(
     return flags.astype(np.uint8)
 
 
-def one_session_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+def one_session_returns(price: Floats, kind: str) -> Floats:
     """Return simple or log returns between neighbouring sessions, NaN where either price is absent."""
     returns = np.full(len(price), np.nan)
     ratio = price[1:] / price[:-1]
@@ -307,7 +299,7 @@ def one_session_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.flo
     return returns
 
 
-def trade_to_trade_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+def trade_to_trade_returns(price: Floats, kind: str) -> Floats:
     """Return simple or log returns since the last price, NaN on sessions without one."""
     there = np.flatnonzero(np.isfinite(price))
     returns = np.full(len(price), np.nan)
@@ -315,6 +307,6 @@ def trade_to_trade_returns(price: NDArray[np.float64], kind: str) -> NDArray[np.
     return returns
 
 
-def _some(days: NDArray[np.datetime64]) -> str:
+def _some(days: Dates) -> str:
     shown = ", ".join(str(day) for day in days[:5])
     return shown if len(days) <= 5 else say("price.days_more", days=shown, n=len(days) - 5)

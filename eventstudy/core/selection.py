@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
+from eventstudy.core.arrays import Bools
 from eventstudy.core.returns import (
     DEAL_BOUND,
     HALTED,
@@ -22,9 +22,10 @@ from eventstudy.core.returns import (
     ReturnsPanel,
 )
 from eventstudy.core.windows import Request
+from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.shocks import Lead, leads_of
 
@@ -65,7 +66,7 @@ class Selection:
     """
 
     requests: Mapping[str, tuple[Request, ...]]
-    excluded: Mapping[str, NDArray[np.bool_]]
+    excluded: Mapping[str, Bools]
     cut_reasons: Mapping[tuple[str, str, int], str]
     ledger: tuple[LedgerRow, ...]
     leads: Mapping[str, Lead] = field(default_factory=dict)
@@ -134,7 +135,7 @@ def _tried(
     prices: PriceTable,
     panel: ReturnsPanel,
     alignments: Mapping[tuple[str, str], Alignment],
-    excluded: Mapping[str, NDArray[np.bool_]],
+    excluded: Mapping[str, Bools],
     leading: frozenset[tuple[str, str]],
 ) -> tuple[LedgerRow, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
@@ -219,7 +220,7 @@ def _request(
     config: StudyConfig,
     prices: PriceTable,
     panel: ReturnsPanel,
-    excluded: Mapping[str, NDArray[np.bool_]],
+    excluded: Mapping[str, Bools],
     lead: bool,
 ) -> tuple[Request, str]:
     if alignment is None:
@@ -264,12 +265,12 @@ def _check_prices(peer: Peer, session: dt.date, benchmark: str, prices: PriceTab
     day = str(session)
     if peer.ticker not in prices.series:
         outcome = prices.outcomes.get(peer.ticker)
-        said = outcome.message if outcome else say("reason.not_delivered")
-        why = said if said.startswith("suspect: ") else say("reason.no_prices", text=said)
+        said = outcome.message if outcome else Reason("reason.not_delivered")
+        why = text(said) if said.code == "reason.suspect" else say("reason.no_prices", text=said)
         raise _DroppedError("prices", why, day)
     if market is None:
         outcome = prices.outcomes.get(benchmark)
-        said = outcome.message if outcome else say("reason.not_delivered")
+        said = outcome.message if outcome else Reason("reason.not_delivered")
         raise _DroppedError("prices", say("reason.no_index", index=benchmark, text=said), day)
     dates = prices.series[peer.ticker].dates
     if np.datetime64(session, "D") > dates[-1]:
@@ -322,7 +323,7 @@ def _check_resumption(position: int, column: int, market: MarketPanel, session: 
 
 
 def _check_estimation(
-    position: int, column: int, market: MarketPanel, excluded: NDArray[np.bool_], config: StudyConfig, session: str
+    position: int, column: int, market: MarketPanel, excluded: Bools, config: StudyConfig, session: str
 ) -> None:
     first, last = config.windows.estimation
     rows = slice(max(position + first, 0), max(position + last + 1, 0))
@@ -376,7 +377,7 @@ def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int
 
 def _excluded(
     events: Events, config: StudyConfig, panel: ReturnsPanel, alignments: Mapping[tuple[str, str], Alignment]
-) -> tuple[dict[str, NDArray[np.bool_]], dict[tuple[str, str, int], str]]:
+) -> tuple[dict[str, Bools], dict[tuple[str, str, int], str]]:
     """Mark what no estimation uses: days around events, locked days, resumptions, days without a limit.
 
     A peer's own event is among the events: day 0 is in no estimation. Trade to trade, a resumption is
@@ -402,9 +403,7 @@ def _excluded(
     return masks, reasons
 
 
-def _cut_by_rule(
-    mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], str]
-) -> NDArray[np.bool_]:
+def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], str]) -> Bools:
     """Return the (T, n) sessions that the exchange's rules keep out, and note why in ``reasons``."""
     cut = np.zeros(market.returns.shape, dtype=bool)
     for bits, reason in RULE_CUTS.items():

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
+
 #: A session that does not exist (before the data start); sorts before every real session.
 NO_SESSION = np.iinfo(np.int32).min
 #: Fields of `EventPanel` that all its firm-events share.
@@ -86,19 +88,19 @@ class EventPanel:
     (2, [18003, 18003], (2, 2))
     """
 
-    event_id: NDArray[np.str_]
-    shock_id: NDArray[np.str_]
-    ticker: NDArray[np.str_]
-    market: NDArray[np.str_]
-    region: NDArray[np.str_]
-    lead: NDArray[np.bool_]
-    tau: NDArray[np.int64]
-    estimation_returns: NDArray[np.float64]
-    estimation_factors: NDArray[np.float64]
-    estimation_sessions: NDArray[np.int32]
-    event_returns: NDArray[np.float64]
-    event_factors: NDArray[np.float64]
-    event_sessions: NDArray[np.int32]
+    event_id: Texts
+    shock_id: Texts
+    ticker: Texts
+    market: Texts
+    region: Texts
+    lead: Bools
+    tau: Counts
+    estimation_returns: Floats
+    estimation_factors: Floats
+    estimation_sessions: Days
+    event_returns: Floats
+    event_factors: Floats
+    event_sessions: Days
     event_flags: NDArray[np.uint8]
     factor_names: tuple[str, ...] = ("market",)
     gap: int = 0
@@ -108,31 +110,27 @@ class EventPanel:
         return len(self.event_id)
 
     @property
-    def day0(self) -> NDArray[np.int32]:
+    def day0(self) -> Days:
         """Calendar day of day 0, shape (N,)."""
-        days: NDArray[np.int32] = self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
-        return days
+        return self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
 
-    def complete(self) -> NDArray[np.bool_]:
+    def complete(self) -> Bools:
         """Estimation days on which return and factors are all there, shape (N, L1)."""
-        pairs: NDArray[np.bool_] = np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(
-            axis=2
-        )
-        return pairs
+        return np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(axis=2)
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> EventPanel:
+    def take(self, index: Places | Bools) -> EventPanel:
         """Return the firm-events at ``index`` (positions or a mask)."""
         kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return EventPanel(**{name: v if name in SHARED else v[index] for name, v in kept.items()})
 
-    def factor(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def factor(self, name: str) -> tuple[Floats, Floats]:
         """Return one factor over both windows, (N, L1) and (N, L2); `KeyError` names those there are."""
         if name not in self.factor_names:
             raise KeyError(f"no factor {name!r}; there are {', '.join(self.factor_names)}")
         at = self.factor_names.index(name)
         return self.estimation_factors[:, :, at], self.event_factors[:, :, at]
 
-    def spans(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def spans(self) -> tuple[Floats, Floats]:
         """Return how many sessions each return covers over both windows, ones without a ``span``."""
         if "span" in self.factor_names:
             return self.factor("span")
@@ -151,11 +149,11 @@ class EventPanel:
 
 def cut(
     requests: Sequence[Request],
-    returns: NDArray[np.float64],
-    factors: NDArray[np.float64],
-    sessions: NDArray[np.int32],
+    returns: Floats,
+    factors: Floats,
+    sessions: Days,
     flags: NDArray[np.uint8],
-    excluded: NDArray[np.bool_],
+    excluded: Bools,
     *,
     estimation: tuple[int, int],
     event: tuple[int, int],
@@ -223,9 +221,7 @@ def join(panels: Sequence[EventPanel]) -> EventPanel:
     return EventPanel(**stacked)
 
 
-def _rows(
-    position: NDArray[np.intp], offsets: NDArray[np.int64], length: int
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _rows(position: Places, offsets: Counts, length: int) -> tuple[Places, Bools]:
     rows = position[:, None] + offsets[None, :]
     there = (rows >= 0) & (rows < length)
     return np.where(there, rows, 0), there

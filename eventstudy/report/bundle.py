@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.report.document import Document
+from eventstudy.report.packs import MANIFEST, sealed, sha256_of
 from eventstudy.report.staging import moved_in
 
 if TYPE_CHECKING:
@@ -81,13 +82,9 @@ def write_record(facts: Mapping[str, Any], folder: Path, name: str) -> tuple[Pat
     """Write ``facts`` as JSON with the sha256 of every other file of the folder; return all files, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     outputs = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-    write_json({**facts, "outputs": outputs}, folder / name)
+    content = {**facts, "outputs": outputs}
+    write_json(sealed(content) if name == MANIFEST else content, folder / name)
     return tuple(sorted([*files, folder / name]))
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def digest(content: Any) -> str:

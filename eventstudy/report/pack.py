@@ -15,6 +15,7 @@ from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.registry import VIEWS
 from eventstudy.report.bundle import write_record
 from eventstudy.report.output import FORMATS, Material, Output
+from eventstudy.report.packs import MANIFEST
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn
@@ -72,7 +73,7 @@ def write_pack(
         for says, work in begun:
             say(says)
             work.result()
-    return write_record(result.manifest, folder, "manifest.json")
+    return write_record(result.manifest, folder, MANIFEST)
 
 
 def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.pooling.pool import PackShocks
-from eventstudy.report.bundle import sha256_of
-from eventstudy.report.packs import flat, home_of, read_pack
+from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack
+from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,16 @@ def read_shocks(folder: Path) -> PackShocks:
         If a table was changed after it was written, or they do not belong together.
     """
     pack, home = read_pack(folder), home_of(folder)
-    _check(home, pack.manifest)
+    for name in NEEDED:
+        if name not in pack.manifest["outputs"]:
+            raise ConfigError(Problem(f"has no {name}; run the study with the format csv", str(home)))
+    check_files(home, pack.manifest, NEEDED)
+    with as_written(home, "tables"):
+        return _shocks(pack, home)
+
+
+def _shocks(pack: StudyResult, home: Path) -> PackShocks:
+    """Return what the tables of a pack say of its shocks."""
     shocks, placebos = _table(home, NEEDED[0]), _table(home, NEEDED[1])
     if "overlaps" not in shocks:
         raise ConfigError(Problem("lacks the column overlaps; run the study again", str(home / NEEDED[0])))
@@ -71,20 +80,6 @@ def read_shocks(folder: Path) -> PackShocks:
         placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
     )
-
-
-def _check(home: Path, manifest: Mapping[str, Any]) -> None:
-    problems = []
-    for name in NEEDED:
-        path = home / name
-        if not path.is_file():
-            text = f"has no {name}; run the study with the format csv"
-            raise ConfigError(Problem(text, str(home)))
-        stored = (manifest.get("outputs") or {}).get(name)
-        if stored is not None and sha256_of(path) != stored:
-            problems.append(Problem("was changed after it was written (sha256 differs)", str(path)))
-    if problems:
-        raise IntegrityError(problems)
 
 
 def _table(home: Path, name: str) -> pd.DataFrame:

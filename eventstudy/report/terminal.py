@@ -206,7 +206,7 @@ def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: 
     """Print what became of each ticker that was not simply delivered, the counts, and the folder."""
     for name, outcome in outcomes.items():
         if outcome.status != "ok":
-            console.print(Text(f"{name}: {outcome.message}", style="yellow"))
+            console.print(Text(f"{name}: {said(outcome.message, catalogue('en'))}", style="yellow"))
     delivered = [outcome for outcome in outcomes.values() if outcome.status == "ok"]
     rows = sum(outcome.rows for outcome in delivered)
     console.print(Text(f"{len(delivered)} of {len(outcomes)} tickers with prices, {rows} days in all"))

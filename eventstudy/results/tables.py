@@ -25,7 +25,7 @@ from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold
+from eventstudy.messages import catalogue, retold, text
 from eventstudy.optional import Parts
 from eventstudy.results.covariates import regression_rows
 from eventstudy.results.result import TABLES
@@ -324,7 +324,7 @@ def _day(code: int) -> str:
 
 
 def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window)}
+    return {**row_of(result), "window": window_name(result.window), "reason": text(result.reason)}
 
 
 def _multiplicity_rows(

@@ -17,6 +17,7 @@ from eventstudy.core.statistics.firm import ar_tests, car_tests
 from eventstudy.core.statistics.rank_tests import grank_z_value
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.core.windows import EventPanel
+from eventstudy.messages import text
 
 ORACLE = Path(__file__).parents[3] / "shared" / "oracles" / "covid7"
 REASON = f"the reference values are not here: {ORACLE.parent.name}/{ORACLE.name} is missing"
@@ -111,7 +112,7 @@ def group_values(row: dict[str, str]) -> tuple[float, float, float]:
         name = {"caar": "cross_sectional_t", "bhar": "bhar_t"}[row["name"]]
         return STATISTICS[name](observed).estimate, np.nan, np.nan
     result = STATISTICS[row["name"]](observed)
-    assert result.reason == ""
+    assert not result.reason
     return result.statistic, result.p_value, result.df
 
 
@@ -143,4 +144,4 @@ def test_grank_z_is_refused_where_firm_events_share_their_date() -> None:
     result = STATISTICS["grank_z"](sample().at((0, 0)))
     assert np.isnan(result.statistic)
     assert np.isnan(result.p_value)
-    assert result.reason == "n/a, assumes independent firm-events; 7 of them share 1 shock dates"
+    assert text(result.reason) == "n/a, assumes independent firm-events; 7 of them share 1 shock dates"

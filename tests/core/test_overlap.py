@@ -35,6 +35,7 @@ from eventstudy.core.statistics.overlap import (
     likeness,
     shared_sessions,
 )
+from eventstudy.messages import text
 from eventstudy.results.tables import _aar_columns
 
 L1, L2, WINDOW = 120, 23, (2, 20)
@@ -169,7 +170,7 @@ def test_order_of_the_rows_does_not_matter_where_dates_overlap(name: str) -> Non
         draws=199,
     )
     first, second = STATISTICS[name](sample.at(WINDOW)), STATISTICS[name](mixed.at(WINDOW))
-    assert first.reason == ""
+    assert not first.reason
     assert first.k_eff < 13
     assert second.statistic == pytest.approx(first.statistic, rel=1e-10)
     assert second.p_value == pytest.approx(first.p_value, rel=1e-9)
@@ -180,23 +181,28 @@ def test_tests_that_need_blocks_refuse_chained_dates() -> None:
     sample = study([150 + 10 * i for i in range(15)], 6).at(WINDOW)
     for name, needed in (("sign_flip", 6), ("bootstrap_dates", 10)):
         result = STATISTICS[name](sample)
-        assert result.reason == (f"n/a, needs {needed} blocks of dates whose windows share no session; 15 dates form 1")
+        assert text(result.reason) == (
+            f"n/a, needs {needed} blocks of dates whose windows share no session; 15 dates form 1"
+        )
         assert math.isnan(result.p_value)
     t = STATISTICS["date_t"](sample)
-    assert t.reason == ""
+    assert not t.reason
     assert 7 < t.k_eff < 9
     assert 6 < t.df < 12
 
 
 def test_dates_worth_less_than_two_are_refused() -> None:
     result = STATISTICS["date_t"](study([150, 151, 152], 7).at(WINDOW))
-    assert result.reason == "n/a, the windows of 3 dates overlap so far that they are worth 1.0 dates; two are needed"
+    assert (
+        text(result.reason)
+        == "n/a, the windows of 3 dates overlap so far that they are worth 1.0 dates; two are needed"
+    )
     assert result.k_eff == pytest.approx(1.05, abs=0.03)
 
 
 def test_independent_firm_events_are_not_claimed_where_windows_overlap() -> None:
     result = STATISTICS["grank_z"](study([150, 155, 200, 260], 8, peers=1).at(WINDOW))
-    assert result.reason.startswith("n/a, assumes independent firm-events; the windows of 4 dates overlap")
+    assert text(result.reason).startswith("n/a, assumes independent firm-events; the windows of 4 dates overlap")
 
 
 def test_step_down_flips_linked_dates_together() -> None:

@@ -32,6 +32,7 @@ from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.windows import EventPanel, Request, cut
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, sessions
+from eventstudy.messages import text
 from eventstudy.prices import PriceRequest, get_provider
 from eventstudy.prices.sources import get_prices
 from eventstudy.prices.table import on_days
@@ -221,7 +222,7 @@ def test_an_undefined_correlation_is_no_correlation_of_zero() -> None:
     for name in ("patell_kp", "bmp_kp"):
         result = STATISTICS[name](undefined)
         assert math.isnan(result.statistic)
-        assert result.reason == "n/a, the mean residual correlation is undefined"
+        assert text(result.reason) == "n/a, the mean residual correlation is undefined"
     assert apart(STATISTICS["bmp_kp"](sample).statistic, STATISTICS["bmp"](sample).statistic)
 
 
@@ -577,7 +578,7 @@ def test_a_missing_adjusted_close_is_said_and_the_close_is_used(tmp_path: Path) 
     request = PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2021, 1, 31))
     table = get_provider("files")(tmp_path).fetch(request)
     assert table.series["AAA"].adj_close.tolist() == [10.0, 11.0]
-    assert any("close" in note for note in table.outcomes["AAA"].notes)
+    assert any(note.code == "read.unadjusted" for note in table.outcomes["AAA"].notes)
 
 
 def test_factors_are_merged_by_day_not_by_position() -> None:

@@ -23,6 +23,7 @@ from eventstudy.core.statistics.resampled import (
     stationary_positions,
     two_tailed_share,
 )
+from eventstudy.messages import text
 
 
 def test_ranks_put_ties_at_their_mean_and_leave_missing_ones_out() -> None:
@@ -68,7 +69,7 @@ def test_wilcoxon_with_ties_and_zeros() -> None:
     assert result.statistic == stats.rankdata(np.abs(car[car != 0]))[car[car != 0] > 0].sum()
     assert result.p_value == pytest.approx(expected.pvalue, rel=1e-12)
     none = STATISTICS["wilcoxon"](dataclasses.replace(sample, car=np.zeros(10)))
-    assert none.reason == "n/a, all CARs are zero"
+    assert text(none.reason) == "n/a, all CARs are zero"
 
 
 def test_skewness_adjusted_t_by_hand() -> None:
@@ -145,7 +146,7 @@ def test_placebo_windows_hold_consecutive_days_only() -> None:
     tail = 1 + min((sums <= car).sum(), (sums >= car).sum())
     assert outcome().p_value == pytest.approx(min(1.0, 2 * tail / 50), rel=1e-12)
     panel.estimation_returns[0, [35, 45, 50, 55]] = np.nan
-    assert outcome().reason == "n/a, needs 39 windows of 3 days, has 37"
+    assert text(outcome().reason) == "n/a, needs 39 windows of 3 days, has 37"
 
 
 @pytest.mark.parametrize("model", ["market", "mean_adjusted", "market_adjusted"])

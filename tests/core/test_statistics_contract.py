@@ -16,6 +16,7 @@ from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations, run_tests
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError
+from eventstudy.messages import text
 
 L1, L2, SHOCKS, PEERS = 90, 12, 12, 3
 #: Statistics of a single firm-event or a single date.
@@ -56,7 +57,7 @@ def fitting(name: str, seed: int = 1) -> Sample:
 @pytest.mark.parametrize("name", NAMES)
 def test_result_has_its_numbers_or_a_reason(name: str) -> None:
     result = STATISTICS[name](fitting(name).at((0, 0)))
-    assert result.reason == ""
+    assert not result.reason
     assert (result.name, result.group, result.window) == (name, "all", (0, 0))
     assert math.isfinite(result.statistic)
     assert math.isfinite(result.estimate)
@@ -95,7 +96,8 @@ def test_an_incomplete_window_counts_as_no_event(name: str) -> None:
     for left in (missing, unfitted):
         result = STATISTICS[name](left.at((0, 0)))
         assert result.n_events == n - 1
-        assert result.reason == expected.reason == ""
+        assert not result.reason
+        assert not expected.reason
         assert result.statistic == pytest.approx(expected.statistic, rel=1e-12)
         assert result.p_value == pytest.approx(expected.p_value, rel=1e-10)
 
@@ -110,7 +112,7 @@ def test_one_event_and_none(name: str) -> None:
     panel.event_returns[:] = np.nan
     none = STATISTICS[name](sample_of(panel).at((0, 1)))
     assert none.n_events == 0
-    assert none.reason.startswith("n/a, needs ")
+    assert text(none.reason).startswith("n/a, needs ")
     assert math.isnan(none.statistic)
     assert math.isnan(none.estimate)
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from eventstudy.cli import main
 from eventstudy.core.statistics import TestResult
 from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
+from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
 from eventstudy.report.sections.market import tests_tables
 from eventstudy.report.terminal import print_blocks
@@ -135,7 +136,7 @@ def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) 
         first, last = row["window"][1:-1].split(",")
         test = expected[row["name"], (int(first), int(last))]
         assert float(row["statistic"] or "nan") == pytest.approx(test.statistic, rel=1e-9, nan_ok=True)
-        assert row["reason"] == test.reason
+        assert row["reason"] == text(test.reason)
 
 
 def test_groups_are_tested_by_themselves(result: Path) -> None:

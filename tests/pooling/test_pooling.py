@@ -549,7 +549,7 @@ def test_packs_that_were_changed_or_are_none_are_refused(
     assert main(["pool", str(folders[0]), str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 2
     assert "is no result pack" in capsys.readouterr().err
     table.unlink()
-    with pytest.raises(ConfigError, match=r"has no tables/placebo.csv"):
+    with pytest.raises(IntegrityError, match=r"placebo.csv: is missing"):
         read_shocks(folders[1])
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from eventstudy.report.brief import headline_test
 from make_result import make_full_result, make_result
 from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
@@ -20,6 +19,7 @@ from eventstudy import Study, StudyResult
 from eventstudy.core.selection import LedgerRow
 from eventstudy.messages import say
 from eventstudy.report.packs import read_pack
+from eventstudy.report.render.brief import headline_test
 from eventstudy.results import from_tables
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of
 from eventstudy.results.records import STUDENTISED, AarRow, CarRow, DropRow, ShockRow, TestRow, TradeRow, VerdictRow

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns
+from eventstudy.core.arrays import Bools, Counts, Floats, Texts
 from eventstudy.messages import Message, say
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
@@ -50,17 +50,17 @@ class FitDiagnostics:
         What to do where thresholds are crossed, sentences joined by semicolons.
     """
 
-    n_estimation: NDArray[np.int64]
-    rho1: NDArray[np.float64]
-    ljung_box_p: NDArray[np.float64]
-    arch_p: NDArray[np.float64]
-    jarque_bera_p: NDArray[np.float64]
-    beta_shift_p: NDArray[np.float64]
-    zero_share: NDArray[np.float64]
-    pre_trend_t: NDArray[np.float64]
-    advice: NDArray[np.str_]
+    n_estimation: Counts
+    rho1: Floats
+    ljung_box_p: Floats
+    arch_p: Floats
+    jarque_bera_p: Floats
+    beta_shift_p: Floats
+    zero_share: Floats
+    pre_trend_t: Floats
+    advice: Texts
 
-    def troubles(self, level: float = FIT_LEVEL) -> dict[str, NDArray[np.bool_]]:
+    def troubles(self, level: float = FIT_LEVEL) -> dict[str, Bools]:
         """Return by name of trouble which fits have it, p-values judged at ``level``."""
         return {
             "autocorrelation": self.ljung_box_p < level,
@@ -98,18 +98,18 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
     return found
 
 
-def advise(troubles: dict[str, NDArray[np.bool_]], n: int) -> list[str]:
+def advise(troubles: dict[str, Bools], n: int) -> list[str]:
     """Advice for each of n fits, empty where nothing is wrong."""
     return ["; ".join(ADVICE[name] for name, has in troubles.items() if has[i]) for i in range(n)]
 
 
-def _pre_trend(abnormal: AbnormalReturns) -> NDArray[np.float64]:
+def _pre_trend(abnormal: AbnormalReturns) -> Floats:
     if abnormal.tau[0] > PRE_TREND[0] or abnormal.tau[-1] < PRE_TREND[1]:
         return np.full(len(abnormal), np.nan)
     return abnormal.scar(PRE_TREND)
 
 
-def autocorrelations(residuals: NDArray[np.float64], lags: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
     """Return autocorrelations at 1..lags and the number of pairs behind each, both (N, lags).
 
     Only true neighbours pair up: days on both sides of a missing one are not one apart. About the
@@ -126,9 +126,7 @@ def autocorrelations(residuals: NDArray[np.float64], lags: int) -> tuple[NDArray
     return rho, pairs
 
 
-def ljung_box(
-    rho: NDArray[np.float64], pairs: NDArray[np.int64], residuals: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def ljung_box(rho: Floats, pairs: Counts, residuals: Floats) -> tuple[Floats, Floats]:
     """Return Q and its p-value for no autocorrelation, both (N,) (Ljung and Box 1978).
 
     Q = n (n+2) sum_j rho_j^2 / n_j, chi-square over the lags; n_j, the pairs at lag j, is n - j
@@ -140,7 +138,7 @@ def ljung_box(
     return q, special.chdtrc(rho.shape[1], q)
 
 
-def arch_lm(residuals: NDArray[np.float64], lags: int = LAGS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def arch_lm(residuals: Floats, lags: int = LAGS) -> tuple[Floats, Floats]:
     """Return Engle's (1982) LM statistic for ARCH and its p-value, both (N,).
 
     T R^2 of the regression of e_t^2 on a constant and its lags, on the days with all of them.
@@ -160,7 +158,7 @@ def arch_lm(residuals: NDArray[np.float64], lags: int = LAGS) -> tuple[NDArray[n
     return lm, special.chdtrc(lags, lm)
 
 
-def jarque_bera(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def jarque_bera(residuals: Floats) -> tuple[Floats, Floats]:
     """Return n/6 (S^2 + (K-3)^2/4) and its chi-square(2) p-value, both (N,) (Jarque and Bera 1987)."""
     there = np.isfinite(residuals)
     n = there.sum(axis=1)
@@ -171,9 +169,7 @@ def jarque_bera(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return statistic, special.chdtrc(2, statistic)
 
 
-def beta_shift(
-    returns: NDArray[np.float64], market: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def beta_shift(returns: Floats, market: Floats) -> tuple[Floats, Floats]:
     """Return the Wald statistic for one beta in both halves of the used days, and its p-value, (N,).
 
     Notes
@@ -201,10 +197,10 @@ def beta_shift(
     return wald, special.chdtrc(1, wald)
 
 
-def _long_run(score: NDArray[np.float64], days: NDArray[np.int64]) -> NDArray[np.float64]:
+def _long_run(score: Floats, days: Counts) -> Floats:
     """Bartlett-weighted sum of the scores' autocovariances, (N, k, k), each row with its own lag length."""
     most = np.floor(4.0 * (days / 100.0) ** (2.0 / 9.0))
-    total: NDArray[np.float64] = np.einsum("nlj,nlk->njk", score, score)
+    total: Floats = np.einsum("nlj,nlk->njk", score, score)
     for lag in range(1, int(most.max(initial=0)) + 1):
         weight = np.maximum(1.0 - lag / (most + 1.0), 0.0)
         product = np.einsum("nlj,nlk->njk", score[:, lag:], score[:, :-lag])
@@ -212,25 +208,25 @@ def _long_run(score: NDArray[np.float64], days: NDArray[np.int64]) -> NDArray[np
     return total
 
 
-def _centred(values: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _centred(values: Floats, used: Bools) -> Floats:
     """Deviations from the mean of the used days, zero elsewhere."""
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1)
     return np.where(used, values - mean[:, None], 0.0)
 
 
-def _inverse(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inverse(moments: Floats) -> Floats:
     regular = np.atleast_1d(np.linalg.matrix_rank(moments, hermitian=True) == moments.shape[-1])
     safe = np.where(regular[:, None, None], moments, np.eye(moments.shape[-1]))
     return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
 
 
-def _solve(moments: NDArray[np.float64], products: NDArray[np.float64]) -> NDArray[np.float64]:
+def _solve(moments: Floats, products: Floats) -> Floats:
     """Solve scaled to unit diagonals, NaN where there is no solution."""
     root = np.sqrt(np.einsum("njj->nj", moments))
     unit = np.where(root > 0, root, 1.0)
     inverse = _inverse(moments / (unit[:, :, None] * unit[:, None, :]))
-    solution: NDArray[np.float64] = np.einsum("njk,nk->nj", inverse, products / unit) / unit
+    solution: Floats = np.einsum("njk,nk->nj", inverse, products / unit) / unit
     return solution
 
 
@@ -259,7 +255,7 @@ def diagnose_study(
     rbar: float,
     n_effective: float,
     common_volatility_ratio: float,
-    shock_car: NDArray[np.float64],
+    shock_car: Floats,
     shock_id: Sequence[str],
     model: str = "market",
 ) -> StudyDiagnostics:
@@ -295,7 +291,7 @@ def diagnose_study(
     )
 
 
-def leave_one_date_out(shock_car: NDArray[np.float64], shock_id: Sequence[str]) -> tuple[float, float, str]:
+def leave_one_date_out(shock_car: Floats, shock_id: Sequence[str]) -> tuple[float, float, str]:
     """Return the range of the mean when each date is left out, and the date that moves it most.
 
     NaN and an empty name for fewer than three dates. Dates without a CAR do not count.

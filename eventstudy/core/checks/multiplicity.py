@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
+from eventstudy.core.arrays import Counts, Days, Floats, Places
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
@@ -62,7 +62,7 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     return rows
 
 
-def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float64]:
+def shock_matrix(sample: Sample, windows: Sequence[Window]) -> Floats:
     """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
     observed = list(sample.each(windows))
     dates = _dates(observed)
@@ -72,7 +72,7 @@ def shock_matrix(sample: Sample, windows: Sequence[Window]) -> NDArray[np.float6
     return matrix
 
 
-def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
+def blocks_of(sample: Sample, windows: Sequence[Window]) -> Places:
     """Block of each date of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
     observed = list(sample.each(windows))
     dates = _dates(observed)
@@ -85,13 +85,12 @@ def blocks_of(sample: Sample, windows: Sequence[Window]) -> NDArray[np.intp]:
     return DateOverlap(len(dates), early, late, np.zeros(len(early))).blocks
 
 
-def _dates(observed: Sequence[WindowSample]) -> NDArray[np.int32]:
+def _dates(observed: Sequence[WindowSample]) -> Days:
     """Every date that any of the windows has."""
-    dates: NDArray[np.int32] = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
-    return dates
+    return np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
 
 
-def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[np.float64]:
+def by_block(matrix: Floats, blocks: Places) -> Floats:
     """Sums of the rows of each block, (K, E) to (B, E); NaN where a block has no value."""
     if len(np.unique(blocks)) == len(matrix):
         return matrix
@@ -101,30 +100,27 @@ def by_block(matrix: NDArray[np.float64], blocks: NDArray[np.intp]) -> NDArray[n
     return np.where(there > 0, sums, np.nan)
 
 
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def holm(p: Floats) -> Floats:
     """Holm's step-down p-values (Holm 1979): max_{l<=j} (m-l+1) p_(l), at most one; NaN stays NaN."""
     return _stepwise(p, lambda ordered, m: np.maximum.accumulate((m - np.arange(m)) * ordered))
 
 
-def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def benjamini_hochberg(p: Floats) -> Floats:
     """q-values min_{l>=j} m p_(l) / l (Benjamini and Hochberg 1995); NaN stays NaN."""
     return _stepwise(p, _step_up)
 
 
-def benjamini_yekutieli(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def benjamini_yekutieli(p: Floats) -> Floats:
     """q-values under any dependence: Benjamini and Hochberg's times sum_l 1/l (2001); NaN stays NaN."""
     return _stepwise(p, lambda ordered, m: _step_up(ordered, m) * (1.0 / np.arange(1, m + 1)).sum())
 
 
-def _step_up(ordered: NDArray[np.float64], m: int) -> NDArray[np.float64]:
+def _step_up(ordered: Floats, m: int) -> Floats:
     scaled = ordered * m / np.arange(1, m + 1)
-    steps: NDArray[np.float64] = np.minimum.accumulate(scaled[::-1])[::-1]
-    return steps
+    return np.minimum.accumulate(scaled[::-1])[::-1]
 
 
-def _stepwise(
-    p: NDArray[np.float64], rule: Callable[[NDArray[np.float64], int], NDArray[np.float64]]
-) -> NDArray[np.float64]:
+def _stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:
     adjusted = np.full(len(p), np.nan)
     there = np.flatnonzero(np.isfinite(p))
     order = there[np.argsort(p[there], kind="stable")]
@@ -132,7 +128,7 @@ def _stepwise(
     return adjusted
 
 
-def romano_wolf(values: NDArray[np.float64], signs: NDArray[np.float64]) -> NDArray[np.float64]:
+def romano_wolf(values: Floats, signs: Floats) -> Floats:
     """Step-down p-values of the t statistics of several endpoints under common sign flips.
 
     Parameters
@@ -166,10 +162,10 @@ def romano_wolf(values: NDArray[np.float64], signs: NDArray[np.float64]) -> NDAr
     return adjusted
 
 
-def _students(total: NDArray[np.float64], square: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+def _students(total: Floats, square: Floats, count: Counts) -> Floats:
     """|t| from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scatter = square - total**2 / count
         scatter = np.where(scatter > 1e-12 * square, scatter, np.nan)
-        t: NDArray[np.float64] = np.abs(total) / np.sqrt(scatter * count / (count - 1))
+        t: Floats = np.abs(total) / np.sqrt(scatter * count / (count - 1))
     return np.where(count > 1, t, np.nan)

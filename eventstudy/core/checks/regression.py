@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Floats, Places
 from eventstudy.errors import EstimationError
 
 #: Up to this many clusters all Rademacher vectors are enumerated: 2^12 = 4,096.
@@ -39,13 +40,13 @@ class ClusterRegression:
     """
 
     names: tuple[str, ...]
-    coefficient: NDArray[np.float64]
-    se_cr1: NDArray[np.float64]
-    p_cr1: NDArray[np.float64]
-    se_cr2: NDArray[np.float64]
-    df_cr2: NDArray[np.float64]
-    p_cr2: NDArray[np.float64]
-    p_wild: NDArray[np.float64]
+    coefficient: Floats
+    se_cr1: Floats
+    p_cr1: Floats
+    se_cr2: Floats
+    df_cr2: Floats
+    p_cr2: Floats
+    p_wild: Floats
     wild_weights: str
     n: int
     clusters: int
@@ -60,11 +61,11 @@ class _Design:
     X_g'X_g.
     """
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    starts: NDArray[np.intp]
-    inverse: NDArray[np.float64]
-    cross: NDArray[np.float64]
+    x: Floats
+    y: Floats
+    starts: Places
+    inverse: Floats
+    cross: Floats
 
     @property
     def correction(self) -> float:
@@ -72,15 +73,14 @@ class _Design:
         g, (n, p) = len(self.starts), self.x.shape
         return float(g / (g - 1) * (n - 1) / (n - p))
 
-    def scores(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def scores(self, residual: Floats) -> Floats:
         """X_g'u_g of each cluster, (G, p)."""
-        summed: NDArray[np.float64] = np.add.reduceat(self.x * residual[:, None], self.starts, axis=0)
-        return summed
+        return np.add.reduceat(self.x * residual[:, None], self.starts, axis=0)
 
 
 def regress(
-    y: NDArray[np.float64],
-    x: NDArray[np.float64],
+    y: Floats,
+    x: Floats,
     cluster: Sequence[str] | NDArray[Any],
     *,
     names: Sequence[str] = (),
@@ -182,11 +182,7 @@ def regress_formula(
 
 
 def _design(
-    y: NDArray[np.float64],
-    x: NDArray[np.float64],
-    cluster: Sequence[str] | NDArray[Any],
-    names: Sequence[str],
-    constant: bool,
+    y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any], names: Sequence[str], constant: bool
 ) -> tuple[_Design, tuple[str, ...]]:
     n = len(y)
     if x.ndim != 2 or len(x) != n or len(cluster) != n:
@@ -230,13 +226,12 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
             )
 
 
-def _cr1(design: _Design, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cr1(design: _Design, residual: Floats) -> Floats:
     scores = design.scores(residual) @ design.inverse
-    variance: NDArray[np.float64] = design.correction * scores.T @ scores
-    return variance
+    return design.correction * scores.T @ scores
 
 
-def _cr2(design: _Design, residual: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     """Standard errors and degrees of freedom of every coefficient, both (p,); NaN where none is left."""
     blocks = np.split(np.arange(len(design.x)), design.starts[1:])
     p = design.x.shape[1]
@@ -257,16 +252,16 @@ def _cr2(design: _Design, residual: NDArray[np.float64]) -> tuple[NDArray[np.flo
     return np.where(variance > 0, np.sqrt(variance), np.nan), df
 
 
-def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inverse_root(matrix: Floats) -> Floats:
     """Symmetric root of the pseudo-inverse; directions that a cluster alone determines drop out."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > 1e-10
     scaled = vectors[:, kept] / np.sqrt(values[kept])
-    root: NDArray[np.float64] = scaled @ vectors[:, kept].T
+    root: Floats = scaled @ vectors[:, kept].T
     return root
 
 
-def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[NDArray[np.float64], str]:
+def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[Floats, str]:
     """Weights of the wild bootstrap, (B, G), the identity first, and what they are.
 
     All Rademacher vectors for G <= 12, but Webb's six points for G <= 10 where the p-value could not
@@ -276,7 +271,7 @@ def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[NDArray[np.fl
     identity = np.ones((1, clusters))
     if clusters <= WEBB_CLUSTERS and 2.0 / 2**clusters > FLOOR:
         points = np.array([*_WEBB, *(-w for w in _WEBB)])
-        webb: NDArray[np.float64] = points[rng.integers(6, size=(draws, clusters))]
+        webb: Floats = points[rng.integers(6, size=(draws, clusters))]
         return np.vstack([identity, webb]), f"Webb, {draws} draws"
     if clusters <= ENUMERATED_CLUSTERS:
         bits = (np.arange(2**clusters)[:, None] >> np.arange(clusters)) & 1
@@ -287,7 +282,7 @@ def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[NDArray[np.fl
     return weights, f"Rademacher, {draws} draws"
 
 
-def _wild_p(design: _Design, j: int, beta: float, se: float, weights: NDArray[np.float64]) -> float:
+def _wild_p(design: _Design, j: int, beta: float, se: float, weights: Floats) -> float:
     """Share of bootstrap |t| at least as large as the observed one, coefficient ``j`` zero under the null.
 
     Notes

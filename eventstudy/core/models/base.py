@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy import registry
 from eventstudy.config import Model
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError
 from eventstudy.registry import Registry
@@ -63,25 +63,25 @@ class ExpectedReturns:
 
     model: str
     loadings: tuple[str, ...]
-    theta: NDArray[np.float64]
-    estimation_design: NDArray[np.float64]
-    event_design: NDArray[np.float64]
-    xtx_inv: NDArray[np.float64]
-    residuals: NDArray[np.float64]
-    sigma2: NDArray[np.float64]
-    dof: NDArray[np.float64]
-    n_estimation: NDArray[np.int64]
-    r_squared: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    remark: NDArray[np.str_]
+    theta: Floats
+    estimation_design: Floats
+    event_design: Floats
+    xtx_inv: Floats
+    residuals: Floats
+    sigma2: Floats
+    dof: Floats
+    n_estimation: Counts
+    r_squared: Floats
+    scale: Floats
+    remark: Texts
 
     @property
-    def mean(self) -> NDArray[np.float64]:
+    def mean(self) -> Floats:
         """Expected returns over the event window, shape (N, L2)."""
-        predicted: NDArray[np.float64] = np.einsum("nlp,np->nl", self.event_design, self.theta)
+        predicted: Floats = np.einsum("nlp,np->nl", self.event_design, self.theta)
         return predicted
 
-    def variance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def variance(self, weights: Floats) -> Floats:
         """Prediction-error variance of a weighting of the event days.
 
         Parameters
@@ -100,16 +100,16 @@ class ExpectedReturns:
         """
         x = self.window_design(weights)
         own = (np.nan_to_num(self.scale) * weights**2).sum(axis=1)
-        total: NDArray[np.float64] = self.sigma2 * (own + np.einsum("np,npq,nq->n", x, self.xtx_inv, x))
+        total: Floats = self.sigma2 * (own + np.einsum("np,npq,nq->n", x, self.xtx_inv, x))
         return total
 
-    def window_design(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def window_design(self, weights: Floats) -> Floats:
         """Regressors summed over the weighted event days, shape (N, p)."""
         inside = weights != 0
-        summed: NDArray[np.float64] = np.einsum("nlp,l->np", self.event_design[:, inside], weights[inside])
+        summed: Floats = np.einsum("nlp,l->np", self.event_design[:, inside], weights[inside])
         return summed
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> ExpectedReturns:
+    def take(self, index: Places | Bools) -> ExpectedReturns:
         """Return the firm-events at ``index`` (positions or a mask)."""
         kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in kept.keys() - {"model", "loadings"}:
@@ -187,12 +187,12 @@ def _known(name: str) -> None:
     MODELS[name]
 
 
-def no_remarks(n: int) -> NDArray[np.str_]:
+def no_remarks(n: int) -> Texts:
     """Empty remarks of n fits."""
     return np.zeros(n, dtype="<U120")
 
 
-def merge(base: ExpectedReturns, other: ExpectedReturns, rows: NDArray[np.bool_]) -> ExpectedReturns:
+def merge(base: ExpectedReturns, other: ExpectedReturns, rows: Bools) -> ExpectedReturns:
     """Return ``base`` with the fits of ``other``, one for each marked row, in their place."""
     merged: dict[str, Any] = {}
     for item in fields(ExpectedReturns):
@@ -202,7 +202,7 @@ def merge(base: ExpectedReturns, other: ExpectedReturns, rows: NDArray[np.bool_]
     return replace(base, **merged)
 
 
-def without_alpha(expected: ExpectedReturns, days: NDArray[np.bool_]) -> ExpectedReturns:
+def without_alpha(expected: ExpectedReturns, days: Bools) -> ExpectedReturns:
     """Return the same fit with its intercept taken as zero on the event days marked in ``days``.
 
     Parameters
@@ -227,7 +227,7 @@ def without_alpha(expected: ExpectedReturns, days: NDArray[np.bool_]) -> Expecte
 PEERS_FOR_SPREAD = 3
 
 
-def shrink_alpha(expected: ExpectedReturns, news: NDArray[np.intp]) -> ExpectedReturns:
+def shrink_alpha(expected: ExpectedReturns, news: Places) -> ExpectedReturns:
     """Return the same fit with intercepts drawn towards zero.
 
     Parameters
@@ -260,10 +260,10 @@ def shrink_alpha(expected: ExpectedReturns, news: NDArray[np.intp]) -> ExpectedR
     return replace(expected, theta=expected.theta * draw, xtx_inv=covariance, estimation_design=design)
 
 
-def _spread(alpha: NDArray[np.float64], noise: NDArray[np.float64], news: NDArray[np.intp]) -> NDArray[np.float64]:
+def _spread(alpha: Floats, noise: Floats, news: Places) -> Floats:
     """Variance of the true intercepts among the peers, by moments, for each firm-event's group."""
 
-    def moments(rows: NDArray[np.bool_]) -> float:
+    def moments(rows: Bools) -> float:
         rows = rows & np.isfinite(alpha) & np.isfinite(noise)
         return max(0.0, float(alpha[rows].var(ddof=1) - noise[rows].mean())) if rows.sum() > 1 else 0.0
 
@@ -275,7 +275,7 @@ def _spread(alpha: NDArray[np.float64], noise: NDArray[np.float64], news: NDArra
     return tau2
 
 
-def _pseudo_inverse(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pseudo_inverse(matrices: Floats) -> Floats:
     """Pseudo-inverses of (N, p, p) symmetric matrices, NaN where a matrix has any."""
     there = np.atleast_1d(np.isfinite(matrices).all(axis=(1, 2)))
     safe = np.where(there[:, None, None], matrices, 0.0)
@@ -291,11 +291,11 @@ def from_daily_weights(
     panel: EventPanel,
     name: str,
     loadings: tuple[str, ...],
-    daily: NDArray[np.float64],
-    theta: NDArray[np.float64],
+    daily: Floats,
+    theta: Floats,
     *,
-    regressors: tuple[NDArray[np.float64], NDArray[np.float64]],
-    used: NDArray[np.bool_],
+    regressors: tuple[Floats, Floats],
+    used: Bools,
     estimated: int,
 ) -> ExpectedReturns:
     """Make the result of any estimator that is linear in the returns: theta = sum_t daily_t R_t.

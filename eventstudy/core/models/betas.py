@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.models.base import ExpectedReturns, from_daily_weights, model
 from eventstudy.core.models.ols import least_squares, observations, solve
 from eventstudy.core.windows import EventPanel
@@ -62,14 +62,14 @@ def dimson(panel: EventPanel, settings: Model) -> ExpectedReturns:
     return _one_beta(panel, "dimson", daily, data.used)
 
 
-def _centred(series: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _centred(series: Floats, used: Bools) -> Floats:
     count = used.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(used, series, 0.0).sum(axis=1) / count
     return np.where(used, series - mean[:, None], 0.0)
 
 
-def _one_beta(panel: EventPanel, name: str, daily: NDArray[np.float64], used: NDArray[np.bool_]) -> ExpectedReturns:
+def _one_beta(panel: EventPanel, name: str, daily: Floats, used: Bools) -> ExpectedReturns:
     """Fit R = alpha + beta R_m from the weights of the days in beta; alpha goes through the means."""
     before, around = panel.factor("market")
     count = used.sum(axis=1)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Floats, Texts
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares, observations
 from eventstudy.core.models.variance_likelihood import egarch_by_search, garch_by_search
@@ -72,7 +72,7 @@ class VarianceFit:
 
     theta: tuple[float, float]
     variance: tuple[float, ...]
-    path: NDArray[np.float64]
+    path: Floats
     trouble: str = ""
     log_likelihood: float = float("nan")
     remark: str = ""
@@ -114,27 +114,27 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     return replace(merged, remark=remark)
 
 
-def _said(base: ExpectedReturns, trouble: NDArray[np.str_], name: str) -> ExpectedReturns:
+def _said(base: ExpectedReturns, trouble: Texts, name: str) -> ExpectedReturns:
     remark = base.remark.copy()
     remark[trouble != ""] = [f"{name} fell back to OLS: {text}" for text in trouble if text]
     return replace(base, remark=remark)
 
 
-def _fit_block(series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]]) -> list[VarianceFit]:
+def _fit_block(series: Sequence[tuple[Floats, Floats, str]]) -> list[VarianceFit]:
     return [fit_variance(*one) for one in series]
 
 
 @functools.cache
-def compiled_fit() -> Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] | None:
+def compiled_fit() -> Callable[[Floats, Floats], Optimum] | None:
     """Return the compiled GARCH fit, None where numba is not installed."""
     try:
-        fit: Callable[[NDArray[np.float64], NDArray[np.float64]], Optimum] = KERNELS["garch"]
+        fit: Callable[[Floats, Floats], Optimum] = KERNELS["garch"]
     except ImportError:
         return None
     return fit
 
 
-def fit_variance(y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> VarianceFit:
+def fit_variance(y: Floats, x: Floats, name: str) -> VarianceFit:
     """Fit one series of returns in percent on its regressors (L, 1): the best of several optima.
 
     GARCH climbs compiled where numba is installed. Where its search has not clearly converged ``arch`` fits
@@ -163,7 +163,7 @@ def _of_optima(found: Optimum, name: str) -> str:
     return ""
 
 
-def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64]) -> VarianceFit:
+def _fit_by_arch(y: Floats, x: Floats) -> VarianceFit:
     import arch
 
     with warnings.catch_warnings():
@@ -177,16 +177,14 @@ def _fit_by_arch(y: NDArray[np.float64], x: NDArray[np.float64]) -> VarianceFit:
     return _fit_of(coefficients, path, float(result.loglikelihood), "garch", converged=converged)
 
 
-def _fit_of(
-    coefficients: NDArray[np.float64], path: NDArray[np.float64], log_likelihood: float, name: str, *, converged: bool
-) -> VarianceFit:
+def _fit_of(coefficients: Floats, path: Floats, log_likelihood: float, name: str, *, converged: bool) -> VarianceFit:
     theta, variance = (float(coefficients[0]), float(coefficients[1])), tuple(map(float, coefficients[2:]))
     finite = np.isfinite(coefficients).all() and np.isfinite(path).all() and (path > 0).all()
     trouble = _trouble(coefficients, name) if converged and finite else "not converged"
     return VarianceFit(theta, variance, path, trouble, log_likelihood)
 
 
-def _trouble(coefficients: NDArray[np.float64], name: str) -> str:
+def _trouble(coefficients: Floats, name: str) -> str:
     persistence = coefficients[5] if name == "egarch" else coefficients[3] + coefficients[4]
     return f"persistence {abs(persistence):.3f}" if abs(persistence) >= PERSISTENCE_LIMIT else ""
 
@@ -227,15 +225,7 @@ def _assemble(
     )
 
 
-def event_variance(
-    variance: NDArray[np.float64],
-    *,
-    last_h: NDArray[np.float64],
-    last_e: NDArray[np.float64],
-    event: NDArray[np.float64],
-    gap: int,
-    name: str,
-) -> NDArray[np.float64]:
+def event_variance(variance: Floats, *, last_h: Floats, last_e: Floats, event: Floats, gap: int, name: str) -> Floats:
     """Return h on each event day, shape (N, L2), in squared percent.
 
     Parameters
@@ -265,27 +255,22 @@ def event_variance(
     return h[:, gap + 1 :]
 
 
-def _garch_step(
-    variance: NDArray[np.float64], h: NDArray[np.float64], error: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _garch_step(variance: Floats, h: Floats, error: Floats) -> Floats:
     omega, a, b = variance[:, 0], variance[:, 1], variance[:, 2]
-    following: NDArray[np.float64] = omega + a * np.where(np.isfinite(error), error**2, h) + b * h
-    return following
+    return omega + a * np.where(np.isfinite(error), error**2, h) + b * h
 
 
-def _egarch_step(
-    variance: NDArray[np.float64], h: NDArray[np.float64], error: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _egarch_step(variance: Floats, h: Floats, error: Floats) -> Floats:
     omega, a, g, b, nu = variance.T
     z = error / np.sqrt(h)
     size = np.where(np.isfinite(z), np.abs(z), mean_absolute_t(nu))
     shock = a * (size - np.sqrt(2.0 / np.pi)) + g * np.nan_to_num(z)
-    following: NDArray[np.float64] = np.exp(omega + shock + b * np.log(h))
+    following: Floats = np.exp(omega + shock + b * np.log(h))
     return following
 
 
-def mean_absolute_t(nu: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_absolute_t(nu: Floats) -> Floats:
     """E|z| of Student's t with variance 1, 2 sqrt(nu-2) G((nu+1)/2) / ((nu-1) sqrt(pi) G(nu/2))."""
     ratio = np.exp(special.gammaln((nu + 1.0) / 2.0) - special.gammaln(nu / 2.0))
-    mean: NDArray[np.float64] = 2.0 * np.sqrt(nu - 2.0) * ratio / ((nu - 1.0) * np.sqrt(np.pi))
+    mean: Floats = 2.0 * np.sqrt(nu - 2.0) * ratio / ((nu - 1.0) * np.sqrt(np.pi))
     return mean

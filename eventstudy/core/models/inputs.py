@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Model, StudyConfig
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.models.base import needs
 from eventstudy.core.models.betas import lag_names
 from eventstudy.core.returns import DEAL_BOUND, HALTED, MISSING, UNLISTED, FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.exchanges.calendars import exchange_sessions
+from eventstudy.messages import text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.table import on_days
 
@@ -47,15 +48,15 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
     return _trade_to_trade(result, market, panel.kind) if config.returns.gaps == "trade_to_trade" else result
 
 
-Columns = dict[str, tuple[NDArray[np.float64], int]]
+Columns = dict[str, tuple[Floats, int]]
 
 
-def _lagged(series: NDArray[np.float64], lags: int) -> Columns:
+def _lagged(series: Floats, lags: int) -> Columns:
     shifts = [shift for shift in range(-lags, lags + 1) if shift]
     return {name: (shifted(series, shift), max(shift, 0)) for name, shift in zip(lag_names(lags), shifts, strict=True)}
 
 
-def shifted(series: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
+def shifted(series: Floats, shift: int) -> Floats:
     """Return the value ``shift`` sessions later on each session, NaN past the ends."""
     moved = np.full(series.shape, np.nan)
     if shift < 0:
@@ -78,7 +79,7 @@ def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns
     return {name: (on_days(market.sessions, table.dates, table.column(column)), 0) for name, column in names.items()}
 
 
-def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> NDArray[np.float64]:
+def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> Floats:
     """Return of the world index between what was known at the last close and at this one.
 
     An Asian exchange sees New York's previous day, over a holiday all days since; a day without
@@ -90,7 +91,7 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
     series = prices.series.get(name)
     if series is None:
         outcome = prices.outcomes.get(name)
-        said = outcome.message if outcome else "it was not asked for"
+        said = text(outcome.message) if outcome else "it was not asked for"
         raise PriceError(f"model.world = {name!r} has no prices: {said}; name another index or another model")
     abroad, home = exchange_sessions(config.model.world_market), exchange_sessions(market.mic)
     level = on_days(abroad.days, series.dates, series.adj_close)
@@ -98,9 +99,7 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
     return known_returns(level, abroad.closes, closes, kind)
 
 
-def known_returns(
-    level: NDArray[np.float64], struck: NDArray[np.int64], closes: NDArray[np.int64], kind: str
-) -> NDArray[np.float64]:
+def known_returns(level: Floats, struck: Counts, closes: Counts, kind: str) -> Floats:
     """Return of a foreign index from one home close to the next.
 
     Parameters
@@ -118,18 +117,18 @@ def known_returns(
     return returns
 
 
-def mean_of_others(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_of_others(returns: Floats) -> Floats:
     """Mean return of all other columns that have one that day, shape (T, n); NaN where none has."""
     there = np.isfinite(returns)
     values = np.where(there, returns, 0.0)
     count = there.sum(axis=1)[:, None] - there
     total = np.stack([np.delete(values, i, axis=1).sum(axis=1) for i in range(values.shape[1])], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean: NDArray[np.float64] = total / count
+        mean: Floats = total / count
     return np.where(count > 0, mean, np.nan)
 
 
-def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, NDArray[np.float64]]:
+def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, Floats]:
     """Each peer of the study on this market's days, NaN for those of other regions."""
     region, here = config.market(mic).region, panel.markets[mic]
     found = {}
@@ -149,7 +148,7 @@ def donor_names(config: StudyConfig) -> tuple[str, ...]:
     return tuple(peer.ticker for peer in config.peers)
 
 
-def spans(market: MarketPanel) -> NDArray[np.float64]:
+def spans(market: MarketPanel) -> Floats:
     """Sessions that each return covers, shape (T, n).
 
     1 after a session with a trade, n after n-1 sessions without; 0 on the sessions of a gap that a
@@ -175,13 +174,13 @@ def _trade_to_trade(columns: FactorColumns, market: MarketPanel, kind: str) -> F
     )
 
 
-def lumped(returns: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+def lumped(returns: Floats, kind: str) -> Floats:
     """Return over several sessions (n, K): the sum of log returns, the compounded simple ones."""
-    total: NDArray[np.float64] = returns.sum(axis=0) if kind == "log" else np.prod(1.0 + returns, axis=0) - 1.0
+    total: Floats = returns.sum(axis=0) if kind == "log" else np.prod(1.0 + returns, axis=0) - 1.0
     return total
 
 
-def excluded_with_gaps(market: MarketPanel, excluded: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def excluded_with_gaps(market: MarketPanel, excluded: Bools) -> Bools:
     """Mark returns over several sessions of which one is excluded: they hold that day's news."""
     marked = excluded.copy()
     span = spans(market)

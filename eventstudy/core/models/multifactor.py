@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Floats
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares
 from eventstudy.core.windows import EventPanel
@@ -52,7 +52,7 @@ def _excess(panel: EventPanel, name: str, factors: tuple[str, ...], loadings: tu
     return with_known(fitted, "risk_free", known)
 
 
-def with_known(expected: ExpectedReturns, name: str, event: NDArray[np.float64]) -> ExpectedReturns:
+def with_known(expected: ExpectedReturns, name: str, event: Floats) -> ExpectedReturns:
     """Add a regressor with coefficient 1 that nobody estimated, ``event`` (N, L2) its event days."""
     n, p = expected.theta.shape
     bordered = np.zeros((n, p + 1, p + 1))

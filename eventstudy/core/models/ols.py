@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.models.base import ExpectedReturns, model, no_remarks
 from eventstudy.core.windows import EventPanel
 
@@ -32,14 +32,14 @@ class Regression:
     are divided by it; ``size`` (N,) is the sum of n. Without gaps: 1, R, the factors, their number.
     """
 
-    used: NDArray[np.bool_]
-    constant: NDArray[np.float64]
-    y: NDArray[np.float64]
-    x: NDArray[np.float64]
-    size: NDArray[np.float64]
+    used: Bools
+    constant: Floats
+    y: Floats
+    x: Floats
+    size: Floats
 
     @property
-    def design(self) -> NDArray[np.float64]:
+    def design(self) -> Floats:
         """Constant and factors, shape (N, L1, 1+K)."""
         return np.concatenate([self.constant[:, :, None], self.x], axis=2)
 
@@ -59,7 +59,7 @@ def observations(panel: EventPanel) -> Regression:
     return Regression(used, np.where(used, root, 0.0), y / root, x / root[:, :, None], span.sum(axis=1))
 
 
-def event_regressors(panel: EventPanel) -> NDArray[np.float64]:
+def event_regressors(panel: EventPanel) -> Floats:
     """Constant and factors on the event days, shape (N, L2, 1+K).
 
     The constant is the number of sessions that the return covers; days inside a gap that a later
@@ -136,9 +136,7 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
     )
 
 
-def solve(
-    data: Regression, weights: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floats, Floats, Floats]:
     """Return slopes (N, K), intercepts (N,), inverse centred moments (N, K, K), factor means (N, K).
 
     ``weights`` (N, L1) weigh the squared residuals; ones where not given.
@@ -161,19 +159,19 @@ def solve(
     return slope, y_mean - np.einsum("nk,nk->n", slope, x_mean), inverse, x_mean
 
 
-def _fitted(data: Regression, slope: NDArray[np.float64], x_mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fitted(data: Regression, slope: Floats, x_mean: Floats) -> Floats:
     centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
-    fitted: NDArray[np.float64] = np.einsum("nlk,nk->nl", centred, slope)
+    fitted: Floats = np.einsum("nlk,nk->nl", centred, slope)
     return fitted
 
 
-def inverses(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+def inverses(moments: Floats) -> Floats:
     """Inverses of (N, K, K) cross products, NaN where they have none."""
     if moments.shape[-1] == 0:
         return moments
     if moments.shape[-1] == 1:
         with np.errstate(divide="ignore", invalid="ignore"):
-            inverse: NDArray[np.float64] = np.where(moments > 0, 1.0 / moments, np.nan)
+            inverse: Floats = np.where(moments > 0, 1.0 / moments, np.nan)
         return inverse
     there = np.atleast_1d(np.isfinite(moments).all(axis=(1, 2)))
     moments = np.where(there[:, None, None], moments, 0.0)
@@ -182,9 +180,7 @@ def inverses(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
 
 
-def _with_constant(
-    inverse: NDArray[np.float64], x_mean: NDArray[np.float64], size: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _with_constant(inverse: Floats, x_mean: Floats, size: Floats) -> Floats:
     """(X'X)^-1 of [1, x] from the inverse of the centred cross products (partitioned inverse)."""
     n, k = x_mean.shape
     full = np.empty((n, k + 1, k + 1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Bools, Floats, Places
 from eventstudy.core.models.base import ExpectedReturns, model, no_remarks
 from eventstudy.core.models.ols import least_squares
 from eventstudy.core.windows import EventPanel
@@ -78,7 +78,7 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
     )
 
 
-def _donors(panel: EventPanel, row: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _donors(panel: EventPanel, row: int) -> tuple[Places, Bools]:
     """Columns of the donors that can be used, and the estimation days on which all of them are there."""
     own = np.isfinite(panel.estimation_returns[row])
     days = np.isfinite(panel.event_returns[row])
@@ -88,7 +88,7 @@ def _donors(panel: EventPanel, row: int) -> tuple[NDArray[np.intp], NDArray[np.b
     return pool, own & there[:, pool].all(axis=1)
 
 
-def simplex_weights(y: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[np.float64]:
+def simplex_weights(y: Floats, d: Floats) -> Floats:
     """Weights >= 0 with sum 1 that minimise ||y - d w||, shape (J,), for y (L,) and d (L, J)."""
     from scipy import optimize
 
@@ -99,26 +99,24 @@ def simplex_weights(y: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[n
     target = np.zeros(len(stacked))
     target[-1] = 1.0
     raw, _ = optimize.nnls(stacked, target)
-    weights: NDArray[np.float64] = raw / raw.sum()
+    weights: Floats = raw / raw.sum()
     return weights
 
 
-def _covariance(d: NDArray[np.float64]) -> NDArray[np.float64]:
+def _covariance(d: Floats) -> Floats:
     """Covariance over sigma2 of least-squares weights that sum to one, shape (q, q)."""
     q = d.shape[1]
     free = np.vstack([np.eye(q - 1), -np.ones((1, q - 1))])
     moments = free.T @ d.T @ d @ free
-    inverse = free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
-    covariance: NDArray[np.float64] = inverse
-    return covariance
+    return free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
 
 
-def _event_design(factors: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+def _event_design(factors: Floats, theta: Floats) -> Floats:
     """Donors' event returns, zero where a donor has no weight: a missing return there says nothing."""
     return np.where(theta[:, None, :] == 0.0, 0.0, factors)
 
 
-def only_donors(panel: EventPanel, allowed: NDArray[np.bool_], donors: tuple[str, ...]) -> EventPanel:
+def only_donors(panel: EventPanel, allowed: Bools, donors: tuple[str, ...]) -> EventPanel:
     """Return the panel with donors missing where ``allowed`` (N, J) says that they may not lend."""
     at = [panel.factor_names.index(name) for name in donors]
     before, around = panel.estimation_factors.copy(), panel.event_factors.copy()

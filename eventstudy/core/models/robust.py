@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.config import Model
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.models.base import ExpectedReturns, model
 from eventstudy.core.models.ols import Regression, least_squares, observations, solve
 from eventstudy.core.windows import EventPanel
@@ -56,9 +56,7 @@ def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
     )
 
 
-def _huber(
-    data: Regression, base: ExpectedReturns
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+def _huber(data: Regression, base: ExpectedReturns) -> tuple[Floats, Floats, Counts]:
     """Coefficients (N, 2), scale (N,) and steps taken (N,); rows that have converged stand still."""
     design = data.design
     theta = base.theta.copy()
@@ -83,7 +81,7 @@ def _huber(
     return theta, scale, steps
 
 
-def _median_scale(error: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _median_scale(error: Floats, used: Bools) -> Floats:
     """Median of |e| over the used days, over the normal distribution's 0.6745."""
     ordered = np.sort(np.where(used, np.abs(error), np.inf), axis=1)
     count = used.sum(axis=1)
@@ -91,22 +89,20 @@ def _median_scale(error: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArra
     low, high = np.maximum(count - 1, 0) // 2, count // 2
     high = np.minimum(high, error.shape[1] - 1)
     middle = (ordered[rows, low] + ordered[rows, high]) / 2.0
-    median: NDArray[np.float64] = np.where(count > 0, middle, np.nan) / special.ndtri(0.75)
+    median: Floats = np.where(count > 0, middle, np.nan) / special.ndtri(0.75)
     return median
 
 
-def _objective(error: NDArray[np.float64], scale: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _objective(error: Floats, scale: Floats, used: Bools) -> Floats:
     """Sum over the used days of Huber's rho(e / scale)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(error / scale[:, None])
     rho = np.where(z <= TUNING, 0.5 * z**2, TUNING * z - 0.5 * TUNING**2)
-    total: NDArray[np.float64] = np.where(used, rho, 0.0).sum(axis=1)
+    total: Floats = np.where(used, rho, 0.0).sum(axis=1)
     return total
 
 
-def _inflation(
-    error: NDArray[np.float64], scale: NDArray[np.float64], used: NDArray[np.bool_], dof: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _inflation(error: Floats, scale: Floats, used: Bools, dof: Floats) -> Floats:
     """Factor of (X'X)^-1 in the covariance of the coefficients, shape (N,).
 
     k^2 [sum psi^2 / (n-p)] scale^2 / m^2 with m the share of days with |e| <= 1.345 scale and
@@ -118,5 +114,5 @@ def _inflation(
     psi2 = np.where(used, np.clip(z, -TUNING, TUNING) ** 2, 0.0).sum(axis=1)
     m = (used & (np.abs(z) <= TUNING)).sum(axis=1) / count
     k = 1.0 + p * (1.0 - m) / (count * m)
-    factor: NDArray[np.float64] = k**2 * psi2 / dof * scale**2 / m**2
+    factor: Floats = k**2 * psi2 / dof * scale**2 / m**2
     return factor

@@ -10,12 +10,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Floats
 from eventstudy.core.models.variance_search import Found, Optimum, optimum_of, search
-
-Vector = NDArray[np.float64]
 
 #: Mean of |z| of a normal z, which ``arch`` subtracts whatever the distribution.
 NORMAL_MEAN = math.sqrt(2.0 / math.pi)
@@ -68,14 +66,14 @@ class Series:
     sum_{i<75} 0.94^i e_i^2 / sum 0.94^i.
     """
 
-    y: Vector
-    x: Vector
+    y: Floats
+    x: Floats
     sd: float
     line: tuple[float, float]
     backcast: float
 
 
-def standardised(y: Vector, x: Vector) -> Series | None:
+def standardised(y: Floats, x: Floats) -> Series | None:
     """Divide returns by the sd of their OLS residuals; None where the index leaves no residual."""
     moved = x - x.mean()
     spread = float(moved @ moved)
@@ -106,7 +104,7 @@ def _tail_information(nu: float) -> float:
     return spread + 0.5 * nu / ((nu - 2.0) ** 2 * (nu + 3.0)) - 1.0 / ((nu + 1.0) * (nu - 2.0))
 
 
-def _information(slopes: Vector, precision: Vector, x: Vector, nu: float) -> Vector:
+def _information(slopes: Floats, precision: Floats, x: Floats, nu: float) -> Floats:
     """Information matrix from the slopes of ln h (L, q) by all parameters but nu, and 1/h (L,).
 
     With u = z^2 / (nu - 2 + z^2), distributed Beta(1/2, nu/2), all moments of the scores are known
@@ -138,15 +136,15 @@ class Garch:
 
     series: Series
 
-    def value(self, point: Vector) -> float:
+    def value(self, point: Floats) -> float:
         """Return minus the log-likelihood."""
         return self._run(point)[0]
 
-    def path(self, point: Vector) -> Vector:
+    def path(self, point: Floats) -> Floats:
         """Return h_t = omega + a e_{t-1}^2 + b h_{t-1}, (L,); before the sample both are the backcast."""
         return self._run(point)[1]
 
-    def _run(self, point: Vector) -> tuple[float, Vector, Vector, Vector]:
+    def _run(self, point: Floats) -> tuple[float, Floats, Floats, Floats]:
         alpha, beta, omega, p, s, inverse_nu = point.tolist()
         one, a = self.series, p * s
         b, nu = p - a, 1.0 / inverse_nu
@@ -162,7 +160,7 @@ class Garch:
         value = 0.5 * float((nu + 1.0) * np.log(full).sum() - nu * np.log(path).sum())
         return value - len(e) * constant(nu), path, e, e2
 
-    def gradient(self, point: Vector) -> tuple[float, Vector]:
+    def gradient(self, point: Floats) -> tuple[float, Floats]:
         """Return minus the log-likelihood and its gradient, by one backward recursion.
 
         lambda_t = dl_t/dh_t + b lambda_{t+1} is the derivative by all that h_t moves.
@@ -193,7 +191,7 @@ class Garch:
         ]
         return value, np.array(found)
 
-    def information(self, point: Vector) -> Vector:
+    def information(self, point: Floats) -> Floats:
         """Return the information matrix, (6, 6)."""
         _, h, e, e2 = self._run(point)
         _, _, _, p, s, inverse_nu = point.tolist()
@@ -204,12 +202,12 @@ class Garch:
         slopes = _accumulated(first, np.full(len(h), p - p * s), push) / h[:, None]
         return _information(slopes, 1.0 / h, self.series.x, 1.0 / inverse_nu)
 
-    def coefficients(self, point: Vector) -> Vector:
+    def coefficients(self, point: Floats) -> Floats:
         """Return alpha, beta, omega, a, b and nu in the unit of the returns."""
         sd, a = self.series.sd, point[3] * point[4]
         return np.array([point[0] * sd, point[1] * sd, point[2] * sd**2, a, point[3] - a, 1.0 / point[5]], dtype=float)
 
-    def start(self, p: float, a: float, nu: float) -> Vector:
+    def start(self, p: float, a: float, nu: float) -> Floats:
         """Return a point with the OLS line, persistence p and ARCH term a."""
         return np.array([*self.series.line, max(1.0 - p, LEAST_OMEGA), p, a / p, 1.0 / nu])
 
@@ -220,15 +218,15 @@ class Egarch:
 
     series: Series
 
-    def value(self, point: Vector) -> float:
+    def value(self, point: Floats) -> float:
         """Return minus the log-likelihood."""
         return self._run(point)[0]
 
-    def path(self, point: Vector) -> Vector:
+    def path(self, point: Floats) -> Floats:
         """Return h, (L,): ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1}."""
         return np.exp(self._run(point)[1])
 
-    def _run(self, point: Vector) -> tuple[float, Vector, Vector, Vector]:
+    def _run(self, point: Floats) -> tuple[float, Floats, Floats, Floats]:
         """Return minus the log-likelihood, ln h, z, and which days' ln h is not held at its limit."""
         alpha, beta, omega, a, g, b, inverse_nu = point.tolist()
         one, nu, exp = self.series, 1.0 / inverse_nu, math.exp
@@ -248,7 +246,7 @@ class Egarch:
         value = 0.5 * float(path.sum()) + 0.5 * (nu + 1.0) * logs - len(e) * constant(nu)
         return value, path, scaled, free
 
-    def gradient(self, point: Vector) -> tuple[float, Vector]:
+    def gradient(self, point: Floats) -> tuple[float, Floats]:
         """Return minus the log-likelihood and its gradient, by one backward recursion.
 
         lambda_t = dl_t/d ln h_t + m_t lambda_{t+1} with m_t = b - (a |z_t| + g z_t) / 2.
@@ -279,7 +277,7 @@ class Egarch:
         ]
         return value, np.array(found)
 
-    def information(self, point: Vector) -> Vector:
+    def information(self, point: Floats) -> Floats:
         """Return the information matrix, (7, 7)."""
         _, log_h, z, free = self._run(point)
         _, _, _, a, g, b, inverse_nu = point.tolist()
@@ -289,7 +287,7 @@ class Egarch:
         slopes = _accumulated(first, b - 0.5 * (a * np.abs(z) + g * z), push) * free[:, None]
         return _information(slopes, np.exp(-log_h), self.series.x, 1.0 / inverse_nu)
 
-    def coefficients(self, point: Vector) -> Vector:
+    def coefficients(self, point: Floats) -> Floats:
         """Return alpha, beta, omega, a, g, b and nu in the unit of the returns."""
         sd = self.series.sd
         omega = point[2] + (1.0 - point[5]) * 2.0 * math.log(sd)
@@ -297,12 +295,12 @@ class Egarch:
             [point[0] * sd, point[1] * sd, omega, point[3], point[4], point[5], 1.0 / point[6]], dtype=float
         )
 
-    def start(self, a: float, g: float, b: float, nu: float) -> Vector:
+    def start(self, a: float, g: float, b: float, nu: float) -> Floats:
         """Return a point with the OLS line and the mean level of ln h at zero."""
         return np.array([*self.series.line, 0.0, a, g, b, 1.0 / nu])
 
 
-def _accumulated(first: Vector, factor: Vector, push: Vector) -> Vector:
+def _accumulated(first: Floats, factor: Floats, push: Floats) -> Floats:
     """Return d_0 = first and d_{t+1} = factor_t d_t + push_t, (L, q)."""
     found, current = np.empty_like(push), first
     with np.errstate(over="ignore", invalid="ignore"):
@@ -312,7 +310,7 @@ def _accumulated(first: Vector, factor: Vector, push: Vector) -> Vector:
     return found
 
 
-def garch_by_search(y: Vector, x: Vector) -> Optimum:
+def garch_by_search(y: Floats, x: Floats) -> Optimum:
     """Return the best of the optima of `Garch` that eight starts climb to; y and x (L,) in one unit."""
     series = standardised(y, x)
     if series is None:
@@ -323,7 +321,7 @@ def garch_by_search(y: Vector, x: Vector) -> Optimum:
     return _in_units(one, found)
 
 
-def egarch_by_search(y: Vector, x: Vector) -> Optimum:
+def egarch_by_search(y: Floats, x: Floats) -> Optimum:
     """Return the best of the optima of `Egarch` that several starts climb to; y and x (L,) in one unit.
 
     Notes

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-Vector = NDArray[np.float64]
+from eventstudy.core.arrays import Floats
 
 #: This close to a bound a parameter counts as at it.
 NEAR = 1e-8
@@ -42,8 +41,8 @@ class Optimum(NamedTuple):
     the next optimum that lies apart, infinite for none.
     """
 
-    coefficients: Vector
-    path: Vector
+    coefficients: Floats
+    path: Floats
     log_likelihood: float
     converged: bool
     first_gap: float = 0.0
@@ -51,7 +50,7 @@ class Optimum(NamedTuple):
 
 
 def optimum_of(
-    coefficients: Vector, path: Vector, log_likelihood: float, gain: float, first_gap: float, second_gap: float
+    coefficients: Floats, path: Floats, log_likelihood: float, gain: float, first_gap: float, second_gap: float
 ) -> Optimum:
     """Return the record of a finished search; gaps below `TIE` are none."""
     converged = math.isfinite(log_likelihood) and gain < CLEAR
@@ -62,11 +61,11 @@ def optimum_of(
 class Likelihood(Protocol):
     """What a search asks of a likelihood; all of it is of minus the log-likelihood."""
 
-    def value(self, point: Vector) -> float: ...
+    def value(self, point: Floats) -> float: ...
 
-    def gradient(self, point: Vector) -> tuple[float, Vector]: ...
+    def gradient(self, point: Floats) -> tuple[float, Floats]: ...
 
-    def information(self, point: Vector) -> Vector: ...
+    def information(self, point: Floats) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Found:
     climb, ``second`` at the next best optimum that lies apart; infinite where no climb has ended in one.
     """
 
-    point: Vector
+    point: Floats
     value: float
     gain: float
     first: float
@@ -86,10 +85,10 @@ class Found:
 
 def search(
     likelihood: Likelihood,
-    rivals: Sequence[Vector],
-    starts: Sequence[Vector],
-    box: tuple[Vector, Vector],
-    dynamics: Callable[[Vector], Vector],
+    rivals: Sequence[Floats],
+    starts: Sequence[Floats],
+    box: tuple[Floats, Floats],
+    dynamics: Callable[[Floats], Floats],
 ) -> Found:
     """Climb from the best rival, from every start, and on from the best optimum.
 
@@ -124,8 +123,8 @@ def search(
 
 
 def climb(
-    likelihood: Likelihood, point: Vector, box: tuple[Vector, Vector], tolerance: float, limit: float
-) -> tuple[Vector, float, float]:
+    likelihood: Likelihood, point: Floats, box: tuple[Floats, Floats], tolerance: float, limit: float
+) -> tuple[Floats, float, float]:
     """Return the optimum near a point, minus the log-likelihood there and twice the gain left.
 
     A climb that will not pass ``limit`` is given up.
@@ -154,7 +153,7 @@ def climb(
     return point, value, gain
 
 
-def direction(point: Vector, g: Vector, curvature: Vector, box: tuple[Vector, Vector]) -> tuple[Vector, float]:
+def direction(point: Floats, g: Floats, curvature: Floats, box: tuple[Floats, Floats]) -> tuple[Floats, float]:
     """Return the Newton step within the box and twice its gain, infinite where there is none.
 
     Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
@@ -178,7 +177,7 @@ def direction(point: Vector, g: Vector, curvature: Vector, box: tuple[Vector, Ve
     return step, -float(g @ step)
 
 
-def update(curvature: Vector, step: Vector, change: Vector) -> None:
+def update(curvature: Floats, step: Floats, change: Floats) -> None:
     """BFGS update of the curvature, damped so that it stays positive (Powell 1978)."""
     moved = curvature @ step
     old, new = float(step @ moved), float(step @ change)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 
 
-def band_half_width(
-    count: NDArray[np.float64], total: NDArray[np.float64], overlap: Sequence[DateOverlap]
-) -> NDArray[np.float64]:
+def band_half_width(count: Floats, total: Floats, overlap: Sequence[DateOverlap]) -> Floats:
     """Half width of the CAAR's 95 % band by event day, (L2,).
 
     Parameters

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Days, Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.errors import Reason
 
 #: Fewest calendar days from which a standard error over days is estimated.
 FEWEST_DAYS = 10
@@ -30,7 +31,7 @@ def calendar_time(sample: WindowSample) -> TestResult:
     mean = sample.days.calendar if sample.days else calendar_portfolio(sample)[1]
     days = len(mean)
     if days < FEWEST_DAYS:
-        return sample.refuse(f"n/a, needs {FEWEST_DAYS} calendar days, has {days}")
+        return sample.refuse(Reason("not_tested.few_days", needed=FEWEST_DAYS, n=days))
     width = sample.window[1] - sample.window[0] + 1
     lags = min(width - 1, int(4 * (days / 100) ** (2 / 9)))
     se = np.sqrt(newey_west_variance(mean, lags))
@@ -38,7 +39,7 @@ def calendar_time(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="t", df=float(days - 1), estimate=float(mean.mean()))
 
 
-def calendar_portfolio(sample: WindowSample) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def calendar_portfolio(sample: WindowSample) -> tuple[Days, Floats]:
     """Calendar days of the windows, sorted, and the portfolio's mean abnormal return on each.
 
     A day on which a firm did not trade, covered by a later return of its window, is not counted for it.
@@ -47,11 +48,11 @@ def calendar_portfolio(sample: WindowSample) -> tuple[NDArray[np.int32], NDArray
     ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
     there = np.isfinite(ar)
     days, code = np.unique(sessions[there], return_inverse=True)
-    mean: NDArray[np.float64] = np.bincount(code, weights=ar[there]) / np.bincount(code)
+    mean: Floats = np.bincount(code, weights=ar[there]) / np.bincount(code)
     return days, mean
 
 
-def newey_west_variance(values: NDArray[np.float64], lags: int) -> float:
+def newey_west_variance(values: Floats, lags: int) -> float:
     """Variance of the mean of a series, autocovariances up to ``lags`` with Bartlett weights.
 
     (g_0 + 2 sum_j (1 - j/(lags+1)) g_j) / D with g_j = sum_t x_t x_{t-j} / D (Newey and West 1987).

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.errors import Reason
 
 MEAN_ZERO = "the mean cumulative abnormal return is zero"
-NO_VARIATION = "n/a, the values do not vary"
+NO_VARIATION = Reason("not_tested.no_variation")
 
 
 @statistic("cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2)
@@ -98,18 +99,18 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     """
     mean = sample.days.residual if sample.days else sample.once(mean_residuals)
     if len(mean) < 3:
-        return sample.refuse("n/a, fewer than three estimation days")
+        return sample.refuse(Reason("not_tested.two_days"))
     width = sample.window[1] - sample.window[0] + 1
     value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 
-def mean_residuals(sample: WindowSample) -> NDArray[np.float64]:
+def mean_residuals(sample: WindowSample) -> Floats:
     """Mean residual over the firm-events on each estimation day that has any, (M,)."""
     residuals = sample.abnormal.expected.residuals
     there = np.isfinite(residuals)
     days = there.any(axis=0)
-    mean: NDArray[np.float64] = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
+    mean: Floats = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
     return mean
 
 
@@ -126,7 +127,7 @@ def _patell(sample: WindowSample) -> float:
     return float(sample.scar.sum() / np.sqrt((dof / (dof - 2.0)).sum()))
 
 
-def _no_adjustment(sample: WindowSample) -> str:
+def _no_adjustment(sample: WindowSample) -> Reason:
     if np.isnan(sample.rbar):
-        return "n/a, the mean residual correlation is undefined"
-    return f"n/a, mean residual correlation {sample.rbar:.3f} leaves no positive variance"
+        return Reason("not_tested.no_rbar")
+    return Reason("not_tested.low_rbar", rbar=sample.rbar)

@@ -6,12 +6,12 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.overlap import DateOverlap, clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
@@ -73,11 +73,11 @@ def sign_flip(sample: WindowSample) -> TestResult:
     statistic's standard error takes them as clusters.
     """
     blocks = sample.overlap.blocks
-    sums: NDArray[np.float64] = sample.shock_s
+    sums: Floats = sample.shock_s
     if sample.overlap:
         sums = np.bincount(blocks, sample.shock_s).astype(np.float64)
     if sample.overlap and len(sums) < FEWEST_DATES:
-        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
+        return sample.refuse(Reason("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(sums)))
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
@@ -97,12 +97,12 @@ def ibragimov_mueller(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
 
 
-def student(values: NDArray[np.float64]) -> float:
+def student(values: Floats) -> float:
     """Mean over its standard error; NaN for fewer than two values or no variation."""
     return DateOverlap.none(len(values)).student(values)[0]
 
 
-def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> Floats:
     """All 2^k vectors of signs for k <= 14, else the identity and ``draws`` random ones; shape (B, k)."""
     if k <= FULL_ENUMERATION:
         bits = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
@@ -112,12 +112,12 @@ def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> NDArray[np.
 
 
 @functools.lru_cache(maxsize=32)
-def signs_of(k: int, draws: int, seed: int) -> NDArray[np.float64]:
+def signs_of(k: int, draws: int, seed: int) -> Floats:
     """`sign_vectors` of a seed, made once: all windows and groups of k dates share them."""
     return sign_vectors(k, draws=draws, rng=np.random.default_rng(seed))
 
 
-def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> float:
+def sign_flip_p(values: Floats, signs: Floats) -> float:
     """Share of sign vectors under which |t| is at least as large as observed.
 
     |t| grows with |mean| when the sum of squares is fixed, as it is under flips, so means suffice.
@@ -127,7 +127,7 @@ def sign_flip_p(values: NDArray[np.float64], signs: NDArray[np.float64]) -> floa
     return float((flipped >= observed * (1 - 1e-12)).mean())
 
 
-def _flipped_p(values: NDArray[np.float64], draws: int, seed: int) -> float:
+def _flipped_p(values: Floats, draws: int, seed: int) -> float:
     """`sign_flip_p` of `signs_of`, without holding all signs where dates are many."""
     k = len(values)
     if k <= MANY_DATES:
@@ -149,7 +149,7 @@ def sign_flip_floor(k: int, draws: int) -> float:
 
 
 def sign_flip_interval(
-    values: NDArray[np.float64], level: float = 0.95, *, draws: int = 9_999, seed: int = 20260624
+    values: Floats, level: float = 0.95, *, draws: int = 9_999, seed: int = 20260624
 ) -> tuple[float, float]:
     """Confidence interval of the mean by inversion of the sign-flip test of ``values - m``, shape (K,).
 
@@ -179,7 +179,7 @@ def sign_flip_interval(
     return low, high
 
 
-def t_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+def t_interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
     """Confidence interval of the mean of independent values; NaN for fewer than two."""
     k = len(values)
     if k < 2:
@@ -247,7 +247,7 @@ def _power(shift: float, df: float, critical: float) -> float:
     return float(1.0 - np.nan_to_num(inside) + np.nan_to_num(below))
 
 
-def common_volatility_ratio(shock_s: NDArray[np.float64], level: float = 0.90) -> tuple[float, float, float]:
+def common_volatility_ratio(shock_s: Floats, level: float = 0.90) -> tuple[float, float, float]:
     """Standard deviation over dates of the standardised CARs with its chi-square interval.
 
     One under the estimation window's variance. Above about 1.3 the tests that take that variance

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Bools, Days, Floats, Places
 from eventstudy.core.windows import NO_SESSION
 
 #: Up to this mean correlation firm-events at dates of their own count as independent.
 SMALL_RBAR = 0.02
 
 
-def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.int32]) -> NDArray[np.float64]:
+def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
     """Correlations of estimation residuals, pair by pair, on the calendar sessions both have.
 
     Parameters
@@ -50,9 +50,7 @@ def residual_correlations(residuals: NDArray[np.float64], sessions: NDArray[np.i
     return correlation
 
 
-def window_overlap(
-    sessions: NDArray[np.int32], inside: NDArray[np.bool_], news: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def window_overlap(sessions: Days, inside: Bools, news: Places) -> Floats:
     """Share of a tested window's calendar sessions that each pair of firm-events has in common.
 
     Parameters
@@ -81,11 +79,11 @@ def window_overlap(
     days, code = np.unique(tested, return_inverse=True)
     there = np.zeros((len(tested), len(days)))
     there[np.repeat(np.arange(len(tested)), tested.shape[1]), code.ravel()] = 1.0
-    shared: NDArray[np.float64] = (there @ there.T) / tested.shape[1]
+    shared: Floats = (there @ there.T) / tested.shape[1]
     return np.where(news[:, None] == news, 1.0, shared[alike][:, alike])
 
 
-def mean_correlation(correlations: NDArray[np.float64]) -> float:
+def mean_correlation(correlations: Floats) -> float:
     """Mean over the pairs i ≠ j of a correlation matrix; NaN where there is no pair or one is undefined."""
     n = len(correlations)
     if n < 2:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.errors import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class FirmTest:
     """Values, standard errors, t statistics and two-sided p-values, all of one shape."""
 
-    value: NDArray[np.float64]
-    se: NDArray[np.float64]
-    t: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-    df: NDArray[np.float64]
+    value: Floats
+    se: Floats
+    t: Floats
+    p_value: Floats
+    df: Floats
 
 
 def car_tests(abnormal: AbnormalReturns, window: Window) -> FirmTest:
@@ -47,7 +48,7 @@ def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
 def ar_t(sample: WindowSample) -> TestResult:
     """t test of one firm's abnormal return on one day; for groups see the cross-sectional tests."""
     if sample.window[0] != sample.window[1]:
-        return sample.refuse("n/a, for a window of one day; car_t is for longer ones")
+        return sample.refuse(Reason("not_tested.one_day"))
     return _single(sample)
 
 
@@ -59,5 +60,5 @@ def car_t(sample: WindowSample) -> TestResult:
 
 def _single(sample: WindowSample) -> TestResult:
     if sample.n != 1:
-        return sample.refuse(f"n/a, a test of one firm-event; the group has {sample.n}: see car.csv for each")
+        return sample.refuse(Reason("not_tested.one_event", n=sample.n))
     return sample.result(float(sample.scar[0]), distribution="t", df=float(sample.abnormal.expected.dof[0]))

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from eventstudy.core.abnormal import PeerWeights, ShockPortfolios
+from eventstudy.core.arrays import Bools, Days, Floats, Places
 from eventstudy.core.windows import NO_SESSION
 
 #: Two portfolios that share fewer estimation days count as one and the same: the cautious extreme.
@@ -42,9 +42,9 @@ class DateOverlap:
     """
 
     k: int
-    early: NDArray[np.intp]
-    late: NDArray[np.intp]
-    weight: NDArray[np.float64]
+    early: Places
+    late: Places
+    weight: Floats
 
     @classmethod
     def none(cls, k: int) -> DateOverlap:
@@ -67,13 +67,13 @@ class DateOverlap:
         return self.k**2 / self.total if self.k else 0.0
 
     @property
-    def blocks(self) -> NDArray[np.intp]:
+    def blocks(self) -> Places:
         """Block of each date, (K,): dates linked by chains of windows that share sessions."""
         if not self:
             return np.arange(self.k)
         shape = (self.k, self.k)
         links = sparse.coo_array((np.ones(len(self.early)), (self.early, self.late)), shape=shape)
-        labels: NDArray[np.intp] = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
+        labels: Places = csgraph.connected_components(links, directed=False)[1].astype(np.intp)
         return labels
 
     @property
@@ -89,13 +89,12 @@ class DateOverlap:
         trace = k + 2.0 * float(self.weight @ self.weight) - 2.0 * float(rows @ rows) / k + (total / k) ** 2
         return expected**2 / trace
 
-    def times(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def times(self, values: Floats) -> Floats:
         """W times ``values``, both (K,)."""
         product = values + np.bincount(self.early, self.weight * values[self.late], self.k)
-        found: NDArray[np.float64] = product + np.bincount(self.late, self.weight * values[self.early], self.k)
-        return found
+        return product + np.bincount(self.late, self.weight * values[self.early], self.k)
 
-    def clustering(self, share: NDArray[np.float64]) -> float:
+    def clustering(self, share: Floats) -> float:
         """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
 
         Parameters
@@ -116,19 +115,19 @@ class DateOverlap:
         alone = DateOverlap.none(self.k)
         return plain * self._ratio(share) / alone._ratio(share)
 
-    def _ratio(self, share: NDArray[np.float64]) -> float:
+    def _ratio(self, share: Floats) -> float:
         product = self.times(share)
         square = float(share @ product)
         expected = float(share**2 @ (1.0 - 2.0 * product + square))
         return square / expected if expected > 1e-9 * float(share @ share) else float("nan")
 
-    def inflation(self, count: NDArray[np.float64]) -> float:
+    def inflation(self, count: Floats) -> float:
         """Variance of a mean that weighs date k by ``count`` n_k, over that of dates apart: n'Wn / n'n."""
         square = float(count @ count)
         cross = float((count[self.early] * count[self.late]) @ self.weight)
         return 1.0 + 2.0 * cross / square if self and square > 0 else 1.0
 
-    def student(self, values: NDArray[np.float64]) -> tuple[float, float]:
+    def student(self, values: Floats) -> tuple[float, float]:
         """Test statistic of a mean of zero and its degrees of freedom.
 
         Parameters
@@ -153,7 +152,7 @@ class DateOverlap:
             return float("nan"), float("nan")
         return float(values.sum() / (spread * np.sqrt(total))), self.df
 
-    def spread(self, values: NDArray[np.float64]) -> float:
+    def spread(self, values: Floats) -> float:
         """Standard deviation of one date's value, sqrt(e'e/(K - sum(W)/K)); over sqrt(k_eff) the mean's."""
         k = len(values)
         deviation = values - values.mean()
@@ -161,7 +160,7 @@ class DateOverlap:
         return float(np.sqrt(deviation @ deviation / expected)) if expected > 1e-9 * k else float("nan")
 
 
-def _plain(values: NDArray[np.float64]) -> float:
+def _plain(values: Floats) -> float:
     """Mean over its standard error; NaN for fewer than two values or no variation."""
     if len(values) < 2:
         return float("nan")
@@ -169,7 +168,7 @@ def _plain(values: NDArray[np.float64]) -> float:
     return float(values.mean() / se) if se > 0 else float("nan")
 
 
-def clustered(values: NDArray[np.float64], blocks: NDArray[np.intp]) -> float:
+def clustered(values: Floats, blocks: Places) -> float:
     """t of the mean with blocks of dates as clusters: sqrt(B/(B-1) sum_b (sum_k e_k)²)/K its standard error.
 
     With one date in each block it is the plain t.
@@ -182,7 +181,7 @@ def clustered(values: NDArray[np.float64], blocks: NDArray[np.intp]) -> float:
     return float(values.mean() / se) if se > 0 else float("nan")
 
 
-def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: NDArray[np.bool_]) -> DateOverlap:
+def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: Bools) -> DateOverlap:
     """W of a sample's portfolios over the event days ``inside`` the window, (L2,).
 
     Notes
@@ -227,22 +226,21 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
     return found
 
 
-def _apart(window: NDArray[np.int32]) -> bool:
+def _apart(window: Days) -> bool:
     """Whether no two of the (K, L) windows can share a session, by their ends."""
     first = np.argsort(window[:, 0], kind="stable")
     begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
     return bool((begin[1:] > end[:-1]).all())
 
 
-def _earliest(sessions: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
+def _earliest(sessions: Days, starts: Places) -> Days:
     """Earliest session of each day over the members of each portfolio, (n, L) to (K, L)."""
     never = np.iinfo(np.int32).max
     first = np.minimum.reduceat(np.where(sessions == NO_SESSION, never, sessions), starts, axis=0)
-    found: NDArray[np.int32] = np.where(first == never, NO_SESSION, first).astype(np.int32)
-    return found
+    return np.where(first == never, NO_SESSION, first).astype(np.int32)
 
 
-def shared_sessions(window: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
     """Pairs of rows of (K, W) sessions that have any in common, and the share in common, three times (P,)."""
     k, width = window.shape
     days, code = np.unique(window, return_inverse=True)
@@ -254,9 +252,7 @@ def shared_sessions(window: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArra
     return early, late, common.data[order] / width
 
 
-def likeness(
-    residual: NDArray[np.float64], sessions: NDArray[np.int32], early: NDArray[np.intp], late: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> Floats:
     """Correlation about zero of pairs of portfolios' residuals on the calendar sessions that both have.
 
     Parameters
@@ -288,7 +284,7 @@ def likeness(
     return found
 
 
-def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]) -> DateOverlap:
+def lagged_overlap(position: Places, alike: Floats, window: tuple[int, int]) -> DateOverlap:
     """W of dates on one axis of sessions, from their places on it and correlations by distance.
 
     Parameters

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 NO_EXTREME_RANK = "event days rank among the estimation days like any other"
 MEDIAN_ZERO = "the CARs are distributed symmetrically about zero"
@@ -51,28 +51,26 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     return _of_days(sample, *sample.once(_uniform_deviations))
 
 
-def _rank_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _rank_deviations(sample: WindowSample) -> tuple[Floats, Counts]:
     deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
     there = np.isfinite(deviation)
     return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
 
 
-def _uniform_deviations(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _uniform_deviations(sample: WindowSample) -> tuple[Floats, Floats]:
     uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
     there = np.isfinite(uniform)
     return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
 
 
-def _of_days(
-    sample: WindowSample, total: NDArray[np.float64], divisor: NDArray[np.float64] | NDArray[np.int64]
-) -> TestResult:
+def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> TestResult:
     """Z of the window's days from the sum over firm-events and what it is divided by, both (L1+L2,)."""
     present = divisor > 0
     day = total / np.where(present, divisor, 1)
     spread = np.sqrt((day[present] ** 2).mean())
     inside = np.flatnonzero(sample.abnormal.weights(sample.window)) + len(day) - len(sample.abnormal.tau)
     if not spread > 0:
-        return sample.refuse("n/a, the mean ranks do not vary over the days")
+        return sample.refuse(Reason("not_tested.ranks_alike"))
     error = spread * np.sqrt(len(inside) * sample.inflation)
     return sample.result(day[inside].sum() / error, distribution="normal")
 
@@ -92,13 +90,13 @@ def grank_t(sample: WindowSample) -> TestResult:
     """
     mean, present = _generalised_ranks(sample)
     if mean is None or present is None:
-        return sample.refuse("n/a, the SCARs do not vary")
+        return sample.refuse(Reason("not_tested.scars_alike"))
     days = present > 0
     length = int(days.sum())
     spread = np.sqrt((present[days] / sample.n * mean[days] ** 2).mean())
     z = mean[-1] / (spread * np.sqrt(sample.inflation))
     if length < 4 or not length - 1 - z * z > 0:
-        return sample.refuse("n/a, the estimation days do not vary beside the event's rank")
+        return sample.refuse(Reason("not_tested.days_alike"))
     value = z * np.sqrt((length - 2) / (length - 1 - z * z))
     return sample.result(value, distribution="t", df=float(length - 2))
 
@@ -107,9 +105,9 @@ def grank_t(sample: WindowSample) -> TestResult:
 def grank_z(sample: WindowSample) -> TestResult:
     """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
     if sample.k < sample.n:
-        return sample.refuse(f"n/a, assumes independent firm-events; {sample.n} of them share {sample.k} shock dates")
+        return sample.refuse(Reason("not_tested.shared_dates", n=sample.n, k=sample.k))
     if sample.overlap:
-        return sample.refuse(say("overlap.independent", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
+        return sample.refuse(Reason("overlap.independent", k=sample.k, k_eff=round(sample.overlap.k_eff, 1)))
     return sample.result(grank_z_value(sample), distribution="normal")
 
 
@@ -126,9 +124,7 @@ def grank_z_value(sample: WindowSample) -> float:
     return float(np.sqrt(12.0 * sample.n * (length + 1) / (length - 1)) * mean[-1])
 
 
-def _generalised_ranks(
-    sample: WindowSample,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | NDArray[np.int64] | None]:
+def _generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Counts | None]:
     """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
     if sample.days:
         return sample.days.generalised, sample.days.generalised_n
@@ -145,7 +141,7 @@ def _generalised_ranks(
     return uniform.sum(axis=0) / np.maximum(present, 1), present
 
 
-def _standard_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def _standard_residuals(sample: WindowSample) -> tuple[Floats, Floats, Bools]:
     """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
     expected = sample.abnormal.expected
     standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]
@@ -165,7 +161,7 @@ def wilcoxon(sample: WindowSample) -> TestResult:
     values = sample.car[sample.car != 0]
     n = len(values)
     if n == 0:
-        return sample.refuse("n/a, all CARs are zero")
+        return sample.refuse(Reason("not_tested.all_zero"))
     rank = row_ranks(np.abs(values)[None, :])[0]
     w = float(rank[values > 0].sum())
     _, ties = np.unique(rank, return_counts=True)
@@ -184,7 +180,7 @@ def signed_rank_p(w: float, n: int) -> float:
 
 
 @functools.lru_cache(maxsize=EXACT_WILCOXON)
-def _signed_rank_distribution(n: int) -> NDArray[np.float64]:
+def _signed_rank_distribution(n: int) -> Floats:
     """Probability of each sum 0 … n(n+1)/2; every rank is in it or not with probability a half."""
     share = np.zeros(n * (n + 1) // 2 + 1)
     share[0] = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns
+from eventstudy.core.arrays import Bools, Counts, Floats, Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class EventRanks:
         Days that were ranked, M_i.
     """
 
-    rank: NDArray[np.float64]
-    count: NDArray[np.int64]
+    rank: Floats
+    count: Counts
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> EventRanks:
+    def take(self, index: Places | Bools) -> EventRanks:
         """Return the firm-events at ``index`` (positions or a mask)."""
         return EventRanks(self.rank[index], self.count[index])
 
@@ -36,7 +36,7 @@ def rank_events(abnormal: AbnormalReturns) -> EventRanks:
     return EventRanks(rank, np.isfinite(rank).sum(axis=1))
 
 
-def row_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def row_ranks(values: Floats) -> Floats:
     """Ranks along axis 1 with ties at their mean; NaN stays NaN and is not counted."""
     there = np.isfinite(values)
     filled = np.where(there, values, np.inf)

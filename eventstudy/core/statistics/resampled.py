@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import student
 from eventstudy.core.statistics.overlap import clustered
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 #: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
 SKEWNESS_DRAWS = 1_999
@@ -45,7 +45,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     bhar = np.sort(sample.abnormal.bhar(sample.window))
     mean = float(bhar.mean())
     if not bhar.std(ddof=1) > 0:
-        return sample.refuse("n/a, the values do not vary")
+        return sample.refuse(Reason("not_tested.no_variation"))
     value = float(skewness_adjusted(bhar[None, :])[0])
     size = max(sample.n // 4, min(sample.n, SMALLEST_RESAMPLE))
     rows = _resamples(sample.n, size, min(sample.draws, SKEWNESS_DRAWS), sample.seed)
@@ -54,7 +54,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=mean)
 
 
-def skewness_adjusted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def skewness_adjusted(values: Floats) -> Floats:
     """Johnson's t of each row (Lyon, Barber and Tsai 1999), (B, n) to (B,); NaN without variation."""
     n = values.shape[1]
     mean = values.mean(axis=1)
@@ -64,7 +64,7 @@ def skewness_adjusted(values: NDArray[np.float64]) -> NDArray[np.float64]:
         sd = np.sqrt(square.sum(axis=1) / (n - 1))
         s = mean / sd
         g = (square * deviation).sum(axis=1) / (n * sd**3)
-    adjusted: NDArray[np.float64] = np.sqrt(n) * (s + g * s**2 / 3 + g / (6 * n))
+    adjusted: Floats = np.sqrt(n) * (s + g * s**2 / 3 + g / (6 * n))
     return adjusted
 
 
@@ -96,12 +96,12 @@ def bootstrap_dates(sample: WindowSample) -> TestResult:
     return _percentile_t(sample, value, simulated)
 
 
-def _bootstrap_linked(sample: WindowSample, values: NDArray[np.float64]) -> TestResult:
+def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
     """Draw blocks of dates: their sums and sizes are enough for a mean and its clustered error."""
     blocks = sample.overlap.blocks
     size = np.bincount(blocks).astype(np.float64)
     if len(size) < FEWEST_DATES:
-        return sample.refuse(say("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
+        return sample.refuse(Reason("overlap.blocks", needed=FEWEST_DATES, k=sample.k, blocks=len(size)))
     sums = np.bincount(blocks, values - values.mean())
     rows = _resamples(len(size), len(size), sample.draws, sample.seed)
     dates = size[rows].sum(axis=1)
@@ -112,7 +112,7 @@ def _bootstrap_linked(sample: WindowSample, values: NDArray[np.float64]) -> Test
         return _percentile_t(sample, clustered(values, blocks), np.abs(mean) / se)
 
 
-def _percentile_t(sample: WindowSample, value: float, simulated: NDArray[np.float64]) -> TestResult:
+def _percentile_t(sample: WindowSample, value: float, simulated: Floats) -> TestResult:
     extreme = ~(simulated < abs(value) * (1 - 1e-12))
     p_value = float((1 + extreme.sum()) / (1 + len(simulated)))
     estimate = float(sample.shock_car.mean())
@@ -139,13 +139,13 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
     series = sample.once(mean_residuals)
     width = sample.window[1] - sample.window[0] + 1
     if len(series) < max(FEWEST_PLACEBOS, 2 * width):
-        return sample.refuse(f"n/a, only {len(series)} estimation days for windows of {width}")
+        return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
     sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
     sd = sums.std()
     if not sd > 0:
-        return sample.refuse("n/a, the portfolio's residuals do not vary")
+        return sample.refuse(Reason("not_tested.residuals_alike"))
     caar = float(sample.car.mean())
     extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
     p_value = float((1 + extreme.sum()) / (1 + len(sums)))
@@ -187,7 +187,7 @@ def permutation(sample: WindowSample) -> TestResult:
     placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
     fewest = min(len(row) for row in placebos)
     if fewest < FEWEST_PLACEBOS:
-        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} placebo windows for each date, has {fewest}")
+        return sample.refuse(Reason("not_tested.few_placebos", needed=FEWEST_PLACEBOS, n=fewest))
     rng = np.random.default_rng(sample.seed)
     if sample.k == 1:
         simulated = placebos[0]
@@ -219,17 +219,17 @@ def sq(sample: WindowSample) -> TestResult:
     normality is assumed. For several dates see `permutation`.
     """
     if sample.k != 1:
-        return sample.refuse(f"n/a, a test of one firm-event or one date; the group has {sample.k} dates")
+        return sample.refuse(Reason("not_tested.one_date", k=sample.k))
     width = sample.window[1] - sample.window[0] + 1
     sums = _placebo_sums(sample, width, standardised=False)[0]
     sums = sums[np.isfinite(sums)]
     if len(sums) < FEWEST_PLACEBOS:
-        return sample.refuse(f"n/a, needs {FEWEST_PLACEBOS} windows of {width} days, has {len(sums)}")
+        return sample.refuse(Reason("not_tested.few_windows", needed=FEWEST_PLACEBOS, width=width, n=len(sums)))
     value = float(sample.shock_car[0])
     return sample.result(value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value)
 
 
-def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> NDArray[np.float64]:
+def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> Floats:
     """Sums of each portfolio's residuals over ``width`` days, (K, L1-W+1), NaN where one is missing."""
     padded, there, s2 = sample.once(_running_residuals)
     if padded.shape[1] <= width:
@@ -243,7 +243,7 @@ def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> ND
     return sums
 
 
-def _running_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
     """Running sum and count of each portfolio's residuals, both (K, L1+1), and their variance, (K,)."""
     peers = sample.peers or sample.portfolios.weighted(sample.window)
     k, length = peers.residual.shape
@@ -255,7 +255,7 @@ def _running_residuals(sample: WindowSample) -> tuple[NDArray[np.float64], NDArr
     return padded, there, s2
 
 
-def two_tailed_share(value: float, simulated: NDArray[np.float64]) -> float:
+def two_tailed_share(value: float, simulated: Floats) -> float:
     """Twice the smaller tail's share, the value itself counted, at most one; a NaN draw is extreme."""
     slack = 1e-12 * abs(value)
     lower = 1 + (~(simulated > value + slack)).sum()
@@ -264,7 +264,7 @@ def two_tailed_share(value: float, simulated: NDArray[np.float64]) -> float:
 
 
 @functools.lru_cache(maxsize=16)
-def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
+def _resamples(n: int, size: int, draws: int, seed: int) -> Places:
     """Positions drawn with replacement, (draws, size); groups of one size share them.
 
     The draws of one place lie together in memory: sums over the places are then whole rows added up.
@@ -273,9 +273,7 @@ def _resamples(n: int, size: int, draws: int, seed: int) -> NDArray[np.intp]:
 
 
 @functools.lru_cache(maxsize=32)
-def _stationary_rows(
-    length: int, width: int, draws: int, seed: int, mean_block: float | None = None
-) -> NDArray[np.intp]:
+def _stationary_rows(length: int, width: int, draws: int, seed: int, mean_block: float | None = None) -> Places:
     """`stationary_positions`, made once: groups and windows of one width share them."""
     rng = np.random.default_rng(seed)
     mean = mean_block or length ** (1 / 3)
@@ -283,9 +281,7 @@ def _stationary_rows(
     return np.asfortranarray(rows)
 
 
-def stationary_positions(
-    length: int, draws: int, *, width: int, mean_block: float, rng: np.random.Generator
-) -> NDArray[np.intp]:
+def stationary_positions(length: int, draws: int, *, width: int, mean_block: float, rng: np.random.Generator) -> Places:
     """Positions of ``width`` days of the stationary bootstrap (Politis and Romano 1994), (draws, width).
 
     Blocks start anywhere in the ``length`` days, have geometric lengths and wrap around the end.
@@ -295,5 +291,4 @@ def stationary_positions(
     starts = rng.integers(length, size=(draws, width))
     column = np.arange(width)
     began = np.maximum.accumulate(np.where(new, column, 0), axis=1)
-    rows: NDArray[np.intp] = (np.take_along_axis(starts, began, axis=1) + column - began) % length
-    return rows
+    return (np.take_along_axis(starts, began, axis=1) + column - began) % length

@@ -9,16 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy import registry
 from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
+from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.core.statistics.ranks import EventRanks, rank_events
-from eventstudy.errors import ConfigError
-from eventstudy.messages import say
+from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
 
 T = TypeVar("T")
@@ -28,7 +27,7 @@ FEWEST_EFFECTIVE = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
-    """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` says why.
+    """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` is not empty.
 
     ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates
     without overlap these are worth in the window; ``estimate`` is in units of
@@ -49,19 +48,19 @@ class TestResult:
 
     __test__ = False
 
-    name: str
     window: Window
     group: str
     n_events: int
     n_dates: int
     estimate: float
-    statistic: float
-    distribution: str
-    df: float
-    p_value: float
-    null: str
-    source: str
-    reason: str = ""
+    statistic: float = math.nan
+    distribution: str = ""
+    df: float = math.nan
+    p_value: float = math.nan
+    name: str = ""
+    null: str = ""
+    source: str = ""
+    reason: Reason = field(default_factory=Reason)
     rbar: float = math.nan
     n_effective: float = math.nan
     k_eff: float = math.nan
@@ -87,15 +86,15 @@ class DayFigures:
         Firm-events of each date's portfolio.
     """
 
-    residual: NDArray[np.float64]
+    residual: Floats
     positive: float
-    rank: NDArray[np.float64]
-    uniform: NDArray[np.float64]
-    rank_n: NDArray[np.float64]
-    generalised: NDArray[np.float64] | None
-    generalised_n: NDArray[np.float64]
-    calendar: NDArray[np.float64]
-    members: NDArray[np.float64]
+    rank: Floats
+    uniform: Floats
+    rank_n: Floats
+    generalised: Floats | None
+    generalised_n: Floats
+    calendar: Floats
+    members: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +137,13 @@ class WindowSample:
     group: str
     window: Window
     abnormal: AbnormalReturns
-    car: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    scar: NDArray[np.float64]
+    car: Floats
+    variance: Floats
+    scar: Floats
     rbar: float
     portfolios: ShockPortfolios
-    shock_car: NDArray[np.float64]
-    shock_s: NDArray[np.float64]
+    shock_car: Floats
+    shock_s: Floats
     overlap: DateOverlap
     ranks: EventRanks
     seed: int
@@ -195,42 +194,24 @@ class WindowSample:
         estimate: float | None = None,
     ) -> TestResult:
         """Return a result; p is two-sided from ``distribution`` (t or normal) unless it is given."""
-        if p_value is None:
-            p_value = two_sided(statistic, distribution, df)
-        caar = float(self.car.mean()) if estimate is None else estimate
-        return TestResult(
-            name="",
-            window=self.window,
-            group=self.group,
-            n_events=self.n,
-            n_dates=self.k,
-            estimate=caar,
+        return replace(
+            self.refuse(Reason()),
+            estimate=float(self.car.mean()) if estimate is None else estimate,
             statistic=float(statistic),
             distribution=distribution,
             df=df,
-            p_value=p_value,
-            null="",
-            source="",
+            p_value=two_sided(statistic, distribution, df) if p_value is None else p_value,
         )
 
-    def refuse(self, reason: str) -> TestResult:
-        """Return a result without numbers that says why the test does not apply."""
-        nan = math.nan
-        estimate = float(self.car.mean()) if self.n else nan
+    def refuse(self, reason: Reason | str) -> TestResult:
+        """Return a result without numbers; ``reason``, a code or a text of your own, says why."""
         return TestResult(
-            name="",
             window=self.window,
             group=self.group,
             n_events=self.n,
             n_dates=self.k,
-            estimate=estimate,
-            statistic=nan,
-            distribution="",
-            df=nan,
-            p_value=nan,
-            null="",
-            source="",
-            reason=reason,
+            estimate=float(self.car.mean()) if self.n else math.nan,
+            reason=Reason("not_tested.own", text=reason) if isinstance(reason, str) else reason,
         )
 
 
@@ -243,13 +224,13 @@ class Sample:
 
     group: str
     abnormal: AbnormalReturns
-    correlations: NDArray[np.float64]
+    correlations: Floats
     weighting: str = "market-balanced"
     seed: int = 20260624
     draws: int = 9_999
     ranks: EventRanks | None = None
 
-    def take(self, group: str, index: NDArray[np.bool_]) -> Sample:
+    def take(self, group: str, index: Bools) -> Sample:
         """Return the firm-events marked in ``index`` as a group of their own."""
         rows = np.flatnonzero(index)
         return replace(
@@ -272,66 +253,38 @@ class Sample:
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
         """Yield `at` of each window; those that the same firm-events have complete share what they can."""
         ar = self.abnormal.ar
-        seen: dict[bytes, _Kept] = {}
+        shared: dict[bytes, tuple[Sample, ShockPortfolios, PeerWeights, dict[Callable[..., Any], Any]]] = {}
         for window in windows:
             car, variance = self.abnormal.car(window, ar=ar), self.abnormal.variance(window)
             scar = car / np.sqrt(variance)
-            there = np.isfinite(scar)
-            key = there.tobytes()
-            if key not in seen:
-                seen[key] = self._keep(there, window)
-            yield self._observe(seen[key], window, car[there], variance[there], scar[there])
-
-    def _keep(self, there: NDArray[np.bool_], window: Window) -> _Kept:
-        part = self if there.all() else self.take(self.group, there)
-        portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
-        ranks = part.ranks or rank_events(part.abnormal)
-        return _Kept(part.abnormal, part.correlations, ranks, portfolios, portfolios.weighted(window), {})
-
-    def _observe(
-        self,
-        kept: _Kept,
-        window: Window,
-        car: NDArray[np.float64],
-        variance: NDArray[np.float64],
-        scar: NDArray[np.float64],
-    ) -> WindowSample:
-        panel, portfolios = kept.abnormal.panel, kept.portfolios
-        inside = kept.abnormal.weights(window) > 0
-        overlap = window_overlap(panel.event_sessions, inside, news_of(panel))
-        shock_car = portfolios.mean_of(car, kept.peers.weight)
-        shock_s = shock_car / np.sqrt(portfolios.variance(window, peers=kept.peers))
-        return WindowSample(
-            group=self.group,
-            window=window,
-            abnormal=kept.abnormal,
-            car=car,
-            variance=variance,
-            scar=scar,
-            rbar=mean_correlation(kept.correlations * overlap),
-            portfolios=portfolios,
-            shock_car=shock_car,
-            shock_s=shock_s,
-            overlap=date_overlap(portfolios, kept.peers, inside),
-            ranks=kept.ranks,
-            seed=self.seed,
-            draws=self.draws,
-            days=None,
-            peers=kept.peers,
-            made=kept.made,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What windows share that the same firm-events have complete."""
-
-    abnormal: AbnormalReturns
-    correlations: NDArray[np.float64]
-    ranks: EventRanks
-    portfolios: ShockPortfolios
-    peers: PeerWeights
-    made: dict[Callable[..., Any], Any]
+            complete = np.isfinite(scar)
+            key = complete.tobytes()
+            if key not in shared:
+                part = (self if complete.all() else self.take(self.group, complete)).ranked()
+                portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
+                shared[key] = part, portfolios, portfolios.weighted(window), {}
+            part, portfolios, peers, made = shared[key]
+            panel, days = part.abnormal.panel, part.abnormal.weights(window) > 0
+            in_common = window_overlap(panel.event_sessions, days, news_of(panel))
+            shock_car = portfolios.mean_of(car[complete], peers.weight)
+            yield WindowSample(
+                group=self.group,
+                window=window,
+                abnormal=part.abnormal,
+                car=car[complete],
+                variance=variance[complete],
+                scar=scar[complete],
+                rbar=mean_correlation(part.correlations * in_common),
+                portfolios=portfolios,
+                shock_car=shock_car,
+                shock_s=shock_car / np.sqrt(portfolios.variance(window, peers=peers)),
+                overlap=date_overlap(portfolios, peers, days),
+                ranks=part.ranks or rank_events(part.abnormal),
+                seed=self.seed,
+                draws=self.draws,
+                peers=peers,
+                made=made,
+            )
 
 
 Statistic = Callable[[WindowSample], TestResult]
@@ -374,32 +327,24 @@ def statistic(
         @functools.wraps(compute)
         def checked(sample: WindowSample) -> TestResult:
             if sample.n < minimum:
-                outcome = sample.refuse(f"n/a, needs {minimum} firm-events, has {sample.n}")
+                outcome = sample.refuse(Reason("not_tested.few_events", needed=minimum, n=sample.n))
             elif sample.k < dates:
-                outcome = sample.refuse(f"n/a, needs {dates} shock dates, has {sample.k}")
+                outcome = sample.refuse(Reason("not_tested.few_dates", needed=dates, k=sample.k))
             elif dates > 1 and sample.overlap and sample.overlap.k_eff < FEWEST_EFFECTIVE:
-                outcome = sample.refuse(say("overlap.worth", k=sample.k, k_eff=f"{sample.overlap.k_eff:.1f}"))
+                outcome = sample.refuse(Reason("overlap.worth", k=sample.k, k_eff=round(sample.overlap.k_eff, 1)))
             else:
                 outcome = compute(sample)
             if not outcome.reason and not math.isfinite(outcome.statistic):
-                outcome = sample.refuse("n/a, the statistic is undefined on these values")
-            known = not math.isnan(sample.rbar)
-            return TestResult(
+                outcome = sample.refuse(Reason("not_tested.undefined"))
+            # One NaN for all: two results are equal where all that they say is.
+            rbar, n_effective = (sample.rbar, sample.n_effective) if not math.isnan(sample.rbar) else (math.nan,) * 2
+            return replace(
+                outcome,
                 name=name,
-                window=outcome.window,
-                group=outcome.group,
-                n_events=outcome.n_events,
-                n_dates=outcome.n_dates,
-                estimate=outcome.estimate,
-                statistic=outcome.statistic,
-                distribution=outcome.distribution,
-                df=outcome.df,
-                p_value=outcome.p_value,
                 null=null,
                 source=source,
-                reason=outcome.reason,
-                rbar=sample.rbar if known else math.nan,
-                n_effective=sample.n_effective if known else math.nan,
+                rbar=rbar,
+                n_effective=n_effective,
                 k_eff=sample.overlap.k_eff if sample.k else math.nan,
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.errors import Reason
 
 
 @statistic("sign", null="a CAR is positive as often as not", source="Fisher 1925; MacKinlay 1997, sec. 8", minimum=2)
@@ -28,7 +29,7 @@ def generalized_sign(sample: WindowSample) -> TestResult:
     """
     share = sample.days.positive if sample.days else sample.once(_positive_share)
     if not 0 < share < 1:
-        return sample.refuse("n/a, the estimation residuals all have one sign")
+        return sample.refuse(Reason("not_tested.one_sign"))
     return sample.result(_share_z(sample, share), distribution="normal")
 
 

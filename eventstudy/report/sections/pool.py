@@ -14,7 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.plots.pooled import draw_pool
 from eventstudy.plots.style import window_text
 from eventstudy.pooling.pool import EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
-from eventstudy.report.bundle import Bundle, digest, sha256_of
+from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import (
     Block,
     BulletList,
@@ -26,7 +26,7 @@ from eventstudy.report.document import (
     TableBlock,
     table,
 )
-from eventstudy.report.packs import home_of
+from eventstudy.report.packs import MANIFEST, home_of, sha256_of
 from eventstudy.report.render.csv import stamped
 from eventstudy.report.wording import number, p_text, percent, size
 from eventstudy.reversal.findings import verdict_facts
@@ -40,7 +40,7 @@ POWER = "Smallest detectable effect and dates needed"
 def pool_bundle(pool: Pool, folders: Sequence[Path]) -> Bundle:
     """Return the folder of a pool; its name ends with a digest of the packs."""
     inputs = [
-        {"run_id": pack.run_id, "sector": pack.sector, "manifest_sha256": sha256_of(home_of(folder) / "manifest.json")}
+        {"run_id": pack.run_id, "sector": pack.sector, "manifest_sha256": sha256_of(home_of(folder) / MANIFEST)}
         for pack, folder in zip(pool.packs, folders, strict=True)
     ]
     facts = pool_facts(pool, inputs)

@@ -201,14 +201,9 @@ def _dense_table(simulation: Simulation, window: Window) -> TableBlock:
         powers = [simulation.rate(design, test, window, effect) for design in shown]
         cells = [f"{_size_cell(size)} / {_power(power)}" for size, power in zip(rates, powers, strict=True)]
         rows.append((test, str(known.n_dates), f"{known.k_eff:.1f}", *cells))
-    title = (
-        f"Dates as dense as the study's own: size / power at a drop of {effect:.1%}, %, window {window_text(window)}"
-    )
+    title = f"Dates as dense as the study's own: size / power at a drop of {effect:.1%}, %, window "
     return table(
-        ("test", "K", "K_eff", *(SHORT_DENSE[name] for name in shown)),
-        rows,
-        left=1,
-        title=f"Dates as dense as the study's own: {of}",
+        ("test", "K", "K_eff", *(SHORT_DENSE[name] for name in shown)), rows, left=1, title=title + window_text(window)
     )
 
 
