@@ -39,7 +39,7 @@ def test_every_message_that_the_code_names_is_in_the_catalogue() -> None:
 def test_every_word_that_a_template_names_is_in_the_catalogue(name: str) -> None:
     text = (PACKAGE / "report" / "templates" / name).read_text(encoding="utf-8")
     named = set(re.findall(r"\bt\.([a-z]\w*)", text)) - {"method_title"}
-    assert len(named) > 2
+    assert len(named) > 1
     assert named <= set(section("en", "page"))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.plots import Plot
 from eventstudy.registry import Registry
 from eventstudy.report.document import Document
-from eventstudy.report.sections import study_document
+from eventstudy.report.pages import study_document
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from eventstudy.core.statistics import TestResult
 from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
-from eventstudy.report.sections.market import tests_tables
+from eventstudy.report.sections.market import leading_tables
 from eventstudy.report.terminal import print_blocks
 
 LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
@@ -252,7 +252,7 @@ def shown_market(cvr: float, names: tuple[str, ...]) -> str:
     row = {"group": "all", "window": [0, 1], "n_events": 40, "n_dates": 9, "k_eff": 7.4, "cvr": cvr}
     result: Any = SimpleNamespace(tests=tests, facts={"dates": [row]})
     console = Console(file=io.StringIO(), width=120)
-    print_blocks(tests_tables(result), console)
+    print_blocks(leading_tables(result), console)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -14,10 +14,10 @@ from test_overlap import study
 
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST, dates_needed
 from eventstudy.messages import catalogue, said
+from eventstudy.report.pages import study_document
 from eventstudy.report.render.md import markdown
 from eventstudy.report.render.tex import write_latex
 from eventstudy.report.render.text import summary_text
-from eventstudy.report.sections import study_document
 from eventstudy.report.sections.answer import small_table
 from eventstudy.report.sections.market import OTHERS, ROBUST
 from eventstudy.report.terminal import print_summary

@@ -19,7 +19,7 @@ from eventstudy.prices.sources import get_prices
 from eventstudy.report.document import plain
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import read_pack
-from eventstudy.report.sections import study_document
+from eventstudy.report.pages import study_document
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_study
 

@@ -153,20 +153,20 @@ def market_document(result: MarketResult, title: str) -> Document:
         origin=(f"eventstudy {__version__}", f"data to {facts['last_session']}", f"against {facts['benchmark']}"),
         sections=(
             Section(name="events", heading="Events", blocks=blocks),
-            Section(name="tests", heading="Tests", blocks=tests_tables(result)),
+            Section(name="tests", heading="Tests", blocks=leading_tables(result)),
         ),
     )
 
 
-def tests_tables(result: MarketResult) -> tuple[TableBlock, ...]:
+def leading_tables(result: MarketResult) -> tuple[TableBlock, ...]:
     """Return the robust tests, and the others, marked where the past's variance makes them too quick."""
     known = {test.name for test in result.tests}
-    first = _tests_table(result, [name for name in ROBUST if name in known], means=True)
+    first = _table_of(result, [name for name in ROBUST if name in known], means=True)
     others = [name for name in OTHERS if name in known]
-    return (first, _tests_table(result, others, means=False)) if others else (first,)
+    return (first, _table_of(result, others, means=False)) if others else (first,)
 
 
-def _tests_table(result: MarketResult, shown: Sequence[str], *, means: bool) -> TableBlock:
+def _table_of(result: MarketResult, shown: Sequence[str], *, means: bool) -> TableBlock:
     heads = ("group", "window", *(("events", "dates", "k_eff", "CAAR") if means else ("dates", "k_eff")))
     rows = []
     for row in result.facts["dates"]:

@@ -1,0 +1,100 @@
+"""The pages of a study: its sections in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from eventstudy import plots
+from eventstudy.messages import term
+from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
+from eventstudy.report.sections import checks, day0, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections.answer import answer, verdict_sentence
+from eventstudy.report.wording import Words, kind_of, language_of, words_of
+from eventstudy.results.result import StudyResult
+
+#: Figures narrower than this, in inches, are not spread over the page.
+NARROW = 5.0
+#: What fills each section that a result has only where the study went that far, and its kinds of figures.
+_PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]] = (
+    (evidence.verdicts, ()),
+    (evidence.reversal_measures, ()),
+    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
+    (evidence.clarifications, ()),
+    (evidence.claims, ()),
+    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (checks.specifications, ("specification_curve",)),
+    (checks.diagnostics, ()),
+    (checks.quality, ()),
+    (checks.prereg, ()),
+)
+
+
+def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = None, *, language: str = "") -> Document:
+    """Return the pages of a study.
+
+    Nothing is computed here beyond rounding, counting rows and sorting. ``drawn`` are the figures there
+    are, where the caller knows them already; ``language`` is one other than the study's.
+    """
+    facts, words = result.facts, words_of(result, language)
+    pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
+    figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
+    sections = (
+        answer(result, words, figures),
+        method.method(facts, words),
+        method.settings(result, words),
+        method.notes(facts, words),
+        shocks.shock_pages(result, words, pairs, figures.get("caar_other_labels")),
+        tests.tests(result, words),
+        shocks.reversal(result, words),
+        *parts(result, words, figures),
+        day0.alignment(result, words),
+        ledger.ledger(result, words),
+        method.peers(facts, words),
+        method.how_to_read(words),
+        method.papers(words),
+    )
+    source = term(words, "price_source", facts.get("price_source") or "?")
+    return Document(
+        title=str(facts.get("study") or words["page.untitled"]),
+        subject=words["page.event_study"],
+        origin=(
+            words["page.run"].format(id=result.run_id),
+            words["page.data_to"].format(date=facts.get("data_date") or "?"),
+            words["page.prices"].format(source=source),
+        ),
+        sections=tuple(section for section in sections if section is not None),
+        banner=words["page.simulated_banner"] if result.simulated else "",
+        language=language or language_of(result),
+        kind=kind_of(facts),
+        meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
+    )
+
+
+def parts(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> list[Section]:
+    """Return the sections that this result has something for, in order; their tables get names."""
+    found = []
+    for build, kinds in _PARTS:
+        name = build.__name__
+        blocks: list[Block] = [figures[kind] for kind in kinds if kind in figures]
+        tables = 0
+        for block in build(result, words):
+            if isinstance(block, TableBlock):
+                if not block.rows:
+                    continue
+                tables += 1
+                block = replace(block, name=name if tables == 1 else f"{name}_{tables}")
+            blocks.append(block)
+        if blocks:
+            intro = words.get(f"section.{name}_intro", "")
+            first = [Paragraph(intro, tone="note")] if intro else []
+            found.append(Section(name=name, heading=words[f"section.{name}"], blocks=(*first, *blocks)))
+    return found
+
+
+def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
+    """Return a figure with what it shows, for readers who cannot see it."""
+    known = f"alt.{plot.kind}" in words
+    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
+    narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
+    return FigureBlock(plot.name, alt, narrow)
