@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.plots.style import window_text
+from eventstudy.results.columns import window_name
 from eventstudy.simulate import Rate, Simulation
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _caption(simulation: Simulation, note: str) -> str:
     plan, pool = simulation.plan, simulation.pool
     return (
         f"{plan.draws} draws of K = {plan.dates} dates × {plan.peers} of {len(pool.tickers)} {pool.region} "
-        f"peers against {pool.benchmark} · window {window_text(plan.windows[0])} · two-sided {plan.level:.0%} · "
+        f"peers against {pool.benchmark} · window {window_name(plan.windows[0])} · two-sided {plan.level:.0%} · "
         f"mean residual correlation on a date {simulation.rbar:.2f}\n"
         f"band: {plan.level:.0%} ± 2.58 standard errors · firm-events: random {plan.dates}, one date "
         f"{plan.peers}, all others {plan.dates * plan.peers} · seed {plan.seed} · {note}\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.errors import Reason
 from eventstudy.messages import LANGUAGES, Message, catalogue, said, term
 from eventstudy.report.document import Column, TableBlock
+from eventstudy.results.columns import REASONS, code_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +182,8 @@ def listing(
     """
     if frame is None or frame.empty:
         return TableBlock(columns=(), rows=(), **others)
-    kept = [name for name in columns if name in frame] if columns else [str(name) for name in frame.columns]
+    codes = set(map(code_column, REASONS))
+    kept = [str(name) for name in columns or frame.columns if name in frame and name not in codes]
     kept = [name for name in kept if frame[name].notna().any()]
     records = frame[kept].head(most).to_dict("records") if kept else []
     rows = [tuple(cut(cell_text(name, row[name], words)) for name in kept) for row in records]

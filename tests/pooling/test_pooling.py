@@ -36,7 +36,8 @@ from eventstudy.report.bundle import write_bundle
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pack_shocks import read_shocks
 from eventstudy.report.sections.pool import pool_bundle
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 from eventstudy.reversal.permutation import matched_permutation, placebo_spread
 from eventstudy.reversal.verdict import Evidence, verdict
 

@@ -38,7 +38,8 @@ from eventstudy.report.sections.day0 import alignment
 from eventstudy.report.sections.ledger import matrix as ledger_matrix
 from eventstudy.report.sections.tests import leading_tests, multiplicity
 from eventstudy.report.terminal import print_summary
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 from eventstudy.workers import forked_children
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'

@@ -6,7 +6,8 @@ from eventstudy.messages import term
 from eventstudy.report.document import Column, Facts, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.answer import counts, reasons
-from eventstudy.report.wording import Words, text
+from eventstudy.report.wording import Words
+from eventstudy.results.counts import drop_kind
 from eventstudy.results.result import StudyResult
 
 MATRIX_ROWS, MATRIX_COLUMNS = 150, 26
@@ -31,8 +32,7 @@ def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[t
     ``●`` is used, ``s`` used on a moved day 0, ``=`` named before in the same shock, else a reason's letter.
     """
     table = result.tables["ledger"]
-    # A reason is written "kind: particulars"; the matrix tells the kinds apart.
-    kinds = table["reason_code"] if "reason_code" in table else table["reason"].map(text).str.split(":").str[0]
+    kinds = table["reason_code"].map(drop_kind)
     letters = {kind: _letter(at) for at, kind in enumerate(sorted(set(kinds[table["status"] == "dropped"])))}
     cells = {
         (str(event), str(ticker)): _SIGNS.get(str(status)) or letters[kind]
@@ -57,7 +57,7 @@ def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[t
     legend = [("●", words["page.matrix_used"]), ("s", words["page.matrix_moved"])]
     if (table["status"] == "merged").any():
         legend.append(("=", words["page.matrix_merged"]))
-    legend += [(letter, term(words, "reason", kind or "none")) for kind, letter in letters.items()]
+    legend += [(letter, term(words, "reason", kind)) for kind, letter in letters.items()]
     return blocks, (*legend, (words["page.blank"], words["page.matrix_blank"]))
 
 

@@ -18,12 +18,11 @@ from eventstudy.config.json_values import write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.plots.style import window_text
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
 from eventstudy.report.sections.answer import STRUCK
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import row_of, window_name, with_codes
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
@@ -42,10 +41,7 @@ def market_bundle(result: MarketResult, config: StudyConfig) -> Bundle:
     """Return the folder of a market-wide study; its name ends with a digest of inputs and settings."""
     manifest = _manifest(result, config)
     stem = Path(result.events.path).stem
-    tests = [
-        {name: getattr(test, name) for name in TABLES["tests"]} | {"window": window_text(test.window)}
-        for test in result.tests
-    ]
+    tests = [with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests]
 
     def others(folder: Path) -> None:
         _write_events(result, folder / "events.parquet")
@@ -100,7 +96,7 @@ def _write_events(result: MarketResult, path: Path) -> None:
             columns["group"] = _named(result.events.groups, result.events.group[rows])
         columns |= {name: _number(getattr(found, name)) for name in ("alpha", "beta", "sigma")}
         for w, window in enumerate(result.layout.car):
-            name = window_text(window)
+            name = window_name(window)
             columns |= {
                 f"car{name}": _number(found.car[w]),
                 f"se{name}": _number(np.sqrt(found.variance[w])),
@@ -180,7 +176,7 @@ def _table_of(result: MarketResult, shown: Sequence[str], *, means: bool) -> Tab
             "CAAR": f"{caar:+.3%}",
         }
         cells = [counted[name] for name in heads[2:]]
-        rows.append((group, window_text(window), *cells, *(_cell(tests[name], row) for name in shown)))
+        rows.append((group, window_name(window), *cells, *(_cell(tests[name], row) for name in shown)))
     note = _why_marked(result) if SCALED_BY_THE_PAST.intersection(shown) else ""
     return table((*heads, *(f"p {name}" for name in shown)), rows, left=2, mark=STRUCK, mark_note=note)
 
@@ -198,7 +194,7 @@ def _bursts(row: Mapping[str, Any]) -> bool:
 
 def _why_marked(result: MarketResult) -> str:
     ratios = [
-        f"{row['cvr']:.1f} in {row['group']} {window_text(tuple(row['window']))}"
+        f"{row['cvr']:.1f} in {row['group']} {window_name(tuple(row['window']))}"
         for row in result.facts["dates"]
         if _bursts(row)
     ]

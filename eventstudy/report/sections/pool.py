@@ -12,7 +12,6 @@ import numpy as np
 from eventstudy import __version__
 from eventstudy.config.json_values import plain_json
 from eventstudy.plots.pooled import draw_pool
-from eventstudy.plots.style import window_text
 from eventstudy.pooling.pool import EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import (
@@ -29,6 +28,7 @@ from eventstudy.report.document import (
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
 from eventstudy.report.render.csv import stamped
 from eventstudy.report.wording import number, p_text, percent, size
+from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.shocks import EXPLORATORY
 
@@ -67,7 +67,7 @@ def pool_bundle(pool: Pool, folders: Sequence[Path]) -> Bundle:
 
 def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    window = window_text(pool.packs[0].settings["windows.post"])
+    window = window_name(pool.packs[0].settings["windows.post"])
     answers = {name: verdict_facts(answer, name, window) for name, answer in pool.verdicts.items()}
     content: dict[str, Any] = plain_json(
         {
@@ -235,7 +235,7 @@ def _caption(pool: Pool) -> str:
     (row,) = [row for row in pool.strata if row.group == pool.shown and row.sector == POOLED]
     return (
         f"{_group(pool.shown)} · K = {row.n_dates} dates, N = {row.n_events} firm-events · "
-        f"drop {window_text(drop)}, post {window_text(post)} · {settings['model.name']} model · "
+        f"drop {window_name(drop)}, post {window_name(post)} · {settings['model.name']} model · "
         "bars: 95 % t interval over dates\n"
         "broken line: six dates, below which no two-sided sign-flip test reaches 5 %"
     )

@@ -11,6 +11,7 @@ from eventstudy.report.document import Facts, FigureBlock, Group, Paragraph, Sec
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.day0 import by_shock, shock_days
 from eventstudy.report.wording import Words, amount, count, kind_of, number, size, text, window_words
+from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
@@ -122,7 +123,7 @@ def _measured(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple
     head += [drop, words["column.s"], post, words["column.s"]]
     frame = result.tables["shocks"].sort_values(["day0", "shock_id"], kind="stable")
     by_window = frame.set_index(["shock_id", "window"])[["car", "s"]].to_dict("index")
-    names = [plots.window_text(w) for w in (windows.get("drop"), windows.get("post")) if w]
+    names = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
     rows, told = [], []
     for row in frame.drop_duplicates("shock_id").to_dict("records"):
         cells = [str(row["shock_id"]), str(row["day0"])[:10], term(words, "label", row["label"])]

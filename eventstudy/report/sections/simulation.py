@@ -8,22 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config.json_values import plain_json
 from eventstudy.plots.simulation import SHORT, draw_simulation, power_tests, power_windows, sizes
-from eventstudy.plots.style import window_text
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
-from eventstudy.simulate import (
-    BROWN_WARNER_TEST,
-    DAY0,
-    DENSE,
-    DESIGNS,
-    PAIRS,
-    POWER_DESIGNS,
-    Rate,
-    Simulation,
-    dense_rows,
-    planted,
-)
+from eventstudy.results.columns import window_name
+from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation, dense_rows, planted
+from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS
 
 if TYPE_CHECKING:
     from eventstudy.core.abnormal import Window
@@ -80,7 +70,7 @@ def _settings(simulation: Simulation) -> dict[str, Any]:
         "first_candidate": str(days[0]),
         "last_candidate": str(days[-1]),
         "gaps": list(pool.gaps),
-        "planted": {window_text(window): planted(window) for window in simulation.plan.windows},
+        "planted": {window_name(window): planted(window) for window in simulation.plan.windows},
     }
 
 
@@ -101,7 +91,7 @@ def _cells(rate: Rate) -> tuple[Any, ...]:
     return (
         rate.case.design,
         rate.test,
-        window_text(rate.window),
+        window_name(rate.window),
         rate.case.effect,
         rate.n_draws,
         *numbers,
@@ -121,7 +111,7 @@ def conclusion(simulation: Simulation, window: Window) -> str:
         for verdict in ("holds", "too rarely", "too often")
     )
     level = f"{simulation.plan.level:.0%}"
-    head = f"{design.capitalize()} dates, {window_text(window)}"
+    head = f"{design.capitalize()} dates, {window_name(window)}"
     parts = [f"{head}: {level} is held by {_listed(held, shares=False) or 'no test'}"]
     if rarely:
         parts.append(f"rejected too rarely by {_listed(rarely)}")
@@ -185,7 +175,7 @@ def _size_table(simulation: Simulation, window: Window) -> TableBlock:
         for test, rates in cells.items()
         if any(rate is not None and rate.n_draws for rate in rates)
     ]
-    return table(("test", *SHORT.values()), rows, left=1, title=f"Size, %, window {window_text(window)}")
+    return table(("test", *SHORT.values()), rows, left=1, title=f"Size, %, window {window_name(window)}")
 
 
 def _dense_table(simulation: Simulation, window: Window) -> TableBlock:
@@ -203,7 +193,7 @@ def _dense_table(simulation: Simulation, window: Window) -> TableBlock:
         rows.append((test, str(known.n_dates), f"{known.k_eff:.1f}", *cells))
     title = f"Dates as dense as the study's own: size / power at a drop of {effect:.1%}, %, window "
     return table(
-        ("test", "K", "K_eff", *(SHORT_DENSE[name] for name in shown)), rows, left=1, title=title + window_text(window)
+        ("test", "K", "K_eff", *(SHORT_DENSE[name] for name in shown)), rows, left=1, title=title + window_name(window)
     )
 
 
@@ -225,7 +215,7 @@ def _power_table(simulation: Simulation, window: Window) -> TableBlock:
         )
         for test in power_tests(simulation, window)
     ]
-    title = f"Power, %, random / common dates, window {window_text(window)}; tests that rejected too often left out"
+    title = f"Power, %, random / common dates, window {window_name(window)}; tests that rejected too often left out"
     return table(("test", *(f"drop {effect:.1%}" for effect in effects)), rows, left=1, title=title)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eventstudy import plots
 from eventstudy.report.document import Column, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.wording import Words, amount, count, group_words, p_text, test_name, window_words
+from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
 #: Labels whose groups stand first.
@@ -70,7 +70,7 @@ def _order(result: StudyResult) -> list[tuple[str, str]]:
     frame = result.tables["tests"]
     groups = _ordered_groups(result, [str(group) for group in dict.fromkeys(frame["group"])])
     windows = result.facts.get("windows") or {}
-    main = [plots.window_text(w) for w in (windows.get("drop"), windows.get("post")) if w]
+    main = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
     every = [str(window) for window in dict.fromkeys(frame["window"])]
     return [
         (group, window)
