@@ -12,7 +12,7 @@ from eventstudy.core.returns import ReturnsPanel
 from eventstudy.core.selection import USED, LedgerRow
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import align_all
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, sentences
 from eventstudy.shocks import leads_of, with_shocks
@@ -32,7 +32,7 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
         found.append(say("labels.undated", label=label, events=", ".join(undated), n=len(undated)))
     for ticker, names in sorted(_strangers(events, config).items()):
         found.append(say("events.not_a_peer", ticker=ticker, events=", ".join(names)))
-    return [*found, *events.remarks]
+    return [*found, *map(text, events.remarks)]
 
 
 def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
@@ -76,7 +76,7 @@ def input_warnings(
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
         *event_warnings(events, config),
-        *returns.remarks,
+        *map(text, returns.remarks),
         *(_unknown_markets(returns, config) if kind == "return" else []),
         *sentences(findings, accept=config.prices.accept_suspect),
         *_same_days(ledger),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from eventstudy.core.selection import drop_kind
 from eventstudy.messages import term
 from eventstudy.report.document import Column, Facts, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.answer import counts, reasons
 from eventstudy.report.wording import Words
-from eventstudy.results.counts import drop_kind
 from eventstudy.results.result import StudyResult
 
 MATRIX_ROWS, MATRIX_COLUMNS = 150, 26

@@ -11,6 +11,7 @@ import numpy as np
 
 from eventstudy import __version__
 from eventstudy.config.json_values import plain_json
+from eventstudy.messages import text as worded
 from eventstudy.plots.pooled import draw_pool
 from eventstudy.pooling.pool import EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.bundle import Bundle, digest
@@ -126,10 +127,10 @@ def _shock_rows(pool: Pool) -> Iterator[dict[str, Any]]:
 def pool_document(pool: Pool) -> Document:
     """Return the pages of a pool."""
     answer = pool.verdicts[pool.headline]
-    others = [Paragraph(row.sentence, f"{_group(name)}:") for name, row in pool.verdicts.items() if row.n_dates]
+    others = [Paragraph(worded(row.sentence), f"{_group(name)}:") for name, row in pool.verdicts.items() if row.n_dates]
     others = [other for other in others if other.lead != f"{_group(pool.headline)}:"]
-    first: list[Block] = [Callout(answer.sentence)]
-    first += [Paragraph(answer.ladder, tone="emphasis")] if answer.ladder else []
+    first: list[Block] = [Callout(worded(answer.sentence))]
+    first += [Paragraph(worded(answer.ladder), tone="emphasis")] if answer.ladder else []
     first += [BulletList(tuple(others))] if others else []
     first.append(FigureBlock(FIGURE, _caption(pool)))
     packs = [f"{pack.sector}: {pack.run_id}, {len(pack)} shocks" for pack in pool.packs]
@@ -146,7 +147,7 @@ def pool_document(pool: Pool) -> Document:
                 name="notes",
                 heading="Notes",
                 blocks=(
-                    *([Paragraph(answer.more_data)] if answer.more_data else []),
+                    *([Paragraph(worded(answer.more_data))] if answer.more_data else []),
                     BulletList(tuple(map(Paragraph, [*_remarks(pool), *packs]))),
                 ),
             ),
