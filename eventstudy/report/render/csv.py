@@ -38,7 +38,9 @@ def stamped(rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> pd.DataFra
     """Return rows as a table of the very values, whole numbers whole, with the stamp of simulated prices."""
     import pandas as pd
 
-    table = pd.DataFrame([plain_json(dict(row)) for row in rows], dtype=object)
+    plain = [plain_json(dict(row)) for row in rows]
+    # Column by column: of rows pandas would make whole numbers beside a missing one decimal.
+    table = pd.DataFrame({name: pd.Series([row[name] for row in plain], dtype=object) for name in plain[0]})
     return table.assign(simulated="SIMULATED") if simulated else table
 
 

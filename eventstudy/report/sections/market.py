@@ -22,7 +22,7 @@ from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
 from eventstudy.report.sections.answer import STRUCK
-from eventstudy.results.columns import row_of, window_name, with_codes
+from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
@@ -41,7 +41,8 @@ def market_bundle(result: MarketResult, config: StudyConfig) -> Bundle:
     """Return the folder of a market-wide study; its name ends with a digest of inputs and settings."""
     manifest = _manifest(result, config)
     stem = Path(result.events.path).stem
-    tests = [with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests]
+    rows = (with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests)
+    tests = [{name: row[name] for name in TABLES["tests"]} for row in rows]
 
     def others(folder: Path) -> None:
         _write_events(result, folder / "events.parquet")
