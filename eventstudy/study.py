@@ -19,9 +19,11 @@ from eventstudy.events import Events
 from eventstudy.messages import Message
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
-from eventstudy.results.summary import build_manifest, build_summary, run_id_of
+from eventstudy.results.study_run import StudyRun
+from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
@@ -85,23 +87,21 @@ def run_study(
     tell("tests")
     results = tests.result()
     tell("tables")
-    tables = build_tables(computed, samples, results, asked.found, asked.claims, events, config, parts)
-    tables |= asked.trade.tables
+    run = StudyRun(
+        events=events,
+        config=config,
+        prices=prices,
+        computed=computed,
+        samples=samples,
+        tests=results,
+        found=asked.found,
+        claims=asked.claims,
+        parts=parts,
+    )
+    tables = {**build_tables(run), **asked.trade.tables}
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
-    summary = build_summary(
-        run_id,
-        computed,
-        results,
-        asked.found,
-        headline_of(samples, config),
-        tables,
-        events,
-        config,
-        prices,
-        asked.trade.summary,
-        parts,
-    )
+    summary = build_summary(run, run_id, tables, asked.trade.summary)
     own = specification_digest(config)
     summary["not_available"] = [missing.as_dict() for missing in parts.missing]
     summary["trials"] = len({*earlier.studies, own})
