@@ -16,7 +16,7 @@ from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.messages import Message
+from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.results.manifest import build_manifest, run_id_of
@@ -160,8 +160,8 @@ def _ask(
         traded = trade_study(computed, shocks, events, config, prices, group=group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
-    def no_trade(why: Message) -> _Trade:
-        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": why}, logged)
+    def no_trade(why: Reason) -> _Trade:
+        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": text(why)}, logged)
 
     return _Asked(found, claims, parts.optional("backtest", trade, no_trade))
 
