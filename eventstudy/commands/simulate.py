@@ -53,7 +53,7 @@ def command(
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.report.staging import reserve
-    from eventstudy.results.summary import build_manifest
+    from eventstudy.results.manifest import build_manifest
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 

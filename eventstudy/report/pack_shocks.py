@@ -76,7 +76,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
         excess_bhar=shocks["excess_bhar"].to_numpy(float),
         qualifies=_truth(shocks["qualifies"]),
         in_time=_truth(shocks["label_in_time"]),
-        overlaps=tuple("" if name != name else name for name in shocks["overlaps"]),
+        overlaps=tuple(shocks["overlaps"].fillna("").astype(str)),
         placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
     )

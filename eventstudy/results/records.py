@@ -297,7 +297,7 @@ class DropRow:
     qualifies : bool
         Whether it counts as a drop; ``why_not`` says why it does not.
     overlaps : str
-        Earlier shock of the same peers in whose post window a drop falls, or empty.
+        Earlier shock of some of the same peers whose post window it falls into, or empty.
     car_post, s_post : float
         CAR of the window after it, and in standard errors.
     n_placebos : int

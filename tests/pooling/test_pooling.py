@@ -426,6 +426,7 @@ def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) ->
             "qualifies": pack.qualifies,
             "car_post": pack.post,
             "excess": pack.excess,
+            "why_not": "",
             "overlaps": pack.overlaps,
             "label_in_time": pack.in_time,
             "excess_log": pack.excess_log,

@@ -33,7 +33,7 @@ def simulation_bundle(simulation: Simulation, manifest: Mapping[str, Any], *, se
     Parameters
     ----------
     manifest
-        From `summary.build_manifest`: settings, inputs by hash, price source, versions.
+        From `manifest.build_manifest`: settings, inputs by hash, price source, versions.
     """
     simulated = bool(manifest["prices"]["simulated"])
     record = {**manifest, "seed": simulation.plan.seed, "simulation": _settings(simulation)}
