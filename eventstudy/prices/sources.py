@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedPr
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
 from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
 from eventstudy.shocks import together, with_shocks
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Tell = Callable[[str], None]
 LAST_DAY = dt.date(2100, 1, 1)
@@ -151,28 +148,23 @@ def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> Pri
     return replace(table, factors=_factors(config))
 
 
-def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> PriceTable:
+def frame_prices(events: Events, config: StudyConfig, frame: Any) -> PriceTable:
     """Deliver the prices of a study from a frame, checked as a file is.
 
     Parameters
     ----------
     frame
-        Long, with the columns ``date``, ``ticker`` and ``close`` or ``adj_close``; or wide, adjusted closes
-        with days as index and tickers as columns.
+        Of any shape that `arrow_of_frame` accepts.
 
     Raises
     ------
     PriceError
         With every cell that is no price.
     """
-    import pyarrow as pa
-
     from eventstudy.prices.files import prices_of_arrow
+    from eventstudy.prices.frames import arrow_of_frame
 
-    if "ticker" not in frame.columns and "symbol" not in frame.columns:
-        frame = frame.rename_axis(index="date").reset_index()
-        frame = frame.melt("date", var_name="ticker", value_name="adj_close")
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = arrow_of_frame(frame)
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )

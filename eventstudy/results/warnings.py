@@ -12,7 +12,7 @@ from eventstudy.core.returns import ReturnsPanel
 from eventstudy.core.selection import USED, LedgerRow
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import align_all
-from eventstudy.messages import joined, say
+from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, sentences
 from eventstudy.shocks import leads_of, with_shocks
@@ -81,6 +81,7 @@ def input_warnings(
         *sentences(findings, accept=config.prices.accept_suspect),
         *_same_days(ledger),
         *_unadjusted(prices),
+        *(text(note) for note in (prices.factors.notes if prices.factors else ())),
         *_absent(prices, config),
     ]
 
