@@ -25,6 +25,7 @@ from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
+from eventstudy.results.columns import row_of, with_codes
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.warnings import event_warnings, input_warnings
@@ -93,7 +94,7 @@ class Checked:
         }
         if name not in found:
             raise KeyError(f"no table {name!r}; there are {', '.join(found)}")
-        return pd.DataFrame([{key: getattr(row, key) for key in row.__slots__} for row in found[name]])
+        return pd.DataFrame([with_codes(row_of(row)) for row in found[name]])
 
 
 @dataclass(frozen=True, slots=True)

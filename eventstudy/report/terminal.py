@@ -16,7 +16,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.selection import LedgerRow
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, said, term
+from eventstudy.messages import catalogue, code_of, said, term
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report import page_one
@@ -167,7 +167,7 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
 def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return") -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
-    console.print(Text(_counts_line(firm_event_counts((row.status, row.reason) for row in ledger), words)))
+    console.print(Text(_counts_line(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])

@@ -25,10 +25,10 @@ from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold, text
+from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
+from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.results.result import TABLES
 from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
@@ -45,8 +45,6 @@ REVERSAL_TABLES = (
     "clarifications",
     "specification_curve",
 )
-#: Columns of messages, which the pages say in their own language.
-MESSAGES = frozenset({"reason", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"})
 
 
 def build_tables(
@@ -110,7 +108,7 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
         name: table.assign(
             **{
                 column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
-                for column in MESSAGES.intersection(table.columns)
+                for column in REASONS.intersection(table.columns)
             }
         )
         for name, table in tables.items()
@@ -124,20 +122,12 @@ def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(TABLES[name]))
-    for column in MESSAGES.intersection(frame.columns):
+    cells = [with_codes(row) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(TABLES[name]))
+    for column in REASONS.intersection(frame.columns):
         # pandas' own strings would forget what a message is made of.
-        frame[column] = pd.Series([row.get(column) for row in rows], dtype=object, index=frame.index)
+        frame[column] = pd.Series([row.get(column) for row in cells], dtype=object, index=frame.index)
     return frame
-
-
-def row_of(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
-def window_name(window: Window) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
-    return f"[{window[0]},{window[1]}]"
 
 
 def _alignment_rows(alignments: Mapping[tuple[str, str], Alignment], events: Events) -> Iterator[dict[str, Any]]:
@@ -206,8 +196,9 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
 
 def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
-    found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
-    return pd.DataFrame(found)[list(TABLES["diagnostics"])]
+    columns = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    rows = pd.DataFrame(columns).to_dict("records")
+    return _frame("diagnostics", [{str(name): cell for name, cell in row.items()} for row in rows])
 
 
 def _cuts_table(computed: Computed) -> pd.DataFrame:
@@ -324,7 +315,7 @@ def _day(code: int) -> str:
 
 
 def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window), "reason": text(result.reason)}
+    return {**row_of(result), "window": window_name(result.window)}
 
 
 def _multiplicity_rows(

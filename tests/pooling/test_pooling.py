@@ -34,7 +34,8 @@ from eventstudy.pooling.pool import (
 )
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pooled import read_shocks, write_pool
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 from eventstudy.reversal.permutation import matched_permutation, placebo_spread
 from eventstudy.reversal.verdict import Evidence, verdict
 
