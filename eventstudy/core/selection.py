@@ -27,6 +27,7 @@ from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
+from eventstudy.readers.tickers import of_ticker
 from eventstudy.shocks import Lead, leads_of
 
 #: Sessions around another event of the same peer that no estimation window uses.
@@ -209,8 +210,9 @@ def _peer(config: StudyConfig, ticker: str) -> Peer:
     try:
         return config.peer(ticker)
     except KeyError:
-        text = say("reason.not_a_peer", ticker=ticker)
-        raise _DroppedError("events", text) from None
+        peer = of_ticker([peer.ticker for peer in config.peers], ticker)
+        meant = Reason("reason.meant", ticker=peer) if peer else Reason()
+        raise _DroppedError("events", say("reason.not_a_peer", ticker=ticker, meant=meant)) from None
 
 
 def _request(
