@@ -28,7 +28,7 @@ def arrow_of_frame(prices: Any) -> Any:
     try:
         frame = _flat(prices)
         frame.columns = [str(name) for name in frame.columns]
-        for name in frame.select_dtypes(object).columns:
+        for name in [name for name in frame.columns if pd.api.types.is_object_dtype(frame[name])]:
             kind = pd.api.types.infer_dtype(frame[name], skipna=True)
             if kind not in ("string", "date", "empty"):
                 frame[name] = frame[name].map(lambda cell: "" if pd.isna(cell) else str(cell))
@@ -62,6 +62,8 @@ def _flat(prices: Any) -> Any:
         frame = frame.rename_axis(index=["ticker", "date"] if swapped else ["date", "ticker"]).reset_index()
     elif "date" in named:
         frame = frame.reset_index(drop=True)
+    elif isinstance(frame.index, pd.RangeIndex):
+        raise ValueError("no days")
     else:
         frame = frame.rename_axis(index="date").reset_index()
     for name in frame.columns:

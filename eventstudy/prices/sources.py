@@ -20,6 +20,7 @@ from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
@@ -88,7 +89,8 @@ def get_prices(
         If the factor file cannot be used.
     """
     factors = _factors(config)
-    return with_fx(replace(_prices(events, config, asked, tell, watch), factors=factors), config)
+    table = refuse_sparse(_prices(events, config, asked, tell, watch), config)
+    return with_fx(replace(table, factors=factors), config)
 
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
@@ -144,7 +146,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
-    table = with_aliases(source.fetch, price_request(events, config), config)
+    table = refuse_sparse(with_aliases(source.fetch, price_request(events, config), config), config)
     return replace(table, factors=_factors(config))
 
 
@@ -168,7 +170,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any) -> PriceTable:
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
-    return replace(delivered, factors=_factors(config))
+    return replace(refuse_sparse(delivered, config), factors=_factors(config))
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
@@ -183,7 +185,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
             for ticker in request.tickers
         }
         return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
-    return with_aliases(lambda asked: _from_path(source, asked), request, config)
+    return refuse_sparse(with_aliases(lambda asked: _from_path(source, asked), request, config), config)
 
 
 def remote_names() -> tuple[str, ...]:
