@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import LABELS
-from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.errors import EventsError, Problem, Reason, nearest
 from eventstudy.exchanges.exchange import with_suffix
-from eventstudy.messages import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +110,7 @@ class Events:
     rows: tuple[Event, ...]
     path: str
     sha256: str
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Reason, ...] = ()
     _ids: dict[str, Event] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -264,13 +263,13 @@ def _read_bytes(path: Path) -> bytes:
     return raw
 
 
-def _decode(raw: bytes, name: str) -> tuple[str, list[str]]:
+def _decode(raw: bytes, name: str) -> tuple[str, list[Reason]]:
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         pass
     try:
-        return raw.decode("gb18030"), [f"{Path(name).name}: is not UTF-8; read as GB18030"]
+        return raw.decode("gb18030"), [Reason("events.gb18030", file=Path(name).name)]
     except UnicodeDecodeError as error:
         raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)) from error
 
@@ -305,7 +304,7 @@ def _check_header(header: Sequence[str], name: str, columns: Sequence[str], requ
         raise EventsError([Problem(message, name, 1) for message in problems])
 
 
-def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[str]) -> Event | None:
+def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[Reason]) -> Event | None:
     """Return the row's event, or None with what is wrong appended to ``found``."""
     if surplus:
         found.append(f"row has {abs(surplus)} cell(s) {'more' if surplus > 0 else 'fewer'} than the header")
@@ -358,11 +357,11 @@ def _check_precision(row: dict[str, str], timestamp: dt.datetime | dt.date | Non
         )
 
 
-def _tickers(text: str, line: int, found: list[str], remarks: list[str]) -> Iterator[str]:
+def _tickers(text: str, line: int, found: list[str], remarks: list[Reason]) -> Iterator[str]:
     for given in filter(None, (part.strip() for part in text.split(";"))):
         ticker = unicodedata.normalize("NFKC", given).upper()
         if ticker != given:
-            remarks.append(say("events.ticker", line=line, given=given, ticker=ticker))
+            remarks.append(Reason("events.ticker", line=line, given=given, ticker=ticker))
         if with_suffix(ticker):
             found.append(f"ticker {given!r} has no exchange; did you mean '{with_suffix(ticker)}'?")
         elif re.fullmatch(r"\d{6}", ticker):

@@ -172,6 +172,21 @@ def test_kernels_know_no_pandas_and_no_input_or_output(path: Path) -> None:
     assert not found & set(HEAVY_IN_KERNELS)
 
 
+def test_the_core_knows_no_words_no_files_and_no_clock() -> None:
+    """It computes on arrays and typed inputs, and says why by codes; `text` of messages makes words at the edge."""
+    apart = ("messages", "report", "results", "readers")
+    for path in (PACKAGE / "core").rglob("*.py"):
+        names = {name for name, _ in imports(path)}
+        assert not {name for name in names if name.startswith(tuple(f"eventstudy.{room}" for room in apart))}, path
+        assert not {name.split(".")[0] for name in names} & {"pandas", "os", "io", "time", "pathlib"}, path
+        called = {
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+        }
+        assert not {name for name in called if name == "open" or name.endswith((".now", ".today", ".read_text"))}, path
+
+
 def test_yfinance_is_imported_in_one_place() -> None:
     users = {str(p.relative_to(PACKAGE)) for p in FILES if any(n.split(".")[0] == "yfinance" for n, _ in imports(p))}
     assert users == {"prices/yahoo.py"}

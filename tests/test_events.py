@@ -9,6 +9,7 @@ import pytest
 
 from eventstudy.errors import EventsError
 from eventstudy.events import COLUMNS, Event, instant_utc, read_events
+from eventstudy.messages import text
 
 HEADER = ",".join(COLUMNS)
 ROW = "E1,2026-06-09,date,report,unknown,,,,,,,,,"
@@ -143,7 +144,7 @@ def test_byte_order_mark_and_gb18030(tmp_path: Path) -> None:
     assert read_events(write(tmp_path, line, encoding="utf-8-sig")).by_id("E1").title == "光迅科技"
     chinese = read_events(write(tmp_path, line, encoding="gb18030"))
     assert chinese.by_id("E1").title == "光迅科技"
-    assert "read as GB18030" in chinese.remarks[0]
+    assert "read as GB18030" in text(chinese.remarks[0])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_full_width_and_lower_case_tickers_are_read_and_remarked(tmp_path: Path) -> None:
     events = read_events(write(tmp_path, ROW.replace("unknown,,,,", "unknown,,,,ｌｉｔｅ", 1)))
     assert events.by_id("E1").tickers == ("LITE",)
-    assert events.remarks == ("line 2: ticker 'ｌｉｔｅ' read as 'LITE'",)
+    assert list(map(text, events.remarks)) == ["line 2: ticker 'ｌｉｔｅ' read as 'LITE'"]
 
 
 def test_instant_of_a_bare_date() -> None:

@@ -12,6 +12,7 @@ from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute
 from eventstudy.errors import EstimationError, PriceError
 from eventstudy.events import read_events
+from eventstudy.messages import text
 from eventstudy.prices.sources import get_prices
 
 
@@ -24,7 +25,7 @@ def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] 
 
 
 def ledger(computed: Computed) -> dict[tuple[str, str], tuple[str, str]]:
-    return {(row.event_id, row.ticker): (row.status, row.reason) for row in computed.selection.ledger}
+    return {(row.event_id, row.ticker): (row.status, text(row.reason)) for row in computed.selection.ledger}
 
 
 @pytest.fixture
@@ -132,7 +133,9 @@ def test_a_day_without_any_price_is_a_closure(tmp_path: Path, prices: Path) -> N
         edit_prices(prices / f"{ticker}.csv", d2021_06_09=None)
     computed = run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA")])
     assert ledger(computed)["E1", "AAA"] == ("shifted", "shifted: no price on 2021-06-09, day 0 is the next session")
-    assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in computed.returns.remarks
+    assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in map(
+        text, computed.returns.remarks
+    )
 
 
 @pytest.mark.usefixtures("prices")

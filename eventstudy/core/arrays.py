@@ -12,3 +12,5 @@ Counts = NDArray[np.int64]
 #: Days since 1970.
 Days = NDArray[np.int32]
 Dates = NDArray[np.datetime64]
+#: Of `errors.Reason`.
+Reasons = NDArray[np.object_]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,16 +15,15 @@ from eventstudy.core.models import ExpectedReturns, fit, needs
 from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
-from eventstudy.core.selection import USED, Selection, select
+from eventstudy.core.selection import USED, Selection, drop_kind, select
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
-from eventstudy.errors import EstimationError
+from eventstudy.errors import EstimationError, Reason
 from eventstudy.events import Events
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
-from eventstudy.prices.quality import QualityFinding, check_quality, vet
+from eventstudy.prices.quality import QualityFinding, check_quality, vet, with_special_sessions
 from eventstudy.shocks import hit_by, with_shocks
 
 #: Peers with at least this share of their business in the sector count as exposed to its news.
@@ -56,11 +55,12 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     events = with_shocks(events, config)
     alignments = calendars.align_all(events, config)
     prices, findings = trusted(prices, config, alignments)
-    panel = with_factors(to_returns(prices, config, sessions=calendars.sessions), prices, config)
+    panel = with_factors(
+        to_returns(prices, config, sessions=with_special_sessions(prices, config, calendars.sessions)), prices, config
+    )
     selection = select(events, config, prices, panel, alignments)
     if not any(selection.requests.values()):
-        reasons = Counter(row.reason.split(":")[0] for row in selection.ledger)
-        counted = ", ".join(f"{name} {count}" for name, count in reasons.most_common())
+        counted = _counted(row.reason for row in selection.ledger)
         raise EstimationError(f"no event × peer can be studied ({counted}); 'eventstudy check' shows each")
     named = hit_by(events, selection.leads)
     joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
@@ -95,7 +95,8 @@ def trusted(
         market.mic: np.array([a.session for a in alignments.values() if a.mic == market.mic], "datetime64[D]")
         for market in config.markets
     }
-    findings = check_quality(prices, config, sessions=calendars.sessions, event_days=days)
+    sessions = with_special_sessions(prices, config, calendars.sessions)
+    findings = check_quality(prices, config, sessions=sessions, event_days=days)
     return vet(prices, findings, accept=config.prices.accept_suspect), findings
 
 
@@ -154,42 +155,41 @@ def _keep_fitted(
 ) -> tuple[Selection, EventPanel, ExpectedReturns]:
     """Leave out firm-events that the model could not fit or predict, with the reason in the ledger."""
     pairs = list(zip(panel.event_id.tolist(), panel.ticker.tolist(), strict=True))
-    found = _unfitted(expected, config)
-    reasons = dict(zip(pairs, found, strict=True))
-    remarks = dict(zip(pairs, expected.remark.tolist(), strict=True))
+    unfitted = _unfitted(expected, config)
+    why, remarks = dict(zip(pairs, unfitted, strict=True)), dict(zip(pairs, expected.remark, strict=True))
     ledger = []
     for row in selection.ledger:
         pair = (row.event_id, row.ticker)
-        if row.status in USED and reasons.get(pair):
-            row = replace(row, status="dropped", stage="model", reason=reasons[pair])
-        elif row.status in USED and remarks.get(pair):
-            row = replace(row, reason=joined((row.reason, remarks[pair])))
+        if row.status in USED and why.get(pair):
+            row = replace(row, status="dropped", stage="model", reason=why[pair])
+        elif row.status in USED and pair in remarks:
+            row = replace(row, reason=Reason.join((row.reason, remarks[pair])))
         ledger.append(row)
-    keep = np.array([not reason for reason in found], dtype=bool)
+    keep = np.array([not reason for reason in unfitted], dtype=bool)
     if not keep.any():
-        counted = Counter(reason.split(":")[0] for reason in found).most_common()
-        said = ", ".join(f"{name} {count}" for name, count in counted)
-        raise EstimationError(f"model {config.model.name} fits no event × peer ({said}), for example {found[0]}")
+        most = f"at most {expected.n_estimation.max()} estimation days have all that it wants"
+        raise EstimationError(f"model {config.model.name} fits no event × peer ({_counted(unfitted)}); {most}")
     kept = replace(selection, ledger=tuple(ledger))
     return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
 
 
-def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[str]:
-    """Say why each firm-event cannot be used, empty where it can."""
+def _counted(reasons: Iterable[Reason]) -> str:
+    """Kinds of reasons and how many there are of each, the most frequent first."""
+    return ", ".join(f"{kind} {n}" for kind, n in Counter(drop_kind(reason.code) for reason in reasons).most_common())
+
+
+def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
+    """Why each firm-event cannot be used, empty where it can."""
     name, count = expected.model, expected.n_estimation
     least = config.windows.minimum if name != "rolling" else config.model.span // 2
     solved = np.isfinite(expected.sigma2) & np.isfinite(expected.theta).all(axis=1)
     predicted = np.isfinite(expected.mean).any(axis=1)
-    reasons = [""] * len(count)
+    reasons = [Reason()] * len(count)
     for row in np.flatnonzero((count < least) | ~solved | ~predicted):
         if count[row] < least:
-            wanted = f"{least} estimation days with all that {name} wants"
-            text = f"factors_short: {count[row]} of at least {wanted}"
-        elif not solved[row]:
-            text = f"not_identified: {name} has no solution, its regressors do not vary by themselves"
+            reasons[row] = Reason("reason.factors_short", n=count[row], least=least, model=name)
         else:
-            text = f"no_factors: {name} has no factor on any event day"
-        reasons[row] = text
+            reasons[row] = Reason("reason.no_factors" if solved[row] else "reason.not_identified", model=name)
     return reasons
 
 
@@ -260,20 +260,24 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
     return found["all"]
 
 
-def headline_note(headline: Sample, config: StudyConfig) -> str:
-    """Say that page 1 speaks of another group than the settings ask for, or nothing."""
+def headline_note(headline: Sample, config: StudyConfig) -> Reason:
+    """Return that page 1 speaks of another group than the settings ask for; empty where it does not."""
     wanted = headline_group(config)
     if headline.group == wanted:
-        return ""
+        return Reason()
     # With firm-events of one group alone there is no sample of that group beside "all".
     tickers = set(headline.abnormal.panel.ticker.tolist())
-    groups = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
-    return say("headline.other", wanted=wanted.removeprefix("peers="), used=", ".join(groups))
+    used = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
+    return Reason("headline.other", wanted=_headline_peers(config), used=", ".join(used))
 
 
 def headline_group(config: StudyConfig) -> str:
     """Name of the group that page 1 is to speak of."""
-    peer_groups = list(dict.fromkeys(peer.group for peer in config.peers))
-    if config.study.headline:
-        return f"peers={config.study.headline}"
-    return f"peers={peer_groups[0]}" if len(peer_groups) > 1 else "all"
+    name = _headline_peers(config)
+    return f"peers={name}" if name else "all"
+
+
+def _headline_peers(config: StudyConfig) -> str:
+    """Peer group of the headline; empty for all, where there is one group and the settings name none."""
+    names = list(dict.fromkeys(peer.group for peer in config.peers))
+    return config.study.headline or (names[0] if len(names) > 1 else "")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from eventstudy.config import Market, Peer, Returns, StudyConfig
 from eventstudy.core.arrays import Bools, Dates, Floats
 from eventstudy.core.models.base import takes_still_index
-from eventstudy.errors import PriceError, Problem
+from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.exchanges.rules import board_of, in_yen
-from eventstudy.messages import say
 from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.prices.limits import ADJUSTED_SLACK, limit_days
+from eventstudy.prices.quality.wide import closed_sessions
 
 #: Why a session has no return of its own, and what else is special about it; bits of
 #: `MarketPanel.flags`. The last three may stand beside a return.
@@ -89,7 +89,7 @@ class ReturnsPanel:
 
     kind: Literal["simple", "log"]
     markets: Mapping[str, MarketPanel]
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Reason, ...] = ()
 
 
 def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSource) -> ReturnsPanel:
@@ -107,7 +107,7 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         volume has any.
     """
     markets: dict[str, MarketPanel] = {}
-    remarks: list[str] = []
+    remarks: list[Reason] = []
     problems: list[Problem] = []
     for market in config.markets:
         index = prices.series.get(market.benchmark)
@@ -117,7 +117,7 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         series = tuple(prices.series[peer.ticker] for peer in peers)
         told = ((item.ticker, prices.outcomes.get(item.ticker)) for item in series)
         remarks += [
-            say("price.of", ticker=ticker, text=outcome.message)
+            Reason("price.of", ticker=ticker, text=outcome.message)
             for ticker, outcome in told
             if outcome and outcome.message
         ]
@@ -187,7 +187,7 @@ def _grid(
     series: Sequence[PriceSeries],
     on_gap: str,
     sessions: SessionSource,
-    remarks: list[str],
+    remarks: list[Reason],
     problems: list[Problem],
 ) -> Dates:
     first, last = index.dates[0].astype(dt.date), index.dates[-1].astype(dt.date)
@@ -196,20 +196,27 @@ def _grid(
         inside = item.dates[(item.dates >= index.dates[0]) & (item.dates <= index.dates[-1])]
         stray = np.setdiff1d(inside, days)
         if len(stray):
-            remarks.append(say("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray)))
+            remarks.append(Reason("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray)))
     quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
-    traded = np.zeros(len(days), dtype=bool)
+    counts, listed = np.zeros((2, len(days)), dtype=np.intp)
     for item in series:
-        traded |= np.isin(days, item.dates[_traded(item)])
+        own = item.dates[_traded(item)]
+        counts += np.isin(days, own)
+        listed += (days >= own.min()) & (days <= own.max()) if len(own) else False
+    traded = counts > 0
+    level = index.on(days, "adj_close")
+    quoted &= ~closed_sessions(counts, listed, np.diff(level, prepend=np.nan) == 0)
     gaps = days[~quoted & traded]
     if len(gaps):
-        text = say("price.index_gaps", ticker=index.ticker, n=len(gaps), days=_some(gaps))
+        told = Reason("price.index_gaps", ticker=index.ticker, n=len(gaps), days=_some(gaps))
+        remarks.append(Reason("price.index_gaps_dropped", text=told))
         if on_gap == "stop":
+            days_said = ", ".join(map(str, gaps[:5])) + (f", … {len(gaps) - 5} more" if len(gaps) > 5 else "")
+            text = f"benchmark {index.ticker} lacks {len(gaps)} session(s) on which peers traded: {days_said}"
             problems.append(Problem(f"{text}; give a complete index, or --set prices.benchmark_gaps=drop"))
-        remarks.append(say("price.index_gaps_dropped", text=text))
     closed = days[~quoted & ~traded]
     if len(closed):
-        remarks.append(say("price.closures", mic=market.mic, n=len(closed), days=_some(closed)))
+        remarks.append(Reason("price.closures", mic=market.mic, n=len(closed), days=_some(closed)))
     return days[quoted | traded]
 
 
@@ -237,7 +244,7 @@ def _market_panel(
 
 
 def _with_limits(
-    panel: MarketPanel, market: Market, peers: Sequence[Peer], series: Sequence[PriceSeries], remarks: list[str]
+    panel: MarketPanel, market: Market, peers: Sequence[Peer], series: Sequence[PriceSeries], remarks: list[Reason]
 ) -> MarketPanel:
     """Return the panel with the sessions flagged that closed at the limit or had none."""
     flags = panel.flags.copy()
@@ -256,12 +263,12 @@ def _with_limits(
         elif found.adjusted:
             (unseen if in_yen(board) else adjusted).append(peer.ticker)
     if unknown:
-        remarks.append(say("price.limits_unknown", mic=market.mic))
+        remarks.append(Reason("price.limits_unknown", mic=market.mic))
     if adjusted:
         tickers = ", ".join(adjusted)
-        remarks.append(say("price.limits_adjusted", mic=market.mic, tickers=tickers, slack=ADJUSTED_SLACK))
+        remarks.append(Reason("price.limits_adjusted", mic=market.mic, tickers=tickers, slack=ADJUSTED_SLACK))
     if unseen:
-        remarks.append(say("price.limits_unseen", mic=market.mic, tickers=", ".join(unseen)))
+        remarks.append(Reason("price.limits_unseen", mic=market.mic, tickers=", ".join(unseen)))
     return replace(panel, flags=flags)
 
 
@@ -307,6 +314,7 @@ def trade_to_trade_returns(price: Floats, kind: str) -> Floats:
     return returns
 
 
-def _some(days: Dates) -> str:
-    shown = ", ".join(str(day) for day in days[:5])
-    return shown if len(days) <= 5 else say("price.days_more", days=shown, n=len(days) - 5)
+def _some(days: Dates) -> str | Reason:
+    """The first five of the days, and how many more there are."""
+    shown = ", ".join(map(str, days[:5]))
+    return shown if len(days) <= 5 else Reason("price.days_more", days=shown, n=len(days) - 5)

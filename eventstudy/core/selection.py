@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,7 +25,6 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.readers.tickers import of_ticker
 from eventstudy.shocks import Lead, leads_of
@@ -37,7 +36,26 @@ LATEST_RESUMPTION = 3
 #: Ledger statuses of firm-events that are in the study.
 USED = ("used", "shifted")
 #: Why the rules of the exchange keep a session out of an estimation, the first that applies.
-RULE_CUTS = {LOCKED_UP | LOCKED_DOWN: "limit-locked", NO_LIMIT: "no-limit day", LUMPED: "resumption"}
+RULE_CUTS = {
+    LOCKED_UP | LOCKED_DOWN: Reason("cut.limit_locked"),
+    NO_LIMIT: Reason("cut.no_limit"),
+    LUMPED: Reason("cut.resumption"),
+}
+#: Kinds by which drops are counted, where several codes are of one kind or the kind has another name.
+KINDS = {
+    "listed_from": "not_listed",
+    "listed_until": "not_listed",
+    "bid": "deal_bound",
+    "bid_holds": "deal_bound",
+    "no_index": "no_benchmark",
+    "index_ends": "no_benchmark",
+    "index_starts": "no_benchmark",
+    "series_ends": "no_prices",
+    "series_starts": "no_prices",
+    "no_return": "no_prices",
+    "prices_end": "prices_end_before_window",
+    "constant": "constant_returns",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +72,7 @@ class LedgerRow:
     market: str
     status: str
     stage: str
-    reason: str
+    reason: Reason
     session: str
 
 
@@ -68,7 +86,7 @@ class Selection:
 
     requests: Mapping[str, tuple[Request, ...]]
     excluded: Mapping[str, Bools]
-    cut_reasons: Mapping[tuple[str, str, int], str]
+    cut_reasons: Mapping[tuple[str, str, int], Reason]
     ledger: tuple[LedgerRow, ...]
     leads: Mapping[str, Lead] = field(default_factory=dict)
 
@@ -76,9 +94,28 @@ class Selection:
 class _DroppedError(Exception):
     """Ends the checks of one event × ticker at the first stage that it does not pass."""
 
-    def __init__(self, stage: str, reason: str, session: str = "") -> None:
+    def __init__(self, stage: str, reason: Reason, session: object = "") -> None:
         super().__init__(reason)
-        self.stage, self.reason, self.session = stage, reason, session
+        self.stage, self.reason, self.session = stage, reason, str(session)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What every event × ticker is held against; ``leading`` are the (event_id, MIC) that set a shock off."""
+
+    config: StudyConfig
+    peers: Mapping[str, Peer]
+    prices: PriceTable
+    panel: ReturnsPanel
+    alignments: Mapping[tuple[str, str], Alignment]
+    excluded: Mapping[str, Bools]
+    leading: frozenset[tuple[str, str]]
+
+
+def drop_kind(code: str) -> str:
+    """Return the kind of a reason for a drop: ``no_prices`` for ``reason.series_ends``, ``none`` for no code."""
+    name = code.rpartition(".")[2] or "none"
+    return KINDS.get(name, name)
 
 
 def select(
@@ -97,24 +134,31 @@ def select(
     """
     excluded, cut_reasons = _excluded(events, config, panel, alignments)
     leads = leads_of(events, config, alignments)
-    leading = frozenset(pair for lead in leads.values() for pair in lead.pairs)
-    tried = [
-        _tried(event, ticker, config, prices, panel, alignments, excluded, leading)
-        for event, ticker in _pairs(events, config)
-    ]
-    ledger, chosen = _once_a_shock(tried)
-    requests: dict[str, list[Request]] = {mic: [] for mic in panel.markets}
-    for request in chosen:
-        requests[request.market].append(request)
-    double = _doubles(requests, config)
-    kept = {m: tuple(r for r in rows if (r.event_id, r.ticker) not in double) for m, rows in requests.items()}
+    inputs = _Inputs(
+        config=config,
+        peers=_by_name(config),
+        prices=prices,
+        panel=panel,
+        alignments=alignments,
+        excluded=excluded,
+        leading=frozenset(pair for lead in leads.values() for pair in lead.pairs),
+    )
+    ledger, chosen = _once_a_shock([_tried(event, ticker, inputs) for event, ticker in _pairs(events, config)])
+    double = _doubles(chosen, config)
+    kept = [request for request in chosen if (request.event_id, request.ticker) not in double]
     rows = tuple(
         replace(row, status="dropped", stage="windows", reason=double[row.event_id, row.ticker])
         if (row.event_id, row.ticker) in double and row.status in USED
         else row
         for row in ledger
     )
-    return Selection(kept, excluded, cut_reasons, rows, leads)
+    requests = {mic: tuple(request for request in kept if request.market == mic) for mic in panel.markets}
+    return Selection(requests, excluded, cut_reasons, rows, leads)
+
+
+def _by_name(config: StudyConfig) -> dict[str, Peer]:
+    """Peers by ticker and alias; of two with one name the first."""
+    return {name: peer for peer in reversed(config.peers) for name in (peer.ticker, *peer.aliases)}
 
 
 def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
@@ -129,17 +173,9 @@ def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
     return [(event, ticker) for _, _, ticker, _, event in sorted(pairs, key=lambda pair: pair[:4])]
 
 
-def _tried(
-    event: Event,
-    ticker: str,
-    config: StudyConfig,
-    prices: PriceTable,
-    panel: ReturnsPanel,
-    alignments: Mapping[tuple[str, str], Alignment],
-    excluded: Mapping[str, Bools],
-    leading: frozenset[tuple[str, str]],
-) -> tuple[LedgerRow, Request | None]:
+def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
+    config = inputs.config
     row = LedgerRow(
         event_id=event.event_id,
         shock_id=event.shock_id,
@@ -147,21 +183,33 @@ def _tried(
         market="",
         status="dropped",
         stage="",
-        reason="",
+        reason=Reason(),
         session="",
     )
+    peer = inputs.peers.get(ticker)
+    if peer is None:
+        near = of_ticker(list(inputs.peers), ticker)
+        meant = Reason("reason.meant", ticker=near) if near else Reason()
+        return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker, meant=meant)), None
+    row = replace(row, market=peer.market)
+    alignment = inputs.alignments.get((event.event_id, peer.market))
+    if alignment is None:
+        return replace(row, stage="calendar", reason=Reason("reason.no_session", mic=peer.market)), None
     try:
-        peer = _peer(config, ticker)
-        row = replace(row, market=peer.market)
-        alignment = alignments.get((event.event_id, peer.market))
-        lead = (event.event_id, peer.market) in leading
-        request, reason = _request(event, peer, alignment, config, prices, panel, excluded, lead)
+        request = _request(event, peer, alignment, inputs)
     except _DroppedError as drop:
         return replace(row, stage=drop.stage, reason=drop.reason, session=drop.session), None
-    status = "shifted" if reason.startswith("shifted") else "used"
-    session = str(panel.markets[peer.market].sessions[request.position])
-    used = replace(row, ticker=peer.ticker, status=status, stage="estimation", reason=reason, session=session)
-    return used, request
+    market = inputs.panel.markets[peer.market]
+    session = str(market.sessions[request.position])
+    moved = _moved(alignment, session)
+    return replace(
+        row,
+        ticker=peer.ticker,
+        status="shifted" if moved else "used",
+        stage="estimation",
+        reason=Reason.join([moved, *_noted(market, request.position, request.column, config)]),
+        session=session,
+    ), request
 
 
 def _once_a_shock(tried: Sequence[tuple[LedgerRow, Request | None]]) -> tuple[list[LedgerRow], list[Request]]:
@@ -177,67 +225,40 @@ def _once_a_shock(tried: Sequence[tuple[LedgerRow, Request | None]]) -> tuple[li
     for row, request in tried:
         known = request and first[request.shock_id, request.ticker, request.position]
         if request is not known and known is not None:
-            reason = say("reason.repeated", event=known.event_id)
-            row = replace(row, status="merged", stage="shocks", reason=reason)
+            row = replace(row, status="merged", stage="shocks", reason=Reason("reason.repeated", event=known.event_id))
         elif request is not None:
             chosen.append(request)
         ledger.append(row)
     return ledger, chosen
 
 
-def _doubles(requests: Mapping[str, Sequence[Request]], config: StudyConfig) -> dict[tuple[str, str], str]:
+def _doubles(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, str], Reason]:
     """Firm-events that give way to another of the same peer, where the settings ask for it, and why."""
     windows = config.windows
     length = windows.event[1] - windows.event[0]
-    reasons: dict[tuple[str, str], str] = {}
+    reasons: dict[tuple[str, str], Reason] = {}
     last: dict[str, Request] = {}
-    for request in sorted((r for rows in requests.values() for r in rows), key=lambda r: r.position):
+    for request in sorted(chosen, key=lambda request: request.position):
         before = last.get(request.ticker)
-        if before is not None and windows.same_day == "merge" and before.position == request.position:
-            reason = say("reason.merged", event=before.event_id)
-        elif (
-            before is not None and windows.overlapping == "drop_later" and request.position - before.position <= length
-        ):
-            reason = say("reason.overlaps", event=before.event_id)
+        apart = request.position - before.position if before else length + 1
+        if before and windows.same_day == "merge" and not apart:
+            reasons[request.event_id, request.ticker] = Reason("reason.merged", event=before.event_id)
+        elif before and windows.overlapping == "drop_later" and apart <= length:
+            reasons[request.event_id, request.ticker] = Reason("reason.overlaps", event=before.event_id)
         else:
             last[request.ticker] = request
-            continue
-        reasons[request.event_id, request.ticker] = reason
     return reasons
 
 
-def _peer(config: StudyConfig, ticker: str) -> Peer:
-    try:
-        return config.peer(ticker)
-    except KeyError:
-        peer = of_ticker([peer.ticker for peer in config.peers], ticker)
-        meant = Reason("reason.meant", ticker=peer) if peer else Reason()
-        raise _DroppedError("events", say("reason.not_a_peer", ticker=ticker, meant=meant)) from None
-
-
-def _request(
-    event: Event,
-    peer: Peer,
-    alignment: Alignment | None,
-    config: StudyConfig,
-    prices: PriceTable,
-    panel: ReturnsPanel,
-    excluded: Mapping[str, Bools],
-    lead: bool,
-) -> tuple[Request, str]:
-    if alignment is None:
-        raise _DroppedError("calendar", say("reason.no_session", mic=peer.market))
-    _check_membership(peer, alignment.session)
-    market = panel.markets.get(peer.market)
-    benchmark = config.market(peer.market).benchmark
-    _check_prices(peer, alignment.session, benchmark, prices, market)
-    assert market is not None
-    position = market.position(alignment.session)
-    column = market.tickers.index(peer.ticker)
-    session = str(market.sessions[position]) if position < len(market.sessions) else ""
-    _check_window(peer, position, column, market, config, session)
-    _check_estimation(position, column, market, excluded[peer.market], config, session)
-    request = Request(
+def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) -> Request:
+    """What is to be cut of one event × peer, or `_DroppedError`."""
+    config, session = inputs.config, alignment.session
+    _check_membership(peer, session)
+    market = _priced(peer, session, config.market(peer.market).benchmark, inputs)
+    position, column = market.position(session), market.tickers.index(peer.ticker)
+    _check_window(peer, position, column, market, config)
+    _check_estimation(position, column, market, inputs.excluded[peer.market], config)
+    return Request(
         event_id=event.event_id,
         shock_id=event.shock_id,
         ticker=peer.ticker,
@@ -245,167 +266,152 @@ def _request(
         region=config.market(peer.market).region,
         position=position,
         column=column,
-        lead=lead,
+        lead=(event.event_id, peer.market) in inputs.leading,
     )
-    return request, _used_reason(alignment, session, market, position, column, config)
 
 
 def _check_membership(peer: Peer, session: dt.date) -> None:
     label = f"{peer.name} ({peer.ticker})" if peer.name else peer.ticker
-    if peer.from_ and session < peer.from_:
-        text = say("reason.listed_from", label=label, day=peer.from_)
-        raise _DroppedError("membership", text, str(session))
-    if peer.until and session > peer.until:
-        text = say("reason.listed_until", label=label, day=peer.until)
-        raise _DroppedError("membership", text, str(session))
-    if peer.deal_bound_from and session >= peer.deal_bound_from:
-        text = say("reason.bid", label=label, day=peer.deal_bound_from)
-        raise _DroppedError("membership", text, str(session))
+    for code, day, outside in (
+        ("listed_from", peer.from_, peer.from_ and session < peer.from_),
+        ("listed_until", peer.until, peer.until and session > peer.until),
+        ("bid", peer.deal_bound_from, peer.deal_bound_from and session >= peer.deal_bound_from),
+    ):
+        if outside:
+            raise _DroppedError("membership", Reason(f"reason.{code}", label=label, day=day), session)
 
 
-def _check_prices(peer: Peer, session: dt.date, benchmark: str, prices: PriceTable, market: MarketPanel | None) -> None:
-    day = str(session)
-    if peer.ticker not in prices.series:
-        outcome = prices.outcomes.get(peer.ticker)
-        said = outcome.message if outcome else Reason("reason.not_delivered")
-        why = text(said) if said.code == "reason.suspect" else say("reason.no_prices", text=said)
-        raise _DroppedError("prices", why, day)
-    if market is None:
-        outcome = prices.outcomes.get(benchmark)
-        said = outcome.message if outcome else Reason("reason.not_delivered")
-        raise _DroppedError("prices", say("reason.no_index", index=benchmark, text=said), day)
-    dates = prices.series[peer.ticker].dates
-    if np.datetime64(session, "D") > dates[-1]:
-        raise _DroppedError("prices", say("reason.series_ends", last=dates[-1]), day)
-    if np.datetime64(session, "D") < dates[0]:
-        raise _DroppedError("prices", say("reason.series_starts", first=dates[0]), day)
-    first, last = market.sessions[0], market.sessions[-1]
-    if not first <= np.datetime64(session, "D") <= last:
-        late = np.datetime64(session, "D") > last
-        kind = "reason.index_ends" if late else "reason.index_starts"
-        raise _DroppedError("prices", say(kind, index=benchmark, day=last if late else first), day)
+def _priced(peer: Peer, session: dt.date, benchmark: str, inputs: _Inputs) -> MarketPanel:
+    """The panel of a peer's exchange, where peer and index have prices on day 0."""
+    series, day = inputs.prices.series.get(peer.ticker), np.datetime64(session, "D")
+    market = inputs.panel.markets.get(peer.market)
+    reason = Reason()
+    if series is None:
+        told = _told(inputs.prices, peer.ticker)
+        reason = told if told.code == "reason.suspect" else Reason("reason.no_prices", text=told)
+    elif market is None:
+        reason = Reason("reason.no_index", index=benchmark, text=_told(inputs.prices, benchmark))
+    elif day > series.dates[-1]:
+        reason = Reason("reason.series_ends", last=series.dates[-1])
+    elif day < series.dates[0]:
+        reason = Reason("reason.series_starts", first=series.dates[0])
+    elif day > market.sessions[-1]:
+        reason = Reason("reason.index_ends", index=benchmark, day=market.sessions[-1])
+    elif day < market.sessions[0]:
+        reason = Reason("reason.index_starts", index=benchmark, day=market.sessions[0])
+    if reason or market is None:
+        raise _DroppedError("prices", reason, session)
+    return market
 
 
-def _check_window(
-    peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig, session: str
-) -> None:
+def _told(prices: PriceTable, ticker: str) -> Reason:
+    """Why a ticker has no prices, in the code or the words of where they come from."""
+    outcome = prices.outcomes.get(ticker)
+    return outcome.message if outcome else Reason("reason.not_delivered")
+
+
+def _check_window(peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig) -> None:
     first, last = config.windows.event
-    here = market.returns[max(position + first, 0) : position + last + 1, column]
-    if not np.isfinite(here).any():
+    begin = max(position + first, 0)
+    returns = market.returns[begin : position + last + 1, column]
+    session = market.sessions[position] if position < len(market.sessions) else ""
+    if not np.isfinite(returns).any():
         raise _DroppedError(
-            "prices", say(f"reason.{'no_volume' if config.study.kind == 'volume' else 'no_return'}"), session
+            "prices", Reason("reason.no_volume" if config.study.kind == "volume" else "reason.no_return"), session
         )
-    _check_resumption(position, column, market, session)
+    closed = (market.flags[position:, column] & (MISSING | HALTED)) > 0
+    # Halted across day 0 and back only days later: its return is lumped.
+    if closed[: LATEST_RESUMPTION + 1].all() and len(closed) > LATEST_RESUMPTION and not closed.all():
+        back = int(np.argmin(closed))
+        raise _DroppedError("prices", Reason("reason.lumped", last=back - 1, back=back), session)
     if config.windows.allow_partial:
         return
     if position + last >= len(market.sessions):
-        text = say("reason.window_incomplete", day=last, end=market.sessions[-1], index=market.benchmark)
-        raise _DroppedError("prices", text, session)
-    tail = np.flatnonzero(np.isfinite(here))[-1]
-    end = market.sessions[position + first + tail] if position + first >= 0 else market.sessions[tail]
-    after = min(max(position + first, 0) + int(tail) + 1, position + last)
-    if tail < len(here) - 1 and market.flags[after, column] & DEAL_BOUND:
-        text = say("reason.bid_holds", first=peer.deal_bound_from, day=after - position)
-        raise _DroppedError("membership", text, session)
-    if tail < len(here) - 1:
-        due = market.sessions[position + last]
-        text = say("reason.prices_end", end=end, day=last, due=due)
-        raise _DroppedError("prices", text, session)
-
-
-def _check_resumption(position: int, column: int, market: MarketPanel, session: str) -> None:
-    """Drop a peer that was halted across day 0 and came back only days later: its return is lumped."""
-    flags = market.flags[position:, column]
-    closed = (flags & (MISSING | HALTED)) > 0
-    if not closed[: LATEST_RESUMPTION + 1].all() or len(closed) <= LATEST_RESUMPTION or closed.all():
+        reason = Reason("reason.window_incomplete", day=last, end=market.sessions[-1], index=market.benchmark)
+        raise _DroppedError("prices", reason, session)
+    tail = int(np.flatnonzero(np.isfinite(returns))[-1])
+    if tail == len(returns) - 1:
         return
-    back = int(np.argmin(closed))
-    text = say("reason.lumped", last=back - 1, back=back)
-    raise _DroppedError("prices", text, session)
+    after = min(begin + tail + 1, position + last)
+    if market.flags[after, column] & DEAL_BOUND:
+        reason = Reason("reason.bid_holds", first=peer.deal_bound_from, day=after - position)
+        raise _DroppedError("membership", reason, session)
+    end, due = market.sessions[begin + tail], market.sessions[position + last]
+    raise _DroppedError("prices", Reason("reason.prices_end", end=end, day=last, due=due), session)
 
 
-def _check_estimation(
-    position: int, column: int, market: MarketPanel, excluded: Bools, config: StudyConfig, session: str
-) -> None:
+def _check_estimation(position: int, column: int, market: MarketPanel, excluded: Bools, config: StudyConfig) -> None:
     first, last = config.windows.estimation
     rows = slice(max(position + first, 0), max(position + last + 1, 0))
-    usable = (
-        np.isfinite(market.returns[rows, column]) & np.isfinite(market.market_return[rows]) & ~excluded[rows, column]
-    )
-    count = int(usable.sum())
-    if count < config.windows.minimum:
-        text = say(
-            "reason.estimation_short",
-            n=count,
-            minimum=config.windows.minimum,
-            first=first,
-            last=last,
-            cut=int(excluded[rows, column].sum()),
-        )
-        raise _DroppedError("estimation", text, session)
-    if not np.ptp(market.returns[rows, column][usable]) > 0:
-        raise _DroppedError("estimation", say("reason.constant"), session)
+    returns, cut = market.returns[rows, column], excluded[rows, column]
+    usable = np.isfinite(returns) & np.isfinite(market.market_return[rows]) & ~cut
+    count, minimum = int(usable.sum()), config.windows.minimum
+    session = market.sessions[position] if position < len(market.sessions) else ""
+    if count < minimum:
+        reason = Reason("reason.estimation_short", n=count, minimum=minimum, first=first, last=last, cut=int(cut.sum()))
+        raise _DroppedError("estimation", reason, session)
+    if not np.ptp(returns[usable]) > 0:
+        raise _DroppedError("estimation", Reason("reason.constant"), session)
 
 
-def _used_reason(
-    alignment: Alignment, session: str, market: MarketPanel, position: int, column: int, config: StudyConfig
-) -> str:
-    parts = []
+def _moved(alignment: Alignment, session: str) -> Reason:
+    """Why day 0 is not the day of the news; empty where it is."""
     if session != str(alignment.session):
-        parts.append(say("reason.shifted_no_price", day=alignment.session))
-    elif alignment.reaction == "after_close":
-        parts.append(say("reason.shifted_close", days=alignment.days_after))
-    elif alignment.reaction == "closed":
-        parts.append(say("reason.shifted_closed", mic=alignment.mic, days=alignment.days_after))
+        return Reason("reason.shifted_no_price", day=alignment.session)
+    if alignment.reaction == "after_close":
+        return Reason("reason.shifted_close", days=alignment.days_after)
+    if alignment.reaction == "closed":
+        return Reason("reason.shifted_closed", mic=alignment.mic, days=alignment.days_after)
+    return Reason()
+
+
+def _noted(market: MarketPanel, position: int, column: int, config: StudyConfig) -> Iterator[Reason]:
+    """What a reader must know of a firm-event that is used: missing days, days of the drop at the price limit."""
     first, last = config.windows.event
-    here = market.returns[max(position + first, 0) : position + last + 1, column]
-    missing = int((~np.isfinite(here)).sum())
+    missing = int((~np.isfinite(market.returns[max(position + first, 0) : position + last + 1, column])).sum())
     if missing:
-        parts.append(say("reason.missing", n=missing, total=last - first + 1))
-    return joined([*parts, *_locks_said(market, position, column, config.windows.drop)])
-
-
-def _locks_said(market: MarketPanel, position: int, column: int, drop: tuple[int, int]) -> list[str]:
-    """Say which days of the drop window closed at the price limit."""
-    told: list[str] = []
-    for tau in range(drop[0], drop[1] + 1):
+        yield Reason("reason.missing", n=missing, total=last - first + 1)
+    for tau in range(config.windows.drop[0], config.windows.drop[1] + 1):
         row = position + tau
         code = int(market.flags[row, column]) if 0 <= row < len(market.flags) else 0
         for bit, key in ((LOCKED_DOWN, "reason.locked_down"), (LOCKED_UP, "reason.locked_up")):
             if code & bit:
-                told.append(say(key, day=tau))
-    return told
+                yield Reason(key, day=tau)
 
 
 def _excluded(
     events: Events, config: StudyConfig, panel: ReturnsPanel, alignments: Mapping[tuple[str, str], Alignment]
-) -> tuple[dict[str, Bools], dict[tuple[str, str, int], str]]:
+) -> tuple[dict[str, Bools], dict[tuple[str, str, int], Reason]]:
     """Mark what no estimation uses: days around events, locked days, resumptions, days without a limit.
 
     A peer's own event is among the events: day 0 is in no estimation. Trade to trade, a resumption is
     an ordinary return over several sessions and stays.
     """
     masks = {mic: np.zeros(market.returns.shape, dtype=bool) for mic, market in panel.markets.items()}
-    reasons: dict[tuple[str, str, int], str] = {}
+    reasons: dict[tuple[str, str, int], Reason] = {}
     if not config.windows.clean_estimation:
         return masks, reasons
+    peers = _by_name(config)
     for event in events:
+        named = {peers[name].ticker for name in event.tickers if name in peers}
         for mic, market in panel.markets.items():
             alignment = alignments.get((event.event_id, mic))
             if alignment is None:
                 continue
             position = market.position(alignment.session)
             first, last = (max(position + CUT_AROUND[0], 0), min(position + CUT_AROUND[1], len(market.sessions) - 1))
-            for column in _columns(event, config, market.tickers):
+            for column, ticker in enumerate(market.tickers):
+                if event.tickers and ticker not in named:
+                    continue
                 masks[mic][first : last + 1, column] = True
                 for row in range(first, last + 1):
-                    reasons.setdefault((mic, market.tickers[column], row), f"near event {event.event_id}")
+                    reasons.setdefault((mic, ticker, row), Reason("cut.near_event", event=event.event_id))
     for mic, market in panel.markets.items():
         masks[mic] |= _cut_by_rule(mic, market, config.returns.gaps, reasons)
     return masks, reasons
 
 
-def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], str]) -> Bools:
+def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], Reason]) -> Bools:
     """Return the (T, n) sessions that the exchange's rules keep out, and note why in ``reasons``."""
     cut = np.zeros(market.returns.shape, dtype=bool)
     for bits, reason in RULE_CUTS.items():
@@ -418,15 +424,3 @@ def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[s
         for row, column in zip(*np.nonzero(here), strict=True):
             reasons.setdefault((mic, market.tickers[column], int(row)), reason)
     return cut
-
-
-def _columns(event: Event, config: StudyConfig, tickers: Sequence[str]) -> list[int]:
-    if not event.tickers:
-        return list(range(len(tickers)))
-    named = set()
-    for ticker in event.tickers:
-        try:
-            named.add(config.peer(ticker).ticker)
-        except KeyError:
-            continue
-    return [column for column, ticker in enumerate(tickers) if ticker in named]

@@ -17,7 +17,7 @@ from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
 from eventstudy.core.windows import EventPanel
-from eventstudy.errors import ConfigError, nearest
+from eventstudy.errors import ConfigError, Reason, nearest
 from eventstudy.large.days import DaySums, session_correlation
 from eventstudy.large.panel import Layout, MarketFit
 
@@ -178,7 +178,7 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
         n_estimation=(dof + 2).astype(np.int64),
         r_squared=missing,
         scale=np.broadcast_to(np.nan, (n, days)),
-        remark=text,
+        remark=np.broadcast_to(np.array(Reason(), dtype=object), n),
     )
     return AbnormalReturns(panel, expected)
 

@@ -15,7 +15,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, Problem, Reason, printable
 from eventstudy.events import TICKER
 from eventstudy.exchanges.exchange import currency_in_hundredths, quotes_hundredths
-from eventstudy.messages import JOINED, Message
+from eventstudy.messages import JOINED, Message, text
 from eventstudy.prices.factors import FactorTable
 from eventstudy.registry import Registry
 
@@ -194,6 +194,11 @@ class PriceTable:
         """Newest day with any price, ISO, or an empty string."""
         ends = [series.dates[-1] for series in self.series.values() if len(series.dates)]
         return str(max(ends)) if ends else ""
+
+    def why_missing(self, ticker: str) -> str:
+        """Say in words why a ticker has no prices, for the text of an error."""
+        outcome = self.outcomes.get(ticker)
+        return text(outcome.message) if outcome else "it was not asked for"
 
 
 class PriceProvider(Protocol):

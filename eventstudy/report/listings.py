@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.core.selection import drop_kind
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
@@ -20,7 +21,6 @@ from eventstudy.report.wording import (
     text,
     window_words,
 )
-from eventstudy.results.counts import drop_kind
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from eventstudy import __version__
 from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
+from eventstudy.messages import text as worded
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
 from eventstudy.report.packs import as_written, check_files, home_of, read_pack, sha256_of
@@ -63,6 +64,8 @@ def read_shocks(folder: Path) -> PackShocks:
 def _shocks(pack: StudyResult, home: Path) -> PackShocks:
     """Return what the tables of a pack say of its shocks."""
     shocks, placebos = _table(home, NEEDED[0]), _table(home, NEEDED[1])
+    if "overlaps" not in shocks:
+        raise ConfigError(Problem(f"{NEEDED[0]} has no column overlaps; run the study again", str(home)))
     shocks = shocks.sort_values(["day0", "shock_id"], kind="stable").reset_index(drop=True)
     names = [str(name) for name in shocks["shock_id"]]
     matched = placebos[placebos["tier"] == "P1"].groupby("shock_id")["car_post"]
@@ -92,7 +95,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
         excess_bhar=shocks["excess_bhar"].to_numpy(float),
         qualifies=_truth(shocks["qualifies"]),
         in_time=_truth(shocks["label_in_time"]),
-        overlaps=tuple(_overlap(text) for text in shocks["why_not"]),
+        overlaps=tuple(shocks["overlaps"].fillna("").astype(str)),
         placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
     )
@@ -101,7 +104,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
 def _table(home: Path, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    texts = {"shock_id": str, "label": str, "why_not": str, "ticker": str, "tier": str}
+    texts = {"shock_id": str, "label": str, "overlaps": str, "ticker": str, "tier": str}
     return pd.read_csv(home / name, dtype=texts, keep_default_na=False, na_values=[""])
 
 
@@ -120,10 +123,6 @@ def _check_excess(
 
 def _truth(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return (column.astype(str) == "True").to_numpy(bool)
-
-
-def _overlap(text: object) -> str:
-    return text.removeprefix("overlaps ") if isinstance(text, str) and text.startswith("overlaps ") else ""
 
 
 def _peers(ledger: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -272,10 +271,10 @@ def page_content(pool: Pool, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": f"Pool of {' and '.join(facts['sectors'])}",
         "simulated": SIMULATED if pool.simulated else "",
-        "sentence": answer.sentence,
-        "ladder": answer.ladder,
-        "more_data": answer.more_data,
-        "others": [(_group(name), row.sentence) for name, row in others if row.n_dates],
+        "sentence": worded(answer.sentence),
+        "ladder": worded(answer.ladder),
+        "more_data": worded(answer.more_data),
+        "others": [(_group(name), worded(row.sentence)) for name, row in others if row.n_dates],
         "tables": [effects_table(pool), tests_table(pool), power_table(pool)],
         "notes": _remarks(pool),
         "packs": [f"{pack.sector}: {pack.run_id}, {len(pack)} shocks" for pack in pool.packs],

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.selection import LedgerRow
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, code_of, said, term
@@ -171,7 +172,7 @@ def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])
-    grouped: dict[tuple[str, str, str], list[str]] = {}
+    grouped: dict[tuple[str, str, Reason], list[str]] = {}
     for row in ledger:
         if row.status == "dropped":
             grouped.setdefault((row.event_id, row.stage, row.reason), []).append(row.ticker)

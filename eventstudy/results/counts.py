@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from eventstudy.core.selection import USED
-
-#: Kinds of reasons by their codes, where several codes are of one kind or the kind has another name.
-KINDS: Mapping[str, str] = {
-    "reason.listed_from": "not_listed",
-    "reason.listed_until": "not_listed",
-    "reason.bid": "deal_bound",
-    "reason.bid_holds": "deal_bound",
-    "reason.no_index": "no_benchmark",
-    "reason.index_ends": "no_benchmark",
-    "reason.index_starts": "no_benchmark",
-    "reason.series_ends": "no_prices",
-    "reason.series_starts": "no_prices",
-    "reason.no_return": "no_prices",
-    "reason.prices_end": "prices_end_before_window",
-    "reason.constant": "constant_returns",
-}
-
-
-def drop_kind(code: str) -> str:
-    """Return the kind of a reason for a drop: ``no_prices`` for ``reason.series_ends``, ``none`` for no code."""
-    return KINDS.get(code, code.rpartition(".")[2] or "none")
+from eventstudy.core.selection import USED, drop_kind
 
 
 def firm_event_counts(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:

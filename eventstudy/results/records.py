@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Window = tuple[int, int]
 Row = TypeVar("Row")
+#: How grave a warning is, see `WarningRow`.
+Level = Literal["serious", "caution", "note"]
 #: Tests whose statistic is the estimate over the estimate's own standard error: these have an interval.
 STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 
@@ -294,6 +296,8 @@ class DropRow:
         Share of peers that fell.
     qualifies : bool
         Whether it counts as a drop; ``why_not`` says why it does not.
+    overlaps : str
+        Earlier shock of some of the same peers whose post window it falls into, or empty.
     car_post, s_post : float
         CAR of the window after it, and in standard errors.
     n_placebos : int
@@ -324,6 +328,7 @@ class DropRow:
     qualifies: bool
     why_not: str
     why_not_code: str = ""
+    overlaps: str = ""
     car_post: float
     s_post: float
     n_locked: int
@@ -425,7 +430,7 @@ class WarningRow:
     """
 
     text: str
-    severity: Literal["serious", "caution", "note"]
+    severity: Level
     code: str = ""
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.models.garch import NEXT_OPTIMUM, compiled_fit
+from eventstudy.core.models.garch import compiled_fit
 from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
@@ -31,16 +31,17 @@ from eventstudy.core.statistics.dates import (
 )
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
-from eventstudy.messages import catalogue, joined, retold, say
+from eventstudy.messages import catalogue, joined, retold, say, text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.measured import measured_facts
 from eventstudy.results.warnings import input_warnings
-from eventstudy.reversal import Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary
+from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.shocks import together
 
 #: Mean CAR for which the summary says how many dates it would need.
@@ -54,7 +55,6 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement | None,
     found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
@@ -66,7 +66,7 @@ def build_summary(
 ) -> dict[str, Any]:
     """Return the content of summary.json; ``backtest`` is what it says of the trade.
 
-    Without ``judgement`` and ``found`` its verdict is the headline of what was measured.
+    Without ``found`` its verdict is the headline of what was measured.
     """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
@@ -86,17 +86,13 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **(
-                reversal_summary(judgement, found)
-                if judgement is not None and found is not None
-                else measured_facts(results, headline, config)
-            ),
+            **(reversal_summary(found, config) if found is not None else measured_facts(results, headline, config)),
             "claims": Counter(_claim_kinds(tables["claims"])),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config) if judgement is not None else "",
+                    _overlapping(found, config) if found is not None else "",
                     *_worth(dense),
                 ),
                 " ",
@@ -131,12 +127,12 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(computed, headline, config), lambda _: {}
             ),
             "warnings": [
-                *filter(None, [headline_note(headline, config)]),
+                *filter(None, [text(headline_note(headline, config))]),
                 *input_warnings(events, config, prices, computed.returns, computed.findings, computed.selection.ledger),
                 *_model_remarks(computed, config),
                 *_without_band(tables["aar"], results),
             ],
-            "more_data": _more_data(judgement) if judgement is not None else "",
+            "more_data": _more_data(found) if found is not None else "",
             "backtest": backtest,
             "peers": {
                 peer.ticker: {
@@ -155,9 +151,9 @@ def build_summary(
     return told
 
 
-def _more_data(judgement: Judgement) -> str:
-    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-    return verdict.more_data
+def _more_data(found: Findings) -> Reason:
+    shocks = found.shocks
+    return (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
@@ -180,12 +176,12 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
     return joined(parts, " ")
 
 
-def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
+def _overlapping(found: Findings, config: StudyConfig) -> str:
     """Say how many dates fall into an earlier one's post window, or nothing."""
-    late = sum(bool(name) for name in judgement.drops.overlaps)
+    late = sum(bool(name) for name in found.shocks.drops.overlaps)
     if not late:
         return ""
-    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
+    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(found.shocks.drops.shock_id))
 
 
 def _main_windows(config: StudyConfig) -> tuple[Window, ...]:
@@ -295,25 +291,20 @@ def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> d
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
     """Fits that another model took over, and factors of one calendar on several markets."""
-    texts = [text for text in computed.abnormal.expected.remark.tolist() if text]
-    gaps = [float(text.partition(NEXT_OPTIMUM)[2]) for text in texts if NEXT_OPTIMUM in text]
-    remarks, total = Counter(text for text in texts if NEXT_OPTIMUM not in text), len(computed.abnormal)
-    found: list[str] = [say("fits.remark", text=_remark(text), n=n, total=total) for text, n in sorted(remarks.items())]
+    remarks = [remark for remark in computed.abnormal.expected.remark if remark]
+    gaps = [remark.fields["gap"] for remark in remarks if remark.code == "fits.other_optimum"]
+    counted = Counter(text(remark) for remark in remarks if remark.code != "fits.other_optimum")
+    total = len(computed.abnormal)
+    found: list[str] = [say("fits.remark", text=remark, n=n, total=total) for remark, n in sorted(counted.items())]
     if gaps:
-        text = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
-        found.append(say("fits.remark", text=text, n=len(gaps), total=total))
+        optimum = say("fits.next_optimum", name=config.model.name, low=min(gaps), high=max(gaps))
+        found.append(say("fits.remark", text=optimum, n=len(gaps), total=total))
     regions = sorted({config.market(str(mic)).region or str(mic) for mic in computed.abnormal.panel.market})
     if config.model.factors_file and config.model.name in ("capm", "factors") and len(regions) > 1:
         found.append(say("fits.factor_file", regions=", ".join(regions)))
     if config.study.kind == "return" and config.model.factors_file and config.returns.kind == "log":
         found.append(say("fits.factors_log"))
     return found
-
-
-def _remark(text: str) -> str:
-    """Return a fit's remark, which arrays keep as plain text, as a message."""
-    name, fell_back, why = text.partition(" fell back to OLS: ")
-    return say("fits.fell_back", name=name, why=why) if fell_back else say("fits.not_converged")
 
 
 def _without_band(aar: pd.DataFrame, results: Sequence[TestResult]) -> list[str]:

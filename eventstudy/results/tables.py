@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,13 +22,14 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.reversal import Findings, Judgement
+from eventstudy.reversal import Findings
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
@@ -51,7 +51,6 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement | None,
     found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
@@ -61,13 +60,13 @@ def build_tables(
     """Return every table of the pack by the name of its file.
 
     Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
-    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    Without ``found``, as for volume and volatility, those of the reversal have no row.
     """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
-    if judgement is not None and found is not None:
-        asked = reversal_tables(judgement, found, parts)
+    if found is not None:
+        asked = reversal_tables(found, config)
     tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
@@ -96,14 +95,6 @@ def build_tables(
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables with their messages in the words of what the study measures."""
     words = catalogue("en", kind)
-    # Advice on one fit stands in an array, as plain text.
-    advice = {text: words[key] for key, text in catalogue("en").items() if key.startswith("say.advice.")}
-
-    def told(text: str) -> str:
-        return functools.reduce(lambda line, old: line.replace(old, advice[old]), advice, text)
-
-    diagnostics = tables["diagnostics"]
-    tables = {**tables, "diagnostics": diagnostics.assign(advice=diagnostics["advice"].map(told))}
     return {
         name: table.assign(
             **{
@@ -205,10 +196,10 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
     """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
-    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for (mic, ticker, row), reason in sorted(computed.selection.cut_reasons.items()):
+    by_ticker: dict[tuple[str, str], list[tuple[int, Reason]]] = {}
+    for (mic, ticker, row), cut in sorted(computed.selection.cut_reasons.items(), key=lambda item: item[0]):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, reason))
+        by_ticker.setdefault((mic, ticker), []).append((day, cut))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):

@@ -32,7 +32,7 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
         found.append(say("labels.undated", label=label, events=", ".join(undated), n=len(undated)))
     for ticker, names in sorted(_strangers(events, config).items()):
         found.append(say("events.not_a_peer", ticker=ticker, events=", ".join(names)))
-    return [*found, *events.remarks]
+    return [*found, *map(text, events.remarks)]
 
 
 def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
@@ -76,9 +76,9 @@ def input_warnings(
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
         *event_warnings(events, config),
-        *returns.remarks,
+        *map(text, returns.remarks),
         *(_unknown_markets(returns, config) if kind == "return" else []),
-        *sentences(findings, accept=config.prices.accept_suspect),
+        *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
         *_unadjusted(prices),
         *(text(note) for note in (prices.factors.notes if prices.factors else ())),

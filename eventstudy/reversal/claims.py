@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
-from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.core.arrays import Floats
+from eventstudy.errors import EventsError, Problem, Reason, nearest
 from eventstudy.events import read_records
-from eventstudy.messages import say
 from eventstudy.prices import PriceSeries, PriceTable
 
 COLUMNS = ("claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes")
@@ -30,6 +30,7 @@ TICK = 0.0005
 REFUTED_BEYOND = 0.5
 #: Sessions around the claimed date in which a better match is looked for.
 NEARBY = 5
+NAN, NO_REASON = float("nan"), Reason()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,13 @@ class ClaimVerdict:
     """
 
     claim: Claim
-    verdict: str
-    session: str
-    actual: float
-    off_by: float
-    nearby_session: str
-    nearby_return: float
-    reason: str
+    verdict: Reason | str
+    session: str = ""
+    actual: float = NAN
+    off_by: float = NAN
+    nearby_session: str = ""
+    nearby_return: float = NAN
+    reason: Reason = NO_REASON
 
 
 def read_claims(path: Path) -> tuple[Claim, ...]:
@@ -89,9 +90,9 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     problems: list[Problem] = []
     claims: list[Claim] = []
     for line, cells in read_records(path, COLUMNS, REQUIRED):
-        found: list[str] = []
-        claim = _claim({column: cells.get(column, "") for column in COLUMNS}, line, found)
-        problems += [Problem(text, str(path), line) for text in found]
+        wrong: list[str] = []
+        claim = _claim({column: cells.get(column, "") for column in COLUMNS}, line, wrong)
+        problems += [Problem(text, str(path), line) for text in wrong]
         claims.append(claim)
     names = [claim.claim_id for claim in claims]
     for claim in claims:
@@ -102,24 +103,24 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
+def _claim(cells: Mapping[str, str], line: int, wrong: list[str]) -> Claim:
     if not cells["claim_id"]:
-        found.append("claim_id is empty; give each claim a name")
+        wrong.append("claim_id is empty; give each claim a name")
     comparison = cells["comparison"] or "about"
     if comparison not in COMPARISONS:
-        found.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
+        wrong.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
     if cells["claimed"] in DIRECTIONS:
         comparison = cells["claimed"]
-    dates = [_date(cells[column], column, found) for column in ("date", "date_to")]
+    dates = [_date(cells[column], column, wrong) for column in ("date", "date_to")]
     if dates[0] and dates[1] and dates[1] < dates[0]:
-        found.append(f"date_to {dates[1]} lies before date {dates[0]}")
+        wrong.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
         claim_id=cells["claim_id"],
         ticker=cells["ticker"],
         name=cells["name"],
         date=dates[0],
         date_to=dates[1],
-        claimed=_move(cells["claimed"], found),
+        claimed=_move(cells["claimed"], wrong),
         comparison=comparison,
         source=cells["source"],
         source_url=cells["source_url"],
@@ -128,17 +129,17 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
     )
 
 
-def _date(text: str, column: str, found: list[str]) -> dt.date | None:
+def _date(text: str, column: str, wrong: list[str]) -> dt.date | None:
     if not text:
         return None
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        found.append(f"{column} {text!r} is no date; write it as 2026-06-09")
+        wrong.append(f"{column} {text!r} is no date; write it as 2026-06-09")
         return None
 
 
-def _move(text: str, found: list[str]) -> float:
+def _move(text: str, wrong: list[str]) -> float:
     """A decimal return from ``-8%`` or ``-0.08``; NaN for ``fall`` and ``rise``, which say no size."""
     if text in DIRECTIONS:
         return float("nan")
@@ -148,7 +149,7 @@ def _move(text: str, found: list[str]) -> float:
         value = float("nan")
     if not -1.0 <= value <= 10.0 or value == 0.0:
         accepted = "a move such as -8% or -0.08, or 'fall' or 'rise'"
-        found.append(f"claimed {text!r}: accepted is {accepted}")
+        wrong.append(f"claimed {text!r}: accepted is {accepted}")
     return value
 
 
@@ -166,12 +167,13 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     series = prices.series.get(ticker)
     reason = _untestable(claim, peer, series)
     if reason or series is None or claim.date is None:
-        return _not_testable(claim, reason)
+        return ClaimVerdict(claim=claim, verdict=NOT_TESTABLE, reason=reason)
     days, moves = daily_moves(series)
     first = int(np.searchsorted(days, np.datetime64(claim.date, "D")))
     stop = int(np.searchsorted(days, np.datetime64(claim.date_to or claim.date, "D"), side="right"))
     if first >= stop:
-        return _not_testable(claim, say("claim.no_return", ticker=ticker, day=claim.date))
+        reason = Reason("claim.no_return", ticker=ticker, day=claim.date)
+        return ClaimVerdict(claim=claim, verdict=NOT_TESTABLE, reason=reason)
     at = _best(moves, first, stop, claim)
     near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
     actual = float(moves[at])
@@ -183,58 +185,44 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
         off_by=actual - claim.claimed,
         nearby_session=str(days[near]),
         nearby_return=float(moves[near]),
-        reason=say("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else "",
+        reason=Reason("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else Reason(),
     )
 
 
-def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], Floats]:
     """Return the days with a return to the last earlier price, and those returns."""
     quoted = np.isfinite(series.adj_close)
     price, days = series.adj_close[quoted], series.dates[quoted]
-    moves: NDArray[np.float64] = price[1:] / price[:-1] - 1.0
+    moves: Floats = price[1:] / price[:-1] - 1.0
     return days[1:], moves
 
 
-def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> str:
+def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> Reason:
     if claim.date is None:
-        return say("claim.no_date")
+        return Reason("claim.no_date")
     label = f"{claim.name or claim.ticker} ({claim.ticker})"
     if peer and peer.until and claim.date > peer.until:
-        return say("claim.listed_until", label=label, day=peer.until)
+        return Reason("claim.listed_until", label=label, day=peer.until)
     if peer and peer.from_ and (claim.date_to or claim.date) < peer.from_:
-        return say("claim.listed_from", label=label, day=peer.from_)
+        return Reason("claim.listed_from", label=label, day=peer.from_)
     if series is None:
-        return say("claim.not_delivered" if peer else "claim.no_peer", label=label)
+        return Reason("claim.not_delivered" if peer else "claim.no_peer", label=label)
     if np.datetime64(claim.date, "D") > series.dates[-1]:
-        return say("claim.prices_end", label=label, day=series.dates[-1])
+        return Reason("claim.prices_end", label=label, day=series.dates[-1])
     if np.datetime64(claim.date_to or claim.date, "D") < series.dates[0]:
-        return say("claim.prices_start", label=label, day=series.dates[0])
-    return ""
+        return Reason("claim.prices_start", label=label, day=series.dates[0])
+    return Reason()
 
 
-def _not_testable(claim: Claim, reason: str) -> ClaimVerdict:
-    nan = float("nan")
-    return ClaimVerdict(
-        claim=claim,
-        verdict=NOT_TESTABLE,
-        session="",
-        actual=nan,
-        off_by=nan,
-        nearby_session="",
-        nearby_return=nan,
-        reason=reason,
-    )
-
-
-def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
+def _best(moves: Floats, first: int, stop: int, claim: Claim) -> int:
     """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
-    inside = moves[first:stop]
+    near = moves[first:stop]
     if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:
-        return first + int(np.argmax(inside * claim.sign))
-    return first + int(np.argmin(np.abs(inside - claim.claimed)))
+        return first + int(np.argmax(near * claim.sign))
+    return first + int(np.argmin(np.abs(near - claim.claimed)))
 
 
-def _verdict(claim: Claim, actual: float) -> str:
+def _verdict(claim: Claim, actual: float) -> Reason | str:
     """Return the verdict on a claim, the size of the move being compared in the claimed direction."""
     size, claimed = actual * claim.sign, abs(claim.claimed)
     if claim.comparison in DIRECTIONS:
@@ -248,4 +236,4 @@ def _verdict(claim: Claim, actual: float) -> str:
         return CONFIRMED
     if size <= 0 or abs(size - claimed) > REFUTED_BEYOND * claimed:
         return REFUTED
-    return say("claim.off_by", points=abs(actual - claim.claimed) * 100)
+    return Reason("claim.off_by", points=abs(actual - claim.claimed) * 100)

@@ -14,7 +14,6 @@ from scipy import stats
 
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.checks.diagnostics import (
-    ADVICE,
     LAGS,
     FitDiagnostics,
     arch_lm,
@@ -27,6 +26,8 @@ from eventstudy.core.checks.diagnostics import (
     ljung_box,
 )
 from eventstudy.core.models import fit
+from eventstudy.core.models.base import no_remarks
+from eventstudy.messages import text
 
 Floats = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -180,10 +181,10 @@ def test_each_trouble_is_noticed_and_no_other() -> None:
     assert 2 in marked["arch"]
     assert 2 in marked["normality"]
     assert 0 not in set().union(*marked.values())
-    assert found.advice[0] == ""
-    assert found.advice[1].startswith(ADVICE["autocorrelation"])
-    assert found.advice[4].endswith(ADVICE["thin_trading"])
-    assert found.advice[3].startswith("beta changed within the estimation window")
+    assert not found.advice[0]
+    assert found.advice[1].codes[0] == "advice.autocorrelation"
+    assert found.advice[4].codes[-1] == "advice.thin_trading"
+    assert text(found.advice[3]).startswith("beta changed within the estimation window")
     assert found.rho1[1] == pytest.approx(0.5, abs=0.12)
     assert found.zero_share[4] == pytest.approx(0.2, abs=0.06)
     assert found.pre_trend_t[5] == pytest.approx(-0.4 / (0.02 * np.sqrt(10)), abs=2.5)
@@ -227,7 +228,7 @@ def test_study_shares_and_advice() -> None:
     assert study.shares["thin_trading"] == pytest.approx(1 / 6)
     assert study.shares["autocorrelation"] == (found.ljung_box_p < 0.05).mean()
     assert study.most_influential == "C"
-    assert any(text.startswith("17% of the fits: many returns are exactly zero") for text in study.advice)
+    assert any(text(advice).startswith("17% of the fits: many returns are exactly zero") for advice in study.advice)
     assert len(study.advice) == sum(share > 0.15 for share in study.shares.values())
 
 
@@ -243,7 +244,7 @@ def test_shares_are_over_the_fits_that_could_be_tested() -> None:
         beta_shift_p=p,
         zero_share=np.zeros(3),
         pre_trend_t=np.full(3, nan),
-        advice=np.array([""] * 3),
+        advice=no_remarks(3),
     )
     study = diagnose_study(
         fits, rbar=nan, n_effective=nan, common_volatility_ratio=nan, shock_car=np.zeros(0), shock_id=[]

@@ -18,6 +18,7 @@ from eventstudy.core.models.garch import VarianceFit, compiled_fit, fit_variance
 
 pytest.importorskip("numba")
 from eventstudy.core.models.variance_search import Optimum
+from eventstudy.errors import Reason
 from eventstudy.fast import garch as garch_fast
 from eventstudy.fast.garch import HIGHEST, LOWEST, SIZE, fit_garch
 from eventstudy.registry import KERNELS
@@ -226,7 +227,7 @@ def test_an_unclear_search_is_checked_by_arch(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(garch, "compiled_fit", lambda s=surplus: lambda *_: unclear(reference + s))
         fit = fit_variance(y, x[:, None], "garch")
         assert (fit.log_likelihood == reference + surplus) == kept
-        assert fit.trouble == ("not converged" if kept else "")
+        assert fit.trouble == Reason("fits.no_convergence" if kept else "")
 
 
 def test_a_constant_index_is_left_to_arch_and_says_so() -> None:
@@ -241,7 +242,7 @@ def test_an_index_that_explains_everything_is_left_to_arch() -> None:
         found = fit_garch(y, x)
         assert not found.converged
         assert np.isnan(found.log_likelihood)
-        assert fit_variance(y, x[:, None], "garch").trouble == "not converged"
+        assert fit_variance(y, x[:, None], "garch").trouble == Reason("fits.no_convergence")
 
 
 def test_numba_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eventstudy.core.models import garch
-from eventstudy.core.models.garch import NEXT_OPTIMUM, fit_variance
+from eventstudy.core.models.garch import fit_variance
 from eventstudy.core.models.variance_likelihood import (
     EGARCH_BOX,
     GARCH_BOX,
@@ -22,6 +22,8 @@ from eventstudy.core.models.variance_likelihood import (
     standardised,
 )
 from eventstudy.core.models.variance_search import Optimum, climb, search
+from eventstudy.errors import Reason
+from eventstudy.messages import text
 
 Floats = NDArray[np.float64]
 Window = tuple[str, Floats, Floats]
@@ -191,5 +193,6 @@ def test_a_remark_tells_of_another_optimum(
     found = Optimum(np.array([0.0, 1.0, 0.1, 0.1, 0.8, 6.0]), np.ones(240), -300.0, True, first, second)
     monkeypatch.setattr(garch, "compiled_fit", lambda: lambda *_: found)
     fit = fit_variance(y, x[:, None], "garch")
-    assert fit.trouble == ""
-    assert fit.remark == (f"garch{NEXT_OPTIMUM}{said}" if said else "")
+    assert not fit.trouble
+    assert fit.remark == (Reason("fits.other_optimum", name="garch", gap=float(said)) if said else Reason())
+    assert text(fit.remark) == (f"garch: log-likelihood has another optimum, lower by {said}" if said else "")

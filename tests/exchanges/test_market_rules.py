@@ -34,6 +34,7 @@ from eventstudy.exchanges.rules import (
     tick_size,
     trade_rule,
 )
+from eventstudy.messages import text
 from eventstudy.prices import PriceSeries
 from eventstudy.prices.limits import limit_days
 from eventstudy.prices.sources import get_prices
@@ -371,7 +372,7 @@ def column(computed: Computed, ticker: str) -> tuple[MarketPanel, int]:
 
 
 def reasons(computed: Computed) -> dict[str, tuple[str, str]]:
-    return {row.ticker: (row.status, row.reason) for row in computed.selection.ledger}
+    return {row.ticker: (row.status, text(row.reason)) for row in computed.selection.ledger}
 
 
 def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
@@ -389,7 +390,10 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
     assert cuts.to_dict("records") == [
         {"event_id": "E1", "ticker": "AAA", "session": "2021-03-02", "reason": "limit-locked"}
     ]
-    assert any("limit-locked days of AAA are those whose adjusted close" in text for text in computed.returns.remarks)
+    assert any(
+        "limit-locked days of AAA are those whose adjusted close" in told
+        for told in map(text, computed.returns.remarks)
+    )
     whole = run(mainland, [event_row("E1", "2021-06-09")], "windows.clean_estimation=false")
     assert whole.abnormal.expected.n_estimation.tolist() == [240, 240, 240]
 
@@ -429,7 +433,7 @@ def test_an_exchange_without_rules_says_so(tmp_path: Path) -> None:
     config = load_config(tmp_path / "events.csv", config_file=tmp_path / "study.toml")
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     panel = to_returns(prices, config, sessions=sessions)
-    assert "XLON: price limits are not known here, no day is marked locked" in panel.remarks
+    assert "XLON: price limits are not known here, no day is marked locked" in map(text, panel.remarks)
 
 
 def test_an_unknown_board_in_the_study_is_refused(mainland: Path) -> None:

@@ -14,6 +14,7 @@ from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute
 from eventstudy.errors import ConfigError, EstimationError, PriceError
 from eventstudy.events import read_events
+from eventstudy.messages import text
 from eventstudy.prices.factors import read_factors
 from eventstudy.prices.sources import get_prices, price_request
 
@@ -146,7 +147,7 @@ def test_factors_that_end_before_the_event_drop_the_pair_with_the_reason(tmp_pat
     ledger = {row.event_id: row for row in study(tmp_path, *options, rows=rows).selection.ledger}
     assert ledger["E1"].status == "used"
     assert (ledger["E2"].status, ledger["E2"].stage) == ("dropped", "model")
-    assert ledger["E2"].reason == "no_factors: capm has no factor on any event day"
+    assert text(ledger["E2"].reason) == "no_factors: capm has no factor on any event day"
     with pytest.raises(EstimationError, match="model capm fits no event × peer"):
         study(tmp_path, *options, rows=rows[1:])
 
@@ -208,7 +209,7 @@ def test_donors_are_not_hit_by_the_event(tmp_path: Path) -> None:
     rows = [event_row("E1", "2021-06-09"), event_row("E2", "2021-09-08", tickers="AAA")]
     computed = study(tmp_path, "model.name=synthetic_peer", rows=rows)
     ledger = {(row.event_id, row.ticker): row for row in computed.selection.ledger}
-    assert ledger["E1", "AAA"].reason.startswith("factors_short: 0 of at least 120 estimation days")
+    assert text(ledger["E1", "AAA"].reason).startswith("factors_short: 0 of at least 120 estimation days")
     assert ledger["E2", "AAA"].status == "used"
     expected = computed.abnormal.expected
     assert expected.loadings == ("AAA", "BBB", "CCC")
@@ -238,10 +239,10 @@ def test_a_gap_is_one_return_trade_to_trade(tmp_path: Path) -> None:
 
 def test_conflicting_fits_reach_the_ledger(tmp_path: Path) -> None:
     computed = study(tmp_path, "model.name=garch", "model.variance=conditional")
-    ledger = {(row.event_id, row.ticker): row.reason for row in computed.selection.ledger}
+    ledger = {(row.event_id, row.ticker): text(row.reason) for row in computed.selection.ledger}
     expected = computed.abnormal.expected
     for ticker, remark in zip(computed.abnormal.panel.ticker, expected.remark, strict=True):
-        assert str(remark) in ledger["E1", str(ticker)]
+        assert text(remark) in ledger["E1", str(ticker)]
     assert any("garch fell back to OLS" in reason for reason in ledger.values())
 
 

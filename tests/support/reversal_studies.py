@@ -11,15 +11,17 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
-from eventstudy.events import read_events
+from eventstudy.events import Events, read_events
 from eventstudy.prices.sources import get_prices
-from eventstudy.reversal import Judgement, judge
-from eventstudy.reversal.placebo import Pool, pool_of
+from eventstudy.reversal import Shocks, study_shocks
+from eventstudy.reversal.controls import Pool, pool_of
 
+#: Ends of the price history that every list of events here must span, so that all see the same prices.
+ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
 LOW = ("reversal.drop_min=0.01", "reversal.drop_k=1.0")
 
 
-def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Judgement]:
+def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Shocks]:
     """Judge events of AAA, BBB, CCC on generated prices of ten years."""
     own = tmp_path / "prices"
     folder = own if own.exists() else Path(shared_prices().name)
@@ -30,7 +32,7 @@ def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, J
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, config)
+    return computed, study_shocks(computed, headline, config)
 
 
 def misread(event_id: str, day: str, **cells: str) -> str:
@@ -49,9 +51,9 @@ def shared_prices() -> tempfile.TemporaryDirectory[str]:
 def falls_of_history() -> Pool:
     """The peers' portfolio on every day of the history."""
     with tempfile.TemporaryDirectory() as folder:
-        _, judgement = study(Path(folder), [misread("E1", "2021-06-09")])
-    days = judgement.history.days(("AAA", "BBB", "CCC"))
-    return pool_of(judgement.history, ("AAA", "BBB", "CCC"), days[300:-40])
+        _, shocks = study(Path(folder), [misread("E1", "2021-06-09")])
+    days = shocks.history.days(("AAA", "BBB", "CCC"))
+    return pool_of(shocks.history, ("AAA", "BBB", "CCC"), days[300:-40], shocks.history.config)
 
 
 def drop_days(count: int, apart: int = 50) -> list[str]:
@@ -67,3 +69,12 @@ def drop_days(count: int, apart: int = 50) -> list[str]:
     found = sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
     assert len(found) == count, f"{len(found)} days, not {count}"
     return found
+
+
+def many(tmp_path: Path, count: int = 8, *overrides: str) -> tuple[Computed, Shocks, Events]:
+    """Misreadings and genuine news in turn on days when the peers fell."""
+    days = drop_days(count)
+    labels = ("misreading", "genuine")
+    rows = [event_row(f"E{i}", day, label=labels[i % 2], label_asof=day) for i, day in enumerate(days)]
+    computed, shocks = study(tmp_path, [*rows, *ENDS], *overrides)
+    return computed, shocks, read_events(tmp_path / "events.csv")

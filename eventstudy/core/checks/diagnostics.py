@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns
-from eventstudy.core.arrays import Bools, Counts, Floats, Texts
-from eventstudy.messages import Message, say
+from eventstudy.core.arrays import Bools, Counts, Floats, Reasons
+from eventstudy.errors import Reason
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
 LAGS = 5
@@ -24,12 +24,6 @@ THIN = 0.05
 MOVING_VARIANCE = ("garch", "egarch")
 PRE_TREND = (-10, -1)
 PRE_TREND_T = 2.58
-
-#: Advice by what crossed its threshold.
-ADVICE: Mapping[str, Message] = {
-    name: say(f"advice.{name}")
-    for name in ("autocorrelation", "arch", "normality", "beta_shift", "thin_trading", "pre_trend")
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +40,8 @@ class FitDiagnostics:
         Share of the estimation returns that are exactly zero.
     pre_trend_t
         t of CAR[-10,-1]; NaN where the event window has not these days.
-    advice : (N,) str
-        What to do where thresholds are crossed, sentences joined by semicolons.
+    advice : (N,) Reason
+        What to do where thresholds are crossed, one part for each.
     """
 
     n_estimation: Counts
@@ -58,7 +52,7 @@ class FitDiagnostics:
     beta_shift_p: Floats
     zero_share: Floats
     pre_trend_t: Floats
-    advice: Texts
+    advice: Reasons
 
     def troubles(self, level: float = FIT_LEVEL) -> dict[str, Bools]:
         """Return by name of trouble which fits have it, p-values judged at ``level``."""
@@ -89,18 +83,14 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
         beta_shift_p=beta_shift(returns, panel.factor("market")[0])[1],
         zero_share=zero_share,
         pre_trend_t=_pre_trend(abnormal),
-        advice=np.zeros(len(panel), dtype="<U1000"),
+        advice=np.full(len(panel), Reason(), dtype=object),
     )
     troubles = found.troubles()
     if abnormal.expected.model in MOVING_VARIANCE:
         del troubles["arch"]
-    found.advice[:] = advise(troubles, len(panel))
+    for i in range(len(panel)):
+        found.advice[i] = Reason.join(Reason(f"advice.{name}") for name, has in troubles.items() if has[i])
     return found
-
-
-def advise(troubles: dict[str, Bools], n: int) -> list[str]:
-    """Advice for each of n fits, empty where nothing is wrong."""
-    return ["; ".join(ADVICE[name] for name, has in troubles.items() if has[i]) for i in range(n)]
 
 
 def _pre_trend(abnormal: AbnormalReturns) -> Floats:
@@ -246,7 +236,7 @@ class StudyDiagnostics:
     lower: float
     upper: float
     most_influential: str
-    advice: tuple[str, ...]
+    advice: tuple[Reason, ...]
 
 
 def diagnose_study(
@@ -274,9 +264,9 @@ def diagnose_study(
         shares[name] = float(has[possible].mean()) if possible.any() else float("nan")
     lower, upper, most = leave_one_date_out(shock_car, shock_id)
     advice = tuple(
-        say("advice.share", share=shares[name], text=text)
-        for name, text in ADVICE.items()
-        if shares[name] > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
+        Reason("advice.share", share=share, text=Reason(f"advice.{name}"))
+        for name, share in shares.items()
+        if share > SHARE and not (name == "arch" and model in MOVING_VARIANCE)
     )
     return StudyDiagnostics(
         n_fits=len(fits.rho1),

@@ -10,9 +10,9 @@ import numpy as np
 
 from eventstudy import registry
 from eventstudy.config import Model
-from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Reasons
 from eventstudy.core.windows import EventPanel
-from eventstudy.errors import ConfigError
+from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
 
 
@@ -46,7 +46,7 @@ class ExpectedReturns:
     scale : (N, L2)
         Variance of each event day relative to ``sigma2``: one, but for returns over several sessions
         and for models of the conditional variance.
-    remark : (N,) str
+    remark : (N,) Reason
         What a reader must know of one fit, such as that another model took its place; else empty.
 
     Examples
@@ -73,7 +73,7 @@ class ExpectedReturns:
     n_estimation: Counts
     r_squared: Floats
     scale: Floats
-    remark: Texts
+    remark: Reasons
 
     @property
     def mean(self) -> Floats:
@@ -187,9 +187,9 @@ def _known(name: str) -> None:
     MODELS[name]
 
 
-def no_remarks(n: int) -> Texts:
+def no_remarks(n: int) -> Reasons:
     """Empty remarks of n fits."""
-    return np.zeros(n, dtype="<U120")
+    return np.full(n, Reason(), dtype=object)
 
 
 def merge(base: ExpectedReturns, other: ExpectedReturns, rows: Bools) -> ExpectedReturns:

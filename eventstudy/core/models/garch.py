@@ -10,19 +10,20 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 from eventstudy.config import Model
-from eventstudy.core.arrays import Floats, Texts
+from eventstudy.core.arrays import Floats
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares, observations
 from eventstudy.core.models.variance_likelihood import egarch_by_search, garch_by_search
 from eventstudy.core.models.variance_search import CLOSE
 from eventstudy.core.windows import EventPanel
+from eventstudy.errors import Reason
 from eventstudy.registry import KERNELS
 from eventstudy.workers import run_blocks
 
@@ -34,12 +35,12 @@ PERSISTENCE_LIMIT = 0.999
 #: A daily variance this many times above or below the estimation window's is no forecast: EGARCH answers
 #: exponentially to a shock, and with |g| > a it can run to zero or to infinity within an event.
 PLAUSIBLE = 100.0
+#: Fewest returns to which a moving variance is fitted.
+FEWEST_RETURNS = 30
 #: Series that a worker fits at once: by ``arch``, and compiled.
 BLOCK, FAST_BLOCK = 20, 500
 #: Where the search has not clearly converged, its point is kept if ``arch`` stays this far below it.
 BETTER = 1e-2
-#: What a remark says between the model's name and by how much the next optimum's log-likelihood is lower.
-NEXT_OPTIMUM = ": log-likelihood has another optimum, lower by "
 #: ``arch`` is tuned to returns in percent.
 PERCENT = 100.0
 
@@ -73,9 +74,9 @@ class VarianceFit:
     theta: tuple[float, float]
     variance: tuple[float, ...]
     path: Floats
-    trouble: str = ""
-    log_likelihood: float = float("nan")
-    remark: str = ""
+    trouble: Reason = field(default_factory=Reason)
+    log_likelihood: float = math.nan
+    remark: Reason = field(default_factory=Reason)
 
 
 def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
@@ -88,7 +89,7 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     are left out of the fit, and on event days stand for an average one. The coefficients' error is
     that of weighted least squares, (X' H^-1 X)^-1 with the fitted h; sigma2 = SSE/(M-2), and ``scale``
     is h_t / sigma2. A fit that did not converge, has persistence of 0.999 and more, or puts an event
-    day's variance a hundred times above or below sigma2, is replaced by OLS and says so in ``remark``;
+    day's variance a hundred times above or below sigma2, is replaced by OLS, as its ``remark`` says;
     one whose likelihood has another optimum worth knowing of says by how much that one is lower.
     """
     chosen = panel.with_factors("market")
@@ -99,25 +100,18 @@ def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
     blocks = [series[first : first + size] for first in range(0, len(series), size)]
     done = run_blocks(_fit_block, blocks, jobs=settings.jobs, engine=settings.engine, scheduler=settings.scheduler)
     fits = [fit for block in done for fit in block]
-    trouble = np.array([fit.trouble for fit in fits], dtype="<U60")
-    good = np.flatnonzero(trouble == "")
-    if not len(good):
-        return _said(base, trouble, name)
-    fitted = _assemble(chosen.take(good), base.take(good), [fits[i] for i in good], settings.variance, name)
-    bounded = (fitted.scale > 1.0 / PLAUSIBLE) & (fitted.scale < PLAUSIBLE)
-    kept = np.flatnonzero(bounded.all(axis=1))
-    trouble[np.delete(good, kept)] = "the variance of an event day left all bounds"
-    merged = merge(_said(base, trouble, name), fitted.take(kept), trouble == "")
-    remark = merged.remark.copy()
-    for i in np.flatnonzero(trouble == ""):
-        remark[i] = fits[i].remark
-    return replace(merged, remark=remark)
-
-
-def _said(base: ExpectedReturns, trouble: Texts, name: str) -> ExpectedReturns:
-    remark = base.remark.copy()
-    remark[trouble != ""] = [f"{name} fell back to OLS: {text}" for text in trouble if text]
-    return replace(base, remark=remark)
+    trouble = np.array([fit.trouble for fit in fits], dtype=object)
+    good = np.flatnonzero(~trouble.astype(bool))
+    if len(good):
+        fitted = _assemble(chosen.take(good), base.take(good), [fits[i] for i in good], settings.variance, name)
+        bounded = np.all((fitted.scale > 1.0 / PLAUSIBLE) & (fitted.scale < PLAUSIBLE), axis=1)
+        trouble[good[~bounded]] = Reason("fits.unbounded")
+        base = merge(base, fitted.take(bounded), ~trouble.astype(bool))
+    remarks = [
+        Reason("fits.fell_back", name=name, why=why) if why else fit.remark
+        for why, fit in zip(trouble, fits, strict=True)
+    ]
+    return replace(base, remark=np.array(remarks, dtype=object))
 
 
 def _fit_block(series: Sequence[tuple[Floats, Floats, str]]) -> list[VarianceFit]:
@@ -140,8 +134,8 @@ def fit_variance(y: Floats, x: Floats, name: str) -> VarianceFit:
     GARCH climbs compiled where numba is installed. Where its search has not clearly converged ``arch`` fits
     too, and the higher likelihood is kept.
     """
-    if len(y) < 30 or not np.ptp(y) > 0:
-        return VarianceFit((np.nan, np.nan), (), np.zeros(0), "fewer than 30 returns, or constant ones")
+    if len(y) < FEWEST_RETURNS or not np.ptp(y) > 0:
+        return VarianceFit((np.nan, np.nan), (), np.zeros(0), Reason("fits.few_returns", fewest=FEWEST_RETURNS))
     climbs = egarch_by_search if name == "egarch" else compiled_fit() or garch_by_search
     found = climbs(y, x[:, 0])
     if name == "garch" and not found.converged:
@@ -152,15 +146,15 @@ def fit_variance(y: Floats, x: Floats, name: str) -> VarianceFit:
     return replace(fit, remark=_of_optima(found, name))
 
 
-def _of_optima(found: Optimum, name: str) -> str:
-    """Say by how much the next optimum is lower: where it is close, or the best single start misses the best.
+def _of_optima(found: Optimum, name: str) -> Reason:
+    """By how much the next optimum is lower: where it is close, or the best single start misses the best.
 
     Both are told from `CLOSE`, one point of log-likelihood.
     """
-    if found.second_gap < CLOSE or CLOSE < found.first_gap < math.inf:
-        gap = found.second_gap if math.isfinite(found.second_gap) else found.first_gap
-        return f"{name}{NEXT_OPTIMUM}{gap:.2f}"
-    return ""
+    if not (found.second_gap < CLOSE or CLOSE < found.first_gap < math.inf):
+        return Reason()
+    gap = found.second_gap if math.isfinite(found.second_gap) else found.first_gap
+    return Reason("fits.other_optimum", name=name, gap=round(gap, 2))
 
 
 def _fit_by_arch(y: Floats, x: Floats) -> VarianceFit:
@@ -180,13 +174,13 @@ def _fit_by_arch(y: Floats, x: Floats) -> VarianceFit:
 def _fit_of(coefficients: Floats, path: Floats, log_likelihood: float, name: str, *, converged: bool) -> VarianceFit:
     theta, variance = (float(coefficients[0]), float(coefficients[1])), tuple(map(float, coefficients[2:]))
     finite = np.isfinite(coefficients).all() and np.isfinite(path).all() and (path > 0).all()
-    trouble = _trouble(coefficients, name) if converged and finite else "not converged"
+    persistence = abs(coefficients[5] if name == "egarch" else coefficients[3] + coefficients[4])
+    trouble = Reason()
+    if not (converged and finite):
+        trouble = Reason("fits.no_convergence")
+    elif persistence >= PERSISTENCE_LIMIT:
+        trouble = Reason("fits.persistence", value=round(persistence, 3))
     return VarianceFit(theta, variance, path, trouble, log_likelihood)
-
-
-def _trouble(coefficients: Floats, name: str) -> str:
-    persistence = coefficients[5] if name == "egarch" else coefficients[3] + coefficients[4]
-    return f"persistence {abs(persistence):.3f}" if abs(persistence) >= PERSISTENCE_LIMIT else ""
 
 
 def _assemble(

@@ -12,6 +12,7 @@ from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.models.base import ExpectedReturns, model
 from eventstudy.core.models.ols import Regression, least_squares, observations, solve
 from eventstudy.core.windows import EventPanel
+from eventstudy.errors import Reason
 
 #: Huber's t: 95 % efficient under normal errors.
 TUNING = 1.345
@@ -41,9 +42,8 @@ def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = sse / base.dof
         inflation = _inflation(error, scale, data.used, base.dof) / sigma2
-    remark = np.where(steps >= MAX_ITERATIONS, "market_robust stopped before it converged", base.remark).astype(
-        base.remark.dtype
-    )
+    remark = base.remark.copy()
+    remark[steps >= MAX_ITERATIONS] = Reason("fits.not_converged")
     return replace(
         base,
         theta=theta,
