@@ -21,6 +21,7 @@ from eventstudy.config import Market, Peer, Prices, StudyConfig, load_config
 from eventstudy.errors import PriceError
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
+from eventstudy.messages import text
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.files import FilesProvider
@@ -517,7 +518,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
-    assert left.outcomes["BBB"].message == "suspect: ticker_reuse on 2022-05-03: another company"
+    assert text(left.outcomes["BBB"].message) == "suspect: ticker_reuse on 2022-05-03: another company"
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
@@ -623,7 +624,7 @@ def test_an_alias_serves_only_where_the_ticker_has_no_prices() -> None:
     found = with_aliases(fetch((former, bars("BBB"))), request, config)
     np.testing.assert_array_equal(found.series["NEW"].adj_close, former.adj_close)
     assert found.series["NEW"].ticker == found.outcomes["NEW"].ticker == "NEW"
-    assert found.outcomes["NEW"].message == "no prices under this ticker; those of OLD, an alias, are used"
+    assert text(found.outcomes["NEW"].message) == "no prices under this ticker; those of OLD, an alias, are used"
     assert "OLD" not in found.series
     first = bars("OLDER")
     both = with_aliases(fetch((former, first, bars("BBB"))), request, config)
