@@ -25,8 +25,8 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
+from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices import PriceTable
-from eventstudy.readers.tickers import of_ticker
 from eventstudy.shocks import Lead, leads_of
 
 #: Sessions around another event of the same peer that no estimation window uses.

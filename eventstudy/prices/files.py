@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem, Reason, printable
+from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices.table import (
     PriceOutcome,
     PriceRequest,
@@ -35,7 +36,6 @@ from eventstudy.readers.headers import columns_of, meaning, reduced, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers, parse_ratios
 from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet, csv_sheet, parquet_sheet
 from eventstudy.readers.text import read_file, wrong_cells
-from eventstudy.readers.tickers import of_ticker
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")

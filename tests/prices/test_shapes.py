@@ -18,6 +18,7 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.events import read_events
+from eventstudy.exchanges.tickers import of_ticker, spelled
 from eventstudy.messages import text
 from eventstudy.prices import PriceRequest, PriceTable
 from eventstudy.prices.files import FilesProvider, prices_of_arrow
@@ -26,7 +27,6 @@ from eventstudy.prices.sources import frame_prices, get_prices
 from eventstudy.prices.table import known_volume
 from eventstudy.readers.crsp import without_codes
 from eventstudy.readers.numbers import parse_ratios
-from eventstudy.readers.tickers import of_ticker, spelled
 
 DAYS = pd.date_range("2024-01-02", periods=4, freq="B")
 CLOSES = {"AAA": [10.0, 11.0, 12.0, 13.0], "LOW": [20.0, 21.0, 22.0, 23.0]}
