@@ -36,7 +36,7 @@ from studies import HEADER, edit_prices, event_row, write_prices, write_study
 
 from eventstudy import plots
 from eventstudy.commands.doctor import examine as doctor
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import EventStudyError, Reason
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, exchange_sessions, sessions
 from eventstudy.plots import fonts
@@ -83,7 +83,7 @@ def place(
     time.tzset()
 
 
-@pytest.mark.parametrize("number", range(1, 83), ids=str)
+@pytest.mark.parametrize("number", range(1, 90), ids=str)
 def test_bad_input(number: int, place: Place) -> None:
     ROWS[number].test(place)
     place.assert_earlier_results_intact()
@@ -662,7 +662,7 @@ def _(place: Place) -> None:
         assert place.cli("fetch", *place.inputs("yahoo"), "--quiet").code == 0
         entry = open_snapshot(place.snapshots()[0]).tickers["AAA"]
         assert entry.outcome.last == server.days()[-2].isoformat()
-        assert entry.outcome.notes == (f"1 day ({today}) not finished when they were fetched: left out",)
+        assert entry.outcome.notes == (Reason("yahoo.running", n=1, days=str(today)),)
 
 
 @row(49, "markets with different holidays", "each keeps its own sessions; no empty day is made")
@@ -1000,7 +1000,86 @@ def _(place: Place) -> None:
     assert (code, err) == (0, "")
 
 
-@row(73, "offset beyond 14 hours; year 0001 or 9999", "error with the line and what is accepted")
+@row(73, "a pipe or a device in the place of a file", "refused at once, exit 2 for events and 4 for prices")
+def _(place: Place) -> None:
+    os.mkfifo(place.folder / "pipe.csv")
+    (place.folder / "zero.csv").symlink_to("/dev/zero")
+    for name in ("pipe.csv", "zero.csv"):
+        refused(place.run(prices=name), 4, f"{name}: is a pipe or a device, not a file")
+        refused(place.cli("check", name, "--config", "study.toml"), 2, f"{name}: is a pipe or a device, not a file")
+
+
+@row(74, "small Parquet file that unpacks to too many rows", "refused by the count in its footer")
+def _(place: Place) -> None:
+    place.patch.setattr("eventstudy.readers.sheets.MOST_CELLS", 9_999)
+    frame = pd.DataFrame({"date": ["2021-06-09"] * 5_000, "ticker": "AAA", "close": 1.0})
+    frame.to_parquet(place.folder / "much.parquet")
+    refused(place.run(prices="much.parquet"), 4, "much.parquet: holds 5,000 rows, too many to be read at once")
+
+
+@row(75, "weekly or monthly prices", "error with the frequency, where over 5 % of the sessions have no price of anyone")
+def _(place: Place) -> None:
+    series = {
+        path.stem: pd.read_csv(path, index_col="date", parse_dates=True)["adj_close"]
+        for path in (place.folder / "prices").glob("*.csv")
+    }
+    for step, named in (("W-WED", "weekly"), ("BME", "monthly")):
+        sparse = pd.DataFrame(series).resample(step).last().rename_axis(index="date")
+        sparse.to_csv(place.folder / "sparse.csv")
+        refused(place.run(prices="sparse.csv"), 4, f"the prices seem to be {named}; an event study needs daily ones")
+
+
+@row(76, "HTTP 500 or 503 with a JSON answer", "asked again, exit 4, never kept as 'no prices'")
+def _(place: Place) -> None:
+    one, two, server = fetch_twice(place, {"AAA": "500json", "BBB": "503json"}, {})
+    refused(one, 4, "AAA: Yahoo gave no usable prices", "HTTP status 500", "HTTP status 503")
+    assert two.code == 0, two.said
+    assert sorted(server.asked) == ["AAA", "BBB"]
+
+
+@row(77, "no prices of the benchmark at the provider", "exit 4; 'fetch --again TICKER' asks anew")
+def _(place: Place) -> None:
+    with FakeYahoo({"IDX": "404"}, n_bars=260, varied=True) as server:
+        place.yahoo(server)
+        place.rows(event_row("E1", server.days()[200].isoformat()))
+        fetch = ["fetch", *place.inputs("yahoo")]
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX", "'eventstudy fetch --again IDX' asks anew")
+        server.modes = {}
+        server.asked.clear()
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX")
+            refused(place.cli(*fetch, "--again", "IDY"), 2, "did you mean 'IDX'?")
+            assert sorted(server.asked) == []
+            assert place.cli(*fetch, "--again", "IDX").code == 0
+        assert sorted(server.asked) == ["IDX"]
+
+
+@row(78, "control characters in a file or an answer", "shown as blanks: nothing of them reaches the terminal")
+def _(place: Place) -> None:
+    (place.folder / "prices" / "AAA.csv").write_text("date,\x1b]0;owned\x07open\n2021-06-09,1\n", encoding="utf-8")
+    answer = place.run()
+    refused(answer, 4, "has columns date")
+    assert answer.err.isprintable()
+
+
+@row(
+    79,
+    "tickers as Wind, baostock or JoinQuant write them",
+    "found in prices; in events the ticker that is meant is named",
+)
+def _(place: Place) -> None:
+    write_study(place.folder, ("600519.SS", "BBB"))
+    (place.folder / "prices" / "AAA.csv").rename(place.folder / "prices" / "sh.600519.csv")
+    place.rows(event_row("E1", E1, tickers="600519.SH"))
+    answer = place.check()
+    assert "600519.SH is named in events.csv but is no peer of this study (did you mean 600519.SS?)" in answer.said
+    place.rows(event_row("E1", E1, tickers="600519.SS"))
+    assert place.run().code == 0
+    assert place.reason("600519.SS").startswith("used")
+
+
+@row(80, "offset beyond 14 hours; year 0001 or 9999", "error with the line and what is accepted")
 def _(place: Place) -> None:
     for moment in ("2021-06-09T10:00:00+14:01", "2021-06-09T10:00:00-23:59"):
         place.rows(event_row("E1", moment))
@@ -1012,7 +1091,7 @@ def _(place: Place) -> None:
     assert place.check().code == 0
 
 
-@row(74, "ticker 1e5 or full-width letters in claims.csv", "read as capitals, as in events.csv; else an error")
+@row(81, "ticker 1e5 or full-width letters in claims.csv", "read as capitals, as in events.csv; else an error")
 def _(place: Place) -> None:
     head = "claim_id,ticker,date,claimed\n"
     for ticker, read in (("1e5", "1E5"), ("ａａａ", "AAA")):
@@ -1022,7 +1101,7 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "claims.csv:2: ticker 'A B': accepted are capital letters")
 
 
-@row(75, "a pipe or a device such as /dev/zero as a file", "refused before it is read")
+@row(82, "a pipe or a device such as /dev/zero as a file", "refused before it is read")
 def _(place: Place) -> None:
     pipe = place.folder / "pipe.csv"
     os.mkfifo(pipe)
@@ -1032,10 +1111,10 @@ def _(place: Place) -> None:
     refused(place.cli("check", place.events, "--config", pipe), 2, "is a pipe or a device")
     (place.folder / "prices" / "AAA.csv").unlink()
     os.mkfifo(place.folder / "prices" / "AAA.csv")
-    refused(place.run(), 4, "AAA.csv: is a folder, a pipe or a device; give a file")
+    refused(place.run(), 4, "AAA.csv")
 
 
-@row(76, "output into a full device", "exit 1: what the command prints cannot be written")
+@row(83, "output into a full device", "exit 1: what the command prints cannot be written")
 def _(place: Place) -> None:
     with Path("/dev/full").open("wb") as full:
         process = start(["sectors"], stdout=full, stderr=subprocess.PIPE)
@@ -1045,21 +1124,21 @@ def _(place: Place) -> None:
     assert b"Traceback" not in error
 
 
-@row(77, "no room for temporary files", "exit 1 that names their folder and TMPDIR")
+@row(84, "no room for temporary files", "exit 1 that names their folder and TMPDIR")
 def _(place: Place) -> None:
     place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.ENOSPC, "No space left on device")))
     place.patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     refused(place.run(), 1, "the folder of temporary files", "is full", "set TMPDIR to another")
 
 
-@row(78, "not enough memory", "exit 1 that says so; nothing half written")
+@row(85, "not enough memory", "exit 1 that says so; nothing half written")
 def _(place: Place) -> None:
     for error in (MemoryError(), ImportError("x.so: failed to map segment from shared object")):
         place.patch.setattr("eventstudy.study.compute", _raising(error))
         refused(place.run(), 1, "the memory is not enough for this", "earlier results are as they were")
 
 
-@row(79, "too many open files", "exit 1 that names the limit and how to raise it")
+@row(86, "too many open files", "exit 1 that names the limit and how to raise it")
 def _(place: Place) -> None:
     place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.EMFILE, "Too many open files")))
     refused(place.run(), 1, "too many files are open (Too many open files)", "ulimit -n 1024")
@@ -1072,7 +1151,7 @@ def _raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@row(80, "umask", "files and folders of a pack have the rights that it leaves")
+@row(87, "umask", "files and folders of a pack have the rights that it leaves")
 def _(place: Place) -> None:
     before = os.umask(0)
     try:
@@ -1086,7 +1165,7 @@ def _(place: Place) -> None:
         os.umask(before)
 
 
-@row(81, "a pack with a file that was damaged, forged or added", "exit 5 with the file and what to do")
+@row(88, "a pack with a file that was damaged, forged or added", "exit 5 with the file and what to do")
 def _(place: Place) -> None:
     pack = place.folder / "copy"
     for name, content, said in (
@@ -1101,7 +1180,7 @@ def _(place: Place) -> None:
         shutil.rmtree(pack)
 
 
-@row(82, "settings outside their range, or twice in a list", "error with the range, one for each")
+@row(89, "settings outside their range, or twice in a list", "error with the range, one for each")
 def _(place: Place) -> None:
     for setting, said in (
         ("tests.draws=-1", "tests.draws = -1: accepted is 1 to 1000000"),
@@ -1117,5 +1196,5 @@ def _(place: Place) -> None:
 
 
 def test_every_row_has_its_test() -> None:
-    assert sorted(ROWS) == list(range(1, 83))
+    assert sorted(ROWS) == list(range(1, 90))
     assert all(row.given and row.gets for row in ROWS.values())
