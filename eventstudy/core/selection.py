@@ -69,11 +69,11 @@ class LedgerRow:
     event_id: str
     shock_id: str
     ticker: str
-    market: str
-    status: str
-    stage: str
-    reason: Reason
-    session: str
+    market: str = ""
+    status: str = "dropped"
+    stage: str = ""
+    reason: Reason = field(default_factory=Reason)
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +169,7 @@ def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
 def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
     config = inputs.config
-    row = LedgerRow(
-        event_id=event.event_id,
-        shock_id=event.shock_id,
-        ticker=ticker,
-        market="",
-        status="dropped",
-        stage="",
-        reason=Reason(),
-        session="",
-    )
+    row = LedgerRow(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
     peer = inputs.peers.get(ticker)
     if peer is None:
         return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker)), None

@@ -10,6 +10,7 @@ from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns
 from eventstudy.core.arrays import Bools, Counts, Floats, Reasons
+from eventstudy.core.models.ols import inverses
 from eventstudy.errors import Reason
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
@@ -74,6 +75,7 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
     with np.errstate(invalid="ignore"):
         zero_share = (there & (returns == 0.0)).sum(axis=1) / there.sum(axis=1)
     rho, pairs = autocorrelations(residuals, LAGS)
+    has_trend = abnormal.tau[0] <= PRE_TREND[0] and abnormal.tau[-1] >= PRE_TREND[1]
     found = FitDiagnostics(
         n_estimation=abnormal.expected.n_estimation,
         rho1=rho[:, 0],
@@ -82,7 +84,7 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
         jarque_bera_p=jarque_bera(residuals)[1],
         beta_shift_p=beta_shift(returns, panel.factor("market")[0])[1],
         zero_share=zero_share,
-        pre_trend_t=_pre_trend(abnormal),
+        pre_trend_t=abnormal.scar(PRE_TREND) if has_trend else np.full(len(abnormal), np.nan),
         advice=np.full(len(panel), Reason(), dtype=object),
     )
     troubles = found.troubles()
@@ -91,12 +93,6 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
     for i in range(len(panel)):
         found.advice[i] = Reason.join(Reason(f"advice.{name}") for name, has in troubles.items() if has[i])
     return found
-
-
-def _pre_trend(abnormal: AbnormalReturns) -> Floats:
-    if abnormal.tau[0] > PRE_TREND[0] or abnormal.tau[-1] < PRE_TREND[1]:
-        return np.full(len(abnormal), np.nan)
-    return abnormal.scar(PRE_TREND)
 
 
 def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
@@ -177,7 +173,7 @@ def beta_shift(returns: Floats, market: Floats) -> tuple[Floats, Floats]:
     size = np.sqrt((columns**2).mean(axis=1, keepdims=True))
     x = columns / np.where(size > 0, size, 1.0)
     y = np.where(used, returns, 0.0)
-    bread = _inverse(np.einsum("nlj,nlk->njk", x, x))
+    bread = inverses(np.einsum("nlj,nlk->njk", x, x))
     theta = np.einsum("njk,nlk,nl->nj", bread, x, y, optimize=True)
     score = x * (y - np.einsum("nlj,nj->nl", x, theta))[:, :, None]
     meat = _long_run(score, used.sum(axis=1))
@@ -205,17 +201,11 @@ def _centred(values: Floats, used: Bools) -> Floats:
     return np.where(used, values - mean[:, None], 0.0)
 
 
-def _inverse(moments: Floats) -> Floats:
-    regular = np.atleast_1d(np.linalg.matrix_rank(moments, hermitian=True) == moments.shape[-1])
-    safe = np.where(regular[:, None, None], moments, np.eye(moments.shape[-1]))
-    return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
-
-
 def _solve(moments: Floats, products: Floats) -> Floats:
     """Solve scaled to unit diagonals, NaN where there is no solution."""
     root = np.sqrt(np.einsum("njj->nj", moments))
     unit = np.where(root > 0, root, 1.0)
-    inverse = _inverse(moments / (unit[:, :, None] * unit[:, None, :]))
+    inverse = inverses(moments / (unit[:, :, None] * unit[:, None, :]))
     solution: Floats = np.einsum("njk,nk->nj", inverse, products / unit) / unit
     return solution
 

@@ -146,7 +146,8 @@ class DateOverlap:
         """
         k, total = len(values), self.total
         if not self:
-            return _plain(values), k - 1.0
+            se = values.std(ddof=1) / np.sqrt(k) if k > 1 else 0.0
+            return (float(values.mean() / se) if se > 0 else float("nan")), k - 1.0
         spread = self.spread(values)
         if not spread > 0:
             return float("nan"), float("nan")
@@ -158,14 +159,6 @@ class DateOverlap:
         deviation = values - values.mean()
         expected = k - self.total / k
         return float(np.sqrt(deviation @ deviation / expected)) if expected > 1e-9 * k else float("nan")
-
-
-def _plain(values: Floats) -> float:
-    """Mean over its standard error; NaN for fewer than two values or no variation."""
-    if len(values) < 2:
-        return float("nan")
-    se = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() / se) if se > 0 else float("nan")
 
 
 def clustered(values: Floats, blocks: Places) -> float:
@@ -182,24 +175,12 @@ def clustered(values: Floats, blocks: Places) -> float:
 
 
 def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: Bools) -> DateOverlap:
-    """W of a sample's portfolios over the event days ``inside`` the window, (L2,).
-
-    Notes
-    -----
-    A portfolio's session of an event day is the earliest of its peers': they differ only where
-    exchanges react on different days or have different holidays.
-    """
-    panel = portfolios.abnormal.panel
-    k = len(portfolios)
-    if k < 2:
-        return DateOverlap.none(k)
-    window = _earliest(panel.event_sessions[portfolios.members][:, inside], portfolios.starts)
+    """W of a sample's portfolios over the event days ``inside`` the window, (L2,)."""
+    window, k = _sessions(portfolios)[:, inside], len(portfolios)
     if _apart(window):
         return DateOverlap.none(k)
     early, late, share = shared_sessions(window)
-    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
-    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
-    return DateOverlap(k, early, late, share * alike)
+    return DateOverlap(k, early, late, share * _alike(portfolios, peers, early, late))
 
 
 def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[DateOverlap]:
@@ -207,27 +188,36 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
 
     The correlations of the portfolios' residuals are those of `date_overlap`: no window changes them.
     """
-    panel = portfolios.abnormal.panel
-    days, k = panel.event_sessions.shape[1], len(portfolios)
-    if k < 2:
-        return [DateOverlap.none(k)] * days
-    window = _earliest(panel.event_sessions[portfolios.members], portfolios.starts)
+    window, k = _sessions(portfolios), len(portfolios)
     if _apart(window):
-        return [DateOverlap.none(k)] * days
+        return [DateOverlap.none(k)] * window.shape[1]
     early, late, _ = shared_sessions(window)
-    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
-    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
-    known = sparse.csr_array((alike, (early, late)), shape=(k, k))
+    known = sparse.csr_array((_alike(portfolios, peers, early, late), (early, late)), shape=(k, k))
     found = []
-    for day in range(days):
+    for day in range(window.shape[1]):
         early, late, share = shared_sessions(window[:, : day + 1])
         weight = share * np.asarray(known[early, late]).ravel() if len(early) else share
         found.append(DateOverlap(k, early, late, weight))
     return found
 
 
+def _sessions(portfolios: ShockPortfolios) -> Days:
+    """Session of each event day, (K, L2): the earliest of the portfolio's peers.
+
+    They differ only where exchanges react on different days or have different holidays.
+    """
+    return _earliest(portfolios.abnormal.panel.event_sessions[portfolios.members], portfolios.starts)
+
+
+def _alike(portfolios: ShockPortfolios, peers: PeerWeights, early: Places, late: Places) -> Floats:
+    estimation = _earliest(portfolios.abnormal.panel.estimation_sessions[portfolios.members], portfolios.starts)
+    return likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
+
+
 def _apart(window: Days) -> bool:
     """Whether no two of the (K, L) windows can share a session, by their ends."""
+    if len(window) < 2:
+        return True
     first = np.argsort(window[:, 0], kind="stable")
     begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
     return bool((begin[1:] > end[:-1]).all())
