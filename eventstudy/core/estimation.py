@@ -12,7 +12,7 @@ from eventstudy.config import StudyConfig, Window
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.arrays import Bools, Texts
 from eventstudy.core.models import ExpectedReturns, fit, needs
-from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
+from eventstudy.core.models.inputs import excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, kind_of, select
@@ -66,15 +66,13 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     # Volume and volatility have a level of their own: without the intercept nothing is left of it.
     alpha = config.model.alpha if config.study.kind == "return" else "estimated"
     abnormal = abnormal_returns(joined, expected, alpha=alpha)
-    correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
-    tests = config.tests
     sample = Sample(
         group="all",
         abnormal=abnormal,
-        correlations=correlations,
-        weighting=tests.weights,
+        correlations=residual_correlations(expected.residuals, joined.estimation_sessions),
+        weighting=config.tests.weights,
         seed=config.study.seed,
-        draws=tests.draws,
+        draws=config.tests.draws,
     )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 
@@ -118,7 +116,9 @@ def cut_and_fit(
     ]
     joined = join(cuts)
     if "donors" in needs(config.model.name):
-        joined = only_donors(joined, _may_lend(joined, config, named or {}), donor_names(config))
+        joined = only_donors(
+            joined, _may_lend(joined, config, named or {}), tuple(peer.ticker for peer in config.peers)
+        )
     return joined, fit(joined, config.model.name, settings=config.model)
 
 
@@ -140,11 +140,8 @@ def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozen
 
 def with_factors(panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> ReturnsPanel:
     """Return the panel with the factors that the study's model wants on every market."""
-    markets = {
-        mic: replace(market, factors=factor_columns(mic, panel, prices, config))
-        for mic, market in panel.markets.items()
-    }
-    return replace(panel, markets=markets)
+    factors = {mic: factor_columns(mic, panel, prices, config) for mic in panel.markets}
+    return replace(panel, markets={mic: replace(panel.markets[mic], factors=own) for mic, own in factors.items()})
 
 
 def _keep_fitted(

@@ -113,7 +113,8 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
     with np.errstate(divide="ignore", invalid="ignore"):
         y_mean = (data.constant * data.y).sum(axis=1) / data.size
     y_centred = np.where(data.used, data.y - data.constant * y_mean[:, None], 0.0)
-    error = np.where(data.used, y_centred - _fitted(data, slope, x_mean), 0.0)
+    x_centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
+    error = np.where(data.used, y_centred - np.einsum("nlk,nk->nl", x_centred, slope), 0.0)
     sse, total = (error**2).sum(axis=1), (y_centred**2).sum(axis=1)
     dof = (count - theta.shape[1]).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -157,12 +158,6 @@ def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floa
     moments = np.einsum("nlk,nl->nk", weighted, np.where(data.used, y_centred, 0.0))
     slope = np.einsum("njk,nk->nj", inverse, moments)
     return slope, y_mean - np.einsum("nk,nk->n", slope, x_mean), inverse, x_mean
-
-
-def _fitted(data: Regression, slope: Floats, x_mean: Floats) -> Floats:
-    centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
-    fitted: Floats = np.einsum("nlk,nk->nl", centred, slope)
-    return fitted
 
 
 def inverses(moments: Floats) -> Floats:

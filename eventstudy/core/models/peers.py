@@ -66,7 +66,8 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
         loadings=names,
         theta=theta,
         estimation_design=design,
-        event_design=_event_design(chosen.event_factors, theta),
+        # A missing return of a donor without weight says nothing.
+        event_design=np.where(theta[:, None, :] == 0.0, 0.0, chosen.event_factors),
         xtx_inv=xtx_inv,
         residuals=residuals,
         sigma2=sigma2,
@@ -109,11 +110,6 @@ def _covariance(d: Floats) -> Floats:
     free = np.vstack([np.eye(q - 1), -np.ones((1, q - 1))])
     moments = free.T @ d.T @ d @ free
     return free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
-
-
-def _event_design(factors: Floats, theta: Floats) -> Floats:
-    """Donors' event returns, zero where a donor has no weight: a missing return there says nothing."""
-    return np.where(theta[:, None, :] == 0.0, 0.0, factors)
 
 
 def only_donors(panel: EventPanel, allowed: Bools, donors: tuple[str, ...]) -> EventPanel:
