@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns
-from eventstudy.core.arrays import Bools, Counts, Floats, Reasons
+from eventstudy.core.arrays import Bools, Counts, Floats, Reasons, centred
 from eventstudy.core.models.ols import inverses
 from eventstudy.errors import Reason
 
@@ -55,16 +55,16 @@ class FitDiagnostics:
     pre_trend_t: Floats
     advice: Reasons
 
+    def values(self) -> dict[str, Floats]:
+        """Return by name of trouble what tells it: p-values, the share of zeros, the t of the days before."""
+        tests = {"autocorrelation": self.ljung_box_p, "arch": self.arch_p, "normality": self.jarque_bera_p}
+        tests["beta_shift"] = self.beta_shift_p
+        return {**tests, "thin_trading": self.zero_share, "pre_trend": self.pre_trend_t}
+
     def troubles(self, level: float = FIT_LEVEL) -> dict[str, Bools]:
         """Return by name of trouble which fits have it, p-values judged at ``level``."""
-        return {
-            "autocorrelation": self.ljung_box_p < level,
-            "arch": self.arch_p < level,
-            "normality": self.jarque_bera_p < level,
-            "beta_shift": self.beta_shift_p < level,
-            "thin_trading": self.zero_share > THIN,
-            "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T,
-        }
+        limits = {"thin_trading": self.zero_share > THIN, "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T}
+        return {name: limits.get(name, value < level) for name, value in self.values().items()}
 
 
 def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
@@ -102,12 +102,12 @@ def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
     residuals' own mean, over the sum of squares (Box and Jenkins 1976, eq. 2.1.11).
     """
     there = np.isfinite(residuals)
-    centred = _centred(residuals, there)
-    total = (centred**2).sum(axis=1)
+    about_mean = centred(residuals, there)
+    total = (about_mean**2).sum(axis=1)
     rho, pairs = np.empty((len(residuals), lags)), np.empty((len(residuals), lags), dtype=np.int64)
     for lag in range(1, lags + 1):
         with np.errstate(divide="ignore", invalid="ignore"):
-            rho[:, lag - 1] = (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / total
+            rho[:, lag - 1] = (about_mean[:, lag:] * about_mean[:, :-lag]).sum(axis=1) / total
         pairs[:, lag - 1] = (there[:, lag:] & there[:, :-lag]).sum(axis=1)
     return rho, pairs
 
@@ -134,8 +134,8 @@ def arch_lm(residuals: Floats, lags: int = LAGS) -> tuple[Floats, Floats]:
     lagged = np.stack([squared[:, lags - j : length - j] for j in range(1, lags + 1)], axis=2)
     now = squared[:, lags:]
     used = np.isfinite(now) & np.isfinite(lagged).all(axis=2)
-    y = _centred(now, used)
-    x = np.stack([_centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
+    y = centred(now, used)
+    x = np.stack([centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
     moments, products = np.einsum("nlj,nlk->njk", x, x), np.einsum("nlj,nl->nj", x, y)
     slope = _solve(moments, products)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,9 +148,9 @@ def jarque_bera(residuals: Floats) -> tuple[Floats, Floats]:
     """Return n/6 (S^2 + (K-3)^2/4) and its chi-square(2) p-value, both (N,) (Jarque and Bera 1987)."""
     there = np.isfinite(residuals)
     n = there.sum(axis=1)
-    centred = _centred(residuals, there)
+    about_mean = centred(residuals, there)
     with np.errstate(divide="ignore", invalid="ignore"):
-        m2, m3, m4 = ((centred**power).sum(axis=1) / n for power in (2, 3, 4))
+        m2, m3, m4 = ((about_mean**power).sum(axis=1) / n for power in (2, 3, 4))
         statistic = n / 6.0 * (m3**2 / m2**3 + (m4 / m2**2 - 3.0) ** 2 / 4.0)
     return statistic, special.chdtrc(2, statistic)
 
@@ -194,13 +194,6 @@ def _long_run(score: Floats, days: Counts) -> Floats:
     return total
 
 
-def _centred(values: Floats, used: Bools) -> Floats:
-    """Deviations from the mean of the used days, zero elsewhere."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1)
-    return np.where(used, values - mean[:, None], 0.0)
-
-
 def _solve(moments: Floats, products: Floats) -> Floats:
     """Solve scaled to unit diagonals, NaN where there is no solution."""
     root = np.sqrt(np.einsum("njj->nj", moments))
@@ -240,14 +233,7 @@ def diagnose_study(
     model: str = "market",
 ) -> StudyDiagnostics:
     """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
-    values = {
-        "autocorrelation": fits.ljung_box_p,
-        "arch": fits.arch_p,
-        "normality": fits.jarque_bera_p,
-        "beta_shift": fits.beta_shift_p,
-        "thin_trading": fits.zero_share,
-        "pre_trend": fits.pre_trend_t,
-    }
+    values = fits.values()
     shares = {}
     for name, has in fits.troubles(0.05).items():
         possible = np.isfinite(values[name])

@@ -10,7 +10,7 @@ import numpy as np
 
 from eventstudy import registry
 from eventstudy.config import Model
-from eventstudy.core.arrays import Bools, Counts, Floats, Places, Reasons
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Reasons, centred
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
@@ -322,8 +322,7 @@ def from_daily_weights(
     sse = (error**2).sum(axis=1)
     dof = (count - estimated).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(used, panel.estimation_returns, 0.0).sum(axis=1) / count
-        total = (np.where(used, panel.estimation_returns - mean[:, None], 0.0) ** 2).sum(axis=1)
+        total = (centred(panel.estimation_returns, used) ** 2).sum(axis=1)
         sigma2, r_squared = np.where(dof > 0, sse / dof, np.nan), 1.0 - sse / total
     return ExpectedReturns(
         model=name,
