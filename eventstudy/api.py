@@ -18,13 +18,14 @@ from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
-from eventstudy.errors import ConfigError, Reason
+from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
+from eventstudy.results.columns import row_of, with_codes
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.warnings import event_warnings, input_warnings
@@ -93,8 +94,7 @@ class Checked:
         }
         if name not in found:
             raise KeyError(f"no table {name!r}; there are {', '.join(found)}")
-        rows = [{key: getattr(row, key) for key in row.__slots__} for row in found[name]]
-        return pd.DataFrame([{key: text(v) if isinstance(v, Reason) else v for key, v in row.items()} for row in rows])
+        return pd.DataFrame([with_codes(row_of(row)) for row in found[name]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +256,10 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if not outcome.message.startswith(("no file", "no row")):
+        if outcome.message.code not in ("price.no_file", "price.no_row"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
         if outcome.status != "ok":
-            found.append(f"no prices for {_role(ticker, config)}: {outcome.message}; {remedy}")
+            found.append(f"no prices for {_role(ticker, config)}: {text(outcome.message)}; {remedy}")
     return found
 
 

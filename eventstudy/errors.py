@@ -13,10 +13,19 @@ Each carries all its problems at once; the command prints one line a problem.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
+
+#: What a terminal would obey or turn round: control characters, breaks of lines, marks of direction.
+_UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+
+
+def printable(foreign: object) -> str:
+    """Return a text from a file or a server as one line that a terminal shows and does not obey."""
+    return _UNPRINTABLE.sub(" ", str(foreign)).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.message}" if where else self.message
+        return printable(f"{where}: {self.message}" if where else self.message)
 
 
 class Reason:

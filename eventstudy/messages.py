@@ -59,6 +59,15 @@ def text(reason: Reason) -> Message:
     return say(reason.code, **reason.fields) if reason else Message("")
 
 
+def code_of(value: object) -> str:
+    """Return the code of a reason or a message, codes of several joined by ``;``; empty for any other text."""
+    if isinstance(value, Reason):
+        return ";".join(value.codes)
+    if not isinstance(value, Message):
+        return ""
+    return ";".join(filter(None, map(code_of, value.fields["parts"]))) if value.key == JOINED else value.key
+
+
 def _pattern(words: Mapping[str, str], key: str) -> str:
     return words[f"say.{key}"] if f"say.{key}" in words else words[key]
 

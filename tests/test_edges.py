@@ -24,6 +24,7 @@ from eventstudy.commands.output import watching
 from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, EventsError, PriceError
 from eventstudy.events import read_events, read_records
+from eventstudy.messages import text
 from eventstudy.prices import PriceRequest, get_provider, yahoo
 from eventstudy.prices.fetch import fetch_snapshot
 from eventstudy.prices.sources import get_prices, price_request
@@ -198,11 +199,11 @@ def test_bars_that_come_twice_or_never_finish_are_no_series() -> None:
     late = dt.datetime(2024, 2, 1, tzinfo=dt.UTC)
     series, outcome = yahoo._series("AAA", frame, meta, request, "test", late)
     assert series is None
-    assert outcome.message == "Yahoo's prices of AAA: a day comes twice or out of order"
+    assert text(outcome.message) == "Yahoo's prices of AAA: a day comes twice or out of order"
     noon = dt.datetime(2024, 1, 3, 17, tzinfo=dt.UTC)
     series, outcome = yahoo._series("AAA", frame.iloc[:1], meta, request, "test", noon)
     assert series is None
-    assert outcome.message == "Yahoo has no finished session of AAA in 2024-01-01..2024-01-31"
+    assert text(outcome.message) == "Yahoo has no finished session of AAA in 2024-01-01..2024-01-31"
 
 
 def test_a_disk_that_is_full_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,20 +44,15 @@ FROM_OUTSIDE = {
     ("commands/import_est/__init__.py", "text.rpartition(':')"): "an option of the command, NAME:MIC",
     ("commands/init/new_sector.py", "text.partition(':')"): "an answer of the user, MIC:TICKER",
     ("commands/init/new_sector.py", "text.split(':', 2)"): "an answer of the user, TICKER:MIC:NAME",
-    ("prices/yahoo.py", "' '.join(str(error).split()).partition(' See https://curl.se')"): "words of curl",
+    ("prices/yahoo.py", "printable(error or '').partition(' See https://curl.se')"): "words of curl",
 }
 #: Sites that are still to go.
 KNOWN = {
-    ("api.py", "outcome.message.startswith(('no file', 'no row'))"),
     ("backtest/outcome.py", "decision.refusal.partition(':')"),
     ("commands/init/new_sector.py", "'no trading calendar' in str(error)"),
     ("large/engine.py", "text.split(':')"),
-    ("prices/sources.py", "'the same command resumes' in problem.message"),
-    ("report/listings.py", "ledger['reason'].map(text).str.split(':')"),
     ("report/pooled.py", "text.removeprefix('overlaps ')"),
     ("report/pooled.py", "text.startswith('overlaps ')"),
-    ("results/counts.py", "str(reason).split(':')"),
-    ("results/summary.py", "text.startswith('off by')"),
 }
 
 

@@ -22,7 +22,8 @@ from reversal_table_twins import ASKED, reversal_of
 from table_twins import Book, Columns
 
 from eventstudy.api import Study
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import REASONS, TABLES, code_column
+from eventstudy.results.result import StudyResult
 
 #: Tables of texts and days alone.
 WITHOUT_NUMBERS = ("ledger", "estimation_cuts")
@@ -92,6 +93,22 @@ def test_the_world_has_what_the_rules_are_about(book: Book) -> None:
     assert table.loc["OVER", "n_placebos"] >= 5
     assert not table.loc["LATE", "label_in_time"]
     assert book.tables["clarifications"]["event_id"].tolist() == ["M5-C"]
+
+
+def test_after_every_column_of_words_stands_the_one_of_their_codes(result: StudyResult) -> None:
+    for name, columns in TABLES.items():
+        for place, column in enumerate(columns):
+            if column in REASONS:
+                assert columns[place + 1] == code_column(column), name
+                rows = zip(result.tables[name][column], result.tables[name][code_column(column)], strict=True)
+                assert [code for text, code in rows if code and not text] == [], name
+    codes = {name: set(result.tables[name].filter(like="_code").to_numpy().ravel()) for name in TABLES}
+    assert {"", "reason.locked_down", "reason.shifted_closed"} <= codes["ledger"]
+    assert codes["quality"] == {"quality.gaps"}
+    assert {"drop.overlaps", "drop.too_small;drop.too_few_errors", "benchmark.few"} <= codes["reversal"]
+    assert codes["gates"] == {"", "gate.drops", "gate.excess", "gate.window", "gate.genuine"}
+    assert {"left.horizon", "left.clarification"} <= codes["trades"]
+    assert "claim.no_peer" in codes["claims"]
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -14,8 +14,7 @@ from eventstudy.exchanges.exchange import EVER, Fee, exchanges
 
 #: What an exchange costs of which no fees are known.
 _UNKNOWN = (("commission", 10.0), ("half_spread", 10.0))
-_SETTINGS = "The study's settings"
-_UNKNOWN_SOURCE = "This market is not in the table: a round figure"
+Side = Literal["buy", "sell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +30,20 @@ class CostTable:
     hedge_bps: float = 2.0
     open_multiple: float = 2.0
 
-    def fee_bps(self, mic: str, side: Literal["buy", "sell"], day: dt.date) -> float:
+    def fee_bps(self, mic: str, side: Side, day: dt.date) -> float:
         """Taxes and commissions of one side on one day, without the spread."""
         return sum(fee.bps for fee in self.in_force(mic, side, day) if fee.name != "half_spread")
 
-    def half_spread_bps(self, mic: str, side: Literal["buy", "sell"], day: dt.date) -> float:
+    def half_spread_bps(self, mic: str, side: Side, day: dt.date) -> float:
         """Half the spread on one day."""
         return sum(fee.bps for fee in self.in_force(mic, side, day) if fee.name == "half_spread")
 
-    def in_force(self, mic: str, side: Literal["buy", "sell"], day: dt.date) -> list[Fee]:
+    def in_force(self, mic: str, side: Side, day: dt.date) -> list[Fee]:
         """Return the rows that apply to one side on one day."""
         return [fee for fee in self.fees if fee.market == mic and fee.side in (side, "both") and fee.holds(day)]
 
     def share(
-        self,
-        mic: str,
-        side: Literal["buy", "sell"],
-        day: dt.date,
-        *,
-        order: float,
-        adv: float,
-        sigma: float,
-        at_open: bool = False,
+        self, mic: str, side: Side, day: dt.date, *, order: float, adv: float, sigma: float, at_open: bool = False
     ) -> float:
         """Cost of one order as a share of its value.
 
@@ -86,12 +77,8 @@ def cost_table(
 ) -> CostTable:
     """Return the fees of these markets. An override replaces every row of its market and name."""
     replaced = {(row.market, row.name) for row in overrides}
-    rows = [
-        fee
-        for mic in dict.fromkeys(markets)
-        for fee in known_fees(mic) or _unknown_fees(mic)
-        if (fee.market, fee.name) not in replaced
-    ]
+    rows = [fee for mic in dict.fromkeys(markets) for fee in known_fees(mic) or _unknown_fees(mic)]
+    rows = [fee for fee in rows if (fee.market, fee.name) not in replaced]
     rows += [
         Fee(
             market=row.market,
@@ -100,7 +87,7 @@ def cost_table(
             bps=row.bps,
             first=row.from_ or EVER,
             until=row.until,
-            source=_SETTINGS,
+            source="The study's settings",
             certainty="source",
         )
         for row in overrides
@@ -111,6 +98,13 @@ def cost_table(
 
 def _unknown_fees(mic: str) -> tuple[Fee, ...]:
     return tuple(
-        Fee(market=mic, name=name, side="both", bps=bps, source=_UNKNOWN_SOURCE, certainty="assumption")
+        Fee(
+            market=mic,
+            name=name,
+            side="both",
+            bps=bps,
+            source="This market is not in the table: a round figure",
+            certainty="assumption",
+        )
         for name, bps in _UNKNOWN
     )

@@ -89,54 +89,45 @@ def evaluate(
     placebos = [placebo for placebo in placebos if span(tapes, [placebo])[0] >= first]
     open_rule = replace(rule, gate="off")
     memo: Memo = {}
-    runs = {
-        RULE: run(rule, tapes, shocks, costs, name=RULE, memo=memo),
-        EVERY_DROP: run(open_rule, tapes, shocks, costs, name=EVERY_DROP, memo=memo),
-    }
-    if placebos:
-        runs[PLACEBO] = run(open_rule, tapes, placebos, costs, name=PLACEBO, memo=memo)
+    asked = {RULE: (rule, shocks), EVERY_DROP: (open_rule, shocks)} | (
+        {PLACEBO: (open_rule, placebos)} if placebos else {}
+    )
+    runs = {name: run(which, tapes, met, costs, name=name, memo=memo) for name, (which, met) in asked.items()}
     series = {name: daily(result, tapes, first, last) for name, result in runs.items()}
     tried = {
-        name: specifications(which, tapes, shocks, costs, first, last, memo, question)
+        name: specifications(which, tapes, shocks, costs, (first, last), memo, question)
         for name, which in ((RULE, rule), (EVERY_DROP, open_rule))
     }
     own = {item.digest for item in tried[RULE]}
     before = {digest: ratio for digest, ratio in sorted((logged or {}).items()) if digest not in own}
     trials = TrialCount(len(own), len(before), declared)
     ratios = {name: [*(sharpe(item.returns) for item in found), *before.values()] for name, found in tried.items()}
-    measured = functools.partial(record, trials=trials.total, draws=draws, seed=seed)
-    records = {
-        name: measured(result, series[name], ratios.get(name, ratios[EVERY_DROP])) for name, result in runs.items()
-    }
-    variants = [item.rule for item in tried[RULE]]
-    choice = walk_forward(variants, tapes, shocks, costs, embargo=embargo, memo=memo)
-    walked = measured(choice, daily(choice, tapes, first, last), ratios[RULE])
+    ratios[PLACEBO] = ratios[EVERY_DROP]
+    record_of = functools.partial(record, trials=trials.total, draws=draws, seed=seed)
+    records = {name: record_of(result, series[name], ratios[name]) for name, result in runs.items()}
+    rules = [item.rule for item in tried[RULE]]
+    walked = walk_forward(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
     every = np.column_stack([item.returns for item in tried[RULE]])
     n_shocks = records[RULE].n_shocks
+    benchmarks = {name: item.returns for name, item in series.items() if name != RULE}
+    benchmarks["zero"] = np.zeros(len(every))
+    against = [
+        superiority(
+            every, [item.name for item in rules], returns, name, n_shocks=n_shocks, draws=min(draws, 1_000), seed=seed
+        )
+        for name, returns in benchmarks.items()
+    ]
     return Evaluation(
         rule=rule,
         runs=runs,
         series=series,
         records=records,
         specifications=tried,
-        walk_forward=walked,
-        against=_against(tried[RULE], every, series, n_shocks=n_shocks, draws=min(draws, 1_000), seed=seed),
+        walk_forward=record_of(walked, daily(walked, tapes, first, last), ratios[RULE]),
+        against=tuple(against),
         overfitting=overfitting(every, n_shocks=n_shocks),
         trials=trials,
         before=before,
-    )
-
-
-def _against(
-    tried: Sequence[Specification], every: Floats, series: Mapping[str, Daily], *, n_shocks: int, draws: int, seed: int
-) -> tuple[Superiority, ...]:
-    """Test all specifications, (T, R) in ``every``, against the other runs and against doing nothing."""
-    names = [item.rule.name for item in tried]
-    benchmarks = {name: item.returns for name, item in series.items() if name != RULE}
-    benchmarks["zero"] = np.zeros(len(every))
-    return tuple(
-        superiority(every, names, benchmark, label, n_shocks=n_shocks, draws=draws, seed=seed)
-        for label, benchmark in benchmarks.items()
     )
 
 
@@ -152,12 +143,11 @@ def specifications(
     tapes: Mapping[str, Tape],
     shocks: Sequence[Shock],
     costs: CostTable,
-    first: int,
-    last: int,
+    days: tuple[int, int],
     memo: Memo,
     question: str = "",
 ) -> tuple[Specification, ...]:
-    """Run the rule with other entries and horizons; the study's own comes first."""
+    """Run the rule with other entries and horizons, counted from the first to the last of ``days``; its own first."""
     variants = [rule]
     for at, day in ENTRIES:
         for horizon in dict.fromkeys((*HORIZONS, rule.horizon)):
@@ -167,7 +157,7 @@ def specifications(
     found = []
     for variant in variants:
         result = run(variant, tapes, shocks, costs, name=variant.name, memo=memo)
-        returns = daily(result, tapes, first, last).returns
+        returns = daily(result, tapes, *days).returns
         found.append(Specification(rule_digest(variant, question), variant, result, returns))
     return tuple(found)
 
@@ -185,16 +175,15 @@ class CostPoint:
 
 def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> list[CostPoint]:
     """Net result at each cost of `COST_GRID` in place of the cost table; the index leg pays its own."""
-    filled = result.filled
     free = series.gross + series.hedge
     points = []
     for bps in COST_GRID:
         path = np.zeros(len(series.day))
-        for trade in filled:
+        for trade in result.filled:
             at = np.searchsorted(series.day, tapes[trade.mic].sessions[trade.rows])
             np.add.at(path, at[[0, -1]], trade.value * bps / 1e4)
             path[at] += trade.legs.hedge_cost
-        share = np.array([(t.hedged - t.hedge_cost) / t.value - 2 * bps / 1e4 for t in filled])
+        share = np.array([(t.hedged - t.hedge_cost) / t.value - 2 * bps / 1e4 for t in result.filled])
         net = free - path
         annual = sharpe(net / series.capital) * float(np.sqrt(252))
         points.append(CostPoint(result.name, bps, mean(share), float(net.sum()), annual))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.past_view import Floats, Tape
 from eventstudy.backtest.rule import Answer, Decision, Order, Rule
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 
 AT_CLOSE, AT_OPEN, AT_STOP = "close", "open", "stop"
 
@@ -61,8 +60,10 @@ class Trade:
         Legs in the exchange's currency and in the base currency; ``base`` is None without a rate.
     rate_in, rate_out
         Exchange rates of the entry and of the exit, NaN where none was known.
+    why_entered, why_left
+        What made it be bought and sold; the second is empty where nothing was bought.
     blocked
-        What kept the order from being filled, cut it down or held it back, in words.
+        What kept the order from being filled, cut it down or held it back.
     room
         Largest capital at which the order would still have met the capacity limit, in the exchange's
         currency.
@@ -76,8 +77,8 @@ class Trade:
     currency: str
     ordered: float
     room: float
-    why_entered: str
-    blocked: str
+    why_entered: Reason
+    blocked: Reason
     left: int
     entry_row: int
     exit_row: int = -1
@@ -89,7 +90,7 @@ class Trade:
     base: Legs | None = None
     rate_in: float = float("nan")
     rate_out: float = float("nan")
-    why_left: str = ""
+    why_left: Reason = Reason()
 
     @property
     def shock_id(self) -> str:
@@ -97,24 +98,9 @@ class Trade:
         return self.decision.shock_id
 
     @property
-    def label(self) -> str:
-        """Label of the shock."""
-        return self.decision.label
-
-    @property
-    def decided(self) -> int:
-        """When it was decided, in UTC nanoseconds."""
-        return self.decision.time
-
-    @property
     def mic(self) -> str:
         """Exchange of the security."""
         return self.order.mic
-
-    @property
-    def beta(self) -> float:
-        """Index sold short for one unit bought."""
-        return self.order.beta
 
     @property
     def filled(self) -> bool:
@@ -195,10 +181,10 @@ def execute(
     limit = rule.capacity_share * order.adv
     allowed = limit * (rate if np.isfinite(rate) else 1.0) if np.isfinite(limit) else np.inf
     if wanted > allowed:
-        notes = [*notes, f"cut to {rule.capacity_share:.0%} of the value traded in {rule.adv_days} days"]
+        notes.append(Reason("order.cut", share=rule.capacity_share, days=rule.adv_days))
     if not np.isfinite(order.adv):
-        notes = [*notes, "volume unknown: no impact charged, no capacity known"]
-    days = f"[{rule.signal[0]},{rule.signal[1]}]"
+        notes.append(Reason("order.no_volume"))
+    first_day, last_day = rule.signal
     trade = Trade(
         decision=decision,
         order=order,
@@ -206,64 +192,70 @@ def execute(
         currency=tape.currency,
         ordered=min(wanted, allowed),
         room=limit / weight if weight > 0 else float("nan"),
-        why_entered=f"fell {order.car:+.1%} in {days}, portfolio {decision.car:+.1%}",
-        blocked="; ".join(notes),
+        why_entered=Reason("order.fell", car=order.car, first=first_day, last=last_day, portfolio=decision.car),
+        blocked=Reason.join(notes),
         left=max(int(tape.closes[last]), decision.time),
         entry_row=min(order.row, len(tape) - 1) if entry is None else entry,
     )
     return trade if entry is None else _held(trade, rule, tape, costs, answers)
 
 
-def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, int, list[str]]:
+def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, int, list[Reason]]:
     """First session on which the order is filled, None where it never is; the last tried; the obstacles."""
     struck = tape.opens if rule.entry_at == AT_OPEN else tape.closes
-    row, notes = order.row, list[str]()
+    row, notes = order.row, list[Reason]()
     while row < len(tape) and struck[row] <= decision.time:
         row += 1
     for at in range(row, row + rule.retry + 1):
         if at >= len(tape):
-            return None, len(tape) - 1, [*notes, "prices end before the entry"]
+            return None, len(tape) - 1, [*notes, Reason("order.prices_end")]
         obstacle = _no_purchase(order.column, at, rule, tape)
         if not obstacle:
             return at, at, notes
-        notes.append(f"{obstacle} on {tape.day(at)}")
+        notes.append(obstacle)
     return None, row + rule.retry, notes
 
 
-def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> str:
+def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> Reason:
+    """Say why nobody sells on a session; empty where somebody does."""
+    day, locked = tape.day(row), tape.locked_up[row, column]
     if not np.isfinite(tape.price[row, column]):
-        return "no fill: no trade"
-    if rule.entry_at == AT_OPEN:
-        if not np.isfinite(tape.open[row, column]):
-            return "no fill: opening price unknown"
-        # Locked at the open as well when the day had one price only.
-        one_price = tape.locked_up[row, column] and tape.open[row, column] >= tape.close[row, column]
-        return "no fill: limit-up at the open" if one_price else ""
-    return "no fill: limit-up at the close" if tape.locked_up[row, column] else ""
+        return Reason("order.no_trade", day=day)
+    if rule.entry_at == AT_CLOSE:
+        return Reason("order.locked_up", day=day) if locked else Reason()
+    if not np.isfinite(tape.open[row, column]):
+        return Reason("order.no_open", day=day)
+    # Locked at the open as well when the day had one price only.
+    one_price = locked and tape.open[row, column] >= tape.close[row, column]
+    return Reason("order.locked_up_at_open", day=day) if one_price else Reason()
 
 
 @dataclass(frozen=True, slots=True)
 class _Exit:
-    """Where a position ends: the session, at which of its prices, and why."""
+    """Where a position ends: the session, at which of its prices, why, and what held it back."""
 
     row: int
     at: str
-    why: str
-    notes: tuple[str, ...] = ()
+    why: Reason
+    notes: Sequence[Reason]
 
 
 def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Sequence[Answer]) -> Trade:
     """Follow a purchase at ``trade.entry_row`` to its sale."""
-    order, column, entry, rate = trade.order, trade.order.column, trade.entry_row, tape.fx[trade.entry_row]
-    growth = _growth(tape, column, entry, rule.entry_at)
-    index = _index_growth(tape, entry)
+    order, column, entry, rate = trade.order, trade.order.column, trade.entry_row, float(tape.fx[trade.entry_row])
+    price = tape.price[entry:, column]
+    opened = tape.open[entry, column] / tape.close[entry, column] if rule.entry_at == AT_OPEN else 1.0
+    # Value of one unit bought at each close from the entry on, and level of the index against the entry
+    # session's: the index has closes only, so with a purchase at the open its leg starts at that close.
+    growth = _carried(price / (price[0] * opened))
+    known = tape.index[: entry + 1][np.isfinite(tape.index[: entry + 1])]
+    index = _carried(tape.index[entry:] / known[-1])
     end = _exit(order, rule, tape, answers, entry, growth)
-    last = end.row - entry
+    last, rows = end.row - entry, np.arange(entry, end.row + 1)
     levels = growth[: last + 1].copy()
     levels[last] = _sale_level(rule, tape, column, end, entry, growth)
-    rows = np.arange(entry, end.row + 1)
     money = trade.ordered / rate if np.isfinite(rate) else trade.ordered
-    cost, hedge_cost = _costs(order, rule, tape, costs, entry, end, money, levels[last], index[last])
+    cost, hedge_cost = _costs(order, rule, tape, costs, rows, end.at, money, levels[last], index[last])
     local = Legs(
         gross=np.diff(levels, prepend=1.0) * money,
         hedge=-order.beta * np.diff(index[: last + 1], prepend=1.0) * money,
@@ -280,17 +272,17 @@ def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Seque
         rows=rows,
         local=local,
         base=base,
-        rate_in=float(rate),
+        rate_in=rate,
         rate_out=float(tape.fx[end.row]),
         why_left=end.why,
-        blocked="; ".join(filter(None, (trade.blocked, *end.notes, *no_rate))),
+        blocked=Reason.join((trade.blocked, *end.notes, no_rate)),
         left=int(tape.closes[end.row]),
     )
 
 
 def _converted(
     local: Legs, levels: Floats, money: float, tape: Tape, rows: NDArray[np.int64]
-) -> tuple[Legs | None, list[str]]:
+) -> tuple[Legs | None, Reason]:
     """Turn the legs into the base currency; None, with the reason, where a session has no rate.
 
     Notes
@@ -303,83 +295,63 @@ def _converted(
     if not np.isfinite(fx).all():
         lacking = tape.day(int(rows[~np.isfinite(fx)][0]))
         known = np.isfinite(fx[0])
-        return None, [f"no exchange rate for {tape.currency} on {lacking}: local currency"] if known else []
+        return None, Reason("order.no_rate", currency=tape.currency, day=lacking) if known else Reason()
     worth = np.concatenate([[fx[0]], levels * fx]) * money
-    return Legs(np.diff(worth), local.hedge * fx, local.cost * fx, local.hedge_cost * fx), []
-
-
-def _growth(tape: Tape, column: int, entry: int, at: str) -> Floats:
-    """Value of one unit bought, at each close from the entry on; unchanged while nobody trades."""
-    price = tape.price[entry:, column]
-    start = price[0]
-    if at == AT_OPEN:
-        start = price[0] * tape.open[entry, column] / tape.close[entry, column]
-    return _carried(price / start)
-
-
-def _index_growth(tape: Tape, entry: int) -> Floats:
-    """Level of the index at each close against that of the entry session's.
-
-    The index has closes only: with a purchase at the open its leg starts at that session's close.
-    """
-    known = tape.index[: entry + 1][np.isfinite(tape.index[: entry + 1])]
-    return _carried(tape.index[entry:] / known[-1])
+    return Legs(np.diff(worth), local.hedge * fx, local.cost * fx, local.hedge_cost * fx), Reason()
 
 
 def _carried(values: Floats) -> Floats:
-    there = np.isfinite(values)
-    last = np.maximum.accumulate(np.where(there, np.arange(len(values)), 0))
-    carried: Floats = np.where(there[last], values[last], 1.0)
+    """Return a path in which a day without a value has that of the day before."""
+    known = np.isfinite(values)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
+    carried: Floats = np.where(known[last], values[last], 1.0)
     return carried
 
 
 def _exit(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int, growth: Floats) -> _Exit:
     """Find where the position ends: what comes first of clarification, stop, and horizon, then who buys."""
+    column, settle = order.column, int(tape.settle[order.column])
     planned, why = _planned(order, rule, tape, answers, entry)
-    stop = _stop_row(order.column, rule, tape, entry, min(planned, len(tape) - 1), growth)
-    at, notes = AT_CLOSE, list[str]()
+    stop = _stop_row(column, rule, tape, entry, min(planned, len(tape) - 1), growth)
+    at, notes = AT_CLOSE, list[Reason]()
     if stop is not None:
-        planned, why, at = stop, say("left.stop", loss=rule.stop), AT_STOP
-    free = entry + int(tape.settle[order.column])
-    if planned < free:
-        notes.append(f"sale held back from {tape.day(planned)} by T+{int(tape.settle[order.column])}")
-        planned, at = free, AT_OPEN
-    obstacles: list[str] = []
-    for row in range(planned, len(tape)):
-        obstacle = _no_sale(order.column, row, tape)
-        if not obstacle:
-            notes += _summed(obstacles)
-            return _Exit(row, at if row == planned else AT_CLOSE, why, tuple(notes))
-        obstacles.append(f"{obstacle} on {tape.day(row)}")
-    row = entry + int(np.flatnonzero(np.isfinite(tape.price[entry:, order.column]))[-1])
-    return _Exit(row, AT_CLOSE, say("left.prices_end"), (*notes, *_summed(obstacles)))
+        planned, why, at = stop, Reason("left.stop", loss=rule.stop), AT_STOP
+    if planned < entry + settle:
+        notes.append(Reason("order.held_back", day=tape.day(planned), settle=settle))
+        planned, at = entry + settle, AT_OPEN
+    obstacles = list[Reason]()
+    row = planned
+    while row < len(tape) and (obstacle := _no_sale(column, row, tape)):
+        obstacles.append(obstacle)
+        row += 1
+    if len(obstacles) > 1:
+        notes.append(Reason("order.longer", first=obstacles[0], n=len(obstacles) - 1))
+    else:
+        notes += obstacles
+    if row < len(tape):
+        return _Exit(row, at if row == planned else AT_CLOSE, why, notes)
+    row = entry + int(np.flatnonzero(np.isfinite(tape.price[entry:, column]))[-1])
+    return _Exit(row, AT_CLOSE, Reason("left.prices_end"), notes)
 
 
-def _summed(obstacles: Sequence[str]) -> list[str]:
-    more = f" and {len(obstacles) - 1} more session(s)" if len(obstacles) > 1 else ""
-    return [obstacles[0] + more] if obstacles else []
-
-
-def _planned(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int) -> tuple[int, str]:
+def _planned(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int) -> tuple[int, Reason]:
+    """Session of the sale by the rule alone: the horizon, or that after a clarification, and which."""
     bought = int(tape.opens[entry] if rule.entry_at == AT_OPEN else tape.closes[entry])
     planned = max(order.horizon_row, entry + 1)
-    why = say("left.horizon", day=rule.horizon)
-    if not rule.clarification_exit:
-        return planned, why
-    for answer in answers:
+    why = Reason("left.horizon", day=rule.horizon)
+    for answer in answers if rule.clarification_exit else ():
         row = answer.day0.get(order.mic, len(tape)) + 1
         if answer.known > bought and entry < row < planned:
-            planned, why = row, say("left.clarification", event=answer.event_id)
+            planned, why = row, Reason("left.clarification", event=answer.event_id)
     return planned, why
 
 
 def _stop_row(column: int, rule: Rule, tape: Tape, entry: int, last: int, growth: Floats) -> int | None:
     """First session whose low reaches the stop; an entry at the close cannot be stopped that day."""
-    if rule.stop <= 0:
-        return None
-    for row in range(entry + (rule.entry_at == AT_CLOSE), last + 1):
-        if _within_day(tape.low, tape, column, row) * growth[row - entry] <= 1.0 - rule.stop:
-            return row
+    if rule.stop > 0:
+        for row in range(entry + (rule.entry_at == AT_CLOSE), last + 1):
+            if _within_day(tape.low, tape, column, row) * growth[row - entry] <= 1.0 - rule.stop:
+                return row
     return None
 
 
@@ -389,10 +361,11 @@ def _within_day(prices: Floats, tape: Tape, column: int, row: int) -> float:
     return ratio if np.isfinite(ratio) else 1.0
 
 
-def _no_sale(column: int, row: int, tape: Tape) -> str:
+def _no_sale(column: int, row: int, tape: Tape) -> Reason:
+    """Say why nobody buys on a session; empty where somebody does."""
     if not np.isfinite(tape.price[row, column]):
-        return "no sale: no trade"
-    return "no sale: limit-down at the close" if tape.locked_down[row, column] else ""
+        return Reason("order.no_trade_to_sell", day=tape.day(row))
+    return Reason("order.locked_down", day=tape.day(row)) if tape.locked_down[row, column] else Reason()
 
 
 def _sale_level(rule: Rule, tape: Tape, column: int, end: _Exit, entry: int, growth: Floats) -> float:
@@ -404,12 +377,10 @@ def _sale_level(rule: Rule, tape: Tape, column: int, end: _Exit, entry: int, gro
     close = float(growth[end.row - entry])
     if end.at == AT_CLOSE:
         return close
-    opened = close * _within_day(tape.open, tape, column, end.row)
+    opened, level = close * _within_day(tape.open, tape, column, end.row), 1.0 - rule.stop
     if end.at == AT_OPEN:
         return opened
-    level = 1.0 - rule.stop
-    bought_today = end.row == entry
-    return level if bought_today else min(opened, level)
+    return level if end.row == entry else min(opened, level)
 
 
 def _costs(
@@ -417,43 +388,24 @@ def _costs(
     rule: Rule,
     tape: Tape,
     costs: CostTable,
-    entry: int,
-    end: _Exit,
+    rows: NDArray[np.int64],
+    sold_at: str,
     money: float,
     level: float,
     index_level: float,
 ) -> tuple[Floats, Floats]:
     """Costs of the long and of the index leg by session: the entry on the first, the exit on the last."""
-    bought = costs.share(
-        order.mic,
-        "buy",
-        _date(tape, entry),
-        order=money,
-        adv=order.adv,
-        sigma=order.sigma,
-        at_open=rule.entry_at == AT_OPEN,
-    )
-    sold = costs.share(
-        order.mic,
-        "sell",
-        _date(tape, end.row),
-        order=money * level,
-        adv=order.adv,
-        sigma=order.sigma,
-        at_open=end.at == AT_OPEN,
-    )
+    first, last = (tape.sessions[row].astype("datetime64[D]").item() for row in rows[[0, -1]])
+    size = {"adv": order.adv, "sigma": order.sigma}
+    bought = costs.share(order.mic, "buy", first, order=money, **size, at_open=rule.entry_at == AT_OPEN)
+    sold = costs.share(order.mic, "sell", last, order=money * level, **size, at_open=sold_at == AT_OPEN)
     rate = abs(order.beta) * costs.hedge_bps / 1e4
-    long, hedge = np.zeros(end.row - entry + 1), np.zeros(end.row - entry + 1)
+    long, hedge = np.zeros(len(rows)), np.zeros(len(rows))
     long[0] += money * bought
     long[-1] += money * level * sold
     hedge[0] += money * rate
     hedge[-1] += money * rate * index_level
     return long, hedge
-
-
-def _date(tape: Tape, row: int) -> dt.date:
-    day: dt.date = np.datetime64(int(tape.sessions[row]), "D").astype(dt.date)
-    return day
 
 
 def _quoted(tape: Tape, column: int, row: int, traded: Floats) -> float:

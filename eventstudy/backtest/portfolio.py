@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.execution import Trade, execute
 from eventstudy.backtest.past_view import Floats, PastView, Tape
-from eventstudy.backtest.rule import Decision, Judged, Order, Rule, Shock, decide, decision_time, judge_shock, orders_of
+from eventstudy.backtest.rule import Decision, Judged, Rule, Shock, decision_time, judge_shock, orders_of
+from eventstudy.errors import Reason
 
 #: Judgements by shock, instant and everything that they depend on.
 Memo = dict[tuple[Hashable, ...], Judged | None]
@@ -86,48 +87,35 @@ def run(
     """
     chosen = [rules] * len(shocks) if isinstance(rules, Rule) else list(rules)
     timed = [(decision_time(r, tapes, shock), r, shock) for r, shock in zip(chosen, shocks, strict=True)]
-    never = "no prices through the drop window"
     decisions = [
-        Decision(shock_id=shock.shock_id, label=shock.label, time=0, refusal=never)
+        Decision(shock_id=shock.shock_id, label=shock.label, time=0, refusal=Reason("refusal.no_prices"))
         for time, _, shock in timed
         if time is None
     ]
     trades: list[Trade] = []
+    judgements = {} if memo is None else memo
     due = [(time, shock, rule) for time, rule, shock in timed if time is not None]
     for time, shock, rule in sorted(due, key=lambda item: (item[0], item[1].shock_id)):
-        decision = _decided(rule, PastView(tapes, time), shock, memo)
-        room = min(rule.per_shock, rule.gross_cap - _open(trades, time, rule.capital))
+        past, of_judgement = PastView(tapes, time), (rule.signal, rule.estimation, rule.minimum, rule.weights)
+        key = (shock.shock_id, time, *of_judgement, rule.criteria)
+        if key not in judgements:
+            judgements[key] = judge_shock(rule, past, shock)
+        decision = orders_of(rule, past, shock, judgements[key])
+        # Longs and hedges held or on order, at their entry values, as a share of capital; an order that will
+        # not be filled takes room until that is known.
+        held = sum(t.ordered * (1.0 + abs(t.order.beta)) for t in trades if t.left > time) / rule.capital
+        room = min(rule.per_shock, rule.gross_cap - held)
         if decision.orders and room <= 1e-12:
-            decision = replace(decision, refusal="no room: other shocks hold the whole cap", orders=())
+            decision = replace(decision, refusal=Reason("refusal.no_room"), orders=())
         decisions.append(decision)
-        for one, weight in zip(decision.orders, sizes(decision.orders, room), strict=True):
-            trades.append(execute(one, weight, rule, decision, tapes[one.mic], costs, shock.answers))
+        # The same money in each, so that longs and hedges together fill the room.
+        total = sum(1.0 + abs(order.beta) for order in decision.orders)
+        trades += [
+            execute(order, room / total, rule, decision, tapes[order.mic], costs, shock.answers)
+            for order in decision.orders
+        ]
     capital = chosen[0].capital if chosen else Rule().capital
     return Run(name, tuple(sorted(decisions, key=lambda d: (d.time, d.shock_id))), tuple(trades), capital)
-
-
-def _decided(rule: Rule, past: PastView, shock: Shock, memo: Memo | None) -> Decision:
-    if memo is None:
-        return decide(rule, past, shock)
-    key = (shock.shock_id, past.now, rule.signal, rule.estimation, rule.minimum, rule.weights, rule.criteria)
-    if key not in memo:
-        memo[key] = judge_shock(rule, past, shock)
-    return orders_of(rule, past, shock, memo[key])
-
-
-def sizes(orders: Sequence[Order], room: float) -> list[float]:
-    """Share of capital to buy of each: the same for all, so that longs and hedges fill the room."""
-    total = sum(1.0 + abs(order.beta) for order in orders)
-    return [room / total for _ in orders]
-
-
-def _open(trades: Sequence[Trade], time: int, capital: float) -> float:
-    """Longs and hedges held or on order at an instant, at their entry values, as a share of capital.
-
-    An order that will not be filled takes room until that is known.
-    """
-    held = sum(t.ordered * (1.0 + abs(t.beta)) for t in trades if t.left > time)
-    return held / capital
 
 
 def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
@@ -154,7 +142,7 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         # Held over calendar days on which its own exchange is shut as well.
         inside = slice(int(at[0]), int(at[-1]) + 1)
         positions[inside] += 1
-        exposure[inside] += trade.value * (1.0 + abs(trade.beta)) / result.capital
+        exposure[inside] += trade.value * (1.0 + abs(trade.order.beta)) / result.capital
     return Daily(
         day=day, gross=gross, hedge=hedge, cost=cost, n_positions=positions, exposure=exposure, capital=result.capital
     )

@@ -14,6 +14,7 @@ from eventstudy.config import Reversal, StudyConfig
 from eventstudy.core.abnormal import Window, abnormal_returns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns, fit
 from eventstudy.core.windows import EventPanel, Request, cut, join
+from eventstudy.errors import Reason
 from eventstudy.reversal.drops import Drops, drops
 
 Gate = Literal["strict", "post_hoc", "off"]
@@ -85,33 +86,27 @@ class Rule:
         return f"{self.entry_at}+{self.entry_day}, exit +{self.horizon}"
 
 
+#: Settings that are the rule's as they stand.
+_SAME = {"horizon", "clarification_exit", "stop", "hedge", "gross_cap", "per_shock", "capacity_share", "adv_days"}
+_SAME |= {"retry", "capital"}
+
+
 def rule_of(config: StudyConfig) -> Rule:
     """Return the rule that the study's settings describe."""
-    trade, windows = config.backtest, config.windows
+    trade, windows, asked = config.backtest, config.windows, config.reversal
     at, _, day = trade.entry.partition("+")
-    asked = config.reversal
-    # Only what makes a drop: the case that is shown, say, makes no other rule.
-    criteria = Reversal(drop_k=asked.drop_k, drop_min=asked.drop_min, share_negative=asked.share_negative)
     return Rule(
         drop=windows.drop,
         entry_day=int(day),
         entry_at="open" if at == "open" else "close",
-        horizon=trade.horizon,
-        clarification_exit=trade.clarification_exit,
-        stop=trade.stop,
         label=asked.label,
         gate=trade.label_gate,
-        criteria=criteria,
+        # Only what makes a drop: the case that is shown, say, makes no other rule.
+        criteria=Reversal(drop_k=asked.drop_k, drop_min=asked.drop_min, share_negative=asked.share_negative),
         estimation=windows.estimation,
         minimum=windows.minimum,
         weights=config.tests.weights,
-        hedge=trade.hedge,
-        gross_cap=trade.gross_cap,
-        per_shock=trade.per_shock,
-        capacity_share=trade.capacity_share,
-        adv_days=trade.adv_days,
-        retry=trade.retry,
-        capital=trade.capital,
+        **{name: getattr(trade, name) for name in _SAME},
     )
 
 
@@ -150,7 +145,7 @@ class Decision:
     share_negative: float = float("nan")
     n_peers: int = 0
     qualifies: bool = False
-    refusal: str = ""
+    refusal: Reason = Reason()
     orders: tuple[Order, ...] = ()
 
 
@@ -192,14 +187,11 @@ def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -
     """
     undecided = Decision(shock_id=shock.shock_id, label=shock.label, time=past.now)
     if judged is None:
-        return replace(undecided, refusal="no peer with enough prices before the drop")
+        return replace(undecided, refusal=Reason("refusal.no_peer"))
     drop = judged.drop
     qualifies = bool(drop.qualifies[0])
-    refusal = (f"no drop: {drop.why_not[0]}" if not qualifies else "") or _gate(rule, past, shock)
-    orders: tuple[Order, ...] = ()
-    if not refusal:
-        fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))
-        orders = tuple(_order(rule, past, shock, judged, int(i)) for i in fallen)
+    refusal = _gate(rule, past, shock) if qualifies else Reason("refusal.no_drop", why=drop.why_not[0])
+    fallen = np.flatnonzero((judged.weight > 0) & (judged.car < 0))
     return replace(
         undecided,
         car=float(drop.drop[0]),
@@ -208,21 +200,21 @@ def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -
         n_peers=int(drop.n_peers[0]),
         qualifies=qualifies,
         refusal=refusal,
-        orders=orders,
+        orders=() if refusal else tuple(_order(rule, past, shock, judged, int(i)) for i in fallen),
     )
 
 
-def _gate(rule: Rule, past: PastView, shock: Shock) -> str:
+def _gate(rule: Rule, past: PastView, shock: Shock) -> Reason:
     """Say why its event or its label keeps the shock out, empty where they do not."""
     if shock.known is not None and not past.knows(shock.known):
-        return "the event was not public for certain when the trade was decided"
+        return Reason("refusal.not_public")
     if rule.gate == "off":
-        return ""
+        return Reason()
     if shock.label != rule.label:
-        return f"labelled {shock.label}, not {rule.label}"
+        return Reason("refusal.other_label", label=shock.label, asked=rule.label)
     if rule.gate == "strict" and not past.knows(shock.label_known):
-        return "its label was not known when the trade was decided"
-    return ""
+        return Reason("refusal.late_label")
+    return Reason()
 
 
 def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
@@ -232,10 +224,10 @@ def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
         for mic in past.exchanges
         if mic in shock.day0 and shock.columns.get(mic) and shock.day0[mic] + rule.signal[1] < past.sessions(mic)
     ]
-    panels = [panel for panel in panels if panel is not None and len(panel)]
-    if not panels:
+    known = [panel for panel in panels if panel is not None and len(panel)]
+    if not known:
         return None
-    panel = join([p for p in panels if p is not None])
+    panel = join(known)
     panel = panel.take(panel.complete().sum(axis=1) >= rule.minimum)
     if not len(panel):
         return None
@@ -243,10 +235,9 @@ def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
     portfolios = shock_portfolios(abnormal_returns(panel, expected), weighting=rule.weights)
     # The aftermath is not known yet; the drop window stands in for it and nobody reads the result.
     drop = drops(portfolios, rule.signal, rule.signal, rule.criteria)
-    car = portfolios.abnormal.car(rule.signal)[portfolios.members]
-    weight = portfolios.peer_weights(rule.signal)
-    back = np.argsort(portfolios.members)
-    return Judged(panel, expected, drop, car[back], weight[back])
+    order = np.argsort(portfolios.members)
+    car = portfolios.abnormal.car(rule.signal)[portfolios.members][order]
+    return Judged(panel, expected, drop, car, portfolios.peer_weights(rule.signal)[order])
 
 
 def _panel(rule: Rule, past: PastView, mic: str, shock: Shock) -> EventPanel | None:

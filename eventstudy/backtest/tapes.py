@@ -22,6 +22,8 @@ from eventstudy.prices.table import price_unit
 from eventstudy.shocks import leads_of, together
 
 _BITS = {name: bit for bit, name in FLAG_NAMES.items()}
+#: How far a price may lie outside the day's low and high by its rounding.
+_ROUNDING = 1e-3
 
 
 def tapes_of(
@@ -38,44 +40,49 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     peers = [config.peer(ticker) for ticker in market.tickers]
     series = [prices.series[peer.ticker] for peer in peers]
     empty = np.zeros((len(market.sessions), 0))
-    stacked = {
+    on_grid = {
         name: np.column_stack([empty, *(item.on(market.sessions, name) for item in series)])
-        for name in ("adj_close", "open", "low", "close", "volume")
+        for name in ("adj_close", "open", "high", "low", "close", "volume")
     }
-    stacked["adj_close"][(stacked["volume"] == 0) | ~np.isfinite(stacked["adj_close"])] = np.nan
+    price, volume = on_grid["adj_close"], on_grid["volume"]
+    price[(volume == 0) | ~np.isfinite(price)] = np.nan
     # In the market's currency, so that what is traded in a day is money; returns are ratios all the same.
-    money = [price_unit(item, market.mic, config) or 1.0 for item in series]
-    for name in ("open", "low", "close"):
-        stacked[name] *= np.array(money)
+    money = np.array([price_unit(item, market.mic, config) or 1.0 for item in series])
+    opened, low = _in_range(*(on_grid[name] * money for name in ("open", "high", "low", "close")))
     clock = exchange_sessions(market.mic)
     at = np.searchsorted(clock.days, market.sessions.astype(clock.days.dtype))
-    opens, closes = clock.opens[at], clock.closes[at]
-    setting = config.market(market.mic)
+    setting, currency = config.market(market.mic), config.traded_in(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
-    index = prices.series[market.benchmark].on(market.sessions, "adj_close")
     member = _members(peers, market.sessions)
-    flags = {name: (market.flags & _BITS.get(name, 0)) > 0 for name in ("locked_up", "locked_down")}
     return Tape(
         mic=market.mic,
         region=setting.region,
-        currency=config.traded_in(market.mic),
+        currency=currency,
         tickers=market.tickers,
         sessions=market.sessions.astype("datetime64[D]").astype(np.int32),
-        opens=opens,
-        closes=closes,
-        price=stacked["adj_close"],
-        open=stacked["open"],
-        low=stacked["low"],
-        close=stacked["close"],
-        volume=stacked["volume"] * units,
-        index=index,
+        opens=clock.opens[at],
+        closes=clock.closes[at],
+        price=price,
+        open=opened,
+        low=low,
+        close=on_grid["close"] * money,
+        volume=volume * units,
+        index=prices.series[market.benchmark].on(market.sessions, "adj_close"),
         member=member,
         usable=~excluded & member,
-        locked_up=flags["locked_up"],
-        locked_down=flags["locked_down"],
+        locked_up=(market.flags & _BITS["locked_up"]) > 0,
+        locked_down=(market.flags & _BITS["locked_down"]) > 0,
         settle=np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
-        fx=_rates(config.traded_in(market.mic), opens, prices, config),
+        fx=_rates(currency, clock.opens[at], prices, config),
     )
+
+
+def _in_range(opened: Floats, high: Floats, low: Floats, close: Floats) -> tuple[Floats, Floats]:
+    """Return opens and lows, NaN where the day's other prices contradict them: nobody can have traded there."""
+    above = np.fmax(high, close) * (1 + _ROUNDING)
+    low = np.where(low > close * (1 + _ROUNDING), np.nan, low)
+    beyond = (opened > above) & np.isfinite(high) | (opened < low * (1 - _ROUNDING))
+    return np.where(beyond, np.nan, opened), low
 
 
 def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:

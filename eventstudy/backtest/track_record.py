@@ -63,7 +63,7 @@ def by_shock(result: Run) -> dict[str, list[Trade]]:
 
 
 def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, draws: int, seed: int) -> Record:
-    """Measure one run."""
+    """Measure one run; ``ratios`` are the daily Sharpe ratios of all that was tried."""
     filled, grouped = result.filled, by_shock(result)
     net, gross, hedged, cost, hedge_cost, depth = (
         np.array([getattr(trade, name) for trade in filled], dtype=float)

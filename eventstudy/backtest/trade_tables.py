@@ -13,13 +13,14 @@ from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, 
 from eventstudy.backtest.execution import Legs, Trade
 from eventstudy.backtest.portfolio import Run
 from eventstudy.backtest.statistics import sharpe
-from eventstudy.backtest.track_record import Record, by_shock
+from eventstudy.backtest.track_record import Record, by_shock, mean
 from eventstudy.backtest.trading import Traded
+from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import EVER
 
-UNIT_IN_DOUBT = "unit of volume or price in doubt: no capacity known"
 #: Parts of what a trade brings, as `Legs.total` names them.
 _PARTS = ("gross", "hedged", "cost", "net")
+_NAN = float("nan")
 Row = dict[str, Any]
 #: Tables of the backtest, those of `rows`.
 TABLES = (
@@ -36,24 +37,17 @@ TABLES = (
 
 def rows(traded: Traded) -> dict[str, list[Row]]:
     """Return the rows of every table of the backtest by the table's name."""
-    runs = traded.evaluation.runs
+    found = traded.evaluation
+    others = [(name, trade) for name, result in found.runs.items() if name != RULE for trade in result.trades]
+    curves = [cost_curve(result, found.series[name], traded.tapes) for name, result in found.runs.items()]
     return {
-        "trades": [_trade_row(trade, traded) for trade in runs[RULE].trades],
-        "comparison_trades": [
-            {"run": name, **_trade_row(trade, traded)}
-            for name, result in runs.items()
-            if name != RULE
-            for trade in result.trades
-        ],
-        "track_record": list(_track_records(traded.evaluation)),
-        "pnl": list(_pnl_rows(traded.evaluation)),
-        "backtest": [row for result in runs.values() for row in shock_rows(result, traded)],
-        "specifications": list(_specification_rows(traded.evaluation)),
-        "cost_sensitivity": [
-            asdict(point)
-            for name, result in runs.items()
-            for point in cost_curve(result, traded.evaluation.series[name], traded.tapes)
-        ],
+        "trades": [_trade_row(trade, traded) for trade in found.runs[RULE].trades],
+        "comparison_trades": [{"run": name, **_trade_row(trade, traded)} for name, trade in others],
+        "track_record": list(_track_records(found)),
+        "pnl": list(_pnl_rows(found)),
+        "backtest": [row for result in found.runs.values() for row in shock_rows(result, traded)],
+        "specifications": list(_specification_rows(found)),
+        "cost_sensitivity": [asdict(point) for curve in curves for point in curve],
         "fees": [
             asdict(fee) | {"first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or "")}
             for fee in traded.costs.fees
@@ -62,37 +56,37 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
 
 
 def _trade_row(trade: Trade, traded: Traded) -> Row:
-    tape = traded.tapes[trade.mic]
+    tape, rated = traded.tapes[trade.mic], trade.base is not None
     doubt = trade.ticker in traded.in_doubt
     return {
         "shock_id": trade.shock_id,
         "ticker": trade.ticker,
         "market": trade.mic,
-        "label": trade.label,
+        "label": trade.decision.label,
         "entry_session": tape.day(trade.entry_row) if trade.entry_row < len(tape) else "",
         "exit_session": tape.day(trade.exit_row) if trade.filled else "",
         "entry_price": trade.entry_price,
         "exit_price": trade.exit_price,
         "currency": trade.currency,
         "value": trade.local_value,
-        "beta": trade.beta,
+        "beta": trade.order.beta,
         **_shares(trade.local, trade.local_value),
         "adverse_excursion": trade.adverse_excursion,
         "why_entered": trade.why_entered,
         "why_left": trade.why_left,
-        "blocked": "; ".join(filter(None, (trade.blocked, UNIT_IN_DOUBT if doubt else ""))),
-        "capacity": float("nan") if doubt else trade.room,
-        "base_currency": traded.base if trade.base is not None else "",
+        "blocked": Reason.join((trade.blocked, Reason("order.unit_in_doubt" if doubt else ""))),
+        "capacity": _NAN if doubt else trade.room,
+        "base_currency": traded.base if rated else "",
         "rate_in": trade.rate_in,
         "rate_out": trade.rate_out,
-        "value_base": trade.value if trade.base is not None else float("nan"),
+        "value_base": trade.value if rated else _NAN,
         **{f"{name}_base": share for name, share in _shares(trade.base, trade.value).items()},
     }
 
 
 def _shares(legs: Legs | None, value: float) -> dict[str, float]:
     """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
-    return {name: legs.total(name) / value if legs and value else float("nan") for name in _PARTS}
+    return {name: legs.total(name) / value if legs and value else _NAN for name in _PARTS}
 
 
 def _track_records(found: Evaluation) -> Iterator[Row]:
@@ -113,7 +107,7 @@ def record_row(item: Record, unknown: Collection[str] = ()) -> Row:
     report = item.sharpe
     own = {name: value for name, value in asdict(item).items() if name not in ("name", "sharpe")}
     return {
-        **{name.replace("_interval", "_ci"): _listed(value) for name, value in own.items()},
+        **{n.replace("_interval", "_ci"): list(v) if isinstance(v, tuple) else v for n, v in own.items()},
         "sharpe": report.annual,
         "sharpe_lo": report.annual_lo,
         "sharpe_se": report.se_annual,
@@ -125,30 +119,16 @@ def record_row(item: Record, unknown: Collection[str] = ()) -> Row:
     }
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
     series = found.series[RULE]
-    others = {name: found.series[name] for name in (EVERY_DROP, PLACEBO) if name in found.series}
-    days = series.day.astype("datetime64[D]").astype(str)
-    for i, day in enumerate(days):
-        row: Row = {
-            "date": str(day),
-            "gross": series.gross[i],
-            "hedge": series.hedge[i],
-            "cost": series.cost[i],
-            "net": series.net[i],
-            "equity": series.equity[i],
-            "n_positions": series.n_positions[i],
-            "gross_exposure": series.exposure[i],
-        }
-        for name in (EVERY_DROP, PLACEBO):
-            other = others.get(name)
-            row[f"{name}_net"] = float("nan") if other is None else other.net[i]
-            row[f"{name}_equity"] = float("nan") if other is None else other.equity[i]
-        yield row
+    columns = {name: getattr(series, name) for name in ("gross", "hedge", "cost", "net", "equity", "n_positions")}
+    columns["gross_exposure"] = series.exposure
+    for name in (EVERY_DROP, PLACEBO):
+        other, unknown = found.series.get(name), np.full(len(series.day), np.nan)
+        columns[f"{name}_net"] = unknown if other is None else other.net
+        columns[f"{name}_equity"] = unknown if other is None else other.equity
+    for i, day in enumerate(series.day.astype("datetime64[D]").astype(str)):
+        yield {"date": str(day), **{name: values[i] for name, values in columns.items()}}
 
 
 def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
@@ -157,45 +137,35 @@ def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
     for decision in result.decisions:
         trades = grouped.get(decision.shock_id, [])
         value = sum(trade.value for trade in trades)
-        share = {
-            name: sum(getattr(trade, name) for trade in trades) / value if value else float("nan") for name in _PARTS
-        }
         local = sum(trade.local.total("net") / trade.local_value * trade.value for trade in trades)
-        net_local = local / value if value else float("nan")
-        post = traded.car_post.get(decision.shock_id, float("nan"))
-        n_orders = sum(1 for trade in result.trades if trade.shock_id == decision.shock_id)
+        net_local = local / value if value else _NAN
+        post = traded.car_post.get(decision.shock_id, _NAN)
+        decided = dt.datetime.fromtimestamp(decision.time / 1e9, tz=dt.UTC) if decision.time else None
         yield {
             "run": result.name,
             "shock_id": decision.shock_id,
             "label": decision.label,
-            "decided": _instant(decision.time),
+            "decided": decided.isoformat(timespec="minutes") if decided else "",
             "car_signal": decision.car,
             "s_signal": decision.s,
             "share_negative": decision.share_negative,
             "n_peers": decision.n_peers,
             "qualifies": decision.qualifies,
             "refusal": decision.refusal,
-            "n_orders": n_orders,
+            "n_orders": sum(trade.shock_id == decision.shock_id for trade in result.trades),
             "n_filled": len(trades),
             "value": value,
-            **share,
+            **{name: sum(getattr(trade, name) for trade in trades) / value if value else _NAN for name in _PARTS},
             "car_post": post,
             "gap": net_local - post,
             "net_local": net_local,
         }
 
 
-def _instant(nanoseconds: int) -> str:
-    if not nanoseconds:
-        return ""
-    return dt.datetime.fromtimestamp(nanoseconds / 1e9, tz=dt.UTC).isoformat(timespec="minutes")
-
-
 def _specification_rows(found: Evaluation) -> Iterator[Row]:
     for name, tried in found.specifications.items():
         for item in tried:
             filled = item.result.filled
-            share = np.array([trade.net / trade.value for trade in filled])
             yield {
                 "run": name,
                 "entry": f"{item.rule.entry_at}+{item.rule.entry_day}",
@@ -203,7 +173,7 @@ def _specification_rows(found: Evaluation) -> Iterator[Row]:
                 "gate": item.rule.gate,
                 "n_trades": len(filled),
                 "n_shocks": len(item.result.shocks),
-                "net_per_trade": float(share.mean()) if len(share) else float("nan"),
+                "net_per_trade": mean(np.array([trade.net / trade.value for trade in filled])),
                 "net_total": float(item.returns.sum()),
                 "sharpe": sharpe(item.returns) * float(np.sqrt(252)),
                 "own": item.rule == tried[0].rule,

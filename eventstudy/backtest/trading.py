@@ -13,8 +13,8 @@ from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
 from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
 from eventstudy.core.estimation import Computed, headline_group
+from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.messages import joined, say
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Judgement
@@ -24,7 +24,8 @@ from eventstudy.reversal import Judgement
 class Traded:
     """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
 
-    ``in_doubt`` are the peers of whose volume or price nobody knows the unit.
+    ``currency`` says in which currency the result is. ``in_doubt`` are the peers of whose volume or price
+    nobody knows the unit.
     """
 
     evaluation: Evaluation
@@ -32,7 +33,7 @@ class Traded:
     costs: CostTable
     car_post: Mapping[str, float]
     base: str
-    currency: str
+    currency: Reason
     in_doubt: frozenset[str] = frozenset()
 
 
@@ -54,9 +55,8 @@ def trade_study(
     group = group or headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
-    setting = config.backtest
+    setting, rule, drops = config.backtest, rule_of(config), judgement.drops
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
-    rule = rule_of(config)
     found = evaluate(
         rule,
         tapes,
@@ -70,12 +70,11 @@ def trade_study(
         draws=config.tests.draws,
         seed=config.study.seed,
     )
-    post = dict(zip(judgement.drops.shock_id.tolist(), judgement.drops.post.tolist(), strict=True))
     return Traded(
         evaluation=found,
         tapes=tapes,
         costs=costs,
-        car_post=post,
+        car_post=dict(zip(drops.shock_id.tolist(), drops.post.tolist(), strict=True)),
         base=config.study.currency,
         currency=currencies(tapes, prices, config),
         in_doubt=units_in_doubt(computed.findings, config),
@@ -93,29 +92,28 @@ def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
     ]
 
 
-def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> str:
+def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> Reason:
     """Say in which currency the result is, what the rates are, and which currencies have none."""
-    base = config.study.currency
-    foreign = sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base})
-    rated = [say("fx.at", currency=name, ticker=prices.fx[name].ticker) for name in foreign if name in prices.fx]
-    unrated = [
-        say("fx.without", currency=name, why=_no_rate(name, prices, config))
-        for name in foreign
-        if name not in prices.fx
-    ]
-    text = [say("trade.one_currency", currency=base)]
-    if rated:
-        text.append(say("fx.rated", rates=joined(rated, ", ")))
-    if unrated:
-        text.append(say("fx.unrated", names=joined(unrated, ", ")))
-    return joined(text)
+    base, rated, unrated = config.study.currency, list[Reason](), list[Reason]()
+    for name in sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base}):
+        if name in prices.fx:
+            rated.append(Reason("fx.at", currency=name, ticker=prices.fx[name].ticker))
+        else:
+            unrated.append(Reason("fx.without", currency=name, why=_no_rate(name, prices, config)))
+    return Reason.join(
+        (
+            Reason("trade.one_currency", currency=base),
+            Reason("fx.rated", rates=Reason.join(rated, ", ")) if rated else Reason(),
+            Reason("fx.unrated", names=Reason.join(unrated, ", ")) if unrated else Reason(),
+        )
+    )
 
 
-def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> str:
+def _no_rate(currency: str, prices: PriceTable, config: StudyConfig) -> Reason:
     name = config.backtest.fx.get(currency)
     if name is None:
-        return say("fx.not_set", currency=currency)
+        return Reason("fx.not_set", currency=currency)
     if prices.simulated:
-        return say("fx.simulated")
+        return Reason("fx.simulated")
     outcome = prices.outcomes.get(name)
-    return outcome.message if outcome is not None and outcome.message else say("fx.no_prices", ticker=name)
+    return (outcome and outcome.message) or Reason("fx.no_prices", ticker=name)

@@ -12,8 +12,8 @@ from typing import Any
 
 from eventstudy.backtest.rule import Rule
 from eventstudy.config import StudyConfig
+from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.messages import say
 from eventstudy.shocks import with_shocks
 
 #: Settings outside the rule that still decide what it earns on the same prices.
@@ -66,10 +66,10 @@ class TrialCount:
         return self.grid + self.logged + self.declared
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Reason:
         """Say where the number comes from."""
         key = "trials.declared" if self.declared else "trials.logged"
-        return say(key, total=self.total, grid=self.grid, logged=self.logged, declared=self.declared)
+        return Reason(key, total=self.total, grid=self.grid, logged=self.logged, declared=self.declared)
 
 
 def question_of(events: Events, config: StudyConfig) -> str:

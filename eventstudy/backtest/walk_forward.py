@@ -48,11 +48,13 @@ def choose(
     another; a shock that a rule did not trade counts as zero for it.
     """
     longest = max(rules, key=lambda rule: rule.horizon)
-    alone = [[_alone(rule, tapes, shock, costs, memo) for rule in rules] for shock in shocks]
-    outcome = np.array([[net for net, _ in row] for row in alone]).reshape(len(shocks), len(rules))
-    ends = [ended_at(shock, longest, tapes, embargo) for shock in shocks]
-    # A sale that the exchange held back ends later than the last event day.
-    ends = [end and max(end, *(left for _, left in row)) for end, row in zip(ends, alone, strict=True)]
+    outcome, ends = np.zeros((len(shocks), len(rules))), list[int | None]()
+    for k, shock in enumerate(shocks):
+        alone = [run(rule, tapes, [shock], costs, memo=memo) for rule in rules]
+        outcome[k] = [sum(trade.net for trade in result.filled) / result.capital for result in alone]
+        end = ended_at(shock, longest, tapes, embargo)
+        # A sale that the exchange held back ends later than the last event day.
+        ends.append(end and max(end, *(trade.left for result in alone for trade in result.filled), 0))
     chosen = []
     for shock in shocks:
         times = [time for rule in rules if (time := decision_time(rule, tapes, shock)) is not None]
@@ -61,15 +63,6 @@ def choose(
         best = int(outcome[known].mean(axis=0).argmax()) if len(traded) >= FEWEST_ENDED else 0
         chosen.append(rules[best])
     return chosen
-
-
-def _alone(
-    rule: Rule, tapes: Mapping[str, Tape], shock: Shock, costs: CostTable, memo: Memo | None
-) -> tuple[float, int]:
-    """Net return of a shock on capital, and when its last position was sold."""
-    result = run(rule, tapes, [shock], costs, memo=memo)
-    filled = result.filled
-    return sum(t.net for t in filled) / result.capital, max((t.left for t in filled), default=0)
 
 
 def walk_forward(

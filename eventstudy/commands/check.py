@@ -66,10 +66,10 @@ def command(
 
 def _refuse_nothing(found: Checked) -> None:
     """Leave with the exit code of a run that could use nothing."""
-    from eventstudy.core.selection import kind_of
+    from eventstudy.core.selection import drop_kind
 
     if not found.usable:
-        reasons = Counter(kind_of(row.reason) for row in found.ledger)
+        reasons = Counter(drop_kind(row.reason.code) for row in found.ledger)
         counted = ", ".join(f"{name} {n}" for name, n in reasons.most_common())
         why = counted or "no event has a peer with a day 0"
         raise EstimationError(f"no event × peer can be studied ({why})")

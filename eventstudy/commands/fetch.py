@@ -14,6 +14,7 @@ from eventstudy.commands.output import console_for, plain, watching
 @click.command("fetch")
 @study_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder.")
+@click.option("--again", multiple=True, metavar="TICKER", help="Ask for it anew though the snapshot has an answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
 def command(
@@ -23,19 +24,21 @@ def command(
     prices: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
+    again: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
+    from eventstudy.config.json_values import plain_json
     from eventstudy.prices.sources import fetch_prices
 
     read, config = inputs(events, sector, config_file, overrides)
     with watching(quiet or as_json) as watch:
-        snapshot = fetch_prices(read, config, prices, folder=out, watch=watch)
+        snapshot = fetch_prices(read, config, prices, folder=out, again=again, watch=watch)
     outcomes = {name: entry.outcome for name, entry in sorted(snapshot.tickers.items())}
     if as_json:
         found = {name: plain(outcome) for name, outcome in outcomes.items()}
-        click.echo(json.dumps({"snapshot": str(snapshot.folder), "outcomes": found}, indent=2))
+        click.echo(json.dumps(plain_json({"snapshot": str(snapshot.folder), "outcomes": found}), indent=2))
     elif quiet:
         click.echo(str(snapshot.folder))
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from eventstudy.commands.output import teller, watching
-from eventstudy.errors import EventStudyError, Problem
+from eventstudy.errors import ConfigError, EventStudyError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,3 +145,27 @@ def prices_of_study(events: Events, config: StudyConfig, asked: str | None, cons
 
     with watching(console.quiet) as watch:
         return get_prices(events, config, asked, watch=watch, tell=teller(config, console))
+
+
+def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
+    """Hold a run against its locked question; other events or windows need leave. Returns what the summary says."""
+    from eventstudy.reversal.prereg import departures, summary_of
+
+    try:
+        raw = path.read_bytes()
+        locked = tomllib.loads(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    except ValueError as error:
+        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
+        raise ConfigError(Problem(text, str(path))) from error
+    found = departures(locked, events, config)
+    strict = [item for item in found if item.strict]
+    if strict and not allow:
+        raise ConfigError(
+            [
+                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+                for item in strict
+            ]
+        )
+    return summary_of(found, path.name, hashlib.sha256(raw).hexdigest())

@@ -25,12 +25,15 @@ from eventstudy.commands.output import console_for
 def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
     """Join the shocks of several result packs into one test, sector by sector."""
     from eventstudy.pooling.pool import pool_packs
+    from eventstudy.report.packs import MANIFEST, as_written, home_of
     from eventstudy.report.pooled import print_pool, read_shocks, write_pool
     from eventstudy.report.staging import reserve
 
     read = [read_shocks(folder) for folder in packs]
     settings = read[0].settings
-    found = pool_packs(read, seed=settings["study.seed"], draws=settings["tests.draws"])
+    with as_written(home_of(packs[0]), MANIFEST):
+        seed, draws = int(settings["study.seed"]), int(settings["tests.draws"])
+    found = pool_packs(read, seed=seed, draws=draws)
     with reserve(out) as place:
         folder, facts = write_pool(found, packs, place)
     if as_json:

@@ -7,13 +7,12 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.options import ACCEPT, inputs, locked_question, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for, teller
-from eventstudy.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +71,7 @@ def command(
     overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(quiet or as_json)
-    locked = _departures(prereg_file, read, config, allow=allow_departures) if prereg_file else None
+    locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place, forked_children() as start:
         reading = _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
@@ -87,7 +86,8 @@ def command(
             result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start)
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
-        log_trial(place, result, config)
+        given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
+        log_trial(place, result, config, folder, given)
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:
@@ -102,33 +102,6 @@ def _given(option: str) -> bool:
     """Whether an option stands on the command line, rather than having its default."""
     source = click.get_current_context().get_parameter_source(option)
     return source is not click.core.ParameterSource.DEFAULT
-
-
-def _departures(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
-    """Hold a run against its locked question; other events or windows need leave."""
-    import hashlib
-    import tomllib
-
-    from eventstudy.reversal.prereg import departures, summary_of
-
-    try:
-        raw = path.read_bytes()
-        locked = tomllib.loads(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
-    except ValueError as error:
-        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
-        raise ConfigError(Problem(text, str(path))) from error
-    found = departures(locked, events, config)
-    strict = [item for item in found if item.strict]
-    if strict and not allow:
-        raise ConfigError(
-            [
-                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
-                for item in strict
-            ]
-        )
-    return summary_of(found, path.name, hashlib.sha256(raw).hexdigest())
 
 
 def _begin_prices(

@@ -16,11 +16,12 @@ from eventstudy.commands.output import console_for
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 def command(result: Path, as_json: bool) -> None:
     """Print the summary of the pack RESULT again."""
-    from eventstudy.report.packs import read_pack
+    from eventstudy.report.packs import as_written, home_of, read_pack
     from eventstudy.report.terminal import print_summary
 
     pack = read_pack(result)
     if as_json:
         click.echo(json.dumps(pack.facts, indent=2, sort_keys=True, ensure_ascii=False))
     else:
-        print_summary(pack, result, console_for(False))
+        with as_written(home_of(result)):
+            print_summary(pack, result, console_for(False))

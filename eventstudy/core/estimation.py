@@ -15,7 +15,7 @@ from eventstudy.core.models import ExpectedReturns, fit, needs
 from eventstudy.core.models.inputs import excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
-from eventstudy.core.selection import USED, Selection, kind_of, select
+from eventstudy.core.selection import USED, Selection, drop_kind, select
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
 from eventstudy.errors import EstimationError, Reason
@@ -169,7 +169,7 @@ def _keep_fitted(
 
 def _counted(reasons: Iterable[Reason]) -> str:
     """Kinds of reasons and how many there are of each, the most frequent first."""
-    return ", ".join(f"{kind} {n}" for kind, n in Counter(map(kind_of, reasons)).most_common())
+    return ", ".join(f"{kind} {n}" for kind, n in Counter(drop_kind(reason.code) for reason in reasons).most_common())
 
 
 def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:

@@ -267,10 +267,10 @@ def _flags(peer: Peer, grid: Dates, price: Floats, without_volume: Bools) -> NDA
 
 
 def one_session_returns(price: Floats, kind: str) -> Floats:
-    """Return simple or log returns between neighbouring sessions, NaN where either price is absent."""
-    returns = np.full(len(price), np.nan)
-    ratio = price[1:] / price[:-1]
-    returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
+    """Return simple or log returns between neighbouring sessions (…, T), NaN where either price is absent."""
+    returns = np.full(price.shape, np.nan)
+    ratio = price[..., 1:] / price[..., :-1]
+    returns[..., 1:] = np.log(ratio) if kind == "log" else ratio - 1.0
     return returns
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -99,7 +98,7 @@ class _DroppedError(Exception):
         self.stage, self.reason, self.session = stage, reason, str(session)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Inputs:
     """What every event × ticker is held against; ``leading`` are the (event_id, MIC) that set a shock off."""
 
@@ -112,9 +111,9 @@ class _Inputs:
     leading: frozenset[tuple[str, str]]
 
 
-def kind_of(reason: Reason) -> str:
-    """Return the kind by which a drop is counted, such as ``no_prices`` for ``reason.series_ends``."""
-    name = reason.code.rpartition(".")[2]
+def drop_kind(code: str) -> str:
+    """Return the kind of a reason for a drop: ``no_prices`` for ``reason.series_ends``, ``none`` for no code."""
+    name = code.rpartition(".")[2] or "none"
     return KINDS.get(name, name)
 
 
@@ -134,8 +133,15 @@ def select(
     """
     excluded, cut_reasons = _excluded(events, config, panel, alignments)
     leads = leads_of(events, config, alignments)
-    leading = frozenset(pair for lead in leads.values() for pair in lead.pairs)
-    inputs = _Inputs(config, _by_name(config), prices, panel, alignments, excluded, leading)
+    inputs = _Inputs(
+        config=config,
+        peers=_by_name(config),
+        prices=prices,
+        panel=panel,
+        alignments=alignments,
+        excluded=excluded,
+        leading=frozenset(pair for lead in leads.values() for pair in lead.pairs),
+    )
     ledger, chosen = _once_a_shock([_tried(event, ticker, inputs) for event, ticker in _pairs(events, config)])
     double = _doubles(chosen, config)
     kept = [request for request in chosen if (request.event_id, request.ticker) not in double]
@@ -289,11 +295,7 @@ def _priced(peer: Peer, session: dt.date, benchmark: str, inputs: _Inputs) -> Ma
 def _told(prices: PriceTable, ticker: str) -> Reason:
     """Why a ticker has no prices, in the code or the words of where they come from."""
     outcome = prices.outcomes.get(ticker)
-    said: Any = outcome.message if outcome else Reason("reason.not_delivered")
-    if isinstance(said, Reason):
-        return said
-    key = getattr(said, "key", "")
-    return Reason(key, **said.fields) if key and key != "joined" else Reason("reason.told", text=said)
+    return outcome.message if outcome else Reason("reason.not_delivered")
 
 
 def _check_window(peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,21 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.returns import one_session_returns
 from eventstudy.core.statistics import TestResult
-from eventstudy.errors import ConfigError, EstimationError, PriceError, Problem, nearest
+from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
 from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
-from eventstudy.prices.long import Filled, LongFile, fill, new_table, open_long, pieces, read_series
+from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_market
+from eventstudy.large.trust import Checked, checked_block, stop_or_tell
+from eventstudy.messages import text
+from eventstudy.prices.long import LongFile
+from eventstudy.prices.quality.wide import too_far
 from eventstudy.readers.market_events import MarketEvents
 from eventstudy.workers import run_blocks
 
-#: Securities of one block of fits.
-BLOCK_SECURITIES = 256
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
 #: What becomes of an event; places in ``MarketResult.reason``.
@@ -40,8 +42,13 @@ REASONS = {
     "not_identified: the benchmark's return never changes in the estimation window": "dropped",
     "window_incomplete: every window has a day without a return": "dropped",
     "repeated: another row has the same ticker, day 0 and group": "merged",
+    "index_gap: the benchmark has no row on the date, though the market traded": "dropped",
+    "too_far: the next session lies more than five days after the date, closed days not counted": "dropped",
+    "repeated_prices: the price repeats to its end, as after a delisting, before a window is over": "dropped",
 }
-_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED = range(len(REASONS))
+_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED, _GAP, _FAR, _PADDED = (
+    range(len(REASONS))
+)
 Item = TypeVar("Item")
 
 
@@ -167,17 +174,21 @@ def run_market(
     layout = layout_of(config)
     kernels = _kernels(kernel, len(events))
     progress("prices")
-    source = open_long(prices)
-    origin, sessions, index = _benchmark(source, benchmark, config.returns.kind)
-    table, as_prices, present, off = _tables(events, source, sessions, scratch, parallel)
-    position, reason = _positions(events, sessions, present)
+    run = functools.partial(_run, parallel)
+    market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
+    sessions, table, index = market.sessions, market.table, market.index
+    position, reason = _positions(events, market, open_days(config, sessions))
     _merge(events, position, reason)
     progress("fits")
-    fit = _fits(events, position, reason, table, as_prices, index, layout, config, parallel, kernels["fits"])
-    _judge(fit, reason, config.windows.minimum)
+    fit, blocks = _fits(events, position, reason, market, layout, config, run, kernels["fits"])
+    remarks = [*market.remarks]
+    if blocks:
+        remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
+        _judge(fit, reason, config.windows.minimum, _ends(events, position, layout, blocks))
     used = np.array([status == "used" for status in REASONS.values()])[reason]
     if not used.any():
-        raise EstimationError(f"no event can be studied ({_counted(reason)})")
+        said = [text(Reason("market.none", counts=_counted(reason))), *(text(remark) for remark in market.remarks)]
+        raise EstimationError("; ".join(said))
     # No reader shall take the CARs of dropped events for tested ones.
     fit = fit.without(~used)
     progress("tests")
@@ -186,13 +197,13 @@ def run_market(
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
-        sums = _sums(members, fits, table, index, layout, parallel, kernels["days"])
+        sums = _sums(members, fits, table, index, layout, run, kernels["days"])
         seed, flips = config.study.seed, config.tests.draws
         tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips)
         dates += date_figures(fits, sums, layout, group=group)
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
-    facts = _facts(events, reason, source, sessions, off, benchmark) | {"kernels": kernels, "dates": dates}
+    facts = _facts(events, reason, market, benchmark, remarks) | {"kernels": kernels, "dates": dates}
     return MarketResult(
         events=events,
         layout=layout,
@@ -202,8 +213,8 @@ def run_market(
         used=used,
         tests=tests,
         averages=averages,
-        prices=source,
-        benchmark=origin,
+        prices=market.prices,
+        benchmark=market.benchmark,
         facts=facts,
     )
 
@@ -238,54 +249,28 @@ def layout_of(config: StudyConfig) -> Layout:
     return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha)
 
 
-def _benchmark(source: LongFile, name: str, kind: str) -> tuple[LongFile, NDArray[np.int32], NDArray[np.float64]]:
-    """Return the benchmark's file, its sessions, which are those of the study, and its returns."""
-    own = Path(name)
-    file = open_long(own, one_series=True) if own.suffix in (".csv", ".parquet") else source
-    day, value = read_series(file, "" if file is not source else name)
-    return file, day, value if file.holds_returns else one_session_returns(value, kind)
-
-
-def _tables(
-    events: MarketEvents, source: LongFile, sessions: NDArray[np.int32], scratch: Path, parallel: Parallel
-) -> tuple[Path, Path | None, NDArray[np.bool_], int]:
-    """Fill the wide table; return those of returns and of prices, who is in it, and rows left out."""
-    table, first = (scratch / "returns.npy", scratch / ("returns.npy" if source.holds_returns else "prices.npy"))
-    new_table(first, len(events.tickers), len(sessions))
-    found: list[Filled] = _run(fill, pieces(source, events.tickers, sessions, first), parallel)
-    problems = [Problem(text, source.path) for part in found for text in part.problems][:20]
-    rows = sum((part.rows for part in found), np.zeros(len(events.tickers), dtype=np.int64))
-    filled = open_memmap(first, mode="r")
-    cells = np.concatenate(
-        [
-            np.isfinite(filled[start : start + BLOCK_SECURITIES]).sum(axis=1)
-            for start in range(0, len(filled), BLOCK_SECURITIES)
-        ]
-    )
-    problems += [
-        Problem(f"{events.tickers[at]} has more than one row on some day; accepted is one", source.path)
-        for at in np.flatnonzero(cells < rows)[:20]
-    ]
-    if problems:
-        raise PriceError(problems)
-    if not source.holds_returns:
-        new_table(table, len(events.tickers), len(sessions))
-    as_prices = None if source.holds_returns else first
-    return table, as_prices, rows > 0, sum(part.off_session for part in found)
-
-
-def _run(function: Callable[[Any], Any], tasks: Sequence[Any], parallel: Parallel) -> list[Any]:
+def _run(parallel: Parallel, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
     return run_blocks(function, tasks, jobs=parallel.jobs, engine=parallel.engine, scheduler=parallel.scheduler)
 
 
 def _positions(
-    events: MarketEvents, sessions: NDArray[np.int32], present: NDArray[np.bool_]
+    events: MarketEvents, market: Market, days: NDArray[np.int32] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
     """Row of day 0 on the sessions, -1 where there is none, and what is known of each event so far."""
+    sessions = market.sessions
     at = np.searchsorted(sessions, events.date)
     after, before = at == len(sessions), events.date < sessions[0]
-    moved = sessions[np.minimum(at, len(sessions) - 1)] != events.date
-    reason = np.select([~present[events.ticker], before, after, moved], [_NO_PRICES, _BEFORE, _AFTER, _SHIFTED], _USED)
+    session = sessions[np.minimum(at, len(sessions) - 1)]
+    moved = session != events.date
+    reasons = {
+        _NO_PRICES: ~market.present[events.ticker],
+        _BEFORE: before,
+        _AFTER: after,
+        _GAP: np.isin(events.date, market.lacking),
+        _FAR: moved & too_far(events.date, session, days),
+        _SHIFTED: moved,
+    }
+    reason = np.select(list(reasons.values()), list(reasons), _USED)
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
@@ -303,14 +288,13 @@ def _fits(
     events: MarketEvents,
     position: NDArray[np.intp],
     reason: NDArray[np.int8],
-    table: Path,
-    prices: Path | None,
-    index: NDArray[np.float64],
+    market: Market,
     layout: Layout,
     config: StudyConfig,
-    parallel: Parallel,
+    run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
-) -> MarketFit:
+) -> tuple[MarketFit, list[tuple[int, Checked]]]:
+    """Fit all events that have a day 0; also what each block of securities shows, with its first security."""
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
     security = events.ticker[order].astype(np.intp)
@@ -327,11 +311,11 @@ def _fits(
             position[order[rows]], security[rows] - first, np.zeros(rows.stop - rows.start, dtype=np.intp)
         )
         return _FitTask(
-            table=str(table),
-            prices=str(prices or ""),
+            table=str(market.table),
+            prices=str(market.price_table or ""),
             kind=config.returns.kind,
             rows=(first, last),
-            index=index,
+            index=market.index,
             events=taken,
             layout=layout,
             kernel=kernel,
@@ -341,28 +325,37 @@ def _fits(
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
-    found: list[MarketFit] = _run(_fit_block, _Lazy(task, len(blocks)), parallel)
-    for block, part in zip(blocks, found, strict=True):
+    found: list[tuple[MarketFit, Checked]] = run(_fit_block, _Lazy(task, len(blocks)))
+    for block, (part, _) in zip(blocks, found, strict=True):
         put(fit, order[edges[block] : edges[block + 1]], part)
-    return fit
+    return fit, [(int(starts[block]), checked) for block, (_, checked) in zip(blocks, found, strict=True)]
 
 
-def _fit_block(task: _FitTask) -> MarketFit:
-    """Fit the events of a block of securities; makes their returns first where the table holds prices."""
+def _fit_block(task: _FitTask) -> tuple[MarketFit, Checked]:
+    """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
     rows = slice(*task.rows)
-    if task.prices:
-        prices = open_memmap(task.prices, mode="r")[rows]
-        returns = np.stack([one_session_returns(row, task.kind) for row in prices])
+    values = np.array(open_memmap(task.prices or task.table, mode="r")[rows])
+    returns, checked = checked_block(values, task.kind, task.events, task.layout, are_returns=not task.prices)
+    if task.prices or checked.cut.any():
         table = open_memmap(task.table, mode="r+")
         table[rows] = returns
         table.flush()
-    else:
-        returns = np.array(open_memmap(task.table, mode="r")[rows])
     panel = WidePanel(returns, task.index[None, :], task.kind)
-    return fit_events(panel, task.events, task.layout, kernel=task.kernel)
+    return fit_events(panel, task.events, task.layout, kernel=task.kernel), checked
 
 
-def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int) -> None:
+def _ends(
+    events: MarketEvents, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
+) -> NDArray[np.bool_]:
+    """Mark events whose last window reaches past the last trade of a security whose price was repeated."""
+    last = np.full(len(events.tickers), np.iinfo(np.intp).max)
+    for first, part in blocks:
+        last[first : first + len(part.ends)][part.cut] = part.ends[part.cut]
+    past: NDArray[np.bool_] = position + max(day for _, day in layout.car) > last[events.ticker]
+    return past
+
+
+def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int, padded: NDArray[np.bool_]) -> None:
     """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
     fitted = reason <= _SHIFTED
     with np.errstate(invalid="ignore"):
@@ -370,6 +363,7 @@ def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int) -> None:
             (_SHORT, fit.n < minimum),
             (_FLAT, ~np.isfinite(fit.beta)),
             (_CONSTANT, fit.sigma <= CONSTANT * np.abs(fit.alpha)),
+            (_PADDED, padded & ~np.isfinite(fit.variance).any(axis=0)),
             (_INCOMPLETE, ~np.isfinite(fit.variance).any(axis=0)),
         )
     for code, wrong in reversed(tests):
@@ -407,7 +401,7 @@ def _sums(
     table: Path,
     index: NDArray[np.float64],
     layout: Layout,
-    parallel: Parallel,
+    run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
 ) -> DaySums:
     order = np.argsort(events.position, kind="stable")
@@ -428,7 +422,7 @@ def _sums(
             kernel=kernel,
         )
 
-    return total(_run(_days_block, _Lazy(task, len(blocks)), parallel))
+    return total(run(_days_block, _Lazy(task, len(blocks))))
 
 
 def _days_block(task: _DaysTask) -> DaySums:
@@ -437,12 +431,7 @@ def _days_block(task: _DaysTask) -> DaySums:
 
 
 def _facts(
-    events: MarketEvents,
-    reason: NDArray[np.int8],
-    source: LongFile,
-    sessions: NDArray[np.int32],
-    off_session: int,
-    benchmark: str,
+    events: MarketEvents, reason: NDArray[np.int8], market: Market, benchmark: str, remarks: Sequence[Reason]
 ) -> dict[str, Any]:
     counts = np.bincount(reason, minlength=len(REASONS))
     by_reason = {text or "used as they are": int(n) for text, n in zip(REASONS, counts, strict=True) if n}
@@ -450,14 +439,10 @@ def _facts(
         sum(int(n) for of, n in zip(REASONS.values(), counts, strict=True) if of == status)
         for status in ("used", "merged")
     )
-    remarks = [
-        "estimation windows are not cut around other events of the same ticker",
-        "a date is one shock; rbar is by sums over sessions, see docs/market-wide.md",
-    ]
-    if off_session:
-        remarks.append(f"{off_session} prices on days that are no session of {benchmark} are not used")
+    notes = [Reason("market.not_cut"), Reason("market.dates"), *remarks]
     if events.ignored:
-        remarks.append(f"columns of the events that are not read: {', '.join(events.ignored)}")
+        notes.append(Reason("market.ignored", columns=", ".join(events.ignored)))
+    sessions = market.sessions
     return {
         "n_events": len(events),
         "n_used": used,
@@ -469,7 +454,7 @@ def _facts(
         "n_sessions": len(sessions),
         "first_session": str(np.datetime64(int(sessions[0]), "D")),
         "last_session": str(np.datetime64(int(sessions[-1]), "D")),
-        "prices": source.name,
+        "prices": market.prices.name,
         "rbar": "sessions",
-        "remarks": remarks,
+        "remarks": [text(note) for note in notes],
     }

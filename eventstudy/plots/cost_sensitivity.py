@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
 
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import FAINT, INK, percent_axis
+from eventstudy.plots.style import FAINT, INK, key, percent_axis
 from eventstudy.plots.trade_dots import size
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
 
@@ -20,19 +21,18 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     """Draw the mean net trade against the cost of a side, and where it turns to nothing."""
     words, points = figure_words(result.facts), _costs(result)
     for run, colour, dash in (("every_drop", "#8C8C8C", (0, (4, 1.5))), ("rule", "#0072B2", "-")):
-        mine = points[points["run"] == run]
-        if len(mine):
-            ax.plot(
-                mine["cost_bps"],
-                mine["net_per_trade"],
-                color=colour,
-                ls=dash,
-                lw=1.3,
-                marker="o",
-                ms=3,
-                label=words[f"figure.run_{run}"],
-            )
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 0.99), borderpad=0.1, fontsize=6.2)
+        own = points[points["run"] == run]
+        if len(own):
+            look: Any = {
+                "color": colour,
+                "ls": dash,
+                "lw": 1.3,
+                "marker": "o",
+                "ms": 3,
+                "label": words[f"figure.run_{run}"],
+            }
+            ax.plot(own["cost_bps"], own["net_per_trade"], **look)
+    key(ax, ncols=2)
     # Nought belongs in the picture: how far the mean trade is from it is the question.
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -0.05 * max(high, 0.01)), high)
@@ -40,15 +40,8 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     even = (result.facts.get("backtest") or {}).get("break_even_bps")
     if even is not None and points["cost_bps"].min() <= even <= points["cost_bps"].max():
         ax.axvline(even, color="#D55E00", lw=0.9, ls=(0, (3, 2)))
-        ax.text(
-            even,
-            0.97,
-            " " + words["figure.break_even"].format(bps=f"{even:.0f}"),
-            va="top",
-            fontsize=6.5,
-            color="#D55E00",
-            transform=ax.get_xaxis_transform(),
-        )
+        name, across = " " + words["figure.break_even"].format(bps=f"{even:.0f}"), ax.get_xaxis_transform()
+        ax.text(even, 0.97, name, va="top", fontsize=6.5, color="#D55E00", transform=across)
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_title(words["figure.costs_title"], pad=15)
     ax.set_xlabel(words["figure.costs_axis"])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import matplotlib.dates as dates
 import numpy as np
+from matplotlib.axes import Axes
 
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import INK, label_colour, percent_axis, percent_tip, tip
+from eventstudy.plots.style import INK, key, label_colour, percent_axis, percent_tip, point
 from eventstudy.plots.trade_dots import size, trades
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
 
@@ -24,47 +25,35 @@ _CURVES = (
     ("placebo_drops_equity", "#8C8C8C", (0, (1, 1))),
 )
 
+#: How a purchase is drawn.
+MARK: Any = {"marker": "^", "ms": 4, "mew": 0, "clip_on": False}
+
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
     """Draw the rule's cumulative net return day by day; sessions without a position are shaded."""
-    import matplotlib.dates as dates
-
     words, rows = figure_words(result.facts), _pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     for column, colour, dash in _CURVES:
         if column in rows and (rows[column] != rows[column].iloc[0]).any():
             level = rows[column].to_numpy(dtype=float) / float(rows[column].iloc[0]) - 1.0
             own = column == "equity"
-            ax.plot(
-                days,
-                level,
-                color=colour,
-                ls=dash,
-                lw=1.5 if own else 0.9,
-                zorder=3 if own else 2,
-                label=words[f"figure.curve_{column}"],
-            )
+            look: Any = {"lw": 1.5, "zorder": 3} if own else {"lw": 0.9, "zorder": 2}
+            ax.plot(days, level, color=colour, ls=dash, label=words[f"figure.curve_{column}"], **look)
     flat = rows["n_positions"].to_numpy() == 0
     ax.fill_between(days, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="#F1F1F1", lw=0, zorder=0)
     for row in trades(result).to_dict("records"):
-        (mark,) = ax.plot(
-            [np.datetime64(str(row["entry_session"])[:10])],
-            [0.02],
-            marker="^",
-            ms=4,
-            mew=0,
-            clip_on=False,
-            color=label_colour(str(row["label"])),
-            transform=ax.get_xaxis_transform(),
+        day, text = (
+            np.datetime64(str(row["entry_session"])[:10]),
+            f"{row['shock_id']}: {percent_tip(float(row['net']))}",
         )
-        tip(mark, f"{row['shock_id']}: {percent_tip(float(row['net']))}")
+        point(ax, day, 0.02, text, color=label_colour(str(row["label"])), transform=ax.get_xaxis_transform(), **MARK)
     ax.axhline(0, color=INK, lw=0.5)
     pattern = "%Y" if (days[-1] - days[0]).astype(int) > 900 else "%Y-%m"
     ax.xaxis.set_major_formatter(dates.DateFormatter(pattern))  # type: ignore[no-untyped-call]
     ax.margins(x=0.01)
     ax.set_title(words["figure.equity_title"], pad=14)
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(ncols=3, loc="lower left", bbox_to_anchor=(-0.01, 0.99), borderpad=0.1, fontsize=6.2)
+        key(ax)
     ax.set_xlabel(words["figure.equity_note"])
     percent_axis(ax, words["figure.equity_axis"])
     return ax

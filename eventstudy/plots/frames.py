@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from eventstudy.messages import day_text, term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.style import window_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from eventstudy.results.result import StudyResult
 
 #: The labels of the first figure; the others have one of their own.
@@ -62,8 +61,8 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     leads = set(day0.loc[~day0["answer"], "ticker"])
     day0 = day0[~(day0["answer"] & day0["ticker"].isin(leads))]
     first = day0.drop_duplicates("ticker").set_index("ticker")["event_id"]
-    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
-    kept: pd.DataFrame = rows[mine]
+    own = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[own]
     return kept.assign(censored=censored(kept)).sort_values(["ticker", "tau"], kind="stable")
 
 
@@ -84,15 +83,13 @@ def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
     car = _of_shock(result, "car", shock_id)
     rows = car[(car["window"] == window_of(result, "drop")) & car["car"].notna()]
     first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
-    mine = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
-    kept: pd.DataFrame = rows[mine]
+    own = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
+    kept: pd.DataFrame = rows[own]
     return kept.sort_values(["car", "ticker"], kind="stable")
 
 
 def dots(result: StudyResult) -> pd.DataFrame:
     """Return one row a shock, by date: label, day0, drop and post CAR with standard errors."""
-    import pandas as pd
-
     shocks = result.tables.get("shocks")
     if shocks is None or shocks.empty:
         return pd.DataFrame()
@@ -111,17 +108,10 @@ def dots(result: StudyResult) -> pd.DataFrame:
 
 def qualifying(result: StudyResult) -> pd.Series:
     """Return whether each shock's fall counts as a drop, by shock."""
-    import pandas as pd
-
     reversal = result.tables.get("reversal")
     if reversal is None or reversal.empty:
         return pd.Series(dtype=bool)
     return reversal.drop_duplicates("shock_id").set_index("shock_id")["qualifies"].astype(bool)
-
-
-def mean_path(rows: pd.DataFrame) -> pd.Series:
-    """Return the mean of the drawn peers by tau, cumulated; a day without a value does not count."""
-    return rows.groupby("tau")["ar"].mean().sort_index().cumsum()
 
 
 def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -133,8 +123,6 @@ def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def censored_share(result: StudyResult) -> pd.Series:
     """Return the share of firm-events without a free price, by tau."""
-    import pandas as pd
-
     table = result.tables.get("abnormal_returns")
     if table is None or table.empty:
         return pd.Series(dtype=float)
@@ -150,8 +138,8 @@ def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[st
     if alignment is None or daily is None or daily.empty:
         return []
     if shock_id:
-        mine = set(_of_shock(result, "abnormal_returns", shock_id)["event_id"])
-        return [(answer, tau) for answer, of, tau in _answers(result) if of in mine]
+        own = set(_of_shock(result, "abnormal_returns", shock_id)["event_id"])
+        return [(answer, tau) for answer, of, tau in _answers(result) if of in own]
     return sorted((answer, tau) for answer, _, tau in _answers(result))
 
 
@@ -224,25 +212,27 @@ def region(result: StudyResult, ticker: str) -> str:
 
 def matched_placebos(result: StudyResult) -> pd.DataFrame:
     """Return the placebo drops matched to shocks that have a benchmark."""
-    import pandas as pd
-
     table = result.tables.get("placebo")
     if table is None or table.empty:
         return pd.DataFrame(columns=["shock_id", "car_drop", "car_post"])
     reversal = result.tables["reversal"]
-    mine = reversal[reversal["excess"].notna()] if "excess" in reversal else reversal
-    kept = (table["tier"] == "P1") & table["car_post"].notna() & table["shock_id"].isin(set(mine["shock_id"]))
+    judged = reversal[reversal["excess"].notna()] if "excess" in reversal else reversal
+    kept = (table["tier"] == "P1") & table["car_post"].notna() & table["shock_id"].isin(set(judged["shock_id"]))
     return table[kept]
 
 
 def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
     """Return the mean path of a group's qualifying drops or of their placebos; an empty frame for none."""
-    import pandas as pd
-
     table = result.tables.get("reversal_paths")
     if table is None or table.empty:
         return pd.DataFrame(columns=["tau", "n_dates", "car", "lower", "upper"])
     return table[(table["group"] == group) & (table["series"] == series)].sort_values("tau")
+
+
+def path_group(result: StudyResult) -> str:
+    """Return the group of the verdict where it has a path, else the one of all qualifying drops."""
+    group = str((result.facts.get("verdict") or {}).get("group") or "")
+    return "all" if reversal_path(result, group, "events").empty else group
 
 
 def paths_behind(rows: pd.DataFrame) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
 
 from eventstudy.messages import term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.placebo_dots import size
-from eventstudy.plots.style import FAINT, INK, label_colour, label_text, name_rows
+from eventstudy.plots.style import FAINT, INK, key, label_colour, label_text, name_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
 
@@ -22,28 +23,19 @@ CLOSE, FAR = 0.1, 0.25
 
 def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
     """Draw the standardised difference between events and placebos in what was known before."""
-    words, rows = figure_words(result.facts), _balance(result)
-    traits = list(dict.fromkeys(rows["variable"]))
+    words, table = figure_words(result.facts), _balance(result)
+    traits = list(dict.fromkeys(table["variable"]))
     ax.axvspan(-CLOSE, CLOSE, color="#EEEEEE", lw=0, zorder=0)
     for edge in (-FAR, FAR):
         ax.axvline(edge, color="#AAAAAA", lw=0.7, ls=(0, (3, 2)), zorder=1)
-    for (group, part), marker in zip(rows.groupby("group", sort=False), "oDs^v", strict=False):
+    for (group, part), marker in zip(table.groupby("group", sort=False), "oDs^v", strict=False):
         label = str(group).removeprefix("label=")
         name = words["figure.balance_group"].format(
             name=label_text(result, label), k=int(part["n_events"].max()), m=int(part["n_placebos"].max())
         )
-        ax.plot(
-            part["smd"],
-            [traits.index(trait) for trait in part["variable"]],
-            ls="none",
-            marker=marker,
-            ms=4.5,
-            color=label_colour(label),
-            mew=0,
-            alpha=0.85,
-            label=name,
-            zorder=3,
-        )
+        look: dict[str, Any] = {"ls": "none", "marker": marker, "ms": 4.5, "mew": 0, "alpha": 0.85, "zorder": 3}
+        rows = [traits.index(trait) for trait in part["variable"]]
+        ax.plot(part["smd"], rows, color=label_colour(label), label=name, **look)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     name_rows(ax, [shown(term(words, "trait", name)) for name in traits])
     ax.set_ylim(len(traits) - 0.5, -0.6)
@@ -51,15 +43,7 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
     ax.set_axisbelow(True)
     ax.set_xlabel(words["figure.balance_axis"])
     ax.set_title(words["figure.balance_title"], pad=16)
-    ax.legend(
-        ncols=5,
-        loc="lower left",
-        bbox_to_anchor=(-0.3, 0.99),
-        borderpad=0.1,
-        handletextpad=0.2,
-        fontsize=6,
-        columnspacing=0.9,
-    )
+    key(ax, ncols=5, at=(-0.3, 0.99))
     return ax
 
 
@@ -74,22 +58,17 @@ def _balance(result: StudyResult) -> pd.DataFrame:
     return table[plain & table["smd"].notna()]
 
 
-def _balance_present(result: StudyResult) -> tuple[str, ...]:
-    return ("",) if len(_balance(result)) else ()
-
-
-def _balance_frame(result: StudyResult, _: str) -> Frame:
-    return Frame(
-        width=7.0, height=1.2 + 0.2 * _balance(result)["variable"].nunique(), left=1.8, right=0.15, bottom=0.58, top=0.4
-    )
+def _frame(result: StudyResult, _: str) -> Frame:
+    height = 1.2 + 0.2 * _balance(result)["variable"].nunique()
+    return Frame(width=7.0, height=height, left=1.8, right=0.15, bottom=0.58, top=0.4)
 
 
 register(
     Kind(
         "placebo_balance",
         52,
-        _balance_present,
-        _balance_frame,
+        lambda result: ("",) if len(_balance(result)) else (),
+        _frame,
         (lambda ax, result, _: placebo_balance(ax, result),),
         size,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
@@ -13,71 +13,48 @@ from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import (
     INK,
     PLACEBO_COLOUR,
+    key,
     label_colour,
     name_shocks,
     percent_axis,
     percent_tip,
-    tip,
+    point,
+    sign,
     window_of,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
+
+#: How a placebo drop and the median of a shock's are drawn.
+PLACEBO: dict[str, Any] = {"marker": "o", "ms": 3, "color": PLACEBO_COLOUR, "alpha": 0.5, "mew": 0}
+MEDIAN: dict[str, Any] = {"marker": "|", "ms": 8, "mew": 1.2, "color": INK}
 
 
 def placebo_dots(ax: Axes, result: StudyResult) -> Axes:
     """Draw each shock's post-drop CAR over those of its matched placebo drops, with its rank."""
-    words, rows = figure_words(result.facts), placebo_rows(result)
+    words, shocks = figure_words(result.facts), placebo_rows(result)
     matched = read.matched_placebos(result)
-    for position, row in enumerate(rows.to_dict("records")):
-        mine = matched[matched["shock_id"] == row["shock_id"]]["car_post"].to_numpy()
-        ax.plot(
-            mine,
-            np.full(len(mine), position),
-            ls="none",
-            marker="o",
-            ms=3,
-            color=PLACEBO_COLOUR,
-            alpha=0.5,
-            mew=0,
-            zorder=2,
-        )
-        ax.plot([np.median(mine)], [position], ls="none", marker="|", ms=8, mew=1.2, color=INK, zorder=3)
-        (dot,) = ax.plot(
-            [row["post"]], [position], ls="none", marker="D", ms=4.5, color=label_colour(str(row["label"])), zorder=4
-        )
-        place, among = read.placebo_rank(result, str(row["shock_id"])) or (0, 0)
+    for row, shock in enumerate(shocks.to_dict("records")):
+        placebos = matched[matched["shock_id"] == shock["shock_id"]]["car_post"].to_numpy()
+        ax.plot(placebos, np.full(len(placebos), row), ls="none", zorder=2, **PLACEBO)
+        point(ax, np.median(placebos), row, zorder=3, **MEDIAN)
+        place, among = read.placebo_rank(result, str(shock["shock_id"])) or (0, 0)
         rank = words["figure.rank"].format(rank=place, m=among)
-        tip(dot, f"{row['shock_id']}: {percent_tip(row['post'])}; {rank}")
-        ax.text(1.01, position, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=6)
+        text, colour = f"{shock['shock_id']}: {percent_tip(shock['post'])}; {rank}", label_colour(str(shock["label"]))
+        point(ax, shock["post"], row, text, marker="D", ms=4.5, color=colour, zorder=4)
+        ax.text(1.01, row, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=6.2)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    name_shocks(ax, rows)
-    ax.set_ylim(len(rows) - 0.5, -0.6)
+    name_shocks(ax, shocks)
+    ax.set_ylim(len(shocks) - 0.5, -0.6)
     ax.set_title(words["figure.placebo_title"], pad=16)
     percent_axis(ax, words["figure.placebo_axis"].format(window=window_of(result, "post")), horizontal=True)
-    _placebo_key(ax, result)
+    event = sign("D", words["figure.the_event"], ms=4.5, color="#555555")
+    placebo = sign(label=words["figure.a_placebo"], **PLACEBO)
+    key(ax, [event, placebo, sign(label=words["figure.placebo_median"], **MEDIAN)])
     return ax
-
-
-def _placebo_key(ax: Axes, result: StudyResult) -> None:
-    words = figure_words(result.facts)
-    handles = [
-        Line2D([], [], ls="none", marker="D", ms=4.5, color="#555555", label=words["figure.the_event"]),
-        Line2D([], [], ls="none", marker="o", ms=3, color=PLACEBO_COLOUR, label=words["figure.a_placebo"]),
-        Line2D([], [], ls="none", marker="|", ms=8, mew=1.2, color=INK, label=words["figure.placebo_median"]),
-    ]
-    ax.legend(
-        handles=handles,
-        ncols=3,
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 0.99),
-        borderpad=0.1,
-        columnspacing=0.9,
-        handletextpad=0.3,
-    )
 
 
 def placebo_rows(result: StudyResult) -> pd.DataFrame:

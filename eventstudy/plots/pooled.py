@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
+from eventstudy.plots.draw import write_caption, write_watermark
 from eventstudy.plots.style import FAINT, INK, PLACEBO_COLOUR, percent_axis, styled
 from eventstudy.pooling.pool import POOLED, Pool, PowerStep
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 #: Okabe and Ito's palette; the pool itself is drawn in ink.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -28,21 +26,9 @@ def draw_pool(pool: Pool, caption: str) -> Figure:
         FigureCanvasAgg(figure)
         draw_effects(figure.add_axes((0.135, 0.24, 0.31, 0.65)), pool)
         draw_growth(figure.add_axes((0.56, 0.24, 0.42, 0.65)), pool)
-        figure.text(0.01, 0.02, caption, fontsize=5.6, color="#555555", va="bottom")
+        write_caption(figure, caption)
         if pool.simulated:
-            figure.text(
-                0.5,
-                0.5,
-                "SIMULATED",
-                fontsize=60,
-                rotation=15,
-                color="#0072B2",
-                alpha=0.16,
-                ha="center",
-                va="center",
-                weight="bold",
-                zorder=20,
-            )
+            write_watermark(figure, "SIMULATED")
     return figure
 
 

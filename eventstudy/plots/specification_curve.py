@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from eventstudy.messages import term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, tip, window_of
+from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, point, window_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
 
@@ -26,20 +26,11 @@ _SECTIONS: Mapping[str, str] = {"model": "model", "returns": "returns", "alpha":
 def specification_curve(ax: Axes, result: StudyResult) -> Axes:
     """Draw the effect of each specification with its interval, sorted; the study's own is marked."""
     words, rows = figure_words(result.facts), _specifications(result)
-    place = np.arange(len(rows))
-    effect = rows["estimate"].to_numpy(dtype=float)
-    own = [_is_own(result, row) for row in rows.to_dict("records")]
-    for x, value, mine in zip(place, effect, own, strict=True):
-        (dot,) = ax.plot(
-            [x],
-            [value],
-            ls="none",
-            marker="D" if mine else "o",
-            ms=5 if mine else 2.6,
-            color="#D55E00" if mine else "#0072B2",
-            zorder=4 if mine else 3,
-        )
-        tip(dot, percent_tip(float(value)))
+    for x, row in enumerate(rows.to_dict("records")):
+        own: Any = {"marker": "D", "ms": 5, "color": "#D55E00", "zorder": 4}
+        other: Any = {"marker": "o", "ms": 2.6, "color": "#0072B2", "zorder": 3}
+        look = own if _is_own(result, row) else other
+        point(ax, x, row["estimate"], percent_tip(float(row["estimate"])), **look)
     ax.axhline(0, color=INK, lw=0.6)
     ax.set_xlim(-0.8, len(rows) - 0.2)
     ax.set_xticks([])
@@ -52,27 +43,21 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
     """Draw beneath the curve which choices made each specification."""
     rows = _specifications(result)
     words = figure_words(result.facts)
-    marks: list[tuple[str, Any]] = [
-        (
-            f"{words[f'column.{column}']}: {_choice(words, column, value)}",
-            rows[column].astype(str).to_numpy() == str(value),
-        )
-        for column in _choices(rows)
-        for value in dict.fromkeys(rows[column].astype(str))
-    ]
+    marks: list[tuple[str, Any]] = []
+    for column in _choices(rows):
+        values = rows[column].astype(str)
+        for value in dict.fromkeys(values):
+            said = value if column == "window" else term(words, _SECTIONS[column], value)
+            marks.append((f"{words[f'column.{column}']}: {said}", values.to_numpy() == value))
     for y, (_, chosen) in enumerate(marks):
         ax.plot(np.flatnonzero(chosen), np.full(int(chosen.sum()), y), ls="none", marker="s", ms=2.2, color=INK, mew=0)
-    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=5.8)
+    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=6.2)
     ax.set_ylim(len(marks) - 0.5, -0.5)
     ax.set_xlim(-0.8, len(rows) - 0.2)
     ax.set_xticks([])
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     return ax
-
-
-def _choice(words: Mapping[str, str], column: str, value: str) -> str:
-    return value if column == "window" else term(words, _SECTIONS[column], value)
 
 
 def _specifications(result: StudyResult) -> pd.DataFrame:
@@ -100,11 +85,6 @@ def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
     return all(str(row[name]) == str(own[name]) for name in _CHOICES)
 
 
-def _size(result: StudyResult, _: str) -> tuple[int, int]:
-    verdict = result.facts.get("verdict") or {}
-    return int(verdict.get("n_events") or 0), int(_specifications(result)["n_dates"].max())
-
-
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     """Divide the frame's axes into the curve and, beneath it, the choices."""
     figure = ax.figure
@@ -121,7 +101,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 def _frame(result: StudyResult, _: str) -> Frame:
     rows = _specifications(result)
     lines = sum(rows[column].astype(str).nunique() for column in _choices(rows))
-    return Frame(width=7.0, height=2.6 + 0.12 * max(lines, 1), left=1.75, right=0.12, bottom=0.32, top=0.3)
+    return Frame(width=7.0, height=2.6 + 0.125 * max(lines, 1), left=1.75, right=0.12, bottom=0.32, top=0.3)
 
 
 register(
@@ -131,6 +111,9 @@ register(
         lambda result: ("",) if len(_specifications(result)) > 1 else (),
         _frame,
         (_panel,),
-        _size,
+        lambda result, _: (
+            int((result.facts.get("verdict") or {}).get("n_events") or 0),
+            int(_specifications(result)["n_dates"].max()),
+        ),
     )
 )

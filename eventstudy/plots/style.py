@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from eventstudy.messages import term
@@ -15,7 +18,6 @@ from eventstudy.plots.fonts import families, figure_words, shown
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
     from eventstudy.results.result import StudyResult
 
@@ -51,8 +53,6 @@ OTHER_COLOUR = "#777777"
 PLACEBO_COLOUR = "#8C8C8C"
 INK, FAINT = "#333333", "#DDDDDD"
 Z95 = 1.96
-#: Inches from one name at the end of a line to the next.
-LINE_NAME = 0.125
 #: What a hover text is kept under until the drawing is written, as the name of its group.
 TIP = "tip:"
 
@@ -146,62 +146,42 @@ def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 
 def name_rows(ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fontsize: float = 6.5) -> None:
     """Name the rows of an axes, the first at height 0, where labels of ticks would stand.
 
-    As texts: a tick without its stroke and line is three lines more to make and to place.
+    As texts: a tick without its stroke and line is three lines more to make and to set.
     """
     transform, across, along = ax.get_yaxis_text1_transform(mpl.rcParams["ytick.major.pad"])
     ax.set_yticks([])
-    for place, name in enumerate(names):
-        ax.text(
-            0,
-            place,
-            name,
-            transform=transform,
-            va=across,
-            ha=along,
-            fontsize=fontsize,
-            color=colours[place] if colours else "black",
-        )
+    for row, name in enumerate(names):
+        colour = colours[row] if colours else "black"
+        ax.text(0, row, name, transform=transform, va=across, ha=along, fontsize=fontsize, color=colour)
 
 
-def name_shocks(ax: Axes, rows: pd.DataFrame) -> None:
+def name_shocks(ax: Axes, shocks: pd.DataFrame) -> None:
     """Name the rows by shock and day 0, in the colours of their labels."""
-    names = [f"{shown(row.shock_id, limit=12)} {row.day0}" for row in rows.itertuples()]
-    name_rows(ax, names, colours=[label_colour(str(label)) for label in rows["label"]])
+    names = [f"{shown(row.shock_id, limit=12)} {row.day0}" for row in shocks.itertuples()]
+    name_rows(ax, names, colours=[label_colour(str(label)) for label in shocks["label"]])
 
 
-def shade_windows(ax: Axes, result: StudyResult) -> None:
-    """Shade the drop and the post window and mark day 0."""
-    words, windows = figure_words(result.facts), result.facts.get("windows") or {}
-    for name, colour in (("drop", "#BBBBBB"), ("post", "#EEEEEE")):
-        window = windows.get(name)
-        if window:
-            ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=colour, alpha=0.55, lw=0, zorder=0)
-            ax.text(
-                window[0] + (-0.7 if name == "drop" else 0.0),
-                0.985,
-                words[f"figure.{name}"],
-                va="top",
-                ha="right" if name == "drop" else "left",
-                fontsize=6,
-                color="#444444",
-                transform=ax.get_xaxis_transform(),
-            )
-    ax.axvline(0, color=INK, lw=0.8, zorder=1)
-    ax.axhline(0, color=INK, lw=0.5, zorder=1)
+def point(ax: Axes, x: Any, y: float, text: str = "", **look: Any) -> None:
+    """Draw one point; ``text`` shows where the pointer rests on it in an SVG."""
+    (dot,) = ax.plot([x], [y], ls="none", **look)
+    if text:
+        tip(dot, text)
 
 
-def write_line_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
-    """Name each line at its end, moved apart so that no two names overlap."""
-    low, high = ax.get_ylim()
-    tall = ax.get_position().height * ax.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
-    step = LINE_NAME / tall * (high - low)
-    heights: list[float] = []
-    ordered = sorted(ends, key=lambda end: end[0])
-    for value, _, _ in ordered:
-        heights.append(max(value, heights[-1] + step) if heights else value)
-    excess = max(0.0, heights[-1] - high) if heights else 0.0
-    for height, (_, text, colour) in zip(heights, ordered, strict=True):
-        ax.text(
-            1.01, height - excess, text, transform=ax.get_yaxis_transform(), color=colour, va="center", fontsize=6.5
-        )
-    ax.set_ylim(low, high)
+def sign(marker: str, label: str, **look: Any) -> Line2D:
+    """Return a mark with its name for `key`."""
+    return Line2D([], [], ls="none", marker=marker, label=label, **look)
+
+
+def key(
+    ax: Axes, handles: Sequence[Any] | None = None, *, ncols: int = 3, at: Any = (-0.01, 0.99), **look: Any
+) -> Legend:
+    """Name marks and lines above the axes."""
+    usual: Any = {"loc": "lower left", "borderpad": 0.1, "columnspacing": 0.9, "handletextpad": 0.35, "fontsize": 6.2}
+    named = {} if handles is None else {"handles": handles}
+    return ax.legend(ncols=ncols, bbox_to_anchor=at, **(usual | named | look))
+
+
+def write_title(ax: Axes, text: str) -> None:
+    """Write a title from the figure's edge, for axes that long names push to the right."""
+    ax.figure.text(0.012, 0.995, text, va="top", fontsize=8, weight="bold", gid="title")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from eventstudy.config import StudyConfig
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 from eventstudy.prices.table import PriceRequest, PriceTable
 
 Fetch = Callable[[PriceRequest], PriceTable]
@@ -31,7 +31,7 @@ def with_aliases(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> Pr
     series, outcomes = dict(table.series), dict(table.outcomes)
     for alias, ticker in absent.items():
         if alias in former.series:
-            message = say("price.alias", alias=alias)
+            message = Reason("price.alias", alias=alias)
             series[ticker] = replace(former.series[alias], ticker=ticker)
             outcomes[ticker] = replace(former.outcomes[alias], ticker=ticker, message=message)
     return replace(table, series=series, outcomes=outcomes)

@@ -17,10 +17,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from eventstudy.errors import ConfigError, PriceError, Problem
+from eventstudy.errors import ConfigError, PriceError, Problem, Reason, printable
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import Exchange, exchanges
-from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.messages import text
+from eventstudy.prices.fetch import utc_now
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    known_volume,
+    provider,
+)
 
 T = TypeVar("T")
 RAW, BACK_ADJUSTED = "3", "1"
@@ -58,7 +68,7 @@ class BaostockProvider:
             raise ConfigError("baostock needs deadline > 0 seconds")
         self.client = client
         self.deadline = deadline
-        self.now = now or (lambda: dt.datetime.now(dt.UTC))
+        self.now = now or utc_now
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
@@ -100,7 +110,7 @@ class BaostockProvider:
         exchange = _served().get(match[2]) if match else None
         if match is None or exchange is None:
             endings = ", ".join(_served())
-            message = f"baostock has Shanghai and Shenzhen only (endings {endings}), not {ticker}"
+            message = Reason("baostock.elsewhere", endings=endings, ticker=ticker)
             return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         code = f"{exchange.vendors[NAME]}.{match[1]}"
         try:
@@ -109,7 +119,7 @@ class BaostockProvider:
             )
             return self._series(ticker, exchange, raw, adjusted, request)
         except Exception as error:
-            message = f"baostock gave no usable prices: {type(error).__name__}: {error}"
+            message = Reason("baostock.broken", error=f"{type(error).__name__}: {printable(error)}")
             return None, PriceOutcome(ticker=ticker, status="provider_broken", message=message)
 
     def _series(
@@ -123,15 +133,15 @@ class BaostockProvider:
         finished = [row for row in raw if self._over(dt.date.fromisoformat(row[0]), exchange.mic)]
         back = {row[0]: _number(row[4]) for row in adjusted}
         if not finished:
-            message = f"baostock has no finished session of {ticker} in {request.start}..{request.end}"
+            message = Reason("price.unfinished", source=NAME, ticker=ticker, start=request.start, end=request.end)
             return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         dates = np.array([row[0] for row in finished], dtype="datetime64[D]")
         columns = np.array([[_number(cell) for cell in row[1:6]] for row in finished]).T
         # A halted day comes with the last close and an empty volume: nothing was traded.
-        columns[4] = np.nan_to_num(columns[4], nan=0.0)
+        columns[4] = known_volume(np.nan_to_num(columns[4], nan=0.0), columns[3])
         adj_close = np.array([back[row[0]] for row in finished])
         if np.any(dates[1:] <= dates[:-1]) or np.any(columns[3] <= 0) or np.any(adj_close <= 0):
-            message = f"baostock's prices of {ticker}: a day twice, or a close of zero or less"
+            message = Reason("baostock.refused", ticker=ticker)
             return None, PriceOutcome(ticker=ticker, status="refused", message=message)
         opened, high, low, close, volume = columns
         series = PriceSeries(
@@ -216,7 +226,4 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _unreachable(reason: str) -> Problem:
-    return Problem(
-        f"baostock cannot be reached ({reason}); run the same command again later, or give a folder of "
-        "price files with --prices DIR"
-    )
+    return Problem(f"baostock cannot be reached ({printable(reason)}); {text(Reason('price.way_out'))}")

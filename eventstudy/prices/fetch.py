@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from eventstudy.errors import ConfigError, PriceError, Problem
+from eventstudy.messages import text
 from eventstudy.prices.snapshot import (
     MANIFEST,
-    UNANSWERED,
     Snapshot,
     StoredTicker,
     intact,
@@ -24,11 +24,15 @@ from eventstudy.prices.snapshot import (
     write_manifest,
     write_series,
 )
-from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, ProviderFactory, check_tickers
+from eventstudy.prices.table import UNANSWERED, PriceOutcome, PriceRequest, PriceSeries, ProviderFactory, check_tickers
 
 LOCK = ".eventstudy.lock"
 #: Called with how many tickers are done, how many there are, and the one that is being asked for.
 Watch = Callable[[int, int, str], None]
+
+
+class PartlyFetchedError(PriceError):
+    """Some prices did not come; what did is kept in a snapshot."""
 
 
 def utc_now() -> dt.datetime:
@@ -54,6 +58,7 @@ def fetch_snapshot(
     folder: Path,
     *,
     factory: ProviderFactory,
+    again: Sequence[str] = (),
     watch: Watch | None = None,
     now: Callable[[], dt.datetime] = utc_now,
 ) -> Snapshot:
@@ -65,19 +70,23 @@ def fetch_snapshot(
         The provider's registered name, written into the manifest.
     factory
         Makes the provider; called with ``progress``.
+    again
+        Tickers that are asked for anew though the snapshot has an answer.
 
     Raises
     ------
     ConfigError
         If the folder cannot be written, is held by another fetch, or has another provider's prices.
-    PriceError
+    PartlyFetchedError
         If a ticker was not answered. What was fetched is kept; the same call asks for the rest.
+    PriceError
+        If no ticker was answered.
     """
     check_tickers(request.tickers)
     with _held(folder) as fresh:
         store = _Store(_begin(folder, name), now)
         wanted = tuple(dict.fromkeys(request.tickers))
-        due = _due(store.snapshot, request)
+        due = _due(store.snapshot, request, again)
         if due.tickers:
             _fetch(store, due, wanted, factory, watch or (lambda *_: None), fresh)
         return store.snapshot
@@ -128,7 +137,7 @@ def _fetch(
         for ticker in [t for t in waiting if t in table.outcomes]:
             if table.outcomes[ticker].status not in UNANSWERED:
                 keep(table.outcomes[ticker], table.series.get(ticker))
-        problems = _unanswered(table.outcomes.values())
+        problems = unanswered(table.outcomes.values())
     except PriceError as error:
         problems = list(error.problems)
     except KeyboardInterrupt:
@@ -140,7 +149,7 @@ def _fetch(
     if missing and len(missing) == len(wanted):
         raise PriceError(problems)
     if missing:
-        raise PriceError([*problems, Problem(_kept(store, wanted))])
+        raise PartlyFetchedError([*problems, Problem(_kept(store, wanted))])
 
 
 def _kept(store: _Store, wanted: Sequence[str]) -> str:
@@ -151,16 +160,17 @@ def _kept(store: _Store, wanted: Sequence[str]) -> str:
     return f"{count} of {len(wanted)} tickers are fetched and kept in {folder}; the same command resumes"
 
 
-def _unanswered(outcomes: Iterable[PriceOutcome]) -> list[Problem]:
-    reasons: dict[str, list[str]] = {}
+def unanswered(outcomes: Iterable[PriceOutcome]) -> list[Problem]:
+    """Return one problem for each reason why tickers were not answered."""
+    tickers: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.status in UNANSWERED:
-            reasons.setdefault(outcome.message, []).append(outcome.ticker)
-    return [Problem(f"{', '.join(tickers)}: {reason}") for reason, tickers in reasons.items()]
+            tickers.setdefault(text(outcome.message), []).append(outcome.ticker)
+    return [Problem(f"{', '.join(names)}: {why}") for why, names in tickers.items()]
 
 
-def _due(snapshot: Snapshot, request: PriceRequest) -> PriceRequest:
-    """What must be asked for: tickers absent, unanswered, damaged, or asked for fewer days.
+def _due(snapshot: Snapshot, request: PriceRequest, again: Sequence[str]) -> PriceRequest:
+    """What must be asked for: tickers absent, unanswered, damaged, asked for fewer days, or ``again``.
 
     The range is the hull of the request and of what is stored, so that no file becomes shorter.
     """
@@ -168,6 +178,7 @@ def _due(snapshot: Snapshot, request: PriceRequest) -> PriceRequest:
         ticker
         for ticker in dict.fromkeys(request.tickers)
         if ticker not in snapshot.tickers
+        or ticker in again
         or snapshot.tickers[ticker].outcome.status in UNANSWERED
         or not snapshot.tickers[ticker].covers(request)
         or not intact(snapshot, ticker)

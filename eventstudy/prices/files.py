@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.errors import PriceError, Problem
-from eventstudy.messages import say
+from eventstudy.errors import PriceError, Problem, Reason, printable
 from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, unread
@@ -51,7 +50,7 @@ class _Sheet:
     lines: NDArray[np.int64]
     cells: Mapping[str, Sequence[str] | NDArray[Any]]
     sha256: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class _Bars:
     dates: NDArray[np.datetime64]
     values: Mapping[str, NDArray[np.float64]]
     amount: NDArray[np.float64]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 @provider("files")
@@ -127,11 +126,11 @@ class _Folder:
             text = "holds no .csv and no .parquet file; 'eventstudy check' lists those that it needs"
             raise PriceError(Problem(text, file=str(path)))
 
-    def sheet(self, ticker: str) -> _Sheet | str:
-        """Rows of ``ticker``, or the sentence that says why there are none."""
+    def sheet(self, ticker: str) -> _Sheet | Reason:
+        """Rows of ``ticker``, or why there are none."""
         found = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
         if not found:
-            return say("price.no_file", ticker=ticker, folder=self.path.resolve().name)
+            return Reason("price.no_file", ticker=ticker, folder=self.path.resolve().name)
         if len(found) > 1:
             raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
         sheet = _open_sheet(self.path / found[0])
@@ -151,10 +150,10 @@ class _LongFile:
         for row, ticker in enumerate(self.whole.cells["ticker"]):
             self.rows.setdefault(str(ticker).strip(), []).append(row)
 
-    def sheet(self, ticker: str) -> _Sheet | str:
-        """Rows of ``ticker``, or the sentence that says why there are none."""
+    def sheet(self, ticker: str) -> _Sheet | Reason:
+        """Rows of ``ticker``, or why there are none."""
         if ticker not in self.rows:
-            return f"no row for {ticker} in {Path(self.whole.file).name}"
+            return Reason("price.no_row", ticker=ticker, file=printable(Path(self.whole.file).name))
         rows = self.rows[ticker]
         cells: dict[str, Sequence[str] | NDArray[Any]] = {
             name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
@@ -171,7 +170,7 @@ def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
     for ticker in dict.fromkeys(request.tickers):
         try:
             sheet = store.sheet(ticker)
-            if isinstance(sheet, str):
+            if isinstance(sheet, Reason):
                 outcomes[ticker] = PriceOutcome(ticker=ticker, status="no_prices", message=sheet)
                 continue
             read, outcomes[ticker] = _series(ticker, sheet, request)
@@ -199,8 +198,10 @@ def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSer
     amount = bars.amount[inside] if len(bars.amount) else bars.amount
     series = PriceSeries(ticker=ticker, dates=dates, **cut, source=name, sha256=sheet.sha256, amount=amount)
     if not len(dates):
-        span = f"{bars.dates[0]}..{bars.dates[-1]}" if len(bars.dates) else "no rows"
-        message = f"{name} has {span}, nothing in {request.start}..{request.end}"
+        days = {"start": request.start, "end": request.end}
+        message = Reason("price.no_rows", file=name)
+        if len(bars.dates):
+            message = Reason("price.outside", file=name, first=bars.dates[0], last=bars.dates[-1], **days)
         return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
     first, last = str(dates[0]), str(dates[-1])
     return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes)
@@ -229,7 +230,7 @@ def _csv_sheet(file: str, content: bytes) -> _Sheet:
         cells["ticker"] = [numbered[1][1][1]] * len(body)
     lines = np.array([line for line, _ in body], dtype=np.int64)
     if text.encoding not in ("utf-8-sig", "utf-8"):
-        notes = (*notes, f"is not UTF-8; it was read as {text.encoding.upper()}")
+        notes = (*notes, Reason("read.encoding", name=text.encoding.upper()))
     return _Sheet(file, lines, cells, hashlib.sha256(content).hexdigest(), notes)
 
 
@@ -251,7 +252,7 @@ def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
     return ["Date", *header[1:]], 3
 
 
-def _named(file: str, header: Sequence[str], columns: Sequence[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _named(file: str, header: Sequence[str], columns: Sequence[Any]) -> tuple[dict[str, Any], tuple[Reason, ...]]:
     """Keep the columns that are known, under the names used here, and name those left out that may matter."""
     places = columns_of(header, file, PriceError)
     if "date" not in places or not places.keys() & {"close", "adj_close"}:
@@ -259,7 +260,7 @@ def _named(file: str, header: Sequence[str], columns: Sequence[Any]) -> tuple[di
         raise PriceError(Problem(found, file=file, line=1))
     places.pop("return", None)
     left = unread(header, places)
-    notes = (f"column {', '.join(left)} is not read: prices must be adjusted already",) if left else ()
+    notes = (Reason("read.unread", columns=printable(", ".join(left))),) if left else ()
     return {name: columns[at] for name, at in places.items()}, notes
 
 
@@ -319,7 +320,7 @@ def _of_ticker(sheet: _Sheet, ticker: str) -> _Sheet:
     """Refuse another ticker's rows in a file named after one; a code of digits is another spelling."""
     named = [str(cell).strip() for cell in sheet.cells.get("ticker", ())]
     if len(set(named)) == 1 and named[0] != ticker and named[0].isdigit():
-        return replace(sheet, notes=(*sheet.notes, f"calls {ticker} {named[0]}"))
+        return replace(sheet, notes=(*sheet.notes, Reason("read.calls", ticker=ticker, name=named[0])))
     _raise_any(
         [
             Problem(f"is a row of {cell!r} in the file of {ticker}", file=sheet.file, line=int(line))
@@ -339,7 +340,7 @@ def _bars(sheet: _Sheet) -> _Bars:
     values = {name: _numbers(sheet, name, problems, missing) for name in FIELDS if name in sheet.cells}
     _raise_any(problems, sheet.file)
     words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
-    notes = (*sheet.notes, f"cells without a value: {words}") if words else sheet.notes
+    notes = (*sheet.notes, Reason("read.missing", words=printable(words))) if words else sheet.notes
     # The money traded only checks the volume: a cell that is no number stops nothing.
     cells = sheet.cells.get("amount", ())
     amount = cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
@@ -371,13 +372,13 @@ def _numbers(sheet: _Sheet, name: str, problems: list[Problem], missing: Counter
     return read.values
 
 
-def _sorted(bars: _Bars) -> tuple[_Bars, tuple[str, ...]]:
+def _sorted(bars: _Bars) -> tuple[_Bars, tuple[Reason, ...]]:
     """Bars in the order of their days, with a note if the file was not."""
     if np.all(bars.dates[1:] >= bars.dates[:-1]):
         return bars, ()
     order = np.argsort(bars.dates, kind="stable")
     values = {name: column[order] for name, column in bars.values.items()}
-    note = f"{Path(bars.file).name} is not in the order of its dates; it was sorted"
+    note = Reason("read.sorted", file=printable(Path(bars.file).name))
     amount = bars.amount[order] if len(bars.amount) else bars.amount
     lines, dates = bars.lines[order], bars.dates[order]
     return replace(bars, lines=lines, dates=dates, values=values, amount=amount), (note,)
@@ -400,34 +401,26 @@ def _refuse_faulty(bars: _Bars) -> None:
     _raise_any(problems, bars.file)
 
 
-def _with_adjusted(bars: _Bars) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
+def _with_adjusted(bars: _Bars) -> tuple[dict[str, NDArray[np.float64]], tuple[Reason, ...]]:
     """All six fields; a file without adjusted closes has its closes taken for them."""
     absent = np.full(len(bars.dates), np.nan)
     values = {name: bars.values.get(name, absent) for name in FIELDS}
     close, adjusted = values["close"], values["adj_close"]
     if np.isnan(adjusted).all() and not np.isnan(close).all():
         values["adj_close"] = close
-        note = "no adj_close; close is used and must already be adjusted for splits and dividends"
-        return values, (note,)
+        return values, (Reason("read.unadjusted"),)
     lacking = int((np.isnan(adjusted) & ~np.isnan(close)).sum())
-    return values, (f"adj_close is empty on {_count(lacking)} with a close",) if lacking else ()
+    return values, (Reason("read.adjusted_empty", n=lacking),) if lacking else ()
 
 
-def _oddities(dates: NDArray[np.datetime64], values: Mapping[str, NDArray[np.float64]]) -> tuple[str, ...]:
+def _oddities(dates: NDArray[np.datetime64], values: Mapping[str, NDArray[np.float64]]) -> tuple[Reason, ...]:
     """Notes on rows that are kept as they are but should be looked at."""
     close, adjusted = values["close"], values["adj_close"]
     empty = np.isnan(close) & np.isnan(adjusted)
     # Half a per cent allows for sources that round the four prices differently.
     outside = (close < 0.995 * values["low"]) | (close > 1.005 * values["high"])
-    found = (
-        (empty, "without any close"),
-        (outside, "with a close outside low..high: the prices may be adjusted in different ways"),
-    )
-    return tuple(f"{_count(int(rows.sum()))} {what}, first {dates[rows][0]}" for rows, what in found if rows.any())
-
-
-def _count(days: int) -> str:
-    return f"{days} {'day' if days == 1 else 'days'}"
+    kinds = {"read.no_close": empty, "read.outside_range": outside}
+    return tuple(Reason(code, n=int(at.sum()), first=dates[at][0]) for code, at in kinds.items() if at.any())
 
 
 def _raise_any(problems: Sequence[Problem], file: str) -> None:

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from numpy.lib.format import open_memmap
+from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem
+from eventstudy.prices.quality.quantities import no_price
 from eventstudy.readers import crsp
 from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.headers import columns_of
@@ -30,6 +31,8 @@ BATCH_ROWS = 1_000_000
 BATCH_BYTES = 32 * 2**20
 #: Groups of rows of a Parquet file that one task reads.
 GROUPS_A_TASK = 16
+#: Rows on days that are no session of which a task keeps the values.
+OFF_KEPT = 250_000
 #: Bytes from which the dialect of a CSV is told.
 HEAD_BYTES = 2**16
 _EPOCH = dt.date(1970, 1, 1)
@@ -71,10 +74,21 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Rows put into the table by security, rows on days that are no session, and what is wrong."""
+    """Rows put into the table by security, those on days that are no session, and what is wrong.
+
+    Attributes
+    ----------
+    rows : (S,)
+        Rows put into the table.
+    off_session : (m, 3) float
+        Row of the security, day and value of the first `OFF_KEPT` rows off the sessions.
+    n_off
+        How many rows lie off the sessions.
+    """
 
     rows: NDArray[np.int64]
-    off_session: int
+    off_session: NDArray[np.float64]
+    n_off: int
     problems: tuple[str, ...]
 
 
@@ -189,11 +203,22 @@ def pieces(file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], 
 
 
 def new_table(path: Path, rows: int, sessions: int) -> None:
-    """Make an empty table of (rows, sessions) on disk, all NaN."""
-    table = open_memmap(path, mode="w+", dtype=np.float64, shape=(rows, sessions))
-    for start in range(0, rows, 256):
-        table[start : start + 256] = np.nan
-    table.flush()
+    """Make an empty table of (rows, sessions) on disk, all NaN.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for it: it is written whole, since a mapped file that cannot grow ends the
+        process without a word.
+    """
+    empty = np.full((256, sessions), np.nan)
+    try:
+        with path.open("wb") as file:
+            write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (rows, sessions)})
+            for start in range(0, rows, len(empty)):
+                file.write(empty[: rows - start].data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def fill(piece: Piece) -> Filled:
@@ -201,7 +226,8 @@ def fill(piece: Piece) -> Filled:
     table = open_memmap(piece.table, mode="r+")
     row_of = {ticker: row for row, ticker in enumerate(piece.tickers)}
     counted = np.zeros(len(piece.tickers), dtype=np.int64)
-    off = 0
+    off: list[NDArray[np.float64]] = []
+    n_off = 0
     problems: list[str] = []
     for names, day, value in _batches(piece.file, piece.groups):
         row = np.zeros(len(day), dtype=np.intp) if names is None else _codes(names, row_of)
@@ -209,15 +235,31 @@ def fill(piece: Piece) -> Filled:
         there = (row >= 0) & np.isfinite(value)
         known = at < len(piece.sessions)
         known[known] = piece.sessions[at[known]] == day[known]
-        off += int((there & ~known).sum())
+        stray = there & ~known
+        if n_off < OFF_KEPT and stray.any():
+            off.append(np.column_stack([row[stray], day[stray], value[stray]])[: OFF_KEPT - n_off])
+        n_off += int(stray.sum())
         there &= known
-        for i in np.flatnonzero(there & (value <= 0) & (not piece.file.holds_returns))[: max(0, 20 - len(problems))]:
-            ticker = piece.tickers[row[i]]
-            problems.append(f"{ticker} on {_date(day[i])}: adj_close = {value[i]:g} is no price")
+        if not piece.file.holds_returns:
+            for i in np.flatnonzero(there & no_price(value))[: max(0, 20 - len(problems))]:
+                ticker = piece.tickers[row[i]]
+                problems.append(f"{ticker} on {_date(day[i])}: adj_close = {value[i]:g} is no price")
         table[row[there], at[there]] = value[there]
         counted += np.bincount(row[there], minlength=len(counted))
     table.flush()
-    return Filled(counted, off, tuple(problems))
+    return Filled(counted, np.vstack([np.empty((0, 3)), *off]), n_off, tuple(problems))
+
+
+def tickers_of(file: LongFile) -> frozenset[str]:
+    """Return all tickers of a file, which is read once more for them."""
+    found: set[str] = set()
+    for names, _, _ in _batches(file, range(_row_groups(file))):
+        found.update(() if names is None else map(str, names.dictionary.to_pylist()))
+    return frozenset(found)
+
+
+def _row_groups(file: LongFile) -> int:
+    return int(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else 0
 
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.errors import ConfigError, PriceError, Problem
+from eventstudy.errors import ConfigError, PriceError, Problem, Reason
 from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 
 #: ``sessions(mic, start, end)`` gives the trading days of an exchange, both ends included.
@@ -254,7 +254,7 @@ def _bars(
 
 def _outcome(ticker: str, series: PriceSeries | None, known: Sequence[str]) -> PriceOutcome:
     if series is None:
-        reason = "not listed in the days asked for" if ticker in known else "not in the simulated panel"
+        reason = Reason("price.not_listed" if ticker in known else "price.not_simulated")
         return PriceOutcome(ticker=ticker, status="no_prices", message=reason)
     first, last = str(series.dates[0]), str(series.dates[-1])
     return PriceOutcome(ticker=ticker, status="ok", rows=len(series.dates), first=first, last=last)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from eventstudy import __version__
-from eventstudy.errors import ConfigError, IntegrityError, Problem
+from eventstudy.errors import ConfigError, IntegrityError, Problem, Reason, printable
 from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 
 KIND = "eventstudy price snapshot 1"
@@ -29,8 +29,6 @@ MANIFEST = "manifest.json"
 #: Arrays of a series in the order in which they are stored and hashed.
 ARRAYS = ("open", "high", "low", "close", "adj_close", "volume", "dividends", "splits")
 VERSIONED = ("baostock", "curl_cffi", "numpy", "pyarrow", "yfinance")
-#: What another try may change; every other outcome is the provider's answer and is kept.
-UNANSWERED = ("provider_broken", "rate_limited")
 _PART = ".part-"
 
 
@@ -110,7 +108,7 @@ def write_manifest(snapshot: Snapshot) -> None:
         "versions": _versions(),
         "tickers": {name: asdict(entry) for name, entry in sorted(snapshot.tickers.items())},
     }
-    manifest = json.loads(json.dumps(manifest))
+    manifest = json.loads(json.dumps(manifest, default=_kept))
     manifest["digest"] = _digest(manifest)
     text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     _replace(snapshot.folder / MANIFEST, text.encode())
@@ -163,7 +161,7 @@ def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
     for ticker in dict.fromkeys(request.tickers):
         entry = snapshot.tickers.get(ticker)
         if entry is None:
-            message = f"{ticker} is not in the snapshot {folder.name}; 'eventstudy fetch' adds it"
+            message = Reason("snapshot.without", ticker=ticker, folder=printable(folder.name))
             outcomes[ticker] = PriceOutcome(ticker=ticker, status="no_prices", message=message)
         elif not entry.file:
             outcomes[ticker] = entry.outcome
@@ -240,22 +238,35 @@ def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tup
     found = replace(series, dates=series.dates[inside], **cut)
     outcome = entry.outcome
     if not len(found.dates):
-        span = f"{request.start}..{request.end}"
-        message = f"the snapshot has {outcome.first}..{outcome.last}, nothing in {span}"
+        days = {"first": outcome.first, "last": outcome.last, "start": request.start, "end": request.end}
+        message = Reason("snapshot.outside", **days)
         return found, PriceOutcome(ticker=series.ticker, status="no_prices", message=message, notes=outcome.notes)
     notes = outcome.notes
     if not entry.covers(request):
-        notes += (f"the snapshot was asked for {entry.asked[0]}..{entry.asked[1]} only",)
+        notes += (Reason("snapshot.asked", first=entry.asked[0], last=entry.asked[1]),)
     first, last = str(found.dates[0]), str(found.dates[-1])
     return found, replace(outcome, notes=notes, rows=len(found.dates), first=first, last=last)
 
 
 def _stored(entry: Mapping[str, Any]) -> StoredTicker:
-    outcome = PriceOutcome(**{**entry["outcome"], "notes": tuple(entry["outcome"]["notes"])})
+    message, notes = entry["outcome"]["message"], entry["outcome"]["notes"]
+    read = {"message": _recalled(message), "notes": tuple(_recalled(note) for note in notes)}
+    outcome = PriceOutcome(**{**entry["outcome"], **read})
     if entry["file"] not in ("", f"{outcome.ticker}.parquet"):
         # The name comes from outside: it must not lead out of the folder.
         raise ValueError("file")
     return StoredTicker(**{**entry, "outcome": outcome, "asked": tuple(entry["asked"])})
+
+
+def _kept(reason: Reason) -> dict[str, Any]:
+    return {"code": reason.code, "fields": dict(reason.fields)}
+
+
+def _recalled(kept: Any) -> Any:
+    """The reason that `_kept` wrote; words of earlier snapshots as they are."""
+    if not isinstance(kept, Mapping):
+        return kept
+    return Reason(kept["code"], **{name: _recalled(field) for name, field in kept["fields"].items()})
 
 
 def _series(ticker: str, content: bytes, entry: StoredTicker) -> PriceSeries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
-from eventstudy.errors import ConfigError, PriceError, nearest
+from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Sessions, align_all, exchange_sessions, sessions
 from eventstudy.exchanges.exchange import FIRST_DAY
-from eventstudy.messages import say
+from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
-from eventstudy.prices.fetch import Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
@@ -128,11 +128,9 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, tell: Tell, 
     try:
         snapshot = fetch_prices(events, config, source, watch=watch)
     except PriceError as error:
-        kept = any("the same command resumes" in problem.message for problem in error.problems)
-        if config.prices.offline != "simulated" or asked or kept:
+        if config.prices.offline != "simulated" or asked or isinstance(error, PartlyFetchedError):
             raise
-        reason = str(error.problems[0]).split(";")[0]
-        tell(say("price.simulated", reason=reason))
+        tell(text(Reason("price.simulated", reason=str(error.problems[0]))))
         return simulated_prices(events, config, request)
     return read_snapshot(snapshot.folder, request)
 
@@ -188,7 +186,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
         name = path.resolve().name
         outcomes = {
             ticker: PriceOutcome(
-                ticker=ticker, status="no_prices", message=say("price.no_file", ticker=ticker, folder=name)
+                ticker=ticker, status="no_prices", message=Reason("price.no_file", ticker=ticker, folder=name)
             )
             for ticker in request.tickers
         }
@@ -207,29 +205,52 @@ def fetch_prices(
     source: str | None = None,
     *,
     folder: Path | None = None,
+    again: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Snapshot:
     """Bring what a study needs into a snapshot: ``folder``, or this day's folder of the sector.
+
+    ``again`` names tickers to ask for anew though the snapshot has an answer.
 
     Raises
     ------
     ConfigError
         If ``source`` is no provider that asks over a network.
     PriceError
-        If a ticker was not answered; what was fetched is kept.
+        If a ticker was not answered, or the answer is that a benchmark, or every ticker, has no prices; what
+        was fetched is kept.
     """
     name = source or config.prices.source
     if name not in remote_names():
         raise ConfigError(f"--prices {name!r} is nothing to fetch from; {nearest(name, remote_names())}")
     # The study's name comes from a file: nothing of it may lead out of the data folder.
     slug = re.sub(r"[^a-z0-9]+", "-", config.study.name.lower())[:40].strip("-")
-    return fetch_snapshot(
-        price_request(events, config),
+    request = price_request(events, config)
+    foreign = sorted(set(again) - set(request.tickers))
+    if foreign:
+        raise ConfigError([Problem(f"--again {name}: {nearest(name, request.tickers)}") for name in foreign])
+    snapshot = fetch_snapshot(
+        request,
         name,
         folder or default_folder(config.study.sector or slug or "study", utc_now()),
         factory=get_provider(name),
+        again=again,
         watch=watch,
     )
+    _refuse_without_benchmark(snapshot, request, config)
+    return snapshot
+
+
+def _refuse_without_benchmark(snapshot: Snapshot, request: PriceRequest, config: StudyConfig) -> None:
+    """Raise where the provider has no prices of a benchmark, or of no ticker at all."""
+    absent = [ticker for ticker in request.tickers if not snapshot.tickers[ticker].file]
+    needed = {market.benchmark for market in config.markets} & set(absent)
+    lacking = absent if len(absent) == len(request.tickers) else sorted(needed)
+    if lacking:
+        problems = [Problem(f"{ticker}: {text(snapshot.tickers[ticker].outcome.message)}") for ticker in lacking]
+        again = " ".join(f"--again {ticker}" for ticker in lacking)
+        way_out = f"the answers are kept in {snapshot.folder}; 'eventstudy fetch {again}' asks anew, "
+        raise PartlyFetchedError([*problems, Problem(f"{way_out}or give a folder of price files with --prices DIR")])
 
 
 def _from_path(source: str, request: PriceRequest) -> PriceTable:
@@ -258,7 +279,7 @@ def _shipped(sector: str, request: PriceRequest) -> PriceTable:
     if path is None:
         raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
     origin = {"kind": "example", "name": sector}
-    source = say("source.shipped", sector=sector)
+    source = text(Reason("source.shipped", sector=sector))
     return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
 
 

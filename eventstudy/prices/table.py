@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from eventstudy import registry
 from eventstudy.config import StudyConfig
-from eventstudy.errors import ConfigError, Problem
+from eventstudy.errors import ConfigError, Problem, Reason, printable
 from eventstudy.events import TICKER
 from eventstudy.exchanges.exchange import currency_in_hundredths, quotes_hundredths
+from eventstudy.messages import JOINED, Message, text
 from eventstudy.prices.factors import FactorTable
 from eventstudy.registry import Registry
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
+#: What another try may change; every other outcome is the provider's answer and is kept.
+UNANSWERED: tuple[Status, ...] = ("provider_broken", "rate_limited")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,21 @@ def on_days(
     return found
 
 
+def known_volume(
+    volume: NDArray[np.float64], close: NDArray[np.float64], status: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return volumes with 0 on halts and NaN where nobody knows, shape (T,).
+
+    A day without a volume that repeats the last close is a halt, and so is one whose trading ``status`` is 0.
+    A column without any positive number says nothing: sources write zeros for what they do not know.
+    """
+    known = np.full(len(volume), np.nan)
+    if np.any(volume > 0):
+        repeated = np.append(False, close[1:] == close[:-1])[: len(close)]
+        known = np.where(np.isnan(volume) & repeated, 0.0, volume)
+    return known if status is None else np.where(status == 0, 0.0, known)
+
+
 def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | None:
     """Return how much of the market's currency one unit of a price is, None where that is not known.
 
@@ -91,7 +109,10 @@ def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOutcome:
-    """What became of the request for one ticker; ``message`` keeps the provider's own words.
+    """What became of the request for one ticker.
+
+    ``message`` is why there are no prices, or whose they are; a text, a provider's own words, becomes a
+    `Reason` of them. ``notes`` say how the prices were read.
 
     Examples
     --------
@@ -102,11 +123,24 @@ class PriceOutcome:
 
     ticker: str
     status: Status
-    message: str = ""
+    message: Reason = field(default_factory=Reason)
     rows: int = 0
     first: str = ""
     last: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", _reason(self.message))
+        object.__setattr__(self, "notes", tuple(_reason(note) for note in self.notes))
+
+
+def _reason(said: Reason | str) -> Reason:
+    """What was said as a reason, also where it is words."""
+    if isinstance(said, Reason):
+        return said
+    if isinstance(said, Message) and said.key not in ("", JOINED):
+        return Reason(said.key, **said.fields)
+    return Reason("price.words", text=printable(said)) if said else Reason()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +194,11 @@ class PriceTable:
         """Newest day with any price, ISO, or an empty string."""
         ends = [series.dates[-1] for series in self.series.values() if len(series.dates)]
         return str(max(ends)) if ends else ""
+
+    def why_missing(self, ticker: str) -> str:
+        """Say in words why a ticker has no prices, for the text of an error."""
+        outcome = self.outcomes.get(ticker)
+        return text(outcome.message) if outcome else "it was not asked for"
 
 
 class PriceProvider(Protocol):

@@ -22,8 +22,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.errors import ConfigError, PriceError, Problem
-from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.errors import ConfigError, PriceError, Problem, Reason, printable
+from eventstudy.messages import text
+from eventstudy.prices.fetch import unanswered, utc_now
+from eventstudy.prices.table import (
+    UNANSWERED,
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    known_volume,
+    provider,
+)
 
 #: Yahoo's column to the field of `PriceSeries`.
 COLUMNS = {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Adj Close": "adj_close", "Volume": "volume"}
@@ -32,12 +43,6 @@ REQUEST_SECONDS = 10.0
 
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _BARE_CHINESE = re.compile(r"[0-9]{6}")
-_WAY_OUT = "run the same command again later, or give a folder of price files with --prices DIR"
-
-
-def utc_now() -> dt.datetime:
-    """The clock, aware, in UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 @provider("yahoo")
@@ -116,19 +121,39 @@ class YahooProvider:
 
 @dataclass(slots=True)
 class _Wire:
-    """What went over the line for one ticker: the last chart answer and how many answers came."""
+    """What went over the line for one ticker: how many answers came, and what the last chart answer said.
+
+    ``without_volume`` holds the stamps whose volume is null: yfinance makes zeros of them.
+    """
 
     status: int = 0
     words: str = ""
+    symbol: str = ""
     answers: int = 0
+    without_volume: tuple[int, ...] = ()
 
     def note(self, url: str, response: Any) -> None:
         self.answers += 1
         if "/v8/finance/chart/" not in url:
             return
-        self.status, self.words = int(response.status_code), ""
-        with suppress(ValueError, KeyError, TypeError):
-            self.words = str(response.json()["chart"]["error"]["description"])
+        self.status, self.words, self.symbol, self.without_volume = int(response.status_code), "", "", ()
+        with suppress(ValueError, LookupError, TypeError):
+            chart = response.json()["chart"]
+            if chart["error"]:
+                self.words = printable(chart["error"]["description"])[:200]
+                return
+            result = chart["result"][0]
+            self.symbol = printable(result["meta"].get("symbol", ""))
+            volumes = zip(result["timestamp"], result["indicators"]["quote"][0]["volume"], strict=True)
+            self.without_volume = tuple(stamp for stamp, volume in volumes if volume is None)
+
+    def has_no_prices(self, error: Exception) -> bool:
+        """Whether Yahoo answered that it has none: 404, 400 for these days, or 200 with nothing in it."""
+        from yfinance.exceptions import YFTickerMissingError
+
+        if self.status == 200:
+            return isinstance(error, YFTickerMissingError) and not self.words
+        return self.status == 404 or (self.status == 400 and self.words.startswith("Data doesn't exist"))
 
 
 @dataclass(slots=True)
@@ -159,7 +184,10 @@ class _Client:
             try:
                 with _bounded(self.session, wire, ends):
                     frame, meta = self._ask(ticker, request)
+                if wire.symbol.upper() not in ("", ticker):
+                    raise ValueError(f"prices of {wire.symbol} came for {ticker}")
                 self.silent.clear()
+                frame = _unknown_volumes(frame, wire.without_volume)
                 return _series(ticker, frame, meta, request, self._source(), self.provider.now())
             except Exception as error:
                 failure = error
@@ -172,16 +200,20 @@ class _Client:
     def stopped_by(self, outcome: PriceOutcome) -> PriceOutcome | None:
         """The outcome of all further tickers if it makes no sense to ask for them."""
         if outcome.status == "rate_limited":
-            message = f"not asked for: Yahoo had refused {outcome.ticker} for too many requests"
+            message = Reason("yahoo.stopped", ticker=outcome.ticker)
             return PriceOutcome(ticker="", status="rate_limited", message=message)
         # Two tickers in a row without a single answer: the line is down, not the ticker.
         if len(self.silent) == 2:
-            message = f"not asked for: Yahoo had answered neither {' nor '.join(self.silent)}"
+            message = Reason("yahoo.silent", one=self.silent[0], other=self.silent[1])
             return PriceOutcome(ticker="", status="provider_broken", message=message)
         return None
 
     def _ask(self, ticker: str, request: PriceRequest) -> tuple[Any, dict[str, Any]]:
         """One try: the frame of bars and Yahoo's metadata."""
+        # yfinance keeps error answers too: without this, every retry would see the same one.
+        from yfinance.data import YfData
+
+        YfData().cache_get.cache_clear()
         asked = self.yfinance.Ticker(ticker, session=self.session)
         frame = asked.history(
             start=request.start.isoformat(),
@@ -198,26 +230,25 @@ class _Client:
 
     def _verdict(self, ticker: str, error: Exception, wire: _Wire, request: PriceRequest) -> PriceOutcome | None:
         """The outcome that an error means, or None if trying again may help."""
-        from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
+        from yfinance.exceptions import YFRateLimitError
 
-        if isinstance(error, YFRateLimitError):
-            return PriceOutcome(ticker=ticker, status="rate_limited", message="Yahoo answers: too many requests")
-        if isinstance(error, YFTickerMissingError) or _http_status(error) == 404:
-            says = f'; it says: "{wire.words}"' if wire.words else ""
-            message = f"Yahoo has no prices of {ticker} in {request.start}..{request.end}{says}"
+        if isinstance(error, YFRateLimitError) or wire.status == 429:
+            return PriceOutcome(ticker=ticker, status="rate_limited", message=Reason("yahoo.limited"))
+        if wire.has_no_prices(error):
+            words = Reason("yahoo.says", words=wire.words) if wire.words else Reason()
+            message = Reason("yahoo.no_prices", ticker=ticker, start=request.start, end=request.end, words=words)
             return PriceOutcome(ticker=ticker, status="no_prices", message=message)
         if _is_certificate(error):
-            return PriceOutcome(ticker=ticker, status="provider_broken", message=_certificate_message(error))
-        # yfinance keeps error answers too: without this, every retry would see the same one.
-        from yfinance.data import YfData
-
-        YfData().cache_get.cache_clear()
+            message = Reason("yahoo.certificate", error=_in_one_line(error))
+            return PriceOutcome(ticker=ticker, status="provider_broken", message=message)
         return None
 
-    def _broken(self, failure: Exception | None, wire: _Wire) -> str:
-        tried = f"{self.provider.deadline:g} s and at most {self.provider.retries} tries"
-        answer = f"HTTP status {wire.status}" if wire.status else "no answer"
-        return f"Yahoo gave no usable prices in {tried}: {answer}, {_in_one_line(failure)}"
+    def _broken(self, failure: Exception | None, wire: _Wire) -> Reason:
+        answer = Reason("yahoo.status", status=wire.status) if wire.status else Reason("yahoo.no_answer")
+        # What yfinance makes of an error answer ("possibly delisted") is its own guess.
+        error = wire.words or _in_one_line(failure)
+        seconds, tries = f"{self.provider.deadline:g}", self.provider.retries
+        return Reason("yahoo.broken", seconds=seconds, tries=tries, answer=answer, error=error)
 
     def _source(self) -> str:
         return f"Yahoo Finance, yfinance {self.yfinance.__version__}"
@@ -323,25 +354,22 @@ def _rest(seconds: float, ends: float) -> bool:
     return True
 
 
-def _http_status(error: Exception) -> int:
-    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
-
-
 def _is_certificate(error: Exception) -> bool:
     # curl_cffi and requests have no common class for it.
     return type(error).__name__ in {"CertificateVerifyError", "SSLError"}
 
 
-def _certificate_message(error: Exception) -> str:
-    return (
-        "the certificate of Yahoo's server was not accepted; behind a company proxy, point SSL_CERT_FILE "
-        f"and CURL_CA_BUNDLE to the company's root certificates ({_in_one_line(error)})"
-    )
-
-
 def _in_one_line(error: Exception | None) -> str:
-    text = " ".join(str(error).split()).partition(" See https://curl.se")[0]
-    return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
+    said = printable(error or "").partition(" See https://curl.se")[0]
+    return f"{type(error).__name__}: {said[:160]}" if said else type(error).__name__
+
+
+def _unknown_volumes(frame: Any, stamps: Sequence[int]) -> Any:
+    """Return the frame with NaN for the volumes that Yahoo did not give."""
+    import pandas as pd
+
+    days = pd.to_datetime(list(stamps), unit="s", utc=True).tz_convert(frame.index.tz).normalize()
+    return frame.assign(Volume=frame["Volume"].astype(float).mask(frame.index.isin(days))) if len(days) else frame
 
 
 def _series(
@@ -357,13 +385,13 @@ def _series(
     fields = {name: column[keep] for name, column in fields.items()}
     fault = _fault(dates, fields)
     if fault:
-        return None, PriceOutcome(
-            ticker=ticker, status="refused", message=f"Yahoo's prices of {ticker}: {fault}", notes=notes
-        )
+        message = Reason("yahoo.refused", ticker=ticker, fault=fault)
+        return None, PriceOutcome(ticker=ticker, status="refused", message=message, notes=notes)
     if not len(dates):
-        message = f"Yahoo has no finished session of {ticker} in {request.start}..{request.end}"
+        message = Reason("price.unfinished", source="Yahoo", ticker=ticker, start=request.start, end=request.end)
         return None, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
-    currency = str(meta["currency"] or "")
+    fields["volume"] = known_volume(fields["volume"], fields["close"])
+    currency = printable(meta["currency"] or "")
     series = PriceSeries(
         ticker=ticker, dates=dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
     )
@@ -377,15 +405,17 @@ def _finished(
     meta: dict[str, Any],
     zone: dt.tzinfo,
     now: dt.datetime,
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+) -> tuple[NDArray[np.bool_], tuple[Reason, ...]]:
     """Rows to keep, shape ``(T,)``, and a note for each kind that is left out."""
     empty = np.isnan(fields["close"]) & np.isnan(fields["adj_close"])
     today = now.astimezone(zone).date()
     running = dates > np.datetime64(today)
     if not _is_over(today, meta, zone, now):
         running = dates >= np.datetime64(today)
-    kinds = ((empty, "without a price"), (running & ~empty, "not finished when they were fetched"))
-    notes = tuple(f"{_named_days(dates[rows])} {what}: left out" for rows, what in kinds if rows.any())
+    kinds = {"yahoo.empty": empty, "yahoo.running": running & ~empty}
+    notes = tuple(
+        Reason(code, n=int(rows.sum()), days=_named_days(dates[rows])) for code, rows in kinds.items() if rows.any()
+    )
     return ~(empty | running), notes
 
 
@@ -404,17 +434,15 @@ def _is_over(today: dt.date, meta: dict[str, Any], zone: dt.tzinfo, now: dt.date
 
 def _named_days(dates: NDArray[np.datetime64]) -> str:
     shown = ", ".join(str(day) for day in dates[:5])
-    more = f" and {len(dates) - 5} more" if len(dates) > 5 else ""
-    return f"{len(dates)} {'day' if len(dates) == 1 else 'days'} ({shown}{more})"
+    return f"{shown}, +{len(dates) - 5}" if len(dates) > 5 else shown
 
 
-def _actions(dates: NDArray[np.datetime64], frame: Any) -> tuple[str, ...]:
+def _actions(dates: NDArray[np.datetime64], frame: Any) -> tuple[Reason, ...]:
     """Notes that list the splits and count the dividends, to compare with suspect days."""
     splits = frame["Stock Splits"].to_numpy(dtype=np.float64)
-    listed = [f"split {splits[row]:g}:1 on {dates[row]}" for row in np.flatnonzero(splits > 0)]
-    n_dividends = int((frame["Dividends"].to_numpy(dtype=np.float64) > 0).sum())
-    paid = f"{n_dividends} {'dividend' if n_dividends == 1 else 'dividends'}"
-    return (*listed, paid) if n_dividends else tuple(listed)
+    listed = [Reason("yahoo.split", ratio=f"{splits[row]:g}", day=dates[row]) for row in np.flatnonzero(splits > 0)]
+    paid = int((frame["Dividends"].to_numpy(dtype=np.float64) > 0).sum())
+    return (*listed, Reason("yahoo.dividends", n=paid)) if paid else tuple(listed)
 
 
 def _kept_actions(
@@ -431,23 +459,21 @@ def _kept_actions(
     return dividends, splits
 
 
-def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]) -> str:
-    """Why the bars cannot be used, or an empty string."""
+def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]) -> Reason:
+    """Why the bars cannot be used; empty where they can."""
     if np.any(dates[1:] <= dates[:-1]):
-        return "a day comes twice or out of order"
+        return Reason("price.disorder")
     for name in ("close", "adj_close"):
         column = fields[name]
         for row in np.flatnonzero((column <= 0) | np.isinf(column)):
-            return f"{name} {column[row]:g} on {dates[row]} is no price; give a file with --prices DIR"
-    return ""
+            return Reason("price.impossible", name=name, value=f"{column[row]:g}", day=dates[row])
+    return Reason()
 
 
 def _raise_if_all_failed(outcomes: dict[str, PriceOutcome]) -> None:
     """Raise if not one ticker was answered; one problem for each reason."""
-    if not outcomes or any(o.status not in ("provider_broken", "rate_limited") for o in outcomes.values()):
-        return
-    reasons: dict[str, list[str]] = {}
-    for outcome in outcomes.values():
-        reasons.setdefault(outcome.message, []).append(outcome.ticker)
-    problems = [Problem(f"{', '.join(tickers)}: {reason}") for reason, tickers in reasons.items()]
-    raise PriceError([*problems, Problem(f"no prices could be fetched from Yahoo; {_WAY_OUT}")])
+    problems = unanswered(outcomes.values())
+    if outcomes and all(outcome.status in UNANSWERED for outcome in outcomes.values()):
+        raise PriceError(
+            [*problems, Problem(f"no prices could be fetched from Yahoo; {text(Reason('price.way_out'))}")]
+        )

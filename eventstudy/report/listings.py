@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.core.selection import drop_kind
 from eventstudy.messages import said, term
 from eventstudy.report.wording import (
     Words,
@@ -267,8 +268,7 @@ def shock_days(result: StudyResult, shock_id: str, words: Words) -> str:
 def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
     """Return events × peers of the ledger: ``●`` used, ``s`` used on a moved day 0, else a reason's code."""
     ledger = result.tables["ledger"]
-    # A reason is written "kind: particulars"; the matrix tells the kinds apart.
-    kinds = ledger["reason"].map(text).str.split(":").str[0]
+    kinds = ledger["reason_code"].map(drop_kind)
     dropped = kinds[ledger["status"] == "dropped"]
     codes = {kind: _code(place) for place, kind in enumerate(sorted(set(dropped)))}
     cells: dict[tuple[str, str], str] = {}
@@ -286,7 +286,7 @@ def matrix(result: StudyResult, words: Words) -> dict[str, Any]:
     legend = [["●", words["page.matrix_used"]], ["s", words["page.matrix_moved"]]]
     if (ledger["status"] == "merged").any():
         legend.append(["=", words["page.matrix_merged"]])
-    legend += [[code, term(words, "reason", kind or "none")] for kind, code in codes.items()]
+    legend += [[code, term(words, "reason", kind)] for kind, code in codes.items()]
     legend.append([words["page.blank"], words["page.matrix_blank"]])
     return {"blocks": blocks, "legend": legend, "left_out": max(0, len(events) - MATRIX_ROWS)}
 

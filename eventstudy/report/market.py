@@ -24,11 +24,11 @@ from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import REASONS, MarketResult
-from eventstudy.messages import text
+from eventstudy.report.packs import sealed
 from eventstudy.report.page_one import STRUCK
 from eventstudy.report.staging import moved_in
 from eventstudy.report.values import csv_safe
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
 
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
@@ -64,21 +64,12 @@ def write_market(result: MarketResult, config: StudyConfig, out: Path) -> Path:
 
 def _write_files(result: MarketResult, manifest: Mapping[str, Any], folder: Path) -> None:
     _write_events(result, folder / "events.parquet")
-    tests = [
-        {name: getattr(test, name) for name in TABLES["tests"]}
-        | {"window": window_name(test.window), "reason": text(test.reason)}
-        for test in result.tests
-    ]
+    tests = [with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests]
     _write_csv(folder / "tests.csv", TABLES["tests"], tests)
     _write_csv(folder / "aar.csv", TABLES["aar"], _aar_rows(result))
     write_json(result.facts, folder / "summary.json")
     outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    write_json({**manifest, "outputs": outputs}, folder / "manifest.json")
-
-
-def window_name(window: tuple[int, int]) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
-    return f"[{window[0]},{window[1]}]"
+    write_json(sealed({**manifest, "outputs": outputs}), folder / "manifest.json")
 
 
 def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from eventstudy.errors import ConfigError, Problem
 from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.registry import VIEWS
 from eventstudy.report.output import FORMATS, Material, Output
+from eventstudy.report.packs import sealed, sha256_of
 from eventstudy.report.pages import page_content
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
@@ -164,7 +164,7 @@ def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:
 
 def _write_manifest(result: StudyResult, folder: Path) -> tuple[Path, ...]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    outputs = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    outputs = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     path = folder / "manifest.json"
-    write_json({**result.manifest, "outputs": outputs}, path)
+    write_json(sealed({**result.manifest, "outputs": outputs}), path)
     return tuple(sorted([*files, path]))

@@ -1,21 +1,31 @@
-"""Result packs read back: shown again, or two of them side by side."""
+"""Result packs read back, checked: shown again, pooled, run again, or two of them side by side."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventstudy.errors import ConfigError, Problem
+from eventstudy.config.json_values import json_text
+from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.messages import recalled, say
 from eventstudy.results.result import StudyResult
 
+MANIFEST, SUMMARY = "manifest.json", "summary.json"
+#: Key of the manifest's own sha256, which covers all that stands beside it.
+DIGEST = "digest"
+#: What the manifest of a run holds, and of which JSON type.
+PARTS: Mapping[str, type] = {"settings": dict, "inputs": list, "outputs": dict, "prices": dict}
 #: Numbers of the verdict that two packs are compared by.
 VERDICT = ("kind", "effect", "ci", "p_value", "n_dates", "n_events", "n_placebos", "mde", "sentence")
+#: What to do with a pack that is not what was written.
+AGAIN = "run the study again, or take the pack from a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,49 +38,153 @@ class Change:
     second: Any
 
 
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with the sha256 of what it says, by which damage to itself shows."""
+    content = {name: value for name, value in manifest.items() if name != DIGEST}
+    return {**content, DIGEST: hashlib.sha256(json_text(content).encode()).hexdigest()}
+
+
+def home_of(folder: Path) -> Path:
+    """The pack's own folder: results/ itself stands for the newest pack in it."""
+    if (folder / SUMMARY).is_file() or (folder / MANIFEST).is_file():
+        return folder
+    results = folder.parent if folder.name == "latest" else folder
+    named = results / "latest.txt"
+    # Where links are not allowed, a text names the newest pack.
+    if named.is_file() and not (results / "latest").exists():
+        return results / named.read_text(encoding="utf-8", errors="replace").strip()
+    return folder / "latest" if (folder / "latest").is_dir() else folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a pack that `eventstudy run` wrote.
+
+    Raises
+    ------
+    ConfigError
+        If ``folder`` holds no pack, or one of another command.
+    IntegrityError
+        If the manifest is missing in a pack, or is not what was written.
+    """
+    home = home_of(folder)
+    path = home / MANIFEST
+    if not path.is_file() and not (home / SUMMARY).is_file():
+        why = "No such file or directory" if not path.exists() else "it is no file"
+        text = f"is no result pack: {MANIFEST} cannot be read ({why}); give the folder that run printed"
+        raise ConfigError(Problem(text, str(folder)))
+    manifest = _json(path)
+    lacking = [name for name in PARTS if name not in manifest]
+    if DIGEST in manifest and manifest != sealed(manifest):
+        raise IntegrityError(Problem(f"is not what was written (its digest differs); {AGAIN}", str(path)))
+    if lacking:
+        text = f"is no result pack's manifest: no {', '.join(lacking)}; packs are made by 'eventstudy run'"
+        raise ConfigError(Problem(text, str(path)))
+    with as_written(home, MANIFEST):
+        texts = [row[name] for row in manifest["inputs"] for name in ("name", "sha256")]
+        fit = [isinstance(manifest[name], kind) for name, kind in PARTS.items()]
+        fit += [isinstance(value, str) for value in (*texts, *manifest["outputs"].values())]
+        if not (all(fit) and texts):
+            raise TypeError("a part of another type")
+    return manifest
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any], names: Collection[str] | None = None) -> None:
+    """Hold files of a pack against the digests in its manifest: those named, or all.
+
+    Raises
+    ------
+    IntegrityError
+        With every file that is missing, was changed, or, where all are asked for, was added.
+    """
+    home, problems = home_of(folder), []
+    for name in manifest["outputs"] if names is None else names:
+        path, stored = home / name, manifest["outputs"].get(name)
+        if not path.resolve().is_relative_to(home.resolve()):
+            problems.append(Problem(f"names {name!r}, which lies outside the pack", str(home / MANIFEST)))
+        elif not path.is_file():
+            problems.append(Problem(f"is missing; {AGAIN}", str(path)))
+        elif stored is None:
+            problems.append(Problem(f"is no file of the manifest; {AGAIN}", str(path)))
+        elif sha256_of(path) != stored:
+            problems.append(Problem(f"was changed after it was written (sha256 differs); {AGAIN}", str(path)))
+    if names is None:
+        known = {MANIFEST, *manifest["outputs"]}
+        extra = [path for path in sorted(home.rglob("*")) if not path.is_dir() or path.is_symlink()]
+        problems += [
+            Problem("is no file of the pack: it was added later; remove it", str(path))
+            for path in extra
+            if path.relative_to(home).as_posix() not in known
+        ]
+    if problems:
+        raise IntegrityError(problems)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file of a pack."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise IntegrityError(Problem(f"cannot be read ({error.strerror}); {AGAIN}", str(path))) from error
+
+
 def read_pack(folder: Path) -> StudyResult:
     """Return the summary and the manifest of a pack as a result without its tables.
 
     Raises
     ------
     ConfigError
-        If ``folder`` is no result pack with a summary.
+        If ``folder`` is no result pack, or has no summary.
+    IntegrityError
+        If the summary or the manifest is not what was written.
     """
-    # results/ itself stands for the newest pack in it.
-    home = home_of(folder)
-    facts = _json(home, "summary.json", folder)
-    facts = recalled(facts, facts.pop("messages", {}))
-    return StudyResult(home.resolve().name, {}, facts, _json(home, "manifest.json", folder))
+    manifest, home = read_manifest(folder), home_of(folder)
+    if SUMMARY not in manifest["outputs"] and not (home / SUMMARY).exists():
+        raise ConfigError(Problem(f"has no {SUMMARY}; run the study with the format json", str(folder)))
+    check_files(home, manifest, [SUMMARY])
+    facts = _json(home / SUMMARY)
+    with as_written(home):
+        facts = recalled(facts, facts.pop("messages", {}))
+    return StudyResult(home.resolve().name, {}, facts, manifest)
 
 
-def _json(home: Path, name: str, asked: Path) -> dict[str, Any]:
+@contextmanager
+def as_written(home: Path, name: str = SUMMARY) -> Iterator[None]:
+    """Turn what fails on the content of a pack into an `IntegrityError`: no run writes such content."""
     try:
-        found = json.loads((home / name).read_text(encoding="utf-8"))
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error) as error:
+        text = f"holds what no run writes ({type(error).__name__}: {str(error)[:80]}); {AGAIN}"
+        raise IntegrityError(Problem(text, str(home / name))) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        text = f"is no result pack: {name} cannot be read ({error.strerror}); give the folder that run printed"
-        raise ConfigError(Problem(text, str(asked))) from error
-    except ValueError as error:
-        raise ConfigError(Problem(f"is not JSON: {error}; run the study again", str(home / name))) from error
-    if not isinstance(found, dict):
-        raise ConfigError(Problem("holds no JSON object; run the study again", str(home / name)))
-    return found
+        raise IntegrityError(Problem(f"cannot be read ({error.strerror}); {AGAIN}", str(path))) from error
+    except (ValueError, RecursionError) as error:
+        text = f"is not what was written; it cannot be read as JSON ({str(error)[:80]}); {AGAIN}"
+        raise IntegrityError(Problem(text, str(path))) from error
+    if not isinstance(content, dict):
+        raise IntegrityError(Problem(f"is not what was written: it holds no JSON object; {AGAIN}", str(path)))
+    return content
 
 
 def compare_packs(first: Path, second: Path) -> list[Change]:
-    """Return what differs: settings, data, verdict, counts and tables, in this order."""
-    a, b = read_pack(first), read_pack(second)
-    return [
-        *_differences("settings", _flat(a.manifest.get("settings")), _flat(b.manifest.get("settings"))),
-        *_differences("data", _data(a), _data(b)),
-        *_differences("verdict", _verdict(a), _verdict(b)),
-        *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
-        *_tables(home_of(first), home_of(second)),
-    ]
-
-
-def home_of(folder: Path) -> Path:
-    """The pack's own folder: results/ itself stands for the newest pack in it."""
-    return folder if (folder / "summary.json").is_file() else folder / "latest"
+    """Return what differs: verdict, settings, data, counts and tables, in this order."""
+    a, b = (read_pack(folder) for folder in (first, second))
+    homes = home_of(first), home_of(second)
+    for home, pack in zip(homes, (a, b), strict=True):
+        check_files(home, pack.manifest, [name for name in pack.manifest["outputs"] if name.endswith(".csv")])
+    with as_written(homes[0]):
+        return [
+            *_differences("verdict", _verdict(a), _verdict(b)),
+            *_differences("settings", _flat(a.manifest["settings"]), _flat(b.manifest["settings"])),
+            *_differences("data", _data(a), _data(b)),
+            *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
+            *_tables(*homes),
+        ]
 
 
 def _data(pack: StudyResult) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
-from eventstudy.report.packs import home_of, read_pack
+from eventstudy.report.packs import as_written, check_files, home_of, read_pack, sha256_of
 from eventstudy.report.staging import moved_in
+from eventstudy.results.result import StudyResult
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.shocks import EXPLORATORY
 
@@ -51,7 +52,16 @@ def read_shocks(folder: Path) -> PackShocks:
         If a table was changed after it was written, or they do not belong together.
     """
     pack, home = read_pack(folder), home_of(folder)
-    _check(home, pack.manifest)
+    for name in NEEDED:
+        if name not in pack.manifest["outputs"]:
+            raise ConfigError(Problem(f"has no {name}; run the study with the format csv", str(home)))
+    check_files(home, pack.manifest, NEEDED)
+    with as_written(home, "tables"):
+        return _shocks(pack, home)
+
+
+def _shocks(pack: StudyResult, home: Path) -> PackShocks:
+    """Return what the tables of a pack say of its shocks."""
     shocks, placebos = _table(home, NEEDED[0]), _table(home, NEEDED[1])
     shocks = shocks.sort_values(["day0", "shock_id"], kind="stable").reset_index(drop=True)
     names = [str(name) for name in shocks["shock_id"]]
@@ -86,20 +96,6 @@ def read_shocks(folder: Path) -> PackShocks:
         placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
     )
-
-
-def _check(home: Path, manifest: Mapping[str, Any]) -> None:
-    problems = []
-    for name in NEEDED:
-        path = home / name
-        if not path.is_file():
-            text = f"has no {name}; run the study with the format csv"
-            raise ConfigError(Problem(text, str(home)))
-        stored = (manifest.get("outputs") or {}).get(name)
-        if stored is not None and hashlib.sha256(path.read_bytes()).hexdigest() != stored:
-            problems.append(Problem("was changed after it was written (sha256 differs)", str(path)))
-    if problems:
-        raise IntegrityError(problems)
 
 
 def _table(home: Path, name: str) -> pd.DataFrame:
@@ -183,7 +179,7 @@ def write_pool(pool: Pool, folders: Sequence[Path], out: Path) -> tuple[Path, di
     The name ends with a digest of the packs; the same packs again leave the folder as it is.
     """
     inputs = [
-        {"run_id": pack.run_id, "sector": pack.sector, "manifest_sha256": _sha256(home_of(folder) / "manifest.json")}
+        {"run_id": pack.run_id, "sector": pack.sector, "manifest_sha256": sha256_of(home_of(folder) / "manifest.json")}
         for pack, folder in zip(pool.packs, folders, strict=True)
     ]
     facts = pool_facts(pool, inputs)
@@ -197,10 +193,6 @@ def write_pool(pool: Pool, folders: Sequence[Path], out: Path) -> tuple[Path, di
 
 def _slug(name: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
@@ -222,7 +214,7 @@ def _write(pool: Pool, facts: Mapping[str, Any], folder: Path) -> None:
     svg = (folder / f"{FIGURE}.svg").read_text(encoding="utf-8")
     (folder / "pool.html").write_text(_html(content, svg), encoding="utf-8", newline="\n")
     outputs = {
-        path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
     write_json({**facts, "outputs": outputs}, folder / "summary.json")
 

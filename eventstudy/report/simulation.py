@@ -16,18 +16,8 @@ from rich.text import Text
 
 from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.report.staging import moved_in
-from eventstudy.simulate import (
-    BROWN_WARNER_TEST,
-    DAY0,
-    DENSE,
-    DESIGNS,
-    PAIRS,
-    POWER_DESIGNS,
-    Rate,
-    Simulation,
-    dense_rows,
-    planted,
-)
+from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation, dense_rows, planted
+from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

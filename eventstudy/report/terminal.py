@@ -17,7 +17,7 @@ from eventstudy.core.selection import LedgerRow
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, said, term, text
+from eventstudy.messages import catalogue, code_of, said, term
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report import page_one
@@ -168,7 +168,7 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
 def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return") -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
-    console.print(Text(_counts_line(firm_event_counts((row.status, text(row.reason)) for row in ledger), words)))
+    console.print(Text(_counts_line(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), words)))
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])
@@ -186,7 +186,7 @@ def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: 
     """Print what became of each ticker that was not simply delivered, the counts, and the folder."""
     for name, outcome in outcomes.items():
         if outcome.status != "ok":
-            console.print(Text(f"{name}: {outcome.message}", style="yellow"))
+            console.print(Text(f"{name}: {said(outcome.message, catalogue('en'))}", style="yellow"))
     delivered = [outcome for outcome in outcomes.values() if outcome.status == "ok"]
     rows = sum(outcome.rows for outcome in delivered)
     console.print(Text(f"{len(delivered)} of {len(outcomes)} tickers with prices, {rows} days in all"))

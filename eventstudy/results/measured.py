@@ -12,7 +12,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.sample import WindowSample
 from eventstudy.messages import Message, say
-from eventstudy.results.tables import window_name
+from eventstudy.results.columns import window_name
 
 #: The test whose p-value stands beside the headline.
 TEST = "date_t"

@@ -2,7 +2,8 @@
 
 Each record is a row of one table of the pack and has that table's columns as fields, so that
 docs/reading-the-pack.md describes both. Returns are decimals, windows pairs of event days, sessions ISO
-dates. A number that there is none of is NaN, a text that there is none of is empty.
+dates. A number that there is none of is NaN, a text that there is none of is empty. What stands in words,
+such as ``reason``, stands as its code in the field ``reason_code`` after it, several joined by ``;``.
 """
 
 from __future__ import annotations
@@ -94,6 +95,34 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """What became of one event × ticker, and why.
+
+    Attributes
+    ----------
+    event_id, shock_id, ticker, market : str
+    status : str
+        ``used``, ``shifted`` (used, day 0 moved), ``merged`` (the shock has this security and day 0 already)
+        or ``dropped``.
+    stage : str
+        Of the selection, where it ended.
+    reason, reason_code : str
+    session : str
+        Day 0, ISO; empty where there is none.
+    """
+
+    event_id: str
+    shock_id: str
+    ticker: str
+    market: str
+    status: str
+    stage: str
+    reason: str
+    reason_code: str = ""
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestRow:
     """One test of one group in one window; where it does not apply its numbers are NaN.
 
@@ -135,6 +164,7 @@ class TestRow:
     n_dates: int
     k_eff: float
     reason: str
+    reason_code: str = ""
     rbar: float
     n_effective: float
 
@@ -293,6 +323,7 @@ class DropRow:
     share_negative: float
     qualifies: bool
     why_not: str
+    why_not_code: str = ""
     car_post: float
     s_post: float
     n_locked: int
@@ -304,6 +335,7 @@ class DropRow:
     p_rank_floor: float
     widened: bool
     benchmark: str
+    benchmark_code: str = ""
     label_in_time: bool
     label_reason: str
     role: str
@@ -361,8 +393,11 @@ class TradeRow:
     net: float
     adverse_excursion: float
     why_entered: str
+    why_entered_code: str = ""
     why_left: str
+    why_left_code: str = ""
     blocked: str
+    blocked_code: str = ""
     capacity: float
     base_currency: str
     rate_in: float

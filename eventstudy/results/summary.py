@@ -36,15 +36,17 @@ from eventstudy.exchanges.exchange import further_files
 from eventstudy.messages import catalogue, joined, retold, say, text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.measured import measured_facts
-from eventstudy.results.tables import row_of, window_name
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.shocks import together
 
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
+#: Code of the verdict on a claim whose size is wrong.
+OFF_BY = "claim.off_by"
 VERSIONED = ("arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "typst", "yfinance")
 
 
@@ -90,7 +92,7 @@ def build_summary(
                 else measured_facts(results, headline, config)
             ),
             "claims": Counter(_claim_kinds(tables["claims"])),
-            "counts": firm_event_counts(zip(ledger["status"], ledger["reason"], strict=True)),
+            "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
@@ -159,7 +161,9 @@ def _more_data(judgement: Judgement) -> str:
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
-    return ["off" if text.startswith("off by") else text for text in claims["verdict"].astype(str)]
+    """Return what the claims came to: how far one is off is no kind of its own."""
+    verdicts = zip(claims["verdict"].astype(str), claims["verdict_code"], strict=True)
+    return ["off" if code == OFF_BY else text for text, code in verdicts]
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:

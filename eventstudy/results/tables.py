@@ -22,12 +22,13 @@ from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold, text
+from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
+from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.results.result import TABLES
 from eventstudy.reversal import Findings, Judgement
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
@@ -43,10 +44,6 @@ REVERSAL_TABLES = (
     "placebo_balance",
     "clarifications",
     "specification_curve",
-)
-#: Columns of messages, which the pages say in their own language.
-MESSAGES = frozenset(
-    {"reason", "advice", "note", "message", "why_not", "why_left", "hypothesis", "verdict", "benchmark"}
 )
 
 
@@ -72,7 +69,7 @@ def build_tables(
     if judgement is not None and found is not None:
         asked = reversal_tables(judgement, found, parts)
     tables = {
-        "ledger": _frame("ledger", [{**row_of(row), "reason": text(row.reason)} for row in computed.selection.ledger]),
+        "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
         "abnormal_returns": _abnormal_table(computed.abnormal),
         "estimation": _estimation_table(computed.abnormal),
@@ -103,7 +100,7 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
         name: table.assign(
             **{
                 column: pd.Series(retold(table[column].tolist(), words), dtype=object, index=table.index)
-                for column in MESSAGES.intersection(table.columns)
+                for column in REASONS.intersection(table.columns)
             }
         )
         for name, table in tables.items()
@@ -117,20 +114,12 @@ def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
 
 
 def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(TABLES[name]))
-    for column in MESSAGES.intersection(frame.columns):
+    cells = [with_codes(row) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(TABLES[name]))
+    for column in REASONS.intersection(frame.columns):
         # pandas' own strings would forget what a message is made of.
-        frame[column] = pd.Series([row.get(column) for row in rows], dtype=object, index=frame.index)
+        frame[column] = pd.Series([row.get(column) for row in cells], dtype=object, index=frame.index)
     return frame
-
-
-def row_of(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
-def window_name(window: Window) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
-    return f"[{window[0]},{window[1]}]"
 
 
 def _alignment_rows(alignments: Mapping[tuple[str, str], Alignment], events: Events) -> Iterator[dict[str, Any]]:
@@ -199,19 +188,19 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
 
 def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
-    found = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
-    found["advice"] = pd.Series(list(map(text, found["advice"])), dtype=object)
-    return pd.DataFrame(found)[list(TABLES["diagnostics"])]
+    columns = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
+    rows = pd.DataFrame(columns).to_dict("records")
+    return _frame("diagnostics", [{str(name): cell for name, cell in row.items()} for row in rows])
 
 
 def _cuts_table(computed: Computed) -> pd.DataFrame:
     """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
-    by_ticker: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    by_ticker: dict[tuple[str, str], list[tuple[int, Reason]]] = {}
     for (mic, ticker, row), cut in sorted(computed.selection.cut_reasons.items(), key=lambda item: item[0]):
         day = int(computed.returns.markets[mic].sessions[row].astype("datetime64[D]").astype(int))
-        by_ticker.setdefault((mic, ticker), []).append((day, text(cut)))
+        by_ticker.setdefault((mic, ticker), []).append((day, cut))
     for i in range(len(panel)):
         sessions = panel.estimation_sessions[i]
         for day, reason in by_ticker.get((str(panel.market[i]), str(panel.ticker[i])), ()):
@@ -318,7 +307,7 @@ def _day(code: int) -> str:
 
 
 def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window), "reason": text(result.reason)}
+    return {**row_of(result), "window": window_name(result.window)}
 
 
 def _multiplicity_rows(

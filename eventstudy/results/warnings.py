@@ -99,7 +99,7 @@ def _unadjusted(prices: PriceTable) -> list[str]:
     names = [
         name
         for name, outcome in prices.outcomes.items()
-        if name in prices.series and any("no adj_close" in n for n in outcome.notes)
+        if name in prices.series and any(note.code == "read.unadjusted" for note in outcome.notes)
     ]
     return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from scipy import special
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.core.models import fit
-from eventstudy.core.statistics import Sample, TestResult, mean_correlation, residual_correlations, run_tests
+from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, DENSE, PAIRS, REGIME, Plan, planted
 from eventstudy.simulate.pseudo_events import Pool, dense_dates, dense_rows, simulated_returns, spacing, uneventful
@@ -25,18 +25,6 @@ BATCH = 20
 #: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets, sum
 #: of what their dates are worth].
 Tally = dict[tuple[Case, str, Window], NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Tallies of one batch, and for each draw rbar and the mean residual variance."""
-
-    tally: Tally = field(default_factory=dict)
-    rbar: list[float] = field(default_factory=list)
-    variance: list[float] = field(default_factory=list)
-
-    def add(self, case: Case, test: str, window: Window, counts: Sequence[float]) -> None:
-        self.tally.setdefault((case, test, window), np.zeros(4))[:] += counts
 
 
 def simulate(
@@ -56,9 +44,6 @@ def simulate(
     """
     sizes = [min(BATCH, plan.draws - done) for done in range(0, plan.draws, BATCH)]
     tasks = list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)), strict=True))
-    tally: Tally = {}
-    rbar: list[float] = []
-    variance: list[float] = []
     batches = run_blocks(
         functools.partial(_run_batch, pool, config, plan),
         tasks,
@@ -67,12 +52,15 @@ def simulate(
         scheduler=scheduler,
         progress=progress and (lambda done, _: progress(min(done * BATCH, plan.draws), plan.draws)),
     )
-    for batch in batches:
-        for key, counts in batch.tally.items():
-            tally[key] = tally.get(key, np.zeros(4)) + counts
-        rbar += batch.rbar
-        variance += batch.variance
-    rates = tuple(_rate(key, counts, plan, pool) for key, counts in tally.items())
+    counts: Tally = {}
+    rbar: list[float] = []
+    variance: list[float] = []
+    for of_batch, correlations, variances in batches:
+        for key, values in of_batch.items():
+            counts[key] = counts.get(key, np.zeros(4)) + values
+        rbar += correlations
+        variance += variances
+    rates = tuple(_rate(key, values, plan, pool) for key, values in counts.items())
     sigma = float(np.sqrt(np.mean(variance))) if variance else float("nan")
     return Simulation(plan, pool, rates, float(np.mean(rbar)) if rbar else float("nan"), sigma)
 
@@ -101,23 +89,25 @@ def _rate(key: tuple[Case, str, Window], counts: NDArray[np.float64], plan: Plan
     )
 
 
-def _run_batch(pool: Pool, config: StudyConfig, plan: Plan, task: tuple[int, np.random.SeedSequence]) -> _Batch:
+def _run_batch(
+    pool: Pool, config: StudyConfig, plan: Plan, task: tuple[int, np.random.SeedSequence]
+) -> tuple[Tally, list[float], list[float]]:
+    """Return the counts of one batch, and for each draw rbar and the mean residual variance."""
     draws, seed = task
-    rng = np.random.default_rng(seed)
-    batch = _Batch()
+    batch = _Batch(pool, config, plan, draws, np.random.default_rng(seed))
     if plan.has("common", "all_doubled", "common_doubled", "one_date", "fat_tails"):
-        rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), rng)
-        columns = _draw_peers(pool.candidate[rows], plan.peers, rng)
-        _common(batch, pool, config, plan, rows, columns)
+        rows = draw_dates(pool.eligible(plan.peers), draws, plan.dates, spacing(plan, config), batch.rng)
+        columns = batch.peers_on(rows, plan.peers)
+        batch.common(rows, columns)
         if plan.has("fat_tails"):
-            _fat_tails(batch, pool, config, plan, rows, columns, rng)
+            batch.fat_tails(rows, columns)
     if plan.has("random"):
-        _random(batch, pool, config, plan, draws, rng)
+        batch.random()
     if plan.has("brown_warner"):
-        _brown_warner(batch, pool, config, plan, draws, rng)
+        batch.brown_warner()
     if plan.has(*DENSE) and pool.gaps:
-        _dense(batch, pool, config, plan, draws, rng)
-    return batch
+        batch.dense()
+    return batch.tally, batch.rbar, batch.variance
 
 
 def draw_dates(
@@ -139,10 +129,185 @@ def draw_dates(
     return drawn
 
 
-def _draw_peers(candidate: NDArray[np.bool_], peers: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw ``peers`` of the candidates of each date without replacement: (..., n) to (..., peers)."""
-    key = np.where(candidate, rng.random(candidate.shape), np.inf)
-    chosen: NDArray[np.intp] = np.sort(np.argsort(key, axis=-1)[..., :peers], axis=-1)
+def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
+    """Return the sample with ``change`` (broadcast to (N, L2)) added to its event-window returns."""
+    abnormal = sample.abnormal
+    panel = replace(abnormal.panel, event_returns=abnormal.panel.event_returns + change)
+    return replace(sample, abnormal=replace(abnormal, panel=panel))
+
+
+def _dropped(sample: Sample, effect: float) -> Sample:
+    return _shifted(sample, np.where(sample.abnormal.tau == 0, -effect, 0.0))
+
+
+def _changed(residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan) -> NDArray[np.float64]:
+    """Return the history's residuals, (T, n), as the design has them."""
+    days = np.arange(len(residuals))
+    if design == "dense_regime":
+        return residuals * np.where(days >= dates[len(dates) // 2], REGIME, 1.0)[:, None]
+    if design == "dense_doubled":
+        first, last = (f(day for window in plan.windows for day in (0, *window)) for f in (min, max))
+        tested = ((days[:, None] >= dates + first) & (days[:, None] <= dates + last)).any(axis=1)
+        there = np.isfinite(residuals)
+        mean = np.where(there, residuals, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+        return residuals + np.where(tested, mean, 0.0)[:, None]
+    return residuals
+
+
+class _Batch:
+    """The draws of one batch, each design in turn, and what they count up to."""
+
+    def __init__(self, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
+        self.pool, self.config, self.plan, self.draws, self.rng = pool, config, plan, draws, rng
+        self.tally: Tally = {}
+        self.rbar: list[float] = []
+        self.variance: list[float] = []
+
+    def peers_on(self, rows: NDArray[np.intp], peers: int) -> NDArray[np.intp]:
+        """Draw ``peers`` of the candidates of each date without replacement: (draws, K) to (draws, K, peers)."""
+        candidate = self.pool.candidate[rows]
+        return _smallest(np.where(candidate, self.rng.random(candidate.shape), np.inf), peers)
+
+    def samples(
+        self,
+        pool: Pool,
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+        correlations: NDArray[np.float64] | None = None,
+    ) -> Iterator[Sample]:
+        """Cut and fit pseudo-events at ``rows`` (draws, K) and ``columns`` (draws, K, peers); a sample a draw."""
+        abnormal = _abnormal(pool, self.config, rows, columns)
+        size = len(abnormal) // self.draws
+        for draw in range(self.draws):
+            own = abnormal.take(np.arange(draw * size, (draw + 1) * size))
+            pairs = correlations
+            if pairs is None:
+                pairs = residual_correlations(own.expected.residuals, own.panel.estimation_sessions)
+            yield Sample(
+                group="all",
+                abnormal=own,
+                correlations=pairs,
+                weighting=self.config.tests.weights,
+                seed=self.plan.seed,
+                draws=self.plan.resamples,
+            )
+
+    def add(self, case: Case, sample: Sample, windows: tuple[Window, ...]) -> None:
+        """Count the draws to which each test applied, and those in which it rejected."""
+        for result in run_tests([sample], windows, self.config.tests.names):
+            applied = not np.isnan(result.p_value)
+            rejected = applied and result.p_value <= self.plan.level * (1 + 1e-12)
+            self.count(case, result.name, result.window, applied, rejected, 0.0, result.k_eff if applied else 0.0)
+
+    def count(self, case: Case, test: str, window: Window, *values: float) -> None:
+        """Add one draw's numbers, those of a `Tally`."""
+        self.tally.setdefault((case, test, window), np.zeros(4))[:] += values
+
+    def with_power(self, design: str, sample: Sample) -> None:
+        """Count size in every window, and power where a drop on day 0 is seen."""
+        self.add(Case(design), sample, self.plan.windows)
+        seen = tuple(window for window in self.plan.windows if window[0] <= 0 <= window[1])
+        for effect in self.plan.effects:
+            self.add(Case(design, effect), _dropped(sample, effect), seen)
+
+    def common(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> None:
+        """Count the designs on common dates; all of them use the same draws."""
+        _, dates, peers = columns.shape
+        for sample in self.samples(self.pool, rows, columns):
+            ar = sample.abnormal.ar
+            mean = ar.reshape(dates, peers, -1).mean(axis=1).repeat(peers, axis=0)
+            first = np.arange(len(ar)) < peers
+            if self.plan.has("common"):
+                self.with_power("common", sample)
+            changed = {
+                "all_doubled": _shifted(sample, ar),
+                "common_doubled": _shifted(sample, mean),
+                "one_date": sample.take("all", first),
+            }
+            for design in set(changed).intersection(self.plan.designs):
+                self.add(Case(design), changed[design], self.plan.windows)
+            self.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
+
+    def fat_tails(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> None:
+        """Count common dates on simulated histories, one for each draw."""
+        pool = self.repeated(simulated_returns(self.pool, self.draws, self.rng), self.pool.excluded)
+        for sample in self.samples(pool, rows, self.own(columns)):
+            self.add(Case("fat_tails"), sample, self.plan.windows)
+
+    def repeated(self, returns: NDArray[np.float64], excluded: NDArray[np.bool_]) -> Pool:
+        """Return the pool with one history a draw, side by side: (T, draws n)."""
+        side_by_side = (1, self.draws)
+        return replace(
+            self.pool,
+            returns=returns,
+            flags=np.tile(self.pool.flags, side_by_side),
+            excluded=np.tile(excluded, side_by_side),
+        )
+
+    def own(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the columns of each draw's own history in `repeated`."""
+        return columns + len(self.pool.tickers) * np.arange(self.draws)[:, None, None]
+
+    def dense(self) -> None:
+        """Count dates as dense as the study's own, each draw on a history of its own without the events."""
+        pool, plan, draws = self.pool, self.plan, self.draws
+        rows = dense_dates(dense_rows(pool, plan.peers), pool.gaps, draws, self.rng)
+        possible = pool.candidate if pool.possible is None else pool.possible
+        # The same peers on all dates of a draw, as a study has them, as far as they have their windows.
+        key = np.broadcast_to(self.rng.random((draws, 1, possible.shape[1])), possible[rows].shape)
+        columns = self.own(_smallest(np.where(possible[rows], key, np.inf), plan.peers))
+        histories = [uneventful(pool, self.rng) for _ in range(draws)]
+        for design in filter(plan.has, DENSE):
+            made = [
+                expected + _changed(residuals, design, rows[draw], plan)
+                for draw, (expected, residuals) in enumerate(histories)
+            ]
+            changed = self.repeated(np.hstack(made), np.zeros_like(pool.excluded))
+            for sample in self.samples(changed, rows, columns):
+                self.add(Case(design), sample, plan.windows)
+                if plan.effects:
+                    self.plant(design, sample)
+                if design == "dense":
+                    first = np.arange(len(sample.abnormal)) < plan.peers
+                    self.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
+
+    def plant(self, design: str, sample: Sample) -> None:
+        """Count power: a drop spread evenly over the days of each window, at every date."""
+        tau = sample.abnormal.tau
+        for window in self.plan.windows:
+            days = (tau >= window[0]) & (tau <= window[1])
+            effect = planted(window)
+            self.add(Case(design, effect), _shifted(sample, np.where(days, -effect / days.sum(), 0.0)), (window,))
+
+    def random(self) -> None:
+        """Count independent firm-events: one random peer on each of the random dates."""
+        rows = draw_dates(self.pool.eligible(1), self.draws, self.plan.dates, spacing(self.plan, self.config), self.rng)
+        for sample in self.samples(self.pool, rows, self.peers_on(rows, 1)):
+            self.with_power("random", sample)
+
+    def brown_warner(self) -> None:
+        """Count the one-sided portfolio test on random pairs against Phi(a sqrt(50)/sigma - 1.645).
+
+        Brown and Warner (1985) drew 250 samples of 50 securities, each with its own date. sigma is the root
+        mean square of the draw's residual standard deviations.
+        """
+        pairs = np.argwhere(self.pool.candidate)
+        drawn = pairs[self.rng.integers(len(pairs), size=(self.draws, PAIRS))]
+        # The portfolio test uses no correlations of pairs.
+        unknown = np.full((PAIRS, PAIRS), np.nan)
+        for sample in self.samples(self.pool, drawn[:, :, 0], drawn[:, :, 1:], unknown):
+            variance = float(sample.abnormal.expected.sigma2.mean())
+            self.variance.append(variance)
+            for effect in (0.0, *self.plan.effects):
+                target = special.ndtr(effect * np.sqrt(PAIRS / variance) + special.ndtri(self.plan.level))
+                (result,) = run_tests([_dropped(sample, effect)], [DAY0], [BROWN_WARNER_TEST])
+                rejected = result.statistic < 0 and result.p_value <= 2 * self.plan.level
+                self.count(Case("brown_warner", effect), BROWN_WARNER_TEST, DAY0, 1.0, rejected, float(target), 0.0)
+
+
+def _smallest(keys: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Columns of the smallest keys along the last axis, in ascending order."""
+    chosen: NDArray[np.intp] = np.sort(np.argsort(keys, axis=-1)[..., :count], axis=-1)
     return chosen
 
 
@@ -175,189 +340,3 @@ def _abnormal(pool: Pool, config: StudyConfig, rows: NDArray[np.intp], columns: 
     )
     expected = fit(panel, config.model.name, settings=config.model)
     return abnormal_returns(panel, expected, alpha=config.model.alpha)
-
-
-def _samples(abnormal: AbnormalReturns, draws: int, config: StudyConfig, plan: Plan) -> Iterator[Sample]:
-    """Yield one sample for each draw of a batch."""
-    size = len(abnormal) // draws
-    for draw in range(draws):
-        mine = abnormal.take(np.arange(draw * size, (draw + 1) * size))
-        correlations = residual_correlations(mine.expected.residuals, mine.panel.estimation_sessions)
-        yield Sample(
-            group="all",
-            abnormal=mine,
-            correlations=correlations,
-            weighting=config.tests.weights,
-            seed=plan.seed,
-            draws=plan.resamples,
-        )
-
-
-def _shifted(sample: Sample, change: NDArray[np.float64]) -> Sample:
-    """Return the sample with ``change`` (broadcast to (N, L2)) added to its event-window returns."""
-    abnormal = sample.abnormal
-    panel = replace(abnormal.panel, event_returns=abnormal.panel.event_returns + change)
-    return replace(sample, abnormal=replace(abnormal, panel=panel))
-
-
-def _dropped(sample: Sample, effect: float) -> Sample:
-    return _shifted(sample, np.where(sample.abnormal.tau == 0, -effect, 0.0))
-
-
-def _tally(batch: _Batch, case: Case, sample: Sample, config: StudyConfig, plan: Plan) -> None:
-    windows = [w for w in plan.windows if not case.effect or w[0] <= 0 <= w[1]]
-    for result in run_tests([sample], windows, config.tests.names):
-        _count(batch, case, result, plan)
-
-
-def _count(batch: _Batch, case: Case, result: TestResult, plan: Plan) -> None:
-    applied = not np.isnan(result.p_value)
-    rejected = applied and result.p_value <= plan.level * (1 + 1e-12)
-    worth = result.k_eff if applied else 0.0
-    batch.add(case, result.name, result.window, (applied, rejected, 0.0, worth))
-
-
-def _with_power(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
-    _tally(batch, Case(design), sample, config, plan)
-    for effect in plan.effects:
-        _tally(batch, Case(design, effect), _dropped(sample, effect), config, plan)
-
-
-def _common(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> None:
-    """Tally the designs on common dates; all of them use the same draws."""
-    draws, dates, peers = columns.shape
-    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
-        ar = sample.abnormal.ar
-        mean = ar.reshape(dates, peers, -1).mean(axis=1).repeat(peers, axis=0)
-        first = np.arange(len(ar)) < peers
-        if plan.has("common"):
-            _with_power(batch, "common", sample, config, plan)
-        changed = {
-            "all_doubled": _shifted(sample, ar),
-            "common_doubled": _shifted(sample, mean),
-            "one_date": sample.take("all", first),
-        }
-        for design in set(changed).intersection(plan.designs):
-            _tally(batch, Case(design), changed[design], config, plan)
-        batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
-
-
-def _fat_tails(
-    batch: _Batch,
-    pool: Pool,
-    config: StudyConfig,
-    plan: Plan,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> None:
-    """Tally common dates on simulated histories, one for each draw of the batch."""
-    draws, n = len(rows), len(pool.tickers)
-    simulated = replace(
-        pool,
-        returns=simulated_returns(pool, draws, rng),
-        flags=np.tile(pool.flags, (1, draws)),
-        excluded=np.tile(pool.excluded, (1, draws)),
-    )
-    own = columns + n * np.arange(draws)[:, None, None]
-    for sample in _samples(_abnormal(simulated, config, rows, own), draws, config, plan):
-        _tally(batch, Case("fat_tails"), sample, config, plan)
-
-
-def _dense(batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
-    """Tally dates as dense as the study's own, each draw on a history of its own without the events."""
-    rows = dense_dates(dense_rows(pool, plan.peers), pool.gaps, draws, rng)
-    possible = pool.candidate if pool.possible is None else pool.possible
-    # The same peers on all dates of a draw, as a study has them, as far as they have their windows.
-    key = np.broadcast_to(rng.random((draws, 1, possible.shape[1])), possible[rows].shape)
-    key = np.where(possible[rows], key, np.inf)
-    columns = np.sort(np.argsort(key, axis=-1)[..., : plan.peers], axis=-1)
-    histories = [uneventful(pool, rng) for _ in range(draws)]
-    own = columns + possible.shape[1] * np.arange(draws)[:, None, None]
-    for design in DENSE:
-        if not plan.has(design):
-            continue
-        made = [
-            expected + _changed(residuals, design, rows[draw], plan)
-            for draw, (expected, residuals) in enumerate(histories)
-        ]
-        changed = replace(
-            pool,
-            returns=np.hstack(made),
-            flags=np.tile(pool.flags, (1, draws)),
-            excluded=np.zeros((len(pool.sessions), draws * possible.shape[1]), dtype=bool),
-        )
-        for sample in _samples(_abnormal(changed, config, rows, own), draws, config, plan):
-            _tally(batch, Case(design), sample, config, plan)
-            if plan.effects:
-                _plant(batch, design, sample, config, plan)
-            if design == "dense":
-                first = np.arange(len(sample.abnormal)) < plan.peers
-                batch.rbar.append(mean_correlation(sample.correlations[np.ix_(first, first)]))
-
-
-def _changed(residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan) -> NDArray[np.float64]:
-    """Return the history's residuals, (T, n), as the design has them."""
-    days = np.arange(len(residuals))
-    if design == "dense_regime":
-        return residuals * np.where(days >= dates[len(dates) // 2], REGIME, 1.0)[:, None]
-    if design == "dense_doubled":
-        first, last = (f(day for window in plan.windows for day in (0, *window)) for f in (min, max))
-        tested = ((days[:, None] >= dates + first) & (days[:, None] <= dates + last)).any(axis=1)
-        there = np.isfinite(residuals)
-        mean = np.where(there, residuals, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-        return residuals + np.where(tested, mean, 0.0)[:, None]
-    return residuals
-
-
-def _plant(batch: _Batch, design: str, sample: Sample, config: StudyConfig, plan: Plan) -> None:
-    """Tally power: a drop spread evenly over the days of each window, at every date."""
-    tau = sample.abnormal.tau
-    for window in plan.windows:
-        inside = (tau >= window[0]) & (tau <= window[1])
-        effect = planted(window)
-        fallen = _shifted(sample, np.where(inside, -effect / inside.sum(), 0.0))
-        for result in run_tests([fallen], [window], config.tests.names):
-            _count(batch, Case(design, effect), result, plan)
-
-
-def _random(batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
-    """Tally independent firm-events: one random peer on each of the random dates."""
-    rows = draw_dates(pool.eligible(1), draws, plan.dates, spacing(plan, config), rng)
-    columns = _draw_peers(pool.candidate[rows], 1, rng)
-    for sample in _samples(_abnormal(pool, config, rows, columns), draws, config, plan):
-        _with_power(batch, "random", sample, config, plan)
-
-
-def _brown_warner(
-    batch: _Batch, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator
-) -> None:
-    """Tally the one-sided portfolio test on random pairs against Phi(a sqrt(50)/sigma - 1.645).
-
-    Brown and Warner (1985) drew 250 samples of 50 securities, each with its own date. sigma is the root
-    mean square of the draw's residual standard deviations.
-    """
-    where = np.argwhere(pool.candidate)
-    chosen = where[rng.integers(len(where), size=(draws, PAIRS))]
-    abnormal = _abnormal(pool, config, chosen[:, :, 0], chosen[:, :, 1:])
-    # The portfolio test uses no correlations of pairs.
-    unknown = np.full((PAIRS, PAIRS), np.nan)
-    for draw in range(draws):
-        mine = abnormal.take(np.arange(draw * PAIRS, (draw + 1) * PAIRS))
-        sample = Sample(
-            group="all",
-            abnormal=mine,
-            correlations=unknown,
-            weighting=config.tests.weights,
-            seed=plan.seed,
-            draws=plan.resamples,
-        )
-        variance = float(mine.expected.sigma2.mean())
-        batch.variance.append(variance)
-        for effect in (0.0, *plan.effects):
-            target = special.ndtr(effect * np.sqrt(PAIRS / variance) + special.ndtri(plan.level))
-            (result,) = run_tests([_dropped(sample, effect)], [DAY0], [BROWN_WARNER_TEST])
-            rejected = result.statistic < 0 and result.p_value <= 2 * plan.level
-            batch.add(Case("brown_warner", effect), BROWN_WARNER_TEST, DAY0, (1.0, float(rejected), float(target), 0.0))

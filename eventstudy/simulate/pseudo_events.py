@@ -108,29 +108,10 @@ def draw_pool(
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
-    best, room, needed = _roomiest(_pools(events, config, prices, plan, region), plan, config)
-    if room < needed:
-        _refuse(best, plan, config)
-    return best
-
-
-def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[Pool, int, int]:
-    """Return the pool with most places, the room that it has, and the room that the plan needs.
-
-    Room is counted in dates whose windows are apart; where only dense dates are drawn, in sessions.
-    """
-    if set(plan.designs) - set(DENSE):
-        best = max(pools, key=lambda pool: len(pool.eligible(plan.peers)))
-        return best, _room(best, plan, config), 2 * plan.dates
-    best = max(pools, key=lambda pool: len(dense_rows(pool, plan.peers)))
-    room = len(dense_rows(best, plan.peers)) if best.gaps else 0
-    return best, room, 2 * (len(best.gaps) + 1)
-
-
-def _refuse(pool: Pool, plan: Plan, config: StudyConfig) -> None:
-    if set(plan.designs) - set(DENSE):
-        _check_room(pool, plan, config)
-    _check_dense(pool, plan)
+    pool, lacking = _roomiest(_pools(events, config, prices, plan, region), plan, config)
+    if lacking:
+        raise EstimationError(lacking)
+    return pool
 
 
 def draw_fitting(
@@ -144,17 +125,44 @@ def draw_fitting(
     pools = _pools(events, config, prices, plan, region)
     for peers in range(plan.peers, FEWEST_PEERS - 1, -1):
         fitting = replace(plan, peers=peers)
-        best, room, needed = _roomiest(pools, fitting, config)
-        if room >= needed:
-            return best, fitting
-    _refuse(best, fitting, config)
-    return best, fitting
+        pool, lacking = _roomiest(pools, fitting, config)
+        if not lacking:
+            return pool, fitting
+    raise EstimationError(lacking)
+
+
+def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[Pool, str]:
+    """Return the pool with most places, and what it lacks for the plan; nothing where there is room.
+
+    Room is counted in dates whose windows are apart; where only dense dates are drawn, in sessions.
+    """
+    if set(plan.designs) - set(DENSE):
+        pool, gap = max(pools, key=lambda pool: len(pool.eligible(plan.peers))), spacing(plan, config)
+        room, last = 0, -gap
+        for row in pool.eligible(plan.peers):
+            if row - last >= gap:
+                room, last = room + 1, int(row)
+        fits = room >= 2 * plan.dates
+        lacking = (
+            f"{pool.region}: room for {room} dates, {gap} sessions apart, on which {plan.peers} peers have "
+            f"their windows and no event of the study is near; {plan.dates} dates a draw need "
+            f"{2 * plan.dates}; give fewer --dates or --peers, or a longer history of prices"
+        )
+    else:
+        pool = max(pools, key=lambda pool: len(dense_rows(pool, plan.peers)))
+        room, dates = len(dense_rows(pool, plan.peers)), len(pool.gaps) + 1
+        fits = bool(pool.gaps) and room >= 2 * dates
+        lacking = (
+            f"{pool.region}: {dates if pool.gaps else 'fewer than two'} dates of the study have complete "
+            f"windows, and {room} sessions {plan.peers} peers with them; dates as dense as the study's own "
+            "need two dates and twice as many sessions: give fewer --peers, shorter windows or more prices"
+        )
+    return pool, "" if fits else lacking
 
 
 def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None) -> list[Pool]:
     """Pools of all regions that have prices, or of the one that is named; at least one."""
-    _check_windows(plan, config)
-    _check_model(config)
+    _check(plan, config)
     config = replace(config, returns=replace(config.returns, gaps="missing"))
     alignments = calendars.align_all(events, config)
     prices, _ = trusted(prices, config, alignments)
@@ -165,7 +173,13 @@ def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, 
         if market.tickers:
             markets.setdefault((config.market(mic).region or mic, market.benchmark), []).append(market)
     days = {mic: [a.session for (_, at), a in alignments.items() if at == mic] for mic in panel.markets}
-    first = _first_days(events, alignments)
+    shock = {event.event_id: event.shock_id for event in events}
+    # First day 0 of each shock on each exchange.
+    first: dict[str, dict[str, dt.date]] = {mic: {} for mic in panel.markets}
+    for (event_id, mic), alignment in alignments.items():
+        if mic in first:
+            earlier = first[mic].get(shock[event_id], alignment.session)
+            first[mic][shock[event_id]] = min(alignment.session, earlier)
     pools = [_pool(name, group, excluded, days, first, config, plan) for (name, _), group in markets.items()]
     if region is not None and region not in {pool.region for pool in pools}:
         raise ConfigError(f"--region {region!r} has no prices; {nearest(region, [p.region for p in pools])}")
@@ -175,29 +189,19 @@ def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, 
     return pools
 
 
-def _first_days(
-    events: Events, alignments: Mapping[tuple[str, str], calendars.Alignment]
-) -> dict[str, dict[str, dt.date]]:
-    """First day 0 of each shock on each exchange."""
-    shock = {event.event_id: event.shock_id for event in events}
-    found: dict[str, dict[str, dt.date]] = {}
-    for (event_id, mic), alignment in alignments.items():
-        mine = found.setdefault(mic, {})
-        mine[shock[event_id]] = min(alignment.session, mine.get(shock[event_id], alignment.session))
-    return found
-
-
-def _check_windows(plan: Plan, config: StudyConfig) -> None:
+def _check(plan: Plan, config: StudyConfig) -> None:
     first, last = config.windows.event
     if not first <= 0 <= last:
         raise ConfigError(f"windows.event = [{first},{last}] does not hold day 0; a simulation needs it")
     wrong = [f"[{a},{b}]" for a, b in plan.windows if not first <= a <= b <= last]
     if wrong or not plan.windows:
         raise ConfigError(f"--windows {';'.join(wrong)}: accepted are windows inside windows.event = [{first},{last}]")
-
-
-def _check_model(config: StudyConfig) -> None:
-    name = config.model.name
+    name, kind = config.model.name, config.study.kind
+    if kind != "return":
+        raise ConfigError(
+            f"study.kind = {kind!r}: a simulation plants drops of returns and draws histories of returns, so it says "
+            "nothing of another quantity; give --set study.kind=return"
+        )
     if needs(name):
         alone = ", ".join(sorted(model for model in MODELS if not needs(model)))
         raise ConfigError(
@@ -230,6 +234,9 @@ def _pool(
     used = candidate.any(axis=0) if candidate.any() else possible.any(axis=0)
     shocks = [first_days.get(market.mic, {}) for market in markets]
     own = {name: min(m[name] for m in shocks if name in m) for m in shocks for name in m}
+    # Distinct days of the study's own dates, those on which a window is complete.
+    at = np.unique(np.searchsorted(shared, np.array(list(own.values()), dtype="datetime64[D]")))
+    at = at[at < len(shared)]
     tickers = np.array([ticker for market in markets for ticker in market.tickers])[used]
     reached = _count(candidate, (-tested[1], -tested[0])) > 0
     alpha, _, _ = history_fit(np.where(reached, returns, np.nan)[:, used], index)
@@ -245,15 +252,8 @@ def _pool(
         candidate=candidate[:, used],
         near=near,
         possible=possible[:, used],
-        gaps=_gaps(shared, possible[:, used], list(own.values())),
+        gaps=tuple(np.diff(at[possible[at][:, used].any(axis=1)]).tolist()),
     )
-
-
-def _gaps(sessions: NDArray[np.datetime64], possible: NDArray[np.bool_], days: Sequence[dt.date]) -> tuple[int, ...]:
-    """Sessions from each distinct day on which a window is complete to the next."""
-    at = np.unique(np.searchsorted(sessions, np.array(days, dtype="datetime64[D]")))
-    at = at[at < len(sessions)]
-    return tuple(np.diff(at[possible[at].any(axis=1)]).tolist())
 
 
 def surroundings(sessions: NDArray[np.datetime64], days: Sequence[object]) -> NDArray[np.bool_]:
@@ -305,40 +305,10 @@ def spacing(plan: Plan, config: StudyConfig) -> int:
     return max(config.windows.event[1], *(last - first for first, last in plan.windows)) + 1
 
 
-def _room(pool: Pool, plan: Plan, config: StudyConfig) -> int:
-    """Dates with ``plan.peers`` candidates that fit in one after the other, their windows apart."""
-    gap = spacing(plan, config)
-    room, last = 0, -gap
-    for row in pool.eligible(plan.peers):
-        if row - last >= gap:
-            room, last = room + 1, int(row)
-    return room
-
-
-def _check_room(pool: Pool, plan: Plan, config: StudyConfig) -> None:
-    room, gap = _room(pool, plan, config), spacing(plan, config)
-    if room < 2 * plan.dates:
-        raise EstimationError(
-            f"{pool.region}: room for {room} dates, {gap} sessions apart, on which {plan.peers} peers have "
-            f"their windows and no event of the study is near; {plan.dates} dates a draw need "
-            f"{2 * plan.dates}; give fewer --dates or --peers, or a longer history of prices"
-        )
-
-
 def dense_rows(pool: Pool, peers: int) -> NDArray[np.intp]:
     """Rows on which at least ``peers`` securities could have day 0 if the study had no events."""
     possible = pool.candidate if pool.possible is None else pool.possible
     return np.flatnonzero(possible.sum(axis=1) >= peers)
-
-
-def _check_dense(pool: Pool, plan: Plan) -> None:
-    room, dates = len(dense_rows(pool, plan.peers)), len(pool.gaps) + 1
-    if not pool.gaps or room < 2 * dates:
-        raise EstimationError(
-            f"{pool.region}: {dates if pool.gaps else 'fewer than two'} dates of the study have complete "
-            f"windows, and {room} sessions {plan.peers} peers with them; dates as dense as the study's own "
-            "need two dates and twice as many sessions: give fewer --peers, shorter windows or more prices"
-        )
 
 
 def dense_dates(rows: NDArray[np.intp], gaps: Sequence[int], draws: int, rng: np.random.Generator) -> NDArray[np.intp]:

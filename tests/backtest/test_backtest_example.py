@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from tapes import HOUR, make_tape
 
-from eventstudy.backtest import Answer, Rule, Run, Shock, Tape, Trade, cost_table, daily, run
+from eventstudy.backtest.costs import cost_table
+from eventstudy.backtest.execution import Trade, execute
+from eventstudy.backtest.past_view import Tape
+from eventstudy.backtest.portfolio import Run, daily, run
+from eventstudy.backtest.rule import Answer, Decision, Order, Rule, Shock
+from eventstudy.backtest.tapes import _in_range
+from eventstudy.messages import text
 
 # Estimation: the index runs +1 %, +1 %, -1 %, -1 %, each peer that plus e = +b, -b, +b, -b. Over 240 days
 # sums of x, e and x e are zero: alpha 0, beta 1, and the peer's variance (ddof 1) is
@@ -97,7 +103,7 @@ def test_shock_1_at_the_close(example: tuple[Run, dict[str, Tape]]) -> None:
     #   hedge 2 bp on 130,000 = 26.00                               costs 248.171375
     us0 = trade(example, "S1", "YS0")
     assert us0.value == pytest.approx(125_000.0, abs=1e-6)
-    assert us0.beta == pytest.approx(1.0, abs=1e-12)
+    assert us0.order.beta == pytest.approx(1.0, abs=1e-12)
     assert (cents(us0.gross), cents(us0.hedged), cents(us0.cost)) == (26_250.00, 21_250.00, 248.17)
     assert cents(us0.net) == 21_001.83
     # US1: -19 % = -23,750.00; hedge -5,000.00.
@@ -111,14 +117,14 @@ def test_shock_1_at_the_close(example: tuple[Run, dict[str, Tape]]) -> None:
     #   out on 180,000: stamp 10 + 0.2 + 2.5 + 5 + 2 x 1.2 = 20.1 bp = 361.80; hedge 25.00
     cn1 = trade(example, "S1", "HE1")
     assert (cents(cn1.gross), cents(cn1.hedged), cents(cn1.cost)) == (55_000.00, 55_000.00, 533.05)
-    assert {t.why_left for t in (us0, us1, cn1)} == {"day +20"}
+    assert {text(t.why_left) for t in (us0, us1, cn1)} == {"day +20"}
 
 
 def test_shock_1_limit_up_is_not_filled(example: tuple[Run, dict[str, Tape]]) -> None:
     blocked = trade(example, "S1", "HE0")
     assert not blocked.filled
     assert (blocked.value, blocked.net) == (0.0, 0.0)
-    assert blocked.blocked == "no fill: limit-up at the close on 2022-01-19"
+    assert text(blocked.blocked) == "no fill: limit-up at the close on 2022-01-19"
 
 
 def test_shock_2_stops_and_settlement(example: tuple[Run, dict[str, Tape]]) -> None:
@@ -126,7 +132,7 @@ def test_shock_2_stops_and_settlement(example: tuple[Run, dict[str, Tape]]) -> N
     # US0: stopped at -10 % on the day it was bought: -12,500.00.
     #   in 14 bp = 175.00; out on 112,500: 0.08 + 5 + 2 sqrt(0.9) = 6.977367 bp = 78.495373; hedge 2 x 25.00
     us0 = trade(example, "S2", "YS0")
-    assert (us0.entry_row, us0.exit_row, us0.why_left, us0.blocked) == (572, 572, "stop at -10%", "")
+    assert (us0.entry_row, us0.exit_row, text(us0.why_left), text(us0.blocked)) == (572, 572, "stop at -10%", "")
     assert (cents(us0.gross), cents(us0.cost)) == (-12_500.00, 303.50)
     # CN0: the stop is reached too, but a share bought today cannot be sold today. It opens the next day
     # at 0.88 x 0.95 = 0.836: -16.4 % = -20,500.00.
@@ -134,8 +140,8 @@ def test_shock_2_stops_and_settlement(example: tuple[Run, dict[str, Tape]]) -> N
     #   out on 104,500 at the open: 10 + 0.1 + 2.5 + 2 x (5 + 2 sqrt(0.836)) = 26.257323 bp = 274.389025
     #   hedge 50.00
     cn0 = trade(example, "S2", "HE0")
-    assert (cn0.entry_row, cn0.exit_row, cn0.why_left) == (572, 573, "stop at -10%")
-    assert cn0.blocked == "sale held back from 2023-03-15 by T+1"
+    assert (cn0.entry_row, cn0.exit_row, text(cn0.why_left)) == (572, 573, "stop at -10%")
+    assert text(cn0.blocked) == "sale held back from 2023-03-15 by T+1"
     assert (cents(cn0.gross), cents(cn0.cost)) == (-20_500.00, 531.89)
     # US1 and CN1 do not move: costs alone.
     #   US1: 175.00 + (0.08 + 5 + 2 = 7.08 bp) 88.50 + 50.00
@@ -153,7 +159,7 @@ def test_shock_3_fallen_peers_clarification_and_limit_down(example: tuple[Run, d
     #   + 5 + 2.309401 sqrt(1.06) = 7.457678 bp = 131.752307; hedge 2 x 33.333333
     us0 = trade(example, "S3", "YS0")
     assert us0.value == pytest.approx(166_666.6667, abs=1e-4)
-    assert (us0.exit_row, us0.why_left) == (876, "clarification C3")
+    assert (us0.exit_row, text(us0.why_left)) == (876, "clarification C3")
     assert (cents(us0.gross), cents(us0.cost)) == (10_000.00, 320.24)
     # CN0: +3 % = 5,000.00
     #   in: 0.1 + 2.5 + 5 + 2.309401 = 9.909401 bp = 165.156684
@@ -164,7 +170,7 @@ def test_shock_3_fallen_peers_clarification_and_limit_down(example: tuple[Run, d
     #   out on 163,333.33: 12.6 + 2.309401 sqrt(0.98) = 14.886191 bp = 243.141115
     cn1 = trade(example, "S3", "HE1")
     assert (cn1.exit_row, cents(cn1.gross), cents(cn1.cost)) == (877, -3_333.33, 474.96)
-    assert cn1.blocked == "no sale: limit-down at the close on 2024-05-14"
+    assert text(cn1.blocked) == "no sale: limit-down at the close on 2024-05-14"
 
 
 def test_the_daily_series_holds_every_cent(example: tuple[Run, dict[str, Tape]]) -> None:
@@ -226,7 +232,7 @@ def test_capacity_is_counted_in_the_currency_of_the_exchange() -> None:
     # yuan, 87,500 dollars. With weights of a half, 1.25 million yuan of capital would meet the limit.
     assert [cents(t.value) for t in found] == [87_500.00, 87_500.00]
     assert [cents(t.room) for t in found] == [1_250_000.00, 1_250_000.00]
-    assert found[0].blocked == "cut to 5% of the value traded in 20 days"
+    assert text(found[0].blocked) == "cut to 5% of the value traded in 20 days"
 
 
 def test_without_a_rate_a_trade_counts_in_its_own_currency() -> None:
@@ -234,12 +240,12 @@ def test_without_a_rate_a_trade_counts_in_its_own_currency() -> None:
     none, (late, _) = foreign({0: nan})[0], foreign({0: 0.125, 285: nan})
     assert none.base is None
     assert (none.value, none.local_value) == pytest.approx((250_000.0, 250_000.0), abs=1e-6)
-    assert (cents(none.gross), none.blocked) == (25_000.00, "")
+    assert (cents(none.gross), text(none.blocked)) == (25_000.00, "")
     # The size was fixed with the rate of the entry; the result is the local return on it.
     assert late.base is None
     assert (late.value, late.local_value) == pytest.approx((250_000.0, 2_000_000.0), abs=1e-6)
     assert cents(late.gross) == 25_000.00
-    assert late.blocked == "no exchange rate for CNY on 2022-02-07: local currency"
+    assert text(late.blocked) == "no exchange rate for CNY on 2022-02-07: local currency"
 
 
 def test_fees_by_date() -> None:
@@ -250,3 +256,18 @@ def test_fees_by_date() -> None:
     assert table.fee_bps("XTAI", "sell", dt.date(2024, 1, 2)) == pytest.approx(44.25, abs=1e-12)
     assert table.fee_bps(US, "sell", dt.date(2025, 5, 13)) == pytest.approx(0.278, abs=1e-12)
     assert table.fee_bps(US, "sell", dt.date(2025, 5, 14)) == 0.0
+
+
+def test_no_fill_outside_the_day_s_range() -> None:
+    """An open of 1e5 on a day between 9 and 11 is no price; without a high and a low nothing contradicts it."""
+    nan = float("nan")
+    opened, high = [1e5, 8.0, 11.004, 1e5, 10.0], [11.0, 11.0, 11.0, nan, 11.0]
+    opened, low = _in_range(*np.array([opened, high, [9.0, 9.0, 9.0, nan, 10.5], [10.0] * 5]))
+    assert opened == pytest.approx([nan, nan, 11.004, 1e5, 10.0], nan_ok=True)
+    assert low == pytest.approx([9.0, 9.0, 9.0, nan, nan], nan_ok=True)
+    tape = make_tape(US, np.full((300, 1), 0.001), np.full(300, 0.001))
+    order = Order(mic=US, column=0, row=260, horizon_row=280, beta=0.0, sigma=0.01, adv=1e9, car=-0.1)
+    decision = Decision(shock_id="S", label="misreading", time=int(tape.closes[259]))
+    unknown = replace(tape, open=np.where(np.arange(300)[:, None] == 260, nan, tape.open))
+    blocked = execute(order, 0.1, Rule(entry_at="open"), decision, unknown, cost_table([US])).blocked
+    assert (blocked.codes, blocked.fields["day"]) == (("order.no_open",), tape.day(260))

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from tapes import random_shocks, random_tapes
 
-from eventstudy.backtest import CostTable, LookAheadError, PastView, Rule, Shock, Tape, cost_table, daily, decide, run
-from eventstudy.backtest.past_view import Floats
-from eventstudy.backtest.rule import decision_time
+from eventstudy.backtest.costs import CostTable, cost_table
+from eventstudy.backtest.past_view import Floats, LookAheadError, PastView, Tape
+from eventstudy.backtest.portfolio import daily, run
+from eventstudy.backtest.rule import Rule, Shock, decide, decision_time
 from eventstudy.backtest.statistics import sharpe
 from eventstudy.backtest.walk_forward import choose, ended_at
 from eventstudy.config import Reversal
+from eventstudy.errors import Reason
+from eventstudy.messages import text
 
 US, CN = "XNYS", "XSHE"
 FREE = CostTable(())
@@ -119,7 +122,7 @@ def test_no_fill_precedes_its_decision() -> None:
         assert len(result.filled) > 20
         for trade in result.filled:
             struck = (tapes[trade.mic].opens if at == "open" else tapes[trade.mic].closes)[trade.entry_row]
-            assert struck > trade.decided
+            assert struck > trade.decision.time
 
 
 def test_an_entry_on_day_1_is_judged_by_day_0_alone() -> None:
@@ -138,7 +141,7 @@ def test_an_order_that_will_not_be_filled_takes_room_until_that_is_known() -> No
     shocks = [replace(one, shock_id="A"), replace(one, shock_id="B")]
     rule = replace(LAX, per_shock=1.0, retry=2)
     first = run(rule, tapes, shocks, FREE)
-    assert [d.refusal.partition(":")[0] for d in first.decisions] == ["", "no room"]
+    assert [d.refusal.code for d in first.decisions] == ["", "refusal.no_room"]
     locked = {mic: replace(tape, locked_up=tape.locked_up.copy()) for mic, tape in tapes.items()}
     for mic, tape in locked.items():
         tape.locked_up[one.day0[mic] + 2 :] = True
@@ -199,14 +202,14 @@ def test_a_label_counts_once_it_was_known() -> None:
     now = decision_time(Rule(), tapes, shock)
     assert now is not None
     view = PastView(tapes, now)
-    assert decide(Rule(), view, replace(shock, label_known=now)).refusal == ""
+    assert decide(Rule(), view, replace(shock, label_known=now)).refusal == Reason()
     late = replace(shock, label_known=now + 1)
-    assert decide(Rule(), view, late).refusal == "its label was not known when the trade was decided"
+    assert text(decide(Rule(), view, late).refusal) == "its label was not known when the trade was decided"
     assert decide(Rule(), view, replace(shock, label_known=None)).orders == ()
-    assert decide(replace(Rule(), gate="post_hoc"), view, late).refusal == ""
+    assert decide(replace(Rule(), gate="post_hoc"), view, late).refusal == Reason()
     other = replace(shock, label="genuine")
-    assert decide(Rule(), view, other).refusal == "labelled genuine, not misreading"
-    assert decide(replace(Rule(), gate="off"), view, other).refusal == ""
+    assert text(decide(Rule(), view, other).refusal) == "labelled genuine, not misreading"
+    assert decide(replace(Rule(), gate="off"), view, other).refusal == Reason()
 
 
 def test_a_shock_is_traded_once_its_event_was_public_for_certain() -> None:
@@ -214,10 +217,10 @@ def test_a_shock_is_traded_once_its_event_was_public_for_certain() -> None:
     now = decision_time(Rule(), tapes, shocks[0])
     assert now is not None
     view, off = PastView(tapes, now), replace(Rule(), gate="off")
-    assert decide(off, view, replace(shocks[0], known=now)).refusal == ""
+    assert decide(off, view, replace(shocks[0], known=now)).refusal == Reason()
     # A date without a time: the news may have come after the close of day 0.
     late = decide(off, view, replace(shocks[0], known=now + 1))
-    assert late.refusal == "the event was not public for certain when the trade was decided"
+    assert text(late.refusal) == "the event was not public for certain when the trade was decided"
     assert late.orders == ()
 
 

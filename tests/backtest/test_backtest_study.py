@@ -10,35 +10,25 @@ import pytest
 from studies import event_row, write_events, write_prices, write_study
 from tapes import random_shocks, random_tapes
 
-from eventstudy.backtest import (
-    EVERY_DROP,
-    PLACEBO,
-    RULE,
-    Rule,
-    Traded,
-    cost_table,
-    daily,
-    evaluate,
-    placebo_shocks,
-    rows,
-    rule_of,
-    summarise,
-    trade_study,
-)
-from eventstudy.backtest.portfolio import run
+from eventstudy.backtest import RULE, Traded, rows, summarise, trade_study
+from eventstudy.backtest.costs import cost_table
+from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, evaluate
+from eventstudy.backtest.portfolio import daily, run
+from eventstudy.backtest.rule import Rule, rule_of
 from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.tapes import placebo_shocks
 from eventstudy.backtest.trading import comparable
 from eventstudy.backtest.trials import question_of, rule_digest
 from eventstudy.config import Reversal, StudyConfig, load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, read_events
-from eventstudy.messages import catalogue
+from eventstudy.messages import catalogue, text
 from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.page_one import backtest_strip
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import TABLES, with_codes
 from eventstudy.reversal import Judgement, judge
 
 #: Half of all random shocks are drops by this.
@@ -114,7 +104,7 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     assert [(r["ticker"], r["entry_session"], r["exit_session"]) for r in tables["trades"]] == [
         (name, "2021-06-11", "2021-06-22") for name in ("AAA", "BBB", "CCC")
     ]
-    assert {r["why_left"] for r in tables["trades"]} == {"clarification C1"}
+    assert {text(r["why_left"]) for r in tables["trades"]} == {"clarification C1"}
     shock = next(r for r in tables["backtest"] if r["run"] == RULE)
     assert shock["car_signal"] == pytest.approx(float(judgement.drops.drop[0]), abs=1e-12)
     assert shock["s_signal"] == pytest.approx(float(judgement.drops.drop_s[0]), abs=1e-12)
@@ -239,7 +229,7 @@ def test_tables_have_the_columns_of_the_pack(tmp_path: Path) -> None:
     found, _ = small(tmp_path, [event_row("E1", "2021-06-09T14:00Z", **MISREADING)], fall="2021-06-09")
     for name, table in rows(found).items():
         assert table, name
-        assert set(table[0]) == set(TABLES[name])
+        assert set(with_codes(table[0])) == set(TABLES[name])
 
 
 def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
@@ -300,7 +290,7 @@ def test_overlapping_shocks_share_the_cap() -> None:
     series = daily(result, tapes, first, last)
     assert series.exposure.max() <= 1.0 + 1e-12
     assert series.exposure.max() > 0.9
-    assert any(d.refusal.startswith("no room") for d in result.decisions)
+    assert any("refusal.no_room" in d.refusal.codes for d in result.decisions)
 
 
 def test_placebo_drops_are_traded_with_the_parents_peers() -> None:
@@ -378,14 +368,14 @@ def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
     assert series.exposure.max() <= 1.0 + 1e-12
     for trade in filled:
         tape = found.tapes[trade.mic]
-        assert tape.closes[trade.entry_row] > trade.decided
+        assert tape.closes[trade.entry_row] > trade.decision.time
         assert trade.exit_row > trade.entry_row
         column = tape.tickers.index(trade.ticker)
         assert not tape.locked_up[trade.entry_row, column]
         level = tape.price[trade.exit_row, column] / tape.price[trade.entry_row, column]
         assert trade.gross == pytest.approx(trade.value * (level - 1.0), rel=1e-9)
         index = tape.index[trade.exit_row] / tape.index[trade.entry_row]
-        short = -trade.beta * trade.value * (index - 1.0)
+        short = -trade.order.beta * trade.value * (index - 1.0)
         assert trade.hedged - trade.gross == pytest.approx(short, rel=1e-9)
     assert f"{evaluation.records[RULE].n_trades} trade" in summarise(found)["sentence"] or (
         evaluation.records[RULE].n_trades == 0 and "No trades (0)" in summarise(found)["sentence"]
@@ -443,7 +433,7 @@ def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) ->
     assert why in told["caveats"]
     for row in rows(lots)["trades"]:
         assert np.isnan(row["capacity"])
-        assert row["blocked"].endswith("unit of volume or price in doubt: no capacity known")
+        assert text(row["blocked"]).endswith("unit of volume or price in doubt: no capacity known")
     for words in map(catalogue, ("en", "zh")):
         strip = backtest_strip({"backtest": told}, words)
         assert ["", said_in(why, words)] in strip
@@ -461,7 +451,7 @@ def test_a_dividend_after_the_trade_changes_neither_limits_nor_orders(tmp_path: 
     then = mainland(tmp_path / "then", later_dividend=False)
     later = mainland(tmp_path / "later", later_dividend=True)
     one, other = rows(then)["trades"], rows(later)["trades"]
-    assert [row["blocked"].partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
+    assert [text(row["blocked"]).partition(" on ")[0] for row in one] == ["no fill: limit-up at the close", "", ""]
     assert "2021-06-16" <= one[1]["exit_session"] <= "2021-07-09"
     for a, b in zip(one, other, strict=True):
         words = [name for name, value in a.items() if isinstance(value, str)]

@@ -15,7 +15,7 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import __version__
 from eventstudy.cli import cli, main
-from eventstudy.results.result import TABLES
+from eventstudy.results.columns import TABLES
 
 ROOT = Path(__file__).parents[2]
 ROWS = [

@@ -20,6 +20,7 @@ from fake_yahoo import FakeYahoo
 from studies import event_row, write_events, write_study
 
 from eventstudy.cli import main
+from eventstudy.errors import Reason
 from eventstudy.prices.snapshot import open_snapshot, verify_snapshot
 
 TRIES = 60
@@ -237,7 +238,7 @@ def test_rewritten_history_through_a_proxy(place: Place, proxy: FakeYahoo) -> No
     rows = json.loads(place.capsys.readouterr().out)
     assert [(row["ticker"], row["day"]) for row in rows] == [("AAA", proxy.days()[40].isoformat())]
     splits = open_snapshot(place.folder / "b").tickers["BBB"].outcome.notes
-    assert splits == (f"split 4:1 on {proxy.days()[30]}",)
+    assert splits == (Reason("yahoo.split", ratio="4", day=str(proxy.days()[30])),)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -24,7 +24,7 @@ from eventstudy.core.checks.regression import regress
 from eventstudy.core.estimation import compute
 from eventstudy.core.models import fit
 from eventstudy.core.returns import one_session_returns
-from eventstudy.core.selection import kind_of
+from eventstudy.core.selection import drop_kind
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.core.statistics.dependence import mean_correlation
@@ -569,7 +569,7 @@ def test_an_event_past_the_end_of_the_prices_is_told_not_lost(tmp_path: Path) ->
     merged = [row for row in computed.selection.ledger if row.status != "dropped"]
     assert {row.event_id for row in merged} == {"IN"}  # all that an inner join would have kept
     dropped = [row for row in computed.selection.ledger if row.event_id == "OUT"]
-    told = {row.ticker: kind_of(row.reason) for row in dropped}
+    told = {row.ticker: drop_kind(row.reason.code) for row in dropped}
     assert told == {"AAA": "no_prices", "BBB": "no_prices", "CCC": "no_prices"}
 
 
@@ -579,7 +579,7 @@ def test_a_missing_adjusted_close_is_said_and_the_close_is_used(tmp_path: Path) 
     request = PriceRequest(("AAA",), dt.date(2021, 1, 1), dt.date(2021, 1, 31))
     table = get_provider("files")(tmp_path).fetch(request)
     assert table.series["AAA"].adj_close.tolist() == [10.0, 11.0]
-    assert any("close" in note for note in table.outcomes["AAA"].notes)
+    assert any(note.code == "read.unadjusted" for note in table.outcomes["AAA"].notes)
 
 
 def test_factors_are_merged_by_day_not_by_position() -> None:

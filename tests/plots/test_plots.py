@@ -15,7 +15,14 @@ from matplotlib.figure import Figure
 
 from eventstudy import plots
 from eventstudy.plots import frames as read
+from eventstudy.plots.caar_by_label import caar_by_label, caar_other_labels
+from eventstudy.plots.equity_curve import equity_curve
 from eventstudy.plots.fonts import advance, families
+from eventstudy.plots.placebo_dots import placebo_dots
+from eventstudy.plots.reversal_paths import reversal_paths
+from eventstudy.plots.shock import event_bars, shock_path
+from eventstudy.plots.shock_dots import shock_dots
+from eventstudy.plots.specification_curve import specification_curve
 from eventstudy.plots.style import styled
 from eventstudy.results.result import StudyResult
 
@@ -54,7 +61,7 @@ def test_full_study_adds_placebos_backtest_and_specifications() -> None:
 
 def test_caar_lines_hold_the_table_values_of_the_headline_group() -> None:
     result = make_result()
-    ax = plots.caar_by_label(_axes(), result)
+    ax = caar_by_label(_axes(), result)
     lines = {line.get_label(): line for line in ax.get_lines() if line.get_label() in plots.LABEL_COLOURS}
     assert list(lines) == ["misreading", "genuine", "all"]
     aar = result.tables["aar"]
@@ -66,7 +73,7 @@ def test_caar_lines_hold_the_table_values_of_the_headline_group() -> None:
 
 def test_caar_band_is_drawn_only_where_there_is_one() -> None:
     result = make_result()
-    bands = plots.caar_by_label(_axes(), result).collections
+    bands = caar_by_label(_axes(), result).collections
     assert len(bands) == 2  # misreading and all; one date of genuine news gives no band
     rows = result.tables["aar"].query("group == 'peers=core;label=misreading'")
     drawn = bands[0].get_paths()[0].vertices
@@ -75,7 +82,7 @@ def test_caar_band_is_drawn_only_where_there_is_one() -> None:
 
 
 def test_caar_names_each_line_with_its_own_n_and_k() -> None:
-    ax = plots.caar_by_label(_axes(), make_result())
+    ax = caar_by_label(_axes(), make_result())
     texts = [text.get_text() for text in ax.texts]
     assert "misreading (n 8, K 2)" in texts
     assert "genuine (n 4, K 1)" in texts
@@ -85,7 +92,7 @@ def test_line_names_keep_apart_where_the_lines_end_together() -> None:
     result = make_result()
     aar = result.to_frame("aar")
     aar["caar"] = np.where(aar["tau"] == 20, 0.01, aar["caar"])
-    ax = plots.caar_by_label(_axes(), _with_table(result, "aar", aar))
+    ax = caar_by_label(_axes(), _with_table(result, "aar", aar))
     heights = sorted(text.get_position()[1] for text in ax.texts if "(n " in text.get_text())
     (low, high), tall = ax.get_ylim(), ax.get_position().height * ax.figure.get_figheight()
     # In inches: type of 6.5 points is 0.09 inch tall.
@@ -94,7 +101,7 @@ def test_line_names_keep_apart_where_the_lines_end_together() -> None:
 
 def test_bars_are_sorted_cars_with_their_errors_and_names() -> None:
     result = make_result()
-    ax = plots.event_bars(_axes(), result, "LITE26")
+    ax = event_bars(_axes(), result, "LITE26")
     car = result.tables["car"].query("shock_id == 'LITE26' and window == '[0,1]'").sort_values("car")
     assert [bar.get_width() for bar in ax.patches[:4]] == car["car"].tolist()
     names = [text.get_text() for text in ax.texts]
@@ -108,7 +115,7 @@ def test_bars_are_sorted_cars_with_their_errors_and_names() -> None:
 
 def test_bars_take_the_colour_of_the_region() -> None:
     result = make_result()
-    ax = plots.event_bars(_axes(), result, "GTC25")
+    ax = event_bars(_axes(), result, "GTC25")
     car = result.tables["car"].query("shock_id == 'GTC25' and window == '[0,1]'").sort_values("car")
     expected = [plots.REGION_COLOURS[PEERS[ticker]["region"]] for ticker in car["ticker"]]
     from matplotlib.colors import to_hex
@@ -124,14 +131,14 @@ def test_a_peer_of_two_events_of_one_shock_is_drawn_once_with_the_first() -> Non
     daily = daily.assign(event_id="LITE26-C", session="2026-03-01")
     result = _with_table(result, "car", pd.concat([result.tables["car"], car]))
     result = _with_table(result, "abnormal_returns", pd.concat([daily, result.tables["abnormal_returns"]]))
-    ax = plots.event_bars(_axes(), result, "LITE26")
+    ax = event_bars(_axes(), result, "LITE26")
     assert len(ax.texts) == 4
     assert max(bar.get_width() for bar in ax.patches[:4]) < 0.5
 
 
 def test_dots_hold_drop_and_post_by_date_and_are_hollow_where_the_drop_failed() -> None:
     result = make_result()
-    ax = plots.shock_dots(_axes(), result)
+    ax = shock_dots(_axes(), result)
     assert [text.get_text() for text in ax.texts] == [f"{s[0]} {s[2]}" for s in SHOCKS]
     assert [text.get_color() for text in ax.texts] == [plots.LABEL_COLOURS[label] for _, label, *_ in SHOCKS]
     shocks = result.tables["shocks"].set_index(["shock_id", "window"])
@@ -145,7 +152,7 @@ def test_dots_hold_drop_and_post_by_date_and_are_hollow_where_the_drop_failed() 
 
 def test_path_is_the_mean_of_the_peers_and_marks_locked_and_missing_days() -> None:
     result = make_result()
-    ax = plots.shock_path(_axes(), result, "SA26")
+    ax = shock_path(_axes(), result, "SA26")
     daily = result.tables["abnormal_returns"].query("shock_id == 'SA26'")
     mean = next(line for line in ax.get_lines() if line.get_label() == "mean")
     expected = daily.groupby("tau")["ar"].mean().cumsum()
@@ -293,7 +300,7 @@ def test_first_figure_has_four_lines_at_most_and_the_rest_their_own() -> None:
     daily = result.tables["aar"][result.tables["aar"]["group"] == "peers=core"]
     aar = pd.concat([daily.assign(group=group) for group in groups], ignore_index=True)
     result = _with_table(result, "aar", aar)
-    first, rest = (draw(_axes(), result) for draw in (plots.caar_by_label, plots.caar_other_labels))
+    first, rest = (draw(_axes(), result) for draw in (caar_by_label, caar_other_labels))
     named = [{line.get_label() for line in ax.get_lines()} & set(plots.LABEL_COLOURS) for ax in (first, rest)]
     assert named == [{"misreading", "genuine", "contested", "all"}, {"macro", "no_news", "good_news"}]
 
@@ -303,7 +310,7 @@ def test_a_clarification_before_its_drop_does_not_stand_for_it() -> None:
     daily = result.tables["abnormal_returns"].query("shock_id == 'SA26'")
     early = daily.assign(event_id="CPX26", session="2026-01-05", ar=0.5)
     result = _with_table(result, "abnormal_returns", pd.concat([result.tables["abnormal_returns"], early]))
-    ax = plots.shock_path(_axes(), result, "SA26")
+    ax = shock_path(_axes(), result, "SA26")
     mean = next(line for line in ax.get_lines() if line.get_label() == "mean")
     np.testing.assert_allclose(mean.get_ydata(), daily.groupby("tau")["ar"].mean().cumsum(), rtol=1e-12)
 
@@ -313,14 +320,14 @@ def test_a_clarification_is_marked_on_the_day_it_fell_counted_from_the_drop() ->
     daily = result.tables["abnormal_returns"].query("shock_id == 'LITE26' and ticker == 'LITE' and tau == 3")
     row = {"event_id": "LITE26-C", "shock_id": "LITE26", "mic": "XNAS", "session": daily["session"].item()}
     alignment = pd.concat([result.tables["alignment"], pd.DataFrame([row])])
-    ax = plots.shock_path(_axes(), _with_table(result, "alignment", alignment), "LITE26")
+    ax = shock_path(_axes(), _with_table(result, "alignment", alignment), "LITE26")
     marks = [line for line in ax.get_lines() if line.get_marker() == "^"]
     assert [list(mark.get_xdata()) for mark in marks] == [[3]]
 
 
 def test_each_shock_stands_among_its_own_matched_placebos_with_its_rank() -> None:
     result = make_full_result()
-    ax = plots.placebo_dots(_axes(), result)
+    ax = placebo_dots(_axes(), result)
     clouds = [line for line in ax.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) > 1]
     placebo = result.tables["placebo"].query("tier == 'P1'")
     for cloud, shock in zip(clouds, ("GTC25", "LITE26"), strict=True):
@@ -334,10 +341,10 @@ def test_each_shock_stands_among_its_own_matched_placebos_with_its_rank() -> Non
 def test_paths_figure_holds_drops_and_placebos_and_the_first_figure_the_placebos() -> None:
     result = make_full_result()
     table = result.tables["reversal_paths"]
-    lines = {line.get_label(): line for line in plots.reversal_paths(_axes(), result).get_lines()}
+    lines = {line.get_label(): line for line in reversal_paths(_axes(), result).get_lines()}
     for series in ("events", "placebos"):
         np.testing.assert_array_equal(lines[series].get_ydata(), table[table["series"] == series]["car"])
-    first = {line.get_label(): line for line in plots.caar_by_label(_axes(), result).get_lines()}
+    first = {line.get_label(): line for line in caar_by_label(_axes(), result).get_lines()}
     np.testing.assert_array_equal(first["placebos"].get_ydata(), table[table["series"] == "placebos"]["car"])
 
 
@@ -345,7 +352,7 @@ def test_the_placebos_line_is_named_by_the_drops_it_averages_not_by_all_that_wer
     """Eleven paths are behind the line; twelve placebos stand in the table of matches."""
     result = make_full_result()
     assert len(read.matched_placebos(result)) == 12
-    for draw in (plots.caar_by_label, plots.reversal_paths):
+    for draw in (caar_by_label, reversal_paths):
         names = [text.get_text() for text in draw(_axes(), result).texts]
         assert any("m 11" in name for name in names), names
         assert not any("m 12" in name for name in names), names
@@ -353,7 +360,7 @@ def test_the_placebos_line_is_named_by_the_drops_it_averages_not_by_all_that_wer
 
 def test_equity_is_the_return_on_the_first_days_capital_and_flat_days_are_shaded() -> None:
     result = make_full_result()
-    ax = plots.equity_curve(_axes(), result)
+    ax = equity_curve(_axes(), result)
     line = next(line for line in ax.get_lines() if line.get_label() == "the rule")
     np.testing.assert_allclose(line.get_ydata(), result.tables["pnl"]["equity"] / 1_000_000 - 1, rtol=1e-12)
     assert len(ax.collections[0].get_paths()) == 3  # before, between and after the two trades
@@ -361,7 +368,7 @@ def test_equity_is_the_return_on_the_first_days_capital_and_flat_days_are_shaded
 
 
 def test_specification_curve_is_sorted_and_marks_the_studys_own() -> None:
-    ax = plots.specification_curve(_axes(), make_full_result())
+    ax = specification_curve(_axes(), make_full_result())
     dots = [line for line in ax.get_lines() if line.get_marker() in ("o", "D")]
     heights = [float(dot.get_ydata()[0]) for dot in dots]
     table = make_full_result().tables["specification_curve"]

@@ -34,7 +34,8 @@ from eventstudy.pooling.pool import (
 )
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pooled import read_shocks, write_pool
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 from eventstudy.reversal.permutation import matched_permutation, placebo_spread
 from eventstudy.reversal.verdict import Evidence, verdict
 
@@ -546,7 +547,7 @@ def test_packs_that_were_changed_or_are_none_are_refused(
     assert main(["pool", str(folders[0]), str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 2
     assert "is no result pack" in capsys.readouterr().err
     table.unlink()
-    with pytest.raises(ConfigError, match=r"has no tables/placebo.csv"):
+    with pytest.raises(IntegrityError, match=r"placebo.csv: is missing"):
         read_shocks(folders[1])
 
 

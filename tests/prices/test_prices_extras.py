@@ -15,6 +15,7 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy import registry
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError, PriceError
+from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceRequest, get_provider, load_providers, provider_names
 from eventstudy.prices.baostock import BaostockProvider
 from eventstudy.prices.sql import query_prices
@@ -113,7 +114,7 @@ def test_what_baostock_answers_becomes_an_outcome(fault: Answer, status: str, sa
     fault.next = iter([True, False] * 4 if fault.rows else [False] * 4).__next__  # type: ignore[method-assign]
     outcome = BaostockProvider(client=client, now=lambda: EVENING).fetch(REQUEST).outcomes["300308.SZ"]
     assert outcome.status == status
-    assert said in outcome.message
+    assert said in text(outcome.message)
 
 
 def test_baostock_stops_asking_when_no_answer_comes() -> None:
@@ -123,14 +124,14 @@ def test_baostock_stops_asking_when_no_answer_comes() -> None:
         table = BaostockProvider(client=client, deadline=0.1, now=lambda: EVENING).fetch(REQUEST)
     finally:
         client.fault.set()
-    assert table.outcomes["300308.SZ"].message.endswith("TimeoutError: no answer in 0.1 s")
+    assert text(table.outcomes["300308.SZ"].message).endswith("TimeoutError: no answer in 0.1 s")
     assert "000300.SS" not in table.outcomes
 
 
 def test_baostock_has_no_other_exchange_and_its_login_may_fail() -> None:
     client = FakeBaostock()
     table = BaostockProvider(client=client).fetch(PriceRequest(("LITE",), REQUEST.start, REQUEST.end))
-    assert table.outcomes["LITE"].message.startswith("baostock has Shanghai and Shenzhen only")
+    assert text(table.outcomes["LITE"].message).startswith("baostock has Shanghai and Shenzhen only")
     assert client.queries == []
     client.signed_in = "10002007"
     with pytest.raises(PriceError, match=r"baostock cannot be reached \(10002007 服务器连接失败\); run the same"):

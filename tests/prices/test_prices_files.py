@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventstudy.errors import ConfigError, PriceError
+from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, TICKER, PriceRequest, PriceTable, get_provider, load_providers
 from eventstudy.prices.files import FilesProvider
 
@@ -56,7 +57,7 @@ def test_reads_every_field_with_empty_as_nan(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bars.volume, [100, 200, np.nan])
     assert bars.sha256 == hashlib.sha256(PLAIN.encode()).hexdigest()
     outcome = table.outcomes["LITE"]
-    assert (outcome.status, outcome.rows, outcome.notes) == ("ok", 3, ())
+    assert (outcome.status, outcome.rows, tuple(map(text, outcome.notes))) == ("ok", 3, ())
     assert (outcome.first, outcome.last) == ("2024-01-02", "2024-01-04")
     assert bars.source == "LITE.csv"
     assert get_provider("files") is FilesProvider
@@ -85,14 +86,14 @@ def test_spellings_that_mean_the_same(tmp_path: Path, content: str | bytes) -> N
     table = one(tmp_path, content, "B.csv")
     for field in ("dates", "open", "high", "low", "close", "adj_close", "volume"):
         np.testing.assert_array_equal(getattr(table.series["B"], field), getattr(expected, field))
-    assert table.outcomes["B"].notes == ()
+    assert tuple(map(text, table.outcomes["B"].notes)) == ()
 
 
 def test_close_alone_serves_as_adjusted_with_a_note(tmp_path: Path) -> None:
     table = one(tmp_path, "date,close\n2024-01-02,11\n2024-01-03,12\n")
     np.testing.assert_array_equal(table.series["LITE"].adj_close, [11, 12])
     assert np.isnan(table.series["LITE"].open).all()
-    (note,) = table.outcomes["LITE"].notes
+    (note,) = tuple(map(text, table.outcomes["LITE"].notes))
     assert note.startswith("no adj_close; close is used")
 
 
@@ -100,15 +101,15 @@ def test_rows_with_adjusted_close_only_are_kept(tmp_path: Path) -> None:
     table = one(tmp_path, "date,close,adj_close\n2024-01-02,11,5\n2024-01-03,,6\n")
     np.testing.assert_array_equal(table.series["LITE"].adj_close, [5, 6])
     np.testing.assert_array_equal(table.series["LITE"].close, [11, np.nan])
-    assert table.outcomes["LITE"].notes == ()
+    assert tuple(map(text, table.outcomes["LITE"].notes)) == ()
 
 
 def test_holes_stay_nan_and_are_noted(tmp_path: Path) -> None:
     table = one(tmp_path, "date,close,adj_close\n2024-01-02,11,5\n2024-01-03,,\n2024-01-04,12,\n")
     np.testing.assert_array_equal(table.series["LITE"].adj_close, [5, np.nan, np.nan])
-    assert table.outcomes["LITE"].notes == (
-        "adj_close is empty on 1 day with a close",
-        "1 day without any close, first 2024-01-03",
+    assert tuple(map(text, table.outcomes["LITE"].notes)) == (
+        "adj_close is empty on 1 day(s) with a close",
+        "1 day(s) without any close, first 2024-01-03",
     )
 
 
@@ -116,7 +117,9 @@ def test_unsorted_dates_are_sorted_with_a_note(tmp_path: Path) -> None:
     header, *rows = PLAIN.splitlines()
     table = one(tmp_path, "\n".join([header, rows[2], rows[0], rows[1]]))
     np.testing.assert_array_equal(table.series["LITE"].close, [11, 12, 13])
-    assert table.outcomes["LITE"].notes == ("LITE.csv is not in the order of its dates; it was sorted",)
+    assert tuple(map(text, table.outcomes["LITE"].notes)) == (
+        "LITE.csv is not in the order of its dates; it was sorted",
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -136,7 +139,7 @@ def test_rows_outside_the_request_are_cut_both_days_included(tmp_path: Path) -> 
     empty = read(tmp_path, "LITE", start=dt.date(2025, 1, 1))
     outcome = empty.outcomes["LITE"]
     assert outcome.status == "no_prices"
-    assert outcome.message == ("LITE.csv has 2024-01-02..2024-01-04, nothing in 2025-01-01..2030-01-01")
+    assert text(outcome.message) == ("LITE.csv has 2024-01-02..2024-01-04, nothing in 2025-01-01..2030-01-01")
     assert not empty.series
 
 
@@ -145,7 +148,7 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     table = read(tmp_path, "LITE", "COHR")
     assert set(table.series) == {"LITE"}
     assert table.outcomes["COHR"].status == "no_prices"
-    assert table.outcomes["COHR"].message == f"no file COHR.csv in the folder {tmp_path.name}"
+    assert text(table.outcomes["COHR"].message) == f"no file COHR.csv in the folder {tmp_path.name}"
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
     (tmp_path / "empty").mkdir()
@@ -190,9 +193,9 @@ def test_files_of_other_programs_are_read(tmp_path: Path, content: str | bytes, 
 
 
 def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
-    text = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
-    (tmp_path / "LITE.csv").write_bytes(text.encode("gbk"))
-    notes = read(tmp_path, "LITE").outcomes["LITE"].notes
+    content = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
+    (tmp_path / "LITE.csv").write_bytes(content.encode("gbk"))
+    notes = tuple(map(text, read(tmp_path, "LITE").outcomes["LITE"].notes))
     assert "calls LITE 000001" in notes
     assert "is not UTF-8; it was read as GB18030" in notes
     assert "cells without a value: '--' 1 times" in notes
@@ -244,7 +247,7 @@ def test_faulty_file_is_refused_by_line(tmp_path: Path, content: str | bytes, ex
 def test_header_alone_is_no_prices(tmp_path: Path) -> None:
     outcome = one(tmp_path, HEADER).outcomes["LITE"]
     assert outcome.status == "no_prices"
-    assert outcome.message.startswith("LITE.csv has no rows")
+    assert text(outcome.message).startswith("LITE.csv has no rows")
 
 
 def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
@@ -301,8 +304,8 @@ def test_three_line_header_of_one_ticker_is_read(tmp_path: Path) -> None:
 
 def test_close_outside_the_days_range_is_noted(tmp_path: Path) -> None:
     table = one(tmp_path, "date,low,high,close,adj_close\n2024-01-02,9,12,11,11\n2024-01-03,9,12,8,8\n")
-    (note,) = table.outcomes["LITE"].notes
-    assert note.startswith("1 day with a close outside low..high")
+    (note,) = tuple(map(text, table.outcomes["LITE"].notes))
+    assert note.startswith("1 day(s) with a close outside low..high")
     assert note.endswith("first 2024-01-03")
 
 
@@ -321,7 +324,7 @@ def test_long_file_is_cut_by_ticker(tmp_path: Path) -> None:
     table = read(path, "COHR", "LITE", "MU")
     np.testing.assert_array_equal(table.series["LITE"].adj_close, [5, 6])
     np.testing.assert_array_equal(table.series["COHR"].close, [20, 21])
-    assert table.outcomes["MU"].message == "no row for MU in all.csv"
+    assert text(table.outcomes["MU"].message) == "no row for MU in all.csv"
     assert table.series["LITE"].sha256 == hashlib.sha256(LONG.encode()).hexdigest()
     with pytest.raises(PriceError) as caught:
         read(path, "BAD", "LITE")
@@ -432,6 +435,6 @@ def test_real_faulty_files(tmp_path: Path) -> None:
         (tmp_path / f"{ticker}.csv").write_bytes((dirty / name).read_bytes())
     table = read(tmp_path, *sources)
     assert table.series["^GSPC"].close[0] == pytest.approx(6495.14990234375)
-    assert any("it was sorted" in note for note in table.outcomes["DOWN"].notes)
-    assert any("outside low..high" in note for note in table.outcomes["MIXED"].notes)
-    assert any("adj_close is empty" in note for note in table.outcomes["MIXED"].notes)
+    assert any("it was sorted" in note for note in tuple(map(text, table.outcomes["DOWN"].notes)))
+    assert any("outside low..high" in note for note in tuple(map(text, table.outcomes["MIXED"].notes)))
+    assert any("adj_close is empty" in note for note in tuple(map(text, table.outcomes["MIXED"].notes)))

@@ -18,6 +18,7 @@ from studies import event_row, write_events, write_study
 from eventstudy.config import load_config
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.events import read_events
+from eventstudy.messages import text
 from eventstudy.prices import PriceRequest, PriceSeries, PriceTable, get_provider
 from eventstudy.prices.simulated import Listing, PlantedDrop, SimulatedProvider
 from eventstudy.prices.sources import price_request, simulated_prices
@@ -217,7 +218,7 @@ def test_membership_dates_are_respected() -> None:
     np.testing.assert_array_equal(dates, sessions("XNAS", dt.date(2022, 1, 27), dt.date(2024, 8, 21)))
     assert "OLD" not in table.series
     assert table.outcomes["OLD"].status == "no_prices"
-    assert table.outcomes["OLD"].message == "not listed in the days asked for"
+    assert text(table.outcomes["OLD"].message) == "not listed in the days asked for"
 
 
 def test_drop_outside_the_listing_is_not_planted() -> None:
@@ -241,7 +242,7 @@ def test_bars_are_plausible() -> None:
 def test_unknown_ticker_is_an_outcome() -> None:
     table = panel(US[:1], tickers=("U0", "XYZ"))
     assert table.outcomes["XYZ"].status == "no_prices"
-    assert table.outcomes["XYZ"].message == "not in the simulated panel"
+    assert text(table.outcomes["XYZ"].message) == "not in the simulated panel"
     assert set(table.series) == {"U0"}
 
 

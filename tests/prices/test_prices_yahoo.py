@@ -20,6 +20,7 @@ import pytest
 from fake_yahoo import FakeYahoo
 
 from eventstudy.errors import ConfigError, PriceError
+from eventstudy.messages import text
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 from eventstudy.prices.yahoo import YahooProvider
 
@@ -52,7 +53,7 @@ def test_ok_values_days_and_currency(tmp_path: Path) -> None:
     assert bars.currency == "USD"
     outcome = table.outcomes["LITE"]
     assert (outcome.status, outcome.rows, outcome.first) == ("ok", 60, "2024-01-02")
-    assert (outcome.last, outcome.notes) == (server.days()[-1].isoformat(), ())
+    assert (outcome.last, tuple(map(text, outcome.notes))) == (server.days()[-1].isoformat(), ())
     assert set(server.asked) == {"LITE", "^GSPC"}
     assert table.source == "yahoo"
     assert not table.simulated
@@ -74,7 +75,7 @@ def test_dividend_is_in_adjusted_closes_only(tmp_path: Path) -> None:
     expected = 1 - fake_yahoo.DIVIDEND / server.closes()[row - 1]
     np.testing.assert_allclose(bars.adj_close[:row] / bars.close[:row], expected, rtol=1e-12)
     np.testing.assert_array_equal(bars.adj_close[row:], bars.close[row:])
-    assert table.outcomes["MSFT"].notes == ("1 dividend",)
+    assert tuple(map(text, table.outcomes["MSFT"].notes)) == ("1 dividend(s)",)
 
 
 def test_dividend_on_a_day_without_a_bar_makes_no_row(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_split_is_noted_with_its_day(tmp_path: Path) -> None:
     with FakeYahoo({"NVDA": "split"}) as server:
         table = fetch(server, tmp_path, "NVDA")
     day = server.days()[fake_yahoo.SPLIT_ROW]
-    assert table.outcomes["NVDA"].notes == (f"split 4:1 on {day}",)
+    assert tuple(map(text, table.outcomes["NVDA"].notes)) == (f"split 4:1 on {day}",)
 
 
 def test_pence_stay_pence(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_null_rows_are_left_out_and_named(tmp_path: Path) -> None:
         table = fetch(server, tmp_path, "LITE")
     lost = [server.days()[row].isoformat() for row in fake_yahoo.NULL_ROWS]
     assert table.outcomes["LITE"].rows == 58
-    assert table.outcomes["LITE"].notes == (f"2 days ({', '.join(lost)}) without a price: left out",)
+    assert tuple(map(text, table.outcomes["LITE"].notes)) == (f"2 day(s) without a price left out: {', '.join(lost)}",)
     assert not set(lost) & {str(day) for day in table.series["LITE"].dates}
 
 
@@ -112,8 +113,8 @@ def test_impossible_price_is_refused_with_its_day(tmp_path: Path, mode: str, sho
         table = fetch(server, tmp_path, "BAD", "LITE")
     outcome = table.outcomes["BAD"]
     assert outcome.status == "refused"
-    assert shown in outcome.message
-    assert f"on {server.days()[fake_yahoo.NEGATIVE_ROW]}" in outcome.message
+    assert shown in text(outcome.message)
+    assert f"on {server.days()[fake_yahoo.NEGATIVE_ROW]}" in text(outcome.message)
     assert set(table.series) == {"LITE"}
 
 
@@ -131,7 +132,7 @@ def test_no_such_data_keeps_yahoos_own_words(tmp_path: Path, mode: str, words: s
     for ticker in "ABCD":
         message = f"Yahoo has no prices of {ticker} in 2024-01-01..2024-12-31{words}"
         assert table.outcomes[ticker].status == "no_prices"
-        assert table.outcomes[ticker].message == message
+        assert text(table.outcomes[ticker].message) == message
     assert table.outcomes["LITE"].status == "ok"
 
 
@@ -142,17 +143,57 @@ def test_no_prices_of_any_ticker_is_an_answer_not_an_error(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("mode", "shown"),
-    [("500", "HTTP status 500"), ("html", "HTTP status 200"), ("truncate", "no answer"), ("down", "no answer")],
+    [
+        ("500json", "HTTP status 500"),
+        ("503json", "HTTP status 503"),
+        ("other", "ValueError: prices of OTHER came for BAD"),
+        ("500", "HTTP status 500"),
+        ("html", "HTTP status 200"),
+        ("truncate", "no answer"),
+        ("down", "no answer"),
+    ],
 )
 def test_garbage_is_the_providers_fault_after_retries(tmp_path: Path, mode: str, shown: str) -> None:
     with FakeYahoo({"BAD": mode}) as server:
         table = fetch(server, tmp_path, "LITE", "BAD", "COHR")
     outcome = table.outcomes["BAD"]
     assert outcome.status == "provider_broken"
-    assert shown in outcome.message
-    assert "delisted" not in outcome.message
+    assert shown in text(outcome.message)
+    assert "delisted" not in text(outcome.message)
     assert server.asked["BAD"] >= 3
     assert set(table.series) == {"LITE", "COHR"}
+
+
+def test_a_server_in_trouble_is_asked_again(tmp_path: Path) -> None:
+    with FakeYahoo({"LITE": "flaky-json:4"}) as server:
+        table = fetch(server, tmp_path, "LITE")
+    assert (table.outcomes["LITE"].status, table.outcomes["LITE"].rows) == ("ok", 60)
+
+
+def test_what_a_server_writes_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    with FakeYahoo({"A": "404", "B": "404"}) as server:
+        server.words = "gone\x1b[2J\r\nall of\u202eit"
+        table = fetch(server, tmp_path, "A", "B", "LITE")
+    said = text(table.outcomes["B"].message)
+    assert said.endswith('it says: "gone [2J  all of it"')
+    assert said.isprintable()
+
+
+def test_null_volumes_are_unknown_and_no_halts(tmp_path: Path) -> None:
+    with FakeYahoo({"SOME": "some-volumes", "NONE": "no-volumes", "ZERO": "zero-volumes"}) as server:
+        table = fetch(server, tmp_path, "SOME", "NONE", "ZERO")
+    assert np.flatnonzero(np.isnan(table.series["SOME"].volume)).tolist() == list(fake_yahoo.NULL_ROWS)
+    assert np.nansum(table.series["SOME"].volume) == sum(1_000_000 + i for i in range(60) if i not in (10, 11))
+    for ticker in ("NONE", "ZERO"):
+        assert np.isnan(table.series[ticker].volume).all()
+        assert np.isfinite(table.series[ticker].close).all()
+
+
+def test_days_without_an_open_keep_their_closes(tmp_path: Path) -> None:
+    with FakeYahoo({"LITE": "partial-opens"}) as server:
+        series = fetch(server, tmp_path, "LITE").series["LITE"]
+    assert np.flatnonzero(np.isnan(series.open)).tolist() == list(fake_yahoo.NULL_ROWS)
+    np.testing.assert_allclose(series.close, server.closes(), rtol=1e-12)
 
 
 def test_hang_ends_at_the_deadline(tmp_path: Path) -> None:
@@ -161,7 +202,7 @@ def test_hang_ends_at_the_deadline(tmp_path: Path) -> None:
         table = fetch(server, tmp_path, "LITE", "SLOW", deadline=0.6)
         took = time.monotonic() - began
     assert table.outcomes["SLOW"].status == "provider_broken"
-    assert "in 0.6 s" in table.outcomes["SLOW"].message
+    assert "in 0.6 s" in text(table.outcomes["SLOW"].message)
     assert table.outcomes["LITE"].status == "ok"
     assert took < 3
 
@@ -183,7 +224,7 @@ def test_rate_limit_stops_all_further_requests_and_keeps_the_rest(tmp_path: Path
     limited = dict.fromkeys(("COHR", "NVDA", "MU"), "rate_limited")
     assert statuses == {"LITE": "ok", **limited}
     assert table.outcomes["NVDA"].ticker == "NVDA"
-    assert "COHR" in table.outcomes["NVDA"].message
+    assert "COHR" in text(table.outcomes["NVDA"].message)
     assert server.asked["NVDA"] == server.asked["MU"] == 0
     assert table.series["LITE"].close[0] == pytest.approx(server.closes()[0])
 
@@ -291,8 +332,8 @@ def test_unfinished_session_is_left_out(tmp_path: Path, now: str, kept: bool) ->
         table = fetch(server, tmp_path, "LITE", now=lambda: dt.datetime.fromisoformat(now))
     outcome = table.outcomes["LITE"]
     assert outcome.last == ("2024-01-12" if kept else "2024-01-11")
-    left_out = "1 day (2024-01-12) not finished when they were fetched: left out"
-    assert outcome.notes == (() if kept else (left_out,))
+    left_out = "1 day(s) not finished when they were fetched left out: 2024-01-12"
+    assert tuple(map(text, outcome.notes)) == (() if kept else (left_out,))
 
 
 def test_stale_trading_period_does_not_prove_that_today_is_over(tmp_path: Path) -> None:
@@ -391,8 +432,8 @@ def recorded(name: str) -> Any:
 
 
 RECORDED = [
-    ("AAPL", "chart-AAPL-2020-08-31-to-2020-11-07.json", ("split 4:1 on 2020-08-31", "1 dividend")),
-    ("MSFT", "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json", ("4 dividends",)),
+    ("AAPL", "chart-AAPL-2020-08-31-to-2020-11-07.json", ("split 4:1 on 2020-08-31", "1 dividend(s)")),
+    ("MSFT", "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json", ("4 dividend(s)",)),
     ("NVDA", "historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json", ("split 4:1 on 2021-07-20",)),
     ("OCDO.L", "chart-OCDO.L-2020-01-01-to-2020-01-03.json", ()),
 ]
@@ -411,7 +452,7 @@ def test_recorded_answers_of_yahoo(tmp_path: Path, ticker: str, name: str, notes
     np.testing.assert_allclose(bars.close, answer["indicators"]["quote"][0]["close"], rtol=1e-12)
     np.testing.assert_allclose(bars.adj_close, answer["indicators"]["adjclose"][0]["adjclose"], rtol=1e-12)
     assert bars.currency == answer["meta"]["currency"]
-    assert table.outcomes[ticker].notes == notes
+    assert tuple(map(text, table.outcomes[ticker].notes)) == notes
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="recorded answers of Yahoo are not on this machine")

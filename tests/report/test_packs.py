@@ -12,7 +12,7 @@ import pytest
 from make_result import SENTENCE, make_full_result, make_result
 
 from eventstudy.cli import main
-from eventstudy.errors import ConfigError
+from eventstudy.errors import IntegrityError
 from eventstudy.messages import catalogue
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
@@ -42,8 +42,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_compare_names_what_changed_and_nothing_else(two: tuple[Path, Path]) -> None:
     changes = compare_packs(*two)
     assert [(c.part, c.name, c.first, c.second) for c in changes] == [
-        ("settings", "model.name", "market", "mean_adjusted"),
         ("verdict", "effect", 0.0287654321, -0.01),
+        ("settings", "model.name", "market", "mean_adjusted"),
         ("tables", "ledger.csv", "15 rows, 1 of them its own", "15 rows, 1 of them its own"),
     ]
 
@@ -57,7 +57,8 @@ def test_a_pack_agrees_with_itself(two: tuple[Path, Path], capsys: pytest.Captur
 def test_compare_prints_both_sides(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *map(str, two), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert rows[0] == {"part": "settings", "name": "model.name", "first": "market", "second": "mean_adjusted"}
+    assert rows[0]["part"] == "verdict"
+    assert rows[1] == {"part": "settings", "name": "model.name", "first": "market", "second": "mean_adjusted"}
     assert main(["compare", *map(str, two)]) == 0
     assert "mean_adjusted" in capsys.readouterr().out
 
@@ -99,7 +100,7 @@ def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest
     assert main(["show", str(tmp_path)]) == 2
     assert f"{tmp_path}: is no result pack" in " ".join(capsys.readouterr().err.split())
     (tmp_path / "summary.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"summary\.json: is not JSON"):
+    with pytest.raises(IntegrityError, match=r"manifest\.json: cannot be read \(No such file"):
         read_pack(tmp_path)
 
 

@@ -31,7 +31,8 @@ from eventstudy.report.latex import escaped, tabular
 from eventstudy.report.pack import write_pack
 from eventstudy.report.terminal import print_summary
 from eventstudy.report.values import csv_safe
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 from eventstudy.workers import forked_children
 
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'

@@ -131,8 +131,8 @@ def test_page_one_strikes_the_test_that_rejects_too_often(effective: float, stru
 
 
 def test_shifted_firm_events_are_among_the_used() -> None:
-    rows = [("used", ""), ("used", "garch fell back"), ("shifted", "shifted: XNYS was closed")]
-    rows += [("dropped", "no_prices: none"), ("dropped", "no_prices: other"), ("merged", "same day")]
+    rows = [("used", ""), ("used", "reason.locked_up"), ("shifted", "reason.shifted_closed")]
+    rows += [("dropped", "reason.no_prices"), ("dropped", "reason.series_ends"), ("merged", "reason.repeated")]
     assert firm_event_counts(rows) == {"used": 3, "shifted": 1, "dropped": 2, "merged": 1, "reasons": {"no_prices": 2}}
 
 

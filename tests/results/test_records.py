@@ -16,14 +16,23 @@ from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import Study, StudyResult
-from eventstudy.core.selection import LedgerRow
 from eventstudy.messages import say
 from eventstudy.report.brief import headline_test
 from eventstudy.report.packs import read_pack
 from eventstudy.results import from_tables
+from eventstudy.results.columns import TABLES
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of
-from eventstudy.results.records import STUDENTISED, AarRow, CarRow, DropRow, ShockRow, TestRow, TradeRow, VerdictRow
-from eventstudy.results.result import TABLES
+from eventstudy.results.records import (
+    STUDENTISED,
+    AarRow,
+    CarRow,
+    DropRow,
+    LedgerRow,
+    ShockRow,
+    TestRow,
+    TradeRow,
+    VerdictRow,
+)
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.permutation import PermutationTest, placebo_spread
 from eventstudy.reversal.verdict import Evidence, verdict

@@ -10,7 +10,7 @@ import pytest
 from reversal_studies import drop_days, study
 from studies import HEADER, event_row, write_events, write_prices
 
-from eventstudy.backtest import shocks_of, tapes_of
+from eventstudy.backtest.tapes import shocks_of, tapes_of
 from eventstudy.config import Market, Peer, StudyConfig, Windows
 from eventstudy.events import Event, over_everywhere, parse_events, read_events
 from eventstudy.exchanges.calendars import align_all

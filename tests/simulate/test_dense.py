@@ -16,8 +16,9 @@ from eventstudy import config as settings
 from eventstudy.cli import main
 from eventstudy.config import Windows
 from eventstudy.exchanges.calendars import sessions
-from eventstudy.simulate import DENSE, Plan, Simulation, dense_dates, planted, simulate, uneventful
+from eventstudy.simulate import DENSE, Plan, Simulation, planted, simulate
 from eventstudy.simulate.draws import _changed
+from eventstudy.simulate.pseudo_events import dense_dates, uneventful
 
 __all__ = ["study"]
 NAMES = ("date_t", "sign_flip", "portfolio_t", "cross_sectional_t")

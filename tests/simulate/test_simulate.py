@@ -29,14 +29,13 @@ from eventstudy.simulate import (
     Pool,
     Rate,
     Simulation,
-    draw_dates,
     draw_pool,
     parse_windows,
     reaching_back,
     simulate,
-    simulated_returns,
-    surroundings,
 )
+from eventstudy.simulate.draws import draw_dates
+from eventstudy.simulate.pseudo_events import simulated_returns, surroundings
 
 WINDOW = (0, 1)
 NAMES = ("cross_sectional_t", "patell", "bmp", "portfolio_t", "date_t", "sign_flip", "grank_t", "wilcoxon")

@@ -2,7 +2,9 @@
 
 Modes: ``ok`` ``404`` ``429`` ``500`` ``html`` ``truncate`` ``hang`` ``nulls`` ``empty`` ``down``
 ``norange`` ``flaky:N`` ``split`` ``dividend`` ``GBp`` ``negative`` ``zero`` ``holiday-dividend``
-``slip`` (one price in a unit 100 times smaller).
+``slip`` (one price in a unit 100 times smaller) ``500json`` ``503json`` ``flaky-json:N`` ``other`` (the answer
+is for another symbol) ``shifted`` (every stamp a day early) ``some-volumes`` ``no-volumes`` (null) ``zero-volumes``
+``partial-opens``.
 
 With ``tls`` it is also an HTTPS proxy that ends TLS itself and lets nobody through to any other host.
 """
@@ -60,6 +62,7 @@ class FakeYahoo:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*tls)
         self.recorded: dict[str, Any] = {}
+        self.words = "No data found, symbol may be delisted"
         self.n_bars = n_bars
         self.zone = ZoneInfo("America/New_York")
         self.trading_day: dt.date | None = None
@@ -152,12 +155,17 @@ class FakeYahoo:
             for column in (*columns.values(), adjusted):
                 for row in NULL_ROWS:
                     column[row] = None
+        if mode in ("some-volumes", "partial-opens"):
+            for row in NULL_ROWS:
+                columns["volume" if mode == "some-volumes" else "open"][row] = None
+        if mode in ("no-volumes", "zero-volumes"):
+            columns["volume"] = [None if mode == "no-volumes" else 0.0] * self.n_bars
         result: dict[str, Any] = {"meta": self._meta(symbol, mode)}
         quote = {name: [column[i] for i in rows] for name, column in columns.items()}
         if mode == "empty" or not rows:
             result["indicators"] = {"quote": [{}], "adjclose": [{}]}
             return {"chart": {"result": [result], "error": None}}
-        result["timestamp"] = [self.stamp(days[i]) for i in rows]
+        result["timestamp"] = [self.stamp(days[i]) - 86_400 * (mode == "shifted") for i in rows]
         result["indicators"] = {"quote": [quote], "adjclose": [{"adjclose": [adjusted[i] for i in rows]}]}
         events = self._events(mode)
         if events:
@@ -170,7 +178,7 @@ class FakeYahoo:
         span = {**period, "start": self.stamp(day), "end": self.stamp(day, CLOSE)}
         return {
             "currency": "GBp" if mode == "GBp" else "USD",
-            "symbol": symbol,
+            "symbol": "OTHER" if mode == "other" else symbol,
             "exchangeName": "NMS",
             "instrumentType": "EQUITY",
             "firstTradeDate": self.stamp(FIRST_DAY),
@@ -272,6 +280,8 @@ class _Handler(BaseHTTPRequestHandler):
             mode = "down"
         if mode.startswith("flaky:"):
             mode = "500" if fake.asked[symbol] <= int(mode.removeprefix("flaky:")) else "ok"
+        if mode.startswith("flaky-json:"):
+            mode = "503json" if fake.asked[symbol] <= int(mode.removeprefix("flaky-json:")) else "ok"
         if mode == "hang":
             fake.closing.wait(10)
         if mode in ("hang", "down"):
@@ -280,7 +290,9 @@ class _Handler(BaseHTTPRequestHandler):
         if symbol in fake.recorded:
             self._json(200, fake.recorded[symbol])
         elif mode == "404":
-            self._fault(404, "Not Found", "No data found, symbol may be delisted")
+            self._fault(404, "Not Found", fake.words)
+        elif mode in ("500json", "503json"):
+            self._fault(int(mode[:3]), "Internal Server Error", "Something went wrong")
         elif mode == "norange":
             self._fault(400, "Bad Request", "Data doesn't exist for startDate = 1, endDate = 2")
         elif mode == "429":

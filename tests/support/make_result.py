@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from eventstudy.messages import Message, say
-from eventstudy.results.result import TABLES, StudyResult
+from eventstudy.results.columns import TABLES
+from eventstudy.results.result import StudyResult
 
 _PEERS = (
     ("300308.SZ", "InnoLight", "中际旭创", "XSHE", "CN"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.backtest import Shock, Tape
+from eventstudy.backtest.past_view import Tape
+from eventstudy.backtest.rule import Shock
 
 #: Close in hours UTC.
 CLOSES = {"XSHE": 7, "XNYS": 21}

@@ -1,4 +1,4 @@
-"""`eventstudy verify`: the study of a pack run again and every table compared."""
+"""`eventstudy verify`: a pack made again and every file compared."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from eventstudy.commands.output import console_for
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--events", type=click.Path(path_type=Path), help="Where the events file is now.")
 @click.option("--prices", help="Where the prices are now.")
-def command(result: Path, events: Path | None, prices: str | None) -> None:
-    """Run the study of a result pack again and compare every table."""
-    from eventstudy.commands.verify.recompute import verify_pack
+@click.option("--prereg", type=click.Path(path_type=Path), help="Where the locked question is now.")
+@click.option("--no-pages", is_flag=True, help="Leave pages, figures and workbook out: compare numbers alone.")
+def command(result: Path, events: Path | None, prices: str | None, prereg: Path | None, no_pages: bool) -> None:
+    """Make a result pack again from its manifest and compare every file."""
+    from eventstudy.commands.verify.recompute import Given, verify_pack
 
+    given = Given(events=events, prices=prices, prereg=prereg)
     with console_for(False).status("starting") as status:
-        done = verify_pack(result, events=events, prices=prices, progress=lambda stage: status.update(f"{stage} …"))
+        done = verify_pack(result, given, pages=not no_pages, progress=lambda stage: status.update(f"{stage} …"))
     equal = f"{done.tables} tables with {done.cells} cells recomputed and equal"
-    click.echo(f"{result}: {equal}, {done.files} files intact")
+    pages = f", {done.pages} pages and figures made again and equal" if done.pages else ""
+    click.echo(f"{result}: {equal}{pages}, {done.files} files intact")
+    if done.left:
+        click.echo(f"not compared ({done.why}): {', '.join(done.left)}")

@@ -1,31 +1,46 @@
-"""Recompute a result pack from its manifest and compare every table with what was written."""
+"""Make a result pack again from its manifest and compare every file with what was written."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import hashlib
-import io
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eventstudy.backtest import Trials
+from eventstudy.commands.options import locked_question
 from eventstudy.config import StudyConfig, config_from_dict, sector_file, sector_names
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.events import read_events
 from eventstudy.prices.fetch import snapshots_folder
 from eventstudy.prices.sources import get_prices
-from eventstudy.results.summary import build_manifest
+from eventstudy.report.pack import write_pack
+from eventstudy.report.packs import (
+    DIGEST,
+    MANIFEST,
+    SUMMARY,
+    as_written,
+    check_files,
+    home_of,
+    read_manifest,
+    sha256_of,
+)
+from eventstudy.report.publish import inputs_of_run
+from eventstudy.results.result import StudyResult
+from eventstudy.results.summary import build_manifest, run_id_of
 from eventstudy.study import run_study
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Another processor may round a sum differently in the last digits; a changed price moves far more.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
+#: Formats whose numbers are compared; the bytes of all others are.
+NUMBERS = ("csv", "json")
+#: Parts of the manifest that the same inputs give again.
+SAME = ("seed", "prices", "exchanges")
 #: What an input is by whether the pack had it and whether it is there now.
 _CHANGED = {
     (True, True): "not the one that the pack was made of",
@@ -36,113 +51,223 @@ _CHANGED = {
 LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Where the inputs of a pack are now; what is not given is looked for."""
+
+    events: Path | None = None
+    prices: str | None = None
+    prereg: Path | None = None
+
+    def resolved(self) -> Given:
+        """Return the paths as they are from any working directory."""
+        prices = self.prices
+        if prices and Path(prices).exists():
+            prices = str(Path(prices).resolve())
+        return Given(
+            events=self.events and self.events.resolve(), prices=prices, prereg=self.prereg and self.prereg.resolve()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was compared: tables, cells, and files checked by their sha256."""
+    """What was compared: tables, cells, pages made again, and files checked by their sha256.
+
+    ``left`` are the pages that were not made again, ``why`` says why.
+    """
 
     tables: int
     cells: int
+    pages: int
     files: int
+    left: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Compared:
+    """What was found so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    tables: int = 0
+    cells: int = 0
+    pages: int = 0
+    left: list[str] = field(default_factory=list)
 
 
 def verify_pack(
-    folder: Path,
-    *,
-    events: Path | None = None,
-    prices: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    folder: Path, given: Given = Given(), *, pages: bool = True, progress: Callable[[str], None] | None = None
 ) -> Verified:
-    """Run the study of a pack again and return what was compared.
+    """Make a pack again and return what was compared.
 
     Parameters
     ----------
-    events, prices
-        Where the inputs are now; by default by their names in the working directory, prices also
-        beside the events, a snapshot in the user's data folder, an example in the package.
+    given
+        Where the inputs are now; by default where the run found them, or by their names in the working
+        directory, prices also beside the events, a snapshot in the user's data folder, an example in the
+        package.
+    pages
+        Whether pages, figures and the workbook are made again, too. They need the versions that the pack was
+        made with.
 
     Raises
     ------
     ConfigError
         If ``folder`` is no pack with tables, or an input is not where it is looked for.
     IntegrityError
-        If a file of the pack was changed, an input is another one, or a table comes out differently.
+        If a file of the pack was changed or added, an input is another one, or anything comes out differently.
     """
-    manifest = _manifest(folder)
-    _check_files(folder, manifest)
-    stored = {name: folder / path for name, path in _table_files(manifest).items()}
-    if not stored:
+    manifest, home, given = read_manifest(folder), home_of(folder).resolve(), given.resolved()
+    check_files(home, manifest)
+    if not any(_is_table(name) for name in manifest["outputs"]):
         raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
-    config = config_from_dict(manifest["settings"])
-    read = read_events(events or _shipped_events(manifest, config) or _found_events(manifest))
-    asked = prices or _origin(manifest, Path(read.path).parent)
-    table = get_prices(read, config, asked, tell=lambda _: None)
-    _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
-    trials = Trials.from_dict(manifest.get("trials", {}))
-    result = run_study(read, config, table, progress=progress, trials=trials)
-    _check_inputs(manifest["inputs"], result.manifest["inputs"])
-    problems: list[Problem] = []
-    cells = 0
-    for name in sorted({*stored, *result.tables}):
-        if name not in stored or name not in result.tables:
-            where = "recomputed only" if name in result.tables else "in the pack only"
-            problems.append(Problem(f"table {name} is {where}", str(folder)))
-            continue
-        new = _rows(result.tables[name], simulated=result.simulated)
-        cells += sum(len(row) for row in new[1:])
-        problems += _differences(stored[name].relative_to(folder).as_posix(), _read(stored[name]), new)
+    with as_written(home, MANIFEST):
+        config = config_from_dict(manifest["settings"])
+    with _folder_of_run(home, given) as found, tempfile.TemporaryDirectory() as scratch:
+        result = _run_again(home, manifest, config, found, progress)
+        why = _kept_from(manifest, result) if pages else "left out with --no-pages"
+        formats = [name for name in config.report.formats if name in NUMBERS or not why]
+        own = Path(config.report.templates) if config.report.templates else None
+        again = Path(scratch)
+        write_pack(_as_stored(result, manifest), again, formats=formats, templates=own, progress=progress)
+        compared = _compare(home, again, manifest["outputs"], numbers_only=bool(why))
+    problems = compared.problems
     if problems:
         more = [Problem(f"{len(problems) - LISTED} more differences")] if len(problems) > LISTED else []
         raise IntegrityError([*problems[:LISTED], *more])
-    return Verified(len(stored), cells, len(manifest["outputs"]))
+    return Verified(
+        tables=compared.tables,
+        cells=compared.cells,
+        pages=compared.pages,
+        files=len(manifest["outputs"]),
+        left=tuple(compared.left),
+        why=why if compared.left else "",
+    )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"is no result pack: manifest.json cannot be read ({error.strerror})"
-        raise ConfigError(Problem(message, str(folder))) from error
-    except ValueError as error:
-        raise IntegrityError(Problem("is not what was written; it cannot be read", str(path))) from error
-    lacking = [key for key in ("settings", "inputs", "outputs", "prices") if key not in manifest]
-    if lacking:
-        raise ConfigError(Problem(f"is no result pack's manifest: no {', '.join(lacking)}", str(path)))
-    return manifest
+@contextlib.contextmanager
+def _folder_of_run(home: Path, given: Given) -> Iterator[Given]:
+    """Work in the folder that the run was started in, where it is known and has its inputs."""
+    known = inputs_of_run(home)
+    folder = home.parent / known.get("folder", "")
+    events = given.events or (Path(known["events"]) if known.get("events") else None)
+    if not known or events is None or not (folder / events).is_file():
+        yield given
+        return
+    prices = known.get("prices") if given.prices is None else given.prices
+    locked = given.prereg or (Path(known["prereg"]) if known.get("prereg") else None)
+    with contextlib.chdir(folder):
+        yield Given(
+            events=events,
+            prices=prices if prices and (given.prices or Path(prices).exists()) else None,
+            prereg=locked if locked and locked.is_file() else None,
+        )
 
 
-def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Compare every file of the pack with the digest in its manifest."""
-    problems = []
-    for name, sha256 in manifest["outputs"].items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            message = f"names {name!r}, which lies outside the pack"
-            problems.append(Problem(message, str(folder / "manifest.json")))
-        elif not path.is_file():
-            problems.append(Problem("is missing", str(path)))
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            problems.append(Problem("was changed after it was written (sha256 differs)", str(path)))
+def _run_again(
+    home: Path, manifest: Mapping[str, Any], config: StudyConfig, given: Given, progress: Callable[[str], None] | None
+) -> StudyResult:
+    """Run the study of a manifest on inputs that are the same."""
+    first = manifest["inputs"][0]
+    read = read_events(given.events or _shipped_events(first["sha256"], config) or _found(first["name"], "--events"))
+    asked = given.prices or _origin(manifest, home, Path(read.path).parent)
+    table = get_prices(read, config, asked, tell=lambda _: None)
+    _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
+    with as_written(home, MANIFEST):
+        trials = Trials.from_dict(manifest.get("trials", {}))
+        named = {key: value for key, value in manifest.items() if key not in ("outputs", "trials", "run_id", DIGEST)}
+        own_name = run_id_of(config, table, named)
+    stored = _facts(home).get("prereg")
+    locked = None
+    if stored:
+        with as_written(home):
+            path = given.prereg or _found(stored["file"], "--prereg")
+            is_own = sha256_of(path) == stored["sha256"]
+        if not is_own:
+            raise IntegrityError(Problem(f"is not the {stored['file']} that the pack was made with", str(path)))
+        locked = {**locked_question(path, read, config, allow=True), "file": stored["file"]}
+    result = run_study(read, config, table, progress=progress, prereg=locked, trials=trials)
+    _check_inputs(manifest["inputs"], result.manifest["inputs"])
+    with as_written(home, MANIFEST):
+        same = [(name, _own(manifest, name), _own(result.manifest, name)) for name in SAME]
+        problems = [Problem(text, MANIFEST) for parts in same for text in _unlike(*parts)]
     if problems:
-        raise IntegrityError(problems)
+        raise IntegrityError(problems[:LISTED])
+    return replace(result, run_id=own_name)
 
 
-def _table_files(manifest: Mapping[str, Any]) -> dict[str, str]:
-    names = [name for name in manifest["outputs"] if name.endswith(".csv")]
-    return {Path(name).stem: name for name in names if name == "ledger.csv" or name.startswith("tables/")}
+def _own(manifest: Mapping[str, Any], name: str) -> Any:
+    """A part of a manifest without the names of folders, which may be others now."""
+    part = manifest.get(name)
+    if not isinstance(part, Mapping):
+        return part
+    outcomes = {
+        ticker: {key: value for key, value in row.items() if key not in ("message", "notes")}
+        for ticker, row in part.get("outcomes", {}).items()
+    }
+    return {**part, "outcomes": outcomes, "origin": None}
 
 
-def _shipped_events(manifest: Mapping[str, Any], config: StudyConfig) -> Path | None:
+def _as_stored(result: StudyResult, manifest: Mapping[str, Any]) -> StudyResult:
+    """Return the result by the names that its inputs had when the pack was written."""
+    content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
+    return replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
+
+
+def _kept_from(manifest: Mapping[str, Any], result: StudyResult) -> str:
+    """Why the bytes of pages cannot be compared here, empty where they can."""
+    stored, here = ({"eventstudy": m.get("version"), **m.get("versions", {})} for m in (manifest, result.manifest))
+    other = [f"{name} {stored[name]}, here {here.get(name)}" for name in stored if stored[name] != here.get(name)]
+    return f"made with {'; '.join(other)}" if other else ""
+
+
+def _facts(home: Path) -> dict[str, Any]:
+    path = home / SUMMARY
+    with as_written(home):
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return facts
+
+
+def _compare(home: Path, again: Path, outputs: Mapping[str, str], *, numbers_only: bool) -> _Compared:
+    """Compare each file of the pack with the one that was made again."""
+    found = _Compared()
+    made = {path.relative_to(again).as_posix() for path in again.rglob("*") if path.is_file()} - {MANIFEST}
+    for name in sorted({*made, *outputs}):
+        number = _is_table(name) or name == SUMMARY
+        if name not in made and numbers_only and not number:
+            found.left.append(name)
+        elif name not in made or name not in outputs:
+            what = f"table {Path(name).stem}" if number and name != SUMMARY else name
+            where = "recomputed only" if name in made else "in the pack only"
+            found.problems.append(Problem(f"{what} is {where}", str(home)))
+        elif _is_table(name):
+            with as_written(home, name):
+                new = _rows(again / name)
+                found.problems += _differences(name, _rows(home / name), new)
+            found.tables += 1
+            found.cells += sum(len(row) for row in new[1:])
+        elif name == SUMMARY:
+            with as_written(home):
+                texts = _unlike("", _facts(home), _facts(again))
+                found.problems += [Problem(text, name) for text in texts]
+        elif (home / name).read_bytes() != (again / name).read_bytes():
+            text = "is not what this study's numbers give here; it was changed, or the fonts of this machine are others"
+            found.problems.append(Problem(f"{text} (--no-pages leaves pages out)", name))
+        else:
+            found.pages += 1
+    return found
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith(".csv") and (name == "ledger.csv" or name.startswith("tables/"))
+
+
+def _shipped_events(sha256: str, config: StudyConfig) -> Path | None:
     """The events of the study's sector that ship with the package, where the pack was made of them."""
     if config.study.sector not in sector_names():
         return None
     path = sector_file(config.study.sector).with_name("events.csv")
-    same = hashlib.sha256(path.read_bytes()).hexdigest() == manifest["inputs"][0]["sha256"]
-    return path if same else None
-
-
-def _found_events(manifest: Mapping[str, Any]) -> Path:
-    return _found(manifest["inputs"][0]["name"], "--events")
+    return path if sha256_of(path) == sha256 else None
 
 
 def _found(name: str, option: str) -> Path:
@@ -152,31 +277,28 @@ def _found(name: str, option: str) -> Path:
     return path
 
 
-def _origin(manifest: Mapping[str, Any], beside: Path) -> str:
+def _origin(manifest: Mapping[str, Any], home: Path, events_folder: Path) -> str:
     """The ``--prices`` that the pack was made with, looked for by name, also beside the events."""
-    prices = manifest["prices"]
-    if prices["simulated"]:
+    with as_written(home, MANIFEST):
+        simulated, origin = manifest["prices"]["simulated"], manifest["prices"].get("origin", {})
+        kind, name = origin.get("kind"), str(origin.get("name", ""))
+    if simulated:
         return "simulated"
-    origin = prices.get("origin", {})
-    name = origin.get("name", "")
-    if origin.get("kind") == "duckdb":
-        return f"duckdb:{name}"
-    if origin.get("kind") == "example":
-        return f"example:{name}"
+    if kind in ("duckdb", "example"):
+        return f"{kind}:{name}"
     kept = snapshots_folder() / name
-    if origin.get("kind") == "snapshot" and kept.is_dir():
+    if kind == "snapshot" and kept.is_dir():
         return str(kept)
     if not name:
         raise ConfigError("the manifest does not say where the prices are; give --prices")
-    here = Path(name).exists() or not (beside / name).exists()
-    return str(_found(name, "--prices") if here else beside / name)
+    here = Path(name).exists() or not (events_folder / name).exists()
+    return str(_found(name, "--prices") if here else events_folder / name)
 
 
 def _events_and_prices(manifest: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Inputs without the files that stand beside the events: those are read by the run itself."""
     first, *others = manifest["inputs"]
-    beside = ("claims.csv", "confounders.csv")
-    return [first, *(row for row in others if row["name"] not in beside)]
+    return [first, *(row for row in others if row["name"] not in ("claims.csv", "confounders.csv"))]
 
 
 def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]) -> None:
@@ -192,21 +314,14 @@ def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str
         raise IntegrityError(problems)
 
 
-def _rows(table: pd.DataFrame, *, simulated: bool) -> list[list[str]]:
-    """The table as cells of text, as a CSV file holds them."""
-    stamped = table.assign(simulated="SIMULATED") if simulated else table
-    text = stamped.to_csv(index=False, lineterminator="\n")
-    return list(csv.reader(io.StringIO(text)))
-
-
-def _read(path: Path) -> list[list[str]]:
+def _rows(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
 
 
 def _differences(name: str, stored: list[list[str]], new: list[list[str]]) -> Iterator[Problem]:
-    if [_plain(cell) for cell in stored[0]] != new[0]:
-        yield Problem(f"has the columns {', '.join(stored[0])}; recomputed: {', '.join(new[0])}", name, 1)
+    if not stored or stored[0] != new[0]:
+        yield Problem(f"has the columns {', '.join(*stored[:1])}; recomputed: {', '.join(new[0])}", name, 1)
         return
     if len(stored) != len(new):
         yield Problem(f"has {len(stored) - 1} rows; recomputed: {len(new) - 1}", name)
@@ -216,15 +331,27 @@ def _differences(name: str, stored: list[list[str]], new: list[list[str]]) -> It
                 yield Problem(f"{column} is {old or 'empty'}; recomputed: {value or 'empty'}", name, number)
 
 
+def _unlike(path: str, stored: Any, new: Any) -> Iterator[str]:
+    """Yield each value of one JSON content that is another in the second."""
+    if isinstance(stored, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*stored, *new]):
+            yield from _unlike(f"{path}.{key}" if path else str(key), stored.get(key), new.get(key))
+    elif isinstance(stored, list) and isinstance(new, list) and len(stored) == len(new):
+        for at, (old, value) in enumerate(zip(stored, new, strict=True)):
+            yield from _unlike(f"{path}[{at}]", old, value)
+    elif type(stored) is not type(new) or not _same(str(stored), str(new)):
+        yield f"{path} is {_short(stored)}; recomputed: {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
 def _same(old: str, new: str) -> bool:
-    if old == new or _plain(old) == new:
+    if old == new:
         return True
     try:
         return math.isclose(float(old), float(new), rel_tol=RELATIVE, abs_tol=ABSOLUTE)
     except ValueError:
         return False
-
-
-def _plain(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from running it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -96,9 +96,8 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
         return np.full(len(market.sessions), np.nan)
     series = prices.series.get(name)
     if series is None:
-        outcome = prices.outcomes.get(name)
-        said = outcome.message if outcome else "it was not asked for"
-        raise PriceError(f"model.world = {name!r} has no prices: {said}; name another index or another model")
+        why = prices.why_missing(name)
+        raise PriceError(f"model.world = {name!r} has no prices: {why}; name another index or another model")
     abroad, home = exchange_sessions(config.model.world_market), exchange_sessions(market.mic)
     level = on_days(abroad.days, series.dates, series.adj_close)
     closes = home.closes[np.searchsorted(home.days, market.sessions)]

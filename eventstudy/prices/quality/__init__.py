@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
-from eventstudy.errors import PriceError, Problem
+from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.messages import say
 from eventstudy.prices.quality.adjustment import additive_adjustment, unlisted_adjustment
 from eventstudy.prices.quality.identity import currency, membership, price_unit
@@ -112,7 +112,7 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         return prices
     outcomes = dict(prices.outcomes)
     for ticker, finding in dropped.items():
-        text = say("reason.suspect", check=say(f"check.{finding.check}"), day=finding.day, text=finding.message)
+        text = Reason("reason.suspect", check=Reason(f"check.{finding.check}"), day=finding.day, text=finding.message)
         outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
     series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
     return replace(prices, series=series, outcomes=outcomes)

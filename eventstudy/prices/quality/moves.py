@@ -39,7 +39,7 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
     with np.errstate(invalid="ignore"):
         rows = np.flatnonzero(past | (np.abs(change) > JUMP))
     for row in rows.tolist():
-        if abs(abs(change[row]) - np.log(100)) < 0.15:
+        if is_currency_slip(change[row]):
             text = say("quality.currency_slip", factor=np.exp(change[row]))
             yield subject.finding("currency_slip", row, change[row], "stop", text)
         elif abs(change[row] - traded[row]) > np.log(1.2) > abs(traded[row]):
@@ -76,8 +76,8 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
         return
     if crowd >= CROWD:
         return
-    ratio = min(SPLITS, key=lambda k: abs(np.log(k) - abs(change)))
-    likely = abs(np.log(ratio) - abs(change)) < SPLIT_TOLERANCE
+    ratio = float(nearest_split(change))
+    likely = bool(likely_split(change, least=1.0))
     large = abs(np.expm1(change)) > 0.5
     near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
     proved = np.isfinite(crowd)
@@ -89,6 +89,26 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
         text = say("quality.extreme", move=np.expm1(change), usual=usual)
         severity: Severity = "stop" if proved else "warn"
         yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
+
+
+def is_currency_slip(change: Floats | float) -> NDArray[np.bool_]:
+    """Whether log returns are a factor of about a hundred."""
+    slip: NDArray[np.bool_] = np.abs(np.abs(change) - np.log(100)) < 0.15
+    return slip
+
+
+def nearest_split(change: Floats | float) -> Floats:
+    """Return the ratio of `SPLITS` that is nearest to each log return."""
+    apart = np.abs(np.log(SPLITS) - np.abs(np.asarray(change))[..., None])
+    ratio: Floats = np.array(SPLITS)[apart.argmin(axis=-1)]
+    return ratio
+
+
+def likely_split(change: Floats | float, *, least: float = 2.0) -> NDArray[np.bool_]:
+    """Whether log returns are near those of an unadjusted split of at least so many new shares for one."""
+    ratio = nearest_split(change)
+    likely: NDArray[np.bool_] = np.abs(np.log(ratio) - np.abs(change)) < SPLIT_TOLERANCE
+    return likely & (ratio >= least)
 
 
 def _turnover_ratio(subject: Subject) -> Floats:

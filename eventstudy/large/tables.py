@@ -1,0 +1,219 @@
+"""The prices of a market-wide study as a wide table on disk, on the sessions on which the market was open."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.returns import one_session_returns
+from eventstudy.errors import PriceError, Problem, Reason
+from eventstudy.exchanges import calendars
+from eventstudy.messages import text
+from eventstudy.prices.long import Filled, LongFile, fill, new_table, open_long, pieces, read_series, tickers_of
+from eventstudy.prices.quality.wide import OFF_SESSION, closed_sessions, lacking_days, off_calendar
+
+#: Securities of one block.
+BLOCK_SECURITIES = 256
+#: Days and tickers that a sentence names.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Prices or returns of the events' tickers, and their index.
+
+    Attributes
+    ----------
+    prices, benchmark
+        The files they came from.
+    table : Path
+        Of returns, (S, T); empty while ``price_table`` holds prices that returns are still to be made of.
+    sessions : (T,) int32
+        The index's days, without those on which nobody traded.
+    index : (T,)
+        Its returns.
+    present : (S,)
+        Whether the ticker is in the prices.
+    lacking : (L,) int32
+        Days on which the market traded and the index has no row.
+    remarks
+        What was left out.
+    """
+
+    prices: LongFile
+    benchmark: LongFile
+    table: Path
+    price_table: Path | None
+    sessions: NDArray[np.int32]
+    index: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    lacking: NDArray[np.int32]
+    remarks: tuple[Reason, ...]
+
+
+def read_market(
+    tickers: Sequence[str],
+    path: Path,
+    benchmark: str,
+    config: StudyConfig,
+    *,
+    scratch: Path,
+    run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
+) -> Market:
+    """Read the prices of these tickers and of the benchmark, and look at the days on which they stand.
+
+    Raises
+    ------
+    PriceError
+        If they cannot be read, hold a price that is none or two rows of one ticker and day, or stand on
+        days that are no sessions.
+    """
+    source = open_long(path)
+    own = Path(benchmark)
+    origin = open_long(own, one_series=True) if own.suffix in (".csv", ".parquet") else source
+    sessions, level = read_series(origin, "" if origin is not source else benchmark)
+    first, table = scratch / ("returns.npy" if source.holds_returns else "prices.npy"), scratch / "returns.npy"
+    new_table(first, len(tickers), len(sessions))
+    parts: list[Filled] = run(fill, pieces(source, tickers, sessions, first))
+    rows = sum((part.rows for part in parts), np.zeros(len(tickers), dtype=np.int64))
+    traded, listed, cells = _counts(first)
+    problems = [Problem(said, source.path) for part in parts for said in part.problems][:20]
+    twice = np.flatnonzero(cells < rows)[:20]
+    problems += [
+        Problem(f"{tickers[at]} has more than one row on some day; accepted is one", source.path) for at in twice
+    ]
+    if problems:
+        raise PriceError(problems)
+    stray = np.vstack([part.off_session for part in parts])
+    stray = stray[~_padded(stray, first, sessions, source.holds_returns)]
+    lacking = lacking_days(*np.unique(stray[:, 1].astype(np.int32), return_counts=True), sessions, traded)
+    _check_days(sessions, lacking, len(stray), int(rows.sum()), benchmark, config, source.path)
+    still = level == 0 if origin.holds_returns else np.diff(level, prepend=np.nan) == 0
+    closed = closed_sessions(traded, listed, still)
+    remarks = _remarks(benchmark, sum(part.n_off for part in parts), lacking, sessions[closed])
+    remarks += _other_spellings(source, [name for name, n in zip(tickers, rows, strict=True) if not n])
+    if closed.any():
+        _leave_out(first, ~closed)
+        sessions, level = sessions[~closed], level[~closed]
+    if not source.holds_returns:
+        new_table(table, len(tickers), len(sessions))
+    index = level if origin.holds_returns else one_session_returns(level, config.returns.kind)
+    if not origin.holds_returns:
+        # What the index did since the session before the gap is no return of one session.
+        after = np.searchsorted(sessions, lacking)
+        index[after] = np.nan
+    return Market(
+        prices=source,
+        benchmark=origin,
+        table=table,
+        price_table=None if source.holds_returns else first,
+        sessions=sessions,
+        index=index,
+        present=rows > 0,
+        lacking=lacking,
+        remarks=tuple(remarks),
+    )
+
+
+def _counts(table: Path) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Securities with a value and securities listed by session, and values by security."""
+    filled = open_memmap(table, mode="r")
+    sessions = filled.shape[1]
+    traded, steps, cells = np.zeros(sessions, dtype=np.intp), np.zeros(sessions + 1, dtype=np.intp), []
+    for start in range(0, len(filled), BLOCK_SECURITIES):
+        there = np.isfinite(filled[start : start + BLOCK_SECURITIES])
+        cells.append(there.sum(axis=1))
+        traded += there.sum(axis=0)
+        held = there[cells[-1] > 0]
+        steps += np.bincount(held.argmax(axis=1), minlength=sessions + 1)
+        steps -= np.bincount(sessions - held[:, ::-1].argmax(axis=1), minlength=sessions + 1)
+    return traded, np.cumsum(steps)[:-1], np.concatenate(cells)
+
+
+def _padded(stray: NDArray[np.float64], table: Path, sessions: NDArray[np.int32], returns: bool) -> NDArray[np.bool_]:
+    """Mark rows off the sessions that only repeat the session before: a source that fills every weekday."""
+    if returns:
+        return np.asarray(stray[:, 2] == 0)
+    before = np.maximum(np.searchsorted(sessions, stray[:, 1]) - 1, 0)
+    padded: NDArray[np.bool_] = open_memmap(table, mode="r")[stray[:, 0].astype(np.intp), before] == stray[:, 2]
+    return padded
+
+
+def _check_days(
+    sessions: NDArray[np.int32],
+    lacking: NDArray[np.int32],
+    stray: int,
+    rows: int,
+    benchmark: str,
+    config: StudyConfig,
+    file: str,
+) -> None:
+    problems = []
+    share = off_calendar(sessions, open_days(config, sessions))
+    if share > OFF_SESSION and not config.prices.accept_suspect:
+        problems.append(Reason("market.off_calendar", benchmark=benchmark, share=share))
+    if config.prices.benchmark_gaps == "stop" and not config.prices.accept_suspect:
+        if len(lacking):
+            problems.append(Reason("market.lacking", benchmark=benchmark, n=len(lacking), days=_some(lacking)))
+        elif rows and stray > OFF_SESSION * (stray + rows):
+            problems.append(Reason("market.stray_stop", benchmark=benchmark, share=stray / (stray + rows)))
+    if problems:
+        raise PriceError([Problem(text(reason), file) for reason in problems])
+
+
+def open_days(config: StudyConfig, sessions: NDArray[np.int32]) -> NDArray[np.int32] | None:
+    """Return the days of the exchange that the settings name around the sessions, None where they name none."""
+    mics = {market.mic for market in config.markets}
+    if len(mics) != 1:
+        return None
+    first, last = (np.datetime64(int(day), "D").astype(dt.date) for day in (sessions[0], sessions[-1]))
+    return calendars.sessions(mics.pop(), first, last).astype("datetime64[D]").astype(np.int32)
+
+
+def _remarks(benchmark: str, off_session: int, lacking: NDArray[np.int32], closed: NDArray[np.int32]) -> list[Reason]:
+    found = []
+    if off_session:
+        found.append(Reason("market.stray", n=off_session, benchmark=benchmark))
+    if len(lacking):
+        found.append(Reason("market.lacking_dropped", benchmark=benchmark, n=len(lacking), days=_some(lacking)))
+    if len(closed):
+        found.append(Reason("market.closed", benchmark=benchmark, n=len(closed), days=_some(closed)))
+    return found
+
+
+def _some(days: NDArray[np.int32]) -> str:
+    shown = ", ".join(str(np.datetime64(int(day), "D")) for day in days[:_SHOWN])
+    return shown + (" …" if len(days) > _SHOWN else "")
+
+
+def _other_spellings(source: LongFile, absent: Sequence[str]) -> list[Reason]:
+    """Tickers of digits that lost their leading zeros, with the ticker of the prices that each may be."""
+    numbers = [name for name in absent if name.isdigit()]
+    if not numbers or not source.ticker:
+        return []
+    known = {name.lstrip("0"): name for name in tickers_of(source) if name.isdigit()}
+    pairs = [(name, known[name.lstrip("0")]) for name in numbers if name.lstrip("0") in known]
+    if not pairs:
+        return []
+    shown = ", ".join(f"{name} → {meant}" for name, meant in pairs[:_SHOWN])
+    return [Reason("market.leading_zeros", n=len(pairs), pairs=shown)]
+
+
+def _leave_out(table: Path, kept: NDArray[np.bool_]) -> None:
+    """Rewrite a table with the kept sessions alone."""
+    old, narrower = open_memmap(table, mode="r"), table.with_suffix(".kept.npy")
+    new_table(narrower, len(old), int(kept.sum()))
+    new = open_memmap(narrower, mode="r+")
+    for start in range(0, len(old), BLOCK_SECURITIES):
+        new[start : start + BLOCK_SECURITIES] = old[start : start + BLOCK_SECURITIES, kept]
+    new.flush()
+    del old, new
+    narrower.replace(table)

@@ -1,0 +1,157 @@
+"""Whether the returns of a whole market can be trusted: looked at block by block, judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.returns import one_session_returns
+from eventstudy.errors import PriceError, Problem, Reason
+from eventstudy.large.panel import FirmEvents, Layout
+from eventstudy.large.tables import Market
+from eventstudy.messages import text
+from eventstudy.prices.quality.moves import nearest_split
+from eventstudy.prices.quality.quantities import better_lag, unit_of
+from eventstudy.prices.quality.wide import SUSPECT, SuspectDays, covered, repeated_to_the_end, suspect_days
+
+#: Problems that are listed; more are counted.
+_LISTED = 20
+#: A mean over securities is not moved further than this by a wrong price.
+_CLIPPED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a block of securities shows.
+
+    Attributes
+    ----------
+    suspects
+        Days that no market made.
+    ends, cut : (S,)
+        Session of each one's last trade, and whether its price was repeated after it.
+    mean : (2, T)
+        Sums of clipped returns by session, and their numbers.
+    """
+
+    suspects: SuspectDays
+    ends: NDArray[np.intp]
+    cut: NDArray[np.bool_]
+    mean: NDArray[np.float64]
+
+
+def checked_block(
+    values: NDArray[np.float64], kind: str, events: FirmEvents, layout: Layout, *, are_returns: bool
+) -> tuple[NDArray[np.float64], Checked]:
+    """Return the returns of a block (S, T) of prices or returns without those of repeated prices, and its checks."""
+    last = repeated_to_the_end(values, returns=are_returns)
+    cut = np.zeros(len(values), dtype=bool)
+    for row in np.flatnonzero(last < values.shape[1] - 1).tolist():
+        rest = values[row, last[row] + 1 :]
+        cut[row] = np.isfinite(rest).any()
+        rest[:] = np.nan
+    returns = values if are_returns else one_session_returns(values, kind)
+    begin, end = min(layout.estimation[0], layout.event[0]), max(layout.estimation[1], layout.event[1])
+    wanted = covered(returns.shape, events.security, events.position + begin, events.position + end)
+    suspects = suspect_days(returns, kind, from_prices=not are_returns, wanted=wanted)
+    there = np.isfinite(returns)
+    clipped = np.clip(np.where(there, returns, 0.0), -_CLIPPED, _CLIPPED)
+    return returns, Checked(suspects, last, cut, np.stack([clipped.sum(axis=0), there.sum(axis=0)]))
+
+
+def stop_or_tell(
+    blocks: Sequence[tuple[int, Checked]],
+    sigma: NDArray[np.float64],
+    market: Market,
+    tickers: Sequence[str],
+    benchmark: str,
+    config: StudyConfig,
+) -> list[Reason]:
+    """Return remarks on what is suspect in a market.
+
+    Parameters
+    ----------
+    blocks
+        First security of each block, and what it shows.
+    sigma : (N,)
+        Standard errors of the fits: their median tells the unit.
+
+    Raises
+    ------
+    PriceError
+        For returns in another unit or that are none; unless ``prices.accept_suspect`` is set also for splits,
+        slips of the unit, and returns that fit the index better on another day.
+    """
+    _check_units(sigma, market, benchmark)
+    security = np.concatenate([first + part.suspects.security for first, part in blocks])
+    session, check, move = (
+        np.concatenate([getattr(part.suspects, name) for _, part in blocks]) for name in ("session", "check", "move")
+    )
+    counts = np.bincount(check, minlength=len(SUSPECT))
+
+    def shown(code: int, most: int) -> list[Reason]:
+        """The first findings of a kind, the worst first."""
+        places = np.flatnonzero(check == code)
+        worst = places[np.argsort(-np.abs(move[places]), kind="stable")][:most]
+        return [
+            _found(tickers[int(security[at])], int(market.sessions[session[at]]), SUSPECT[code], float(move[at]))
+            for at in worst
+        ]
+
+    impossible, doubts = shown(0, _LISTED), [*shown(1, _LISTED), *shown(2, _LISTED)]
+    n_doubts = int(counts[1] + counts[2])
+    totals = np.sum([part.mean for _, part in blocks], axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lag = better_lag(totals[0] / totals[1], market.index)
+    if lag:
+        doubts.insert(0, Reason("market.lag", benchmark=benchmark, lag=lag))
+    if impossible or (doubts and not config.prices.accept_suspect):
+        _stop([*impossible, *doubts], int(counts[0]) + n_doubts + bool(lag), market.prices.path)
+    remarks = [Reason("market.accepted", n=n_doubts + bool(lag), text=doubts[0])] if doubts else []
+    if counts[3]:
+        remarks.append(Reason("market.extreme", n=int(counts[3]), text=shown(3, 1)[0]))
+    cut = [tickers[first + row] for first, part in blocks for row in np.flatnonzero(part.cut).tolist()]
+    if cut:
+        remarks.append(Reason("market.padded", n=len(cut), tickers=", ".join(cut[:5]) + (" …" if len(cut) > 5 else "")))
+    return remarks
+
+
+def _check_units(sigma: NDArray[np.float64], market: Market, benchmark: str) -> None:
+    """Refuse returns that are no decimals, by the median standard error of the fits and by the index's own."""
+    known = sigma[np.isfinite(sigma)]
+    spread = {
+        "market.unit": (float(np.median(known)) if len(known) else 0.0, market.prices),
+        "market.unit_index": (float(np.nanstd(market.index)), market.benchmark),
+    }
+    problems = [
+        Problem(text(Reason(key, sigma=sd, unit=unit_of(sd), ticker=benchmark)), file.path)
+        for key, (sd, file) in spread.items()
+        if unit_of(sd)
+    ]
+    if problems:
+        raise PriceError(problems)
+
+
+def _found(ticker: str, session: int, check: str, move: float) -> Reason:
+    """Say what one suspect day is, as a study of a few securities does."""
+    usual = Reason("quality.no_turnover")
+    told = {
+        "impossible": Reason("market.impossible"),
+        "currency_slip": Reason("quality.currency_slip", factor=float(np.exp(move))),
+        "unadjusted_split": Reason("quality.split_likely", move=np.expm1(move), ratio=nearest_split(move), usual=usual),
+        "extreme_return": Reason("market.moved", move=np.expm1(move)),
+    }
+    day = np.datetime64(int(session), "D")
+    return Reason("quality.found", tickers=ticker, check=Reason(f"check.{check}"), day=day, text=told[check])
+
+
+def _stop(reasons: Sequence[Reason], n: int, file: str) -> None:
+    problems = [Problem(text(reason), file) for reason in reasons[:_LISTED]]
+    if n > len(problems):
+        problems.append(Problem(text(Reason("market.more", n=n - len(problems))), file))
+    problems.append(Problem(text(Reason("market.accept")), file))
+    raise PriceError(problems)
