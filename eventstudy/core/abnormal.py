@@ -273,7 +273,12 @@ def shock_portfolios(
         days, date = np.unique(first_day, return_inverse=True)
         shocks = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
         first_day, code = days, date[code]
-        rows = rows[_once(panel, code[rows], rows)]
+        # Two shocks of one day may name the same security: it counts once.
+        security = np.unique(
+            np.strings.add(panel.market[rows], np.strings.add(" ", panel.ticker[rows])), return_inverse=True
+        )[1]
+        keys = np.column_stack([code[rows], security, panel.day0[rows]])
+        rows = rows[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
     order = np.argsort(first_day, kind="stable")
     place = np.empty(len(shocks), dtype=np.intp)
     place[order] = np.arange(len(shocks))
@@ -326,10 +331,3 @@ def _earliest(days: Days, code: Places, n: int) -> Days:
     first = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first, code, days)
     return first
-
-
-def _once(panel: EventPanel, date: Places, rows: Places) -> Places:
-    """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
-    security = np.unique(np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True)[1]
-    keys = np.column_stack([date, security, panel.day0[rows]])
-    return np.sort(np.unique(keys, axis=0, return_index=True)[1])

@@ -109,11 +109,27 @@ def cut_and_fit(
     ``event`` widens their window. ``named`` maps an event to the tickers that it names, which then
     lend themselves to no other as a control.
     """
-    cuts = [
-        _cut_market(mic, rows, excluded[mic], panel, config, event or config.windows.event)
-        for mic, rows in requests.items()
-        if rows
-    ]
+    cuts = []
+    for mic, rows in requests.items():
+        if not rows:
+            continue
+        market = panel.markets[mic]
+        columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
+        cuts.append(
+            cut(
+                rows,
+                market.returns,
+                columns.values,
+                market.sessions.astype("datetime64[D]").astype(np.int32),
+                market.flags,
+                excluded_with_gaps(market, excluded[mic]) if "span" in columns.names else excluded[mic],
+                estimation=config.windows.estimation,
+                event=event or config.windows.event,
+                factor_names=columns.names,
+                ahead=columns.ahead,
+                kind=panel.kind,
+            )
+        )
     joined = join(cuts)
     if "donors" in needs(config.model.name):
         joined = only_donors(
@@ -185,28 +201,6 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
         else:
             reasons[row] = Reason("reason.no_factors" if solved[row] else "reason.not_identified", model=name)
     return reasons
-
-
-def _cut_market(
-    mic: str, requests: Sequence[Request], excluded: Bools, panel: ReturnsPanel, config: StudyConfig, event: Window
-) -> EventPanel:
-    market = panel.markets[mic]
-    columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
-    if "span" in columns.names:
-        excluded = excluded_with_gaps(market, excluded)
-    return cut(
-        requests,
-        market.returns,
-        columns.values,
-        market.sessions.astype("datetime64[D]").astype(np.int32),
-        market.flags,
-        excluded,
-        estimation=config.windows.estimation,
-        event=event,
-        factor_names=columns.names,
-        ahead=columns.ahead,
-        kind=panel.kind,
-    )
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Sample]:

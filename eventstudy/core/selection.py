@@ -395,20 +395,13 @@ def _excluded(
                 for row in range(first, last + 1):
                     reasons.setdefault((mic, ticker, row), Reason("cut.near_event", event=event.event_id))
     for mic, market in panel.markets.items():
-        masks[mic] |= _cut_by_rule(mic, market, config.returns.gaps, reasons)
+        # The first price of a series follows days without one, too, but resumes nothing.
+        resumes = np.cumsum((market.flags & MISSING) == 0, axis=0) > 1
+        for bits, reason in RULE_CUTS.items():
+            cut = (market.flags & bits) > 0
+            if bits == LUMPED:
+                cut &= resumes & (config.returns.gaps != "trade_to_trade")
+            masks[mic] |= cut
+            for row, column in zip(*np.nonzero(cut), strict=True):
+                reasons.setdefault((mic, market.tickers[column], int(row)), reason)
     return masks, reasons
-
-
-def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], Reason]) -> Bools:
-    """Return the (T, n) sessions that the exchange's rules keep out, and note why in ``reasons``."""
-    cut = np.zeros(market.returns.shape, dtype=bool)
-    for bits, reason in RULE_CUTS.items():
-        here = (market.flags & bits) > 0
-        if bits == LUMPED:
-            # The first price of a series follows days without one, too, but resumes nothing.
-            traded = (market.flags & MISSING) == 0
-            here &= (np.cumsum(traded, axis=0) > 1) & (gaps != "trade_to_trade")
-        cut |= here
-        for row, column in zip(*np.nonzero(here), strict=True):
-            reasons.setdefault((mic, market.tickers[column], int(row)), reason)
-    return cut
