@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import difflib
@@ -226,14 +227,11 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(raw: bytes, name: str) -> tuple[str, list[Reason]]:
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        pass
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return raw.decode("gb18030"), [Reason("events.gb18030", file=Path(name).name)]
-    except UnicodeDecodeError as error:
-        raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)) from error
+    raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name))
 
 
 def _records(
@@ -276,7 +274,12 @@ def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remar
         if row[column] not in accepted:
             found.append(f"{column} {row[column]!r}; {nearest(row[column], filter(None, accepted))}")
     timestamp = _instant(row["timestamp"], "timestamp", found)
-    _check_precision(row, timestamp, found)
+    bare = not isinstance(timestamp, dt.datetime)
+    if timestamp is not None and row["precision"] in PRECISIONS and bare != (row["precision"] == "date"):
+        what = f"is a bare date, precision is {row['precision']!r}" if bare else "has a time, precision is 'date'"
+        cure = "add the time with its offset or write" if bare else "write the date alone or"
+        wanted = "date" if bare else "minute"
+        found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {wanted!r}")
     asof = _instant(row["label_asof"], "label_asof", found) if row["label_asof"] else None
     if row["label"] in DATED_LABELS and not row["label_asof"]:
         found.append(f"label {row['label']!r} needs label_asof: when that could first be known (ISO 8601)")
@@ -286,22 +289,6 @@ def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remar
     read: dict[str, Any] = {**row, "timestamp": timestamp, "label_asof": asof, "tickers": tickers}
     read["shock_id"] = row["shock_id"] or row["event_id"]
     return Event(**read, line=line, shock_given=bool(row["shock_id"]))
-
-
-def _check_precision(row: dict[str, str], timestamp: dt.datetime | dt.date | None, found: list[str]) -> None:
-    if timestamp is None or row["precision"] not in PRECISIONS:
-        return
-    bare = not isinstance(timestamp, dt.datetime)
-    if bare and row["precision"] != "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} is a bare date, precision is {row['precision']!r}; "
-            "add the time with its offset or write precision 'date'"
-        )
-    if not bare and row["precision"] == "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} has a time, precision is 'date'; write the date alone "
-            "or precision 'minute'"
-        )
 
 
 def _tickers(text: str, line: int, found: list[str], remarks: list[Reason]) -> Iterator[str]:

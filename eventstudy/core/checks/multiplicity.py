@@ -122,17 +122,9 @@ def _stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:
 def romano_wolf(values: Floats, signs: Floats) -> Floats:
     """Step-down p-values of the t statistics of several endpoints under common sign flips.
 
-    Parameters
-    ----------
-    values : (K, E)
-        One observation for each shock and endpoint, NaN where a shock has none.
-    signs : (B, K)
-        Sign vectors; each flips all endpoints of a shock together, which keeps their dependence.
-
-    Returns
-    -------
-    (E,) array
-        NaN for an endpoint with fewer than two shocks or without variation.
+    ``values`` (K, E) are one observation for each shock and endpoint, NaN where a shock has none; each of the
+    ``signs`` (B, K) flips all endpoints of a shock together, which keeps their dependence. NaN for an endpoint
+    with fewer than two shocks or without variation.
 
     Notes
     -----

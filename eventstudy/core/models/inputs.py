@@ -105,14 +105,10 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
 
 
 def known_returns(level: Floats, struck: Counts, closes: Counts, kind: str) -> Floats:
-    """Return of a foreign index from one home close to the next.
+    """Return of a foreign index from one home close to the next, (T,).
 
-    Parameters
-    ----------
-    level, struck : (S,)
-        The index and the instants at which it was struck, ascending; NaN where there is none.
-    closes : (T,)
-        Instants of the home closes.
+    ``level`` (S,) is the index, NaN where there is none, ``struck`` the instants of its values, ascending, and
+    ``closes`` (T,) those of the home closes.
     """
     at = np.searchsorted(struck, closes, side="right") - 1
     known = np.where(at >= 0, level[np.maximum(at, 0)], np.nan)

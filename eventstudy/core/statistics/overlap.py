@@ -97,17 +97,13 @@ class DateOverlap:
     def clustering(self, share: Floats) -> float:
         """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
 
-        Parameters
-        ----------
-        share : (K,)
-            Weight a_k of each date in the mean, adding up to one.
-
         Notes
         -----
-        Influences are u_k = a_k (x_k - sum_j a_j x_j). Where the x have the covariance sigma² W, the
-        mean has the variance sigma² a'Wa, and the squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k +
-        a'Wa) on average. The ratio of the two is set so that it is K/(K-1) without overlap (Cameron and
-        Miller 2015, eq. 12), whatever the shares. With equal shares it is sigma² sum(W)/K² of `student`.
+        ``share`` (K,) are the weights a_k of the dates in the mean, adding up to one. Influences are u_k = a_k (x_k
+        - sum_j a_j x_j). Where the x have the covariance sigma² W, the mean has the variance sigma² a'Wa, and the
+        squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k + a'Wa) on average. The ratio of the two is set so that it
+        is K/(K-1) without overlap (Cameron and Miller 2015, eq. 12), whatever the shares. With equal shares it is
+        sigma² sum(W)/K² of `student`.
         """
         plain = self.k / (self.k - 1.0) if self.k > 1 else float("nan")
         if not self:
@@ -128,12 +124,7 @@ class DateOverlap:
         return 1.0 + 2.0 * cross / square if self and square > 0 else 1.0
 
     def student(self, values: Floats) -> tuple[float, float]:
-        """Test statistic of a mean of zero and its degrees of freedom.
-
-        Parameters
-        ----------
-        values : (K,)
-            One CAR a date, raw or standardised.
+        """Test statistic of a mean of zero and its degrees of freedom; ``values`` (K,) are one CAR a date.
 
         Notes
         -----
@@ -243,18 +234,10 @@ def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
 
 
 def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> Floats:
-    """Correlation about zero of pairs of portfolios' residuals on the calendar sessions that both have.
+    """Correlation (P,) about zero of pairs of portfolios' residuals on the calendar sessions that both have.
 
-    Parameters
-    ----------
-    residual, sessions : (K, L1)
-        Estimation residuals, NaN where there is none, and the session of each.
-    early, late : (P,)
-
-    Returns
-    -------
-    (P,) array
-        Nothing below zero; one where fewer than `FEWEST_SHARED` sessions are shared.
+    ``residual`` (K, L1) is NaN where there is none, ``sessions`` are theirs. Nothing is below zero; it is one
+    where fewer than `FEWEST_SHARED` sessions are shared.
     """
     used = np.isfinite(residual) & (sessions != NO_SESSION)
     days, code = np.unique(sessions[used], return_inverse=True)
