@@ -30,9 +30,9 @@ from eventstudy.errors import EstimationError
 from eventstudy.events import Event, Events, read_events
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
-from eventstudy.reversal import judge
+from eventstudy.reversal import study_shocks
+from eventstudy.reversal.controls import pool_of, screen
 from eventstudy.reversal.history import History
-from eventstudy.reversal.placebo import pool_of, screen
 
 #: Events of a list; sessions between neighbours, so that no two post windows overlap.
 EVENTS, APART = 8, 25
@@ -89,10 +89,10 @@ def candidate_days(events: Events, config: StudyConfig, prices: PriceTable) -> t
     blank = {mic: np.zeros(m.returns.shape, dtype=bool) for mic, m in computed.returns.markets.items()}
     history = History(computed.returns, blank, config)
     days = history.days(tickers)
-    screened = screen(history, tickers, days)
+    screened = screen(history, tickers, days, history.config)
     usable = days[screened.complete() | (np.isfinite(screened.car_post).sum(axis=1) >= 5)]
     falls = np.isin(days, usable) & (screened.drop() <= -config.reversal.drop_min)
-    pool = pool_of(history, tickers, days[falls])
+    pool = pool_of(history, tickers, days[falls], history.config)
     return usable, pool.day[pool.qualifies]
 
 
@@ -164,7 +164,7 @@ def verdict_of(events: Events, config: StudyConfig, prices: PriceTable) -> Outco
     headline = next((s for s in groups(computed.sample, events, config) if s.group == name), None)
     if headline is None:
         return nothing
-    answer = judge(computed, headline, config).verdict
+    answer = study_shocks(computed, headline, config).verdict
     return Outcome(answer.kind, answer.n_dates, answer.p_value)
 
 

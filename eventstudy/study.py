@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.backtest import Trials, summarise, trade_study
 from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.errors import Reason
@@ -22,7 +23,7 @@ from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.summary import build_manifest, build_summary, run_id_of
 from eventstudy.results.tables import backtest_tables, build_tables
-from eventstudy.reversal import Findings, Judgement, findings, judge, read_confounders
+from eventstudy.reversal import Findings, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.shocks import with_shocks
@@ -84,7 +85,7 @@ def run_study(
     tell("tests")
     results = tests.result()
     tell("tables")
-    tables = build_tables(computed, samples, results, asked.judgement, asked.found, asked.claims, events, config, parts)
+    tables = build_tables(computed, samples, results, asked.found, asked.claims, events, config, parts)
     tables |= asked.trade.tables
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
@@ -92,7 +93,6 @@ def run_study(
         run_id,
         computed,
         results,
-        asked.judgement,
         asked.found,
         headline_of(samples, config),
         tables,
@@ -107,8 +107,9 @@ def run_study(
     summary["trials"] = len({*earlier.studies, own})
     manifest["trials"] = Trials(earlier.studies - {own}, asked.trade.before).as_dict()
     if prereg is not None:
-        summary["prereg"] = dict(prereg)
-        summary["warnings"] = [*(row["sentence"] for row in prereg["departures"]), *summary["warnings"]]
+        summary["prereg"] = plain_json(prereg)
+        sentences = (row["sentence"] for row in summary["prereg"]["departures"])
+        summary["warnings"] = [*sentences, *summary["warnings"]]
     summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
     return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id})
 
@@ -117,7 +118,6 @@ def run_study(
 class _Asked:
     """What is asked of a study of returns: reversals, claims, the trade; of others nothing is."""
 
-    judgement: Judgement | None
     found: Findings | None
     claims: tuple[ClaimVerdict, ...]
     trade: _Trade
@@ -145,25 +145,25 @@ def _ask(
     # A pack speaks of one quantity: beside abnormal volume or volatility a verdict on returns would be read
     # as one on them, and the same verdict would count as another trial.
     if config.study.kind != "return":
-        return _Asked(None, None, (), _Trade(backtest_tables(None), {}, logged))
+        return _Asked(None, (), _Trade(backtest_tables(None), {}, logged))
     tell("reversal")
-    judgement = judge(computed, headline_of(samples, config), config)
+    shocks = study_shocks(computed, headline_of(samples, config), config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    found = findings(judgement, events, computed.alignments, config, news=news, parts=parts)
+    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts)
     claimed = _beside(beside / "claims.csv", read_claims)
     claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
     tell("backtest")
     group = headline_of(samples, config).group
 
     def trade() -> _Trade:
-        traded = trade_study(computed, judgement, events, config, prices, group=group, logged=logged)
+        traded = trade_study(computed, shocks, events, config, prices, group=group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
     def no_trade(why: Message) -> _Trade:
         return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": why}, logged)
 
-    return _Asked(judgement, found, claims, parts.optional("backtest", trade, no_trade))
+    return _Asked(found, claims, parts.optional("backtest", trade, no_trade))
 
 
 def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:

@@ -45,7 +45,7 @@ def test_records_of_many_fields_are_built_by_name() -> None:
 
 
 def test_a_record_of_many_fields_refuses_positions() -> None:
-    from eventstudy.reversal.measured import Measure
+    from eventstudy.reversal.measures import Measure
 
     values = ("car_drop", "all", -0.03, -0.05, -0.01, 0.02, 7)
     names = ("measure", "group", "estimate", "lower", "upper", "p_value", "n_dates")

@@ -17,7 +17,7 @@ from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
-from eventstudy.reversal import Judgement
+from eventstudy.reversal import Shocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Traded:
 
 def trade_study(
     computed: Computed,
-    judgement: Judgement,
+    judged: Shocks,
     events: Events,
     config: StudyConfig,
     prices: PriceTable,
@@ -55,14 +55,14 @@ def trade_study(
     group = group or headline_group(config)
     group = "" if group == "all" else group.removeprefix("peers=")
     shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
-    setting, rule, drops = config.backtest, rule_of(config), judgement.drops
+    setting, rule, drops = config.backtest, rule_of(config), judged.drops
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
     found = evaluate(
         rule,
         tapes,
         shocks,
         costs,
-        placebos=placebo_shocks(comparable(judgement, rule), shocks, tapes),
+        placebos=placebo_shocks(comparable(judged, rule), shocks, tapes),
         logged=logged,
         declared=setting.trials,
         question=question_of(events, config),
@@ -81,13 +81,13 @@ def trade_study(
     )
 
 
-def comparable(judgement: Judgement, rule: Rule) -> list[tuple[str, int]]:
+def comparable(judged: Shocks, rule: Rule) -> list[tuple[str, int]]:
     """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades."""
-    drops, found = judgement.drops, judgement.benchmarks
+    drops, found = judged.drops, judged.benchmarks
     return [
         (str(shock), int(day))
         for k, shock in enumerate(drops.shock_id)
-        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judgement.label[k]))
+        if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judged.label[k]))
         for day in found.days(k)
     ]
 

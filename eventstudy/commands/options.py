@@ -149,6 +149,7 @@ def prices_of_study(events: Events, config: StudyConfig, asked: str | None, cons
 
 def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
     """Hold a run against its locked question; other events or windows need leave. Returns what the summary says."""
+    from eventstudy.messages import text
     from eventstudy.reversal.prereg import departures, summary_of
 
     try:
@@ -157,14 +158,14 @@ def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: b
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
     except ValueError as error:
-        text = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
-        raise ConfigError(Problem(text, str(path))) from error
+        what = f"is not TOML: {error}; 'eventstudy prereg' writes such a file"
+        raise ConfigError(Problem(what, str(path))) from error
     found = departures(locked, events, config)
     strict = [item for item in found if item.strict]
     if strict and not allow:
         raise ConfigError(
             [
-                Problem(f"{item.sentence}; run the locked question, or give --allow-departures", str(path))
+                Problem(f"{text(item.sentence)}; run the locked question, or give --allow-departures", str(path))
                 for item in strict
             ]
         )

@@ -23,7 +23,7 @@ from eventstudy.core.statistics.dates import (
     student,
     t_interval,
 )
-from eventstudy.errors import ConfigError, Problem
+from eventstudy.errors import ConfigError, Problem, Reason
 from eventstudy.reversal.permutation import NO_TEST, PermutationTest, matched_permutation, placebo_spread, rank_among
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
@@ -378,17 +378,17 @@ class _Group:
         first, last = self.packs[0].settings["windows.post"]
         return int(first), int(last)
 
-    def _subject(self) -> str:
+    def _subject(self) -> Reason:
         many = len({pack.sector for pack in self.packs})
-        about = f"{many} sector{'s' if many > 1 else ''}"
+        sectors = Reason("subject.sectors" if many > 1 else "subject.sectors_one", n=many)
         if self.name == "all":
-            return f"qualifying drops of any label ({about})"
-        late = f", {self._late_words()}" if self.name.endswith(EXPLORATORY) else ""
-        return f"{self.name.removeprefix('label=').removesuffix(EXPLORATORY)}-labelled drops ({about}{late})"
-
-    def _late_words(self) -> str:
-        some = not len(self.joined("excess")) or not self.joined("in_time").all()
-        return "late labels included" if some else "no late label among them"
+            return Reason("subject.pool_all", sectors=sectors)
+        key = "pool"
+        if self.name.endswith(EXPLORATORY):
+            late = not len(self.joined("excess")) or not self.joined("in_time").all()
+            key = "pool_late" if late else "pool_late_none"
+        label = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
+        return Reason(f"subject.{key}", label=label, sectors=sectors)
 
     def _counts(self) -> dict[str, int]:
         total = dict.fromkeys(("n_candidates", "n_drops", "n_late", "n_unmatched"), 0)

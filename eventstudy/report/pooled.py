@@ -20,6 +20,7 @@ from eventstudy import __version__
 from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
+from eventstudy.messages import text as worded
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.markdown import bullets, escaped, table
 from eventstudy.report.packs import as_written, check_files, home_of, read_pack, sha256_of
@@ -272,10 +273,10 @@ def page_content(pool: Pool, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": f"Pool of {' and '.join(facts['sectors'])}",
         "simulated": SIMULATED if pool.simulated else "",
-        "sentence": answer.sentence,
-        "ladder": answer.ladder,
-        "more_data": answer.more_data,
-        "others": [(_group(name), row.sentence) for name, row in others if row.n_dates],
+        "sentence": worded(answer.sentence),
+        "ladder": worded(answer.ladder),
+        "more_data": worded(answer.more_data),
+        "others": [(_group(name), worded(row.sentence)) for name, row in others if row.n_dates],
         "tables": [effects_table(pool), tests_table(pool), power_table(pool)],
         "notes": _remarks(pool),
         "packs": [f"{pack.sector}: {pack.run_id}, {len(pack)} shocks" for pack in pool.packs],

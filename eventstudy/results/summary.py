@@ -31,6 +31,7 @@ from eventstudy.core.statistics.dates import (
 )
 from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.exchange import further_files
 from eventstudy.messages import catalogue, joined, retold, say, text
@@ -40,7 +41,7 @@ from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.measured import measured_facts
 from eventstudy.results.warnings import input_warnings
-from eventstudy.reversal import Findings, Judgement, chronology, counted_markets, label_timing, reversal_summary
+from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.shocks import together
 
 #: Mean CAR for which the summary says how many dates it would need.
@@ -54,7 +55,6 @@ def build_summary(
     run_id: str,
     computed: Computed,
     results: Sequence[TestResult],
-    judgement: Judgement | None,
     found: Findings | None,
     headline: Sample,
     tables: Mapping[str, pd.DataFrame],
@@ -66,7 +66,7 @@ def build_summary(
 ) -> dict[str, Any]:
     """Return the content of summary.json; ``backtest`` is what it says of the trade.
 
-    Without ``judgement`` and ``found`` its verdict is the headline of what was measured.
+    Without ``found`` its verdict is the headline of what was measured.
     """
     overall = computed.sample.at(config.windows.drop)
     ours = headline.at(config.windows.drop)
@@ -86,17 +86,13 @@ def build_summary(
             "language": config.study.language,
             "data_date": prices.last_date,
             "price_source": prices.source,
-            **(
-                reversal_summary(judgement, found)
-                if judgement is not None and found is not None
-                else measured_facts(results, headline, config)
-            ),
+            **(reversal_summary(found, config) if found is not None else measured_facts(results, headline, config)),
             "claims": Counter(_claim_kinds(tables["claims"])),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "trust": joined(
                 (
                     which_to_trust(ours.n, ours.k, ours.rbar, common_volatility_ratio(ours.shock_s)[0]),
-                    _overlapping(judgement, config) if judgement is not None else "",
+                    _overlapping(found, config) if found is not None else "",
                     *_worth(dense),
                 ),
                 " ",
@@ -136,7 +132,7 @@ def build_summary(
                 *_model_remarks(computed, config),
                 *_without_band(tables["aar"], results),
             ],
-            "more_data": _more_data(judgement) if judgement is not None else "",
+            "more_data": _more_data(found) if found is not None else "",
             "backtest": backtest,
             "peers": {
                 peer.ticker: {
@@ -155,9 +151,9 @@ def build_summary(
     return told
 
 
-def _more_data(judgement: Judgement) -> str:
-    verdict = judgement.verdict if judgement.verdict.n_dates else judgement.exploratory
-    return verdict.more_data
+def _more_data(found: Findings) -> Reason:
+    shocks = found.shocks
+    return (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:
@@ -180,12 +176,12 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
     return joined(parts, " ")
 
 
-def _overlapping(judgement: Judgement, config: StudyConfig) -> str:
+def _overlapping(found: Findings, config: StudyConfig) -> str:
     """Say how many dates fall into an earlier one's post window, or nothing."""
-    late = sum(bool(name) for name in judgement.drops.overlaps)
+    late = sum(bool(name) for name in found.shocks.drops.overlaps)
     if not late:
         return ""
-    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(judgement.drops.shock_id))
+    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(found.shocks.drops.shock_id))
 
 
 def _main_windows(config: StudyConfig) -> tuple[Window, ...]:

@@ -29,7 +29,7 @@ from eventstudy.messages import catalogue, retold
 from eventstudy.optional import Parts
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.reversal import Findings, Judgement
+from eventstudy.reversal import Findings
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
@@ -51,7 +51,6 @@ def build_tables(
     computed: Computed,
     samples: Sequence[Sample],
     results: Sequence[TestResult],
-    judgement: Judgement | None,
     found: Findings | None,
     claims: Sequence[ClaimVerdict],
     events: Events,
@@ -61,13 +60,13 @@ def build_tables(
     """Return every table of the pack by the name of its file.
 
     Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
-    Without ``judgement`` and ``found``, as for volume and volatility, those of the reversal have no row.
+    Without ``found``, as for volume and volatility, those of the reversal have no row.
     """
     windows = config.windows.all_car
     headline = headline_of(samples, config)
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
-    if judgement is not None and found is not None:
-        asked = reversal_tables(judgement, found, parts)
+    if found is not None:
+        asked = reversal_tables(found, config)
     tables = {
         "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
         "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),

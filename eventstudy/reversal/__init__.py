@@ -4,22 +4,22 @@ from eventstudy.reversal.confounders import read_confounders
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables
 from eventstudy.reversal.labels import chronology, counted_markets, label_timing
-from eventstudy.reversal.shocks import Judgement, judge
+from eventstudy.reversal.shocks import Shocks, study_shocks
 from eventstudy.reversal.verdict import Verdict, verdict
 
 __all__ = [
     "Drops",
     "Findings",
-    "Judgement",
+    "Shocks",
     "Verdict",
     "chronology",
     "counted_markets",
     "drops",
     "findings",
-    "judge",
     "label_timing",
     "read_confounders",
     "reversal_summary",
+    "study_shocks",
     "tables",
     "verdict",
 ]

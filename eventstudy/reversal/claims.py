@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
-from eventstudy.errors import EventsError, Problem, nearest
+from eventstudy.errors import EventsError, Problem, Reason, nearest
 from eventstudy.events import read_records
-from eventstudy.messages import say
 from eventstudy.prices import PriceSeries, PriceTable
 
 COLUMNS = ("claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes")
@@ -30,6 +29,7 @@ TICK = 0.0005
 REFUTED_BEYOND = 0.5
 #: Sessions around the claimed date in which a better match is looked for.
 NEARBY = 5
+NAN, NO_REASON = float("nan"), Reason()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +69,13 @@ class ClaimVerdict:
     """
 
     claim: Claim
-    verdict: str
-    session: str
-    actual: float
-    off_by: float
-    nearby_session: str
-    nearby_return: float
-    reason: str
+    verdict: Reason | str
+    session: str = ""
+    actual: float = NAN
+    off_by: float = NAN
+    nearby_session: str = ""
+    nearby_return: float = NAN
+    reason: Reason = NO_REASON
 
 
 def read_claims(path: Path) -> tuple[Claim, ...]:
@@ -166,12 +166,13 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     series = prices.series.get(ticker)
     reason = _untestable(claim, peer, series)
     if reason or series is None or claim.date is None:
-        return _not_testable(claim, reason)
+        return ClaimVerdict(claim=claim, verdict=NOT_TESTABLE, reason=reason)
     days, moves = daily_moves(series)
     first = int(np.searchsorted(days, np.datetime64(claim.date, "D")))
     stop = int(np.searchsorted(days, np.datetime64(claim.date_to or claim.date, "D"), side="right"))
     if first >= stop:
-        return _not_testable(claim, say("claim.no_return", ticker=ticker, day=claim.date))
+        reason = Reason("claim.no_return", ticker=ticker, day=claim.date)
+        return ClaimVerdict(claim=claim, verdict=NOT_TESTABLE, reason=reason)
     at = _best(moves, first, stop, claim)
     near = _best(moves, max(first - NEARBY, 0), min(stop + NEARBY, len(days)), claim)
     actual = float(moves[at])
@@ -183,7 +184,7 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
         off_by=actual - claim.claimed,
         nearby_session=str(days[near]),
         nearby_return=float(moves[near]),
-        reason=say("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else "",
+        reason=Reason("claim.direction", n=stop - first) if claim.comparison in DIRECTIONS else Reason(),
     )
 
 
@@ -195,46 +196,32 @@ def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np
     return days[1:], moves
 
 
-def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> str:
+def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> Reason:
     if claim.date is None:
-        return say("claim.no_date")
+        return Reason("claim.no_date")
     label = f"{claim.name or claim.ticker} ({claim.ticker})"
     if peer and peer.until and claim.date > peer.until:
-        return say("claim.listed_until", label=label, day=peer.until)
+        return Reason("claim.listed_until", label=label, day=peer.until)
     if peer and peer.from_ and (claim.date_to or claim.date) < peer.from_:
-        return say("claim.listed_from", label=label, day=peer.from_)
+        return Reason("claim.listed_from", label=label, day=peer.from_)
     if series is None:
-        return say("claim.not_delivered" if peer else "claim.no_peer", label=label)
+        return Reason("claim.not_delivered" if peer else "claim.no_peer", label=label)
     if np.datetime64(claim.date, "D") > series.dates[-1]:
-        return say("claim.prices_end", label=label, day=series.dates[-1])
+        return Reason("claim.prices_end", label=label, day=series.dates[-1])
     if np.datetime64(claim.date_to or claim.date, "D") < series.dates[0]:
-        return say("claim.prices_start", label=label, day=series.dates[0])
-    return ""
-
-
-def _not_testable(claim: Claim, reason: str) -> ClaimVerdict:
-    nan = float("nan")
-    return ClaimVerdict(
-        claim=claim,
-        verdict=NOT_TESTABLE,
-        session="",
-        actual=nan,
-        off_by=nan,
-        nearby_session="",
-        nearby_return=nan,
-        reason=reason,
-    )
+        return Reason("claim.prices_start", label=label, day=series.dates[0])
+    return Reason()
 
 
 def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
     """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
-    inside = moves[first:stop]
+    near = moves[first:stop]
     if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:
-        return first + int(np.argmax(inside * claim.sign))
-    return first + int(np.argmin(np.abs(inside - claim.claimed)))
+        return first + int(np.argmax(near * claim.sign))
+    return first + int(np.argmin(np.abs(near - claim.claimed)))
 
 
-def _verdict(claim: Claim, actual: float) -> str:
+def _verdict(claim: Claim, actual: float) -> Reason | str:
     """Return the verdict on a claim, the size of the move being compared in the claimed direction."""
     size, claimed = actual * claim.sign, abs(claim.claimed)
     if claim.comparison in DIRECTIONS:
@@ -248,4 +235,4 @@ def _verdict(claim: Claim, actual: float) -> str:
         return CONFIRMED
     if size <= 0 or abs(size - claimed) > REFUTED_BEYOND * claimed:
         return REFUTED
-    return say("claim.off_by", points=abs(actual - claim.claimed) * 100)
+    return Reason("claim.off_by", points=abs(actual - claim.claimed) * 100)

@@ -1,10 +1,10 @@
-"""Other news around the shocks, and the verdict without the peers or dates that it touches."""
+"""Other news around the shocks: the verdict without what it touches, and other events in the post window."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.statistics.dates import t_interval
-from eventstudy.core.windows import Request
-from eventstudy.errors import EventsError, Problem
-from eventstudy.events import read_records
-from eventstudy.messages import joined, say
-from eventstudy.reversal.dates import date_sets
-from eventstudy.reversal.history import day_codes
-from eventstudy.reversal.matching import matched_sets
-from eventstudy.reversal.measured import NAN, Measure
-from eventstudy.reversal.permutation import excess, matched_permutation
-from eventstudy.reversal.shocks import Judgement
+from eventstudy.errors import EventsError, Problem, Reason
+from eventstudy.events import Event, Events, read_records
+from eventstudy.exchanges.calendars import Alignment
+from eventstudy.reversal.history import day_codes, matched_sets
+from eventstudy.reversal.measures import Measure
+from eventstudy.reversal.permutation import date_sets, excess, matched_permutation
+from eventstudy.reversal.shocks import Shocks
 
 COLUMNS = ("date", "ticker", "kind", "note")
 REQUIRED = ("date", "ticker", "kind")
@@ -51,19 +48,19 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
         neither a peer nor ``*``.
     """
     known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)} | {EVERYONE}
-    rows, problems = [], []
+    rows: list[Confounder] = []
+    problems: list[Problem] = []
     for line, record in read_records(path, COLUMNS, REQUIRED):
+        ticker = record["ticker"]
         try:
             date = dt.date.fromisoformat(record["date"])
         except ValueError:
-            text = f"date {record['date']!r} is no date; write it as 2026-06-09"
+            problems.append(Problem(f"date {record['date']!r} is no date; write it as 2026-06-09", str(path), line))
+            continue
+        if ticker not in known:
+            text = f"ticker {ticker!r} is no peer of this study; name a peer, or * for all of them"
             problems.append(Problem(text, str(path), line))
             continue
-        if record["ticker"] not in known:
-            text = f"ticker {record['ticker']!r} is no peer of this study; name a peer, or * for all of them"
-            problems.append(Problem(text, str(path), line))
-            continue
-        ticker = record["ticker"]
         name = ticker if ticker == EVERYONE else config.peer(ticker).ticker
         rows.append(Confounder(date, name, record["kind"], record.get("note", "")))
     if problems:
@@ -71,26 +68,25 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
     return tuple(rows)
 
 
-def touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[np.bool_]:
+def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:
+    """Days of the news, as days since 1970."""
+    return np.unique(day_codes(np.array([item.date for item in news], dtype="datetime64[D]")))
+
+
+def touched(shocks: Shocks, news: Sequence[Confounder]) -> NDArray[np.bool_]:
     """Which rows of the shocks' panel have other news of their own or of all in [-1, +20], (N,)."""
-    panel = judgement.portfolios.abnormal.panel
+    panel = shocks.portfolios.abnormal.panel
+    days = day_codes(np.array([item.date for item in news], dtype="datetime64[D]"))
     marks = np.zeros(len(panel), dtype=bool)
-    for row in range(len(panel)):
-        marks[row] = any(
-            item.ticker in (EVERYONE, str(panel.ticker[row])) for item in news if _near(judgement, row, item.date)
-        )
+    for row, ticker in enumerate(panel.ticker.tolist()):
+        grid = day_codes(shocks.history.panel.markets[str(panel.market[row])].sessions)
+        gaps = np.searchsorted(grid, days) - np.searchsorted(grid, panel.day0[row])
+        about = np.array([item.ticker in (EVERYONE, ticker) for item in news], dtype=bool)
+        marks[row] = (about & (gaps >= AROUND[0]) & (gaps <= AROUND[1])).any()
     return marks
 
 
-def _near(judgement: Judgement, row: int, date: dt.date) -> bool:
-    panel = judgement.portfolios.abnormal.panel
-    grid = day_codes(judgement.history.panel.markets[str(panel.market[row])].sessions)
-    code = int(day_codes(np.array([date], dtype="datetime64[D]"))[0])
-    gap = int(np.searchsorted(grid, code) - np.searchsorted(grid, panel.day0[row]))
-    return AROUND[0] <= gap <= AROUND[1]
-
-
-def confounder_runs(judgement: Judgement, news: Sequence[Confounder]) -> list[Measure]:
+def confounder_runs(shocks: Shocks, news: Sequence[Confounder], config: StudyConfig) -> list[Measure]:
     """Measure the excess three times: all, without the peers touched, without the dates touched.
 
     Notes
@@ -100,74 +96,100 @@ def confounder_runs(judgement: Judgement, news: Sequence[Confounder]) -> list[Me
     """
     if not news:
         return []
-    own = [item for item in news if item.ticker != EVERYONE]
-    mask = judgement.asked
-    group = f"label={judgement.history.config.reversal.label}"
+    mask, portfolios = shocks.asked, shocks.portfolios
+    none = np.zeros(len(portfolios.abnormal), dtype=bool)
+    own = touched(shocks, [item for item in news if item.ticker != EVERYONE])
+    dates = portfolios.total(touched(shocks, news)[portfolios.members].astype(float)) > 0
+    group = f"{shocks.question};confounders"
     return [
-        _run(judgement, f"{group};confounders=all", mask, np.zeros(len(judgement.portfolios.abnormal), bool)),
-        _run(judgement, f"{group};confounders=without_peers", mask, touched(judgement, own)),
-        _run(
-            judgement,
-            f"{group};confounders=without_dates",
-            mask & ~_dates_touched(judgement, news),
-            np.zeros(len(judgement.portfolios.abnormal), bool),
-        ),
+        _without(shocks, f"{group}=all", mask, none, config),
+        _without(shocks, f"{group}=without_peers", mask, own, config),
+        _without(shocks, f"{group}=without_dates", mask & ~dates, none, config),
     ]
 
 
-def _dates_touched(judgement: Judgement, news: Sequence[Confounder]) -> NDArray[np.bool_]:
-    portfolios = judgement.portfolios
-    marks = touched(judgement, news)[portfolios.members].astype(float)
-    return portfolios.total(marks) > 0
-
-
-def _run(judgement: Judgement, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_]) -> Measure:
-    panel = judgement.portfolios.abnormal.panel
-    config = judgement.history.config
+def _without(
+    shocks: Shocks, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_], config: StudyConfig
+) -> Measure:
+    """Excess of the marked shocks without the firm-events that are left out, by portfolios formed anew."""
+    panel, drops = shocks.portfolios.abnormal.panel, shocks.drops
     gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
-    requests: Mapping[str, Sequence[Request]] = {
-        mic: [r for r in rows if (r.shock_id, r.ticker) not in gone] for mic, rows in judgement.requests.items()
-    }
-    rows = np.flatnonzero(mask)
+    requests = {mic: [r for r in rows if (r.shock_id, r.ticker) not in gone] for mic, rows in shocks.requests.items()}
     tickers = [
-        tuple(t for t in mine if (str(shock), t) not in gone)
-        for shock, mine in zip(judgement.drops.shock_id, judgement.tickers, strict=True)
+        tuple(ticker for ticker in peers if (str(shock), ticker) not in gone)
+        for shock, peers in zip(drops.shock_id, shocks.tickers, strict=True)
     ]
-    found = judgement.benchmarks
-    days = [found.days(k) if mask[k] else np.zeros(0, dtype=np.int64) for k in range(len(tickers))]
-    note = say("note.left_out", n=len(gone), k=int((judgement.asked & ~mask).sum()))
-    if not len(rows) or not any(tickers[k] for k in rows):
-        return Measure(
-            measure="excess_post",
-            group=group,
-            estimate=NAN,
-            lower=NAN,
-            upper=NAN,
-            p_value=NAN,
-            n_dates=0,
-            note=joined((say("note.no_date"), note)),
-        )
-    shocks = [str(name) for name in judgement.drops.shock_id]
-    sets = matched_sets(replace(judgement.history), requests, shocks, tickers, days)
+    note = Reason("note.left_out", n=len(gone), k=int((shocks.asked & ~mask).sum()))
+    if not any(tickers[k] for k in np.flatnonzero(mask)):
+        return Measure(measure="excess_post", group=group, note=Reason.join([Reason("note.no_date"), note]))
+    sets = matched_sets(shocks.history, requests, drops.shock_id, tickers, shocks.benchmarks.days_of(mask))
     events, others = sets.car(config.windows.post)
-    rows = np.array([k for k in rows if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
-    post, kept = date_sets(judgement.drops.day0[rows], events[rows], [others[k] for k in rows])
+    rows = np.array([k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
+    post, kept = date_sets(drops.day0[rows], events[rows], [others[k] for k in rows])
     x = excess(post, kept)
-    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
     low, high = t_interval(x)
-    mean = float(x.mean()) if len(x) else NAN
     return Measure(
         measure="excess_post",
         group=group,
-        estimate=mean,
+        estimate=float(x.mean()) if len(x) else float("nan"),
         lower=low,
         upper=high,
-        p_value=test.two_sided,
+        p_value=matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed).two_sided,
         n_dates=len(x),
         note=note,
     )
 
 
-def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:
-    """Days of the news, as days since 1970."""
-    return np.unique(day_codes(np.array([item.date for item in news], dtype="datetime64[D]")))
+@dataclass(frozen=True, slots=True)
+class OtherEvent:
+    """One event of another shock in a shock's post window, on the first session that it has there."""
+
+    shock_id: str
+    event_id: str
+    day: str
+
+
+def other_events(
+    shocks: Shocks, events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> list[OtherEvent]:
+    """List the events of other shocks that meet a shock's peers within its post window, by their day.
+
+    Placebos keep 21 sessions away from every event, the shocks themselves do not keep away from each
+    other: what is listed here moved the one and cannot have moved the other.
+    """
+    rows = []
+    for k, shock in enumerate(shocks.drops.shock_id.tolist()):
+        days = [
+            (min(met), event.event_id)
+            for event in events
+            if event.shock_id != shock and (met := list(_met(shocks, k, event, alignments, config)))
+        ]
+        rows += [OtherEvent(shock, name, str(day)) for day, name in sorted(days)]
+    return rows
+
+
+def _met(
+    shocks: Shocks, k: int, event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
+) -> Iterator[np.datetime64]:
+    """Sessions of an event that a peer of shock k which it is about has in the post window."""
+    panel = shocks.portfolios.abnormal.panel
+    first, stop = shocks.portfolios.spans()[k]
+    post = (panel.tau >= config.windows.post[0]) & (panel.tau <= config.windows.post[1])
+    for row in shocks.portfolios.members[first:stop]:
+        peer = config.peer(str(panel.ticker[row]))
+        alignment = alignments.get((event.event_id, str(panel.market[row])))
+        about = not event.tickers or set(event.tickers) & {peer.ticker, *peer.aliases}
+        if alignment is not None and about:
+            day = np.datetime64(alignment.session, "D")
+            if day_codes(np.array([day]))[0] in panel.event_sessions[row, post]:
+                yield day
+
+
+def other_events_of(rows: Sequence[OtherEvent], shock_id: NDArray[np.str_]) -> Reason:
+    """Say which events lie in the post windows of these shocks; the empty reason where none does."""
+    shocks = []
+    for shock in shock_id.tolist():
+        named = [f"{item.event_id} ({item.day})" for item in rows if item.shock_id == shock]
+        if named:
+            shocks.append(Reason("inside.shock", shock=shock, events=", ".join(named)))
+    return Reason("inside.all", shocks=Reason.join(shocks)) if shocks else Reason()

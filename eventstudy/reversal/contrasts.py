@@ -1,66 +1,59 @@
-"""Do drops on misread news come back more than drops on genuine news?"""
+"""Who comes back more: drops on misread news or on genuine news, sides of the story, exposed peers?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
+from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window
 from eventstudy.core.checks.regression import regress
-from eventstudy.messages import say
-from eventstudy.reversal.measured import NAN, Measure, not_measured
+from eventstudy.core.estimation import EXPOSED
+from eventstudy.errors import Reason
+from eventstudy.events import DIMENSIONS, Events
+from eventstudy.optional import Parts
+from eventstudy.reversal.measures import Measure, mean_measure
 from eventstudy.reversal.permutation import difference_p
-from eventstudy.reversal.shocks import Judgement
+from eventstudy.reversal.shocks import Shocks
 
 #: Fewer dates on either side and a contrast says nothing: one date fits a line of its own without error.
 FEWEST_SIDE = 3
 #: Fewer dates in all and every cluster-robust error fails (method table C.5).
 FEWEST_CLUSTERS = 10
+#: Fewest dates for the slope on the peers' exposure.
+FEWEST_FOR_SLOPE = 3
 GROUP = "misreading-genuine"
 TERMS = ("car_drop", "misreading", "misreading_x_car_drop")
 
 
-def label_difference(judgement: Judgement) -> Measure:
+def label_difference(shocks: Shocks, config: StudyConfig) -> Measure:
     """Mean excess of the label in question less that of genuine news, labels permuted over dates."""
-    config = judgement.history.config
-    ours, theirs = _masks(judgement)
-    x, other = judgement.by_date(judgement.excess, ours), judgement.by_date(judgement.excess, theirs)
+    genuine = shocks.members.get("label=genuine", np.zeros(len(shocks.label), dtype=bool))
+    x, other = shocks.by_date(shocks.excess, shocks.asked), shocks.by_date(shocks.excess, genuine)
     g1, g0 = len(x), len(other)
     if min(g1, g0) < FEWEST_SIDE:
-        label = say(f"label.{config.reversal.label}")
-        note = say("note.difference_blocked", treated=g1, label=label, others=g0, fewest=FEWEST_SIDE)
-        return Measure(
-            measure="difference",
-            group=GROUP,
-            estimate=NAN,
-            lower=NAN,
-            upper=NAN,
-            p_value=NAN,
-            n_dates=g1 + g0,
-            note=note,
-        )
+        label = Reason(f"label.{config.reversal.label}")
+        note = Reason("note.difference_blocked", treated=g1, label=label, others=g0, fewest=FEWEST_SIDE)
+        return Measure(measure="difference", group=GROUP, n_dates=g1 + g0, note=note)
     gap, p, floor = difference_p(x, other, draws=config.tests.draws, seed=config.study.seed)
-    note = say("note.difference", treated=g1, others=g0, floor=floor)
-    return Measure(
-        measure="difference", group=GROUP, estimate=gap, lower=NAN, upper=NAN, p_value=p, n_dates=g1 + g0, note=note
-    )
+    note = Reason("note.difference", treated=g1, others=g0, floor=floor)
+    return Measure(measure="difference", group=GROUP, estimate=gap, p_value=p, n_dates=g1 + g0, note=note)
 
 
-def no_difference(why: str) -> Measure:
+def no_difference(why: Reason | str) -> Measure:
     """Return the row of a difference that cannot be had."""
-    return not_measured("difference", GROUP, 0, why)
+    return Measure(measure="difference", group=GROUP, note=why)
 
 
-def no_regression(why: str) -> list[Measure]:
+def no_regression(why: Reason | str, n_dates: int = 0) -> list[Measure]:
     """Return the rows of a regression that cannot be had."""
-    return [not_measured(f"regression_{name}", GROUP, 0, why) for name in TERMS]
+    return [Measure(measure=f"regression_{name}", group=GROUP, n_dates=n_dates, note=why) for name in TERMS]
 
 
-def _masks(judgement: Judgement) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    genuine = judgement.members.get("label=genuine", np.zeros(len(judgement.label), dtype=bool))
-    return judgement.asked, genuine
-
-
-def regression(judgement: Judgement) -> list[Measure]:
+def regression(shocks: Shocks, config: StudyConfig) -> list[Measure]:
     """Regress peers' CAR_post on CAR_drop, the label and their product, dates as clusters.
 
     Notes
@@ -70,29 +63,19 @@ def regression(judgement: Judgement) -> list[Measure]:
     the wild bootstrap's stands in the note. Shocks need not have a benchmark here. Blocked with fewer
     than three dates of either label or ten in all.
     """
-    config = judgement.history.config
-    judged, label = judgement.drops, judgement.label
-    usable = judged.qualifies & np.isfinite(judged.post) & judgement.in_time
+    drops, label = shocks.drops, shocks.label
+    usable = drops.qualifies & np.isfinite(drops.post) & shocks.in_time
     ours, theirs = usable & (label == config.reversal.label), usable & (label == "genuine")
-    g1, g0, g = (len(np.unique(judged.day0[mask])) for mask in (ours, theirs, ours | theirs))
+    g1, g0, g = (len(np.unique(drops.day0[mask])) for mask in (ours, theirs, ours | theirs))
     if min(g1, g0) < FEWEST_SIDE or g < FEWEST_CLUSTERS:
-        note = say(
-            "note.regression_blocked",
-            treated=g1,
-            label=say(f"label.{config.reversal.label}"),
-            others=g0,
-            fewest=FEWEST_SIDE,
-            clusters=FEWEST_CLUSTERS,
-        )
-        return [not_measured(f"regression_{name}", GROUP, g, note) for name in TERMS]
-    y, x, cluster = _firm_rows(judgement, ours, theirs)
+        counts = {"treated": g1, "others": g0, "fewest": FEWEST_SIDE, "clusters": FEWEST_CLUSTERS}
+        blocked = Reason("note.regression_blocked", label=Reason(f"label.{config.reversal.label}"), **counts)
+        return no_regression(blocked, g)
+    y, x, cluster = _firm_rows(shocks, ours, theirs, config)
     fit = regress(y, x, cluster, names=TERMS, draws=config.tests.draws, seed=config.study.seed)
     rows = []
     for j, name in enumerate(fit.names):
-        half = fit.se_cr2[j] * _quantile(fit.df_cr2[j])
-        note = say("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
-        value = float(fit.coefficient[j])
-        p = float(fit.p_cr2[j])
+        value, half = float(fit.coefficient[j]), fit.se_cr2[j] * float(special.stdtrit(fit.df_cr2[j], 0.975))
         rows.append(
             Measure(
                 measure=f"regression_{name}",
@@ -100,30 +83,114 @@ def regression(judgement: Judgement) -> list[Measure]:
                 estimate=value,
                 lower=value - half,
                 upper=value + half,
-                p_value=p,
+                p_value=float(fit.p_cr2[j]),
                 n_dates=g,
-                note=note,
+                note=Reason("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n),
             )
         )
     return rows
 
 
 def _firm_rows(
-    judgement: Judgement, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]
+    shocks: Shocks, ours: NDArray[np.bool_], theirs: NDArray[np.bool_], config: StudyConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
-    portfolios, windows = judgement.portfolios, judgement.history.config.windows
-    members = portfolios.members
-    shock = np.repeat(np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(members))))
-    drop = portfolios.abnormal.car(windows.drop)[members]
-    post = portfolios.abnormal.car(windows.post)[members]
+    portfolios, shock = shocks.portfolios, _shock_of_members(shocks)
+    drop = portfolios.abnormal.car(config.windows.drop)[portfolios.members]
+    post = portfolios.abnormal.car(config.windows.post)[portfolios.members]
     kept = (ours | theirs)[shock] & np.isfinite(drop) & np.isfinite(post)
     drop, post, treated = drop[kept], post[kept], ours[shock][kept].astype(float)
     centred = drop - drop.mean()
-    x = np.column_stack([centred, treated, treated * centred])
-    return post, x, portfolios.day0[shock][kept]
+    return post, np.column_stack([centred, treated, treated * centred]), portfolios.day0[shock][kept]
 
 
-def _quantile(df: float) -> float:
-    from scipy import special
+def _shock_of_members(shocks: Shocks) -> NDArray[np.intp]:
+    """Number of the shock of each member of the portfolios."""
+    sizes = [last - first for first, last in shocks.portfolios.spans()]
+    return np.repeat(np.arange(len(sizes)), sizes)
 
-    return float(special.stdtrit(df, 0.975))
+
+def dimension_measures(
+    shocks: Shocks, events: Events, config: StudyConfig, parts: Parts | None = None
+) -> list[Measure]:
+    """Measure drops and reversals by dimension of the lead event, and by exposure of the peers.
+
+    What cannot be had is left out with its reason in ``parts``; the slopes then have a row that says so.
+    """
+    kept = Parts() if parts is None else parts
+    return [
+        *kept.optional("dimensions", lambda: list(_by_dimension(shocks, events)), lambda _: []),
+        *kept.optional("exposure", lambda: list(_by_exposure(shocks, config)), _no_slopes),
+    ]
+
+
+def _no_slopes(why: Reason | str) -> list[Measure]:
+    return [Measure(measure=f"{name}_slope", group="exposure", note=why) for name in ("car_drop", "car_post")]
+
+
+def _by_dimension(shocks: Shocks, events: Events) -> Iterator[Measure]:
+    """Yield all shocks of a dimension, whether they were drops or not, then the drops' excess."""
+    side = np.array([events.by_id(str(name)).dimension for name in shocks.event_id])
+    drops = shocks.drops
+    for name in DIMENSIONS:
+        mask, group = (side == name) & np.isfinite(drops.post), f"dimension={name}"
+        if mask.any():
+            yield mean_measure("car_drop", group, shocks.by_date(drops.drop, mask))
+            yield mean_measure("car_post", group, shocks.by_date(drops.post, mask))
+            over = shocks.by_date(shocks.excess, mask & drops.qualifies & np.isfinite(shocks.excess))
+            yield mean_measure("excess_post", group, over, note=Reason("note.date_t"))
+
+
+def _by_exposure(shocks: Shocks, config: StudyConfig) -> Iterator[Measure]:
+    """Yield CARs of exposed and of other peers within the same shocks, and the slope on exposure."""
+    panel = shocks.portfolios.abnormal.panel
+    exposure = np.array([config.peer(str(name)).exposure for name in panel.ticker], dtype=float)
+    note = Reason("note.exposed", limit=EXPOSED)
+    for name, window in (("car_drop", config.windows.drop), ("car_post", config.windows.post)):
+        high, low = (_shock_means(shocks, window, peers) for peers in (exposure >= EXPOSED, exposure < EXPOSED))
+        gap = high - low
+        yield mean_measure(name, "exposure=high", shocks.by_date(high, np.isfinite(high)))
+        yield mean_measure(name, "exposure=low", shocks.by_date(low, np.isfinite(low)))
+        differences = shocks.by_date(gap, np.isfinite(gap))
+        yield mean_measure(f"{name}_difference", "exposure=high-low", differences, note=note)
+        yield _slope(shocks, window, exposure, name)
+
+
+def _shock_means(shocks: Shocks, window: Window, peers: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean CAR of the marked peers of each shock, (K,); NaN without any."""
+    portfolios = shocks.portfolios
+    car = portfolios.abnormal.car(window)[portfolios.members]
+    known = peers[portfolios.members] & np.isfinite(car)
+    count, total = portfolios.total(known.astype(float)), portfolios.total(np.where(known, car, 0.0))
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
+
+def _slope(shocks: Shocks, window: Window, exposure: NDArray[np.float64], name: str) -> Measure:
+    """Regression of the CARs on the peer's exposure within shocks, clustered by date with CR2.
+
+    CAR and exposure are taken as differences from their means over the shock's peers.
+    """
+    portfolios, shock = shocks.portfolios, _shock_of_members(shocks)
+    car, share = portfolios.abnormal.car(window)[portfolios.members], exposure[portfolios.members]
+    known = np.isfinite(car)
+    count = np.maximum(portfolios.total(known.astype(float)), 1.0)
+    y = car - (portfolios.total(np.where(known, car, 0.0)) / count)[shock]
+    x = share - (portfolios.total(np.where(known, share, 0.0)) / count)[shock]
+    kept = known & (count[shock] > 1)
+    dates = portfolios.day0[shock[kept]]
+    clusters = len(np.unique(dates))
+    if clusters < FEWEST_FOR_SLOPE or not np.ptp(x[kept]) > 0:
+        note = Reason("note.slope_blocked", k=clusters)
+        return Measure(measure=f"{name}_slope", group="exposure", n_dates=clusters, note=note)
+    fit = regress(y[kept], x[kept][:, None], dates, names=("exposure",))
+    value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
+    half = float(special.stdtrit(df, 0.975)) * se
+    return Measure(
+        measure=f"{name}_slope",
+        group="exposure",
+        estimate=value,
+        lower=value - half,
+        upper=value + half,
+        p_value=float(fit.p_cr2[-1]),
+        n_dates=clusters,
+        note=Reason("note.slope", df=df, p=fit.p_wild[-1]),
+    )

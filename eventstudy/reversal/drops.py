@@ -1,23 +1,38 @@
-"""Which shocks are drops, judged by what was known at the close of the drop window."""
+"""Which shocks are drops, judged by what was known at the close of the drop window, and how long one lasts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Reversal
 from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
-from eventstudy.messages import joined, say
+from eventstudy.core.models import ExpectedReturns
+from eventstudy.core.windows import EventPanel
+from eventstudy.errors import Reason
+
+#: Bits of `EventPanel.event_flags` of a session that closed locked up (32) or down (64).
+LOCKED = 32 | 64
+#: A drop window is extended by at most so many sessions.
+LONGEST_LOCK = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drops:
-    """Drop and aftermath of K shocks' peer portfolios, all arrays of shape (K,).
+    """Drop and aftermath of K shocks' peer portfolios, all of shape (K,).
 
-    ``why_not`` is empty where the shock qualifies. ``overlaps`` names the earlier shock whose post
-    window the drop falls into, or is empty.
+    Attributes
+    ----------
+    day0
+        Days since 1970.
+    drop, drop_s, post, post_s
+        CARs of the drop and the post window, decimal, and in units of their pre-event standard errors.
+    why_not : tuple of Reason
+        Why a shock is no drop; empty where it qualifies.
+    overlaps : tuple of str
+        Earlier shock of some of the same peers whose post window the drop falls into, or empty.
     """
 
     shock_id: NDArray[np.str_]
@@ -27,7 +42,7 @@ class Drops:
     drop_s: NDArray[np.float64]
     share_negative: NDArray[np.float64]
     qualifies: NDArray[np.bool_]
-    why_not: tuple[str, ...]
+    why_not: tuple[Reason, ...]
     post: NDArray[np.float64]
     post_s: NDArray[np.float64]
     overlaps: tuple[str, ...]
@@ -41,16 +56,15 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
     at the post window.
     """
     fall = fall_of(portfolios, drop)
-    car, s, share = fall.car, fall.s, fall.share_negative
     return Drops(
         shock_id=portfolios.shock_id,
         day0=portfolios.day0,
         n_peers=fall.n_peers,
-        drop=car,
-        drop_s=s,
-        share_negative=share,
+        drop=fall.car,
+        drop_s=fall.s,
+        share_negative=fall.share_negative,
         qualifies=fall.qualifies(rule),
-        why_not=tuple(_why_not(car[k], s[k], share[k], rule) for k in range(len(portfolios))),
+        why_not=tuple(_why_not(*numbers, rule) for numbers in zip(fall.car, fall.s, fall.share_negative, strict=True)),
         post=portfolios.car(post),
         post_s=portfolios.standardised(post),
         overlaps=_overlaps(portfolios, post),
@@ -74,32 +88,27 @@ class Fall:
 
 
 def fall_of(portfolios: ShockPortfolios, drop: Window) -> Fall:
-    """Measure every portfolio's drop."""
+    """Return what every portfolio did in the drop window."""
     peers, car = portfolios.weighted(drop), portfolios.abnormal.car(drop)
-    there = peers.weight > 0
-    count = portfolios.total(there.astype(float))
+    counted = peers.weight > 0
+    count = portfolios.total(counted.astype(float))
     with np.errstate(invalid="ignore"):
-        share = portfolios.total((there & (car[portfolios.members] < 0)).astype(float)) / count
-    return Fall(
-        peers,
-        count.astype(np.int64),
-        portfolios.mean_of(car, peers.weight),
-        portfolios.standardised(drop, peers=peers),
-        share,
-    )
+        share = portfolios.total((counted & (car[portfolios.members] < 0)).astype(float)) / count
+    mean, s = portfolios.mean_of(car, peers.weight), portfolios.standardised(drop, peers=peers)
+    return Fall(peers, count.astype(np.int64), mean, s, share)
 
 
-def _why_not(car: float, s: float, share: float, rule: Reversal) -> str:
+def _why_not(car: float, s: float, share: float, rule: Reversal) -> Reason:
     if not np.isfinite(car):
-        return say("drop.no_peer")
+        return Reason("drop.no_peer")
     failed = []
     if car > -rule.drop_min:
-        failed.append(say("drop.too_small", car=car, limit=-rule.drop_min))
+        failed.append(Reason("drop.too_small", car=car, limit=-rule.drop_min))
     if s > -rule.drop_k:
-        failed.append(say("drop.too_few_errors", s=s, limit=-rule.drop_k))
+        failed.append(Reason("drop.too_few_errors", s=s, limit=-rule.drop_k))
     if share < rule.share_negative:
-        failed.append(say("drop.too_few_peers", share=share, limit=rule.share_negative))
-    return joined(failed)
+        failed.append(Reason("drop.too_few_peers", share=share, limit=rule.share_negative))
+    return Reason.join(failed)
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
@@ -118,3 +127,80 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
         earlier = next((int(j) for j in open_ if peers[int(j)] & peers[k]), None)
         names.append("" if earlier is None else str(portfolios.shock_id[earlier]))
     return tuple(names)
+
+
+def delays(flags: NDArray[np.uint8], tau: NDArray[np.int64], drop: Window) -> NDArray[np.int64]:
+    """Return by how many sessions each firm-event's aftermath starts later, shape (N,).
+
+    Parameters
+    ----------
+    flags : (N, L2) uint8
+        As in `EventPanel.event_flags`.
+    drop
+        The drop window that holds where nothing is locked.
+
+    Notes
+    -----
+    Where the drop window has a locked session, u is the first session after the last one of that run
+    that is not locked, at most +5: the drop lasts to u and the aftermath starts at u + 2. Without a
+    lock u is 0. A drop window that ends after u is long enough as it is.
+    """
+    locked = (flags & LOCKED) > 0
+    first, last = np.searchsorted(tau, drop)
+    delay = np.zeros(len(flags), dtype=np.int64)
+    for row in np.flatnonzero(locked[:, first : last + 1].any(axis=1)):
+        at = first + int(np.flatnonzero(locked[row, first : last + 1])[-1])
+        while at < len(tau) and tau[at] < LONGEST_LOCK and locked[row, at]:
+            at += 1
+        unlocked = int(tau[min(at, len(tau) - 1)])
+        delay[row] = unlocked if unlocked >= max(drop[1], 1) else 0
+    return delay
+
+
+def after_locks(
+    panel: EventPanel, expected: ExpectedReturns, *, drop: Window, event: Window
+) -> tuple[EventPanel, ExpectedReturns]:
+    """Move the locked firm-events' days so that the drop window holds the whole drop.
+
+    ``panel`` covers ``event`` and `LONGEST_LOCK` days more; the result covers ``event``. Sessions up
+    to the last locked one are added up on the drop window's first day and the first unlocked session
+    becomes its last: return, prediction and variance are sums, so CARs and their errors stay exact.
+    """
+    late = delays(panel.event_flags, panel.tau, drop)
+    first, last = np.searchsorted(panel.tau, event)
+    kept = slice(int(first), int(last) + 1)
+    fields = {
+        name: getattr(panel, name)[:, kept].copy()
+        for name in ("event_returns", "event_factors", "event_sessions", "event_flags")
+    }
+    predicted = {name: getattr(expected, name)[:, kept].copy() for name in ("event_design", "scale")}
+    for row in np.flatnonzero(late):
+        for name, target in fields.items():
+            target[row] = _moved(getattr(panel, name)[row], panel.tau, int(late[row]), drop, event, name)
+        for name, target in predicted.items():
+            target[row] = _moved(getattr(expected, name)[row], panel.tau, int(late[row]), drop, event, name)
+    return (
+        replace(panel, tau=panel.tau[kept], **fields),
+        replace(expected, event_design=predicted["event_design"], scale=predicted["scale"]),
+    )
+
+
+def _moved(
+    values: NDArray[np.generic], tau: NDArray[np.int64], delay: int, drop: Window, event: Window, name: str
+) -> NDArray[np.generic]:
+    """One firm-event's days with the locked run put together; sessions keep the run's last day."""
+    zero, length = int(np.flatnonzero(tau == drop[0])[0]), drop[1] - drop[0]
+    unlocked = zero + delay - drop[0]
+    run = values[zero : unlocked + (length == 0)]
+    if name == "event_sessions":
+        together = run[-1]
+    else:
+        together = np.bitwise_or.reduce(run) if name == "event_flags" else run.sum(axis=0)
+    start = int(np.flatnonzero(tau == event[0])[0])
+    between = np.zeros((max(length - 1, 0), *values.shape[1:]), dtype=values.dtype)
+    if name == "event_sessions" and len(between):
+        between[:] = together
+    drop_days = [together[None], between, *([values[unlocked][None]] if length else [])]
+    follow = int(np.flatnonzero(tau == drop[1] + 1)[0]) + delay
+    moved = np.concatenate([values[start:zero], *drop_days, values[follow:]])
+    return moved[: event[1] - event[0] + 1]

@@ -1,53 +1,61 @@
-"""All that the reversal analysis found, as rows of the pack's tables."""
+"""All that is found about the shocks, as records, rows of the pack's tables and facts of its summary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Windows
+from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import say
 from eventstudy.optional import Parts
 from eventstudy.reversal.clarifications import Clarification, clarifications
-from eventstudy.reversal.confounders import Confounder, confounder_runs, news_days
-from eventstudy.reversal.contrasts import label_difference, no_difference, no_regression, regression
-from eventstudy.reversal.dates import date_names
-from eventstudy.reversal.dimensions import dimension_measures
-from eventstudy.reversal.inside import Inside, inside, inside_words
+from eventstudy.reversal.confounders import (
+    Confounder,
+    OtherEvent,
+    confounder_runs,
+    news_days,
+    other_events,
+    other_events_of,
+)
+from eventstudy.reversal.contrasts import dimension_measures, label_difference, no_difference, no_regression, regression
+from eventstudy.reversal.controls import Placebo, balance, placebo_rows
+from eventstudy.reversal.drops import delays
 from eventstudy.reversal.labels import LATE, UNDATED
-from eventstudy.reversal.locks import delays
-from eventstudy.reversal.matching import placebo_rows
-from eventstudy.reversal.measured import Gate, Measure, gates, measures, path_rows
-from eventstudy.reversal.permutation import leave_one_out, rank_among, shown_floor
-from eventstudy.reversal.placebo import Placebo, balance
-from eventstudy.reversal.shocks import EXPLORATORY, Judgement
+from eventstudy.reversal.measures import Gate, Measure, PathDay, gates, influence, measures, path_rows, span
+from eventstudy.reversal.permutation import rank_among, shown_floor
+from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
 from eventstudy.reversal.verdict import Verdict
 
 #: Standardised mean difference beyond which a variable counts as unbalanced (Stuart 2010).
 UNBALANCED = 0.25
+#: Fewest dates for a range of the mean with each one left out.
+FEWEST_FOR_RANGE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Rows found beside the judgement of the shocks."""
+    """The shocks with all that was measured on them; ``balance`` compares them with their placebos."""
 
-    placebos: tuple[Placebo, ...]
-    measures: tuple[Measure, ...]
-    gates: tuple[Gate, ...]
-    clarifications: tuple[Clarification, ...]
-    specifications: tuple[Specification, ...]
-    inside: tuple[Inside, ...]
+    shocks: Shocks
+    placebos: Sequence[Placebo]
+    measures: Sequence[Measure]
+    gates: Sequence[Gate]
+    clarifications: Sequence[Clarification]
+    specifications: Sequence[Specification]
+    other_events: Sequence[OtherEvent]
+    paths: Sequence[PathDay]
+    balance: Sequence[Mapping[str, Any]]
 
 
 def findings(
-    judgement: Judgement,
+    shocks: Shocks,
     events: Events,
     alignments: Mapping[tuple[str, str], Alignment],
     config: StudyConfig,
@@ -61,52 +69,52 @@ def findings(
     """
     kept = Parts() if parts is None else parts
     optional = kept.optional
-    genuine = (judgement.label == "genuine") & judgement.in_time
+    genuine = (shocks.label == "genuine") & shocks.in_time
     placebos = optional(
         "placebos",
-        lambda: placebo_rows(judgement.benchmarks, judgement.drops, judgement.traits, genuine, news_days(news)),
+        lambda: placebo_rows(shocks.benchmarks, shocks.drops, shocks.traits, genuine, news_days(news)),
         lambda _: [],
     )
-    difference = optional("difference", lambda: label_difference(judgement), no_difference)
+    difference = optional("difference", lambda: label_difference(shocks, config), no_difference)
     rows = [
-        *measures(judgement, placebos, kept),
+        *measures(shocks, placebos, config, kept),
         difference,
-        *optional("contrast", lambda: regression(judgement), no_regression),
-        *dimension_measures(judgement, events, config, kept),
-        *optional("confounders", lambda: confounder_runs(judgement, news), lambda _: []),
+        *optional("contrast", lambda: regression(shocks, config), no_regression),
+        *dimension_measures(shocks, events, config, kept),
+        *optional("confounders", lambda: confounder_runs(shocks, news, config), lambda _: []),
     ]
+    curve = config.reversal.specification_curve
     return Findings(
-        tuple(placebos),
-        tuple(rows),
-        tuple(optional("gates", lambda: gates(judgement, difference), lambda _: [])),
-        tuple(optional("clarifications", lambda: clarifications(judgement, events, alignments, config), lambda _: [])),
-        tuple(optional("curve", lambda: _curve(judgement), lambda _: [])),
-        tuple(optional("inside", lambda: inside(judgement, events, alignments), lambda _: [])),
+        shocks=shocks,
+        placebos=placebos,
+        measures=rows,
+        gates=optional("gates", lambda: gates(shocks, difference, config), lambda _: []),
+        clarifications=optional(
+            "clarifications", lambda: clarifications(shocks, events, alignments, config), lambda _: []
+        ),
+        specifications=optional("curve", lambda: specification_curve(shocks, config) if curve else [], lambda _: []),
+        other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
+        paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
+        balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
     )
 
 
-def _curve(judgement: Judgement) -> list[Specification]:
-    wanted = judgement.history.config.reversal.specification_curve
-    return specification_curve(judgement) if wanted else []
-
-
-def tables(judgement: Judgement, found: Findings, parts: Parts | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every table of the reversal analysis by its name; ``parts`` as in `findings`."""
-    optional = (Parts() if parts is None else parts).optional
+def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of every table of the reversal analysis by its name."""
     return {
-        "reversal": reversal_rows(judgement),
+        "reversal": shock_rows(found.shocks, config.windows),
         "reversal_measures": [_row(item) for item in found.measures],
-        "reversal_paths": optional("paths", lambda: [dict(row) for row in path_rows(judgement)], lambda _: []),
+        "reversal_paths": [_row(item) for item in found.paths],
         "gates": [_row(item) for item in found.gates],
         "placebo": [{**_row(item), "placebo_date": day(item.day)} for item in found.placebos],
-        "placebo_balance": optional("balance", lambda: balance_rows(judgement), lambda _: []),
+        "placebo_balance": [dict(row) for row in found.balance],
         "clarifications": [_row(item) for item in found.clarifications],
         "specification_curve": [_row(item) for item in found.specifications],
     }
 
 
-def _row(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+def _row(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def day(code: int) -> str:
@@ -114,199 +122,155 @@ def day(code: int) -> str:
     return str(np.datetime64(int(code), "D"))
 
 
-def reversal_rows(judgement: Judgement) -> list[dict[str, Any]]:
+def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     """One row for each shock: the drop, what came after, its benchmark, and what it counts for."""
-    judged, found = judgement.drops, judgement.benchmarks
-    locked = locked_peers(judgement)
+    drops, benchmarks = shocks.drops, shocks.benchmarks
+    locked = locked_peers(shocks, windows)
     rows = []
-    for k, shock in enumerate(judged.shock_id):
-        placebos = found.placebos(k)
-        overlap = say("drop.overlaps", shock=judged.overlaps[k]) if judged.overlaps[k] else ""
-        place = rank_among(judged.post[k], placebos)
+    for k, shock in enumerate(drops.shock_id):
+        placebos, overlaps = benchmarks.placebos(k), drops.overlaps[k]
+        rank = rank_among(drops.post[k], placebos)
         rows.append(
             {
                 "shock_id": shock,
-                "label": judgement.label[k],
-                "day0": day(judged.day0[k]),
-                "n_peers": judged.n_peers[k],
-                "car_drop": judged.drop[k],
-                "s_drop": judged.drop_s[k],
-                "share_negative": judged.share_negative[k],
-                "qualifies": bool(judged.qualifies[k]),
-                "why_not": judged.why_not[k] or overlap,
-                "car_post": judged.post[k],
-                "s_post": judged.post_s[k],
+                "label": shocks.label[k],
+                "day0": day(drops.day0[k]),
+                "n_peers": drops.n_peers[k],
+                "car_drop": drops.drop[k],
+                "s_drop": drops.drop_s[k],
+                "share_negative": drops.share_negative[k],
+                "qualifies": bool(drops.qualifies[k]),
+                "why_not": drops.why_not[k] or (Reason("drop.overlaps", shock=overlaps) if overlaps else Reason()),
+                "car_post": drops.post[k],
+                "s_post": drops.post_s[k],
                 "n_locked": locked[k],
                 "n_placebos": len(placebos),
                 "placebo_mean": placebos.mean() if len(placebos) else np.nan,
-                "excess": judgement.excess[k],
-                "rank": place.rank if place else None,
-                "p_rank": place.p_value if place else np.nan,
-                "p_rank_floor": place.floor if place else np.nan,
-                "widened": bool(found.matched[k].widened),
-                "benchmark": found.reasons[k],
-                "label_in_time": bool(judgement.in_time[k]),
-                "label_reason": str(judgement.label_reason[k]),
-                "role": _role(judgement, k),
-                **{f"excess_{name}": values[k] for name, values in judgement.variants.excess.items()},
+                "excess": shocks.excess[k],
+                "rank": rank.rank if rank else None,
+                "p_rank": rank.p_value if rank else np.nan,
+                "p_rank_floor": rank.floor if rank else np.nan,
+                "widened": bool(benchmarks.matched[k].widened),
+                "benchmark": benchmarks.reasons[k],
+                "label_in_time": bool(shocks.in_time[k]),
+                "label_reason": str(shocks.label_reason[k]),
+                "role": _role(shocks, k),
+                **{f"excess_{name}": values[k] for name, values in shocks.variants.items()},
             }
         )
     return rows
 
 
-def locked_peers(judgement: Judgement) -> NDArray[np.int64]:
+def locked_peers(shocks: Shocks, windows: Windows) -> NDArray[np.int64]:
     """Peers of each shock whose drop window was extended because they were locked at a limit, (K,)."""
-    portfolios, windows = judgement.portfolios, judgement.history.config.windows
-    panel = portfolios.abnormal.panel
+    panel = shocks.portfolios.abnormal.panel
     late = delays(panel.event_flags, panel.tau, windows.drop) > 0
-    return portfolios.total(late[portfolios.members].astype(float)).astype(np.int64)
+    return shocks.portfolios.total(late[shocks.portfolios.members].astype(float)).astype(np.int64)
 
 
-def _role(judgement: Judgement, k: int) -> str:
+def _role(shocks: Shocks, k: int) -> str:
     """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
-    if judgement.asked[k]:
+    if shocks.asked[k]:
         return "confirmatory"
-    if any(mask[k] for name, mask in judgement.members.items() if name.endswith(EXPLORATORY)):
+    if shocks.members[shocks.question + EXPLORATORY][k]:
         return "exploratory"
-    if k == judgement.case:
+    if k == shocks.case:
         return "case study"
-    return "comparison" if any(mask[k] for mask in judgement.members.values()) else ""
+    return "comparison" if any(mask[k] for mask in shocks.members.values()) else ""
 
 
-def balance_rows(judgement: Judgement) -> list[dict[str, Any]]:
+def balance_rows(shocks: Shocks) -> list[dict[str, Any]]:
     """Balance of shocks and matched placebos for each kind of drop, and for the case study."""
-    groups = dict(judgement.members)
-    if judgement.case is not None:
-        mask = np.zeros(len(judgement.label), dtype=bool)
-        mask[judgement.case] = not judgement.benchmarks.reasons[judgement.case]
-        groups[f"shock_id={judgement.drops.shock_id[judgement.case]}"] = mask
+    groups = {group: np.flatnonzero(mask) for group, mask in shocks.members.items()}
+    if shocks.case is not None and not shocks.benchmarks.reasons[shocks.case]:
+        groups[f"shock_id={shocks.drops.shock_id[shocks.case]}"] = np.array([shocks.case])
     rows = []
-    for group, mask in groups.items():
-        chosen = np.flatnonzero(mask)
-        if not len(chosen):
-            continue
-        sets = [judgement.benchmarks.placebo_traits(int(k)) for k in chosen]
-        counts = {"n_events": len(chosen), "n_placebos": sum(len(values) for values in sets)}
-        rows += [{"group": group, **row, **counts} for row in balance(judgement.traits[chosen], sets)]
+    for group, chosen in groups.items():
+        sets = [shocks.benchmarks.placebo_traits(int(k)) for k in chosen]
+        counts = {"n_events": len(chosen), "n_placebos": sum(map(len, sets))}
+        rows += [{"group": group, **row, **counts} for row in balance(shocks.traits[chosen], sets)]
     return rows
 
 
-def case_study(judgement: Judgement) -> dict[str, Any] | None:
+def case_study(shocks: Shocks) -> dict[str, Any] | None:
     """The case study's numbers and its sentence; None without a shock that fell."""
-    k = judgement.case
+    k = shocks.case
     if k is None:
         return None
-    judged, found = judgement.drops, judgement.benchmarks
-    placebos = found.placebos(k)
+    drops, benchmarks = shocks.drops, shocks.benchmarks
+    placebos = benchmarks.placebos(k)
     facts = {
-        "shock_id": str(judged.shock_id[k]),
-        "label": str(judgement.label[k]),
-        "day0": day(judged.day0[k]),
-        "car_drop": judged.drop[k],
-        "s_drop": judged.drop_s[k],
-        "qualifies": bool(judged.qualifies[k]),
-        "car_post": judged.post[k],
-        "excess": judgement.excess[k],
+        "shock_id": str(drops.shock_id[k]),
+        "label": str(shocks.label[k]),
+        "day0": day(drops.day0[k]),
+        "car_drop": drops.drop[k],
+        "s_drop": drops.drop_s[k],
+        "qualifies": bool(drops.qualifies[k]),
+        "car_post": drops.post[k],
+        "excess": shocks.excess[k],
         "n_placebos": len(placebos),
     }
-    place = rank_among(judged.post[k], placebos)
-    if place is None:
-        why = say("case.none", shock=facts["shock_id"], why=found.reasons[k])
+    rank = rank_among(drops.post[k], placebos)
+    if rank is None:
+        why = Reason("case.none", shock=facts["shock_id"], why=benchmarks.reasons[k])
         return {**facts, "rank": None, "sentence": why}
-    sentence = say(
-        "case.drop" if judged.qualifies[k] else "case.fall",
+    sentence = Reason(
+        "case.drop" if drops.qualifies[k] else "case.fall",
         shock=facts["shock_id"],
-        rank=place.rank,
-        among=place.among,
+        rank=rank.rank,
+        among=rank.among,
         m=len(placebos),
-        p=place.p_value,
-        floor=shown_floor(place.floor),
-        drop=judged.drop[k],
-        s=judged.drop_s[k],
-        post=judged.post[k],
+        p=rank.p_value,
+        floor=shown_floor(rank.floor),
+        drop=drops.drop[k],
+        s=drops.drop_s[k],
+        post=drops.post[k],
         placebos=placebos.mean(),
     )
-    return {
-        **facts,
-        "rank": place.rank,
-        "among": place.among,
-        "p_rank": place.p_value,
-        "p_rank_floor": place.floor,
-        "sentence": sentence,
-    }
+    place = {"rank": rank.rank, "among": rank.among, "p_rank": rank.p_value, "p_rank_floor": rank.floor}
+    return {**facts, **place, "sentence": sentence}
 
 
-def reversal_summary(judgement: Judgement, found: Findings) -> dict[str, Any]:
+def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
     """Return the part of summary.json that the reversal analysis fills."""
-    config = judgement.history.config
-    window = f"[{config.windows.post[0]},{config.windows.post[1]}]"
+    shocks, question = found.shocks, found.shocks.question
     answers = {
         name: {
-            **verdict_facts(judgement.answer(name), name, window),
-            "inside": inside_words(found.inside, judgement.drops.shock_id[mask]),
-            "n_shared_placebos": judgement.benchmarks.shared(mask),
+            **verdict_facts(shocks.verdicts[name], name, span(config.windows.post)),
+            "inside": other_events_of(found.other_events, shocks.drops.shock_id[mask]),
+            "n_shared_placebos": shocks.benchmarks.shared(mask),
         }
-        for name, mask in judgement.members.items()
+        for name, mask in shocks.members.items()
     }
-    primary = f"label={config.reversal.label}"
-    exploratory = answers.pop(f"{primary}{EXPLORATORY}")
-    among = judgement.label_reason[judgement.members[f"{primary}{EXPLORATORY}"]]
+    exploratory = answers.pop(question + EXPLORATORY)
+    among = shocks.label_reason[shocks.members[question + EXPLORATORY]]
     late = {"n_late": int((among == LATE).sum()), "n_undated": int((among == UNDATED).sum())}
+    balanced = [row for row in found.balance if row["group"] == question]
     return {
-        "verdict": answers.pop(primary),
+        "verdict": answers.pop(question),
         "exploratory": {**exploratory, **late},
         "verdicts": answers,
-        "case_study": case_study(judgement),
-        "gates": [_row(g) for g in found.gates],
-        "sign_flips": judgement.variants.flips(judgement.asked),
-        "leave_one_out": _range(judgement),
-        "balance": [row for row in balance_rows(judgement) if row["group"] == primary],
-        "unbalanced": _unbalanced(judgement, primary),
+        "case_study": case_study(shocks),
+        "gates": [_row(gate) for gate in found.gates],
+        "sign_flips": sign_flips(shocks, shocks.asked),
+        "leave_one_out": _range(shocks),
+        "balance": balanced,
+        "unbalanced": [str(row["variable"]) for row in balanced if abs(row["smd"]) > UNBALANCED],
         "specification_curve": len(found.specifications),
     }
 
 
-def _unbalanced(judgement: Judgement, group: str) -> list[str]:
-    """Matching variables in which a group differs clearly from its placebos."""
-    rows = [row for row in balance_rows(judgement) if row["group"] == group]
-    return [str(row["variable"]) for row in rows if abs(row["smd"]) > UNBALANCED]
-
-
-def _range(judgement: Judgement) -> dict[str, Any] | None:
+def _range(shocks: Shocks) -> dict[str, Any] | None:
     """Range of the mean excess with each date left out, and the date that moves it most."""
-    mask = judgement.asked
-    x = judgement.by_date(judgement.excess, mask)
-    names = date_names(judgement.drops.day0[mask], judgement.drops.shock_id[mask])
-    if len(x) < 3:
+    if shocks.verdict.n_dates < FEWEST_FOR_RANGE:
         return None
-    means = leave_one_out(x)
-    worst = int(np.abs(means - x.mean()).argmax())
-    return {"lower": means.min(), "upper": means.max(), "most_influential": str(names[worst])}
+    lower, upper, worst = influence(shocks, shocks.asked)
+    return {"lower": lower, "upper": upper, "most_influential": worst}
 
 
 def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
     """Return a verdict as the summary states it."""
-    return {
-        "kind": answer.kind,
-        "sentence": answer.sentence,
-        "effect": answer.effect,
-        "ci": list(answer.interval),
-        "p_value": answer.p_value,
-        "p_name": "matched_permutation",
-        "p_greater": answer.p_greater,
-        "p_floor": answer.p_floor,
-        "sign_flip_p": answer.sign_flip_p,
-        "equivalence_p": answer.equivalence_p,
-        "n_dates": answer.n_dates,
-        "n_events": answer.n_events,
-        "n_effective": answer.n_effective,
-        "n_placebos": answer.n_placebos,
-        "mde": answer.mde,
-        "sd": answer.sd,
-        "se_placebos": answer.se_placebos,
-        "margin": answer.margin,
-        "ladder": answer.ladder,
-        "reason": answer.reason,
-        "group": group,
-        "window": window,
-    }
+    facts = {field.name: getattr(answer, field.name) for field in fields(answer)}
+    del facts["more_data"]
+    interval = list(facts.pop("interval"))
+    return {**facts, "ci": interval, "p_name": "matched_permutation", "group": group, "window": window}

@@ -1,20 +1,20 @@
-"""The whole price history of a study: peer portfolios at any day, and a quick look at all days."""
+"""The whole price history of a study: peer portfolios at any day by its own estimator, and rolling fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
+from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
 from eventstudy.core.estimation import cut_and_fit
-from eventstudy.core.returns import MarketPanel, ReturnsPanel
+from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.core.windows import Request
-from eventstudy.reversal.locks import LOCKED, LONGEST_LOCK, after_locks
+from eventstudy.reversal.drops import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
 BLOCK = 16
@@ -33,7 +33,7 @@ class PeerDay:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Returns of all sessions, with the days that no estimation may use."""
+    """Returns of all sessions, with the days that no estimation may use and the settings of the estimator."""
 
     panel: ReturnsPanel
     excluded: Mapping[str, NDArray[np.bool_]]
@@ -62,13 +62,13 @@ class History:
         column = {ticker: market.tickers.index(ticker) for ticker, market in home.items()}
         region = {market.mic: market.region for market in self.config.markets}
         at = {mic: np.searchsorted(grid, [item.day for item in wanted]) for mic, grid in grids.items()}
-        found: dict[str, list[Request]] = {mic: [] for mic in grids}
+        requests: dict[str, list[Request]] = {mic: [] for mic in grids}
         for number, item in enumerate(wanted):
             for ticker in item.tickers:
                 mic = home[ticker].mic
                 row = int(at[mic][number])
                 if row < len(grids[mic]):
-                    found[mic].append(
+                    requests[mic].append(
                         Request(
                             event_id=item.name,
                             shock_id=item.name,
@@ -79,7 +79,7 @@ class History:
                             column=column[ticker],
                         )
                     )
-        return found
+        return requests
 
     def portfolios(self, requests: Mapping[str, Sequence[Request]], *, alpha: str | None = None) -> ShockPortfolios:
         """Estimate firm-events as the study does, locked days put right, one portfolio a shock.
@@ -115,6 +115,94 @@ class History:
         count = running[stop, column] - running[first, column]
         enough: list[bool] = (count >= windows.minimum).tolist()
         return enough
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedSets:
+    """Portfolios of shocks and of their placebos, formed by one estimator.
+
+    ``event`` (K,) and the arrays in ``placebos`` are rows of ``portfolios``; a shock that could not be
+    formed has row -1 and no placebos.
+    """
+
+    portfolios: ShockPortfolios
+    event: NDArray[np.intp]
+    placebos: tuple[NDArray[np.intp], ...]
+
+    def car(self, window: Window) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """CARs of the shocks (K,) and of each one's placebos."""
+        return self.split(self.portfolios.car(window))
+
+    def bhar(self, window: Window) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """Buy-and-hold abnormal returns of the same."""
+        portfolios = self.portfolios
+        weight = portfolios.peer_weights(window)
+        value = np.nan_to_num(portfolios.abnormal.bhar(window)[portfolios.members])
+        total = portfolios.total(weight * value)
+        return self.split(np.where(portfolios.total(weight) > 0, total, np.nan))
+
+    def split(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """Values of the portfolios as those of the shocks and of each one's placebos; NaN ones go."""
+        events = np.where(self.event >= 0, values[self.event], np.nan)
+        return events, [values[rows][np.isfinite(values[rows])] for rows in self.placebos]
+
+
+def matched_sets(
+    history: History,
+    own: Mapping[str, Sequence[Request]],
+    shocks: Sequence[str] | NDArray[np.str_],
+    tickers: Sequence[tuple[str, ...]],
+    days: Sequence[NDArray[np.int64]],
+    *,
+    alpha: str | None = None,
+) -> MatchedSets:
+    """Form the portfolios of shocks and placebos anew, under whatever settings ``history`` has.
+
+    ``own`` holds the shocks' firm-events; ``days`` the placebo dates of each shock.
+    """
+    wanted = [PeerDay(f"{shock}@{day}", tickers[k], int(day)) for k, shock in enumerate(shocks) for day in days[k]]
+    requests = {mic: list(rows) for mic, rows in own.items()}
+    for mic, rows in history.requests(wanted).items():
+        requests.setdefault(mic, []).extend(rows)
+    portfolios = history.portfolios(requests, alpha=alpha)
+    at = {str(name): row for row, name in enumerate(portfolios.shock_id)}
+    return MatchedSets(
+        portfolios,
+        np.array([at.get(shock, -1) for shock in shocks], dtype=np.intp),
+        tuple(
+            np.array([at[name] for day in days[k] if (name := f"{shock}@{day}") in at], dtype=np.intp)
+            for k, shock in enumerate(shocks)
+        ),
+    )
+
+
+def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
+    """Return the panel with simple or log returns, of the securities and of what the model explains them by.
+
+    Series of the factor file stay as they are, as in a study of log returns, and counts of sessions do.
+    """
+    if panel.kind == kind:
+        return panel
+    change = np.log1p if kind == "log" else np.expm1
+    stay = {"span", "risk_free", *model.factors} - {"market"}
+
+    def changed(columns: FactorColumns) -> FactorColumns:
+        values = columns.values.copy()
+        for at, name in enumerate(columns.names):
+            if name not in stay:
+                values[..., at] = change(values[..., at])
+        return replace(columns, values=values)
+
+    markets = {
+        mic: replace(
+            market,
+            returns=change(market.returns),
+            market_return=change(market.market_return),
+            factors=changed(market.factors) if market.factors else None,
+        )
+        for mic, market in panel.markets.items()
+    }
+    return replace(panel, kind=kind, markets=markets)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.windows import EventPanel, Request
+from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import say
 from eventstudy.shocks import hit_by, leads_of, together
 
 #: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
@@ -21,13 +21,13 @@ LATE, UNDATED = "label_late", "label_undated"
 
 def chronology(
     events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
-) -> list[dict[str, str]]:
+) -> list[dict[str, Reason | str]]:
     """Check that each clarification came after the drop that it is said to clarify.
 
     ``PRECEDES_DROP`` where it was public before the clarified event, ``SAME_SESSION`` where both fall
     on one session of an exchange that has peers of both, so that daily data cannot tell them apart.
     """
-    rows = []
+    rows: list[dict[str, Reason | str]] = []
     whole, hit = together(events), hit_by(events, leads_of(events, config, alignments))
     for event in dict.fromkeys(whole.values()):
         if not event.clarifies:
@@ -40,10 +40,10 @@ def chronology(
 
 def _chronology_flag(
     event: Event, of: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
-) -> tuple[str, str]:
-    dates = say("chronology.dates", event=_shown(event), of=_shown(of))
-    if _latest(event) < _earliest(of):
-        return ("PRECEDES_DROP", say("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates))
+) -> tuple[str, Reason]:
+    dates = Reason("chronology.dates", event=_shown(event), of=_shown(of))
+    if instant_utc(event.timestamp, end_of_day=True) < instant_utc(of.timestamp):
+        return ("PRECEDES_DROP", Reason("chronology.precedes", event=event.event_id, of=of.event_id, dates=dates))
     shared = set(_markets_of(event, config)) & set(_markets_of(of, config))
     same = [
         market.mic
@@ -55,21 +55,13 @@ def _chronology_flag(
     ]
     if same:
         names = ", ".join(same)
-        return "SAME_SESSION", say("chronology.same", event=event.event_id, of=of.event_id, mics=names)
-    return "", say("chronology.after", event=event.event_id, of=of.event_id, dates=dates)
+        return "SAME_SESSION", Reason("chronology.same", event=event.event_id, of=of.event_id, mics=names)
+    return "", Reason("chronology.after", event=event.event_id, of=of.event_id, dates=dates)
 
 
 def _shown(event: Event) -> str:
     moment = event.timestamp
     return moment.strftime("%Y-%m-%d %H:%M UTC") if isinstance(moment, dt.datetime) else moment.isoformat()
-
-
-def _latest(event: Event) -> dt.datetime:
-    return instant_utc(event.timestamp, end_of_day=True)
-
-
-def _earliest(event: Event) -> dt.datetime:
-    return instant_utc(event.timestamp)
 
 
 def label_timing(
@@ -108,14 +100,14 @@ def counted_markets(panel: EventPanel, requests: Mapping[str, Sequence[Request]]
     """Exchanges of the peers that count for each event: those of the headline's ``panel`` where it is in
     it, else those of all its usable firm-events.
     """
-    found: dict[str, set[str]] = {}
+    usable: dict[str, set[str]] = {}
     for mic, rows in requests.items():
         for request in rows:
-            found.setdefault(request.event_id, set()).add(mic)
+            usable.setdefault(request.event_id, set()).add(mic)
     headline: dict[str, set[str]] = {}
     for name, mic in zip(panel.event_id.tolist(), panel.market.tolist(), strict=True):
         headline.setdefault(name, set()).add(mic)
-    return {name: sorted(mics) for name, mics in (found | headline).items()}
+    return {name: sorted(mics) for name, mics in (usable | headline).items()}
 
 
 def untimely(

@@ -1,12 +1,88 @@
-"""How much of a drop was given back, and how fast."""
+"""How much of a drop was given back, and how fast: every measure of every kind of drop."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from eventstudy.config import StudyConfig, Windows
+from eventstudy.core.abnormal import Window
+from eventstudy.core.checks.multiplicity import holm
+from eventstudy.core.statistics.dates import (
+    dates_needed,
+    sign_flip_floor,
+    sign_flip_p,
+    sign_vectors,
+    student,
+    t_interval,
+)
+from eventstudy.core.statistics.sample import two_sided
+from eventstudy.errors import Reason
+from eventstudy.optional import Parts
+from eventstudy.reversal.controls import Placebo
+from eventstudy.reversal.permutation import (
+    date_means,
+    date_names,
+    date_sets,
+    excess,
+    leave_one_out,
+    matched_permutation,
+)
+from eventstudy.reversal.shocks import Shocks, sign_flips
+
+NAN = float("nan")
+NO_NOTE = Reason()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
+
+    measure: str
+    group: str
+    estimate: float = NAN
+    lower: float = NAN
+    upper: float = NAN
+    p_value: float = NAN
+    n_dates: int = 0
+    note: Reason | str = NO_NOTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One step of the fixed sequence of tests; ``reached`` says whether all steps before it passed."""
+
+    step: int
+    hypothesis: Reason
+    estimate: float
+    p_value: float
+    level: float
+    reached: bool
+    passed: bool
+    reason: Reason | str = NO_NOTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathDay:
+    """Mean cumulative AR of one kind of drops, or of their placebos, on one day.
+
+    ``series`` is ``events`` or ``placebos``, ``n_paths`` counts the drops that ``car`` averages, and
+    ``lower`` and ``upper`` are the 95 % t interval over the ``n_dates`` dates; decimal returns.
+    """
+
+    group: str
+    series: str
+    tau: int
+    n_dates: int
+    n_paths: int
+    car: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +110,19 @@ def reversal_ratio(drop: NDArray[np.float64], post: NDArray[np.float64], level: 
     """
     k = len(drop)
     if not k or drop.sum() == 0:
-        return Ratio(float("nan"), float("nan"), float("nan"), "undefined")
+        return Ratio(NAN, NAN, NAN, "undefined")
     estimate = float(-post.sum() / drop.sum())
     if k < 2:
-        return Ratio(estimate, float("nan"), float("nan"), "undefined")
+        return Ratio(estimate, NAN, NAN, "undefined")
     t2 = float(special.stdtrit(k - 1, 0.5 + level / 2)) ** 2
     covariance = np.cov(np.vstack([drop, post])) / k
     a = float(drop.mean() ** 2 - t2 * covariance[0, 0])
     b = float(drop.mean() * post.mean() - t2 * covariance[0, 1])
     c = float(post.mean() ** 2 - t2 * covariance[1, 1])
-    inside = b * b - a * c
-    if inside < 0:
+    root = b * b - a * c
+    if root < 0:
         return Ratio(estimate, -np.inf, np.inf, "everything")
-    ends = sorted(((-b - np.sqrt(inside)) / a, (-b + np.sqrt(inside)) / a))
+    ends = sorted(((-b - np.sqrt(root)) / a, (-b + np.sqrt(root)) / a))
     return Ratio(estimate, float(ends[0]), float(ends[1]), "interval" if a > 0 else "outside")
 
 
@@ -54,7 +130,7 @@ def share_positive(values: NDArray[np.float64], level: float = 0.95) -> tuple[fl
     """Share of positive values with the exact binomial interval (Clopper and Pearson 1934)."""
     n = len(values)
     if not n:
-        return float("nan"), float("nan"), float("nan")
+        return NAN, NAN, NAN
     hits = int((values > 0).sum())
     tail = (1 - level) / 2
     lower = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, tail))
@@ -118,7 +194,7 @@ def kaplan_meier(
 def median_time(times: NDArray[np.float64], survival: NDArray[np.float64]) -> float:
     """First time by which half have recovered; NaN where that was not reached."""
     half = np.flatnonzero(survival <= 0.5)
-    return float(times[half[0]]) if len(half) else float("nan")
+    return float(times[half[0]]) if len(half) else NAN
 
 
 def half_life(mean_path: NDArray[np.float64]) -> float:
@@ -130,13 +206,13 @@ def half_life(mean_path: NDArray[np.float64]) -> float:
     """
     steps = np.diff(mean_path)
     if len(steps) < 3 or not np.isfinite(mean_path).all() or not ((steps > 0).all() or (steps < 0).all()):
-        return float("nan")
+        return NAN
     t = np.arange(len(mean_path))
     grid = np.linspace(0.01, 0.99, 981)
     errors = [_fit_error(phi**t, mean_path) for phi in grid]
     best = int(np.argmin(errors))
     if best == len(grid) - 1:
-        return float("nan")
+        return NAN
     return float(np.log(0.5) / np.log(grid[best]))
 
 
@@ -144,3 +220,344 @@ def _fit_error(regressor: NDArray[np.float64], values: NDArray[np.float64]) -> f
     x = regressor - regressor.mean()
     slope = (x @ values) / (x @ x)
     return float(((values - values.mean() - slope * x) ** 2).sum())
+
+
+def measures(
+    shocks: Shocks, placebos: Sequence[Placebo], config: StudyConfig, parts: Parts | None = None
+) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict.
+
+    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    """
+    kept = Parts() if parts is None else parts
+    rows: list[Measure] = []
+    for group, mask in shocks.members.items():
+        make = functools.partial(_all_of_group, shocks, placebos, group, mask, config)
+        rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
+    return rows
+
+
+def _no_measures(group: str, why: Reason | str) -> list[Measure]:
+    return [Measure(measure="excess_post", group=group, note=why)]
+
+
+def _all_of_group(
+    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_], config: StudyConfig
+) -> list[Measure]:
+    x = shocks.by_date(shocks.excess, mask)
+    return [
+        mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, mask)),
+        mean_measure("car_post", group, shocks.by_date(shocks.drops.post, mask)),
+        *_of_verdict(shocks, group, x, config),
+        *_variants(shocks, group, mask),
+        *_windows(shocks, group, mask, config),
+        *_tiers(shocks, placebos, group, mask),
+        *_ratios(shocks, group, mask),
+        share(group, x),
+        *_recovery(shocks, group, mask, config.windows),
+        *_leave_one_out(shocks, group, mask),
+    ]
+
+
+def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: Reason | None = None) -> Measure:
+    """Mean over dates with its 95 % t interval and two-sided p."""
+    k = len(values)
+    low, high = t_interval(values)
+    return Measure(
+        measure=name,
+        group=group,
+        estimate=float(values.mean()) if k else NAN,
+        lower=low,
+        upper=high,
+        p_value=two_sided(student(values), "t", k - 1.0) if k > 1 else NAN,
+        n_dates=k,
+        note=note or Reason("note.one_date" if k == 1 else ""),
+    )
+
+
+def _of_verdict(shocks: Shocks, group: str, x: NDArray[np.float64], config: StudyConfig) -> Iterator[Measure]:
+    """Yield what the verdict rests on: its tests, equivalence, power."""
+    answer, k = shocks.verdicts[group], len(x)
+    primary = Reason("note.primary", p=answer.p_greater, floor=answer.p_floor) if k else NO_NOTE
+    yield Measure(
+        measure="excess_post",
+        group=group,
+        estimate=answer.effect,
+        lower=answer.interval[0],
+        upper=answer.interval[1],
+        p_value=answer.p_value,
+        n_dates=answer.n_dates,
+        note=primary,
+    )
+    yield mean_measure("excess_post_date_t", group, x, note=Reason("note.date_t"))
+    draws, p, note = config.tests.draws, NAN, NO_NOTE
+    if k > 1:
+        p = sign_flip_p(x, sign_vectors(k, draws=draws, rng=np.random.default_rng(config.study.seed)))
+        note = Reason("note.floor", p=sign_flip_floor(k, draws))
+    mean = float(x.mean()) if k else NAN
+    yield Measure(measure="excess_post_sign_flip", group=group, estimate=mean, p_value=p, n_dates=k, note=note)
+    yield Measure(
+        measure="equivalence",
+        group=group,
+        estimate=answer.effect,
+        lower=-answer.margin,
+        upper=answer.margin,
+        p_value=answer.equivalence_p,
+        n_dates=k,
+        note=Reason("note.equivalence"),
+    )
+    power = Reason("note.power_placebos" if k == 1 else "note.power")
+    yield Measure(measure="smallest_detectable_effect", group=group, estimate=answer.mde, n_dates=k, note=power)
+    sd = answer.se_placebos if k == 1 else answer.sd
+    for effect in (0.02, 0.05, 0.10):
+        needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
+        name = f"dates_needed_{effect:.0%}"
+        yield Measure(measure=name, group=group, estimate=needed, n_dates=k, note=Reason("note.power"))
+
+
+def _variants(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    flips = sign_flips(shocks, mask)
+    for name, values in shocks.variants.items():
+        known = shocks.by_date(values, mask & np.isfinite(values))
+        note = Reason("note.sign_differs") if name in flips else None
+        yield mean_measure(f"excess_{name}", group, known, note=note)
+
+
+def _windows(shocks: Shocks, group: str, mask: NDArray[np.bool_], config: StudyConfig) -> Iterator[Measure]:
+    """Secondary windows after the drop, with Holm's adjustment over them."""
+    windows = secondary_windows(config.windows)
+    tests = [window_test(shocks, window, mask, config) for window in windows]
+    adjusted = holm(np.array([p for _, p in tests]))
+    for window, (values, p), q in zip(windows, tests, adjusted.tolist(), strict=True):
+        low, high = t_interval(values)
+        yield Measure(
+            measure=f"excess_{span(window)}",
+            group=group,
+            estimate=float(values.mean()) if len(values) else NAN,
+            lower=low,
+            upper=high,
+            p_value=p,
+            n_dates=len(values),
+            note=Reason("note.holm", p=q) if np.isfinite(q) else NO_NOTE,
+        )
+
+
+def secondary_windows(windows: Windows) -> list[Window]:
+    """Windows of the settings that lie after the drop, the primary one left out."""
+    return [w for w in windows.all_car if w[0] > windows.drop[1] and w != windows.post]
+
+
+def span(window: Window) -> str:
+    """Write a window as the tables do."""
+    return f"[{window[0]},{window[1]}]"
+
+
+def window_test(
+    shocks: Shocks, window: Window, mask: NDArray[np.bool_], config: StudyConfig
+) -> tuple[NDArray[np.float64], float]:
+    """X_k of another window over the marked shocks, and the two-sided p of the matched permutation."""
+    if shocks.sets is None:
+        return np.zeros(0), NAN
+    events, others = shocks.sets.car(window)
+    rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
+    post, kept = date_sets(shocks.drops.day0[rows], events[rows], [others[k] for k in rows])
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
+    return excess(post, kept), test.two_sided
+
+
+def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    """Excess over each tier's dates: all dates show what a naive comparison would have said."""
+    posts: dict[tuple[str, str], list[float]] = {}
+    for row in placebos:
+        posts.setdefault((row.shock_id, row.tier), []).append(row.car_post)
+    drops = shocks.drops
+    for tier in ("P0", "P1", "P2", "P3"):
+        rows = [k for k in np.flatnonzero(mask) if (str(drops.shock_id[k]), tier) in posts]
+        values = [drops.post[k] - np.mean(posts[str(drops.shock_id[k]), tier]) for k in rows]
+        means = date_means(drops.day0[rows], np.array(values, dtype=float))
+        yield mean_measure(f"excess_{tier}", group, means, note=Reason(f"tier.{tier}"))
+
+
+def _ratios(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    rows, day0, found = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
+    drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
+    post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
+    own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
+    for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):
+        ratio = reversal_ratio(*pair)
+        yield Measure(
+            measure=f"reversal_ratio{name}",
+            group=group,
+            estimate=ratio.estimate,
+            lower=ratio.lower,
+            upper=ratio.upper,
+            n_dates=len(np.unique(day0)),
+            note=Reason(f"fieller.{ratio.shape}"),
+        )
+
+
+def share(group: str, x: NDArray[np.float64]) -> Measure:
+    """Share of dates with X_k > 0 and its exact interval."""
+    value, low, high = share_positive(x)
+    note = Reason("note.binomial")
+    return Measure(
+        measure="share_positive", group=group, estimate=value, lower=low, upper=high, n_dates=len(x), note=note
+    )
+
+
+def cumulative_paths(shocks: Shocks, windows: Windows) -> NDArray[np.float64]:
+    """Cumulative log abnormal return of every portfolio of the matched sets from day 0 on, (P, L2)."""
+    assert shocks.sets is not None
+    portfolios, window = shocks.sets.portfolios, (windows.drop[0], windows.post[1])
+    weight, abnormal, rows = portfolios.peer_weights(window), portfolios.abnormal, portfolios.members
+    real, normal = abnormal.panel.event_returns[rows], abnormal.expected.mean[rows]
+    daily = real - normal if shocks.history.panel.kind == "log" else np.log1p(real) - np.log1p(normal)
+    total = portfolios.total(weight[:, None] * np.nan_to_num(daily))
+    total[portfolios.total(weight) == 0] = np.nan
+    before = abnormal.tau < window[0]
+    total[:, before] = 0.0
+    path: NDArray[np.float64] = np.cumsum(total, axis=1)
+    path[:, before] = np.nan
+    return path
+
+
+def _recovery(shocks: Shocks, group: str, mask: NDArray[np.bool_], windows: Windows) -> Iterator[Measure]:
+    sets, rows = shocks.sets, np.flatnonzero(mask)
+    if sets is None or not len(rows):
+        return
+    tau, end = sets.portfolios.abnormal.tau, windows.drop[1]
+    path = cumulative_paths(shocks, windows)
+    others = np.concatenate([sets.placebos[int(k)] for k in rows])
+    for name, at in (("", sets.event[rows]), ("_placebos", others)):
+        at = at[np.isfinite(path[at, -1])]
+        drop = path[at, int(np.flatnonzero(tau == end)[0])]
+        for part in (0.5, 1.0):
+            time, seen = recovery_times(path[at], tau, drop, share=part, start=end + 1)
+            yield _survival(f"recovery_{part:.0%}{name}", group, time, seen, windows.post[1])
+        value = half_life(path[at].mean(axis=0)[tau >= end] if len(at) else np.zeros(0))
+        note = Reason("note.sessions" if np.isfinite(value) else "note.no_half_life")
+        yield Measure(measure=f"half_life{name}", group=group, estimate=value, n_dates=len(at), note=note)
+
+
+def _survival(name: str, group: str, time: NDArray[np.float64], seen: NDArray[np.bool_], horizon: int) -> Measure:
+    times, survival, se = kaplan_meier(time, seen)
+    last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
+    note = Reason("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
+    return Measure(measure=name, group=group, estimate=median_time(times, survival), n_dates=len(time), note=note)
+
+
+def _leave_one_out(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+    x = shocks.by_date(shocks.excess, mask)
+    if len(x) < 2:
+        return
+    lower, upper, worst = influence(shocks, mask)
+    yield Measure(
+        measure="excess_leave_one_out",
+        group=group,
+        estimate=float(x.mean()),
+        lower=lower,
+        upper=upper,
+        n_dates=len(x),
+        note=Reason("note.leave_one_out", shock=worst),
+    )
+
+
+def influence(shocks: Shocks, mask: NDArray[np.bool_]) -> tuple[float, float, str]:
+    """Range of the mean excess with each date left out in turn, and the shocks of the date that moves it most."""
+    x = shocks.by_date(shocks.excess, mask)
+    means = leave_one_out(x)
+    names = date_names(shocks.drops.day0[mask], shocks.drops.shock_id[mask])
+    return float(means.min()), float(means.max()), names[int(np.abs(means - x.mean()).argmax())]
+
+
+def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gate]:
+    """Test in the fixed order: abnormal drop, excess reversal, label interaction, secondary windows.
+
+    A step counts only where all before it were significant, so the sequence as a whole keeps the level
+    without any correction (Westfall and Krishen 2001); the windows share the last step by Holm.
+    """
+    level, mask, answer = config.tests.level, shocks.asked, shocks.verdict
+    fall, s = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.drop_s, mask)
+    first = two_sided(student(s), "t", len(s) - 1.0) if len(s) > 1 else NAN
+    blocked = "" if np.isfinite(interaction.p_value) else interaction.note
+    steps: list[tuple[Reason, float, float, Reason | str]] = [
+        (
+            Reason("gate.drops"),
+            float(fall.mean()) if len(fall) else NAN,
+            first,
+            Reason("" if len(s) > 1 else "gate.two_dates"),
+        ),
+        (Reason("gate.excess"), answer.effect, answer.p_value, Reason("" if answer.n_dates else "gate.no_benchmark")),
+        (Reason("gate.genuine"), interaction.estimate, interaction.p_value, blocked),
+    ]
+    windows = secondary_windows(config.windows)
+    tests = [window_test(shocks, window, mask, config) for window in windows]
+    for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
+        mean = float(values.mean()) if len(values) else NAN
+        steps.append((Reason("gate.window", window=span(window)), mean, float(p), ""))
+    sequence: list[Gate] = []
+    reached = True
+    for number, (hypothesis, estimate, p, reason) in enumerate(steps, start=1):
+        passed = reached and bool(p <= level)
+        sequence.append(
+            Gate(
+                step=min(number, 4),
+                hypothesis=hypothesis,
+                estimate=estimate,
+                p_value=p,
+                level=level,
+                reached=reached,
+                passed=passed,
+                reason=reason,
+            )
+        )
+        reached = passed if number < 4 else reached
+    return sequence
+
+
+def path_rows(shocks: Shocks, windows: Windows) -> Iterator[PathDay]:
+    """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
+
+    Every date counts once on both sides; the placebos' line is the mean over dates of their means.
+    """
+    sets = shocks.sets
+    if sets is None:
+        return
+    portfolios = sets.portfolios
+    weight = portfolios.peer_weights((windows.drop[0], windows.post[1]))
+    daily = portfolios.total(weight[:, None] * np.nan_to_num(portfolios.abnormal.ar[portfolios.members]))
+    cumulative = np.cumsum(daily, axis=1)
+    cumulative[portfolios.total(weight) == 0] = np.nan
+    for group, mask in shocks.members.items():
+        rows, day0 = np.flatnonzero(mask), shocks.drops.day0[mask]
+        if not len(rows):
+            continue
+        paths = [cumulative[sets.placebos[int(k)]] for k in rows]
+        paths = [each[np.isfinite(each).all(axis=1)] for each in paths]
+        nothing = np.full(cumulative.shape[1], NAN)
+        means = np.array([each.mean(axis=0) if len(each) else nothing for each in paths])
+        behind = np.array([len(each) for each in paths], dtype=np.float64)
+        for series, lines, sizes in (
+            ("events", cumulative[sets.event[rows]], np.ones(len(rows))),
+            ("placebos", means, behind),
+        ):
+            counts = date_means(day0, sizes) * np.unique(day0, return_counts=True)[1]
+            yield from _path_days(group, series, portfolios.abnormal.tau, date_means(day0, lines), counts)
+
+
+def _path_days(
+    group: str, series: str, tau: NDArray[np.int64], values: NDArray[np.float64], counts: NDArray[np.float64]
+) -> Iterator[PathDay]:
+    for column, day in zip(values.T, tau.tolist(), strict=True):
+        known = np.isfinite(column)
+        low, high = t_interval(column[known])
+        yield PathDay(
+            group=group,
+            series=series,
+            tau=day,
+            n_dates=int(known.sum()),
+            n_paths=round(float(counts[known].sum())),
+            car=float(column[known].mean()) if known.any() else NAN,
+            lower=low,
+            upper=high,
+        )

@@ -11,8 +11,8 @@ from typing import Any
 
 from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
+from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.messages import say
 
 #: Sections of the settings that the lock holds in full.
 SECTIONS = ("windows", "returns", "model", "reversal", "tests")
@@ -30,9 +30,9 @@ class Departure:
     strict: bool
 
     @property
-    def sentence(self) -> str:
-        """Say what changed."""
-        return say("prereg.departure", key=self.key, locked=self.locked, found=self.found)
+    def sentence(self) -> Reason:
+        """What changed."""
+        return Reason("prereg.departure", key=self.key, locked=self.locked, found=self.found)
 
 
 def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:

@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window
 from eventstudy.errors import EstimationError, EventStudyError
-from eventstudy.reversal.dates import date_sets
-from eventstudy.reversal.matching import MatchedSets, matched_sets
-from eventstudy.reversal.permutation import ENUMERATED, excess
-from eventstudy.reversal.shocks import Judgement
-from eventstudy.reversal.variants import as_kind
+from eventstudy.reversal.history import MatchedSets, as_kind, matched_sets
+from eventstudy.reversal.measures import span
+from eventstudy.reversal.permutation import ENUMERATED, date_sets, excess
+from eventstudy.reversal.shocks import Shocks
 
 MODELS = ("market", "market_adjusted", "mean_adjusted")
 POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
 DRAWS = 1_999
+#: CARs of the dates in question, (D,), and those of each date's placebos.
+DateSets = tuple[NDArray[np.float64], list[NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Specification:
     joint_p: float
 
 
-def specification_curve(judgement: Judgement) -> list[Specification]:
+def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specification]:
     """Measure windows × models × returns × intercepts on the same shocks and placebo dates.
 
     Notes
@@ -49,26 +51,25 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
     here which member of a matched set is the event, for all specifications together, so that their
     dependence is kept. Intercepts differ only for models that have one.
     """
-    rows: list[tuple[str, str, str, str]] = []
-    sets: list[tuple[NDArray[np.float64], list[NDArray[np.float64]]]] = []
-    if judgement.sets is None or not judgement.asked.any():
+    if shocks.sets is None or not shocks.asked.any():
         return []
+    rows: list[tuple[Window, str, str, str]] = []
+    sets: list[DateSets] = []
     for model in MODELS:
         for kind in ("simple", "log"):
             for alpha in ("auto", "estimated") if model == "market" else ("auto",):
-                formed = _formed(judgement, model, kind, alpha)
-                for window in POST_WINDOWS if formed is not None else ():
-                    rows.append((f"[{window[0]},{window[1]}]", model, kind, alpha))
-                    assert formed is not None
-                    sets.append(_asked(judgement, formed, window))
+                formed = _formed(shocks, config, model, kind, alpha)
+                if formed is not None:
+                    rows += [(window, model, kind, alpha) for window in POST_WINDOWS]
+                    sets += [_asked(shocks, formed, window) for window in POST_WINDOWS]
     if not sets:
         raise EstimationError("no model of the curve can be fitted to the placebo dates")
     means = np.array([_mean(*pair) for pair in sets])
-    median, p = float(np.median(means)), _joint_p(sets, judgement)
+    median, p = float(np.median(means)), _joint_p(sets, config.study.seed)
     share = float((means > 0).mean())
     return [
         Specification(
-            window=window,
+            window=span(window),
             model=model,
             returns=kind,
             alpha=alpha,
@@ -82,33 +83,28 @@ def specification_curve(judgement: Judgement) -> list[Specification]:
     ]
 
 
-def _formed(judgement: Judgement, model: str, kind: str, alpha: str) -> MatchedSets | None:
+def _formed(shocks: Shocks, config: StudyConfig, model: str, kind: str, alpha: str) -> MatchedSets | None:
     """Portfolios of shocks and placebos under other settings; None where the model cannot be fitted."""
-    history, found = judgement.history, judgement.benchmarks
-    config = replace(history.config, model=replace(history.config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
-    other = replace(history, config=config, panel=as_kind(history.panel, kind, config.model))
-    days = [found.days(k) if judgement.asked[k] else np.zeros(0, dtype=np.int64) for k in range(len(judgement.tickers))]
-    shocks = [str(name) for name in judgement.drops.shock_id]
+    config = replace(config, model=replace(config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
+    panel = as_kind(shocks.history.panel, kind, config.model)
+    history, days = replace(shocks.history, config=config, panel=panel), shocks.benchmarks.days_of(shocks.asked)
     try:
-        return matched_sets(other, judgement.requests, shocks, judgement.tickers, days)
+        return matched_sets(history, shocks.requests, shocks.drops.shock_id, shocks.tickers, days)
     except EventStudyError:
         return None
 
 
-def _asked(
-    judgement: Judgement, formed: MatchedSets, window: Window
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+def _asked(shocks: Shocks, formed: MatchedSets, window: Window) -> DateSets:
     """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
-    car = formed.portfolios.car(window)
-    rows = np.flatnonzero(judgement.asked)
-    return date_sets(judgement.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
+    car, rows = formed.portfolios.car(window), np.flatnonzero(shocks.asked)
+    return date_sets(shocks.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
 
 
 def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:
     return float(np.nanmean(excess(events, [values[np.isfinite(values)] for values in placebos])))
 
 
-def _joint_p(sets: Sequence[tuple[NDArray[np.float64], list[NDArray[np.float64]]]], judgement: Judgement) -> float:
+def _joint_p(sets: Sequence[DateSets], seed: int) -> float:
     """Two-sided p of the median over specifications under one permutation for all of them."""
     stacked = [
         np.array([np.append(events[k], placebos[k]) for events, placebos in sets]) for k in range(len(sets[0][0]))
@@ -119,7 +115,7 @@ def _joint_p(sets: Sequence[tuple[NDArray[np.float64], list[NDArray[np.float64]]
         level = np.nanmean(values, axis=1, keepdims=True)
         over.append(np.nan_to_num(values - level) * (m + 1) / m)
     ways = float(np.prod([values.shape[1] for values in over]))
-    rng = np.random.default_rng(judgement.history.config.study.seed)
+    rng = np.random.default_rng(seed)
     if ways <= min(ENUMERATED, DRAWS):
         grid = np.meshgrid(*(np.arange(values.shape[1]) for values in over), indexing="ij")
         picks = np.array(grid).reshape(len(over), -1)

@@ -1,4 +1,4 @@
-"""One of four verdicts on the excess over matched placebo drops, in one sentence."""
+"""One of four verdicts on the excess over matched placebo drops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eventstudy.core.statistics.dates import (
     student,
     t_interval,
 )
-from eventstudy.messages import Message, say
+from eventstudy.errors import Reason
 from eventstudy.reversal.permutation import PermutationTest, PlaceboSpread, equivalence_p, shown_floor
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
@@ -34,11 +34,12 @@ class Verdict:
     dates, ``p_value`` the two-sided matched permutation's, ``p_floor`` the smallest that this p can be, and
     ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the spread ``sd`` between the
     dates; for a single date on ``se_placebos``, the standard error that the spread of the placebo drops
-    gives the effect. ``reason`` is a code for why no date entered, empty where one did.
+    gives the effect. ``sentence``, ``ladder`` (what so many dates can show) and ``more_data`` (what more of
+    them would) are reasons without words, ``reason`` a code for why no date entered, empty where one did.
     """
 
     kind: str
-    sentence: str
+    sentence: Reason
     effect: float
     interval: tuple[float, float]
     p_value: float
@@ -54,8 +55,8 @@ class Verdict:
     se_placebos: float
     mde: float
     margin: float
-    ladder: str
-    more_data: str
+    ladder: Reason
+    more_data: Reason
     reason: str = ""
 
 
@@ -65,6 +66,8 @@ class Evidence:
 
     Attributes
     ----------
+    subject : Reason
+        What the drops are called; its code with ``_one`` at the end names a single one of them.
     excess, drop : (K,)
         X_k and the CARs of the drops.
     other_measures
@@ -77,7 +80,7 @@ class Evidence:
         time; those of them whose label carries no time at all; drops without a benchmark.
     """
 
-    subject: str
+    subject: Reason
     window: Window
     excess: NDArray[np.float64]
     drop: NDArray[np.float64]
@@ -136,7 +139,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         se_placebos=spread.se,
         mde=mde,
         margin=margin,
-        ladder=ladder(evidence, sd, mde),
+        ladder=_ladder(evidence, sd, mde),
         more_data=_more_data(sd, evidence),
         reason="" if k else _why_nothing(evidence),
     )
@@ -155,32 +158,24 @@ def _kind(evidence: Evidence, margin: float) -> str:
     return EQUIVALENT if -margin <= low and high <= margin else INCONCLUSIVE
 
 
-def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: float) -> Message:
-    k = len(evidence.excess)
+def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: float) -> Reason:
+    k, test = len(evidence.excess), evidence.permutation
     if k == 0:
         return _nothing_to_test(evidence)
-    first, last = evidence.window
-    effect = float(evidence.excess.mean())
-    facts = {
-        "first": first,
-        "last": last,
-        "size": abs(effect),
-        "p": evidence.permutation.two_sided,
-        "n": evidence.n_events,
-    }
+    (first, last), effect = evidence.window, float(evidence.excess.mean())
+    facts = {"first": first, "last": last, "size": abs(effect), "p": test.two_sided, "n": evidence.n_events, "mde": mde}
     if k == 1:
-        return say(
+        return Reason(
             f"verdict.one_{'above' if effect >= 0 else 'below'}",
             subject=_one(evidence.subject),
             rank=evidence.rank,
             among=evidence.n_placebos + 1,
             m=evidence.n_placebos,
-            mde=mde,
-            floor=shown_floor(evidence.permutation.floor),
+            floor=shown_floor(test.floor),
             **facts,
         )
     low, high = t_interval(evidence.excess)
-    return say(
+    return Reason(
         f"verdict.{kind.replace(' ', '_')}",
         subject=evidence.subject,
         effect=effect,
@@ -189,36 +184,35 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
         flip=flip,
         k=k,
         n_effective=evidence.n_effective,
-        mde=mde,
         margin=margin,
         **facts,
     )
 
 
-def _one(subject: str) -> str:
+def _one(subject: Reason) -> Reason:
     """Return what a single drop of a kind is called."""
-    if isinstance(subject, Message):
-        return say(f"{subject.key}_one", **subject.fields)
-    return subject.replace("drops", "drop", 1)
+    return Reason(f"{subject.code}_one", **subject.fields)
 
 
-def _nothing_to_test(evidence: Evidence) -> Message:
-    subject = evidence.subject
-    if not evidence.n_candidates:
-        return say("verdict.no_candidates", subject=subject)
-    if not evidence.n_drops:
-        return say("verdict.no_drops", n=evidence.n_candidates, subject=subject)
-    if evidence.n_unmatched:
-        return say("verdict.unmatched", subject=subject)
+def _nothing_to_test(evidence: Evidence) -> Reason:
+    subject, why = evidence.subject, _why_nothing(evidence)
+    if why == "no_candidates":
+        return Reason("verdict.no_candidates", subject=subject)
+    if why == "no_drops":
+        return Reason("verdict.no_drops", n=evidence.n_candidates, subject=subject)
+    if why == "unmatched":
+        return Reason("verdict.unmatched", subject=subject)
     n, undated = evidence.n_late, evidence.n_undated
     if 0 < undated < n:
-        return say("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
+        return Reason("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
     key = "undated" if undated else "late"
-    return say(f"verdict.{key}_one", subject=_one(subject)) if n == 1 else say(f"verdict.{key}", n=n, subject=subject)
+    if n == 1:
+        return Reason(f"verdict.{key}_one", subject=_one(subject))
+    return Reason(f"verdict.{key}", n=n, subject=subject)
 
 
 def _why_nothing(evidence: Evidence) -> str:
-    """Return the code of `_nothing_to_test`'s reason."""
+    """Return a code for why no date entered."""
     if not evidence.n_candidates:
         return "no_candidates"
     if not evidence.n_drops:
@@ -228,26 +222,27 @@ def _why_nothing(evidence: Evidence) -> str:
     return "label_undated" if evidence.n_undated == evidence.n_late else "label_late"
 
 
-def ladder(evidence: Evidence, sd: float, mde: float) -> str:
-    """Notice on what K dates can show, printed beside every verdict."""
+def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
+    """Notice on what K dates can show, printed with every verdict."""
     k = len(evidence.excess)
     if k == 0:
-        return say("ladder.none")
+        return Reason("ladder.none")
     if k == 1:
-        return say("ladder.one", rank=evidence.rank, among=evidence.n_placebos + 1, m=evidence.n_placebos)
+        m = evidence.n_placebos
+        return Reason("ladder.one", rank=evidence.rank, among=m + 1, m=m)
     if k < FEWEST_DATES:
-        return say("ladder.few")
+        return Reason("ladder.few")
     if k < 15:
-        return say("ladder.low", ratio=mde / sd, mde=mde)
-    return say("ladder.moderate") if k < 30 else ""
+        return Reason("ladder.low", ratio=mde / sd, mde=mde)
+    return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _more_data(sd: float, evidence: Evidence) -> Message:
+def _more_data(sd: float, evidence: Evidence) -> Reason:
     if evidence.n_unmatched and not len(evidence.excess):
-        return say("more.unmatched", n=evidence.n_unmatched)
+        return Reason("more.unmatched", n=evidence.n_unmatched)
     one = len(evidence.excess) == 1
     between = evidence.spread.se if one else sd
     if not between > 0:
-        return say("more.unknown")
+        return Reason("more.unknown")
     two, five, ten = (dates_needed(between, effect) for effect in (0.02, 0.05, 0.10))
-    return say(f"more.{'placebos' if one else 'dates'}", sd=between, two=two, five=five, ten=ten)
+    return Reason(f"more.{'placebos' if one else 'dates'}", sd=between, two=two, five=five, ten=ten)

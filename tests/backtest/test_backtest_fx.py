@@ -28,7 +28,7 @@ from eventstudy.prices.snapshot import Snapshot, StoredTicker, write_manifest, w
 from eventstudy.prices.sources import get_prices, price_request
 from eventstudy.prices.yahoo import YahooProvider
 from eventstudy.report.page_one import backtest_strip
-from eventstudy.reversal import judge
+from eventstudy.reversal import study_shocks
 
 HOUR = 3_600 * 10**9
 EVENT = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
@@ -121,8 +121,8 @@ def traded(tmp_path: Path, prices: Path | str, *overrides: str) -> Traded:
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, config)
-    return trade_study(computed, judgement, events, config, table)
+    shocks = study_shocks(computed, headline, config)
+    return trade_study(computed, shocks, events, config, table)
 
 
 def test_a_folder_with_a_rate_gives_both_currencies(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.page_one import backtest_strip
 from eventstudy.results.columns import TABLES, with_codes
-from eventstudy.reversal import Judgement, judge
+from eventstudy.reversal import Shocks, study_shocks
 
 #: Half of all random shocks are drops by this.
 LAX = Rule(criteria=Reversal(drop_k=0.0, drop_min=0.0, share_negative=0.0), gate="off")
@@ -37,18 +37,18 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "prices"
 PROJECT = Path(__file__).parents[2]
 
 
-def traded(events_path: Path, prices: str, *overrides: str, study: Path | None = None) -> tuple[Traded, Judgement]:
+def traded(events_path: Path, prices: str, *overrides: str, study: Path | None = None) -> tuple[Traded, Shocks]:
     events = read_events(events_path)
     config = load_config(events_path, config_file=study, overrides=overrides)
     table = get_prices(events, config, prices, tell=print)
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    judgement = judge(computed, headline, config)
-    return trade_study(computed, judgement, events, config, table), judgement
+    shocks = study_shocks(computed, headline, config)
+    return trade_study(computed, shocks, events, config, table), shocks
 
 
-def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> tuple[Traded, Judgement]:
+def small(tmp_path: Path, rows_: list[str], *overrides: str, fall: str = "") -> tuple[Traded, Shocks]:
     """A study of three US peers; on the day ``fall`` all of them lose a tenth and keep it lost."""
     write_prices(tmp_path / "prices")
     for ticker in ("AAA", "BBB", "CCC") if fall else ():
@@ -99,16 +99,16 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     answer = event_row(
         "C1", "2021-06-21T14:00Z", kind="clarification", label="clarification", shock_id="E1", clarifies="E1"
     )
-    found, judgement = small(tmp_path, [row, answer], fall="2021-06-09")
+    found, shocks = small(tmp_path, [row, answer], fall="2021-06-09")
     tables = rows(found)
     assert [(r["ticker"], r["entry_session"], r["exit_session"]) for r in tables["trades"]] == [
         (name, "2021-06-11", "2021-06-22") for name in ("AAA", "BBB", "CCC")
     ]
     assert {text(r["why_left"]) for r in tables["trades"]} == {"clarification C1"}
     shock = next(r for r in tables["backtest"] if r["run"] == RULE)
-    assert shock["car_signal"] == pytest.approx(float(judgement.drops.drop[0]), abs=1e-12)
-    assert shock["s_signal"] == pytest.approx(float(judgement.drops.drop_s[0]), abs=1e-12)
-    assert shock["gap"] == pytest.approx(shock["net"] - float(judgement.drops.post[0]), abs=1e-12)
+    assert shock["car_signal"] == pytest.approx(float(shocks.drops.drop[0]), abs=1e-12)
+    assert shock["s_signal"] == pytest.approx(float(shocks.drops.drop_s[0]), abs=1e-12)
+    assert shock["gap"] == pytest.approx(shock["net"] - float(shocks.drops.post[0]), abs=1e-12)
     money = sum(r["net"] * r["value"] for r in tables["trades"])
     assert sum(r["net"] for r in tables["pnl"]) == pytest.approx(money, abs=1e-8)
     assert tables["pnl"][0]["date"] == "2021-06-09"
@@ -197,7 +197,7 @@ def test_a_trial_is_whatever_decides_what_a_rule_earns(
     assert (digest("changed", cells, study, overrides) != base) == other
 
 
-def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Events, StudyConfig, PriceTable]:
+def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Shocks, Events, StudyConfig, PriceTable]:
     """What `trade_study` takes, of the study that `small` has written."""
     events = read_events(tmp_path / "events.csv")
     config = load_config(
@@ -207,7 +207,7 @@ def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Judgement, Even
     computed = compute(events, config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, config), events, config, table
+    return computed, study_shocks(computed, headline, config), events, config, table
 
 
 def test_costs_of_the_curve_and_break_even_by_hand(tmp_path: Path) -> None:
@@ -318,47 +318,45 @@ def test_placebo_drops_are_those_of_the_labels_that_the_rule_trades(tmp_path: Pa
         gate: traded(path, "simulated", f"backtest.label_gate={gate}", "tests.draws=99", study=study)
         for gate in ("strict", "off")
     }
-    judgement = gates["off"][1]
+    shocks = gates["off"][1]
     matched = {
-        (str(shock), int(day))
-        for k, shock in enumerate(judgement.drops.shock_id)
-        for day in judgement.benchmarks.days(k)
+        (str(shock), int(day)) for k, shock in enumerate(shocks.drops.shock_id) for day in shocks.benchmarks.days(k)
     }
     assert {shock for shock, _ in matched} == {"E1", "E2"}
     for gate, asked in (("strict", {"E1"}), ("off", {"E1", "E2"})):
-        pairs = comparable(judgement, gates[gate][0].evaluation.rule)
+        pairs = comparable(shocks, gates[gate][0].evaluation.rule)
         assert set(pairs) == {pair for pair in matched if pair[0] in asked}
         decisions = gates[gate][0].evaluation.runs[PLACEBO].decisions
         assert {d.shock_id.partition("@")[0] for d in decisions} == asked
 
 
 @pytest.fixture(scope="module")
-def real() -> tuple[Traded, Judgement]:
+def real() -> tuple[Traded, Shocks]:
     if not SHARED.is_dir():
         pytest.skip("needs the daily prices beside the project")
     return traded(PROJECT / "events.csv", str(SHARED), "tests.draws=199")
 
 
-def test_real_decisions_agree_with_the_study(real: tuple[Traded, Judgement]) -> None:
-    found, judgement = real
-    of = {str(name): k for k, name in enumerate(judgement.drops.shock_id)}
-    delayed = judgement.portfolios.abnormal.panel
+def test_real_decisions_agree_with_the_study(real: tuple[Traded, Shocks]) -> None:
+    found, shocks = real
+    of = {str(name): k for k, name in enumerate(shocks.drops.shock_id)}
+    delayed = shocks.portfolios.abnormal.panel
     compared = 0
     for decision in found.evaluation.runs[EVERY_DROP].decisions:
         k = of.get(decision.shock_id)
-        if k is None or not np.isfinite(decision.car) or decision.n_peers != judgement.drops.n_peers[k]:
+        if k is None or not np.isfinite(decision.car) or decision.n_peers != shocks.drops.n_peers[k]:
             continue
         mine = delayed.shock_id == decision.shock_id
         drop = delayed.event_flags[mine][:, (delayed.tau >= 0) & (delayed.tau <= 1)]
         if (drop & 96).any():
             continue  # The study waits for the unlock, the trade is decided at the close of +1.
-        assert decision.car == pytest.approx(float(judgement.drops.drop[k]), abs=1e-12)
-        assert decision.s == pytest.approx(float(judgement.drops.drop_s[k]), abs=1e-9)
+        assert decision.car == pytest.approx(float(shocks.drops.drop[k]), abs=1e-12)
+        assert decision.s == pytest.approx(float(shocks.drops.drop_s[k]), abs=1e-9)
         compared += 1
     assert compared >= 10
 
 
-def test_real_trades_hold_the_rules(real: tuple[Traded, Judgement]) -> None:
+def test_real_trades_hold_the_rules(real: tuple[Traded, Shocks]) -> None:
     found, _ = real
     evaluation = found.evaluation
     series = evaluation.series[EVERY_DROP]

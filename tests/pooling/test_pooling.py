@@ -21,7 +21,8 @@ from statsmodels.stats.meta_analysis import combine_effects
 from eventstudy.cli import main
 from eventstudy.config import StudyConfig
 from eventstudy.core.statistics.dates import dates_needed, minimum_detectable_effect, sign_flip_p, sign_vectors
-from eventstudy.errors import ConfigError, IntegrityError
+from eventstudy.errors import ConfigError, IntegrityError, Reason
+from eventstudy.messages import text as worded
 from eventstudy.pooling.pool import (
     EFFECTS,
     POOLED,
@@ -220,7 +221,7 @@ def test_the_pooled_verdict_is_that_of_a_single_study_on_all_shocks() -> None:
     sets = [values for pack in packs for values in pack.placebos]
     test, mean = matched_permutation(post, sets, draws=499, seed=7), float(x.mean())
     evidence = Evidence(
-        subject="misreading-labelled drops (2 sectors)",
+        subject=Reason("subject.pool", label="misreading", sectors=Reason("subject.sectors", n=2)),
         window=(2, 20),
         excess=x,
         drop=np.full(17, -0.08),
@@ -289,8 +290,8 @@ def test_an_exploratory_pool_says_whether_a_late_label_is_in_it() -> None:
     late = replace(mine, in_time=np.array([True, False, True]))
     name = "label=misreading;exploratory"
     with_late, without = (pool_packs([pack, other], seed=1, draws=99).verdicts[name] for pack in (late, mine))
-    assert "(2 sectors, late labels included)" in with_late.sentence
-    assert "(2 sectors, no late label among them)" in without.sentence
+    assert "(2 sectors, late labels included)" in worded(with_late.sentence)
+    assert "(2 sectors, no late label among them)" in worded(without.sentence)
 
 
 def test_power_grows_with_the_dates_of_every_sector() -> None:

@@ -16,6 +16,7 @@ from eventstudy.backtest.track_record import record
 from eventstudy.backtest.trade_tables import record_row
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
+from eventstudy.errors import Reason
 from eventstudy.messages import catalogue
 from eventstudy.report import page_one
 from eventstudy.results.counts import firm_event_counts
@@ -61,7 +62,7 @@ def test_a_verdict_keeps_its_one_sided_p_and_its_floor_apart() -> None:
     test = PermutationTest(greater=0.11, less=0.95, two_sided=0.2, floor=0.03, draws=99, exact=True)
     values = np.array([0.02, 0.05, -0.01])
     evidence = Evidence(
-        subject="drops",
+        subject=Reason("subject.all"),
         window=(2, 20),
         excess=values,
         drop=np.full(3, -0.1),

@@ -16,6 +16,8 @@ from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import Study, StudyResult
+from eventstudy.config.json_values import plain_json
+from eventstudy.errors import Reason
 from eventstudy.messages import say
 from eventstudy.report.brief import headline_test
 from eventstudy.report.packs import read_pack
@@ -116,7 +118,7 @@ def test_what_is_missing_is_nan_or_empty_and_a_count_is_never_made_up() -> None:
 
 def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
     evidence = Evidence(
-        subject="drops",
+        subject=Reason("subject.all"),
         window=(2, 20),
         excess=np.array([0.01, 0.05, 0.02, 0.04, 0.03, 0.06, -0.01]),
         drop=np.full(7, -0.08),
@@ -126,7 +128,7 @@ def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
         n_effective=11.5,
         n_placebos=21,
     )
-    facts = verdict_facts(verdict(evidence, seed=1, draws=99), "label=misreading", "[2,20]")
+    facts = plain_json(verdict_facts(verdict(evidence, seed=1, draws=99), "label=misreading", "[2,20]"))
     row = verdict_of(facts, None)
     assert {"interval" if key == "ci" else key for key in facts} | {"k_eff"} == {
         field.name for field in fields(VerdictRow)

@@ -9,8 +9,8 @@ import pytest
 from reversal_studies import drop_days, misread, study
 
 from eventstudy.reversal.contrasts import label_difference
-from eventstudy.reversal.dates import date_means, date_names, date_sets
-from eventstudy.reversal.measured import gates, measures
+from eventstudy.reversal.measures import gates, measures
+from eventstudy.reversal.permutation import date_means, date_names, date_sets
 
 DAY0 = np.array([3, 5, 3], dtype=np.int32)
 
@@ -36,18 +36,16 @@ def test_two_shocks_of_one_day_count_once_in_the_verdict(tmp_path: Path) -> None
     first, second = drop_days(2)
     rows = [misread("A", first, tickers="AAA;BBB"), misread("B", first, tickers="CCC"), misread("C", second)]
     rows[1] = rows[1].replace(f"misreading,{first},", f"misreading,{first},S")
-    _, judgement = study(
-        tmp_path, rows, "reversal.share_negative=0.1", "reversal.drop_k=0.1", "reversal.drop_min=0.0001"
-    )
-    assert judgement.drops.shock_id.tolist() == ["A", "S", "C"]
-    assert judgement.drops.overlaps == ("", "", "")
-    assert judgement.asked.tolist() == [True, True, True]
-    x = judgement.excess
-    assert judgement.verdict.n_dates == 2
-    assert judgement.verdict.effect == pytest.approx((x[:2].mean() + x[2]) / 2, rel=1e-12)
-    found = {m.measure: m for m in measures(judgement, []) if m.group == "label=misreading"}
+    _, shocks = study(tmp_path, rows, "reversal.share_negative=0.1", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
+    assert shocks.drops.shock_id.tolist() == ["A", "S", "C"]
+    assert shocks.drops.overlaps == ("", "", "")
+    assert shocks.asked.tolist() == [True, True, True]
+    x = shocks.excess
+    assert shocks.verdict.n_dates == 2
+    assert shocks.verdict.effect == pytest.approx((x[:2].mean() + x[2]) / 2, rel=1e-12)
+    found = {m.measure: m for m in measures(shocks, [], shocks.history.config) if m.group == "label=misreading"}
     assert {found[name].n_dates for name in ("car_drop", "car_post", "excess_post", "share_positive")} == {2}
-    drop = judgement.drops.drop
+    drop = shocks.drops.drop
     assert found["car_drop"].estimate == pytest.approx((drop[:2].mean() + drop[2]) / 2, rel=1e-12)
-    step = gates(judgement, label_difference(judgement))[0]
+    step = gates(shocks, label_difference(shocks, shocks.history.config), shocks.history.config)[0]
     assert step.estimate == pytest.approx(found["car_drop"].estimate, rel=1e-12)

@@ -14,6 +14,7 @@ from eventstudy.backtest.tapes import shocks_of, tapes_of
 from eventstudy.config import Market, Peer, StudyConfig, Windows
 from eventstudy.events import Event, over_everywhere, parse_events, read_events
 from eventstudy.exchanges.calendars import align_all
+from eventstudy.messages import text
 from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import findings, label_timing, reversal_summary, tables
 from eventstudy.reversal.labels import LATE, UNDATED, drop_over, untimely
@@ -90,16 +91,18 @@ def test_a_verdict_on_labels_without_a_time_is_exploratory(tmp_path: Path, label
     days = drop_days(3)
     dated = event_row("E2", days[2], label=label, label_asof=days[2])
     rows = [*(event_row(f"E{i}", day, label=label) for i, day in enumerate(days[:2])), dated]
-    computed, judgement = study(tmp_path, rows, f"reversal.label={label}")
-    assert judgement.label_reason.tolist() == [UNDATED, UNDATED, ""]
-    assert judgement.in_time.tolist() == [False, False, True]
-    assert (judgement.verdict.n_dates, judgement.exploratory.n_dates) == (1, 3)
+    computed, shocks = study(tmp_path, rows, f"reversal.label={label}")
+    assert shocks.label_reason.tolist() == [UNDATED, UNDATED, ""]
+    assert shocks.in_time.tolist() == [False, False, True]
+    assert (shocks.verdict.n_dates, shocks.exploratory.n_dates) == (1, 3)
     events = read_events(tmp_path / "events.csv")
-    config = judgement.history.config
-    found = findings(judgement, events, computed.alignments, config)
-    role = {row["shock_id"]: (row["role"], row["label_reason"]) for row in tables(judgement, found)["reversal"]}
+    config = shocks.history.config
+    found = findings(shocks, events, computed.alignments, config)
+    role = {
+        row["shock_id"]: (row["role"], row["label_reason"]) for row in tables(found, shocks.history.config)["reversal"]
+    }
     assert role == {"E0": ("exploratory", UNDATED), "E1": ("exploratory", UNDATED), "E2": ("confirmatory", "")}
-    summary = reversal_summary(judgement, found)
+    summary = reversal_summary(found, config)
     assert summary["verdict"]["reason"] == ""
     assert (summary["exploratory"]["n_late"], summary["exploratory"]["n_undated"]) == (0, 2)
     timing = label_timing(events, computed.alignments, config, {})
@@ -109,29 +112,29 @@ def test_a_verdict_on_labels_without_a_time_is_exploratory(tmp_path: Path, label
 def test_labels_without_a_time_alone_leave_the_verdict_nothing_and_it_says_why(tmp_path: Path) -> None:
     days = drop_days(2)
     rows = [event_row(f"E{i}", day, label="no_news") for i, day in enumerate(days)]
-    _, judgement = study(tmp_path, rows, "reversal.label=no_news")
-    assert (judgement.verdict.n_dates, judgement.verdict.reason) == (0, "label_undated")
-    assert judgement.verdict.sentence == (
+    _, shocks = study(tmp_path, rows, "reversal.label=no_news")
+    assert (shocks.verdict.n_dates, shocks.verdict.reason) == (0, "label_undated")
+    assert text(shocks.verdict.sentence) == (
         "Inconclusive: none of the 2 no news-labelled drops says when its label could first be known "
         "(label_asof), so no confirmatory test can rest on them."
     )
-    assert "(labels without label_asof included)" in judgement.exploratory.sentence
-    assert judgement.exploratory.n_dates == 2
+    assert "(labels without label_asof included)" in text(shocks.exploratory.sentence)
+    assert shocks.exploratory.n_dates == 2
     late = event_row("E1", days[1], label="no_news", label_asof="2022-12-01")
-    _, judgement = study(tmp_path, [rows[0], late], "reversal.label=no_news")
-    assert judgement.label_reason.tolist() == [UNDATED, LATE]
-    assert judgement.verdict.reason == LATE
+    _, shocks = study(tmp_path, [rows[0], late], "reversal.label=no_news")
+    assert shocks.label_reason.tolist() == [UNDATED, LATE]
+    assert shocks.verdict.reason == LATE
     assert "of the 2 no news-labelled drops, 1 got their label after the drop had ended and 1 do not say" in (
-        judgement.verdict.sentence
+        text(shocks.verdict.sentence)
     )
 
 
 def test_the_backtest_reads_a_bare_date_by_the_same_clock(tmp_path: Path) -> None:
     write_prices(tmp_path / "prices", start="2020-01-02", end="2021-12-30")
     day = "2021-06-09"
-    computed, judgement = study(tmp_path, [event_row("E1", day, label="misreading", label_asof=day)])
+    computed, shocks = study(tmp_path, [event_row("E1", day, label="misreading", label_asof=day)])
     events = read_events(write_events(tmp_path, [event_row("E1", day, label="misreading", label_asof=day)]))
-    config = judgement.history.config
+    config = shocks.history.config
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
     (shock,) = shocks_of(events, config, tapes, computed.alignments)

@@ -11,21 +11,22 @@ from reversal_studies import drop_days, misread, study
 from reversal_twins import rolling_car_loop
 from studies import event_row, write_prices
 
-from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit, window_sum
-from eventstudy.reversal.matching import placebo_rows
-from eventstudy.reversal.permutation import matched_permutation
-from eventstudy.reversal.placebo import (
+from eventstudy.messages import text
+from eventstudy.reversal.controls import (
     VARIABLES,
     Pool,
     balance,
     distances,
     far_from,
     match,
+    placebo_rows,
     pool_of,
     screen,
     sessions_apart,
     traits,
 )
+from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit, window_sum
+from eventstudy.reversal.permutation import matched_permutation
 
 
 def test_window_sums_count_nothing_outside_the_data() -> None:
@@ -133,27 +134,27 @@ def test_balance_by_hand() -> None:
 
 
 def test_placebos_are_estimated_as_the_events_are(tmp_path: Path) -> None:
-    computed, judgement = study(tmp_path, [misread("E1", "2021-06-09")])
-    history = judgement.history
+    computed, shocks = study(tmp_path, [misread("E1", "2021-06-09")])
+    history = shocks.history
     tickers = ("AAA", "BBB", "CCC")
     days = history.days(tickers)
     at = days[(days > days[600]) & (days < days[-40])][::37]
-    found = pool_of(history, tickers, at)
-    screened = screen(history, tickers, days)
+    found = pool_of(history, tickers, at, history.config)
+    screened = screen(history, tickers, days, history.config)
     rows = np.searchsorted(days, found.day)
     np.testing.assert_allclose(found.car_drop, screened.drop()[rows], atol=1e-12)
     day0 = int(np.datetime64("2021-06-09").astype("datetime64[D]").astype(int))
     alone = history.portfolios(history.requests([PeerDay("X", tickers, day0)]))
-    judged = judgement.portfolios
+    judged = shocks.portfolios
     for window in ((0, 1), (2, 20)):
         np.testing.assert_allclose(alone.car(window), judged.car(window))
         np.testing.assert_allclose(alone.standardised(window), judged.standardised(window))
-    np.testing.assert_allclose(traits(alone, (0, 1)), judgement.traits)
+    np.testing.assert_allclose(traits(alone, (0, 1)), shocks.traits)
     assert computed.abnormal.panel.ticker.tolist() == list(tickers)
 
 
 def test_traits_by_hand(tmp_path: Path) -> None:
-    computed, judgement = study(tmp_path, [misread("E1", "2021-06-09")])
+    computed, shocks = study(tmp_path, [misread("E1", "2021-06-09")])
     market = computed.returns.markets["XNYS"]
     day0 = market.position(np.datetime64("2021-06-09").astype(object))
     portfolio = market.returns.mean(axis=1)
@@ -163,67 +164,67 @@ def test_traits_by_hand(tmp_path: Path) -> None:
     before = slice(day0 - 250, day0)
     x = np.column_stack([np.ones(250), market.market_return[before]])
     error = portfolio[before] - x @ coefficients
-    s, vol_ratio, run_up, market_move, year = judgement.traits[0]
+    s, vol_ratio, run_up, market_move, year = shocks.traits[0]
     assert vol_ratio == pytest.approx(np.log(error[-20:].std(ddof=1) / error[:240].std(ddof=1)))
     assert run_up == pytest.approx(portfolio[day0 - 60 : day0].sum())
     assert market_move == pytest.approx(market.market_return[day0 : day0 + 2].sum())
     assert year == pytest.approx(2021.44 - 1970, abs=0.01)
-    assert s == pytest.approx(judgement.drops.drop_s[0])
+    assert s == pytest.approx(shocks.drops.drop_s[0])
 
 
 def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path) -> None:
     days = drop_days(3)
-    _, judgement = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(days)])
-    assert judgement.drops.qualifies.all()
-    grid = judgement.history.days(("AAA",))
+    _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(days)])
+    assert shocks.drops.qualifies.all()
+    grid = shocks.history.days(("AAA",))
     events = [int(np.datetime64(day, "D").astype(int)) for day in days]
-    everything = [*events, *(int(d) for k in range(3) for d in judgement.benchmarks.days(k))]
+    everything = [*events, *(int(d) for k in range(3) for d in shocks.benchmarks.days(k))]
     places = np.sort(np.searchsorted(grid, everything))
     assert len(everything) >= 3 + 15
     assert np.diff(places).min() >= 21
     for k in range(3):
-        near = judgement.benchmarks.placebo_traits(k)
-        edge = 1.0 if judgement.benchmarks.matched[k].widened else 0.5
-        assert np.abs(near[:, 0] - judgement.traits[k, 0]).max() <= edge
+        near = shocks.benchmarks.placebo_traits(k)
+        edge = 1.0 if shocks.benchmarks.matched[k].widened else 0.5
+        assert np.abs(near[:, 0] - shocks.traits[k, 0]).max() <= edge
 
 
 def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -> None:
     days = drop_days(2)
     rows = [misread("E0", days[0]), event_row("E1", days[1], label="genuine", label_asof=days[1])]
-    _, judgement = study(tmp_path, rows)
-    day = int(judgement.benchmarks.days(0)[0])
+    _, shocks = study(tmp_path, rows)
+    day = int(shocks.benchmarks.days(0)[0])
     listed = placebo_rows(
-        judgement.benchmarks, judgement.drops, judgement.traits, judgement.label == "genuine", np.array([day + 1])
+        shocks.benchmarks, shocks.drops, shocks.traits, shocks.label == "genuine", np.array([day + 1])
     )
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
-    over = judgement.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
-    assert over == pytest.approx(judgement.excess[0])
+    over = shocks.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
+    assert over == pytest.approx(shocks.excess[0])
     assert {r.day for r in tier["P1"]} - {r.day for r in tier["P3"]} == {day}
     assert len(tier["P0"]) > 45
     assert np.mean([r.car_drop for r in tier["P0"]]) == pytest.approx(0.0, abs=0.005)
-    test = matched_permutation(judgement.drops.post[:1], [np.array([r.car_post for r in tier["P1"]])], draws=99, seed=1)
-    assert judgement.verdict.p_value == pytest.approx(test.two_sided)
+    test = matched_permutation(shocks.drops.post[:1], [np.array([r.car_post for r in tier["P1"]])], draws=99, seed=1)
+    assert shocks.verdict.p_value == pytest.approx(test.two_sided)
 
 
 def test_sets_formed_anew_agree_with_the_pool(tmp_path: Path) -> None:
-    _, judgement = study(tmp_path, [misread("E0", drop_days(1)[0])])
-    assert judgement.sets is not None
-    events, placebos = judgement.sets.car((2, 20))
-    assert events[0] == pytest.approx(judgement.drops.post[0])
-    np.testing.assert_allclose(placebos[0], judgement.benchmarks.placebos(0))
-    assert judgement.variants.excess["simple"][0] == pytest.approx(judgement.excess[0])
-    assert judgement.variants.excess["alpha_zero"][0] == pytest.approx(judgement.excess[0])
-    assert abs(judgement.variants.excess["alpha_estimated"][0] - judgement.excess[0]) > 1e-6
+    _, shocks = study(tmp_path, [misread("E0", drop_days(1)[0])])
+    assert shocks.sets is not None
+    events, placebos = shocks.sets.car((2, 20))
+    assert events[0] == pytest.approx(shocks.drops.post[0])
+    np.testing.assert_allclose(placebos[0], shocks.benchmarks.placebos(0))
+    assert shocks.variants["simple"][0] == pytest.approx(shocks.excess[0])
+    assert shocks.variants["alpha_zero"][0] == pytest.approx(shocks.excess[0])
+    assert abs(shocks.variants["alpha_estimated"][0] - shocks.excess[0]) > 1e-6
 
 
 def test_a_late_label_is_left_out_of_the_confirmatory_verdict(tmp_path: Path) -> None:
     days = drop_days(2)
     rows = [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof="2022-12-01")]
-    _, judgement = study(tmp_path, rows)
-    assert judgement.in_time.tolist() == [True, False]
-    assert judgement.asked.tolist() == [True, False]
-    assert judgement.verdict.n_dates == 1
-    assert judgement.exploratory.n_dates == 2
+    _, shocks = study(tmp_path, rows)
+    assert shocks.in_time.tolist() == [True, False]
+    assert shocks.asked.tolist() == [True, False]
+    assert shocks.verdict.n_dates == 1
+    assert shocks.exploratory.n_dates == 2
 
 
 def test_a_late_label_is_left_out_of_the_verdicts_on_other_labels(tmp_path: Path) -> None:
@@ -232,27 +233,27 @@ def test_a_late_label_is_left_out_of_the_verdicts_on_other_labels(tmp_path: Path
         event_row("E0", days[0], label="genuine", label_asof=days[0]),
         event_row("E1", days[1], label="genuine", label_asof="2022-12-01"),
     ]
-    _, judgement = study(tmp_path, rows)
-    assert judgement.in_time.tolist() == [True, False]
-    assert judgement.others["label=genuine"].n_dates == 1
+    _, shocks = study(tmp_path, rows)
+    assert shocks.in_time.tolist() == [True, False]
+    assert shocks.verdicts["label=genuine"].n_dates == 1
     # No label is in the question of all drops.
-    assert judgement.others["all"].n_dates == 2
+    assert shocks.verdicts["all"].n_dates == 2
 
 
 @pytest.mark.parametrize(("asof", "said"), [(0, "no late label among them"), (1, "late labels included")])
 def test_the_exploratory_verdict_says_whether_a_late_label_is_in_it(tmp_path: Path, asof: int, said: str) -> None:
     days = drop_days(2)
     known = (days[1], "2022-12-01")[asof]
-    _, judgement = study(
+    _, shocks = study(
         tmp_path, [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof=known)]
     )
-    assert f"after misreading-labelled drops ({said}) the peers'" in judgement.exploratory.sentence
+    assert f"after misreading-labelled drops ({said}) the peers'" in text(shocks.exploratory.sentence)
 
 
 def test_late_labels_alone_leave_a_verdict_nothing_and_it_says_so(tmp_path: Path) -> None:
     rows = [event_row("E0", drop_days(1)[0], label="genuine", label_asof="2022-12-01")]
-    _, judgement = study(tmp_path, rows)
-    assert judgement.others["label=genuine"].sentence == (
+    _, shocks = study(tmp_path, rows)
+    assert text(shocks.verdicts["label=genuine"].sentence) == (
         "Inconclusive: the label of the one genuine-labelled drop was set after the drop had ended, "
         "so no confirmatory test can rest on it."
     )
@@ -268,11 +269,11 @@ def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
             day, close, adjusted, volume = lines[i].split(",")
             lines[i] = f"{day},{float(close) * 0.6!r},{float(adjusted) * 0.6!r},{volume}"
         path.write_text("\n".join([*lines, ""]))
-    _, judgement = study(tmp_path, [misread("E1", "2021-06-09")], "prices.accept_suspect=true")
-    assert judgement.drops.qualifies.tolist() == [True]
-    assert judgement.benchmarks.reasons == ("no valid benchmark: 0 comparable drops, fewer than 5",)
-    assert np.isnan(judgement.excess[0])
-    assert judgement.verdict.sentence.startswith("Inconclusive: no valid benchmark")
+    _, shocks = study(tmp_path, [misread("E1", "2021-06-09")], "prices.accept_suspect=true")
+    assert shocks.drops.qualifies.tolist() == [True]
+    assert [text(why) for why in shocks.benchmarks.reasons] == ["no valid benchmark: 0 comparable drops, fewer than 5"]
+    assert np.isnan(shocks.excess[0])
+    assert text(shocks.verdict.sentence).startswith("Inconclusive: no valid benchmark")
 
 
 def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
@@ -301,9 +302,9 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
     history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)
     begin = time.process_time()
     days = history.days(tickers)
-    screened = screen(history, tickers, days)
+    screened = screen(history, tickers, days, history.config)
     falls = screened.complete() & (screened.drop() <= -0.03) & (screened.share_negative() >= 0.6)
-    found = pool_of(history, tickers, days[falls])
+    found = pool_of(history, tickers, days[falls], history.config)
     drops = found.take(found.qualifies)
     targets = np.repeat(np.median(drops.traits, axis=0)[None], 6, axis=0)
     sets = match(targets, [drops] * len(targets), many=True)

@@ -8,9 +8,9 @@ from reversal_twins import garch_paths
 from scipy import special
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
+from eventstudy.reversal.controls import APART, Pool, match
 from eventstudy.reversal.history import window_sum
 from eventstudy.reversal.permutation import excess, matched_permutation
-from eventstudy.reversal.placebo import APART, Pool, match
 
 #: Events a replication, drawn at random from the drops of one series.
 EVENTS = 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eventstudy.errors import Reason
+from eventstudy.messages import text
 from eventstudy.reversal.permutation import NO_TEST, PermutationTest, placebo_spread
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -21,7 +23,7 @@ def answer(
 ) -> Verdict:
     test = permutation(p) if len(values) else NO_TEST
     evidence = Evidence(
-        subject="misreading-labelled drops",
+        subject=Reason("subject.labelled", label="misreading"),
         window=(2, 20),
         excess=values,
         drop=np.full(len(values), drop),
@@ -42,7 +44,7 @@ SPREAD = np.array([-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03, 0.0])
 def test_reversal() -> None:
     found = answer(0.08 + SPREAD, p=0.004, other=(0.07, 0.09))
     assert found.kind == "reversal"
-    assert found.sentence == (
+    assert text(found.sentence) == (
         "Reversal: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was "
         "8.0% above that after matched placebo drops (95 % CI +6.3% to +9.7%; permutation p = 0.004, "
         "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
@@ -52,7 +54,7 @@ def test_reversal() -> None:
 def test_drift() -> None:
     found = answer(-0.05 + SPREAD, p=0.010, other=(-0.04, -0.06))
     assert found.kind == "drift"
-    assert found.sentence == (
+    assert text(found.sentence) == (
         "Drift: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was 5.0% "
         "below that after matched placebo drops (95 % CI -6.7% to -3.3%; permutation p = 0.010, "
         "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
@@ -64,7 +66,7 @@ def test_equivalent_to_none() -> None:
     assert found.kind == "equivalent to none"
     assert found.margin == pytest.approx(0.05)
     assert found.equivalence_p < 0.05
-    assert found.sentence == (
+    assert text(found.sentence) == (
         "Equivalent to none: after misreading-labelled drops the peers' abnormal return over days +2 to "
         "+20 differed by +0.1% from that after matched placebo drops, and a difference beyond ±5.0% can "
         "be ruled out (95 % CI -1.6% to +1.8%; permutation p = 0.500, sign-flip p = 0.852; 8 shocks, 64 "
@@ -75,7 +77,7 @@ def test_equivalent_to_none() -> None:
 def test_inconclusive() -> None:
     found = answer(0.02 + 4 * SPREAD)
     assert found.kind == "inconclusive"
-    assert found.sentence == (
+    assert text(found.sentence) == (
         "Inconclusive: after misreading-labelled drops the peers' abnormal return over days +2 to +20 "
         "differed by +2.0% from that after matched placebo drops, which these dates cannot tell from "
         "zero (95 % CI -4.7% to +8.7%; permutation p = 0.500, sign-flip p = 0.555; 8 shocks, 64 "
@@ -85,17 +87,17 @@ def test_inconclusive() -> None:
 
 def test_one_date_is_a_case_study() -> None:
     found = answer(np.array([0.05]), p=0.18, rank=1)
-    assert found.sentence == (
+    assert text(found.sentence) == (
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
         "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
         "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 placebos no p "
         "below 0.001 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
     )
-    assert found.more_data == (
+    assert text(found.more_data) == (
         "With the spread seen here (one date's excess has a standard error of 4.2% by its placebo "
         "drops), 80 % power at the 5 % level needs 38 for 2%, 8 for 5%, 4 for 10% – dates, not peers."
     )
-    assert found.ladder == (
+    assert text(found.ladder) == (
         "Case study. One information shock. Rank 1 of 11, itself and its 10 matched drops. No claim about "
         "misreadings in general."
     )
@@ -103,26 +105,26 @@ def test_one_date_is_a_case_study() -> None:
 
 def test_nothing_to_test_says_why() -> None:
     none = np.zeros(0)
-    assert answer(none).sentence == (
+    assert text(answer(none).sentence) == (
         "Inconclusive: there are no misreading-labelled drops with prices, so nothing can be said about them."
     )
-    assert answer(none, n_candidates=4).sentence == (
+    assert text(answer(none, n_candidates=4).sentence) == (
         "Inconclusive: none of the 4 shocks behind the misreading-labelled drops was a fall large enough "
         "to count as a drop, so there is no reversal to test."
     )
-    assert answer(none, n_candidates=4, n_drops=2, n_unmatched=2).sentence == (
+    assert text(answer(none, n_candidates=4, n_drops=2, n_unmatched=2).sentence) == (
         "Inconclusive: no valid benchmark, since none of the misreading-labelled drops has five "
         "comparable placebo drops in the price history."
     )
-    assert answer(none, n_candidates=4, n_drops=2, n_late=2).sentence == (
+    assert text(answer(none, n_candidates=4, n_drops=2, n_late=2).sentence) == (
         "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, "
         "so no confirmatory test can rest on them."
     )
-    assert answer(none, n_candidates=4, n_drops=1, n_late=1).sentence == (
+    assert text(answer(none, n_candidates=4, n_drops=1, n_late=1).sentence) == (
         "Inconclusive: the label of the one misreading-labelled drop was set after the drop had ended, so "
         "no confirmatory test can rest on it."
     )
-    assert answer(none).ladder == "No drop of this kind entered the comparison."
+    assert text(answer(none).ladder) == "No drop of this kind entered the comparison."
 
 
 DESCRIPTIVE = (
@@ -144,7 +146,7 @@ DESCRIPTIVE = (
 )
 def test_the_ladder_of_messages(k: int, ladder: str) -> None:
     values = np.arange(k) * 0.0 + 0.01 + 0.06 * np.where(np.arange(k) % 2, 1.0, -1.0)
-    assert answer(values).ladder == ladder
+    assert text(answer(values).ladder) == ladder
 
 
 def test_a_reversal_needs_every_piece_of_evidence() -> None:
@@ -165,8 +167,7 @@ def test_no_reversal_is_claimed_from_a_large_p() -> None:
 
 
 def test_more_data_names_the_dates_needed() -> None:
-    text = answer(0.02 + 4 * SPREAD).more_data
-    assert text == (
+    assert text(answer(0.02 + 4 * SPREAD).more_data) == (
         "With the spread seen here (standard deviation 8.0% between dates), 80 % power at the 5 % level "
         "needs 128 for 2%, 23 for 5%, 8 for 10% – dates, not peers."
     )

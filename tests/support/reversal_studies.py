@@ -13,13 +13,13 @@ from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.events import read_events
 from eventstudy.prices.sources import get_prices
-from eventstudy.reversal import Judgement, judge
-from eventstudy.reversal.placebo import Pool, pool_of
+from eventstudy.reversal import Shocks, study_shocks
+from eventstudy.reversal.controls import Pool, pool_of
 
 LOW = ("reversal.drop_min=0.01", "reversal.drop_k=1.0")
 
 
-def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Judgement]:
+def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, Shocks]:
     """Judge events of AAA, BBB, CCC on generated prices of ten years."""
     own = tmp_path / "prices"
     folder = own if own.exists() else Path(shared_prices().name)
@@ -30,7 +30,7 @@ def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, J
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
-    return computed, judge(computed, headline, config)
+    return computed, study_shocks(computed, headline, config)
 
 
 def misread(event_id: str, day: str, **cells: str) -> str:
@@ -49,9 +49,9 @@ def shared_prices() -> tempfile.TemporaryDirectory[str]:
 def falls_of_history() -> Pool:
     """The peers' portfolio on every day of the history."""
     with tempfile.TemporaryDirectory() as folder:
-        _, judgement = study(Path(folder), [misread("E1", "2021-06-09")])
-    days = judgement.history.days(("AAA", "BBB", "CCC"))
-    return pool_of(judgement.history, ("AAA", "BBB", "CCC"), days[300:-40])
+        _, shocks = study(Path(folder), [misread("E1", "2021-06-09")])
+    days = shocks.history.days(("AAA", "BBB", "CCC"))
+    return pool_of(shocks.history, ("AAA", "BBB", "CCC"), days[300:-40], shocks.history.config)
 
 
 def drop_days(count: int, apart: int = 50) -> list[str]:
