@@ -123,16 +123,9 @@ def abnormal_returns(panel: EventPanel, expected: ExpectedReturns, *, alpha: Alp
 class PeerWeights:
     """Weights of the peers that have a window and the portfolios' residuals with these weights.
 
-    Windows that the same peers have share them.
-
-    Attributes
-    ----------
-    weight : (n,)
-        Of each member, see `ShockPortfolios`; they add up to one within a shock that has any.
-    residual, used : (K, L1)
-        Portfolio residuals in event time and where there are any.
-    s2 : (K,)
-        Their variance, the coefficients counted.
+    Windows that the same peers have share them. ``weight`` (n,) is each member's, see `ShockPortfolios`; they
+    add up to one within a shock that has any. ``residual`` and ``used`` (K, L1) are the portfolios' residuals
+    in event time and where there are any, ``s2`` (K,) their variance, the coefficients counted.
     """
 
     weight: Floats
@@ -145,16 +138,9 @@ class PeerWeights:
 class ShockPortfolios:
     """One peer portfolio for each information shock of a sample, or for each date, in order of day 0.
 
-    Attributes
-    ----------
-    shock_id : (K,) str
-        Names of the shocks; those of one date stand side by side where portfolios are by date.
-    day0 : (K,) int32
-        Earliest calendar day of day 0 over the shock's peers.
-    members : (n,) int
-        Rows of ``abnormal`` that are in some portfolio, sorted by shock.
-    starts : (K,) int
-        Where each shock's rows start in ``members``.
+    ``shock_id`` (K,) are the shocks' names, those of one date side by side where portfolios are by date, and
+    ``day0`` (K,) the earliest calendar day of day 0 over a shock's peers. ``members`` (n,) are the rows of
+    ``abnormal`` that are in some portfolio, sorted by shock, ``starts`` (K,) where each shock's rows start.
     """
 
     abnormal: AbnormalReturns

@@ -240,32 +240,23 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
     Where no firm-event of that peer group can be used it is the first group of the settings that has any,
     and all firm-events where they are all of one group; `headline_note` says so.
     """
-    found = {sample.group: sample for sample in samples}
-    others = [f"peers={peer.group}" for peer in config.peers]
-    for name in (headline_group(config), *others):
-        if name in found:
-            return found[name]
-    return found["all"]
+    of_group = {sample.group: sample for sample in samples}
+    names = (headline_group(config), *(f"peers={peer.group}" for peer in config.peers), "all")
+    return next(of_group[name] for name in names if name in of_group)
 
 
 def headline_note(headline: Sample, config: StudyConfig) -> Reason:
     """Return that page 1 speaks of another group than the settings ask for; empty where it does not."""
-    wanted = headline_group(config)
-    if headline.group == wanted:
+    if headline.group == headline_group(config):
         return Reason()
     # With firm-events of one group alone there is no sample of that group beside "all".
     tickers = set(headline.abnormal.panel.ticker.tolist())
     used = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
-    return Reason("headline.other", wanted=_headline_peers(config), used=", ".join(used))
+    return Reason("headline.other", wanted=config.study.headline or config.peers[0].group, used=", ".join(used))
 
 
 def headline_group(config: StudyConfig) -> str:
-    """Name of the group that page 1 is to speak of."""
-    name = _headline_peers(config)
+    """Name of the group that page 1 is to speak of: a peer group, or all where they are all of one."""
+    first = config.peers[0].group if len({peer.group for peer in config.peers}) > 1 else ""
+    name = config.study.headline or first
     return f"peers={name}" if name else "all"
-
-
-def _headline_peers(config: StudyConfig) -> str:
-    """Peer group of the headline; empty for all, where there is one group and the settings name none."""
-    names = list(dict.fromkeys(peer.group for peer in config.peers))
-    return config.study.headline or (names[0] if len(names) > 1 else "")

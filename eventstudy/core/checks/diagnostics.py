@@ -31,18 +31,10 @@ PRE_TREND_T = 2.58
 class FitDiagnostics:
     """Diagnostics of N fits, all of shape (N,); NaN where a test has too few days.
 
-    Attributes
-    ----------
-    rho1
-        First autocorrelation of the residuals.
-    ljung_box_p, arch_p, jarque_bera_p, beta_shift_p
-        p-values of `ljung_box`, `arch_lm`, `jarque_bera`, `beta_shift`.
-    zero_share
-        Share of the estimation returns that are exactly zero.
-    pre_trend_t
-        t of CAR[-10,-1]; NaN where the event window has not these days.
-    advice : (N,) Reason
-        What to do where thresholds are crossed, one part for each.
+    ``rho1`` is the first autocorrelation of the residuals; the p-values are those of `ljung_box`, `arch_lm`,
+    `jarque_bera` and `beta_shift`. ``zero_share`` is the share of estimation returns that are exactly zero,
+    ``pre_trend_t`` the t of CAR[-10,-1], NaN where the event window has not these days. ``advice`` (N,) holds a
+    `Reason` with one part for each threshold that is crossed.
     """
 
     n_estimation: Counts

@@ -27,16 +27,10 @@ _WEBB = (0.5**0.5, 1.0, 1.5**0.5)
 class ClusterRegression:
     """OLS coefficients with three kinds of inference over G clusters; arrays have shape (p,).
 
-    Attributes
-    ----------
-    se_cr1, p_cr1
-        Usual cluster variance with t(G-1): rejects far too often with few or unequal clusters.
-    se_cr2, df_cr2, p_cr2
-        Bell and McCaffrey's variance and their degrees of freedom; the ones to print.
-    p_wild
-        Wild cluster restricted bootstrap-t, null imposed; NaN where it is undefined.
-    wild_weights
-        Which weights were drawn, and how many vectors.
+    ``se_cr1`` and ``p_cr1`` are the usual cluster variance with t(G-1), which rejects far too often with few or
+    unequal clusters; ``se_cr2``, ``df_cr2`` and ``p_cr2`` Bell and McCaffrey's with their degrees of freedom, the
+    ones to print; ``p_wild`` the wild cluster restricted bootstrap-t, null imposed, NaN where it is undefined.
+    ``wild_weights`` says which weights were drawn, and how many vectors.
     """
 
     names: tuple[str, ...]

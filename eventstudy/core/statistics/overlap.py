@@ -260,13 +260,9 @@ def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> F
 def lagged_overlap(position: Places, alike: Floats, window: tuple[int, int]) -> DateOverlap:
     """W of dates on one axis of sessions, from their places on it and correlations by distance.
 
-    Parameters
-    ----------
-    position : (K,)
-        Session of each date, ascending.
-    alike : (K, R)
-        Correlation of a date's portfolio with that of the date so many sessions later, see `likeness`;
-        column 0 is not read. R is at least the window's width. Work and memory are K times the width.
+    ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
+    with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
+    window's width. Work and memory are K times the width.
     """
     width = window[1] - window[0] + 1
     early, late, weight = [], [], []
