@@ -129,13 +129,8 @@ def read_events(path: Path) -> Events:
 def events_of_frame(frame: pd.DataFrame) -> Events:
     """Check a frame with the columns of an events file as the file itself would be.
 
-    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of a
-    message is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
-
-    Raises
-    ------
-    EventsError
-        With every problem found.
+    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of an
+    `EventsError` is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -157,13 +152,7 @@ def _cell(value: Any, bare: bool) -> str:
 
 
 def parse_events(raw: bytes, name: str) -> Events:
-    """Check the content of an events file; ``name`` stands for it in messages.
-
-    Raises
-    ------
-    EventsError
-        As `read_events`.
-    """
+    """Check the content of an events file as `read_events`; ``name`` stands for it in messages."""
     text, remarks = _decode(raw, name)
     header, records = _records(text, name)
     problems: list[Problem] = []

@@ -87,16 +87,9 @@ def _named(rows: Sequence[Event]) -> tuple[str, ...]:
 class Lead:
     """The rows that set one shock off.
 
-    Attributes
-    ----------
-    event : Event
-        Stands for all of them: the earliest, with their tickers, the label that they agree on (else
-        `DISAGREED`) and the time by which every row's label was known.
-    rows : tuple of Event
-    pairs : frozenset of (event_id, MIC)
-        Where each of them leads: on exchanges where its day 0 is the shock's.
-    labels : tuple of str
-        Their labels, more than one where they disagree.
+    ``event`` stands for all ``rows``: the earliest, with their tickers, the label that they agree on (else
+    `DISAGREED`) and the time by which every row's label was known. ``pairs`` are (event_id, MIC) where each of
+    them leads: on exchanges where its day 0 is the shock's. ``labels`` are more than one where they disagree.
     """
 
     event: Event
@@ -126,7 +119,7 @@ def _lead(
 ) -> Lead:
     reports = [event for event in rows if not is_answer(event)] or list(rows)
     (first, first_days), *later = _moments(reports, days)
-    regions = _regions(config)
+    regions = {market.mic: market.region or market.mic for market in config.markets}
     start = _Day(dict(first_days), _by_region(first_days, regions))
     for _, later_days in later:
         start.take(later_days, regions)
@@ -197,10 +190,6 @@ def _by_region(days: Mapping[str, dt.date], regions: Mapping[str, str]) -> dict[
     return found
 
 
-def _regions(config: StudyConfig) -> dict[str, str]:
-    return {market.mic: market.region or market.mic for market in config.markets}
-
-
 def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignments) -> dict[str, dict[str, dt.date]]:
     """Day 0 of each event on the exchanges of the peers that it is about, by event id and MIC."""
     home = {name: peer.market for peer in config.peers for name in (peer.ticker, *peer.aliases)}
@@ -218,7 +207,7 @@ def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignmen
 
 def _derived(rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig) -> dict[str, str]:
     """Name of the shock of each row without a shock_id; reports make shocks before answers join them."""
-    regions = _regions(config)
+    regions = {market.mic: market.region or market.mic for market in config.markets}
     shocks: list[tuple[_Day, list[Event]]] = []
     on: dict[tuple[str, dt.date], list[int]] = {}
     reports = [event for event in rows if not is_answer(event)]
