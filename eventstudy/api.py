@@ -23,7 +23,7 @@ from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
-from eventstudy.prices.quality import QualityFinding
+from eventstudy.prices.quality import QualityFinding, with_special_sessions
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.columns import row_of, with_codes
 from eventstudy.results.result import StudyResult
@@ -233,7 +233,7 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
         return Checked(alignments, warnings=tuple(told), usable=_may_be_used(events, config, alignments))
     missing = tuple(missing_prices(config, prices))
     trusted_prices, findings = trusted(prices, config, alignments)
-    panel = to_returns(trusted_prices, config, sessions=sessions)
+    panel = to_returns(trusted_prices, config, sessions=with_special_sessions(prices, config, sessions))
     ledger = select(events, config, trusted_prices, panel, alignments).ledger
     told = worst_first(input_warnings(events, config, prices, panel, findings, ledger))
     usable = any(row.status in USED for row in ledger)

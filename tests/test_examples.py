@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import Sample
 
+PROPERTIES = (property, functools.cached_property)
 NAMES = sorted(set(eventstudy.__all__) - {"__version__"})
 
 
@@ -69,10 +71,10 @@ def test_a_public_function_says_what_it_takes_and_returns(name: str) -> None:
 
 def test_every_attribute_of_a_result_says_what_it_is() -> None:
     shown = [name for name in dir(eventstudy.StudyResult) if not name.startswith("_")]
-    properties = [name for name in shown if isinstance(inspect.getattr_static(eventstudy.StudyResult, name), property)]
+    members = {name: inspect.getattr_static(eventstudy.StudyResult, name) for name in shown}
+    properties = [name for name, member in members.items() if isinstance(member, PROPERTIES)]
     assert {"verdict", "tests", "car", "aar", "shocks", "drops", "trades", "ledger"} < set(properties)
     assert {"counts", "warnings", "windows", "model", "plot", "simulated"} < set(properties)
-    for name in shown:
-        member = inspect.getattr_static(eventstudy.StudyResult, name)
-        if isinstance(member, property) or inspect.isfunction(member):
+    for name, member in members.items():
+        if isinstance(member, PROPERTIES) or inspect.isfunction(member):
             assert (inspect.getdoc(member) or "").endswith((".", "``")), name

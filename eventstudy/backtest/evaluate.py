@@ -20,8 +20,7 @@ from eventstudy.backtest.trials import TrialCount, rule_digest
 from eventstudy.backtest.walk_forward import walk_forward
 
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
-#: Specifications that are run beside the study's own: how it would have done elsewhere, and the trials
-#: that its Sharpe ratio is deflated by.
+#: Specifications that are run as well: how the rule would have done elsewhere, and its trials.
 ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (("close", 2), ("open", 2), ("close", 1), ("open", 1))
 HORIZONS = (5, 10, 20)
 #: One-sided all-in costs of the long leg in basis points.

@@ -244,10 +244,10 @@ def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Seque
     """Follow a purchase at ``trade.entry_row`` to its sale."""
     order, column, entry, rate = trade.order, trade.order.column, trade.entry_row, float(tape.fx[trade.entry_row])
     price = tape.price[entry:, column]
-    opened = tape.open[entry, column] / tape.close[entry, column] if rule.entry_at == AT_OPEN else 1.0
+    start = price[0] * tape.open[entry, column] / tape.close[entry, column] if rule.entry_at == AT_OPEN else price[0]
     # Value of one unit bought at each close from the entry on, and level of the index against the entry
     # session's: the index has closes only, so with a purchase at the open its leg starts at that close.
-    growth = _carried(price / (price[0] * opened))
+    growth = _carried(price / start)
     known = tape.index[: entry + 1][np.isfinite(tape.index[: entry + 1])]
     index = _carried(tape.index[entry:] / known[-1])
     end = _exit(order, rule, tape, answers, entry, growth)

@@ -127,31 +127,28 @@ def shocks_of(
     ``group`` keeps the peers of one group, empty all of them. Which of them were members is decided
     session by session from the tape, and which have data when the trade is decided.
     """
-    found = []
-    whole = together(events)
+    shocks = []
+    whole = dict.fromkeys(together(events).values())
     for shock_id, lead in leads_of(events, config, alignments).items():
         event, leading = lead.event, {row.event_id for row in lead.rows}
         day0 = _rows(event, tapes, alignments)
-        columns = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
-        if any(columns.values()):
-            answers = tuple(
-                Answer(other.event_id, _nanoseconds(other.timestamp), _rows(other, tapes, alignments))
-                for other in dict.fromkeys(whole.values())
-                if other.clarifies in leading
+        hit = {mic: _hit(event, config, tapes[mic], group) for mic in day0}
+        if any(hit.values()):
+            answers = [other for other in whole if other.clarifies in leading]
+            shock = Shock(
+                shock_id=shock_id,
+                label=event.label,
+                label_known=_nanoseconds(over_everywhere(event.label_asof)) if event.label_asof else None,
+                day0=day0,
+                columns=hit,
+                answers=tuple(
+                    Answer(other.event_id, _nanoseconds(other.timestamp), _rows(other, tapes, alignments))
+                    for other in answers
+                ),
+                known=_nanoseconds(event.timestamp),
             )
-            asof = None if event.label_asof is None else _nanoseconds(over_everywhere(event.label_asof))
-            found.append(
-                Shock(
-                    shock_id=shock_id,
-                    label=event.label,
-                    label_known=asof,
-                    day0=day0,
-                    columns=columns,
-                    answers=answers,
-                    known=_nanoseconds(event.timestamp),
-                )
-            )
-    return found
+            shocks.append(shock)
+    return shocks
 
 
 def _rows(event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str, str], Alignment]) -> dict[str, int]:
@@ -159,26 +156,20 @@ def _rows(event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str
     rows = {}
     for mic, tape in tapes.items():
         alignment = alignments.get((event.event_id, mic))
-        if alignment is not None:
+        if alignment is not None and len(tape):
             day = int(np.datetime64(alignment.session, "D").astype(np.int64))
-            row = int(np.searchsorted(tape.sessions, day))
-            if len(tape) and day >= tape.sessions[0] and row < len(tape):
-                rows[mic] = row
+            if tape.sessions[0] <= day <= tape.sessions[-1]:
+                rows[mic] = int(np.searchsorted(tape.sessions, day))
     return rows
 
 
 def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int, ...]:
-    names = set()
-    for ticker in event.tickers or tape.tickers:
-        try:
-            names.add(config.peer(ticker).ticker)
-        except KeyError:
-            continue
-    return tuple(
-        column
-        for column, ticker in enumerate(tape.tickers)
-        if ticker in names and (not group or config.peer(ticker).group == group)
-    )
+    """Columns of the peers that an event names, or of all; a name that is no peer is passed over."""
+    known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    names = {config.peer(ticker).ticker for ticker in event.tickers or tape.tickers if ticker in known}
+    if group:
+        names = {name for name in names if config.peer(name).group == group}
+    return tuple(column for column, ticker in enumerate(tape.tickers) if ticker in names)
 
 
 def _nanoseconds(moment: dt.datetime | dt.date) -> int:
@@ -199,12 +190,7 @@ def placebo_shocks(pairs: Sequence[tuple[str, int]], shocks: Sequence[Shock], ta
             continue
         rows = {mic: int(np.searchsorted(tapes[mic].sessions, day)) for mic in parent.day0}
         rows = {mic: row for mic, row in rows.items() if row < len(tapes[mic])}
+        placebo = f"{name}@{np.datetime64(day, 'D')}"
         label = f"placebo of {name}"
-        found[day] = Shock(
-            shock_id=f"{name}@{np.datetime64(day, 'D')}",
-            label=label,
-            label_known=None,
-            day0=rows,
-            columns=parent.columns,
-        )
+        found[day] = Shock(shock_id=placebo, label=label, label_known=None, day0=rows, columns=parent.columns)
     return [found[day] for day in sorted(found)]

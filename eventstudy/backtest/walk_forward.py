@@ -44,8 +44,7 @@ def choose(
 ) -> list[Rule]:
     """Return the rule for each shock: the best so far by mean net return a shock, else the first.
 
-    Every rule trades every shock alone, without the cap, so that one outcome does not depend on
-    another; a shock that a rule did not trade counts as zero for it.
+    Every rule trades every shock alone, so that no outcome depends on another; none traded counts as zero.
     """
     longest = max(rules, key=lambda rule: rule.horizon)
     outcome, ends = np.zeros((len(shocks), len(rules))), list[int | None]()

@@ -23,7 +23,7 @@ from eventstudy.events import Events
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.prices import PriceTable
-from eventstudy.prices.quality import QualityFinding, check_quality, vet
+from eventstudy.prices.quality import QualityFinding, check_quality, vet, with_special_sessions
 from eventstudy.shocks import hit_by, with_shocks
 
 #: Peers with at least this share of their business in the sector count as exposed to its news.
@@ -55,7 +55,9 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     events = with_shocks(events, config)
     alignments = calendars.align_all(events, config)
     prices, findings = trusted(prices, config, alignments)
-    panel = with_factors(to_returns(prices, config, sessions=calendars.sessions), prices, config)
+    panel = with_factors(
+        to_returns(prices, config, sessions=with_special_sessions(prices, config, calendars.sessions)), prices, config
+    )
     selection = select(events, config, prices, panel, alignments)
     if not any(selection.requests.values()):
         counted = _counted(row.reason for row in selection.ledger)
@@ -91,7 +93,8 @@ def trusted(
         market.mic: np.array([a.session for a in alignments.values() if a.mic == market.mic], "datetime64[D]")
         for market in config.markets
     }
-    findings = check_quality(prices, config, sessions=calendars.sessions, event_days=days)
+    sessions = with_special_sessions(prices, config, calendars.sessions)
+    findings = check_quality(prices, config, sessions=sessions, event_days=days)
     return vet(prices, findings, accept=config.prices.accept_suspect), findings
 
 

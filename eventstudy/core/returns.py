@@ -17,6 +17,7 @@ from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.exchanges.rules import board_of, in_yen
 from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.prices.limits import ADJUSTED_SLACK, limit_days
+from eventstudy.prices.quality.wide import closed_sessions
 
 #: Why a session has no return of its own, and what else is special about it; bits of
 #: `MarketPanel.flags`. The last three may stand beside a return.
@@ -189,9 +190,14 @@ def _grid(
         if len(stray):
             remarks.append(Reason("price.stray", ticker=item.ticker, n=len(stray), mic=market.mic, days=_some(stray)))
     quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
-    traded = np.zeros(len(days), dtype=bool)
+    counts, listed = np.zeros((2, len(days)), dtype=np.intp)
     for item in series:
-        traded |= np.isin(days, item.dates[np.isfinite(item.adj_close) & ~(item.volume == 0)])
+        own = item.dates[np.isfinite(item.adj_close) & ~(item.volume == 0)]
+        counts += np.isin(days, own)
+        listed += (days >= own.min()) & (days <= own.max()) if len(own) else False
+    traded = counts > 0
+    level = index.on(days, "adj_close")
+    quoted &= ~closed_sessions(counts, listed, np.diff(level, prepend=np.nan) == 0)
     gaps = days[~quoted & traded]
     if len(gaps):
         told = Reason("price.index_gaps", ticker=index.ticker, n=len(gaps), days=_some(gaps))

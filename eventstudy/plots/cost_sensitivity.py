@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import FAINT, INK, key, percent_axis
@@ -32,7 +33,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
                 "label": words[f"figure.run_{run}"],
             }
             ax.plot(own["cost_bps"], own["net_per_trade"], **look)
-    key(ax, ncols=2)
+    key(ax, ncols=2, handletextpad=0.7)
     # Nought belongs in the picture: how far the mean trade is from it is the question.
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -0.05 * max(high, 0.01)), high)
@@ -51,11 +52,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
 
 def _costs(result: StudyResult) -> pd.DataFrame:
     """Return the mean trade at each cost, of runs that traded."""
-    import pandas as pd
-
-    table = result.tables.get("cost_sensitivity")
-    if table is None or table.empty or "run" not in table:
-        return pd.DataFrame(columns=["run", "cost_bps", "net_per_trade"])
+    table = read.table(result, "cost_sensitivity", "run", "cost_bps", "net_per_trade")
     return table[table["net_per_trade"].notna() & table["run"].isin(("rule", "every_drop"))]
 
 

@@ -8,6 +8,7 @@ import matplotlib.dates as dates
 import numpy as np
 from matplotlib.axes import Axes
 
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import INK, key, label_colour, percent_axis, percent_tip, point
@@ -53,7 +54,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
     ax.margins(x=0.01)
     ax.set_title(words["figure.equity_title"], pad=14)
     if ax.get_legend_handles_labels()[0]:
-        key(ax)
+        key(ax, handletextpad=0.7)
     ax.set_xlabel(words["figure.equity_note"])
     percent_axis(ax, words["figure.equity_axis"])
     return ax
@@ -61,13 +62,8 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
 
 def _pnl(result: StudyResult) -> pd.DataFrame:
     """Return the days of the backtest; nothing where neither the rule nor what it is set against traded."""
-    import pandas as pd
-
-    table = result.tables.get("pnl")
-    moves = table is not None and any(table[name].nunique() > 1 for name, *_ in _CURVES if name in table)
-    if table is None or not moves:
-        return pd.DataFrame(columns=["date", "equity", "n_positions"])
-    return table
+    table = read.table(result, "pnl", "date", "equity", "n_positions")
+    return table if any(table[name].nunique() > 1 for name, *_ in _CURVES if name in table) else table.iloc[:0]
 
 
 register(

@@ -22,6 +22,13 @@ MAIN_LABELS = ("misreading", "genuine", "contested", "all")
 CENSORED = frozenset({"locked_up", "locked_down", "halted", "missing"})
 
 
+def table(result: StudyResult, name: str, *columns: str) -> pd.DataFrame:
+    """Return a table of the result; one of these columns without a row where it is absent, empty or lacks one."""
+    found = result.tables.get(name)
+    usable = found is not None and len(found) and set(columns) <= set(found.columns)
+    return found if found is not None and usable else pd.DataFrame(columns=list(columns))
+
+
 def headline_groups(result: StudyResult) -> dict[str, str]:
     """Return label → group of the aar table for the headline peers, in drawing order."""
     present = set(result.tables["aar"]["group"]) if "aar" in result.tables else set()
@@ -37,9 +44,7 @@ def headline_groups(result: StudyResult) -> dict[str, str]:
 
 def group_size(result: StudyResult, group: str) -> tuple[int, int]:
     """Return firm-events and dates of a group, the largest over its tests."""
-    tests = result.tables.get("tests")
-    if tests is None:
-        return 0, 0
+    tests = table(result, "tests", "group", "n_events", "n_dates")
     rows = tests[tests["group"] == group]
     events, dates = rows["n_events"].max(), rows["n_dates"].max()
     return (0 if np.isnan(events) else int(events)), (0 if np.isnan(dates) else int(dates))
@@ -108,9 +113,7 @@ def dots(result: StudyResult) -> pd.DataFrame:
 
 def qualifying(result: StudyResult) -> pd.Series:
     """Return whether each shock's fall counts as a drop, by shock."""
-    reversal = result.tables.get("reversal")
-    if reversal is None or reversal.empty:
-        return pd.Series(dtype=bool)
+    reversal = table(result, "reversal", "shock_id", "qualifies")
     return reversal.drop_duplicates("shock_id").set_index("shock_id")["qualifies"].astype(bool)
 
 
@@ -123,10 +126,8 @@ def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def censored_share(result: StudyResult) -> pd.Series:
     """Return the share of firm-events without a free price, by tau."""
-    table = result.tables.get("abnormal_returns")
-    if table is None or table.empty:
-        return pd.Series(dtype=float)
-    return pd.Series(censored(table)).groupby(table["tau"].to_numpy()).mean()
+    daily = table(result, "abnormal_returns", "tau", "ar", "flags")
+    return pd.Series(censored(daily)).groupby(daily["tau"].to_numpy()).mean()
 
 
 def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[str, int]]:
@@ -162,9 +163,7 @@ def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
 
 def used_shocks(result: StudyResult) -> list[str]:
     """Return the shocks that have a CAR in the drop window; misreading and contested first, by date."""
-    car = result.tables.get("car")
-    if car is None or car.empty:
-        return []
+    car = table(result, "car", "window", "car", "shock_id")
     used = set(car.loc[(car["window"] == window_of(result, "drop")) & car["car"].notna(), "shock_id"])
     shocks = shock_rows(result)
 
@@ -212,21 +211,16 @@ def region(result: StudyResult, ticker: str) -> str:
 
 def matched_placebos(result: StudyResult) -> pd.DataFrame:
     """Return the placebo drops matched to shocks that have a benchmark."""
-    table = result.tables.get("placebo")
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["shock_id", "car_drop", "car_post"])
-    reversal = result.tables["reversal"]
-    judged = reversal[reversal["excess"].notna()] if "excess" in reversal else reversal
-    kept = (table["tier"] == "P1") & table["car_post"].notna() & table["shock_id"].isin(set(judged["shock_id"]))
-    return table[kept]
+    placebos = table(result, "placebo", "tier", "shock_id", "car_drop", "car_post")
+    reversal = table(result, "reversal", "shock_id", "excess")
+    judged = set(reversal.loc[reversal["excess"].notna(), "shock_id"])
+    return placebos[(placebos["tier"] == "P1") & placebos["car_post"].notna() & placebos["shock_id"].isin(judged)]
 
 
 def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
     """Return the mean path of a group's qualifying drops or of their placebos; an empty frame for none."""
-    table = result.tables.get("reversal_paths")
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["tau", "n_dates", "car", "lower", "upper"])
-    return table[(table["group"] == group) & (table["series"] == series)].sort_values("tau")
+    days = table(result, "reversal_paths", *["group", "series", "tau", "n_dates", "car", "lower", "upper"])
+    return days[(days["group"] == group) & (days["series"] == series)].sort_values("tau")
 
 
 def path_group(result: StudyResult) -> str:
@@ -250,8 +244,6 @@ def placebo_rank(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
 
 @functools.lru_cache(maxsize=4)
 def _placebo_ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
-    table = result.tables.get("reversal")
-    if table is None or not {"rank", "n_placebos"} <= set(table.columns):
-        return {}
-    ranked = table[table["rank"].notna()].drop_duplicates("shock_id")
+    reversal = table(result, "reversal", "shock_id", "rank", "n_placebos")
+    ranked = reversal[reversal["rank"].notna()].drop_duplicates("shock_id")
     return {row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from eventstudy.messages import term
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.placebo_dots import size
@@ -49,11 +50,7 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
 
 def _balance(result: StudyResult) -> pd.DataFrame:
     """Return the balance of each label's drops and of all; single shocks and doubles are left out."""
-    import pandas as pd
-
-    table = result.tables.get("placebo_balance")
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["group", "variable", "smd"])
+    table = read.table(result, "placebo_balance", "group", "variable", "smd")
     plain = ~table["group"].str.contains("exploratory|shock_id=")
     return table[plain & table["smd"].notna()]
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from eventstudy.messages import term
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, point, window_of
@@ -61,11 +62,7 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _specifications(result: StudyResult) -> pd.DataFrame:
-    import pandas as pd
-
-    table = result.tables.get("specification_curve")
-    if table is None or table.empty or not {"estimate", *_CHOICES} <= set(table.columns):
-        return pd.DataFrame(columns=["estimate", *_CHOICES])
+    table = read.table(result, "specification_curve", "estimate", *_CHOICES)
     return table[table["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
 
 

@@ -184,4 +184,5 @@ def key(
 
 def write_title(ax: Axes, text: str) -> None:
     """Write a title from the figure's edge, for axes that long names push to the right."""
-    ax.figure.text(0.012, 0.995, text, va="top", fontsize=8, weight="bold", gid="title")
+    top = 1 - 0.02 / ax.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
+    ax.figure.text(0.012, top, text, va="top", fontsize=8, weight="bold", gid="title")

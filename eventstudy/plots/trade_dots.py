@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
 from eventstudy.plots.style import INK, label_colour, name_rows, percent_axis, percent_tip, point, write_title
@@ -37,11 +38,7 @@ def trade_dots(ax: Axes, result: StudyResult) -> Axes:
 
 def trades(result: StudyResult) -> pd.DataFrame:
     """Return the rule's trades by the day of entry."""
-    import pandas as pd
-
-    table = result.tables.get("trades")
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["shock_id", "ticker", "label", "entry_session", "net"])
+    table = read.table(result, "trades", "shock_id", "ticker", "label", "entry_session", "net")
     return table[table["net"].notna()].sort_values(["entry_session", "shock_id", "ticker"], kind="stable")
 
 

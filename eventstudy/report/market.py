@@ -149,7 +149,7 @@ def _aar_rows(result: MarketResult) -> Iterable[dict[str, Any]]:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows({name: csv_safe(plain_json(value)) for name, value in row.items()} for row in rows)
 

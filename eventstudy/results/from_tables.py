@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.config import Model, Windows
-from eventstudy.messages import Message
+from eventstudy.messages import code_of
+from eventstudy.results.columns import columns_of, row_of
 from eventstudy.results.records import Counts, Records, TestRow, Tests, VerdictRow, WarningRow, Window
 from eventstudy.results.severity import severity
 
@@ -42,24 +43,12 @@ def tests_of(table: pd.DataFrame) -> Tests:
     return Tests(TestRow, rows_of(table, TestRow), table)
 
 
-def verdict_of(facts: Mapping[str, Any], tests: Tests | None) -> VerdictRow:
-    """Return one answer of the summary.
-
-    Parameters
-    ----------
-    facts
-        ``verdict`` of the summary, or one of ``verdicts``.
-    tests
-        Where they are at hand they know what the dates of a measured headline are worth.
-    """
-    hints = typing.get_type_hints(VerdictRow)
+def verdict_of(facts: Mapping[str, Any]) -> VerdictRow:
+    """Return one answer of the summary, ``verdict`` or one of ``verdicts``."""
     given = {**facts, "interval": facts.get("ci"), "window": facts.get("window") or "[0,0]"}
-    found = {name: _reader(hint)(given[name]) for name, hint in hints.items() if given.get(name) is not None}
-    answer = VerdictRow(**{"kind": "", "sentence": "", **found})
-    if tests is None or not math.isnan(answer.k_eff) or answer.kind != "measured":
-        return answer
-    same = tests.where(name=answer.p_name, window=answer.window, group=answer.group)
-    return VerdictRow(**{**_fields(answer), "k_eff": same[0].k_eff if same else math.nan})
+    readers = {name: _reader(hint) for name, hint in typing.get_type_hints(VerdictRow).items()}
+    known = {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
+    return VerdictRow(**{"kind": "", "sentence": "", **known})
 
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:
@@ -78,23 +67,14 @@ def warnings_of(texts: Sequence[str]) -> Records[WarningRow]:
     """Return the warnings, worst first, as the summary has them."""
     import pandas as pd
 
-    rows: list[WarningRow] = []
-    for text in texts:
-        level: Any = severity(text)
-        code = text.key if isinstance(text, Message) else ""
-        rows.append(WarningRow(text=str(text), severity=level, code=code))
-    names = list(WarningRow.__dataclass_fields__)
-    return Records(WarningRow, rows, pd.DataFrame([_fields(row) for row in rows], columns=names))
+    rows = [WarningRow(text=str(text), severity=severity(text), code=code_of(text)) for text in texts]
+    return Records(WarningRow, rows, pd.DataFrame(map(row_of, rows), columns=columns_of(WarningRow)))
 
 
 def settings_of(values: Mapping[str, Any], kind: type[Settings]) -> Settings:
     """Return one section of the settings from its JSON; names that this version lacks are left out."""
     known = kind.__dataclass_fields__
     return kind(**{name: _tuples(value) for name, value in values.items() if name in known})
-
-
-def _fields(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
 def _tuples(value: Any) -> Any:

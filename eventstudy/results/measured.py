@@ -43,6 +43,7 @@ def measured_facts(results: Sequence[TestResult], headline: Sample, config: Stud
             "p_value": p,
             "p_name": TEST,
             "n_dates": ours.k,
+            "k_eff": test.k_eff if test is not None else float("nan"),
             "n_events": ours.n,
             "n_effective": ours.n_effective,
             "n_placebos": 0,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Window = tuple[int, int]
 Row = TypeVar("Row")
+#: How grave a warning is, see `WarningRow`.
+Level = Literal["serious", "caution", "note"]
 #: Tests whose statistic is the estimate over the estimate's own standard error: these have an interval.
 STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 
@@ -425,7 +427,7 @@ class WarningRow:
     """
 
     text: str
-    severity: Literal["serious", "caution", "note"]
+    severity: Level
     code: str = ""
 
     def __str__(self) -> str:

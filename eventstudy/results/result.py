@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import Model, Windows
 from eventstudy.registry import VIEWS
@@ -27,10 +28,8 @@ from eventstudy.results.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
-Made = TypeVar("Made")
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class StudyResult:
     """Everything a run found; equal to itself only, so that what is read from it can be kept by it.
 
@@ -71,77 +70,79 @@ class StudyResult:
     tables: Mapping[str, pd.DataFrame]
     facts: Mapping[str, Any]
     manifest: Mapping[str, Any]
-    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def simulated(self) -> bool:
         """Whether the prices were simulated: then every page, figure and table says so."""
         return bool(self.facts["simulated"])
 
-    @property
+    @functools.cached_property
     def verdict(self) -> VerdictRow:
         """The answer to the study's question: effect, interval, p-value, counts, sentence."""
-        return self._once("verdict", lambda: verdict_of(self.facts["verdict"], self._tests()))
+        return verdict_of(self.facts["verdict"])
 
-    @property
+    @functools.cached_property
     def verdicts(self) -> Mapping[str, VerdictRow]:
         """All answers by group: the verdict, the exploratory one, and those on the other labels."""
-        return self._once("verdicts", self._all_verdicts)
+        others = self.facts.get("verdicts") or {}
+        answers = [self.facts["verdict"], self.facts.get("exploratory") or {}, *others.values()]
+        verdicts = [verdict_of(facts) for facts in answers if facts]
+        return {answer.group: answer for answer in verdicts}
 
-    @property
+    @functools.cached_property
     def tests(self) -> Tests:
         """Every test: ``result.tests.get("date_t", window=(0, 1))``, or as a frame."""
-        return self._once("tests", lambda: tests_of(self._table("tests")))
+        return tests_of(self._table("tests"))
 
-    @property
+    @functools.cached_property
     def car(self) -> Records[CarRow]:
         """Cumulative abnormal return of each firm-event over each window."""
-        return self._once("car", lambda: rows_of(self._table("car"), CarRow))
+        return rows_of(self._table("car"), CarRow)
 
-    @property
+    @functools.cached_property
     def aar(self) -> Records[AarRow]:
         """Mean abnormal return of each group on each event day, and its running sum with a 95 % band."""
-        return self._once("aar", lambda: rows_of(self._table("aar"), AarRow))
+        return rows_of(self._table("aar"), AarRow)
 
-    @property
+    @functools.cached_property
     def shocks(self) -> Records[ShockRow]:
         """Peer portfolio of each shock of the headline group over each window."""
-        return self._once("shocks", lambda: rows_of(self._table("shocks"), ShockRow))
+        return rows_of(self._table("shocks"), ShockRow)
 
-    @property
+    @functools.cached_property
     def drops(self) -> Records[DropRow]:
         """Each shock as a drop: what came after it, and how that ranks among matched placebo drops."""
-        return self._once("drops", lambda: rows_of(self._table("reversal"), DropRow))
+        return rows_of(self._table("reversal"), DropRow)
 
-    @property
+    @functools.cached_property
     def trades(self) -> Records[TradeRow]:
         """Orders of the backtest's rule and their ends."""
-        return self._once("trades", lambda: rows_of(self._table("trades"), TradeRow))
+        return rows_of(self._table("trades"), TradeRow)
 
-    @property
+    @functools.cached_property
     def ledger(self) -> Records[LedgerRow]:
         """What became of each event × peer, and why."""
-        return self._once("ledger", lambda: rows_of(self._table("ledger"), LedgerRow))
+        return rows_of(self._table("ledger"), LedgerRow)
 
-    @property
+    @functools.cached_property
     def counts(self) -> Counts:
         """How many events, shocks, peers, firm-events and dates."""
-        return self._once("counts", lambda: counts_of(self.facts))
+        return counts_of(self.facts)
 
-    @property
+    @functools.cached_property
     def warnings(self) -> Records[WarningRow]:
         """What a reader must know before the numbers, worst first."""
-        return self._once("warnings", lambda: warnings_of(self.facts.get("warnings") or ()))
+        return warnings_of(self.facts.get("warnings") or ())
 
-    @property
+    @functools.cached_property
     def windows(self) -> Windows:
         """Windows of the settings, pairs of event days: ``result.windows.post`` is (2, 20)."""
-        return self._once("windows", lambda: settings_of(self.facts["windows"], Windows))
+        return settings_of(self.facts["windows"], Windows)
 
-    @property
+    @functools.cached_property
     def model(self) -> Model:
         """Model of the expected return and its settings: ``result.model.name`` is "market"."""
-        return self._once("model", lambda: settings_of(self.facts["model"], Model))
+        return settings_of(self.facts["model"], Model)
 
     def to_frame(self, name: str) -> pd.DataFrame:
         """Return a copy of one table.
@@ -174,12 +175,12 @@ class StudyResult:
         Without ``formats`` it has the parts that the settings name; `ConfigError` for an unknown one, or
         where the folder holds anything.
         """
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
+        pack = Path(folder)
+        pack.mkdir(parents=True, exist_ok=True)
         settings = self.manifest["settings"]["report"]
-        own = Path(settings["templates"]) if settings["templates"] else None
-        VIEWS["pack"](self, place, formats=tuple(formats) or tuple(settings["formats"]), templates=own)
-        return place
+        templates = Path(settings["templates"]) if settings["templates"] else None
+        VIEWS["pack"](self, pack, formats=tuple(formats) or tuple(settings["formats"]), templates=templates)
+        return pack
 
     def _repr_html_(self) -> str:
         """Return verdict and small table for a notebook."""
@@ -195,20 +196,3 @@ class StudyResult:
         if name not in self.tables:
             raise KeyError(f"no table {name!r}; there are {', '.join(sorted(self.tables))}")
         return self.tables[name]
-
-    def _once(self, name: str, make: Callable[[], Made]) -> Made:
-        if name not in self._made:
-            self._made[name] = make()
-        made: Made = self._made[name]
-        return made
-
-    def _tests(self) -> Tests | None:
-        # A measured headline alone is one of them; of the others the summary says all.
-        measured = self.facts["verdict"].get("kind") == "measured"
-        return self.tests if measured and "tests" in self.tables else None
-
-    def _all_verdicts(self) -> dict[str, VerdictRow]:
-        others = self.facts.get("verdicts") or {}
-        answers = [self.facts["verdict"], self.facts.get("exploratory") or {}, *others.values()]
-        found = [verdict_of(facts, self._tests()) for facts in answers if facts]
-        return {answer.group: answer for answer in found}

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstudy.messages import JOINED, Message
+from eventstudy.results.records import Level
 
 #: From the gravest on. ``serious``: a number may be wrong, or is not about what it seems to be about.
 #: ``caution``: something was left out, assumed, or counts for less. ``note``: good to know.
-LEVELS = ("serious", "caution", "note")
+LEVELS: tuple[Level, ...] = ("serious", "caution", "note")
 #: Level by the code of the warning's message, or by its section where all of that are alike.
-SEVERITY: Mapping[str, str] = {
+SEVERITY: Mapping[str, Level] = {
     "simulated": "serious",
     "prereg": "serious",
     "study.kind": "caution",
@@ -41,20 +42,20 @@ SEVERITY: Mapping[str, str] = {
     "events.ticker": "note",
 }
 #: Of texts without a code, and of codes that the table does not have.
-DEFAULT = "caution"
+DEFAULT: Level = "caution"
 
 
-def severity(warning: str) -> str:
+def severity(warning: str) -> Level:
     """Return the level of a warning; one that is made of others has the gravest level among them."""
-    own = known(warning)
-    inside = [own] if own else [severity(part) for part in _within(warning)]
-    return min(inside, key=LEVELS.index, default=DEFAULT)
+    if own := known(warning):
+        return own
+    return min((severity(part) for part in _parts(warning)), key=LEVELS.index, default=DEFAULT)
 
 
-def known(warning: str) -> str:
-    """Return the level that the table gives a warning's own code, empty where it has none."""
-    key = warning.key if isinstance(warning, Message) else ""
-    return SEVERITY.get(key) or SEVERITY.get(key.partition(".")[0], "")
+def known(warning: str) -> Level | None:
+    """Return the level that the table gives a warning's own code, None where it has none."""
+    code = warning.key if isinstance(warning, Message) else ""
+    return SEVERITY.get(code) or SEVERITY.get(code.partition(".")[0])
 
 
 def worst_first(warnings: Iterable[str]) -> list[str]:
@@ -62,7 +63,7 @@ def worst_first(warnings: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(warnings), key=lambda text: LEVELS.index(severity(text)))
 
 
-def _within(warning: str) -> list[Message]:
+def _parts(warning: str) -> list[Message]:
     """Messages that a message is made of."""
     if not isinstance(warning, Message):
         return []

@@ -78,7 +78,7 @@ def input_warnings(
         *event_warnings(events, config),
         *map(text, returns.remarks),
         *(_unknown_markets(returns, config) if kind == "return" else []),
-        *sentences(findings, accept=config.prices.accept_suspect),
+        *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
         *_unadjusted(prices),
         *_absent(prices, config),

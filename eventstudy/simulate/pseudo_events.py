@@ -21,6 +21,7 @@ from eventstudy.errors import ConfigError, EstimationError, nearest
 from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges import calendars
 from eventstudy.prices import PriceTable
+from eventstudy.prices.quality import with_special_sessions
 from eventstudy.simulate.plan import DENSE, FEWEST_PEERS, Plan
 
 #: Sessions around the study's own events that no pseudo-event touches.
@@ -166,7 +167,7 @@ def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, 
     config = replace(config, returns=replace(config.returns, gaps="missing"))
     alignments = calendars.align_all(events, config)
     prices, _ = trusted(prices, config, alignments)
-    panel = to_returns(prices, config, sessions=calendars.sessions)
+    panel = to_returns(prices, config, sessions=with_special_sessions(prices, config, calendars.sessions))
     excluded = select(events, config, prices, panel, alignments).excluded
     markets: dict[tuple[str, str], list[MarketPanel]] = {}
     for mic, market in panel.markets.items():

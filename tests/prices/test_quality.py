@@ -18,13 +18,21 @@ from studies import edit_prices, event_row, write_events, write_prices, write_st
 
 from eventstudy.cli import main
 from eventstudy.config import Market, Peer, Prices, StudyConfig, load_config
-from eventstudy.errors import PriceError
+from eventstudy.errors import PriceError, Reason
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
+from eventstudy.messages import text
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.files import FilesProvider
-from eventstudy.prices.quality import QualityFinding, check_quality, sentences, units_in_doubt, vet
+from eventstudy.prices.quality import (
+    QualityFinding,
+    check_quality,
+    sentences,
+    units_in_doubt,
+    vet,
+    with_special_sessions,
+)
 from eventstudy.prices.quality.moves import SPLITS
 from eventstudy.prices.sources import get_prices, price_request
 from eventstudy.prices.table import price_unit
@@ -124,7 +132,7 @@ def test_an_unadjusted_split(ratio: float) -> None:
     finding = found["unadjusted_split"]
     assert (finding.day, finding.severity) == (str(item.dates[300]), "stop")
     assert finding.value == pytest.approx(item.close[300] / item.close[299] / ratio - 1)
-    assert f"near a split of {max(ratio, 1 / ratio):g} for 1, on " in finding.message
+    assert f"near a split of {max(ratio, 1 / ratio):g} for 1, on " in str(text(finding.message))
 
 
 def test_a_crash_with_the_turnover_of_one_is_no_split() -> None:
@@ -143,7 +151,7 @@ def test_an_extreme_return_that_is_no_split() -> None:
     item = scaled(bars("AAA", sd=0.005), 300, 0.42)
     finding = look(item)["extreme_return"]
     assert (finding.severity, finding.day) == ("stop", str(item.dates[300]))
-    assert "usual turnover and no event near" in finding.message
+    assert "usual turnover and no event near" in str(text(finding.message))
     assert look(item, events={"XNYS": item.dates[297:298]}) == {}
     assert "extreme_return" in look(item, events={"XNYS": item.dates[296:297]})
 
@@ -154,7 +162,7 @@ def test_a_split_that_the_source_lists_needs_no_turnover() -> None:
     splits = np.zeros(len(item.dates))
     splits[300] = 2.0
     finding = look(replace(item, splits=splits))["unadjusted_split"]
-    assert "the split of 2 for 1 that is listed is not in adj_close" in finding.message
+    assert "the split of 2 for 1 that is listed is not in adj_close" in str(text(finding.message))
     done = replace(bars("AAA"), splits=splits)
     assert look(done) == {}
 
@@ -178,7 +186,7 @@ def test_an_adjustment_that_did_not_happen() -> None:
     found = look(replace(item, adj_close=adjusted))
     assert list(found) == ["phantom_adjustment"]
     assert found["phantom_adjustment"].value == pytest.approx(-0.5, abs=0.02)
-    assert "adj_close moves -" in found["phantom_adjustment"].message
+    assert "adj_close moves -" in str(text(found["phantom_adjustment"].message))
 
 
 def test_an_adjustment_without_a_listed_reason() -> None:
@@ -186,7 +194,8 @@ def test_an_adjustment_without_a_listed_reason() -> None:
     adjusted = item.close.copy()
     adjusted[:300] *= 0.95
     item = replace(item, adj_close=adjusted)
-    assert look(item) == {}
+    assert {name: finding.severity for name, finding in look(item).items()} == {"unlisted_adjustment": "warn"}
+    assert look(replace(item, adj_close=np.where(np.arange(len(adjusted)) < 300, 0.96, 1.0) * item.close)) == {}
     none = np.zeros(len(item.dates))
     finding = look(replace(item, dividends=none, splits=none))["unlisted_adjustment"]
     assert (finding.severity, finding.day) == ("warn", str(item.dates[300]))
@@ -211,7 +220,9 @@ def test_a_bonus_past_the_limit() -> None:
     item = bars("AAA", "XSHG")
     found = look(scaled(item, 300, 1 / 1.3), study(mic="XSHG"))
     assert list(found) == ["unadjusted_split"]
-    assert "where sse_main allows 10% a day, the whole day's range with it" in found["unadjusted_split"].message
+    assert "where sse_main allows 10% a day, the whole day's range with it" in str(
+        text(found["unadjusted_split"].message)
+    )
 
 
 def test_a_return_past_the_limit_that_began_inside() -> None:
@@ -219,7 +230,7 @@ def test_a_return_past_the_limit_that_began_inside() -> None:
     item = scaled(item, 300, 0.8)
     item = changed(item, "high", 300, item.close[299])
     finding = look(item, study(mic="XSHG"))["beyond_limit"]
-    assert (finding.severity, "though the day began inside" in finding.message) == ("stop", True)
+    assert (finding.severity, "though the day began inside" in str(text(finding.message))) == ("stop", True)
 
 
 def test_a_return_just_past_the_limit_is_a_warning() -> None:
@@ -263,7 +274,7 @@ def test_additive_adjustment_is_told_by_limit_days(constant: float) -> None:
     finding = found["additive_adjustment"]
     assert list(found) == ["additive_adjustment"]
     assert (finding.severity, finding.value) == ("stop", pytest.approx(10.0, abs=0.3))
-    assert finding.message.startswith("3 days at the price limit moved past it, by up to ")
+    assert text(finding.message).startswith("3 days at the price limit moved past it, by up to ")
 
 
 def test_one_limit_day_is_not_enough() -> None:
@@ -294,15 +305,15 @@ def test_adjusted_closes_beside_raw_bars() -> None:
     low = changed(changed(item, "close", slice(100, 200), item.low[100:200] * 0.98), "adj_close", slice(0, 0), 1.0)
     finding = look(replace(low, adj_close=item.adj_close))["close_outside_range"]
     assert (finding.severity, finding.value) == ("stop", pytest.approx(-0.02))
-    assert "on 100 day(s)" in finding.message
-    assert "the close is adjusted and open, high, low are not" in finding.message
+    assert "on 100 day(s)" in str(text(finding.message))
+    assert "the close is adjusted and open, high, low are not" in str(text(finding.message))
     once = changed(item, "high", 50, item.close[50] * 0.95)
     once = changed(once, "low", 50, item.close[50] * 0.94)
     assert look(once)["close_outside_range"].severity == "warn"
     mixed = changed(low, "low", slice(300, 302), low.close[300:302] * 1.02)
     mixed = changed(mixed, "high", slice(300, 302), low.close[300:302] * 0.98)
     mixed = changed(replace(mixed, adj_close=item.adj_close), "close", slice(310, 313), mixed.high[310:313] * 1.02)
-    assert "the bars are mixed up" in look(mixed)["close_outside_range"].message
+    assert "the bars are mixed up" in str(text(look(mixed)["close_outside_range"].message))
 
 
 @pytest.mark.parametrize(("count", "severity"), [(10, "warn"), (200, "stop")])
@@ -322,11 +333,13 @@ def test_prices_that_are_not_positive(name: str) -> None:
 def test_stale_prices() -> None:
     item = bars("AAA")
     run = changed(item, "adj_close", slice(100, 111), item.adj_close[99])
-    run = replace(run, close=run.adj_close.copy(), high=run.adj_close * 1.001, low=run.adj_close / 1.001)
+    run = replace(
+        run, open=run.adj_close, close=run.adj_close.copy(), high=run.adj_close * 1.001, low=run.adj_close / 1.001
+    )
     finding = look(run)["stale"]
     assert (finding.severity, finding.value, finding.day) == ("warn", 12, str(item.dates[99]))
     short = changed(item, "adj_close", slice(100, 109), item.adj_close[99])
-    assert look(replace(short, close=short.adj_close.copy(), high=short.adj_close, low=short.adj_close)) == {}
+    assert look(replace(short, **dict.fromkeys(("open", "close", "high", "low"), short.adj_close))) == {}
     twos = np.repeat(item.adj_close[::2], 2)[: len(item.dates)]
     finding = look(replace(item, adj_close=twos, close=twos.copy(), high=twos * 1.001, low=twos / 1.001))["stale"]
     assert finding.value == pytest.approx(0.5, abs=0.01)
@@ -350,7 +363,7 @@ def test_volume_in_lots_is_seen_by_the_money_traded() -> None:
     assert look(replace(item, amount=money)) == {}
     lots = look(replace(item, amount=100 * money))["volume_unit"]
     assert (lots.severity, lots.value) == ("warn", pytest.approx(100.0))
-    assert lots.message.startswith("amount is 100 times close x volume: if it counts lots, set prices.vol")
+    assert text(lots.message).startswith("amount is 100 times close x volume: if it counts lots, set prices.vol")
     known = replace(study(), prices=Prices(volume_unit={"AAA": 100}))
     assert look(replace(item, amount=100 * money), known) == {}
     too_many = replace(study(), prices=Prices(volume_unit={"AAA": 1_000}))
@@ -366,7 +379,7 @@ def test_a_mainland_share_that_hardly_trades_counts_lots() -> None:
     thin = replace(item, volume=item.volume / 100)
     finding = look(thin, study(mic="XSHG"))["volume_unit"]
     assert finding.value == pytest.approx(float(np.median(item.close * item.volume)) / 100)
-    assert "million yuan on a median day" in finding.message
+    assert "million yuan on a median day" in str(text(finding.message))
     lots = replace(study(mic="XSHG"), prices=Prices(volume_unit={"AAA": 100}))
     assert look(thin, lots) == {}
 
@@ -395,14 +408,17 @@ def test_gaps() -> None:
     weekly = bars("AAA")
     weekly = without(weekly, np.arange(len(weekly.dates)) % 5 != 0)
     finding = look(weekly)["gaps"]
-    assert (finding.severity, "80% are missing, so this is no daily series" in finding.message) == ("drop", True)
+    assert (finding.severity, "80% are missing, so this is no daily series" in str(text(finding.message))) == (
+        "drop",
+        True,
+    )
 
 
 def test_another_company_under_the_ticker() -> None:
     item = scaled(bars("AAA"), 350, 3.0)
     found = look(changed(without(item, slice(60, 350)), "volume", 60, 9000.0))
     assert (found["ticker_reuse"].severity, found["ticker_reuse"].day) == ("drop", str(item.dates[350]))
-    assert "no price for 290 sessions, then " in found["ticker_reuse"].message
+    assert "no price for 290 sessions, then " in str(text(found["ticker_reuse"].message))
     same = look(without(bars("AAA", sd=0.001), slice(60, 350)))
     assert "ticker_reuse" not in same
 
@@ -430,22 +446,24 @@ def test_one_series_under_two_names() -> None:
     twin = replace(index, ticker="AAA")
     found = check_quality(table(index, twin, bars("BBB")), config, sessions=sessions)
     assert [(f.ticker, f.check, f.severity) for f in found] == [("AAA", "same_series", "stop")]
-    assert "returns as the benchmark IDX" in found[0].message
+    assert "returns as the benchmark IDX" in str(text(found[0].message))
     copied = scaled(replace(bars("BBB"), ticker="AAA"), 0, 7.0)
     found = check_quality(table(index, copied, bars("BBB")), config, sessions=sessions)
-    assert [(f.ticker, f.message.split(";")[0]) for f in found] == [("BBB", "has the same 500 returns as the peer AAA")]
+    assert [(f.ticker, text(f.message).split(";")[0]) for f in found] == [
+        ("BBB", "has the same 500 returns as the peer AAA")
+    ]
 
 
 def test_constant_series_are_left_to_the_selection() -> None:
     item = bars("AAA")
     five = np.full(len(item.dates), 5.0)
-    flat = replace(item, adj_close=five, close=five, high=five, low=five)
+    flat = replace(item, adj_close=five, open=five, close=five, high=five, low=five)
     assert list(look(flat)) == ["stale"]
 
 
 def test_another_currency() -> None:
     item = replace(bars("AAA"), currency="EUR")
-    assert look(item, study(currency="GBP"))["currency"].message.startswith("quoted in EUR, XNYS in GBP")
+    assert text(look(item, study(currency="GBP"))["currency"].message).startswith("quoted in EUR, XNYS in GBP")
     # Pence are pounds once their unit is known.
     for here in ("GBP", "GBp", "GBX"):
         assert look(replace(item, currency=here), study(currency="GBP")) == {}
@@ -510,27 +528,34 @@ def test_simulated_prices_are_not_looked_at() -> None:
 
 def test_vet_stops_drops_and_accepts() -> None:
     prices = table(bars("IDX"), replace(bars("AAA"), source="AAA.csv"), bars("BBB"))
-    warn = QualityFinding("BBB", "stale", "2022-05-03", 12.0, "warn", "twelve equal closes")
-    drop = QualityFinding("BBB", "ticker_reuse", "2022-05-03", 3.0, "drop", "another company")
-    again = QualityFinding("BBB", "gaps", "2022-06-03", 3.0, "drop", "no daily series")
-    stop = QualityFinding("AAA", "unadjusted_split", "2022-05-04", -0.5, "stop", "a split")
+    warn = QualityFinding(
+        "BBB", "stale", "2022-05-03", 12.0, "warn", Reason("quality.stale_run", n=12, day="2022-05-03")
+    )
+    drop = QualityFinding("BBB", "ticker_reuse", "2022-05-03", 3.0, "drop", Reason("quality.reuse", n=290, factor=3.0))
+    again = QualityFinding("BBB", "gaps", "2022-06-03", 3.0, "drop", Reason("quality.gaps", n=3, day="2022-06-03"))
+    stop = QualityFinding("AAA", "unadjusted_split", "2022-05-04", -0.5, "stop", Reason("quality.mixed_up"))
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
-    assert left.outcomes["BBB"].message == "suspect: ticker_reuse on 2022-05-03: another company"
+    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker_reuse on 2022-05-03: no price for 290")
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
-        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): a split; or go on with --accept-suspect"
+        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the bars are mixed up; or go on with --accept-suspect"
     )
     assert vet(prices, [drop, stop], accept=True) is prices
 
 
 def test_sentences_put_tickers_together() -> None:
-    one = QualityFinding("A", "series_stops", "2022-05-03", 12.0, "warn", "ends early")
-    rest = [replace(one, ticker="B"), QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", "many")]
-    assert sentences([one, *rest]) == ["A, B: series_stops (2022-05-03): ends early", "C: gaps (2022-05-04): many"]
-    assert sentences(rest, accept=True)[1] == "C: accepted though suspect, gaps (2022-05-04): many"
+    one = QualityFinding("A", "series_stops", "2022-05-03", 12.0, "warn", Reason("quality.half_adjusted"))
+    rest = [
+        replace(one, ticker="B"),
+        QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
+    ]
+    ends, many = "the close is adjusted and open, high, low are not", "the bars are mixed up"
+    said = [f"A, B: series_stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
+    assert [text(reason) for reason in sentences([one, *rest])] == said
+    assert text(sentences(rest, accept=True)[1]) == f"C: accepted though suspect, gaps (2022-05-04): {many}"
 
 
 @pytest.fixture
@@ -572,7 +597,7 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     manifest = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["prices"]["accept_suspect"] is True
     rows = (pack / "tables" / "quality.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "ticker,check,day,value,severity,message"
+    assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     assert any(text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"])
@@ -623,7 +648,7 @@ def test_an_alias_serves_only_where_the_ticker_has_no_prices() -> None:
     found = with_aliases(fetch((former, bars("BBB"))), request, config)
     np.testing.assert_array_equal(found.series["NEW"].adj_close, former.adj_close)
     assert found.series["NEW"].ticker == found.outcomes["NEW"].ticker == "NEW"
-    assert found.outcomes["NEW"].message == "no prices under this ticker; those of OLD, an alias, are used"
+    assert text(found.outcomes["NEW"].message) == "no prices under this ticker; those of OLD, an alias, are used"
     assert "OLD" not in found.series
     first = bars("OLDER")
     both = with_aliases(fetch((former, first, bars("BBB"))), request, config)
@@ -704,3 +729,111 @@ def test_infinera_was_not_listed_in_2026(tmp_path: Path) -> None:
     ledger = {row["ticker"]: row["reason"] for row in json.loads(out.read_text(encoding="utf-8"))["ledger"]}
     assert ledger["INFN"] == "not_listed: Infinera (INFN) was listed until 2025-02-28"
     assert not ledger["LITE"]
+
+
+def findings_of(item: PriceSeries) -> tuple[QualityFinding, ...]:
+    return check_quality(table(bars("IDX"), item, bars("BBB")), study(), sessions=sessions)
+
+
+def dated(item: PriceSeries, days: NDArray[np.datetime64]) -> PriceSeries:
+    """The same bars on other days."""
+    return replace(item, dates=days)
+
+
+def test_a_day_without_volume_at_the_last_close_is_a_halt() -> None:
+    item = bars("AAA")
+    for rows in (slice(120, 123), slice(60, 61)):
+        still = item
+        for name in ("open", "high", "low", "close", "adj_close"):
+            still = changed(still, name, rows, item.close[rows.start - 1])
+        still = changed(still, "volume", rows, np.nan)
+        found = look(still)
+        assert found["suspended"].value == rows.stop - rows.start
+        kept = vet(table(bars("IDX"), still), tuple(found.values())).series["AAA"]
+        assert (kept.volume[rows] == 0).all()
+        assert np.isfinite(kept.volume).all()
+    # A source without volumes says nothing about halts.
+    assert "suspended" not in look(replace(still, volume=np.full(len(item.dates), np.nan)))
+
+
+@pytest.mark.parametrize(("last", "volume"), [(400, 0.0), (300, np.nan)])
+def test_prices_repeated_to_the_end_are_no_prices(last: int, volume: float) -> None:
+    item = bars("AAA")
+    for name in ("open", "high", "low", "close", "adj_close"):
+        item = changed(item, name, slice(last + 1, None), item.close[last])
+    item = changed(item, "volume", slice(last + 1, None), volume)
+    finding = next(one for one in findings_of(item) if one.check == "repeated_prices")
+    assert (finding.day, finding.value) == (str(item.dates[last + 1]), len(item.dates) - 1 - last)
+    kept = vet(table(bars("IDX"), item), [finding]).series["AAA"]
+    assert (str(kept.dates[-1]), len(kept.open), len(kept.dividends)) == (str(item.dates[last]), last + 1, 0)
+    # With trade at that price it is a price.
+    traded = changed(item, "volume", slice(last + 1, None), 900.0)
+    assert "repeated_prices" not in {one.check for one in findings_of(traded)}
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_dates_a_day_off_stop(days: int) -> None:
+    item = bars("AAA")
+    finding = look(dated(item, item.dates + days))["off_session"]
+    assert finding.severity == "stop"
+    assert 0.15 < finding.value < 0.3
+    few = item.dates.copy()
+    few[100] += 0
+    assert look(dated(item, few)) == {}
+
+
+@pytest.mark.parametrize("lag", [-1, 1])
+def test_returns_that_fit_the_index_on_another_session_stop(lag: int) -> None:
+    index, own = bars("IDX"), bars("AAA", sd=0.004)
+    change = np.diff(np.log(index.close), prepend=np.log(index.close[0])) + np.diff(np.log(own.close), prepend=0.0)
+    change[0] = 0.0
+    for shift, expected in ((0, []), (lag, [lag])):
+        close = 50.0 * np.exp(np.cumsum(np.roll(change, shift)))
+        item = replace(own, **dict.fromkeys(("open", "high", "low", "close", "adj_close"), close))
+        found = check_quality(table(index, item, bars("BBB")), study(), sessions=sessions)
+        assert [finding.value for finding in found if finding.check == "day_shift"] == expected
+
+
+@pytest.mark.parametrize("wrong", [1e5, 0.0, 112.0])
+def test_an_open_outside_the_range_fills_nothing(wrong: float) -> None:
+    item = changed(bars("AAA"), "close", 50, 100.0)
+    item = changed(changed(changed(item, "adj_close", 50, 100.0), "high", 50, 101.0), "low", 50, 99.0)
+    item = changed(item, "open", 50, wrong)
+    finding = look(item)["open_outside_range"]
+    assert (finding.severity, finding.day) == ("warn", str(item.dates[50]))
+    kept = vet(table(bars("IDX"), item), [finding]).series["AAA"]
+    assert np.flatnonzero(np.isnan(kept.open)).tolist() == [50]
+
+
+@pytest.mark.parametrize("phantom", [0.16, 0.3])
+def test_a_phantom_dividend_inside_a_window_stops(phantom: float) -> None:
+    item = bars("AAA")
+    adjusted = item.close.copy()
+    adjusted[:300] /= 1 + phantom
+    item = replace(item, adj_close=adjusted)
+    near = {"XNYS": item.dates[[310]]}
+    assert look(item, events=near)["unlisted_adjustment"].severity == "stop"
+    far = {"XNYS": item.dates[[100]]}
+    assert look(item, events=far)["unlisted_adjustment"].severity == "warn"
+
+
+def test_a_saturday_on_which_index_and_peers_traded_is_a_session() -> None:
+    saturday = np.datetime64("2022-05-07")
+
+    def moved(item: PriceSeries, *days: np.datetime64) -> PriceSeries:
+        at = np.searchsorted(item.dates, days)
+        columns = {
+            name: np.insert(getattr(item, name), at, getattr(item, name)[at] * 1.01)
+            for name in ("open", "high", "low", "close", "adj_close", "volume")
+        }
+        return replace(item, dates=np.insert(item.dates, at, days), **columns)
+
+    both = table(moved(bars("IDX"), saturday), moved(bars("AAA"), saturday), bars("BBB"))
+    special = with_special_sessions(both, study(), sessions)("XNYS", FIRST, LAST)
+    assert saturday in special
+    assert len(special) == len(sessions("XNYS", FIRST, LAST)) + 1
+    index = table(moved(bars("IDX"), saturday), bars("AAA"), bars("BBB"))
+    assert with_special_sessions(index, study(), sessions) is sessions
+    # As many as a fifth of the sessions are dates a day off, not special sessions.
+    early = table(*(replace(bars(name), dates=bars(name).dates - 1) for name in ("IDX", "AAA", "BBB")))
+    assert with_special_sessions(early, study(), sessions) is sessions

@@ -129,7 +129,7 @@ def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
         n_placebos=21,
     )
     facts = plain_json(verdict_facts(verdict(evidence, seed=1, draws=99), "label=misreading", "[2,20]"))
-    row = verdict_of(facts, None)
+    row = verdict_of(facts)
     assert {"interval" if key == "ci" else key for key in facts} | {"k_eff"} == {
         field.name for field in fields(VerdictRow)
     }
@@ -140,7 +140,7 @@ def test_a_verdict_has_every_number_of_the_summary_by_name() -> None:
     low, high = stats.t.interval(0.95, 6, evidence.excess.mean(), stats.sem(evidence.excess))
     assert row.effect == pytest.approx(0.2 / 7)
     assert row.interval == pytest.approx((low, high))
-    empty = verdict_of({**facts, "effect": None, "ci": [None, None], "p_value": None}, None)
+    empty = verdict_of({**facts, "effect": None, "ci": [None, None], "p_value": None})
     assert all(math.isnan(value) for value in (empty.effect, *empty.interval, empty.p_value, empty.k_eff))
 
 

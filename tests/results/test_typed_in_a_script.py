@@ -8,10 +8,14 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
+
+from eventstudy import __version__
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -45,6 +49,7 @@ TYPES = {
     "result.simulated": "bool",
     "result.summary()": "str",
 }
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 WRONG = "wrong: str = result.verdict.effect\n"
 
 pytest.importorskip("mypy", reason="mypy is in the extra 'dev'")
@@ -86,14 +91,30 @@ def test_of_the_sources_a_script_knows_every_type(tmp_path: Path, cache: Path) -
     check(told(tmp_path, cache, Path(sys.executable), str(ROOT)))
 
 
+def built(folder: Path) -> Path:
+    """Return a wheel of the package: by hatchling, or without it with the same files zipped."""
+    if importlib.util.find_spec("hatchling") is not None:
+        build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+        subprocess.run(build, check=True, cwd=folder)
+        return next(folder.glob("*.whl"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stem = f"{project['name'].replace('-', '_')}-{__version__}"
+    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {__version__}\n"
+    tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    texts = {"METADATA": metadata, "WHEEL": tag, "RECORD": ""}
+    wheel = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path in sorted((ROOT / "eventstudy").rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(ROOT))
+        for name, text in texts.items():
+            archive.writestr(f"{stem}.dist-info/{name}", text)
+    return wheel
+
+
 def test_of_the_wheel_a_script_knows_every_type(tmp_path: Path, cache: Path) -> None:
     """The wheel brings ``py.typed``: without it mypy takes every name of the package for Any."""
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("no hatchling here to build the wheel with")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = built(tmp_path)
     home = tmp_path / "env"
     venv.create(home, system_site_packages=True, symlinks=True)
     scheme = {"base": str(home), "platbase": str(home)}
@@ -102,7 +123,7 @@ def test_of_the_wheel_a_script_knows_every_type(tmp_path: Path, cache: Path) -> 
     # a .pth file within that folder are not read, so that its own eventstudy does not come along.
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
     install = ["install", "--no-deps", "--no-index", "--target", str(packages), str(wheel)]
-    subprocess.run([*pip, *install], check=True, cwd=tmp_path)
+    subprocess.run([*PIP, *install], check=True, cwd=tmp_path)
     python = home / "bin" / "python"
     where = "import eventstudy; print(eventstudy.__file__)"
     found = subprocess.run(

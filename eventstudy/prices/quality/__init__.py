@@ -14,17 +14,25 @@ from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.errors import PriceError, Problem, Reason
-from eventstudy.messages import say
+from eventstudy.messages import text
 from eventstudy.prices.quality.adjustment import additive_adjustment, unlisted_adjustment
+from eventstudy.prices.quality.days import day_shift, off_session, traded_alone, with_special_sessions, without_trade
 from eventstudy.prices.quality.identity import currency, membership, price_unit
-from eventstudy.prices.quality.levels import adjusted_missing, close_outside_range, not_positive
+from eventstudy.prices.quality.levels import (
+    adjusted_missing,
+    close_outside_range,
+    impossible,
+    not_positive,
+    open_outside_range,
+    without_wrong_opens,
+)
 from eventstudy.prices.quality.moves import jumps
 from eventstudy.prices.quality.neighbours import across
 from eventstudy.prices.quality.subject import QualityFinding, SessionSource, Subject, subjects_of
 from eventstudy.prices.quality.trade import stale, thin_bars, volume_unit
-from eventstudy.prices.table import PriceOutcome, PriceTable
+from eventstudy.prices.table import PriceOutcome, PriceSeries, PriceTable
 
-__all__ = ["CHECKS", "QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet"]
+__all__ = ["CHECKS", "QualityFinding", "check_quality", "sentences", "units_in_doubt", "vet", "with_special_sessions"]
 
 Check = Callable[[Subject], Iterator[QualityFinding]]
 
@@ -33,6 +41,10 @@ CHECKS: tuple[Check, ...] = (
     not_positive,
     adjusted_missing,
     close_outside_range,
+    open_outside_range,
+    impossible,
+    off_session,
+    without_trade,
     additive_adjustment,
     jumps,
     unlisted_adjustment,
@@ -43,6 +55,12 @@ CHECKS: tuple[Check, ...] = (
     membership,
     currency,
 )
+#: What is taken out of a series after a finding that does not stop: days and opens at which nobody traded.
+REPAIRED: dict[str, Callable[[PriceSeries], PriceSeries]] = {
+    "suspended": traded_alone,
+    "repeated_prices": traded_alone,
+    "open_outside_range": without_wrong_opens,
+}
 #: Checks after which nobody knows what was traded in money, unless the settings say it.
 UNIT_CHECKS = ("volume_unit", "volume_step", "price_unit")
 
@@ -75,6 +93,7 @@ def check_quality(
             for check in CHECKS:
                 found += check(subject)
         found += across(subjects)
+        found += day_shift(subjects)
     # An index may serve several markets; what it shows is said once.
     return tuple(dict.fromkeys(found))
 
@@ -94,7 +113,8 @@ def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> f
 def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:
     """Return the prices that a study may use.
 
-    Series with a finding ``drop`` are left out and the reason becomes their outcome. With ``accept``
+    Series with a finding ``drop`` are left out and the reason becomes their outcome; `REPAIRED` says what is
+    taken out of others. With ``accept``
     everything is kept as it is.
 
     Raises
@@ -107,33 +127,33 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
         raise PriceError([_problem(finding, prices) for finding in stops])
-    dropped = {finding.ticker: finding for finding in reversed(findings) if finding.severity == "drop"}
-    if not dropped:
+    if not any(finding.severity == "drop" or finding.check in REPAIRED for finding in findings):
         return prices
-    outcomes = dict(prices.outcomes)
-    for ticker, finding in dropped.items():
-        text = Reason("reason.suspect", check=Reason(f"check.{finding.check}"), day=finding.day, text=finding.message)
-        outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=text)
-    series = {ticker: item for ticker, item in prices.series.items() if ticker not in dropped}
+    outcomes, series = dict(prices.outcomes), dict(prices.series)
+    for finding in findings:
+        ticker = finding.ticker
+        if finding.severity == "drop" and ticker in series:
+            check = Reason(f"check.{finding.check}")
+            why = Reason("reason.suspect", check=check, day=finding.day, text=finding.message)
+            outcomes[ticker] = PriceOutcome(ticker=ticker, status="refused", message=why)
+            del series[ticker]
+        elif finding.check in REPAIRED and ticker in series:
+            series[ticker] = REPAIRED[finding.check](series[ticker])
     return replace(prices, series=series, outcomes=outcomes)
 
 
-def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> list[str]:
-    """Return one sentence for each thing found, series with the same one together."""
-    tickers: dict[tuple[str, str, str, str], list[str]] = {}
+def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> list[Reason]:
+    """Return one reason for each thing found, series with the same one together."""
+    tickers: dict[tuple[str, str, str, Reason], list[str]] = {}
     for finding in findings:
         kind = "quality.accepted" if accept and finding.severity != "warn" else "quality.found"
-        key = (kind, finding.check, finding.day, finding.message)
-        tickers.setdefault(key, []).append(finding.ticker)
+        tickers.setdefault((kind, finding.check, finding.day, finding.message), []).append(finding.ticker)
     return [
-        say(kind, tickers=", ".join(names), check=say(f"check.{check}"), day=day, text=text)
-        for (kind, check, day, text), names in tickers.items()
+        Reason(kind, tickers=", ".join(names), check=Reason(f"check.{check}"), day=day, text=seen)
+        for (kind, check, day, seen), names in tickers.items()
     ]
 
 
 def _problem(finding: QualityFinding, prices: PriceTable) -> Problem:
-    text = (
-        f"{finding.ticker} on {finding.day}: {finding.check} ({finding.value:.6g}): {finding.message}; "
-        "or go on with --accept-suspect"
-    )
-    return Problem(text, file=prices.series[finding.ticker].source)
+    seen = f"{finding.ticker} on {finding.day}: {finding.check} ({finding.value:.6g}): {text(finding.message)}"
+    return Problem(f"{seen}; or go on with --accept-suspect", file=prices.series[finding.ticker].source)

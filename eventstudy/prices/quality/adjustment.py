@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from eventstudy.errors import Reason
 from eventstudy.exchanges.rules import limit_fraction, tick_size
-from eventstudy.messages import say
-from eventstudy.prices.quality.moves import limit_constants
+from eventstudy.prices.quality.moves import JUMP, likely_split, limit_constants
 from eventstudy.prices.quality.subject import QualityFinding, Subject
 
 #: Adjusted closes nearer to the traded ones than this are not adjusted enough to tell how.
@@ -19,6 +19,8 @@ DAYS = 10
 CONSTANTS_SPREAD = 2.0
 #: Adjusted and traded returns further apart than this want a dividend or a split on the day.
 UNLISTED = 0.02
+#: The same where the source lists none, and from where they are no dividend if adj_close rises by so many moves.
+UNKNOWN, PHANTOM, USUAL_MOVES = 0.05, 0.10, 3.0
 
 
 def additive_adjustment(subject: Subject) -> Iterator[QualityFinding]:
@@ -41,7 +43,7 @@ def additive_adjustment(subject: Subject) -> Iterator[QualityFinding]:
         allowed = limit_fraction(subject.board, subject.days[rows])
         excess = np.abs(np.expm1(subject.log_return[rows])) - allowed
         worst = rows[excess.argmax()]
-        text = say("quality.additive_limits", n=len(rows), excess=excess.max(), low=low, high=high)
+        text = Reason("quality.additive_limits", n=len(rows), excess=excess.max(), low=low, high=high)
         yield subject.finding("additive_adjustment", worst, float(np.median(constants)), "stop", text)
 
 
@@ -59,17 +61,32 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
     if still < 0.1:
         row = int(np.flatnonzero(telling)[0]) + 1
         gap = float(close[row] - price[row])
-        text = say("quality.additive_closes", gap=gap)
+        text = Reason("quality.additive_closes", gap=gap)
         yield subject.finding("additive_adjustment", row, gap, "stop", text)
 
 
 def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield days on which adj_close was adjusted though the source lists no dividend and no split."""
+    """Yield days on which adj_close was adjusted though the source lists no dividend and no split.
+
+    Notes
+    -----
+    Where the source lists none at all, an adjustment above `UNKNOWN` is told. One above `PHANTOM` inside a
+    window stops if it is not what a dividend does, which takes a fall of the close out of adj_close: here
+    adj_close itself rises by more than its usual moves.
+    """
     paid = subject.dividends
     with np.errstate(invalid="ignore"):
-        apart = np.abs(subject.log_return - subject.traded_return)
-        rows = np.flatnonzero((apart > UNLISTED) & (paid == 0) & ~(subject.splits > 0))
+        gap = subject.log_return - subject.traded_return
+        apart = np.abs(gap)
+        listed = apart > np.where(np.isnan(paid), np.log1p(UNKNOWN), UNLISTED)
+        # A split takes the close with it and leaves adj_close alone; `jumps` has the largest moves of adj_close.
+        other = np.isnan(paid) & (likely_split(apart, least=1.0) | (np.abs(subject.log_return) > JUMP))
+        rows = np.flatnonzero(listed & ~(paid > 0) & ~(subject.splits > 0) & ~other)
+        usual = 1.4826 * np.nanmedian(np.abs(subject.log_return)) if len(rows) else 0.0
+        phantom = subject.windows & (gap > np.log1p(PHANTOM)) & (subject.log_return > USUAL_MOVES * usual)
     if len(rows):
-        worst = rows[apart[rows].argmax()]
-        text = say("quality.unlisted", n=len(rows), apart=np.expm1(apart[worst]))
-        yield subject.finding("unlisted_adjustment", worst, np.expm1(apart[worst]), "warn", text)
+        wrong = rows[phantom[rows]]
+        worst = (wrong if len(wrong) else rows)[apart[wrong if len(wrong) else rows].argmax()]
+        size = float(np.expm1(apart[worst]))
+        text = Reason("quality.unlisted", n=len(rows), apart=size)
+        yield subject.finding("unlisted_adjustment", worst, size, "stop" if len(wrong) else "warn", text)

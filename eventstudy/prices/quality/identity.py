@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import currency_in_hundredths
-from eventstudy.messages import say
 from eventstudy.prices.quality.subject import QualityFinding, Subject
 
 
@@ -22,7 +22,7 @@ def membership(subject: Subject) -> Iterator[QualityFinding]:
         limit = np.datetime64(day, "D")
         rows = np.flatnonzero(there & (subject.days < limit if name == "from" else subject.days > limit))
         if len(rows):
-            text = say("quality.outside_listing", n=len(rows), name=name, day=day)
+            text = Reason("quality.outside_listing", n=len(rows), name=name, day=day)
             yield subject.finding("outside_listing", rows[0], len(rows), "warn", text)
 
 
@@ -31,7 +31,7 @@ def price_unit(subject: Subject) -> Iterator[QualityFinding]:
     traded = subject.close * subject.volume
     if subject.peer is not None and subject.money is None and np.nansum(traded) > 0:
         row, mic = int(np.flatnonzero(np.isfinite(traded))[0]), subject.market.mic
-        text = say("quality.price_unit", mic=mic)
+        text = Reason("quality.price_unit", mic=mic)
         yield subject.finding("price_unit", row, subject.close[row], "warn", text)
 
 
@@ -39,5 +39,5 @@ def currency(subject: Subject) -> Iterator[QualityFinding]:
     """Yield a currency that is not the market's, nor a hundredth of it, which is known what to do with."""
     here, market = subject.item.currency, subject.market.currency
     if here and market and here != market and currency_in_hundredths().get(here) != market:
-        text = say("quality.currency", here=here, mic=subject.market.mic, market=market)
+        text = Reason("quality.currency", here=here, mic=subject.market.mic, market=market)
         yield subject.finding("currency", 0, np.nan, "warn", text)

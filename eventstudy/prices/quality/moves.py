@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.errors import Reason
 from eventstudy.exchanges.rules import limit_fraction, tick_size
-from eventstudy.messages import say
 from eventstudy.prices.quality.subject import Floats, QualityFinding, Severity, Subject
 
 #: Log returns this large are looked at; turnover of so many times its median proves a real move.
@@ -40,10 +40,10 @@ def jumps(subject: Subject) -> Iterator[QualityFinding]:
         rows = np.flatnonzero(past | (np.abs(change) > JUMP))
     for row in rows.tolist():
         if is_currency_slip(change[row]):
-            text = say("quality.currency_slip", factor=np.exp(change[row]))
+            text = Reason("quality.currency_slip", factor=np.exp(change[row]))
             yield subject.finding("currency_slip", row, change[row], "stop", text)
         elif abs(change[row] - traded[row]) > np.log(1.2) > abs(traded[row]):
-            text = say("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(traded[row]))
+            text = Reason("quality.phantom", adjusted=np.expm1(change[row]), close=np.expm1(traded[row]))
             yield subject.finding("phantom_adjustment", row, np.expm1(change[row]), "stop", text)
         elif past[row]:
             if row not in additive:
@@ -56,14 +56,14 @@ def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
     change = float(np.expm1(subject.log_return[row]))
     facts = {"move": change, "board": subject.board, "limit": limit}
     if abs(change) - limit <= PAST_LIMIT:
-        text = say("quality.limit_rounding", **facts)
+        text = Reason("quality.limit_rounding", **facts)
         return subject.finding("beyond_limit", row, change, "warn", text)
     nearest = subject.high[row] if change < 0 else subject.low[row]
     inside = abs(nearest / subject.previous[row] - 1.0) <= limit + PAST_LIMIT
     if inside:
-        text = say("quality.limit_bars", **facts)
+        text = Reason("quality.limit_bars", **facts)
         return subject.finding("beyond_limit", row, change, "stop", text)
-    text = say("quality.limit_ex_date", **facts)
+    text = Reason("quality.limit_ex_date", **facts)
     return subject.finding("unadjusted_split", row, change, "stop", text)
 
 
@@ -71,7 +71,7 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
     """Yield a large move without the turnover of one, on a board without a limit."""
     listed = subject.splits[row]
     if listed > 0 and abs(change + np.log(listed)) < 2 * SPLIT_TOLERANCE:
-        text = say("quality.split_listed", move=np.expm1(change), ratio=listed)
+        text = Reason("quality.split_listed", move=np.expm1(change), ratio=listed)
         yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
         return
     if crowd >= CROWD:
@@ -81,12 +81,12 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
     large = abs(np.expm1(change)) > 0.5
     near = subject.days[max(row - NEAR_EVENT, 0) : row + NEAR_EVENT + 1]
     proved = np.isfinite(crowd)
-    usual = say("quality.turnover", times=crowd) if proved else say("quality.no_turnover")
+    usual = Reason("quality.turnover", times=crowd) if proved else Reason("quality.no_turnover")
     if likely and (proved or ratio >= 2):
-        text = say("quality.split_likely", move=np.expm1(change), ratio=ratio, usual=usual)
+        text = Reason("quality.split_likely", move=np.expm1(change), ratio=ratio, usual=usual)
         yield subject.finding("unadjusted_split", row, np.expm1(change), "stop", text)
     elif large and not np.isin(near, subject.event_days).any():
-        text = say("quality.extreme", move=np.expm1(change), usual=usual)
+        text = Reason("quality.extreme", move=np.expm1(change), usual=usual)
         severity: Severity = "stop" if proved else "warn"
         yield subject.finding("extreme_return", row, np.expm1(change), severity, text)
 

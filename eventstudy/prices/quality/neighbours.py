@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.messages import say
+from eventstudy.errors import Reason
 from eventstudy.prices.quality.subject import QualityFinding, Severity, Subject
 
 #: A series that ends this many sessions before its market's last price has stopped.
@@ -44,9 +44,9 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
     if not len(lacking):
         return
     share = len(lacking) / len(grid)
-    text = say("quality.gaps", n=len(lacking), day=subject.days[lacking[0]])
+    text = Reason("quality.gaps", n=len(lacking), day=subject.days[lacking[0]])
     if share > TOO_MANY_GAPS:
-        text = say("quality.no_daily", text=text, share=share)
+        text = Reason("quality.no_daily", text=text, share=share)
     severity: Severity = "drop" if share > TOO_MANY_GAPS else "warn"
     yield subject.finding("gaps", lacking[0], len(lacking), severity, text)
     position = np.searchsorted(grid, inside)
@@ -54,7 +54,7 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
         before, after = inside[at], inside[at + 1]
         change = subject.price[after] / subject.price[before]
         if not 1 / REUSE_FACTOR < change < REUSE_FACTOR:
-            text = say("quality.reuse", n=position[at + 1] - position[at] - 1, factor=change)
+            text = Reason("quality.reuse", n=position[at + 1] - position[at] - 1, factor=change)
             yield subject.finding("ticker_reuse", after, change, "drop", text)
 
 
@@ -67,7 +67,7 @@ def _stops(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_
     last = int(np.flatnonzero(own)[-1])
     later = int(needed[last + 1 :].sum())
     if later > STOPPED:
-        text = say("quality.stops", n=later)
+        text = Reason("quality.stops", n=later)
         yield subject.finding("series_stops", last, later, "warn", text)
 
 
@@ -78,6 +78,6 @@ def _same(one: Subject, other: Subject) -> Iterator[QualityFinding]:
     if both.sum() < COMMON or not np.any(a[both]) or np.abs(a[both] - b[both]).max() > 1e-9:
         return
     kind = "quality.same_index" if one.peer is None else "quality.same_peer"
-    text = say(kind, n=int(both.sum()), ticker=one.item.ticker)
+    text = Reason(kind, n=int(both.sum()), ticker=one.item.ticker)
     row = int(np.flatnonzero(both)[0])
     yield other.finding("same_series", row, int(both.sum()), "stop", text)

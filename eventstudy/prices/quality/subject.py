@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Market, Peer, StudyConfig
+from eventstudy.errors import Reason
 from eventstudy.exchanges.rules import board_of
 from eventstudy.prices.limits import has_traded_prices
 from eventstudy.prices.table import PriceSeries, PriceTable, price_unit
@@ -25,6 +26,7 @@ class QualityFinding:
     """One suspect thing about a series, with its first or worst day and its value there.
 
     ``severity``: ``stop`` – the run stops, ``drop`` – the series is left out, ``warn`` – it is listed.
+    ``message`` says what was seen, as a code with its figures.
     """
 
     ticker: str
@@ -32,7 +34,7 @@ class QualityFinding:
     day: str
     value: float
     severity: Severity
-    message: str
+    message: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Subject:
 
     ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
     for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
+    ``windows`` are the sessions that some event's estimation or event window covers.
     ``unit`` is how many shares the settings take one unit of ``volume`` for, ``money`` how much of the
     market's currency a unit of price is, None where nobody says.
     """
@@ -51,6 +54,7 @@ class Subject:
     board: str
     days: NDArray[np.datetime64]
     price: Floats
+    open: Floats
     close: Floats
     high: Floats
     low: Floats
@@ -61,6 +65,7 @@ class Subject:
     unit: int
     money: float | None
     event_days: NDArray[np.datetime64]
+    windows: NDArray[np.bool_]
 
     @property
     def previous(self) -> Floats:
@@ -83,7 +88,9 @@ class Subject:
                 change[1:] = np.log(self.close[1:] / self.close[:-1])
         return change
 
-    def finding(self, check: str, row: int | np.intp, value: float, severity: Severity, message: str) -> QualityFinding:
+    def finding(
+        self, check: str, row: int | np.intp, value: float, severity: Severity, message: Reason
+    ) -> QualityFinding:
         """Return a finding on the session ``row``."""
         return QualityFinding(self.item.ticker, check, str(self.days[row]), float(value), severity, message)
 
@@ -100,11 +107,12 @@ def subjects_of(
         return []
     first, last = min(item.dates[0] for item in series), max(item.dates[-1] for item in series)
     days = sessions(market.mic, first.astype(dt.date), last.astype(dt.date))
+    windows = _windows(days, event_days, config)
     subjects = []
     for item in series:
         peer = peers.get(item.ticker)
         board = board_of(item.ticker, market.mic, peer=peer.board, market=market.board) if peer else ""
-        names = ("adj_close", "close", "high", "low", "volume", "splits", "dividends", "amount")
+        names = ("adj_close", "open", "close", "high", "low", "volume", "splits", "dividends", "amount")
         values = {name: item.on(days, name) for name in names}
         untraded = (values["volume"] == 0) & (peer is not None)
         values["price"] = np.where(untraded, np.nan, values.pop("adj_close"))
@@ -120,7 +128,20 @@ def subjects_of(
                 unit=unit,
                 money=money,
                 event_days=event_days,
+                windows=windows,
                 **values,
             )
         )
     return subjects
+
+
+def _windows(
+    days: NDArray[np.datetime64], event_days: NDArray[np.datetime64], config: StudyConfig
+) -> NDArray[np.bool_]:
+    """Mark the sessions that the estimation or the event window of some day 0 covers, (T,)."""
+    first = min(config.windows.estimation[0], config.windows.event[0])
+    last = max(config.windows.estimation[1], config.windows.event[1])
+    covered = np.zeros(len(days), dtype=bool)
+    for at in np.unique(np.searchsorted(days, event_days)).tolist():
+        covered[max(at + first, 0) : max(at + last + 1, 0)] = True
+    return covered

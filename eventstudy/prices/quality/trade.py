@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import exchanges
 from eventstudy.exchanges.rules import limit_fraction
-from eventstudy.messages import say
 from eventstudy.prices.quality.subject import Floats, QualityFinding, Subject
 
 STALE_RUN, STALE_SHARE, STALE_WINDOW = 10, 0.20, 250
@@ -31,7 +31,7 @@ def stale(subject: Subject) -> Iterator[QualityFinding]:
         if run > longest:
             longest, end = run, row
     if longest >= STALE_RUN:
-        text = say("quality.stale_run", n=longest + 1, day=subject.days[end])
+        text = Reason("quality.stale_run", n=longest + 1, day=subject.days[end])
         yield subject.finding("stale", end - longest, longest + 1, "warn", text)
     known = np.flatnonzero(np.isfinite(change))
     width = min(STALE_WINDOW, len(known))
@@ -39,7 +39,7 @@ def stale(subject: Subject) -> Iterator[QualityFinding]:
         share = np.convolve(zero[known], np.ones(width), "valid") / width
         worst = int(share.argmax())
         if STALE_SHARE < share[worst] < 1:
-            text = say("quality.stale_share", share=share[worst], n=width)
+            text = Reason("quality.stale_share", share=share[worst], n=width)
             yield subject.finding("stale", known[worst], share[worst], "warn", text)
 
 
@@ -56,7 +56,7 @@ def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
         if len(before) >= 20 and subject.volume[row] < 0.02 * np.median(before):
             rows.append(int(row))
     if rows:
-        text = say("quality.thin_bars", n=len(rows))
+        text = Reason("quality.thin_bars", n=len(rows))
         yield subject.finding("thin_bar", rows[0], len(rows), "warn", text)
 
 
@@ -83,7 +83,7 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
     if told.sum() >= UNIT_DAYS:
         shares = float(np.median(ratio[told]))
         if not 1 / SAME_UNIT < shares < SAME_UNIT:
-            text = say("quality.amount", times=shares)
+            text = Reason("quality.amount", times=shares)
             yield subject.finding("volume_unit", np.flatnonzero(told)[0], shares, "warn", text)
         return
     yield from _step_of_unit(subject, money, there)
@@ -91,7 +91,7 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
     exchange = exchanges().get(subject.market.mic)
     if exchange and exchange.sources_count_lots and usual < LEAST_TRADED:
         # One sentence for all series: how much it is stands in the table.
-        text = say("quality.thin_value", millions=LEAST_TRADED)
+        text = Reason("quality.thin_value", millions=LEAST_TRADED)
         yield subject.finding("volume_unit", there[0], usual * 1e6, "warn", text)
 
 
@@ -103,6 +103,6 @@ def _step_of_unit(subject: Subject, money: Floats, there: NDArray[np.intp]) -> I
         step = abs(float(np.median(after) - np.median(before)))
         if min(len(before), len(after)) >= UNIT_DAYS and step > least:
             factor = float(np.exp(step))
-            text = say("quality.volume_step", factor=factor)
+            text = Reason("quality.volume_step", factor=factor)
             yield subject.finding("volume_step", there[at], factor, "warn", text)
             return
