@@ -310,7 +310,7 @@ def _differing(packs: Sequence[PackShocks]) -> list[str]:
 
 
 def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
-    """Shocks that each verdict of a study may count, as `reversal.judge` has them before overlaps."""
+    """Shocks that each verdict of a study may count, as `reversal.study_shocks` has them before overlaps."""
     counted = pack.qualifies & np.isfinite(pack.excess)
     mine = pack.label == label
     groups = {f"label={label}": mine & counted & pack.in_time, f"label={label}{EXPLORATORY}": mine & counted}

@@ -64,6 +64,8 @@ def read_shocks(folder: Path) -> PackShocks:
 def _shocks(pack: StudyResult, home: Path) -> PackShocks:
     """Return what the tables of a pack say of its shocks."""
     shocks, placebos = _table(home, NEEDED[0]), _table(home, NEEDED[1])
+    if "overlaps" not in shocks:
+        raise ConfigError(Problem(f"{NEEDED[0]} has no column overlaps; run the study again", str(home)))
     shocks = shocks.sort_values(["day0", "shock_id"], kind="stable").reset_index(drop=True)
     names = [str(name) for name in shocks["shock_id"]]
     matched = placebos[placebos["tier"] == "P1"].groupby("shock_id")["car_post"]
@@ -93,7 +95,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
         excess_bhar=shocks["excess_bhar"].to_numpy(float),
         qualifies=_truth(shocks["qualifies"]),
         in_time=_truth(shocks["label_in_time"]),
-        overlaps=tuple(_overlap(text) for text in shocks["why_not"]),
+        overlaps=tuple(shocks["overlaps"].fillna("").astype(str)),
         placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
     )
@@ -102,7 +104,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
 def _table(home: Path, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    texts = {"shock_id": str, "label": str, "why_not": str, "ticker": str, "tier": str}
+    texts = {"shock_id": str, "label": str, "overlaps": str, "ticker": str, "tier": str}
     return pd.read_csv(home / name, dtype=texts, keep_default_na=False, na_values=[""])
 
 
@@ -121,10 +123,6 @@ def _check_excess(
 
 def _truth(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return (column.astype(str) == "True").to_numpy(bool)
-
-
-def _overlap(text: object) -> str:
-    return text.removeprefix("overlaps ") if isinstance(text, str) and text.startswith("overlaps ") else ""
 
 
 def _peers(ledger: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -296,6 +296,8 @@ class DropRow:
         Share of peers that fell.
     qualifies : bool
         Whether it counts as a drop; ``why_not`` says why it does not.
+    overlaps : str
+        Earlier shock of some of the same peers whose post window it falls into, or empty.
     car_post, s_post : float
         CAR of the window after it, and in standard errors.
     n_placebos : int
@@ -326,6 +328,7 @@ class DropRow:
     qualifies: bool
     why_not: str
     why_not_code: str = ""
+    overlaps: str = ""
     car_post: float
     s_post: float
     n_locked: int

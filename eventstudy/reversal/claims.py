@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.config import Peer, StudyConfig
+from eventstudy.core.arrays import Floats
 from eventstudy.errors import EventsError, Problem, Reason, nearest
 from eventstudy.events import read_records
 from eventstudy.prices import PriceSeries, PriceTable
@@ -89,9 +90,9 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     problems: list[Problem] = []
     claims: list[Claim] = []
     for line, cells in read_records(path, COLUMNS, REQUIRED):
-        found: list[str] = []
-        claim = _claim({column: cells.get(column, "") for column in COLUMNS}, line, found)
-        problems += [Problem(text, str(path), line) for text in found]
+        wrong: list[str] = []
+        claim = _claim({column: cells.get(column, "") for column in COLUMNS}, line, wrong)
+        problems += [Problem(text, str(path), line) for text in wrong]
         claims.append(claim)
     names = [claim.claim_id for claim in claims]
     for claim in claims:
@@ -102,24 +103,24 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
+def _claim(cells: Mapping[str, str], line: int, wrong: list[str]) -> Claim:
     if not cells["claim_id"]:
-        found.append("claim_id is empty; give each claim a name")
+        wrong.append("claim_id is empty; give each claim a name")
     comparison = cells["comparison"] or "about"
     if comparison not in COMPARISONS:
-        found.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
+        wrong.append(f"comparison {comparison!r}; {nearest(comparison, COMPARISONS)}")
     if cells["claimed"] in DIRECTIONS:
         comparison = cells["claimed"]
-    dates = [_date(cells[column], column, found) for column in ("date", "date_to")]
+    dates = [_date(cells[column], column, wrong) for column in ("date", "date_to")]
     if dates[0] and dates[1] and dates[1] < dates[0]:
-        found.append(f"date_to {dates[1]} lies before date {dates[0]}")
+        wrong.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
         claim_id=cells["claim_id"],
         ticker=cells["ticker"],
         name=cells["name"],
         date=dates[0],
         date_to=dates[1],
-        claimed=_move(cells["claimed"], found),
+        claimed=_move(cells["claimed"], wrong),
         comparison=comparison,
         source=cells["source"],
         source_url=cells["source_url"],
@@ -128,17 +129,17 @@ def _claim(cells: Mapping[str, str], line: int, found: list[str]) -> Claim:
     )
 
 
-def _date(text: str, column: str, found: list[str]) -> dt.date | None:
+def _date(text: str, column: str, wrong: list[str]) -> dt.date | None:
     if not text:
         return None
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        found.append(f"{column} {text!r} is no date; write it as 2026-06-09")
+        wrong.append(f"{column} {text!r} is no date; write it as 2026-06-09")
         return None
 
 
-def _move(text: str, found: list[str]) -> float:
+def _move(text: str, wrong: list[str]) -> float:
     """A decimal return from ``-8%`` or ``-0.08``; NaN for ``fall`` and ``rise``, which say no size."""
     if text in DIRECTIONS:
         return float("nan")
@@ -148,7 +149,7 @@ def _move(text: str, found: list[str]) -> float:
         value = float("nan")
     if not -1.0 <= value <= 10.0 or value == 0.0:
         accepted = "a move such as -8% or -0.08, or 'fall' or 'rise'"
-        found.append(f"claimed {text!r}: accepted is {accepted}")
+        wrong.append(f"claimed {text!r}: accepted is {accepted}")
     return value
 
 
@@ -188,11 +189,11 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
     )
 
 
-def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], Floats]:
     """Return the days with a return to the last earlier price, and those returns."""
     quoted = np.isfinite(series.adj_close)
     price, days = series.adj_close[quoted], series.dates[quoted]
-    moves: NDArray[np.float64] = price[1:] / price[:-1] - 1.0
+    moves: Floats = price[1:] / price[:-1] - 1.0
     return days[1:], moves
 
 
@@ -213,7 +214,7 @@ def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> 
     return Reason()
 
 
-def _best(moves: NDArray[np.float64], first: int, stop: int, claim: Claim) -> int:
+def _best(moves: Floats, first: int, stop: int, claim: Claim) -> int:
     """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
     near = moves[first:stop]
     if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.dates import FEWEST_DATES, sign_flip_p, sign_vectors
 from eventstudy.errors import Reason
 from eventstudy.events import Events
@@ -115,9 +115,7 @@ def _parted(shocks: Shocks, k: int, row: Clarification, post: tuple[int, int]) -
     return replace(row, speedup_placebos=float(others.mean()), n_placebos=len(others), p_value=p)
 
 
-def parts_of(
-    portfolios: ShockPortfolios, delay: int, post: tuple[int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def parts_of(portfolios: ShockPortfolios, delay: int, post: tuple[int, int]) -> tuple[Floats, Floats, Floats, Floats]:
     """CARs before, at and after an answer on day ``delay`` and the gain in mean AR a day, each (K,)."""
     before = portfolios.car((post[0], delay - 1))
     at = portfolios.car((delay, min(delay + 1, post[1])))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
+from eventstudy.core.arrays import Bools, Counts, Texts
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import Event, Events, read_records
@@ -68,12 +68,12 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
     return tuple(rows)
 
 
-def news_days(news: Sequence[Confounder]) -> NDArray[np.int64]:
+def news_days(news: Sequence[Confounder]) -> Counts:
     """Days of the news, as days since 1970."""
     return np.unique(day_codes(np.array([item.date for item in news], dtype="datetime64[D]")))
 
 
-def touched(shocks: Shocks, news: Sequence[Confounder]) -> NDArray[np.bool_]:
+def touched(shocks: Shocks, news: Sequence[Confounder]) -> Bools:
     """Which rows of the shocks' panel have other news of their own or of all in [-1, +20], (N,)."""
     panel = shocks.portfolios.abnormal.panel
     days = day_codes(np.array([item.date for item in news], dtype="datetime64[D]"))
@@ -108,9 +108,7 @@ def confounder_runs(shocks: Shocks, news: Sequence[Confounder], config: StudyCon
     ]
 
 
-def _without(
-    shocks: Shocks, group: str, mask: NDArray[np.bool_], left_out: NDArray[np.bool_], config: StudyConfig
-) -> Measure:
+def _without(shocks: Shocks, group: str, mask: Bools, left_out: Bools, config: StudyConfig) -> Measure:
     """Excess of the marked shocks without the firm-events that are left out, by portfolios formed anew."""
     panel, drops = shocks.portfolios.abnormal.panel, shocks.drops
     gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
@@ -185,7 +183,7 @@ def _met(
                 yield day
 
 
-def other_events_of(rows: Sequence[OtherEvent], shock_id: NDArray[np.str_]) -> Reason:
+def other_events_of(rows: Sequence[OtherEvent], shock_id: Texts) -> Reason:
     """Say which events lie in the post windows of these shocks; the empty reason where none does."""
     shocks = []
     for shock in shock_id.tolist():

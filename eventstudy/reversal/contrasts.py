@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window
-from eventstudy.core.checks.regression import regress
+from eventstudy.core.arrays import Bools, Days, Floats, Places
+from eventstudy.core.checks.regression import ClusterRegression, regress
 from eventstudy.core.estimation import EXPOSED
 from eventstudy.errors import Reason
 from eventstudy.events import DIMENSIONS, Events
@@ -75,25 +75,21 @@ def regression(shocks: Shocks, config: StudyConfig) -> list[Measure]:
     fit = regress(y, x, cluster, names=TERMS, draws=config.tests.draws, seed=config.study.seed)
     rows = []
     for j, name in enumerate(fit.names):
-        value, half = float(fit.coefficient[j]), fit.se_cr2[j] * float(special.stdtrit(fit.df_cr2[j], 0.975))
-        rows.append(
-            Measure(
-                measure=f"regression_{name}",
-                group=GROUP,
-                estimate=value,
-                lower=value - half,
-                upper=value + half,
-                p_value=float(fit.p_cr2[j]),
-                n_dates=g,
-                note=Reason("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n),
-            )
-        )
+        note = Reason("note.regression", df=fit.df_cr2[j], p=fit.p_wild[j], weights=fit.wild_weights, n=fit.n)
+        rows.append(_coefficient(fit, j, f"regression_{name}", GROUP, g, note))
     return rows
 
 
-def _firm_rows(
-    shocks: Shocks, ours: NDArray[np.bool_], theirs: NDArray[np.bool_], config: StudyConfig
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+def _coefficient(fit: ClusterRegression, j: int, name: str, group: str, n_dates: int, note: Reason) -> Measure:
+    """One coefficient with its 95 % interval and p by CR2."""
+    value, half = float(fit.coefficient[j]), float(fit.se_cr2[j] * special.stdtrit(fit.df_cr2[j], 0.975))
+    low, high, p = value - half, value + half, float(fit.p_cr2[j])
+    return Measure(
+        measure=name, group=group, estimate=value, lower=low, upper=high, p_value=p, n_dates=n_dates, note=note
+    )
+
+
+def _firm_rows(shocks: Shocks, ours: Bools, theirs: Bools, config: StudyConfig) -> tuple[Floats, Floats, Days]:
     portfolios, shock = shocks.portfolios, _shock_of_members(shocks)
     drop = portfolios.abnormal.car(config.windows.drop)[portfolios.members]
     post = portfolios.abnormal.car(config.windows.post)[portfolios.members]
@@ -103,7 +99,7 @@ def _firm_rows(
     return post, np.column_stack([centred, treated, treated * centred]), portfolios.day0[shock][kept]
 
 
-def _shock_of_members(shocks: Shocks) -> NDArray[np.intp]:
+def _shock_of_members(shocks: Shocks) -> Places:
     """Number of the shock of each member of the portfolios."""
     sizes = [last - first for first, last in shocks.portfolios.spans()]
     return np.repeat(np.arange(len(sizes)), sizes)
@@ -155,7 +151,7 @@ def _by_exposure(shocks: Shocks, config: StudyConfig) -> Iterator[Measure]:
         yield _slope(shocks, window, exposure, name)
 
 
-def _shock_means(shocks: Shocks, window: Window, peers: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _shock_means(shocks: Shocks, window: Window, peers: Bools) -> Floats:
     """Mean CAR of the marked peers of each shock, (K,); NaN without any."""
     portfolios = shocks.portfolios
     car = portfolios.abnormal.car(window)[portfolios.members]
@@ -164,7 +160,7 @@ def _shock_means(shocks: Shocks, window: Window, peers: NDArray[np.bool_]) -> ND
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
-def _slope(shocks: Shocks, window: Window, exposure: NDArray[np.float64], name: str) -> Measure:
+def _slope(shocks: Shocks, window: Window, exposure: Floats, name: str) -> Measure:
     """Regression of the CARs on the peer's exposure within shocks, clustered by date with CR2.
 
     CAR and exposure are taken as differences from their means over the shock's peers.
@@ -182,15 +178,5 @@ def _slope(shocks: Shocks, window: Window, exposure: NDArray[np.float64], name: 
         note = Reason("note.slope_blocked", k=clusters)
         return Measure(measure=f"{name}_slope", group="exposure", n_dates=clusters, note=note)
     fit = regress(y[kept], x[kept][:, None], dates, names=("exposure",))
-    value, se, df = float(fit.coefficient[-1]), float(fit.se_cr2[-1]), float(fit.df_cr2[-1])
-    half = float(special.stdtrit(df, 0.975)) * se
-    return Measure(
-        measure=f"{name}_slope",
-        group="exposure",
-        estimate=value,
-        lower=value - half,
-        upper=value + half,
-        p_value=float(fit.p_cr2[-1]),
-        n_dates=clusters,
-        note=Reason("note.slope", df=df, p=fit.p_wild[-1]),
-    )
+    note = Reason("note.slope", df=fit.df_cr2[-1], p=fit.p_wild[-1])
+    return _coefficient(fit, -1, f"{name}_slope", "exposure", clusters, note)

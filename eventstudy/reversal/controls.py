@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.errors import Reason
 from eventstudy.reversal.drops import Drops, Fall, fall_of
 from eventstudy.reversal.history import History, PeerDay, day_codes, rolling_car, rolling_fit
@@ -58,17 +59,17 @@ class Pool:
     ``grids`` holds the sessions of each exchange of the peers, by which distances are counted.
     """
 
-    day: NDArray[np.int64]
-    car_drop: NDArray[np.float64]
-    car_post: NDArray[np.float64]
-    traits: NDArray[np.float64]
-    qualifies: NDArray[np.bool_]
-    grids: tuple[NDArray[np.int64], ...]
+    day: Counts
+    car_drop: Floats
+    car_post: Floats
+    traits: Floats
+    qualifies: Bools
+    grids: tuple[Counts, ...]
 
     def __len__(self) -> int:
         return len(self.day)
 
-    def take(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Pool:
+    def take(self, index: Bools | Places) -> Pool:
         """Return the candidates at ``index``, positions or a mask."""
         taken: dict[str, NDArray[Any]] = {name: getattr(self, name)[index] for name in ARRAYS}
         return Pool(**taken, grids=self.grids)
@@ -83,7 +84,7 @@ def empty_pool() -> Pool:
     return Pool(none.astype(np.int64), none, none, np.zeros((0, len(VARIABLES))), none.astype(bool), ())
 
 
-def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = None) -> NDArray[np.float64]:
+def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = None) -> Floats:
     """Return what is matched on, by shock and in the order of `VARIABLES`, shape (K, 5).
 
     All of it was known at the close of the drop: the standardised drop; the log ratio of the
@@ -108,7 +109,7 @@ def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = Non
     )
 
 
-def _mean(portfolios: ShockPortfolios, weight: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
     """Weighted mean over the peers that have the day, (K, days); NaN where none has."""
     known = np.isfinite(values)
     share = portfolios.total(weight[:, None] * known)
@@ -116,17 +117,17 @@ def _mean(portfolios: ShockPortfolios, weight: NDArray[np.float64], values: NDAr
     return np.where(share > 0, total / np.where(share > 0, share, 1.0), np.nan)
 
 
-def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spread(values: Floats) -> Floats:
     """Standard deviation over the days that are known, (K,)."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=1), 1)
     level = np.where(known, values, 0.0).sum(axis=1) / count
     squares = np.where(known, values - level[:, None], 0.0) ** 2
-    spread: NDArray[np.float64] = np.sqrt(squares.sum(axis=1) / np.maximum(count - 1, 1))
+    spread: Floats = np.sqrt(squares.sum(axis=1) / np.maximum(count - 1, 1))
     return spread
 
 
-def screen(history: History, tickers: Sequence[str], days: NDArray[np.int64], config: StudyConfig) -> Screened:
+def screen(history: History, tickers: Sequence[str], days: Counts, config: StudyConfig) -> Screened:
     """Look at every day of the history at once with rolling market models.
 
     The screen always uses the market model; what passes it is then estimated as the study's own events.
@@ -154,44 +155,44 @@ def screen(history: History, tickers: Sequence[str], days: NDArray[np.int64], co
 class Screened:
     """CARs of every day × peer, (D, n), with the weights of a market-balanced portfolio of the complete."""
 
-    car_drop: NDArray[np.float64]
-    car_post: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    region: NDArray[np.str_]
+    car_drop: Floats
+    car_post: Floats
+    weight: Floats
+    region: Texts
 
-    def drop(self) -> NDArray[np.float64]:
+    def drop(self) -> Floats:
         """Portfolio CAR of the drop window, (D,); NaN without peers."""
         total = (self.weight * np.where(self.weight > 0, self.car_drop, 0.0)).sum(axis=1)
         return np.where(self.weight.sum(axis=1) > 0, total, np.nan)
 
-    def complete(self) -> NDArray[np.bool_]:
+    def complete(self) -> Bools:
         """Days with at least half the peers and one of every region, (D,)."""
         known = self.weight > 0
-        enough: NDArray[np.bool_] = known.mean(axis=1) >= SHARE_OF_PEERS
+        enough: Bools = known.mean(axis=1) >= SHARE_OF_PEERS
         for name in np.unique(self.region):
             enough &= known[:, self.region == name].any(axis=1)
         return enough
 
-    def share_negative(self) -> NDArray[np.float64]:
+    def share_negative(self) -> Floats:
         """Share of the portfolio's peers that fell, (D,)."""
         known = self.weight > 0
         fell = (known & (np.nan_to_num(self.car_drop) < 0)).sum(axis=1)
-        share: NDArray[np.float64] = fell / np.maximum(known.sum(axis=1), 1)
+        share: Floats = fell / np.maximum(known.sum(axis=1), 1)
         return share
 
 
-def _portfolio_weights(complete: NDArray[np.bool_], region: NDArray[np.str_]) -> NDArray[np.float64]:
+def _portfolio_weights(complete: Bools, region: Texts) -> Floats:
     weight = np.zeros(complete.shape)
     for name in np.unique(region):
         columns = region == name
         count = complete[:, columns].sum(axis=1, keepdims=True)
         weight[:, columns] = complete[:, columns] / np.maximum(count, 1)
     total = weight.sum(axis=1, keepdims=True)
-    even: NDArray[np.float64] = weight / np.where(total > 0, total, 1.0)
+    even: Floats = weight / np.where(total > 0, total, 1.0)
     return even
 
 
-def pool_of(history: History, tickers: Sequence[str], days: NDArray[np.int64], config: StudyConfig) -> Pool:
+def pool_of(history: History, tickers: Sequence[str], days: Counts, config: StudyConfig) -> Pool:
     """Estimate a peer set's portfolio at each of these days as the study estimates its events."""
     step = max(CHUNK // max(len(tickers), 1), 1)
     windows, grids, parts = config.windows, history.grids(tickers), [empty_pool()]
@@ -207,9 +208,7 @@ def pool_of(history: History, tickers: Sequence[str], days: NDArray[np.int64], c
     return pool.take(np.isfinite(pool.car_post) & np.isfinite(pool.traits).all(axis=1))
 
 
-def distances(
-    target: NDArray[np.float64], pool: NDArray[np.float64], scale: NDArray[np.float64], *, wide: float = 1.0
-) -> NDArray[np.float64]:
+def distances(target: Floats, pool: Floats, scale: Floats, *, wide: float = 1.0) -> Floats:
     """Standardised distance of each candidate to a shock, infinite outside the calipers, (P,).
 
     ``scale`` (V,) turns a difference into calipers: one is the edge, ``wide`` moves it.
@@ -218,12 +217,12 @@ def distances(
     return np.where((gap <= wide).all(axis=1), np.sqrt((gap**2).sum(axis=1)), np.inf)
 
 
-def caliper_scale(pool: NDArray[np.float64]) -> NDArray[np.float64]:
+def caliper_scale(pool: Floats) -> Floats:
     """Widest difference allowed in each variable, (V,): fixed for S and years, in sd for the others."""
     spread = pool.std(axis=0, ddof=1) if len(pool) > 1 else np.ones(len(VARIABLES))
     spread = np.where(spread > 0, spread, 1.0)
     spread[[VARIABLES.index("s_drop"), VARIABLES.index("year")]] = 1.0
-    scale: NDArray[np.float64] = CALIPERS * spread
+    scale: Floats = CALIPERS * spread
     return scale
 
 
@@ -231,12 +230,12 @@ def caliper_scale(pool: NDArray[np.float64]) -> NDArray[np.float64]:
 class Matched:
     """The dates matched to one shock: rows of its pool, nearest first, with their distances."""
 
-    rows: NDArray[np.intp]
-    distance: NDArray[np.float64]
+    rows: Places
+    distance: Floats
     widened: bool
 
 
-def match(targets: NDArray[np.float64], pools: Sequence[Pool], *, many: bool) -> list[Matched]:
+def match(targets: Floats, pools: Sequence[Pool], *, many: bool) -> list[Matched]:
     """Give each shock its nearest candidates; no date serves two of them.
 
     Parameters
@@ -271,11 +270,7 @@ def match(targets: NDArray[np.float64], pools: Sequence[Pool], *, many: bool) ->
 
 
 def _take_turns(
-    pools: Sequence[Pool],
-    queue: Mapping[int, NDArray[np.float64]],
-    chosen: list[list[int]],
-    taken: list[int],
-    most: int,
+    pools: Sequence[Pool], queue: Mapping[int, Floats], chosen: list[list[int]], taken: list[int], most: int
 ) -> None:
     """Let the shocks pick one date each in turn until none finds another."""
     free = {k: np.isfinite(gaps) & far_from(pools[k].day, taken, pools[k].grids) for k, gaps in queue.items()}
@@ -293,7 +288,7 @@ def _take_turns(
                 free[j] &= sessions_apart(pools[j].day, taken[-1], pools[j].grids) >= APART
 
 
-def sessions_apart(days: NDArray[np.int64], other: int, grids: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def sessions_apart(days: Counts, other: int, grids: Sequence[Counts]) -> Counts:
     """Sessions between each day and another one, on the exchange where they are fewest, (P,)."""
     apart = np.full(len(days), np.iinfo(np.int64).max)
     for grid in grids:
@@ -302,9 +297,7 @@ def sessions_apart(days: NDArray[np.int64], other: int, grids: Sequence[NDArray[
     return apart
 
 
-def far_from(
-    days: NDArray[np.int64], others: Iterable[int], grids: Sequence[NDArray[np.int64]], sessions: int = APART
-) -> NDArray[np.bool_]:
+def far_from(days: Counts, others: Iterable[int], grids: Sequence[Counts], sessions: int = APART) -> Bools:
     """Which days lie at least so many sessions from every other one, on every exchange, (P,)."""
     far = np.ones(len(days), dtype=bool)
     for other in others:
@@ -333,24 +326,24 @@ class Benchmarks:
     every_day: tuple[Pool, ...]
     reasons: tuple[Reason, ...]
 
-    def placebos(self, k: int) -> NDArray[np.float64]:
+    def placebos(self, k: int) -> Floats:
         """Post-drop CARs of a shock's matched placebos; none without a valid benchmark."""
         return np.zeros(0) if self.reasons[k] else self.pools[k].car_post[self.matched[k].rows]
 
-    def placebo_traits(self, k: int) -> NDArray[np.float64]:
+    def placebo_traits(self, k: int) -> Floats:
         """Traits of a shock's matched placebos, (M, V)."""
         return self.pools[k].traits[self.matched[k].rows]
 
-    def days(self, k: int) -> NDArray[np.int64]:
+    def days(self, k: int) -> Counts:
         """Dates of a shock's matched placebos."""
         return self.pools[k].day[self.matched[k].rows]
 
-    def days_of(self, mask: NDArray[np.bool_] | None = None) -> list[NDArray[np.int64]]:
+    def days_of(self, mask: Bools | None = None) -> list[Counts]:
         """Dates of every shock's matched placebos; none for shocks that are not marked or have no benchmark."""
         mask = np.array([not why for why in self.reasons], dtype=bool) if mask is None else mask
         return [self.days(k) if marked else np.zeros(0, dtype=np.int64) for k, marked in enumerate(mask)]
 
-    def shared(self, mask: NDArray[np.bool_]) -> int:
+    def shared(self, mask: Bools) -> int:
         """Count the dates that are placebos of more than one of the marked shocks."""
         days = [self.days(int(k)) for k in np.flatnonzero(mask)]
         _, times = np.unique(np.concatenate(days), return_counts=True) if days else ((), np.zeros(0))
@@ -360,12 +353,12 @@ class Benchmarks:
 def benchmarks(
     history: History,
     drops: Drops,
-    traits: NDArray[np.float64],
+    traits: Floats,
     tickers: Sequence[tuple[str, ...]],
-    event_days: NDArray[np.int64],
+    event_days: Counts,
     config: StudyConfig,
     *,
-    label: NDArray[np.str_],
+    label: Texts,
     case: int | None,
 ) -> Benchmarks:
     """Search the history for placebos of every qualifying shock, and of one that need not qualify.
@@ -413,7 +406,7 @@ def benchmarks(
 
 
 def _candidates(
-    history: History, tickers: tuple[str, ...], event_days: NDArray[np.int64], config: StudyConfig, *, case: bool
+    history: History, tickers: tuple[str, ...], event_days: Counts, config: StudyConfig, *, case: bool
 ) -> tuple[Pool, Pool]:
     """Comparable falls of a peer set, and days at regular distance whatever happened on them."""
     days, grids = history.days(tickers), history.grids(tickers)
@@ -430,9 +423,7 @@ def _candidates(
     return pool.take(falling & np.isin(pool.day, days[falls])), pool.take(np.isin(pool.day, days[regular]))
 
 
-def _spaced(
-    days: NDArray[np.int64], usable: NDArray[np.bool_], grids: Sequence[NDArray[np.int64]]
-) -> NDArray[np.bool_]:
+def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
     """Mark usable days so that neighbours are 21 sessions apart on every exchange, from the first one on."""
     marks = np.zeros(len(days), dtype=bool)
     positions = np.column_stack([np.searchsorted(grid, days) for grid in grids])
@@ -444,11 +435,7 @@ def _spaced(
 
 
 def placebo_rows(
-    benchmarks: Benchmarks,
-    drops: Drops,
-    traits: NDArray[np.float64],
-    genuine: NDArray[np.bool_],
-    news_days: NDArray[np.int64],
+    benchmarks: Benchmarks, drops: Drops, traits: Floats, genuine: Bools, news_days: Counts
 ) -> list[Placebo]:
     """List the dates of all four tiers of every shock that was searched for.
 
@@ -493,7 +480,7 @@ def _listed(shock: str, tier: str, pool: Pool, matched: Matched) -> Iterator[Pla
         )
 
 
-def balance(targets: NDArray[np.float64], matched: Sequence[NDArray[np.float64]]) -> list[dict[str, float | str]]:
+def balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str, float | str]]:
     """Compare shocks and their placebos in every matching variable.
 
     Notes

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Reversal
 from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
+from eventstudy.core.arrays import Bools, Counts, Days, Floats, Texts
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import Reason
@@ -35,16 +36,16 @@ class Drops:
         Earlier shock of some of the same peers whose post window the drop falls into, or empty.
     """
 
-    shock_id: NDArray[np.str_]
-    day0: NDArray[np.int32]
-    n_peers: NDArray[np.int64]
-    drop: NDArray[np.float64]
-    drop_s: NDArray[np.float64]
-    share_negative: NDArray[np.float64]
-    qualifies: NDArray[np.bool_]
+    shock_id: Texts
+    day0: Days
+    n_peers: Counts
+    drop: Floats
+    drop_s: Floats
+    share_negative: Floats
+    qualifies: Bools
     why_not: tuple[Reason, ...]
-    post: NDArray[np.float64]
-    post_s: NDArray[np.float64]
+    post: Floats
+    post_s: Floats
     overlaps: tuple[str, ...]
 
 
@@ -76,12 +77,12 @@ class Fall:
     """What K portfolios did in the drop window, with the weights of their peers; arrays of shape (K,)."""
 
     peers: PeerWeights
-    n_peers: NDArray[np.int64]
-    car: NDArray[np.float64]
-    s: NDArray[np.float64]
-    share_negative: NDArray[np.float64]
+    n_peers: Counts
+    car: Floats
+    s: Floats
+    share_negative: Floats
 
-    def qualifies(self, rule: Reversal) -> NDArray[np.bool_]:
+    def qualifies(self, rule: Reversal) -> Bools:
         """Which are drops by the rule, see `drops`; without a portfolio there is none."""
         missed = (self.car > -rule.drop_min) | (self.s > -rule.drop_k)
         return np.isfinite(self.car) & ~missed & ~(self.share_negative < rule.share_negative)
@@ -129,7 +130,7 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
     return tuple(names)
 
 
-def delays(flags: NDArray[np.uint8], tau: NDArray[np.int64], drop: Window) -> NDArray[np.int64]:
+def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
     """Return by how many sessions each firm-event's aftermath starts later, shape (N,).
 
     Parameters
@@ -186,7 +187,7 @@ def after_locks(
 
 
 def _moved(
-    values: NDArray[np.generic], tau: NDArray[np.int64], delay: int, drop: Window, event: Window, name: str
+    values: NDArray[np.generic], tau: Counts, delay: int, drop: Window, event: Window, name: str
 ) -> NDArray[np.generic]:
     """One firm-event's days with the locked run put together; sessions keep the run's last day."""
     zero, length = int(np.flatnonzero(tau == drop[0])[0]), drop[1] - drop[0]

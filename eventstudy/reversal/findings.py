@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig, Windows
+from eventstudy.core.arrays import Counts
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
@@ -141,6 +141,7 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
                 "share_negative": drops.share_negative[k],
                 "qualifies": bool(drops.qualifies[k]),
                 "why_not": drops.why_not[k] or (Reason("drop.overlaps", shock=overlaps) if overlaps else Reason()),
+                "overlaps": overlaps,
                 "car_post": drops.post[k],
                 "s_post": drops.post_s[k],
                 "n_locked": locked[k],
@@ -161,7 +162,7 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     return rows
 
 
-def locked_peers(shocks: Shocks, windows: Windows) -> NDArray[np.int64]:
+def locked_peers(shocks: Shocks, windows: Windows) -> Counts:
     """Peers of each shock whose drop window was extended because they were locked at a limit, (K,)."""
     panel = shocks.portfolios.abnormal.panel
     late = delays(panel.event_flags, panel.tau, windows.drop) > 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.core.estimation import cut_and_fit
 from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.core.windows import Request
@@ -36,7 +37,7 @@ class History:
     """Returns of all sessions, with the days that no estimation may use and the settings of the estimator."""
 
     panel: ReturnsPanel
-    excluded: Mapping[str, NDArray[np.bool_]]
+    excluded: Mapping[str, Bools]
     config: StudyConfig
 
     def market_of(self, ticker: str) -> MarketPanel:
@@ -46,12 +47,12 @@ class History:
                 return market
         raise KeyError(ticker)
 
-    def grids(self, tickers: Iterable[str]) -> tuple[NDArray[np.int64], ...]:
+    def grids(self, tickers: Iterable[str]) -> tuple[Counts, ...]:
         """Sessions of every exchange of these tickers, as days since 1970."""
         mics = sorted({self.market_of(ticker).mic for ticker in tickers})
         return tuple(day_codes(self.panel.markets[mic].sessions) for mic in mics)
 
-    def days(self, tickers: Iterable[str]) -> NDArray[np.int64]:
+    def days(self, tickers: Iterable[str]) -> Counts:
         """Every day on which some exchange of these tickers traded."""
         return np.unique(np.concatenate(self.grids(tickers)))
 
@@ -126,14 +127,14 @@ class MatchedSets:
     """
 
     portfolios: ShockPortfolios
-    event: NDArray[np.intp]
-    placebos: tuple[NDArray[np.intp], ...]
+    event: Places
+    placebos: tuple[Places, ...]
 
-    def car(self, window: Window) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    def car(self, window: Window) -> tuple[Floats, list[Floats]]:
         """CARs of the shocks (K,) and of each one's placebos."""
         return self.split(self.portfolios.car(window))
 
-    def bhar(self, window: Window) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    def bhar(self, window: Window) -> tuple[Floats, list[Floats]]:
         """Buy-and-hold abnormal returns of the same."""
         portfolios = self.portfolios
         weight = portfolios.peer_weights(window)
@@ -141,7 +142,7 @@ class MatchedSets:
         total = portfolios.total(weight * value)
         return self.split(np.where(portfolios.total(weight) > 0, total, np.nan))
 
-    def split(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    def split(self, values: Floats) -> tuple[Floats, list[Floats]]:
         """Values of the portfolios as those of the shocks and of each one's placebos; NaN ones go."""
         events = np.where(self.event >= 0, values[self.event], np.nan)
         return events, [values[rows][np.isfinite(values[rows])] for rows in self.placebos]
@@ -150,9 +151,9 @@ class MatchedSets:
 def matched_sets(
     history: History,
     own: Mapping[str, Sequence[Request]],
-    shocks: Sequence[str] | NDArray[np.str_],
+    shocks: Sequence[str] | Texts,
     tickers: Sequence[tuple[str, ...]],
-    days: Sequence[NDArray[np.int64]],
+    days: Sequence[Counts],
     *,
     alpha: str | None = None,
 ) -> MatchedSets:
@@ -209,14 +210,12 @@ def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
 class RollingFit:
     """Market models whose estimation window ends before each session as day 0, all of shape (T, n)."""
 
-    alpha: NDArray[np.float64]
-    beta: NDArray[np.float64]
-    count: NDArray[np.float64]
+    alpha: Floats
+    beta: Floats
+    count: Floats
 
 
-def rolling_fit(
-    returns: NDArray[np.float64], market: NDArray[np.float64], usable: NDArray[np.bool_], estimation: Window
-) -> RollingFit:
+def rolling_fit(returns: Floats, market: Floats, usable: Bools, estimation: Window) -> RollingFit:
     """Fit the market model at every session of every column from running sums.
 
     Parameters
@@ -232,12 +231,12 @@ def rolling_fit(
     lost to a level; a sum over a window is the difference of two running sums. Where the index does not
     move in a window, alpha and beta are NaN.
     """
-    found = np.empty((3, *returns.shape[::-1]))
+    fits = np.empty((3, *returns.shape[::-1]))
     for block in _blocks(returns.shape[1]):
         own = _rows(returns[:, block])
-        there = _rows(usable[:, block]) & np.isfinite(own) & np.isfinite(market)
-        _fit_block(own, market, there, estimation, found[:, block])
-    return RollingFit(*found.transpose(0, 2, 1))
+        known = _rows(usable[:, block]) & np.isfinite(own) & np.isfinite(market)
+        _fit_block(own, market, known, estimation, fits[:, block])
+    return RollingFit(*fits.transpose(0, 2, 1))
 
 
 def _blocks(columns: int) -> list[slice]:
@@ -249,24 +248,18 @@ def _rows(columns: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(columns.T)
 
 
-def _fit_block(
-    returns: NDArray[np.float64],
-    market: NDArray[np.float64],
-    there: NDArray[np.bool_],
-    estimation: Window,
-    found: NDArray[np.float64],
-) -> None:
+def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window, fits: Floats) -> None:
     """Write alpha, beta and the count of one block of securities, (3, n, T)."""
-    missing = ~there
-    total = np.maximum(there.sum(axis=1), 1)
+    missing = ~known
+    total = np.maximum(known.sum(axis=1), 1)
     x_level = float(np.nanmean(market))
-    y = np.where(there, returns, 0.0)
+    y = np.where(known, returns, 0.0)
     y_level = (y.sum(axis=1) / total)[:, None]
     y -= y_level
     y[missing] = 0.0
-    x = np.where(there, market - x_level, 0.0)
-    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (there, x, y, x * x, x * y))
-    alpha, beta, count = found
+    x = np.where(known, market - x_level, 0.0)
+    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (known, x, y, x * x, x * y))
+    alpha, beta, count = fits
     with np.errstate(divide="ignore", invalid="ignore"):
         x_mean = sx / n
         spread = sxx - x_mean * sx
@@ -277,7 +270,7 @@ def _fit_block(
     count[:] = n
 
 
-def window_sum(values: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+def window_sum(values: Floats, window: Window) -> Floats:
     """Sum of the rows t+a … t+b at every row t, rows outside the data counting nothing; shape (T, n)."""
     return _sums(_rows(values), window).T
 
@@ -296,30 +289,24 @@ def _sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
 
 
 def rolling_car(
-    returns: NDArray[np.float64],
-    market: NDArray[np.float64],
-    fit: RollingFit,
-    window: Window,
-    *,
-    minimum: int,
-    alpha: bool = True,
-) -> NDArray[np.float64]:
+    returns: Floats, market: Floats, fit: RollingFit, window: Window, *, minimum: int, alpha: bool = True
+) -> Floats:
     """CAR of a window with every session as day 0, (T, n); NaN with a day missing or too short a fit."""
     length = window[1] - window[0] + 1
-    known = np.isfinite(market)
-    index = _sums(np.where(known, market, 0.0)[None], window)
-    found = np.empty(returns.shape[::-1])
+    quoted = np.isfinite(market)
+    index = _sums(np.where(quoted, market, 0.0)[None], window)
+    car_by_security = np.empty(returns.shape[::-1])
     for block in _blocks(returns.shape[1]):
         own = _rows(returns[:, block])
-        there = np.isfinite(own) & known
-        complete = _sums(there, window) == length
-        car = _sums(np.where(there, own, 0.0), window) - fit.beta.T[block] * index
+        known = np.isfinite(own) & quoted
+        complete = _sums(known, window) == length
+        car = _sums(np.where(known, own, 0.0), window) - fit.beta.T[block] * index
         if alpha:
             car -= length * fit.alpha.T[block]
-        found[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)
-    return found.T
+        car_by_security[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)
+    return car_by_security.T
 
 
-def day_codes(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+def day_codes(days: NDArray[np.datetime64]) -> Counts:
     """Days since 1970."""
     return days.astype("datetime64[D]").astype(np.int64)

@@ -82,7 +82,7 @@ def label_timing(
     for name, event in whole.items():
         mics.setdefault(event.event_id, set()).update(counted.get(name, ()))
     distinct = {event.event_id: event for event in whole.values()}
-    where = {name: sorted(found) for name, found in mics.items()}
+    where = {name: sorted(reached) for name, reached in mics.items()}
     reasons = {name: untimely(event, alignments, config, where) for name, event in distinct.items()}
     silent = {"unknown", "clarification"} - {config.reversal.label}
     late = [name for name, reason in reasons.items() if reason == LATE]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.config import StudyConfig, Windows
 from eventstudy.core.abnormal import Window
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.statistics.dates import (
     dates_needed,
@@ -99,7 +99,7 @@ class Ratio:
     shape: str
 
 
-def reversal_ratio(drop: NDArray[np.float64], post: NDArray[np.float64], level: float = 0.95) -> Ratio:
+def reversal_ratio(drop: Floats, post: Floats, level: float = 0.95) -> Ratio:
     """Ratio of means RR = -sum(post) / sum(drop): one means that the drop was given back in full.
 
     Notes
@@ -126,7 +126,7 @@ def reversal_ratio(drop: NDArray[np.float64], post: NDArray[np.float64], level: 
     return Ratio(estimate, float(ends[0]), float(ends[1]), "interval" if a > 0 else "outside")
 
 
-def share_positive(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float, float]:
+def share_positive(values: Floats, level: float = 0.95) -> tuple[float, float, float]:
     """Share of positive values with the exact binomial interval (Clopper and Pearson 1934)."""
     n = len(values)
     if not n:
@@ -138,9 +138,7 @@ def share_positive(values: NDArray[np.float64], level: float = 0.95) -> tuple[fl
     return hits / n, lower, upper
 
 
-def recovery_times(
-    path: NDArray[np.float64], tau: NDArray[np.int64], drop: NDArray[np.float64], *, share: float, start: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def recovery_times(path: Floats, tau: Counts, drop: Floats, *, share: float, start: int) -> tuple[Floats, Bools]:
     """First session on which ``share`` of the drop has been given back, and whether that happened.
 
     Parameters
@@ -161,15 +159,13 @@ def recovery_times(
     days = tau >= start
     known = np.isfinite(path[:, days])
     reached = known & (np.nan_to_num(path[:, days], nan=-np.inf) >= target[:, None])
-    seen: NDArray[np.bool_] = np.asarray(reached.any(axis=1))
+    seen: Bools = np.asarray(reached.any(axis=1))
     last = np.where(known.any(axis=1), known.shape[1] - 1 - known[:, ::-1].argmax(axis=1), 0)
     time = tau[days][np.where(seen, reached.argmax(axis=1), last)]
     return time.astype(float), seen
 
 
-def kaplan_meier(
-    time: NDArray[np.float64], seen: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def kaplan_meier(time: Floats, seen: Bools) -> tuple[Floats, Floats, Floats]:
     """Survival after each distinct time of an event, with Greenwood's standard error.
 
     Returns
@@ -191,13 +187,13 @@ def kaplan_meier(
     return times, survival, se
 
 
-def median_time(times: NDArray[np.float64], survival: NDArray[np.float64]) -> float:
+def median_time(times: Floats, survival: Floats) -> float:
     """First time by which half have recovered; NaN where that was not reached."""
     half = np.flatnonzero(survival <= 0.5)
     return float(times[half[0]]) if len(half) else NAN
 
 
-def half_life(mean_path: NDArray[np.float64]) -> float:
+def half_life(mean_path: Floats) -> float:
     """Sessions in which half of the way to the path's level is gone; NaN where it is not defined.
 
     ``mean_path`` holds the mean cumulative AR from the drop window's last day on. Defined only for a
@@ -216,7 +212,7 @@ def half_life(mean_path: NDArray[np.float64]) -> float:
     return float(np.log(0.5) / np.log(grid[best]))
 
 
-def _fit_error(regressor: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+def _fit_error(regressor: Floats, values: Floats) -> float:
     x = regressor - regressor.mean()
     slope = (x @ values) / (x @ x)
     return float(((values - values.mean() - slope * x) ** 2).sum())
@@ -242,7 +238,7 @@ def _no_measures(group: str, why: Reason | str) -> list[Measure]:
 
 
 def _all_of_group(
-    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_], config: StudyConfig
+    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools, config: StudyConfig
 ) -> list[Measure]:
     x = shocks.by_date(shocks.excess, mask)
     return [
@@ -259,63 +255,41 @@ def _all_of_group(
     ]
 
 
-def mean_measure(name: str, group: str, values: NDArray[np.float64], *, note: Reason | None = None) -> Measure:
+def mean_measure(name: str, group: str, values: Floats, *, note: Reason | None = None) -> Measure:
     """Mean over dates with its 95 % t interval and two-sided p."""
     k = len(values)
     low, high = t_interval(values)
-    return Measure(
-        measure=name,
-        group=group,
-        estimate=float(values.mean()) if k else NAN,
-        lower=low,
-        upper=high,
-        p_value=two_sided(student(values), "t", k - 1.0) if k > 1 else NAN,
-        n_dates=k,
-        note=note or Reason("note.one_date" if k == 1 else ""),
-    )
+    mean, p = float(values.mean()) if k else NAN, two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
+    note = note or Reason("note.one_date" if k == 1 else "")
+    return Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, p_value=p, n_dates=k, note=note)
 
 
-def _of_verdict(shocks: Shocks, group: str, x: NDArray[np.float64], config: StudyConfig) -> Iterator[Measure]:
+def _of_verdict(shocks: Shocks, group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
     """Yield what the verdict rests on: its tests, equivalence, power."""
-    answer, k = shocks.verdicts[group], len(x)
-    primary = Reason("note.primary", p=answer.p_greater, floor=answer.p_floor) if k else NO_NOTE
-    yield Measure(
-        measure="excess_post",
-        group=group,
-        estimate=answer.effect,
-        lower=answer.interval[0],
-        upper=answer.interval[1],
-        p_value=answer.p_value,
-        n_dates=answer.n_dates,
-        note=primary,
-    )
+    answer, k, draws = shocks.verdicts[group], len(x), config.tests.draws
+    row = functools.partial(Measure, group=group, n_dates=k)
+    effect, (low, high), margin = answer.effect, answer.interval, answer.margin
+    note = Reason("note.primary", p=answer.p_greater, floor=answer.p_floor) if k else NO_NOTE
+    yield row(measure="excess_post", estimate=effect, lower=low, upper=high, p_value=answer.p_value, note=note)
     yield mean_measure("excess_post_date_t", group, x, note=Reason("note.date_t"))
-    draws, p, note = config.tests.draws, NAN, NO_NOTE
+    p, note = NAN, NO_NOTE
     if k > 1:
         p = sign_flip_p(x, sign_vectors(k, draws=draws, rng=np.random.default_rng(config.study.seed)))
         note = Reason("note.floor", p=sign_flip_floor(k, draws))
-    mean = float(x.mean()) if k else NAN
-    yield Measure(measure="excess_post_sign_flip", group=group, estimate=mean, p_value=p, n_dates=k, note=note)
-    yield Measure(
-        measure="equivalence",
-        group=group,
-        estimate=answer.effect,
-        lower=-answer.margin,
-        upper=answer.margin,
-        p_value=answer.equivalence_p,
-        n_dates=k,
-        note=Reason("note.equivalence"),
+    yield row(measure="excess_post_sign_flip", estimate=float(x.mean()) if k else NAN, p_value=p, note=note)
+    note = Reason("note.equivalence")
+    yield row(
+        measure="equivalence", estimate=effect, lower=-margin, upper=margin, p_value=answer.equivalence_p, note=note
     )
-    power = Reason("note.power_placebos" if k == 1 else "note.power")
-    yield Measure(measure="smallest_detectable_effect", group=group, estimate=answer.mde, n_dates=k, note=power)
+    note = Reason("note.power_placebos" if k == 1 else "note.power")
+    yield row(measure="smallest_detectable_effect", estimate=answer.mde, note=note)
     sd = answer.se_placebos if k == 1 else answer.sd
-    for effect in (0.02, 0.05, 0.10):
-        needed = float(dates_needed(sd, effect)) if np.isfinite(sd) and sd > 0 else NAN
-        name = f"dates_needed_{effect:.0%}"
-        yield Measure(measure=name, group=group, estimate=needed, n_dates=k, note=Reason("note.power"))
+    for target in (0.02, 0.05, 0.10):
+        needed = float(dates_needed(sd, target)) if np.isfinite(sd) and sd > 0 else NAN
+        yield row(measure=f"dates_needed_{target:.0%}", estimate=needed, note=Reason("note.power"))
 
 
-def _variants(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+def _variants(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
     flips = sign_flips(shocks, mask)
     for name, values in shocks.variants.items():
         known = shocks.by_date(values, mask & np.isfinite(values))
@@ -323,23 +297,15 @@ def _variants(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[M
         yield mean_measure(f"excess_{name}", group, known, note=note)
 
 
-def _windows(shocks: Shocks, group: str, mask: NDArray[np.bool_], config: StudyConfig) -> Iterator[Measure]:
+def _windows(shocks: Shocks, group: str, mask: Bools, config: StudyConfig) -> Iterator[Measure]:
     """Secondary windows after the drop, with Holm's adjustment over them."""
     windows = secondary_windows(config.windows)
     tests = [window_test(shocks, window, mask, config) for window in windows]
     adjusted = holm(np.array([p for _, p in tests]))
     for window, (values, p), q in zip(windows, tests, adjusted.tolist(), strict=True):
-        low, high = t_interval(values)
-        yield Measure(
-            measure=f"excess_{span(window)}",
-            group=group,
-            estimate=float(values.mean()) if len(values) else NAN,
-            lower=low,
-            upper=high,
-            p_value=p,
-            n_dates=len(values),
-            note=Reason("note.holm", p=q) if np.isfinite(q) else NO_NOTE,
-        )
+        note = Reason("note.holm", p=q) if np.isfinite(q) else NO_NOTE
+        plain = mean_measure(f"excess_{span(window)}", group, values)
+        yield replace(plain, p_value=p, note=note)
 
 
 def secondary_windows(windows: Windows) -> list[Window]:
@@ -352,9 +318,7 @@ def span(window: Window) -> str:
     return f"[{window[0]},{window[1]}]"
 
 
-def window_test(
-    shocks: Shocks, window: Window, mask: NDArray[np.bool_], config: StudyConfig
-) -> tuple[NDArray[np.float64], float]:
+def window_test(shocks: Shocks, window: Window, mask: Bools, config: StudyConfig) -> tuple[Floats, float]:
     """X_k of another window over the marked shocks, and the two-sided p of the matched permutation."""
     if shocks.sets is None:
         return np.zeros(0), NAN
@@ -365,7 +329,7 @@ def window_test(
     return excess(post, kept), test.two_sided
 
 
-def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools) -> Iterator[Measure]:
     """Excess over each tier's dates: all dates show what a naive comparison would have said."""
     posts: dict[tuple[str, str], list[float]] = {}
     for row in placebos:
@@ -378,25 +342,26 @@ def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: NDArra
         yield mean_measure(f"excess_{tier}", group, means, note=Reason(f"tier.{tier}"))
 
 
-def _ratios(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
-    rows, day0, found = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
-    drop = np.array([found.pools[k].car_drop[found.matched[k].rows].mean() for k in rows], dtype=float)
-    post = np.array([found.placebos(int(k)).mean() for k in rows], dtype=float)
+def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
+    rows, day0, benchmarks = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
+    drop = np.array([benchmarks.pools[k].car_drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
+    post = np.array([benchmarks.placebos(int(k)).mean() for k in rows], dtype=float)
     own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
     for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):
         ratio = reversal_ratio(*pair)
+        k, low, high, note = len(np.unique(day0)), ratio.lower, ratio.upper, Reason(f"fieller.{ratio.shape}")
         yield Measure(
             measure=f"reversal_ratio{name}",
             group=group,
             estimate=ratio.estimate,
-            lower=ratio.lower,
-            upper=ratio.upper,
-            n_dates=len(np.unique(day0)),
-            note=Reason(f"fieller.{ratio.shape}"),
+            lower=low,
+            upper=high,
+            n_dates=k,
+            note=note,
         )
 
 
-def share(group: str, x: NDArray[np.float64]) -> Measure:
+def share(group: str, x: Floats) -> Measure:
     """Share of dates with X_k > 0 and its exact interval."""
     value, low, high = share_positive(x)
     note = Reason("note.binomial")
@@ -405,7 +370,7 @@ def share(group: str, x: NDArray[np.float64]) -> Measure:
     )
 
 
-def cumulative_paths(shocks: Shocks, windows: Windows) -> NDArray[np.float64]:
+def cumulative_paths(shocks: Shocks, windows: Windows) -> Floats:
     """Cumulative log abnormal return of every portfolio of the matched sets from day 0 on, (P, L2)."""
     assert shocks.sets is not None
     portfolios, window = shocks.sets.portfolios, (windows.drop[0], windows.post[1])
@@ -416,12 +381,12 @@ def cumulative_paths(shocks: Shocks, windows: Windows) -> NDArray[np.float64]:
     total[portfolios.total(weight) == 0] = np.nan
     before = abnormal.tau < window[0]
     total[:, before] = 0.0
-    path: NDArray[np.float64] = np.cumsum(total, axis=1)
+    path: Floats = np.cumsum(total, axis=1)
     path[:, before] = np.nan
     return path
 
 
-def _recovery(shocks: Shocks, group: str, mask: NDArray[np.bool_], windows: Windows) -> Iterator[Measure]:
+def _recovery(shocks: Shocks, group: str, mask: Bools, windows: Windows) -> Iterator[Measure]:
     sets, rows = shocks.sets, np.flatnonzero(mask)
     if sets is None or not len(rows):
         return
@@ -439,30 +404,23 @@ def _recovery(shocks: Shocks, group: str, mask: NDArray[np.bool_], windows: Wind
         yield Measure(measure=f"half_life{name}", group=group, estimate=value, n_dates=len(at), note=note)
 
 
-def _survival(name: str, group: str, time: NDArray[np.float64], seen: NDArray[np.bool_], horizon: int) -> Measure:
+def _survival(name: str, group: str, time: Floats, seen: Bools, horizon: int) -> Measure:
     times, survival, se = kaplan_meier(time, seen)
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
     note = Reason("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
     return Measure(measure=name, group=group, estimate=median_time(times, survival), n_dates=len(time), note=note)
 
 
-def _leave_one_out(shocks: Shocks, group: str, mask: NDArray[np.bool_]) -> Iterator[Measure]:
+def _leave_one_out(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
     x = shocks.by_date(shocks.excess, mask)
     if len(x) < 2:
         return
-    lower, upper, worst = influence(shocks, mask)
-    yield Measure(
-        measure="excess_leave_one_out",
-        group=group,
-        estimate=float(x.mean()),
-        lower=lower,
-        upper=upper,
-        n_dates=len(x),
-        note=Reason("note.leave_one_out", shock=worst),
-    )
+    low, high, worst = influence(shocks, mask)
+    name, mean, note = "excess_leave_one_out", float(x.mean()), Reason("note.leave_one_out", shock=worst)
+    yield Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, n_dates=len(x), note=note)
 
 
-def influence(shocks: Shocks, mask: NDArray[np.bool_]) -> tuple[float, float, str]:
+def influence(shocks: Shocks, mask: Bools) -> tuple[float, float, str]:
     """Range of the mean excess with each date left out in turn, and the shocks of the date that moves it most."""
     x = shocks.by_date(shocks.excess, mask)
     means = leave_one_out(x)
@@ -545,9 +503,7 @@ def path_rows(shocks: Shocks, windows: Windows) -> Iterator[PathDay]:
             yield from _path_days(group, series, portfolios.abnormal.tau, date_means(day0, lines), counts)
 
 
-def _path_days(
-    group: str, series: str, tau: NDArray[np.int64], values: NDArray[np.float64], counts: NDArray[np.float64]
-) -> Iterator[PathDay]:
+def _path_days(group: str, series: str, tau: Counts, values: Floats, counts: Floats) -> Iterator[PathDay]:
     for column, day in zip(values.T, tau.tolist(), strict=True):
         known = np.isfinite(column)
         low, high = t_interval(column[known])

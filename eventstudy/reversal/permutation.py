@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
+
+from eventstudy.core.arrays import Days, Floats, Texts
 
 #: Up to this many ways to choose one member of every set all are enumerated.
 ENUMERATED = 100_000
@@ -34,7 +36,7 @@ _NAN = float("nan")
 NO_TEST = PermutationTest(greater=_NAN, less=_NAN, two_sided=_NAN, floor=_NAN, draws=0, exact=False)
 
 
-def date_means(day0: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def date_means(day0: Days, values: Floats) -> Floats:
     """Mean over the shocks of each date, in order of the dates.
 
     Parameters
@@ -53,9 +55,7 @@ def date_means(day0: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[
     return np.array([values[date == d].mean(axis=0) for d in range(len(days))])
 
 
-def date_sets(
-    day0: NDArray[np.int32], events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+def date_sets(day0: Days, events: Floats, placebos: Sequence[Floats]) -> tuple[Floats, list[Floats]]:
     """CARs of each date and those of its placebos, from those of K shocks.
 
     Notes
@@ -76,21 +76,19 @@ def date_sets(
     return date_means(day0, events), sets
 
 
-def date_names(day0: NDArray[np.int32], names: NDArray[np.str_]) -> list[str]:
+def date_names(day0: Days, names: Texts) -> list[str]:
     """Names of the shocks of each date side by side, in order of the dates."""
     return [", ".join(names[day0 == day].tolist()) for day in np.unique(day0)]
 
 
-def excess(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def excess(events: Floats, placebos: Sequence[Floats]) -> Floats:
     """X_k = CAR_k less the mean of its placebos' CARs, (K,); NaN for a set without placebos."""
     return np.array(
         [value - others.mean() if len(others) else float("nan") for value, others in zip(events, placebos, strict=True)]
     )
 
 
-def matched_permutation(
-    events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]], *, draws: int, seed: int
-) -> PermutationTest:
+def matched_permutation(events: Floats, placebos: Sequence[Floats], *, draws: int, seed: int) -> PermutationTest:
     """Test mean(X_k) by letting any member of each matched set be the event.
 
     Parameters
@@ -113,7 +111,11 @@ def matched_permutation(
     observed = sum(float(members[0]) for members in sets)
     ways = float(np.prod([float(len(members)) for members in sets]))
     exact = ways <= ENUMERATED
-    sums = _all_sums(sets) if exact else _random_sums(sets, draws, np.random.default_rng(seed))
+    if exact:
+        sums = functools.reduce(lambda some, members: np.add.outer(some, members).ravel(), sets)
+    else:
+        rng = np.random.default_rng(seed)
+        sums = np.sum([members[rng.integers(0, len(members), size=draws)] for members in sets], axis=0)
     slack = 1e-12 * max(float(np.abs(sums).max()), abs(observed), 1e-300)
     size = np.abs(sums)
     hits = [sums >= observed - slack, sums <= observed + slack, size >= abs(observed) - slack]
@@ -146,7 +148,7 @@ class Rank:
     floor: float
 
 
-def rank_among(value: float, placebos: NDArray[np.float64]) -> Rank | None:
+def rank_among(value: float, placebos: Floats) -> Rank | None:
     """Return the place of a CAR among its matched placebos; None without placebos."""
     if not len(placebos) or not np.isfinite(value):
         return None
@@ -154,25 +156,11 @@ def rank_among(value: float, placebos: NDArray[np.float64]) -> Rank | None:
     return Rank(int((placebos >= value).sum()) + 1, len(placebos) + 1, test.two_sided, test.floor)
 
 
-def _as_event(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _as_event(values: Floats) -> Floats:
     """Excess of each member of a set over the mean of the others."""
     m = len(values) - 1
-    over: NDArray[np.float64] = (values - values.mean()) * (m + 1) / m
+    over: Floats = (values - values.mean()) * (m + 1) / m
     return over
-
-
-def _all_sums(sets: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    sums = np.zeros(1)
-    for members in sets:
-        sums = (sums[:, None] + members[None, :]).ravel()
-    return sums
-
-
-def _random_sums(sets: Sequence[NDArray[np.float64]], draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    sums = np.zeros(draws)
-    for members in sets:
-        sums += members[rng.integers(0, len(members), size=draws)]
-    return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +176,7 @@ class PlaceboSpread:
     se: float
 
 
-def placebo_spread(placebos: Sequence[NDArray[np.float64]]) -> PlaceboSpread:
+def placebo_spread(placebos: Sequence[Floats]) -> PlaceboSpread:
     """Return the spread of K matched sets' placebos.
 
     Notes
@@ -204,9 +192,7 @@ def placebo_spread(placebos: Sequence[NDArray[np.float64]]) -> PlaceboSpread:
     return PlaceboSpread(sd, df, sd * float(np.sqrt(sum(1 + 1 / len(values) for values in placebos))) / k)
 
 
-def difference_p(
-    treated: NDArray[np.float64], others: NDArray[np.float64], *, draws: int, seed: int
-) -> tuple[float, float, float]:
+def difference_p(treated: Floats, others: Floats, *, draws: int, seed: int) -> tuple[float, float, float]:
     """Difference of two groups' means with its two-sided permutation p and the p's floor.
 
     The p is the share of ways to choose the treated dates with a gap at least as large either way. All
@@ -234,7 +220,7 @@ def difference_p(
     return observed, hits / count, most / count
 
 
-def _subset_sums(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _subset_sums(values: Floats, size: int) -> Floats:
     """Sums of all subsets of a size, by adding one value at a time."""
     sums = [np.zeros(1), *(np.zeros(0) for _ in range(size))]
     for value in values:
@@ -243,7 +229,7 @@ def _subset_sums(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return sums[size]
 
 
-def equivalence_p(values: NDArray[np.float64], margin: float) -> float:
+def equivalence_p(values: Floats, margin: float) -> float:
     """Larger p of the two one-sided t tests against ±margin (Schuirmann 1987)."""
     k = len(values)
     se = values.std(ddof=1) / np.sqrt(k) if k > 1 else 0.0
@@ -253,10 +239,10 @@ def equivalence_p(values: NDArray[np.float64], margin: float) -> float:
     return float(special.stdtr(k - 1, -worst))
 
 
-def leave_one_out(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def leave_one_out(values: Floats) -> Floats:
     """Mean without each date in turn, (K,); NaN for one date."""
     k = len(values)
     if k < 2:
         return np.full(k, np.nan)
-    means: NDArray[np.float64] = (values.sum() - values) / (k - 1)
+    means: Floats = (values.sum() - values) / (k - 1)
     return means

@@ -73,7 +73,7 @@ def _value(value: Any) -> str:
 def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -> list[Departure]:
     """Compare a run's question with the locked one."""
     now = question(events, config)
-    found = []
+    differing = []
     for section, values in now.items():
         before = locked.get(section, {})
         for key in sorted({*values, *before}):
@@ -81,8 +81,8 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
             if old != new:
                 name = key if section == "question" else f"{section}.{key}"
                 strict = key in STRICT or section in STRICT
-                found.append(Departure(name, _value(old), _value(new), strict))
-    return found
+                differing.append(Departure(name, _value(old), _value(new), strict))
+    return differing
 
 
 def specification_digest(config: StudyConfig) -> str:
@@ -91,11 +91,11 @@ def specification_digest(config: StudyConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def summary_of(found: list[Departure], path: str, sha256: str) -> dict[str, Any]:
+def summary_of(rows: list[Departure], path: str, sha256: str) -> dict[str, Any]:
     """Return what summary.json says about the pre-registration."""
     return {
         "file": path,
         "sha256": sha256,
-        "n_departures": len(found),
-        "departures": [{**dataclasses.asdict(item), "sentence": item.sentence} for item in found],
+        "n_departures": len(rows),
+        "departures": [{**dataclasses.asdict(item), "sentence": item.sentence} for item in rows],
     }

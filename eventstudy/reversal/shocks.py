@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import Reversal, StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.arrays import Bools, Counts, Floats, Texts
 from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.core.windows import Request
@@ -69,28 +69,28 @@ class Shocks:
     requests: Mapping[str, Sequence[Request]]
     portfolios: ShockPortfolios
     drops: Drops
-    event_id: NDArray[np.str_]
-    label: NDArray[np.str_]
+    event_id: Texts
+    label: Texts
     tickers: tuple[tuple[str, ...], ...]
-    label_reason: NDArray[np.str_]
-    traits: NDArray[np.float64]
+    label_reason: Texts
+    traits: Floats
     benchmarks: Benchmarks
     sets: MatchedSets | None
-    variants: Mapping[str, NDArray[np.float64]]
-    excess: NDArray[np.float64]
+    variants: Mapping[str, Floats]
+    excess: Floats
     case: int | None
     question: str
-    members: Mapping[str, NDArray[np.bool_]]
+    members: Mapping[str, Bools]
     verdicts: Mapping[str, Verdict]
 
     @property
-    def in_time(self) -> NDArray[np.bool_]:
+    def in_time(self) -> Bools:
         """Whether each label was known by the first close at which the drop window was over, (K,)."""
-        known: NDArray[np.bool_] = self.label_reason == ""
+        known: Bools = self.label_reason == ""
         return known
 
     @property
-    def asked(self) -> NDArray[np.bool_]:
+    def asked(self) -> Bools:
         """Shocks that the confirmatory verdict rests on, (K,)."""
         return self.members[self.question]
 
@@ -104,7 +104,7 @@ class Shocks:
         """The verdict that counts late labels too."""
         return self.verdicts[self.question + EXPLORATORY]
 
-    def by_date(self, values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def by_date(self, values: Floats, mask: Bools) -> Floats:
         """Means over the marked shocks of each date, (D,): shocks of one day 0 are one date."""
         return date_means(self.drops.day0[mask], values[mask])
 
@@ -126,8 +126,8 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
     event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
-    found = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
-    days = found.days_of()
+    controls = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
+    days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     shocks = Shocks(
         history=history,
@@ -139,10 +139,10 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         tickers=tickers,
         label_reason=_label_reasons(leads, computed, headline, config),
         traits=trait,
-        benchmarks=found,
+        benchmarks=controls,
         sets=sets,
         variants=variants(history, requests, fallen.shock_id, tickers, days, sets, config),
-        excess=excess(fallen.post, [found.placebos(k) for k in range(len(leads))]),
+        excess=excess(fallen.post, [controls.placebos(k) for k in range(len(leads))]),
         case=case,
         question=f"label={config.reversal.label}",
         members={},
@@ -165,9 +165,7 @@ def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Reque
     }
 
 
-def _label_reasons(
-    leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig
-) -> NDArray[np.str_]:
+def _label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
     """Why each label cannot count in a confirmatory verdict, from the exchanges that its shock has reached."""
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     reached = {
@@ -189,12 +187,12 @@ def _case(fallen: Drops, rule: Reversal) -> int | None:
 def variants(
     history: History,
     requests: Mapping[str, Sequence[Request]],
-    shock_id: NDArray[np.str_],
+    shock_id: Texts,
     tickers: Sequence[tuple[str, ...]],
-    days: Sequence[NDArray[np.int64]],
+    days: Sequence[Counts],
     sets: MatchedSets | None,
     config: StudyConfig,
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Floats]:
     """Return X_k of every shock in all ways to count, (K,) each; placebo dates stay those of the benchmark."""
     if sets is None:
         return dict.fromkeys(VARIANTS, np.full(len(shock_id), np.nan))
@@ -212,7 +210,7 @@ def variants(
     return {name: excess(*pair) for name, pair in zip(VARIANTS, values, strict=True)}
 
 
-def variant_means(shocks: Shocks, mask: NDArray[np.bool_]) -> dict[str, float]:
+def variant_means(shocks: Shocks, mask: Bools) -> dict[str, float]:
     """Mean excess over the marked shocks by way to count, NaN where none has it."""
     means = {}
     for name, values in shocks.variants.items():
@@ -221,13 +219,13 @@ def variant_means(shocks: Shocks, mask: NDArray[np.bool_]) -> dict[str, float]:
     return means
 
 
-def sign_flips(shocks: Shocks, mask: NDArray[np.bool_]) -> list[str]:
+def sign_flips(shocks: Shocks, mask: Bools) -> list[str]:
     """Names of the ways to count under which the mean has the other sign than with simple returns."""
     means = variant_means(shocks, mask)
     return [name for name, value in means.items() if value * means["simple"] < 0]
 
 
-Group = tuple[NDArray[np.bool_], NDArray[np.bool_], Reason]
+Group = tuple[Bools, Bools, Reason]
 
 
 def _groups(shocks: Shocks, asked: str) -> dict[str, Group]:
@@ -235,7 +233,7 @@ def _groups(shocks: Shocks, asked: str) -> dict[str, Group]:
     label, in_time = shocks.label, shocks.in_time
     counted = shocks.drops.qualifies & np.isfinite(shocks.excess)
 
-    def kept(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def kept(mask: Bools) -> Bools:
         return without_overlaps(mask, shocks.drops.shock_id, shocks.drops.overlaps)
 
     groups: dict[str, Group] = {}
@@ -253,13 +251,7 @@ def _groups(shocks: Shocks, asked: str) -> dict[str, Group]:
 
 
 def _answer(
-    shocks: Shocks,
-    headline: Sample,
-    config: StudyConfig,
-    name: str,
-    of: NDArray[np.bool_],
-    mask: NDArray[np.bool_],
-    subject: Reason,
+    shocks: Shocks, headline: Sample, config: StudyConfig, name: str, of: Bools, mask: Bools, subject: Reason
 ) -> Verdict:
     """Return the verdict on the marked shocks, out of the candidates ``of``."""
     fallen, rows = shocks.drops, np.flatnonzero(mask)
@@ -292,7 +284,7 @@ def _answer(
     return verdict(evidence, seed=seed, draws=draws)
 
 
-def _effective(headline: Sample, shock_id: NDArray[np.str_], config: StudyConfig) -> float:
+def _effective(headline: Sample, shock_id: Texts, config: StudyConfig) -> float:
     """N_eff of the firm-events that set these shocks off, over the post window."""
     panel = headline.abnormal.panel
     own = np.isin(panel.shock_id, shock_id) & panel.lead
@@ -301,9 +293,7 @@ def _effective(headline: Sample, shock_id: NDArray[np.str_], config: StudyConfig
     return headline.take("", own).at(config.windows.post).n_effective
 
 
-def without_overlaps(
-    asked: NDArray[np.bool_], shock_id: NDArray[np.str_], overlaps: Sequence[str]
-) -> NDArray[np.bool_]:
+def without_overlaps(asked: Bools, shock_id: Texts, overlaps: Sequence[str]) -> Bools:
     """Keep the first of shocks whose post windows overlap: they would count the same days twice."""
     kept = asked.copy()
     for k, earlier in enumerate(overlaps):

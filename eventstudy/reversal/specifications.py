@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window
+from eventstudy.core.arrays import Floats
 from eventstudy.errors import EstimationError, EventStudyError
 from eventstudy.reversal.history import MatchedSets, as_kind, matched_sets
 from eventstudy.reversal.measures import span
@@ -20,7 +20,7 @@ MODELS = ("market", "market_adjusted", "mean_adjusted")
 POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
 DRAWS = 1_999
 #: CARs of the dates in question, (D,), and those of each date's placebos.
-DateSets = tuple[NDArray[np.float64], list[NDArray[np.float64]]]
+DateSets = tuple[Floats, list[Floats]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def _asked(shocks: Shocks, formed: MatchedSets, window: Window) -> DateSets:
     return date_sets(shocks.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
 
 
-def _mean(events: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]]) -> float:
+def _mean(events: Floats, placebos: Sequence[Floats]) -> float:
     return float(np.nanmean(excess(events, [values[np.isfinite(values)] for values in placebos])))
 
 

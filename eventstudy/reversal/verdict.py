@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import Window
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
     dates_needed,
@@ -82,8 +82,8 @@ class Evidence:
 
     subject: Reason
     window: Window
-    excess: NDArray[np.float64]
-    drop: NDArray[np.float64]
+    excess: Floats
+    drop: Floats
     permutation: PermutationTest
     spread: PlaceboSpread
     other_measures: tuple[float, ...] = ()

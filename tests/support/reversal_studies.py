@@ -11,11 +11,13 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.config import load_config
 from eventstudy.core.estimation import Computed, compute, groups, headline_group
-from eventstudy.events import read_events
+from eventstudy.events import Events, read_events
 from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import Shocks, study_shocks
 from eventstudy.reversal.controls import Pool, pool_of
 
+#: Ends of the price history that every list of events here must span, so that all see the same prices.
+ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
 LOW = ("reversal.drop_min=0.01", "reversal.drop_k=1.0")
 
 
@@ -67,3 +69,12 @@ def drop_days(count: int, apart: int = 50) -> list[str]:
     found = sorted(str(np.datetime64(int(falls.day[row]), "D")) for row in chosen[:count])
     assert len(found) == count, f"{len(found)} days, not {count}"
     return found
+
+
+def many(tmp_path: Path, count: int = 8, *overrides: str) -> tuple[Computed, Shocks, Events]:
+    """Misreadings and genuine news in turn on days when the peers fell."""
+    days = drop_days(count)
+    labels = ("misreading", "genuine")
+    rows = [event_row(f"E{i}", day, label=labels[i % 2], label_asof=day) for i, day in enumerate(days)]
+    computed, shocks = study(tmp_path, [*rows, *ENDS], *overrides)
+    return computed, shocks, read_events(tmp_path / "events.csv")

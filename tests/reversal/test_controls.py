@@ -1,4 +1,4 @@
-"""Placebo drops: the rolling look at all days, the matching, and what is refused."""
+"""Placebo drops: the look at all days, the matching, what is refused, and the lists."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reversal_studies import drop_days, misread, study
-from reversal_twins import rolling_car_loop
+from reversal_studies import ENDS, drop_days, misread, study
 from studies import event_row, write_prices
 
 from eventstudy.messages import text
@@ -25,47 +24,8 @@ from eventstudy.reversal.controls import (
     sessions_apart,
     traits,
 )
-from eventstudy.reversal.history import History, PeerDay, rolling_car, rolling_fit, window_sum
+from eventstudy.reversal.history import History, PeerDay
 from eventstudy.reversal.permutation import matched_permutation
-
-
-def test_window_sums_count_nothing_outside_the_data() -> None:
-    values = np.arange(1.0, 7.0)[:, None]
-    np.testing.assert_array_equal(window_sum(values, (-2, -1))[:, 0], [0, 1, 3, 5, 7, 9])
-    np.testing.assert_array_equal(window_sum(values, (0, 1))[:, 0], [3, 5, 7, 9, 11, 6])
-
-
-@pytest.mark.parametrize("alpha", [True, False])
-def test_rolling_cars_are_those_of_one_regression_a_day(alpha: bool) -> None:
-    rng = np.random.default_rng(2)
-    market = rng.normal(0.0005, 0.01, 120)
-    returns = 0.001 + np.outer(market, [0.5, 1.5]) + rng.normal(0, 0.02, (120, 2))
-    returns[40:43, 0] = np.nan
-    usable = rng.random((120, 2)) > 0.05
-    fit = rolling_fit(returns, market, usable, (-40, -5))
-    found = rolling_car(returns, market, fit, (0, 3), minimum=20, alpha=alpha)
-    slow = rolling_car_loop(returns, market, usable, (-40, -5), (0, 3), 20, alpha)
-    np.testing.assert_allclose(found, slow, atol=1e-12)
-    assert np.isfinite(found).sum() > 100
-
-
-@pytest.mark.filterwarnings("error")
-def test_an_index_that_does_not_move_in_a_window_gives_no_rolling_car() -> None:
-    rng = np.random.default_rng(4)
-    market = rng.normal(0.0005, 0.01, 160)
-    market[20:100] = 0.0
-    returns = np.outer(market, [0.5, 1.5]) + rng.normal(0, 0.02, (160, 2))
-    usable = np.ones((160, 2), dtype=bool)
-    fit = rolling_fit(returns, market, usable, (-40, -1))
-    found = rolling_car(returns, market, fit, (0, 1), minimum=40)
-    # Days 60 to 100 look back on days of the flat stretch alone.
-    still = np.zeros(160, dtype=bool)
-    still[60:101] = True
-    assert np.isnan(fit.beta[still]).all()
-    assert np.isfinite(fit.beta[~still][2:]).all()
-    assert np.flatnonzero(np.isfinite(found).all(axis=1)).tolist() == [*range(40, 60), *range(101, 159)]
-    slow = rolling_car_loop(returns[101:], market[101:], usable[101:], (-40, -1), (0, 1), 40, True)
-    np.testing.assert_allclose(found[141:159], slow[40:58], atol=1e-12)
 
 
 def test_sessions_are_counted_on_the_exchange_where_they_are_fewest() -> None:
@@ -206,59 +166,6 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     assert shocks.verdict.p_value == pytest.approx(test.two_sided)
 
 
-def test_sets_formed_anew_agree_with_the_pool(tmp_path: Path) -> None:
-    _, shocks = study(tmp_path, [misread("E0", drop_days(1)[0])])
-    assert shocks.sets is not None
-    events, placebos = shocks.sets.car((2, 20))
-    assert events[0] == pytest.approx(shocks.drops.post[0])
-    np.testing.assert_allclose(placebos[0], shocks.benchmarks.placebos(0))
-    assert shocks.variants["simple"][0] == pytest.approx(shocks.excess[0])
-    assert shocks.variants["alpha_zero"][0] == pytest.approx(shocks.excess[0])
-    assert abs(shocks.variants["alpha_estimated"][0] - shocks.excess[0]) > 1e-6
-
-
-def test_a_late_label_is_left_out_of_the_confirmatory_verdict(tmp_path: Path) -> None:
-    days = drop_days(2)
-    rows = [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof="2022-12-01")]
-    _, shocks = study(tmp_path, rows)
-    assert shocks.in_time.tolist() == [True, False]
-    assert shocks.asked.tolist() == [True, False]
-    assert shocks.verdict.n_dates == 1
-    assert shocks.exploratory.n_dates == 2
-
-
-def test_a_late_label_is_left_out_of_the_verdicts_on_other_labels(tmp_path: Path) -> None:
-    days = drop_days(2)
-    rows = [
-        event_row("E0", days[0], label="genuine", label_asof=days[0]),
-        event_row("E1", days[1], label="genuine", label_asof="2022-12-01"),
-    ]
-    _, shocks = study(tmp_path, rows)
-    assert shocks.in_time.tolist() == [True, False]
-    assert shocks.verdicts["label=genuine"].n_dates == 1
-    # No label is in the question of all drops.
-    assert shocks.verdicts["all"].n_dates == 2
-
-
-@pytest.mark.parametrize(("asof", "said"), [(0, "no late label among them"), (1, "late labels included")])
-def test_the_exploratory_verdict_says_whether_a_late_label_is_in_it(tmp_path: Path, asof: int, said: str) -> None:
-    days = drop_days(2)
-    known = (days[1], "2022-12-01")[asof]
-    _, shocks = study(
-        tmp_path, [misread("E0", days[0]), event_row("E1", days[1], label="misreading", label_asof=known)]
-    )
-    assert f"after misreading-labelled drops ({said}) the peers'" in text(shocks.exploratory.sentence)
-
-
-def test_late_labels_alone_leave_a_verdict_nothing_and_it_says_so(tmp_path: Path) -> None:
-    rows = [event_row("E0", drop_days(1)[0], label="genuine", label_asof="2022-12-01")]
-    _, shocks = study(tmp_path, rows)
-    assert text(shocks.verdicts["label=genuine"].sentence) == (
-        "Inconclusive: the label of the one genuine-labelled drop was set after the drop had ended, "
-        "so no confirmatory test can rest on it."
-    )
-
-
 def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
     write_prices(tmp_path / "prices", start="2013-01-02", end="2022-12-30")
     for ticker in ("AAA", "BBB", "CCC"):
@@ -314,3 +221,14 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
     assert len(drops) > 30
     assert not test.exact
     assert test.draws == 10_000
+
+
+def test_a_fall_that_is_no_drop_is_compared_with_falls_of_its_size(tmp_path: Path) -> None:
+    day = drop_days(1)[0]
+    _, shocks = study(tmp_path, [misread("E0", day), *ENDS], "reversal.drop_k=9.0", 'reversal.case="E0"')
+    k = list(shocks.drops.shock_id).index("E0")
+    assert not shocks.drops.qualifies[k]
+    assert shocks.asked.tolist() == [False] * len(shocks.asked)
+    chosen = shocks.benchmarks.placebo_traits(k)
+    assert len(chosen) >= 5
+    assert np.abs(chosen[:, 0] - shocks.traits[k, 0]).max() <= 1.0
