@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from eventstudy.errors import DEBUG, ConfigError, EstimationError, EventsError, EventStudyError, PriceError
-from eventstudy.messages import Message, say
+from eventstudy.errors import DEBUG, ConfigError, EstimationError, EventsError, EventStudyError, PriceError, Reason
+from eventstudy.messages import Message, say, text
 
 Part = TypeVar("Part")
 #: Errors that end a run wherever they happen: an input that must be corrected, a machine that is full.
@@ -22,16 +22,16 @@ PASSED_ON = (ConfigError, EventsError, OSError, MemoryError)
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A part that is not there: its name and which one of several, a code for why, and the sentence."""
+    """A part that is not there: its name and which one of several, a code for what kind of failure, and the reason."""
 
     part: str
     of: str
     code: str
-    sentence: Message
+    reason: Reason
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of ``not_available`` in summary.json."""
-        return {"part": self.part, "of": self.of, "code": self.code, "reason": self.sentence}
+        return {"part": self.part, "of": self.of, "code": self.code, "reason": text(self.reason)}
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Parts:
 
     missing: list[Missing] = field(default_factory=list)
 
-    def optional(self, name: str, make: Callable[[], Part], empty: Callable[[Message], Part], *, of: str = "") -> Part:
+    def optional(self, name: str, make: Callable[[], Part], empty: Callable[[Reason], Part], *, of: str = "") -> Part:
         """Return ``make()``; where it fails, ``empty(reason)``, and keep the reason.
 
         Parameters
@@ -67,9 +67,9 @@ class Parts:
         except Exception as error:
             if os.environ.get(DEBUG) and not _expected(error):
                 raise
-            lost = Missing(name, of, code_of(error), _sentence(error))
+            lost = Missing(name, of, code_of(error), _reason(error))
             self.missing.append(lost)
-            return empty(lost.sentence)
+            return empty(lost.reason)
 
     def warnings(self) -> list[Message]:
         """Return one sentence for each part that is missing."""
@@ -79,15 +79,15 @@ class Parts:
 def warnings_of(missing: Iterable[Missing]) -> list[Message]:
     """Return one sentence for each part that is missing, parts alike once."""
     found = [
-        say("missing.program" if row.code == "internal" else "missing.part", part=_named(row), why=row.sentence)
+        say("missing.program" if row.code == "internal" else "missing.part", part=_named(row), why=row.reason)
         for row in missing
     ]
     return list(dict.fromkeys(found))
 
 
-def _named(row: Missing) -> Message:
-    part = say(f"part.{row.part}")
-    return say("part.of", part=part, of=row.of) if row.of else part
+def _named(row: Missing) -> Reason:
+    part = Reason(f"part.{row.part}")
+    return Reason("part.of", part=part, of=row.of) if row.of else part
 
 
 def code_of(error: Exception) -> str:
@@ -106,8 +106,8 @@ def _expected(error: Exception) -> bool:
     return isinstance(error, (EventStudyError, ArithmeticError)) or type(error).__name__ == "LinAlgError"
 
 
-def _sentence(error: Exception) -> Message:
+def _reason(error: Exception) -> Reason:
     if isinstance(error, EventStudyError):
-        return say("missing.why", text=str(error))
+        return Reason("missing.why", text=str(error))
     key = "missing.numerical" if code_of(error) == "numerical" else "missing.internal"
-    return say(key, kind=type(error).__name__, text=str(error))
+    return Reason(key, kind=type(error).__name__, text=str(error))

@@ -16,12 +16,14 @@ from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.messages import Message
+from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
-from eventstudy.results.summary import build_manifest, build_summary, run_id_of
+from eventstudy.results.study_run import StudyRun
+from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
@@ -85,23 +87,21 @@ def run_study(
     tell("tests")
     results = tests.result()
     tell("tables")
-    tables = build_tables(computed, samples, results, asked.found, asked.claims, events, config, parts)
-    tables |= asked.trade.tables
+    run = StudyRun(
+        events=events,
+        config=config,
+        prices=prices,
+        computed=computed,
+        samples=samples,
+        tests=results,
+        found=asked.found,
+        claims=asked.claims,
+        parts=parts,
+    )
+    tables = {**build_tables(run), **asked.trade.tables}
     manifest["inputs"] += _inputs_beside(events)
     run_id = run_id_of(config, prices, manifest)
-    summary = build_summary(
-        run_id,
-        computed,
-        results,
-        asked.found,
-        headline_of(samples, config),
-        tables,
-        events,
-        config,
-        prices,
-        asked.trade.summary,
-        parts,
-    )
+    summary = build_summary(run, run_id, tables, asked.trade.summary)
     own = specification_digest(config)
     summary["not_available"] = [missing.as_dict() for missing in parts.missing]
     summary["trials"] = len({*earlier.studies, own})
@@ -160,8 +160,8 @@ def _ask(
         traded = trade_study(computed, shocks, events, config, prices, group=group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
-    def no_trade(why: Message) -> _Trade:
-        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": why}, logged)
+    def no_trade(why: Reason) -> _Trade:
+        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": text(why)}, logged)
 
     return _Asked(found, claims, parts.optional("backtest", trade, no_trade))
 

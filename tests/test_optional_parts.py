@@ -120,7 +120,7 @@ FAILING = {
     "paths": "eventstudy.reversal.findings.path_rows",
     "regression": "eventstudy.results.covariates.regress_formula",
     "multiplicity": "eventstudy.results.tables._multiplicity_rows",
-    "diagnostics": "eventstudy.results.tables._diagnostics_table",
+    "diagnostics": "eventstudy.results.tables._diagnostics_rows",
     "claims": "eventstudy.study.check_claims",
     "backtest": "eventstudy.study.trade_study",
 }

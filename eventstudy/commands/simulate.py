@@ -52,7 +52,7 @@ def command(
     """Size and power of every test on pseudo-events in the peers' own returns."""
     from eventstudy.report.simulation import print_simulation, write_simulation
     from eventstudy.report.staging import reserve
-    from eventstudy.results.summary import build_manifest
+    from eventstudy.results.manifest import build_manifest
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 

@@ -244,8 +244,8 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
     and all firm-events where they are all of one group; `headline_note` says so.
     """
     of_group = {sample.group: sample for sample in samples}
-    names = (headline_group(config), *(f"peers={peer.group}" for peer in config.peers), "all")
-    return next(of_group[name] for name in names if name in of_group)
+    names = (headline_group(config), *(f"peers={peer.group}" for peer in config.peers))
+    return next((of_group[name] for name in names if name in of_group), of_group["all"])
 
 
 def headline_note(headline: Sample, config: StudyConfig) -> Reason:

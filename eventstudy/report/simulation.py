@@ -157,7 +157,7 @@ def write_simulation(simulation: Simulation, manifest: Mapping[str, Any], out: P
     Parameters
     ----------
     manifest
-        From `summary.build_manifest`: settings, inputs by hash, price source, versions.
+        From `manifest.build_manifest`: settings, inputs by hash, price source, versions.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
 from eventstudy.core.checks.regression import ClusterRegression, regress
 from eventstudy.core.statistics import Sample
-from eventstudy.errors import ConfigError, EstimationError
+from eventstudy.errors import ConfigError, EstimationError, Reason
 from eventstudy.events import Events
 from eventstudy.optional import Parts
 
@@ -92,7 +92,7 @@ def _regressed(
     return list(_rows(formula, window, found, frame, _before(formula, frame, abnormal, window)))
 
 
-def _not_regressed(formula: str, window: Window, frame: pd.DataFrame, why: str) -> list[dict[str, Any]]:
+def _not_regressed(formula: str, window: Window, frame: pd.DataFrame, why: Reason) -> list[dict[str, Any]]:
     return [{**_head(formula, window, frame), "reason": why}]
 
 

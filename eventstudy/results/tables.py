@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.checks.multiplicity import adjust
-from eventstudy.core.estimation import Computed, headline_of
+from eventstudy.core.estimation import Computed
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics import Sample
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
@@ -26,10 +25,9 @@ from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, retold
-from eventstudy.optional import Parts
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.covariates import regression_rows
-from eventstudy.reversal import Findings
+from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
@@ -47,49 +45,39 @@ REVERSAL_TABLES = (
 )
 
 
-def build_tables(
-    computed: Computed,
-    samples: Sequence[Sample],
-    results: Sequence[TestResult],
-    found: Findings | None,
-    claims: Sequence[ClaimVerdict],
-    events: Events,
-    config: StudyConfig,
-    parts: Parts,
-) -> dict[str, pd.DataFrame]:
-    """Return every table of the pack by the name of its file.
+def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
+    """Return the tables of the pack by the names of their files, those of the backtest apart.
 
-    Tables of optional parts that cannot be had are empty, and ``parts`` keeps why.
-    Without ``found``, as for volume and volatility, those of the reversal have no row.
+    Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps why. In a study of volume
+    or volatility those of the reversal have no row.
     """
-    windows = config.windows.all_car
-    headline = headline_of(samples, config)
+    computed, config, optional = run.computed, run.config, run.parts.optional
+    abnormal, windows, kind = computed.abnormal, config.windows.all_car, config.study.kind
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
-    if found is not None:
-        asked = reversal_tables(found, config)
-    tables = {
-        "ledger": _frame("ledger", [row_of(row) for row in computed.selection.ledger]),
-        "alignment": _frame("alignment", list(_alignment_rows(computed.alignments, events))),
-        "abnormal_returns": _abnormal_table(computed.abnormal),
-        "estimation": _estimation_table(computed.abnormal),
-        "diagnostics": parts.optional(
-            "diagnostics", lambda: _diagnostics_table(computed.abnormal), lambda _: _frame("diagnostics", [])
-        ),
-        "estimation_cuts": _cuts_table(computed),
-        "quality": _frame("quality", [row_of(finding) for finding in computed.findings]),
-        "car": _car_table(computed.abnormal, windows, compounds=config.study.kind == "return"),
-        "aar": _aar_table(samples),
-        "shocks": _frame("shocks", list(_shock_rows(headline, computed.selection.leads, events, windows))),
-        "tests": _frame("tests", [_test_row(result) for result in results]),
-        "regression": _frame("regression", list(regression_rows(headline, events, config, parts))),
-        "multiplicity": _frame(
-            "multiplicity",
-            parts.optional("multiplicity", lambda: list(_multiplicity_rows(samples, results, config)), lambda _: []),
-        ),
-        **{name: _frame(name, rows) for name, rows in asked.items()},
-        "claims": _frame("claims", [_claim_row(claim) for claim in claims]),
+    if run.found is not None:
+        asked = reversal_tables(run.found, config)
+    rows: dict[str, Sequence[Mapping[str, Any]]] = {
+        "ledger": [row_of(row) for row in computed.selection.ledger],
+        "alignment": list(_alignment_rows(computed.alignments, run.events)),
+        "diagnostics": optional("diagnostics", lambda: _diagnostics_rows(abnormal), lambda _: []),
+        "estimation_cuts": _cut_rows(computed),
+        "quality": [row_of(finding) for finding in computed.findings],
+        "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
+        "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
+        "regression": list(regression_rows(run.headline, run.events, config, run.parts)),
+        "multiplicity": optional("multiplicity", lambda: list(_multiplicity_rows(run)), lambda _: []),
+        **asked,
+        "claims": [_claim_row(claim) for claim in run.claims],
     }
-    return tables if config.study.kind == "return" else _retold(tables, config.study.kind)
+    made = {
+        "abnormal_returns": _abnormal_table(abnormal),
+        "estimation": _estimation_table(abnormal),
+        "car": _car_table(abnormal, windows, compounds=kind == "return"),
+        "aar": _aar_table(run.samples),
+        **{name: _frame(name, cells) for name, cells in rows.items()},
+    }
+    tables = {name: made[name] for name in TABLES if name in made}
+    return tables if kind == "return" else _retold(tables, kind)
 
 
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
@@ -185,14 +173,14 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
 
 
-def _diagnostics_table(abnormal: AbnormalReturns) -> pd.DataFrame:
+def _diagnostics_rows(abnormal: AbnormalReturns) -> list[dict[str, Any]]:
     panel = abnormal.panel
     columns = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
     rows = pd.DataFrame(columns).to_dict("records")
-    return _frame("diagnostics", [{str(name): cell for name, cell in row.items()} for row in rows])
+    return [{str(name): cell for name, cell in row.items()} for row in rows]
 
 
-def _cuts_table(computed: Computed) -> pd.DataFrame:
+def _cut_rows(computed: Computed) -> list[dict[str, Any]]:
     """Estimation days that were cut and why: with it a fit can be redone."""
     rows = []
     panel = computed.abnormal.panel
@@ -208,7 +196,7 @@ def _cuts_table(computed: Computed) -> pd.DataFrame:
                 rows.append(
                     {"event_id": panel.event_id[i], "ticker": panel.ticker[i], "session": session, "reason": reason}
                 )
-    return _frame("estimation_cuts", rows)
+    return rows
 
 
 def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compounds: bool) -> pd.DataFrame:
@@ -305,19 +293,13 @@ def _day(code: int) -> str:
     return str(np.datetime64(int(code), "D"))
 
 
-def _test_row(result: TestResult) -> dict[str, Any]:
-    return {**row_of(result), "window": window_name(result.window)}
-
-
-def _multiplicity_rows(
-    samples: Sequence[Sample], results: Sequence[TestResult], config: StudyConfig
-) -> Iterator[dict[str, Any]]:
+def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     """Yield the headline group and its labels: each statistic adjusted over the windows."""
-    head = headline_of(samples, config).group
+    head = run.headline.group
     prefix = "label=" if head == "all" else f"{head};label="
-    for sample in samples:
+    for sample in run.samples:
         if sample.group == head or sample.group.startswith(prefix):
-            for row in adjust(sample, config.windows.all_car, results):
+            for row in adjust(sample, run.config.windows.all_car, run.tests):
                 yield {**row_of(row), "window": window_name(row.window)}
 
 

@@ -20,8 +20,8 @@ from eventstudy.report.markdown import table
 from eventstudy.report.market import OTHERS, ROBUST
 from eventstudy.report.terminal import print_summary
 from eventstudy.report.text import summary_text
+from eventstudy.results.evidence import LITTLE, date_power, worth_of_dates
 from eventstudy.results.result import StudyResult
-from eventstudy.results.summary import LITTLE, _date_power, _worth
 
 TOGETHER = {"n_events": 12, "n_dates": 3, "n_effective": 3.5, "rbar": 0.3}
 
@@ -108,14 +108,14 @@ def test_terminal_and_summary_show_marks_and_the_note_that_belongs_to_them() -> 
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
-def test_trust_says_what_overlapping_dates_are_worth() -> None:
+def test_trust_says_what_overlapping_dates_areworth_of_dates() -> None:
     sample = study([150, 155, 200, 230, 236, 260, 281, 302], 5).at((2, 20))
-    row = _date_power(sample)
+    row = date_power(sample)
     assert (row["n_dates"], row["k_eff"]) == (8, sample.overlap.k_eff)
     assert row["df"] == sample.overlap.df
     assert row["df"] < 7
     assert row["mde"] > 3 * row["sd"] / np.sqrt(8)
-    (text,) = _worth({(2, 20): row})
+    (text,) = worth_of_dates({(2, 20): row})
     needed = dates_needed(row["sd"], LITTLE, worth=row["k_eff"] / 8)
     assert needed > dates_needed(row["sd"], LITTLE)
     assert text == (
@@ -124,10 +124,10 @@ def test_trust_says_what_overlapping_dates_are_worth() -> None:
         f"would take {needed} such dates."
     )
     assert "只相当于" in said(text, catalogue("zh"))
-    apart = _date_power(study([150, 180, 210, 240], 5).at((2, 20)))
+    apart = date_power(study([150, 180, 210, 240], 5).at((2, 20)))
     assert apart["df"] == 3.0
-    assert _worth({(2, 20): apart}) == []
-    (little,) = _worth({(2, 20): _date_power(study([150, 151, 152], 7).at((2, 20)))})
+    assert worth_of_dates({(2, 20): apart}) == []
+    (little,) = worth_of_dates({(2, 20): date_power(study([150, 151, 152], 7).at((2, 20)))})
     assert "worth 1.0 dates apart: no test over dates and no band of the mean can be had" in little
 
 

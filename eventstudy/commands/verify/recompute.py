@@ -31,8 +31,8 @@ from eventstudy.report.packs import (
     sha256_of,
 )
 from eventstudy.report.publish import inputs_of_run
+from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
-from eventstudy.results.summary import build_manifest, run_id_of
 from eventstudy.study import run_study
 
 #: Another processor may round a sum differently in the last digits; a changed price moves far more.

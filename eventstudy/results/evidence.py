@@ -1,0 +1,139 @@
+"""What the dates of a study are worth, which test to trust with them, and the table of page 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.abnormal import Window, shock_dates
+from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
+from eventstudy.core.statistics.dates import (
+    FEWEST_DATES,
+    LARGE_CVR,
+    common_volatility_ratio,
+    dates_needed,
+    minimum_detectable_effect,
+)
+from eventstudy.core.statistics.dependence import SMALL_RBAR
+from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
+from eventstudy.messages import joined, say
+from eventstudy.results.columns import window_name
+from eventstudy.reversal import Findings
+
+#: Mean CAR for which the summary says how many dates it would need.
+LITTLE = 0.02
+
+
+def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
+    """Say which of the tests to believe with this many dates and this much correlation."""
+    if k < 2:
+        return say("trust.one")
+    if np.isfinite(rbar) and rbar <= SMALL_RBAR and k == n:
+        return say("trust.apart")
+    parts = [say("trust.dates", n=n, k=k, rbar=rbar, effective=effective_number(n, rbar))]
+    if np.isfinite(cvr) and cvr > LARGE_CVR:
+        parts.append(say("trust.cvr", value=cvr))
+    if k < FEWEST_DATES:
+        parts.append(say("trust.few", k=k))
+    return joined(parts, " ")
+
+
+def overlapping_dates(found: Findings, config: StudyConfig) -> str:
+    """Say how many dates fall into an earlier one's post window, or nothing."""
+    late = sum(bool(name) for name in found.shocks.drops.overlaps)
+    if not late:
+        return ""
+    return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(found.shocks.drops.shock_id))
+
+
+def main_windows(config: StudyConfig) -> tuple[Window, ...]:
+    """Windows of page 1. Volume and volatility have no drop: their first window is the headline's."""
+    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
+    return tuple(dict.fromkeys((first, config.windows.post)))
+
+
+def date_power(sample: WindowSample) -> dict[str, float]:
+    """K, k_eff, degrees of freedom and the smallest mean that the t over dates finds with 80 % power."""
+    overlap, few = sample.overlap, sample.overlap.k_eff < FEWEST_EFFECTIVE
+    spread = overlap.spread(sample.shock_car) if sample.k > 1 and not few else float("nan")
+    return {
+        "n_dates": sample.k,
+        "k_eff": overlap.k_eff,
+        "df": float("nan") if few else overlap.df,
+        "sd": spread,
+        "mde": minimum_detectable_effect(spread, overlap.k_eff, df=overlap.df) if spread > 0 else float("nan"),
+        "cvr": common_volatility_ratio(sample.shock_s)[0],
+    }
+
+
+def worth_of_dates(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
+    """Say for each window what its dates are worth where windows of two dates share sessions."""
+    found: list[str] = []
+    for window, row in dense.items():
+        k, k_eff = row["n_dates"], row["k_eff"]
+        # Rounding alone makes no overlap.
+        if not k_eff < k * (1 - 1e-9):
+            continue
+        facts = {"window": window_name(window), "k": k, "k_eff": k_eff}
+        if not np.isfinite(row["mde"]):
+            found.append(say("trust.worth_little", **facts))
+            continue
+        needed = dates_needed(row["sd"], LITTLE, worth=k_eff / k)
+        found.append(say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts))
+    return found
+
+
+def small_table(
+    results: Sequence[TestResult],
+    headline: Sample,
+    late: Mapping[str, str],
+    dense: Mapping[Window, Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label.
+
+    The common-volatility ratio is the headline group's in the window: labels have too few dates for one.
+    """
+    prefix = "" if headline.group == "all" else f"{headline.group};"
+    wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
+    table = {(r.group, r.window, r.name): r for r in results}
+    rows = []
+    for group in wanted:
+        for window in dense:
+            date = table.get((group, window, "date_t"))
+            plain = table.get((group, window, "cross_sectional_t"))
+            if date is None or plain is None:
+                continue
+            rows.append(
+                {
+                    "group": group,
+                    "window": window_name(window),
+                    "n_events": date.n_events,
+                    "n_dates": date.n_dates,
+                    "k_eff": date.k_eff,
+                    "cvr": dense[window]["cvr"],
+                    "n_late": _late_dates(headline, group, window, late),
+                    "caar": plain.estimate,
+                    "shock_mean": date.estimate,
+                    **_p_values(table, group, window),
+                }
+            )
+    return rows
+
+
+def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str, str]) -> int:
+    """Count the dates of a label's row whose label was set after the drop."""
+    panel = headline.abnormal.panel
+    mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
+    rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
+    return len(set(shock_dates(panel)[rows].tolist()))
+
+
+def _p_values(table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window) -> dict[str, Any]:
+    names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
+    found = {name: table.get((group, window, name)) for name in names}
+    values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
+    plain = values.pop("cross_sectional_t_p")
+    return {**values, "cross_sectional_p": plain}

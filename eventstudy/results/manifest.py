@@ -1,0 +1,79 @@
+"""The manifest of a run: what it rests on, and its name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eventstudy import __version__
+from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
+from eventstudy.core.models.garch import compiled_fit
+from eventstudy.events import Events
+from eventstudy.exchanges.exchange import further_files
+from eventstudy.prices import PriceTable
+from eventstudy.results.columns import row_of
+
+VERSIONED = ("arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "typst", "yfinance")
+
+
+def _further_exchanges() -> dict[str, Any]:
+    """Files of exchanges that are not the package's own, with their hashes; nothing where there are none."""
+    files = [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
+    return {"exchanges": files} if files else {}
+
+
+def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
+    """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    settings = config.as_dict()
+    # Which workers did the work is no part of what was done.
+    for name in ("jobs", "engine", "scheduler"):
+        del settings["model"][name]
+    inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
+    inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
+    inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
+    if prices.factors is not None:
+        inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
+    content: dict[str, Any] = plain_json(
+        {
+            "version": __version__,
+            "seed": config.study.seed,
+            "settings": settings,
+            "inputs": inputs,
+            "prices": {
+                "source": prices.source,
+                "simulated": prices.simulated,
+                "data_date": prices.last_date,
+                "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
+                "truth": prices.truth,
+                "origin": prices.origin,
+            },
+            **_further_exchanges(),
+            "versions": {
+                "python": platform.python_version(),
+                **{n: importlib.metadata.version(n) for n in VERSIONED},
+                **_compiler(config),
+            },
+        }
+    )
+    return content
+
+
+def _compiler(config: StudyConfig) -> dict[str, str]:
+    """Version of numba where it fits the study's models: its optima are not `arch`'s to the last digit."""
+    if config.model.name != "garch" or compiled_fit() is None:
+        return {}
+    return {"numba": importlib.metadata.version("numba")}
+
+
+def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, Any]) -> str:
+    """Name of the run: the sector, the newest price, and a digest of inputs and settings."""
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
+    sector = config.study.sector or "study"
+    marked = "simulated-" if prices.simulated else ""
+    return f"{sector}-{marked}{prices.last_date.replace('-', '')}-{digest}"

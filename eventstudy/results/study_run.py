@@ -1,0 +1,38 @@
+"""Everything a run computed, before it becomes tables and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eventstudy.config import StudyConfig
+from eventstudy.core.estimation import Computed, headline_of
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.events import Events
+from eventstudy.optional import Parts
+from eventstudy.prices import PriceTable
+from eventstudy.reversal import Findings
+from eventstudy.reversal.claims import ClaimVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRun:
+    """What a run started from and what it found; ``found`` is None for volume and volatility.
+
+    ``samples`` are the groups that were tested, ``parts`` keeps what could not be had.
+    """
+
+    events: Events
+    config: StudyConfig
+    prices: PriceTable
+    computed: Computed
+    samples: Sequence[Sample]
+    tests: Sequence[TestResult]
+    found: Findings | None
+    claims: Sequence[ClaimVerdict]
+    parts: Parts
+
+    @property
+    def headline(self) -> Sample:
+        """The group that the study's headline is about."""
+        return headline_of(self.samples, self.config)
