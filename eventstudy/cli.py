@@ -18,6 +18,7 @@ from eventstudy import __version__, commands
 from eventstudy.errors import DEBUG, EventStudyError
 
 INTERRUPTED = 130
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             click.echo(f"eventstudy: {_disk_full(error)}", err=True)
+            return 1
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in TOO_MANY_FILES):
+            what = "the memory is not enough" if isinstance(error, MemoryError) else "too many files are open"
+            remedy = "end other programs, or use fewer --jobs; earlier results are as they were"
+            click.echo(f"eventstudy: {what}; {remedy}", err=True)
             return 1
         click.echo(f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True)
         return 1

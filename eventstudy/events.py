@@ -198,6 +198,8 @@ def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) ->
 def _read_bytes(path: Path) -> bytes:
     name = str(path)
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise EventsError(Problem("is a pipe or a device, not a file; save what it gives in a file first", name))
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise EventsError(Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name))

@@ -25,6 +25,7 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
+from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices import PriceTable
 from eventstudy.shocks import Lead, leads_of
 
@@ -178,7 +179,9 @@ def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Reque
     row = LedgerRow(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
     peer = inputs.peers.get(ticker)
     if peer is None:
-        return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker)), None
+        near = of_ticker(list(inputs.peers), ticker)
+        meant = Reason("reason.meant", ticker=near) if near else Reason()
+        return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker, meant=meant)), None
     row = replace(row, market=peer.market)
     alignment = inputs.alignments.get((event.event_id, peer.market))
     if alignment is None:

@@ -31,7 +31,7 @@ from studies import HEADER, edit_prices, event_row, write_prices, write_study
 
 from eventstudy import plots
 from eventstudy.commands.doctor import examine as doctor
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import EventStudyError, Reason
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, exchange_sessions, sessions
 from eventstudy.plots import fonts
@@ -77,7 +77,7 @@ def place(
     time.tzset()
 
 
-@pytest.mark.parametrize("number", range(1, 73), ids=str)
+@pytest.mark.parametrize("number", range(1, 80), ids=str)
 def test_bad_input(number: int, place: Place) -> None:
     ROWS[number].test(place)
     place.assert_earlier_results_intact()
@@ -656,7 +656,7 @@ def _(place: Place) -> None:
         assert place.cli("fetch", *place.inputs("yahoo"), "--quiet").code == 0
         entry = open_snapshot(place.snapshots()[0]).tickers["AAA"]
         assert entry.outcome.last == server.days()[-2].isoformat()
-        assert entry.outcome.notes == (f"1 day ({today}) not finished when they were fetched: left out",)
+        assert entry.outcome.notes == (Reason("yahoo.running", n=1, days=str(today)),)
 
 
 @row(49, "markets with different holidays", "each keeps its own sessions; no empty day is made")
@@ -994,6 +994,85 @@ def _(place: Place) -> None:
     assert (code, err) == (0, "")
 
 
+@row(73, "a pipe or a device in the place of a file", "refused at once, exit 2 for events and 4 for prices")
+def _(place: Place) -> None:
+    os.mkfifo(place.folder / "pipe.csv")
+    (place.folder / "zero.csv").symlink_to("/dev/zero")
+    for name in ("pipe.csv", "zero.csv"):
+        refused(place.run(prices=name), 4, f"{name}: is a pipe or a device, not a file")
+        refused(place.cli("check", name, "--config", "study.toml"), 2, f"{name}: is a pipe or a device, not a file")
+
+
+@row(74, "small Parquet file that unpacks to too many rows", "refused by the count in its footer")
+def _(place: Place) -> None:
+    place.patch.setattr("eventstudy.readers.sheets.MOST_CELLS", 9_999)
+    frame = pd.DataFrame({"date": ["2021-06-09"] * 5_000, "ticker": "AAA", "close": 1.0})
+    frame.to_parquet(place.folder / "much.parquet")
+    refused(place.run(prices="much.parquet"), 4, "much.parquet: holds 5,000 rows, too many to be read at once")
+
+
+@row(75, "weekly or monthly prices", "error with the frequency, where over 5 % of the sessions have no price of anyone")
+def _(place: Place) -> None:
+    series = {
+        path.stem: pd.read_csv(path, index_col="date", parse_dates=True)["adj_close"]
+        for path in (place.folder / "prices").glob("*.csv")
+    }
+    for step, named in (("W-WED", "weekly"), ("BME", "monthly")):
+        sparse = pd.DataFrame(series).resample(step).last().rename_axis(index="date")
+        sparse.to_csv(place.folder / "sparse.csv")
+        refused(place.run(prices="sparse.csv"), 4, f"the prices seem to be {named}; an event study needs daily ones")
+
+
+@row(76, "HTTP 500 or 503 with a JSON answer", "asked again, exit 4, never kept as 'no prices'")
+def _(place: Place) -> None:
+    one, two, server = fetch_twice(place, {"AAA": "500json", "BBB": "503json"}, {})
+    refused(one, 4, "AAA: Yahoo gave no usable prices", "HTTP status 500", "HTTP status 503")
+    assert two.code == 0, two.said
+    assert sorted(server.asked) == ["AAA", "BBB"]
+
+
+@row(77, "no prices of the benchmark at the provider", "exit 4; 'fetch --again TICKER' asks anew")
+def _(place: Place) -> None:
+    with FakeYahoo({"IDX": "404"}, n_bars=260, varied=True) as server:
+        place.yahoo(server)
+        place.rows(event_row("E1", server.days()[200].isoformat()))
+        fetch = ["fetch", *place.inputs("yahoo")]
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX", "'eventstudy fetch --again IDX' asks anew")
+        server.modes = {}
+        server.asked.clear()
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX")
+            refused(place.cli(*fetch, "--again", "IDY"), 2, "did you mean 'IDX'?")
+            assert sorted(server.asked) == []
+            assert place.cli(*fetch, "--again", "IDX").code == 0
+        assert sorted(server.asked) == ["IDX"]
+
+
+@row(78, "control characters in a file or an answer", "shown as blanks: nothing of them reaches the terminal")
+def _(place: Place) -> None:
+    (place.folder / "prices" / "AAA.csv").write_text("date,\x1b]0;owned\x07open\n2021-06-09,1\n", encoding="utf-8")
+    answer = place.run()
+    refused(answer, 4, "has columns date")
+    assert answer.err.isprintable()
+
+
+@row(
+    79,
+    "tickers as Wind, baostock or JoinQuant write them",
+    "found in prices; in events the ticker that is meant is named",
+)
+def _(place: Place) -> None:
+    write_study(place.folder, ("600519.SS", "BBB"))
+    (place.folder / "prices" / "AAA.csv").rename(place.folder / "prices" / "sh.600519.csv")
+    place.rows(event_row("E1", E1, tickers="600519.SH"))
+    answer = place.check()
+    assert "600519.SH is named in events.csv but is no peer of this study (did you mean 600519.SS?)" in answer.said
+    place.rows(event_row("E1", E1, tickers="600519.SS"))
+    assert place.run().code == 0
+    assert place.reason("600519.SS").startswith("used")
+
+
 def test_every_row_has_its_test() -> None:
-    assert sorted(ROWS) == list(range(1, 73))
+    assert sorted(ROWS) == list(range(1, len(ROWS) + 1))
     assert all(row.given and row.gets for row in ROWS.values())
