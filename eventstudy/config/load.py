@@ -94,7 +94,7 @@ def cut_to_event(values: Any, written: Collection[str]) -> Any:
     no day in it stays as it is.
     Values that are no windows stay, too: they are refused later.
     """
-    windows = {item.name: item.default for item in dataclasses.fields(Windows)} | dict(values)
+    windows: dict[str, Any] = {**dataclasses.asdict(Windows()), **values}
     named = [windows[name] for name in ("estimation", "drop", "post", "event")]
     pairs = [*named, *windows["car"]] if isinstance(windows["car"], list | tuple) else [None]
     if not all(isinstance(pair, list | tuple) and len(pair) == 2 and {*map(type, pair)} == {int} for pair in pairs):

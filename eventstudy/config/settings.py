@@ -105,6 +105,10 @@ class Windows:
         """Windows of ``car``, and ``drop`` and ``post`` where there is room for them, each once, in this order."""
         return tuple(dict.fromkeys((*self.car, *((self.drop, self.post) if self.hold_reversal else ()))))
 
+    def tested(self, *, asked: bool) -> tuple[Window, ...]:
+        """Windows that are tested, the headline's first: without the question about reversals those of ``car``."""
+        return (self.all_car if asked else self.car) or (self.event,)
+
     @property
     def hold_reversal(self) -> bool:
         """Whether the event window holds the drop and what follows it."""
