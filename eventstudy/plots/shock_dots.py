@@ -28,6 +28,8 @@ from eventstudy.plots.style import (
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
+#: Most dates of a study of the events' effect whose figure stands on page 1.
+MOST_DATES = 24
 #: Height of the mark above or below the row's middle, by what it shows.
 MARKS = (("drop", -0.18, "o"), ("post", 0.18, "D"))
 
@@ -78,11 +80,16 @@ def _frame(result: StudyResult, _: str) -> Frame:
     )
 
 
+def _readable(n: int, *, asked: bool) -> bool:
+    """Whether so many rows say something on page 1: one repeats its table, more than `MOST_DATES` cannot be read."""
+    return n > 0 if asked else 1 < n <= MOST_DATES
+
+
 register(
     Kind(
         "shock_dots",
         20,
-        lambda result: ("",) if len(read.dots(result)) else (),
+        lambda result: ("",) if _readable(len(read.dots(result)), asked=read.asked(result)) else (),
         _frame,
         (_panel,),
         lambda result, _: (int(read.dots(result)["n_peers"].sum()), len(read.dots(result))),

@@ -40,7 +40,7 @@ def tests(result: StudyResult, words: Words) -> Section:
 def leading_tests(result: StudyResult, words: Words) -> TableBlock:
     """Return one row a group and window with the p-values of the leading tests."""
     frame = result.tables["tests"]
-    present = set(frame["name"])
+    present = set(frame["name"] if asked(result.facts) else frame.loc[frame["p_value"].notna(), "name"])
     names = [name for name in LEADING_TESTS if name in present]
     head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
     order = _order(result)
@@ -132,6 +132,7 @@ def multiplicity(result: StudyResult, words: Words) -> TableBlock:
         group = str(result.facts.get("headline_group") or "all")
         mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
         kept = frame[frame["group"].isin(mine) & frame["name"].isin(("date_t", "sign_flip"))]
+        kept = kept if asked(result.facts) else kept[kept["p_value"].notna()]
         all_tests = result.tables["tests"]
         dates = all_tests[all_tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
         rows = [
