@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: What the numbers of a frame of prices are.
 PricesAre = Literal["prices", "returns"]
+#: A frame of any library, or a query for one, has one of these.
+_OF_FRAMES = ("columns", "index", "__arrow_c_stream__", "collect")
 #: Titles of the worked rows that 'eventstudy init' writes begin with it.
 EXAMPLE = "EXAMPLE"
 
@@ -426,7 +428,12 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
     if hasattr(source, "fetch"):
         return prices_of(events, config, source)
-    return frame_prices(events, config, source, returns=prices_are == "returns")
+    if isinstance(source, Mapping | list) or any(hasattr(source, name) for name in _OF_FRAMES):
+        return frame_prices(events, config, source, returns=prices_are == "returns")
+    raise ConfigError(
+        f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "
+        "a provider, a PriceTable, a frame, and a dict of frames"
+    )
 
 
 def _at_hand(name: str) -> bool:
