@@ -77,6 +77,7 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
         weighting=tests.weights,
         seed=config.study.seed,
         draws=tests.draws,
+        alternative=tests.alternative,
     )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 

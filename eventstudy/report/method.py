@@ -57,7 +57,8 @@ def method(summary: Mapping[str, Any], words: Words) -> list[str]:
         "cars": ", ".join(window_words(window) for window in windows.get("car") or ()) or "–",
         **{name: window_words(windows.get(name)) for name in ("estimation", "event", "drop", "post")},
     }
-    return [words[key].format(**parts) for key in words if key.startswith("method.")]
+    sides = words.get(f"alternative.{summary.get('alternative')}", "")
+    return [*(words[key].format(**parts) for key in words if key.startswith("method.")), *filter(None, [sides])]
 
 
 def references() -> list[str]:

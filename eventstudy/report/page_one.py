@@ -69,13 +69,15 @@ def small_table(summary: Mapping[str, Any], words: Words) -> dict[str, Any]:
     cells = [[row[place] for place in kept] for row in rows]
     late = _late_labels(summary, words)
     struck = _why_struck(summary, cells, together, words)
+    sides = words.get(f"alternative.{summary.get('alternative')}", "")
     return {
         "names": [names[place] for place in kept],
         "head": [words[f"small.{names[place]}"] for place in kept],
         "rows": cells,
         "mark": STRUCK,
-        "note": " ".join(filter(None, (late, struck))),
+        "note": " ".join(filter(None, (sides, late, struck))),
         "late": late,
+        "sides": sides,
         "struck": struck,
         "right": [place > 1 for place in kept],
     }

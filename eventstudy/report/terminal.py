@@ -113,8 +113,8 @@ def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: in
     for row in shown["rows"]:
         table.add_row(*(Text(row[place]) for place in places))
     yield table
-    if shown["late"]:
-        yield Text(shown["late"])
+    for note in filter(None, (shown["sides"], shown["late"])):
+        yield Text(note)
     if any(row[place].endswith(page_one.STRUCK) for row in shown["rows"] for place in places):
         yield Text(shown["struck"])
 

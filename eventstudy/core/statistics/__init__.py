@@ -3,8 +3,10 @@
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, residual_correlations
 from eventstudy.core.statistics.sample import (
     STATISTICS,
+    Alternative,
     DayFigures,
     Sample,
+    Tails,
     TestResult,
     WindowSample,
     run_tests,
@@ -15,8 +17,10 @@ STATISTICS.load_all()
 
 __all__ = [
     "STATISTICS",
+    "Alternative",
     "DayFigures",
     "Sample",
+    "Tails",
     "TestResult",
     "WindowSample",
     "effective_number",
