@@ -256,7 +256,7 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if outcome.message.code not in ("price.no_file", "price.no_row"):
+        if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
         if outcome.status != "ok":
             found.append(f"no prices for {_role(ticker, config)}: {text(outcome.message)}; {remedy}")
@@ -306,11 +306,11 @@ def _table(events: Events, config: StudyConfig, source: Any) -> PriceTable:
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
     if hasattr(source, "fetch"):
         return prices_of(events, config, source)
-    if hasattr(source, "columns"):
+    if isinstance(source, Mapping) or hasattr(source, "columns") or hasattr(source, "index"):
         return frame_prices(events, config, source)
     raise ConfigError(
         f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "
-        "a provider, a PriceTable, and a wide or long frame"
+        "a provider, a PriceTable, a frame, and a dict of frames"
     )
 
 

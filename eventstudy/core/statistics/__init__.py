@@ -4,7 +4,6 @@ from eventstudy.core.statistics.dependence import effective_number, mean_correla
 from eventstudy.core.statistics.sample import (
     STATISTICS,
     Alternative,
-    DayFigures,
     Sample,
     Tails,
     TestResult,
@@ -15,17 +14,5 @@ from eventstudy.core.statistics.sample import (
 
 STATISTICS.load_all()
 
-__all__ = [
-    "STATISTICS",
-    "Alternative",
-    "DayFigures",
-    "Sample",
-    "Tails",
-    "TestResult",
-    "WindowSample",
-    "effective_number",
-    "mean_correlation",
-    "residual_correlations",
-    "run_tests",
-    "statistic",
-]
+__all__ = ["STATISTICS", "Alternative", "Sample", "Tails", "TestResult", "WindowSample", "run_tests", "statistic"]
+__all__ += ["effective_number", "mean_correlation", "residual_correlations"]

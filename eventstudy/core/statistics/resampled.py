@@ -142,18 +142,15 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
         return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
-    sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
+    ratio = (sample.variance / (sample.abnormal.expected.sigma2 * width)).mean() * sample.inflation
+    days = len(series)
+    widening = np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio)
+    sums = (series - series.mean())[rows].sum(axis=1) * widening
     sd = sums.std()
     if not sd > 0:
         return sample.refuse(Reason("not_tested.residuals_alike"))
     caar = float(sample.car.mean())
     return sample.result(caar / sd, distribution="bootstrap", p_value=Tails.drawn(caar, sums, symmetric=True))
-
-
-def _widening(sample: WindowSample, days: int, width: int) -> float:
-    expected = sample.abnormal.expected
-    ratio = (sample.variance / (expected.sigma2 * width)).mean() * sample.inflation
-    return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
 
 
 def _coefficients(sample: WindowSample) -> float:
@@ -192,13 +189,9 @@ def permutation(sample: WindowSample) -> TestResult:
     else:
         drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
         simulated = np.mean(drawn, axis=0) * np.sqrt(sample.overlap.total / sample.k)
-    value = float(sample.shock_s.mean())
-    return sample.result(
-        value,
-        distribution="permutation",
-        p_value=Tails.drawn(value, simulated, symmetric=True),
-        estimate=float(sample.shock_car.mean()),
-    )
+    value, estimate = float(sample.shock_s.mean()), float(sample.shock_car.mean())
+    p_value = Tails.drawn(value, simulated, symmetric=True)
+    return sample.result(value, distribution="permutation", p_value=p_value, estimate=estimate)
 
 
 @statistic(
