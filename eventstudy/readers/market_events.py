@@ -66,6 +66,8 @@ def read_market_events(path: Path) -> MarketEvents:
     try:
         raw = read_file(path, EventsError)
         table = _table(path, raw)
+    except UnicodeDecodeError as error:
+        raise EventsError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
