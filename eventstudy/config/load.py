@@ -78,7 +78,8 @@ def load_config(
     if problems:
         raise ConfigError(problems)
     shipped = str(sector_file(named)) if named else ""
-    written = {name for source, table in layers if source != shipped for name in table.get("windows", {})}
+    named_windows = [table.get("windows") for source, table in layers if source != shipped]
+    written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
     merged["windows"] = cut_to_event(merged.get("windows", {}), written)
     config = _build(StudyConfig, merged, "", problems)
     if problems:
@@ -94,6 +95,8 @@ def cut_to_event(values: Any, written: Collection[str]) -> Any:
     no day in it stays as it is.
     Values that are no windows stay, too: they are refused later.
     """
+    if not isinstance(values, Mapping):
+        return values
     windows: dict[str, Any] = {**dataclasses.asdict(Windows()), **values}
     named = [windows[name] for name in ("estimation", "drop", "post", "event")]
     pairs = [*named, *windows["car"]] if isinstance(windows["car"], list | tuple) else [None]
@@ -113,21 +116,24 @@ def cut_to_event(values: Any, written: Collection[str]) -> Any:
     return {**values, **fitted}
 
 
-def config_from_dict(settings: Mapping[str, Any]) -> StudyConfig:
-    """Return the settings that `StudyConfig.as_dict` wrote into a manifest.
+def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise.
 
     Raises
     ------
     ConfigError
         If this version has no such setting or refuses its value.
     """
-    problems = unknown_keys("manifest.json", settings)
+    problems = unknown_keys(source, settings)
     if not problems:
-        config = _build(StudyConfig, _revived(StudyConfig, settings), "", problems)
+        finished, windows = source == "manifest.json", settings.get("windows", {})
+        written = tuple(windows) if isinstance(windows, Mapping) and not finished else ()
+        fitted = settings if finished else {**settings, "windows": cut_to_event(windows, written)}
+        config = _build(StudyConfig, _revived(StudyConfig, fitted), "", problems)
     if problems:
         raise ConfigError(problems)
-    # Which windows the study named itself is not known any more.
-    check(config, written=())
+    # Which windows a finished study named itself is not known any more.
+    check(config, peers=peers, written=written)
     return typing.cast(StudyConfig, config)
 
 

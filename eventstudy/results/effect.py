@@ -10,7 +10,7 @@ from scipy import special
 
 from eventstudy.config import Window
 from eventstudy.core.statistics import Sample, TestResult
-from eventstudy.core.statistics.sample import WindowSample
+from eventstudy.core.statistics.sample import Tails, WindowSample
 from eventstudy.errors import Reason
 from eventstudy.results.columns import window_name
 
@@ -24,6 +24,7 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
     Standard error, 95 % interval, statistic and p-value belong to this mean: those of ``ibragimov_mueller``,
     K-1 degrees of freedom, fewer where windows overlap. On a single date they are those of the portfolio's
     prediction error, with the degrees of freedom of its shortest estimation; for one firm that is ``car_t``.
+    The p-value is of ``tests.alternative``.
     Values are decimals: returns, natural logarithms of volume, absolute returns. NaN where there is none.
     """
     values, several = sample.shock_car, sample.k > 1
@@ -41,7 +42,7 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
         "upper": mean + half,
         "statistic": t,
         "df": df,
-        "p_value": float(2.0 * special.stdtr(df, -abs(t))),
+        "p_value": Tails.known(t, "t", df).of(sample.alternative),
         "n_events": sample.n,
         "n_dates": sample.k,
         "k_eff": sample.overlap.k_eff,

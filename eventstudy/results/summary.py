@@ -68,6 +68,7 @@ def build_summary(
             "kind": kind,
             "returns": config.returns.kind,
             "weights": config.tests.weights,
+            **({} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}),
             "diagnostics": run.parts.optional(
                 "diagnostics", lambda: _diagnostics(run.computed, headline, first), lambda _: {}
             ),

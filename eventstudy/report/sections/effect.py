@@ -73,7 +73,13 @@ def windows_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
                 *(statistic_text(tests.get(name) or {}, words) for name in names),
             )
         )
-    return TableBlock(name="summary", caption=words["page.results"], columns=tuple(columns), rows=tuple(rows))
+    return TableBlock(
+        name="summary",
+        caption=words["page.results"],
+        columns=tuple(columns),
+        rows=tuple(rows),
+        foot=words.get(f"alternative.{facts.get('alternative')}", ""),
+    )
 
 
 def firm_events(result: StudyResult, words: Words) -> TableBlock | None:
