@@ -107,7 +107,7 @@ class Windows:
 
     def tested(self, *, asked: bool) -> tuple[Window, ...]:
         """Windows that are tested, the headline's first: without the question about reversals those of ``car``."""
-        return (self.all_car if asked else self.car) or (self.event,)
+        return (self.all_car if asked else tuple(dict.fromkeys(self.car))) or (self.event,)
 
     @property
     def hold_reversal(self) -> bool:
