@@ -13,9 +13,10 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy.config import StudyConfig, load_config
 from eventstudy.core.estimation import compute
 from eventstudy.core.statistics import TestResult, run_tests
+from eventstudy.errors import ConfigError
 from eventstudy.events import read_events
 from eventstudy.large.battery import AT_ANY_SIZE
-from eventstudy.large.engine import MarketResult, run_market
+from eventstudy.large.engine import MarketResult, layout_of, run_market
 from eventstudy.prices.sources import get_prices
 from eventstudy.readers.market_events import read_market_events
 
@@ -139,3 +140,35 @@ HONOURED = {
     "tests": {"names", "draws"},
     "prices": {"benchmark_gaps", "accept_suspect"},
 }
+#: Of which section nothing counts: what is asked about reversals, trades and securities of a few events.
+WHOLE_SECTIONS = {"markets", "peers", "reversal", "backtest", "costs", "report"}
+#: Names and the language of the pages; options of other models, and workers; sources and units, which a
+#: return does not have; levels that no test of a list is read at.
+WITHOUT_NUMBERS = {
+    "study": {"name", "sector", "currency", "language", "headline"},
+    "model": {"lags", "span", "world", "world_market", "variance", "jobs", "engine", "scheduler"},
+    "tests": {"weights", "level"},
+    "prices": {"source", "offline", "volume_unit", "price_unit"},
+}
+
+
+def test_every_setting_is_honoured_or_refused_by_name_or_without_effect(folder: Path) -> None:
+    for section in dataclasses.fields(StudyConfig()):
+        if section.name in WHOLE_SECTIONS:
+            continue
+        refused = {name.partition(".")[2] for name in REFUSED if name.startswith(f"{section.name}.")}
+        known = refused | HONOURED.get(section.name, set()) | WITHOUT_NUMBERS.get(section.name, set())
+        assert known == {field.name for field in dataclasses.fields(getattr(StudyConfig(), section.name))}, section.name
+    page = (Path(__file__).parents[2] / "docs" / "market-wide.md").read_text(encoding="utf-8")
+    named = [f"{section}.{name}" for section, names in HONOURED.items() for name in names] + list(REFUSED)
+    assert [name for name in named if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_sums_cannot_do_is_refused_by_name(name: str, folder: Path) -> None:
+    config = settings(folder)
+    section, _, key = name.partition(".")
+    value = ("bmpp",) if key == "names" else ("car ~ 1",) if key == "regression" else REFUSED[name]
+    changed = dataclasses.replace(getattr(config, section), **{key: value})
+    with pytest.raises(ConfigError, match=f"^{name}.*(up to 50,000 firm-events|did you mean)"):
+        layout_of(dataclasses.replace(config, **{section: changed}))
