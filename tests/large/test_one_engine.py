@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from studies import event_row, write_events, write_prices, write_study
 
+from eventstudy.cli import main
+from eventstudy.commands.market import is_long_list
 from eventstudy.config import StudyConfig, load_config
 from eventstudy.core.estimation import compute
 from eventstudy.core.statistics import TestResult, run_tests
@@ -172,3 +175,20 @@ def test_what_sums_cannot_do_is_refused_by_name(name: str, folder: Path) -> None
     changed = dataclasses.replace(getattr(config, section), **{key: value})
     with pytest.raises(ConfigError, match=f"^{name}.*(up to 50,000 firm-events|did you mean)"):
         layout_of(dataclasses.replace(config, **{section: changed}))
+
+
+def test_run_takes_a_long_list_as_market_does(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run` decides by the number of firm-events; the folder is the one that `market` writes."""
+    monkeypatch.setattr("eventstudy.config.IN_MEMORY", len(ROWS) - 1)
+    options = ["--config", str(folder / "study.toml"), "--prices", str(folder / "long.csv"), "--out", str(tmp_path)]
+    assert main(["run", str(folder / "list.csv"), *options, "--quiet"]) == 0
+    ours = Path(capsys.readouterr().out.strip())
+    assert main(["market", str(folder / "list.csv"), *options, "--quiet"]) == 0
+    assert Path(capsys.readouterr().out.strip()) == ours
+    assert main(["run", str(folder / "list.csv"), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_events"] == len(ROWS)
+    assert main(["run", str(folder / "list.csv"), *options[:2], "--prices", "yahoo"]) == 2
+    assert "give --prices, one long file" in " ".join(capsys.readouterr().err.split())
+    assert not is_long_list(folder / "events.csv")
