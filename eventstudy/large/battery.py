@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
-from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample
+from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
@@ -67,6 +67,7 @@ def run_battery(
     names: Sequence[str] = AT_ANY_SIZE,
     seed: int = SEED,
     draws: int = DRAWS,
+    alternative: Alternative = "two-sided",
 ) -> list[TestResult]:
     """Run the named statistics on every window of one group.
 
@@ -93,6 +94,7 @@ def run_battery(
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
     samples = [window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws) for w in range(len(layout.car))]
+    samples = [replace(sample, alternative=alternative) for sample in samples]
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 

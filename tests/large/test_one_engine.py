@@ -52,6 +52,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "draws": ("tests.draws=500",),
     "seed": ("study.seed=7",),
     "weights": ("tests.weights=equal",),
+    "alternative": ("tests.alternative=greater",),
 }
 #: Settings that change no number of a list on one market: `docs/market-wide.md` says so.
 WITHOUT_EFFECT = {"same day", "weights"}
@@ -116,7 +117,7 @@ def test_each_setting_that_counts_changes_a_number(folder: Path, tmp_path: Path)
         scratch = tmp_path / str(number)
         scratch.mkdir()
         tests = by_sums(folder, settings(folder, *changed), scratch).tests
-        return [test.estimate for test in tests] + [test.statistic for test in tests]
+        return [value for test in tests for value in (test.estimate, test.statistic, test.p_value)]
 
     plain = figures(0)
     same = {
@@ -140,7 +141,7 @@ HONOURED = {
     "windows": {field.name for field in dataclasses.fields(StudyConfig().windows)},
     "returns": {"kind"},
     "model": {"name", "alpha", "factors_file", "factors", "risk_free", "percent"},
-    "tests": {"names", "draws"},
+    "tests": {"names", "draws", "alternative"},
     "prices": {"benchmark_gaps", "accept_suspect"},
 }
 #: Of which section nothing counts: what is asked about reversals, trades and securities of a few events.
