@@ -214,6 +214,7 @@ def layout_of(config: StudyConfig) -> Layout:
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
         "study.kind": (config.study.kind, ("return",)),
+        "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
     }
     problems = [
