@@ -61,8 +61,8 @@ class Peer:
     """One security with its membership in time.
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector. ``weight`` is its size,
-    such as its market value, for means by value.
+    session at a bid price: from then on the price follows the deal, not the sector. ``benchmark`` is an
+    index of its own in place of its exchange's, ``weight`` its size, such as its market value, for means by value.
     """
 
     ticker: Text
@@ -76,6 +76,7 @@ class Peer:
     exposure: Annotated[float, Range(-100, 100)] = 1.0
     group: Text = "core"
     board: Text = ""
+    benchmark: Text = ""
     weight: Annotated[float, Range(1e-12, 1e18)] | None = None
     note: Text = ""
 
