@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +19,9 @@ from eventstudy.readers.numbers import parse_numbers
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import read_file
 
-COLUMNS = (
-    "event_id",
-    "timestamp",
-    "precision",
-    "kind",
-    "label",
-    "label_asof",
-    "shock_id",
-    "clarifies",
-    "tickers",
-    "dimension",
-    "title",
-    "source",
-    "source_url",
-    "notes",
-)
 PRECISIONS = ("second", "minute", "session", "date")
-KINDS = (
-    "report",
-    "clarification",
-    "earnings",
-    "guidance",
-    "regulation",
-    "product",
-    "deal",
-    "macro",
-    "rumour",
-    "price_move",
-    "other",
-)
+KINDS: tuple[str, ...] = ("report", "clarification", "earnings", "guidance", "regulation", "product")
+KINDS += ("deal", "macro", "rumour", "price_move", "other")
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
 #: What an empty cell means; the precision follows from the timestamp.
@@ -98,6 +71,10 @@ class Event:
     event_start: int | dt.date | None = None
     event_end: int | dt.date | None = None
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
+
+
+#: Columns of an events file: the first fields of an event.
+COLUMNS = tuple(item.name for item in fields(Event))[:14]
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,19 +327,12 @@ def _precision_of(timestamp: Moment) -> str:
 
 
 def _check_precision(row: Mapping[str, str], timestamp: Moment | None, found: list[str]) -> None:
-    if timestamp is None or row["precision"] not in PRECISIONS:
-        return
     bare = not isinstance(timestamp, dt.datetime)
-    if bare and row["precision"] != "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} is a bare date, precision is {row['precision']!r}; "
-            "add the time with its offset or write precision 'date'"
-        )
-    if not bare and row["precision"] == "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} has a time, precision is 'date'; write the date alone "
-            "or precision 'minute'"
-        )
+    if timestamp is None or row["precision"] not in PRECISIONS or bare == (row["precision"] == "date"):
+        return
+    what = f"is a bare date, precision is {row['precision']!r}" if bare else "has a time, precision is 'date'"
+    cure = "add the time with its offset or write" if bare else "write the date alone or"
+    found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {'date' if bare else 'minute'!r}")
 
 
 def _tickers(text: str, line: int, found: list[str], spellings: Spellings) -> Iterator[str]:
@@ -429,18 +399,12 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
         first = seen.setdefault(event.event_id, event)
         # A row that says again what an earlier one says is no conflict: its firm-events count once.
         if replace(event, line=first.line) != first:
-            problems.append(
-                Problem(
-                    f"event_id {event.event_id!r} is already on line {first.line}; ids are unique", name, event.line
-                )
-            )
+            text = f"event_id {event.event_id!r} is already on line {first.line}; ids are unique"
+            problems.append(Problem(text, name, event.line))
     for event in rows:
         if event.clarifies and event.clarifies not in seen:
-            problems.append(
-                Problem(
-                    f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}", name, event.line
-                )
-            )
+            text = f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}"
+            problems.append(Problem(text, name, event.line))
         elif event.clarifies == event.event_id:
             problems.append(Problem("an event cannot clarify itself", name, event.line))
     return problems

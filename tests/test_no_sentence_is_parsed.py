@@ -48,8 +48,6 @@ FROM_OUTSIDE = {
 }
 #: Sites that are still to go.
 KNOWN = {
-    ("backtest/outcome.py", "decision.refusal.partition(':')"),
-    ("commands/init/new_sector.py", "'no trading calendar' in str(error)"),
     ("large/engine.py", "text.split(':')"),
     ("report/pooled.py", "text.removeprefix('overlaps ')"),
     ("report/pooled.py", "text.startswith('overlaps ')"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eventstudy.commands.options import CONFIG, EVENTS, SET, worker_options
+from eventstudy.commands.options import CONFIG, EVENTS, SET, InputFile, worker_options
 from eventstudy.commands.output import console_for
 from eventstudy.errors import ConfigError
 
@@ -17,10 +17,7 @@ from eventstudy.errors import ConfigError
 @CONFIG
 @SET
 @click.option(
-    "--prices",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Long CSV or Parquet file: ticker, date, adj_close or return.",
+    "--prices", type=InputFile(), required=True, help="Long CSV or Parquet file: ticker, date, adj_close or return."
 )
 @click.option("--benchmark", help="A ticker of the prices, or a file of its own; default the study's first.")
 @worker_options

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
-from eventstudy.core.statistics import STATISTICS, DayFigures, TestResult, WindowSample
+from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
+from eventstudy.core.statistics.sample import DayFigures
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, Reason, nearest
 from eventstudy.large.days import DaySums, session_correlation

@@ -25,6 +25,7 @@ EXCEL_ZERO = dt.date(1899, 12, 30)
 SERIALS = (10_000, 60_000)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 NO_DAY = "is not a day; write it as 2026-06-24"
+WITH_TIME = "has a time of day; daily prices have a day: write it as 2026-06-24"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +115,5 @@ def _iso(year: str, month: str, day: str, match: re.Match[str] | None = None) ->
         return "", NO_DAY
     clock = (match["clock"] or "") if match is not None else ""
     if clock and any(character in "123456789" for character in clock):
-        return "", "has a time of day; daily prices have a day: write it as 2026-06-24"
+        return "", WITH_TIME
     return iso, ""

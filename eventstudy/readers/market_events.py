@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eventstudy.errors import EventsError, Problem
 from eventstudy.readers.columns import day_column
 from eventstudy.readers.containers import Table, table_of_bytes
+from eventstudy.readers.dates import NO_DAY, WITH_TIME
 from eventstudy.readers.event_columns import event_columns
 from eventstudy.readers.text import read_file
 
@@ -111,9 +112,7 @@ def _texts(column: pa.Array) -> pa.Array:
 
 def _why(why: str) -> str:
     """What is the matter with a date: which days it could be, or that it is none."""
-    return (
-        why if why.startswith(("could be", "is written")) else "is no date such as 2026-06-09; day 0 needs a bare date"
-    )
+    return "is no date such as 2026-06-09; day 0 needs a bare date" if why in (NO_DAY, WITH_TIME) else why
 
 
 def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:

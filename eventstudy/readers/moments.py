@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eventstudy.errors import nearest
-from eventstudy.readers.dates import EXCEL_ZERO, parse_days
+from eventstudy.readers.dates import EXCEL_ZERO, NO_DAY, WITH_TIME, parse_days
 
 Moment = dt.datetime | dt.date
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
+#: Years that an event may be of.
+YEARS = (1900, 2199)
+#: Offsets from UTC go from -12:00 to +14:00.
+_LARGEST_OFFSET = dt.timedelta(hours=14)
 _ISO_TIME = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}[T ]\S")
 _EXAMPLE = "write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00, or a date 2026-06-09"
 _NO_ZONE = "has no zone, and a naive time could be any of 24 hours"
@@ -80,17 +84,22 @@ def _utc(moment: dt.datetime) -> dt.datetime | str:
 def _moment(cell: str, day: dt.date | None, why_no_day: str) -> Moment | str:
     """A day, a time in its own zone or none, or what is the matter with the cell."""
     try:
+        if re.match(r"\d{4}[-/]", cell) and not YEARS[0] <= int(cell[:4]) <= YEARS[1]:
+            raise ValueError(f"the year is not one of {YEARS[0]} to {YEARS[1]}")
         if date := _DATE.fullmatch(cell):
             return dt.date(int(date[1]), int(date[2]), int(date[3]))
         if (zoned := _ZONED.fullmatch(cell)) and _DATE.match(zoned["local"]):
             return _in_zone(zoned["local"], zoned["bracket"] or zoned["name"])
         if _ISO_TIME.match(cell) and cell[4] == "-":
-            return dt.datetime.fromisoformat(cell)
+            moment = dt.datetime.fromisoformat(cell)
+            if abs(moment.utcoffset() or dt.timedelta(0)) > _LARGEST_OFFSET:
+                raise ValueError("no place on earth has such an offset; the largest is 14:00")
+            return moment
     except (ValueError, OverflowError) as error:
         return f": {error}; {_EXAMPLE}"
     if day is not None:
         return day
-    if why_no_day.startswith(("could be", "is written")):
+    if why_no_day not in ("", NO_DAY, WITH_TIME):
         return f" {why_no_day}"
     return f" {_diagnosis(cell)}; {_EXAMPLE}"
 
@@ -99,8 +108,8 @@ def _in_zone(local: str, zone: str) -> dt.datetime:
     try:
         info = zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        close = nearest(zone, zoneinfo.available_timezones()).rpartition("; did you mean ")[2]
-        hint = f"; did you mean {close}" if close.endswith("?") else ""
+        close = difflib.get_close_matches(zone, sorted(zoneinfo.available_timezones()), n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"zone {zone!r} is unknown{hint}") from error
     moment = dt.datetime.fromisoformat(local)
     if moment.tzinfo is not None:

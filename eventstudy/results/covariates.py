@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
-from eventstudy.core.checks.regression import ClusterRegression, regress_formula
+from eventstudy.core.checks.regression import ClusterRegression, regress
 from eventstudy.core.statistics import Sample
-from eventstudy.errors import ConfigError, Reason
+from eventstudy.errors import ConfigError, EstimationError, Reason
 from eventstudy.events import Events
 from eventstudy.optional import Parts
 
@@ -23,6 +23,37 @@ from eventstudy.optional import Parts
 PRE_TREND = (-10, -1)
 #: Shocks that a covariate of two values needs with either of them.
 FEWEST_SIDE = 3
+
+
+def regress_formula(
+    formula: str, frame: Any, cluster: str, *, fewest: int = 0, draws: int = 9_999, seed: int = 20260624
+) -> ClusterRegression:
+    """Regress by a statsmodels formula on the columns of a pandas frame; ``cluster`` names one of them.
+
+    Raises
+    ------
+    EstimationError
+        For a cluster column that is not there, a formula that cannot be read, a row with a missing
+        value (none is left out silently), and what `regress` refuses.
+    """
+    from statsmodels.formula.api import ols
+
+    if cluster not in frame.columns:
+        raise EstimationError(f"no column {cluster!r} for the clusters; there are {', '.join(map(str, frame))}")
+    try:
+        model = ols(formula, data=frame, missing="raise")
+    except Exception as error:
+        raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
+    return regress(
+        np.asarray(model.endog, dtype=float),
+        np.asarray(model.exog, dtype=float),
+        frame[cluster].to_numpy(),
+        names=model.exog_names,
+        constant=False,
+        fewest=fewest,
+        draws=draws,
+        seed=seed,
+    )
 
 
 def regression_rows(

@@ -10,8 +10,9 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
 
-from eventstudy.core.checks.regression import ClusterRegression, regress, regress_formula, wild_weights
+from eventstudy.core.checks.regression import ClusterRegression, regress, wild_weights
 from eventstudy.errors import EstimationError
+from eventstudy.results.covariates import regress_formula
 
 
 def draw(seed: int, clusters: int = 15, size: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -464,9 +464,7 @@ def test_matrix_codes_each_kind_of_reason() -> None:
     result = _edited(
         make_result(),
         "ledger",
-        lambda table: table.assign(
-            reason=table["reason"].replace("delisted 2025-02-28", "not_listed: INFN until 2025-02-28")
-        ),
+        lambda table: table.assign(reason_code=table["status"].map({"dropped": "reason.not_listed"}).fillna("")),
     )
     (block,), legend = ledger_matrix(result, catalogue("en"))
     assert block.head == ["event", *PEERS, "INFN"]

@@ -1,27 +1,9 @@
 """Tests of abnormal returns. Importing this package registers those of its files."""
 
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, residual_correlations
-from eventstudy.core.statistics.sample import (
-    STATISTICS,
-    DayFigures,
-    Sample,
-    TestResult,
-    WindowSample,
-    run_tests,
-    statistic,
-)
+from eventstudy.core.statistics.sample import STATISTICS, Sample, TestResult, WindowSample, run_tests, statistic
 
 STATISTICS.load_all()
 
-__all__ = [
-    "STATISTICS",
-    "DayFigures",
-    "Sample",
-    "TestResult",
-    "WindowSample",
-    "effective_number",
-    "mean_correlation",
-    "residual_correlations",
-    "run_tests",
-    "statistic",
-]
+__all__ = ["STATISTICS", "Sample", "TestResult", "WindowSample", "run_tests", "statistic"]
+__all__ += ["effective_number", "mean_correlation", "residual_correlations"]

@@ -32,9 +32,9 @@ def corrado(sample: WindowSample) -> TestResult:
     t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
     ranks of a firm-event add up to zero over all its days.
     """
-    if sample.days:
-        return _of_days(sample, sample.days.rank, sample.days.rank_n)
-    return _of_days(sample, *sample.once(_rank_deviations))
+    days = sample.days
+    total, _, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    return _of_days(sample, total, ranked)
 
 
 @statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
@@ -46,21 +46,16 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
     """
-    if sample.days:
-        return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
-    return _of_days(sample, *sample.once(_uniform_deviations))
+    days = sample.days
+    _, total, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    return _of_days(sample, total, np.sqrt(ranked))
 
 
-def _rank_deviations(sample: WindowSample) -> tuple[Floats, Counts]:
-    deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
-    there = np.isfinite(deviation)
-    return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
-
-
-def _uniform_deviations(sample: WindowSample) -> tuple[Floats, Floats]:
-    uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
-    there = np.isfinite(uniform)
-    return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
+def _rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
+    """Sums by day of the firm-events' K - (M+1)/2 and K/(1+M) - 1/2, and how many are ranked, all (L1+L2,)."""
+    rank, days = sample.ranks.rank, sample.ranks.count[:, None]
+    deviation, uniform = (np.nan_to_num(centred) for centred in (rank - (days + 1) / 2, rank / (1 + days) - 0.5))
+    return deviation.sum(axis=0), uniform.sum(axis=0), np.isfinite(rank).sum(axis=0)
 
 
 def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> TestResult:

@@ -113,9 +113,7 @@ def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
 
 
 def _percentile_t(sample: WindowSample, value: float, simulated: Floats) -> TestResult:
-    extreme = ~(simulated < abs(value) * (1 - 1e-12))
-    p_value = float((1 + extreme.sum()) / (1 + len(simulated)))
-    estimate = float(sample.shock_car.mean())
+    p_value, estimate = _share_beyond(simulated, value), float(sample.shock_car.mean())
     return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=estimate)
 
 
@@ -142,20 +140,15 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
         return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
-    sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
+    ratio = (sample.variance / (sample.abnormal.expected.sigma2 * width)).mean() * sample.inflation
+    days = len(series)
+    widening = np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio)
+    sums = (series - series.mean())[rows].sum(axis=1) * widening
     sd = sums.std()
     if not sd > 0:
         return sample.refuse(Reason("not_tested.residuals_alike"))
     caar = float(sample.car.mean())
-    extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
-    p_value = float((1 + extreme.sum()) / (1 + len(sums)))
-    return sample.result(caar / sd, distribution="bootstrap", p_value=p_value)
-
-
-def _widening(sample: WindowSample, days: int, width: int) -> float:
-    expected = sample.abnormal.expected
-    ratio = (sample.variance / (expected.sigma2 * width)).mean() * sample.inflation
-    return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
+    return sample.result(caar / sd, distribution="bootstrap", p_value=_share_beyond(sums, caar))
 
 
 def _coefficients(sample: WindowSample) -> float:
@@ -194,14 +187,9 @@ def permutation(sample: WindowSample) -> TestResult:
     else:
         drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
         simulated = np.mean(drawn, axis=0) * np.sqrt(sample.overlap.total / sample.k)
-    value = float(sample.shock_s.mean())
-    extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
-    return sample.result(
-        value,
-        distribution="permutation",
-        p_value=float((1 + extreme.sum()) / (1 + len(simulated))),
-        estimate=float(sample.shock_car.mean()),
-    )
+    value, estimate = float(sample.shock_s.mean()), float(sample.shock_car.mean())
+    p_value = _share_beyond(simulated, value)
+    return sample.result(value, distribution="permutation", p_value=p_value, estimate=estimate)
 
 
 @statistic(
@@ -253,6 +241,12 @@ def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         s2 = np.nansum(peers.residual**2, axis=1) / (there[:, -1] - _coefficients(sample))
     return padded, there, s2
+
+
+def _share_beyond(simulated: Floats, value: float) -> float:
+    """Share of draws at least as far from zero as the value, itself counted; a NaN draw is extreme."""
+    extreme = ~(np.abs(simulated) < abs(value) * (1 - 1e-12))
+    return float((1 + extreme.sum()) / (1 + len(simulated)))
 
 
 def two_tailed_share(value: float, simulated: Floats) -> float:

@@ -70,20 +70,11 @@ class TestResult:
 class DayFigures:
     """What the tests that look at days need of them, where firm-events are too many to hold their days.
 
-    Attributes
-    ----------
-    residual : (L1,)
-        Mean estimation residual of the estimation days that have one.
-    positive : float
-        Mean over the firm-events of the share of positive residuals.
-    rank, uniform, rank_n : (L1+L2,)
-        Sums of K - (M+1)/2 and of K/(1+M) - 1/2, and the number ranked, see `corrado`.
-    generalised, generalised_n : (L1+1,)
-        Mean centred uniform ranks and their number, see `grank_t`; None where the SCARs do not vary.
-    calendar : (D,)
-        Mean abnormal return of the calendar-time portfolio on each of its days.
-    members : (K,)
-        Firm-events of each date's portfolio.
+    ``residual`` (L1,) are the mean estimation residuals of the days that have one, ``positive`` the mean share
+    of positive ones. ``rank``, ``uniform`` and ``rank_n`` (L1+L2,) are the sums of K - (M+1)/2 and of
+    K/(1+M) - 1/2 and the number ranked, see `corrado`; ``generalised`` and ``generalised_n`` (L1+1,) the mean
+    centred uniform ranks and their number, see `grank_t`, None where the SCARs do not vary. ``calendar`` (D,)
+    is the calendar-time portfolio's mean abnormal return by day, ``members`` (K,) counts each date's portfolio.
     """
 
     residual: Floats
