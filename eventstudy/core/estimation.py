@@ -118,8 +118,14 @@ def cut_and_fit(
     """
     cuts = []
     every = [request for rows in requests.values() for request in rows]
-    estimation = _widest(config.windows.estimation, (request.estimation for request in every))
-    event = _widest(event or config.windows.event, (request.event for request in every))
+    usual, asked = config.windows.estimation, event or config.windows.event
+    estimation = _widest(usual, (request.estimation for request in every))
+    event = _widest(asked, (request.event for request in every))
+    if (estimation, event) != (usual, asked):
+        requests = {
+            mic: [replace(r, estimation=r.estimation or usual, event=r.event or asked) for r in rows]
+            for mic, rows in requests.items()
+        }
     for mic, rows in requests.items():
         if not rows:
             continue
