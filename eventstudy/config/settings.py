@@ -138,6 +138,8 @@ class Model:
         Leads and lags of the index in ``dimson``.
     span
         Sessions at the end of the estimation window that ``rolling`` uses.
+    beta_path
+        With ``rolling``, a table ``beta_path``: beta over the ``span`` sessions up to each one.
     world, world_market
         World index of ``two_index`` and the MIC of the exchange at whose close it is struck.
     variance
@@ -156,6 +158,7 @@ class Model:
     percent: bool = True
     lags: Annotated[int, Range(1, 10)] = 1
     span: Annotated[int, Range(20, MAX_SESSIONS)] = 60
+    beta_path: bool = False
     world: Text = "^GSPC"
     world_market: Text = WORLD_MARKET
     variance: Literal["frozen", "conditional"] = "frozen"
