@@ -17,6 +17,8 @@ from eventstudy.registry import MODELS, STATISTICS
 LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
+#: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
+IN_MEMORY = 50_000
 #: An event day, in sessions from day 0.
 Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
 Window = tuple[Tau, Tau]
