@@ -145,6 +145,11 @@ def _effect(result: MarketResult, window: Window) -> dict[str, Any]:
         "p_value": float(2.0 * special.stdtr(df, -abs(t))),
         **{key: getattr(of, key) for key in ("n_events", "n_dates", "k_eff", "n_effective")},
         "test": name,
+        "tests": {
+            test.name: {"statistic": test.statistic, "p_value": test.p_value}
+            for test in tests.values()
+            if np.isfinite(test.p_value)
+        },
     }
 
 
