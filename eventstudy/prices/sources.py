@@ -47,15 +47,18 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     """
     # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
     days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
-    before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
-    after = int(config.windows.event[1] * DAYS_A_SESSION) + 15
+    starts = [day for event in events if isinstance(day := event.estimation_start, int)]
+    ends = [day for event in events if isinstance(day := event.event_end, int)]
+    before = int(-min([config.windows.estimation[0], *starts]) * DAYS_A_SESSION) + 10
+    after = int(max([config.windows.event[1], *ends]) * DAYS_A_SESSION) + 15
     names = [peer.ticker for peer in config.peers]
     names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
+    names += [*(peer.benchmark for peer in config.peers), *(event.benchmark for event in events)]
     if config.model.name == "two_index":
         names.append(config.model.world)
     names += fx_tickers(config).values()
     first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
-    return PriceRequest(tuple(dict.fromkeys(names)), _shifted(first, -before), _shifted(max(days), after))
+    return PriceRequest(tuple(filter(None, dict.fromkeys(names))), _shifted(first, -before), _shifted(max(days), after))
 
 
 def _shifted(day: dt.date, days: int) -> dt.date:
@@ -88,7 +91,7 @@ def get_prices(
     ConfigError
         If the factor file cannot be used.
     """
-    factors = _factors(config)
+    factors = study_factors(config)
     table = refuse_sparse(_prices(events, config, asked, tell, watch), config)
     return with_fx(replace(table, factors=factors), config)
 
@@ -107,7 +110,7 @@ def prices_and_calendars(
     return table, told, {market.mic: exchange_sessions(market.mic) for market in config.markets}
 
 
-def _factors(config: StudyConfig) -> FactorTable | None:
+def study_factors(config: StudyConfig) -> FactorTable | None:
     """Read what `capm` and `factors` want; other models leave the file alone."""
     model = config.model
     if not model.factors_file or model.name not in ("capm", "factors"):
@@ -147,7 +150,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
     table = refuse_sparse(with_aliases(source.fetch, price_request(events, config), config), config)
-    return replace(table, factors=_factors(config))
+    return replace(table, factors=study_factors(config))
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
@@ -170,7 +173,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
-    return replace(refuse_sparse(delivered, config), factors=_factors(config))
+    return replace(refuse_sparse(delivered, config), factors=study_factors(config))
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:

@@ -16,6 +16,7 @@ from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock
 from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed
+from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Alternative, Sample
 from eventstudy.core.statistics.bands import band_half_width
@@ -69,6 +70,8 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         **{name: _frame(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
+    if config.model.beta_path:
+        tables["beta_path"] = _beta_path(abnormal, config.model.span)
     if config.tests.alternative != "two-sided":
         one_sided = ("car", "tests", "multiplicity")
         tables |= {name: tables[name].assign(alternative=config.tests.alternative) for name in one_sided}
@@ -168,6 +171,21 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
 
 
+def _beta_path(abnormal: AbnormalReturns, span: int) -> pd.DataFrame:
+    panel = abnormal.panel
+    beta, se = beta_path(panel, span)
+    row, day = np.nonzero(np.isfinite(beta))
+    return pd.DataFrame(
+        {
+            "event_id": panel.event_id[row],
+            "ticker": panel.ticker[row],
+            "session": _days(panel.estimation_sessions[row, day]),
+            "beta": beta[row, day],
+            "se": se[row, day],
+        }
+    )
+
+
 def _diagnostics_rows(abnormal: AbnormalReturns) -> list[dict[str, Any]]:
     panel = abnormal.panel
     columns = {"event_id": panel.event_id, "ticker": panel.ticker, **row_of(diagnose(abnormal))}
@@ -232,12 +250,20 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     """Mean AR by day, its running sum, and the sum's 95 % band with dates as clusters."""
     ar = sample.abnormal.ar
     there = np.isfinite(ar)
-    n = there.sum(axis=0)
+    n, weight = there.sum(axis=0), _daily_weights(sample, there)
     with np.errstate(invalid="ignore"):
-        aar = np.where(there, ar, 0.0).sum(axis=0) / n
+        aar = (weight * np.where(there, ar, 0.0)).sum(axis=0) / weight.sum(axis=0)
     caar = np.cumsum(aar)
     half = _clustered_half_width(sample, aar)
     return {"tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar, "lower": caar - half, "upper": caar + half}
+
+
+def _daily_weights(sample: Sample, there: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weight of each firm-event in the mean of each day, (N, L2): one, or its value on average one."""
+    value = sample.abnormal.panel.weight
+    if sample.weighting != "value" or value is None:
+        return there.astype(np.float64)
+    return np.where(there, (value / value.mean())[:, None], 0.0)
 
 
 def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -250,9 +276,10 @@ def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[n
     # Portfolios are in the order of their dates.
     code = np.unique(shock_dates(sample.abnormal.panel), return_inverse=True)[1]
     there = np.isfinite(ar)
+    weight = _daily_weights(sample, there)
     count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
-    np.add.at(count, code, there)
-    np.add.at(total, code, np.where(there, ar - aar, 0.0))
+    np.add.at(count, code, weight)
+    np.add.at(total, code, weight * np.where(there, ar - aar, 0.0))
     day = 0 if 0 in sample.abnormal.tau else int(sample.abnormal.tau[0])
     weights = portfolios.weighted((day, day))
     return band_half_width(count, total, growing_overlap(portfolios, weights))
