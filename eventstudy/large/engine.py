@@ -272,6 +272,8 @@ def layout_of(config: StudyConfig) -> Layout:
         "model.name": (config.model.name, tuple(COEFFICIENTS)),
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
+        "returns.currency": (config.returns.currency, ("local",)),
+        "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "study.kind": (config.study.kind, ("return",)),
         "tests.regression": (config.tests.regression, ((),)),
     }
