@@ -79,7 +79,7 @@ class Peer:
     group: Text = "core"
     board: Text = ""
     benchmark: Text = ""
-    weight: Annotated[float, Range(1e-12, 1e18)] | None = None
+    weight: Annotated[float, Range(1e-12, 1e15)] | None = None
     note: Text = ""
 
 
