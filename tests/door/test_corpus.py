@@ -237,6 +237,17 @@ def test_chinese_spellings(header: str, ticker: str, tmp_path: Path) -> None:
     same(found, {("600519.SS", "2024-03-05"): least_squares(prices, "600519.SS", "2024-03-05", "000001.SS")})
 
 
+def test_sessions_before_2000_are_those_of_the_index(tmp_path: Path) -> None:
+    days = np.busday_offset("1996-01-02", np.arange(len(WORLD)), roll="forward", holidays=["1996-07-04", "1996-09-02"])
+    prices = WORLD.set_axis(pd.Index(days.astype("datetime64[s]"), name="Date"))
+    first, second = str(days[180]), str(days[220])
+    text = f"ticker,date\nAAA,{first}\nBBB,{second}\nCCC,1996-09-02\n"
+    events = read_events(written(tmp_path, "events.csv", text))
+    found = cars(events, str(written(tmp_path, "prices.csv", prices.to_csv())))
+    asked = [("AAA", first), ("BBB", second), ("CCC", "1996-09-03")]
+    same(found, {(ticker, day): least_squares(prices, ticker, day) for ticker, day in asked})
+
+
 INDICES = ("range", "date", "ticker", "both", "swapped", "strings")
 STAMPS = ("datetime", "text", "date", "aware", "compact", "period", "serial", "close", "garbage", "number")
 CELLS = ("object", "string", "category", "float")
