@@ -3,77 +3,46 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.selection import drop_kind
-from eventstudy.core.statistics import TestResult
+from eventstudy.config import IN_MEMORY, StudyConfig
+from eventstudy.core.selection import CUT_AROUND
+from eventstudy.core.statistics import STATISTICS, TestResult
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
-from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
+from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, window_samples
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
-from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
+from eventstudy.large.panel import COEFFICIENTS, FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put, windows_of
 from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_market
 from eventstudy.large.trust import Checked, checked_block, stop_or_tell
 from eventstudy.messages import text
-from eventstudy.prices.long import LongFile
+from eventstudy.prices.factors import FactorTable
+from eventstudy.prices.long import LongFile, new_table
 from eventstudy.prices.quality.wide import too_far
+from eventstudy.prices.sources import study_factors
+from eventstudy.prices.table import on_days
 from eventstudy.readers.market_events import MarketEvents
 from eventstudy.workers import run_blocks
 
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
-#: What becomes of an event, status and reason; places in ``MarketResult.reason``.
-FATES = (
-    ("used", Reason()),
-    ("used", Reason("market.shifted")),
-    ("dropped", Reason("market.no_prices")),
-    ("dropped", Reason("market.before_prices")),
-    ("dropped", Reason("market.after_prices")),
-    ("dropped", Reason("market.estimation_short")),
-    ("dropped", Reason("market.constant_returns")),
-    ("dropped", Reason("market.not_identified")),
-    ("dropped", Reason("market.window_incomplete")),
-    ("merged", Reason("market.repeated")),
-    ("dropped", Reason("market.index_gap")),
-    ("dropped", Reason("market.too_far")),
-    ("dropped", Reason("market.repeated_prices")),
-    ("dropped", Reason("market.overlaps")),
+#: What becomes of an event, and the status that this is; places in ``MarketResult.reason``.
+FATES = {"used": "used", "shifted": "used", "repeated": "merged"} | dict.fromkeys(
+    "no_prices before_prices after_prices estimation_short constant_returns not_identified window_incomplete "
+    "index_gap too_far repeated_prices overlaps".split(),
+    "dropped",
 )
-(
-    _USED,
-    _SHIFTED,
-    _NO_PRICES,
-    _BEFORE,
-    _AFTER,
-    _SHORT,
-    _CONSTANT,
-    _FLAT,
-    _INCOMPLETE,
-    _REPEATED,
-    _GAP,
-    _FAR,
-    _PADDED,
-    _OVERLAPS,
-) = range(len(FATES))
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Parallel:
-    """How the blocks are worked on; no figure depends on it."""
-
-    jobs: int = 1
-    engine: str = "local"
-    scheduler: str = ""
+_CODE = {name: code for code, name in enumerate(FATES)}
+_SHIFTED = _CODE["shifted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +61,7 @@ class MarketResult:
         The events that are in the tests.
     averages
         Mean abnormal returns by group.
-    prices, benchmark
+    prices, benchmark, factors
         The files they came from.
     facts
         Counts and remarks for the summary.
@@ -108,52 +77,42 @@ class MarketResult:
     averages: dict[str, AverageReturns]
     prices: LongFile
     benchmark: LongFile
+    factors: FactorTable | None
     facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _FitTask:
+class _Tables:
+    """What a worker needs of the market: files of returns, of those that estimations use, and of prices, if any.
+
+    ``table`` is filled block by block while there are prices, ``clean`` while days are cut out.
+    """
+
     table: str
+    clean: str
     prices: str
     kind: Literal["simple", "log"]
-    rows: tuple[int, int]
     index: NDArray[np.float64]
-    events: FirmEvents
-    layout: Layout
-    kernel: Kernel
+    factors: Mapping[str, NDArray[np.float64]]
+
+    def panel(self, returns: NDArray[np.float64], clean: NDArray[np.float64] | None) -> WidePanel:
+        """Return these securities with the market's own series."""
+        return WidePanel(returns, self.index[None, :], self.kind, clean, self.factors)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DaysTask:
-    table: str
-    index: NDArray[np.float64]
-    events: FirmEvents
-    fit: MarketFit
-    layout: Layout
-    spread: NDArray[np.float64]
-    own: int
-    kernel: Kernel
-
-
-class _Lazy(Sequence[Item]):
+class _Lazy(Sequence[Any]):
     """Tasks that are made when they are asked for: together they hold a copy of all events."""
 
-    def __init__(self, make: Callable[[int], Item], n: int) -> None:
+    def __init__(self, make: Callable[[int], Any], n: int) -> None:
         self._make, self._n = make, n
 
     def __len__(self) -> int:
         return self._n
 
-    @overload
-    def __getitem__(self, at: int) -> Item: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Item]: ...
-    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
-        if isinstance(at, slice):
-            return [self._make(i) for i in range(*at.indices(self._n))]
-        if not -self._n <= at < self._n:
+    def __getitem__(self, at: Any) -> Any:
+        if at >= self._n:
             raise IndexError(at)
-        return self._make(at % self._n)
+        return self._make(at)
 
 
 def run_market(
@@ -163,7 +122,7 @@ def run_market(
     config: StudyConfig,
     *,
     scratch: Path,
-    parallel: Parallel = Parallel(),
+    workers: Mapping[str, Any] = MappingProxyType({}),
     kernel: Kernel = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> MarketResult:
@@ -176,6 +135,10 @@ def run_market(
     scratch
         Empty folder on a disk that all workers see; it gets the wide tables, 8 bytes a security and
         session each.
+    workers
+        ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; no figure depends on them.
+    kernel
+        Of `fit_events` and `day_sums`: figures of the two differ by rounding.
 
     Raises
     ------
@@ -187,20 +150,28 @@ def run_market(
         If no event can be used; the reasons are counted in the message.
     """
     layout = layout_of(config)
-    kernels = _kernels(kernel, len(events))
+    kernels: dict[str, Kernel] = {
+        name: "numba" if use_numba(kernel, len(events), many) else "numpy"
+        for name, many in (("fits", MANY_FITS), ("days", MANY))
+    }
     progress("prices")
-    run = functools.partial(_run, parallel)
+    run = functools.partial(run_blocks, **workers)
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
-    sessions, table, index = market.sessions, market.table, market.index
+    sessions = market.sessions
     position, reason = _positions(events, market, open_days(config, sessions))
     _merge(events, position, reason)
+    factors = study_factors(config)
+    tables = _tables(events, reason, market, factors, config)
     progress("fits")
-    fit, blocks = _fits(events, position, reason, market, layout, config, run, kernels["fits"])
+    fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
     remarks = [*market.remarks]
     if blocks:
         remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
-        _judge(fit, reason, config.windows.minimum, _ends(events, position, layout, blocks))
-    used = np.array([status == "used" for status, _ in FATES])[reason]
+        whole = np.asarray(np.isfinite(fit.variance).any(axis=0)) if config.windows.allow_partial else ends
+        _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
+        if config.windows.overlapping == "drop_later":
+            _drop_later(events, position, reason, layout.n_event - 1)
+    used = np.array([status == "used" for status in FATES.values()])[reason]
     if not used.any():
         counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
         raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
@@ -212,10 +183,11 @@ def run_market(
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
-        sums = _sums(members, fits, table, index, layout, run, kernels["days"])
+        sums = _sums(members, fits, tables, layout, run, kernels["days"])
         seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
-        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips, alternative=side)
-        dates += date_figures(fits, sums, layout, group=group)
+        samples = window_samples(fits, sums, layout, group=group, seed=seed, draws=flips, alternative=side)
+        tests += [STATISTICS[name](sample) for sample in samples for name in names]
+        dates += [date_figures(sample) for sample in samples]
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
     facts = _facts(events, reason, market, benchmark, remarks) | {"kernels": kernels, "dates": dates}
@@ -230,28 +202,27 @@ def run_market(
         averages=averages,
         prices=market.prices,
         benchmark=market.benchmark,
+        factors=factors,
         facts=facts,
     )
 
 
-def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
-    """Which kernel fits n events and which sums their days: figures of the two differ by rounding."""
-    return {
-        name: "numba" if use_numba(asked, n, many) else "numpy" for name, many in (("fits", MANY_FITS), ("days", MANY))
-    }
-
-
 def layout_of(config: StudyConfig) -> Layout:
-    """Windows and policy of the intercept; `ConfigError` for settings that need a study's own engine."""
-    refused = {
-        "model.name": (config.model.name, "market"),
-        "returns.gaps": (config.returns.gaps, "missing"),
-        "study.kind": (config.study.kind, "return"),
+    """Windows, model and policy of the intercept; `ConfigError` for settings that need the events in memory."""
+    accepted = {
+        "model.name": (config.model.name, tuple(COEFFICIENTS)),
+        "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
+        "returns.gaps": (config.returns.gaps, ("missing",)),
+        "study.kind": (config.study.kind, ("return",)),
+        "tests.regression": (config.tests.regression, ((),)),
     }
     problems = [
-        Problem(f"{name} = {value!r}: a market-wide study accepts {only!r}; 'eventstudy run' has the others")
-        for name, (value, only) in refused.items()
-        if value != only
+        Problem(
+            f"{name} = {value!r}: a market-wide study accepts {', '.join(map(str, known))}; "
+            f"'eventstudy run' has the others for up to {IN_MEMORY:,} firm-events"
+        )
+        for name, (value, known) in accepted.items()
+        if value not in known
     ]
     problems += [
         Problem(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
@@ -261,11 +232,7 @@ def layout_of(config: StudyConfig) -> Layout:
     if problems:
         raise ConfigError(problems)
     windows = config.windows
-    return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha)
-
-
-def _run(parallel: Parallel, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
-    return run_blocks(function, tasks, jobs=parallel.jobs, engine=parallel.engine, scheduler=parallel.scheduler)
+    return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha, config.model)
 
 
 def _positions(
@@ -278,14 +245,14 @@ def _positions(
     session = sessions[np.minimum(at, len(sessions) - 1)]
     moved = session != events.date
     reasons = {
-        _NO_PRICES: ~market.present[events.ticker],
-        _BEFORE: before,
-        _AFTER: after,
-        _GAP: np.isin(events.date, market.lacking),
-        _FAR: moved & too_far(events.date, session, days),
-        _SHIFTED: moved,
+        "no_prices": ~market.present[events.ticker],
+        "before_prices": before,
+        "after_prices": after,
+        "index_gap": np.isin(events.date, market.lacking),
+        "too_far": moved & too_far(events.date, session, days),
+        "shifted": moved,
     }
-    reason = np.select(list(reasons.values()), list(reasons), _USED)
+    reason = np.select(list(reasons.values()), [_CODE[name] for name in reasons], _CODE["used"])
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
@@ -296,20 +263,49 @@ def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.
     # The row whose date is day 0 stays before those that were moved to it.
     order = rows[np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))]
     key = np.stack([events.ticker[order], position[order], group[order]])
-    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
+    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _CODE["repeated"]
+
+
+def _tables(
+    events: MarketEvents, reason: NDArray[np.int8], market: Market, factors: FactorTable | None, config: StudyConfig
+) -> _Tables:
+    """The market's files and series; a file for what estimations use only where events can be near one."""
+    series = {}
+    if factors is not None:
+        days = market.sessions.astype("datetime64[D]")
+        named = {name: name for name in config.model.factors if name != "market" and config.model.name == "factors"}
+        if config.model.risk_free:
+            named["risk_free"] = config.model.risk_free
+        series = {name: on_days(days, factors.dates, factors.column(column)) for name, column in named.items()}
+    clean = market.table.with_name("clean.npy")
+    again = np.bincount(events.ticker[reason <= _SHIFTED], minlength=1).max() > 1
+    cut = config.windows.clean_estimation and (again or config.windows.estimation[1] >= CUT_AROUND[0])
+    if cut:
+        new_table(clean, len(events.tickers), len(market.sessions))
+    return _Tables(
+        table=str(market.table),
+        clean=str(clean) if cut else "",
+        prices=str(market.price_table or ""),
+        kind=config.returns.kind,
+        index=market.index,
+        factors=series,
+    )
 
 
 def _fits(
     events: MarketEvents,
     position: NDArray[np.intp],
     reason: NDArray[np.int8],
-    market: Market,
+    tables: _Tables,
     layout: Layout,
-    config: StudyConfig,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
-) -> tuple[MarketFit, list[tuple[int, Checked]]]:
-    """Fit all events that have a day 0; also what each block of securities shows, with its first security."""
+) -> tuple[MarketFit, NDArray[np.bool_], list[tuple[int, Checked]]]:
+    """Fit all events that have a day 0.
+
+    Also returns which have a return on the last event day, and what each block of securities shows, with
+    its first security.
+    """
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
     security = events.ticker[order].astype(np.intp)
@@ -317,49 +313,55 @@ def _fits(
     edges = np.searchsorted(security, [*starts, len(events.tickers)])
     blocks = np.flatnonzero(np.diff(edges))
 
-    def task(number: int) -> _FitTask:
+    def task(number: int) -> tuple[tuple[int, int], FirmEvents]:
         block = int(blocks[number])
         rows = slice(edges[block], edges[block + 1])
         first = int(starts[block])
         last = min(first + BLOCK_SECURITIES, len(events.tickers))
-        taken = FirmEvents(
-            position[order[rows]], security[rows] - first, np.zeros(rows.stop - rows.start, dtype=np.intp)
-        )
-        return _FitTask(
-            table=str(market.table),
-            prices=str(market.price_table or ""),
-            kind=config.returns.kind,
-            rows=(first, last),
-            index=market.index,
-            events=taken,
-            layout=layout,
-            kernel=kernel,
-        )
+        index = np.zeros(rows.stop - rows.start, dtype=np.intp)
+        return (first, last), FirmEvents(position[order[rows]], security[rows] - first, index)
 
-    fit = empty_fit(len(events), len(layout.car))
+    fit, ends = empty_fit(len(events), len(layout.car)), np.zeros(len(events), dtype=bool)
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
-    found: list[tuple[MarketFit, Checked]] = run(_fit_block, _Lazy(task, len(blocks)))
-    for block, (part, _) in zip(blocks, found, strict=True):
-        put(fit, order[edges[block] : edges[block + 1]], part)
-    return fit, [(int(starts[block]), checked) for block, (_, checked) in zip(blocks, found, strict=True)]
+    found = run(functools.partial(_fit_block, tables, layout, kernel), _Lazy(task, len(blocks)))
+    for block, (part, ended, _) in zip(blocks, found, strict=True):
+        rows = order[edges[block] : edges[block + 1]]
+        put(fit, rows, part)
+        ends[rows] = ended
+    return fit, ends, [(int(starts[block]), checked) for block, (*_, checked) in zip(blocks, found, strict=True)]
 
 
-def _fit_block(task: _FitTask) -> tuple[MarketFit, Checked]:
+def _fit_block(
+    tables: _Tables, layout: Layout, kernel: Kernel, task: tuple[tuple[int, int], FirmEvents]
+) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
     """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
-    rows = slice(*task.rows)
-    values = np.array(open_memmap(task.prices or task.table, mode="r")[rows])
-    returns, checked = checked_block(values, task.kind, task.events, task.layout, are_returns=not task.prices)
-    if task.prices or checked.cut.any():
-        table = open_memmap(task.table, mode="r+")
-        table[rows] = returns
-        table.flush()
-    panel = WidePanel(returns, task.index[None, :], task.kind)
-    return fit_events(panel, task.events, task.layout, kernel=task.kernel), checked
+    rows, events = slice(*task[0]), task[1]
+    values = np.array(open_memmap(tables.prices or tables.table, mode="r")[rows])
+    returns, checked = checked_block(values, tables.kind, events, layout, are_returns=not tables.prices)
+    if tables.prices or checked.cut.any():
+        _store(tables.table, rows, returns)
+    clean = None
+    if tables.clean:
+        clean = returns.copy()
+        for day in range(CUT_AROUND[0], CUT_AROUND[1] + 1):
+            at = events.position + day
+            known = (at >= 0) & (at < clean.shape[1])
+            clean[events.security[known], at[known]] = np.nan
+        _store(tables.clean, rows, clean)
+    panel = tables.panel(returns, clean)
+    last = windows_of(returns, events.security, events.position + layout.event[1], 1)[:, 0]
+    return fit_events(panel, events, layout, kernel=kernel), np.isfinite(last), checked
 
 
-def _ends(
+def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
+    stored = open_memmap(table, mode="r+")
+    stored[rows] = values
+    stored.flush()
+
+
+def _after_last_trade(
     events: MarketEvents, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
 ) -> NDArray[np.bool_]:
     """Mark events whose last window reaches past the last trade of a security whose price was repeated."""
@@ -370,25 +372,44 @@ def _ends(
     return past
 
 
-def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int, padded: NDArray[np.bool_]) -> None:
+def _judge(
+    fit: MarketFit, reason: NDArray[np.int8], minimum: int, whole: NDArray[np.bool_], padded: NDArray[np.bool_]
+) -> None:
     """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
     fitted = reason <= _SHIFTED
     with np.errstate(invalid="ignore"):
-        tests = (
-            (_SHORT, fit.n < minimum),
-            (_FLAT, ~np.isfinite(fit.beta)),
-            (_CONSTANT, fit.sigma <= CONSTANT * np.abs(fit.alpha)),
-            (_PADDED, padded & ~np.isfinite(fit.variance).any(axis=0)),
-            (_INCOMPLETE, ~np.isfinite(fit.variance).any(axis=0)),
-        )
-    for code, wrong in reversed(tests):
-        reason[fitted & wrong] = code
+        wrong = {
+            "estimation_short": fit.n < minimum,
+            "not_identified": ~np.isfinite(fit.sigma),
+            "constant_returns": fit.sigma <= CONSTANT * np.abs(np.nan_to_num(fit.alpha)),
+            "repeated_prices": padded & ~whole,
+            "window_incomplete": ~whole,
+        }
+    for name, rows in reversed(wrong.items()):
+        reason[fitted & rows] = _CODE[name]
+
+
+def _drop_later(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
+    """Note in ``reason`` which used events of a ticker come no more than ``length`` sessions after one that stays."""
+    rows = np.flatnonzero(reason <= _SHIFTED)
+    rows = rows[np.lexsort((position[rows], events.ticker[rows]))]
+    ticker, first = -1, 0
+    for row, own, at in zip(rows.tolist(), events.ticker[rows].tolist(), position[rows].tolist(), strict=True):
+        if own == ticker and 0 < at - first <= length:
+            reason[row] = _CODE["overlaps"]
+        else:
+            ticker, first = own, at
+
+
+def why(fate: str) -> Reason:
+    """Return the reason of a key of `FATES`; empty for an event that is used as it is."""
+    return Reason(f"market.{fate}") if fate != "used" else Reason()
 
 
 def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
-    """Events by what became of them: ``used``, or the last part of the reason's code; only those there are."""
+    """Events by what became of them; only what there is."""
     counts = np.bincount(reason, minlength=len(FATES)).tolist()
-    return {drop_kind(why.code) if why else status: n for (status, why), n in zip(FATES, counts, strict=True) if n}
+    return {name: n for name, n in zip(FATES, counts, strict=True) if n}
 
 
 def _groups(
@@ -414,8 +435,7 @@ def _groups(
 def _sums(
     events: FirmEvents,
     fit: MarketFit,
-    table: Path,
-    index: NDArray[np.float64],
+    tables: _Tables,
     layout: Layout,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
@@ -424,36 +444,32 @@ def _sums(
     blocks = date_blocks(events.position[order], layout)
     spread = scar_spread(fit)
 
-    def task(number: int) -> _DaysTask:
-        seen, own = blocks[number]
-        rows = order[seen]
-        return _DaysTask(
-            table=str(table),
-            index=index,
-            events=events.take(rows),
-            fit=fit.take(rows),
-            layout=layout,
-            spread=spread,
-            own=own,
-            kernel=kernel,
-        )
+    def task(number: int) -> tuple[FirmEvents, MarketFit, int]:
+        rows = order[blocks[number][0]]
+        return events.take(rows), fit.take(rows), blocks[number][1]
 
-    return total(run(_days_block, _Lazy(task, len(blocks))))
+    return total(run(functools.partial(_days_block, tables, layout, spread, kernel), _Lazy(task, len(blocks))))
 
 
-def _days_block(task: _DaysTask) -> DaySums:
-    panel = WidePanel(np.asarray(open_memmap(task.table, mode="r")), task.index[None, :])
-    return day_sums(panel, task.events, task.fit, task.layout, task.spread, own=task.own, kernel=task.kernel)
+def _days_block(
+    tables: _Tables,
+    layout: Layout,
+    spread: NDArray[np.float64],
+    kernel: Kernel,
+    task: tuple[FirmEvents, MarketFit, int],
+) -> DaySums:
+    events, fit, own = task
+    clean = np.asarray(open_memmap(tables.clean, mode="r")) if tables.clean else None
+    panel = tables.panel(np.asarray(open_memmap(tables.table, mode="r")), clean)
+    return day_sums(panel, events, fit, layout, spread, own=own, kernel=kernel)
 
 
 def _facts(
     events: MarketEvents, reason: NDArray[np.int8], market: Market, benchmark: str, remarks: Sequence[Reason]
 ) -> dict[str, Any]:
-    used, merged = (
-        int(np.isin(reason, [code for code, (of, _) in enumerate(FATES) if of == status]).sum())
-        for status in ("used", "merged")
-    )
-    notes = [Reason("market.not_cut"), Reason("market.dates"), *remarks]
+    counts = counts_of(reason)
+    used, merged = (sum(n for name, n in counts.items() if FATES[name] == status) for status in ("used", "merged"))
+    notes = [Reason("market.dates"), *remarks]
     if events.ignored:
         notes.append(Reason("market.ignored", columns=", ".join(events.ignored)))
     sessions = market.sessions
@@ -462,7 +478,7 @@ def _facts(
         "n_used": used,
         "n_merged": merged,
         "n_dropped": len(events) - used - merged,
-        "events": counts_of(reason),
+        "events": counts,
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,
         "n_sessions": len(sessions),
