@@ -137,7 +137,7 @@ def _peers(config: StudyConfig) -> Iterator[str]:
     mics = [market.mic for market in config.markets]
     if not config.peers:
         yield (
-            "no peers: give the events a column of tickers, name a sector with --sector, or a study file with --config"
+            "no peers: name a sector with --sector, or a study file with --config, or give the events a column of tickers"
         )
     for peer in config.peers:
         if peer.market not in mics:

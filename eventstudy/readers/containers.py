@@ -19,6 +19,7 @@ from eventstudy.readers.sheets import Sheet, arrow_sheet, csv_sheet, parquet_tab
 from eventstudy.readers.text import read_text, records_of
 
 ACCEPTED_FRAMES = "accepted are frames of pandas, polars, pyarrow and duckdb, and lists of dicts"
+_ZIP = b"PK\x03\x04"
 #: First bytes of the formats 113 to 115 of Stata, which write no name of theirs.
 _OLD_STATA = tuple(bytes([version, order]) for version in (113, 114, 115) for order in (1, 2))
 #: Names of columns that hold the number of a row: what pandas writes where an index has no name.
@@ -59,7 +60,7 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
         Of the type ``error``, where the file is none of them, is damaged or empty.
     """
     digest = hashlib.sha256(raw).hexdigest()
-    if raw.startswith(b"PK"):
+    if raw.startswith(_ZIP):
         return _of_records(_excel_rows(raw, file, error), file, digest)
     if not _is_columnar(raw):
         text = read_text(raw, file, error)
@@ -69,7 +70,7 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
 
 def sheet_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Sheet:
     """Return the sheet of a file of any kind, for readers of prices; as `table_of_bytes` for faults."""
-    if raw.startswith(b"PK"):
+    if raw.startswith(_ZIP):
         table = table_of_bytes(raw, file, error)
         cells = dict(zip(table.names, table.columns, strict=True))
         return Sheet(file, np.array(table.lines, dtype=np.int64), cells, table.sha256)
