@@ -185,7 +185,7 @@ def test_prices_in_any_shape(shape: str, tmp_path: Path) -> None:
         ("ticker,when\nAAA,2024-06-12\n", "no column with the date of the event; the file has ticker, when"),
         ("date,ticker,lable\n2024-06-12,AAA,unknown\n", "did you mean 'label'?"),
         ("ticker,permno,date\nAAA,1,2024-06-12\n", "keep one, or name the right one 'tickers'"),
-        ("date\n2024-06-12\n", "or give the events a column of tickers"),
+        ("date\n2024-06-12\n", "or give the events tickers"),
         ("ticker,date\n^GSPC,2024-06-12\n", "peer ^GSPC is also a benchmark"),
     ],
 )
