@@ -8,7 +8,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eventstudy.errors import EventStudyError, Problem
@@ -23,7 +23,7 @@ _OLD_STATA = tuple(bytes([version, order]) for version in (113, 114, 115) for or
 _ROW_NUMBERS = ("", "unnamed: 0", "__index_level_0__")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Columns before any check.
 
@@ -89,7 +89,7 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([table.names, *zip(*map(texts, table.columns), strict=True)])
     digest = hashlib.sha256(text.getvalue().encode()).hexdigest()
-    return Table(file, digest, table.names, table.columns, table.lines)
+    return replace(table, sha256=digest)
 
 
 def frame_of(data: Any) -> Any:
@@ -212,7 +212,15 @@ def _named(
 ) -> Table:
     """The table without the numbers of its rows."""
     kept = [(name.strip(), column) for name, column in zip(names, columns, strict=True) if not _numbers(name, column)]
-    return Table(file, digest, tuple(n for n, _ in kept), tuple(c for _, c in kept), lines, ragged, encoding)
+    return Table(
+        file=file,
+        sha256=digest,
+        names=tuple(name for name, _ in kept),
+        columns=tuple(column for _, column in kept),
+        lines=lines,
+        ragged=ragged,
+        encoding=encoding,
+    )
 
 
 def _numbers(name: str, column: Any) -> bool:
