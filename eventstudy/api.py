@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
 import warnings
@@ -386,6 +387,17 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
     if not found.ledger and source in provider_names():
         remarks.append(f"Prices come from {source}; 'check' asks for them with --prices {source} only")
     return remarks
+
+
+def why_nothing(events: Events, config: StudyConfig, prices: PriceTable) -> list[str]:
+    """Say why a study that could use nothing could not: whom the events name instead of peers, what has no prices."""
+    named = list(dict.fromkeys(ticker for event in with_shocks(events, config) for ticker in event.tickers))
+    peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
+    if named and not set(named) & set(peers):
+        close = difflib.get_close_matches(named[0], peers, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return [f"the events are about {', '.join(named[:3])}, the study's peers are {', '.join(peers[:3])}{hint}"]
+    return missing_prices(config, prices)[:3]
 
 
 def _role(ticker: str, config: StudyConfig) -> str:

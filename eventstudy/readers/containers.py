@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from eventstudy.errors import EventStudyError, Problem
 from eventstudy.readers.headers import meaning
-from eventstudy.readers.sheets import parquet_table
+from eventstudy.readers.sheets import Sheet, arrow_sheet, csv_sheet, parquet_table
 from eventstudy.readers.text import read_text, records_of
 
 ACCEPTED_FRAMES = "accepted are frames of pandas, polars, pyarrow and duckdb, and lists of dicts"
+_ZIP = b"PK\x03\x04"
 #: First bytes of the formats 113 to 115 of Stata, which write no name of theirs.
 _OLD_STATA = tuple(bytes([version, order]) for version in (113, 114, 115) for order in (1, 2))
 #: Names of columns that hold the number of a row: what pandas writes where an index has no name.
@@ -57,12 +60,23 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
         Of the type ``error``, where the file is none of them, is damaged or empty.
     """
     digest = hashlib.sha256(raw).hexdigest()
-    if raw.startswith(b"PK"):
+    if raw.startswith(_ZIP):
         return _of_records(_excel_rows(raw, file, error), file, digest)
     if not _is_columnar(raw):
         text = read_text(raw, file, error)
         return _of_records(records_of(text, file, error), file, digest, text.encoding)
     return _of_arrow(_columnar(raw, file, error), file, digest)
+
+
+def sheet_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Sheet:
+    """Return the sheet of a file of any kind, for readers of prices; as `table_of_bytes` for faults."""
+    if raw.startswith(_ZIP):
+        table = table_of_bytes(raw, file, error)
+        cells = dict(zip(table.names, table.columns, strict=True))
+        return Sheet(file, np.array(table.lines, dtype=np.int64), cells, table.sha256)
+    if _is_columnar(raw):
+        return arrow_sheet(file, _columnar(raw, file, error), hashlib.sha256(raw).hexdigest())
+    return csv_sheet(file, raw, error)
 
 
 def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:

@@ -127,6 +127,11 @@ def test_the_folder_has_what_any_study_leaves(result: Path) -> None:
     assert facts["headline"]["n_events"] == int(first["n_events"])
     assert facts["rbar"] == float(first["rbar"]) == facts["headline"]["rbar"]
     assert facts["model"]["name"] == "market"
+    t = next(row for row in rows if row["group"] == "all" and row["name"] == "ibragimov_mueller")
+    assert facts["effect"]["window"] == t["window"] == facts["effects"][0]["window"]
+    assert facts["effect"]["estimate"] == float(t["estimate"])
+    assert facts["effect"]["estimate"] / facts["effect"]["se"] == pytest.approx(float(t["statistic"]), rel=1e-12)
+    assert facts["effect"]["p_value"] == pytest.approx(float(t["p_value"]), rel=1e-9)
     latex = (result / "latex" / "tests.tex").read_text(encoding="utf-8")
     assert latex.count("\\\\\n") == 1 + len({(row["group"], row["window"]) for row in rows})
     with zipfile.ZipFile(result / "tables.xlsx") as book:

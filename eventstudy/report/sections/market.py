@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import special
 
 from eventstudy import __version__, plots
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
@@ -53,6 +54,8 @@ WORKERS = ("jobs", "engine", "scheduler")
 #: the common volatility is higher on the event days, those of the second are then marked.
 ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
 OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
+#: The test of the mean over dates, whose interval stands for the effect.
+MEAN_OF_DATES = "ibragimov_mueller"
 #: Tests whose estimate is no mean CAR over firm-events.
 OTHER_MEANS = ROBUST
 
@@ -106,6 +109,8 @@ def _as_study(result: MarketResult, config: StudyConfig, name: str, manifest: Ma
             "reasons": dict(sorted(reasons.items())),
         },
         "events": {"n_events": facts["n_events"], "n_shocks": first.n_dates, "n_peers": facts["n_tickers"]},
+        "effect": {"group": "all", **_effect(result, result.layout.car[0])},
+        "effects": [_effect(result, window) for window in result.layout.car],
         "rbar": first.rbar,
         "n_effective": first.n_effective,
         "headline": worth,
@@ -120,6 +125,32 @@ def _as_study(result: MarketResult, config: StudyConfig, name: str, manifest: Ma
     rows_of = {"tests": tests, "aar": list(_aar_rows(result))}
     tables = {table: stamped(cells, simulated=False).infer_objects() for table, cells in rows_of.items()}
     return StudyResult(name, tables, plain_json(summary), manifest)
+
+
+def _effect(result: MarketResult, window: Window) -> dict[str, Any]:
+    """The mean over dates of all events' CARs, with the t interval of ``ibragimov_mueller``; NaN without this test."""
+    tests = {test.name: test for test in result.tests if (test.group, test.window) == ("all", window)}
+    of, name = next(iter(tests.values())), MEAN_OF_DATES if MEAN_OF_DATES in tests else ""
+    mean, t, df = (getattr(tests[name], key) if name else np.nan for key in ("estimate", "statistic", "df"))
+    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else np.nan
+    half = float(special.stdtrit(df, 0.975)) * se
+    return {
+        "window": window_name(window),
+        "estimate": mean,
+        "se": se,
+        "lower": mean - half,
+        "upper": mean + half,
+        "statistic": t,
+        "df": df,
+        "p_value": float(2.0 * special.stdtr(df, -abs(t))),
+        **{key: getattr(of, key) for key in ("n_events", "n_dates", "k_eff", "n_effective")},
+        "test": name,
+        "tests": {
+            test.name: {"statistic": test.statistic, "p_value": test.p_value}
+            for test in tests.values()
+            if np.isfinite(test.p_value)
+        },
+    }
 
 
 def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
