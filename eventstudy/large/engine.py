@@ -214,7 +214,6 @@ def layout_of(config: StudyConfig) -> Layout:
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
         "returns.currency": (config.returns.currency, ("local",)),
-        "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "study.kind": (config.study.kind, ("return",)),
         "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
