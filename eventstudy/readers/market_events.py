@@ -77,7 +77,7 @@ def read_market_events(path: Path) -> MarketEvents:
         raise EventsError(Problem(text, str(path), 1))
     if not len(table):
         raise EventsError(Problem("has no event", str(path)))
-    ticker = pc.utf8_trim_whitespace(pc.cast(table["ticker"], pa.string()).combine_chunks())
+    ticker = pc.utf8_trim_whitespace(_strings(table, "ticker"))
     dates = table["date"].combine_chunks()
     read = day_column(dates)
     date = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype(np.int32)
@@ -85,17 +85,13 @@ def read_market_events(path: Path) -> MarketEvents:
     problems = [(row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date") for row, shown in wrong]
     empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
     problems += [(int(row), "no ticker") for row in empty]
-    if "event_id" in table.column_names:
-        event_id = pc.cast(table["event_id"], pa.string()).combine_chunks()
-    else:
-        event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
     names, codes = _codes(ticker.fill_null(""))
-    groups, group = (
-        _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null(""))
-        if ("group" in table.column_names)
-        else ((), None)
-    )
-    if "event_id" in table.column_names:
+    group_names = _strings(table, "group")
+    groups, group = ((), None) if group_names is None else _codes(group_names.fill_null(""))
+    event_id = _strings(table, "event_id")
+    if event_id is None:
+        event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
+    else:
         problems += _twice(event_id, [codes, date] if group is None else [codes, date, group])
     _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
     ignored = tuple(name for name in table.column_names if name not in COLUMNS)
@@ -120,6 +116,11 @@ def _table(path: Path, raw: bytes) -> pa.Table:
     names = pa_csv.read_csv(pa.BufferReader(raw.partition(b"\n")[0] + b"\n")).schema.names
     types = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
     return pa_csv.read_csv(pa.BufferReader(raw), convert_options=types)
+
+
+def _strings(table: pa.Table, name: str) -> pa.Array | None:
+    """A column's cells as text; None where there is no such column."""
+    return pc.cast(table[name], pa.string()).combine_chunks() if name in table.column_names else None
 
 
 def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:

@@ -12,8 +12,8 @@ from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics import STATISTICS
-from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.errors import ConfigError
 from eventstudy.large import (
     AT_ANY_SIZE,
