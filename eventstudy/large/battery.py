@@ -105,7 +105,7 @@ def window_sample(
     scar = fit.scar(w)
     kept = np.isfinite(scar)
     n = int(kept.sum())
-    abnormal = _without_days(fit.dof[kept], layout)
+    abnormal = _without_days(fit.n[kept], layout)
     portfolios = shock_portfolios(abnormal.take(np.zeros(n, dtype=bool)), weighting="equal")
     there = np.isfinite(sums.shock_car[:, w])
     shock_car, variance = sums.shock_car[there, w], sums.shock_variance[there, w]
@@ -143,9 +143,9 @@ def _of_days(sums: DaySums, w: int, n: int) -> dict[Callable[[WindowSample], Any
     }
 
 
-def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
+def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     """Firm-events of which only the degrees of freedom are held; what tests need of their days is `_of_days`."""
-    n, days = len(dof), layout.n_event
+    n, days = len(count), layout.n_event
     none, text = np.empty((n, 0)), np.broadcast_to(np.array("", dtype=np.str_), n)
     no_day, no_session = np.empty((n, 0, 0)), np.empty((n, 0), dtype=np.int32)
     panel = EventPanel(
@@ -166,7 +166,7 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     )
     missing = np.broadcast_to(np.nan, n)
     expected = ExpectedReturns(
-        model="market",
+        model=layout.model.name,
         loadings=("alpha", "beta"),
         theta=np.broadcast_to(np.nan, (n, 2)),
         estimation_design=no_day,
@@ -174,8 +174,8 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
         xtx_inv=np.broadcast_to(np.nan, (n, 2, 2)),
         residuals=none,
         sigma2=missing,
-        dof=dof,
-        n_estimation=(dof + 2).astype(np.int64),
+        dof=count.astype(np.float64) - layout.coefficients,
+        n_estimation=count.astype(np.int64),
         r_squared=missing,
         scale=np.broadcast_to(np.nan, (n, days)),
         remark=np.broadcast_to(np.array(Reason(), dtype=object), n),

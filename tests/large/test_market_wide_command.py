@@ -88,7 +88,7 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
     assert found["ticker"].to_pylist() == events["ticker"].to_pylist()
     assert found["date"].to_pylist() == events["date"].to_pylist()
     assert found["event_id"].to_pylist() == [str(i) for i in range(1, len(events) + 1)]
-    fates = {row["ticker"]: row["reason"].split(":")[0] for row in found.slice(120).to_pylist()}
+    fates = {row["ticker"]: row["reason_code"].removeprefix("market.") for row in found.slice(120).to_pylist()}
     assert fates == {
         "NOPE": "no_prices",
         "S1": "shifted",

@@ -17,7 +17,8 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
-from eventstudy.large.engine import REASONS, MarketResult
+from eventstudy.large.engine import FATES, MarketResult
+from eventstudy.messages import text
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
@@ -76,9 +77,7 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
-    texts = list(REASONS)
-    statuses = list(dict.fromkeys(REASONS.values()))
-    status = np.array([statuses.index(of) for of in REASONS.values()])
+    statuses, reasons = [status for status, _ in FATES], [why for _, why in FATES]
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -88,8 +87,9 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(statuses, status[codes]),
-            "reason": _named(texts, codes),
+            "status": _named(statuses, codes),
+            "reason": _named([text(why) for why in reasons], codes),
+            "reason_code": _named([why.code for why in reasons], codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),
         }
@@ -111,7 +111,10 @@ def _write_events(result: MarketResult, path: Path) -> None:
 
 
 def _named(names: Sequence[str], codes: Any) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+    """Names by their places; several places may have one name."""
+    known = list(dict.fromkeys(names))
+    places = np.array([known.index(name) for name in names])[codes] if len(known) < len(names) else codes
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(known, pa.string()))
 
 
 def _number(values: Any) -> pa.Array:
