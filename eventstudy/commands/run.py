@@ -7,10 +7,11 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from eventstudy.commands.market import is_long_list, study_list
 from eventstudy.commands.options import (
     ACCEPT,
     InputFile,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from eventstudy.config import StudyConfig
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
+    from eventstudy.results.result import StudyResult
     from eventstudy.workers import Start
 
 
@@ -72,8 +74,21 @@ def command(
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
-    workers = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
     overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
+    if is_long_list(events):
+        if prereg_file or not prices or not Path(prices).is_file():
+            raise click.UsageError(
+                f"{events} is a list of more firm-events than are held in memory: give --prices, one long file, and "
+                "no --prereg; docs/market-wide.md says what else there is"
+            )
+        from eventstudy.config import load_config
+
+        if accept_suspect:
+            overrides = (*overrides, "prices.accept_suspect=true")
+        config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
+        study_list(events, config, Path(prices), None, out=out, quiet=quiet, as_json=as_json, **workers)
+        return
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(quiet or as_json)
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
@@ -93,6 +108,10 @@ def command(
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
+    _show(result, folder, console, as_json=as_json, quiet=quiet)
+
+
+def _show(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:

@@ -14,6 +14,7 @@ FEWEST_DAYS = 10
 
 @statistic(
     "calendar_time",
+    weighted=True,
     null="the calendar-time portfolio's mean daily abnormal return is zero",
     source="Jaffe 1974; Mandelker 1974; Newey and West 1987",
 )
@@ -46,7 +47,8 @@ def calendar_returns(sample: WindowSample) -> Floats:
     # A day without a trade, covered by a later return of its window, is not counted for that firm.
     there = np.isfinite(ar)
     code = np.unique(sessions[there], return_inverse=True)[1]
-    mean: Floats = np.bincount(code, weights=ar[there]) / np.bincount(code)
+    weight = np.broadcast_to(sample.shares[:, None] if sample.by_value else 1.0, ar.shape)[there]
+    mean: Floats = np.bincount(code, weights=weight * ar[there]) / np.bincount(code, weights=weight)
     return mean
 
 
