@@ -205,8 +205,7 @@ def run_market(
     EstimationError
         If no event can be used; the reasons are counted in the message.
     """
-    layout = layout_of(config)
-    kernels = _kernels(kernel, len(events))
+    layout, kernels = layout_of(config), _kernels(kernel, len(events))
     progress("prices")
     run = functools.partial(_run, parallel)
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
@@ -216,9 +215,9 @@ def run_market(
     tables = _tables(events, reason, market, factors, config)
     progress("fits")
     fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
-    remarks = [*market.remarks]
+    remarks = market.remarks
     if blocks:
-        remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
+        remarks = *remarks, *stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
         whole = np.asarray(np.isfinite(fit.variance).any(axis=0)) if config.windows.allow_partial else ends
         _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
         if config.windows.overlapping == "drop_later":
