@@ -167,10 +167,13 @@ class Tests:
 
     ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
     ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
+    ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
+    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both sides.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
+    alternative: Literal["two-sided", "less", "greater"] = "two-sided"
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
-from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample
+from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
 from eventstudy.core.statistics.calendar_time import calendar_returns
 from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import band_half_width, common_volatility_ratio
@@ -69,6 +69,7 @@ def run_battery(
     names: Sequence[str] = AT_ANY_SIZE,
     seed: int = SEED,
     draws: int = DRAWS,
+    alternative: Alternative = "two-sided",
 ) -> list[TestResult]:
     """Run the named statistics on every window of one group.
 
@@ -95,6 +96,7 @@ def run_battery(
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
     samples = [window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws) for w in range(len(layout.car))]
+    samples = [replace(sample, alternative=alternative) for sample in samples]
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 

@@ -212,8 +212,8 @@ def run_market(
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, market.table, market.index, layout, run, kernels["days"])
-        seed, flips = config.study.seed, config.tests.draws
-        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips)
+        seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
+        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips, alternative=side)
         dates += date_figures(fits, sums, layout, group=group)
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, market.sessions[np.maximum(position, 0)], -1).astype(np.int32)

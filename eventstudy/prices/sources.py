@@ -150,12 +150,12 @@ def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> Pri
     return replace(table, factors=_factors(config))
 
 
-def frame_prices(events: Events, config: StudyConfig, frame: Any) -> PriceTable:
+def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
     """Deliver the prices of a study from a frame, checked as a file is.
 
     Parameters
     ----------
-    frame
+    frame, returns
         Of any shape that `arrow_of_frame` accepts.
 
     Raises
@@ -166,7 +166,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any) -> PriceTable:
     from eventstudy.prices.files import prices_of_arrow
     from eventstudy.prices.frames import arrow_of_frame
 
-    table = arrow_of_frame(frame)
+    table = arrow_of_frame(frame, returns=returns)
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
