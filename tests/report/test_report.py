@@ -20,6 +20,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
+from markupsafe import escape
 from rich.console import Console
 from small_study import PEERS, changed, small_study
 
@@ -94,7 +95,9 @@ def test_pack_holds_every_file(pack: Path) -> None:
     expected |= {f"tables/{name}.csv" for name in small_study().tables if name != "ledger"}
     for plot in plots.plots_of(small_study()):
         expected |= {f"figures/{plot.name}.png", f"figures/{plot.name}.svg"}
-    expected |= {f"tables/latex/{name}.tex" for name in ("summary", "tests", "shocks", "alignment", "peers")}
+    latex = set(study_document(small_study()).tables())
+    assert {"summary", "tests", "shocks", "alignment", "peers"} <= latex
+    expected |= {f"tables/latex/{name}.tex" for name in latex}
     assert found == expected | {"summary.md"}
 
 
@@ -221,7 +224,7 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     assert f"effect {wording.percent(verdict['effect'])}" in first
     assert f"{wording.percent(verdict['ci'][0])} to {wording.percent(verdict['ci'][1])}" in first
     for row in summary["small_table"]:
-        assert f"{row['n_events']} {row['n_dates']} {wording.percent(row['caar'])}" in first
+        assert f"{row['n_events']} {row['n_dates']} {row['k_eff']:.1f} {wording.percent(row['caar'])}" in first
     assert "Firm-events: 16 used, 4 dropped" in first
     assert "PRECEDES DROP CPX26" in first
     assert "Which test to trust." in first
@@ -259,7 +262,7 @@ def test_markup_in_names_is_escaped_in_the_html(nasty: Path) -> None:
 
 def test_html_stands_alone(pack: Path) -> None:
     html = (pack / "report.html").read_text(encoding="utf-8")
-    assert SENTENCE in html
+    assert escape(SENTENCE) in html
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
     assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(small_study()))
@@ -420,7 +423,7 @@ def test_counts_open_page_one(pack: Path) -> None:
     first = _words(_pdf_pages(pack / "report.pdf")[0])
     assert first.index("Firm-events: 16 used, 4 dropped") < first.index(SENTENCE)
     html = (pack / "report.html").read_text(encoding="utf-8")
-    assert html.index("Firm-events: 16 used") < html.index(SENTENCE)
+    assert html.index("Firm-events: 16 used") < html.index(escape(SENTENCE))
 
 
 def test_no_p_value_stands_without_its_number_of_dates() -> None:
@@ -530,7 +533,7 @@ def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
         table = (
             table[table["event_id"] != "CPX26"]
             .reset_index(drop=True)
-            .assign(note="", timestamp="2025-03-19T00:00:00+00:00")
+            .assign(note="", note_code="", timestamp="2025-03-19T00:00:00+00:00")
         )
         table["reaction"] = ["closed", "after_close"] * 3
         table.loc[table["mic"] == "XSHE", "session"] = "2026-06-11"
@@ -548,16 +551,18 @@ def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
 def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
     result = small_study()
     shown = leading_tests(result, catalogue("en"))
-    assert shown.head[6:] == ["date-level t", "sign-flip", "BMP-KP"]
-    assert [row[:2] for row in shown.rows] == [
-        (group, window) for group in ("all events", "misreading", "genuine") for window in ("[0, +1]", "[+2, +20]")
-    ]
-    p = {(row["group"], row["window"]): row for row in result.facts["small_table"]}
-    for at, group in ((2, "label=misreading"), (4, "label=genuine")):
-        row = p[group, "[0,1]"]
-        shown_p = tuple(wording.p_text(row[name]) for name in ("date_t_p", "sign_flip_p", "bmp_kp_p"))
-        assert shown.rows[at][6:] == shown_p
-    assert shown.rows[4][6:8] == ("–", "–")
+    assert shown.head[6:10] == ["date-level t", "sign-flip", "permutation", "BMP-KP"]
+    rows = {row[:2]: row for row in shown.rows}
+    assert len(rows) == len(shown.rows)
+    p_values = {(row["group"], row["window"]): row for row in result.facts["small_table"]}
+    for group, name in (("all", "all events"), ("label=misreading", "misreading"), ("label=genuine", "genuine")):
+        for window in ("[0,1]", "[2,20]"):
+            p = p_values[group, window]
+            row = rows[name, wording.window_words(window)]
+            assert (*row[6:8], row[9]) == tuple(
+                wording.p_text(p[test]) for test in ("date_t_p", "sign_flip_p", "bmp_kp_p")
+            )
+    assert rows["genuine", "[0, +1]"][6:8] == ("–", "–")
 
 
 def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
@@ -631,6 +636,7 @@ def test_study_without_those_parts_has_none_of_their_sections() -> None:
     names = [section.name for section in document.sections]
     assert names[names.index("tests") :] == [
         "tests",
+        "reversal",
         "diagnostics",
         "alignment",
         "ledger",
@@ -749,7 +755,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
         folder.mkdir()
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
     write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
-    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{SENTENCE}</p>\n"
+    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
     assert "Method" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
