@@ -155,8 +155,7 @@ def run_market(
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
     position, reason = _positions(events, market, open_days(config, market.sessions))
     _merge(events, position, reason)
-    factors = study_factors(config)
-    tables = _tables(events, reason, market, factors, config)
+    tables = _tables(events, reason, market, factors := study_factors(config), config)
     progress("fits")
     fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
     remarks = [*market.remarks]
@@ -167,16 +166,15 @@ def run_market(
         if config.windows.overlapping == "drop_later":
             _drop_later(events, position, reason, layout.n_event - 1)
     used = _used(reason, market)
-    # No reader shall take the CARs of dropped events for tested ones.
-    fit = fit.without(~used)
+    fit = fit.without(~used)  # No reader shall take the CARs of dropped events for tested ones.
     progress("tests")
     tests, averages, dates = [], {}, []
+    drawn = {"seed": config.study.seed, "draws": config.tests.draws, "alternative": config.tests.alternative}
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, tables, layout, run, kernels["days"])
-        flips, side = config.tests.draws, config.tests.alternative
-        samples = window_samples(fits, sums, layout, group=group, seed=config.study.seed, draws=flips, alternative=side)
+        samples = window_samples(fits, sums, layout, group=group, **drawn)
         tests += [STATISTICS[name](sample) for sample in samples for name in config.tests.names or AT_ANY_SIZE]
         dates += [date_figures(sample) for sample in samples]
         averages[group] = average_returns(sums, layout)
