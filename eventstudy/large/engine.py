@@ -218,6 +218,7 @@ def layout_of(config: StudyConfig) -> Layout:
         "model.name": (config.model.name, tuple(COEFFICIENTS)),
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
+        "returns.currency": (config.returns.currency, ("local",)),
         "study.kind": (config.study.kind, ("return",)),
         "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
