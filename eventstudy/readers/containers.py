@@ -92,21 +92,16 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     EventStudyError
         Of the type ``error``, for anything else.
     """
-    import pandas as pd
     import pyarrow as pa
 
     try:
-        if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
-            data = pd.DataFrame(list(data))
-        elif isinstance(data, Mapping):
-            data = pd.DataFrame(dict(data))
-        if isinstance(data, pd.Series | pd.DataFrame):
-            flat = _flat(data)
+        frame = frame_of(data)
+        if isinstance(frame, pa.Table):
+            table = _of_arrow(frame, file, "")
+        else:
+            flat = _flat(frame)
             columns = [_of_series(flat.iloc[:, at]) for at in range(flat.shape[1])]
             table = _named([str(name) for name in flat.columns], columns, file, "", range(2, len(flat) + 2))
-        else:
-            data = data.collect() if hasattr(data, "collect") else data
-            table = _of_arrow(pa.table(data), file, "")
     except (TypeError, ValueError, KeyError, AttributeError, pa.ArrowException) as failure:
         raise error(f"events of the type {type(data).__name__} cannot be read; {ACCEPTED_FRAMES}") from failure
     text = io.StringIO()
@@ -116,16 +111,35 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     return replace(table, sha256=digest)
 
 
+def frame_of(data: Any) -> Any:
+    """Return a frame or series of pandas as it is, and any other frame as one of pandas or an Arrow table.
+
+    Raises
+    ------
+    TypeError, ValueError, ArrowException
+        For what is no frame, no dict of columns, no list of dicts, and gives no Arrow data.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(data, pd.Series | pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return pd.DataFrame(dict(data))
+    if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
+        return pd.DataFrame(list(data))
+    # What is lazy, such as a query of polars, is run first.
+    return pa.table(data.collect() if hasattr(data, "collect") else data)
+
+
 def texts(column: Any) -> list[str]:
     """Return the cells of a column as text, empty where there is none; whole numbers without a point."""
     if isinstance(column, list):
         return column
     import pyarrow as pa
 
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    column = column.cast(kind)
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return [_text(cell) for cell in column.to_pylist()]
 
 
