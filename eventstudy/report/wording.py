@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ _CODES: Mapping[str, str] = {
 }
 #: Letters of a cell and rows of a table that the pages show at most.
 LONGEST_CELL, MOST_ROWS = 90, 40
+#: Chinese letters, which not every font has.
+CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
 _P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.config import Model, Windows
+from eventstudy.config import Model, Report, Windows
 from eventstudy.registry import VIEWS
 from eventstudy.results.from_tables import counts_of, rows_of, settings_of, tests_of, verdict_of, warnings_of
 from eventstudy.results.records import (
@@ -144,6 +144,11 @@ class StudyResult:
         """Model of the expected return and its settings: ``result.model.name`` is "market"."""
         return settings_of(self.facts["model"], Model)
 
+    @functools.cached_property
+    def report(self) -> Report:
+        """What the settings ask of the pages and the tables for a paper."""
+        return settings_of(self.manifest["settings"].get("report") or {}, Report)
+
     def to_frame(self, name: str) -> pd.DataFrame:
         """Return a copy of one table.
 
@@ -177,9 +182,8 @@ class StudyResult:
         """
         pack = Path(folder)
         pack.mkdir(parents=True, exist_ok=True)
-        settings = self.manifest["settings"]["report"]
-        templates = Path(settings["templates"]) if settings["templates"] else None
-        VIEWS["pack"](self, pack, formats=tuple(formats) or tuple(settings["formats"]), templates=templates)
+        templates = Path(self.report.templates) if self.report.templates else None
+        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats, templates=templates)
         return pack
 
     def _repr_html_(self) -> str:
