@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eventstudy.report.document import Column, Document, TableBlock
+from eventstudy.report.document import Column, Document, TableBlock, walk
 from eventstudy.report.output import Material, output
 from eventstudy.report.sections.paper import paper
 from eventstudy.report.wording import CJK, words_of
@@ -63,6 +63,8 @@ PACKAGES = "array,booktabs,graphicx,longtable,threeparttable"
 TEXT_WIDTH = 345.0
 #: Sizes of type that a table may take, in points of their digits' em, the largest first.
 _SIZES = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 7.9}
+#: What cannot be scaled down as a whole, since it breaks over pages, may be smaller still.
+_LONG_ONLY = {"tiny": 6.8}
 #: Space between two columns, in points; a column of words is not made narrower than so many ems.
 _GAP, _NARROWEST = 7.0, 6.0
 #: Widths of letters of Computer Modern in ems; all others are as wide as a digit.
@@ -75,7 +77,7 @@ _WIDTHS: Mapping[float, str] = {
 }
 _EMS = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
 #: Where a line of a narrow column may end, besides at a space.
-_BREAKS = re.compile(r"(?<=[-/_–.,;=])(?=\w)")
+_BREAKS = re.compile(r"(?<=[-/_;=])(?=\w)")
 _SUFFIX = re.compile(r"[)*]+$")
 
 
@@ -127,8 +129,14 @@ def _whole(document: Document, tables: Mapping[str, TableBlock]) -> str:
         r"\begin{document}",
         r"\maketitle",
     ]
+    headings = {
+        block.name: section.heading
+        for section in document.sections
+        for block in walk(section.blocks)
+        if isinstance(block, TableBlock)
+    }
     for name, table in tables.items():
-        caption = escaped(table.caption or table.title or name)
+        caption = escaped(table.caption or table.title or headings.get(name) or name)
         if len(table.rows) > LONG:
             parts.append(f"{{\\centering {caption}\\par}}\\input{{{name}}}")
         else:
@@ -159,11 +167,10 @@ def _short(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str], fit
     wide = len(specs) > 3 and not any(fit.widths) and not fit.shrunk
     start = "tabular*}{\\textwidth}{@{\\extracolsep{\\fill}}" if wide else "tabular}{@{}"
     body = [f"\\begin{{{start}{''.join(specs)}@{{}}}}", *lines, f"\\end{{tabular{'*' if wide else ''}}}"]
-    if fit.shrunk:
-        body = [r"\resizebox{\textwidth}{!}{%", *body, "}"]
     items = [f"\\item {escaped(note)}" for note in notes]
     under = [r"\begin{tablenotes}[flushleft]\footnotesize", *items, r"\end{tablenotes}"] if items else []
-    return [r"\begin{threeparttable}", *body, *under, r"\end{threeparttable}"]
+    whole = [r"\begin{threeparttable}", *body, *under, r"\end{threeparttable}%"]
+    return [r"\resizebox{\textwidth}{!}{%", *whole, "}%"] if fit.shrunk else whole
 
 
 def _long(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str]) -> list[str]:
@@ -176,37 +183,23 @@ def _long(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str]) -> l
 
 
 def _fit(table: TableBlock) -> _Fit:
-    """Return the largest type in which the table fits the text, with wide columns of words broken into lines."""
-    columns = list(
-        zip(table.columns, zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns), strict=True)
-    )
+    """Return the largest type in which the table fits the text, with wide columns broken into lines."""
+    columns = [(column, [row[at] for row in table.rows]) for at, column in enumerate(table.columns)]
     own = [max(map(_ems, cells), default=0.0) for _, cells in columns]
-    words = [
-        max(
-            (_ems(word) for text in (column.head, *(cells if column.kind == "text" else ())) for word in _words(text)),
-            default=0.0,
-        )
-        for column, cells in columns
-    ]
-    text = [column.kind == "text" for column, _ in columns]
-    least = [
-        max(word, min(width, _NARROWEST)) if is_text else max(word, width)
-        for word, width, is_text in zip(words, own, text, strict=True)
-    ]
-    needed = sum(least)
-    rooms = {size: (TEXT_WIDTH - _GAP * (len(columns) - 1)) / em for size, em in _SIZES.items()}
-    size = next((size for size, room in rooms.items() if room >= needed), "")
-    if not size:
-        return _Fit(min(_SIZES, key=_SIZES.__getitem__), (0.0,) * len(columns), tuple(least), True)
+    pieces = [[piece for text in (column.head, *cells) for piece in _pieces(text)] for column, cells in columns]
+    least = [max(min(width, _NARROWEST), *map(_ems, texts), 0.0) for width, texts in zip(own, pieces, strict=True)]
     wanted = [
         max(width, _ems(column.head)) - small for width, small, (column, _) in zip(own, least, columns, strict=True)
     ]
-    given, em = _shared(rooms[size] - needed, wanted), _SIZES[size]
-    widths = tuple(
-        (small + more) * em if is_text and small + more < width - 1e-9 else 0.0
-        for small, more, width, is_text in zip(least, given, own, text, strict=True)
-    )
-    return _Fit(size, widths, tuple(small + more for small, more in zip(least, given, strict=True)), False)
+    sizes = _SIZES | (_LONG_ONLY if len(table.rows) > LONG else {})
+    rooms = {size: (TEXT_WIDTH - _GAP * (len(columns) - 1)) / em for size, em in sizes.items()}
+    fits = [size for size, room in rooms.items() if room >= sum(least)]
+    size = fits[0] if fits else list(sizes)[-1]
+    given = [
+        small + more for small, more in zip(least, _shared(max(rooms[size] - sum(least), 0.0), wanted), strict=True)
+    ]
+    widths = [room * sizes[size] if room < width - 1e-9 else 0.0 for room, width in zip(given, own, strict=True)]
+    return _Fit(size, tuple(widths), tuple(given), not fits)
 
 
 def _shared(room: float, wanted: Sequence[float]) -> list[float]:
@@ -221,7 +214,8 @@ def _shared(room: float, wanted: Sequence[float]) -> list[float]:
 
 def _spec(column: Column, width: float) -> str:
     if width:
-        return f">{{\\raggedright\\arraybackslash}}p{{{width / TEXT_WIDTH:.4f}\\textwidth}}"
+        side = "left" if column.kind == "number" else "right"
+        return f">{{\\ragged{side}\\arraybackslash}}p{{{width / TEXT_WIDTH:.4f}\\textwidth}}"
     return "r" if column.kind == "number" else "l"
 
 
@@ -230,7 +224,7 @@ def _head(column: Column, width: float, room: float) -> str:
     if width or _ems(column.head) <= room:
         return _broken(column.head) if width else _cell(column.head)
     lines = [""]
-    for word in _words(column.head):
+    for word in _pieces(column.head):
         if lines[-1] and _ems(lines[-1] + word) > room:
             lines.append("")
         lines[-1] += word
@@ -275,7 +269,7 @@ def _broken(text: str) -> str:
     return r"\allowbreak{}".join(_cell(part) for part in _BREAKS.split(" ".join(text.split())))
 
 
-def _words(text: str) -> list[str]:
+def _pieces(text: str) -> list[str]:
     """Return the pieces of a text that no line break divides, each with the space after it."""
     return [piece for word in re.findall(r"(?:\[[^\]]*\]|\S)+\s*", text) for piece in _BREAKS.split(word)]
 

@@ -1,0 +1,170 @@
+"""Tables for a paper: their numbers are the study's, and every LaTeX table fits the width of A4's text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+import pytest
+from make_result import make_full_result, make_result
+
+from eventstudy.config.settings import PageSection
+from eventstudy.messages import catalogue
+from eventstudy.report.document import TableBlock
+from eventstudy.report.document import table as table_of
+from eventstudy.report.pack import write_pack
+from eventstudy.report.pages import study_document
+from eventstudy.report.render.tex import tabular
+from eventstudy.report.sections.paper import car_table, paper, regression_tables
+from eventstudy.results.result import StudyResult
+
+WORDS = catalogue("en")
+REGRESSION = [
+    {"formula": "car ~ size", "window": window, "term": term, "estimate": estimate, "se_cr2": 0.02, "p_cr2": p,
+     "n_events": 12, "n_dates": 3, "r_squared": 0.25}
+    for window in ("[0,1]", "[2,20]")
+    for term, estimate, p in (("Intercept", -0.05, 0.04), ("size", 0.01, 0.62))
+]  # fmt: skip
+
+
+def _asked(result: StudyResult, **report: Any) -> StudyResult:
+    """Return the result of a study with these settings of its report."""
+    settings = {**result.manifest["settings"], "report": report}
+    return dataclasses.replace(result, manifest={**result.manifest, "settings": settings})
+
+
+def _with_regressions(result: StudyResult) -> StudyResult:
+    return dataclasses.replace(result, tables={**result.tables, "regression": pd.DataFrame(REGRESSION)})
+
+
+def _set(program: str, folder: Path) -> str:
+    """Set all tables of a folder and return the log; skip where that program or a package is missing."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
+    log = (folder / "tables.log").read_text(encoding="utf-8", errors="replace").replace("\n", "")
+    absent = re.search(r"File `(\S+?)' not found", log)
+    if absent:
+        pytest.skip(f"LaTeX has no {absent[1]}; texlive-latex-extra and texlive-lang-chinese bring it")
+    assert done.returncode == 0, log[-2000:]
+    return log
+
+
+def test_car_table_has_estimate_and_t_of_the_dates_with_n_and_k_below() -> None:
+    result = make_result()
+    table = car_table(result, WORDS)
+    row = result.tests.get("date_t", window=(0, 1), group="peers=core;label=misreading")
+    at = table.head.index("misreading")
+    assert table.head == ["window", "core peers", "misreading", "genuine"]
+    assert table.rows[0][at] == f"{100 * row.estimate:.2f}".replace("-", "−")
+    assert table.rows[1][at] == f"({row.statistic:.2f})"
+    assert [cells[at] for cells in table.rows[-2:]] == [str(row.n_events), str(row.n_dates)]
+    assert table.totals == 2
+    # One date has an estimate and no t.
+    assert table.rows[1][table.head.index("genuine")] == ""
+
+
+def test_brackets_and_stars_are_what_the_settings_ask_for() -> None:
+    result = make_result()
+    result.tables["tests"].loc[result.tables["tests"]["name"] == "date_t", "p_value"] = 0.04
+    row = result.tests.get("date_t", window=(0, 1), group="peers=core")
+    plain = car_table(result, WORDS)
+    assert "*" not in "".join(cell for cells in plain.rows for cell in cells)
+    table = car_table(_asked(result, brackets="se", stars=True), WORDS)
+    assert table.rows[0][1] == f"{100 * row.estimate:.2f}**".replace("-", "−")
+    assert table.rows[1][1] == f"({abs(100 * row.estimate / row.statistic):.2f})".replace("-", "−") or row.estimate < 0
+    assert "standard error" in table.foot
+    assert "***" in table.foot
+
+
+def test_n_and_k_that_differ_by_window_stand_beneath_each() -> None:
+    result = make_result()
+    tests = result.tables["tests"]
+    tests.loc[tests["window"] == "[2,20]", "n_events"] -= 1
+    table = car_table(result, WORDS)
+    assert table.totals == 0
+    assert [cells[1] for cells in table.rows if cells[0] == "N"] == ["12", "11"]
+
+
+def test_regressions_stand_side_by_side() -> None:
+    (table,) = regression_tables(_with_regressions(make_result()), WORDS)
+    assert table.head == ["", "(1)", "(2)"]
+    assert table.rows[:2] == (("Intercept", "−0.0500", "−0.0500"), ("", "(−2.50)", "(−2.50)"))
+    assert table.rows[-4:] == (
+        ("window", "[0, +1]", "[+2, +20]"), ("N", "12", "12"), ("K", "3", "3"), ("R²", "0.25", "0.25")
+    )  # fmt: skip
+    assert "(2) car ~ size" in table.foot
+
+
+def test_brackets_do_not_move_the_decimal_points_of_a_column() -> None:
+    text = tabular(table_of(["term", "(1)"], [["size", "0.10**"], ["", "(2.00)"]], left=1))
+    assert r"size & 0.10\rlap{**}\phantom{**} \\" in text
+    assert r" & (2.00\rlap{)}\phantom{**} \\" in text
+
+
+@pytest.mark.parametrize(("language", "program"), [("en", "pdflatex"), ("zh", "xelatex")])
+def test_every_table_is_set_within_the_width_of_the_text(tmp_path: Path, language: str, program: str) -> None:
+    result = _asked(_with_regressions(make_full_result(language=language)), stars=True, author="A. Author")
+    write_pack(result, tmp_path, formats=("tex",))
+    folder = tmp_path / "tables" / "latex"
+    tables = {path.stem for path in folder.glob("*.tex")} - {"tables"}
+    assert {"paper_car", "paper_aar", "paper_regressions", "tests", "summary", "claims"} <= tables
+    log = _set(program, folder)
+    assert "Overfull" not in log
+    assert "Missing character" not in log
+    assert all(f"(./{name}.tex" in log for name in tables)
+
+
+@pytest.mark.parametrize("rows", [3, 60])
+def test_long_words_and_many_columns_are_set_within_the_width_of_the_text(tmp_path: Path, rows: int) -> None:
+    cells = [
+        "prices_end_before_window",
+        "a sentence that goes on " * 6,
+        "[−10, +20]",
+        *["−12.45***"] * 3,
+        *["0.05"] * 3,
+    ]
+    table = table_of(
+        [*["a head of some words"] * 3, *["p cross-sect."] * 6], [cells] * rows, left=3, foot="A note. " * 30
+    )
+    few = table_of(["reason", "p"], [["prices_end_before_window " * 8, "0.05"]] * rows, left=1, foot="A note.")
+    body = "\n\n".join(rf"\noindent {tabular(block)}" for block in (table, few))
+    preamble = r"\documentclass[a4paper]{article}\usepackage{array,booktabs,graphicx,longtable,threeparttable}"
+    (tmp_path / "tables.tex").write_text(rf"{preamble}\begin{{document}}{body}\end{{document}}", encoding="utf-8")
+    assert "Overfull" not in _set("pdflatex", tmp_path)
+
+
+def test_tables_for_pdflatex_have_no_chinese_letters(tmp_path: Path) -> None:
+    write_pack(make_result(), tmp_path, formats=("tex",))
+    text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "tables" / "latex").glob("*.tex"))
+    assert "InnoLight" in text
+    assert not re.search("[\u4e00-\u9fff]", text)
+
+
+def test_settings_choose_sections_title_and_author() -> None:
+    result = _asked(make_full_result(), sections=["tests", "answer"], title="A title", author="A. Author")
+    document = study_document(result)
+    assert [section.name for section in document.sections] == ["answer", "tests"]
+    assert (document.title, document.author) == ("A title", "A. Author")
+
+
+def test_every_section_of_the_pages_can_be_asked_for() -> None:
+    names = [section.name for section in study_document(make_full_result()).sections]
+    known = get_args(PageSection)
+    assert names == [name for name in known if name in names]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_notes_say_what_is_in_brackets(language: str) -> None:
+    words = catalogue(language)
+    tables = [
+        block for block in paper(make_full_result(language=language), words).blocks if isinstance(block, TableBlock)
+    ]
+    assert words["paper.t"] in tables[0].foot
+    assert all(table.foot and table.caption and "{" not in table.foot + table.caption for table in tables)
