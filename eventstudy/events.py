@@ -33,6 +33,10 @@ MAX_BYTES = 64 * 2**20
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+#: Years that an event may be of.
+YEARS = (1900, 2199)
+#: Offsets from UTC go from -12:00 to +14:00.
+LARGEST_OFFSET = dt.timedelta(hours=14)
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
 
@@ -302,6 +306,8 @@ def _instant(text: str, column: str, found: list[str]) -> dt.datetime | dt.date 
     example = "write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00, or a date 2026-06-09"
     date = _DATE.fullmatch(text)
     try:
+        if re.match(r"\d{4}[-/]", text) and not YEARS[0] <= int(text[:4]) <= YEARS[1]:
+            raise ValueError(f"the year is not one of {YEARS[0]} to {YEARS[1]}")
         if date:
             return dt.date(int(date[1]), int(date[2]), int(date[3]))
         zoned = _ZONED.fullmatch(text)
@@ -311,6 +317,8 @@ def _instant(text: str, column: str, found: list[str]) -> dt.datetime | dt.date 
             moment = dt.datetime.fromisoformat(text)
             if moment.tzinfo is None:
                 raise ValueError("has no zone, and a naive time could be any of 24 hours")
+            if abs(moment.utcoffset() or dt.timedelta(0)) > LARGEST_OFFSET:
+                raise ValueError("no place on earth has such an offset; the largest is 14:00")
             return moment.astimezone(dt.UTC)
         found.append(f"{column} {text!r} {_diagnosis(text)}; {example}")
     except (ValueError, OverflowError) as error:

@@ -7,11 +7,20 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from eventstudy.commands.options import ACCEPT, inputs, locked_question, prices_of_study, study_options, worker_options
+from eventstudy.commands.market import is_long_list, study_list
+from eventstudy.commands.options import (
+    ACCEPT,
+    InputFile,
+    inputs,
+    locked_question,
+    prices_of_study,
+    study_options,
+    worker_options,
+)
 from eventstudy.commands.output import console_for, teller
 
 if TYPE_CHECKING:
@@ -35,10 +44,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
 @click.option(
-    "--prereg",
-    "prereg_file",
-    type=click.Path(path_type=Path),
-    help="Hold the run against a question locked by 'eventstudy prereg'.",
+    "--prereg", "prereg_file", type=InputFile(), help="Hold the run against a question locked by 'eventstudy prereg'."
 )
 @click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
@@ -67,8 +73,21 @@ def command(
 
     if language:
         overrides = (*overrides, f'study.language="{language}"')
-    workers = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
     overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
+    if is_long_list(events):
+        if prereg_file or not prices or not Path(prices).is_file():
+            raise click.UsageError(
+                f"{events} is a list of more firm-events than are held in memory: give --prices, one long file, and "
+                "no --prereg; docs/market-wide.md says what else there is"
+            )
+        from eventstudy.config import load_config
+
+        if accept_suspect:
+            overrides = (*overrides, "prices.accept_suspect=true")
+        config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
+        study_list(events, config, Path(prices), None, out=out, quiet=quiet, as_json=as_json, **workers)
+        return
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(quiet or as_json)
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None

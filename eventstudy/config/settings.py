@@ -17,6 +17,8 @@ from eventstudy.registry import MODELS, STATISTICS
 LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
+#: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
+IN_MEMORY = 50_000
 #: An event day, in sessions from day 0.
 Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
 Window = tuple[Tau, Tau]
@@ -192,10 +194,13 @@ class Tests:
 
     ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
     ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
+    ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
+    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both sides.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
+    alternative: Literal["two-sided", "less", "greater"] = "two-sided"
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999

@@ -75,6 +75,7 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
         weighting=config.tests.weights,
         seed=config.study.seed,
         draws=config.tests.draws,
+        alternative=config.tests.alternative,
     )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 

@@ -10,12 +10,21 @@ from eventstudy.readers.headers import meaning
 
 ACCEPTED = (
     "accepted are a long frame (date, ticker, close or adj_close), a wide one (days x tickers), one of yfinance "
-    "with two rows of headers, the same with days in the index, and a dict of one frame or series a ticker"
+    "with two rows of headers, the same with days in the index, and a dict of one frame or series a ticker; of "
+    "pandas, polars, pyarrow, duckdb, or what else gives Arrow data"
 )
 
 
-def arrow_of_frame(prices: Any) -> Any:
+def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
     """Return prices as an Arrow table: a row a ticker and day, or a column a ticker.
+
+    Parameters
+    ----------
+    prices
+        A frame of any library that gives its data by the Arrow PyCapsule interface, or what pandas can make
+        a frame of: a dict or list of dicts.
+    returns
+        Whether its numbers are simple returns.
 
     Raises
     ------
@@ -27,6 +36,8 @@ def arrow_of_frame(prices: Any) -> Any:
 
     try:
         frame = _flat(prices)
+        if returns:
+            frame = _named_returns(frame)
         frame.columns = [str(name) for name in frame.columns]
         for name in [name for name in frame.columns if pd.api.types.is_object_dtype(frame[name])]:
             kind = pd.api.types.infer_dtype(frame[name], skipna=True)
@@ -41,13 +52,12 @@ def _flat(prices: Any) -> Any:
     """A frame of columns alone; the days are one of them."""
     import pandas as pd
 
-    if hasattr(prices, "to_pandas"):
-        prices = prices.to_pandas()
     if isinstance(prices, Mapping):
-        if all(isinstance(part, pd.Series) for part in prices.values()):
+        if not any(_is_frame(part) for part in prices.values()):
             return _flat(pd.DataFrame(dict(prices)))
         parts = [_flat(part).assign(ticker=str(ticker)) for ticker, part in prices.items()]
         return pd.concat(parts, ignore_index=True)
+    prices = _of_pandas(prices)
     frame = prices.to_frame("close") if isinstance(prices, pd.Series) else prices.copy()
     if frame.columns.nlevels == 2:
         fields = [{meaning(str(name)) for name in frame.columns.get_level_values(level)} for level in (0, 1)]
@@ -69,6 +79,34 @@ def _flat(prices: Any) -> Any:
     for name in frame.columns:
         if meaning(str(name)) == "date":
             frame[name] = _whole_days(frame[name])
+    return frame
+
+
+def _is_frame(part: Any) -> bool:
+    return hasattr(part, "columns") or isinstance(part, Mapping)
+
+
+def _of_pandas(prices: Any) -> Any:
+    """A frame or series of pandas from one of another library, or from a list of dicts."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(prices, pd.DataFrame | pd.Series):
+        return prices
+    if isinstance(prices, list) and all(isinstance(row, Mapping) for row in prices):
+        return pd.DataFrame(prices)
+    # What is lazy, such as a query of polars, is run first.
+    return pa.table(prices.collect() if hasattr(prices, "collect") else prices).to_pandas()
+
+
+def _named_returns(frame: Any) -> Any:
+    """A long frame whose numbers stand in a column that says that they are returns."""
+    means = {str(name): meaning(str(name)) for name in frame.columns}
+    if "ticker" not in means.values():
+        day = next(name for name, what in means.items() if what == "date")
+        frame = frame.melt(id_vars=day, var_name="ticker", value_name="return").dropna(subset="return")
+    elif "return" not in means.values():
+        frame = frame.rename(columns={name: "return" for name, what in means.items() if what in ("close", "adj_close")})
     return frame
 
 

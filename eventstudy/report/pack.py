@@ -16,6 +16,7 @@ from eventstudy.registry import VIEWS
 from eventstudy.report.bundle import write_record
 from eventstudy.report.output import FORMATS, Material, Output
 from eventstudy.report.packs import MANIFEST
+from eventstudy.report.staging import UNFINISHED
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn
@@ -46,7 +47,9 @@ def write_pack(
     _check(folder, formats, templates)
     say = progress or (lambda _: None)
     outputs = sorted((FORMATS[name] for name in dict.fromkeys(formats)), key=lambda output: output.place)
-    with tempfile.TemporaryDirectory() as scratch:
+    # Within a results folder the next run removes what a killed one has left; elsewhere nobody would.
+    own = folder.parent if folder.parent.name.startswith(UNFINISHED) else None
+    with tempfile.TemporaryDirectory(dir=own) as scratch:
         home = Path(scratch) / "figures"
         figures = any(output.pages or output.images for output in outputs)
         drawn: Sequence[plots.Plot] = ()

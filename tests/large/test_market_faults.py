@@ -146,15 +146,16 @@ def test_prices_repeated_to_the_end_fill_no_window(
 ) -> None:
     prices = levels(returns())
     prices[0, last + 1 :] = prices[0, last]
-    code, rows, told = market(tmp_path, prices, capsys)
+    code, rows, told = market(tmp_path, prices, capsys, "--set", "windows.allow_partial=true")
     assert code == 0
     assert "prices of 1 security(ies) repeat to their end" in told
     assert rows[0]["car[2,20]"] is None
     assert (rows[0]["car[0,1]"] is None) == (reason is not None)
-    assert rows[0]["reason"].split(":")[0] == (reason or "")
+    assert rows[0]["reason_code"] == (f"market.{reason}" if reason else "")
     change = returns()
     change[0, last + 1 :] = 0.0
     assert market(tmp_path, change, capsys, column="return")[1][0]["car[2,20]"] is None
+    assert market(tmp_path, change, capsys, column="return")[1][0]["reason_code"] == "market.repeated_prices"
 
 
 def test_day_0_is_not_moved_past_open_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +166,7 @@ def test_day_0_is_not_moved_past_open_days(tmp_path: Path, capsys: pytest.Captur
     assert "too_far 3" in told
     code, rows, _ = market(tmp_path, shut[0], capsys, days=shut[1], date=DAYS[AT + 10])
     assert code == 0
-    assert {row["reason"].split(":")[0] for row in rows} == {"shifted"}
+    assert {row["reason_code"] for row in rows} == {"market.shifted"}
 
 
 @pytest.mark.parametrize("days", [-1, 1])

@@ -11,7 +11,7 @@ from eventstudy.core.abnormal import Window
 from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
-from eventstudy.core.statistics.sample import Sample, TestResult
+from eventstudy.core.statistics.sample import Alternative, Sample, TestResult
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
@@ -44,7 +44,7 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     """
     p_values = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
     matrix = by_block(*shock_matrix(sample, windows))
-    step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed))
+    step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed), sample.alternative)
     rows: list[Adjusted] = []
     for name in dict.fromkeys(name for name, _ in p_values):
         family = np.array([p_values.get((name, window), np.nan) for window in windows])
@@ -119,7 +119,7 @@ def _stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:
     return adjusted
 
 
-def romano_wolf(values: Floats, signs: Floats) -> Floats:
+def romano_wolf(values: Floats, signs: Floats, alternative: Alternative = "two-sided") -> Floats:
     """Step-down p-values of the t statistics of several endpoints under common sign flips.
 
     ``values`` (K, E) are one observation for each shock and endpoint, NaN where a shock has none; each of the
@@ -129,26 +129,27 @@ def romano_wolf(values: Floats, signs: Floats) -> Floats:
     Notes
     -----
     With |T_(1)| >= |T_(2)| >= …, p_(j) = mean_b [max_{l>=j} |T*_(l),b| >= |T_(j)|], made monotone
-    (Romano and Wolf 2005, 2016). The sign vectors include the identity.
+    (Romano and Wolf 2005, 2016). The sign vectors include the identity. One-sided it is T or -T for |T|.
     """
     there = np.isfinite(values)
     count = there.sum(axis=0)
     filled = np.where(there, values, 0.0)
-    observed = _students(filled.sum(axis=0)[None, :], (filled**2).sum(axis=0), count)[0]
+    far = {"two-sided": np.abs, "less": np.negative, "greater": np.positive}[alternative]
+    observed = far(_students(filled.sum(axis=0)[None, :], (filled**2).sum(axis=0), count)[0])
     defined = np.flatnonzero(np.isfinite(observed))
     order = defined[np.argsort(-observed[defined], kind="stable")]
-    flipped = _students(signs @ filled[:, order], (filled[:, order] ** 2).sum(axis=0), count[order])
+    flipped = far(_students(signs @ filled[:, order], (filled[:, order] ** 2).sum(axis=0), count[order]))
     largest = np.maximum.accumulate(np.nan_to_num(flipped, nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
-    share = (largest >= observed[order] * (1 - 1e-10)).mean(axis=0)
+    share = (largest >= observed[order] - 1e-10 * np.abs(observed[order])).mean(axis=0)
     adjusted = np.full(values.shape[1], np.nan)
     adjusted[order] = np.maximum.accumulate(share)
     return adjusted
 
 
 def _students(total: Floats, square: Floats, count: Counts) -> Floats:
-    """|t| from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
+    """Return t from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scatter = square - total**2 / count
         scatter = np.where(scatter > 1e-12 * square, scatter, np.nan)
-        t: Floats = np.abs(total) / np.sqrt(scatter * count / (count - 1))
+        t: Floats = total / np.sqrt(scatter * count / (count - 1))
     return np.where(count > 1, t, np.nan)

@@ -8,9 +8,9 @@ import math
 import numpy as np
 from scipy import special
 
-from eventstudy.core.arrays import Floats
+from eventstudy.core.arrays import Counts, Floats
 from eventstudy.core.statistics.overlap import DateOverlap, clustered
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
@@ -55,9 +55,9 @@ def sign_flip(sample: WindowSample) -> TestResult:
     """Exact test that flips the signs of the dates' standardised CARs.
 
     All 2^K sign vectors for K <= 14, else random ones; the two-sided p, #{|t*| >= |t|} over the vectors, the
-    observed one among them, cannot be below `sign_flip_floor`. Dates linked by windows that share sessions
-    are flipped together, as one block's sum: then K counts blocks, of which it needs six, and the
-    statistic's standard error takes them as clusters.
+    observed one among them, cannot be below `sign_flip_floor`; a one-sided p, such as #{t* >= t}, not below
+    half of it. Dates linked by windows that share sessions are flipped together, as one block's sum: then K
+    counts blocks, of which it needs six, and the statistic's standard error takes them as clusters.
     """
     blocks = sample.overlap.blocks
     sums: Floats = sample.shock_s
@@ -68,7 +68,7 @@ def sign_flip(sample: WindowSample) -> TestResult:
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
-        p_value=_flipped_p(sums, sample.draws, sample.seed),
+        p_value=_flipped(sums, sample.draws, sample.seed),
         estimate=float(sample.shock_car.mean()),
     )
 
@@ -109,22 +109,32 @@ def sign_flip_p(values: Floats, signs: Floats) -> float:
 
     |t| grows with |mean| when the sum of squares is fixed, as it is under flips, so means suffice.
     """
-    flipped = np.abs(signs @ values)
-    observed = abs(values.sum())
-    return float((flipped >= observed * (1 - 1e-12)).mean())
+    return float(_extreme(signs @ values, values.sum())[0] / len(signs))
 
 
-def _flipped_p(values: Floats, draws: int, seed: int) -> float:
-    """`sign_flip_p` of `signs_of`, without holding all signs where dates are many."""
+def _extreme(flipped: Floats, observed: float) -> Counts:
+    """How many sums of flipped values are at least as far off as the observed one: on either side, below, above."""
+    slack = abs(observed) * 1e-12
+    return np.array(
+        [
+            (np.abs(flipped) >= abs(observed) * (1 - 1e-12)).sum(),
+            (flipped <= observed + slack).sum(),
+            (flipped >= observed - slack).sum(),
+        ]
+    )
+
+
+def _flipped(values: Floats, draws: int, seed: int) -> Tails:
+    """Shares of `signs_of` that are as extreme, see `sign_flip_p`, without holding all signs where dates are many."""
     k = len(values)
     if k <= MANY_DATES:
-        return sign_flip_p(values, signs_of(k, draws, seed))
-    rng, observed = np.random.default_rng(seed), abs(values.sum()) * (1 - 1e-12)
-    beyond = 1
+        every = signs_of(k, draws, seed)
+        return Tails(*(_extreme(every @ values, values.sum()) / len(every)).tolist())
+    rng, beyond = np.random.default_rng(seed), np.ones(3, dtype=np.int64)
     for start in range(0, draws, CHUNK):
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(CHUNK, draws - start), k))
-        beyond += int((np.abs(signs @ values) >= observed).sum())
-    return beyond / (draws + 1)
+        beyond += _extreme(signs @ values, values.sum())
+    return Tails(*(beyond / (draws + 1)).tolist())
 
 
 def sign_flip_floor(k: int, draws: int) -> float:

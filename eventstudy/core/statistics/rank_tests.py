@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy import special
 
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.statistics.ranks import row_ranks
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 NO_EXTREME_RANK = "event days rank among the estimation days like any other"
@@ -161,17 +160,18 @@ def wilcoxon(sample: WindowSample) -> TestResult:
     w = float(rank[values > 0].sum())
     _, ties = np.unique(rank, return_counts=True)
     if n <= EXACT_WILCOXON and (ties == 1).all():
-        return sample.result(w, distribution="signed rank", p_value=signed_rank_p(w, n))
+        return sample.result(w, distribution="signed rank", p_value=signed_rank_tails(w, n))
     variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3 - ties).sum() / 48
     z = (w - n * (n + 1) / 4) / np.sqrt(variance)
-    return sample.result(w, distribution="normal", p_value=float(2 * special.ndtr(-abs(z))))
+    return sample.result(w, distribution="normal", p_value=Tails.known(z, "normal"))
 
 
-def signed_rank_p(w: float, n: int) -> float:
-    """Exact two-sided p of the signed-rank sum of n values without ties."""
+def signed_rank_tails(w: float, n: int) -> Tails:
+    """Exact p-values of the signed-rank sum of n values without ties."""
     share = _signed_rank_distribution(n)
     at = round(w)
-    return min(1.0, 2.0 * min(float(share[: at + 1].sum()), float(share[at:].sum())))
+    less, greater = float(share[: at + 1].sum()), float(share[at:].sum())
+    return Tails(min(1.0, 2.0 * min(less, greater)), less, greater)
 
 
 @functools.lru_cache(maxsize=EXACT_WILCOXON)

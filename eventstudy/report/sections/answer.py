@@ -177,6 +177,7 @@ def small_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
     kept = [at for at, name in enumerate(_COLUMNS) if name in _FIXED or any(row[at] != "–" for row in rows)]
     cells = tuple(tuple(row[at] for at in kept) for row in rows)
     spare = {name: at for at, name in enumerate(_SPARE, 1)}
+    sides = words.get(f"alternative.{facts.get('alternative')}", "")
     return TableBlock(
         name="summary",
         caption=words["page.results"],
@@ -187,7 +188,7 @@ def small_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
         rows=cells,
         mark=STRUCK,
         mark_note=_why_struck(facts, cells, together, words),
-        foot=_late_labels(facts, words),
+        foot=" ".join(filter(None, (sides, _late_labels(facts, words)))),
     )
 
 

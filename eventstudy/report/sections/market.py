@@ -17,7 +17,8 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
-from eventstudy.large.engine import REASONS, MarketResult
+from eventstudy.large.engine import FATES, MarketResult
+from eventstudy.messages import text
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
@@ -29,6 +30,8 @@ ROWS = 1_000_000
 #: Ratios that the note under the tests names.
 RATIOS = 4
 VERSIONED = ("numpy", "pyarrow", "scipy")
+#: Settings that say who does the work, and change no figure.
+WORKERS = ("jobs", "engine", "scheduler")
 #: Tests that the terminal shows, in two tables; tests.csv has all. Those of the first hold their size where
 #: the common volatility is higher on the event days, those of the second are then marked.
 ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
@@ -63,10 +66,12 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
     settings = config.as_dict()
     files = {(file.name, file.sha256) for file in (result.prices, result.benchmark)}
     files.add((Path(result.events.path).name, result.events.sha256))
+    if result.factors is not None:
+        files.add((Path(result.factors.source).name, result.factors.sha256))
     return {
         "version": __version__,
         "settings": {name: settings[name] for name in ("windows", "returns", "tests")}
-        | {"model": {"name": "market", "alpha": config.model.alpha}},
+        | {"model": {name: value for name, value in settings["model"].items() if name not in WORKERS}},
         "benchmark": result.facts["benchmark"],
         "kernels": result.facts["kernels"],
         "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
@@ -76,9 +81,7 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
-    texts = list(REASONS)
-    statuses = list(dict.fromkeys(REASONS.values()))
-    status = np.array([statuses.index(of) for of in REASONS.values()])
+    statuses, reasons = [status for status, _ in FATES], [why for _, why in FATES]
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -88,8 +91,9 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(statuses, status[codes]),
-            "reason": _named(texts, codes),
+            "status": _named(statuses, codes),
+            "reason": _named([text(why) for why in reasons], codes),
+            "reason_code": _named([why.code for why in reasons], codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),
         }
@@ -111,7 +115,10 @@ def _write_events(result: MarketResult, path: Path) -> None:
 
 
 def _named(names: Sequence[str], codes: Any) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+    """Names by their places; several places may have one name."""
+    known = list(dict.fromkeys(names))
+    places = np.array([known.index(name) for name in names])[codes] if len(known) < len(names) else codes
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(known, pa.string()))
 
 
 def _number(values: Any) -> pa.Array:

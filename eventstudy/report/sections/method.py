@@ -67,7 +67,8 @@ def method(facts: Mapping[str, Any], words: Words) -> Section:
         **{name: window_words(windows.get(name)) for name in ("estimation", "event", "drop", "post")},
     }
     lines = [words[key].format(**parts) for key in words if key.startswith("method.")]
-    return _list("method", words["page.method"], lines)
+    sides = words.get(f"alternative.{facts.get('alternative')}")
+    return _list("method", words["page.method"], [*lines, *filter(None, [sides])])
 
 
 def settings(result: StudyResult, words: Words) -> Section | None:
