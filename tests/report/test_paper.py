@@ -38,6 +38,12 @@ def _asked(result: StudyResult, **report: Any) -> StudyResult:
     return dataclasses.replace(result, manifest={**result.manifest, "settings": settings})
 
 
+def _study(result: StudyResult) -> StudyResult:
+    """Return the made-up study with a test that is the estimate over its own standard error."""
+    tests = result.tables["tests"].replace({"name": {"date_t": "ibragimov_mueller"}})
+    return dataclasses.replace(result, tables={**result.tables, "tests": tests})
+
+
 def _with_regressions(result: StudyResult) -> StudyResult:
     return dataclasses.replace(result, tables={**result.tables, "regression": pd.DataFrame(REGRESSION)})
 
@@ -57,9 +63,9 @@ def _set(program: str, folder: Path) -> str:
 
 
 def test_car_table_has_estimate_and_t_of_the_dates_with_n_and_k_below() -> None:
-    result = make_result()
+    result = _study(make_result())
     table = car_table(result, WORDS)
-    row = result.tests.get("date_t", window=(0, 1), group="peers=core;label=misreading")
+    row = result.tests.get("ibragimov_mueller", window=(0, 1), group="peers=core;label=misreading")
     at = table.head.index("misreading")
     assert table.head == ["window", "core peers", "misreading", "genuine"]
     assert table.rows[0][at] == f"{100 * row.estimate:.2f}".replace("-", "−")
@@ -71,9 +77,9 @@ def test_car_table_has_estimate_and_t_of_the_dates_with_n_and_k_below() -> None:
 
 
 def test_brackets_and_stars_are_what_the_settings_ask_for() -> None:
-    result = make_result()
-    result.tables["tests"].loc[result.tables["tests"]["name"] == "date_t", "p_value"] = 0.04
-    row = result.tests.get("date_t", window=(0, 1), group="peers=core")
+    result = _study(make_result())
+    result.tables["tests"].loc[result.tables["tests"]["name"] == "ibragimov_mueller", "p_value"] = 0.04
+    row = result.tests.get("ibragimov_mueller", window=(0, 1), group="peers=core")
     plain = car_table(result, WORDS)
     assert "*" not in "".join(cell for cells in plain.rows for cell in cells)
     table = car_table(_asked(result, brackets="se", stars=True), WORDS)
@@ -84,7 +90,7 @@ def test_brackets_and_stars_are_what_the_settings_ask_for() -> None:
 
 
 def test_n_and_k_that_differ_by_window_stand_beneath_each() -> None:
-    result = make_result()
+    result = _study(make_result())
     tests = result.tables["tests"]
     tests.loc[tests["window"] == "[2,20]", "n_events"] -= 1
     table = car_table(result, WORDS)
@@ -110,7 +116,7 @@ def test_brackets_do_not_move_the_decimal_points_of_a_column() -> None:
 
 @pytest.mark.parametrize(("language", "program"), [("en", "pdflatex"), ("zh", "xelatex")])
 def test_every_table_is_set_within_the_width_of_the_text(tmp_path: Path, language: str, program: str) -> None:
-    result = _asked(_with_regressions(make_full_result(language=language)), stars=True, author="A. Author")
+    result = _asked(_with_regressions(_study(make_full_result(language=language))), stars=True, author="A. Author")
     write_pack(result, tmp_path, formats=("tex",))
     folder = tmp_path / "tables" / "latex"
     tables = {path.stem for path in folder.glob("*.tex")} - {"tables"}
@@ -164,7 +170,9 @@ def test_every_section_of_the_pages_can_be_asked_for() -> None:
 def test_notes_say_what_is_in_brackets(language: str) -> None:
     words = catalogue(language)
     tables = [
-        block for block in paper(make_full_result(language=language), words).blocks if isinstance(block, TableBlock)
+        block
+        for block in paper(_study(make_full_result(language=language)), words).blocks
+        if isinstance(block, TableBlock)
     ]
     assert words["paper.t"] in tables[0].foot
     assert all(table.foot and table.caption and "{" not in table.foot + table.caption for table in tables)

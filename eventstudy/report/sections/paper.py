@@ -11,8 +11,9 @@ from eventstudy.report.sections.tests import ordered_groups
 from eventstudy.report.wording import Words, amount, count, finite, group_words, number, span, test_name, window_words
 from eventstudy.results.result import StudyResult
 
-#: The test whose estimate, t and standard error a group's column shows: the first that the study has.
-TESTS = ("date_t", "portfolio_t", "cross_sectional_t")
+#: The test whose estimate, t and standard error a group's column shows: the first that the study has. Each is the
+#: estimate over its own standard error.
+TESTS = ("ibragimov_mueller", "portfolio_t", "cross_sectional_t")
 #: Regressions side by side in one table.
 MOST_MODELS = 5
 #: Levels of the stars, the least first.
