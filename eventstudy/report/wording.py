@@ -42,7 +42,8 @@ _CODES: Mapping[str, str] = {
 LONGEST_CELL, MOST_ROWS = 90, 40
 #: Chinese letters, which not every font has.
 CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
-_P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
+#: Ends of the names of columns that hold p-values.
+P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:
@@ -165,7 +166,7 @@ def _real(column: str, value: float, words: Words) -> str:
         return amount(value, words)
     if column in PERCENT_COLUMNS:
         return percent(value)
-    if column.endswith(_P_ENDINGS):
+    if column.endswith(P_ENDINGS):
         return p_text(value)
     return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
 

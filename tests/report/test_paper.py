@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, get_args
 
+import openpyxl
 import pandas as pd
 import pytest
 from make_result import make_full_result, make_result
@@ -176,3 +178,73 @@ def test_notes_say_what_is_in_brackets(language: str) -> None:
     ]
     assert words["paper.t"] in tables[0].foot
     assert all(table.foot and table.caption and "{" not in table.foot + table.caption for table in tables)
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("book")
+    result = make_result()
+    result.tables["tests"].loc[0, "p_value"] = 1e-7
+    write_pack(result, folder, formats=("xlsx",))
+    return openpyxl.load_workbook(folder / "tables.xlsx")
+
+
+def _column(sheet: Any, name: str) -> list[Any]:
+    at = [cell.value for cell in sheet[1]].index(name)
+    return [row[at] for row in sheet.iter_rows(min_row=2)]
+
+
+def test_workbook_begins_with_the_table_of_page_one_and_an_index_leads_to_each_sheet(book: Any) -> None:
+    first = make_result().facts["small_table"]
+    assert [cell.value for cell in _column(book["page_1"], "n_dates")] == [row["n_dates"] for row in first]
+    links = {row[0].value: row[0].hyperlink.location for row in book["index"].iter_rows(min_row=2) if row[0].hyperlink}
+    assert list(links) == [name for name in book.sheetnames if name not in ("summary", "index")]
+    assert links["tests"] == "'tests'!A1"
+    said = {row[0].value: row[2].value for row in book["index"].iter_rows(min_row=2)}
+    assert "what is tested" in said["estimate"]
+    assert said["tests"] == "a group × window × test"
+
+
+def test_workbook_has_dates_as_dates_and_small_p_by_their_format(book: Any) -> None:
+    day = _column(book["shocks"], "day0")[0]
+    assert (day.is_date, day.value, day.number_format) == (True, dt.datetime(2025, 3, 19), "yyyy-mm-dd")
+    moment = _column(book["alignment"], "timestamp")[0]
+    assert (moment.value, moment.number_format) == (dt.datetime(2025, 3, 19), "yyyy-mm-dd hh:mm")
+    p = _column(book["tests"], "p_value")[0]
+    assert (p.value, p.number_format) == (1e-7, '[<0.0005]"<0.001";0.000')
+
+
+def test_columns_of_the_workbook_are_wide_enough_for_their_heads_and_not_too_wide(book: Any) -> None:
+    for sheet in book:
+        if sheet.title not in ("summary", "index"):
+            for cell in sheet[1]:
+                assert len(cell.value) < sheet.column_dimensions[cell.column_letter].width <= 50
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_word_file_has_the_text_tables_and_figures_of_the_report(tmp_path: Path, language: str) -> None:
+    docx = pytest.importorskip("docx", reason="python-docx is not installed")
+    result = _asked(_study(make_full_result(language=language)), author="A. Author", sections=["answer", "peers"])
+    write_pack(result, tmp_path, formats=("docx",))
+    word, document = docx.Document(str(tmp_path / "report.docx")), study_document(result)
+    text = "\n".join(paragraph.text for paragraph in word.paragraphs)
+    assert document.title in text
+    assert word.core_properties.author == "A. Author"
+    assert document.section("peers").heading in text
+    assert document.meta["verdict"]["sentence"] in text
+    shown = [[[cell.text for cell in row.cells] for row in table.rows] for table in word.tables]
+    summary = document.tables()["summary"]
+    assert [summary.head, *map(list, summary.rows)] in shown
+    assert car_table(result, catalogue(language)).head in [table[0] for table in shown]
+    assert len(word.inline_shapes) == len(document.figures()) > 0
+    assert [shape._inline.docPr.get("descr") for shape in word.inline_shapes][0]
+
+
+def test_word_file_is_the_same_on_each_write(tmp_path: Path) -> None:
+    pytest.importorskip("docx", reason="python-docx is not installed")
+    written = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_pack(_asked(make_result(), sections=["peers"]), tmp_path / name, formats=("docx",))
+        written.append((tmp_path / name / "report.docx").read_bytes())
+    assert written[0] == written[1]
