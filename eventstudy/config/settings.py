@@ -88,7 +88,8 @@ class Peer:
     """One security with its membership in time.
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector.
+    session at a bid price: from then on the price follows the deal, not the sector. ``weight`` is its size,
+    such as its market value, for means by value.
     """
 
     ticker: Text
@@ -102,6 +103,7 @@ class Peer:
     exposure: Annotated[float, Range(-100, 100)] = 1.0
     group: Text = "core"
     board: Text = ""
+    weight: Annotated[float, Range(1e-12, 1e18)] | None = None
     note: Text = ""
 
 
@@ -195,13 +197,15 @@ class Tests:
     ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
     ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
     ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
-    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both sides.
+    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both
+    sides. ``weights`` weigh the peers of one date; with ``value`` every mean over firm-events is by the column
+    ``weight`` of the events file, else by the peer's.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
     alternative: Literal["two-sided", "less", "greater"] = "two-sided"
-    weights: Literal["market-balanced", "equal"] = "market-balanced"
+    weights: Literal["market-balanced", "equal", "value"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999
 
