@@ -237,7 +237,7 @@ def test_word_file_has_the_text_tables_and_figures_of_the_report(tmp_path: Path,
     assert [summary.head, *map(list, summary.rows)] in shown
     assert car_table(result, catalogue(language)).head in [table[0] for table in shown]
     assert len(word.inline_shapes) == len(document.figures()) > 0
-    assert [shape._inline.docPr.get("descr") for shape in word.inline_shapes][0]
+    assert all(shape._inline.docPr.get("descr") for shape in word.inline_shapes)
 
 
 def test_word_file_is_the_same_on_each_write(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,11 @@ def write_docx(document: Document, home: Path, path: Path, further: Sequence[Sec
             if section.heading:
                 word.add_heading(section.heading, section.level)
             _add(word, section.blocks, images, section.level + 1)
-    word.save(str(path))
+    made = io.BytesIO()
+    word.save(made)
+    with zipfile.ZipFile(made) as parts, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in parts.namelist():
+            target.writestr(zipfile.ZipInfo(name, _CREATED.timetuple()[:6]), parts.read(name), zipfile.ZIP_DEFLATED)
 
 
 def _opened(document: Document) -> Any:
