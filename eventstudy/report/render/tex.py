@@ -65,8 +65,8 @@ TEXT_WIDTH = 345.0
 _SIZES = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 7.9}
 #: What cannot be scaled down as a whole, since it breaks over pages, may be smaller still.
 _LONG_ONLY = {"tiny": 6.8}
-#: Space between two columns, in points; a column of words is not made narrower than so many ems.
-_GAP, _NARROWEST = 7.0, 6.0
+#: Space between two columns, in points, less where nothing else helps; ems that a column of words has at least.
+_GAPS, _NARROWEST = (7.0, 3.5), 6.0
 #: Widths of letters of Computer Modern in ems; all others are as wide as a digit.
 _WIDTHS: Mapping[float, str] = {
     0.31: "ijl.,;:'`!| ",
@@ -83,9 +83,10 @@ _SUFFIX = re.compile(r"[)*]+$")
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """How a table is set: the size of its type, the widths of its columns in points, 0 for those of their own width."""
+    """Size of type, space between columns, widths of columns in points: 0 for those of their own width."""
 
     size: str
+    gap: float
     widths: tuple[float, ...]
     heads: tuple[float, ...]
     shrunk: bool
@@ -151,7 +152,8 @@ def tabular(table: TableBlock, *, simulated: bool = False) -> str:
     notes = [text for text in (table.mark_note, table.foot, table.left_out) if text]
     notes += ["SIMULATED"] if simulated else []
     specs = [_spec(column, width) for column, width in zip(table.columns, fit.widths, strict=True)]
-    rows = [_row(row, table, fit) for row in table.rows]
+    suffixes = [_suffix([row[at] for row in table.rows]) for at in range(len(table.columns))]
+    rows = [_row(row, table, fit, suffixes) for row in table.rows]
     if table.totals:
         rows.insert(len(rows) - table.totals, r"\midrule")
     head = " & ".join(_head(*column) for column in zip(table.columns, fit.widths, fit.heads, strict=True))
@@ -159,7 +161,7 @@ def tabular(table: TableBlock, *, simulated: bool = False) -> str:
     lines = _long(lines, specs, notes) if long else _short(lines, specs, notes, fit)
     comments = [f"% \\usepackage{{{PACKAGES}}}"]
     comments += ["% SIMULATED prices: nothing here is market data."] if simulated else []
-    return "\n".join([*comments, f"{{\\{fit.size}\\setlength{{\\tabcolsep}}{{{_GAP / 2}pt}}%", *lines, "}", ""])
+    return "\n".join([*comments, f"{{\\{fit.size}\\setlength{{\\tabcolsep}}{{{fit.gap / 2}pt}}%", *lines, "}", ""])
 
 
 def _short(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str], fit: _Fit) -> list[str]:
@@ -192,14 +194,14 @@ def _fit(table: TableBlock) -> _Fit:
         max(width, _ems(column.head)) - small for width, small, (column, _) in zip(own, least, columns, strict=True)
     ]
     sizes = _SIZES | (_LONG_ONLY if len(table.rows) > LONG else {})
-    rooms = {size: (TEXT_WIDTH - _GAP * (len(columns) - 1)) / em for size, em in sizes.items()}
-    fits = [size for size, room in rooms.items() if room >= sum(least)]
-    size = fits[0] if fits else list(sizes)[-1]
-    given = [
-        small + more for small, more in zip(least, _shared(max(rooms[size] - sum(least), 0.0), wanted), strict=True)
-    ]
-    widths = [room * sizes[size] if room < width - 1e-9 else 0.0 for room, width in zip(given, own, strict=True)]
-    return _Fit(size, tuple(widths), tuple(given), not fits)
+    options = [(size, em, gap) for gap in _GAPS for size, em in sizes.items()]
+    rooms = [(TEXT_WIDTH - gap * (len(columns) - 1)) / em - sum(least) for _, em, gap in options]
+    chosen = next((at for at, room in enumerate(rooms) if room >= 0.0), len(options) - 1)
+    size, em, gap = options[chosen]
+    more = _shared(max(rooms[chosen], 0.0), wanted)
+    given = [small + added for small, added in zip(least, more, strict=True)]
+    widths = [room * em if room < width - 1e-9 else 0.0 for room, width in zip(given, own, strict=True)]
+    return _Fit(size, gap, tuple(widths), tuple(given), rooms[chosen] < 0.0)
 
 
 def _shared(room: float, wanted: Sequence[float]) -> list[float]:
@@ -233,20 +235,10 @@ def _head(column: Column, width: float, room: float) -> str:
     return f"\\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{inner}\\end{{tabular}}"
 
 
-def _row(cells: Sequence[str], table: TableBlock, fit: _Fit) -> str:
+def _row(cells: Sequence[str], table: TableBlock, fit: _Fit, suffixes: Sequence[str]) -> str:
     """Return one row; brackets and stars stand to the right of where all numbers of a column end."""
-    longest = max(
-        (
-            found[0]
-            for row in table.rows
-            for cell in row[1:]
-            if (found := _SUFFIX.search(cell)) and cell[0] in "(−0123456789"
-        ),
-        key=len,
-        default="",
-    )
     texts = []
-    for cell, column, width in zip(cells, table.columns, fit.widths, strict=True):
+    for cell, column, width, longest in zip(cells, table.columns, fit.widths, suffixes, strict=True):
         if width:
             texts.append(_broken(cell))
         elif column.kind == "number" and longest and cell:
@@ -256,6 +248,12 @@ def _row(cells: Sequence[str], table: TableBlock, fit: _Fit) -> str:
         else:
             texts.append(_cell(cell))
     return " & ".join(texts) + r" \\"
+
+
+def _suffix(cells: Sequence[str]) -> str:
+    """Return the longest bracket or stars that close a number of a column."""
+    found = [_SUFFIX.search(cell) for cell in cells if cell[:1] and cell[0] in "(−0123456789"]
+    return max((match[0] for match in found if match), key=len, default="")
 
 
 def _cell(text: str) -> str:
