@@ -47,6 +47,8 @@ def car_table(result: StudyResult, words: Words) -> TableBlock:
         rows += [] if same else [(title, *sizes[title, window]) for title in ("N", "K")]
     totals = [(title, *sizes[title, windows[0]]) for title in ("N", "K")] if same and windows else []
     heads = [group_words(_short(group, result), words) for group in groups]
+    # A label of these peers and of all peers would have one name.
+    heads = heads if len(set(heads)) == len(heads) else [group_words(group, words) for group in groups]
     return TableBlock(
         name="paper_car",
         caption=words["paper.car"],
