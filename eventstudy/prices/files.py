@@ -31,10 +31,11 @@ from eventstudy.prices.table import (
     provider,
 )
 from eventstudy.readers import crsp
+from eventstudy.readers.containers import sheet_of_bytes
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, meaning, reduced, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers, parse_ratios
-from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet, csv_sheet, parquet_sheet
+from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet
 from eventstudy.readers.text import read_file, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
@@ -91,8 +92,7 @@ def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTab
 
 
 def _open_sheet(path: Path) -> Sheet:
-    content = read_file(path, PriceError)
-    return (parquet_sheet if path.suffix == ".parquet" else csv_sheet)(str(path), content, PriceError)
+    return sheet_of_bytes(read_file(path, PriceError), str(path), PriceError)
 
 
 class _Folder:

@@ -225,8 +225,8 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
         ("date,open\n2024-01-02,11\n", "LITE.csv:1: has columns date, open; needed are"),
         ("date,close,Close\n2024-01-02,1,2\n", "LITE.csv:1: has two columns for close: close, Close; keep one"),
         ("", "LITE.csv: is empty; the first line must name the columns"),
-        (b"PK\x03\x04rest of a workbook", "LITE.csv: is not a CSV file but an Excel workbook"),
-        (b"PAR1....PAR1", "LITE.csv: is not a CSV file but a Parquet file; give it the ending .parquet"),
+        (b"PK\x03\x04rest of a workbook", "LITE.csv: is an Excel workbook or a zip archive that cannot be opened"),
+        (b"PAR1....PAR1", "LITE.csv: is not a Parquet file: "),
         (b"date,close\n2024-01-02,\xff\n", "LITE.csv:2: close '\xff' is not a number"),
         ("date,close\n2024-01-02,\x0011\n", "LITE.csv: holds NUL bytes and is not a text file"),
         (
