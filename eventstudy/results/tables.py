@@ -19,7 +19,7 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Alternative, Sample
-from eventstudy.core.statistics.bands import band_half_width
+from eventstudy.core.statistics.dates import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.errors import Reason

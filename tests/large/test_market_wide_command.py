@@ -223,6 +223,7 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),
         ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "events.csv:3: event_id 'a' is there twice"),
         ("ticker,date", "", "has no event"),
+        ("ticker,date,benchmark", "S1,2024-06-03,X", "events.csv:1: column benchmark: all events of a market-wide"),
     ],
 )
 def test_events_that_cannot_be_used_say_where_and_what(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from make_result import make_full_result, make_result
 from scipy import stats
+from small_study import small_study
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import Study, StudyResult
@@ -231,11 +231,13 @@ def test_counts_windows_and_model_are_those_of_the_study(result: StudyResult) ->
     assert dict(counts.reasons) == {}
     assert result.windows == Study.from_sector("healthcare").settings.windows
     assert (result.model.name, result.model.lags) == ("market", 1)
-    full = make_full_result()
-    assert [(row.ticker, row.net) for row in full.trades] == [("LITE", 0.038), ("300308.SZ", -0.018)]
-    assert full.verdict.mde == 0.11123
-    assert set(full.verdicts) == {"label=misreading", "label=misreading;exploratory", "label=genuine"}
-    assert full.verdicts["label=genuine"].sentence == "Inconclusive: nothing about genuine drops."
+    full = small_study()
+    trades = full.tables["trades"]
+    assert [(row.ticker, row.net) for row in full.trades] == list(zip(trades["ticker"], trades["net"], strict=True))
+    assert len(full.trades) == 7
+    assert full.verdict.mde == full.facts["verdict"]["mde"]
+    assert set(full.verdicts) == {"label=misreading", "label=misreading;exploratory", "label=genuine", "all"}
+    assert full.verdicts["label=genuine"].sentence == full.facts["verdicts"]["label=genuine"]["sentence"]
 
 
 def test_warnings_know_how_grave_they_are() -> None:
@@ -299,7 +301,7 @@ def test_a_pack_read_back_has_the_attributes_of_its_summary(result: StudyResult,
 
 
 def test_a_changed_copy_reads_its_own_facts() -> None:
-    plain = make_result()
+    plain = small_study()
     assert not plain.verdict.sentence.startswith("Other")
     facts = {**plain.facts, "verdict": {**plain.facts["verdict"], "sentence": "Other."}}
     assert replace(plain, facts=facts).verdict.sentence == "Other."
