@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,9 @@ def regress_formula(
 
 
 def regression_rows(
-    sample: Sample, events: Events, config: StudyConfig, parts: Parts | None = None
+    sample: Sample, events: Events, config: StudyConfig, windows: Sequence[Window], parts: Parts | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each formula of ``tests.regression``, window (drop, post) and coefficient.
+    """Yield a row for each formula of ``tests.regression``, window and coefficient.
 
     Firm-events are those of ``sample`` that have the window complete, clusters its dates. Formulas
     are statsmodels', on the columns of `covariates`. A regression that cannot be had is one row with
@@ -74,7 +74,7 @@ def regression_rows(
     for formula in config.tests.regression:
         if formula.split("~")[0].strip() != "car":
             raise ConfigError(f"tests.regression: {formula!r}: write car ~ covariates")
-        for window in (config.windows.drop, config.windows.post):
+        for window in windows:
             frame, abnormal = _complete(sample, window, events, config)
             yield from kept.optional(
                 "regression",

@@ -67,10 +67,10 @@ def test_car_table_has_estimate_and_t_of_the_dates_with_n_and_k_below() -> None:
     result = _study()
     table = car_table(result, WORDS)
     row = result.tests.get("ibragimov_mueller", window=(0, 1), group="label=misreading")
-    at = table.head.index("misreading")
+    at, first = table.head.index("misreading"), [cells[0] for cells in table.rows].index("[0, +1]")
     assert table.head[:4] == ["window", "all events", "misreading", "genuine"]
-    assert table.rows[0][at] == f"{100 * row.estimate:.2f}".replace("-", "−")
-    assert table.rows[1][at] == f"({row.statistic:.2f})"
+    assert table.rows[first][at] == f"{100 * row.estimate:.2f}".replace("-", "−")
+    assert table.rows[first + 1][at] == f"({row.statistic:.2f})"
     assert str(row.n_events) in {cells[at] for cells in table.rows if cells[0] == "N"}
     assert str(row.n_dates) in {cells[at] for cells in table.rows if cells[0] == "K"}
 
@@ -82,8 +82,12 @@ def test_brackets_and_stars_are_what_the_settings_ask_for() -> None:
     plain = car_table(result, WORDS)
     assert "*" not in "".join(cell for cells in plain.rows for cell in cells)
     table = car_table(_asked(result, brackets="se", stars=True), WORDS)
-    assert table.rows[0][1] == f"{100 * row.estimate:.2f}**".replace("-", "−")
-    assert table.rows[1][1] == f"({abs(100 * row.estimate / row.statistic):.2f})".replace("-", "−") or row.estimate < 0
+    first = [cells[0] for cells in table.rows].index("[0, +1]")
+    assert table.rows[first][1] == f"{100 * row.estimate:.2f}**".replace("-", "−")
+    assert (
+        table.rows[first + 1][1] == f"({abs(100 * row.estimate / row.statistic):.2f})".replace("-", "−")
+        or row.estimate < 0
+    )
     assert "standard error" in table.foot
     assert "***" in table.foot
 

@@ -37,7 +37,8 @@ def study(tmp_path: Path) -> list[str]:
 
 
 def test_coefficients_are_those_of_least_squares(study: list[str], tmp_path: Path) -> None:
-    assert main([*study, "--set", 'tests.regression=["car ~ exposure + pre_trend"]']) == 0
+    asked = ["--set", "reversal.ask=yes"]
+    assert main([*study, *asked, "--set", 'tests.regression=["car ~ exposure + pre_trend"]']) == 0
     tables = tmp_path / "results" / "latest" / "tables"
     found = pd.read_csv(tables / "regression.csv")
     assert found["term"].tolist() == ["Intercept", "exposure", "pre_trend"] * 2

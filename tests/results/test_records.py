@@ -248,16 +248,17 @@ def test_warnings_know_how_grave_they_are() -> None:
     assert len(warnings_of([])) == 0
 
 
-def test_a_measured_headline_has_its_k_eff_and_the_interval_of_its_test(place: Path) -> None:
+def test_the_effect_of_another_quantity_is_its_test_and_there_is_no_verdict(place: Path) -> None:
     found = run(place, **{"study.kind": "volatility"})
-    answer = found.verdict
-    assert (answer.kind, answer.p_name, answer.window) == ("measured", "date_t", found.windows.car[0])
-    same = found.tests.get("ibragimov_mueller", answer.window)
-    assert answer.effect == same.estimate
-    assert answer.interval == pytest.approx(same.conf_int(), rel=1e-12)
-    assert answer.k_eff == found.tests.get("date_t", answer.window).k_eff == 3.0
-    assert math.isnan(answer.mde)
-    assert set(found.verdicts) == {"all"}
+    effect = found.effect
+    assert (effect.test, effect.window, effect.group) == ("ibragimov_mueller", found.windows.car[0], "all")
+    same = found.tests.get("ibragimov_mueller", effect.window)
+    assert (effect.estimate, effect.statistic, effect.p_value) == (same.estimate, same.statistic, same.p_value)
+    assert (effect.lower, effect.upper) == pytest.approx(same.conf_int(), rel=1e-12)
+    assert effect.k_eff == found.tests.get("date_t", effect.window).k_eff == 3.0
+    assert found.verdict is None
+    assert found.verdicts == {}
+    assert (len(found.drops), len(found.trades)) == (0, 0)
 
 
 def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
@@ -272,7 +273,7 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
     assert lines[2].startswith(f"Verdict: {result.verdict.sentence[:40]}")
     assert lines[-5] == ("Counts: 8 firm-events used (0 with day 0 shifted), 0 dropped; 3 events, 3 shocks, 3 peers")
     assert lines[-4] == (
-        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (ibragimov mueller)"
+        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (t over dates)"
     )
     assert lines[-3] == "Dates: K = 3, worth 3.0 without overlap (K_eff)"
     assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}")
