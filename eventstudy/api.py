@@ -18,6 +18,7 @@ from eventstudy.config import StudyConfig, load_config, sector_file
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
+from eventstudy.covariates import read_covariates
 from eventstudy.errors import ConfigError
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -221,6 +222,7 @@ class Study:
         read = _events(events)
         overrides = (*self.overrides, f"model.jobs={jobs}") if jobs > 1 else self.overrides
         config = load_config(Path(read.path), sector=self.sector, config_file=self.file, overrides=overrides)
+        read_covariates(read, config)
         return read, config
 
 

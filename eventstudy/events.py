@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import difflib
 import hashlib
 import io
+import math
 import re
 import unicodedata
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,8 @@ KINDS = (
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
 MAX_BYTES = 64 * 2**20
+#: An unknown column as like a known one as this (difflib's ratio) is refused as a misspelt one.
+SLIP = 0.8
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
@@ -70,7 +74,8 @@ class Event:
     ``timestamp`` is an aware UTC datetime, or a date when ``precision`` is ``date``.
     ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
     ``shock_given`` says whether the file names the shock; where it does not, ``shock_id`` is the event's own
-    id until `shocks.with_shocks` groups events by day 0.
+    id until `shocks.with_shocks` groups events by day 0. ``own`` holds the cells of the file's other columns:
+    numbers where the whole column is numbers, else texts; an empty cell is not in it.
     """
 
     event_id: str
@@ -89,6 +94,7 @@ class Event:
     notes: str = ""
     line: int = 0
     shock_given: bool = True
+    own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +202,18 @@ def parse_events(raw: bytes, name: str) -> Events:
         As `read_events`.
     """
     text, remarks = _decode(raw, name)
-    header, records = _records(text, name)
+    header, records = _records(text, name, COLUMNS, REQUIRED, own=True)
     problems: list[Problem] = []
     rows: list[Event] = []
-    for line, record in records:
+    others = [column for column in header if column not in COLUMNS]
+    cells = [dict(zip(header, record, strict=False)) for _, record in records]
+    own = own_columns([{column: row.get(column, "") for column in others} for row in cells])
+    for (line, record), row, extra in zip(records, cells, own, strict=True):
         found: list[str] = []
-        event = _event(dict(zip(header, record, strict=False)), line, len(record) - len(header), found, remarks)
+        event = _event(row, line, len(record) - len(header), found, remarks)
         problems += [Problem(message, name, line) for message in found]
         if event is not None:
-            rows.append(event)
+            rows.append(replace(event, own=extra))
     problems += _cross_check(rows, name)
     if not rows and not problems:
         problems.append(Problem("has a header but no event; 'eventstudy init' writes worked rows", name))
@@ -213,8 +222,12 @@ def parse_events(raw: bytes, name: str) -> Events:
     return Events(tuple(rows), name, hashlib.sha256(raw).hexdigest(), tuple(remarks))
 
 
-def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+def read_records(
+    path: Path, columns: Sequence[str], required: Sequence[str], *, own: bool = False
+) -> list[tuple[int, dict[str, str]]]:
     """Read another CSV that may stand beside the events: (line, cells by column), blanks stripped.
+
+    With ``own`` it may have other columns too.
 
     Raises
     ------
@@ -224,7 +237,7 @@ def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) ->
     """
     name = str(path)
     text, _ = _decode(_read_bytes(path), name)
-    header, records = _records(text, name, columns, required)
+    header, records = _records(text, name, columns, required, own=own)
     problems = [
         Problem(f"row has {len(record)} cell(s), the header {len(header)}", name, line)
         for line, record in records
@@ -235,6 +248,23 @@ def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) ->
     return [
         (line, {column: cell.strip() for column, cell in zip(header, record, strict=True)}) for line, record in records
     ]
+
+
+def own_columns(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str | float]]:
+    """Return the cells of columns of the user's own, without empty ones.
+
+    A column whose every cell is a finite number holds numbers, any other holds texts.
+    """
+    kept = [{column: cell.strip() for column, cell in row.items() if cell.strip()} for row in rows]
+    texts = {column for row in kept for column, cell in row.items() if not _is_number(cell)}
+    return [{column: cell if column in texts else float(cell) for column, cell in row.items()} for row in kept]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -273,7 +303,7 @@ def _decode(raw: bytes, name: str) -> tuple[str, list[Reason]]:
 
 
 def _records(
-    text: str, name: str, columns: Sequence[str] = COLUMNS, required: Sequence[str] = REQUIRED
+    text: str, name: str, columns: Sequence[str], required: Sequence[str], *, own: bool
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
@@ -289,14 +319,23 @@ def _records(
         raise EventsError(Problem(f"is not CSV: {error}; close the quotes", name, reader.line_num)) from error
     if not records:
         raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", name))
-    header = [cell.strip().lower() for cell in records[0][1]]
-    _check_header(header, name, columns, required)
+    header = [given.lower() if given.lower() in columns else given for given in map(str.strip, records[0][1])]
+    _check_header(header, name, columns, required, own=own)
     return header, records[1:]
 
 
-def _check_header(header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str]) -> None:
-    problems = [f"column {c!r} is unknown; {nearest(c, columns)}" for c in header if c not in columns]
-    problems += [f"column {c!r} is missing" for c in required if c not in header]
+def _check_header(
+    header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str], *, own: bool
+) -> None:
+    missing = [c for c in required if c not in header]
+    # Columns of the user's own are welcome beside the events; one that is nearly a known one is a slip.
+    welcome = own and not missing
+    problems = [
+        f"column {c!r} is unknown; {nearest(c, columns)}"
+        for c in header
+        if c not in columns and not (welcome and c and not difflib.get_close_matches(c.lower(), columns, 1, SLIP))
+    ]
+    problems += [f"column {c!r} is missing" for c in missing]
     problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
     if problems:
         raise EventsError([Problem(message, name, 1) for message in problems])
@@ -325,8 +364,8 @@ def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remar
     tickers = tuple(_tickers(row["tickers"], line, found, remarks))
     if found or timestamp is None:
         return None
-    texts = {c: row[c] for c in ("event_id", "precision", "kind", "label", "clarifies", "dimension")}
-    free = {c: row[c] for c in ("title", "source", "source_url", "notes")}
+    texts: dict[str, Any] = {c: row[c] for c in ("event_id", "precision", "kind", "label", "clarifies", "dimension")}
+    free: dict[str, Any] = {c: row[c] for c in ("title", "source", "source_url", "notes")}
     return Event(
         timestamp=timestamp,
         label_asof=asof,

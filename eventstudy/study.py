@@ -14,6 +14,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
+from eventstudy.covariates import read_covariates
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.messages import text
@@ -74,9 +75,10 @@ def run_study(
     """
     tell = progress or (lambda _: None)
     events = with_shocks(events, config)
+    own = read_covariates(events, config)
     tell("returns, windows, market model")
     computed = compute(events, config, prices)
-    samples = list(groups(computed.sample, events, config))
+    samples = list(groups(computed.sample, events, config, own))
     tests = start(_tests, samples, config)
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
@@ -90,6 +92,7 @@ def run_study(
     run = StudyRun(
         events=events,
         config=config,
+        own=own,
         prices=prices,
         computed=computed,
         samples=samples,
@@ -99,13 +102,13 @@ def run_study(
         parts=parts,
     )
     tables = {**build_tables(run), **asked.trade.tables}
-    manifest["inputs"] += _inputs_beside(events)
+    manifest["inputs"] += _inputs_beside(events, config)
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(run, run_id, tables, asked.trade.summary)
-    own = specification_digest(config)
+    specification = specification_digest(config)
     summary["not_available"] = [missing.as_dict() for missing in parts.missing]
-    summary["trials"] = len({*earlier.studies, own})
-    manifest["trials"] = Trials(earlier.studies - {own}, asked.trade.before).as_dict()
+    summary["trials"] = len({*earlier.studies, specification})
+    manifest["trials"] = Trials(earlier.studies - {specification}, asked.trade.before).as_dict()
     if prereg is not None:
         summary["prereg"] = plain_json(prereg)
         sentences = (row["sentence"] for row in summary["prereg"]["departures"])
@@ -180,11 +183,12 @@ def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:
     ]
 
 
-def _inputs_beside(events: Events) -> list[dict[str, str]]:
+def _inputs_beside(events: Events, config: StudyConfig) -> list[dict[str, str]]:
     beside = Path(events.path).parent
+    others = [Path(item.file) for item in config.covariates]
     return [
         {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in (beside / "claims.csv", beside / "confounders.csv")
+        for path in (beside / "claims.csv", beside / "confounders.csv", *others)
         if path.is_file()
     ]
 

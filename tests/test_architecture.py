@@ -28,6 +28,7 @@ ORDER = (
     "exchanges",
     "shocks",
     "readers",
+    "covariates",
     "prices",
     "core",
     "reversal",

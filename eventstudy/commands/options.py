@@ -116,8 +116,9 @@ def inputs(
     *,
     accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
-    """Read both inputs and report the problems of both together."""
+    """Read both inputs and report the problems of both together, then those of the columns that they name."""
     from eventstudy.config import load_config
+    from eventstudy.covariates import read_covariates
     from eventstudy.events import read_events
 
     if accept_suspect:
@@ -137,6 +138,7 @@ def inputs(
             kind = type(error)
     if problems:
         raise kind(problems)
+    read_covariates(*outcome)
     return outcome[0], outcome[1]
 
 

@@ -61,7 +61,8 @@ class Peer:
     """One security with its membership in time.
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector.
+    session at a bid price: from then on the price follows the deal, not the sector. ``own`` holds what else
+    the peer's table says: covariates and groups of the user's own.
     """
 
     ticker: Text
@@ -76,6 +77,18 @@ class Peer:
     group: Text = "core"
     board: Text = ""
     note: Text = ""
+    own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """A CSV with columns of the user's own: a path from the working directory.
+
+    Its rows belong to firm-events by ``ticker``, ``event_id`` or both; with a ``date`` the newest row on or
+    before day 0 holds.
+    """
+
+    file: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +179,16 @@ class Tests:
     """Names of the statistics; none named means all that are registered.
 
     ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
-    ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
+    ``car ~ exposure + C(country)``, estimated by each of ``estimators``: ``ols`` with errors clustered by
+    date, ``gls`` by the firms' past covariance. ``group`` names columns whose values are groups of
+    firm-events, tested each and against each other. Both know `covariates.BUILT_IN` and the columns of the
+    user's own, see `covariates`.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
+    estimators: Annotated[tuple[Literal["ols", "gls"], ...], Distinct()] = ("ols", "gls")
+    group: Annotated[tuple[Text, ...], Distinct()] = ()
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999
@@ -329,6 +347,7 @@ class StudyConfig:
     study: Study = field(default_factory=Study)
     markets: tuple[Market, ...] = ()
     peers: tuple[Peer, ...] = ()
+    covariates: tuple[Covariates, ...] = ()
     windows: Windows = field(default_factory=Windows)
     returns: Returns = field(default_factory=Returns)
     model: Model = field(default_factory=Model)
@@ -360,6 +379,7 @@ class StudyConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""
         plain: dict[str, Any] = plain_json(dataclasses.asdict(self, dict_factory=_by_key))
+        plain["peers"] = [{**peer, **peer.pop("own")} for peer in plain["peers"]]
         return plain
 
 

@@ -17,8 +17,10 @@ from eventstudy.report.wording import (
     number,
     p_text,
     percent,
+    significant,
     size,
     span,
+    window_words,
 )
 from eventstudy.results.result import StudyResult
 
@@ -67,7 +69,7 @@ _TRADES = (
 )
 _GRID = ("run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own")
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
-LONGEST_CELL, MOST_ROWS = 90, 40
+LONGEST_CELL, MOST_ROWS, MOST_REGRESSION_ROWS = 90, 40, 120
 
 
 def extra_sections(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
@@ -321,6 +323,56 @@ def _specifications(result: StudyResult, words: Words) -> dict[str, Any]:
     return {"facts": [fact for fact in facts if fact[1] != "–"], "tables": []}
 
 
+def _regressions(result: StudyResult, words: Words) -> dict[str, Any]:
+    """Return one table a formula: each window's and estimator's coefficients, and why some cannot be had."""
+    table = result.tables.get("regressions")
+    if table is None or table.empty:
+        return {"facts": [], "tables": []}
+    names = ("window", "estimator", "term", "estimate", "se", "t", "p_value", "df", "n_events", "n_dates", "r_squared")
+    head, right = [words[f"column.{name}"] for name in names], [place > 2 for place in range(len(names))]
+    tables, facts = [], _lost(table, "estimator", words)
+    for formula, part in table[table["term"].notna()].groupby("formula", sort=False):
+        rows = [
+            [
+                window_words(row["window"]),
+                term(words, "estimator", row["estimator"]),
+                str(row["term"]),
+                *(significant(row[name]) for name in ("estimate", "se")),
+                number(row["t"]),
+                p_text(row["p_value"]),
+                number(row["df"], 1),
+                *(count(row[name]) for name in ("n_events", "n_dates")),
+                number(row["r_squared"], 3),
+            ]
+            for row in part.to_dict("records")
+        ]
+        left = max(0, len(rows) - MOST_REGRESSION_ROWS)
+        shown = {"head": head, "right": right, "rows": rows[:MOST_REGRESSION_ROWS], "left_out": left}
+        tables.append({**shown, "title": str(formula), "file": "tables/regressions.csv"})
+    return {"facts": facts, "tables": tables}
+
+
+def _group_differences(result: StudyResult, words: Words) -> dict[str, Any]:
+    table = result.tables.get("group_differences")
+    if table is None or table.empty:
+        return {"facts": [], "tables": []}
+    names = (
+        *("column", "group", "against", "window", "estimate", "se", "t", "p_value", "df"),
+        *("n_events", "n_against", "n_dates", "n_common", "method"),
+    )
+    found = table[table["method"].notna()]
+    named = found.assign(method=[term(words, "difference", name) for name in found["method"]])
+    shown = _shown(named, "group_differences", words, columns=names, most=80)
+    return {"facts": _lost(table, "group", words), "tables": [shown]}
+
+
+def _lost(table: pd.DataFrame, by: str, words: Words) -> Facts:
+    """Return why rows of a table have no numbers, each reason once."""
+    lost = table[table["estimate"].isna()]
+    told = {(str(row[by]), said(row["reason"], words)): row["window"] for row in lost.to_dict("records")}
+    return [[term(words, by, name), why] for name, why in told if why]
+
+
 def _diagnostics(result: StudyResult, words: Words) -> dict[str, Any]:
     found = result.facts.get("diagnostics") or {}
     facts = [[words["column.n_fits"], count(found.get("n_fits"))]] if finite(found.get("n_fits")) else []
@@ -350,6 +402,8 @@ _SECTIONS: Sequence[tuple[str, tuple[str, ...], Callable[[StudyResult, Words], d
     ("clarifications", (), _clarifications),
     ("claims", (), _claims),
     ("backtest", ("equity_curve", "trade_dots", "cost_sensitivity"), _backtest),
+    ("regressions", (), _regressions),
+    ("group_differences", (), _group_differences),
     ("specifications", ("specification_curve",), _specifications),
     ("diagnostics", (), _diagnostics),
     ("quality", (), _quality),

@@ -49,9 +49,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "aar": columns_of(AarRow),
     "shocks": columns_of(ShockRow),
     "tests": columns_of(TestRow),
-    "regression": _columns(
-        "formula window term estimate se_cr1 p_cr1 se_cr2 df_cr2 p_cr2 p_wild p_pre_event n_events n_dates "
+    "regressions": _columns(
+        "formula window estimator term estimate se t p_value df p_wild p_pre_event n_events n_left_out n_dates "
         "r_squared reason"
+    ),
+    "group_differences": _columns(
+        "column group against window method estimate se t p_value df n_events n_against n_dates n_common reason"
     ),
     "multiplicity": _columns("group window name p_value holm bh by romano_wolf"),
     "trades": columns_of(TradeRow),

@@ -150,35 +150,21 @@ def regress(
     )
 
 
-def regress_formula(
-    formula: str, frame: Any, cluster: str, *, fewest: int = 0, draws: int = 9_999, seed: int = 20260624
-) -> ClusterRegression:
-    """Regress by a statsmodels formula on the columns of a pandas frame; ``cluster`` names one of them.
+def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return left side (n,), regressors (n, p) and their names of a statsmodels formula on a pandas frame.
 
     Raises
     ------
     EstimationError
-        For a cluster column that is not there, a formula that cannot be read, a row with a missing
-        value (none is left out silently), and what `regress` refuses.
+        For a formula that cannot be read and a row with a missing value: none is left out silently.
     """
     from statsmodels.formula.api import ols
 
-    if cluster not in frame.columns:
-        raise EstimationError(f"no column {cluster!r} for the clusters; there are {', '.join(map(str, frame))}")
     try:
         model = ols(formula, data=frame, missing="raise")
     except Exception as error:
         raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
-    return regress(
-        np.asarray(model.endog, dtype=float),
-        np.asarray(model.exog, dtype=float),
-        frame[cluster].to_numpy(),
-        names=model.exog_names,
-        constant=False,
-        fewest=fewest,
-        draws=draws,
-        seed=seed,
-    )
+    return np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float), tuple(model.exog_names)
 
 
 def _design(
