@@ -877,16 +877,7 @@ def regressions(book: Book) -> Columns:
         error, level = y - x @ gls @ y, y - omega.sum(axis=0) @ y / omega.sum()
         plain, one = y - x @ ols @ y, np.eye(len(y))
         fits = {
-            "ols_cr2": (
-                ols,
-                slow.se_cr2,
-                slow.df_cr2,
-                slow.p_wild,
-                past,
-                y - x @ ols @ y,
-                y - y.mean(),
-                np.eye(len(y)),
-            ),
+            "ols_cr2": (ols, slow.se_cr2, slow.df_cr2, slow.p_wild, past, plain, y - y.mean(), one),
             "gls": (gls, gls_se, [past.shape[1] - half] * 3, [NAN] * 3, past[:, half:], error, level, omega),
         }
         for estimator, (pull, se, df, wild, before, residual, scatter, metric) in fits.items():
