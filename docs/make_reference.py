@@ -37,6 +37,13 @@ MODEL_NOTES = {
             "are studied with it."
         ),
     ),
+    "raw": (
+        "E[R] = 0",
+        (
+            "Whenever the market moves on the event day, and over long windows, where shares earn something "
+            "without any news. It shows what was earned, and is the base for one-day windows without an index."
+        ),
+    ),
     "market_robust": (
         "E[R] = alpha + beta R_m, beta by Huber's M-estimator",
         "It protects beta from single days, not from a second regime; with few outliers it costs precision.",

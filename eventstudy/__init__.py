@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eventstudy.api import Checked, Study
+    from eventstudy.api import Checked, Study, car
     from eventstudy.config import StudyConfig
     from eventstudy.core.models import MODELS, ExpectedReturns, least_squares, model
     from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample, statistic
@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 #: Where each public name lives.
 _HOMES = {
-    "api": ("Checked", "Study"),
+    "api": ("Checked", "Study", "car"),
     "config": ("StudyConfig",),
     "errors": ("ConfigError", "EstimationError", "EventStudyError", "EventsError", "IntegrityError", "PriceError"),
     "events": ("Events", "read_events"),
@@ -59,6 +59,7 @@ __all__ = [
     "TestResult",
     "WindowSample",
     "__version__",
+    "car",
     "least_squares",
     "model",
     "provider",

@@ -1,7 +1,7 @@
-"""The study in Python: `Study` reads settings, checks events, and runs to a `StudyResult`.
+"""The study in Python: `Study` holds settings, checks events, and runs to a `StudyResult`.
 
 ``Study.from_toml("x.toml").run("events.csv")`` gives the same tables as the command
-``eventstudy run events.csv --config x.toml``.
+``eventstudy run events.csv --config x.toml``; ``Study(peers=["JNJ", "PFE"])`` and `car` need no file.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ import inspect
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from eventstudy.config import StudyConfig, load_config, sector_file
+from eventstudy.config.plain import EXCHANGE, study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
 from eventstudy.covariates import read_covariates
-from eventstudy.errors import ConfigError
+from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.messages import text
-from eventstudy.prices import PROVIDERS, PriceProvider, PriceTable, provider_names
+from eventstudy.prices import PROVIDERS, PriceTable, provider_names
 from eventstudy.prices.quality import QualityFinding, with_special_sessions
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.columns import row_of, with_codes
@@ -36,6 +37,10 @@ from eventstudy.study import run_study
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What the numbers of a frame of prices are.
+PricesAre = Literal["prices", "returns"]
+#: A frame of any library, or a query for one, has one of these.
+_OF_FRAMES = ("columns", "index", "__arrow_c_stream__", "collect")
 #: Titles of the worked rows that 'eventstudy init' writes begin with it.
 EXAMPLE = "EXAMPLE"
 
@@ -98,33 +103,89 @@ class Checked:
         return pd.DataFrame([with_codes(row_of(row)) for row in found[name]])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Study:
     """A study's settings, ready to be run on events.
+
+    Parameters
+    ----------
+    peers
+        Tickers, dicts with the keys of ``[[peers]]``, or a frame with these columns. By default the tickers
+        that the events name.
+    benchmark : str or Mapping[str, str]
+        The index, or one by MIC; by default the usual one of each exchange.
+    exchange : str
+        MIC of tickers without an ending such as ``.PA``.
+    windows
+        The event window ``(-1, 1)``, a list of them, or a mapping as the section ``[windows]``.
+    estimation : (int, int)
+        First and last session of the estimation window.
+    model : str or Mapping[str, Any]
+        A name, or a mapping as the section ``[model]``.
+    **sections
+        Any other section of a study file as a mapping: ``tests={"weights": "equal"}``.
 
     Attributes
     ----------
     settings : StudyConfig
         All settings together.
-    file, sector, overrides
-        The layers that they are read from.
+    file, sector, overrides, names
+        What they are read from: the layers of a study file, or the names given here.
+
+    Raises
+    ------
+    ConfigError
+        For a name or value that is not accepted, with the nearest that is.
 
     Examples
     --------
     >>> from eventstudy import Study
+    >>> study = Study(peers=["JNJ", "PFE", "MRK"], benchmark="^GSPC", windows=[(0, 1), (-5, 5)])
+    >>> study.settings.windows.event, study.settings.model.name
+    ((-5, 5), 'market')
+
+    A sector that ships, and its events:
+
     >>> quick = {"reversal.specification_curve": False, "tests.names": ["date_t"]}
     >>> study = Study.from_sector("healthcare", overrides=quick)
-    >>> study.settings.windows.post
-    (2, 20)
     >>> result = study.run(study.events_file, prices="example:healthcare")
     >>> result.verdict.kind
     'inconclusive'
     """
 
     settings: StudyConfig
-    file: Path | None = None
-    sector: str | None = None
-    overrides: tuple[str, ...] = ()
+    file: Path | None
+    sector: str | None
+    overrides: tuple[str, ...]
+    names: Mapping[str, Any] | None
+
+    def __init__(
+        self,
+        *,
+        peers: Any = None,
+        benchmark: str | Mapping[str, str] = "",
+        exchange: str = EXCHANGE,
+        windows: tuple[int, int] | Sequence[tuple[int, int]] | Mapping[str, Any] | None = None,
+        estimation: tuple[int, int] | None = None,
+        model: str | Mapping[str, Any] = "market",
+        **sections: Any,
+    ) -> None:
+        given = {"peers": peers, "benchmark": benchmark, "exchange": exchange, "model": model, **sections}
+        given |= {"windows": windows, "estimation": estimation}
+        self._keep(study_settings(given), names=given)
+
+    def _keep(
+        self,
+        settings: StudyConfig,
+        *,
+        file: Path | None = None,
+        sector: str | None = None,
+        overrides: tuple[str, ...] = (),
+        names: Mapping[str, Any] | None = None,
+    ) -> None:
+        kept = {"settings": settings, "file": file, "sector": sector, "overrides": overrides, "names": names}
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_toml(
@@ -161,19 +222,21 @@ class Study:
         # Beside a file that does not exist there is no eventstudy.toml either: the layers given, alone.
         alone = Path("no such folder") / "events.csv"
         settings = load_config(alone, sector=sector, config_file=file, overrides=overrides)
-        return cls(settings, file, sector, overrides)
+        study = cls.__new__(cls)
+        study._keep(settings, file=file, sector=sector, overrides=overrides)
+        return study
 
     @property
     def events_file(self) -> Path:
         """The events that ship with the study's sector; `ConfigError` where there is none."""
         return sector_file(self.settings.study.sector).with_name("events.csv")
 
-    def check(self, events: str | Path | Events | pd.DataFrame, prices: Any = None) -> Checked:
+    def check(self, events: Any, prices: Any = None, *, prices_are: PricesAre = "prices") -> Checked:
         """Say what a run would use, estimating nothing.
 
         Parameters
         ----------
-        events, prices
+        events, prices, prices_are
             As for `run`; without ``prices`` day 0 alone is looked at.
 
         Returns
@@ -182,26 +245,24 @@ class Study:
             Day 0 by exchange, the ledger, what is missing, and warnings.
         """
         read, config = self._inputs(events, 1)
-        return check_study(read, config, None if prices is None else _table(read, config, prices))
+        return check_study(read, config, None if prices is None else _table(read, config, prices, prices_are))
 
-    def run(
-        self,
-        events: str | Path | Events | pd.DataFrame,
-        prices: str | Path | PriceTable | PriceProvider | pd.DataFrame | None = None,
-        *,
-        jobs: int = 1,
-    ) -> StudyResult:
+    def run(self, events: Any, prices: Any = None, *, prices_are: PricesAre = "prices", jobs: int = 1) -> StudyResult:
         """Run the study.
 
         Parameters
         ----------
         events
-            Path of an events CSV, or a frame with its columns. An ``eventstudy.toml`` beside a path is
-            read as the command reads it.
+            Path of an events file, or a frame with its columns, of pandas, polars, pyarrow or duckdb. A study
+            that was read from a file or sector also reads an ``eventstudy.toml`` beside the path, as the
+            command does.
         prices
-            A folder or file, the name of a provider, a provider, a `PriceTable`, or a frame: wide (days ×
-            tickers, adjusted closes) or long (``date``, ``ticker``, ``close`` and so on). By default the
-            source of the settings.
+            A folder or file, the name of a provider, a provider, a `PriceTable`, or a frame of the same
+            libraries: wide (days × tickers, adjusted closes), long (``date``, ``ticker``, ``close`` and so
+            on), as yfinance gives it, with days or days and tickers as index, or a dict of frames by ticker.
+            By default the source of the settings.
+        prices_are : {"prices", "returns"}
+            ``returns`` where the numbers of a frame are simple returns as decimals.
         jobs
             Processes for models that are fitted one by one; the result is the same.
 
@@ -216,14 +277,72 @@ class Study:
             As the command's exit codes 2, 2, 4 and 3.
         """
         read, config = self._inputs(events, jobs)
-        return run_study(read, config, _table(read, config, prices))
+        return run_study(read, config, _table(read, config, prices, prices_are))
 
-    def _inputs(self, events: str | Path | Events | pd.DataFrame, jobs: int) -> tuple[Events, StudyConfig]:
+    def _inputs(self, events: Any, jobs: int) -> tuple[Events, StudyConfig]:
         read = _events(events)
+        if self.names is not None:
+            config = study_settings(self.names, sorted({ticker for event in read for ticker in event.tickers}))
+            config = replace(config, model=replace(config.model, jobs=jobs)) if jobs > 1 else config
+            read_covariates(read, config)
+            return read, config
         overrides = (*self.overrides, f"model.jobs={jobs}") if jobs > 1 else self.overrides
         config = load_config(Path(read.path), sector=self.sector, config_file=self.file, overrides=overrides)
         read_covariates(read, config)
         return read, config
+
+
+def car(
+    events: Any,
+    prices: Any,
+    *,
+    benchmark: str | Mapping[str, str] = "",
+    window: tuple[int, int] = (-1, 1),
+    estimation: tuple[int, int] | None = None,
+    model: str = "market",
+    prices_are: PricesAre = "prices",
+    **names: Any,
+) -> StudyResult:
+    """Return the cumulative abnormal returns of events over one window, and their tests.
+
+    Parameters
+    ----------
+    events, prices, prices_are
+        As for `Study.run`; each event is about the tickers that its row names.
+    benchmark, estimation, model, **names
+        As for `Study`.
+    window : (int, int)
+        First and last event day.
+
+    Returns
+    -------
+    StudyResult
+        ``result.params`` and the like are the mean over dates, ``result.car`` has a row a firm-event.
+
+    Raises
+    ------
+    EventStudyError
+        With all that keeps the study from being run.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import eventstudy
+    >>> from eventstudy.config import sector_prices
+    >>> prices = pd.read_parquet(sector_prices("healthcare"))
+    >>> events = pd.DataFrame({
+    ...     "event_id": ["E1", "E2"], "timestamp": ["2015-09-21", "2016-11-09"], "precision": "date",
+    ...     "kind": "other", "label": "unknown", "tickers": ["PFE;MRK", "PFE"],
+    ... })
+    >>> result = eventstudy.car(events, prices, benchmark="^GSPC", window=(-1, 1))
+    >>> [(row.event_id, row.ticker, round(row.car, 4)) for row in result.car.where(window=(-1, 1))]
+    [('E1', 'MRK', -0.037), ('E1', 'PFE', -0.0179), ('E2', 'PFE', 0.0997)]
+    >>> result.params.round(4).to_dict(), result.pvalues.round(3).to_dict()
+    ({'[-1,1]': 0.0361}, {'[-1,1]': 0.671})
+    """
+    names = {"reversal": {"specification_curve": False}, **names}
+    study = Study(benchmark=benchmark, windows=window, estimation=estimation, model=model, **names)
+    return study.run(events, prices, prices_are=prices_are)
 
 
 def check_study(events: Events, config: StudyConfig, prices: PriceTable | None = None) -> Checked:
@@ -258,7 +377,7 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if outcome.message.code not in ("price.no_file", "price.no_row"):
+        if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
         if outcome.status != "ok":
             found.append(f"no prices for {_role(ticker, config)}: {text(outcome.message)}; {remedy}")
@@ -289,7 +408,7 @@ def _role(ticker: str, config: StudyConfig) -> str:
     return f"{ticker} ({peer.name}, {peer.market})" if peer.name else f"{ticker} ({peer.market})"
 
 
-def _events(source: str | Path | Events | pd.DataFrame) -> Events:
+def _events(source: Any) -> Events:
     if isinstance(source, Events):
         return source
     if isinstance(source, str | Path):
@@ -297,8 +416,13 @@ def _events(source: str | Path | Events | pd.DataFrame) -> Events:
     return events_of_frame(source)
 
 
-def _table(events: Events, config: StudyConfig, source: Any) -> PriceTable:
+def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesAre = "prices") -> PriceTable:
     """Return prices from whatever names or holds them."""
+    if prices_are not in ("prices", "returns"):
+        raise ConfigError(f"prices_are = {prices_are!r}; {nearest(str(prices_are), ('prices', 'returns'))}")
+    named = source is None or isinstance(source, str | Path | PriceTable) or hasattr(source, "fetch")
+    if named and prices_are == "returns":
+        raise ConfigError("prices_are='returns' is for frames; in a file, name the column of returns 'return'")
     if isinstance(source, PriceTable):
         return source
     if isinstance(source, str) and _at_hand(source):
@@ -308,11 +432,11 @@ def _table(events: Events, config: StudyConfig, source: Any) -> PriceTable:
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
     if hasattr(source, "fetch"):
         return prices_of(events, config, source)
-    if hasattr(source, "columns"):
-        return frame_prices(events, config, source)
+    if isinstance(source, Mapping | list) or any(hasattr(source, name) for name in _OF_FRAMES):
+        return frame_prices(events, config, source, returns=prices_are == "returns")
     raise ConfigError(
         f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "
-        "a provider, a PriceTable, and a wide or long frame"
+        "a provider, a PriceTable, a frame, and a dict of frames"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import importlib
 import io
@@ -15,10 +14,10 @@ from contextlib import contextmanager
 import click
 
 from eventstudy import __version__, commands
+from eventstudy.commands.machine import refusal
 from eventstudy.errors import DEBUG, EventStudyError
 
 INTERRUPTED = 130
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            click.echo(f"eventstudy: {_disk_full(error)}", err=True)
+        if said := refusal(error):
+            click.echo(f"eventstudy: {said}", err=True)
             return 1
         click.echo(f"eventstudy: internal error: {type(error).__name__}: {error}; --debug shows where", err=True)
         return 1
@@ -74,11 +73,16 @@ def _debugging(debug: bool) -> Iterator[None]:
 
 
 def entry() -> None:
-    """Console script: run and exit; a reader that has gone away, as of `| head`, is no error."""
+    """Console script: run and exit."""
     code = main()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # A reader that has gone away, as of `| head`, is no error; an output without room is one.
+        if not isinstance(error, BrokenPipeError):
+            if not code:
+                click.echo(f"eventstudy: {refusal(error)}", err=True)
+            code = code or 1
         _drop_output()
     sys.exit(code)
 
@@ -94,14 +98,6 @@ def _make_writable() -> None:
 
 def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _disk_full(error: OSError) -> str:
-    where = f" at {error.filename}" if error.filename else ""
-    return (
-        f"the disk is full or a file is too large{where} ({error.strerror}); what was half written is "
-        "removed, earlier results are as they were. Make room and give the same command again"
-    )
 
 
 class CommandFiles(click.Group):

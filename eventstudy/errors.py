@@ -112,7 +112,7 @@ class Reason:
         return _unpickled, self._key()
 
     def _key(self) -> tuple[Any, ...]:
-        return self.code, tuple(self.fields.items()), self.parts, self.separator
+        return self.code, tuple(sorted(self.fields.items())), self.parts, self.separator
 
 
 def _unpickled(code: str, fields: tuple[tuple[str, Any], ...], parts: tuple[Reason, ...], separator: str) -> Reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import difflib
@@ -12,7 +13,7 @@ import re
 import unicodedata
 import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,37 +24,9 @@ from eventstudy.exchanges.exchange import with_suffix
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    "event_id",
-    "timestamp",
-    "precision",
-    "kind",
-    "label",
-    "label_asof",
-    "shock_id",
-    "clarifies",
-    "tickers",
-    "dimension",
-    "title",
-    "source",
-    "source_url",
-    "notes",
-)
-REQUIRED = ("event_id", "timestamp", "precision", "kind", "label")
 PRECISIONS = ("second", "minute", "session", "date")
-KINDS = (
-    "report",
-    "clarification",
-    "earnings",
-    "guidance",
-    "regulation",
-    "product",
-    "deal",
-    "macro",
-    "rumour",
-    "price_move",
-    "other",
-)
+KINDS: tuple[str, ...] = ("report", "clarification", "earnings", "guidance", "regulation", "product")
+KINDS += ("deal", "macro", "rumour", "price_move", "other")
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
 MAX_BYTES = 64 * 2**20
@@ -63,6 +36,10 @@ SLIP = 0.8
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+#: Years that an event may be of.
+YEARS = (1900, 2199)
+#: Offsets from UTC go from -12:00 to +14:00.
+LARGEST_OFFSET = dt.timedelta(hours=14)
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
 
@@ -95,6 +72,11 @@ class Event:
     line: int = 0
     shock_given: bool = True
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
+
+
+#: Columns of an events file: the fields of an event but the last three, and the first of them must be there.
+COLUMNS = tuple(item.name for item in fields(Event))[:-3]
+REQUIRED = COLUMNS[:5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +116,7 @@ class Events:
 
 
 def read_events(path: Path) -> Events:
-    """Read and check an events file.
-
-    Parameters
-    ----------
-    path : Path
-        A CSV with a row an event.
-
-    Returns
-    -------
-    Events
-        In the order of the file.
+    """Read and check an events file, a CSV with a row an event.
 
     Raises
     ------
@@ -166,13 +138,8 @@ def read_events(path: Path) -> Events:
 def events_of_frame(frame: pd.DataFrame) -> Events:
     """Check a frame with the columns of an events file as the file itself would be.
 
-    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of a
-    message is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
-
-    Raises
-    ------
-    EventsError
-        With every problem found.
+    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of an
+    `EventsError` is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -194,13 +161,7 @@ def _cell(value: Any, bare: bool) -> str:
 
 
 def parse_events(raw: bytes, name: str) -> Events:
-    """Check the content of an events file; ``name`` stands for it in messages.
-
-    Raises
-    ------
-    EventsError
-        As `read_events`.
-    """
+    """Check the content of an events file as `read_events`; ``name`` stands for it in messages."""
     text, remarks = _decode(raw, name)
     header, records = _records(text, name, COLUMNS, REQUIRED, own=True)
     problems: list[Problem] = []
@@ -270,36 +231,31 @@ def _is_number(cell: str) -> bool:
 def _read_bytes(path: Path) -> bytes:
     name = str(path)
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise EventsError(Problem("is a pipe or a device, not a file; save what it gives in a file first", name))
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise EventsError(Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name))
         raw = path.read_bytes()
     except OSError as error:
-        raise EventsError(
-            Problem(
-                f"cannot be read: {error.strerror}; give the path of an events CSV, or let 'eventstudy init' "
-                "write one to start from",
-                name,
-            )
-        ) from error
-    if raw[:2] == b"PK":
-        raise EventsError(Problem("is an Excel workbook; save it as 'CSV UTF-8' and give that file", name))
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise EventsError(Problem("is UTF-16 text; save it as 'CSV UTF-8'", name))
-    if b"\x00" in raw:
-        raise EventsError(Problem("holds NUL bytes and is not a text file; save it as 'CSV UTF-8'", name))
+        hint = "give the path of an events CSV, or let 'eventstudy init' write one to start from"
+        raise EventsError(Problem(f"cannot be read: {error.strerror}; {hint}", name)) from error
+    for wrong, what in (
+        (raw[:2] == b"PK", "is an Excel workbook; save it as 'CSV UTF-8' and give that file"),
+        (raw[:2] in (b"\xff\xfe", b"\xfe\xff"), "is UTF-16 text; save it as 'CSV UTF-8'"),
+        (b"\x00" in raw, "holds NUL bytes and is not a text file; save it as 'CSV UTF-8'"),
+    ):
+        if wrong:
+            raise EventsError(Problem(what, name))
     return raw
 
 
 def _decode(raw: bytes, name: str) -> tuple[str, list[Reason]]:
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        pass
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return raw.decode("gb18030"), [Reason("events.gb18030", file=Path(name).name)]
-    except UnicodeDecodeError as error:
-        raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name)) from error
+    raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name))
 
 
 def _records(
@@ -320,13 +276,6 @@ def _records(
     if not records:
         raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", name))
     header = [given.lower() if given.lower() in columns else given for given in map(str.strip, records[0][1])]
-    _check_header(header, name, columns, required, own=own)
-    return header, records[1:]
-
-
-def _check_header(
-    header: Sequence[str], name: str, columns: Sequence[str], required: Sequence[str], *, own: bool
-) -> None:
     missing = [c for c in required if c not in header]
     # Columns of the user's own are welcome beside the events; one that is nearly a known one is a slip.
     welcome = own and not missing
@@ -339,6 +288,7 @@ def _check_header(
     problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
     if problems:
         raise EventsError([Problem(message, name, 1) for message in problems])
+    return header, records[1:]
 
 
 def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[Reason]) -> Event | None:
@@ -347,51 +297,29 @@ def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remar
         found.append(f"row has {abs(surplus)} cell(s) {'more' if surplus > 0 else 'fewer'} than the header")
         return None
     row = {column: row.get(column, "").strip() for column in COLUMNS}
-    if not _EVENT_ID.fullmatch(row["event_id"]):
-        found.append(f"event_id {row['event_id']!r}: accepted are 1 to 64 letters, digits, _ . -")
-    if row["shock_id"] and not _EVENT_ID.fullmatch(row["shock_id"]):
-        found.append(f"shock_id {row['shock_id']!r}: accepted are 1 to 64 letters, digits, _ . -")
-    for column, accepted in (("precision", PRECISIONS), ("kind", KINDS), ("label", LABELS)):
+    for column in ("event_id", "shock_id"):
+        if not _EVENT_ID.fullmatch(row[column]) and (row[column] or column == "event_id"):
+            found.append(f"{column} {row[column]!r}: accepted are 1 to 64 letters, digits, _ . -")
+    allowed = {"precision": PRECISIONS, "kind": KINDS, "label": LABELS, "dimension": ("", *DIMENSIONS)}
+    for column, accepted in allowed.items():
         if row[column] not in accepted:
-            found.append(f"{column} {row[column]!r}; {nearest(row[column], accepted)}")
-    if row["dimension"] and row["dimension"] not in DIMENSIONS:
-        found.append(f"dimension {row['dimension']!r}; {nearest(row['dimension'], DIMENSIONS)}")
+            found.append(f"{column} {row[column]!r}; {nearest(row[column], filter(None, accepted))}")
     timestamp = _instant(row["timestamp"], "timestamp", found)
-    _check_precision(row, timestamp, found)
+    bare = not isinstance(timestamp, dt.datetime)
+    if timestamp is not None and row["precision"] in PRECISIONS and bare != (row["precision"] == "date"):
+        what = f"is a bare date, precision is {row['precision']!r}" if bare else "has a time, precision is 'date'"
+        cure = "add the time with its offset or write" if bare else "write the date alone or"
+        wanted = "date" if bare else "minute"
+        found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {wanted!r}")
     asof = _instant(row["label_asof"], "label_asof", found) if row["label_asof"] else None
     if row["label"] in DATED_LABELS and not row["label_asof"]:
         found.append(f"label {row['label']!r} needs label_asof: when that could first be known (ISO 8601)")
     tickers = tuple(_tickers(row["tickers"], line, found, remarks))
     if found or timestamp is None:
         return None
-    texts: dict[str, Any] = {c: row[c] for c in ("event_id", "precision", "kind", "label", "clarifies", "dimension")}
-    free: dict[str, Any] = {c: row[c] for c in ("title", "source", "source_url", "notes")}
-    return Event(
-        timestamp=timestamp,
-        label_asof=asof,
-        shock_id=row["shock_id"] or row["event_id"],
-        tickers=tickers,
-        line=line,
-        shock_given=bool(row["shock_id"]),
-        **texts,
-        **free,
-    )
-
-
-def _check_precision(row: dict[str, str], timestamp: dt.datetime | dt.date | None, found: list[str]) -> None:
-    if timestamp is None or row["precision"] not in PRECISIONS:
-        return
-    bare = not isinstance(timestamp, dt.datetime)
-    if bare and row["precision"] != "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} is a bare date, precision is {row['precision']!r}; "
-            "add the time with its offset or write precision 'date'"
-        )
-    if not bare and row["precision"] == "date":
-        found.append(
-            f"timestamp {row['timestamp']!r} has a time, precision is 'date'; write the date alone "
-            "or precision 'minute'"
-        )
+    read: dict[str, Any] = {**row, "timestamp": timestamp, "label_asof": asof, "tickers": tickers}
+    read["shock_id"] = row["shock_id"] or row["event_id"]
+    return Event(**read, line=line, shock_given=bool(row["shock_id"]))
 
 
 def _tickers(text: str, line: int, found: list[str], remarks: list[Reason]) -> Iterator[str]:
@@ -414,33 +342,33 @@ def _instant(text: str, column: str, found: list[str]) -> dt.datetime | dt.date 
     example = "write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00, or a date 2026-06-09"
     date = _DATE.fullmatch(text)
     try:
+        if re.match(r"\d{4}[-/]", text) and not YEARS[0] <= int(text[:4]) <= YEARS[1]:
+            raise ValueError(f"the year is not one of {YEARS[0]} to {YEARS[1]}")
         if date:
             return dt.date(int(date[1]), int(date[2]), int(date[3]))
         zoned = _ZONED.fullmatch(text)
         if zoned:
             return _in_zone(zoned["local"], zoned["bracket"] or zoned["name"])
         if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
-            return _aware(dt.datetime.fromisoformat(text))
+            moment = dt.datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError("has no zone, and a naive time could be any of 24 hours")
+            if abs(moment.utcoffset() or dt.timedelta(0)) > LARGEST_OFFSET:
+                raise ValueError("no place on earth has such an offset; the largest is 14:00")
+            return moment.astimezone(dt.UTC)
         found.append(f"{column} {text!r} {_diagnosis(text)}; {example}")
     except (ValueError, OverflowError) as error:
         found.append(f"{column} {text!r}: {error}; {example}")
     return None
 
 
-def _aware(moment: dt.datetime) -> dt.datetime:
-    if moment.tzinfo is None:
-        raise ValueError("has no zone, and a naive time could be any of 24 hours")
-    return moment.astimezone(dt.UTC)
-
-
 def _in_zone(local: str, zone: str) -> dt.datetime:
     try:
         info = zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        close = nearest(zone, zoneinfo.available_timezones()).rpartition("; did you mean ")[2]
-        raise ValueError(
-            f"zone {zone!r} is unknown" + (f"; did you mean {close}" if close.endswith("?") else "")
-        ) from error
+        close = difflib.get_close_matches(zone, sorted(zoneinfo.available_timezones()), n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"zone {zone!r} is unknown{hint}") from error
     moment = dt.datetime.fromisoformat(local)
     if moment.tzinfo is not None:
         raise ValueError("has both an offset and a zone; keep one")
@@ -468,18 +396,12 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
         first = seen.setdefault(event.event_id, event)
         # A row that says again what an earlier one says is no conflict: its firm-events count once.
         if replace(event, line=first.line) != first:
-            problems.append(
-                Problem(
-                    f"event_id {event.event_id!r} is already on line {first.line}; ids are unique", name, event.line
-                )
-            )
+            text = f"event_id {event.event_id!r} is already on line {first.line}; ids are unique"
+            problems.append(Problem(text, name, event.line))
     for event in rows:
         if event.clarifies and event.clarifies not in seen:
-            problems.append(
-                Problem(
-                    f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}", name, event.line
-                )
-            )
+            text = f"clarifies {event.clarifies!r} names no event; {nearest(event.clarifies, seen)}"
+            problems.append(Problem(text, name, event.line))
         elif event.clarifies == event.event_id:
             problems.append(Problem("an event cannot clarify itself", name, event.line))
     return problems

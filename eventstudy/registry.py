@@ -178,4 +178,4 @@ PROVIDERS: Registry[Any] = Registry(
 #: Twins of kernels of `core` and `large`, compiled by numba; neither of them knows of the other's files.
 KERNELS: Registry[Any] = Registry("compiled kernel", "fast", declaration="@KERNELS.add(")
 #: What a result can show of itself: `results` knows neither the figures nor the report, which come after it.
-VIEWS: Registry[Any] = Registry("view", "plots", "report", declaration="@VIEWS.add(")
+VIEWS: Registry[Any] = Registry("view", "plots", "report", "report/render", declaration="@VIEWS.add(")

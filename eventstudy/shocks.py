@@ -16,6 +16,8 @@ from eventstudy.exchanges.calendars import Alignment, align_all
 
 Alignments = Mapping[tuple[str, str], Alignment]
 Key = tuple[str | bool, ...]
+#: Rows of one timestamp, and their day 0 by exchange.
+_Moment = tuple[list[Event], dict[str, dt.date]]
 #: Label of a shock whose lead rows carry different ones: the file does not say what it was.
 DISAGREED = "unknown"
 
@@ -85,16 +87,9 @@ def _named(rows: Sequence[Event]) -> tuple[str, ...]:
 class Lead:
     """The rows that set one shock off.
 
-    Attributes
-    ----------
-    event : Event
-        Stands for all of them: the earliest, with their tickers, the label that they agree on (else
-        `DISAGREED`) and the time by which every row's label was known.
-    rows : tuple of Event
-    pairs : frozenset of (event_id, MIC)
-        Where each of them leads: on exchanges where its day 0 is the shock's.
-    labels : tuple of str
-        Their labels, more than one where they disagree.
+    ``event`` stands for all ``rows``: the earliest, with their tickers, the label that they agree on (else
+    `DISAGREED`) and the time by which every row's label was known. ``pairs`` are (event_id, MIC) where each of
+    them leads: on exchanges where its day 0 is the shock's. ``labels`` are more than one where they disagree.
     """
 
     event: Event
@@ -116,40 +111,34 @@ def leads_of(events: Events, config: StudyConfig, alignments: Alignments) -> dic
     shocks: dict[str, list[Event]] = {}
     for event in rows:
         shocks.setdefault(event.shock_id, []).append(event)
-    return {name: _lead(mine, days, config, alignments) for name, mine in shocks.items()}
+    return {name: _lead(of_shock, days, config, alignments) for name, of_shock in shocks.items()}
 
 
 def _lead(
     rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig, alignments: Alignments
 ) -> Lead:
     reports = [event for event in rows if not is_answer(event)] or list(rows)
-    first, *later = _moments(reports, days)
-    regions = _regions(config)
-    start = _Day(dict(first.days), _by_region(first.days, regions))
-    for moment in later:
-        start.take(moment.days, regions)
-    begun = first.rows[0].event_id
+    (first, first_days), *later = _moments(reports, days)
+    regions = {market.mic: market.region or market.mic for market in config.markets}
+    start = _Day(dict(first_days), _by_region(first_days, regions))
+    for _, later_days in later:
+        start.take(later_days, regions)
+    begun = first[0].event_id
 
     def leads(mic: str, day: dt.date) -> bool:
         reacted = alignments.get((begun, mic))
         return day in (start.exchanges.get(mic), start.regions.get(regions[mic]), reacted.session if reacted else None)
 
     pairs = frozenset((e.event_id, mic) for e in reports for mic, day in days[e.event_id].items() if leads(mic, day))
-    leading = [e for e in reports if any((e.event_id, mic) in pairs for mic in days[e.event_id])]
-    return _stood_for(leading or list(first.rows), pairs)
-
-
-def _stood_for(rows: Sequence[Event], pairs: frozenset[tuple[str, str]]) -> Lead:
-    labels = tuple(sorted({event.label for event in rows}))
-    known = [event.label_asof for event in rows if event.label_asof is not None]
-    agreed = len(labels) == 1
-    asof = (
-        max(known, key=lambda moment: instant_utc(moment, end_of_day=True))
-        if agreed and len(known) == len(rows)
-        else None
-    )
-    event = replace(rows[0], tickers=_named(rows), label=labels[0] if agreed else DISAGREED, label_asof=asof)
-    return Lead(event, tuple(rows), pairs, labels)
+    leading = [e for e in reports if any((e.event_id, mic) in pairs for mic in days[e.event_id])] or first
+    labels = tuple(sorted({event.label for event in leading}))
+    known = [event.label_asof for event in leading if event.label_asof is not None]
+    asof = None
+    if len(labels) == 1 and len(known) == len(leading):
+        asof = max(known, key=lambda moment: instant_utc(moment, end_of_day=True))
+    label = labels[0] if len(labels) == 1 else DISAGREED
+    event = replace(leading[0], tickers=_named(leading), label=label, label_asof=asof)
+    return Lead(event, tuple(leading), pairs, labels)
 
 
 def hit_by(events: Events, leads: Mapping[str, Lead]) -> dict[str, frozenset[str]]:
@@ -160,28 +149,16 @@ def hit_by(events: Events, leads: Mapping[str, Lead]) -> dict[str, frozenset[str
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """Rows of one timestamp and their day 0 by exchange."""
-
-    rows: tuple[Event, ...]
-    days: Mapping[str, dt.date]
-
-
 def _moments(rows: Iterable[Event], days: Mapping[str, Mapping[str, dt.date]]) -> list[_Moment]:
-    """Put rows of one timestamp together, the earliest day 0 first."""
+    """Put rows of one timestamp together, with their day 0 by exchange; the earliest day 0 first."""
     alike: dict[dt.datetime | dt.date, list[Event]] = {}
     for event in rows:
         alike.setdefault(event.timestamp, []).append(event)
-    moments = [
-        _Moment(tuple(mine), {mic: day for e in mine for mic, day in days[e.event_id].items()})
-        for mine in alike.values()
-    ]
+    moments = [(same, {mic: day for e in same for mic, day in days[e.event_id].items()}) for same in alike.values()]
 
     def when(moment: _Moment) -> tuple[dt.date, dt.datetime, bool]:
-        stamp = moment.rows[0].timestamp
-        first = min(moment.days.values(), default=dt.date.max)
-        return first, instant_utc(stamp), isinstance(stamp, dt.datetime)
+        stamp = moment[0][0].timestamp
+        return min(moment[1].values(), default=dt.date.max), instant_utc(stamp), isinstance(stamp, dt.datetime)
 
     return sorted(moments, key=when)
 
@@ -213,10 +190,6 @@ def _by_region(days: Mapping[str, dt.date], regions: Mapping[str, str]) -> dict[
     return found
 
 
-def _regions(config: StudyConfig) -> dict[str, str]:
-    return {market.mic: market.region or market.mic for market in config.markets}
-
-
 def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignments) -> dict[str, dict[str, dt.date]]:
     """Day 0 of each event on the exchanges of the peers that it is about, by event id and MIC."""
     home = {name: peer.market for peer in config.peers for name in (peer.ticker, *peer.aliases)}
@@ -234,21 +207,21 @@ def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignmen
 
 def _derived(rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig) -> dict[str, str]:
     """Name of the shock of each row without a shock_id; reports make shocks before answers join them."""
-    regions = _regions(config)
+    regions = {market.mic: market.region or market.mic for market in config.markets}
     shocks: list[tuple[_Day, list[Event]]] = []
     on: dict[tuple[str, dt.date], list[int]] = {}
     reports = [event for event in rows if not is_answer(event)]
     loose = [event for event in rows if is_answer(event) and not event.clarifies]
-    for moment in (*_moments(reports, days), *_moments(loose, days)):
-        own = _by_region(moment.days, regions)
+    for alike, alike_days in (*_moments(reports, days), *_moments(loose, days)):
+        own = _by_region(alike_days, regions)
         near = sorted({at for place in own.items() for at in on.get(place, ())})
-        at = next((at for at in near if shocks[at][0].take(moment.days, regions)), len(shocks))
+        at = next((at for at in near if shocks[at][0].take(alike_days, regions)), len(shocks))
         if at == len(shocks):
-            shocks.append((_Day(dict(moment.days), own), []))
-        shocks[at][1].extend(moment.rows)
+            shocks.append((_Day(dict(alike_days), own), []))
+        shocks[at][1].extend(alike)
         for place in own.items():
             on.setdefault(place, []).append(at)
-    return {e.event_id: min(o.event_id for o in mine) for _, mine in shocks for e in mine}
+    return {e.event_id: min(o.event_id for o in of_shock) for _, of_shock in shocks for e in of_shock}
 
 
 def _followed(event: Event, known: Mapping[str, Event], names: Mapping[str, str]) -> str:

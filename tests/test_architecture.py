@@ -217,13 +217,13 @@ def test_help_of_all_commands_imports_nothing_of_the_package_but_commands() -> N
 def test_a_command_is_a_file_and_only_its_own_is_imported(capsys: pytest.CaptureFixture[str]) -> None:
     context = click.Context(cli)
     files = {path.stem for path in (PACKAGE / "commands").iterdir() if not path.name.startswith("__")}
-    assert {name.replace("-", "_") for name in cli.list_commands(context)} == files - {"options", "output"}
+    assert {name.replace("-", "_") for name in cli.list_commands(context)} == files - {"machine", "options", "output"}
     code = (
         "import sys; from eventstudy.cli import main; main(['sectors', '--help']);"
         "print(sorted(m for m in sys.modules if m.startswith('eventstudy.commands.')))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip().endswith("['eventstudy.commands.sectors']")
+    assert out.strip().endswith("['eventstudy.commands.machine', 'eventstudy.commands.sectors']")
     assert main(["chek"]) == 2
     assert "No such command 'chek'" in capsys.readouterr().err
 

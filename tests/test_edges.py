@@ -77,7 +77,7 @@ def test_models_and_costs_that_do_not_fit(tmp_path: Path) -> None:
         load_config(events, config_file=config, overrides=overrides)
     text = str(caught.value)
     assert "needs model.world, such as" in text
-    assert "returns.gaps = 'trade_to_trade' with model.name = 'two_index': accepted are mean_adjusted" in text
+    assert "returns.gaps = 'trade_to_trade' with model.name = 'two_index': accepted are raw, mean_adjusted" in text
     assert "costs: market 'XNSY'; accepted: XNYS; did you mean 'XNYS'?" in text
     assert "costs[0].bps = 5000.0: accepted is -100 to 1000" in text
     assert "backtest.entry = 'close+1' is decided at the close of day 0, before the drop window [1, 1]" in text

@@ -16,8 +16,8 @@ from eventstudy.core.statistics.dates import t_interval
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import align_all, sessions
 from eventstudy.messages import catalogue
-from eventstudy.report import page_one
 from eventstudy.report.packs import read_pack
+from eventstudy.report.sections.answer import small_table
 
 HOME = SECTORS / "healthcare"
 PRICES = pd.read_parquet(HOME / "prices.parquet").pivot(index="date", columns="ticker", values="adj_close")
@@ -123,14 +123,14 @@ def test_rows_of_page_1_that_rest_on_late_labels_are_marked(pack: Path) -> None:
         # Shipped without a time: no verdict on them is confirmatory.
         "label=contested": (7, 7),
     }
-    shown = page_one.small_table(result.facts, catalogue("en"))
-    marked = {row[0] for row in shown["rows"] if row[0].endswith(" †")}
+    shown = small_table(result.facts, catalogue("en"))
+    marked = {row[0] for row in shown.rows if row[0].endswith(" †")}
     assert marked == {"misreading †", "genuine †", "contested †"}
     said = (
         "† Labels set after the drop, or without a time: 12 of 12 dates (misreading), 1 of 9 dates "
         "(genuine), 7 of 7 dates (contested)."
     )
-    assert said in shown["note"]
+    assert said in shown.foot
 
 
 def test_the_page_says_what_the_genuine_dates_can_show(pack: Path) -> None:

@@ -47,13 +47,7 @@ FROM_OUTSIDE = {
     ("prices/yahoo.py", "printable(error or '').partition(' See https://curl.se')"): "words of curl",
 }
 #: Sites that are still to go.
-KNOWN = {
-    ("backtest/outcome.py", "decision.refusal.partition(':')"),
-    ("commands/init/new_sector.py", "'no trading calendar' in str(error)"),
-    ("large/engine.py", "text.split(':')"),
-    ("report/pooled.py", "text.removeprefix('overlaps ')"),
-    ("report/pooled.py", "text.startswith('overlaps ')"),
-}
+KNOWN = {("report/pooled.py", "text.removeprefix('overlaps ')"), ("report/pooled.py", "text.startswith('overlaps ')")}
 
 
 def sentence_sites(tree: ast.AST) -> Iterator[ast.expr]:

@@ -89,7 +89,7 @@ FILES = {
     "half": (MODEL, "core/models", "half_market", "eventstudy.models"),
     "mine": (PROVIDER, "prices", "mine", "eventstudy.providers"),
     "every_car": (FIGURE, "plots", "every_car", "eventstudy.figures"),
-    "tickers": (OUTPUT, "report/formats", "tickers", "eventstudy.outputs"),
+    "tickers": (OUTPUT, "report/render", "tickers", "eventstudy.outputs"),
 }
 
 

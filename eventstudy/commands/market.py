@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eventstudy.commands.options import CONFIG, EVENTS, SET, worker_options
+from eventstudy.commands.options import CONFIG, EVENTS, SET, InputFile, worker_options
 from eventstudy.commands.output import console_for
 from eventstudy.errors import ConfigError
 
@@ -17,10 +17,7 @@ from eventstudy.errors import ConfigError
 @CONFIG
 @SET
 @click.option(
-    "--prices",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Long CSV or Parquet file: ticker, date, adj_close or return.",
+    "--prices", type=InputFile(), required=True, help="Long CSV or Parquet file: ticker, date, adj_close or return."
 )
 @click.option("--benchmark", help="A ticker of the prices, or a file of its own; default the study's first.")
 @worker_options
@@ -58,7 +55,8 @@ def command(
     from eventstudy.config import load_config
     from eventstudy.large.engine import Parallel, run_market
     from eventstudy.readers.market_events import read_market_events
-    from eventstudy.report.market import print_market, write_market
+    from eventstudy.report.bundle import write_bundle
+    from eventstudy.report.sections.market import market_bundle
     from eventstudy.report.staging import UNFINISHED, reserve
 
     config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
@@ -79,8 +77,11 @@ def command(
                 parallel=Parallel(jobs, engine, scheduler),
                 progress=lambda stage: status.update(f"{stage} …"),
             )
-        folder = write_market(result, config, place)
+        bundle = market_bundle(result, config)
+        folder = write_bundle(bundle, place)
     if quiet:
         click.echo(str(folder))
     else:
-        print_market(result, folder, console)
+        from eventstudy.report.terminal import print_document
+
+        print_document(bundle.document, console, f"Results: {folder}")

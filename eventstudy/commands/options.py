@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class InputFile(click.Path):
+    """Path of a file to read. Pipes and devices are refused: they may have no end."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, whether or not there is such a file."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.exists() and not path.is_file() and not path.is_dir():
+            self.fail(f"{path} is a pipe or a device, which may have no end; give a file", param, ctx)
+        return path
+
+
 def _events_given(context: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """Say what to give where neither an events file nor an example was named."""
     if path is None and not context.params.get("example"):
@@ -35,11 +49,9 @@ def _events_given(context: click.Context, __: click.Parameter, path: Path | None
     return path
 
 
-EVENTS = click.argument(
-    "events", required=False, type=click.Path(path_type=Path), callback=_events_given, metavar="EVENTS"
-)
+EVENTS = click.argument("events", required=False, type=InputFile(), callback=_events_given, metavar="EVENTS")
 SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
-CONFIG = click.option("--config", "config_file", type=click.Path(path_type=Path), help="A study's TOML of your own.")
+CONFIG = click.option("--config", "config_file", type=InputFile(), help="A study's TOML of your own.")
 PRICES = click.option("--prices", help="yahoo, simulated, or a folder or file of prices; default from the TOML.")
 SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."

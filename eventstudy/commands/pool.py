@@ -25,8 +25,10 @@ from eventstudy.commands.output import console_for
 def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
     """Join the shocks of several result packs into one test, sector by sector."""
     from eventstudy.pooling.pool import pool_packs
+    from eventstudy.report.bundle import write_bundle
+    from eventstudy.report.pack_shocks import read_shocks
     from eventstudy.report.packs import MANIFEST, as_written, home_of
-    from eventstudy.report.pooled import print_pool, read_shocks, write_pool
+    from eventstudy.report.sections.pool import pool_bundle
     from eventstudy.report.staging import reserve
 
     read = [read_shocks(folder) for folder in packs]
@@ -35,10 +37,13 @@ def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> N
         seed, draws = int(settings["study.seed"]), int(settings["tests.draws"])
     found = pool_packs(read, seed=seed, draws=draws)
     with reserve(out) as place:
-        folder, facts = write_pool(found, packs, place)
+        bundle = pool_bundle(found, packs)
+        folder = write_bundle(bundle, place)
     if as_json:
-        click.echo(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(bundle.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:
         click.echo(str(folder))
     else:
-        print_pool(found, facts, folder, console_for(False))
+        from eventstudy.report.terminal import print_document
+
+        print_document(bundle.document, console_for(False), f"Pool: {folder}")

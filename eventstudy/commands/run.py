@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from eventstudy.commands.options import ACCEPT, inputs, locked_question, prices_of_study, study_options, worker_options
+from eventstudy.commands.options import (
+    ACCEPT,
+    InputFile,
+    inputs,
+    locked_question,
+    prices_of_study,
+    study_options,
+    worker_options,
+)
 from eventstudy.commands.output import console_for, teller
 
 if TYPE_CHECKING:
@@ -35,10 +43,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
 @click.option(
-    "--prereg",
-    "prereg_file",
-    type=click.Path(path_type=Path),
-    help="Hold the run against a question locked by 'eventstudy prereg'.",
+    "--prereg", "prereg_file", type=InputFile(), help="Hold the run against a question locked by 'eventstudy prereg'."
 )
 @click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
 @click.option(

@@ -50,7 +50,8 @@ def command(
     accept_suspect: bool,
 ) -> None:
     """Size and power of every test on pseudo-events in the peers' own returns."""
-    from eventstudy.report.simulation import print_simulation, write_simulation
+    from eventstudy.report.bundle import write_bundle
+    from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.report.staging import reserve
     from eventstudy.results.manifest import build_manifest
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
@@ -80,8 +81,11 @@ def command(
                 progress=lambda n, all_: status.update(f"draw {n} of {all_} …"),
             )
         manifest = build_manifest(read, config, table)
-        folder = write_simulation(result, manifest, place, sector=config.study.sector)
+        bundle = simulation_bundle(result, manifest, sector=config.study.sector)
+        folder = write_bundle(bundle, place)
     if quiet:
         click.echo(str(folder))
     else:
-        print_simulation(result, folder, console, simulated=table.simulated)
+        from eventstudy.report.terminal import print_document
+
+        print_document(bundle.document, console, f"Simulation: {folder}")

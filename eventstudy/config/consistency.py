@@ -11,7 +11,7 @@ from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.workers import engine_problem
 
 #: Models whose regression can weigh a return over several sessions by 1/n.
-TRADE_TO_TRADE = ("mean_adjusted", "market_adjusted", "market", "capm", "factors")
+TRADE_TO_TRADE = ("raw", "mean_adjusted", "market_adjusted", "market", "capm", "factors")
 
 
 def check(config: StudyConfig, *, peers: bool = True) -> None:
@@ -81,6 +81,8 @@ def _model(config: StudyConfig) -> Iterator[str]:
             yield f"model.name = {model.name!r} needs model.{name}, {example}"
     if problem := engine_problem(model.engine, model.scheduler):
         yield f"model: {problem}"
+    if model.name == "raw" and config.study.kind != "return":
+        yield f"model.name = 'raw' calls the whole {config.study.kind} abnormal; accepted is mean_adjusted"
     if model.name == "rolling" and model.span > longest:
         yield f"model.span = {model.span}: accepted is 20 to {longest}"
     if config.returns.gaps == "trade_to_trade" and model.name not in TRADE_TO_TRADE:

@@ -87,20 +87,20 @@ def load_config(
     return typing.cast(StudyConfig, config)
 
 
-def config_from_dict(settings: Mapping[str, Any]) -> StudyConfig:
-    """Return the settings that `StudyConfig.as_dict` wrote into a manifest.
+def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise.
 
     Raises
     ------
     ConfigError
         If this version has no such setting or refuses its value.
     """
-    problems = unknown_keys("manifest.json", settings)
+    problems = unknown_keys(source, settings)
     if not problems:
         config = _build(StudyConfig, _revived(StudyConfig, settings), "", problems)
     if problems:
         raise ConfigError(problems)
-    check(config)
+    check(config, peers=peers)
     return typing.cast(StudyConfig, config)
 
 

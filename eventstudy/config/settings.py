@@ -183,12 +183,15 @@ class Tests:
     date, ``gls`` by the firms' past covariance. ``group`` names columns whose values are groups of
     firm-events, tested each and against each other. Both know `covariates.BUILT_IN` and the columns of the
     user's own, see `covariates`.
+    ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
+    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both sides.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
     estimators: Annotated[tuple[Literal["ols", "gls"], ...], Distinct()] = ("ols", "gls")
     group: Annotated[tuple[Text, ...], Distinct()] = ()
+    alternative: Literal["two-sided", "less", "greater"] = "two-sided"
     weights: Literal["market-balanced", "equal"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999

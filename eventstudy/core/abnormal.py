@@ -62,16 +62,13 @@ class AbnormalReturns:
         the abnormal returns where they are at hand.
         """
         inside = self.weights(window) > 0
-        return self._total(self.ar if ar is None else ar, inside)
-
-    def _total(self, values: Floats, inside: Bools) -> Floats:
+        values = (self.ar if ar is None else ar)[:, inside]
         if "span" not in self.panel.factor_names:
-            plain: Floats = values[:, inside].sum(axis=1)
-            return plain
+            total: Floats = values.sum(axis=1)
+            return total
         span = self.panel.spans()[1][:, inside]
-        total = np.where(span == 0, 0.0, values[:, inside]).sum(axis=1)
         # A window that ends inside a gap holds a part of a return that nobody can cut out.
-        return np.where(span[:, -1] == 0, np.nan, total)
+        return np.where(span[:, -1] == 0, np.nan, np.where(span == 0, 0.0, values).sum(axis=1))
 
     def variance(self, window: Window) -> Floats:
         """Exact prediction-error variance of the CAR, shape (N,)."""
@@ -126,16 +123,9 @@ def abnormal_returns(panel: EventPanel, expected: ExpectedReturns, *, alpha: Alp
 class PeerWeights:
     """Weights of the peers that have a window and the portfolios' residuals with these weights.
 
-    Windows that the same peers have share them.
-
-    Attributes
-    ----------
-    weight : (n,)
-        Of each member, see `ShockPortfolios`; they add up to one within a shock that has any.
-    residual, used : (K, L1)
-        Portfolio residuals in event time and where there are any.
-    s2 : (K,)
-        Their variance, the coefficients counted.
+    Windows that the same peers have share them. ``weight`` (n,) is each member's, see `ShockPortfolios`; they
+    add up to one within a shock that has any. ``residual`` and ``used`` (K, L1) are the portfolios' residuals
+    in event time and where there are any, ``s2`` (K,) their variance, the coefficients counted.
     """
 
     weight: Floats
@@ -148,16 +138,9 @@ class PeerWeights:
 class ShockPortfolios:
     """One peer portfolio for each information shock of a sample, or for each date, in order of day 0.
 
-    Attributes
-    ----------
-    shock_id : (K,) str
-        Names of the shocks; those of one date stand side by side where portfolios are by date.
-    day0 : (K,) int32
-        Earliest calendar day of day 0 over the shock's peers.
-    members : (n,) int
-        Rows of ``abnormal`` that are in some portfolio, sorted by shock.
-    starts : (K,) int
-        Where each shock's rows start in ``members``.
+    ``shock_id`` (K,) are the shocks' names, those of one date side by side where portfolios are by date, and
+    ``day0`` (K,) the earliest calendar day of day 0 over a shock's peers. ``members`` (n,) are the rows of
+    ``abnormal`` that are in some portfolio, sorted by shock, ``starts`` (K,) where each shock's rows start.
     """
 
     abnormal: AbnormalReturns
@@ -192,7 +175,10 @@ class ShockPortfolios:
         """`peer_weights` and what follows from them whatever the days of the window."""
         weight = self.peer_weights(window)
         residual, used = self.residuals(weight)
-        p, days = self._coefficients(), used.sum(axis=1)
+        expected, days = self.abnormal.expected, used.sum(axis=1)
+        estimated = (expected.n_estimation - expected.dof)[self.members]
+        # The most coefficients that were estimated for any member of each portfolio.
+        p = np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
         return PeerWeights(weight, residual, used, s2)
@@ -220,8 +206,12 @@ class ShockPortfolios:
         regional portfolios' residuals as alike. ``peers`` are those of `weighted`, where at hand.
         """
         peers = peers or self.weighted(window)
-        own = self._own_variance(peers.weight, window)
-        lever = self._leverage(peers.weight, window)
+        expected, days = self.abnormal.expected, self.abnormal.weights(window)
+        scale = np.nan_to_num(expected.scale[self.members], nan=1.0)
+        own = self.total(peers.weight * (scale * days**2).sum(axis=1))
+        pull = np.einsum("npq,nq->np", expected.xtx_inv, np.nan_to_num(expected.window_design(days)))
+        daily = np.einsum("nlp,np->nl", expected.estimation_design, pull)
+        lever = self.total(peers.weight[:, None] * daily[self.members])
         variance: Floats = peers.s2 * (own + (lever**2).sum(axis=1))
         return variance
 
@@ -240,28 +230,9 @@ class ShockPortfolios:
         car = self.mean_of(self.abnormal.car(window), peers.weight)
         return car / np.sqrt(self.variance(window, peers=peers))
 
-    def _coefficients(self) -> Floats:
-        """Most coefficients estimated for any member of each portfolio, shape (K,)."""
-        expected = self.abnormal.expected
-        estimated = (expected.n_estimation - expected.dof)[self.members]
-        return np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
-
-    def _own_variance(self, weight: Floats, window: Window) -> Floats:
-        days = self.abnormal.weights(window)
-        scale = np.nan_to_num(self.abnormal.expected.scale[self.members], nan=1.0)
-        return self.total(weight * (scale * days**2).sum(axis=1))
-
-    def _leverage(self, weight: Floats, window: Window) -> Floats:
-        expected = self.abnormal.expected
-        x = expected.window_design(self.abnormal.weights(window))
-        pull = np.einsum("npq,nq->np", expected.xtx_inv, np.nan_to_num(x))
-        daily = np.einsum("nlp,np->nl", expected.estimation_design, pull)
-        return self.total(weight[:, None] * daily[self.members])
-
     def spans(self) -> list[tuple[int, int]]:
         """First and one past the last position of each shock in ``members``."""
-        edges = [*self.starts.tolist(), len(self.members)]
-        return list(itertools.pairwise(edges))
+        return list(itertools.pairwise([*self.starts.tolist(), len(self.members)]))
 
     def total(self, values: Floats) -> Floats:
         """Sum of the members' values by shock: (n, ...) to (K, ...)."""
@@ -282,14 +253,18 @@ def shock_portfolios(
     region and regions equally; ``equal`` weighs all peers equally.
     """
     panel = abnormal.panel
-    day0 = panel.day0
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
-    rows = np.flatnonzero(_stand_for(panel, code, len(shocks)))
-    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
-    np.minimum.at(first_day, code[rows], day0[rows])
+    rows, first_day = _first_days(panel, code, len(shocks))
     if by == "date" and len(np.unique(first_day)) < len(shocks):
-        shocks, first_day, code = _dates(shocks, first_day, code)
-        rows = rows[_once(panel, code[rows], rows)]
+        days, date = np.unique(first_day, return_inverse=True)
+        shocks = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
+        first_day, code = days, date[code]
+        # Two shocks of one day may name the same security: it counts once.
+        security = np.unique(
+            np.strings.add(panel.market[rows], np.strings.add(" ", panel.ticker[rows])), return_inverse=True
+        )[1]
+        keys = np.column_stack([code[rows], security, panel.day0[rows]])
+        rows = rows[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
     order = np.argsort(first_day, kind="stable")
     place = np.empty(len(shocks), dtype=np.intp)
     place[order] = np.arange(len(shocks))
@@ -311,10 +286,7 @@ def shock_dates(panel: EventPanel) -> Days:
     `shock_portfolios`; firm-events that follow belong to the date of their shock.
     """
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
-    rows = _stand_for(panel, code, len(shocks))
-    first_day = np.full(len(shocks), np.iinfo(np.int32).max, dtype=np.int32)
-    np.minimum.at(first_day, code[rows], panel.day0[rows])
-    return first_day[code]
+    return _first_days(panel, code, len(shocks))[1][code]
 
 
 def news_of(panel: EventPanel) -> Places:
@@ -330,25 +302,18 @@ def news_of(panel: EventPanel) -> Places:
     return code.reshape(-1)
 
 
-def _stand_for(panel: EventPanel, code: Places, n_shocks: int) -> Bools:
-    """Which firm-events stand for their shock, (N,): its lead, else the earliest on each exchange."""
+def _first_days(panel: EventPanel, code: Places, n_shocks: int) -> tuple[Places, Days]:
+    """Rows that stand for their shock, its lead or else the earliest on each exchange, and its first day, (K,)."""
     led = np.bincount(code, weights=panel.lead, minlength=n_shocks) > 0
     markets, market = np.unique(panel.market, return_inverse=True)
     place = code * max(len(markets), 1) + market
-    earliest = np.full(n_shocks * max(len(markets), 1), np.iinfo(np.int32).max, dtype=np.int32)
-    np.minimum.at(earliest, place, panel.day0)
-    return np.where(led[code], panel.lead, panel.day0 == earliest[place])
+    earliest = _earliest(panel.day0, place, n_shocks * max(len(markets), 1))
+    rows = np.flatnonzero(np.where(led[code], panel.lead, panel.day0 == earliest[place]))
+    return rows, _earliest(panel.day0[rows], code[rows], n_shocks)
 
 
-def _dates(shocks: Texts, first_day: Days, code: Places) -> tuple[Texts, Days, Places]:
-    """Put shocks of one first day together: the dates' names, their days, and each firm-event's date."""
-    days, date = np.unique(first_day, return_inverse=True)
-    names = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
-    return names, days, date[code]
-
-
-def _once(panel: EventPanel, date: Places, rows: Places) -> Places:
-    """Places in ``rows`` with each security and day 0 once a date: two shocks may name the same one."""
-    security = np.unique(np.char.add(np.char.add(panel.market[rows], " "), panel.ticker[rows]), return_inverse=True)[1]
-    keys = np.column_stack([date, security, panel.day0[rows]])
-    return np.sort(np.unique(keys, axis=0, return_index=True)[1])
+def _earliest(days: Days, code: Places, n: int) -> Days:
+    """Earliest day of each of n codes, the last that there is where a code has none."""
+    first = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(first, code, days)
+    return first

@@ -12,7 +12,7 @@ from eventstudy.config import StudyConfig, Window
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.arrays import Bools, Texts
 from eventstudy.core.models import ExpectedReturns, fit, needs
-from eventstudy.core.models.inputs import donor_names, excluded_with_gaps, factor_columns
+from eventstudy.core.models.inputs import excluded_with_gaps, factor_columns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, drop_kind, select
@@ -69,15 +69,14 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     # Volume and volatility have a level of their own: without the intercept nothing is left of it.
     alpha = config.model.alpha if config.study.kind == "return" else "estimated"
     abnormal = abnormal_returns(joined, expected, alpha=alpha)
-    correlations = residual_correlations(expected.residuals, joined.estimation_sessions)
-    tests = config.tests
     sample = Sample(
         group="all",
         abnormal=abnormal,
-        correlations=correlations,
-        weighting=tests.weights,
+        correlations=residual_correlations(expected.residuals, joined.estimation_sessions),
+        weighting=config.tests.weights,
         seed=config.study.seed,
-        draws=tests.draws,
+        draws=config.tests.draws,
+        alternative=config.tests.alternative,
     )
     return Computed(panel, alignments, selection, abnormal, sample, findings)
 
@@ -115,14 +114,32 @@ def cut_and_fit(
     ``event`` widens their window. ``named`` maps an event to the tickers that it names, which then
     lend themselves to no other as a control.
     """
-    cuts = [
-        _cut_market(mic, rows, excluded[mic], panel, config, event or config.windows.event)
-        for mic, rows in requests.items()
-        if rows
-    ]
+    cuts = []
+    for mic, rows in requests.items():
+        if not rows:
+            continue
+        market = panel.markets[mic]
+        columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
+        cuts.append(
+            cut(
+                rows,
+                market.returns,
+                columns.values,
+                market.sessions.astype("datetime64[D]").astype(np.int32),
+                market.flags,
+                excluded_with_gaps(market, excluded[mic]) if "span" in columns.names else excluded[mic],
+                estimation=config.windows.estimation,
+                event=event or config.windows.event,
+                factor_names=columns.names,
+                ahead=columns.ahead,
+                kind=panel.kind,
+            )
+        )
     joined = join(cuts)
     if "donors" in needs(config.model.name):
-        joined = only_donors(joined, _may_lend(joined, config, named or {}), donor_names(config))
+        joined = only_donors(
+            joined, _may_lend(joined, config, named or {}), tuple(peer.ticker for peer in config.peers)
+        )
     return joined, fit(joined, config.model.name, settings=config.model)
 
 
@@ -144,11 +161,8 @@ def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozen
 
 def with_factors(panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> ReturnsPanel:
     """Return the panel with the factors that the study's model wants on every market."""
-    markets = {
-        mic: replace(market, factors=factor_columns(mic, panel, prices, config))
-        for mic, market in panel.markets.items()
-    }
-    return replace(panel, markets=markets)
+    factors = {mic: factor_columns(mic, panel, prices, config) for mic in panel.markets}
+    return replace(panel, markets={mic: replace(panel.markets[mic], factors=own) for mic, own in factors.items()})
 
 
 def _keep_fitted(
@@ -192,28 +206,6 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
         else:
             reasons[row] = Reason("reason.no_factors" if solved[row] else "reason.not_identified", model=name)
     return reasons
-
-
-def _cut_market(
-    mic: str, requests: Sequence[Request], excluded: Bools, panel: ReturnsPanel, config: StudyConfig, event: Window
-) -> EventPanel:
-    market = panel.markets[mic]
-    columns = market.factors or FactorColumns(("market",), market.market_return[:, None], (0,))
-    if "span" in columns.names:
-        excluded = excluded_with_gaps(market, excluded)
-    return cut(
-        requests,
-        market.returns,
-        columns.values,
-        market.sessions.astype("datetime64[D]").astype(np.int32),
-        market.flags,
-        excluded,
-        estimation=config.windows.estimation,
-        event=event,
-        factor_names=columns.names,
-        ahead=columns.ahead,
-        kind=panel.kind,
-    )
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates | None = None) -> Iterator[Sample]:
@@ -279,32 +271,23 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
     Where no firm-event of that peer group can be used it is the first group of the settings that has any,
     and all firm-events where they are all of one group; `headline_note` says so.
     """
-    found = {sample.group: sample for sample in samples}
-    others = [f"peers={peer.group}" for peer in config.peers]
-    for name in (headline_group(config), *others):
-        if name in found:
-            return found[name]
-    return found["all"]
+    of_group = {sample.group: sample for sample in samples}
+    names = (headline_group(config), *(f"peers={peer.group}" for peer in config.peers))
+    return next((of_group[name] for name in names if name in of_group), of_group["all"])
 
 
 def headline_note(headline: Sample, config: StudyConfig) -> Reason:
     """Return that page 1 speaks of another group than the settings ask for; empty where it does not."""
-    wanted = headline_group(config)
-    if headline.group == wanted:
+    if headline.group == headline_group(config):
         return Reason()
     # With firm-events of one group alone there is no sample of that group beside "all".
     tickers = set(headline.abnormal.panel.ticker.tolist())
     used = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
-    return Reason("headline.other", wanted=_headline_peers(config), used=", ".join(used))
+    return Reason("headline.other", wanted=config.study.headline or config.peers[0].group, used=", ".join(used))
 
 
 def headline_group(config: StudyConfig) -> str:
-    """Name of the group that page 1 is to speak of."""
-    name = _headline_peers(config)
+    """Name of the group that page 1 is to speak of: a peer group, or all where they are all of one."""
+    first = config.peers[0].group if len({peer.group for peer in config.peers}) > 1 else ""
+    name = config.study.headline or first
     return f"peers={name}" if name else "all"
-
-
-def _headline_peers(config: StudyConfig) -> str:
-    """Peer group of the headline; empty for all, where there is one group and the settings name none."""
-    names = list(dict.fromkeys(peer.group for peer in config.peers))
-    return config.study.headline or (names[0] if len(names) > 1 else "")

@@ -23,16 +23,8 @@ from eventstudy.prices.quality.wide import closed_sessions
 #: `MarketPanel.flags`. The last three may stand beside a return.
 MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
 LOCKED_UP, LOCKED_DOWN, NO_LIMIT = 32, 64, 128
-FLAG_NAMES = {
-    MISSING: "missing",
-    HALTED: "halted",
-    LUMPED: "lumped",
-    DEAL_BOUND: "deal_bound",
-    UNLISTED: "unlisted",
-    LOCKED_UP: "locked_up",
-    LOCKED_DOWN: "locked_down",
-    NO_LIMIT: "no_limit",
-}
+FLAG_NAMES = {MISSING: "missing", HALTED: "halted", LUMPED: "lumped", DEAL_BOUND: "deal_bound", UNLISTED: "unlisted"}
+FLAG_NAMES |= {LOCKED_UP: "locked_up", LOCKED_DOWN: "locked_down", NO_LIMIT: "no_limit"}
 
 SessionSource = Callable[[str, dt.date, dt.date], Dates]
 
@@ -200,7 +192,7 @@ def _grid(
     quoted = np.isin(days, index.dates[np.isfinite(index.adj_close)])
     counts, listed = np.zeros((2, len(days)), dtype=np.intp)
     for item in series:
-        own = item.dates[_traded(item)]
+        own = item.dates[np.isfinite(item.adj_close) & ~(item.volume == 0)]
         counts += np.isin(days, own)
         listed += (days >= own.min()) & (days <= own.max()) if len(own) else False
     traded = counts > 0
@@ -227,18 +219,17 @@ def _market_panel(
     returns = np.full((len(grid), len(peers)), np.nan)
     flags = np.zeros((len(grid), len(peers)), dtype=np.uint8)
     for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
-        price, halted = _on_grid(item, grid)
-        flags[:, column] = _flags(peer, grid, price, halted)
+        price = item.on(grid, "adj_close")
+        flags[:, column] = _flags(peer, grid, price, item.on(grid, "volume") == 0)
         price[(flags[:, column] & (DEAL_BOUND | UNLISTED | HALTED)) > 0] = np.nan
         returns[:, column] = made(price, rule.kind)
-    market_price, _ = _on_grid(index, grid, use_volume=False)
     return MarketPanel(
         mic=market.mic,
         benchmark=market.benchmark,
         sessions=grid,
         tickers=tuple(peer.ticker for peer in peers),
         returns=returns,
-        market_return=one_session_returns(market_price, rule.kind),
+        market_return=one_session_returns(index.on(grid, "adj_close"), rule.kind),
         flags=flags,
     )
 
@@ -248,21 +239,18 @@ def _with_limits(
 ) -> MarketPanel:
     """Return the panel with the sessions flagged that closed at the limit or had none."""
     flags = panel.flags.copy()
-    unknown: list[str] = []
     adjusted: list[str] = []
     unseen: list[str] = []
-    for column, (peer, item) in enumerate(zip(peers, series, strict=True)):
-        board = board_of(peer.ticker, market.mic, peer=peer.board, market=market.board)
+    boards = [board_of(peer.ticker, market.mic, peer=peer.board, market=market.board) for peer in peers]
+    for column, (peer, item, board) in enumerate(zip(peers, series, boards, strict=True)):
         found = limit_days(item, panel.sessions, board, listed=peer.from_)
         traded = (flags[:, column] & (MISSING | HALTED | UNLISTED)) == 0
         locks = found.locks
         for rows, bit in ((locks.up, LOCKED_UP), (locks.down, LOCKED_DOWN), (locks.no_limit, NO_LIMIT)):
             flags[:, column] |= np.where(rows & traded, bit, 0).astype(np.uint8)
-        if not board:
-            unknown.append(peer.ticker)
-        elif found.adjusted:
+        if board and found.adjusted:
             (unseen if in_yen(board) else adjusted).append(peer.ticker)
-    if unknown:
+    if not all(boards):
         remarks.append(Reason("price.limits_unknown", mic=market.mic))
     if adjusted:
         tickers = ", ".join(adjusted)
@@ -272,29 +260,15 @@ def _with_limits(
     return replace(panel, flags=flags)
 
 
-def _traded(item: PriceSeries) -> Bools:
-    quoted: Bools = np.isfinite(item.adj_close) & ~(item.volume == 0)
-    return quoted
-
-
-def _on_grid(item: PriceSeries, grid: Dates, *, use_volume: bool = True) -> tuple[Floats, Bools]:
-    """Return adjusted prices on the grid, and where a price stands without any volume."""
-    price = item.on(grid, "adj_close")
-    halted = np.isfinite(price) & (item.on(grid, "volume") == 0) & use_volume
-    return price, halted
-
-
-def _flags(peer: Peer, grid: Dates, price: Floats, halted: Bools) -> NDArray[np.uint8]:
+def _flags(peer: Peer, grid: Dates, price: Floats, without_volume: Bools) -> NDArray[np.uint8]:
     missing = ~np.isfinite(price)
-    flags = np.where(missing, MISSING, 0) | np.where(halted, HALTED, 0)
-    gap = missing | halted
+    gap = missing | without_volume
+    flags = np.where(missing, MISSING, np.where(without_volume, HALTED, 0))
     flags[1:] |= np.where(~gap[1:] & gap[:-1], LUMPED, 0)
-    if peer.deal_bound_from:
-        flags |= np.where(grid >= np.datetime64(peer.deal_bound_from, "D"), DEAL_BOUND, 0)
-    if peer.from_:
-        flags |= np.where(grid < np.datetime64(peer.from_, "D"), UNLISTED, 0)
-    if peer.until:
-        flags |= np.where(grid > np.datetime64(peer.until, "D"), UNLISTED, 0)
+    bounds = ((peer.deal_bound_from, np.greater_equal, DEAL_BOUND), (peer.from_, np.less, UNLISTED))
+    for day, outside, bit in (*bounds, (peer.until, np.greater, UNLISTED)):
+        if day:
+            flags |= np.where(outside(grid, np.datetime64(day, "D")), bit, 0)
     return flags.astype(np.uint8)
 
 

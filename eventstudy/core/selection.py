@@ -25,6 +25,7 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import Reason
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment
+from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices import PriceTable
 from eventstudy.shocks import Lead, leads_of
 
@@ -68,11 +69,11 @@ class LedgerRow:
     event_id: str
     shock_id: str
     ticker: str
-    market: str
-    status: str
-    stage: str
-    reason: Reason
-    session: str
+    market: str = ""
+    status: str = "dropped"
+    stage: str = ""
+    reason: Reason = field(default_factory=Reason)
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +176,12 @@ def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
 def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
     config = inputs.config
-    row = LedgerRow(
-        event_id=event.event_id,
-        shock_id=event.shock_id,
-        ticker=ticker,
-        market="",
-        status="dropped",
-        stage="",
-        reason=Reason(),
-        session="",
-    )
+    row = LedgerRow(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
     peer = inputs.peers.get(ticker)
     if peer is None:
-        return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker)), None
+        near = of_ticker(list(inputs.peers), ticker)
+        meant = Reason("reason.meant", ticker=near) if near else Reason()
+        return replace(row, stage="events", reason=Reason("reason.not_a_peer", ticker=ticker, meant=meant)), None
     row = replace(row, market=peer.market)
     alignment = inputs.alignments.get((event.event_id, peer.market))
     if alignment is None:
@@ -404,20 +398,13 @@ def _excluded(
                 for row in range(first, last + 1):
                     reasons.setdefault((mic, ticker, row), Reason("cut.near_event", event=event.event_id))
     for mic, market in panel.markets.items():
-        masks[mic] |= _cut_by_rule(mic, market, config.returns.gaps, reasons)
+        # The first price of a series follows days without one, too, but resumes nothing.
+        resumes = np.cumsum((market.flags & MISSING) == 0, axis=0) > 1
+        for bits, reason in RULE_CUTS.items():
+            cut = (market.flags & bits) > 0
+            if bits == LUMPED:
+                cut &= resumes & (config.returns.gaps != "trade_to_trade")
+            masks[mic] |= cut
+            for row, column in zip(*np.nonzero(cut), strict=True):
+                reasons.setdefault((mic, market.tickers[column], int(row)), reason)
     return masks, reasons
-
-
-def _cut_by_rule(mic: str, market: MarketPanel, gaps: str, reasons: dict[tuple[str, str, int], Reason]) -> Bools:
-    """Return the (T, n) sessions that the exchange's rules keep out, and note why in ``reasons``."""
-    cut = np.zeros(market.returns.shape, dtype=bool)
-    for bits, reason in RULE_CUTS.items():
-        here = (market.flags & bits) > 0
-        if bits == LUMPED:
-            # The first price of a series follows days without one, too, but resumes nothing.
-            traded = (market.flags & MISSING) == 0
-            here &= (np.cumsum(traded, axis=0) > 1) & (gaps != "trade_to_trade")
-        cut |= here
-        for row, column in zip(*np.nonzero(here), strict=True):
-            reasons.setdefault((mic, market.tickers[column], int(row)), reason)
-    return cut

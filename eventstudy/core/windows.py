@@ -62,30 +62,11 @@ class EventPanel:
 
     Examples
     --------
-    Two firm-events of three estimation days and days 0 and +1, against one index:
+    ``panel`` is an `EventPanel`, such as a model is given.
 
-    >>> import numpy as np
-    >>> from eventstudy import EventPanel
-    >>> returns, index = np.zeros((2, 5)), np.full((2, 5, 1), 0.01)
-    >>> days = np.tile(np.arange(18_000, 18_005, dtype=np.int32), (2, 1))
-    >>> panel = EventPanel(
-    ...     event_id=np.array(["E1", "E1"]),
-    ...     shock_id=np.array(["E1", "E1"]),
-    ...     ticker=np.array(["AAA", "BBB"]),
-    ...     market=np.array(["XNYS", "XNYS"]),
-    ...     region=np.array(["US", "US"]),
-    ...     lead=np.array([True, True]),
-    ...     tau=np.arange(2),
-    ...     estimation_returns=returns[:, :3],
-    ...     estimation_factors=index[:, :3],
-    ...     estimation_sessions=days[:, :3],
-    ...     event_returns=returns[:, 3:],
-    ...     event_factors=index[:, 3:],
-    ...     event_sessions=days[:, 3:],
-    ...     event_flags=np.zeros((2, 2), dtype=np.uint8),
-    ... )
-    >>> len(panel), panel.day0.tolist(), panel.factor("market")[1].shape
-    (2, [18003, 18003], (2, 2))
+    >>> days, around = panel.factor("market")
+    >>> days.shape == panel.estimation_returns.shape, around.shape == (len(panel), len(panel.tau))
+    (True, True)
     """
 
     event_id: Texts
@@ -180,30 +161,29 @@ def cut(
     Days before the data start are NaN with session `NO_SESSION`; days after their end likewise.
     """
     position = np.array([request.position for request in requests], dtype=np.intp)
-    column = np.array([request.column for request in requests], dtype=np.intp)
+    column = np.array([request.column for request in requests], dtype=np.intp)[:, None]
     before, around = (np.arange(first, last + 1) for first, last in (estimation, event))
     rows, there = _rows(position, before, len(sessions))
-    usable = there & ~excluded[rows, column[:, None]]
+    usable = there & ~excluded[rows, column]
     event_rows, event_there = _rows(position, around, len(sessions))
-    text = {
+    names = {
         name: np.array([getattr(request, name) for request in requests], dtype=np.str_)
         for name in ("event_id", "shock_id", "ticker", "market", "region")
     }
-    by_column = factors.ndim == 3
-    before_factors = factors[rows, column[:, None]] if by_column else factors[rows]
-    around_factors = factors[event_rows, column[:, None]] if by_column else factors[event_rows]
-    inside = before[:, None] + np.array(ahead or [0] * factors.shape[-1]) <= estimation[1]
+    shape = (*returns.shape, factors.shape[-1])
+    by_column = factors if factors.ndim == 3 else np.broadcast_to(factors[:, None], shape)
+    seen = before[:, None] + np.array(ahead or [0] * shape[-1]) <= estimation[1]
     return EventPanel(
-        **text,
+        **names,
         lead=np.array([request.lead for request in requests], dtype=bool),
         tau=around.astype(np.int64),
-        estimation_returns=np.where(usable, returns[rows, column[:, None]], np.nan),
-        estimation_factors=np.where(there[:, :, None] & inside, before_factors, np.nan),
+        estimation_returns=np.where(usable, returns[rows, column], np.nan),
+        estimation_factors=np.where(there[:, :, None] & seen, by_column[rows, column], np.nan),
         estimation_sessions=np.where(there, sessions[rows], NO_SESSION).astype(np.int32),
-        event_returns=np.where(event_there, returns[event_rows, column[:, None]], np.nan),
-        event_factors=np.where(event_there[:, :, None], around_factors, np.nan),
+        event_returns=np.where(event_there, returns[event_rows, column], np.nan),
+        event_factors=np.where(event_there[:, :, None], by_column[event_rows, column], np.nan),
         event_sessions=np.where(event_there, sessions[event_rows], NO_SESSION).astype(np.int32),
-        event_flags=np.where(event_there, flags[event_rows, column[:, None]], 1).astype(np.uint8),
+        event_flags=np.where(event_there, flags[event_rows, column], 1).astype(np.uint8),
         factor_names=factor_names,
         gap=event[0] - estimation[1] - 1,
         kind=kind,

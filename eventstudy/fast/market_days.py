@@ -46,6 +46,7 @@ def add_compiled(
     rank, above = np.zeros((before + around, 4)), np.zeros((len(windows), before + 1))
     share = _days(
         panel.returns,
+        panel.estimation,
         panel.indices,
         events.position,
         events.security,
@@ -99,6 +100,7 @@ def add_compiled(
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _days(
     returns: NDArray[np.float64],
+    estimation: NDArray[np.float64],
     indices: NDArray[np.float64],
     position: NDArray[np.intp],
     security: NDArray[np.intp],
@@ -139,10 +141,10 @@ def _days(
     share = 0.0
     for i in range(len(position)):
         first = position[i] + begin
-        y, x = returns[security[i]], indices[index[i]]
+        y, z, x = returns[security[i]], estimation[security[i]], indices[index[i]]
         value, key = values[i], keys[i]
         for t in range(max(0, -first), min(before, length - first)):
-            y_pad[t], x_pad[t] = y[first + t], x[first + t]
+            y_pad[t], x_pad[t] = z[first + t], x[first + t]
         y_pad[: max(0, -first)] = np.nan
         y_pad[max(0, length - first) :] = np.nan
         for t in range(before):

@@ -18,6 +18,8 @@ def fit_compiled(panel: WidePanel, events: FirmEvents, layout: Layout, out: Mark
     alphas = np.array([layout.alpha_days(window) for window in layout.car], dtype=np.int64)
     _fit(
         panel.returns,
+        panel.estimation,
+        panel.clean is not None,
         panel.indices,
         events.position,
         events.security,
@@ -81,6 +83,8 @@ def _two_pass(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, fl
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _fit(
     returns: NDArray[np.float64],
+    estimation: NDArray[np.float64],
+    cleaned: bool,
     indices: NDArray[np.float64],
     position: NDArray[np.intp],
     security: NDArray[np.intp],
@@ -98,11 +102,14 @@ def _fit(
 ) -> None:
     length = returns.shape[1]
     sums = np.zeros((length + 1, 6))
+    whole = np.zeros((length + 1, 6)) if cleaned else sums
     last, held = -1, -1
     for i in range(len(position)):
-        y, x = returns[security[i]], indices[index[i]]
+        y, z, x = returns[security[i]], estimation[security[i]], indices[index[i]]
         if security[i] != last or index[i] != held:
-            _accumulate(y, x, sums)
+            _accumulate(z, x, sums)
+            if cleaned:
+                _accumulate(y, x, whole)
             last, held = security[i], index[i]
         a = min(max(position[i] + begin, 0), length)
         b = min(max(position[i] + end, 0), length)
@@ -117,7 +124,7 @@ def _fit(
         kept = ROUNDING * (high[5] + beta * beta * high[3]) < TOLERANCE * sse
         kept = kept and ROUNDING * high[3] < TOLERANCE * sxx
         if not kept:
-            n, y_mean, x_mean, sxx, sxy, sse = _two_pass(y[a:b], x[a:b])
+            n, y_mean, x_mean, sxx, sxy, sse = _two_pass(z[a:b], x[a:b])
             beta = sxy / sxx
         s2 = sse / (n - 2.0) if n > 2.0 else np.nan
         alpha = y_mean - beta * x_mean
@@ -129,8 +136,8 @@ def _fit(
             if first >= 0 and past <= length:
                 if not kept:
                     wx, wy = np.sum(x[first:past]), np.sum(y[first:past])
-                elif sums[past, 0] - sums[first, 0] == width:
-                    wx, wy = sums[past, 2] - sums[first, 2], sums[past, 1] - sums[first, 1]
+                elif whole[past, 0] - whole[first, 0] == width:
+                    wx, wy = whole[past, 2] - whole[first, 2], whole[past, 1] - whole[first, 1]
             pull = wx - alphas[w] * x_mean
             variance = s2 * (width + alphas[w] ** 2 / n + pull * pull / sxx)
             car_[w, i] = wy - alphas[w] * alpha - beta * wx

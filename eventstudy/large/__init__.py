@@ -1,4 +1,4 @@
-"""Market-wide studies: the market model and its tests for any number of firm-events on a wide panel."""
+"""Studies of any number of firm-events on a wide panel: linear models and the tests, from sums."""
 
 from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery, window_sample
 from eventstudy.large.days import (
@@ -11,7 +11,7 @@ from eventstudy.large.days import (
     session_correlation,
     total,
 )
-from eventstudy.large.fit import abnormal_returns, bhar, fit_events
+from eventstudy.large.fit import abnormal_returns, fit_events
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, join_fits
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "WidePanel",
     "abnormal_returns",
     "average_returns",
-    "bhar",
     "date_blocks",
     "day_sums",
     "fit_events",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
-from eventstudy.core.statistics import STATISTICS, DayFigures, TestResult, WindowSample
+from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
+from eventstudy.core.statistics.sample import DayFigures
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, Reason, nearest
 from eventstudy.large.days import DaySums, session_correlation
@@ -66,6 +67,7 @@ def run_battery(
     names: Sequence[str] = AT_ANY_SIZE,
     seed: int = SEED,
     draws: int = DRAWS,
+    alternative: Alternative = "two-sided",
 ) -> list[TestResult]:
     """Run the named statistics on every window of one group.
 
@@ -92,6 +94,7 @@ def run_battery(
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
     samples = [window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws) for w in range(len(layout.car))]
+    samples = [replace(sample, alternative=alternative) for sample in samples]
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 
@@ -102,7 +105,7 @@ def window_sample(
     scar = fit.scar(w)
     kept = np.isfinite(scar)
     n = int(kept.sum())
-    abnormal = _without_days(fit.dof[kept], layout)
+    abnormal = _without_days(fit.n[kept], layout)
     portfolios = shock_portfolios(abnormal.take(np.zeros(n, dtype=bool)), weighting="equal")
     there = np.isfinite(sums.shock_car[:, w])
     shock_car, variance = sums.shock_car[there, w], sums.shock_variance[there, w]
@@ -143,9 +146,9 @@ def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
     )
 
 
-def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
+def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     """Firm-events of which only the degrees of freedom are held; their days are in `DayFigures`."""
-    n, days = len(dof), layout.n_event
+    n, days = len(count), layout.n_event
     none, text = np.empty((n, 0)), np.broadcast_to(np.array("", dtype=np.str_), n)
     no_day, no_session = np.empty((n, 0, 0)), np.empty((n, 0), dtype=np.int32)
     panel = EventPanel(
@@ -166,7 +169,7 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
     )
     missing = np.broadcast_to(np.nan, n)
     expected = ExpectedReturns(
-        model="market",
+        model=layout.model.name,
         loadings=("alpha", "beta"),
         theta=np.broadcast_to(np.nan, (n, 2)),
         estimation_design=no_day,
@@ -174,8 +177,8 @@ def _without_days(dof: NDArray[np.float64], layout: Layout) -> AbnormalReturns:
         xtx_inv=np.broadcast_to(np.nan, (n, 2, 2)),
         residuals=none,
         sigma2=missing,
-        dof=dof,
-        n_estimation=(dof + 2).astype(np.int64),
+        dof=count.astype(np.float64) - layout.coefficients,
+        n_estimation=count.astype(np.int64),
         r_squared=missing,
         scale=np.broadcast_to(np.nan, (n, days)),
         remark=np.broadcast_to(np.array(Reason(), dtype=object), n),

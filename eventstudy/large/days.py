@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from eventstudy.core.statistics.overlap import FEWEST_SHARED
+from eventstudy.large.by_model import abnormal_chunk, pulls
 from eventstudy.large.direct import pairs_of
 from eventstudy.large.fit import Kernel, use_numba
 from eventstudy.large.packed import packed_ranks
@@ -176,7 +177,7 @@ def day_sums(
     counted = int(code[own - 1]) + 1 if own else 0
     by_date = _ByDate.empty(dates, layout)
     sums = _zeros(layout, panel.sessions, dates[:counted])
-    compiled = _compiled(kernel, len(events))
+    compiled = _compiled(kernel, len(events)) if layout.model.name == "market" else None
     if compiled is None:
         whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
         for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
@@ -268,13 +269,14 @@ def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int
             yield order[start : min(start + size, last)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
     """Firm-events sorted by date, and their days of both windows.
 
     ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
     both NaN where missing; ``kept``, (W, m) or one row for all windows, is one where the window is
     complete; ``starts`` says where each date's rows begin, ``dates`` which of the block's dates they are.
+    ``pulls`` (W, m, L1) stand in for ``x`` where the model is another than the market's.
     """
 
     fit: MarketFit
@@ -283,6 +285,7 @@ class _Chunk:
     kept: NDArray[np.float64]
     starts: NDArray[np.intp]
     dates: slice | NDArray[np.intp]
+    pulls: NDArray[np.float64] | None = None
 
     def by_date(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of weighted rows of each date, (k, K, L), for weights (k, m)."""
@@ -300,7 +303,7 @@ class _Chunk:
         if len(rows):
             finite = np.isfinite(self.days[rows])
             there[rows] = finite
-            for values in (self.days, self.x):
+            for values in (self.days, self.x) if self.pulls is None else (self.days,):
                 values[rows] = np.where(finite, values[rows], 0.0)
         return there, rows
 
@@ -313,16 +316,21 @@ def _cut(
     code: NDArray[np.intp],
     kept: NDArray[np.float64],
 ) -> _Chunk:
-    y, x = pairs_of(panel, events, layout)
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    together = code[-1] - code[0] + 1 == len(starts)
+    dates = slice(int(code[0]), int(code[-1]) + 1) if together else code[starts]
+    if layout.model.name != "market":
+        found = abnormal_chunk(panel, events, layout)
+        days = np.hstack([found.expected.residuals, found.ar])
+        lever = pulls(found, layout)
+        return _Chunk(fit=fit, days=days, x=days, kept=kept, starts=starts, dates=dates, pulls=lever)
+    y, x = pairs_of(panel, events, layout)
     before, alpha = layout.n_estimation, fit.alpha[:, None]
     days = fit.beta[:, None] * x
     days[:, :before] += alpha
     days[:, before:] += alpha * layout.carries_alpha
     np.subtract(y, days, out=days)
-    together = code[-1] - code[0] + 1 == len(starts)
-    dates = slice(int(code[0]), int(code[-1]) + 1) if together else code[starts]
-    return _Chunk(fit, days, x, kept, starts, dates)
+    return _Chunk(fit=fit, days=days, x=x, kept=kept, starts=starts, dates=dates)
 
 
 def _add_numpy(
@@ -333,7 +341,7 @@ def _add_numpy(
     if sums is None:
         there, _ = part.clear()
         if used:
-            _add_by_date(part, before, there, np.zeros((0, len(part.fit))), by_date)
+            _add_by_date(part, layout, there, np.zeros((0, len(part.fit))), by_date)
         return
     ranks = packed_ranks(part.days, before) if used else None
     if used:
@@ -347,7 +355,7 @@ def _add_numpy(
         return
     _add_ranks(part, ranks, there, spread, sums)
     bases = _add_pulls(part, layout, there, gaps, by_date)
-    _add_by_date(part, before, there, bases, by_date)
+    _add_by_date(part, layout, there, bases, by_date)
     share = _count(part.days[:, :before] > 0) / np.maximum(part.fit.n, 1)
     sums.positive[:] += part.kept @ share
     car = np.where(part.kept > 0, part.fit.car, 0.0)
@@ -368,11 +376,11 @@ def _count(true: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _add_by_date(
-    part: _Chunk, before: int, there: NDArray[np.float64], bases: NDArray[np.float64], by_date: _ByDate
+    part: _Chunk, layout: Layout, there: NDArray[np.float64], bases: NDArray[np.float64], by_date: _ByDate
 ) -> None:
-    dates, kept = part.dates, part.kept
+    dates, kept, before = part.dates, part.kept, layout.n_estimation
     with np.errstate(divide="ignore", invalid="ignore"):
-        root = 1.0 / (part.fit.sigma * np.sqrt(part.fit.dof / part.fit.n))
+        root = 1.0 / (part.fit.sigma * np.sqrt((part.fit.n - layout.coefficients) / part.fit.n))
     both = part.by_date(np.vstack([kept, np.where(kept > 0, root, 0.0)]), part.days)
     plain, scaled = both[: len(kept)], both[len(kept) :]
     by_date.residual[:, dates] += plain[..., :before]
@@ -389,7 +397,15 @@ def _add_by_date(
 def _add_pulls(
     part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
 ) -> NDArray[np.float64]:
-    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t."""
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t.
+
+    Other models than the market's have all of it in `_Chunk.pulls`.
+    """
+    if part.pulls is not None:
+        shape = len(layout.car), len(part.fit)
+        for w, weights in enumerate(np.broadcast_to(part.kept, shape)):
+            by_date.pull[w, part.dates] += part.by_date(weights[None, :], np.nan_to_num(part.pulls[w]))[0]
+        return np.zeros((0, len(part.fit)))
     before, n = layout.n_estimation, np.maximum(part.fit.n, 1)
     x_mean = part.x[:, :before].sum(axis=1) / n
     centred = part.x - x_mean[:, None]
@@ -461,7 +477,8 @@ def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> Non
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = by_date.residual[w, :counted] / np.maximum(by_date.used[w, :counted], 1.0)
             days = _count(by_date.used[w, :counted] > 0)
-            s2 = np.where(days > 2, np.vecdot(mean, mean) / (days - 2), np.nan)
+            k = layout.coefficients
+            s2 = np.where(days > k, np.vecdot(mean, mean) / (days - k), np.nan)
             pull = np.vecdot(by_date.pull[w, :counted], by_date.pull[w, :counted]) / members**2
             sums.shock_car[:, w] /= members
         sums.shock_variance[:, w] = s2 * (width + pull)

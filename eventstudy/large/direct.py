@@ -89,29 +89,29 @@ def estimation_pairs(
     panel: WidePanel, events: FirmEvents, layout: Layout
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns of the security and of its index in the estimation window, (m, L1)."""
-    return _pairs(panel, events, layout.estimation[0], layout.n_estimation)
+    return _pairs(panel, panel.estimation, events, layout.estimation[0], layout.n_estimation)
 
 
 def event_pairs(
     panel: WidePanel, events: FirmEvents, layout: Layout
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same over the event window, (m, L2)."""
-    return _pairs(panel, events, layout.event[0], layout.n_event)
+    return _pairs(panel, panel.returns, events, layout.event[0], layout.n_event)
 
 
 def pairs_of(panel: WidePanel, events: FirmEvents, layout: Layout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same over both windows, (m, L1+L2)."""
-    if layout.estimation[1] + 1 == layout.event[0]:
-        return _pairs(panel, events, layout.estimation[0], layout.n_estimation + layout.n_event)
+    if panel.clean is None and layout.estimation[1] + 1 == layout.event[0]:
+        return _pairs(panel, panel.returns, events, layout.estimation[0], layout.n_estimation + layout.n_event)
     both = zip(estimation_pairs(panel, events, layout), event_pairs(panel, events, layout), strict=True)
     y, x = (np.hstack(pair) for pair in both)
     return y, x
 
 
 def _pairs(
-    panel: WidePanel, events: FirmEvents, first: int, length: int
+    panel: WidePanel, returns: NDArray[np.float64], events: FirmEvents, first: int, length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    y = windows_of(panel.returns, events.security, events.position + first, length)
+    y = windows_of(returns, events.security, events.position + first, length)
     x = windows_of(panel.indices, events.index, events.position + first, length)
     return y, x
 

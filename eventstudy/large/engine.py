@@ -13,6 +13,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
+from eventstudy.core.selection import drop_kind
 from eventstudy.core.statistics import TestResult
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
 from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
@@ -30,25 +31,39 @@ from eventstudy.workers import run_blocks
 
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
-#: What becomes of an event; places in ``MarketResult.reason``.
-REASONS = {
-    "": "used",
-    "shifted: no session on the date, day 0 is the next one": "used",
-    "no_prices: the ticker is not in the prices": "dropped",
-    "before_prices: the date lies before the first session of the benchmark": "dropped",
-    "after_prices: the date lies after the last session of the benchmark": "dropped",
-    "estimation_short: fewer returns in the estimation window than windows.minimum": "dropped",
-    "constant_returns: the return never changes in the estimation window": "dropped",
-    "not_identified: the benchmark's return never changes in the estimation window": "dropped",
-    "window_incomplete: every window has a day without a return": "dropped",
-    "repeated: another row has the same ticker, day 0 and group": "merged",
-    "index_gap: the benchmark has no row on the date, though the market traded": "dropped",
-    "too_far: the next session lies more than five days after the date, closed days not counted": "dropped",
-    "repeated_prices: the price repeats to its end, as after a delisting, before a window is over": "dropped",
-}
-_USED, _SHIFTED, _NO_PRICES, _BEFORE, _AFTER, _SHORT, _CONSTANT, _FLAT, _INCOMPLETE, _REPEATED, _GAP, _FAR, _PADDED = (
-    range(len(REASONS))
+#: What becomes of an event, status and reason; places in ``MarketResult.reason``.
+FATES = (
+    ("used", Reason()),
+    ("used", Reason("market.shifted")),
+    ("dropped", Reason("market.no_prices")),
+    ("dropped", Reason("market.before_prices")),
+    ("dropped", Reason("market.after_prices")),
+    ("dropped", Reason("market.estimation_short")),
+    ("dropped", Reason("market.constant_returns")),
+    ("dropped", Reason("market.not_identified")),
+    ("dropped", Reason("market.window_incomplete")),
+    ("merged", Reason("market.repeated")),
+    ("dropped", Reason("market.index_gap")),
+    ("dropped", Reason("market.too_far")),
+    ("dropped", Reason("market.repeated_prices")),
+    ("dropped", Reason("market.overlaps")),
 )
+(
+    _USED,
+    _SHIFTED,
+    _NO_PRICES,
+    _BEFORE,
+    _AFTER,
+    _SHORT,
+    _CONSTANT,
+    _FLAT,
+    _INCOMPLETE,
+    _REPEATED,
+    _GAP,
+    _FAR,
+    _PADDED,
+    _OVERLAPS,
+) = range(len(FATES))
 Item = TypeVar("Item")
 
 
@@ -70,7 +85,7 @@ class MarketResult:
     session : (N,) int32
         Day 0 in days since 1970, -1 where there is none.
     reason : (N,) int8
-        Place in `REASONS`.
+        Place in `FATES`.
     fit : MarketFit
         NaN, and no days, for events that were not fitted; those dropped later keep their figures.
     used : (N,) bool
@@ -185,10 +200,10 @@ def run_market(
     if blocks:
         remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
         _judge(fit, reason, config.windows.minimum, _ends(events, position, layout, blocks))
-    used = np.array([status == "used" for status in REASONS.values()])[reason]
+    used = np.array([status == "used" for status, _ in FATES])[reason]
     if not used.any():
-        said = [text(Reason("market.none", counts=_counted(reason))), *(text(remark) for remark in market.remarks)]
-        raise EstimationError("; ".join(said))
+        counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
+        raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
     # No reader shall take the CARs of dropped events for tested ones.
     fit = fit.without(~used)
     progress("tests")
@@ -198,8 +213,8 @@ def run_market(
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, table, index, layout, run, kernels["days"])
-        seed, flips = config.study.seed, config.tests.draws
-        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips)
+        seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
+        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips, alternative=side)
         dates += date_figures(fits, sums, layout, group=group)
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
@@ -370,9 +385,10 @@ def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int, padded: NDArr
         reason[fitted & wrong] = code
 
 
-def _counted(reason: NDArray[np.int8]) -> str:
-    counts = np.bincount(reason, minlength=len(REASONS))
-    return ", ".join(f"{text.split(':')[0]} {n}" for text, n in zip(REASONS, counts, strict=True) if n and text)
+def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
+    """Events by what became of them: ``used``, or the last part of the reason's code; only those there are."""
+    counts = np.bincount(reason, minlength=len(FATES)).tolist()
+    return {drop_kind(why.code) if why else status: n for (status, why), n in zip(FATES, counts, strict=True) if n}
 
 
 def _groups(
@@ -433,10 +449,8 @@ def _days_block(task: _DaysTask) -> DaySums:
 def _facts(
     events: MarketEvents, reason: NDArray[np.int8], market: Market, benchmark: str, remarks: Sequence[Reason]
 ) -> dict[str, Any]:
-    counts = np.bincount(reason, minlength=len(REASONS))
-    by_reason = {text or "used as they are": int(n) for text, n in zip(REASONS, counts, strict=True) if n}
     used, merged = (
-        sum(int(n) for of, n in zip(REASONS.values(), counts, strict=True) if of == status)
+        int(np.isin(reason, [code for code, (of, _) in enumerate(FATES) if of == status]).sum())
         for status in ("used", "merged")
     )
     notes = [Reason("market.not_cut"), Reason("market.dates"), *remarks]
@@ -448,7 +462,7 @@ def _facts(
         "n_used": used,
         "n_merged": merged,
         "n_dropped": len(events) - used - merged,
-        "events": by_reason,
+        "events": counts_of(reason),
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,
         "n_sessions": len(sessions),

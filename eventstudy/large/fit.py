@@ -1,4 +1,4 @@
-"""Market-model fits of any number of firm-events, split over securities."""
+"""Fits of any number of firm-events, split over securities."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.core.abnormal import compounded
 from eventstudy.errors import ConfigError
+from eventstudy.large.by_model import fit_by_model
 from eventstudy.large.direct import event_pairs
 from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
@@ -36,13 +36,13 @@ THREADED = 500_000
 def fit_events(
     panel: WidePanel, events: FirmEvents, layout: Layout, *, kernel: Kernel = "auto", threads: int = 1
 ) -> MarketFit:
-    """Fit the market model to every firm-event and sum its abnormal returns over the windows.
+    """Fit the model to every firm-event and sum its abnormal returns over the windows.
 
     Parameters
     ----------
     kernel
-        ``numba`` compiles (extra ``fast``), ``numpy`` does not; ``auto`` takes numba where it is
-        installed and the events are so many that loading it pays.
+        ``numba`` compiles the market model (extra ``fast``), ``numpy`` does not; ``auto`` takes numba where it
+        is installed and the events are so many that loading it pays.
     threads
         The figures do not depend on it.
 
@@ -55,8 +55,8 @@ def fit_events(
     key = events.security * len(panel.indices) + events.index
     order = _order(key)
     key = key if order is None else key[order]
-    compiled = _compiled(kernel, len(events))
-    fill = compiled or _plain(key, panel.sessions)
+    compiled = _compiled(kernel, len(events)) if layout.model.name == "market" else None
+    fill = compiled or _plain(key, panel.sessions, layout)
 
     def work(part: slice) -> None:
         if order is None:
@@ -98,8 +98,10 @@ def _parts(key: NDArray[np.intp], threads: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def _plain(key: NDArray[np.intp], sessions: int) -> Fill:
-    """Whichever of numpy's two ways is quicker for sorted firm-events; all are fitted the same way."""
+def _plain(key: NDArray[np.intp], sessions: int, layout: Layout) -> Fill:
+    """The model's own fit, for the market model whichever of two ways is quicker for sorted firm-events."""
+    if layout.model.name != "market":
+        return fit_by_model
     securities = 1 + np.count_nonzero(key[1:] != key[:-1])
     few = len(key) * SESSIONS_AN_EVENT < securities * sessions
     return fit_one_pass if few else fit_prefix
@@ -122,20 +124,6 @@ def abnormal(y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, lay
     expected: NDArray[np.float64] = fit.beta[:, None] * x
     expected += fit.alpha[:, None] * layout.carries_alpha
     return np.subtract(y, expected, out=expected)
-
-
-def bhar(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
-    """Buy-and-hold abnormal returns, shape (W, N); twin of `core.abnormal.AbnormalReturns.bhar`."""
-    out = np.empty((len(layout.car), len(events)))
-    for start in range(0, len(events), AR_CHUNK):
-        rows = slice(start, start + AR_CHUNK)
-        y, x = event_pairs(panel, events.take(rows), layout)
-        expected = y - abnormal(y, x, fit.take(rows), layout)
-        for w, window in enumerate(layout.car):
-            inside = layout.inside(window)
-            real, normal = (compounded(values[:, inside], panel.kind) for values in (y, expected))
-            out[w, rows] = real - normal
-    return out
 
 
 def use_numba(kernel: Kernel, n: int, many: int) -> bool:

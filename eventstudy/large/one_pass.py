@@ -44,6 +44,8 @@ def _sum(
     for w, (first, last) in enumerate(layout.car):
         for part, values in zip(windows, (y, x), strict=True):
             _total(values[:, first - begin : last + 1 - begin], part[w])
+    if panel.clean is not None:
+        y = windows_of(panel.clean, events.security, at, end - begin)
     y, x = y[:, days], x[:, days]
     sums[0] = y.shape[1]
     _moments(y, x, sums)

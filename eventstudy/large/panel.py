@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from eventstudy.config import Model
 from eventstudy.core.abnormal import LAST_ALPHA_DAY, Alpha, Window
 from eventstudy.errors import ConfigError
+
+#: Models that are made of sums over a firm-event's own days, and the coefficients that each estimates;
+#: those of ``factors`` follow from the settings.
+COEFFICIENTS = {"market": 2, "market_adjusted": 0, "mean_adjusted": 1, "raw": 0, "capm": 2, "factors": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Sessions of the windows relative to day 0, both ends included, and the policy of the intercept."""
+    """Sessions of the windows relative to day 0, both ends included, the model and the policy of its intercept."""
 
     estimation: Window = (-250, -11)
     event: Window = (-10, 20)
     car: tuple[Window, ...] = ((0, 1), (2, 20))
     alpha: Alpha = "auto"
+    model: Model = field(default_factory=Model)
 
     def __post_init__(self) -> None:
         first, last = self.event
@@ -32,6 +39,12 @@ class Layout:
                 "model.alpha = 'shrink' needs the peers of one event; market-wide studies accept auto, "
                 "estimated and zero"
             )
+
+    @property
+    def coefficients(self) -> int:
+        """How many coefficients the model estimates for each firm-event."""
+        name = self.model.name
+        return 1 + len(self.model.factors) if name == "factors" else COEFFICIENTS[name]
 
     @property
     def n_estimation(self) -> int:
@@ -77,11 +90,22 @@ class WidePanel:
         Returns of the indices.
     kind
         Whether returns are simple or log.
+    clean : (S, T), optional
+        The returns without those that no estimation uses; all of them where not given.
+    factors
+        Series (T,) of other factors and of the risk-free return, by the names of the model's settings.
     """
 
     returns: NDArray[np.float64]
     indices: NDArray[np.float64]
     kind: Literal["simple", "log"] = "simple"
+    clean: NDArray[np.float64] | None = None
+    factors: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def estimation(self) -> NDArray[np.float64]:
+        """Returns that estimation windows are cut from, (S, T)."""
+        return self.returns if self.clean is None else self.clean
 
     @property
     def sessions(self) -> int:
@@ -107,12 +131,13 @@ class FirmEvents:
 
 @dataclass(frozen=True, slots=True)
 class MarketFit:
-    """Market model and CARs of N firm-events over W windows.
+    """Fits and CARs of N firm-events over W windows.
 
     Attributes
     ----------
     alpha, beta, sigma : (N,)
-        sigma = sqrt(SSE/(n-2)), with the days of the estimation window that have both returns.
+        sigma = sqrt(SSE/(n-k)), with the n days of the estimation window that have all returns and k
+        coefficients; alpha and beta are NaN where the model has none.
     n : (N,) int32
         Number of these days.
     car, variance : (W, N)
@@ -129,11 +154,6 @@ class MarketFit:
 
     def __len__(self) -> int:
         return len(self.alpha)
-
-    @property
-    def dof(self) -> NDArray[np.float64]:
-        """Estimation days less the two coefficients."""
-        return self.n.astype(np.float64) - 2.0
 
     def scar(self, window: int) -> NDArray[np.float64]:
         """CAR of the window at this place over its prediction-error standard deviation, shape (N,)."""

@@ -24,17 +24,23 @@ def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
     edges = np.r_[starts, len(events)]
     together = max(1, BYTES // (48 * (panel.sessions + 1)))
     sums = np.zeros((3, together, panel.sessions + 1), dtype=complex)
+    # Windows of events are differences of sums that no day is kept out of.
+    whole = sums if panel.clean is None else np.zeros_like(sums)
     for block in range(0, len(starts), together):
         first = starts[block : block + together]
         rows = slice(int(edges[block]), int(edges[min(block + together, len(starts))]))
-        _accumulate(panel, events.take(first), sums)
+        _accumulate(panel, panel.estimation, events.take(first), sums)
+        if panel.clean is not None:
+            _accumulate(panel, panel.returns, events.take(first), whole)
         group = np.repeat(np.arange(len(first)), np.diff(edges[block : block + len(first) + 1]))
-        _fit(panel, events.take(rows), group, layout, sums, out.take(rows))
+        _fit(panel, events.take(rows), group, layout, sums, whole, out.take(rows))
 
 
-def _accumulate(panel: WidePanel, pairs: FirmEvents, sums: NDArray[np.complex128]) -> None:
+def _accumulate(
+    panel: WidePanel, returns: NDArray[np.float64], pairs: FirmEvents, sums: NDArray[np.complex128]
+) -> None:
     """Running sums of 1, y; x, x^2; xy, y^2: a complex number adds two at once."""
-    y, x = panel.returns[pairs.security], panel.indices[pairs.index]
+    y, x = returns[pairs.security], panel.indices[pairs.index]
     bad = ~(np.isfinite(y) & np.isfinite(x))
     if bad.any():
         y[bad] = x[bad] = 0.0
@@ -55,6 +61,7 @@ def _fit(
     group: NDArray[np.intp],
     layout: Layout,
     sums: NDArray[np.complex128],
+    whole: NDArray[np.complex128],
     out: MarketFit,
 ) -> None:
     base, length = group * sums.shape[2], panel.sessions
@@ -67,7 +74,7 @@ def _fit(
         (ones.real, ones.imag, squares.real, products.imag, products.real, squares.imag), out
     )
     for w in range(len(layout.car)):
-        _window(events, base, layout, w, flat, length, x_mean, sxx, s2, out)
+        _window(events, base, layout, w, whole.reshape(3, -1), length, x_mean, sxx, s2, out)
     seen_y, seen_x = flat[2].imag[end], flat[1].imag[end]
     again = np.flatnonzero(~keeps_digits(seen_y, seen_x, out.beta, sse, sxx))
     fit_again(panel, events, again, layout, out)

@@ -44,6 +44,10 @@ class Plots:
             raise KeyError(f"no figure {name!r}; there are {', '.join(found)}")
         return draw(self.result, found[name])
 
+    def __call__(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the mean cumulative abnormal return, as `caar`."""
+        return self.caar(ax=ax)
+
     def caar(self, *, ax: Axes | None = None) -> Axes:
         """Draw the mean cumulative abnormal return by label."""
         return self._on(ax, caar_by_label)

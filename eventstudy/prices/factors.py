@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.errors import ConfigError, Problem, nearest
+from eventstudy.errors import ConfigError, Problem, Reason, nearest
 from eventstudy.readers import french
 from eventstudy.readers.dates import parse_days
 from eventstudy.readers.numbers import parse_numbers
-from eventstudy.readers.text import read_text, records_of, wrong_cells
+from eventstudy.readers.text import read_file, read_text, records_of, wrong_cells
 
 #: Standard deviation of a daily factor return beyond which the unit must be wrong.
 PLAUSIBLE_SD = (3e-4, 0.2)
+#: Condition number of standardised factors above which single loadings are rounding of the data.
+ILL_CONDITIONED = 1e4
 _LISTED = 20
 
 
@@ -31,6 +33,7 @@ class FactorTable:
     values: NDArray[np.float64]
     source: str
     sha256: str
+    notes: tuple[Reason, ...] = ()
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return one column, shape (T,); `ConfigError` with the nearest one if it is not in the file."""
@@ -55,7 +58,8 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
         For a file that cannot be read, a column that it lacks, a cell that is neither a number nor
         empty, a day named twice, or values that cannot be in the unit said. Lists all of them.
     """
-    file, raw = str(path), _bytes(path)
+    advice = "; model.factors_file is a path from the working directory"
+    file, raw = str(path), french.unpacked(read_file(path, ConfigError, advice=advice))
     numbered = records_of(read_text(raw, file, ConfigError), file, ConfigError)
     top, (head, *body) = french.daily_rows([row for _, row in numbered])
     places = _columns([cell.strip() for cell in head], names, file)
@@ -73,20 +77,28 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)[:_LISTED])
     table = np.column_stack([np.empty((len(lines), 0)), *(columns[name].values for name in names)])
-    table = np.where(np.isin(table, french.CODES), np.nan, table) / (100.0 if percent else 1.0)
+    table = french.without_codes(table, percent=percent) / (100.0 if percent else 1.0)
     _check_unit(table, names, file, percent=percent)
     order = np.argsort(days.days)
     digest = hashlib.sha256(raw).hexdigest()
-    return FactorTable(days.days[order], tuple(names), table[order], file, digest)
+    notes = _nearly_collinear(table, names)
+    return FactorTable(days.days[order], tuple(names), table[order], file, digest, notes)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        text = f"cannot be read: {reason}; model.factors_file is a path from the working directory"
-        raise ConfigError(Problem(text, str(path))) from error
+def _nearly_collinear(values: NDArray[np.float64], names: Sequence[str]) -> tuple[Reason, ...]:
+    """Warn of standardised factors with a condition number above `ILL_CONDITIONED`: their loadings say nothing.
+
+    Source: Belsley, Kuh and Welsch (1980), Regression Diagnostics, section 3.2.
+    """
+    known = values[np.isfinite(values).all(axis=1)]
+    moving = np.flatnonzero(known.std(axis=0) > 0) if len(known) else np.empty(0, dtype=np.intp)
+    if len(moving) < 2 or len(known) <= len(moving):
+        return ()
+    known = known[:, moving]
+    number = float(np.linalg.cond((known - known.mean(axis=0)) / known.std(axis=0)))
+    if number <= ILL_CONDITIONED:
+        return ()
+    return (Reason("factors.collinear", names=", ".join(names[int(at)] for at in moving), number=f"{number:.1e}"),)
 
 
 def _columns(header: Sequence[str], names: Sequence[str], file: str) -> dict[str, int]:

@@ -1,17 +1,18 @@
-"""Prices from the user's own CSV or Parquet files.
+"""Prices from the user's own CSV or Parquet files, or from frames: one normaliser for all their shapes.
 
-Either a folder with one file for each ticker (``LITE.csv``, ``300308.SZ.csv``, ``^GSPC.parquet``)
-or one long file with a ``ticker`` (or ``symbol``) column. Nothing is repaired: a file that cannot
-be read as it stands is refused, with all problems of all files at once.
+A folder with one file for each ticker (``LITE.csv``, ``300308.SZ.csv``, ``^GSPC.parquet``), one long table
+with a row a ticker and day, or one wide table with a column a ticker. Nothing is repaired: what cannot be
+read as it stands is refused, with all problems of all files at once.
 """
 
 from __future__ import annotations
 
-import hashlib
+import difflib
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem, Reason, printable
-from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.exchanges.tickers import of_ticker
+from eventstudy.prices.table import (
+    PriceOutcome,
+    PriceRequest,
+    PriceSeries,
+    PriceTable,
+    check_tickers,
+    known_volume,
+    provider,
+)
+from eventstudy.readers import crsp
 from eventstudy.readers.dates import NO_DAY, parse_days
-from eventstudy.readers.headers import columns_of, unread
-from eventstudy.readers.numbers import NO_NUMBER, parse_numbers
-from eventstudy.readers.text import read_text, records_of, wrong_cells
+from eventstudy.readers.headers import columns_of, meaning, reduced, unread
+from eventstudy.readers.numbers import NO_NUMBER, parse_numbers, parse_ratios
+from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet, csv_sheet, parquet_sheet
+from eventstudy.readers.text import read_file, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")
-
 SUFFIXES = (".csv", ".parquet")
+Values = dict[str, NDArray[np.float64]]
 
 #: No share, index or day's volume was ever outside; past it, ratios of prices overflow.
 _LEAST, _MOST = 1e-9, 1e18
@@ -38,48 +50,21 @@ _PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
 _LINES_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """A file's rows before any check: column name to cells, and the line of each row.
-
-    ``cells`` holds text for CSV and arrays for Parquet. Lines of a Parquet file are row numbers. ``notes``
-    say how the file was read.
-    """
-
-    file: str
-    lines: NDArray[np.int64]
-    cells: Mapping[str, Sequence[str] | NDArray[Any]]
-    sha256: str
-    notes: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Bars:
-    """Readable bars of one ticker in the order of the file; fields the file lacks are absent."""
-
-    file: str
-    lines: NDArray[np.int64]
-    dates: NDArray[np.datetime64]
-    values: Mapping[str, NDArray[np.float64]]
-    amount: NDArray[np.float64]
-    notes: tuple[Reason, ...] = ()
-
-
 @provider("files")
 class FilesProvider:
-    """Reads prices from a folder with a file per ticker, or from one long file.
+    """Reads prices from a folder with a file per ticker, or from one long or wide file.
 
     Parameters
     ----------
     path
-        The folder, or the long CSV or Parquet file.
+        The folder, or the CSV or Parquet file.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return the rows of the requested days for each ticker that has a file.
+        """Return the rows of the requested days for each ticker that has a file, rows or a column.
 
         Raises
         ------
@@ -91,29 +76,23 @@ class FilesProvider:
         check_tickers(request.tickers)
         if self.path.is_dir():
             return _read_each(request, _Folder(self.path))
-        if self.path.is_file():
-            return _read_each(request, _LongFile(_open_sheet(self.path)))
-        raise PriceError(
-            Problem(
-                "no such folder or file; give a folder with one CSV or Parquet per ticker, "
-                "or one long file with a ticker column",
-                file=str(self.path),
-            )
-        )
+        if self.path.exists():
+            return _read_each(request, _OneTable(_open_sheet(self.path), request.tickers))
+        text = "no such folder or file; give a folder with one CSV or Parquet per ticker, or one long or wide file"
+        raise PriceError(Problem(text, str(self.path)))
 
 
 def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTable:
-    """Return the requested rows of a pyarrow table in the form of a long file, checked alike.
+    """Return the requested rows of a pyarrow table, long or wide, checked as those of a file are.
 
     ``name`` stands for the file in messages; the digest is of the table's rows.
     """
-    import pyarrow as pa
+    return _read_each(request, _OneTable(arrow_sheet(name, table), request.tickers))
 
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table.combine_chunks())
-    sha256 = hashlib.sha256(sink.getvalue().to_pybytes()).hexdigest()
-    return _read_each(request, _LongFile(_arrow_sheet(name, table, sha256)))
+
+def _open_sheet(path: Path) -> Sheet:
+    content = read_file(path, PriceError)
+    return (parquet_sheet if path.suffix == ".parquet" else csv_sheet)(str(path), content, PriceError)
 
 
 class _Folder:
@@ -126,43 +105,103 @@ class _Folder:
             text = "holds no .csv and no .parquet file; 'eventstudy check' lists those that it needs"
             raise PriceError(Problem(text, file=str(path)))
 
-    def sheet(self, ticker: str) -> _Sheet | Reason:
+    def sheet(self, ticker: str) -> Sheet | Reason:
         """Rows of ``ticker``, or why there are none."""
-        found = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
-        if not found:
-            return Reason("price.no_file", ticker=ticker, folder=self.path.resolve().name)
-        if len(found) > 1:
-            raise PriceError(Problem(f"both {' and '.join(found)} exist; keep one", file=str(self.path)))
-        sheet = _open_sheet(self.path / found[0])
-        return _of_ticker(sheet, ticker)
+        named = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
+        if len(named) > 1:
+            raise PriceError(Problem(f"both {' and '.join(named)} exist; keep one", file=str(self.path)))
+        stem = ticker if named else of_ticker([name.rpartition(".")[0] for name in sorted(self.names)], ticker)
+        if not stem:
+            return Reason("price.no_file", ticker=ticker, folder=printable(self.path.resolve().name))
+        sheet = _open_sheet(self.path / next(stem + suffix for suffix in SUFFIXES if stem + suffix in self.names))
+        sheet = _by_meaning(sheet)
+        if stem != ticker:
+            sheet = sheet.noted(Reason("read.calls", ticker=ticker, name=printable(stem)))
+        return _of_ticker(sheet, ticker, stem)
 
 
-class _LongFile:
-    """One table with the rows of many tickers."""
+class _OneTable:
+    """One table with a row a ticker and day, or a column a ticker."""
 
-    def __init__(self, whole: _Sheet) -> None:
-        self.whole = whole
-        if "ticker" not in self.whole.cells:
-            raise PriceError(
-                Problem("has no ticker column; add one, or give a folder with one file per ticker", file=whole.file)
-            )
+    def __init__(self, sheet: Sheet, tickers: Sequence[str]) -> None:
+        header = list(sheet.cells)
+        self.tickers = tickers
         self.rows: dict[str, list[int]] = {}
+        known = {meaning(cell): cell for cell in header}
+        named = [cell for cell in header if cell not in (known.get("date"), known.get("ticker"))]
+        closes = known.keys() & {"close", "adj_close", "return"} or any(reduced(cell) == "price" for cell in header)
+        self.wide = "ticker" not in known and (not closes or {cell.strip() for cell in named} <= set(tickers))
+        if self.wide and "date" in known and named:
+            self.whole = sheet
+            self.date, self.rows = known["date"], {cell.strip(): [] for cell in named}
+            return
+        self.wide, self.whole = False, _by_meaning(sheet)
+        if "ticker" not in self.whole.cells:
+            text = "has no ticker column; add one, or give a folder with one file per ticker"
+            raise PriceError(Problem(text, file=sheet.file))
         for row, ticker in enumerate(self.whole.cells["ticker"]):
             self.rows.setdefault(str(ticker).strip(), []).append(row)
 
-    def sheet(self, ticker: str) -> _Sheet | Reason:
+    @functools.cached_property
+    def known(self) -> bool:
+        """Whether any ticker of the study is in the table."""
+        return any(of_ticker(self.rows, ticker) for ticker in self.tickers)
+
+    def sheet(self, ticker: str) -> Sheet | Reason:
         """Rows of ``ticker``, or why there are none."""
-        if ticker not in self.rows:
-            return Reason("price.no_row", ticker=ticker, file=printable(Path(self.whole.file).name))
-        rows = self.rows[ticker]
-        cells: dict[str, Sequence[str] | NDArray[Any]] = {
-            name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
-            for name, column in self.whole.cells.items()
-        }
-        return replace(self.whole, lines=self.whole.lines[rows], cells=cells)
+        name = of_ticker(self.rows, ticker)
+        file = printable(Path(self.whole.file).name)
+        if not name:
+            if self.known:
+                return Reason("price.no_row", ticker=ticker, file=file)
+            # Of the whole study none is there: the file may spell its tickers in a way of its own.
+            near = difflib.get_close_matches(ticker, self.rows, n=1, cutoff=0.0)
+            ids = ", ".join(printable(name) for name in dict.fromkeys([*list(self.rows)[:3], *near]))
+            return Reason("price.no_row_like", ticker=ticker, file=file, ids=ids)
+        if self.wide:
+            column = next(cells for cell, cells in self.whole.cells.items() if cell.strip() == name)
+            sheet = replace(self.whole, cells={"date": self.whole.cells[self.date], "adj_close": column})
+            # Where the markets of several tickers share a table, each has empty cells on the others' days.
+            sheet = sheet.taken([row for row, cell in enumerate(column) if str(cell).strip() not in ("", "nan")])
+        else:
+            sheet = self.whole.taken(self.rows[name])
+        return sheet if name == ticker else sheet.noted(Reason("read.calls", ticker=ticker, name=printable(name)))
 
 
-def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
+def _by_meaning(sheet: Sheet) -> Sheet:
+    """Keep the columns that are known, under the names used here, and name those left out that may matter."""
+    header = list(sheet.cells)
+    at = columns_of(header, sheet.file, PriceError)
+    prices = at.keys() & {"close", "adj_close"}
+    if "date" not in at or not (prices or "return" in at):
+        needed = f"has columns {', '.join(header)}; needed are date and close or adj_close"
+        raise PriceError(Problem(needed, file=sheet.file, line=1))
+    if prices:
+        at.pop("return", None)
+    left = unread(header, at)
+    if "close" in at and reduced(header[at["close"]]) in crsp.SIGNED:
+        sheet = crsp.unsigned(sheet, header[at["close"]])
+    cells = {name: sheet.cells[header[place]] for name, place in at.items()}
+    named = replace(sheet, cells=cells)
+    return named.noted(Reason("read.unread", columns=printable(", ".join(left)))) if left else named
+
+
+def _of_ticker(sheet: Sheet, ticker: str, stem: str) -> Sheet:
+    """Refuse another ticker's rows in a file named after one; a code of digits is another spelling."""
+    named = [str(cell).strip() for cell in sheet.cells.get("ticker", ())]
+    same = named[0] if len(set(named)) == 1 and named[0] not in (ticker, stem) else ""
+    if same.isdigit() or (same and of_ticker([same], ticker)):
+        return sheet.noted(Reason("read.calls", ticker=ticker, name=printable(same)))
+    problems = [
+        Problem(f"is a row of {cell!r} in the file of {ticker}", sheet.file, int(line))
+        for line, cell in zip(sheet.lines, named, strict=False)
+        if cell not in (ticker, stem)
+    ]
+    _raise_any(problems, sheet.file)
+    return sheet
+
+
+def _read_each(request: PriceRequest, store: _Folder | _OneTable) -> PriceTable:
     """Read all tickers, collecting the problems of all before any is raised."""
     series: dict[str, PriceSeries] = {}
     outcomes: dict[str, PriceOutcome] = {}
@@ -184,243 +223,142 @@ def _read_each(request: PriceRequest, store: _Folder | _LongFile) -> PriceTable:
     return PriceTable(source="files", series=series, outcomes=outcomes)
 
 
-def _series(ticker: str, sheet: _Sheet, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
+def _series(ticker: str, sheet: Sheet, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
     """Check, sort and cut one ticker's rows to the requested days."""
-    bars = _bars(sheet)
-    bars, order = _sorted(bars)
-    _refuse_faulty(bars)
-    values, more = _with_adjusted(bars)
-    notes = bars.notes + order + more + _oddities(bars.dates, values)
-    inside = (bars.dates >= np.datetime64(request.start)) & (bars.dates <= np.datetime64(request.end))
-    dates = bars.dates[inside]
-    name = Path(sheet.file).name
-    cut: dict[str, Any] = {field: values[field][inside] for field in FIELDS}
-    amount = bars.amount[inside] if len(bars.amount) else bars.amount
-    series = PriceSeries(ticker=ticker, dates=dates, **cut, source=name, sha256=sheet.sha256, amount=amount)
-    if not len(dates):
-        days = {"start": request.start, "end": request.end}
+    sheet, dates, values = _checked(sheet)
+    fields, notes = _with_adjusted(dates, values)
+    notes = (*sheet.notes, *notes)
+    within = (dates >= np.datetime64(request.start)) & (dates <= np.datetime64(request.end))
+    name = printable(Path(sheet.file).name)
+    cut: dict[str, Any] = {field: column[within] for field, column in fields.items()}
+    series = PriceSeries(ticker=ticker, dates=dates[within], **cut, source=name, sha256=sheet.sha256)
+    if not within.any():
         message = Reason("price.no_rows", file=name)
-        if len(bars.dates):
-            message = Reason("price.outside", file=name, first=bars.dates[0], last=bars.dates[-1], **days)
+        if len(dates):
+            days = {"first": dates[0], "last": dates[-1], "start": request.start, "end": request.end}
+            message = Reason("price.outside", file=name, **days)
         return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
-    first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes)
+    days = {"first": str(series.dates[0]), "last": str(series.dates[-1])}
+    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(series.dates), **days, notes=notes)
 
 
-def _open_sheet(path: Path) -> _Sheet:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PriceError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from error
-    if path.suffix == ".parquet":
-        return _parquet_sheet(str(path), content)
-    return _csv_sheet(str(path), content)
-
-
-def _csv_sheet(file: str, content: bytes) -> _Sheet:
-    """Split a CSV into columns of text; every row has as many cells as the header."""
-    text = read_text(content, file, PriceError)
-    numbered = records_of(text, file, PriceError)
-    header, first = _header(file, [row for _, row in numbered[:3]])
-    body = numbered[first:]
-    _refuse_ragged(file, len(header), body)
-    columns: list[Sequence[str]] = list(zip(*(row for _, row in body), strict=True))
-    cells, notes = _named(file, header, columns or [[] for _ in header])
-    if first == 3:
-        cells["ticker"] = [numbered[1][1][1]] * len(body)
-    lines = np.array([line for line, _ in body], dtype=np.int64)
-    if text.encoding not in ("utf-8-sig", "utf-8"):
-        notes = (*notes, Reason("read.encoding", name=text.encoding.upper()))
-    return _Sheet(file, lines, cells, hashlib.sha256(content).hexdigest(), notes)
-
-
-def _header(file: str, top: Sequence[Sequence[str]]) -> tuple[list[str], int]:
-    """Return the header cells and how many rows it takes: one, or the three that yfinance writes."""
-    header = list(top[0])
-    if header[0].strip() != "Price" or len(top) < 3 or top[1][0].strip() != "Ticker":
-        return header, 1
-    tickers = sorted({cell.strip() for cell in top[1][1:]})
-    if len(tickers) != 1 or top[2][0].strip() != "Date":
-        raise PriceError(
-            Problem(
-                f"has yfinance's three-line header with tickers {', '.join(tickers) or 'none'}; "
-                "it can be read with one ticker only: save one file per ticker",
-                file=file,
-                line=2,
-            )
-        )
-    return ["Date", *header[1:]], 3
-
-
-def _named(file: str, header: Sequence[str], columns: Sequence[Any]) -> tuple[dict[str, Any], tuple[Reason, ...]]:
-    """Keep the columns that are known, under the names used here, and name those left out that may matter."""
-    places = columns_of(header, file, PriceError)
-    if "date" not in places or not places.keys() & {"close", "adj_close"}:
-        found = f"has columns {', '.join(header)}; needed are date and close or adj_close"
-        raise PriceError(Problem(found, file=file, line=1))
-    places.pop("return", None)
-    left = unread(header, places)
-    notes = (Reason("read.unread", columns=printable(", ".join(left))),) if left else ()
-    return {name: columns[at] for name, at in places.items()}, notes
-
-
-def _refuse_ragged(file: str, width: int, body: Iterable[tuple[int, Sequence[str]]]) -> None:
-    _raise_any(
-        [
-            Problem(f"has {len(row)} cells, the header has {width}", file=file, line=line)
-            for line, row in body
-            if len(row) != width
-        ],
-        file,
-    )
-
-
-def _parquet_sheet(file: str, content: bytes) -> _Sheet:
-    """Columns of a Parquet file as arrays; a time zone is read as the exchange's own."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).split("\n")[0]
-        raise PriceError(Problem(f"is not a Parquet file: {reason}", file=file)) from error
-    return _arrow_sheet(file, table, hashlib.sha256(content).hexdigest())
-
-
-def _arrow_sheet(file: str, table: Any, sha256: str) -> _Sheet:
-    cells, notes = _named(file, table.column_names, table.columns)
-    arrays = {name: _arrow_array(file, name, column) for name, column in cells.items()}
-    return _Sheet(file, np.arange(1, table.num_rows + 1), arrays, sha256, notes)
-
-
-def _arrow_array(file: str, name: str, column: Any) -> NDArray[Any]:
-    """One Parquet column: text as it is, numbers as float64, dates as datetime64."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = column.type
-    if name == "date" and pa.types.is_timestamp(kind) and kind.tz:
-        column = pc.local_timestamp(column)
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
-    if name in (*FIELDS, "amount") and number:
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    if name == "date" and pa.types.is_temporal(kind):
-        return np.asarray(column.to_numpy())
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    if name == "amount":
-        return np.full(len(column), np.nan)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return np.array([text or "" for text in column.to_pylist()], dtype=object)
-    raise PriceError(Problem(f"column {name} has the type {kind}, which cannot be read", file=file))
-
-
-def _of_ticker(sheet: _Sheet, ticker: str) -> _Sheet:
-    """Refuse another ticker's rows in a file named after one; a code of digits is another spelling."""
-    named = [str(cell).strip() for cell in sheet.cells.get("ticker", ())]
-    if len(set(named)) == 1 and named[0] != ticker and named[0].isdigit():
-        return replace(sheet, notes=(*sheet.notes, Reason("read.calls", ticker=ticker, name=named[0])))
-    _raise_any(
-        [
-            Problem(f"is a row of {cell!r} in the file of {ticker}", file=sheet.file, line=int(line))
-            for line, cell in zip(sheet.lines, named, strict=False)
-            if cell != ticker
-        ],
-        sheet.file,
-    )
-    return sheet
-
-
-def _bars(sheet: _Sheet) -> _Bars:
-    """Convert the cells to days and numbers, naming every cell that is neither."""
+def _checked(sheet: Sheet) -> tuple[Sheet, NDArray[np.datetime64], Values]:
+    """Convert the cells to days in order and numbers; raise for each kind of cell that is neither."""
     problems: list[Problem] = []
     missing: Counter[str] = Counter()
     dates = _days(sheet, problems)
-    values = {name: _numbers(sheet, name, problems, missing) for name in FIELDS if name in sheet.cells}
+    checked = (*FIELDS, "return")
+    values = {name: _numbers(sheet, name, problems, missing) for name in checked if name in sheet.cells}
     _raise_any(problems, sheet.file)
-    words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
-    notes = (*sheet.notes, Reason("read.missing", words=printable(words))) if words else sheet.notes
-    # The money traded only checks the volume: a cell that is no number stops nothing.
-    cells = sheet.cells.get("amount", ())
-    amount = cells if isinstance(cells, np.ndarray) else parse_numbers(cells, multiples=True).values
-    return _Bars(sheet.file, sheet.lines, dates, values, amount, notes)
+    # The rest only checks prices and volumes: a cell that is no number stops nothing.
+    for name in ("amount", "dividends", "splits", "status"):
+        if name in sheet.cells:
+            values[name] = _lenient(name, sheet.cells[name])
+    if missing:
+        words = ", ".join(f"{word!r} {count} times" for word, count in sorted(missing.items()))
+        sheet = sheet.noted(Reason("read.missing", words=printable(words)))
+    if np.any(dates[1:] < dates[:-1]):
+        order = np.argsort(dates, kind="stable")
+        values = {name: column[order] for name, column in values.items()}
+        sheet, dates = sheet.taken(order), dates[order]
+        sheet = sheet.noted(Reason("read.sorted", file=printable(Path(sheet.file).name)))
+    _refuse_faulty(sheet, dates, values)
+    return sheet, dates, values
 
 
-def _days(sheet: _Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
+def _days(sheet: Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
     cells = sheet.cells["date"]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
         days = cells.astype("datetime64[D]")
         wrong = dict.fromkeys(np.flatnonzero((days != cells) | np.isnat(cells)).tolist(), NO_DAY)
     else:
-        read = parse_days(cells)  # type: ignore[arg-type]
+        read = parse_days([str(cell) for cell in cells])
         days, wrong = read.days, dict(read.wrong)
     problems.extend(wrong_cells("date", cells, wrong, sheet.file, sheet.lines))
     return days
 
 
-def _numbers(sheet: _Sheet, name: str, problems: list[Problem], missing: Counter[str]) -> NDArray[np.float64]:
+def _numbers(sheet: Sheet, name: str, problems: list[Problem], missing: Counter[str]) -> NDArray[np.float64]:
     """A column as float64, NaN where the cell is empty."""
     cells = sheet.cells[name]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-        wrong = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
-        problems.extend(wrong_cells(name, cells, wrong, sheet.file, sheet.lines))
-        return cells
-    read = parse_numbers(cells, multiples=name == "volume")  # type: ignore[arg-type]
-    problems.extend(wrong_cells(name, cells, read.wrong, sheet.file, sheet.lines))
-    missing.update(read.missing)
-    return read.values
+        wrong: Mapping[int, str] = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
+        values = cells
+    else:
+        texts = [str(cell) for cell in cells]
+        if name == "return":
+            texts = ["" if cell.strip() in crsp.LETTERS else cell for cell in texts]
+        read = parse_numbers(texts, multiples=name == "volume")
+        values, wrong = read.values, read.wrong
+        missing.update(read.missing)
+    problems.extend(wrong_cells(name, cells, wrong, sheet.file, sheet.lines))
+    return crsp.without_codes(values) if name == "return" else values
 
 
-def _sorted(bars: _Bars) -> tuple[_Bars, tuple[Reason, ...]]:
-    """Bars in the order of their days, with a note if the file was not."""
-    if np.all(bars.dates[1:] >= bars.dates[:-1]):
-        return bars, ()
-    order = np.argsort(bars.dates, kind="stable")
-    values = {name: column[order] for name, column in bars.values.items()}
-    note = Reason("read.sorted", file=printable(Path(bars.file).name))
-    amount = bars.amount[order] if len(bars.amount) else bars.amount
-    lines, dates = bars.lines[order], bars.dates[order]
-    return replace(bars, lines=lines, dates=dates, values=values, amount=amount), (note,)
+def _lenient(name: str, cells: Cells) -> NDArray[np.float64]:
+    """A column that may lack numbers: splits as new shares for one old, 0 where there is no action."""
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
+        values = cells
+    elif name == "status":
+        values = parse_numbers(["0" if str(cell).strip() == "停牌" else str(cell) for cell in cells]).values
+    else:
+        texts = [str(cell) for cell in cells]
+        values = parse_ratios(texts) if name == "splits" else parse_numbers(texts, multiples=name == "amount").values
+    if name not in ("dividends", "splits"):
+        return values
+    actions: NDArray[np.float64] = np.nan_to_num(values, nan=0.0)
+    # Some sources write 1, one new share for one old, where there is no split.
+    return np.where(actions == 1.0, 0.0, actions) if name == "splits" else actions
 
 
-def _refuse_faulty(bars: _Bars) -> None:
-    """Raise for days that come twice and for prices that cannot be prices."""
+def _refuse_faulty(sheet: Sheet, dates: NDArray[np.datetime64], values: Values) -> None:
+    """Raise for days that come twice and for numbers that cannot be prices, volumes or returns."""
     problems = []
-    for row in np.flatnonzero(bars.dates[1:] == bars.dates[:-1]):
-        message = f"{bars.dates[row]} comes twice, here and in line {bars.lines[row]}; keep one row"
-        problems.append(Problem(message, file=bars.file, line=int(bars.lines[row + 1])))
-    for name, column in bars.values.items():
-        floor = "negative" if name == "volume" else "zero or negative"
-        for row in np.flatnonzero(column < 0 if name == "volume" else column <= 0):
-            message = f"{name} {column[row]:g} on {bars.dates[row]} is {floor}; correct it or leave it empty"
-            problems.append(Problem(message, file=bars.file, line=int(bars.lines[row])))
-        for row in np.flatnonzero((column > 0) & ((column < _LEAST) | (column > _MOST))):
-            message = f"{name} {column[row]:g} on {bars.dates[row]} is out of any price's range"
-            problems.append(Problem(message, file=bars.file, line=int(bars.lines[row])))
-    _raise_any(problems, bars.file)
+    for row in np.flatnonzero(dates[1:] == dates[:-1]):
+        message = f"{dates[row]} comes twice, here and in line {sheet.lines[row]}; keep one row"
+        problems.append(Problem(message, file=sheet.file, line=int(sheet.lines[row + 1])))
+    for name in (*FIELDS, "return"):
+        column = values.get(name, np.empty(0))
+        floor, least = {"volume": ("negative", 0.0), "return": ("a loss of all or more", -1.0)}.get(
+            name, ("zero or negative", 0.0)
+        )
+        kinds = {
+            f"is {floor}; correct it or leave it empty": column < least if name == "volume" else column <= least,
+            "is out of any price's range": (column > 0) & ((column < _LEAST) | (column > _MOST)) & (name != "return"),
+        }
+        problems += [
+            Problem(f"{name} {column[row]:g} on {dates[row]} {what}", file=sheet.file, line=int(sheet.lines[row]))
+            for what, rows in kinds.items()
+            for row in np.flatnonzero(rows)
+        ]
+    _raise_any(problems, sheet.file)
 
 
-def _with_adjusted(bars: _Bars) -> tuple[dict[str, NDArray[np.float64]], tuple[Reason, ...]]:
-    """All six fields; a file without adjusted closes has its closes taken for them."""
-    absent = np.full(len(bars.dates), np.nan)
-    values = {name: bars.values.get(name, absent) for name in FIELDS}
-    close, adjusted = values["close"], values["adj_close"]
-    if np.isnan(adjusted).all() and not np.isnan(close).all():
-        values["adj_close"] = close
-        return values, (Reason("read.unadjusted"),)
+def _with_adjusted(dates: NDArray[np.datetime64], values: Values) -> tuple[Values, tuple[Reason, ...]]:
+    """All fields of a series and notes on them; closes, or cumulated returns, stand for absent adjusted closes."""
+    absent = np.full(len(dates), np.nan)
+    fields = {name: values.get(name, absent) for name in FIELDS}
+    fields |= {name: values[name] for name in ("amount", "dividends", "splits") if name in values}
+    notes: list[Reason] = []
+    if "return" in values:
+        level = np.cumprod(1.0 + np.nan_to_num(values["return"]))
+        fields["adj_close"] = np.where(np.isnan(values["return"]), np.nan, level)
+        notes.append(Reason("read.returns"))
+    elif np.isnan(fields["adj_close"]).all() and not np.isnan(fields["close"]).all():
+        fields["adj_close"] = fields["close"]
+        notes.append(Reason("read.unadjusted"))
+    close, adjusted = fields["close"], fields["adj_close"]
     lacking = int((np.isnan(adjusted) & ~np.isnan(close)).sum())
-    return values, (Reason("read.adjusted_empty", n=lacking),) if lacking else ()
-
-
-def _oddities(dates: NDArray[np.datetime64], values: Mapping[str, NDArray[np.float64]]) -> tuple[Reason, ...]:
-    """Notes on rows that are kept as they are but should be looked at."""
-    close, adjusted = values["close"], values["adj_close"]
-    empty = np.isnan(close) & np.isnan(adjusted)
+    if lacking:
+        notes.append(Reason("read.adjusted_empty", n=lacking))
+    fields["volume"] = known_volume(fields["volume"], np.where(np.isnan(close), adjusted, close), values.get("status"))
     # Half a per cent allows for sources that round the four prices differently.
-    outside = (close < 0.995 * values["low"]) | (close > 1.005 * values["high"])
-    kinds = {"read.no_close": empty, "read.outside_range": outside}
-    return tuple(Reason(code, n=int(at.sum()), first=dates[at][0]) for code, at in kinds.items() if at.any())
+    kinds = {
+        "read.no_close": np.isnan(close) & np.isnan(adjusted),
+        "read.outside_range": (close < 0.995 * fields["low"]) | (close > 1.005 * fields["high"]),
+    }
+    notes += [Reason(code, n=int(at.sum()), first=dates[at][0]) for code, at in kinds.items() if at.any()]
+    return fields, tuple(notes)
 
 
 def _raise_any(problems: Sequence[Problem], file: str) -> None:

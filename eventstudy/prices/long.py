@@ -23,7 +23,7 @@ from eventstudy.readers import crsp
 from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.headers import columns_of
 from eventstudy.readers.numbers import MISSING_SPELLINGS, NUMBER_MARKS, parse_numbers
-from eventstudy.readers.text import encoding_of, separator_of, wrong_cells
+from eventstudy.readers.text import encoding_of, refuse_endless, separator_of, wrong_cells
 
 #: Rows that are held at a time.
 BATCH_ROWS = 1_000_000
@@ -101,6 +101,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         If it cannot be read or lacks a column; the message says which are accepted.
     """
     try:
+        refuse_endless(path, PriceError)
         names, encoding, separator, head = _dialect(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,12 @@ from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
 from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
 from eventstudy.shocks import together, with_shocks
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Tell = Callable[[str], None]
 LAST_DAY = dt.date(2100, 1, 1)
@@ -91,7 +89,8 @@ def get_prices(
         If the factor file cannot be used.
     """
     factors = _factors(config)
-    return with_fx(replace(_prices(events, config, asked, tell, watch), factors=factors), config)
+    table = refuse_sparse(_prices(events, config, asked, tell, watch), config)
+    return with_fx(replace(table, factors=factors), config)
 
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
@@ -147,36 +146,31 @@ def own_source(events: Events, config: StudyConfig) -> str:
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
-    table = with_aliases(source.fetch, price_request(events, config), config)
+    table = refuse_sparse(with_aliases(source.fetch, price_request(events, config), config), config)
     return replace(table, factors=_factors(config))
 
 
-def frame_prices(events: Events, config: StudyConfig, frame: pd.DataFrame) -> PriceTable:
+def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
     """Deliver the prices of a study from a frame, checked as a file is.
 
     Parameters
     ----------
-    frame
-        Long, with the columns ``date``, ``ticker`` and ``close`` or ``adj_close``; or wide, adjusted closes
-        with days as index and tickers as columns.
+    frame, returns
+        Of any shape that `arrow_of_frame` accepts.
 
     Raises
     ------
     PriceError
         With every cell that is no price.
     """
-    import pyarrow as pa
-
     from eventstudy.prices.files import prices_of_arrow
+    from eventstudy.prices.frames import arrow_of_frame
 
-    if "ticker" not in frame.columns and "symbol" not in frame.columns:
-        frame = frame.rename_axis(index="date").reset_index()
-        frame = frame.melt("date", var_name="ticker", value_name="adj_close")
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = arrow_of_frame(frame, returns=returns)
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
-    return replace(delivered, factors=_factors(config))
+    return replace(refuse_sparse(delivered, config), factors=_factors(config))
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
@@ -191,7 +185,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
             for ticker in request.tickers
         }
         return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
-    return with_aliases(lambda asked: _from_path(source, asked), request, config)
+    return refuse_sparse(with_aliases(lambda asked: _from_path(source, asked), request, config), config)
 
 
 def remote_names() -> tuple[str, ...]:

@@ -8,13 +8,34 @@ of returns.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
+
+from eventstudy.errors import Reason
+from eventstudy.readers.sheets import Sheet
 
 #: Letters in the place of a return.
 LETTERS = ("A", "B", "C", "D", "E", "P", "S", "T")
 #: Numbers in the place of a return.
 CODES = (-44.0, -55.0, -66.0, -77.0, -88.0, -99.0)
+
+#: Columns whose negative prices are means of bid and ask.
+SIGNED = ("prc", "dlyprc", "altprc")
+
+
+def unsigned(sheet: Sheet, column: str) -> Sheet:
+    """Return a sheet without the minus signs that mark means of bid and ask, which a note counts."""
+    cells = sheet.cells[column]
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
+        marked, plain = int((cells < 0).sum()), np.abs(cells)
+    else:
+        texts = [str(cell).strip() for cell in cells]
+        marked = sum(text[:1] == "-" and text[1:2].isdigit() for text in texts)
+        plain = np.array([text[1:] if text[1:2].isdigit() and text[:1] == "-" else text for text in texts], object)
+    found = replace(sheet, cells={**sheet.cells, column: plain})
+    return found.noted(Reason("read.bid_ask", n=marked)) if marked else found
 
 
 def without_codes(returns: NDArray[np.float64]) -> NDArray[np.float64]:

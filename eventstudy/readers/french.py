@@ -6,12 +6,37 @@ line or, in monthly files, tables of annual factors behind an empty line. -99.99
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Sequence
 
-#: Numbers that stand where there is no value.
+import numpy as np
+from numpy.typing import NDArray
+
+#: Numbers that stand where there is no value in a file of percent, and in one that was divided by 100.
 CODES = (-99.99, -999.0)
+CODES_OF_DECIMALS = (*CODES, -0.9999, -9.99)
+#: Bytes that a zip archive may unpack to.
+_MOST_BYTES = 2**28
 _DAY = re.compile(r"\d{8}")
+
+
+def unpacked(raw: bytes) -> bytes:
+    """Return the one CSV of a zip archive; other files as they are."""
+    if not raw.startswith(b"PK\x03\x04"):
+        return raw
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            (member,) = [item for item in archive.infolist() if item.filename.lower().endswith(".csv")]
+            return archive.read(member) if member.file_size <= _MOST_BYTES else raw
+    except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError):
+        return raw
+
+
+def without_codes(values: NDArray[np.float64], *, percent: bool) -> NDArray[np.float64]:
+    """Return factors with NaN in the place of codes."""
+    return np.where(np.isin(values, CODES if percent else CODES_OF_DECIMALS), np.nan, values)
 
 
 def daily_rows(rows: Sequence[Sequence[str]]) -> tuple[int, list[list[str]]]:

@@ -25,6 +25,8 @@ MEANINGS: Mapping[str, str] = {
         ("volume", "volume vol shvol dlyvol pxvolume cshtrd 成交量"),
         ("amount", "amount turnovervalue dnvaltrd 成交额 成交金额"),
         ("return", "return returns ret dlyret dretwd simplereturn 日收益率 收益率"),
+        ("dividends", "dividends dividend divcash divamt cashdividend exdividend"),
+        ("splits", "stocksplits stocksplit splits split splitfactor splitratio"),
         ("status", "tradestatus 交易状态"),
     )
     for name in names.split()
@@ -44,8 +46,10 @@ IDENTIFIERS = (
     "symbol",
     "tic",
 )
+#: What a study can do without: of two such columns none is read.
+OPTIONAL = ("amount", "dividends", "splits", "status")
 #: Beginnings of columns whose neglect may change a result: they are named in a note.
-TELLING = ("adj", "div", "split", "ret", "tradestatus", "分红", "复权")
+TELLING = ("adj", "div", "split", "stocksplit", "ret", "tradestatus", "分红", "复权")
 _ADJUSTED_CLOSE = re.compile(r"adj.*clos|clos.*adj|adj.*price")
 
 
@@ -84,14 +88,14 @@ def columns_of(
         places |= {"close": prices} if prices else {}
     problems = []
     for name, found in places.items():
-        if len(found) > 1:
+        if len(found) > 1 and name not in OPTIONAL:
             cells = [header[at].strip() for at in found]
             keep = _lasting(cells) if name == "ticker" else ""
             advice = f"keep {keep}, which stays with a security" if keep else "keep one"
             problems.append(Problem(f"has two columns for {name}: {', '.join(cells)}; {advice}", file, line))
     if problems:
         raise error(problems)
-    return {name: found[0] for name, found in places.items()}
+    return {name: found[0] for name, found in places.items() if len(found) == 1}
 
 
 def _lasting(cells: Sequence[str]) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eventstudy.errors import EventsError, Problem
 from eventstudy.readers.columns import day_column
+from eventstudy.readers.sheets import parquet_table
+from eventstudy.readers.text import read_file
 
 COLUMNS = ("event_id", "ticker", "date", "group")
 #: More problems than this are counted, not listed.
@@ -63,8 +64,10 @@ def read_market_events(path: Path) -> MarketEvents:
         date, an event_id that is there twice, no event at all.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_file(path, EventsError)
         table = _table(path, raw)
+    except UnicodeDecodeError as error:
+        raise EventsError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
@@ -112,7 +115,7 @@ def read_market_events(path: Path) -> MarketEvents:
 
 def _table(path: Path, raw: bytes) -> pa.Table:
     if path.suffix == ".parquet":
-        return pq.read_table(pa.BufferReader(raw))
+        return parquet_table(str(path), raw, EventsError)
     # As text, so that a wrong cell can be shown with its line.
     names = pa_csv.read_csv(pa.BufferReader(raw.partition(b"\n")[0] + b"\n")).schema.names
     types = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)

@@ -22,6 +22,7 @@ _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _GROUPED_COMMA = re.compile(r"[+-]?[0-9]{1,3}([.'\u00a0 ][0-9]{3})+(,[0-9]*)?")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_RATIO = re.compile(r"([0-9.]*[0-9])\s*(?::|/|-?for-?)\s*([0-9.]*[0-9])")
 NUMBER_MARKS = frozenset("0123456789.+-eE")
 
 
@@ -62,6 +63,14 @@ def parse_numbers(cells: Sequence[str], *, multiples: bool = False) -> Numbers:
         if known[cell] and known[cell].lower() in MISSING:
             missing[known[cell]] = missing.get(known[cell], 0) + 1
     return Numbers(values, wrong, missing)
+
+
+def parse_ratios(cells: Sequence[str]) -> NDArray[np.float64]:
+    """Read splits as new shares for one old: 4, 4:1, 4/1 or 4-for-1; NaN where a cell is none."""
+    pairs = [_RATIO.fullmatch(cell.strip()) for cell in cells]
+    values = parse_numbers(["" if pair else cell for cell, pair in zip(cells, pairs, strict=True)]).values
+    ratios = [float(pair[1]) / float(pair[2]) if pair and float(pair[2]) else np.nan for pair in pairs]
+    return np.where([pair is not None for pair in pairs], ratios, values)
 
 
 def _stripped(cell: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import itertools
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,37 @@ NOT_TEXT = {
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = ",;\t|"
 _HIGH = re.compile(rb"[\x80-\xff]+")
+
+
+def read_file(path: Path, error: type[EventStudyError], *, advice: str = "") -> bytes:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    EventStudyError
+        Of the type ``error``, where it cannot be read, is a pipe or a device, or does not fit into memory.
+    """
+    try:
+        refuse_endless(path, error)
+        return path.read_bytes()
+    except OSError as failure:
+        raise error(Problem(f"cannot be read: {_why(failure)}{advice}", str(path))) from failure
+    except MemoryError as failure:
+        text = "does not fit into memory; give a file with the study's tickers alone"
+        raise error(Problem(text, str(path))) from failure
+
+
+def refuse_endless(path: Path, error: type[EventStudyError]) -> None:
+    """Raise for a pipe or a device: reading one may never end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise error(Problem("is a pipe or a device, not a file; save what it gives in a file first", str(path)))
+
+
+def _why(failure: OSError) -> str:
+    if failure.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open; end other programs, or raise the limit with 'ulimit -n'"
+    return failure.strerror or "unreadable"
 
 
 @dataclass(frozen=True, slots=True)

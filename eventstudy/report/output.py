@@ -1,4 +1,4 @@
-"""The outputs of a pack: what one is made of, and the registry of those in `report.formats`.
+"""The outputs of a pack: what one is made of, and the registry of those in `report.render`.
 
 Another distribution adds one by the entry-point group ``eventstudy.outputs``.
 """
@@ -7,76 +7,85 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.plots import Plot
 from eventstudy.registry import Registry
+from eventstudy.report.document import Document
+from eventstudy.report.pages import study_document
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
     """What an output may be made of.
 
     ``folder`` is the pack's. ``tables`` are the result's, with a column ``simulated`` where prices were.
-    ``content`` is that of the pages, empty where no output asked for it. ``drawn`` are the figures;
-    ``home`` holds them as SVG without the words that a page sets itself, and ``templates`` is a folder of
-    templates of one's own.
+    ``document`` holds the pages, which are made where they are asked for, and ``in_english`` makes them in
+    English. ``drawn`` are the figures; ``home`` holds them as SVG without the words that a page sets itself,
+    and ``templates`` is a folder of templates of one's own.
     """
 
     result: StudyResult
     folder: Path
     tables: Mapping[str, pd.DataFrame]
-    content: Mapping[str, Any]
     drawn: Sequence[Plot]
     home: Path
     templates: Path | None
+
+    @cached_property
+    def document(self) -> Document:
+        """The pages in the study's language."""
+        return study_document(self.result, self.drawn)
+
+    def in_english(self) -> Document:
+        """Return the pages in English."""
+        return study_document(self.result, self.drawn, language="en")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """One output and how it is made.
 
-    ``place`` orders the outputs. ``pages``: it needs the content of the pages with their figures;
-    ``words``: the content, figures or not; ``images``: the figures as files of the pack. ``apart``: it may
-    be made in a forked child. ``says`` is what progress calls it, empty for one that takes no time.
+    ``place`` orders the outputs. ``pages``: it shows the figures; ``images``: it wants them as files of the
+    pack. ``apart``: it may be made in a forked child. ``says`` is what progress calls it, empty for one that
+    takes no time.
     """
 
     name: str
     write: Callable[[Material], None]
-    place: int
+    place: int = 100
     pages: bool = False
-    words: bool = False
     images: bool = False
     apart: bool = False
     says: str = ""
 
 
 FORMATS: Registry[Output] = Registry(
-    "report format", "report/formats", declaration="@output(", group="eventstudy.outputs"
+    "report format", "report/render", declaration="@output(", group="eventstudy.outputs"
 )
 
 
-def output(
-    name: str,
-    *,
-    place: int = 100,
-    pages: bool = False,
-    words: bool = False,
-    images: bool = False,
-    apart: bool = False,
-    says: str = "",
-) -> Callable[[Callable[[Material], None]], Callable[[Material], None]]:
-    """Register a function that writes an output of a pack; the parameters are those of `Output`."""
+def output(name: str, **how: Any) -> Callable[[Callable[[Material], None]], Callable[[Material], None]]:
+    """Register a function that writes an output of a pack; the parameters are those of `Output`.
+
+    Examples
+    --------
+    >>> from eventstudy.report.output import FORMATS, Material, output
+    >>> @output("peers.txt")
+    ... def write(material: Material) -> None:
+    ...     (material.folder / "peers.txt").write_text(" ".join(material.result.facts["peers"]))
+    >>> FORMATS.pop("peers.txt").place
+    100
+    """
 
     def register(write: Callable[[Material], None]) -> Callable[[Material], None]:
-        FORMATS[name] = Output(
-            name=name, write=write, place=place, pages=pages, words=words, images=images, apart=apart, says=says
-        )
+        FORMATS[name] = Output(name=name, write=write, **how)
         return write
 
     return register

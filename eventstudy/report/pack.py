@@ -7,23 +7,19 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eventstudy import plots
 from eventstudy.config import Report
-from eventstudy.config.json_values import write_json
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.optional import Missing, Parts, warnings_of
 from eventstudy.registry import VIEWS
+from eventstudy.report.bundle import write_record
 from eventstudy.report.output import FORMATS, Material, Output
-from eventstudy.report.packs import sealed, sha256_of
-from eventstudy.report.pages import page_content
+from eventstudy.report.packs import MANIFEST
+from eventstudy.report.staging import UNFINISHED
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @VIEWS.add("pack")
@@ -51,19 +47,22 @@ def write_pack(
     _check(folder, formats, templates)
     say = progress or (lambda _: None)
     outputs = sorted((FORMATS[name] for name in dict.fromkeys(formats)), key=lambda output: output.place)
-    with tempfile.TemporaryDirectory() as scratch:
+    # Within a results folder the next run removes what a killed one has left; elsewhere nobody would.
+    own = folder.parent if folder.parent.name.startswith(UNFINISHED) else None
+    with tempfile.TemporaryDirectory(dir=own) as scratch:
         home = Path(scratch) / "figures"
         figures = any(output.pages or output.images for output in outputs)
         drawn: Sequence[plots.Plot] = ()
         if figures:
             drawn, missing = _draw(result, folder, outputs, home, say, start)
             result = _without(result, missing)
-        content = page_content(result, drawn=drawn) if any(o.pages or o.words for o in outputs) else {}
         material = Material(
             result=result,
             folder=folder,
-            tables={name: _stamped(result, table) for name, table in result.tables.items()},
-            content=content,
+            tables={
+                name: table.assign(simulated="SIMULATED") if result.simulated else table
+                for name, table in result.tables.items()
+            },
             drawn=drawn,
             home=home,
             templates=templates,
@@ -77,7 +76,7 @@ def write_pack(
         for says, work in begun:
             say(says)
             work.result()
-    return _write_manifest(result, folder)
+    return write_record(result.manifest, folder, MANIFEST)
 
 
 def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:
@@ -156,15 +155,3 @@ def _texts(result: StudyResult, plot: plots.Plot, *, pages: bool) -> tuple[str, 
     if not pages:
         return whole, ""
     return whole, plots.without_words(whole, figure) if plot.shock_id else whole
-
-
-def _stamped(result: StudyResult, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(simulated="SIMULATED") if result.simulated else table
-
-
-def _write_manifest(result: StudyResult, folder: Path) -> tuple[Path, ...]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    outputs = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-    path = folder / "manifest.json"
-    write_json(sealed({**result.manifest, "outputs": outputs}), path)
-    return tuple(sorted([*files, path]))

@@ -180,9 +180,9 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
     with as_written(homes[0]):
         return [
             *_differences("verdict", _verdict(a), _verdict(b)),
-            *_differences("settings", _flat(a.manifest["settings"]), _flat(b.manifest["settings"])),
+            *_differences("settings", flat(a.manifest["settings"]), flat(b.manifest["settings"])),
             *_differences("data", _data(a), _data(b)),
-            *_differences("counts", _flat(a.facts.get("counts")), _flat(b.facts.get("counts"))),
+            *_differences("counts", flat(a.facts.get("counts")), flat(b.facts.get("counts"))),
             *_tables(*homes),
         ]
 
@@ -200,12 +200,13 @@ def _verdict(pack: StudyResult) -> dict[str, Any]:
     return {name: found.get(name) for name in VERDICT if name in found}
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return what is nested in dicts by dotted names."""
     if not isinstance(value, Mapping):
         return {prefix: value} if prefix else {}
     found: dict[str, Any] = {}
     for key, item in value.items():
-        found.update(_flat(item, f"{prefix}.{key}" if prefix else str(key)))
+        found.update(flat(item, f"{prefix}.{key}" if prefix else str(key)))
     return found
 
 

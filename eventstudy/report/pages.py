@@ -1,144 +1,102 @@
-"""What the pages of a report say: rounded numbers, ordered tables, sentences.
-
-`page_content` turns a result into plain JSON for the PDF and the HTML template alike, so both say
-the same. Nothing is computed here beyond rounding, counting rows and sorting.
-"""
+"""The pages of a study: its sections in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from eventstudy import plots
-from eventstudy.messages import said, section, term
-from eventstudy.report import listings, method, page_one
-from eventstudy.report.extras import extra_sections
-from eventstudy.report.verdict import chronology, verdict_content
-from eventstudy.report.wording import Words, count, kind_of, language_of, words_of
+from eventstudy.messages import term
+from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
+from eventstudy.report.sections import checks, covariates, day0, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections.answer import answer, verdict_sentence
+from eventstudy.report.wording import Words, kind_of, language_of, words_of
 from eventstudy.results.result import StudyResult
 
-#: Shocks drawn in the report; the pack's figures folder has them all.
-MAX_SHOCKS = 40
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
+#: What fills each section that a result has only where the study went that far, and its kinds of figures.
+_PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]] = (
+    (evidence.verdicts, ()),
+    (evidence.reversal_measures, ()),
+    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
+    (evidence.clarifications, ()),
+    (evidence.claims, ()),
+    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (covariates.regressions, ()),
+    (covariates.group_differences, ()),
+    (checks.specifications, ("specification_curve",)),
+    (checks.diagnostics, ()),
+    (checks.quality, ()),
+    (checks.prereg, ()),
+)
 
 
-def page_content(
-    result: StudyResult, *, language: str = "", drawn: Sequence[plots.Plot] | None = None
-) -> dict[str, Any]:
-    """Return everything the pages print, as plain JSON; strings are still to be escaped.
+def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = None, *, language: str = "") -> Document:
+    """Return the pages of a study.
 
-    ``drawn`` are the figures there are, where the caller knows them already. ``t`` holds the fixed
-    words of the pages, everything else what this result has to say.
+    Nothing is computed here beyond rounding, counting rows and sorting. ``drawn`` are the figures there
+    are, where the caller knows them already; ``language`` is one other than the study's.
     """
-    summary, chosen = result.facts, language or language_of(result)
-    drawn = plots.plots_of(result) if drawn is None else drawn
-    words = words_of(result, chosen)
-    return {
-        "language": chosen,
-        "t": section(chosen, "page", kind_of(summary)),
-        "study": str(summary.get("study") or words["page.untitled"]),
-        "run_id": result.run_id,
-        "data_date": str(summary.get("data_date") or "?"),
-        "price_source": term(words, "price_source", summary.get("price_source") or "?"),
-        "simulated": result.simulated,
-        "verdict": verdict_content(summary, words),
-        "small_table": page_one.small_table(summary, words),
-        "counts": page_one.counts(summary, words),
-        "facts": page_one.integrity(summary, words),
-        "in_question": page_one.in_question(result, words),
-        "strip": page_one.backtest_strip(summary, words),
-        "chronology": chronology(summary, words),
-        "trust": said(summary.get("trust") or "", words),
-        "more_data": said(summary.get("more_data") or "", words),
-        "warnings": [said(line, words) for line in summary.get("warnings") or ()],
-        "method": method.method(summary, words),
-        "settings": method.settings(result.manifest.get("settings") or {}),
-        "tests": listings.tests(result, words),
-        "multiplicity": listings.multiplicity(result, words),
-        "shocks": listings.shocks(result, words),
-        "shock_pages": _shock_pages(result, drawn, words),
-        "alignment": listings.alignment(result, words),
-        "reasons": page_one.reasons(summary, words),
-        "matrix": listings.matrix(result, words),
-        "peers": method.peers(summary, words),
-        "peer_head": [
-            words[f"column.{name}"] for name in ("ticker", "name_", "name_local", "market", "region", "peer_group")
-        ],
-        "extras": extra_sections(result, drawn, words),
-        "how_to_read": method.how_to_read(words),
-        "references": method.references(),
-        "figure_note": _figure_note(result, words),
-        **_figures(result, drawn),
-        "alts": {plot.name: _alt(plot, words) for plot in drawn},
-    }
+    facts, words = result.facts, words_of(result, language)
+    pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
+    figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
+    sections = (
+        answer(result, words, figures),
+        method.method(facts, words),
+        method.settings(result, words),
+        method.notes(facts, words),
+        shocks.shock_pages(result, words, pairs, figures.get("caar_other_labels")),
+        tests.tests(result, words),
+        shocks.reversal(result, words),
+        *parts(result, words, figures),
+        day0.alignment(result, words),
+        ledger.ledger(result, words),
+        method.peers(facts, words),
+        method.how_to_read(words),
+        method.papers(words),
+    )
+    source = term(words, "price_source", facts.get("price_source") or "?")
+    return Document(
+        title=str(facts.get("study") or words["page.untitled"]),
+        subject=words["page.event_study"],
+        origin=(
+            words["page.run"].format(id=result.run_id),
+            words["page.data_to"].format(date=facts.get("data_date") or "?"),
+            words["page.prices"].format(source=source),
+        ),
+        sections=tuple(section for section in sections if section is not None),
+        banner=words["page.simulated_banner"] if result.simulated else "",
+        language=language or language_of(result),
+        kind=kind_of(facts),
+        meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
+    )
 
 
-def map_strings(content: Any, change: Callable[[str], str]) -> Any:
-    """Return ``content`` with ``change`` applied to each string in it, keys left alone."""
-    if isinstance(content, str):
-        return change(content)
-    if isinstance(content, Mapping):
-        return {key: map_strings(value, change) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [map_strings(value, change) for value in content]
-    return content
-
-
-def _figures(result: StudyResult, drawn: Sequence[plots.Plot]) -> dict[str, Any]:
-    """Return the names of the figures that stand by themselves, and how many shocks are left out."""
-    whole = {plot.kind: plot.name for plot in drawn if not plot.shock_id}
-    narrow = [p.name for p in drawn if not p.shock_id and plots.KINDS[p.kind].frame(result, "").width < NARROW]
-    n_shocks = sum(plot.kind == "shock" for plot in drawn)
-    return {
-        "caar_figure": whole.get("caar_by_label", ""),
-        "dots_figure": whole.get("shock_dots", ""),
-        "other_caar_figure": whole.get("caar_other_labels", ""),
-        "narrow": narrow,
-        "shock_figures_left_out": max(0, n_shocks - MAX_SHOCKS),
-    }
-
-
-def _shock_pages(result: StudyResult, drawn: Sequence[plots.Plot], words: Words) -> list[dict[str, Any]]:
-    """Return each shock's figure with what stands above it: title, days 0, notes, rank."""
+def parts(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> list[Section]:
+    """Return the sections that this result has something for, in order; their tables get names."""
     found = []
-    for plot in drawn:
-        if plot.kind != "shock":
-            continue
-        lines = [listings.shock_days(result, plot.shock_id, words), *_shock_notes(result, plot.shock_id, words)]
-        found.append(
-            {
-                "figure": plot.name,
-                "title": plots.shock_title(result, plot.shock_id, words=words),
-                "lines": [line for line in lines if line],
-            }
-        )
-    return found[:MAX_SHOCKS]
+    for build, kinds in _PARTS:
+        name = build.__name__
+        blocks: list[Block] = [figures[kind] for kind in kinds if kind in figures]
+        tables = 0
+        for block in build(result, words):
+            if isinstance(block, TableBlock):
+                if not block.rows:
+                    continue
+                tables += 1
+                block = replace(block, name=name if tables == 1 else f"{name}_{tables}")
+            blocks.append(block)
+        if blocks:
+            intro = words.get(f"section.{name}_intro", "")
+            first = [Paragraph(intro, tone="note")] if intro else []
+            found.append(Section(name=name, heading=words[f"section.{name}"], blocks=(*first, *blocks)))
+    return found
 
 
-def _shock_notes(result: StudyResult, shock_id: str, words: Words) -> list[str]:
-    """Return why a shock does not qualify, its clarifications' flags and its rank among placebos."""
-    notes = []
-    for row in listings.by_shock(result, "reversal").get(shock_id, ())[:1]:
-        why = said(row["why_not"], words) if isinstance(row["why_not"], str) else ""
-        if bool(row["qualifies"]):
-            notes.append(words["page.qualifies"])
-        if why:
-            notes.append(words["page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"].format(why=why))
-    ids = {row["event_id"] for row in listings.by_shock(result, "ledger").get(shock_id, ())}
-    for row in result.facts.get("chronology") or ():
-        if row.get("flag") and row["clarifies"] in ids:
-            notes.append(f"{row['event_id']}: {term(words, 'flag', row['flag'])}")
-    rank = plots.placebo_rank(result, shock_id)
-    if rank:
-        notes.append(words["page.placebo_rank"].format(rank=count(rank[0]), m=count(rank[1])))
-    return [" · ".join(notes)]
-
-
-def _figure_note(result: StudyResult, words: Words) -> str:
-    return " · ".join(plots.setting_parts(result.facts, words))
-
-
-def _alt(plot: plots.Plot, words: Words) -> str:
-    """Return what a figure shows, for readers who cannot see it."""
-    return words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if f"alt.{plot.kind}" in words else plot.name
+def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
+    """Return a figure with what it shows, for readers who cannot see it."""
+    known = f"alt.{plot.kind}" in words
+    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
+    narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
+    return FigureBlock(plot.name, alt, narrow)

@@ -34,11 +34,22 @@ def reserve(out: Path) -> Iterator[Path]:
     lock = FileLock(out / LOCK, timeout=0)
     try:
         with lock:
-            for left in out.glob(f"{UNFINISHED}*"):
-                shutil.rmtree(left, ignore_errors=True)
-            yield out
+            _clear(out)
+            try:
+                yield out
+            finally:
+                # An interrupt may have struck while something was being removed.
+                _clear(out)
     except Timeout as error:
         raise ConfigError(f"--out {out}: another run is writing there; wait for it or give another folder") from error
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run, or this one, left unfinished."""
+    for left in out.glob(f"{UNFINISHED}*"):
+        if left.is_symlink():
+            left.unlink()
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
@@ -58,15 +69,17 @@ def moved_in(out: Path, name: str) -> Iterator[Path]:
 @contextmanager
 def aside(out: Path) -> Iterator[Path]:
     """Give a folder of ``out`` to write into, which is removed at the end unless `settle` has moved it."""
-    unfinished = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    around = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
+    # Within, as the folder around it is its owner's alone, whatever the umask.
+    unfinished = around / "pack"
+    unfinished.mkdir()
     try:
         yield unfinished
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(around, ignore_errors=True)
 
 
 def settle(unfinished: Path, target: Path) -> None:
     """Move a folder to its place whole; one that is there already stays."""
-    unfinished.chmod(0o755)
     if not target.exists():
         unfinished.rename(target)

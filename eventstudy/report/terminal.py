@@ -20,9 +20,9 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, code_of, said, term
 from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
-from eventstudy.report import page_one
+from eventstudy.report.document import Block, BulletList, Callout, Document, Facts, Group, Paragraph, TableBlock
 from eventstudy.report.packs import Change
-from eventstudy.report.verdict import chronology, verdict_content
+from eventstudy.report.sections.answer import chronology, ladder, small_table, verdict_sentence
 from eventstudy.report.wording import Words, words_of
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
@@ -32,28 +32,83 @@ from eventstudy.results.severity import severity, worst_first
 _STYLES = {"serious": "bold red", "caution": "yellow", "note": "dim"}
 
 
+def print_blocks(blocks: Sequence[Block], console: Console, *, title: str = "", style: str = "") -> None:
+    """Print blocks as wide as the window; ``title`` stands over the verdict. Figures and folds are for pages."""
+    for block in blocks:
+        if isinstance(block, Callout):
+            console.print(Panel(Text(block.text), title=Text(title), title_align="left"))
+        elif isinstance(block, Paragraph):
+            dim = "dim" if block.tone == "note" else style
+            console.print(Text(f"{block.lead} {block.text}".strip(), style=dim))
+        elif isinstance(block, BulletList):
+            print_blocks(block.items, console, style=style)
+        elif isinstance(block, Facts) and block.layout == "line":
+            console.print(Text(" · ".join(f"{name} {value}".strip() for name, value in block.rows)))
+        elif isinstance(block, Facts):
+            for name, value in block.rows:
+                console.print(Text(f"{name}: {value}"))
+        elif isinstance(block, TableBlock) and block.rows:
+            for part in table_parts(block, console.width):
+                console.print(part)
+        elif isinstance(block, Group):
+            print_blocks(block.blocks, console, style=style)
+
+
+def print_document(document: Document, console: Console, closing: str) -> None:
+    """Print every section of a document, and at last where its folder is."""
+    if document.banner:
+        console.print(Text(document.banner, style="bold red"))
+    for section in document.sections:
+        if section.heading:
+            console.print(Text(section.heading, style="italic"))
+        print_blocks(section.blocks, console, title=document.title)
+    console.print(Text(closing), soft_wrap=True)
+
+
+def table_parts(block: TableBlock, width: int) -> Iterator[Table | Text]:
+    """Yield a table, without what finds no room, and what is said of what is left."""
+    places = _with_room(block, width)
+    table = Table(box=None, pad_edge=False, title=block.title or None, title_justify="left")
+    for at in places:
+        number = block.columns[at].kind == "number"
+        table.add_column(Text(block.head[at]), justify="right" if number else "left", no_wrap=number)
+    for row in block.rows:
+        table.add_row(*(Text(row[at]) for at in places))
+    yield table
+    if block.foot:
+        yield Text(block.foot)
+    if block.mark and any(row[at].endswith(block.mark) for row in block.rows for at in places):
+        yield Text(block.mark_note)
+
+
+def _with_room(block: TableBlock, width: int) -> list[int]:
+    """Return the columns that find room; those that may be spared go one by one, but six stay."""
+    rows = [block.head, *block.rows]
+    # With one blank on either side.
+    needed = [2 + max(cell_len(row[at]) for row in rows) for at in range(len(block.columns))]
+    places = list(range(len(needed)))
+    for at in sorted((at for at in places if block.columns[at].spare), key=lambda at: block.columns[at].spare):
+        if sum(needed[place] for place in places) > width and len(places) > 6:
+            places.remove(at)
+    return places
+
+
 def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     """Print counts, verdict, the small table and where the pack is."""
-    summary = result.facts
-    words = words_of(result)
-    answer = verdict_content(summary, words)
-    title = f"{summary['study']} – {words['terminal.shown_data'].format(date=summary['data_date'])}"
+    facts, words = result.facts, words_of(result)
     if result.simulated:
         console.print(Text(words["terminal.simulated"], style="bold red"))
-    console.print(Text(_counts_line(summary["counts"], words)))
-    body = Text(answer["sentence"])
-    for name in ("ladder", "inside"):
-        if answer[name]:
-            body.append(f"\n{answer[name]}", style="dim")
+    console.print(Text(_counts_line(facts["counts"], words)))
+    title = f"{facts['study']} – {words['terminal.shown_data'].format(date=facts['data_date'])}"
+    body = Text(verdict_sentence(facts, words))
+    for text in ladder(facts, words):
+        body.append(f"\n{text}", style="dim")
     console.print(Panel(body, title=Text(title), title_align="left"))
-    for part in _small_table(summary, words, console.width):
-        console.print(part)
-    console.print(Text(said(summary.get("trust") or "", words)))
-    for row in chronology(summary, words):
-        if row["flag"]:
-            line = words["terminal.named"].format(name=row["flag_words"], text=row["sentence"])
-            console.print(Text(line, style="yellow"))
-    print_warnings(summary.get("warnings") or (), console, words)
+    print_blocks([small_table(facts, words)], console)
+    console.print(Text(said(facts.get("trust") or "", words)))
+    for row in chronology(facts, words, flagged=True):
+        console.print(Text(words["terminal.named"].format(name=row.lead, text=row.text), style="yellow"))
+    print_warnings(facts.get("warnings") or (), console, words)
     console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
 
 
@@ -100,40 +155,6 @@ def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
     if counts.get("merged"):
         line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
     return words["terminal.named"].format(name=line, text=told) if told else line
-
-
-def _small_table(summary: Mapping[str, Any], words: Mapping[str, str], width: int) -> Iterator[Table | Text]:
-    """Yield the table of page 1, without what finds no room, and the notes on what is left."""
-    shown = page_one.small_table(summary, words)
-    places = _with_room(shown, width)
-    table = Table(box=None, pad_edge=False)
-    for place in places:
-        right = place > 1
-        table.add_column(Text(shown["head"][place]), justify="right" if right else "left", no_wrap=right)
-    for row in shown["rows"]:
-        table.add_row(*(Text(row[place]) for place in places))
-    yield table
-    if shown["late"]:
-        yield Text(shown["late"])
-    if any(row[place].endswith(page_one.STRUCK) for row in shown["rows"] for place in places):
-        yield Text(shown["struck"])
-
-
-def _with_room(shown: Mapping[str, Any], width: int) -> list[int]:
-    """Return the columns that find room; the last tests are the least trusted, and page 1 has all of them."""
-    names, places = shown["names"], list(range(len(shown["head"])))
-    first = ("cross_sectional_p", "bmp_kp_p", "interval", "date_mean", "k_eff", "sign_flip_p")
-    for name in first:
-        place = names.index(name) if name in names else -1
-        if _needed(shown, places) > width and place in places and len(places) > 6:
-            places.remove(place)
-    return places
-
-
-def _needed(shown: Mapping[str, Any], places: Sequence[int]) -> int:
-    """Return the width that these columns take, with one blank on either side of each."""
-    rows = [shown["head"], *shown["rows"]]
-    return sum(2 + max(cell_len(row[place]) for row in rows) for place in places)
 
 
 def print_alignment(

@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.errors import Reason
 from eventstudy.messages import LANGUAGES, Message, catalogue, said, term
+from eventstudy.report.document import Column, TableBlock
+from eventstudy.results.columns import REASONS, code_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,66 +19,14 @@ if TYPE_CHECKING:
 Words = Mapping[str, str]
 
 #: Columns that hold what the study measures: for volume and volatility they are no percentages.
-MEASURED_COLUMNS = frozenset(
-    {
-        "return",
-        "expected",
-        "ar",
-        "car",
-        "se",
-        "bhar",
-        "aar",
-        "caar",
-        "lower",
-        "upper",
-        "alpha",
-        "sigma",
-        "estimate",
-        "mean",
-        "sd",
-    }
-)
+MEASURED_COLUMNS = frozenset("return expected ar car se bhar aar caar lower upper alpha sigma estimate mean sd".split())
 #: Columns that hold decimal returns or shares, shown as percent.
-PERCENT_COLUMNS = MEASURED_COLUMNS | {
-    "car_drop",
-    "car_post",
-    "share_negative",
-    "share",
-    "effect",
-    "gross",
-    "net",
-    "cost",
-    "costs",
-    "hedge",
-    "excess",
-    "placebo_mean",
-    "market_return",
-    "run_up",
-    "max_drawdown",
-    "mde",
-    "mean_net",
-    "mean_gross",
-    "hit_rate",
-    "margin",
-    "drop",
-    "post",
-    "event_mean",
-    "placebo_median",
-    "missing_share",
-    "adverse",
-    "gap",
-    "claimed",
-    "actual",
-    "off_by",
-    "car_before",
-    "car_at",
-    "car_after",
-    "speedup",
-    "hedged",
-    "net_total",
-    "adverse_excursion",
-    "net_per_trade",
-}
+PERCENT_COLUMNS = MEASURED_COLUMNS | set(
+    """car_drop car_post share_negative share effect gross net cost costs hedge excess placebo_mean market_return
+    run_up max_drawdown mde mean_net mean_gross hit_rate margin drop post event_mean placebo_median missing_share
+    adverse gap claimed actual off_by car_before car_at car_after speedup hedged net_total adverse_excursion
+    net_per_trade""".split()
+)
 #: Columns of codes, and the section of the catalogue that has their words.
 _CODES: Mapping[str, str] = {
     "label": "label",
@@ -86,6 +37,8 @@ _CODES: Mapping[str, str] = {
     "gate": "gate",
     "verdict": "claim",
 }
+#: Letters of a cell and rows of a table that the pages show at most.
+LONGEST_CELL, MOST_ROWS = 90, 40
 _P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
@@ -194,7 +147,7 @@ def cell_text(column: str, value: Any, words: Words) -> str:
         return "–" if isinstance(value, float) else ""
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return words["page.yes"] if value else words["page.no"]
-    if isinstance(value, Message):
+    if isinstance(value, Message | Reason):
         return said(value, words)
     if column == "window":
         return window_words(value)
@@ -221,18 +174,45 @@ def _real(column: str, value: float, words: Words) -> str:
     return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
 
 
-def listing(table: pd.DataFrame, words: Words, *, columns: Sequence[str] = (), most: int = 60) -> dict[str, Any]:
-    """Return head, rows and the number of rows left out of any table, as strings."""
-    kept = [name for name in columns if name in table] if columns else [str(name) for name in table.columns]
-    kept = [name for name in kept if table[name].notna().any()]
-    rows = (
-        [[cell_text(name, row[name], words) for name in kept] for row in table[kept].head(most).to_dict("records")]
-        if kept
-        else []
+def listing(
+    frame: pd.DataFrame | None,
+    words: Words,
+    *,
+    file: str = "",
+    columns: Sequence[str] = (),
+    most: int = MOST_ROWS,
+    **others: Any,
+) -> TableBlock:
+    """Return any table as text: columns that hold something, its first rows, each cell cut to a length.
+
+    ``file`` is where a reader finds the rows that are left out; ``others`` are parameters of `TableBlock`.
+    """
+    if frame is None or frame.empty:
+        return TableBlock(columns=(), rows=(), **others)
+    codes = set(map(code_column, REASONS))
+    kept = [str(name) for name in columns or frame.columns if name in frame and name not in codes]
+    kept = [name for name in kept if frame[name].notna().any()]
+    records = frame[kept].head(most).to_dict("records") if kept else []
+    rows = [tuple(cut(cell_text(name, row[name], words)) for name in kept) for row in records]
+    return TableBlock(
+        columns=tuple(
+            Column(term(words, "column", name), "number" if frame[name].dtype.kind in "if" else "text", name)
+            for name in kept
+        ),
+        rows=tuple(rows),
+        left_out=left_out_words(len(frame) - len(rows), file, words),
+        **others,
     )
-    right = [bool(table[name].dtype.kind in "if") for name in kept]
-    head = [term(words, "column", name) for name in kept]
-    return {"head": head, "rows": rows, "right": right, "left_out": max(0, len(table) - len(rows))}
+
+
+def left_out_words(n: int, file: str, words: Words) -> str:
+    """Say how many rows are only in a file; empty for none."""
+    return words["page.rows_left_out"].format(n=n, file=file) if n > 0 else ""
+
+
+def cut(cell: str, limit: int = LONGEST_CELL) -> str:
+    """Return a text of at most ``limit`` letters, with dots where more was there."""
+    return cell if len(cell) <= limit else cell[: limit - 1].rstrip() + "…"
 
 
 def finite(value: Any) -> bool:
@@ -246,6 +226,14 @@ def finite(value: Any) -> bool:
 def text(value: Any) -> str:
     """Return a table's text cell; empty for None and NaN."""
     return "" if value is None or value != value else str(value)
+
+
+def code_of(row: Mapping[Any, Any], column: str) -> str:
+    """Return the code of a row's message: of its own column, or what the message itself knows; else empty."""
+    value = row[column]
+    if isinstance(value, Reason):
+        return value.code
+    return str(row.get(f"{column}_code") or (value.key if isinstance(value, Message) else ""))
 
 
 def _signed(day: int) -> str:

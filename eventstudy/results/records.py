@@ -170,6 +170,12 @@ class TestRow:
     rbar: float
     n_effective: float
 
+    @property
+    def se(self) -> float:
+        """Standard error of the estimate; NaN for tests whose statistic is not the estimate over its own."""
+        usable = self.name in STUDENTISED and self.distribution == "t" and self.statistic != 0.0
+        return self.estimate / self.statistic if usable else math.nan
+
     def conf_int(self, level: float = 0.95) -> tuple[float, float]:
         """Return the t interval of the estimate.
 
@@ -184,8 +190,7 @@ class TestRow:
             NaN where the statistic is not the estimate over the estimate's own standard error: tests of
             standardised returns, ranks and signs have no interval of a mean return.
         """
-        usable = self.name in STUDENTISED and self.distribution == "t" and self.statistic != 0.0
-        return _interval(self.estimate, self.estimate / self.statistic if usable else math.nan, self.df, level)
+        return _interval(self.estimate, self.se, self.df, level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

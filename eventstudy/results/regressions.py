@@ -15,7 +15,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
 from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.checks.estimators import Fitted, factor_gls, hc3
-from eventstudy.core.checks.regression import design_of, regress
+from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
 from eventstudy.covariates import BUILT_IN, Covariates, names_of
 from eventstudy.errors import EstimationError
@@ -117,6 +117,23 @@ def covariate_frame(abnormal: AbnormalReturns, own: Covariates) -> pd.DataFrame:
     keys = (panel.event_id.tolist(), panel.ticker.tolist(), panel.day0)
     columns |= {name: own.column(name, *keys) for name in named if name not in BUILT_IN}
     return pd.DataFrame(columns)
+
+
+def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return left side (n,), regressors (n, p) and their names of a statsmodels formula on a pandas frame.
+
+    Raises
+    ------
+    EstimationError
+        For a formula that cannot be read and a row with a missing value: none is left out silently.
+    """
+    from statsmodels.formula.api import ols
+
+    try:
+        model = ols(formula, data=frame, missing="raise")
+    except Exception as error:
+        raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
+    return np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float), tuple(model.exog_names)
 
 
 def _complete(frame: pd.DataFrame, formula: str) -> Bools:

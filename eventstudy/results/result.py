@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import Model, Windows
 from eventstudy.registry import VIEWS
+from eventstudy.results.estimates import effects_frame, effects_latex, leading_tests
 from eventstudy.results.from_tables import counts_of, rows_of, settings_of, tests_of, verdict_of, warnings_of
 from eventstudy.results.records import (
     AarRow,
@@ -19,6 +20,7 @@ from eventstudy.results.records import (
     LedgerRow,
     Records,
     ShockRow,
+    TestRow,
     Tests,
     TradeRow,
     VerdictRow,
@@ -64,6 +66,21 @@ class StudyResult:
     '-0.012 in 0.010'
     >>> [warning.severity for warning in result.warnings]
     ['caution']
+
+    By window, under the names of statsmodels:
+
+    >>> f"{result.params['[0,1]']:.4f} in {result.bse['[0,1]']:.4f}"
+    '-0.0269 in 0.0090'
+    >>> f"t {result.tvalues['[0,1]']:.2f}, p {result.pvalues['[0,1]']:.3f}"
+    't -3.00, p 0.005'
+    >>> result.conf_int(alpha=0.05).loc["[0,1]"].round(4).tolist()
+    [-0.0451, -0.0086]
+    >>> result.to_frame()["n_dates"].unique().tolist()
+    [33]
+    >>> print(result.to_latex().splitlines()[5])
+    $[0,1]$ & -2.69 & 0.90 & -4.51 & -0.86 & -3.00 & 0.005 & 77 & 33 \\\\
+    >>> result.plot().get_ylabel()
+    'CAAR, %'
     """
 
     run_id: str
@@ -144,24 +161,64 @@ class StudyResult:
         """Model of the expected return and its settings: ``result.model.name`` is "market"."""
         return settings_of(self.facts["model"], Model)
 
-    def to_frame(self, name: str) -> pd.DataFrame:
+    @functools.cached_property
+    def _leading(self) -> Mapping[str, TestRow]:
+        return leading_tests(self.tests, self.facts["headline_group"], self.windows.car)
+
+    @property
+    def params(self) -> pd.Series[float]:
+        """Mean cumulative abnormal return by event window, a decimal; the index is ``[0,1]`` and so on.
+
+        It is that of page 1's firm-events over dates, and its test `ibragimov_mueller`: t with as many degrees
+        of freedom as dates less one, fewer where windows overlap. Where there is a single date it is over
+        firm-events, and the test is `portfolio_t`.
+        """
+        return self.to_frame()["estimate"]
+
+    @property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of `params`."""
+        return self.to_frame()["se"]
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """`params` over `bse`."""
+        return self.to_frame()["statistic"]
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """P-values of `tvalues`."""
+        return self.to_frame()["p_value"]
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Return the interval of each window that holds the mean in 1 - ``alpha`` of cases: lower, upper."""
+        return effects_frame(self._leading, alpha)[["lower", "upper"]]
+
+    def to_latex(self) -> str:
+        """Return the mean of each window with its test as a LaTeX table; it needs the package booktabs."""
+        return effects_latex(self.to_frame())
+
+    def to_frame(self, name: str = "effects") -> pd.DataFrame:
         """Return a copy of one table.
 
         Parameters
         ----------
         name : str
-            A name of `columns.TABLES`.
+            A name of `columns.TABLES`; by default ``effects``, a row a window with `params`, `bse` and so on.
 
         Raises
         ------
         KeyError
             With the names there are.
         """
-        return self._table(name).copy()
+        return effects_frame(self._leading) if name == "effects" else self._table(name).copy()
 
     @property
     def plot(self) -> Any:
-        """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``."""
+        """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``.
+
+        ``result.plot()`` is the first of them.
+        """
         return VIEWS["plot"](self)
 
     def summary(self) -> str:

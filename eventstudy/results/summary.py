@@ -67,6 +67,7 @@ def build_summary(
             "kind": config.study.kind,
             "returns": config.returns.kind,
             "weights": config.tests.weights,
+            **({} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}),
             "chronology": chronology(run.events, run.computed.alignments, config),
             "diagnostics": run.parts.optional(
                 "diagnostics", lambda: _diagnostics(run.computed, headline, config), lambda _: {}

@@ -17,7 +17,7 @@ from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed
 from eventstudy.core.returns import FLAG_NAMES
-from eventstudy.core.statistics import Sample
+from eventstudy.core.statistics import Alternative, Sample
 from eventstudy.core.statistics.bands import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
@@ -74,11 +74,14 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     made = {
         "abnormal_returns": _abnormal_table(abnormal),
         "estimation": _estimation_table(abnormal),
-        "car": _car_table(abnormal, windows, compounds=kind == "return"),
+        "car": _car_table(abnormal, windows, config.tests.alternative, compounds=kind == "return"),
         "aar": _aar_table(run.samples),
         **{name: _frame(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
+    if config.tests.alternative != "two-sided":
+        one_sided = ("car", "tests", "multiplicity")
+        tables |= {name: tables[name].assign(alternative=config.tests.alternative) for name in one_sided}
     return tables if kind == "return" else _retold(tables, kind)
 
 
@@ -201,11 +204,13 @@ def _cut_rows(computed: Computed) -> list[dict[str, Any]]:
     return rows
 
 
-def _car_table(abnormal: AbnormalReturns, windows: Sequence[Window], *, compounds: bool) -> pd.DataFrame:
+def _car_table(
+    abnormal: AbnormalReturns, windows: Sequence[Window], alternative: Alternative, *, compounds: bool
+) -> pd.DataFrame:
     panel = abnormal.panel
     parts = []
     for window in windows:
-        test = car_tests(abnormal, window)
+        test = car_tests(abnormal, window, alternative)
         parts.append(
             pd.DataFrame(
                 {

@@ -81,6 +81,7 @@ def input_warnings(
         *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
         *_unadjusted(prices),
+        *(text(note) for note in (prices.factors.notes if prices.factors else ())),
         *_absent(prices, config),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from eventstudy.config import Peer, StudyConfig
 from eventstudy.core.arrays import Floats
 from eventstudy.errors import EventsError, Problem, Reason, nearest
-from eventstudy.events import read_records
+from eventstudy.events import TICKER, read_records
 from eventstudy.prices import PriceSeries, PriceTable
 
 COLUMNS = ("claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes")
@@ -116,7 +117,7 @@ def _claim(cells: Mapping[str, str], line: int, wrong: list[str]) -> Claim:
         wrong.append(f"date_to {dates[1]} lies before date {dates[0]}")
     return Claim(
         claim_id=cells["claim_id"],
-        ticker=cells["ticker"],
+        ticker=_ticker(cells["ticker"], wrong),
         name=cells["name"],
         date=dates[0],
         date_to=dates[1],
@@ -127,6 +128,14 @@ def _claim(cells: Mapping[str, str], line: int, wrong: list[str]) -> Claim:
         notes=cells["notes"],
         line=line,
     )
+
+
+def _ticker(given: str, wrong: list[str]) -> str:
+    """The ticker as events have it: capitals, whatever a spreadsheet made of it."""
+    ticker = unicodedata.normalize("NFKC", given).upper()
+    if not TICKER.fullmatch(ticker):
+        wrong.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+    return ticker
 
 
 def _date(text: str, column: str, wrong: list[str]) -> dt.date | None:

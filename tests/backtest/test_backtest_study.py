@@ -27,7 +27,7 @@ from eventstudy.messages import catalogue, text
 from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
-from eventstudy.report.page_one import backtest_strip
+from eventstudy.report.sections.answer import backtest_strip
 from eventstudy.results.columns import TABLES, with_codes
 from eventstudy.reversal import Shocks, study_shocks
 
@@ -434,7 +434,7 @@ def test_no_capacity_where_the_unit_of_the_volume_is_in_doubt(tmp_path: Path) ->
         assert text(row["blocked"]).endswith("unit of volume or price in doubt: no capacity known")
     for words in map(catalogue, ("en", "zh")):
         strip = backtest_strip({"backtest": told}, words)
-        assert ["", said_in(why, words)] in strip
+        assert ("", said_in(why, words)) in strip
         assert words["backtest.capacity"] not in [name for name, _ in strip]
     for found in (said, shares):
         clear = summarise(found)

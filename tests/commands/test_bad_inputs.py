@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import re
 import resource
+import shutil
 import sqlite3
+import stat
+import subprocess
 import time
 import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,12 +36,13 @@ from studies import HEADER, edit_prices, event_row, write_prices, write_study
 
 from eventstudy import plots
 from eventstudy.commands.doctor import examine as doctor
-from eventstudy.errors import EventStudyError
+from eventstudy.errors import EventStudyError, Reason
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, exchange_sessions, sessions
 from eventstudy.plots import fonts
 from eventstudy.prices import PROVIDERS, check_ticker
 from eventstudy.prices.snapshot import open_snapshot
+from eventstudy.reversal.claims import read_claims
 
 PERIODIC = ("--set", "windows.estimation=[-200,-11]")
 
@@ -77,7 +83,7 @@ def place(
     time.tzset()
 
 
-@pytest.mark.parametrize("number", range(1, 73), ids=str)
+@pytest.mark.parametrize("number", range(1, 90), ids=str)
 def test_bad_input(number: int, place: Place) -> None:
     ROWS[number].test(place)
     place.assert_earlier_results_intact()
@@ -656,7 +662,7 @@ def _(place: Place) -> None:
         assert place.cli("fetch", *place.inputs("yahoo"), "--quiet").code == 0
         entry = open_snapshot(place.snapshots()[0]).tickers["AAA"]
         assert entry.outcome.last == server.days()[-2].isoformat()
-        assert entry.outcome.notes == (f"1 day ({today}) not finished when they were fetched: left out",)
+        assert entry.outcome.notes == (Reason("yahoo.running", n=1, days=str(today)),)
 
 
 @row(49, "markets with different holidays", "each keeps its own sessions; no empty day is made")
@@ -994,6 +1000,201 @@ def _(place: Place) -> None:
     assert (code, err) == (0, "")
 
 
+@row(73, "a pipe or a device in the place of a file", "refused at once, exit 2 for events and 4 for prices")
+def _(place: Place) -> None:
+    os.mkfifo(place.folder / "pipe.csv")
+    (place.folder / "zero.csv").symlink_to("/dev/zero")
+    for name in ("pipe.csv", "zero.csv"):
+        refused(place.run(prices=name), 4, f"{name}: is a pipe or a device, not a file")
+        refused(place.cli("check", name, "--config", "study.toml"), 2, f"{name}: is a pipe or a device, not a file")
+
+
+@row(74, "small Parquet file that unpacks to too many rows", "refused by the count in its footer")
+def _(place: Place) -> None:
+    place.patch.setattr("eventstudy.readers.sheets.MOST_CELLS", 9_999)
+    frame = pd.DataFrame({"date": ["2021-06-09"] * 5_000, "ticker": "AAA", "close": 1.0})
+    frame.to_parquet(place.folder / "much.parquet")
+    refused(place.run(prices="much.parquet"), 4, "much.parquet: holds 5,000 rows, too many to be read at once")
+
+
+@row(75, "weekly or monthly prices", "error with the frequency, where over 5 % of the sessions have no price of anyone")
+def _(place: Place) -> None:
+    series = {
+        path.stem: pd.read_csv(path, index_col="date", parse_dates=True)["adj_close"]
+        for path in (place.folder / "prices").glob("*.csv")
+    }
+    for step, named in (("W-WED", "weekly"), ("BME", "monthly")):
+        sparse = pd.DataFrame(series).resample(step).last().rename_axis(index="date")
+        sparse.to_csv(place.folder / "sparse.csv")
+        refused(place.run(prices="sparse.csv"), 4, f"the prices seem to be {named}; an event study needs daily ones")
+
+
+@row(76, "HTTP 500 or 503 with a JSON answer", "asked again, exit 4, never kept as 'no prices'")
+def _(place: Place) -> None:
+    one, two, server = fetch_twice(place, {"AAA": "500json", "BBB": "503json"}, {})
+    refused(one, 4, "AAA: Yahoo gave no usable prices", "HTTP status 500", "HTTP status 503")
+    assert two.code == 0, two.said
+    assert sorted(server.asked) == ["AAA", "BBB"]
+
+
+@row(77, "no prices of the benchmark at the provider", "exit 4; 'fetch --again TICKER' asks anew")
+def _(place: Place) -> None:
+    with FakeYahoo({"IDX": "404"}, n_bars=260, varied=True) as server:
+        place.yahoo(server)
+        place.rows(event_row("E1", server.days()[200].isoformat()))
+        fetch = ["fetch", *place.inputs("yahoo")]
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX", "'eventstudy fetch --again IDX' asks anew")
+        server.modes = {}
+        server.asked.clear()
+        with fresh_yfinance(place.patch):
+            refused(place.cli(*fetch), 4, "IDX: Yahoo has no prices of IDX")
+            refused(place.cli(*fetch, "--again", "IDY"), 2, "did you mean 'IDX'?")
+            assert sorted(server.asked) == []
+            assert place.cli(*fetch, "--again", "IDX").code == 0
+        assert sorted(server.asked) == ["IDX"]
+
+
+@row(78, "control characters in a file or an answer", "shown as blanks: nothing of them reaches the terminal")
+def _(place: Place) -> None:
+    (place.folder / "prices" / "AAA.csv").write_text("date,\x1b]0;owned\x07open\n2021-06-09,1\n", encoding="utf-8")
+    answer = place.run()
+    refused(answer, 4, "has columns date")
+    assert answer.err.isprintable()
+
+
+@row(
+    79,
+    "tickers as Wind, baostock or JoinQuant write them",
+    "found in prices; in events the ticker that is meant is named",
+)
+def _(place: Place) -> None:
+    write_study(place.folder, ("600519.SS", "BBB"))
+    (place.folder / "prices" / "AAA.csv").rename(place.folder / "prices" / "sh.600519.csv")
+    place.rows(event_row("E1", E1, tickers="600519.SH"))
+    answer = place.check()
+    assert "600519.SH is named in events.csv but is no peer of this study (did you mean 600519.SS?)" in answer.said
+    place.rows(event_row("E1", E1, tickers="600519.SS"))
+    assert place.run().code == 0
+    assert place.reason("600519.SS").startswith("used")
+
+
+@row(80, "offset beyond 14 hours; year 0001 or 9999", "error with the line and what is accepted")
+def _(place: Place) -> None:
+    for moment in ("2021-06-09T10:00:00+14:01", "2021-06-09T10:00:00-23:59"):
+        place.rows(event_row("E1", moment))
+        refused(place.check(), 2, "events.csv:2:", "no place on earth has such an offset; the largest is 14:00")
+    for day in ("0001-01-01", "9999-12-31"):
+        place.rows(event_row("E1", day))
+        refused(place.check(), 2, "events.csv:2:", "the year is not one of 1900 to 2199")
+    place.rows(event_row("E1", "2021-06-09T10:00:00+14:00"))
+    assert place.check().code == 0
+
+
+@row(81, "ticker 1e5 or full-width letters in claims.csv", "read as capitals, as in events.csv; else an error")
+def _(place: Place) -> None:
+    head = "claim_id,ticker,date,claimed\n"
+    for ticker, read in (("1e5", "1E5"), ("ａａａ", "AAA")):
+        (place.folder / "claims.csv").write_text(f"{head}C1,{ticker},{E1},-1%\n", encoding="utf-8")
+        assert [claim.ticker for claim in read_claims(place.folder / "claims.csv")] == [read]
+    (place.folder / "claims.csv").write_text(f"{head}C1,A B,{E1},-1%\n", encoding="utf-8")
+    refused(place.run(), 2, "claims.csv:2: ticker 'A B': accepted are capital letters")
+
+
+@row(82, "a pipe or a device such as /dev/zero as a file", "refused before it is read")
+def _(place: Place) -> None:
+    pipe = place.folder / "pipe.csv"
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero"):
+        answer = place.cli("check", path, "--config", place.folder / "study.toml")
+        refused(answer, 2, "is a pipe or a device, which may have no end; give a file")
+    refused(place.cli("check", place.events, "--config", pipe), 2, "is a pipe or a device")
+    (place.folder / "prices" / "AAA.csv").unlink()
+    os.mkfifo(place.folder / "prices" / "AAA.csv")
+    refused(place.run(), 4, "AAA.csv")
+
+
+@row(83, "output into a full device", "exit 1: what the command prints cannot be written")
+def _(place: Place) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(["sectors"], stdout=full, stderr=subprocess.PIPE)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"what the command prints cannot be written (No space left on device)" in error
+    assert b"Traceback" not in error
+
+
+@row(84, "no room for temporary files", "exit 1 that names their folder and TMPDIR")
+def _(place: Place) -> None:
+    place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.ENOSPC, "No space left on device")))
+    place.patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    refused(place.run(), 1, "the folder of temporary files", "is full", "set TMPDIR to another")
+
+
+@row(85, "not enough memory", "exit 1 that says so; nothing half written")
+def _(place: Place) -> None:
+    for error in (MemoryError(), ImportError("x.so: failed to map segment from shared object")):
+        place.patch.setattr("eventstudy.study.compute", _raising(error))
+        refused(place.run(), 1, "the memory is not enough for this", "earlier results are as they were")
+
+
+@row(86, "too many open files", "exit 1 that names the limit and how to raise it")
+def _(place: Place) -> None:
+    place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.EMFILE, "Too many open files")))
+    refused(place.run(), 1, "too many files are open (Too many open files)", "ulimit -n 1024")
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@row(87, "umask", "files and folders of a pack have the rights that it leaves")
+def _(place: Place) -> None:
+    before = os.umask(0)
+    try:
+        for mask in (0o077, 0o002):
+            os.umask(mask)
+            place.rows(event_row("E1", E1), event_row(f"X{mask}", E2))
+            assert place.run("--quiet").code == 0
+            assert stat.S_IMODE(place.latest.stat().st_mode) == 0o777 & ~mask
+            assert stat.S_IMODE((place.latest / "summary.json").stat().st_mode) == 0o666 & ~mask
+    finally:
+        os.umask(before)
+
+
+@row(88, "a pack with a file that was damaged, forged or added", "exit 5 with the file and what to do")
+def _(place: Place) -> None:
+    pack = place.folder / "copy"
+    for name, content, said in (
+        ("summary.json", b"{", "was changed after it was written (sha256 differs)"),
+        ("manifest.json", b"{}", "is no result pack's manifest"),
+        ("manifest.json", b'{"digest": 1}', "is not what was written (its digest differs)"),
+        ("tables/more.csv", b"a", "is no file of the pack: it was added later"),
+    ):
+        shutil.copytree(place.latest, pack)
+        (pack / name).write_bytes(content)
+        refused(place.cli("verify", pack), 2 if content == b"{}" else 5, f"{name}: ", said)
+        shutil.rmtree(pack)
+
+
+@row(89, "settings outside their range, or twice in a list", "error with the range, one for each")
+def _(place: Place) -> None:
+    for setting, said in (
+        ("tests.draws=-1", "tests.draws = -1: accepted is 1 to 1000000"),
+        ("study.seed=-1", "study.seed = -1: accepted is 0 to 4294967295"),
+        ("reversal.share_negative=nan", "reversal.share_negative = nan: accepted is 0 to 1"),
+        ("reversal.drop_k=-1", "reversal.drop_k = -1.0: accepted is 0 to 100"),
+        ("tests.level=inf", "tests.level = inf: accepted is 0.0001 to 0.5"),
+        ('report.formats=["csv","csv"]', "report.formats names csv twice"),
+    ):
+        answer = place.run("--set", setting)
+        refused(answer, 2, said)
+        assert answer.err.count("eventstudy:") == 1
+
+
 def test_every_row_has_its_test() -> None:
-    assert sorted(ROWS) == list(range(1, 73))
+    assert sorted(ROWS) == list(range(1, 90))
     assert all(row.given and row.gets for row in ROWS.values())

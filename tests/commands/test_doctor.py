@@ -32,6 +32,7 @@ def test_doctor_prints_one_line_each_and_exits_with_0(
     subjects = [line.split(":")[0].split()[1] for line in lines]
     assert list(dict.fromkeys(s for s in subjects if s != "extras")) == [
         "versions",
+        "tested",
         "name",
         "folder",
         "fonts",
@@ -147,3 +148,19 @@ def test_a_calendar_that_is_unknown_is_a_warning(monkeypatch: pytest.MonkeyPatch
     (finding,) = doctor.calendars(NOW.date())
     assert "market 'XNOT' has no trading calendar" in finding.text
     assert replace(finding, text="").state == "warning"
+
+
+def test_versions_are_set_against_those_of_the_tests() -> None:
+    known = doctor.tested_versions()
+    assert known["numpy"].count(".") == 2
+    assert not any(char in text for text in known.values() for char in "/@:")
+    same = doctor.tested(known, lambda name: known[name])
+    assert (same.state, same.text) == ("ok", f"{len(doctor.PACKAGES)} packages are those of the tests")
+    newer = {**known, "numpy": f"{known['numpy']}1"}
+    assert doctor.tested(known, newer.__getitem__).state == "ok"
+    assert f"numpy {known['numpy']}1 (tests: {known['numpy']})" in doctor.tested(known, newer.__getitem__).text
+    later = {**known, "pandas": "99.0"}
+    finding = doctor.tested(known, later.__getitem__)
+    assert finding.state == "warning"
+    assert f"pandas 99.0 (tests: {known['pandas']}); where something fails: " in finding.text
+    assert doctor.tested({}, lambda _: "1").text == "no constraints.txt to compare with"

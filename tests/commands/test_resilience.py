@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from bad_inputs_place import TABLES_ONLY, Place, make_study, settle, whole
 from blackbox import COMMAND, behind, finish, make_certificate, start
 from fake_yahoo import FakeYahoo
+from strike import HOW, Driver, kills, strike
 from studies import event_row, write_events, write_study
 
 from eventstudy.cli import main
@@ -25,98 +24,15 @@ from eventstudy.prices.snapshot import open_snapshot, verify_snapshot
 
 TRIES = 60
 
-#: Runs in a process of its own, which imports everything once; each try is a fork of it that is killed
-#: after the pause that stands on its line of standard input. It answers with the fork's exit code.
-DRIVER = """
-import os, signal, sys, time
-sys.path.insert(0, sys.argv[1])
-from kill_tasks import prepare, task
-prepare(sys.argv[2:])
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        os._exit(task(sys.argv[2:]))
-    until = time.monotonic() + float(line)
-    done, status = 0, 0
-    while not done and time.monotonic() < until:
-        done, status = os.waitpid(child, os.WNOHANG)
-        time.sleep(0.001)
-    if not done:
-        os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
-
-
-class Driver:
-    """Starts a task again and again and kills it at a moment of one's choice."""
-
-    def __init__(self, *arguments: object) -> None:
-        here = str(Path(__file__).parents[1] / "support")
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, here, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
-        assert self._answer() == "ready"
-
-    def kill_after(self, seconds: float) -> int:
-        """Exit code of the task, -9 if it was killed."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        return int(self._answer())
-
-    def _answer(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def __enter__(self) -> Driver:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
-        self.process.wait(30)
-
-
-def kills(driver: Driver, seed: int) -> Iterator[None]:
-    """Kill the task at `TRIES` random moments of its length; yields after each try, finished or killed.
-
-    The length follows the quickest try that finished: the first one is the slowest.
-    """
-    moments = random.Random(seed)
-    begun = time.monotonic()
-    assert driver.kill_after(60) == 0
-    length = time.monotonic() - begun
-    yield
-    killed = 0
-    for _ in range(5 * TRIES):
-        begun = time.monotonic()
-        code = driver.kill_after(moments.uniform(0, length))
-        assert code in (0, -signal.SIGKILL)
-        if code == 0:
-            length = min(length, time.monotonic() - begun)
-        killed += code == -signal.SIGKILL
-        yield
-        if killed == TRIES:
-            return
-    raise AssertionError(f"{killed} of {TRIES} kills")
-
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_leaves_a_whole_latest(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     (tmp_path / "results" / "latest").unlink()
     with Driver("run", study) as driver:
-        for _ in kills(driver, 60):
+        for _ in kills(driver, 60, TRIES):
             assert whole((study / "results" / "latest").resolve())
-        assert driver.kill_after(60) == 0
+        assert driver.strike_after(120) == 0
     packs = [path for path in (study / "results").iterdir() if path.is_dir() and not path.is_symlink()]
     assert all(whole(pack) for pack in packs)
     assert not list((study / "results").glob(".unfinished*"))
@@ -133,7 +49,7 @@ def test_a_fetch_killed_at_any_moment_resumes(tmp_path: Path) -> None:
             before: set[str] = set()
             resumed = 0
             # How many kills strike between two tickers depends on the machine: more rounds until enough have.
-            rounds = itertools.chain.from_iterable(kills(driver, seed) for seed in (60, 61, 62, 63))
+            rounds = itertools.chain.from_iterable(kills(driver, seed, TRIES) for seed in (60, 61, 62, 63))
             for number, _ in enumerate(rounds):
                 kept = _kept(folder)
                 assert before <= kept
@@ -147,10 +63,23 @@ def test_a_fetch_killed_at_any_moment_resumes(tmp_path: Path) -> None:
                 server.asked.clear()
                 if number >= 2 * TRIES and resumed > 5:
                     break
-            assert driver.kill_after(60) == 0
+            assert driver.strike_after(120) == 0
     assert verify_snapshot(folder) == len(tickers) + 1
     assert not list(folder.glob(".part-*"))
     assert resumed > 5
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("task", ["run", "fetch", "market", "pool"])
+def test_four_strikes_leave_nothing_broken(tmp_path: Path, task: str, how: str) -> None:
+    assert strike(task, how, 4, tmp_path, seed=4) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("task", ["run", "fetch", "market", "pool"])
+def test_forty_strikes_leave_nothing_broken(tmp_path: Path, task: str, how: str) -> None:
+    assert strike(task, how, 40, tmp_path, seed=40) == []
 
 
 def _kept(folder: Path) -> set[str]:

@@ -10,8 +10,9 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
 
-from eventstudy.core.checks.regression import ClusterRegression, design_of, regress, wild_weights
+from eventstudy.core.checks.regression import ClusterRegression, regress, wild_weights
 from eventstudy.errors import EstimationError
+from eventstudy.results.regressions import design_of
 
 
 def draw(seed: int, clusters: int = 15, size: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

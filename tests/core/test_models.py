@@ -84,6 +84,7 @@ def twin_of(panel: EventPanel, name: str, i: int) -> twins.Twin:
         "rolling": lambda: twins.ols(recent, [m], [star]),
         "leave_one_out": lambda: twins.ols(y, [before["others"]], [around["others"]]),
         "mean_adjusted": lambda: twins.mean_adjusted(y, len(star)),
+        "raw": lambda: twins.raw(y, len(star)),
         "market_adjusted": lambda: twins.market_adjusted(y, m, star),
         "capm": lambda: twins.excess(y, before["risk_free"], [excess], [star - rf], rf),
         "factors": lambda: twins.excess(
@@ -102,6 +103,7 @@ TWINNED = (
     "leave_one_out",
     "mean_adjusted",
     "market_adjusted",
+    "raw",
     "capm",
     "factors",
     "two_index",
@@ -699,7 +701,7 @@ def test_processes_give_the_same_fits() -> None:
     np.testing.assert_array_equal(one.scale, two.scale)
 
 
-@pytest.mark.parametrize("name", ["market_adjusted", "mean_adjusted"])
+@pytest.mark.parametrize("name", ["market_adjusted", "mean_adjusted", "raw"])
 def test_a_flat_index_is_no_obstacle_where_nothing_is_estimated_from_it(name: str) -> None:
     """By hand: R - R_m with the mean square of the estimation window, R less its mean with n - 1."""
     panel = full_panel(1, 2)
@@ -708,12 +710,12 @@ def test_a_flat_index_is_no_obstacle_where_nothing_is_estimated_from_it(name: st
     found = run(replace(panel, estimation_factors=factors), name)
     before = panel.estimation_returns[0][np.isfinite(panel.estimation_returns[0])]
     n = len(before)
-    index = panel.factor("market")[1][0] if name == "market_adjusted" else np.full(L2, before.mean())
-    variance = (before**2).sum() / n if name == "market_adjusted" else before.var(ddof=1)
+    index = {"market_adjusted": panel.factor("market")[1][0], "raw": np.zeros(L2)}.get(name, np.full(L2, before.mean()))
+    variance = before.var(ddof=1) if name == "mean_adjusted" else (before**2).sum() / n
     np.testing.assert_allclose(found.mean[0], index, rtol=1e-12, atol=1e-15)
     assert found.sigma2[0] == pytest.approx(variance, rel=1e-12)
     g = np.where(np.arange(L2) < 3, 1.0, 0.0)
-    error = 0.0 if name == "market_adjusted" else 9.0 / n
+    error = 9.0 / n if name == "mean_adjusted" else 0.0
     assert found.variance(g)[0] == pytest.approx(variance * (3.0 + error), rel=1e-12)
 
 

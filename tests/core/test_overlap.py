@@ -18,7 +18,7 @@ from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import (
     MANY_DATES,
-    _flipped_p,
+    _flipped,
     dates_needed,
     detectable,
     minimum_detectable_effect,
@@ -340,8 +340,10 @@ def test_the_smallest_effect_and_the_dates_it_needs_count_overlap() -> None:
 
 def test_sign_flips_of_many_dates_are_drawn_in_pieces() -> None:
     values = np.random.default_rng(15).normal(0.08, 1, MANY_DATES + 200)
-    found = _flipped_p(values, 9_999, 3)
+    found, less, greater = _flipped(values, 9_999, 3)
     normal = 2 * stats.norm.sf(abs(values.sum()) / math.sqrt(values @ values))
     assert found == pytest.approx(normal, abs=0.012)
     assert found != 1.0
-    assert _flipped_p(values[:9], 9_999, 3) == sign_flip_p(values[:9], signs_of(9, 9_999, 3))
+    assert (greater if values.sum() > 0 else less) == pytest.approx(found / 2, abs=0.006)
+    assert greater + less == pytest.approx(1.0001, abs=1e-12)
+    assert _flipped(values[:9], 9_999, 3).two_sided == sign_flip_p(values[:9], signs_of(9, 9_999, 3))

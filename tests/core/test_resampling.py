@@ -13,16 +13,11 @@ from scipy import stats
 
 from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
-from eventstudy.core.statistics import STATISTICS, Sample, TestResult
+from eventstudy.core.statistics import STATISTICS, Sample, Tails, TestResult
 from eventstudy.core.statistics.calendar_time import newey_west_variance
-from eventstudy.core.statistics.rank_tests import signed_rank_p
+from eventstudy.core.statistics.rank_tests import signed_rank_tails
 from eventstudy.core.statistics.ranks import row_ranks
-from eventstudy.core.statistics.resampled import (
-    _stationary_rows,
-    skewness_adjusted,
-    stationary_positions,
-    two_tailed_share,
-)
+from eventstudy.core.statistics.resampled import _stationary_rows, skewness_adjusted, stationary_positions
 from eventstudy.messages import text
 
 
@@ -37,7 +32,11 @@ def test_exact_signed_rank_p_is_that_of_scipy(n: int) -> None:
     values = np.random.default_rng(n).normal(0.3, 1, n)
     expected = stats.wilcoxon(values, method="exact")
     w = stats.rankdata(np.abs(values))[values > 0].sum()
-    assert signed_rank_p(w, n) == pytest.approx(expected.pvalue, rel=1e-12)
+    found = signed_rank_tails(w, n)
+    assert found.two_sided == pytest.approx(expected.pvalue, rel=1e-12)
+    for side in ("less", "greater"):
+        expected = stats.wilcoxon(values, method="exact", alternative=side)
+        assert found.of(side) == pytest.approx(expected.pvalue, rel=1e-12)
 
 
 def sample_with_cars(car: np.ndarray) -> Sample:
@@ -81,9 +80,10 @@ def test_skewness_adjusted_t_by_hand() -> None:
 
 def test_two_tailed_share_counts_the_value_itself() -> None:
     draws = np.arange(99.0)
-    assert two_tailed_share(-1.0, draws) == pytest.approx(0.02)
-    assert two_tailed_share(49.0, draws) == 1.0
-    assert two_tailed_share(200.0, np.full(99, np.nan)) == 1.0
+    assert Tails.drawn(-1.0, draws, symmetric=False) == pytest.approx((0.02, 0.01, 1.0))
+    assert Tails.drawn(49.0, draws, symmetric=False) == pytest.approx((1.0, 0.51, 0.51))
+    assert Tails.drawn(200.0, np.full(99, np.nan), symmetric=False) == (1.0, 1.0, 1.0)
+    assert Tails.drawn(-96.0, draws, symmetric=True) == pytest.approx((0.04, 0.01, 1.0))
 
 
 def test_stationary_positions_against_a_loop() -> None:

@@ -22,7 +22,7 @@ from eventstudy.core.checks.multiplicity import romano_wolf
 from eventstudy.core.checks.regression import regress, wild_weights
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
-from eventstudy.core.statistics.dates import sign_flip_interval, signs_of
+from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.windows import NO_SESSION, EventPanel
 
 SEED, DRAWS = 11, 99
@@ -158,27 +158,6 @@ def test_statistics(case: Drawn) -> None:
 
 def test_every_statistic_has_a_twin() -> None:
     assert set(twins.TWINS) == set(STATISTICS)
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.integers(2, 10), st.sampled_from([0.8, 0.9, 0.95]), st.integers(0, 10**6))
-def test_sign_flip_interval(k: int, level: float, seed: int) -> None:
-    values = np.random.default_rng(seed).standard_t(3, k) * 0.02 + 0.01
-    fast, slow = sign_flip_interval(values, level), twins.sign_flip_interval(values.tolist(), level)
-    if math.isnan(slow[0]):
-        assert math.isnan(fast[0])
-        assert math.isnan(fast[1])
-    else:
-        # Bisection stops at 2^-60 of the range, the test's own slack for ties at 1e-12 of the sum.
-        np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-12)
-
-
-def test_sign_flip_interval_is_unbounded_below_six_dates() -> None:
-    values = np.array([0.01, 0.02, -0.01, 0.03, 0.015])
-    assert np.isnan(sign_flip_interval(values, 0.95)).all()
-    low, high = sign_flip_interval(np.append(values, 0.005), 0.95)
-    # With six dates only the identity and its negative fall outside: the limits are the extremes.
-    assert (low, high) == pytest.approx((-0.01, 0.03), rel=1e-14)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

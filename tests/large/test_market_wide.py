@@ -12,6 +12,8 @@ from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
 from numpy.typing import NDArray
 from scipy import special
 
+from eventstudy.config import Model
+from eventstudy.core.abnormal import Alpha
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.errors import ConfigError
@@ -23,7 +25,6 @@ from eventstudy.large import (
     WidePanel,
     abnormal_returns,
     average_returns,
-    bhar,
     days,
     fit_events,
     reduce_events,
@@ -165,7 +166,6 @@ def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
         study = as_study(panel, events, layout)
         cars = [study.car(window) for window in layout.car]
         variances = [study.variance(window) for window in layout.car]
-        bought = [study.bhar(window) for window in layout.car]
     assert (fitted.n == study.expected.n_estimation).all()
     tight = {"rtol": 1e-9, "atol": 1e-12}
     np.testing.assert_allclose(fitted.alpha, study.expected.theta[:, 0], **tight)
@@ -173,29 +173,10 @@ def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
     np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-10)
     np.testing.assert_allclose(fitted.car, cars, **tight)
     np.testing.assert_allclose(fitted.variance, np.where(np.isnan(cars), np.nan, variances), rtol=1e-10)
-    np.testing.assert_allclose(bhar(panel, events, fitted, layout), bought, **tight)
     for rows, ar in abnormal_returns(panel, events, fitted, layout):
         np.testing.assert_allclose(ar, study.ar[rows], **tight)
     assert np.isnan(fitted.car).any()
     assert np.isfinite(fitted.car).sum() > 500
-
-
-def test_bhar_of_log_returns_is_that_of_a_study_and_of_the_prices() -> None:
-    """As logs, exp of the window's sum is the ratio of the prices at its ends."""
-    simple = wide_panel()
-    panel = WidePanel(np.log1p(simple.returns), np.log1p(simple.indices), "log")
-    events = firm_events(panel, 60)
-    fitted = fit_events(panel, events, LAYOUT)
-    with np.errstate(all="ignore"):
-        study = as_study(panel, events, LAYOUT)
-        bought = bhar(panel, events, fitted, LAYOUT)
-        for w, window in enumerate(LAYOUT.car):
-            np.testing.assert_allclose(bought[w], study.bhar(window), rtol=1e-9, atol=1e-12)
-            inside = study.weights(window) > 0
-            growth = np.prod(1.0 + np.expm1(study.panel.event_returns[:, inside]), axis=1)
-            normal = np.exp(study.expected.mean[:, inside].sum(axis=1))
-            np.testing.assert_allclose(bought[w], growth - normal, rtol=1e-9, atol=1e-12)
-    assert np.isfinite(bought).sum() > 100
 
 
 def test_order_threads_and_block_sizes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,13 +218,20 @@ def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
     np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
 
 
-def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, kernel: Kernel = "numpy") -> DaySums:
+def reduced(
+    panel: WidePanel,
+    events: FirmEvents,
+    fitted: MarketFit,
+    blocks: int,
+    kernel: Kernel = "numpy",
+    layout: Layout = LAYOUT,
+) -> DaySums:
     """Day sums over blocks of dates, each with the halo that it must see."""
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)
     dates = len(np.unique(events.position))
     with mock.patch.multiple(days, BLOCK_DATES=-(-dates // blocks), BLOCK_EVENTS=1):
-        return reduce_events(panel, events, fitted, LAYOUT, kernel=kernel)
+        return reduce_events(panel, events, fitted, layout, kernel=kernel)
 
 
 CASES = {
@@ -251,6 +239,69 @@ CASES = {
     "one date": {"gaps": 0.01, "dates": 1},
     "overlapping windows": {"gaps": 0.0, "dates": 60},
 }
+
+
+MODELS = {
+    "market": Model(),
+    "market_adjusted": Model(name="market_adjusted"),
+    "mean_adjusted": Model(name="mean_adjusted"),
+    "raw": Model(name="raw"),
+    "capm": Model(name="capm", risk_free="rf"),
+    "factors": Model(name="factors", factors=("market", "size", "value")),
+    "excess factors": Model(name="factors", factors=("market", "size"), risk_free="rf"),
+}
+
+
+def with_series(panel: WidePanel, model: Model) -> WidePanel:
+    """The panel with the series that a model wants beside the index; days around its own events are cut."""
+    rng = np.random.default_rng(21)
+    names = [*(name for name in model.factors if name != "market"), *(["risk_free"] if model.risk_free else [])]
+    clean = panel.returns.copy()
+    clean[:, rng.random(panel.sessions) < 0.05] = np.nan
+    return replace(panel, clean=clean, factors={name: 0.004 * rng.standard_normal(panel.sessions) for name in names})
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("alpha", ["auto", "estimated"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_the_figures_and_the_tests_of_a_study(model: str, alpha: Alpha, kernel: Kernel) -> None:
+    layout = replace(LAYOUT, model=MODELS[model], alpha=alpha)
+    panel = with_series(wide_panel(7, gaps=0.01), layout.model)
+    events = firm_events(panel, 120, dates=10)
+    fitted = fit_events(panel, events, layout, kernel=kernel)
+    enough = fitted.n >= 20
+    events, fitted = events.take(enough), fitted.take(enough)
+    study = as_study(panel, events, layout)
+    assert (fitted.n == study.expected.n_estimation).all()
+    np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-9)
+    for w, window in enumerate(layout.car):
+        there = np.isfinite(study.car(window))
+        np.testing.assert_allclose(fitted.car[w], study.car(window), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(fitted.variance[w][there], study.variance(window)[there], rtol=1e-9)
+    sample = as_sample(study).ranked()
+    for result in run_battery(fitted, reduced(panel, events, fitted, 3, kernel, layout), layout):
+        expected = STATISTICS[result.name](replace(sample.at(result.window), rbar=result.rbar))
+        assert (result.n_events, result.n_dates, result.reason) == (
+            expected.n_events,
+            expected.n_dates,
+            expected.reason,
+        )
+        for name in ("estimate", "statistic", "df", "p_value"):
+            value = pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-12, nan_ok=True)
+            assert getattr(result, name) == value, (result.name, result.window, name)
+
+
+@pytest.mark.parametrize("n", [60, 3_000])
+def test_days_that_no_estimation_uses_are_left_out_of_it_alone(n: int) -> None:
+    """Whether a security has few events or many; the windows of the events keep these days."""
+    panel = with_series(wide_panel(7), Model())
+    events = firm_events(panel, n, dates=50)
+    fitted, study = fit_events(panel, events, LAYOUT), as_study(panel, events)
+    assert (fitted.n == study.expected.n_estimation).all()
+    assert (fitted.n <= fit_events(replace(panel, clean=None), events, LAYOUT).n).all()
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(fitted.car, [study.car(w) for w in LAYOUT.car], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-9)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

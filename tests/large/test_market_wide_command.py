@@ -23,7 +23,8 @@ from eventstudy.core.statistics import TestResult
 from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
-from eventstudy.report.market import _tests_tables
+from eventstudy.report.sections.market import leading_tables
+from eventstudy.report.terminal import print_blocks
 
 LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
 SETTINGS = ("--set", "windows.estimation=[-80,-11]", "--set", "windows.minimum=40", "--benchmark", "^IDX")
@@ -87,7 +88,7 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
     assert found["ticker"].to_pylist() == events["ticker"].to_pylist()
     assert found["date"].to_pylist() == events["date"].to_pylist()
     assert found["event_id"].to_pylist() == [str(i) for i in range(1, len(events) + 1)]
-    fates = {row["ticker"]: row["reason"].split(":")[0] for row in found.slice(120).to_pylist()}
+    fates = {row["ticker"]: row["reason_code"].removeprefix("market.") for row in found.slice(120).to_pylist()}
     assert fates == {
         "NOPE": "no_prices",
         "S1": "shifted",
@@ -251,8 +252,7 @@ def shown_market(cvr: float, names: tuple[str, ...]) -> str:
     row = {"group": "all", "window": [0, 1], "n_events": 40, "n_dates": 9, "k_eff": 7.4, "cvr": cvr}
     result: Any = SimpleNamespace(tests=tests, facts={"dates": [row]})
     console = Console(file=io.StringIO(), width=120)
-    for part in _tests_tables(result):
-        console.print(part)
+    print_blocks(leading_tables(result), console)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -260,7 +260,7 @@ def shown_market(cvr: float, names: tuple[str, ...]) -> str:
 def test_the_terminal_shows_robust_tests_first_and_marks_the_others_after_a_burst() -> None:
     names = ("grank_t", "sign_flip", "date_t", "calendar_time", "bmp_kp", "ibragimov_mueller")
     text = shown_market(1.6, names)
-    first, second = text.split("\n\n" if "\n\n" in text else "\n \n")
+    first, second = text.split("group", 2)[1:]
     order = [first.index(f"p {name}") for name in ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")]
     assert order == sorted(order)
     assert first.count("0.0456") == 4

@@ -33,8 +33,10 @@ from eventstudy.pooling.pool import (
     pool_packs,
     precision_weighted,
 )
+from eventstudy.report.bundle import write_bundle
 from eventstudy.report.pack import write_pack
-from eventstudy.report.pooled import read_shocks, write_pool
+from eventstudy.report.pack_shocks import read_shocks
+from eventstudy.report.sections.pool import pool_bundle
 from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal.permutation import matched_permutation, placebo_spread
@@ -500,6 +502,7 @@ def test_the_command_writes_tables_figure_page_and_summary(
     assert sorted(facts["outputs"]) == [
         "pool.html",
         "pool.md",
+        "pool.pdf",
         "pool.png",
         "pool.svg",
         "tables/pool.csv",
@@ -515,10 +518,10 @@ def test_the_same_packs_again_leave_the_folder_as_it_is(folders: list[Path], tmp
     pool = pool_packs([read_shocks(folder) for folder in folders], seed=1, draws=99)
     out = tmp_path / "out"
     out.mkdir()
-    first, facts = write_pool(pool, folders, out)
+    first = write_bundle(pool_bundle(pool, folders), out)
     stamp = (first / "pool.html").stat().st_mtime_ns
-    second, again = write_pool(pool, folders, out)
-    assert (first, facts) == (second, again)
+    second = write_bundle(pool_bundle(pool, folders), out)
+    assert first == second
     assert (second / "pool.html").stat().st_mtime_ns == stamp
     assert [path.name for path in out.iterdir()] == [first.name]
 

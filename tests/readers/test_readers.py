@@ -96,8 +96,8 @@ def test_price_is_the_close_where_there_is_no_other() -> None:
 
 
 def test_neglected_adjustments_are_named() -> None:
-    header = ["date", "close", "divcash", "Stock Splits", "name"]
-    assert unread(header, columns_of(header, "f", PriceError)) == ["divcash"]
+    header = ["date", "close", "div_yield", "Stock Splits", "splits", "name"]
+    assert unread(header, columns_of(header, "f", PriceError)) == ["div_yield", "Stock Splits", "splits"]
 
 
 @pytest.mark.parametrize("word", sorted(MISSING - {""}))

@@ -14,12 +14,13 @@ from test_overlap import study
 
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST, dates_needed
 from eventstudy.messages import catalogue, said
-from eventstudy.report import page_one, pages
-from eventstudy.report.latex import write_latex
-from eventstudy.report.markdown import table
-from eventstudy.report.market import OTHERS, ROBUST
+from eventstudy.report.pages import study_document
+from eventstudy.report.render.md import markdown
+from eventstudy.report.render.tex import write_latex
+from eventstudy.report.render.text import summary_text
+from eventstudy.report.sections.answer import small_table
+from eventstudy.report.sections.market import OTHERS, ROBUST
 from eventstudy.report.terminal import print_summary
-from eventstudy.report.text import summary_text
 from eventstudy.results.evidence import LITTLE, date_power, worth_of_dates
 from eventstudy.results.result import StudyResult
 
@@ -38,28 +39,26 @@ def dense(**changed: Any) -> StudyResult:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_k_eff_stands_beside_k(language: str) -> None:
-    shown = page_one.small_table(dense().facts, catalogue(language))
-    place = shown["head"].index("K")
-    assert shown["head"][place + 1] == "K_eff"
-    assert [row[place : place + 2] for row in shown["rows"]] == [["2", "1.7"], ["2", "1.7"], ["1", "1.0"]]
+    shown = small_table(dense().facts, catalogue(language))
+    place = shown.head.index("K")
+    assert shown.head[place + 1] == "K_eff"
+    assert [row[place : place + 2] for row in shown.rows] == [("2", "1.7"), ("2", "1.7"), ("1", "1.0")]
 
 
 def test_a_result_without_it_has_no_such_column() -> None:
-    assert "K_eff" not in page_one.small_table(make_result().facts, catalogue("en"))["head"]
+    assert "K_eff" not in small_table(make_result().facts, catalogue("en")).head
 
 
 def test_p_values_are_marked_where_common_volatility_was_high() -> None:
     apart = {"n_events": 12, "n_dates": 3, "n_effective": 12.0, "rbar": 0.0}
-    shown = page_one.small_table(dense(headline=apart).facts, catalogue("en"))
-    names = shown["names"]
-    marked = {
-        (at, names[place]) for at, row in enumerate(shown["rows"]) for place, cell in enumerate(row) if "‡" in cell
-    }
+    shown = small_table(dense(headline=apart).facts, catalogue("en"))
+    names = shown.names
+    marked = {(at, names[place]) for at, row in enumerate(shown.rows) for place, cell in enumerate(row) if "‡" in cell}
     # 1.3 is not above the limit; date_t, sign_flip and the cross-sectional t do not take the past's variance.
     assert LARGE_CVR == 1.3
     assert marked == {(0, "bmp_kp_p")}
-    assert shown["rows"][0][names.index("bmp_kp_p")] == "0.041 ‡"
-    assert shown["note"] == (
+    assert shown.rows[0][names.index("bmp_kp_p")] == "0.041 ‡"
+    assert shown.mark_note == (
         "‡ The peers' common volatility is above that of the estimation window (ratio 1.9 in [0, +1]): tests "
         "that take variances or correlations from there reject a true null too often."
     )
@@ -67,24 +66,23 @@ def test_p_values_are_marked_where_common_volatility_was_high() -> None:
 
 def test_the_cross_sectional_test_has_the_same_mark_and_one_note() -> None:
     result = dense(headline=TOGETHER)
-    shown = page_one.small_table(result.facts, catalogue("en"))
-    last = [row[-1] for row in shown["rows"]]
+    shown = small_table(result.facts, catalogue("en"))
+    last = [row[-1] for row in shown.rows]
     assert all(cell.endswith("‡") or cell == "–" for cell in last)
-    assert shown["note"].count("‡") == 1
-    assert "they are worth" in shown["note"]
-    assert "ratio 1.9 in [0, +1]" in shown["note"]
-    assert "共同波动比" in page_one.small_table(result.facts, catalogue("zh"))["note"]
+    assert shown.mark_note.count("‡") == 1
+    assert "they are worth" in shown.mark_note
+    assert "ratio 1.9 in [0, +1]" in shown.mark_note
+    assert "共同波动比" in small_table(result.facts, catalogue("zh")).mark_note
 
 
 def test_pages_strike_what_is_marked(tmp_path: Path) -> None:
-    content = pages.page_content(dense())
-    small = content["small_table"]
-    write_latex(content, tmp_path / "latex")
+    document = study_document(dense())
+    write_latex(document, tmp_path / "latex")
     tex = (tmp_path / "latex" / "summary.tex").read_text(encoding="utf-8")
     assert "K\\_eff" in tex
     assert "0.041 \\ddag{}" in tex
-    assert "0.041 ‡" in table(small["head"], small["rows"])
-    assert small["mark"] == "‡"
+    assert "0.041 ‡" in markdown(document, document.sections[:1])
+    assert document.tables()["summary"].mark == "‡"
 
 
 def printed(result: StudyResult, width: int) -> str:

@@ -22,7 +22,7 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy import plots
 from eventstudy.cli import main
 from eventstudy.messages import KINDS, LANGUAGES, Message, catalogue, retold, say, section
-from eventstudy.report.method import references
+from eventstudy.report.sections.method import references
 from eventstudy.report.wording import amount
 
 ROWS = (

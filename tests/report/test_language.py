@@ -16,9 +16,10 @@ from eventstudy.config import load_config
 from eventstudy.events import read_events
 from eventstudy.messages import Message, catalogue, joined, recalled, recorded, said, say
 from eventstudy.prices.sources import get_prices
+from eventstudy.report.document import plain
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import read_pack
-from eventstudy.report.pages import page_content
+from eventstudy.report.pages import study_document
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_study
 
@@ -27,7 +28,7 @@ SHARED = ROOT.parent / "shared" / "data" / "prices"
 #: Four words of Latin letters in a row: a sentence, not a ticker or a statistic's name.
 ENGLISH = re.compile(r"(?:[A-Za-z][A-Za-z'’.-]*[,;:]? +){3,}[A-Za-z][A-Za-z'’.-]*")
 #: Parts that hold a user's own free text, names of settings, or titles of papers.
-OWN = {"study", "settings", "references", "peers", "language", "run_id", "figure", "alts", "t"}
+OWN = {"settings", "references", "peers"}
 
 
 def _study(prices: str) -> StudyResult:
@@ -40,7 +41,7 @@ def _strings(content: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(content, str):
         return [(path, content)]
     if isinstance(content, dict):
-        parts = [(f"{path}.{key}", value) for key, value in content.items() if str(key) not in OWN or path]
+        parts = [(path, value) for value in content.values()]
     elif isinstance(content, (list, tuple)):
         parts = [(path, value) for value in content]
     else:
@@ -68,7 +69,9 @@ def _english(text: str, allowed: list[str]) -> list[str]:
 
 def _left(result: StudyResult) -> list[tuple[str, str]]:
     allowed = _allowed(result)
-    return [(path, part) for path, text in _strings(page_content(result, drawn=())) for part in _english(text, allowed)]
+    sections = [section for section in study_document(result, ()).sections if section.name not in OWN]
+    told = [found for section in sections for found in _strings(plain(section), section.name)]
+    return [(name, part) for name, text in told for part in _english(text, allowed)]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +94,7 @@ def test_no_english_sentence_is_on_the_pages_of_a_study_of_real_prices() -> None
 def test_the_scan_finds_an_english_sentence(simulated: StudyResult) -> None:
     facts = {**simulated.facts, "warnings": ["this line was never given to the catalogue"]}
     changed = StudyResult(simulated.run_id, simulated.tables, facts, simulated.manifest)
-    assert _left(changed) == [(".warnings", "this line was never given to the catalogue")]
+    assert _left(changed) == [("notes", "this line was never given to the catalogue")]
 
 
 def test_the_figures_of_a_chinese_study_hold_no_english_sentence(simulated: StudyResult) -> None:

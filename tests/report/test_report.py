@@ -25,12 +25,19 @@ from rich.console import Console
 from eventstudy import plots
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue, say
-from eventstudy.report import listings, page_one, pages, wording
-from eventstudy.report.html import font_faces
-from eventstudy.report.latex import escaped, tabular
+from eventstudy.report import wording
+from eventstudy.report.document import Facts, FigureBlock, Paragraph, TableBlock
+from eventstudy.report.document import table as table_of
 from eventstudy.report.pack import write_pack
+from eventstudy.report.pages import study_document
+from eventstudy.report.render.csv import csv_safe
+from eventstudy.report.render.html import font_faces
+from eventstudy.report.render.tex import escaped, tabular
+from eventstudy.report.sections.answer import in_question
+from eventstudy.report.sections.day0 import alignment
+from eventstudy.report.sections.ledger import matrix as ledger_matrix
+from eventstudy.report.sections.tests import leading_tests, multiplicity
 from eventstudy.report.terminal import print_summary
-from eventstudy.report.values import csv_safe
 from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
 from eventstudy.workers import forked_children
@@ -411,14 +418,13 @@ def test_counts_open_page_one(pack: Path) -> None:
 
 
 def test_no_p_value_stands_without_its_number_of_dates() -> None:
-    content = pages.page_content(make_full_result())
-    for head in (content["small_table"]["head"], content["tests"]["head"], content["multiplicity"]["head"]):
-        assert "K" in head
-    for part in content["extras"]:
-        for table in part["tables"]:
-            named = [name for name in table["head"] if name == "p" or name.startswith("p of")]
-            told = " ".join([*table["head"], table["note"], table["title"]])
-            assert not named or "K" in told.split() or "K =" in told or "(K" in told, (part["name"], told)
+    tables = study_document(make_full_result()).tables()
+    for block in (tables["summary"], tables["tests"], multiplicity(make_full_result(), catalogue("en"))):
+        assert "K" in block.head
+    for name, block in tables.items():
+        named = [head for head in block.head if head == "p" or head.startswith("p of")]
+        told = " ".join([*block.head, block.note, block.title])
+        assert not named or "K" in told.split() or "K =" in told or "(K" in told, (name, told)
 
 
 def test_left_out_formats_are_not_written(tmp_path: Path) -> None:
@@ -458,15 +464,12 @@ def test_matrix_codes_each_kind_of_reason() -> None:
     result = _edited(
         make_result(),
         "ledger",
-        lambda table: table.assign(
-            reason=table["reason"].replace("delisted 2025-02-28", "not_listed: INFN until 2025-02-28")
-        ),
+        lambda table: table.assign(reason_code=table["status"].map({"dropped": "reason.not_listed"}).fillna("")),
     )
-    matrix = pages.page_content(result)["matrix"]
-    (block,) = matrix["blocks"]
-    assert block["tickers"] == [*PEERS, "INFN"]
-    assert block["rows"][1] == ["LITE26", "●", "●", "s", "●", "a"]
-    assert ["a", "not listed then"] in matrix["legend"]
+    (block,), legend = ledger_matrix(result, catalogue("en"))
+    assert block.head == ["event", *PEERS, "INFN"]
+    assert block.rows[1] == ("LITE26", "●", "●", "s", "●", "a")
+    assert ("a", "not listed then") in legend
 
 
 @pytest.mark.parametrize(
@@ -521,30 +524,32 @@ def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
         table.loc[1, "note"] = "XSHE was closed until then: its first return bridges 9 days"
         return table
 
-    shown = listings.alignment(_edited(make_result(), "alignment", change), catalogue("en"))
-    assert shown["head"] == ["event", "time (UTC)", "precision", "US", "CN"]
-    assert shown["rows"][0] == ["GTC25", "2025-03-19 00:00", "minute", "2025-03-19+", "2026-06-11~ (1)"]
-    assert [row[0] for row in shown["rows"]] == ["GTC25", "LITE26", "SA26"]
-    assert shown["notes"] == [["1", "XSHE was closed until then: its first return bridges 9 days"]]
+    shown, _, note = alignment(_edited(make_result(), "alignment", change), catalogue("en")).blocks
+    assert isinstance(shown, TableBlock)
+    assert shown.head == ["event", "time (UTC)", "precision", "US", "CN"]
+    assert shown.rows[0] == ("GTC25", "2025-03-19 00:00", "minute", "2025-03-19+", "2026-06-11~ (1)")
+    assert [row[0] for row in shown.rows] == ["GTC25", "LITE26", "SA26"]
+    assert note == Paragraph("(1) XSHE was closed until then: its first return bridges 9 days", tone="note")
 
 
 def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
     result = make_result()
-    shown = listings.tests(result, catalogue("en"))
-    assert shown["head"][6:] == ["date-level t", "sign-flip", "BMP-KP"]
-    assert [row[:2] for row in shown["rows"]] == [
-        [group, window]
+    shown = leading_tests(result, catalogue("en"))
+    assert shown.head[6:] == ["date-level t", "sign-flip", "BMP-KP"]
+    assert [row[:2] for row in shown.rows] == [
+        (group, window)
         for group in ("core peers", "core peers · misreading", "core peers · genuine")
         for window in ("[0, +1]", "[+2, +20]")
     ]
-    assert shown["rows"][2][6:] == ["0.312", "0.250", "0.041"]
-    assert shown["rows"][4][6:] == ["–", "–", "0.041"]
+    assert shown.rows[2][6:] == ("0.312", "0.250", "0.041")
+    assert shown.rows[4][6:] == ("–", "–", "0.041")
 
 
 def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     result = make_full_result()
-    parts = {part["name"]: part for part in pages.page_content(result)["extras"]}
-    assert list(parts) == [
+    document = study_document(result)
+    first = [section.name for section in document.sections].index("verdicts")
+    assert [section.name for section in document.sections[first : first + 9]] == [
         "verdicts",
         "reversal_measures",
         "placebos",
@@ -555,15 +560,19 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
         "diagnostics",
         "quality",
     ]
-    assert parts["placebos"]["figures"] == ["reversal_paths", "placebo_dots", "placebo_balance"]
-    assert parts["backtest"]["figures"] == ["equity_curve", "trade_dots", "cost_sensitivity"]
-    assert parts["specifications"]["figures"] == ["specification_curve"]
-    measures = {row[0]: row[1] for row in parts["reversal_measures"]["tables"][0]["rows"]}
+    for name, figures in (
+        ("placebos", ["reversal_paths", "placebo_dots", "placebo_balance"]),
+        ("backtest", ["equity_curve", "trade_dots", "cost_sensitivity"]),
+        ("specifications", ["specification_curve"]),
+    ):
+        assert [b.name for b in document.section(name).blocks if isinstance(b, FigureBlock)] == figures
+    tables = document.tables()
+    measures = {row[0]: row[1] for row in tables["reversal_measures"].rows}
     assert measures["excess over placebos"] == "+2.9% (−6.0% to +10.3%) p 0.500"
     assert measures["reversal ratio"] == "0.57"
-    numbers = {row[0]: row[1:] for row in parts["backtest"]["tables"][0]["rows"]}
-    assert numbers["net per trade"] == ["+1.0%", "+4.8%"]
-    assert numbers["interval of the hit rate"] == ["10% to 90%", "10% to 90%"]
+    numbers = {row[0]: row[1:] for row in tables["backtest"].rows}
+    assert numbers["net per trade"] == ("+1.0%", "+4.8%")
+    assert numbers["interval of the hit rate"] == ("10% to 90%", "10% to 90%")
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
@@ -576,7 +585,7 @@ def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
     result = make_full_result()
     verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
     result = StudyResult(result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest)
-    names = [name for name, _ in page_one.in_question(result, catalogue("en"))]
+    names = [name for name, _ in in_question(result, catalogue("en"))]
     assert names[0] == "CAR of the drop"
     assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
     assert ("ratio of the placebos" in names) == (dates >= 6)
@@ -597,10 +606,11 @@ def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> N
 
 
 def test_study_without_those_parts_has_none_of_their_sections() -> None:
-    content = pages.page_content(make_result())
-    assert content["extras"] == []
-    assert content["strip"] == []
-    assert content["in_question"] == []
+    document = study_document(make_result())
+    names = [section.name for section in document.sections]
+    assert names[names.index("reversal") :] == ["reversal", "alignment", "ledger", "peers", "read", "references"]
+    lines = [b for b in document.section("answer").blocks if isinstance(b, Facts) and b.title]
+    assert lines == []
 
 
 def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
@@ -608,7 +618,7 @@ def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
         r"50\% \& a\_b \#1 \{x\} \$y\$ \textasciitilde{}\textasciicircum{} \textbackslash{}cmd "
         r"\textless{}0.001 $-$2.0\%"
     )
-    text = tabular(["group", "p"], [["[0, +1]", "0.05"]], left=1)
+    text = tabular(table_of(["group", "p"], [["[0, +1]", "0.05"]], left=1))
     assert text.splitlines()[1:] == [
         r"\begin{tabular}{@{}lr@{}}",
         r"\toprule",
@@ -618,7 +628,7 @@ def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    assert r"\begin{longtable}" in tabular(["a"], [["1"]] * 46, left=0)
+    assert r"\begin{longtable}" in tabular(table_of(["a"], [["1"]] * 46, left=0))
 
 
 def _tex_fails(program: str, folder: Path) -> str:

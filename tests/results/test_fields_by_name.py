@@ -18,7 +18,7 @@ from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue
-from eventstudy.report import page_one
+from eventstudy.report.sections.answer import counts, small_table
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.tables import _car_table, _estimation_table
 from eventstudy.reversal.findings import verdict_facts
@@ -125,10 +125,10 @@ def test_page_one_strikes_the_test_that_rejects_too_often(effective: float, stru
     }
     summary = {"headline": {"n_events": 10, "n_effective": effective}, "small_table": [row]}
     words = catalogue("en")
-    shown = page_one.small_table(summary, words)
-    assert shown["head"][-1] == words["small.cross_sectional_p"]
-    assert shown["rows"][0][-1].endswith(shown["mark"]) is struck
-    assert bool(shown["note"]) is struck
+    shown = small_table(summary, words)
+    assert shown.head[-1] == words["small.cross_sectional_p"]
+    assert shown.rows[0][-1].endswith(shown.mark) is struck
+    assert bool(shown.mark_note) is struck
 
 
 def test_shifted_firm_events_are_among_the_used() -> None:
@@ -161,7 +161,7 @@ def test_counts_agree_between_ledger_summary_page_one_and_workbook(pack: Path) -
     assert used + merged + dropped == len(ledger)
     assert 0 < shifted < used
     assert [facts["counts"][name] for name in ("used", "shifted", "dropped")] == [used, shifted, dropped]
-    line = page_one.counts(facts, catalogue("en"))["line"]
+    line = counts(facts, catalogue("en"))
     again = f", {merged} repeated and merged" if merged else ""
     assert line == f"Firm-events: {used} used ({shifted} with day 0 moved), {dropped} dropped{again}"
     assert facts["counts"].get("merged", 0) == merged

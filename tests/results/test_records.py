@@ -19,8 +19,8 @@ from eventstudy import Study, StudyResult
 from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.messages import say
-from eventstudy.report.brief import headline_test
 from eventstudy.report.packs import read_pack
+from eventstudy.report.render.brief import headline_test
 from eventstudy.results import from_tables
 from eventstudy.results.columns import TABLES
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of

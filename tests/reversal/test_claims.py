@@ -139,16 +139,15 @@ def test_a_direction_over_a_range_is_its_largest_move() -> None:
 @pytest.mark.parametrize(("language", "shown"), [("en", "a fall, no size given"), ("zh", "下跌，未给幅度")])
 def test_the_pages_print_no_number_that_nobody_gave(language: str, shown: str) -> None:
     from eventstudy.messages import catalogue
-    from eventstudy.report.extras import _claims
+    from eventstudy.report.sections.evidence import claims
     from eventstudy.results.result import StudyResult
     from eventstudy.results.tables import _claim_row
 
     given = (claim(float("nan"), "fall"), claim(-0.08, "about"))
     table = pd.DataFrame([_claim_row(row) for row in check_claims(given, prices(MOVES), CONFIG)])
     result = StudyResult("run", {"claims": table}, {"claims": {}}, {})
-    part = _claims(result, catalogue(language))["tables"][0]
-    place = part["head"].index(catalogue(language)["column.claimed"])
-    assert [row[place] for row in part["rows"]] == [shown, "−8.0%"]
+    (part,) = claims(result, catalogue(language))
+    assert part.column("claimed") == [shown, "−8.0%"]
 
 
 def test_every_problem_of_a_claims_file_is_named_with_its_line(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError, EstimationError
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
+from eventstudy.plots.simulation import power_tests
 from eventstudy.prices.sources import get_prices
-from eventstudy.report.simulation import COLUMNS, conclusion, power_tests, simulation_rows
+from eventstudy.report.sections.simulation import COLUMNS, conclusion, simulation_rows
 from eventstudy.simulate import (
     DESIGNS,
     Case,
@@ -342,7 +343,10 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsy
     assert folder.parent == study / "results"
     assert sorted(path.name for path in folder.iterdir()) == [
         "simulation.csv",
+        "simulation.html",
         "simulation.json",
+        "simulation.md",
+        "simulation.pdf",
         "size-and-power.png",
         "size-and-power.svg",
     ]
@@ -356,7 +360,8 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsy
     assert record["seed"] == record["simulation"]["seed"] == 9
     assert record["simulation"]["windows"] == [[0, 1]]
     assert record["prices"]["source"]
-    assert set(record["outputs"]) == {"simulation.csv", "size-and-power.png", "size-and-power.svg"}
+    pages = {"simulation.html", "simulation.md", "simulation.pdf"}
+    assert set(record["outputs"]) == {"simulation.csv", "size-and-power.png", "size-and-power.svg"} | pages
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert main(arguments(study, *SMALL, "--windows", "[0,1]", "--seed", "9")) == 0
     printed = " ".join(capsys.readouterr().out.split())

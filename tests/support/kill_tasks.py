@@ -19,6 +19,9 @@ def prepare(arguments: Sequence[str]) -> None:
     if arguments[0] == "run":
         assert _run(folder, 0) == 0
         return
+    if arguments[0] in ("market", "pool"):
+        assert _COMMANDS[arguments[0]](folder) == 0
+        return
     import importlib
 
     from eventstudy.exchanges.calendars import exchange_sessions
@@ -34,6 +37,8 @@ def task(arguments: Sequence[str]) -> int:
     """One try; its own process id makes each run a new pack."""
     if arguments[0] == "run":
         return _run(Path(arguments[1]), os.getpid())
+    if arguments[0] in ("market", "pool"):
+        return _COMMANDS[arguments[0]](Path(arguments[1]))
     return _fetch(Path(arguments[1]), arguments[2])
 
 
@@ -41,6 +46,19 @@ def _run(folder: Path, number: int) -> int:
     inputs = [folder / "events.csv", "--config", folder / "study.toml", "--prices", folder / "prices"]
     options = ["--out", folder / "results", *TABLES_ONLY, "--set", f"study.seed={number + 1}", "--quiet"]
     return _quietly(["run", *map(str, inputs), *map(str, options)])
+
+
+def _market(folder: Path) -> int:
+    inputs = [folder / "market.csv", "--prices", folder / "long.csv", "--benchmark", "IDX"]
+    return _quietly(["market", *map(str, inputs), "--out", str(folder / "results"), "--quiet"])
+
+
+def _pool(folder: Path) -> int:
+    packs = [str(folder / name / "results" / "latest") for name in ("one", "two")]
+    return _quietly(["pool", *packs, "--out", str(folder / "results"), "--quiet"])
+
+
+_COMMANDS = {"market": _market, "pool": _pool}
 
 
 def _fetch(folder: Path, url: str) -> int:

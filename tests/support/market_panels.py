@@ -68,7 +68,9 @@ def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> A
         for at, row in zip(events.position, events.security, strict=True)
     ]
     securities = len(panel.returns)
-    factors = panel.indices[np.arange(securities) % len(panel.indices)].T[:, :, None]
+    own = panel.indices[np.arange(securities) % len(panel.indices)].T
+    others = [np.broadcast_to(series[:, None], own.shape) for series in panel.factors.values()]
+    factors = np.stack([own, *others], axis=2)
     blank: NDArray[np.uint8] = np.zeros((panel.sessions, securities), dtype=np.uint8)
     joined = cut(
         requests,
@@ -76,12 +78,14 @@ def as_study(panel: WidePanel, events: FirmEvents, layout: Layout = LAYOUT) -> A
         factors,
         np.arange(panel.sessions, dtype=np.int32),
         blank,
-        blank.astype(bool),
+        (np.isfinite(panel.returns) & ~np.isfinite(panel.estimation)).T,
         estimation=layout.estimation,
         event=layout.event,
+        factor_names=("market", *panel.factors),
         kind=panel.kind,
     )
-    return abnormal_returns(joined, fit(joined), alpha=layout.alpha)
+    fitted = fit(joined, layout.model.name, settings=layout.model)
+    return abnormal_returns(joined, fitted, alpha=layout.alpha)
 
 
 def as_sample(abnormal: AbnormalReturns) -> Sample:

@@ -62,6 +62,10 @@ def mean_adjusted(y: Floats, length: int) -> Twin:
     return _least_squares(y[days], np.ones((len(days), 1)), np.ones((length, 1)))
 
 
+def raw(y: Floats, length: int) -> Twin:
+    return _result(np.zeros(1), y[complete(y)], 0, np.ones((length, 1)), np.zeros((1, 1)))
+
+
 def market_adjusted(y: Floats, m: Floats, event: Floats) -> Twin:
     days = complete(y, m)
     star = np.column_stack([np.ones(len(event)), event])

@@ -663,30 +663,6 @@ TWINS: dict[str, Callable[[Group], Outcome]] = {
 }
 
 
-def sign_flip_interval(values: list[float], level: float) -> tuple[float, float]:
-    """Invert the sign-flip test by bisection on the mean, all sign vectors; NaN where it is unbounded."""
-    signs = list(itertools.product((-1.0, 1.0), repeat=len(values)))
-
-    def p_value(mean: float) -> float:
-        shifted = [v - mean for v in values]
-        observed = abs(fsum(shifted))
-        scale = fsum(abs(v) for v in shifted)
-        flips = (abs(fsum(w * v for w, v in zip(sign, shifted, strict=True))) for sign in signs)
-        return sum(f >= observed - 1e-12 * scale for f in flips) / len(signs)
-
-    if 2 / len(signs) > 1 - level:
-        return math.nan, math.nan
-    centre, reach = fsum(values) / len(values), 10 * (max(values) - min(values))
-    limits = []
-    for side in (-1, 1):
-        kept, left = centre, centre + side * reach
-        for _ in range(60):
-            middle = (kept + left) / 2
-            kept, left = (middle, left) if p_value(middle) > 1 - level + 1e-12 else (kept, middle)
-        limits.append(kept)
-    return limits[0], limits[1]
-
-
 def romano_wolf(values: list[list[float]], signs: list[list[float]]) -> list[float]:
     """Step-down over columns of ``values`` (K rows), the largest of those left for each sign vector."""
     columns = [list(column) for column in zip(*values, strict=True)]

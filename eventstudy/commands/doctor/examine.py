@@ -10,11 +10,12 @@ import tempfile
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import eventstudy
 from eventstudy import __version__
 from eventstudy.config import load_config, sector_file, sector_names
 from eventstudy.errors import EventStudyError
@@ -26,6 +27,7 @@ from eventstudy.prices.files import SUFFIXES, FilesProvider
 from eventstudy.prices.snapshot import is_snapshot, open_snapshot
 
 DISTRIBUTION = "eventstudy-kit"
+CONSTRAINTS = "constraints.txt"
 PACKAGES = (
     "arch",
     "exchange_calendars",
@@ -70,6 +72,7 @@ def examine(
         Snapshot or folder of prices whose newest day is set against the clock.
     """
     yield from versions()
+    yield tested(tested_versions(), _version)
     yield from name_clashes()
     for folder in (out, snapshots_folder()):
         yield writable(folder)
@@ -95,6 +98,27 @@ def versions() -> Iterator[Finding]:
     extras = [name for name in EXTRAS if not _version(name)]
     if extras:
         yield Finding("extras", "ok", f"not installed, not needed: {', '.join(extras)}")
+
+
+def tested_versions() -> dict[str, str]:
+    """Versions that the tests ran with, by distribution; empty where their list is not installed."""
+    package = Path(eventstudy.__file__).parent
+    files = [path for path in (package / CONSTRAINTS, package.parent / CONSTRAINTS) if path.is_file()]
+    lines = files[0].read_text(encoding="utf-8").splitlines() if files else []
+    return {name: version for name, equal, version in (line.partition("==") for line in lines) if equal}
+
+
+def tested(known: Mapping[str, str], installed: Callable[[str], str]) -> Finding:
+    """Set the versions that are installed against those of the tests; another first number is a warning."""
+    found = {name: (installed(name), known[name]) for name in PACKAGES if known.get(name) and installed(name)}
+    others = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    if not others:
+        text = f"{len(found)} packages are those of the tests" if found else f"no {CONSTRAINTS} to compare with"
+        return Finding("tested", "ok", text)
+    apart = [name for name, (here, there) in others.items() if here.split(".")[0] != there.split(".")[0]]
+    listed = ", ".join(f"{name} {here} (tests: {there})" for name, (here, there) in others.items())
+    advice = f"; where something fails: python -m pip install -c {CONSTRAINTS} {DISTRIBUTION}" if apart else ""
+    return Finding("tested", "warning" if apart else "ok", f"{listed}{advice}")
 
 
 def name_clashes(providers: Callable[[], dict[str, list[str]]] | None = None) -> Iterator[Finding]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.options import InputFile
 from eventstudy.exchanges.examples import EXAMPLE_MARKET
 
 
 @click.command("import-est")
-@click.argument("request", type=click.Path(path_type=Path))
-@click.argument("firms", type=click.Path(path_type=Path))
-@click.argument("market", type=click.Path(path_type=Path))
+@click.argument("request", type=InputFile())
+@click.argument("firms", type=InputFile())
+@click.argument("market", type=InputFile())
 @click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write the study into.")
 @click.option(
     "--market",

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +26,8 @@ from eventstudy.exchanges.exchange import FIRST_DAY, WORLD_MARKET
 from eventstudy.exchanges.exchange import exchanges as known_exchanges
 
 REQUEST_COLUMNS = (
-    "event ID",
-    "firm ID",
-    "market ID",
-    "event date",
-    "grouping variable",
-    "start of the event window",
-    "end of the event window",
-    "end of the estimation window",
-    "length of the estimation window",
+    *("event ID", "firm ID", "market ID", "event date", "grouping variable", "start of the event window"),
+    *("end of the event window", "end of the estimation window", "length of the estimation window"),
 )
 MINIMUM = 120
 _DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -273,6 +266,32 @@ def _common_windows(rows: Sequence[RequestRow], remarks: list[str]) -> tuple[Win
     return windows
 
 
+STUDY = """\
+# Made from EventStudyTools' files; import-report.txt says what was taken over and what not.
+[study]
+name = "Imported study"
+
+[prices]
+source = "{prices}"
+
+[returns]
+kind = "log"
+
+[model]
+name = "market"
+alpha = "estimated"
+
+[windows]
+clean_estimation = false
+estimation = {estimation}
+minimum = {minimum}
+event = {event}
+drop = {drop}
+post = {post}
+car = [{event}, [0, 0]]
+"""
+
+
 def _study(
     rows: Sequence[RequestRow],
     names: Mapping[str, str],
@@ -284,61 +303,46 @@ def _study(
     if last < 1:
         remarks.append("The event window ended on day 0; it was made to end on day +1: a study looks past it")
     last = max(last, 1)
-    drop, post = ((0, 1), (2, last)) if last > 1 else ((0, 0), (1, 1))
-    length = estimation[1] - estimation[0] + 1
+    drop, post = ([0, 1], [2, last]) if last > 1 else ([0, 0], [1, 1])
+    minimum = min(MINIMUM, estimation[1] - estimation[0] + 1)
     remarks.append(
         f"Windows: event [{first}, {last}] with its CAR, estimation {list(estimation)}; the drop is "
-        f"{list(drop)}, after it {list(post)}; the estimation window needs {min(MINIMUM, length)} returns"
+        f"{drop}, after it {post}; the estimation window needs {minimum} returns"
     )
     remarks.append(
         "As EventStudyTools has it by default: log returns, the market model with its intercept on all days, "
         "estimation windows that keep days around other events. Without the lines in [returns], [model] and "
         "clean_estimation the study has this package's own defaults"
     )
-    lines = [
-        "# Made from EventStudyTools' files; import-report.txt says what was taken over and what not.",
-        "[study]",
-        'name = "Imported study"',
-        "",
-        "[prices]",
-        f'source = "{PRICES_FOLDER}"',
-        "",
-        "[returns]",
-        'kind = "log"',
-        "",
-        "[model]",
-        'name = "market"',
-        'alpha = "estimated"',
-        "",
-        "[windows]",
-        "clean_estimation = false",
-        f"estimation = {list(estimation)}",
-        f"minimum = {min(MINIMUM, length)}",
-        f"event = [{first}, {last}]",
-        f"drop = {list(drop)}",
-        f"post = {list(post)}",
-        f"car = [[{first}, {last}], [0, 0]]",
-        "",
-    ]
-    for market, mic in mics.items():
-        known = known_exchanges().get(mic)
-        lines += ["[[markets]]", f'mic = "{mic}"', f"benchmark = {json.dumps(names[market])}"]
-        lines += [f'region = "{known.country}"', f'currency = "{known.currency}"'] if known else []
-        lines.append("")
-        remarks.append(f"Market {market}: sessions of {mic}")
+    settings = {"event": [first, last], "estimation": list(estimation), "minimum": minimum, "drop": drop, "post": post}
+    markets, peers = _markets(names, mics, remarks), _peers(rows, names, mics, remarks)
+    return "\n".join([STUDY.format(prices=PRICES_FOLDER, **settings), *markets, *peers])
+
+
+def _markets(names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]) -> Iterator[str]:
+    """Yield the lines of the exchanges' tables."""
     if len(set(mics.values())) < len(mics):
         raise ConfigError(f"markets {', '.join(mics)} are on one exchange; a study has one index an exchange")
+    for market, mic in mics.items():
+        known = known_exchanges().get(mic)
+        yield from ("[[markets]]", f'mic = "{mic}"', f"benchmark = {json.dumps(names[market])}")
+        if known:
+            yield from (f'region = "{known.country}"', f'currency = "{known.currency}"')
+        yield ""
+        remarks.append(f"Market {market}: sessions of {mic}")
+
+
+def _peers(
+    rows: Sequence[RequestRow], names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]
+) -> Iterator[str]:
+    """Yield the lines of the firms' tables."""
     groups = _firm_groups(rows, remarks)
     for firm, market in {row.firm: row.market for row in rows}.items():
-        lines += [
-            "[[peers]]",
-            f"ticker = {json.dumps(names[firm])}",
-            f'market = "{mics[market]}"',
-            f"name = {json.dumps(firm, ensure_ascii=False)}",
-        ]
-        lines += [f"group = {json.dumps(groups[firm], ensure_ascii=False)}"] if groups.get(firm) else []
-        lines.append("")
-    return "\n".join(lines)
+        yield from ("[[peers]]", f"ticker = {json.dumps(names[firm])}", f'market = "{mics[market]}"')
+        yield f"name = {json.dumps(firm, ensure_ascii=False)}"
+        if groups.get(firm):
+            yield f"group = {json.dumps(groups[firm], ensure_ascii=False)}"
+        yield ""
 
 
 def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, str]:

@@ -139,7 +139,10 @@ def _mic(text: str, where: str, problems: list[str]) -> str:
         try:
             exchange_sessions(mic)
         except ConfigError as error:
-            unknown = "no trading calendar" in str(error)
+            import exchange_calendars
+
+            calendar = known.calendar if known else mic
+            unknown = calendar not in exchange_calendars.get_calendar_names(include_aliases=True)
             said = f"exchange {text!r} has no trading calendar; {nearest(mic, exchanges())}"
             problems.append(f"{where}: {said if unknown else error}")
     return mic

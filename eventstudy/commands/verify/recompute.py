@@ -151,7 +151,7 @@ def _folder_of_run(home: Path, given: Given) -> Iterator[Given]:
     known = inputs_of_run(home)
     folder = home.parent / known.get("folder", "")
     events = given.events or (Path(known["events"]) if known.get("events") else None)
-    if not known or events is None or not (folder / events).is_file():
+    if not known or events is None or not folder.is_dir() or not (folder / events).is_file():
         yield given
         return
     prices = known.get("prices") if given.prices is None else given.prices

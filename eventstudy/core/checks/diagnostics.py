@@ -9,7 +9,8 @@ import numpy as np
 from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns
-from eventstudy.core.arrays import Bools, Counts, Floats, Reasons
+from eventstudy.core.arrays import Bools, Counts, Floats, Reasons, centred
+from eventstudy.core.models.ols import inverses
 from eventstudy.errors import Reason
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
@@ -30,18 +31,10 @@ PRE_TREND_T = 2.58
 class FitDiagnostics:
     """Diagnostics of N fits, all of shape (N,); NaN where a test has too few days.
 
-    Attributes
-    ----------
-    rho1
-        First autocorrelation of the residuals.
-    ljung_box_p, arch_p, jarque_bera_p, beta_shift_p
-        p-values of `ljung_box`, `arch_lm`, `jarque_bera`, `beta_shift`.
-    zero_share
-        Share of the estimation returns that are exactly zero.
-    pre_trend_t
-        t of CAR[-10,-1]; NaN where the event window has not these days.
-    advice : (N,) Reason
-        What to do where thresholds are crossed, one part for each.
+    ``rho1`` is the first autocorrelation of the residuals; the p-values are those of `ljung_box`, `arch_lm`,
+    `jarque_bera` and `beta_shift`. ``zero_share`` is the share of estimation returns that are exactly zero,
+    ``pre_trend_t`` the t of CAR[-10,-1], NaN where the event window has not these days. ``advice`` (N,) holds a
+    `Reason` with one part for each threshold that is crossed.
     """
 
     n_estimation: Counts
@@ -54,16 +47,16 @@ class FitDiagnostics:
     pre_trend_t: Floats
     advice: Reasons
 
+    def values(self) -> dict[str, Floats]:
+        """Return by name of trouble what tells it: p-values, the share of zeros, the t of the days before."""
+        tests = {"autocorrelation": self.ljung_box_p, "arch": self.arch_p, "normality": self.jarque_bera_p}
+        tests["beta_shift"] = self.beta_shift_p
+        return {**tests, "thin_trading": self.zero_share, "pre_trend": self.pre_trend_t}
+
     def troubles(self, level: float = FIT_LEVEL) -> dict[str, Bools]:
         """Return by name of trouble which fits have it, p-values judged at ``level``."""
-        return {
-            "autocorrelation": self.ljung_box_p < level,
-            "arch": self.arch_p < level,
-            "normality": self.jarque_bera_p < level,
-            "beta_shift": self.beta_shift_p < level,
-            "thin_trading": self.zero_share > THIN,
-            "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T,
-        }
+        limits = {"thin_trading": self.zero_share > THIN, "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T}
+        return {name: limits.get(name, value < level) for name, value in self.values().items()}
 
 
 def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
@@ -74,6 +67,7 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
     with np.errstate(invalid="ignore"):
         zero_share = (there & (returns == 0.0)).sum(axis=1) / there.sum(axis=1)
     rho, pairs = autocorrelations(residuals, LAGS)
+    has_trend = abnormal.tau[0] <= PRE_TREND[0] and abnormal.tau[-1] >= PRE_TREND[1]
     found = FitDiagnostics(
         n_estimation=abnormal.expected.n_estimation,
         rho1=rho[:, 0],
@@ -82,7 +76,7 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
         jarque_bera_p=jarque_bera(residuals)[1],
         beta_shift_p=beta_shift(returns, panel.factor("market")[0])[1],
         zero_share=zero_share,
-        pre_trend_t=_pre_trend(abnormal),
+        pre_trend_t=abnormal.scar(PRE_TREND) if has_trend else np.full(len(abnormal), np.nan),
         advice=np.full(len(panel), Reason(), dtype=object),
     )
     troubles = found.troubles()
@@ -93,12 +87,6 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
     return found
 
 
-def _pre_trend(abnormal: AbnormalReturns) -> Floats:
-    if abnormal.tau[0] > PRE_TREND[0] or abnormal.tau[-1] < PRE_TREND[1]:
-        return np.full(len(abnormal), np.nan)
-    return abnormal.scar(PRE_TREND)
-
-
 def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
     """Return autocorrelations at 1..lags and the number of pairs behind each, both (N, lags).
 
@@ -106,12 +94,12 @@ def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
     residuals' own mean, over the sum of squares (Box and Jenkins 1976, eq. 2.1.11).
     """
     there = np.isfinite(residuals)
-    centred = _centred(residuals, there)
-    total = (centred**2).sum(axis=1)
+    about_mean = centred(residuals, there)
+    total = (about_mean**2).sum(axis=1)
     rho, pairs = np.empty((len(residuals), lags)), np.empty((len(residuals), lags), dtype=np.int64)
     for lag in range(1, lags + 1):
         with np.errstate(divide="ignore", invalid="ignore"):
-            rho[:, lag - 1] = (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / total
+            rho[:, lag - 1] = (about_mean[:, lag:] * about_mean[:, :-lag]).sum(axis=1) / total
         pairs[:, lag - 1] = (there[:, lag:] & there[:, :-lag]).sum(axis=1)
     return rho, pairs
 
@@ -138,8 +126,8 @@ def arch_lm(residuals: Floats, lags: int = LAGS) -> tuple[Floats, Floats]:
     lagged = np.stack([squared[:, lags - j : length - j] for j in range(1, lags + 1)], axis=2)
     now = squared[:, lags:]
     used = np.isfinite(now) & np.isfinite(lagged).all(axis=2)
-    y = _centred(now, used)
-    x = np.stack([_centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
+    y = centred(now, used)
+    x = np.stack([centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
     moments, products = np.einsum("nlj,nlk->njk", x, x), np.einsum("nlj,nl->nj", x, y)
     slope = _solve(moments, products)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -152,9 +140,9 @@ def jarque_bera(residuals: Floats) -> tuple[Floats, Floats]:
     """Return n/6 (S^2 + (K-3)^2/4) and its chi-square(2) p-value, both (N,) (Jarque and Bera 1987)."""
     there = np.isfinite(residuals)
     n = there.sum(axis=1)
-    centred = _centred(residuals, there)
+    about_mean = centred(residuals, there)
     with np.errstate(divide="ignore", invalid="ignore"):
-        m2, m3, m4 = ((centred**power).sum(axis=1) / n for power in (2, 3, 4))
+        m2, m3, m4 = ((about_mean**power).sum(axis=1) / n for power in (2, 3, 4))
         statistic = n / 6.0 * (m3**2 / m2**3 + (m4 / m2**2 - 3.0) ** 2 / 4.0)
     return statistic, special.chdtrc(2, statistic)
 
@@ -177,7 +165,7 @@ def beta_shift(returns: Floats, market: Floats) -> tuple[Floats, Floats]:
     size = np.sqrt((columns**2).mean(axis=1, keepdims=True))
     x = columns / np.where(size > 0, size, 1.0)
     y = np.where(used, returns, 0.0)
-    bread = _inverse(np.einsum("nlj,nlk->njk", x, x))
+    bread = inverses(np.einsum("nlj,nlk->njk", x, x))
     theta = np.einsum("njk,nlk,nl->nj", bread, x, y, optimize=True)
     score = x * (y - np.einsum("nlj,nj->nl", x, theta))[:, :, None]
     meat = _long_run(score, used.sum(axis=1))
@@ -198,24 +186,11 @@ def _long_run(score: Floats, days: Counts) -> Floats:
     return total
 
 
-def _centred(values: Floats, used: Bools) -> Floats:
-    """Deviations from the mean of the used days, zero elsewhere."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1)
-    return np.where(used, values - mean[:, None], 0.0)
-
-
-def _inverse(moments: Floats) -> Floats:
-    regular = np.atleast_1d(np.linalg.matrix_rank(moments, hermitian=True) == moments.shape[-1])
-    safe = np.where(regular[:, None, None], moments, np.eye(moments.shape[-1]))
-    return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
-
-
 def _solve(moments: Floats, products: Floats) -> Floats:
     """Solve scaled to unit diagonals, NaN where there is no solution."""
     root = np.sqrt(np.einsum("njj->nj", moments))
     unit = np.where(root > 0, root, 1.0)
-    inverse = _inverse(moments / (unit[:, :, None] * unit[:, None, :]))
+    inverse = inverses(moments / (unit[:, :, None] * unit[:, None, :]))
     solution: Floats = np.einsum("njk,nk->nj", inverse, products / unit) / unit
     return solution
 
@@ -250,14 +225,7 @@ def diagnose_study(
     model: str = "market",
 ) -> StudyDiagnostics:
     """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
-    values = {
-        "autocorrelation": fits.ljung_box_p,
-        "arch": fits.arch_p,
-        "normality": fits.jarque_bera_p,
-        "beta_shift": fits.beta_shift_p,
-        "thin_trading": fits.zero_share,
-        "pre_trend": fits.pre_trend_t,
-    }
+    values = fits.values()
     shares = {}
     for name, has in fits.troubles(0.05).items():
         possible = np.isfinite(values[name])

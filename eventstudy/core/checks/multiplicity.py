@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventstudy.core.abnormal import Window
-from eventstudy.core.arrays import Counts, Days, Floats, Places
+from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
-from eventstudy.core.statistics.sample import Sample, TestResult, WindowSample
+from eventstudy.core.statistics.sample import Alternative, Sample, TestResult
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
@@ -42,52 +42,43 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     ``windows``. Romano and Wolf's step-down is given for the statistics over dates only; dates linked
     by sessions that two windows of any kind share are flipped together.
     """
-    mine = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
-    matrix = shock_matrix(sample, windows)
-    matrix = by_block(matrix, blocks_of(sample, windows))
-    step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed))
+    p_values = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
+    matrix = by_block(*shock_matrix(sample, windows))
+    step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed), sample.alternative)
     rows: list[Adjusted] = []
-    for name in dict.fromkeys(name for name, _ in mine):
-        family = np.array([mine.get((name, window), np.nan) for window in windows])
+    for name in dict.fromkeys(name for name, _ in p_values):
+        family = np.array([p_values.get((name, window), np.nan) for window in windows])
         stepped = step_down if name in OVER_DATES else np.full(len(windows), np.nan)
-        stepped = np.where(np.isnan(family), np.nan, stepped)
-        adjusted = (family, holm(family), benjamini_hochberg(family), benjamini_yekutieli(family), stepped)
-        columns = zip(windows, *(values.tolist() for values in adjusted), strict=True)
+        adjusted = {
+            "p_value": family,
+            "holm": holm(family),
+            "bh": benjamini_hochberg(family),
+            "by": benjamini_yekutieli(family),
+            "romano_wolf": np.where(np.isnan(family), np.nan, stepped),
+        }
         rows += [
-            Adjusted(
-                group=sample.group, window=window, name=name, p_value=p, holm=by_holm, bh=bh, by=by, romano_wolf=step
-            )
-            for window, p, by_holm, bh, by, step in columns
+            Adjusted(group=sample.group, window=window, name=name, **{key: float(p[at]) for key, p in adjusted.items()})
+            for at, window in enumerate(windows)
         ]
     return rows
 
 
-def shock_matrix(sample: Sample, windows: Sequence[Window]) -> Floats:
-    """Standardised portfolio CARs by date and window, (K, E); NaN where a date lacks the window."""
+def shock_matrix(sample: Sample, windows: Sequence[Window]) -> tuple[Floats, Places]:
+    """Standardised portfolio CARs by date and window, (K, E), NaN where a date lacks the window; blocks, (K,).
+
+    Dates linked by sessions of any of the windows are one block.
+    """
     observed = list(sample.each(windows))
-    dates = _dates(observed)
+    dates = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
     matrix = np.full((len(dates), len(windows)), np.nan)
+    early, late = [], []
     for column, found in enumerate(observed):
-        matrix[np.searchsorted(dates, found.portfolios.day0), column] = found.shock_s
-    return matrix
-
-
-def blocks_of(sample: Sample, windows: Sequence[Window]) -> Places:
-    """Block of each date of `shock_matrix`, (K,): those linked by sessions of any of the windows."""
-    observed = list(sample.each(windows))
-    dates = _dates(observed)
-    one, other = [], []
-    for found in observed:
         place = np.searchsorted(dates, found.portfolios.day0)
-        one.append(place[found.overlap.early])
-        other.append(place[found.overlap.late])
-    early, late = np.concatenate(one), np.concatenate(other)
-    return DateOverlap(len(dates), early, late, np.zeros(len(early))).blocks
-
-
-def _dates(observed: Sequence[WindowSample]) -> Days:
-    """Every date that any of the windows has."""
-    return np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
+        matrix[place, column] = found.shock_s
+        early.append(place[found.overlap.early])
+        late.append(place[found.overlap.late])
+    pairs = np.concatenate(early), np.concatenate(late)
+    return matrix, DateOverlap(len(dates), *pairs, np.zeros(len(pairs[0]))).blocks
 
 
 def by_block(matrix: Floats, blocks: Places) -> Floats:
@@ -128,44 +119,37 @@ def _stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:
     return adjusted
 
 
-def romano_wolf(values: Floats, signs: Floats) -> Floats:
+def romano_wolf(values: Floats, signs: Floats, alternative: Alternative = "two-sided") -> Floats:
     """Step-down p-values of the t statistics of several endpoints under common sign flips.
 
-    Parameters
-    ----------
-    values : (K, E)
-        One observation for each shock and endpoint, NaN where a shock has none.
-    signs : (B, K)
-        Sign vectors; each flips all endpoints of a shock together, which keeps their dependence.
-
-    Returns
-    -------
-    (E,) array
-        NaN for an endpoint with fewer than two shocks or without variation.
+    ``values`` (K, E) are one observation for each shock and endpoint, NaN where a shock has none; each of the
+    ``signs`` (B, K) flips all endpoints of a shock together, which keeps their dependence. NaN for an endpoint
+    with fewer than two shocks or without variation.
 
     Notes
     -----
     With |T_(1)| >= |T_(2)| >= …, p_(j) = mean_b [max_{l>=j} |T*_(l),b| >= |T_(j)|], made monotone
-    (Romano and Wolf 2005, 2016). The sign vectors include the identity.
+    (Romano and Wolf 2005, 2016). The sign vectors include the identity. One-sided it is T or -T for |T|.
     """
     there = np.isfinite(values)
     count = there.sum(axis=0)
     filled = np.where(there, values, 0.0)
-    observed = _students(filled.sum(axis=0)[None, :], (filled**2).sum(axis=0), count)[0]
+    far = {"two-sided": np.abs, "less": np.negative, "greater": np.positive}[alternative]
+    observed = far(_students(filled.sum(axis=0)[None, :], (filled**2).sum(axis=0), count)[0])
     defined = np.flatnonzero(np.isfinite(observed))
     order = defined[np.argsort(-observed[defined], kind="stable")]
-    flipped = _students(signs @ filled[:, order], (filled[:, order] ** 2).sum(axis=0), count[order])
+    flipped = far(_students(signs @ filled[:, order], (filled[:, order] ** 2).sum(axis=0), count[order]))
     largest = np.maximum.accumulate(np.nan_to_num(flipped, nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
-    share = (largest >= observed[order] * (1 - 1e-10)).mean(axis=0)
+    share = (largest >= observed[order] - 1e-10 * np.abs(observed[order])).mean(axis=0)
     adjusted = np.full(values.shape[1], np.nan)
     adjusted[order] = np.maximum.accumulate(share)
     return adjusted
 
 
 def _students(total: Floats, square: Floats, count: Counts) -> Floats:
-    """|t| from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
+    """Return t from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scatter = square - total**2 / count
         scatter = np.where(scatter > 1e-12 * square, scatter, np.nan)
-        t: Floats = np.abs(total) / np.sqrt(scatter * count / (count - 1))
+        t: Floats = total / np.sqrt(scatter * count / (count - 1))
     return np.where(count > 1, t, np.nan)

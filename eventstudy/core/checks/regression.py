@@ -27,16 +27,10 @@ _WEBB = (0.5**0.5, 1.0, 1.5**0.5)
 class ClusterRegression:
     """OLS coefficients with three kinds of inference over G clusters; arrays have shape (p,).
 
-    Attributes
-    ----------
-    se_cr1, p_cr1
-        Usual cluster variance with t(G-1): rejects far too often with few or unequal clusters.
-    se_cr2, df_cr2, p_cr2
-        Bell and McCaffrey's variance and their degrees of freedom; the ones to print.
-    p_wild
-        Wild cluster restricted bootstrap-t, null imposed; NaN where it is undefined.
-    wild_weights
-        Which weights were drawn, and how many vectors.
+    ``se_cr1`` and ``p_cr1`` are the usual cluster variance with t(G-1), which rejects far too often with few or
+    unequal clusters; ``se_cr2``, ``df_cr2`` and ``p_cr2`` Bell and McCaffrey's with their degrees of freedom, the
+    ones to print; ``p_wild`` the wild cluster restricted bootstrap-t, null imposed, NaN where it is undefined.
+    ``wild_weights`` says which weights were drawn, and how many vectors.
     """
 
     names: tuple[str, ...]
@@ -125,7 +119,8 @@ def regress(
     beta = design.inverse @ (design.x.T @ design.y)
     residual = design.y - design.x @ beta
     g = len(design.starts)
-    se_cr1 = np.sqrt(np.maximum(np.diag(_cr1(design, residual)), 0.0))
+    scores = design.scores(residual) @ design.inverse
+    se_cr1 = np.sqrt(np.maximum(np.diag(design.correction * scores.T @ scores), 0.0))
     se_cr2, df_cr2 = _cr2(design, residual)
     weights, description = wild_weights(g, draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,23 +143,6 @@ def regress(
         clusters=g,
         r_squared=r_squared,
     )
-
-
-def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Return left side (n,), regressors (n, p) and their names of a statsmodels formula on a pandas frame.
-
-    Raises
-    ------
-    EstimationError
-        For a formula that cannot be read and a row with a missing value: none is left out silently.
-    """
-    from statsmodels.formula.api import ols
-
-    try:
-        model = ols(formula, data=frame, missing="raise")
-    except Exception as error:
-        raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
-    return np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float), tuple(model.exog_names)
 
 
 def _design(
@@ -212,11 +190,6 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
             )
 
 
-def _cr1(design: _Design, residual: Floats) -> Floats:
-    scores = design.scores(residual) @ design.inverse
-    return design.correction * scores.T @ scores
-
-
 def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     """Standard errors and degrees of freedom of every coefficient, both (p,); NaN where none is left."""
     blocks = np.split(np.arange(len(design.x)), design.starts[1:])
@@ -224,8 +197,12 @@ def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     variance, own, pull = np.zeros(p), np.zeros((len(blocks), p)), np.zeros((len(blocks), p, p))
     for g, rows in enumerate(blocks):
         x = design.x[rows]
+        values, vectors = np.linalg.eigh(np.eye(len(rows)) - x @ design.inverse @ x.T)
+        # Symmetric root of the pseudo-inverse: directions that a cluster alone determines drop out.
+        kept = values > 1e-10
+        root = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
         # Columns are A_g X_g B: one weighting of the cluster's residuals for each coefficient.
-        weight = _inverse_root(np.eye(len(rows)) - x @ design.inverse @ x.T) @ x @ design.inverse
+        weight = root @ x @ design.inverse
         variance += (weight.T @ residual[rows]) ** 2
         own[g] = (weight**2).sum(axis=0)
         pull[g] = weight.T @ x
@@ -236,15 +213,6 @@ def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
         square = (gram**2).sum()
         df[j] = np.trace(gram) ** 2 / square if square > 0 else np.nan
     return np.where(variance > 0, np.sqrt(variance), np.nan), df
-
-
-def _inverse_root(matrix: Floats) -> Floats:
-    """Symmetric root of the pseudo-inverse; directions that a cluster alone determines drop out."""
-    values, vectors = np.linalg.eigh(matrix)
-    kept = values > 1e-10
-    scaled = vectors[:, kept] / np.sqrt(values[kept])
-    root: Floats = scaled @ vectors[:, kept].T
-    return root
 
 
 def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[Floats, str]:

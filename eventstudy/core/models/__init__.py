@@ -3,30 +3,9 @@
 A model only predicts; every statistic is built on what it gives and knows no model.
 """
 
-from eventstudy.core.models.base import (
-    MODELS,
-    ExpectedReturns,
-    Fit,
-    fit,
-    model,
-    needs,
-    shrink_alpha,
-    takes_still_index,
-    without_alpha,
-)
+from eventstudy.core.models.base import MODELS, ExpectedReturns, fit, model, needs, shrink_alpha, without_alpha
 from eventstudy.core.models.ols import least_squares
 
 MODELS.load_all()
 
-__all__ = [
-    "MODELS",
-    "ExpectedReturns",
-    "Fit",
-    "fit",
-    "least_squares",
-    "model",
-    "needs",
-    "shrink_alpha",
-    "takes_still_index",
-    "without_alpha",
-]
+__all__ = ["MODELS", "ExpectedReturns", "fit", "least_squares", "model", "needs", "shrink_alpha", "without_alpha"]

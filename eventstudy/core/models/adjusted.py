@@ -29,28 +29,34 @@ def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # n
     sigma2 = SSE/M about zero, since k = 0 (Brown and Warner take the variance about the mean, with
     M-1); coefficients (0, 1) have no estimation error.
     """
-    chosen = panel.with_factors("market")
-    data = observations(chosen)
-    n, count, span = len(panel), data.used.sum(axis=1), panel.spans()[0]
-    excess = panel.estimation_returns - panel.factor("market")[0]
-    error = np.where(data.used, excess / np.sqrt(np.where(data.used, span, 1.0)), 0.0)
+    return fixed(panel.with_factors("market"), "market_adjusted", ("alpha", "beta"), (0.0, 1.0))
+
+
+def fixed(panel: EventPanel, name: str, loadings: tuple[str, ...], theta: tuple[float, ...]) -> ExpectedReturns:
+    """Predict with coefficients that are given, on a constant and all factors of the panel.
+
+    sigma2 = SSE/M about the prediction, since k = 0; the coefficients have no estimation error.
+    """
+    data = observations(panel)
+    n, p, count = len(panel), len(theta), data.used.sum(axis=1)
+    error = np.where(data.used, data.y - data.design @ np.array(theta), 0.0)
     sse, dof = (error**2).sum(axis=1), count.astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         y_mean = (data.constant * data.y).sum(axis=1) / data.size
         total = (np.where(data.used, data.y - data.constant * y_mean[:, None], 0.0) ** 2).sum(axis=1)
         sigma2, r_squared = np.where(dof > 0, sse / dof, np.nan), 1.0 - sse / total
     return ExpectedReturns(
-        model="market_adjusted",
-        loadings=("alpha", "beta"),
-        theta=np.broadcast_to(np.array([0.0, 1.0]), (n, 2)).copy(),
+        model=name,
+        loadings=loadings,
+        theta=np.tile(theta, (n, 1)),
         estimation_design=data.design,
-        event_design=event_regressors(chosen),
-        xtx_inv=np.zeros((n, 2, 2)),
+        event_design=event_regressors(panel),
+        xtx_inv=np.zeros((n, p, p)),
         residuals=np.where(data.used, error, np.nan),
         sigma2=sigma2,
         dof=dof,
         n_estimation=count.astype(np.int64),
         r_squared=r_squared,
-        scale=chosen.spans()[1],
+        scale=panel.spans()[1],
         remark=no_remarks(n),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from eventstudy import registry
 from eventstudy.config import Model
-from eventstudy.core.arrays import Bools, Counts, Floats, Places, Reasons
+from eventstudy.core.arrays import Bools, Counts, Floats, Places, Reasons, centred
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
@@ -82,16 +82,7 @@ class ExpectedReturns:
         return predicted
 
     def variance(self, weights: Floats) -> Floats:
-        """Prediction-error variance of a weighting of the event days.
-
-        Parameters
-        ----------
-        weights : (L2,)
-            Weight of each event day, 1 inside a window for a CAR.
-
-        Returns
-        -------
-        (N,) array
+        """Prediction-error variance (N,) of a weighting (L2,) of the event days, 1 inside a window for a CAR.
 
         Notes
         -----
@@ -203,11 +194,7 @@ def merge(base: ExpectedReturns, other: ExpectedReturns, rows: Bools) -> Expecte
 
 
 def without_alpha(expected: ExpectedReturns, days: Bools) -> ExpectedReturns:
-    """Return the same fit with its intercept taken as zero on the event days marked in ``days``.
-
-    Parameters
-    ----------
-    days : (L2,) bool
+    """Return the same fit with its intercept taken as zero on the event days marked in ``days``, (L2,).
 
     Notes
     -----
@@ -230,11 +217,8 @@ PEERS_FOR_SPREAD = 3
 def shrink_alpha(expected: ExpectedReturns, news: Places) -> ExpectedReturns:
     """Return the same fit with intercepts drawn towards zero.
 
-    Parameters
-    ----------
-    news : (N,) int
-        The spread of intercepts is taken over the firm-events of one piece of news, see
-        `abnormal.news_of`, or over all of them where it has fewer than three.
+    Their spread is taken over the firm-events of one piece of ``news`` (N,), see `abnormal.news_of`, or over
+    all of them where it has fewer than three.
 
     Notes
     -----
@@ -300,15 +284,8 @@ def from_daily_weights(
 ) -> ExpectedReturns:
     """Make the result of any estimator that is linear in the returns: theta = sum_t daily_t R_t.
 
-    Parameters
-    ----------
-    daily : (N, L1, p)
-        Weights of the estimation days in each coefficient.
-    regressors : (N, L1, p) and (N, L2, p)
-        What the coefficients multiply in the prediction.
-    used : (N, L1)
-    estimated : int
-        Number of coefficients estimated.
+    ``daily`` (N, L1, p) are the weights of the estimation days in each coefficient, ``regressors`` (N, L1, p)
+    and (N, L2, p) what these multiply; ``estimated`` counts the coefficients that are estimated.
 
     Notes
     -----
@@ -322,8 +299,7 @@ def from_daily_weights(
     sse = (error**2).sum(axis=1)
     dof = (count - estimated).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(used, panel.estimation_returns, 0.0).sum(axis=1) / count
-        total = (np.where(used, panel.estimation_returns - mean[:, None], 0.0) ** 2).sum(axis=1)
+        total = (centred(panel.estimation_returns, used) ** 2).sum(axis=1)
         sigma2, r_squared = np.where(dof > 0, sse / dof, np.nan), 1.0 - sse / total
     return ExpectedReturns(
         model=name,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from eventstudy.config import Model
-from eventstudy.core.arrays import Bools, Floats
+from eventstudy.core.arrays import Bools, Floats, centred
 from eventstudy.core.models.base import ExpectedReturns, from_daily_weights, model
 from eventstudy.core.models.ols import least_squares, observations, solve
 from eventstudy.core.windows import EventPanel
@@ -32,7 +32,7 @@ def scholes_williams(panel: EventPanel, settings: Model) -> ExpectedReturns:  # 
     """
     columns = ("market-1", "market", "market+1")
     used = panel.with_factors(*columns).complete()
-    series = [_centred(panel.factor(name)[0], used) for name in columns]
+    series = [centred(panel.factor(name)[0], used) for name in columns]
     with np.errstate(divide="ignore", invalid="ignore"):
         single = [x / (x**2).sum(axis=1)[:, None] for x in series]
         before, now = series[0], series[1]
@@ -57,16 +57,9 @@ def dimson(panel: EventPanel, settings: Model) -> ExpectedReturns:
     chosen = panel.with_factors(*names)
     data = observations(chosen)
     _, _, inverse, x_mean = solve(data)
-    centred = np.where(data.used[:, :, None], data.x - x_mean[:, None, :], 0.0)
-    daily = np.einsum("nlj,njk->nl", centred, inverse)
+    deviation = np.where(data.used[:, :, None], data.x - x_mean[:, None, :], 0.0)
+    daily = np.einsum("nlj,njk->nl", deviation, inverse)
     return _one_beta(panel, "dimson", daily, data.used)
-
-
-def _centred(series: Floats, used: Bools) -> Floats:
-    count = used.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(used, series, 0.0).sum(axis=1) / count
-    return np.where(used, series - mean[:, None], 0.0)
 
 
 def _one_beta(panel: EventPanel, name: str, daily: Floats, used: Bools) -> ExpectedReturns:

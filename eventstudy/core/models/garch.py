@@ -222,16 +222,9 @@ def _assemble(
 def event_variance(variance: Floats, *, last_h: Floats, last_e: Floats, event: Floats, gap: int, name: str) -> Floats:
     """Return h on each event day, shape (N, L2), in squared percent.
 
-    Parameters
-    ----------
-    variance : (N, 4) or (N, 5)
-        omega, a, (g,) b and the degrees of freedom.
-    last_h, last_e : (N,)
-        Variance and residual of the last estimation day.
-    event : (N, L2)
-        Residuals that update h; NaN is an average day: e^2 = h, and the mean of |z| for EGARCH.
-    gap : int
-        Sessions between the last estimation day and the first event day, average ones.
+    ``variance`` (N, 4 or 5) is omega, a, (g,) b and the degrees of freedom; ``last_h`` and ``last_e`` (N,) are the
+    variance and the residual of the last estimation day, ``gap`` the average sessions after it. ``event`` (N, L2)
+    are residuals that update h; NaN is an average day: e^2 = h, and the mean of |z| for EGARCH.
 
     Notes
     -----

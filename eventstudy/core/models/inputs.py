@@ -8,7 +8,16 @@ from eventstudy.config import Model, StudyConfig
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.models.base import needs
 from eventstudy.core.models.betas import lag_names
-from eventstudy.core.returns import DEAL_BOUND, HALTED, MISSING, UNLISTED, FactorColumns, MarketPanel, ReturnsPanel
+from eventstudy.core.returns import (
+    DEAL_BOUND,
+    HALTED,
+    MISSING,
+    UNLISTED,
+    FactorColumns,
+    MarketPanel,
+    ReturnsPanel,
+    one_session_returns,
+)
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.prices import PriceTable
@@ -32,7 +41,10 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
     model, wanted = config.model, needs(config.model.name)
     columns = {"market": (market.market_return, 0)}
     if "lags" in wanted:
-        columns |= _lagged(market.market_return, 1 if model.name == "scholes_williams" else model.lags)
+        lags = 1 if model.name == "scholes_williams" else model.lags
+        shifts = [shift for shift in range(-lags, lags + 1) if shift]
+        for name, shift in zip(lag_names(lags), shifts, strict=True):
+            columns[name] = (shifted(market.market_return, shift), max(shift, 0))
     if "risk_free" in wanted or "factors" in wanted:
         columns |= _from_file(market, prices, model)
     if "world" in wanted:
@@ -48,11 +60,6 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
 
 
 Columns = dict[str, tuple[Floats, int]]
-
-
-def _lagged(series: Floats, lags: int) -> Columns:
-    shifts = [shift for shift in range(-lags, lags + 1) if shift]
-    return {name: (shifted(series, shift), max(shift, 0)) for name, shift in zip(lag_names(lags), shifts, strict=True)}
 
 
 def shifted(series: Floats, shift: int) -> Floats:
@@ -98,21 +105,14 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
 
 
 def known_returns(level: Floats, struck: Counts, closes: Counts, kind: str) -> Floats:
-    """Return of a foreign index from one home close to the next.
+    """Return of a foreign index from one home close to the next, (T,).
 
-    Parameters
-    ----------
-    level, struck : (S,)
-        The index and the instants at which it was struck, ascending; NaN where there is none.
-    closes : (T,)
-        Instants of the home closes.
+    ``level`` (S,) is the index, NaN where there is none, ``struck`` the instants of its values, ascending, and
+    ``closes`` (T,) those of the home closes.
     """
     at = np.searchsorted(struck, closes, side="right") - 1
     known = np.where(at >= 0, level[np.maximum(at, 0)], np.nan)
-    returns = np.full(len(closes), np.nan)
-    ratio = known[1:] / known[:-1]
-    returns[1:] = np.log(ratio) if kind == "log" else ratio - 1.0
-    return returns
+    return one_session_returns(known, kind)
 
 
 def mean_of_others(returns: Floats) -> Floats:
@@ -139,11 +139,6 @@ def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, Flo
             series = on_days(here.sessions, there.sessions, own)
         found[peer.ticker] = series
     return found
-
-
-def donor_names(config: StudyConfig) -> tuple[str, ...]:
-    """Names of the donor columns: every peer of the study; who may lend is decided by event."""
-    return tuple(peer.ticker for peer in config.peers)
 
 
 def spans(market: MarketPanel) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from eventstudy.config import Model
-from eventstudy.core.arrays import Floats
+from eventstudy.core.arrays import Floats, centred
 from eventstudy.core.models.base import ExpectedReturns, merge, model
 from eventstudy.core.models.ols import least_squares
 from eventstudy.core.windows import EventPanel
@@ -86,24 +86,19 @@ def two_index(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: A
     )
     if not both.any():
         return padded
-    fitted = least_squares(_orthogonal(panel.take(both).with_factors("market", "world")), "two_index", padded.loadings)
-    return merge(padded, fitted, both)
-
-
-def _orthogonal(panel: EventPanel) -> EventPanel:
-    """Replace the world index by its residual on the local index over the days that will be used."""
-    used = panel.complete()
-    local, world = panel.factor("market")[0], panel.factor("world")[0]
-    count = used.sum(axis=1)
+    chosen = panel.take(both).with_factors("market", "world")
+    used = chosen.complete()
+    # The world index becomes its residual on the local index over the days that will be used.
+    series = [chosen.factor(name)[0] for name in ("market", "world")]
+    left, right = (centred(values, used) for values in series)
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = [np.where(used, series, 0.0).sum(axis=1) / count for series in (local, world)]
-        left, right = (
-            np.where(used, series - mean[:, None], 0.0) for series, mean in zip((local, world), means, strict=True)
-        )
+        means = [np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1) for values in series]
         slope = (left * right).sum(axis=1) / (left**2).sum(axis=1)
     start = means[1] - slope * means[0]
     parts = []
-    for block in (panel.estimation_factors, panel.event_factors):
+    for block in (chosen.estimation_factors, chosen.event_factors):
         rest = block[:, :, 1] - start[:, None] - slope[:, None] * block[:, :, 0]
         parts.append(np.stack([block[:, :, 0], rest], axis=2))
-    return replace(panel, estimation_factors=parts[0], event_factors=parts[1])
+    orthogonal = replace(chosen, estimation_factors=parts[0], event_factors=parts[1])
+    fitted = least_squares(orthogonal, "two_index", padded.loadings)
+    return merge(padded, fitted, both)

@@ -113,8 +113,16 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
     with np.errstate(divide="ignore", invalid="ignore"):
         y_mean = (data.constant * data.y).sum(axis=1) / data.size
     y_centred = np.where(data.used, data.y - data.constant * y_mean[:, None], 0.0)
-    error = np.where(data.used, y_centred - _fitted(data, slope, x_mean), 0.0)
+    x_centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
+    error = np.where(data.used, y_centred - np.einsum("nlk,nk->nl", x_centred, slope), 0.0)
     sse, total = (error**2).sum(axis=1), (y_centred**2).sum(axis=1)
+    # (X'X)^-1 of [1, x] from the inverse of the centred cross products, a partitioned inverse.
+    full = np.empty((len(theta), theta.shape[1], theta.shape[1]))
+    border = -np.einsum("njk,nk->nj", inverse, x_mean)
+    with np.errstate(divide="ignore"):
+        full[:, 0, 0] = 1.0 / data.size - np.einsum("nj,nj->n", border, x_mean)
+    full[:, 0, 1:] = full[:, 1:, 0] = border
+    full[:, 1:, 1:] = inverse
     dof = (count - theta.shape[1]).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma2 = np.where(dof > 0, sse / dof, np.nan)
@@ -125,7 +133,7 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
         theta=theta,
         estimation_design=data.design,
         event_design=event_regressors(panel),
-        xtx_inv=_with_constant(inverse, x_mean, data.size),
+        xtx_inv=full,
         residuals=np.where(data.used, error, np.nan),
         sigma2=sigma2,
         dof=dof,
@@ -159,12 +167,6 @@ def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floa
     return slope, y_mean - np.einsum("nk,nk->n", slope, x_mean), inverse, x_mean
 
 
-def _fitted(data: Regression, slope: Floats, x_mean: Floats) -> Floats:
-    centred = data.x - data.constant[:, :, None] * x_mean[:, None, :]
-    fitted: Floats = np.einsum("nlk,nk->nl", centred, slope)
-    return fitted
-
-
 def inverses(moments: Floats) -> Floats:
     """Inverses of (N, K, K) cross products, NaN where they have none."""
     if moments.shape[-1] == 0:
@@ -178,15 +180,3 @@ def inverses(moments: Floats) -> Floats:
     regular = np.linalg.matrix_rank(moments, hermitian=True) == moments.shape[-1]
     safe = np.where(regular[:, None, None], moments, np.eye(moments.shape[-1]))
     return np.where(regular[:, None, None], np.linalg.inv(safe), np.nan)
-
-
-def _with_constant(inverse: Floats, x_mean: Floats, size: Floats) -> Floats:
-    """(X'X)^-1 of [1, x] from the inverse of the centred cross products (partitioned inverse)."""
-    n, k = x_mean.shape
-    full = np.empty((n, k + 1, k + 1))
-    border = -np.einsum("njk,nk->nj", inverse, x_mean)
-    with np.errstate(divide="ignore"):
-        full[:, 0, 0] = 1.0 / size - np.einsum("nj,nj->n", border, x_mean)
-    full[:, 0, 1:] = full[:, 1:, 0] = border
-    full[:, 1:, 1:] = inverse
-    return full

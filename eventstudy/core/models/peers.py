@@ -59,14 +59,19 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
         sigma2[row] = (error**2).sum() / dof[row]
         r_squared[row] = 1.0 - (error**2).sum() / ((y - y.mean()) ** 2).sum()
         held = pool[weight > 0]
-        xtx_inv[row][np.ix_(held, held)] = _covariance(d[:, weight > 0])
+        # Covariance over sigma2 of least-squares weights of which all but the last are free, their sum being one.
+        free = np.vstack([np.eye(len(held) - 1), -np.ones((1, len(held) - 1))])
+        if len(held) > 1:
+            moments = free.T @ d[:, weight > 0].T @ d[:, weight > 0] @ free
+            xtx_inv[row][np.ix_(held, held)] = free @ np.linalg.pinv(moments, hermitian=True) @ free.T
         design[row][np.ix_(used, held)] = d[:, weight > 0]
     return ExpectedReturns(
         model="synthetic_peer",
         loadings=names,
         theta=theta,
         estimation_design=design,
-        event_design=_event_design(chosen.event_factors, theta),
+        # A missing return of a donor without weight says nothing.
+        event_design=np.where(theta[:, None, :] == 0.0, 0.0, chosen.event_factors),
         xtx_inv=xtx_inv,
         residuals=residuals,
         sigma2=sigma2,
@@ -101,19 +106,6 @@ def simplex_weights(y: Floats, d: Floats) -> Floats:
     raw, _ = optimize.nnls(stacked, target)
     weights: Floats = raw / raw.sum()
     return weights
-
-
-def _covariance(d: Floats) -> Floats:
-    """Covariance over sigma2 of least-squares weights that sum to one, shape (q, q)."""
-    q = d.shape[1]
-    free = np.vstack([np.eye(q - 1), -np.ones((1, q - 1))])
-    moments = free.T @ d.T @ d @ free
-    return free @ np.linalg.pinv(moments, hermitian=True) @ free.T if q > 1 else np.zeros((1, 1))
-
-
-def _event_design(factors: Floats, theta: Floats) -> Floats:
-    """Donors' event returns, zero where a donor has no weight: a missing return there says nothing."""
-    return np.where(theta[:, None, :] == 0.0, 0.0, factors)
 
 
 def only_donors(panel: EventPanel, allowed: Bools, donors: tuple[str, ...]) -> EventPanel:

@@ -27,21 +27,11 @@ GARCH_BOX = (
     np.array([np.inf, np.inf, 10.0, 1.0, 1.0, 1.0 / 2.05]),
 )
 #: (p, a) of the starts that compete for the first climb by their likelihood, and of those that all climb.
-GARCH_RIVALS = np.array(
-    [
-        [0.3, 0.25],
-        [0.6, 0.05],
-        [0.6, 0.4],
-        [0.8, 0.2],
-        [0.9, 0.05],
-        [0.9, 0.2],
-        [0.95, 0.08],
-        [0.98, 0.03],
-        [0.98, 0.12],
-        [0.995, 0.05],
-        [1.0, 0.05],
-        [0.5, 0.5],
-    ]
+GARCH_RIVALS = np.column_stack(
+    (
+        [0.3, 0.6, 0.6, 0.8, 0.9, 0.9, 0.95, 0.98, 0.98, 0.995, 1.0, 0.5],
+        [0.25, 0.05, 0.4, 0.2, 0.05, 0.2, 0.08, 0.03, 0.12, 0.05, 0.05, 0.5],
+    )
 )
 GARCH_STARTS = np.array([[0.99, 0.01], [0.3, 0.05], [1.0, 0.8], [1.0, 0.005], [0.5, 0.5], [0.85, 0.01], [0.95, 0.005]])
 #: Box of the parameters of `Egarch`: ``arch``'s region with a >= 0, see `egarch_by_search`.

@@ -92,12 +92,8 @@ def search(
 ) -> Found:
     """Climb from the best rival, from every start, and on from the best optimum.
 
-    Parameters
-    ----------
-    rivals, starts
-        Points that compete for the first climb by their likelihood, and those that all climb.
-    dynamics
-        Returns what of a point must differ by `APART` for two optima to count as two.
+    ``rivals`` compete for the first climb by their likelihood, ``starts`` all climb; ``dynamics`` returns what
+    of a point must differ by `APART` for two optima to count as two.
 
     Notes
     -----

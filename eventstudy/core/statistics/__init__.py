@@ -3,8 +3,9 @@
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, residual_correlations
 from eventstudy.core.statistics.sample import (
     STATISTICS,
-    DayFigures,
+    Alternative,
     Sample,
+    Tails,
     TestResult,
     WindowSample,
     run_tests,
@@ -13,15 +14,5 @@ from eventstudy.core.statistics.sample import (
 
 STATISTICS.load_all()
 
-__all__ = [
-    "STATISTICS",
-    "DayFigures",
-    "Sample",
-    "TestResult",
-    "WindowSample",
-    "effective_number",
-    "mean_correlation",
-    "residual_correlations",
-    "run_tests",
-    "statistic",
-]
+__all__ = ["STATISTICS", "Alternative", "Sample", "Tails", "TestResult", "WindowSample", "run_tests", "statistic"]
+__all__ += ["effective_number", "mean_correlation", "residual_correlations"]

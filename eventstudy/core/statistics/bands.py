@@ -13,7 +13,7 @@ from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 
 
 def band_half_width(count: Floats, total: Floats, overlap: Sequence[DateOverlap]) -> Floats:
-    """Half width of the CAAR's 95 % band by event day, (L2,).
+    """Half width of the CAAR's 95 % band by event day, (L2,); NaN without two dates, or two dates' worth.
 
     Parameters
     ----------
@@ -21,11 +21,6 @@ def band_half_width(count: Floats, total: Floats, overlap: Sequence[DateOverlap]
         Firm-events of each date that have the day, and the sum of their AR - AAR.
     overlap : L2 times
         Of the dates' windows from the first event day to each one.
-
-    Returns
-    -------
-    (L2,) array
-        NaN where there are fewer than two dates or overlap leaves fewer than two dates' worth.
 
     Notes
     -----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eventstudy.core.arrays import Days, Floats
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
@@ -28,7 +28,15 @@ def calendar_time(sample: WindowSample) -> TestResult:
     the days in order. The estimate is a daily return, not a CAR. Days weigh equally, however many
     firm-events they hold.
     """
-    mean = sample.days.calendar if sample.days else calendar_portfolio(sample)[1]
+    if sample.days:
+        mean = sample.days.calendar
+    else:
+        inside = sample.abnormal.weights(sample.window) > 0
+        ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
+        # A day without a trade, covered by a later return of its window, is not counted for that firm.
+        there = np.isfinite(ar)
+        code = np.unique(sessions[there], return_inverse=True)[1]
+        mean = np.bincount(code, weights=ar[there]) / np.bincount(code)
     days = len(mean)
     if days < FEWEST_DAYS:
         return sample.refuse(Reason("not_tested.few_days", needed=FEWEST_DAYS, n=days))
@@ -37,19 +45,6 @@ def calendar_time(sample: WindowSample) -> TestResult:
     se = np.sqrt(newey_west_variance(mean, lags))
     value = mean.mean() / se if se > 0 else np.nan
     return sample.result(value, distribution="t", df=float(days - 1), estimate=float(mean.mean()))
-
-
-def calendar_portfolio(sample: WindowSample) -> tuple[Days, Floats]:
-    """Calendar days of the windows, sorted, and the portfolio's mean abnormal return on each.
-
-    A day on which a firm did not trade, covered by a later return of its window, is not counted for it.
-    """
-    inside = sample.abnormal.weights(sample.window) > 0
-    ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
-    there = np.isfinite(ar)
-    days, code = np.unique(sessions[there], return_inverse=True)
-    mean: Floats = np.bincount(code, weights=ar[there]) / np.bincount(code)
-    return days, mean
 
 
 def newey_west_variance(values: Floats, lags: int) -> float:

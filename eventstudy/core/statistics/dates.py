@@ -8,9 +8,9 @@ import math
 import numpy as np
 from scipy import special
 
-from eventstudy.core.arrays import Floats
+from eventstudy.core.arrays import Counts, Floats
 from eventstudy.core.statistics.overlap import DateOverlap, clustered
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
@@ -24,21 +24,8 @@ FEWEST_DATES = 6
 LARGE_CVR = 1.3
 #: Tests that take variances or correlations from the estimation window: they reject too often where the
 #: peers' common volatility is higher on the event days.
-SCALED_BY_THE_PAST = frozenset(
-    {
-        "patell",
-        "patell_kp",
-        "bmp",
-        "bmp_kp",
-        "portfolio_t",
-        "permutation",
-        "bootstrap_blocks",
-        "grank_t",
-        "grank_z",
-        "corrado",
-        "corrado_zivney",
-    }
-)
+SCALED_BY_THE_PAST = frozenset({"patell", "patell_kp", "bmp", "bmp_kp", "portfolio_t", "permutation"})
+SCALED_BY_THE_PAST |= {"bootstrap_blocks", "grank_t", "grank_z", "corrado", "corrado_zivney"}
 
 
 @statistic(
@@ -68,9 +55,9 @@ def sign_flip(sample: WindowSample) -> TestResult:
     """Exact test that flips the signs of the dates' standardised CARs.
 
     All 2^K sign vectors for K <= 14, else random ones; the two-sided p, #{|t*| >= |t|} over the vectors, the
-    observed one among them, cannot be below `sign_flip_floor`. Dates linked by windows that share sessions
-    are flipped together, as one block's sum: then K counts blocks, of which it needs six, and the
-    statistic's standard error takes them as clusters.
+    observed one among them, cannot be below `sign_flip_floor`; a one-sided p, such as #{t* >= t}, not below
+    half of it. Dates linked by windows that share sessions are flipped together, as one block's sum: then K
+    counts blocks, of which it needs six, and the statistic's standard error takes them as clusters.
     """
     blocks = sample.overlap.blocks
     sums: Floats = sample.shock_s
@@ -81,7 +68,7 @@ def sign_flip(sample: WindowSample) -> TestResult:
     return sample.result(
         clustered(sample.shock_s, blocks) if sample.overlap else student(sample.shock_s),
         distribution="sign-flip",
-        p_value=_flipped_p(sums, sample.draws, sample.seed),
+        p_value=_flipped(sums, sample.draws, sample.seed),
         estimate=float(sample.shock_car.mean()),
     )
 
@@ -122,22 +109,32 @@ def sign_flip_p(values: Floats, signs: Floats) -> float:
 
     |t| grows with |mean| when the sum of squares is fixed, as it is under flips, so means suffice.
     """
-    flipped = np.abs(signs @ values)
-    observed = abs(values.sum())
-    return float((flipped >= observed * (1 - 1e-12)).mean())
+    return float(_extreme(signs @ values, values.sum())[0] / len(signs))
 
 
-def _flipped_p(values: Floats, draws: int, seed: int) -> float:
-    """`sign_flip_p` of `signs_of`, without holding all signs where dates are many."""
+def _extreme(flipped: Floats, observed: float) -> Counts:
+    """How many sums of flipped values are at least as far off as the observed one: on either side, below, above."""
+    slack = abs(observed) * 1e-12
+    return np.array(
+        [
+            (np.abs(flipped) >= abs(observed) * (1 - 1e-12)).sum(),
+            (flipped <= observed + slack).sum(),
+            (flipped >= observed - slack).sum(),
+        ]
+    )
+
+
+def _flipped(values: Floats, draws: int, seed: int) -> Tails:
+    """Shares of `signs_of` that are as extreme, see `sign_flip_p`, without holding all signs where dates are many."""
     k = len(values)
     if k <= MANY_DATES:
-        return sign_flip_p(values, signs_of(k, draws, seed))
-    rng, observed = np.random.default_rng(seed), abs(values.sum()) * (1 - 1e-12)
-    beyond = 1
+        every = signs_of(k, draws, seed)
+        return Tails(*(_extreme(every @ values, values.sum()) / len(every)).tolist())
+    rng, beyond = np.random.default_rng(seed), np.ones(3, dtype=np.int64)
     for start in range(0, draws, CHUNK):
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(CHUNK, draws - start), k))
-        beyond += int((np.abs(signs @ values) >= observed).sum())
-    return beyond / (draws + 1)
+        beyond += _extreme(signs @ values, values.sum())
+    return Tails(*(beyond / (draws + 1)).tolist())
 
 
 def sign_flip_floor(k: int, draws: int) -> float:
@@ -146,37 +143,6 @@ def sign_flip_floor(k: int, draws: int) -> float:
     A vector of signs and its negative give the same |t|; among random ones only the identity is certain.
     """
     return min(1.0, 2.0 / 2**k) if k <= FULL_ENUMERATION else 1.0 / (draws + 1)
-
-
-def sign_flip_interval(
-    values: Floats, level: float = 0.95, *, draws: int = 9_999, seed: int = 20260624
-) -> tuple[float, float]:
-    """Confidence interval of the mean by inversion of the sign-flip test of ``values - m``, shape (K,).
-
-    Both NaN where it is unbounded: the smallest p, 2/2^K, exceeds 1 - level (K < 6 at 95 %).
-
-    Notes
-    -----
-    A vector of signs does not count against m > mean while |w'(x-m)| >= |sum(x-m)|, which holds up to
-    the larger of the means of x over its plus and over its minus signs. So the upper limit is an
-    order statistic of these crossings and needs no search; the lower one likewise.
-    """
-    k = len(values)
-    if k < 1:
-        return float("nan"), float("nan")
-    signs = signs_of(k, draws, seed)
-    plus = (signs > 0).sum(axis=1)
-    total = ((signs > 0) * values).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        halves = np.stack([total / plus, (values.sum() - total) / (k - plus)])
-    whole = (plus == 0) | (plus == k)
-    upper = np.where(whole, np.inf, halves.max(axis=0))
-    lower = np.where(whole, -np.inf, halves.min(axis=0))
-    allowed = int(np.floor((1.0 - level) * len(signs) * (1 + 1e-12)))
-    high, low = float(np.sort(upper)[::-1][allowed]), float(np.sort(lower)[allowed])
-    if not (np.isfinite(high) and np.isfinite(low)):
-        return float("nan"), float("nan")
-    return low, high
 
 
 def t_interval(values: Floats, level: float = 0.95) -> tuple[float, float]:

@@ -12,19 +12,10 @@ SMALL_RBAR = 0.02
 
 
 def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
-    """Correlations of estimation residuals, pair by pair, on the calendar sessions both have.
+    """Correlations (N, N) of estimation residuals, pair by pair, on the calendar sessions both have.
 
-    Parameters
-    ----------
-    residuals : (N, L1)
-        NaN on days that were not used.
-    sessions : (N, L1)
-        Calendar day of each residual.
-
-    Returns
-    -------
-    (N, N) array
-        Zero for pairs that share fewer than two sessions; the diagonal is NaN.
+    ``residuals`` (N, L1) are NaN on days that were not used, ``sessions`` their calendar days. Zero for pairs
+    that share fewer than two sessions; the diagonal is NaN.
 
     Notes
     -----
@@ -51,21 +42,10 @@ def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
 
 
 def window_overlap(sessions: Days, inside: Bools, news: Places) -> Floats:
-    """Share of a tested window's calendar sessions that each pair of firm-events has in common.
+    """Share (N, N) of a tested window's calendar sessions that each pair of firm-events has in common.
 
-    Parameters
-    ----------
-    sessions : (N, L2)
-        Calendar day of each event day.
-    inside : (L2,)
-        The event days of the window.
-    news : (N,)
-        Code of the news that each firm-event reacts to.
-
-    Returns
-    -------
-    (N, N) array
-        One for pairs of one piece of news, also where an exchange reacts a day later than another.
+    ``sessions`` (N, L2) are the calendar days of the event days, ``inside`` (L2,) the window's. One for pairs
+    of one piece of ``news`` (N,), also where an exchange reacts a day later than another.
 
     Notes
     -----

@@ -9,13 +9,13 @@ from scipy import special
 
 from eventstudy.core.abnormal import AbnormalReturns, Window
 from eventstudy.core.arrays import Floats
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Alternative, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class FirmTest:
-    """Values, standard errors, t statistics and two-sided p-values, all of one shape."""
+    """Values, standard errors, t statistics and p-values, all of one shape."""
 
     value: Floats
     se: Floats
@@ -24,7 +24,7 @@ class FirmTest:
     df: Floats
 
 
-def car_tests(abnormal: AbnormalReturns, window: Window) -> FirmTest:
+def car_tests(abnormal: AbnormalReturns, window: Window, alternative: Alternative = "two-sided") -> FirmTest:
     """t tests of every firm-event's CAR, arrays of shape (N,), df = estimation days less coefficients.
 
     t = CAR / sqrt(g'Vg) with the exact prediction-error variance (Campbell, Lo and MacKinlay 1997,
@@ -33,7 +33,7 @@ def car_tests(abnormal: AbnormalReturns, window: Window) -> FirmTest:
     car, se = abnormal.car(window), np.sqrt(abnormal.variance(window))
     t = car / se
     df = abnormal.expected.dof
-    return FirmTest(car, se, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
+    return FirmTest(car, se, t, _p_values(t, df, alternative), df)
 
 
 def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
@@ -42,6 +42,12 @@ def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
     df = np.broadcast_to(abnormal.expected.dof[:, None], t.shape)
     ar = abnormal.ar
     return FirmTest(ar, ar / t, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
+
+
+def _p_values(t: Floats, df: Floats, alternative: Alternative) -> Floats:
+    if alternative == "two-sided":
+        return np.asarray(2.0 * special.stdtr(df, -np.abs(t)))
+    return np.asarray(special.stdtr(df, t if alternative == "less" else -t))
 
 
 @statistic("ar_t", null="the abnormal return of the day is zero", source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15")

@@ -97,17 +97,13 @@ class DateOverlap:
     def clustering(self, share: Floats) -> float:
         """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
 
-        Parameters
-        ----------
-        share : (K,)
-            Weight a_k of each date in the mean, adding up to one.
-
         Notes
         -----
-        Influences are u_k = a_k (x_k - sum_j a_j x_j). Where the x have the covariance sigma² W, the
-        mean has the variance sigma² a'Wa, and the squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k +
-        a'Wa) on average. The ratio of the two is set so that it is K/(K-1) without overlap (Cameron and
-        Miller 2015, eq. 12), whatever the shares. With equal shares it is sigma² sum(W)/K² of `student`.
+        ``share`` (K,) are the weights a_k of the dates in the mean, adding up to one. Influences are u_k = a_k (x_k
+        - sum_j a_j x_j). Where the x have the covariance sigma² W, the mean has the variance sigma² a'Wa, and the
+        squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k + a'Wa) on average. The ratio of the two is set so that it
+        is K/(K-1) without overlap (Cameron and Miller 2015, eq. 12), whatever the shares. With equal shares it is
+        sigma² sum(W)/K² of `student`.
         """
         plain = self.k / (self.k - 1.0) if self.k > 1 else float("nan")
         if not self:
@@ -128,12 +124,7 @@ class DateOverlap:
         return 1.0 + 2.0 * cross / square if self and square > 0 else 1.0
 
     def student(self, values: Floats) -> tuple[float, float]:
-        """Test statistic of a mean of zero and its degrees of freedom.
-
-        Parameters
-        ----------
-        values : (K,)
-            One CAR a date, raw or standardised.
+        """Test statistic of a mean of zero and its degrees of freedom; ``values`` (K,) are one CAR a date.
 
         Notes
         -----
@@ -146,7 +137,8 @@ class DateOverlap:
         """
         k, total = len(values), self.total
         if not self:
-            return _plain(values), k - 1.0
+            se = values.std(ddof=1) / np.sqrt(k) if k > 1 else 0.0
+            return (float(values.mean() / se) if se > 0 else float("nan")), k - 1.0
         spread = self.spread(values)
         if not spread > 0:
             return float("nan"), float("nan")
@@ -158,14 +150,6 @@ class DateOverlap:
         deviation = values - values.mean()
         expected = k - self.total / k
         return float(np.sqrt(deviation @ deviation / expected)) if expected > 1e-9 * k else float("nan")
-
-
-def _plain(values: Floats) -> float:
-    """Mean over its standard error; NaN for fewer than two values or no variation."""
-    if len(values) < 2:
-        return float("nan")
-    se = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() / se) if se > 0 else float("nan")
 
 
 def clustered(values: Floats, blocks: Places) -> float:
@@ -182,24 +166,12 @@ def clustered(values: Floats, blocks: Places) -> float:
 
 
 def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: Bools) -> DateOverlap:
-    """W of a sample's portfolios over the event days ``inside`` the window, (L2,).
-
-    Notes
-    -----
-    A portfolio's session of an event day is the earliest of its peers': they differ only where
-    exchanges react on different days or have different holidays.
-    """
-    panel = portfolios.abnormal.panel
-    k = len(portfolios)
-    if k < 2:
-        return DateOverlap.none(k)
-    window = _earliest(panel.event_sessions[portfolios.members][:, inside], portfolios.starts)
+    """W of a sample's portfolios over the event days ``inside`` the window, (L2,)."""
+    window, k = _sessions(portfolios)[:, inside], len(portfolios)
     if _apart(window):
         return DateOverlap.none(k)
     early, late, share = shared_sessions(window)
-    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
-    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
-    return DateOverlap(k, early, late, share * alike)
+    return DateOverlap(k, early, late, share * _alike(portfolios, peers, early, late))
 
 
 def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[DateOverlap]:
@@ -207,27 +179,36 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
 
     The correlations of the portfolios' residuals are those of `date_overlap`: no window changes them.
     """
-    panel = portfolios.abnormal.panel
-    days, k = panel.event_sessions.shape[1], len(portfolios)
-    if k < 2:
-        return [DateOverlap.none(k)] * days
-    window = _earliest(panel.event_sessions[portfolios.members], portfolios.starts)
+    window, k = _sessions(portfolios), len(portfolios)
     if _apart(window):
-        return [DateOverlap.none(k)] * days
+        return [DateOverlap.none(k)] * window.shape[1]
     early, late, _ = shared_sessions(window)
-    estimation = _earliest(panel.estimation_sessions[portfolios.members], portfolios.starts)
-    alike = likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
-    known = sparse.csr_array((alike, (early, late)), shape=(k, k))
+    known = sparse.csr_array((_alike(portfolios, peers, early, late), (early, late)), shape=(k, k))
     found = []
-    for day in range(days):
+    for day in range(window.shape[1]):
         early, late, share = shared_sessions(window[:, : day + 1])
         weight = share * np.asarray(known[early, late]).ravel() if len(early) else share
         found.append(DateOverlap(k, early, late, weight))
     return found
 
 
+def _sessions(portfolios: ShockPortfolios) -> Days:
+    """Session of each event day, (K, L2): the earliest of the portfolio's peers.
+
+    They differ only where exchanges react on different days or have different holidays.
+    """
+    return _earliest(portfolios.abnormal.panel.event_sessions[portfolios.members], portfolios.starts)
+
+
+def _alike(portfolios: ShockPortfolios, peers: PeerWeights, early: Places, late: Places) -> Floats:
+    estimation = _earliest(portfolios.abnormal.panel.estimation_sessions[portfolios.members], portfolios.starts)
+    return likeness(np.where(peers.used, peers.residual, np.nan), estimation, early, late)
+
+
 def _apart(window: Days) -> bool:
     """Whether no two of the (K, L) windows can share a session, by their ends."""
+    if len(window) < 2:
+        return True
     first = np.argsort(window[:, 0], kind="stable")
     begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
     return bool((begin[1:] > end[:-1]).all())
@@ -253,18 +234,10 @@ def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
 
 
 def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> Floats:
-    """Correlation about zero of pairs of portfolios' residuals on the calendar sessions that both have.
+    """Correlation (P,) about zero of pairs of portfolios' residuals on the calendar sessions that both have.
 
-    Parameters
-    ----------
-    residual, sessions : (K, L1)
-        Estimation residuals, NaN where there is none, and the session of each.
-    early, late : (P,)
-
-    Returns
-    -------
-    (P,) array
-        Nothing below zero; one where fewer than `FEWEST_SHARED` sessions are shared.
+    ``residual`` (K, L1) is NaN where there is none, ``sessions`` are theirs. Nothing is below zero; it is one
+    where fewer than `FEWEST_SHARED` sessions are shared.
     """
     used = np.isfinite(residual) & (sessions != NO_SESSION)
     days, code = np.unique(sessions[used], return_inverse=True)
@@ -287,13 +260,9 @@ def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> F
 def lagged_overlap(position: Places, alike: Floats, window: tuple[int, int]) -> DateOverlap:
     """W of dates on one axis of sessions, from their places on it and correlations by distance.
 
-    Parameters
-    ----------
-    position : (K,)
-        Session of each date, ascending.
-    alike : (K, R)
-        Correlation of a date's portfolio with that of the date so many sessions later, see `likeness`;
-        column 0 is not read. R is at least the window's width. Work and memory are K times the width.
+    ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
+    with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
+    window's width. Work and memory are K times the width.
     """
     width = window[1] - window[0] + 1
     early, late, weight = [], [], []

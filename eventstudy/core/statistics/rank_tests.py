@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy import special
 
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.statistics.ranks import row_ranks
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 NO_EXTREME_RANK = "event days rank among the estimation days like any other"
@@ -32,9 +31,9 @@ def corrado(sample: WindowSample) -> TestResult:
     t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
     ranks of a firm-event add up to zero over all its days.
     """
-    if sample.days:
-        return _of_days(sample, sample.days.rank, sample.days.rank_n)
-    return _of_days(sample, *sample.once(_rank_deviations))
+    days = sample.days
+    total, _, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    return _of_days(sample, total, ranked)
 
 
 @statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
@@ -46,21 +45,16 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
     """
-    if sample.days:
-        return _of_days(sample, sample.days.uniform, np.sqrt(sample.days.rank_n))
-    return _of_days(sample, *sample.once(_uniform_deviations))
+    days = sample.days
+    _, total, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    return _of_days(sample, total, np.sqrt(ranked))
 
 
-def _rank_deviations(sample: WindowSample) -> tuple[Floats, Counts]:
-    deviation = sample.ranks.rank - (sample.ranks.count[:, None] + 1) / 2
-    there = np.isfinite(deviation)
-    return np.where(there, deviation, 0.0).sum(axis=0), there.sum(axis=0)
-
-
-def _uniform_deviations(sample: WindowSample) -> tuple[Floats, Floats]:
-    uniform = sample.ranks.rank / (1 + sample.ranks.count[:, None]) - 0.5
-    there = np.isfinite(uniform)
-    return np.where(there, uniform, 0.0).sum(axis=0), np.sqrt(there.sum(axis=0))
+def _rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
+    """Sums by day of the firm-events' K - (M+1)/2 and K/(1+M) - 1/2, and how many are ranked, all (L1+L2,)."""
+    rank, days = sample.ranks.rank, sample.ranks.count[:, None]
+    deviation, uniform = (np.nan_to_num(centred) for centred in (rank - (days + 1) / 2, rank / (1 + days) - 0.5))
+    return deviation.sum(axis=0), uniform.sum(axis=0), np.isfinite(rank).sum(axis=0)
 
 
 def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> TestResult:
@@ -166,17 +160,18 @@ def wilcoxon(sample: WindowSample) -> TestResult:
     w = float(rank[values > 0].sum())
     _, ties = np.unique(rank, return_counts=True)
     if n <= EXACT_WILCOXON and (ties == 1).all():
-        return sample.result(w, distribution="signed rank", p_value=signed_rank_p(w, n))
+        return sample.result(w, distribution="signed rank", p_value=signed_rank_tails(w, n))
     variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3 - ties).sum() / 48
     z = (w - n * (n + 1) / 4) / np.sqrt(variance)
-    return sample.result(w, distribution="normal", p_value=float(2 * special.ndtr(-abs(z))))
+    return sample.result(w, distribution="normal", p_value=Tails.known(z, "normal"))
 
 
-def signed_rank_p(w: float, n: int) -> float:
-    """Exact two-sided p of the signed-rank sum of n values without ties."""
+def signed_rank_tails(w: float, n: int) -> Tails:
+    """Exact p-values of the signed-rank sum of n values without ties."""
     share = _signed_rank_distribution(n)
     at = round(w)
-    return min(1.0, 2.0 * min(float(share[: at + 1].sum()), float(share[at:].sum())))
+    less, greater = float(share[: at + 1].sum()), float(share[at:].sum())
+    return Tails(min(1.0, 2.0 * min(less, greater)), less, greater)
 
 
 @functools.lru_cache(maxsize=EXACT_WILCOXON)

@@ -14,12 +14,8 @@ from eventstudy.core.arrays import Bools, Counts, Floats, Places
 class EventRanks:
     """Ranks over the estimation window followed by the whole event window.
 
-    Attributes
-    ----------
-    rank : (N, L1 + L2)
-        1 for a firm-event's lowest abnormal return, ties at their mean, NaN where it has none.
-    count : (N,)
-        Days that were ranked, M_i.
+    ``rank`` (N, L1 + L2) is 1 for a firm-event's lowest abnormal return, ties at their mean, NaN where it has
+    none; ``count`` (N,) are the days that were ranked, M_i.
     """
 
     rank: Floats

@@ -10,7 +10,7 @@ from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import student
 from eventstudy.core.statistics.overlap import clustered
-from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
+from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
 #: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
@@ -50,7 +50,7 @@ def bootstrap(sample: WindowSample) -> TestResult:
     size = max(sample.n // 4, min(sample.n, SMALLEST_RESAMPLE))
     rows = _resamples(sample.n, size, min(sample.draws, SKEWNESS_DRAWS), sample.seed)
     simulated = skewness_adjusted(bhar[rows] - mean)
-    p_value = two_tailed_share(value, simulated)
+    p_value = Tails.drawn(value, simulated, symmetric=False)
     return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=mean)
 
 
@@ -92,7 +92,7 @@ def bootstrap_dates(sample: WindowSample) -> TestResult:
     drawn = values[rows] - values.mean()
     mean, sd = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        simulated = np.abs(mean) * np.sqrt(sample.k) / sd
+        simulated = mean * np.sqrt(sample.k) / sd
     return _percentile_t(sample, value, simulated)
 
 
@@ -109,12 +109,12 @@ def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
     residual = sums[rows] - size[rows] * mean[:, None]
     se = np.sqrt(len(size) / (len(size) - 1.0) * (residual**2).sum(axis=1)) / dates
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _percentile_t(sample, clustered(values, blocks), np.abs(mean) / se)
+        return _percentile_t(sample, clustered(values, blocks), mean / se)
 
 
 def _percentile_t(sample: WindowSample, value: float, simulated: Floats) -> TestResult:
-    extreme = ~(simulated < abs(value) * (1 - 1e-12))
-    p_value = float((1 + extreme.sum()) / (1 + len(simulated)))
+    # A resample without variation is extreme on both sides.
+    p_value = Tails.drawn(value, np.where(np.isfinite(simulated), simulated, np.nan), symmetric=True)
     estimate = float(sample.shock_car.mean())
     return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=estimate)
 
@@ -142,20 +142,15 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
         return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
-    sums = (series - series.mean())[rows].sum(axis=1) * _widening(sample, len(series), width)
+    ratio = (sample.variance / (sample.abnormal.expected.sigma2 * width)).mean() * sample.inflation
+    days = len(series)
+    widening = np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio)
+    sums = (series - series.mean())[rows].sum(axis=1) * widening
     sd = sums.std()
     if not sd > 0:
         return sample.refuse(Reason("not_tested.residuals_alike"))
     caar = float(sample.car.mean())
-    extreme = np.abs(sums) >= abs(caar) * (1 - 1e-12)
-    p_value = float((1 + extreme.sum()) / (1 + len(sums)))
-    return sample.result(caar / sd, distribution="bootstrap", p_value=p_value)
-
-
-def _widening(sample: WindowSample, days: int, width: int) -> float:
-    expected = sample.abnormal.expected
-    ratio = (sample.variance / (expected.sigma2 * width)).mean() * sample.inflation
-    return float(np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio))
+    return sample.result(caar / sd, distribution="bootstrap", p_value=Tails.drawn(caar, sums, symmetric=True))
 
 
 def _coefficients(sample: WindowSample) -> float:
@@ -194,14 +189,9 @@ def permutation(sample: WindowSample) -> TestResult:
     else:
         drawn = [row[rng.integers(len(row), size=sample.draws)] for row in placebos]
         simulated = np.mean(drawn, axis=0) * np.sqrt(sample.overlap.total / sample.k)
-    value = float(sample.shock_s.mean())
-    extreme = np.abs(simulated) >= abs(value) * (1 - 1e-12)
-    return sample.result(
-        value,
-        distribution="permutation",
-        p_value=float((1 + extreme.sum()) / (1 + len(simulated))),
-        estimate=float(sample.shock_car.mean()),
-    )
+    value, estimate = float(sample.shock_s.mean()), float(sample.shock_car.mean())
+    p_value = Tails.drawn(value, simulated, symmetric=True)
+    return sample.result(value, distribution="permutation", p_value=p_value, estimate=estimate)
 
 
 @statistic(
@@ -226,7 +216,9 @@ def sq(sample: WindowSample) -> TestResult:
     if len(sums) < FEWEST_PLACEBOS:
         return sample.refuse(Reason("not_tested.few_windows", needed=FEWEST_PLACEBOS, width=width, n=len(sums)))
     value = float(sample.shock_car[0])
-    return sample.result(value, distribution="quantile", p_value=two_tailed_share(value, sums), estimate=value)
+    return sample.result(
+        value, distribution="quantile", p_value=Tails.drawn(value, sums, symmetric=False), estimate=value
+    )
 
 
 def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> Floats:
@@ -253,14 +245,6 @@ def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         s2 = np.nansum(peers.residual**2, axis=1) / (there[:, -1] - _coefficients(sample))
     return padded, there, s2
-
-
-def two_tailed_share(value: float, simulated: Floats) -> float:
-    """Twice the smaller tail's share, the value itself counted, at most one; a NaN draw is extreme."""
-    slack = 1e-12 * abs(value)
-    lower = 1 + (~(simulated > value + slack)).sum()
-    upper = 1 + (~(simulated < value - slack)).sum()
-    return min(1.0, 2.0 * float(min(lower, upper)) / (1 + len(simulated)))
 
 
 @functools.lru_cache(maxsize=16)

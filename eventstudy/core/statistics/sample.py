@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import special
@@ -23,6 +23,41 @@ from eventstudy.registry import Registry
 T = TypeVar("T")
 #: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
 FEWEST_EFFECTIVE = 2.0
+#: What a test's null is held against: "less" that the mean is below zero, "greater" that it is above.
+Alternative = Literal["two-sided", "less", "greater"]
+
+
+class Tails(NamedTuple):
+    """p-values of one statistic against the three alternatives."""
+
+    two_sided: float
+    less: float
+    greater: float
+
+    def of(self, alternative: Alternative) -> float:
+        """p-value against one of them."""
+        return {"two-sided": self.two_sided, "less": self.less, "greater": self.greater}[alternative]
+
+    @classmethod
+    def known(cls, statistic: float, distribution: str, df: float = math.nan) -> Tails:
+        """Return those of a t or normal statistic."""
+        below = [
+            float(special.stdtr(df, s) if distribution == "t" else special.ndtr(s)) for s in (statistic, -statistic)
+        ]
+        return cls(two_sided(statistic, distribution, df), *below)
+
+    @classmethod
+    def drawn(cls, value: float, simulated: Floats, *, symmetric: bool) -> Tails:
+        """Shares of draws (B,) at least as far off as ``value``, itself counted; a NaN draw is extreme.
+
+        Two-sided is the share of |draw| >= |value| where ``symmetric``, else twice the smaller tail's.
+        """
+        slack, total = 1e-12 * abs(value), 1 + len(simulated)
+        less = (1 + int((~(simulated > value + slack)).sum())) / total
+        greater = (1 + int((~(simulated < value - slack)).sum())) / total
+        if symmetric:
+            return cls((1 + int((~(np.abs(simulated) < abs(value) * (1 - 1e-12))).sum())) / total, less, greater)
+        return cls(min(1.0, 2.0 * min(less, greater)), less, greater)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +105,11 @@ class TestResult:
 class DayFigures:
     """What the tests that look at days need of them, where firm-events are too many to hold their days.
 
-    Attributes
-    ----------
-    residual : (L1,)
-        Mean estimation residual of the estimation days that have one.
-    positive : float
-        Mean over the firm-events of the share of positive residuals.
-    rank, uniform, rank_n : (L1+L2,)
-        Sums of K - (M+1)/2 and of K/(1+M) - 1/2, and the number ranked, see `corrado`.
-    generalised, generalised_n : (L1+1,)
-        Mean centred uniform ranks and their number, see `grank_t`; None where the SCARs do not vary.
-    calendar : (D,)
-        Mean abnormal return of the calendar-time portfolio on each of its days.
-    members : (K,)
-        Firm-events of each date's portfolio.
+    ``residual`` (L1,) are the mean estimation residuals of the days that have one, ``positive`` the mean share
+    of positive ones. ``rank``, ``uniform`` and ``rank_n`` (L1+L2,) are the sums of K - (M+1)/2 and of
+    K/(1+M) - 1/2 and the number ranked, see `corrado`; ``generalised`` and ``generalised_n`` (L1+1,) the mean
+    centred uniform ranks and their number, see `grank_t`, None where the SCARs do not vary. ``calendar`` (D,)
+    is the calendar-time portfolio's mean abnormal return by day, ``members`` (K,) counts each date's portfolio.
     """
 
     residual: Floats
@@ -119,6 +145,8 @@ class WindowSample:
         Ranks of the abnormal returns over all days, the same for every window.
     seed, draws : int
         Of simulated distributions.
+    alternative
+        What the null is held against.
     days : DayFigures, optional
         Given where ``abnormal`` holds no days, as of a whole market.
     peers : PeerWeights, optional
@@ -148,6 +176,7 @@ class WindowSample:
     ranks: EventRanks
     seed: int
     draws: int
+    alternative: Alternative = "two-sided"
     days: DayFigures | None = None
     peers: PeerWeights | None = None
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
@@ -190,17 +219,27 @@ class WindowSample:
         *,
         distribution: str,
         df: float = math.nan,
-        p_value: float | None = None,
+        p_value: Tails | float | None = None,
         estimate: float | None = None,
     ) -> TestResult:
-        """Return a result; p is two-sided from ``distribution`` (t or normal) unless it is given."""
+        """Return a result against the sample's alternative.
+
+        p comes from ``distribution`` (t or normal) unless it is given: as `Tails`, or as a number, which is
+        two-sided, so that the test is refused where another alternative is asked for.
+        """
+        if isinstance(p_value, float | int):
+            if self.alternative != "two-sided":
+                return self.refuse(Reason("not_tested.two_sided", alternative=self.alternative))
+            p = float(p_value)
+        else:
+            p = (p_value or Tails.known(statistic, distribution, df)).of(self.alternative)
         return replace(
             self.refuse(Reason()),
             estimate=float(self.car.mean()) if estimate is None else estimate,
             statistic=float(statistic),
             distribution=distribution,
             df=df,
-            p_value=two_sided(statistic, distribution, df) if p_value is None else p_value,
+            p_value=p,
         )
 
     def refuse(self, reason: Reason | str) -> TestResult:
@@ -228,6 +267,7 @@ class Sample:
     weighting: str = "market-balanced"
     seed: int = 20260624
     draws: int = 9_999
+    alternative: Alternative = "two-sided"
     ranks: EventRanks | None = None
 
     def take(self, group: str, index: Bools) -> Sample:
@@ -282,6 +322,7 @@ class Sample:
                 ranks=part.ranks or rank_events(part.abnormal),
                 seed=self.seed,
                 draws=self.draws,
+                alternative=self.alternative,
                 peers=peers,
                 made=made,
             )

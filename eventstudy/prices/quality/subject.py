@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -121,7 +121,7 @@ def subjects_of(
         subjects.append(
             Subject(
                 item=item,
-                market=market,
+                market=replace(market, currency=config.traded_in(market.mic)),
                 peer=peer,
                 board=board,
                 days=days,

@@ -1,0 +1,146 @@
+"""A study without a file: the settings that a few names in Python stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eventstudy.config.json_values import plain_json
+from eventstudy.config.load import config_from_dict
+from eventstudy.config.settings import StudyConfig, Windows
+from eventstudy.errors import ConfigError, nearest
+from eventstudy.exchanges.exchange import exchanges
+
+#: Where tickers without an ending are traded, unless something else is said.
+EXCHANGE = "XNYS"
+#: Names beside the sections of a study file.
+_NAMES = ("peers", "benchmark", "exchange", "windows", "estimation", "model")
+
+
+def exchange_of(ticker: str, exchange: str = EXCHANGE) -> str:
+    """Return the MIC that a ticker's ending tells, or ``exchange`` where it has none.
+
+    >>> exchange_of("600519.SS"), exchange_of("BRK.B")
+    ('XSHG', 'XNYS')
+    """
+    endings = {
+        known.suffix: mic for mic, known in exchanges().items() if known.suffix and ticker.endswith(known.suffix)
+    }
+    return endings[max(endings, key=len)] if endings else exchange
+
+
+def study_settings(names: Mapping[str, Any], tickers: Sequence[str] | None = None) -> StudyConfig:
+    """Return the settings of `study_table`, checked; without ``tickers`` they need no peers yet.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    table = study_table(names, tickers or ())
+    known = tickers is not None or names.get("peers") is not None
+    if known and not table["peers"]:
+        raise ConfigError("no peers: name them, Study(peers=['JNJ', 'PFE']), or the tickers in the events")
+    return config_from_dict(table, source="Study()", peers=known)
+
+
+def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the study file, as a table of plain values, that would say the same as some names.
+
+    Parameters
+    ----------
+    names
+        Those of ``Study(…)``: ``benchmark``, ``windows``, the sections of a study file.
+    tickers
+        The peers where ``names`` has none: those of the events. The ending names the exchange.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, an unknown exchange or one without an index, one index for several exchanges.
+
+    Examples
+    --------
+    >>> from eventstudy.config.plain import study_table
+    >>> study_table({}, ["JNJ", "SAN.PA"])["markets"]
+    [{'mic': 'XNYS', 'benchmark': '^GSPC'}, {'mic': 'XPAR', 'benchmark': '^FCHI'}]
+    """
+    sections = [item.name for item in dataclasses.fields(StudyConfig)]
+    for name in names:
+        if name not in (*_NAMES, *sections):
+            raise ConfigError(f"unknown name {name!r}; {nearest(name, {*_NAMES, *sections})}")
+    table = {name: names[name] for name in sections if name in names and name not in _NAMES}
+    if not isinstance(table.get("tests", {}), Mapping):
+        table["tests"] = {"names": table["tests"]}
+    model = names.get("model", "market")
+    table["model"] = model if isinstance(model, Mapping) else {"name": model}
+    table["windows"] = _windows(names.get("windows"), names.get("estimation"))
+    given = names.get("peers")
+    table["peers"] = _peer_tables(tickers if given is None else given, names.get("exchange", EXCHANGE))
+    mics = [str(peer["market"]) for peer in table["peers"]]
+    table.setdefault("markets", _markets(mics, names.get("benchmark", "")))
+    plain: dict[str, Any] = plain_json(table)
+    return plain
+
+
+def _peer_tables(peers: Any, exchange: str) -> list[dict[str, Any]]:
+    """Peers as a study file has them: of tickers, of dicts, or of a frame with a row each."""
+    if hasattr(peers, "__arrow_c_stream__") and hasattr(peers, "columns"):
+        import pyarrow as pa
+
+        peers = pa.table(peers).to_pylist()
+    given = [peers] if isinstance(peers, str | Mapping) else () if peers is None else peers
+    try:
+        tables = [dict(peer) if isinstance(peer, Mapping) else {"ticker": str(peer)} for peer in given]
+    except TypeError as error:
+        raise ConfigError(
+            f"peers of the type {type(peers).__name__}: accepted are tickers, dicts such as "
+            "{'ticker': 'JNJ', 'group': 'core'}, and a frame with a column 'ticker'"
+        ) from error
+    # A cell of a frame that is empty is None or, not equal to itself, NaN.
+    kept = [{name: cell for name, cell in table.items() if cell is not None and cell == cell} for table in tables]
+    return [{"market": exchange_of(str(table.get("ticker", "")), exchange), **table} for table in kept]
+
+
+def _markets(mics: Sequence[str], benchmark: str | Mapping[str, str]) -> list[dict[str, Any]]:
+    """The markets of some peers, each with its index."""
+    mics, known = list(dict.fromkeys(mics)), exchanges()
+    unknown = [mic for mic in mics if mic not in known]
+    if unknown:
+        raise ConfigError(f"exchange {unknown[0]!r}; {nearest(str(unknown[0]), known)}")
+    if isinstance(benchmark, str) and benchmark and len(mics) > 1:
+        one = ", ".join(f"{mic!r}: {known[mic].index!r}" for mic in mics)
+        raise ConfigError(f"one benchmark, {benchmark}, for {len(mics)} exchanges: give one for each, {{{one}}}")
+    of_mic = benchmark if isinstance(benchmark, Mapping) else dict.fromkeys(mics, benchmark)
+    indices = {mic: of_mic.get(mic) or known[mic].index for mic in mics}
+    lacking = [mic for mic, index in indices.items() if not index]
+    if lacking:
+        raise ConfigError(f"no index is known for {', '.join(lacking)}: give it as benchmark, {{{lacking[0]!r}: …}}")
+    return [{"mic": mic, "benchmark": index} for mic, index in indices.items()]
+
+
+def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
+    """The section of windows: as given, or with what is written from the event windows asked for."""
+    default = Windows()
+    table: dict[str, Any] = dict(windows) if isinstance(windows, Mapping) else {}
+    if windows is not None and not isinstance(windows, Mapping):
+        table["car"] = [windows] if _is_pair(windows) else windows
+    if estimation is not None:
+        table["estimation"] = estimation
+    if _is_pair(table.get("estimation")):
+        first, last = table["estimation"]
+        table.setdefault("minimum", max(10, min(default.minimum, last - first + 1)))
+    car = table.get("car", ())
+    if "car" in table and isinstance(car, list | tuple) and car and all(map(_is_pair, car)):
+        # What nobody wrote must fit the windows that were: two days at least, for a drop and what follows.
+        event = table.setdefault("event", (min(0, *(w[0] for w in car)), max(1, *(w[1] for w in car))))
+        if _is_pair(event):
+            drop = table.setdefault("drop", (0, 1) if event[1] > 1 else (0, 0))
+            if _is_pair(drop):
+                table.setdefault("post", (drop[1] + 1, max(drop[1] + 1, min(default.post[1], event[1]))))
+    return table
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int) for end in value)

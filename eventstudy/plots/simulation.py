@@ -1,0 +1,175 @@
+"""The figure of a simulation: how often each test rejects where nothing happened, and where a drop was added."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventstudy.results.columns import window_name
+from eventstudy.simulate import Rate, Simulation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from eventstudy.core.abnormal import Window
+
+#: Columns of the printed table, marker and colour (Okabe and Ito's palette) of the designs of size.
+SHORT = {
+    "random": "random",
+    "common": "common",
+    "all_doubled": "all x2",
+    "common_doubled": "common x2",
+    "fat_tails": "t(5)",
+    "one_date": "one date",
+}
+MARKS = {
+    "random": ("o", "#56B4E9"),
+    "common": ("D", "#000000"),
+    "all_doubled": ("^", "#E69F00"),
+    "common_doubled": ("s", "#D55E00"),
+    "fat_tails": ("v", "#009E73"),
+    "one_date": ("x", "#888888"),
+}
+#: Tests in the figure, of those that are registered; the tables hold all.
+SHOWN = tuple(
+    """cross_sectional_t wilcoxon patell bmp corrado grank_t portfolio_t patell_kp bmp_kp date_t sign_flip""".split()
+)
+#: Lowest share that the figure tells apart from none.
+EDGE = 0.004
+#: Colours of the power curves, so many as tests of the figure can hold their size.
+LINES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888", "#117733")
+
+
+def sizes(simulation: Simulation, design: str, window: Window) -> list[Rate]:
+    """Return what each test that was drawn at all does where nothing happened."""
+    rates = [simulation.rate(design, test, window) for test in simulation.tests]
+    return [rate for rate in rates if rate is not None and rate.n_draws]
+
+
+def power_tests(simulation: Simulation, window: Window) -> list[str]:
+    """Tests that do not reject too often on common dates, the only ones whose power means anything."""
+    return [rate.test for rate in sizes(simulation, "common", window) if rate.verdict != "too often"]
+
+
+def power_windows(simulation: Simulation) -> list[Window]:
+    """Windows that hold day 0."""
+    return [window for window in simulation.plan.windows if window[0] <= 0 <= window[1]]
+
+
+def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Figure:
+    """Return the figure: size by test and design on the left, power of the tests that hold it on the right.
+
+    It shows the first window, and of the tests those of `SHOWN`.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style: Any = {
+        "font.size": 7.5,
+        "axes.titlesize": 8.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "axes.linewidth": 0.6,
+        "font.family": "DejaVu Sans",
+        "svg.hashsalt": "eventstudy",
+        "text.parse_math": False,
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(7.6, 4.0))
+        FigureCanvasAgg(figure)
+        draw_sizes(figure.add_axes((0.135, 0.25, 0.435, 0.675)), simulation)
+        draw_power(figure.add_axes((0.635, 0.25, 0.345, 0.675)), simulation)
+        figure.text(0.01, 0.015, _caption(simulation, note), fontsize=5.8, color="#555555", va="bottom")
+        if simulated:
+            figure.text(
+                0.5,
+                0.5,
+                "SIMULATED",
+                fontsize=64,
+                rotation=15,
+                color="#0072B2",
+                alpha=0.16,
+                ha="center",
+                va="center",
+                weight="bold",
+                zorder=20,
+            )
+    return figure
+
+
+def _caption(simulation: Simulation, note: str) -> str:
+    plan, pool = simulation.plan, simulation.pool
+    return (
+        f"{plan.draws} draws of K = {plan.dates} dates × {plan.peers} of {len(pool.tickers)} {pool.region} "
+        f"peers against {pool.benchmark} · window {window_name(plan.windows[0])} · two-sided {plan.level:.0%} · "
+        f"mean residual correlation on a date {simulation.rbar:.2f}\n"
+        f"band: {plan.level:.0%} ± 2.58 standard errors · firm-events: random {plan.dates}, one date "
+        f"{plan.peers}, all others {plan.dates * plan.peers} · seed {plan.seed} · {note}\n"
+        "x2: standard deviation doubled in the event window, of all abnormal returns or of the peers' mean"
+    )
+
+
+def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
+    """Draw the share of rejections without an effect, one row a test, one mark a design."""
+    from matplotlib.ticker import NullLocator
+
+    plan, window = simulation.plan, simulation.plan.windows[0]
+    tests = [test for test in SHOWN if test in simulation.tests]
+    half = 2.58 * (plan.level * (1 - plan.level) / plan.draws) ** 0.5
+    low = EDGE
+    ax.axvspan(max(plan.level - half, low), plan.level + half, color="#009E73", alpha=0.18, lw=0)
+    ax.axvline(plan.level, color="#009E73", lw=0.7)
+    for place, (design, (marker, colour)) in enumerate(MARKS.items()):
+        points = [
+            (max(rate.share, low), at + 0.11 * (place - 2.5))
+            for at, test in enumerate(tests)
+            if (rate := simulation.rate(design, test, window)) is not None and rate.n_draws
+        ]
+        x, y = zip(*points, strict=True) if points else ((), ())
+        ax.plot(x, y, ls="none", marker=marker, ms=3.6, color=colour, label=SHORT[design], zorder=3, clip_on=False)
+    for at in range(1, len(tests)):
+        ax.axhline(at - 0.5, color="#E4E4E4", lw=0.5, zorder=0)
+    ax.set_xscale("log")
+    ax.set_xlim(low, 1.0)
+    ticks = (low, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    ax.set_xticks(ticks, [f"≤{100 * low:g}", *(f"{100 * tick:g}" for tick in ticks[1:])])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yticks(range(len(tests)), tests)
+    ax.set_ylim(len(tests) - 0.45, -0.55)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("rejections where nothing happened, % (log scale)")
+    ax.set_title("Size by test and design")
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.4, -0.145), ncols=6, fontsize=6.5, handletextpad=0.1, columnspacing=0.9
+    )
+    return ax
+
+
+def draw_power(ax: Axes, simulation: Simulation) -> Axes:
+    """Draw the share of rejections on common dates against the drop that was added to day 0."""
+    from matplotlib.ticker import PercentFormatter
+
+    plan = simulation.plan
+    window = next(iter(power_windows(simulation)), None)
+    tests = [test for test in SHOWN if window and test in power_tests(simulation, window)]
+    effects = (0.0, *plan.effects)
+    for test, colour in zip(tests, LINES, strict=False):
+        rates = [simulation.rate("common", test, window, effect) for effect in effects if window]
+        shares = [rate.share if rate is not None else float("nan") for rate in rates]
+        ax.plot(effects, shares, color=colour, lw=1.3, marker="o", ms=2.6, label=test, clip_on=False)
+    ax.axhline(plan.level, color="#009E73", lw=0.7, zorder=0)
+    ax.set_ylim(0, 1.0)
+    ax.set_xlim(0, max(effects))
+    ax.set_xticks(effects, [f"{100 * effect:g}" for effect in effects])
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    ax.grid(color="#E4E4E4", lw=0.5)
+    ax.set_xlabel("drop added to day 0 of common dates, %")
+    ax.set_ylabel("rejections, %", labelpad=1)
+    ax.set_title("Power where size is not too high")
+    if tests:
+        ax.legend(loc="lower right", fontsize=6.5, frameon=True, framealpha=1.0, edgecolor="none")
+    return ax

@@ -1,0 +1,126 @@
+"""Prices in frames of any shape as one table with a header, as a file has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventstudy.errors import PriceError
+from eventstudy.readers.headers import meaning
+
+ACCEPTED = (
+    "accepted are a long frame (date, ticker, close or adj_close), a wide one (days x tickers), one of yfinance "
+    "with two rows of headers, the same with days in the index, and a dict of one frame or series a ticker; of "
+    "pandas, polars, pyarrow, duckdb, or what else gives Arrow data"
+)
+
+
+def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
+    """Return prices as an Arrow table: a row a ticker and day, or a column a ticker.
+
+    Parameters
+    ----------
+    prices
+        A frame of any library that gives its data by the Arrow PyCapsule interface, or what pandas can make
+        a frame of: a dict or list of dicts.
+    returns
+        Whether its numbers are simple returns.
+
+    Raises
+    ------
+    PriceError
+        For anything that is neither; the message lists the accepted shapes.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        frame = _flat(prices)
+        if returns:
+            frame = _named_returns(frame)
+        frame.columns = [str(name) for name in frame.columns]
+        for name in [name for name in frame.columns if pd.api.types.is_object_dtype(frame[name])]:
+            kind = pd.api.types.infer_dtype(frame[name], skipna=True)
+            if kind not in ("string", "date", "empty"):
+                frame[name] = frame[name].map(lambda cell: "" if pd.isna(cell) else str(cell))
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, pa.ArrowException) as error:
+        raise PriceError(f"prices of the type {type(prices).__name__} cannot be read; {ACCEPTED}") from error
+
+
+def _flat(prices: Any) -> Any:
+    """A frame of columns alone; the days are one of them."""
+    import pandas as pd
+
+    if isinstance(prices, Mapping):
+        if not any(_is_frame(part) for part in prices.values()):
+            return _flat(pd.DataFrame(dict(prices)))
+        parts = [_flat(part).assign(ticker=str(ticker)) for ticker, part in prices.items()]
+        return pd.concat(parts, ignore_index=True)
+    prices = _of_pandas(prices)
+    frame = prices.to_frame("close") if isinstance(prices, pd.Series) else prices.copy()
+    if frame.columns.nlevels == 2:
+        fields = [{meaning(str(name)) for name in frame.columns.get_level_values(level)} for level in (0, 1)]
+        tickers = 1 if fields[0] & {"close", "adj_close"} else 0
+        frame = frame.stack(tickers, future_stack=True)
+        frame.index = frame.index.set_names([frame.index.names[0] or "date", "ticker"])
+        frame.columns.name = None
+    named = {meaning(str(name)) for name in frame.columns}
+    if frame.index.nlevels == 2:
+        levels = [frame.index.get_level_values(level) for level in (0, 1)]
+        swapped = _are_days(levels[1]) and not _are_days(levels[0])
+        frame = frame.rename_axis(index=["ticker", "date"] if swapped else ["date", "ticker"]).reset_index()
+    elif "date" in named:
+        frame = frame.reset_index(drop=True)
+    elif isinstance(frame.index, pd.RangeIndex):
+        raise ValueError("no days")
+    else:
+        frame = frame.rename_axis(index="date").reset_index()
+    for name in frame.columns:
+        if meaning(str(name)) == "date":
+            frame[name] = _whole_days(frame[name])
+    return frame
+
+
+def _is_frame(part: Any) -> bool:
+    return hasattr(part, "columns") or isinstance(part, Mapping)
+
+
+def _of_pandas(prices: Any) -> Any:
+    """A frame or series of pandas from one of another library, or from a list of dicts."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(prices, pd.DataFrame | pd.Series):
+        return prices
+    if isinstance(prices, list) and all(isinstance(row, Mapping) for row in prices):
+        return pd.DataFrame(prices)
+    # What is lazy, such as a query of polars, is run first.
+    return pa.table(prices.collect() if hasattr(prices, "collect") else prices).to_pandas()
+
+
+def _named_returns(frame: Any) -> Any:
+    """A long frame whose numbers stand in a column that says that they are returns."""
+    means = {str(name): meaning(str(name)) for name in frame.columns}
+    if "ticker" not in means.values():
+        day = next(name for name, what in means.items() if what == "date")
+        frame = frame.melt(id_vars=day, var_name="ticker", value_name="return").dropna(subset="return")
+    elif "return" not in means.values():
+        frame = frame.rename(columns={name: "return" for name, what in means.items() if what in ("close", "adj_close")})
+    return frame
+
+
+def _are_days(index: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or meaning(str(index.name)) == "date"
+
+
+def _whole_days(column: Any) -> Any:
+    """Days without hours, each of its own time zone; what is no time is left as it is."""
+    if hasattr(column.dtype, "freq"):
+        column = column.dt.to_timestamp(how="end")
+    if column.dtype.kind == "M":
+        column = column.dt.tz_localize(None) if column.dt.tz is not None else column
+        return column.dt.normalize()
+    return column

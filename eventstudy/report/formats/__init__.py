@@ -1,1 +1,0 @@
-"""Outputs of a pack, one a file; `report.output` finds them."""

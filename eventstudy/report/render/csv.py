@@ -1,0 +1,49 @@
+"""tables/*.csv and ledger.csv; the one way in which any pack writes a table as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eventstudy.config.json_values import plain_json
+from eventstudy.report.output import Material, output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Text that a spreadsheet would take for a formula begins with one of these.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@output("csv", place=50, says="tables")
+def write(material: Material) -> None:
+    """Write the tables."""
+    for name, table in material.tables.items():
+        write_csv(table, material.folder / ("ledger.csv" if name == "ledger" else f"tables/{name}.csv"))
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as text that no spreadsheet runs as a formula."""
+    safe = table.copy()
+    for column in safe.columns:
+        if safe[column].dtype.kind not in "biufM":
+            safe[column] = safe[column].astype(object).map(csv_safe)
+    safe.columns = [csv_safe(str(column)) for column in safe.columns]
+    path.parent.mkdir(exist_ok=True)
+    safe.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def stamped(rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> pd.DataFrame:
+    """Return rows as a table of the very values, whole numbers whole, with the stamp of simulated prices."""
+    import pandas as pd
+
+    plain = [plain_json(dict(row)) for row in rows]
+    # Column by column: of rows pandas would make whole numbers beside a missing one decimal.
+    table = pd.DataFrame({name: pd.Series([row[name] for row in plain], dtype=object) for name in plain[0]})
+    return table.assign(simulated="SIMULATED") if simulated else table
+
+
+def csv_safe(value: Any) -> Any:
+    """Return ``value``; text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

@@ -1,0 +1,113 @@
+"""report.pdf: a Typst template and a JSON file of strings, which Typst never reads as markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from eventstudy import plots
+from eventstudy.errors import ConfigError, Problem
+from eventstudy.messages import section
+from eventstudy.report.document import Document, plain
+from eventstudy.report.output import Material, output
+
+TEMPLATE = "report.typ"
+_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
+
+
+@output("pdf", place=40, pages=True, says="report.pdf")
+def write(material: Material) -> None:
+    """Write the PDF; Typst has threads of its own, so this is done in no forked child."""
+    # Without a font for it, a page in Chinese would be a page of gaps.
+    readable = material.document.language == "en" or plots.cjk_font()
+    document = material.document if readable else material.in_english()
+    write_pdf(document, material.home, material.folder / "report.pdf", material.templates)
+
+
+def write_pdf(document: Document, home: Path, path: Path, templates: Path | None = None) -> None:
+    """Write the report; ``home`` holds the drawings as <name>.svg.
+
+    Raises
+    ------
+    ConfigError
+        If a template of the user's own does not compile.
+    """
+    import typst
+
+    family = _cjk_family()
+    words = section(document.language, "page", document.kind)
+    content: dict[str, Any] = plain(document)
+    _tell_drawn(content, home)
+    if not family:
+        content = _without_cjk(content, words["font_note"])
+    content |= {"t": words, "families": ["Libertinus Serif", *([family] if family else [])]}
+    own = templates / TEMPLATE if templates is not None and (templates / TEMPLATE).is_file() else None
+    with tempfile.TemporaryDirectory() as scratch, resources.as_file(_shipped()) as shipped:
+        # Typst reads only what lies beneath the source.
+        source = Path(scratch) / TEMPLATE
+        shutil.copyfile(own or shipped, source)
+        source.with_name("data.json").write_text(
+            json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8"
+        )
+        source.with_name("figures").mkdir()
+        for name in document.figures():
+            if (home / f"{name}.svg").is_file():
+                shutil.copyfile(home / f"{name}.svg", Path(scratch) / "figures" / f"{name}.svg")
+        # Only embedded fonts and those of the figures: the pages do not change with a machine's other fonts.
+        fonts: Any = {"font_paths": plots.font_folders(), "ignore_system_fonts": True}
+        try:
+            pdf = typst.compile(source, root=scratch, timestamp=0, **fonts)
+        except typst.TypstError as error:
+            if own is None:
+                raise
+            text = f"does not compile: {error}; the shipped template is a model"
+            raise ConfigError(Problem(text, str(own))) from error
+    path.write_bytes(pdf)
+
+
+def _shipped() -> Any:
+    return resources.files("eventstudy.report") / "templates" / TEMPLATE
+
+
+def _tell_drawn(part: Any, home: Path) -> None:
+    """Tell of every figure whether there is a drawing of it."""
+    if isinstance(part, dict):
+        if part.get("type") == "figure":
+            part["drawn"] = (home / f"{part['name']}.svg").is_file()
+        part = list(part.values())
+    for item in part if isinstance(part, list) else ():
+        _tell_drawn(item, home)
+
+
+def _without_cjk(content: dict[str, Any], note: str) -> dict[str, Any]:
+    """Return ``content`` without Chinese text, with a note where any was left out."""
+    bare: dict[str, Any] = _strings_by(content, lambda text: " ".join(_CJK.sub(" ", text).split()))
+    return bare | ({"font_note": note} if _CJK.search(json.dumps(content, ensure_ascii=False)) else {})
+
+
+def _strings_by(content: Any, change: Callable[[str], str]) -> Any:
+    """Return ``content`` with ``change`` applied to each string in it, keys left alone."""
+    if isinstance(content, str):
+        return change(content)
+    if isinstance(content, dict):
+        return {key: _strings_by(value, change) for key, value in content.items()}
+    return [_strings_by(item, change) for item in content] if isinstance(content, list) else content
+
+
+def _cjk_family() -> str:
+    """Return the name by which Typst knows the Chinese font, empty for none."""
+    import typst
+
+    font = plots.cjk_font()
+    if font is None:
+        return ""
+    known = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[font.parent])
+    families = sorted({info.family for info in known.fonts() if info.path and Path(info.path).name == font.name})
+    simplified = [family for family in families if family.endswith((" SC", " CN"))]
+    return next(iter([*simplified, *families]), "")

@@ -1,0 +1,162 @@
+"""What the verdict rests on: other questions, measures of reversal, placebo drops, clarifications, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventstudy.messages import said, say, term
+from eventstudy.report.document import Block, Facts, TableBlock
+from eventstudy.report.document import table as table_of
+from eventstudy.report.wording import (
+    MOST_ROWS,
+    Words,
+    count,
+    cut,
+    finite,
+    group_words,
+    left_out_words,
+    listing,
+    number,
+    p_text,
+    percent,
+    size,
+    span,
+)
+from eventstudy.results.result import StudyResult
+
+#: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
+MEASURES = tuple(
+    """car_drop car_post excess_post equivalence share_positive reversal_ratio reversal_ratio_placebos excess_[2,5]
+    excess_[2,10] excess_log excess_bhar excess_alpha_zero excess_alpha_estimated excess_P0 excess_P1 excess_P2
+    excess_P3 recovery_50% recovery_50%_placebos recovery_100% recovery_100%_placebos""".split()
+)
+_PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
+_GATES = ("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason")
+_PLACEBOS = "shock_id label day0 car_drop car_post n_placebos placebo_mean excess rank p_rank p_rank_floor role".split()
+_CLARIFICATIONS = "event_id shock_id flag delay car_before car_at car_after speedup p_value attributed reason".split()
+_CLAIMS = ("claim_id", "ticker", "name_", "date", "date_to", "claimed", "verdict", "session", "actual", "source")
+_TALLY = ("confirmed", "off", "refuted", "not testable")
+
+
+def verdicts(result: StudyResult, words: Words) -> list[Block]:
+    """Return the sentence of every question beside the main one, the exploratory and the case study's."""
+    facts, late = result.facts, result.facts.get("exploratory")
+    answers = [*(facts.get("verdicts") or {}).values(), *([late] if late else [])]
+    rows = [
+        (group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)) for answer in answers
+    ]
+    case = facts.get("case_study")
+    if case and case.get("sentence"):
+        rows.append((f"{words['page.case_study']} {case.get('shock_id', '')}", said(case["sentence"], words)))
+    k = count((facts.get("verdict") or {}).get("n_dates"))
+    note = words["page.sequence"].format(k=k)
+    gates = listing(result.tables.get("gates"), words, file="tables/gates.csv", columns=_GATES, note=note)
+    return [*([Facts(tuple(rows))] if rows else []), gates]
+
+
+def reversal_measures(result: StudyResult, words: Words) -> list[Block]:
+    """Return the measures of reversal, a column a label, and the contrasts between groups."""
+    frame = result.tables.get("reversal_measures")
+    if frame is None or frame.empty:
+        return []
+    by_key = {(str(row["measure"]), str(row["group"])): row for row in frame.to_dict("records")}
+
+    def known(name: str, group: str) -> bool:
+        return finite((by_key.get((name, group)) or {}).get("estimate"))
+
+    groups = [
+        group
+        for group in map(str, dict.fromkeys(frame["group"]))
+        if (group.startswith("label=") or group == "all") and ";" not in group
+        if any(known(name, group) for name in MEASURES)
+    ]
+    rows = [
+        [term(words, "measure", name), *(_measure(by_key.get((name, group)), words) for group in groups)]
+        for name in MEASURES
+        if any(known(name, group) for group in groups)
+    ]
+    dates = [count((by_key.get(("car_drop", group)) or {}).get("n_dates")) for group in groups]
+    heads = [f"{group_words(group, words)} (K {k})" for group, k in zip(groups, dates, strict=True)]
+    pivot = table_of([words["column.measure"], *heads], rows, left=1)
+    return [pivot, _contrasts(frame[~frame["group"].isin(groups) & ~frame["group"].str.contains(";")], words)]
+
+
+def _contrasts(others: Any, words: Words) -> TableBlock:
+    rows = [
+        [
+            term(words, "measure", row["measure"]),
+            group_words(str(row["group"]), words),
+            percent(row["estimate"]),
+            span(row["lower"], row["upper"], words),
+            p_text(row["p_value"]),
+            count(row["n_dates"]),
+            cut(said(row["note"] or "", words)),
+        ]
+        for row in others.to_dict("records")
+        if finite(row["estimate"])
+    ]
+    head = [words[f"column.{name}"] for name in ("measure", "group", "estimate", "interval", "p_value", "n_dates")]
+    left_out = left_out_words(len(rows) - MOST_ROWS, "tables/reversal_measures.csv", words)
+    numbers = table_of(head, [], left=2)
+    return TableBlock(
+        columns=(*numbers.columns, *table_of([words["column.note"]], []).columns),
+        rows=tuple(map(tuple, rows[:MOST_ROWS])),
+        title=words["page.contrasts"],
+        left_out=left_out,
+    )
+
+
+def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
+    """Return a measure as ``+2.1% (−6.0% to +10.3%) p 0.31``, as far as it has these."""
+    if row is None or not finite(row["estimate"]):
+        return "–"
+    name = str(row["measure"])
+    if name.startswith(_PLAIN):
+        return number(row["estimate"], 1 if name.startswith("recovery") else 2)
+    text = size(row["estimate"], 0) if name == "share_positive" else percent(row["estimate"])
+    if name == "equivalence":
+        text = f"±{size(row['upper'])}"
+    elif finite(row["lower"]) and finite(row["upper"]):
+        text += f" ({span(row['lower'], row['upper'], words)})"
+    return text + (f" p {p_text(row['p_value'])}" if finite(row["p_value"]) else "")
+
+
+def placebos(result: StudyResult, words: Words) -> list[Block]:
+    """Return each shock's benchmark: how many placebos, their mean, the excess and its rank."""
+    frame = result.tables.get("reversal")
+    if frame is None or "excess" not in frame:
+        return []
+    return [_dated(frame[frame["excess"].notna()], "reversal", _PLACEBOS, words)]
+
+
+def clarifications(result: StudyResult, words: Words) -> list[Block]:
+    """Return what followed each clarification."""
+    return [_dated(result.tables.get("clarifications"), "clarifications", _CLARIFICATIONS, words)]
+
+
+def _dated(frame: Any, name: str, columns: list[str], words: Words) -> TableBlock:
+    """Return a table of single dates, which says so."""
+    return listing(frame, words, file=f"tables/{name}.csv", columns=columns, note=words["page.one_date_each"])
+
+
+def claims(result: StudyResult, words: Words) -> list[Block]:
+    """Return how many claims were confirmed, and each claim with what was found."""
+    tally: Mapping[str, Any] = result.facts.get("claims") or {}
+    known = sorted(tally, key=lambda name: _TALLY.index(name) if name in _TALLY else len(_TALLY))
+    facts = tuple((term(words, "claim", name), count(tally[name])) for name in known if finite(tally[name]))
+    blocks: list[Block] = [Facts(facts)] if facts else []
+    frame = result.tables.get("claims")
+    if frame is None or frame.empty:
+        return blocks
+    # Elsewhere a column of this name holds a statistic's.
+    named = frame.rename(columns={"name": "name_"})
+    # A claim without a number shows its direction there.
+    unsaid = named["claimed"].isna() & named["comparison"].isin(("fall", "rise"))
+    if unsaid.any():
+        import pandas as pd
+
+        pairs = zip(named["claimed"], named["comparison"], unsaid, strict=True)
+        moves = [say(f"claim.{name}") if empty else value for value, name, empty in pairs]
+        named["claimed"] = pd.Series(moves, dtype=object, index=named.index)
+    return [*blocks, listing(named, words, file="tables/claims.csv", columns=_CLAIMS, most=80)]

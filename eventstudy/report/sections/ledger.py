@@ -1,0 +1,68 @@
+"""What was used and what was dropped: the counts, their reasons, and the ledger as events × peers."""
+
+from __future__ import annotations
+
+from eventstudy.core.selection import drop_kind
+from eventstudy.messages import term
+from eventstudy.report.document import Column, Facts, Paragraph, Section, TableBlock
+from eventstudy.report.document import table as table_of
+from eventstudy.report.sections.answer import counts, reasons
+from eventstudy.report.wording import Words
+from eventstudy.results.result import StudyResult
+
+MATRIX_ROWS, MATRIX_COLUMNS = 150, 26
+_SIGNS = {"used": "●", "shifted": "s", "merged": "="}
+
+
+def ledger(result: StudyResult, words: Words) -> Section:
+    """Return the counts, the reasons and the matrix."""
+    head = (words["page.reason"], words["page.firm_events"])
+    why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
+    blocks, legend = matrix(result, words)
+    return Section(
+        name="ledger",
+        heading=words["page.ledger"],
+        blocks=(Paragraph(counts(result.facts, words)), why, *blocks, Facts(legend, "line")),
+    )
+
+
+def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[tuple[str, str], ...]]:
+    """Return events × peers of the ledger and what the cells mean.
+
+    ``●`` is used, ``s`` used on a moved day 0, ``=`` named before in the same shock, else a reason's letter.
+    """
+    table = result.tables["ledger"]
+    kinds = table["reason_code"].map(drop_kind)
+    letters = {kind: _letter(at) for at, kind in enumerate(sorted(set(kinds[table["status"] == "dropped"])))}
+    cells = {
+        (str(event), str(ticker)): _SIGNS.get(str(status)) or letters[kind]
+        for event, ticker, status, kind in zip(table["event_id"], table["ticker"], table["status"], kinds, strict=True)
+    }
+    events = [str(event) for event in dict.fromkeys(table["event_id"])]
+    known = {ticker: at for at, ticker in enumerate(result.facts.get("peers") or {})}
+    tickers = sorted(
+        map(str, dict.fromkeys(table["ticker"])), key=lambda ticker: (known.get(ticker, len(known)), ticker)
+    )
+    left = len(events) - MATRIX_ROWS
+    blocks = [
+        TableBlock(
+            columns=(Column(words["page.event"]), *map(Column, part)),
+            rows=tuple((event, *(cells.get((event, ticker), "") for ticker in part)) for event in events[:MATRIX_ROWS]),
+            caption=words["page.ledger"],
+            layout="matrix",
+            left_out=words["page.matrix_left_out"].format(n=left) if left > 0 else "",
+        )
+        for part in (tickers[at : at + MATRIX_COLUMNS] for at in range(0, len(tickers), MATRIX_COLUMNS))
+    ]
+    legend = [("●", words["page.matrix_used"]), ("s", words["page.matrix_moved"])]
+    if (table["status"] == "merged").any():
+        legend.append(("=", words["page.matrix_merged"]))
+    legend += [(letter, term(words, "reason", kind)) for kind, letter in letters.items()]
+    return blocks, (*legend, (words["page.blank"], words["page.matrix_blank"]))
+
+
+def _letter(at: int) -> str:
+    """Return a, b, … z, a1, b1, … without ``s``, which means moved."""
+    letters = "abcdefghijklmnopqrtuvwxyz"
+    turn, letter = divmod(at, len(letters))
+    return letters[letter] + (str(turn) if turn else "")

@@ -1,0 +1,212 @@
+"""The pages of a market-wide study: what became of the events, the tests; and its folder with a row an event."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eventstudy import __version__
+from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import write_json
+from eventstudy.core.statistics import TestResult
+from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
+from eventstudy.large.engine import FATES, MarketResult
+from eventstudy.messages import text
+from eventstudy.report.bundle import Bundle, digest
+from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
+from eventstudy.report.render.csv import stamped
+from eventstudy.report.sections.answer import STRUCK
+from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
+
+#: Events in one group of rows of events.parquet.
+ROWS = 1_000_000
+#: Ratios that the note under the tests names.
+RATIOS = 4
+VERSIONED = ("numpy", "pyarrow", "scipy")
+#: Tests that the terminal shows, in two tables; tests.csv has all. Those of the first hold their size where
+#: the common volatility is higher on the event days, those of the second are then marked.
+ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
+OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
+#: Tests whose estimate is no mean CAR over firm-events.
+OTHER_MEANS = ROBUST
+
+
+def market_bundle(result: MarketResult, config: StudyConfig) -> Bundle:
+    """Return the folder of a market-wide study; its name ends with a digest of inputs and settings."""
+    manifest = _manifest(result, config)
+    stem = Path(result.events.path).stem
+    rows = (with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests)
+    tests = [{name: row[name] for name in TABLES["tests"]} for row in rows]
+
+    def others(folder: Path) -> None:
+        _write_events(result, folder / "events.parquet")
+        write_json(result.facts, folder / "summary.json")
+
+    return Bundle(
+        name=f"market-{stem}-{digest(manifest)}",
+        document=market_document(result, stem),
+        pages="market",
+        tables={"tests": stamped(tests, simulated=False), "aar": stamped(list(_aar_rows(result)), simulated=False)},
+        record="manifest.json",
+        facts=manifest,
+        others=others,
+    )
+
+
+def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
+    settings = config.as_dict()
+    files = {(file.name, file.sha256) for file in (result.prices, result.benchmark)}
+    files.add((Path(result.events.path).name, result.events.sha256))
+    return {
+        "version": __version__,
+        "settings": {name: settings[name] for name in ("windows", "returns", "tests")}
+        | {"model": {"name": "market", "alpha": config.model.alpha}},
+        "benchmark": result.facts["benchmark"],
+        "kernels": result.facts["kernels"],
+        "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
+        "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED}},
+    }
+
+
+def _write_events(result: MarketResult, path: Path) -> None:
+    """One row for every event of the file, in its order, with what became of it."""
+    statuses, reasons = [status for status, _ in FATES], [why for _, why in FATES]
+    writer = None
+    for start in range(0, len(result.events), ROWS):
+        rows = slice(start, start + ROWS)
+        codes, found = result.reason[rows], result.fit.take(rows)
+        columns: dict[str, Any] = {
+            "event_id": result.events.event_id[rows],
+            "ticker": _named(result.events.tickers, result.events.ticker[rows]),
+            "date": pa.array(result.events.date[rows], pa.date32()),
+            "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
+            "status": _named(statuses, codes),
+            "reason": _named([text(why) for why in reasons], codes),
+            "reason_code": _named([why.code for why in reasons], codes),
+            "n": found.n,
+            "n_windows": np.isfinite(found.variance).sum(axis=0),
+        }
+        if result.events.group is not None:
+            columns["group"] = _named(result.events.groups, result.events.group[rows])
+        columns |= {name: _number(getattr(found, name)) for name in ("alpha", "beta", "sigma")}
+        for w, window in enumerate(result.layout.car):
+            name = window_name(window)
+            columns |= {
+                f"car{name}": _number(found.car[w]),
+                f"se{name}": _number(np.sqrt(found.variance[w])),
+                f"scar{name}": _number(found.scar(w)),
+            }
+        table = pa.table(columns)
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _named(names: Sequence[str], codes: Any) -> pa.DictionaryArray:
+    """Names by their places; several places may have one name."""
+    known = list(dict.fromkeys(names))
+    places = np.array([known.index(name) for name in names])[codes] if len(known) < len(names) else codes
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(known, pa.string()))
+
+
+def _number(values: Any) -> pa.Array:
+    """Missing figures are null."""
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
+def _aar_rows(result: MarketResult) -> Iterator[dict[str, Any]]:
+    for group, mean in result.averages.items():
+        for day, tau in enumerate(result.layout.tau):
+            caar, half = mean.caar[day], mean.half_width[day]
+            yield {
+                "group": group,
+                "tau": int(tau),
+                "n": mean.n[day],
+                "aar": mean.aar[day],
+                "caar": caar,
+                "lower": caar - half,
+                "upper": caar + half,
+            }
+
+
+def market_document(result: MarketResult, title: str) -> Document:
+    """Return the pages: what became of the events, the mean CARs and the tests of most use."""
+    facts = result.facts
+    told = (
+        f"{facts['n_used']:,} of {facts['n_events']:,} events of {facts['n_tickers']:,} tickers used, "
+        f"against {facts['benchmark']}, {facts['first_session']} to {facts['last_session']}"
+    )
+    counted = Facts(tuple((str(reason), f"{count:,}") for reason, count in facts["events"].items()), "grid")
+    remarks = BulletList(tuple(Paragraph(str(remark), "Note:") for remark in facts["remarks"]))
+    blocks: tuple[Block, ...] = (Paragraph(told), counted, *([remarks] if remarks.items else []))
+    return Document(
+        title=f"Market-wide study of {title}",
+        subject="event study",
+        origin=(f"eventstudy {__version__}", f"data to {facts['last_session']}", f"against {facts['benchmark']}"),
+        sections=(
+            Section(name="events", heading="Events", blocks=blocks),
+            Section(name="tests", heading="Tests", blocks=leading_tables(result)),
+        ),
+    )
+
+
+def leading_tables(result: MarketResult) -> tuple[TableBlock, ...]:
+    """Return the robust tests, and the others, marked where the past's variance makes them too quick."""
+    known = {test.name for test in result.tests}
+    first = _table_of(result, [name for name in ROBUST if name in known], means=True)
+    others = [name for name in OTHERS if name in known]
+    return (first, _table_of(result, others, means=False)) if others else (first,)
+
+
+def _table_of(result: MarketResult, shown: Sequence[str], *, means: bool) -> TableBlock:
+    heads = ("group", "window", *(("events", "dates", "k_eff", "CAAR") if means else ("dates", "k_eff")))
+    rows = []
+    for row in result.facts["dates"]:
+        group, window = row["group"], tuple(row["window"])
+        tests = {test.name: test for test in result.tests if (test.group, test.window) == (group, window)}
+        caar = next((test.estimate for test in tests.values() if test.name not in OTHER_MEANS), np.nan)
+        counted = {
+            "events": f"{row['n_events']:,}",
+            "dates": f"{row['n_dates']:,}",
+            "k_eff": f"{row['k_eff']:,.0f}",
+            "CAAR": f"{caar:+.3%}",
+        }
+        cells = [counted[name] for name in heads[2:]]
+        rows.append((group, window_name(window), *cells, *(_cell(tests[name], row) for name in shown)))
+    note = _why_marked(result) if SCALED_BY_THE_PAST.intersection(shown) else ""
+    return table((*heads, *(f"p {name}" for name in shown)), rows, left=2, mark=STRUCK, mark_note=note)
+
+
+def _cell(test: TestResult, row: Mapping[str, Any]) -> str:
+    if test.reason:
+        return "n/a"
+    mark = f" {STRUCK}" if test.name in SCALED_BY_THE_PAST and _bursts(row) else ""
+    return f"{test.p_value:.4f}{mark}"
+
+
+def _bursts(row: Mapping[str, Any]) -> bool:
+    return bool(row["cvr"] > LARGE_CVR)
+
+
+def _why_marked(result: MarketResult) -> str:
+    ratios = [
+        f"{row['cvr']:.1f} in {row['group']} {window_name(tuple(row['window']))}"
+        for row in result.facts["dates"]
+        if _bursts(row)
+    ]
+    if not ratios:
+        return ""
+    more = f" and {len(ratios) - RATIOS} more" if len(ratios) > RATIOS else ""
+    return (
+        f"{STRUCK} The common volatility of the dates is above that of the estimation window (ratio "
+        f"{', '.join(ratios[:RATIOS])}{more}): tests that take variances or correlations from there "
+        "reject a true null too often."
+    )

@@ -1,0 +1,116 @@
+"""The tests: p-values of the leading ones by group and window, and those adjusted for the number of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eventstudy.report.document import Column, Paragraph, Section, TableBlock
+from eventstudy.report.document import table as table_of
+from eventstudy.report.wording import Words, amount, count, group_words, p_text, test_name, window_words
+from eventstudy.results.columns import window_name
+from eventstudy.results.result import StudyResult
+
+#: Labels whose groups stand first.
+MAIN_LABELS = ("misreading", "genuine", "contested")
+#: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
+LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
+#: Two pages of small type.
+TEST_ROWS = 120
+
+
+def tests(result: StudyResult, words: Words) -> Section:
+    """Return both tables; that of the adjusted p-values only where there are any."""
+    intro = Paragraph(words["page.tests_intro"], tone="note")
+    blocks = (intro, leading_tests(result, words), multiplicity(result, words))
+    return Section(name="tests", heading=words["page.tests"], blocks=blocks)
+
+
+def leading_tests(result: StudyResult, words: Words) -> TableBlock:
+    """Return one row a group and window with the p-values of the leading tests."""
+    frame = result.tables["tests"]
+    present = set(frame["name"])
+    names = [name for name in LEADING_TESTS if name in present]
+    head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
+    order = _order(result)
+    mine = frame[frame["group"].isin({group for group, _ in order})]
+    found = mine.set_index(["group", "window", "name"])[["estimate", "p_value"]].to_dict("index")
+    sizes = mine.groupby(["group", "window"])[["n_events", "n_dates"]].max().to_dict("index")
+    rows = [_row(key, found, sizes.get(key, {}), names, words) for key in order]
+    left = len(rows) - TEST_ROWS
+    return table_of(
+        [*head, *(test_name(words, name) for name in names)],
+        rows[:TEST_ROWS],
+        left=2,
+        name="tests",
+        caption=words["page.tests"],
+        left_out=words["page.tests_left_out"].format(n=left) if left > 0 else "",
+    )
+
+
+def _row(
+    key: tuple[str, str], found: Mapping[Any, Any], sizes: Mapping[Any, Any], names: Sequence[str], words: Words
+) -> list[str]:
+    def cell(name: str, column: str) -> Any:
+        return found[(*key, name)][column] if (*key, name) in found else None
+
+    return [
+        group_words(key[0], words),
+        window_words(key[1]),
+        count(sizes.get("n_events")),
+        count(sizes.get("n_dates")),
+        amount(cell("cross_sectional_t", "estimate"), words, 2),
+        amount(cell("date_t", "estimate"), words, 2),
+        *(p_text(cell(name, "p_value")) for name in names),
+    ]
+
+
+def _order(result: StudyResult) -> list[tuple[str, str]]:
+    """Return (group, window): headline groups with every window, the others with drop and post."""
+    frame = result.tables["tests"]
+    groups = _ordered_groups(result, [str(group) for group in dict.fromkeys(frame["group"])])
+    windows = result.facts.get("windows") or {}
+    main = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
+    every = [str(window) for window in dict.fromkeys(frame["window"])]
+    return [
+        (group, window)
+        for group, headline in groups
+        for window in (every if headline else [name for name in main if name in every])
+    ]
+
+
+def _ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return (group, whether it is a headline group); shocks are left to their own table."""
+    head = str(result.facts.get("headline_group") or "all")
+    prefix = "" if head == "all" else f"{head};"
+    labels = [f"{prefix}label={label}" for label in MAIN_LABELS]
+    verdict = str((result.facts.get("verdict") or {}).get("group") or "")
+    first = [group for group in dict.fromkeys([head, *labels, verdict]) if group in groups]
+    rest = [group for group in groups if group not in first and "shock_id=" not in group]
+    return [(group, True) for group in first] + [(group, False) for group in rest]
+
+
+def multiplicity(result: StudyResult, words: Words) -> TableBlock:
+    """Return the headline groups' leading p-values with their adjustments over the windows."""
+    frame = result.tables.get("multiplicity")
+    head = [words[f"small.{name}"] for name in ("group", "window", "k")]
+    head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
+    rows: list[tuple[str, ...]] = []
+    if frame is not None and not frame.empty:
+        group = str(result.facts.get("headline_group") or "all")
+        mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
+        kept = frame[frame["group"].isin(mine) & frame["name"].isin(("date_t", "sign_flip"))]
+        all_tests = result.tables["tests"]
+        dates = all_tests[all_tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
+        rows = [
+            (
+                group_words(str(row["group"]), words),
+                window_words(row["window"]),
+                count(dates.get((row["group"], row["window"], row["name"]))),
+                test_name(words, row["name"]),
+                *(p_text(row[name]) for name in ("p_value", "holm", "bh", "by", "romano_wolf")),
+            )
+            for row in kept.to_dict("records")
+        ]
+    columns = tuple(Column(name, "text" if at in (0, 1, 3) else "number") for at, name in enumerate(head))
+    return TableBlock(columns=columns, rows=tuple(rows), name="multiplicity", title=words["page.multiplicity"])

@@ -1,0 +1,74 @@
+"""The backtest: what the rule earned beside the runs that it is set against, and its trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eventstudy.messages import said, term
+from eventstudy.report.document import Block, Facts, Paragraph
+from eventstudy.report.document import table as table_of
+from eventstudy.report.wording import Words, cell_text, count, finite, listing, number, percent, size
+from eventstudy.results.result import StudyResult
+
+_TRADES = "shock_id ticker label entry_session exit_session gross hedged cost net adverse_excursion why_left".split()
+_GRID = ("run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own")
+_RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
+_RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
+    "n_trades": count,
+    "n_shocks": count,
+    "net_per_trade": percent,
+    "net_ci": percent,
+    "gross_per_trade": percent,
+    "cost_per_trade": lambda value: size(value, 2),
+    "hit_rate": lambda value: size(value, 0),
+    "hit_ci": lambda value: size(value, 0),
+    "sharpe": number,
+    "sharpe_ci": number,
+    "psr": number,
+    "dsr": number,
+    "max_drawdown": percent,
+    "break_even_bps": lambda value: number(value, 0),
+    "days_held": lambda value: number(value, 1),
+}
+
+
+def backtest(result: StudyResult, words: Words) -> list[Block]:
+    """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
+    found = result.facts.get("backtest") or {}
+    told = [said(found[key], words) for key in ("sentence", "caution", "pbo_reason") if found.get(key)]
+    told += [said(line, words) for line in found.get("caveats") or ()]
+    facts = [
+        (term(words, "backtest", key), cell_text(key, found[key], words))
+        for key in ("rule", "gate", "currency", "trials", "snooping")
+        if found.get(key)
+    ]
+    if finite(found.get("gap")):
+        facts.append((words["backtest.gap"], percent(found["gap"])))
+    runs = {"rule": found, **(found.get("comparison") or {}), "walk_forward": found.get("walk_forward")}
+    shown = [name for name in _RUNS if isinstance(runs.get(name), Mapping) and runs[name].get("n_trades")]
+    cells = {key: [_run_cell(runs[name], key, words) for name in shown] for key in _RUN_NUMBERS}
+    rows = [[words[f"backtest.{key}"], *row] for key, row in cells.items() if set(row) - {"–"}]
+    head = [words["column.measure"], *(words[f"figure.run_{name}"] for name in shown)]
+    trades, grid = (
+        listing(result.tables.get(name), words, file=f"tables/{name}.csv", columns=columns, most=25, title=title)
+        for name, columns, title in (
+            ("trades", _TRADES, words["page.trades"]),
+            ("specifications", _GRID, words["page.grid"]),
+        )
+    )
+    return [
+        *map(Paragraph, told),
+        *([Facts(tuple(facts))] if facts else []),
+        table_of(head, rows, left=1),
+        trades,
+        grid,
+    ]
+
+
+def _run_cell(run: Mapping[str, Any], key: str, words: Words) -> str:
+    value, show = run.get(key), _RUN_NUMBERS[key]
+    if isinstance(value, (list, tuple)):
+        ends = [show(item) for item in value]
+        return "–" if "–" in ends else words["page.span"].format(low=ends[0], high=ends[-1])
+    return show(value)

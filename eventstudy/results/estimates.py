@@ -1,0 +1,68 @@
+"""The mean effect in each event window, as one frame, for those who know statsmodels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from eventstudy.results.columns import window_name
+from eventstudy.results.records import TestRow, Tests, Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Tests of a mean by a standard error of its own: over dates, and for a single date by the days before it.
+LEADING = ("ibragimov_mueller", "portfolio_t")
+_COLUMNS = ["estimate", "se", "lower", "upper", "statistic", "df", "p_value", "n_events", "n_dates", "k_eff", "test"]
+#: Columns of the LaTeX table: heading, factor, decimals.
+_SHOWN = {
+    "estimate": (r"CAR (\%)", 100, 2),
+    "se": (r"SE (\%)", 100, 2),
+    "lower": (r"lower (\%)", 100, 2),
+    "upper": (r"upper (\%)", 100, 2),
+    "statistic": ("$t$", 1, 2),
+    "p_value": ("$p$", 1, 3),
+    "n_events": ("$N$", 1, 0),
+    "n_dates": ("$K$", 1, 0),
+}
+
+
+def leading_tests(tests: Tests, group: str, windows: Sequence[Window]) -> dict[str, TestRow]:
+    """Return the leading test of a group in each window, by the window's name.
+
+    Raises
+    ------
+    KeyError
+        Where none of `LEADING` was run.
+    """
+    run = {(row.window, row.name): row for row in tests if row.group == group and row.name in LEADING}
+    leading = {}
+    for window in windows:
+        rows = [run[window, name] for name in LEADING if (window, name) in run]
+        if not rows:
+            raise KeyError(f"no test has a standard error of the mean; add one to tests.names: {', '.join(LEADING)}")
+        leading[window_name(window)] = next((row for row in rows if not row.reason), rows[0])
+    return leading
+
+
+def effects_frame(leading: Mapping[str, TestRow], alpha: float = 0.05) -> pd.DataFrame:
+    """Return some tests as a frame, a row a window, with intervals that hold the mean in 1 - ``alpha`` of cases."""
+    import pandas as pd
+
+    rows = []
+    for row in leading.values():
+        lower, upper = row.conf_int(1.0 - alpha)
+        rows.append({**asdict(row), "se": row.se, "lower": lower, "upper": upper, "test": row.name})
+    return pd.DataFrame(rows, index=pd.Index(leading, name="window"))[_COLUMNS]
+
+
+def effects_latex(frame: pd.DataFrame) -> str:
+    """Return a frame of `effects_frame` as a LaTeX table with the rules of booktabs."""
+    # A bracket after the end of a line would be read as its option.
+    shown = frame[list(_SHOWN)].set_axis([f"${window}$" for window in frame.index])
+    for name, (heading, factor, decimals) in _SHOWN.items():
+        cells = [f"{factor * value:.{decimals}f}" if value == value else "--" for value in frame[name]]
+        shown = shown.assign(**{name: cells}).rename(columns={name: heading})
+    latex: str = shown.style.to_latex(hrules=True, column_format="l" + "r" * len(_SHOWN))
+    return latex
