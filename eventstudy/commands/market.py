@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eventstudy.commands.options import CONFIG, EVENTS, SET, InputFile, worker_options
 from eventstudy.commands.output import console_for
 from eventstudy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from eventstudy.config import StudyConfig
 
 
 @click.command("market")
@@ -50,21 +53,54 @@ def command(
     quiet: bool,
 ) -> None:
     """Study EVENTS of a whole market, a ticker and a date a row, in any number."""
+    from eventstudy.config import load_config
+
+    config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
+    workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    study_list(events, config, prices, benchmark, out=out, quiet=quiet, kernel=kernel, **workers)
+
+
+def is_long_list(events: Path) -> bool:
+    """Whether a file is a list of tickers and dates of more firm-events than `run` holds in memory."""
+    from eventstudy.config import IN_MEMORY
+
+    try:
+        # A byte is less than any event takes, even packed.
+        if events.stat().st_size < IN_MEMORY:
+            return False
+        from eventstudy.readers.market_events import count_events
+
+        return count_events(events) > IN_MEMORY
+    except OSError:
+        return False
+
+
+def study_list(
+    events: Path,
+    config: StudyConfig,
+    prices: Path,
+    benchmark: str | None,
+    *,
+    out: Path,
+    quiet: bool,
+    as_json: bool = False,
+    kernel: Any = "auto",
+    **workers: Any,
+) -> None:
+    """Study a list of any length by sums over dates, write its folder and say what was found."""
     import tempfile
 
-    from eventstudy.config import load_config
     from eventstudy.large.engine import Parallel, run_market
     from eventstudy.readers.market_events import read_market_events
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.sections.market import market_bundle
     from eventstudy.report.staging import UNFINISHED, reserve
 
-    config = load_config(events, config_file=config_file, overrides=overrides, peers=False)
     name = benchmark or next((item.benchmark for item in config.markets), "")
     if not name:
         raise ConfigError("no benchmark: give --benchmark, a ticker of the prices or a file of its own")
     read = read_market_events(events)
-    console = console_for(quiet)
+    console = console_for(quiet or as_json)
     with reserve(out) as place, tempfile.TemporaryDirectory(dir=place, prefix=UNFINISHED) as scratch:
         with console.status("starting") as status:
             result = run_market(
@@ -74,12 +110,14 @@ def command(
                 config,
                 scratch=Path(scratch).resolve(),
                 kernel=kernel,
-                parallel=Parallel(jobs, engine, scheduler),
+                parallel=Parallel(**workers),
                 progress=lambda stage: status.update(f"{stage} …"),
             )
         bundle = market_bundle(result, config)
         folder = write_bundle(bundle, place)
-    if quiet:
+    if as_json:
+        click.echo((folder / "summary.json").read_text(encoding="utf-8"), nl=False)
+    elif quiet:
         click.echo(str(folder))
     else:
         from eventstudy.report.terminal import print_document

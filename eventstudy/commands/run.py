@@ -7,10 +7,11 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from eventstudy.commands.market import is_long_list, study_list
 from eventstudy.commands.options import (
     ACCEPT,
     InputFile,
@@ -82,8 +83,21 @@ def command(
         overrides = (*overrides, f"tests.group={json.dumps(groups)}")
     if language:
         overrides = (*overrides, f'study.language="{language}"')
-    workers = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+    workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
     overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
+    if is_long_list(events):
+        if prereg_file or not prices or not Path(prices).is_file():
+            raise click.UsageError(
+                f"{events} is a list of more firm-events than are held in memory: give --prices, one long file, and "
+                "no --prereg; docs/market-wide.md says what else there is"
+            )
+        from eventstudy.config import load_config
+
+        if accept_suspect:
+            overrides = (*overrides, "prices.accept_suspect=true")
+        config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
+        study_list(events, config, Path(prices), None, out=out, quiet=quiet, as_json=as_json, **workers)
+        return
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
     console = console_for(quiet or as_json)
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None

@@ -12,6 +12,7 @@ from eventstudy.config.load import (
     unknown_keys,
 )
 from eventstudy.config.settings import (
+    IN_MEMORY,
     LABELS,
     Backtest,
     Cost,
@@ -30,6 +31,7 @@ from eventstudy.config.settings import (
 )
 
 __all__ = [
+    "IN_MEMORY",
     "LABELS",
     "SECTORS",
     "Backtest",

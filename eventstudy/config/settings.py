@@ -17,6 +17,8 @@ from eventstudy.registry import MODELS, STATISTICS
 LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
+#: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
+IN_MEMORY = 50_000
 #: An event day, in sessions from day 0.
 Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
 Window = tuple[Tau, Tau]
@@ -61,8 +63,9 @@ class Peer:
     """One security with its membership in time.
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector. ``own`` holds what else
-    the peer's table says: covariates and groups of the user's own.
+    session at a bid price: from then on the price follows the deal, not the sector. ``weight`` is its size,
+    such as its market value, for means by value. ``own`` holds what else the peer's table says: covariates
+    and groups of the user's own.
     """
 
     ticker: Text
@@ -76,6 +79,7 @@ class Peer:
     exposure: Annotated[float, Range(-100, 100)] = 1.0
     group: Text = "core"
     board: Text = ""
+    weight: Annotated[float, Range(1e-12, 1e18)] | None = None
     note: Text = ""
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
@@ -184,7 +188,9 @@ class Tests:
     firm-events, tested each and against each other. Both know `covariates.BUILT_IN` and the columns of the
     user's own, see `covariates`.
     ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
-    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both sides.
+    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both
+    sides. ``weights`` weigh the peers of one date; with ``value`` every mean over firm-events is by the column
+    ``weight`` of the events file, else by the peer's.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
@@ -192,7 +198,7 @@ class Tests:
     estimators: Annotated[tuple[Literal["ols", "gls"], ...], Distinct()] = ("ols", "gls")
     group: Annotated[tuple[Text, ...], Distinct()] = ()
     alternative: Literal["two-sided", "less", "greater"] = "two-sided"
-    weights: Literal["market-balanced", "equal"] = "market-balanced"
+    weights: Literal["market-balanced", "equal", "value"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
     draws: Annotated[int, Range(1, 1_000_000)] = 9_999
 

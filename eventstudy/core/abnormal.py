@@ -157,6 +157,10 @@ class ShockPortfolios:
         """Weight of each member among those of its shock that have the whole window, shape (n,)."""
         there = np.isfinite(self.abnormal.car(window)[self.members]).astype(float)
         sizes = np.diff(np.append(self.starts, len(self.members)))
+        value = self.abnormal.panel.weight
+        if self.weighting == "value" and value is not None:
+            total = np.repeat(self.total(there * value[self.members]), sizes)
+            return there * value[self.members] / np.where(total > 0, total, 1.0)
         shock = np.repeat(np.arange(len(self.starts)), sizes)
         name = np.zeros(len(self.members), dtype=np.intp)
         if self.weighting == "market-balanced":
@@ -250,7 +254,8 @@ def shock_portfolios(
     them is in the sample it is, exchange by exchange, the shock's firm-events with the earliest day 0.
     Shocks whose first day 0 in the sample is the same are one date: tests take one portfolio for each,
     of the leads of all of them, every security once. ``market-balanced`` weighs peers equally within a
-    region and regions equally; ``equal`` weighs all peers equally.
+    region and regions equally; ``equal`` weighs all peers equally,
+    ``value`` by the panel's weights.
     """
     panel = abnormal.panel
     shocks, code = np.unique(panel.shock_id, return_inverse=True)

@@ -245,6 +245,9 @@ def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) ->
     """What is to be cut of one event × peer, or `_DroppedError`."""
     config, session = inputs.config, alignment.session
     _check_membership(peer, session)
+    weight = getattr(event, "own", {}).get("weight", peer.weight)
+    if config.tests.weights == "value" and not (isinstance(weight, float) and weight > 0):
+        raise _DroppedError("events", Reason("reason.no_weight"), session)
     market = _priced(peer, session, config.market(peer.market).benchmark, inputs)
     position, column = market.position(session), market.tickers.index(peer.ticker)
     _check_window(peer, position, column, market, config)
@@ -258,6 +261,7 @@ def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) ->
         position=position,
         column=column,
         lead=(event.event_id, peer.market) in inputs.leading,
+        weight=weight if isinstance(weight, float) else 1.0,
     )
 
 

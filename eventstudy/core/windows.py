@@ -29,6 +29,7 @@ class Request:
     position: int
     column: int
     lead: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class EventPanel:
         Sessions between the estimation window's last day and the first event day.
     kind
         Whether the returns are simple, and compound by products, or log, and compound by sums.
+    weight : (N,), optional
+        Weight of each firm-event in means by value; none are alike.
 
     Examples
     --------
@@ -86,6 +89,7 @@ class EventPanel:
     factor_names: tuple[str, ...] = ("market",)
     gap: int = 0
     kind: Literal["simple", "log"] = "simple"
+    weight: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.event_id)
@@ -102,7 +106,7 @@ class EventPanel:
     def take(self, index: Places | Bools) -> EventPanel:
         """Return the firm-events at ``index`` (positions or a mask)."""
         kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return EventPanel(**{name: v if name in SHARED else v[index] for name, v in kept.items()})
+        return EventPanel(**{name: v if name in SHARED or v is None else v[index] for name, v in kept.items()})
 
     def factor(self, name: str) -> tuple[Floats, Floats]:
         """Return one factor over both windows, (N, L1) and (N, L2); `KeyError` names those there are."""
@@ -187,6 +191,7 @@ def cut(
         factor_names=factor_names,
         gap=event[0] - estimation[1] - 1,
         kind=kind,
+        weight=np.array([request.weight for request in requests], dtype=np.float64),
     )
 
 
@@ -194,7 +199,7 @@ def join(panels: Sequence[EventPanel]) -> EventPanel:
     """Stack the panels of several markets, in the order given."""
     stacked: dict[str, Any] = {
         f.name: getattr(panels[0], f.name)
-        if f.name in SHARED
+        if f.name in SHARED or getattr(panels[0], f.name) is None
         else np.concatenate([getattr(panel, f.name) for panel in panels])
         for f in fields(EventPanel)
     }

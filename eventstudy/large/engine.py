@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -12,20 +12,23 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.selection import drop_kind
+from eventstudy.config import IN_MEMORY, StudyConfig
+from eventstudy.core.selection import CUT_AROUND, drop_kind
 from eventstudy.core.statistics import TestResult
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
 from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
-from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
+from eventstudy.large.panel import COEFFICIENTS, FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put, windows_of
 from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_market
 from eventstudy.large.trust import Checked, checked_block, stop_or_tell
 from eventstudy.messages import text
-from eventstudy.prices.long import LongFile
+from eventstudy.prices.factors import FactorTable
+from eventstudy.prices.long import LongFile, new_table
 from eventstudy.prices.quality.wide import too_far
+from eventstudy.prices.sources import study_factors
+from eventstudy.prices.table import on_days
 from eventstudy.readers.market_events import MarketEvents
 from eventstudy.workers import run_blocks
 
@@ -92,7 +95,7 @@ class MarketResult:
         The events that are in the tests.
     averages
         Mean abnormal returns by group.
-    prices, benchmark
+    prices, benchmark, factors
         The files they came from.
     facts
         Counts and remarks for the summary.
@@ -108,16 +111,33 @@ class MarketResult:
     averages: dict[str, AverageReturns]
     prices: LongFile
     benchmark: LongFile
+    factors: FactorTable | None
     facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _FitTask:
+class _Tables:
+    """What a worker needs of the market: files of returns, of those that estimations use, and of prices, if any.
+
+    ``table`` is filled block by block while there are prices, ``clean`` while days are cut out.
+    """
+
     table: str
+    clean: str
     prices: str
     kind: Literal["simple", "log"]
-    rows: tuple[int, int]
     index: NDArray[np.float64]
+    factors: Mapping[str, NDArray[np.float64]]
+
+    def panel(self, returns: NDArray[np.float64], clean: NDArray[np.float64] | None) -> WidePanel:
+        """Return these securities with the market's own series."""
+        return WidePanel(returns, self.index[None, :], self.kind, clean, self.factors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FitTask:
+    tables: _Tables
+    rows: tuple[int, int]
     events: FirmEvents
     layout: Layout
     kernel: Kernel
@@ -125,8 +145,7 @@ class _FitTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DaysTask:
-    table: str
-    index: NDArray[np.float64]
+    tables: _Tables
     events: FirmEvents
     fit: MarketFit
     layout: Layout
@@ -191,15 +210,20 @@ def run_market(
     progress("prices")
     run = functools.partial(_run, parallel)
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
-    sessions, table, index = market.sessions, market.table, market.index
+    sessions = market.sessions
     position, reason = _positions(events, market, open_days(config, sessions))
     _merge(events, position, reason)
+    factors = study_factors(config)
+    tables = _tables(events, reason, market, factors, config)
     progress("fits")
-    fit, blocks = _fits(events, position, reason, market, layout, config, run, kernels["fits"])
+    fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
     remarks = [*market.remarks]
     if blocks:
         remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
-        _judge(fit, reason, config.windows.minimum, _ends(events, position, layout, blocks))
+        whole = np.asarray(np.isfinite(fit.variance).any(axis=0)) if config.windows.allow_partial else ends
+        _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
+        if config.windows.overlapping == "drop_later":
+            _drop_later(events, position, reason, layout.n_event - 1)
     used = np.array([status == "used" for status, _ in FATES])[reason]
     if not used.any():
         counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
@@ -212,7 +236,7 @@ def run_market(
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
-        sums = _sums(members, fits, table, index, layout, run, kernels["days"])
+        sums = _sums(members, fits, tables, layout, run, kernels["days"])
         seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
         tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips, alternative=side)
         dates += date_figures(fits, sums, layout, group=group)
@@ -230,6 +254,7 @@ def run_market(
         averages=averages,
         prices=market.prices,
         benchmark=market.benchmark,
+        factors=factors,
         facts=facts,
     )
 
@@ -242,16 +267,21 @@ def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
 
 
 def layout_of(config: StudyConfig) -> Layout:
-    """Windows and policy of the intercept; `ConfigError` for settings that need a study's own engine."""
-    refused = {
-        "model.name": (config.model.name, "market"),
-        "returns.gaps": (config.returns.gaps, "missing"),
-        "study.kind": (config.study.kind, "return"),
+    """Windows, model and policy of the intercept; `ConfigError` for settings that need the events in memory."""
+    accepted = {
+        "model.name": (config.model.name, tuple(COEFFICIENTS)),
+        "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
+        "returns.gaps": (config.returns.gaps, ("missing",)),
+        "study.kind": (config.study.kind, ("return",)),
+        "tests.regression": (config.tests.regression, ((),)),
     }
     problems = [
-        Problem(f"{name} = {value!r}: a market-wide study accepts {only!r}; 'eventstudy run' has the others")
-        for name, (value, only) in refused.items()
-        if value != only
+        Problem(
+            f"{name} = {value!r}: a market-wide study accepts {', '.join(map(str, known))}; "
+            f"'eventstudy run' has the others for up to {IN_MEMORY:,} firm-events"
+        )
+        for name, (value, known) in accepted.items()
+        if value not in known
     ]
     problems += [
         Problem(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
@@ -261,7 +291,7 @@ def layout_of(config: StudyConfig) -> Layout:
     if problems:
         raise ConfigError(problems)
     windows = config.windows
-    return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha)
+    return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha, config.model)
 
 
 def _run(parallel: Parallel, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
@@ -299,17 +329,46 @@ def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.
     reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
 
 
+def _tables(
+    events: MarketEvents, reason: NDArray[np.int8], market: Market, factors: FactorTable | None, config: StudyConfig
+) -> _Tables:
+    """The market's files and series; a file for what estimations use only where events can be near one."""
+    series = {}
+    if factors is not None:
+        days = market.sessions.astype("datetime64[D]")
+        named = {name: name for name in config.model.factors if name != "market" and config.model.name == "factors"}
+        if config.model.risk_free:
+            named["risk_free"] = config.model.risk_free
+        series = {name: on_days(days, factors.dates, factors.column(column)) for name, column in named.items()}
+    clean = market.table.with_name("clean.npy")
+    again = np.bincount(events.ticker[reason <= _SHIFTED], minlength=1).max() > 1
+    cut = config.windows.clean_estimation and (again or config.windows.estimation[1] >= CUT_AROUND[0])
+    if cut:
+        new_table(clean, len(events.tickers), len(market.sessions))
+    return _Tables(
+        table=str(market.table),
+        clean=str(clean) if cut else "",
+        prices=str(market.price_table or ""),
+        kind=config.returns.kind,
+        index=market.index,
+        factors=series,
+    )
+
+
 def _fits(
     events: MarketEvents,
     position: NDArray[np.intp],
     reason: NDArray[np.int8],
-    market: Market,
+    tables: _Tables,
     layout: Layout,
-    config: StudyConfig,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
-) -> tuple[MarketFit, list[tuple[int, Checked]]]:
-    """Fit all events that have a day 0; also what each block of securities shows, with its first security."""
+) -> tuple[MarketFit, NDArray[np.bool_], list[tuple[int, Checked]]]:
+    """Fit all events that have a day 0.
+
+    Also returns which have a return on the last event day, and what each block of securities shows, with
+    its first security.
+    """
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
     security = events.ticker[order].astype(np.intp)
@@ -322,44 +381,49 @@ def _fits(
         rows = slice(edges[block], edges[block + 1])
         first = int(starts[block])
         last = min(first + BLOCK_SECURITIES, len(events.tickers))
-        taken = FirmEvents(
-            position[order[rows]], security[rows] - first, np.zeros(rows.stop - rows.start, dtype=np.intp)
-        )
-        return _FitTask(
-            table=str(market.table),
-            prices=str(market.price_table or ""),
-            kind=config.returns.kind,
-            rows=(first, last),
-            index=market.index,
-            events=taken,
-            layout=layout,
-            kernel=kernel,
-        )
+        index = np.zeros(rows.stop - rows.start, dtype=np.intp)
+        taken = FirmEvents(position[order[rows]], security[rows] - first, index)
+        return _FitTask(tables=tables, rows=(first, last), events=taken, layout=layout, kernel=kernel)
 
-    fit = empty_fit(len(events), len(layout.car))
+    fit, ends = empty_fit(len(events), len(layout.car)), np.zeros(len(events), dtype=bool)
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
-    found: list[tuple[MarketFit, Checked]] = run(_fit_block, _Lazy(task, len(blocks)))
-    for block, (part, _) in zip(blocks, found, strict=True):
-        put(fit, order[edges[block] : edges[block + 1]], part)
-    return fit, [(int(starts[block]), checked) for block, (_, checked) in zip(blocks, found, strict=True)]
+    found: list[tuple[MarketFit, NDArray[np.bool_], Checked]] = run(_fit_block, _Lazy(task, len(blocks)))
+    for block, (part, ended, _) in zip(blocks, found, strict=True):
+        rows = order[edges[block] : edges[block + 1]]
+        put(fit, rows, part)
+        ends[rows] = ended
+    return fit, ends, [(int(starts[block]), checked) for block, (*_, checked) in zip(blocks, found, strict=True)]
 
 
-def _fit_block(task: _FitTask) -> tuple[MarketFit, Checked]:
+def _fit_block(task: _FitTask) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
     """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
-    rows = slice(*task.rows)
-    values = np.array(open_memmap(task.prices or task.table, mode="r")[rows])
-    returns, checked = checked_block(values, task.kind, task.events, task.layout, are_returns=not task.prices)
-    if task.prices or checked.cut.any():
-        table = open_memmap(task.table, mode="r+")
-        table[rows] = returns
-        table.flush()
-    panel = WidePanel(returns, task.index[None, :], task.kind)
-    return fit_events(panel, task.events, task.layout, kernel=task.kernel), checked
+    tables, events, rows = task.tables, task.events, slice(*task.rows)
+    values = np.array(open_memmap(tables.prices or tables.table, mode="r")[rows])
+    returns, checked = checked_block(values, tables.kind, events, task.layout, are_returns=not tables.prices)
+    if tables.prices or checked.cut.any():
+        _store(tables.table, rows, returns)
+    clean = None
+    if tables.clean:
+        clean = returns.copy()
+        for day in range(CUT_AROUND[0], CUT_AROUND[1] + 1):
+            at = events.position + day
+            known = (at >= 0) & (at < clean.shape[1])
+            clean[events.security[known], at[known]] = np.nan
+        _store(tables.clean, rows, clean)
+    panel = tables.panel(returns, clean)
+    last = windows_of(returns, events.security, events.position + task.layout.event[1], 1)[:, 0]
+    return fit_events(panel, events, task.layout, kernel=task.kernel), np.isfinite(last), checked
 
 
-def _ends(
+def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
+    stored = open_memmap(table, mode="r+")
+    stored[rows] = values
+    stored.flush()
+
+
+def _after_last_trade(
     events: MarketEvents, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
 ) -> NDArray[np.bool_]:
     """Mark events whose last window reaches past the last trade of a security whose price was repeated."""
@@ -370,19 +434,33 @@ def _ends(
     return past
 
 
-def _judge(fit: MarketFit, reason: NDArray[np.int8], minimum: int, padded: NDArray[np.bool_]) -> None:
+def _judge(
+    fit: MarketFit, reason: NDArray[np.int8], minimum: int, whole: NDArray[np.bool_], padded: NDArray[np.bool_]
+) -> None:
     """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
     fitted = reason <= _SHIFTED
     with np.errstate(invalid="ignore"):
         tests = (
             (_SHORT, fit.n < minimum),
-            (_FLAT, ~np.isfinite(fit.beta)),
-            (_CONSTANT, fit.sigma <= CONSTANT * np.abs(fit.alpha)),
-            (_PADDED, padded & ~np.isfinite(fit.variance).any(axis=0)),
-            (_INCOMPLETE, ~np.isfinite(fit.variance).any(axis=0)),
+            (_FLAT, ~np.isfinite(fit.sigma)),
+            (_CONSTANT, fit.sigma <= CONSTANT * np.abs(np.nan_to_num(fit.alpha))),
+            (_PADDED, padded & ~whole),
+            (_INCOMPLETE, ~whole),
         )
     for code, wrong in reversed(tests):
         reason[fitted & wrong] = code
+
+
+def _drop_later(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
+    """Note in ``reason`` which used events of a ticker come no more than ``length`` sessions after one that stays."""
+    rows = np.flatnonzero(reason <= _SHIFTED)
+    rows = rows[np.lexsort((position[rows], events.ticker[rows]))]
+    ticker, first = -1, 0
+    for row, own, at in zip(rows.tolist(), events.ticker[rows].tolist(), position[rows].tolist(), strict=True):
+        if own == ticker and 0 < at - first <= length:
+            reason[row] = _OVERLAPS
+        else:
+            ticker, first = own, at
 
 
 def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
@@ -414,8 +492,7 @@ def _groups(
 def _sums(
     events: FirmEvents,
     fit: MarketFit,
-    table: Path,
-    index: NDArray[np.float64],
+    tables: _Tables,
     layout: Layout,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
@@ -428,8 +505,7 @@ def _sums(
         seen, own = blocks[number]
         rows = order[seen]
         return _DaysTask(
-            table=str(table),
-            index=index,
+            tables=tables,
             events=events.take(rows),
             fit=fit.take(rows),
             layout=layout,
@@ -442,7 +518,11 @@ def _sums(
 
 
 def _days_block(task: _DaysTask) -> DaySums:
-    panel = WidePanel(np.asarray(open_memmap(task.table, mode="r")), task.index[None, :])
+    returns, clean = (
+        np.asarray(open_memmap(name, mode="r")) if name else None for name in (task.tables.table, task.tables.clean)
+    )
+    assert returns is not None, "the returns are always on disk"
+    panel = task.tables.panel(returns, clean)
     return day_sums(panel, task.events, task.fit, task.layout, task.spread, own=task.own, kernel=task.kernel)
 
 
@@ -453,7 +533,7 @@ def _facts(
         int(np.isin(reason, [code for code, (of, _) in enumerate(FATES) if of == status]).sum())
         for status in ("used", "merged")
     )
-    notes = [Reason("market.not_cut"), Reason("market.dates"), *remarks]
+    notes = [Reason("market.dates"), *remarks]
     if events.ignored:
         notes.append(Reason("market.ignored", columns=", ".join(events.ignored)))
     sessions = market.sessions

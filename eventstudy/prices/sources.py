@@ -88,7 +88,7 @@ def get_prices(
     ConfigError
         If the factor file cannot be used.
     """
-    factors = _factors(config)
+    factors = study_factors(config)
     table = refuse_sparse(_prices(events, config, asked, tell, watch), config)
     return with_fx(replace(table, factors=factors), config)
 
@@ -107,7 +107,7 @@ def prices_and_calendars(
     return table, told, {market.mic: exchange_sessions(market.mic) for market in config.markets}
 
 
-def _factors(config: StudyConfig) -> FactorTable | None:
+def study_factors(config: StudyConfig) -> FactorTable | None:
     """Read what `capm` and `factors` want; other models leave the file alone."""
     model = config.model
     if not model.factors_file or model.name not in ("capm", "factors"):
@@ -147,7 +147,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
     table = refuse_sparse(with_aliases(source.fetch, price_request(events, config), config), config)
-    return replace(table, factors=_factors(config))
+    return replace(table, factors=study_factors(config))
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
@@ -170,7 +170,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
-    return replace(refuse_sparse(delivered, config), factors=_factors(config))
+    return replace(refuse_sparse(delivered, config), factors=study_factors(config))
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:

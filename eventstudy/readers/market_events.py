@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eventstudy.errors import EventsError, Problem
@@ -111,6 +112,21 @@ def read_market_events(path: Path) -> MarketEvents:
         group=group,
         ignored=ignored,
     )
+
+
+def count_events(path: Path) -> int:
+    """How many rows a list of tickers and dates has at most, from its ends of lines; 0 for other files."""
+    try:
+        if path.suffix == ".parquet":
+            source = pq.ParquetFile(path)
+            names, rows = source.schema_arrow.names, source.metadata.num_rows
+        else:
+            with path.open("rb") as file:
+                names = pa_csv.read_csv(pa.BufferReader(file.readline())).schema.names
+                rows = sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
+    except pa.ArrowException:
+        return 0
+    return rows if {"ticker", "date"} <= set(names) else 0
 
 
 def _table(path: Path, raw: bytes) -> pa.Table:

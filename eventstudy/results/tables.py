@@ -242,12 +242,20 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
     """Mean AR by day, its running sum, and the sum's 95 % band with dates as clusters."""
     ar = sample.abnormal.ar
     there = np.isfinite(ar)
-    n = there.sum(axis=0)
+    n, weight = there.sum(axis=0), _daily_weights(sample, there)
     with np.errstate(invalid="ignore"):
-        aar = np.where(there, ar, 0.0).sum(axis=0) / n
+        aar = (weight * np.where(there, ar, 0.0)).sum(axis=0) / weight.sum(axis=0)
     caar = np.cumsum(aar)
     half = _clustered_half_width(sample, aar)
     return {"tau": sample.abnormal.tau, "n": n, "aar": aar, "caar": caar, "lower": caar - half, "upper": caar + half}
+
+
+def _daily_weights(sample: Sample, there: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weight of each firm-event in the mean of each day, (N, L2): one, or its value on average one."""
+    value = sample.abnormal.panel.weight
+    if sample.weighting != "value" or value is None:
+        return there.astype(np.float64)
+    return np.where(there, (value / value.mean())[:, None], 0.0)
 
 
 def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -260,9 +268,10 @@ def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[n
     # Portfolios are in the order of their dates.
     code = np.unique(shock_dates(sample.abnormal.panel), return_inverse=True)[1]
     there = np.isfinite(ar)
+    weight = _daily_weights(sample, there)
     count, total = np.zeros((k, ar.shape[1])), np.zeros((k, ar.shape[1]))
-    np.add.at(count, code, there)
-    np.add.at(total, code, np.where(there, ar - aar, 0.0))
+    np.add.at(count, code, weight)
+    np.add.at(total, code, weight * np.where(there, ar - aar, 0.0))
     day = 0 if 0 in sample.abnormal.tau else int(sample.abnormal.tau[0])
     weights = portfolios.weighted((day, day))
     return band_half_width(count, total, growing_overlap(portfolios, weights))

@@ -62,6 +62,7 @@ class History:
         grids = {market.mic: day_codes(market.sessions) for market in home.values()}
         column = {ticker: market.tickers.index(ticker) for ticker, market in home.items()}
         region = {market.mic: market.region for market in self.config.markets}
+        weight = {peer.ticker: peer.weight or 1.0 for peer in self.config.peers}
         at = {mic: np.searchsorted(grid, [item.day for item in wanted]) for mic, grid in grids.items()}
         requests: dict[str, list[Request]] = {mic: [] for mic in grids}
         for number, item in enumerate(wanted):
@@ -78,6 +79,7 @@ class History:
                             region=region[mic],
                             position=row,
                             column=column[ticker],
+                            weight=weight.get(ticker, 1.0),
                         )
                     )
         return requests

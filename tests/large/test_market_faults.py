@@ -146,7 +146,7 @@ def test_prices_repeated_to_the_end_fill_no_window(
 ) -> None:
     prices = levels(returns())
     prices[0, last + 1 :] = prices[0, last]
-    code, rows, told = market(tmp_path, prices, capsys)
+    code, rows, told = market(tmp_path, prices, capsys, "--set", "windows.allow_partial=true")
     assert code == 0
     assert "prices of 1 security(ies) repeat to their end" in told
     assert rows[0]["car[2,20]"] is None
@@ -155,6 +155,7 @@ def test_prices_repeated_to_the_end_fill_no_window(
     change = returns()
     change[0, last + 1 :] = 0.0
     assert market(tmp_path, change, capsys, column="return")[1][0]["car[2,20]"] is None
+    assert market(tmp_path, change, capsys, column="return")[1][0]["reason_code"] == "market.repeated_prices"
 
 
 def test_day_0_is_not_moved_past_open_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

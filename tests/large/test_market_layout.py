@@ -23,7 +23,7 @@ from eventstudy.study import run_study
 TICKERS = ("AAA", "BBB", "CCC", "DDD")
 DATES = ("2021-04-07", "2021-06-09", "2021-08-11", "2021-10-13", "2021-11-17")
 ROWS = [(ticker, day) for day in DATES for ticker in TICKERS[: 4 if day < "2021-10-01" else 3]]
-SAME = ("windows.clean_estimation=false", "tests.weights=equal")
+SAME = ("tests.weights=equal",)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,13 @@ from eventstudy.report.sections.market import leading_tables
 from eventstudy.report.terminal import print_blocks
 
 LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
-SETTINGS = ("--set", "windows.estimation=[-80,-11]", "--set", "windows.minimum=40", "--benchmark", "^IDX")
+PLAIN = (
+    "windows.estimation=[-80,-11]",
+    "windows.minimum=40",
+    "windows.clean_estimation=false",
+    "windows.allow_partial=true",
+)
+SETTINGS = (*(word for setting in PLAIN for word in ("--set", setting)), "--benchmark", "^IDX")
 SESSIONS = 300
 DAYS: NDArray[np.datetime64] = np.busday_offset("2024-01-01", np.arange(SESSIONS), roll="forward")
 
@@ -215,7 +221,12 @@ PRICES = "ticker,date,adj_close\n" + "".join(f"^IDX,{day},{100 + i % 7}\n" for i
         ("ticker,date,close\nS1,2024-06-03,1\n", (), 4, "no column adj_close; accepted are ticker, date, and"),
         (PRICES, ("--benchmark", "^OTHER"), 4, "no row of '^OTHER'"),
         (PRICES, (), 3, "no event can be studied (no_prices 1)"),
-        (PRICES, ("--set", "model.name=garch"), 2, "model.name = 'garch': a market-wide study accepts 'market'"),
+        (
+            PRICES,
+            ("--set", "model.name=garch"),
+            2,
+            "model.name = 'garch': a market-wide study accepts market, market_adjusted",
+        ),
         (PRICES, ("--set", 'tests.names=["bmpp"]'), 2, "did you mean 'bmp'"),
     ],
 )

@@ -14,6 +14,7 @@ FEWEST_DAYS = 10
 
 @statistic(
     "calendar_time",
+    weighted=True,
     null="the calendar-time portfolio's mean daily abnormal return is zero",
     source="Jaffe 1974; Mandelker 1974; Newey and West 1987",
 )
@@ -36,7 +37,8 @@ def calendar_time(sample: WindowSample) -> TestResult:
         # A day without a trade, covered by a later return of its window, is not counted for that firm.
         there = np.isfinite(ar)
         code = np.unique(sessions[there], return_inverse=True)[1]
-        mean = np.bincount(code, weights=ar[there]) / np.bincount(code)
+        weight = np.broadcast_to(sample.shares[:, None] if sample.by_value else 1.0, ar.shape)[there]
+        mean = np.bincount(code, weights=weight * ar[there]) / np.bincount(code, weights=weight)
     days = len(mean)
     if days < FEWEST_DAYS:
         return sample.refuse(Reason("not_tested.few_days", needed=FEWEST_DAYS, n=days))

@@ -12,14 +12,19 @@ MEAN_ZERO = "the mean cumulative abnormal return is zero"
 NO_VARIATION = Reason("not_tested.no_variation")
 
 
-@statistic("cross_sectional_t", null=MEAN_ZERO, source="Brown and Warner 1980; MacKinlay 1997, sec. 5", minimum=2)
+@statistic(
+    "cross_sectional_t",
+    null=MEAN_ZERO,
+    source="Brown and Warner 1980; MacKinlay 1997, sec. 5",
+    minimum=2,
+    weighted=True,
+)
 def cross_sectional_t(sample: WindowSample) -> TestResult:
     """CAAR over the cross-sectional standard error, t(N-1).
 
     Assumes independent firm-events: on common dates it rejects far too often.
     """
-    se = sample.car.std(ddof=1) / np.sqrt(sample.n)
-    return _ratio(sample, sample.car.mean(), se)
+    return _ratio(sample, sample.mean(sample.car), sample.error(sample.car))
 
 
 @statistic("skewness_t", null=MEAN_ZERO, source="Hall 1992", minimum=3)
@@ -41,7 +46,13 @@ def skewness_t(sample: WindowSample) -> TestResult:
     return sample.result(value, distribution="normal")
 
 
-@statistic("bhar_t", null="the mean buy-and-hold abnormal return is zero", source="Barber and Lyon 1997", minimum=2)
+@statistic(
+    "bhar_t",
+    null="the mean buy-and-hold abnormal return is zero",
+    source="Barber and Lyon 1997",
+    minimum=2,
+    weighted=True,
+)
 def bhar_t(sample: WindowSample) -> TestResult:
     """Mean BHAR over its cross-sectional standard error, t(N-1).
 
@@ -49,48 +60,49 @@ def bhar_t(sample: WindowSample) -> TestResult:
     independent firm-events.
     """
     bhar = sample.abnormal.bhar(sample.window)
-    se = bhar.std(ddof=1) / np.sqrt(sample.n)
+    mean, se = sample.mean(bhar), sample.error(bhar)
     if not se > 0:
         return sample.refuse(NO_VARIATION)
-    mean = float(bhar.mean())
     return sample.result(mean / se, distribution="t", df=float(sample.n - 1), estimate=mean)
 
 
-@statistic("patell", null=MEAN_ZERO, source="Patell 1976", minimum=1)
+@statistic("patell", null=MEAN_ZERO, source="Patell 1976", minimum=1, weighted=True)
 def patell(sample: WindowSample) -> TestResult:
     """Patell's Z = sum SCAR / sqrt(sum (M-k)/(M-k-2)) with SCARs of exact prediction-error variance."""
     return sample.result(_patell(sample), distribution="normal")
 
 
-@statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2)
+@statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2, weighted=True)
 def patell_kp(sample: WindowSample) -> TestResult:
     """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events."""
-    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    inflation = 1.0 + (sample.weighty - 1) * sample.rbar
     if not inflation > 0:
         return sample.refuse(_no_adjustment(sample))
     return sample.result(_patell(sample) / np.sqrt(inflation), distribution="normal")
 
 
-@statistic("bmp", null=MEAN_ZERO, source="Boehmer, Musumeci and Poulsen 1991", minimum=2)
+@statistic("bmp", null=MEAN_ZERO, source="Boehmer, Musumeci and Poulsen 1991", minimum=2, weighted=True)
 def bmp(sample: WindowSample) -> TestResult:
     """Mean SCAR over its cross-sectional standard error, t(N-1): robust to event-induced variance."""
-    return _ratio(sample, sample.scar.mean(), sample.scar.std(ddof=1) / np.sqrt(sample.n))
+    return _ratio(sample, sample.mean(sample.scar), sample.error(sample.scar))
 
 
-@statistic("bmp_kp", null=MEAN_ZERO, source="Kolari and Pynnönen 2010", minimum=2)
+@statistic("bmp_kp", null=MEAN_ZERO, source="Kolari and Pynnönen 2010", minimum=2, weighted=True)
 def bmp_kp(sample: WindowSample) -> TestResult:
     """BMP times sqrt((1-rbar)/(1+(N-1) rbar)), t(N-1): robust to correlated firm-events too.
 
     Not robust to an event-induced rise of the common variance; see the common-volatility ratio.
     """
-    inflation = 1.0 + (sample.n - 1) * sample.rbar
+    inflation = 1.0 + (sample.weighty - 1) * sample.rbar
     if not (inflation > 0 and sample.rbar < 1):
         return sample.refuse(_no_adjustment(sample))
-    se = sample.scar.std(ddof=1) / np.sqrt(sample.n) * np.sqrt(inflation / (1.0 - sample.rbar))
-    return _ratio(sample, sample.scar.mean(), se)
+    se = sample.error(sample.scar) * np.sqrt(inflation / (1.0 - sample.rbar))
+    return _ratio(sample, sample.mean(sample.scar), se)
 
 
-@statistic("portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1)
+@statistic(
+    "portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1, weighted=True
+)
 def portfolio_t(sample: WindowSample) -> TestResult:
     """CAAR over sqrt(W) times the standard deviation of the cross-event mean AR, t(L-1).
 
@@ -101,7 +113,7 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     if len(mean) < 3:
         return sample.refuse(Reason("not_tested.two_days"))
     width = sample.window[1] - sample.window[0] + 1
-    value = sample.car.mean() / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
+    value = sample.mean(sample.car) / (mean.std(ddof=1) * np.sqrt(width * sample.inflation))
     return sample.result(float(value), distribution="t", df=float(len(mean) - 1))
 
 
@@ -110,6 +122,9 @@ def mean_residuals(sample: WindowSample) -> Floats:
     residuals = sample.abnormal.expected.residuals
     there = np.isfinite(residuals)
     days = there.any(axis=0)
+    if sample.by_value:
+        weight = np.where(there, sample.shares[:, None], 0.0)
+        return np.asarray((weight * np.nan_to_num(residuals)).sum(axis=0)[days] / weight.sum(axis=0)[days])
     mean: Floats = np.where(there, residuals, 0.0).sum(axis=0)[days] / there.sum(axis=0)[days]
     return mean
 
@@ -124,6 +139,8 @@ def _patell(sample: WindowSample) -> float:
     dof = sample.abnormal.expected.dof
     if (dof <= 2).any():
         return float("nan")
+    if sample.by_value:
+        return sample.mean(sample.scar) / float(np.sqrt((sample.shares**2 * dof / (dof - 2.0)).sum()))
     return float(sample.scar.sum() / np.sqrt((dof / (dof - 2.0)).sum()))
 
 

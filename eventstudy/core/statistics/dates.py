@@ -30,6 +30,7 @@ SCALED_BY_THE_PAST |= {"bootstrap_blocks", "grank_t", "grank_z", "corrado", "cor
 
 @statistic(
     "date_t",
+    weighted=True,
     null=MEAN_ZERO,
     dates=2,
     source="Jaffe 1974; Mandelker 1974 (portfolios); t over dates as in Ibragimov and Müller 2010",
@@ -47,6 +48,7 @@ def date_t(sample: WindowSample) -> TestResult:
 
 @statistic(
     "sign_flip",
+    weighted=True,
     null=MEAN_ZERO + " and their distribution is symmetric",
     source="Fisher 1935; Canay, Romano and Shaikh 2017",
     dates=2,
@@ -73,7 +75,7 @@ def sign_flip(sample: WindowSample) -> TestResult:
     )
 
 
-@statistic("ibragimov_mueller", null=MEAN_ZERO, dates=2, source="Ibragimov and Müller 2010")
+@statistic("ibragimov_mueller", weighted=True, null=MEAN_ZERO, dates=2, source="Ibragimov and Müller 2010")
 def ibragimov_mueller(sample: WindowSample) -> TestResult:
     """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
 

@@ -50,7 +50,12 @@ def _p_values(t: Floats, df: Floats, alternative: Alternative) -> Floats:
     return np.asarray(special.stdtr(df, t if alternative == "less" else -t))
 
 
-@statistic("ar_t", null="the abnormal return of the day is zero", source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15")
+@statistic(
+    "ar_t",
+    weighted=True,
+    null="the abnormal return of the day is zero",
+    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
+)
 def ar_t(sample: WindowSample) -> TestResult:
     """t test of one firm's abnormal return on one day; for groups see the cross-sectional tests."""
     if sample.window[0] != sample.window[1]:
@@ -58,7 +63,12 @@ def ar_t(sample: WindowSample) -> TestResult:
     return _single(sample)
 
 
-@statistic("car_t", null="the cumulative abnormal return is zero", source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15")
+@statistic(
+    "car_t",
+    weighted=True,
+    null="the cumulative abnormal return is zero",
+    source="Campbell, Lo and MacKinlay 1997, eq. 4.4.15",
+)
 def car_t(sample: WindowSample) -> TestResult:
     """t test of one firm's CAR; for groups see the cross-sectional tests."""
     return _single(sample)

@@ -70,6 +70,7 @@ def skewness_adjusted(values: Floats) -> Floats:
 
 @statistic(
     "bootstrap_dates",
+    weighted=True,
     null="the mean CAR of the shocks' peer portfolios is zero",
     source="Efron 1979; Hall 1992 (symmetric percentile-t over clusters)",
     dates=FEWEST_DATES,
@@ -120,7 +121,10 @@ def _percentile_t(sample: WindowSample, value: float, simulated: Floats) -> Test
 
 
 @statistic(
-    "bootstrap_blocks", null="the CAAR is that of any days of the estimation window", source="Politis and Romano 1994"
+    "bootstrap_blocks",
+    weighted=True,
+    null="the CAAR is that of any days of the estimation window",
+    source="Politis and Romano 1994",
 )
 def bootstrap_blocks(sample: WindowSample) -> TestResult:
     """Stationary bootstrap of the event-time portfolio: CAAR against sums of resampled residual days.
@@ -142,14 +146,14 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
         return sample.refuse(Reason("not_tested.short_estimation", n=len(series), width=width))
     mean_block = 1.0 if sample.overlap else None
     rows = _stationary_rows(len(series), width, sample.draws, sample.seed, mean_block)
-    ratio = (sample.variance / (sample.abnormal.expected.sigma2 * width)).mean() * sample.inflation
+    ratio = sample.mean(sample.variance / (sample.abnormal.expected.sigma2 * width)) * sample.inflation
     days = len(series)
     widening = np.sqrt(days / max(days - _coefficients(sample), 1.0) * ratio)
     sums = (series - series.mean())[rows].sum(axis=1) * widening
     sd = sums.std()
     if not sd > 0:
         return sample.refuse(Reason("not_tested.residuals_alike"))
-    caar = float(sample.car.mean())
+    caar = sample.mean(sample.car)
     return sample.result(caar / sd, distribution="bootstrap", p_value=Tails.drawn(caar, sums, symmetric=True))
 
 
@@ -161,6 +165,7 @@ def _coefficients(sample: WindowSample) -> float:
 
 @statistic(
     "permutation",
+    weighted=True,
     null="the event dates' standardised portfolio CARs are those of any dates",
     source="placebo windows of the estimation residuals, as in Gelbach, Helland and Klick 2013",
 )
@@ -196,6 +201,7 @@ def permutation(sample: WindowSample) -> TestResult:
 
 @statistic(
     "sq",
+    weighted=True,
     null="the portfolio's CAR is a draw from those of its estimation window",
     source="Gelbach, Helland and Klick 2013, SQ test",
 )

@@ -205,8 +205,42 @@ class WindowSample:
             return 1.0
         if self.days:
             return self.overlap.inflation(self.days.members)
-        counts = np.diff(np.append(self.portfolios.starts, len(self.portfolios.members)))
-        return self.overlap.inflation(counts.astype(np.float64))
+        return self.overlap.inflation(self.portfolios.total(self.shares[self.portfolios.members] * self.n))
+
+    @property
+    def by_value(self) -> bool:
+        """Whether means over firm-events are weighted by value."""
+        return self.portfolios.weighting == "value" and self.abnormal.panel.weight is not None
+
+    @property
+    def shares(self) -> Floats:
+        """Weight of each firm-event in a mean over them, (N,), adding up to one."""
+        weight = self.abnormal.panel.weight
+        if weight is None or not self.by_value:
+            return np.full(self.n, 1.0 / max(self.n, 1))
+        return np.asarray(weight / weight.sum())
+
+    @property
+    def weighty(self) -> float:
+        """Firm-events that count alike whose mean is as exact, 1 / sum of the squared shares: N without weights."""
+        return 1.0 / float((self.shares**2).sum()) if self.by_value else float(self.n)
+
+    def mean(self, values: Floats) -> float:
+        """Mean of (N,) values over the firm-events by their shares."""
+        return float(self.shares @ values) if self.by_value else float(values.mean())
+
+    def error(self, values: Floats) -> float:
+        """Standard error of `mean` for independent firm-events.
+
+        Notes
+        -----
+        sqrt(N/(N-1) sum_i w_i² (x_i - mean)²) with shares w_i (Cochran 1977, sec. 6.4, the ratio
+        estimator's); with equal ones it is s/sqrt(N).
+        """
+        if not self.by_value:
+            return float(values.std(ddof=1) / np.sqrt(self.n))
+        deviation = self.shares * (values - self.mean(values))
+        return float(np.sqrt(self.n / (self.n - 1.0) * (deviation @ deviation)))
 
     @property
     def n_effective(self) -> float:
@@ -235,7 +269,7 @@ class WindowSample:
             p = (p_value or Tails.known(statistic, distribution, df)).of(self.alternative)
         return replace(
             self.refuse(Reason()),
-            estimate=float(self.car.mean()) if estimate is None else estimate,
+            estimate=self.mean(self.car) if estimate is None else estimate,
             statistic=float(statistic),
             distribution=distribution,
             df=df,
@@ -249,7 +283,7 @@ class WindowSample:
             group=self.group,
             n_events=self.n,
             n_dates=self.k,
-            estimate=float(self.car.mean()) if self.n else math.nan,
+            estimate=self.mean(self.car) if self.n else math.nan,
             reason=Reason("not_tested.own", text=reason) if isinstance(reason, str) else reason,
         )
 
@@ -333,7 +367,7 @@ STATISTICS: Registry[Statistic] = registry.STATISTICS
 
 
 def statistic(
-    name: str, *, null: str, source: str, minimum: int = 1, dates: int = 1
+    name: str, *, null: str, source: str, minimum: int = 1, dates: int = 1, weighted: bool = False
 ) -> Callable[[Statistic], Statistic]:
     """Register a statistic.
 
@@ -343,6 +377,8 @@ def statistic(
         What is tested, and the paper; both are copied into every result.
     minimum, dates
         Fewest firm-events and fewest shocks it needs; below that it is refused with a reason.
+    weighted
+        Whether it weighs firm-events by `WindowSample.shares`; else it is refused where means are by value.
 
     Returns
     -------
@@ -371,6 +407,8 @@ def statistic(
                 outcome = sample.refuse(Reason("not_tested.few_events", needed=minimum, n=sample.n))
             elif sample.k < dates:
                 outcome = sample.refuse(Reason("not_tested.few_dates", needed=dates, k=sample.k))
+            elif sample.by_value and not weighted:
+                outcome = sample.refuse(Reason("not_tested.by_value"))
             elif dates > 1 and sample.overlap and sample.overlap.k_eff < FEWEST_EFFECTIVE:
                 outcome = sample.refuse(Reason("overlap.worth", k=sample.k, k_eff=round(sample.overlap.k_eff, 1)))
             else:

@@ -30,6 +30,8 @@ ROWS = 1_000_000
 #: Ratios that the note under the tests names.
 RATIOS = 4
 VERSIONED = ("numpy", "pyarrow", "scipy")
+#: Settings that say who does the work, and change no figure.
+WORKERS = ("jobs", "engine", "scheduler")
 #: Tests that the terminal shows, in two tables; tests.csv has all. Those of the first hold their size where
 #: the common volatility is higher on the event days, those of the second are then marked.
 ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
@@ -64,10 +66,12 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
     settings = config.as_dict()
     files = {(file.name, file.sha256) for file in (result.prices, result.benchmark)}
     files.add((Path(result.events.path).name, result.events.sha256))
+    if result.factors is not None:
+        files.add((Path(result.factors.source).name, result.factors.sha256))
     return {
         "version": __version__,
         "settings": {name: settings[name] for name in ("windows", "returns", "tests")}
-        | {"model": {"name": "market", "alpha": config.model.alpha}},
+        | {"model": {name: value for name, value in settings["model"].items() if name not in WORKERS}},
         "benchmark": result.facts["benchmark"],
         "kernels": result.facts["kernels"],
         "inputs": [{"name": name, "sha256": digest} for name, digest in sorted(files)],
