@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, EventsError, Problem, nearest
-from eventstudy.events import Events, own_columns, read_records
+from eventstudy.events import Events, own_column
+from eventstudy.readers.containers import table_of_bytes, texts
+from eventstudy.readers.text import read_file
 
 #: What a formula and a group may name in any study: of the firm, of its fit, of the event.
 BUILT_IN = (
@@ -78,7 +80,7 @@ class Covariates:
         owners: list[Mapping[str, Cell]] = [event.own for event in self.events]
         owners += [peer.own for peer in self.config.peers]
         owners += [row for file in self.files for dated in file.cells.values() for _, row in dated]
-        yield from (own[name] for own in owners if name in own)
+        yield from (own[name] for own in owners if not _empty(own.get(name)))
 
     def column(
         self, name: str, event_id: Sequence[str], ticker: Sequence[str], day0: NDArray[np.int32]
@@ -98,11 +100,11 @@ class Covariates:
     def _cell(self, name: str, event_id: str, ticker: str, day0: str) -> Cell | None:
         peer, event = self.config.peer(ticker), self.events.by_id(event_id)
         for own in (event.own, peer.own):
-            if name in own:
+            if not _empty(own.get(name)):
                 return own[name]
         names = (ticker, peer.ticker, *peer.aliases)
         found = (file.cell(name, event_id, known, day0) for file in self.files for known in dict.fromkeys(names))
-        return next((cell for cell in found if cell is not None), None)
+        return next((cell for cell in found if not _empty(cell)), None)
 
 
 def read_covariates(events: Events, config: StudyConfig) -> Covariates:
@@ -172,33 +174,35 @@ def _faults(own: Covariates, config: StudyConfig) -> Iterator[str]:
 
 
 def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
-    records = read_records(path, KEYS, (), own=True)
-    columns = tuple(records[0][1]) if records else ()
-    keys = tuple(key for key in KEYS if key in columns)
-    others = [column for column in columns if column not in KEYS]
-    if not records or not others or not set(keys) & {"ticker", "event_id"}:
+    table = table_of_bytes(read_file(path, EventsError), str(path), EventsError)
+    names = [name.lower() if name.lower() in KEYS else name for name in table.names]
+    columns = {name: [cell.strip() for cell in texts(cells)] for name, cells in zip(names, table.columns, strict=True)}
+    keys = tuple(key for key in ("event_id", "ticker", "date") if key in columns)
+    own = {name: own_column(cells) for name, cells in columns.items() if name not in KEYS}
+    if not table.lines or not own or not set(keys) & {"ticker", "event_id"}:
         what = "needs a column ticker or event_id, one of your own beside it, and a row"
         raise EventsError(Problem(what, str(path), 1))
-    own = own_columns([{column: row[column] for column in others} for _, row in records])
     cells: dict[tuple[str, ...], dict[str, Mapping[str, Cell]]] = {}
-    problems = []
-    for (line, row), values in zip(records, own, strict=True):
-        day = _day(row["date"]) if "date" in keys else ""
-        key = tuple(row[name] for name in ("event_id", "ticker") if name in keys)
+    problems = list(table.ragged)
+    for row, line in enumerate(table.lines):
+        day = _day(columns["date"][row]) if "date" in keys else ""
+        key = tuple(columns[name][row] for name in keys if name != "date")
         if day is None:
-            problems.append(Problem(f"date {row['date']!r}: write 2024-06-12", str(path), line))
+            problems.append(Problem(f"date {columns['date'][row]!r}: write 2024-06-12", str(path), line))
         elif day in cells.setdefault(key, {}):
             problems.append(Problem(f"{', '.join([*key, day]).strip(', ')} stands here a second time", str(path), line))
         else:
-            cells[key][day] = values
+            cells[key][day] = {name: column[row] for name, column in own.items()}
     if not problems and not _anyone(cells, keys, events, config):
-        first = ", ".join(records[0][1][key] for key in keys)
+        first = ", ".join(columns[key][0] for key in keys)
         problems.append(Problem(f"no row is of an event or peer of the study; the first is of {first}", str(path)))
     if problems:
         raise EventsError(problems)
-    ordered = {key: sorted(rows.items()) for key, rows in cells.items()}
-    kept = tuple(name for name in ("event_id", "ticker", "date") if name in keys)
-    return CovariatesFile(str(path), kept, tuple(others), ordered)
+    return CovariatesFile(str(path), keys, tuple(own), {key: sorted(rows.items()) for key, rows in cells.items()})
+
+
+def _empty(cell: Cell | None) -> bool:
+    return cell is None or cell == "" or cell != cell
 
 
 def _anyone(cells: Mapping[tuple[str, ...], object], keys: Sequence[str], events: Events, config: StudyConfig) -> bool:

@@ -1,47 +1,40 @@
-"""Reader of events.csv: every problem at once, each with its line."""
+"""Events of a file or a frame: what is accepted, and every problem at once with its line."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import datetime as dt
-import difflib
-import hashlib
-import io
 import math
 import re
-import unicodedata
-import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eventstudy.config import LABELS
 from eventstudy.errors import EventsError, Problem, Reason, nearest
-from eventstudy.exchanges.exchange import with_suffix
-
-if TYPE_CHECKING:
-    import pandas as pd
+from eventstudy.readers.containers import Table, table_of_bytes, table_of_frame, texts
+from eventstudy.readers.event_columns import OWN_SETTINGS, EventColumns, event_columns
+from eventstudy.readers.moments import Moment, Moments, parse_moments
+from eventstudy.readers.numbers import parse_numbers
+from eventstudy.readers.spellings import Spellings
+from eventstudy.readers.text import read_file
 
 PRECISIONS = ("second", "minute", "session", "date")
 KINDS: tuple[str, ...] = ("report", "clarification", "earnings", "guidance", "regulation", "product")
 KINDS += ("deal", "macro", "rumour", "price_move", "other")
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
+#: What an empty cell means; the precision follows from the timestamp.
+DEFAULTS = {"kind": "other", "label": "unknown"}
 MAX_BYTES = 64 * 2**20
-#: An unknown column as like a known one as this (difflib's ratio) is refused as a misspelt one.
-SLIP = 0.8
+#: Cells that an event keeps as they are.
+_KEPT = ("event_id", "precision", "kind", "label", "clarifies", "dimension", "title", "source", "source_url", "notes")
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
-#: Years that an event may be of.
-YEARS = (1900, 2199)
-#: Offsets from UTC go from -12:00 to +14:00.
-LARGEST_OFFSET = dt.timedelta(hours=14)
-_DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
-_ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
+#: Furthest event day from day 0 that a window of an event of its own may have.
+_FURTHEST = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +44,9 @@ class Event:
     ``timestamp`` is an aware UTC datetime, or a date when ``precision`` is ``date``.
     ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
     ``shock_given`` says whether the file names the shock; where it does not, ``shock_id`` is the event's own
-    id until `shocks.with_shocks` groups events by day 0. ``own`` holds the cells of the file's other columns:
-    numbers where the whole column is numbers, else texts; an empty cell is not in it.
+    id until `shocks.with_shocks` groups events by day 0. ``benchmark`` and the ends of the estimation and
+    event windows, in event days or as dates, are the event's own where they are given. ``own`` holds the
+    columns that the file has besides: numbers, NaN where a cell is empty, or texts.
     """
 
     event_id: str
@@ -71,12 +65,16 @@ class Event:
     notes: str = ""
     line: int = 0
     shock_given: bool = True
+    benchmark: str = ""
+    estimation_start: int | dt.date | None = None
+    estimation_end: int | dt.date | None = None
+    event_start: int | dt.date | None = None
+    event_end: int | dt.date | None = None
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
 
-#: Columns of an events file: the fields of an event but the last three, and the first of them must be there.
-COLUMNS = tuple(item.name for item in fields(Event))[:-3]
-REQUIRED = COLUMNS[:5]
+#: Columns of an events file: the first fields of an event.
+COLUMNS = tuple(item.name for item in fields(Event))[:14]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,18 @@ class Events:
 
 
 def read_events(path: Path) -> Events:
-    """Read and check an events file, a CSV with a row an event.
+    """Read and check an events file.
+
+    Parameters
+    ----------
+    path : Path
+        A table with a row an event, as CSV, Excel, Parquet, Feather or Stata; docs/files.md says what its
+        columns may be called. A date is all that a row needs.
+
+    Returns
+    -------
+    Events
+        In the order of the file.
 
     Raises
     ------
@@ -127,209 +136,209 @@ def read_events(path: Path) -> Events:
     --------
     >>> from pathlib import Path
     >>> from eventstudy import read_events
-    >>> text = "event_id,timestamp,precision,kind,label\\nE1,2021-06-09,date,report,unknown\\n"
-    >>> _ = Path("one.csv").write_text(text)
-    >>> [event.event_id for event in read_events(Path("one.csv"))]
-    ['E1']
+    >>> _ = Path("one.csv").write_text("Ticker;Date\\nJNJ;9 Jun 2021\\n")
+    >>> [(event.event_id, event.precision) for event in read_events(Path("one.csv"))]
+    [('JNJ-2021-06-09', 'date')]
     """
-    return parse_events(_read_bytes(path), str(path))
+    return _events_of(table_of_bytes(_read_bytes(path), str(path), EventsError))
 
 
-def events_of_frame(frame: pd.DataFrame) -> Events:
-    """Check a frame with the columns of an events file as the file itself would be.
+def events_of_frame(data: Any) -> Events:
+    """Check a frame, or a list of dicts, with the columns of an events file as the file itself would be.
 
-    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of an
-    `EventsError` is the frame's first row. Nothing stands beside a frame: no claims, no confounders.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([str(column) for column in frame.columns])
-    for row in frame.to_dict("records"):
-        bare = row.get("precision") == "date"
-        writer.writerow([_cell(value, bare and column == "timestamp") for column, value in row.items()])
-    return parse_events(text.getvalue().encode(), str(Path("DataFrame") / "events.csv"))
-
-
-def _cell(value: Any, bare: bool) -> str:
-    if isinstance(value, list | tuple | set):
-        return ";".join(map(str, value))
-    if value is None or value != value:
-        return ""
-    if isinstance(value, dt.datetime) and (bare or (value.tzinfo is None and value.time() == dt.time.min)):
-        return value.date().isoformat()
-    return value.isoformat() if isinstance(value, dt.date) else str(value)
-
-
-def parse_events(raw: bytes, name: str) -> Events:
-    """Check the content of an events file as `read_events`; ``name`` stands for it in messages."""
-    text, remarks = _decode(raw, name)
-    header, records = _records(text, name, COLUMNS, REQUIRED, own=True)
-    problems: list[Problem] = []
-    rows: list[Event] = []
-    others = [column for column in header if column not in COLUMNS]
-    cells = [dict(zip(header, record, strict=False)) for _, record in records]
-    own = own_columns([{column: row.get(column, "") for column in others} for row in cells])
-    for (line, record), row, extra in zip(records, cells, own, strict=True):
-        found: list[str] = []
-        event = _event(row, line, len(record) - len(header), found, remarks)
-        problems += [Problem(message, name, line) for message in found]
-        if event is not None:
-            rows.append(replace(event, own=extra))
-    problems += _cross_check(rows, name)
-    if not rows and not problems:
-        problems.append(Problem("has a header but no event; 'eventstudy init' writes worked rows", name))
-    if problems:
-        raise EventsError(sorted(problems, key=lambda p: p.line or 0))
-    return Events(tuple(rows), name, hashlib.sha256(raw).hexdigest(), tuple(remarks))
-
-
-def read_records(
-    path: Path, columns: Sequence[str], required: Sequence[str], *, own: bool = False
-) -> list[tuple[int, dict[str, str]]]:
-    """Read another CSV that may stand beside the events: (line, cells by column), blanks stripped.
-
-    With ``own`` it may have other columns too.
+    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of a
+    message is the first row of a pandas frame. Nothing stands beside a frame: no claims, no confounders.
 
     Raises
     ------
     EventsError
-        For a file that is no CSV text, a column that is missing, unknown or there twice, and rows with
-        more or fewer cells than the header.
+        With every problem found.
     """
-    name = str(path)
-    text, _ = _decode(_read_bytes(path), name)
-    header, records = _records(text, name, columns, required, own=own)
-    problems = [
-        Problem(f"row has {len(record)} cell(s), the header {len(header)}", name, line)
-        for line, record in records
-        if len(record) != len(header)
-    ]
-    if problems:
-        raise EventsError(problems)
+    return _events_of(table_of_frame(data, str(Path("DataFrame") / "events.csv"), EventsError))
+
+
+def parse_events(raw: bytes, name: str) -> Events:
+    """Check the content of an events file; ``name`` stands for it in messages. Raises as `read_events`."""
+    return _events_of(table_of_bytes(raw, name, EventsError))
+
+
+def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read another table that may stand beside the events: (line, cells by column), blanks stripped.
+
+    Raises
+    ------
+    EventsError
+        For a file that is no table, a column that is missing, unknown or there twice, and rows with more or
+        fewer cells than the header.
+    """
+    table = table_of_bytes(_read_bytes(path), str(path), EventsError)
+    header = [name.lower() for name in table.names]
+    problems = [f"column {c!r} is unknown; {nearest(c, columns)}" for c in header if c not in columns]
+    problems += [f"column {c!r} is missing" for c in required if c not in header]
+    problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
+    if problems or table.ragged:
+        raise EventsError([*(Problem(message, table.file, 1) for message in problems), *table.ragged])
+    rows = zip(*map(texts, table.columns), strict=True)
     return [
-        (line, {column: cell.strip() for column, cell in zip(header, record, strict=True)}) for line, record in records
+        (line, {column: cell.strip() for column, cell in zip(header, row, strict=True)})
+        for line, row in zip(table.lines, rows, strict=True)
     ]
-
-
-def own_columns(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str | float]]:
-    """Return the cells of columns of the user's own, without empty ones.
-
-    A column whose every cell is a finite number holds numbers, any other holds texts.
-    """
-    kept = [{column: cell.strip() for column, cell in row.items() if cell.strip()} for row in rows]
-    texts = {column for row in kept for column, cell in row.items() if not _is_number(cell)}
-    return [{column: cell if column in texts else float(cell) for column, cell in row.items()} for row in kept]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def _read_bytes(path: Path) -> bytes:
-    name = str(path)
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise EventsError(Problem("is a pipe or a device, not a file; save what it gives in a file first", name))
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise EventsError(Problem(f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB", name))
-        raw = path.read_bytes()
-    except OSError as error:
-        hint = "give the path of an events CSV, or let 'eventstudy init' write one to start from"
-        raise EventsError(Problem(f"cannot be read: {error.strerror}; {hint}", name)) from error
-    for wrong, what in (
-        (raw[:2] == b"PK", "is an Excel workbook; save it as 'CSV UTF-8' and give that file"),
-        (raw[:2] in (b"\xff\xfe", b"\xfe\xff"), "is UTF-16 text; save it as 'CSV UTF-8'"),
-        (b"\x00" in raw, "holds NUL bytes and is not a text file; save it as 'CSV UTF-8'"),
-    ):
-        if wrong:
-            raise EventsError(Problem(what, name))
+    advice = "; give the path of an events file, or let 'eventstudy init' write one to start from"
+    if path.is_file() and (size := path.stat().st_size) > MAX_BYTES:
+        text = f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB"
+        raise EventsError(Problem(text, str(path)))
+    raw = read_file(path, EventsError, advice=advice)
+    if not raw.strip():
+        raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", str(path)))
     return raw
 
 
-def _decode(raw: bytes, name: str) -> tuple[str, list[Reason]]:
-    with contextlib.suppress(UnicodeDecodeError):
-        return raw.decode("utf-8-sig"), []
-    with contextlib.suppress(UnicodeDecodeError):
-        return raw.decode("gb18030"), [Reason("events.gb18030", file=Path(name).name)]
-    raise EventsError(Problem("is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'", name))
-
-
-def _records(
-    text: str, name: str, columns: Sequence[str], required: Sequence[str], *, own: bool
-) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    records: list[tuple[int, list[str]]] = []
-    start = 1
-    try:
-        for record in reader:
-            if any(cell.strip() for cell in record):
-                records.append((start, record))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise EventsError(Problem(f"is not CSV: {error}; close the quotes", name, reader.line_num)) from error
-    if not records:
-        raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", name))
-    header = [given.lower() if given.lower() in columns else given for given in map(str.strip, records[0][1])]
-    missing = [c for c in required if c not in header]
-    # Columns of the user's own are welcome beside the events; one that is nearly a known one is a slip.
-    welcome = own and not missing
-    problems = [
-        f"column {c!r} is unknown; {nearest(c, columns)}"
-        for c in header
-        if c not in columns and not (welcome and c and not difflib.get_close_matches(c.lower(), columns, 1, SLIP))
-    ]
-    problems += [f"column {c!r} is missing" for c in missing]
-    problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
+def _events_of(table: Table) -> Events:
+    """Check every row of a table."""
+    columns = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS))
+    wrong = list(columns.problems)
+    if "timestamp" not in columns.known:
+        wrong.append(f"no column with the date of the event; the file has {', '.join(table.names)}: name it 'date'")
+    if wrong:
+        raise EventsError([Problem(message, table.file, 1) for message in wrong])
+    if not len(table.lines) and not table.ragged:
+        raise EventsError(Problem("has a header but no event; 'eventstudy init' writes worked rows", table.file))
+    cells = _Cells.of(table, columns)
+    problems = list(table.ragged)
+    events: list[Event] = []
+    for row, line in enumerate(table.lines):
+        found: list[str] = []
+        event = _event(cells, row, line, found)
+        problems += [Problem(message, table.file, line) for message in found]
+        if event is not None:
+            events.append(event)
+    events = _with_ids(events)
+    problems += _cross_check(events, table.file)
     if problems:
-        raise EventsError([Problem(message, name, 1) for message in problems])
-    return header, records[1:]
+        raise EventsError(sorted(problems, key=lambda p: p.line or 0))
+    remarks = [*cells.spellings.remarks()]
+    if table.encoding not in ("", "utf-8", "utf-8-sig"):
+        remarks.insert(0, Reason("events.encoding", file=Path(table.file).name, name=table.encoding.upper()))
+    return Events(tuple(events), table.file, table.sha256, tuple(remarks))
 
 
-def _event(row: dict[str, str], line: int, surplus: int, found: list[str], remarks: list[Reason]) -> Event | None:
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Columns of an events file as text by name, its moments and its own columns read as a whole."""
+
+    texts: Mapping[str, Sequence[str]]
+    moments: Mapping[str, Moments]
+    own: Mapping[str, Sequence[str | float]]
+    spellings: Spellings
+
+    @classmethod
+    def of(cls, table: Table, columns: EventColumns) -> _Cells:
+        empty = [""] * len(table.lines)
+        named = {name: [cell.strip() for cell in texts(table.columns[at])] for name, at in columns.known.items()}
+        known = {name: named.get(name, empty) for name in (*COLUMNS, *OWN_SETTINGS)}
+        known["precision"] = [cell.lower() for cell in known["precision"]]
+        dates = ["date"] * len(table.lines)
+        moments = {
+            "timestamp": parse_moments(known["timestamp"], known["precision"]),
+            "label_asof": parse_moments(known["label_asof"], empty),
+            **{name: parse_moments(_no_days(known[name]), dates) for name in OWN_SETTINGS[1:]},
+        }
+        own = {name: own_column(texts(table.columns[at])) for name, at in columns.own.items()}
+        return cls(known, moments, own, Spellings(columns.identifier))
+
+    def at(self, row: int) -> dict[str, str]:
+        """The cells of a row, empty ones filled where something stands for them."""
+        cells = {name: column[row] for name, column in self.texts.items()}
+        return cells | {name: cells[name].lower() or default for name, default in DEFAULTS.items()}
+
+    def moment(self, column: str, row: int, found: list[str]) -> Moment | None:
+        """A moment, or None with what is wrong appended to ``found``."""
+        read = self.moments[column]
+        if row in read.wrong:
+            found.append(f"{column} {self.texts[column][row]!r}{read.wrong[row]}")
+        return read.values[row]
+
+
+_DAY_NUMBER = re.compile(r"[+-]?\d{1,4}")
+
+
+def _no_days(cells: Sequence[str]) -> list[str]:
+    """The cells without those that are numbers of event days."""
+    return ["" if _DAY_NUMBER.fullmatch(cell) else cell for cell in cells]
+
+
+def own_column(cells: Sequence[str]) -> Sequence[str | float]:
+    """Return a column of the user's own: numbers, NaN where a cell is empty, if all cells are, else texts."""
+    bare = [cell.strip() for cell in cells]
+    read = parse_numbers(bare)
+    if not any(bare) or read.wrong:
+        return bare
+    # One object for all of them: rows that say the same stay equal.
+    return [math.nan if math.isnan(value) else value for value in read.values.tolist()]
+
+
+def _event(cells: _Cells, row: int, line: int, found: list[str]) -> Event | None:
     """Return the row's event, or None with what is wrong appended to ``found``."""
-    if surplus:
-        found.append(f"row has {abs(surplus)} cell(s) {'more' if surplus > 0 else 'fewer'} than the header")
-        return None
-    row = {column: row.get(column, "").strip() for column in COLUMNS}
+    texts_of = cells.at(row)
     for column in ("event_id", "shock_id"):
-        if not _EVENT_ID.fullmatch(row[column]) and (row[column] or column == "event_id"):
-            found.append(f"{column} {row[column]!r}: accepted are 1 to 64 letters, digits, _ . -")
-    allowed = {"precision": PRECISIONS, "kind": KINDS, "label": LABELS, "dimension": ("", *DIMENSIONS)}
-    for column, accepted in allowed.items():
-        if row[column] not in accepted:
-            found.append(f"{column} {row[column]!r}; {nearest(row[column], filter(None, accepted))}")
-    timestamp = _instant(row["timestamp"], "timestamp", found)
-    bare = not isinstance(timestamp, dt.datetime)
-    if timestamp is not None and row["precision"] in PRECISIONS and bare != (row["precision"] == "date"):
-        what = f"is a bare date, precision is {row['precision']!r}" if bare else "has a time, precision is 'date'"
-        cure = "add the time with its offset or write" if bare else "write the date alone or"
-        wanted = "date" if bare else "minute"
-        found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {wanted!r}")
-    asof = _instant(row["label_asof"], "label_asof", found) if row["label_asof"] else None
-    if row["label"] in DATED_LABELS and not row["label_asof"]:
-        found.append(f"label {row['label']!r} needs label_asof: when that could first be known (ISO 8601)")
-    tickers = tuple(_tickers(row["tickers"], line, found, remarks))
+        if texts_of[column] and not _EVENT_ID.fullmatch(texts_of[column]):
+            found.append(f"{column} {texts_of[column]!r}: accepted are 1 to 64 letters, digits, _ . -")
+    timestamp = cells.moment("timestamp", row, found)
+    if not texts_of["timestamp"]:
+        found.append("timestamp '' is empty; write a date such as 2026-06-09")
+    if timestamp is not None and not texts_of["precision"]:
+        texts_of["precision"] = _precision_of(timestamp)
+    given = (("precision", PRECISIONS), ("kind", KINDS), ("label", LABELS), ("dimension", DIMENSIONS))
+    for column, accepted in given:
+        if texts_of[column] and texts_of[column] not in accepted:
+            found.append(f"{column} {texts_of[column]!r}; {nearest(texts_of[column], accepted)}")
+    _check_precision(texts_of, timestamp, found)
+    asof = cells.moment("label_asof", row, found)
+    if texts_of["label"] in DATED_LABELS and not texts_of["label_asof"]:
+        found.append(f"label {texts_of['label']!r} needs label_asof: when that could first be known (ISO 8601)")
+    tickers = tuple(_tickers(texts_of["tickers"], line, found, cells.spellings))
+    benchmark = "".join(_tickers(texts_of["benchmark"], line, found, Spellings("permno")))
+    ends: dict[str, Any] = {name: _end(cells, name, row, found) for name in OWN_SETTINGS[1:]}
+    _check_windows(ends, found)
     if found or timestamp is None:
         return None
-    read: dict[str, Any] = {**row, "timestamp": timestamp, "label_asof": asof, "tickers": tickers}
-    read["shock_id"] = row["shock_id"] or row["event_id"]
-    return Event(**read, line=line, shock_given=bool(row["shock_id"]))
+    kept: dict[str, Any] = {name: texts_of[name] for name in _KEPT}
+    return Event(
+        timestamp=timestamp,
+        label_asof=asof,
+        shock_id=texts_of["shock_id"] or texts_of["event_id"],
+        tickers=tickers,
+        line=line,
+        shock_given=bool(texts_of["shock_id"]),
+        benchmark=benchmark,
+        own={name: column[row] for name, column in cells.own.items()},
+        **kept,
+        **ends,
+    )
 
 
-def _tickers(text: str, line: int, found: list[str], remarks: list[Reason]) -> Iterator[str]:
-    for given in filter(None, (part.strip() for part in text.split(";"))):
-        ticker = unicodedata.normalize("NFKC", given).upper()
-        if ticker != given:
-            remarks.append(Reason("events.ticker", line=line, given=given, ticker=ticker))
-        if with_suffix(ticker):
-            found.append(f"ticker {given!r} has no exchange; did you mean '{with_suffix(ticker)}'?")
-        elif re.fullmatch(r"\d{6}", ticker):
+def _precision_of(timestamp: Moment) -> str:
+    if not isinstance(timestamp, dt.datetime):
+        return "date"
+    return "second" if timestamp.second else "minute"
+
+
+def _check_precision(row: Mapping[str, str], timestamp: Moment | None, found: list[str]) -> None:
+    bare = not isinstance(timestamp, dt.datetime)
+    if timestamp is None or row["precision"] not in PRECISIONS or bare == (row["precision"] == "date"):
+        return
+    what = f"is a bare date, precision is {row['precision']!r}" if bare else "has a time, precision is 'date'"
+    cure = "add the time with its offset or write" if bare else "write the date alone or"
+    found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {'date' if bare else 'minute'!r}")
+
+
+def _tickers(text: str, line: int, found: list[str], spellings: Spellings) -> Iterator[str]:
+    for given in filter(None, (part.strip() for part in re.split(r"[;,|]", text))):
+        ticker = spellings.read(given, line)
+        if not spellings.numbered and re.fullmatch(r"\d{6}", ticker):
             found.append(f"ticker {given!r} has no exchange; write its ending too")
         elif not TICKER.fullmatch(ticker):
             found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
@@ -337,56 +346,50 @@ def _tickers(text: str, line: int, found: list[str], remarks: list[Reason]) -> I
             yield ticker
 
 
-def _instant(text: str, column: str, found: list[str]) -> dt.datetime | dt.date | None:
-    """Return an aware UTC datetime or a date, or None with a problem that shows the way out."""
-    example = "write ISO 8601 with an offset, such as 2026-06-09T09:30:00-04:00, or a date 2026-06-09"
-    date = _DATE.fullmatch(text)
-    try:
-        if re.match(r"\d{4}[-/]", text) and not YEARS[0] <= int(text[:4]) <= YEARS[1]:
-            raise ValueError(f"the year is not one of {YEARS[0]} to {YEARS[1]}")
-        if date:
-            return dt.date(int(date[1]), int(date[2]), int(date[3]))
-        zoned = _ZONED.fullmatch(text)
-        if zoned:
-            return _in_zone(zoned["local"], zoned["bracket"] or zoned["name"])
-        if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
-            moment = dt.datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise ValueError("has no zone, and a naive time could be any of 24 hours")
-            if abs(moment.utcoffset() or dt.timedelta(0)) > LARGEST_OFFSET:
-                raise ValueError("no place on earth has such an offset; the largest is 14:00")
-            return moment.astimezone(dt.UTC)
-        found.append(f"{column} {text!r} {_diagnosis(text)}; {example}")
-    except (ValueError, OverflowError) as error:
-        found.append(f"{column} {text!r}: {error}; {example}")
-    return None
+def _end(cells: _Cells, name: str, row: int, found: list[str]) -> int | dt.date | None:
+    """An end of a window of the event's own: an event day or a date."""
+    cell = cells.texts[name][row]
+    if not _DAY_NUMBER.fullmatch(cell):
+        moment = cells.moment(name, row, found)
+        return moment.date() if isinstance(moment, dt.datetime) else moment
+    if abs(int(cell)) > _FURTHEST:
+        found.append(f"{name} {cell!r}: accepted are event days from {-_FURTHEST} to {_FURTHEST}, or a date")
+    return int(cell)
 
 
-def _in_zone(local: str, zone: str) -> dt.datetime:
-    try:
-        info = zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        close = difflib.get_close_matches(zone, sorted(zoneinfo.available_timezones()), n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"zone {zone!r} is unknown{hint}") from error
-    moment = dt.datetime.fromisoformat(local)
-    if moment.tzinfo is not None:
-        raise ValueError("has both an offset and a zone; keep one")
-    early, late = (moment.replace(tzinfo=info, fold=fold) for fold in (0, 1))
-    if early.utcoffset() != late.utcoffset():
-        raise ValueError(f"falls into a clock change of {zone}: it exists twice or never; give an offset")
-    return early.astimezone(dt.UTC)
+def _check_windows(ends: Mapping[str, int | dt.date | None], found: list[str]) -> None:
+    for window in ("estimation", "event"):
+        first, last = ends[f"{window}_start"], ends[f"{window}_end"]
+        if first is None or last is None:
+            continue
+        if isinstance(first, int) != isinstance(last, int):
+            found.append(f"{window}_start is {first}, {window}_end {last}: write two event days, or two dates")
+        elif first > last:  # type: ignore[operator]
+            found.append(f"{window}_start {first} comes after {window}_end {last}")
 
 
-def _diagnosis(text: str) -> str:
-    if re.fullmatch(r"\d{5}(\.\d+)?", text):
-        day = dt.date(1899, 12, 30) + dt.timedelta(days=int(float(text)))
-        return f"is an Excel serial number (it would mean {day})"
-    slashed = re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text)
-    if slashed:
-        a, b, year = (int(part) for part in slashed.groups())
-        return f"could be {year}-{a:02d}-{b:02d} or {year}-{b:02d}-{a:02d}"
-    return "is not a time" if text else "is empty"
+def _with_ids(events: Sequence[Event]) -> list[Event]:
+    """Name events without an id TICKER-DATE, or by their row where they are about no one ticker.
+
+    Where rows of one such name say different things, the later ones get a number.
+    """
+    named: list[Event] = []
+    seen = {event.event_id: event for event in events if event.event_id}
+    for row, event in enumerate(events, 1):
+        if event.event_id:
+            named.append(event)
+            continue
+        day = event.timestamp.date() if isinstance(event.timestamp, dt.datetime) else event.timestamp
+        stem = f"{event.tickers[0].lstrip('^').replace('=', '_')}-{day}" if len(event.tickers) == 1 else f"E{row}"
+        name, number = stem, 1
+        while True:
+            own = replace(event, event_id=name, shock_id=event.shock_id or name)
+            if replace(own, line=0) == replace(seen.setdefault(name, own), line=0):
+                break
+            number += 1
+            name = f"{stem}-{number}"
+        named.append(own)
+    return named
 
 
 def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:

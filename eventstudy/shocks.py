@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from eventstudy.config import StudyConfig
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import Alignment, align_all
+from eventstudy.exchanges.tickers import of_ticker
 
 Alignments = Mapping[tuple[str, str], Alignment]
 Key = tuple[str | bool, ...]
@@ -30,11 +31,12 @@ def is_answer(event: Event) -> bool:
 def with_shocks(events: Events, config: StudyConfig) -> Events:
     """Return the events in order of time, those without a shock_id grouped into shocks by day 0.
 
+    Tickers in another spelling than a peer's, such as 600519.SH for 600519.SS, become the peer's.
     Rows without a shock_id are one shock where they have the same day 0 in the same region, or the same
     timestamp. An answer without one belongs to the shock that it clarifies. A derived shock is named
     after the first of its event ids in alphabetical order. Doing it twice changes nothing.
     """
-    rows = sorted(events, key=_in_time)
+    rows = sorted(_as_peers(events, config), key=_in_time)
     given = {event.shock_id for event in rows if event.shock_given}
     free = [event for event in rows if not event.shock_given and event.event_id not in given]
     if free:
@@ -44,6 +46,17 @@ def with_shocks(events: Events, config: StudyConfig) -> Events:
         names |= {e.event_id: _followed(e, answered, names) for e in free if e.clarifies}
         rows = [replace(e, shock_id=names.get(e.event_id, e.shock_id), shock_given=True) for e in rows]
     return replace(events, rows=tuple(rows))
+
+
+def _as_peers(events: Iterable[Event], config: StudyConfig) -> Iterable[Event]:
+    """The events with tickers in the spelling of the study's peers, where one peer alone can be meant."""
+    peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
+    known = set(peers)
+    others = sorted({ticker for event in events for ticker in event.tickers} - known)
+    meant = {ticker: name for ticker in others if (name := of_ticker(peers, ticker))}
+    if not meant:
+        return events
+    return [replace(e, tickers=tuple(meant.get(ticker, ticker) for ticker in e.tickers)) for e in events]
 
 
 def _in_time(event: Event) -> tuple[dt.datetime, Key, str]:

@@ -23,11 +23,12 @@ ORDER = (
     "registry",
     # What is known of exchanges is ground; calendars and rules of a study stand on it.
     "exchanges.exchange",
+    "exchanges.tickers",
+    "readers",
     "config",
     "events",
     "exchanges",
     "shocks",
-    "readers",
     "covariates",
     "prices",
     "core",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import math
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from eventstudy.errors import EventsError
-from eventstudy.events import COLUMNS, Event, instant_utc, read_events
+from eventstudy.events import COLUMNS, Event, events_of_frame, instant_utc, read_events
 from eventstudy.messages import text
 
 HEADER = ",".join(COLUMNS)
@@ -87,7 +93,6 @@ def test_a_date_may_have_slashes_when_the_year_is_first(tmp_path: Path) -> None:
         ("2026-06-09,date", "2026-06-09T10:00 America/New_Yrok,minute", "did you mean 'America/New_York'?"),
         ("2026-06-09,date", "2025-11-02T01:30 America/New_York,minute", "twice or never"),
         ("2026-06-09,date", "2025-03-09T02:30 America/New_York,minute", "twice or never"),
-        ("2026-06-09,date", "46196,date", "would mean 2026-06-23"),
         ("2026-06-09,date", "06/07/2026,date", "could be 2026-06-07 or 2026-07-06"),
         ("2026-06-09,date", "24-Jun-26,date", "is not a time"),
         ("2026-06-09,date", "2026-13-09,date", "month must be in 1..12"),
@@ -99,8 +104,7 @@ def test_a_date_may_have_slashes_when_the_year_is_first(tmp_path: Path) -> None:
         ("unknown", "misread", "did you mean 'misreading'?"),
         ("unknown,", "misreading,", "needs label_asof"),
         ("E1,", "../E1,", "event_id '../E1'"),
-        ("unknown,,,,", "unknown,,,,002281", "did you mean '002281.SZ'?"),
-        ("unknown,,,,", "unknown,,,,603083", "did you mean '603083.SS'?"),
+        ("unknown,,,,", "unknown,,,,742281", "ticker '742281' has no exchange"),
         ("unknown,,,,", "unknown,,,,AAPL#x", "ticker 'AAPL#x'"),
         ("unknown,,,,", "unknown,,,E9,", "clarifies 'E9' names no event"),
         ("unknown,,,,", "unknown,,,E1,", "cannot clarify itself"),
@@ -153,11 +157,12 @@ def test_byte_order_mark_and_gb18030(tmp_path: Path) -> None:
         (b"", "is empty"),
         (HEADER.encode(), "has a header but no event"),
         (b"PK\x03\x04", "is an Excel workbook"),
-        ("x".encode("utf-16"), "is UTF-16 text"),
         (b"a\x00b", "NUL"),
-        (b"event_id,timestamp\nE1,2026-06-09\n", "column 'precision' is missing"),
+        (b"event_id,when\nE1,2026-06-09\n", "no column with the date of the event; the file has event_id, when"),
+        (b"rdq,datadate\n2026-06-09,2026-03-31\n", "has 2 columns for timestamp: rdq, datadate; keep one, or name"),
+        (b"ticker,permno,date\nA,1,2026-06-09\n", "has 2 columns for tickers: ticker, permno; keep one, or name"),
         (HEADER.replace("title", "titel").encode() + b"\n", "did you mean 'title'?"),
-        (HEADER.encode() + b'\n"E1,2026', "is not CSV"),
+        (HEADER.encode() + b'\n"E1,2026', "is not a CSV file"),
     ],
 )
 def test_a_file_that_is_no_events_file(tmp_path: Path, content: bytes, said: str) -> None:
@@ -194,3 +199,137 @@ def test_the_shipped_events() -> None:
     assert "10 June" in sa26.notes
     assert events.by_id("CPX26").clarifies == "SA26"
     assert all(event.source_url.startswith("http") for event in events if event.source_url)
+
+
+def cells_of(tmp_path: Path, content: bytes | str, name: str = "events.csv") -> list[Event]:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(read_events(path))
+
+
+def test_a_date_and_a_ticker_are_enough(tmp_path: Path) -> None:
+    (event,) = cells_of(tmp_path, "Symbol,Announcement Date\n aapl ,20240612\n")
+    assert (event.event_id, event.timestamp) == ("AAPL-2024-06-12", dt.date(2024, 6, 12))
+    assert (event.precision, event.kind, event.label, event.tickers) == ("date", "other", "unknown", ("AAPL",))
+    assert (event.shock_given, event.own) == (False, {})
+
+
+def test_rows_without_a_ticker_are_named_by_their_number_and_repeated_names_are_counted_up(tmp_path: Path) -> None:
+    events = cells_of(tmp_path, "date,ticker,size\n2024-06-12,,1\n2024-06-12,A,1\n2024-06-12,A,2\n2024-06-12,A,1\n")
+    assert [event.event_id for event in events] == ["E1", "A-2024-06-12", "A-2024-06-12-2", "A-2024-06-12"]
+
+
+@pytest.mark.parametrize(
+    ("days", "meant"),
+    [
+        (["06/12/2024", "06/27/2024"], ["2024-06-12", "2024-06-27"]),
+        (["06/12/2024", "27/06/2024"], ["2024-12-06", "2024-06-27"]),
+        (["12.06.2024", "27.06.2024"], ["2024-06-12", "2024-06-27"]),
+        (["45455", "45470.0"], ["2024-06-12", "2024-06-27"]),
+        (["2014-11-27 00:00:00", "2024-06-12"], ["2014-11-27", "2024-06-12"]),
+        (["2014-11-27T00:00:00Z", "2024-06-12"], ["2014-11-27", "2024-06-12"]),
+    ],
+)
+def test_the_column_as_a_whole_says_what_a_date_means(tmp_path: Path, days: list[str], meant: list[str]) -> None:
+    events = cells_of(tmp_path, "date,ticker\n" + "".join(f"{day},A\n" for day in days))
+    assert [event.timestamp for event in events] == [dt.date.fromisoformat(day) for day in meant]
+    assert {event.precision for event in events} == {"date"}
+
+
+def test_midnight_beside_other_times_is_a_time(tmp_path: Path) -> None:
+    text = "date,ticker\n2014-11-27T00:00Z,A\n2014-11-28T09:30:05Z,A\n"
+    assert [event.precision for event in cells_of(tmp_path, text)] == ["minute", "second"]
+
+
+def test_columns_of_the_user_are_kept_as_numbers_or_texts(tmp_path: Path) -> None:
+    text = 'date,ticker,Size,country,empty\n2024-06-12,A,"1,250.5",DE,\n2024-06-13,B,,FR,\n'
+    first, second = cells_of(tmp_path, text)
+    assert dict(first.own) == {"Size": 1250.5, "country": "DE", "empty": ""}
+    assert math.isnan(second.own["Size"])  # type: ignore[arg-type]
+
+
+def test_benchmark_and_windows_of_an_event(tmp_path: Path) -> None:
+    header = "date,ticker,benchmark,estimation_start,estimation_end,event_start,event_end\n"
+    first, second = cells_of(tmp_path, header + "2024-06-12,A,^GDAXI,-120,-11,-2,+2\n2024-06-12,B,,,2024-05-31,,\n")
+    assert (first.benchmark, first.estimation_start, first.event_end) == ("^GDAXI", -120, 2)
+    assert (second.benchmark, second.estimation_start, second.estimation_end) == ("", None, dt.date(2024, 5, 31))
+    with pytest.raises(EventsError, match="event_start 3 comes after event_end 1"):
+        cells_of(tmp_path, header + "2024-06-12,A,,,,3,1\n")
+    with pytest.raises(EventsError, match="write two event days, or two dates"):
+        cells_of(tmp_path, header + "2024-06-12,A,,-100,2024-05-31,,\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "ticker"),
+    [
+        ("ts_code", "600519.SH", "600519.SS"),
+        ("code", "sh.600519", "600519.SS"),
+        ("ticker", "SH600519", "600519.SS"),
+        ("ticker", "600519.XSHG", "600519.SS"),
+        ("Stkcd", "2281", "002281.SZ"),
+        ("股票代码", "600519", "600519.SS"),
+        ("PERMNO", "14593.0", "14593"),
+        ("gvkey", "001690", "001690"),
+        ("Firm", "BRK-B", "BRK-B"),
+    ],
+)
+def test_spellings_of_tickers(tmp_path: Path, header: str, given: str, ticker: str) -> None:
+    assert cells_of(tmp_path, f"{header},date\n{given},2024-06-12\n")[0].tickers == (ticker,)
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "parquet", "feather", "dta", "csv"])
+@pytest.mark.parametrize("name", ["events.csv", "events"])
+def test_a_file_is_known_by_its_content(tmp_path: Path, ending: str, name: str) -> None:
+    days = pd.to_datetime(["2024-06-12", "2024-06-27"])
+    frame = pd.DataFrame({"Ticker": ["A", "B"], "Date": days, "size": [1.5, 2.0], "country": ["Süd", "Nord"]})
+    save = {"xlsx": frame.to_excel, "parquet": frame.to_parquet, "feather": frame.to_feather}
+    save |= {"dta": functools.partial(frame.to_stata, write_index=False), "csv": frame.to_csv}
+    path = tmp_path / f"saved.{ending}"
+    save[ending](path)
+    events = list(read_events(path.rename(tmp_path / name)))
+    assert [(event.event_id, dict(event.own)) for event in events] == [
+        ("A-2024-06-12", {"size": 1.5, "country": "Süd"}),
+        ("B-2024-06-27", {"size": 2.0, "country": "Nord"}),
+    ]
+
+
+def test_umlauts_of_latin_1_stay(tmp_path: Path) -> None:
+    events = cells_of(tmp_path, "Ticker;Datum des Berichts;date\nA;Köln, März;12 Jun 2024\n".encode("cp1252"))
+    assert events[0].own == {"Datum des Berichts": "Köln, März"}
+
+
+FRAME = pd.DataFrame({"ticker": ["A", "B"], "date": pd.to_datetime(["2024-06-12", "2024-06-27"])})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        FRAME,
+        FRAME.astype({"date": str}),
+        FRAME.assign(date=FRAME["date"].dt.tz_localize("Asia/Shanghai")),
+        FRAME.assign(date=FRAME["date"].dt.date),
+        FRAME.assign(date=FRAME["date"].dt.to_period("D")),
+        FRAME.assign(date=[20240612, 20240627]),
+        FRAME.assign(date=[45455.0, 45470.0]),
+        FRAME.assign(ticker=FRAME["ticker"].astype("category")),
+        FRAME.set_index("date"),
+        FRAME.set_index("ticker"),
+        FRAME.set_index(["ticker", "date"]),
+        FRAME.set_index(["date", "ticker"]),
+        FRAME.set_index("date").rename_axis(None),
+        FRAME.set_index("date")["ticker"],
+        FRAME.to_dict("records"),
+        FRAME.to_dict("list"),
+        pa.Table.from_pandas(FRAME),
+        duckdb.from_df(FRAME),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_frames_of_many_libraries_are_read_alike(data: Any) -> None:
+    assert [event.event_id for event in events_of_frame(data)] == ["A-2024-06-12", "B-2024-06-27"]
+
+
+@pytest.mark.parametrize("data", [3, None, ["A"], object(), {"date": 3}, FRAME["ticker"], pd.DataFrame(), []])
+def test_what_is_no_frame_of_events_is_refused(data: Any) -> None:
+    with pytest.raises(EventsError):
+        events_of_frame(data)

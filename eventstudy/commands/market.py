@@ -90,7 +90,7 @@ def study_list(
     """Study a list of any length by sums over dates, write its folder and say what was found."""
     import tempfile
 
-    from eventstudy.large.engine import Parallel, run_market
+    from eventstudy.large.engine import run_market
     from eventstudy.readers.market_events import read_market_events
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.sections.market import market_bundle
@@ -110,7 +110,7 @@ def study_list(
                 config,
                 scratch=Path(scratch).resolve(),
                 kernel=kernel,
-                parallel=Parallel(**workers),
+                workers=workers,
                 progress=lambda stage: status.update(f"{stage} …"),
             )
         bundle = market_bundle(result, config)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
 from eventstudy.core.statistics.ranks import EventRanks
 from eventstudy.core.statistics.sample import DayFigures
-from eventstudy.core.windows import EventPanel
 from eventstudy.errors import ConfigError, Reason, nearest
+from eventstudy.large.by_model import nameless_panel
 from eventstudy.large.days import DaySums, session_correlation
 from eventstudy.large.panel import Layout, MarketFit
 
@@ -93,15 +93,20 @@ def run_battery(
     for name in names:
         if name not in AT_ANY_SIZE:
             raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
-    samples = [window_sample(fit, sums, layout, w, group=group, seed=seed, draws=draws) for w in range(len(layout.car))]
-    samples = [replace(sample, alternative=alternative) for sample in samples]
+    settings = {"group": group, "seed": seed, "draws": draws, "alternative": alternative}
+    samples = window_samples(fit, sums, layout, **settings)
     return [STATISTICS[name](sample) for sample in samples for name in names]
 
 
-def window_sample(
-    fit: MarketFit, sums: DaySums, layout: Layout, w: int, *, group: str = "all", seed: int = SEED, draws: int = DRAWS
-) -> WindowSample:
-    """Return the firm-events that have the window complete, as the statistics see them."""
+def window_samples(fit: MarketFit, sums: DaySums, layout: Layout, **settings: Any) -> list[WindowSample]:
+    """Return the firm-events that have each window complete, as the statistics see them.
+
+    ``settings`` are ``group``, ``seed``, ``draws`` and ``alternative`` of a `WindowSample`.
+    """
+    return [_window_sample(fit, sums, layout, w, settings) for w in range(len(layout.car))]
+
+
+def _window_sample(fit: MarketFit, sums: DaySums, layout: Layout, w: int, settings: Mapping[str, Any]) -> WindowSample:
     scar = fit.scar(w)
     kept = np.isfinite(scar)
     n = int(kept.sum())
@@ -112,7 +117,6 @@ def window_sample(
     overlap = lagged_overlap(sums.date[there], sums.alike[there, w], layout.car[w])
     ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
-        group=group,
         window=layout.car[w],
         abnormal=abnormal,
         car=fit.car[w][kept],
@@ -124,8 +128,7 @@ def window_sample(
         shock_s=shock_car / np.sqrt(variance),
         overlap=overlap,
         ranks=ranks,
-        seed=seed,
-        draws=draws,
+        **settings,
         days=_day_figures(sums, w, n),
     )
 
@@ -149,30 +152,14 @@ def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
 def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     """Firm-events of which only the degrees of freedom are held; their days are in `DayFigures`."""
     n, days = len(count), layout.n_event
-    none, text = np.empty((n, 0)), np.broadcast_to(np.array("", dtype=np.str_), n)
-    no_day, no_session = np.empty((n, 0, 0)), np.empty((n, 0), dtype=np.int32)
-    panel = EventPanel(
-        event_id=text,
-        shock_id=text,
-        ticker=text,
-        market=text,
-        region=text,
-        lead=np.broadcast_to(np.True_, n),
-        tau=layout.tau,
-        estimation_returns=none,
-        estimation_factors=no_day,
-        estimation_sessions=no_session,
-        event_returns=np.broadcast_to(np.nan, (n, days)),
-        event_factors=np.broadcast_to(np.nan, (n, days, 1)),
-        event_sessions=np.broadcast_to(np.int32(0), (n, days)),
-        event_flags=np.broadcast_to(np.uint8(0), (n, days)),
-    )
-    missing = np.broadcast_to(np.nan, n)
+    none, no_day, missing = np.empty((n, 0)), np.empty((n, 0, 1)), np.broadcast_to(np.nan, n)
+    around = np.broadcast_to(np.nan, (n, days)), np.broadcast_to(np.nan, (n, days, 1))
+    panel = nameless_panel((none, no_day), around, layout)
     expected = ExpectedReturns(
         model=layout.model.name,
         loadings=("alpha", "beta"),
         theta=np.broadcast_to(np.nan, (n, 2)),
-        estimation_design=no_day,
+        estimation_design=np.empty((n, 0, 2)),
         event_design=np.broadcast_to(np.nan, (n, days, 2)),
         xtx_inv=np.broadcast_to(np.nan, (n, 2, 2)),
         residuals=none,
@@ -186,22 +173,16 @@ def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def date_figures(fit: MarketFit, sums: DaySums, layout: Layout, *, group: str = "all") -> list[dict[str, Any]]:
-    """K, k_eff and the common-volatility ratio of each window's dates, one row a window."""
-    rows = []
-    for w, window in enumerate(layout.car):
-        sample = window_sample(fit, sums, layout, w, group=group)
-        rows.append(
-            {
-                "group": group,
-                "window": list(window),
-                "n_events": sample.n,
-                "n_dates": sample.k,
-                "k_eff": sample.overlap.k_eff,
-                "cvr": common_volatility_ratio(sample.shock_s)[0],
-            }
-        )
-    return rows
+def date_figures(sample: WindowSample) -> dict[str, Any]:
+    """K, k_eff and the common-volatility ratio of a window's dates."""
+    return {
+        "group": sample.group,
+        "window": list(sample.window),
+        "n_events": sample.n,
+        "n_dates": sample.k,
+        "k_eff": sample.overlap.k_eff,
+        "cvr": common_volatility_ratio(sample.shock_s)[0],
+    }
 
 
 def average_returns(sums: DaySums, layout: Layout) -> AverageReturns:

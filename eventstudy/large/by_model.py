@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,19 +41,34 @@ def _fill(found: AbnormalReturns, layout: Layout, out: MarketFit) -> None:
 
 def abnormal_chunk(panel: WidePanel, events: FirmEvents, layout: Layout) -> AbnormalReturns:
     """Abnormal returns of these firm-events, and the fits that they come from."""
-    n, (first, last), start = len(events), layout.estimation, layout.event[0]
-    text, day = np.broadcast_to(np.array("", dtype=np.str_), n), np.arange(panel.sessions, dtype=np.int32)
-    names = ("market", *panel.factors)
+    (first, last), start = layout.estimation, layout.event[0]
 
     def cut(begin: int, length: int, returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        at, row = events.position + begin, np.zeros(n, dtype=np.intp)
+        at, row = events.position + begin, np.zeros(len(events), dtype=np.intp)
         series = [windows_of(panel.indices, events.index, at, length)]
         series += [windows_of(factor[None, :], row, at, length) for factor in panel.factors.values()]
         return windows_of(returns, events.security, at, length), np.stack(series, axis=2)
 
-    before, before_factors = cut(first, last - first + 1, panel.estimation)
-    around, around_factors = cut(start, layout.n_event, panel.returns)
-    cut_panel = EventPanel(
+    days = cut(first, last - first + 1, panel.estimation), cut(start, layout.n_event, panel.returns)
+    nameless = nameless_panel(*days, layout, ("market", *panel.factors), panel.kind)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return subtract(nameless, fit(nameless, layout.model.name, settings=layout.model), alpha=layout.alpha)
+
+
+Days = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def nameless_panel(
+    estimation: Days,
+    event: Days,
+    layout: Layout,
+    factors: tuple[str, ...] = ("market",),
+    kind: Literal["simple", "log"] = "simple",
+) -> EventPanel:
+    """Firm-events of which a model wants no more than their days: returns (m, L) and factors (m, L, K) by window."""
+    n = len(event[0])
+    text = np.broadcast_to(np.array("", dtype=np.str_), n)
+    return EventPanel(
         event_id=text,
         shock_id=text,
         ticker=text,
@@ -59,18 +76,16 @@ def abnormal_chunk(panel: WidePanel, events: FirmEvents, layout: Layout) -> Abno
         region=text,
         lead=np.broadcast_to(np.True_, n),
         tau=layout.tau,
-        estimation_returns=before,
-        estimation_factors=before_factors,
-        estimation_sessions=np.broadcast_to(day[:1], before.shape),
-        event_returns=around,
-        event_factors=around_factors,
-        event_sessions=np.broadcast_to(day[:1], around.shape),
-        event_flags=np.broadcast_to(np.uint8(0), around.shape),
-        factor_names=names,
-        kind=panel.kind,
+        estimation_returns=estimation[0],
+        estimation_factors=estimation[1],
+        estimation_sessions=np.broadcast_to(np.int32(0), estimation[0].shape),
+        event_returns=event[0],
+        event_factors=event[1],
+        event_sessions=np.broadcast_to(np.int32(0), event[0].shape),
+        event_flags=np.broadcast_to(np.uint8(0), event[0].shape),
+        factor_names=factors,
+        kind=kind,
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return subtract(cut_panel, fit(cut_panel, layout.model.name, settings=layout.model), alpha=layout.alpha)
 
 
 def pulls(found: AbnormalReturns, layout: Layout) -> NDArray[np.float64]:

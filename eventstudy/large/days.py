@@ -15,10 +15,9 @@ from scipy import sparse
 
 from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.by_model import abnormal_chunk, pulls
-from eventstudy.large.direct import pairs_of
 from eventstudy.large.fit import Kernel, use_numba
 from eventstudy.large.packed import packed_ranks
-from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pairs_of
 from eventstudy.registry import KERNELS
 
 #: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
@@ -177,26 +176,18 @@ def day_sums(
     counted = int(code[own - 1]) + 1 if own else 0
     by_date = _ByDate.empty(dates, layout)
     sums = _zeros(layout, panel.sessions, dates[:counted])
-    compiled = _compiled(kernel, len(events)) if layout.model.name == "market" else None
-    if compiled is None:
+    compiled = layout.model.name == "market" and use_numba(kernel, len(events), MANY)
+    if not compiled:
         whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
         for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
             weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
             part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
             _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
     else:
+        add: Callable[..., None] = KERNELS["market_days"]
         for at in _chunks(kept, code, own, COMPILED_CHUNK):
-            compiled(
-                panel,
-                events.take(at),
-                fit.take(at),
-                layout,
-                code[at],
-                np.flatnonzero(kept[:, at[0]]),
-                spread,
-                by_date,
-                sums if at[0] < own else None,
-            )
+            windows, own_sums = np.flatnonzero(kept[:, at[0]]), sums if at[0] < own else None
+            add(panel, events.take(at), fit.take(at), layout, code[at], windows, spread, by_date, own_sums)
     _close(by_date, sums, counted, layout)
     return sums
 
@@ -250,13 +241,6 @@ def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
         if len(scar) > 1:
             spread[w] = scar.std(ddof=1)
     return spread
-
-
-def _compiled(kernel: Kernel, n: int) -> Callable[..., None] | None:
-    if not use_numba(kernel, n, MANY):
-        return None
-    add: Callable[..., None] = KERNELS["market_days"]
-    return add
 
 
 def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int) -> Iterator[NDArray[np.intp]]:
@@ -324,7 +308,13 @@ def _cut(
         days = np.hstack([found.expected.residuals, found.ar])
         lever = pulls(found, layout)
         return _Chunk(fit=fit, days=days, x=days, kept=kept, starts=starts, dates=dates, pulls=lever)
-    y, x = pairs_of(panel, events, layout)
+    (first, last), length = layout.estimation, layout.n_event
+    if panel.clean is None and last + 1 == layout.event[0]:
+        y, x = pairs_of(panel, panel.returns, events, first, layout.n_estimation + length)
+    else:
+        before_pair = pairs_of(panel, panel.estimation, events, first, layout.n_estimation)
+        around_pair = pairs_of(panel, panel.returns, events, layout.event[0], length)
+        y, x = map(np.hstack, zip(before_pair, around_pair, strict=True))
     before, alpha = layout.n_estimation, fit.alpha[:, None]
     days = fit.beta[:, None] * x
     days[:, :before] += alpha
@@ -397,7 +387,7 @@ def _add_by_date(
 def _add_pulls(
     part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
 ) -> NDArray[np.float64]:
-    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `direct.predict`; return A/n, which weighs used_t.
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `one_pass.predict`; return A/n, which weighs used_t.
 
     Other models than the market's have all of it in `_Chunk.pulls`.
     """

@@ -6,17 +6,18 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.config import IN_MEMORY, StudyConfig
-from eventstudy.core.selection import CUT_AROUND, drop_kind
-from eventstudy.core.statistics import TestResult
+from eventstudy.core.selection import CUT_AROUND
+from eventstudy.core.statistics import STATISTICS, TestResult
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
-from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, run_battery
+from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, window_samples
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
@@ -34,49 +35,14 @@ from eventstudy.workers import run_blocks
 
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
-#: What becomes of an event, status and reason; places in ``MarketResult.reason``.
-FATES = (
-    ("used", Reason()),
-    ("used", Reason("market.shifted")),
-    ("dropped", Reason("market.no_prices")),
-    ("dropped", Reason("market.before_prices")),
-    ("dropped", Reason("market.after_prices")),
-    ("dropped", Reason("market.estimation_short")),
-    ("dropped", Reason("market.constant_returns")),
-    ("dropped", Reason("market.not_identified")),
-    ("dropped", Reason("market.window_incomplete")),
-    ("merged", Reason("market.repeated")),
-    ("dropped", Reason("market.index_gap")),
-    ("dropped", Reason("market.too_far")),
-    ("dropped", Reason("market.repeated_prices")),
-    ("dropped", Reason("market.overlaps")),
+#: What becomes of an event, and the status that this is; places in ``MarketResult.reason``.
+FATES = {"used": "used", "shifted": "used", "repeated": "merged"} | dict.fromkeys(
+    "no_prices before_prices after_prices estimation_short constant_returns not_identified window_incomplete "
+    "index_gap too_far repeated_prices overlaps".split(),
+    "dropped",
 )
-(
-    _USED,
-    _SHIFTED,
-    _NO_PRICES,
-    _BEFORE,
-    _AFTER,
-    _SHORT,
-    _CONSTANT,
-    _FLAT,
-    _INCOMPLETE,
-    _REPEATED,
-    _GAP,
-    _FAR,
-    _PADDED,
-    _OVERLAPS,
-) = range(len(FATES))
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Parallel:
-    """How the blocks are worked on; no figure depends on it."""
-
-    jobs: int = 1
-    engine: str = "local"
-    scheduler: str = ""
+_CODE = {name: code for code, name in enumerate(FATES)}
+_SHIFTED = _CODE["shifted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,45 +100,19 @@ class _Tables:
         return WidePanel(returns, self.index[None, :], self.kind, clean, self.factors)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FitTask:
-    tables: _Tables
-    rows: tuple[int, int]
-    events: FirmEvents
-    layout: Layout
-    kernel: Kernel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DaysTask:
-    tables: _Tables
-    events: FirmEvents
-    fit: MarketFit
-    layout: Layout
-    spread: NDArray[np.float64]
-    own: int
-    kernel: Kernel
-
-
-class _Lazy(Sequence[Item]):
+class _Lazy(Sequence[Any]):
     """Tasks that are made when they are asked for: together they hold a copy of all events."""
 
-    def __init__(self, make: Callable[[int], Item], n: int) -> None:
+    def __init__(self, make: Callable[[int], Any], n: int) -> None:
         self._make, self._n = make, n
 
     def __len__(self) -> int:
         return self._n
 
-    @overload
-    def __getitem__(self, at: int) -> Item: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Item]: ...
-    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
-        if isinstance(at, slice):
-            return [self._make(i) for i in range(*at.indices(self._n))]
-        if not -self._n <= at < self._n:
+    def __getitem__(self, at: Any) -> Any:
+        if at >= self._n:
             raise IndexError(at)
-        return self._make(at % self._n)
+        return self._make(at)
 
 
 def run_market(
@@ -182,7 +122,7 @@ def run_market(
     config: StudyConfig,
     *,
     scratch: Path,
-    parallel: Parallel = Parallel(),
+    workers: Mapping[str, Any] = MappingProxyType({}),
     kernel: Kernel = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> MarketResult:
@@ -195,6 +135,10 @@ def run_market(
     scratch
         Empty folder on a disk that all workers see; it gets the wide tables, 8 bytes a security and
         session each.
+    workers
+        ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; no figure depends on them.
+    kernel
+        Of `fit_events` and `day_sums`: figures of the two differ by rounding.
 
     Raises
     ------
@@ -206,9 +150,12 @@ def run_market(
         If no event can be used; the reasons are counted in the message.
     """
     layout = layout_of(config)
-    kernels = _kernels(kernel, len(events))
+    kernels: dict[str, Kernel] = {
+        name: "numba" if use_numba(kernel, len(events), many) else "numpy"
+        for name, many in (("fits", MANY_FITS), ("days", MANY))
+    }
     progress("prices")
-    run = functools.partial(_run, parallel)
+    run = functools.partial(run_blocks, **workers)
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
     sessions = market.sessions
     position, reason = _positions(events, market, open_days(config, sessions))
@@ -224,7 +171,7 @@ def run_market(
         _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
         if config.windows.overlapping == "drop_later":
             _drop_later(events, position, reason, layout.n_event - 1)
-    used = np.array([status == "used" for status, _ in FATES])[reason]
+    used = np.array([status == "used" for status in FATES.values()])[reason]
     if not used.any():
         counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
         raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
@@ -238,8 +185,9 @@ def run_market(
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, tables, layout, run, kernels["days"])
         seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
-        tests += run_battery(fits, sums, layout, group=group, names=names, seed=seed, draws=flips, alternative=side)
-        dates += date_figures(fits, sums, layout, group=group)
+        samples = window_samples(fits, sums, layout, group=group, seed=seed, draws=flips, alternative=side)
+        tests += [STATISTICS[name](sample) for sample in samples for name in names]
+        dates += [date_figures(sample) for sample in samples]
         averages[group] = average_returns(sums, layout)
     session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
     facts = _facts(events, reason, market, benchmark, remarks) | {"kernels": kernels, "dates": dates}
@@ -257,13 +205,6 @@ def run_market(
         factors=factors,
         facts=facts,
     )
-
-
-def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
-    """Which kernel fits n events and which sums their days: figures of the two differ by rounding."""
-    return {
-        name: "numba" if use_numba(asked, n, many) else "numpy" for name, many in (("fits", MANY_FITS), ("days", MANY))
-    }
 
 
 def layout_of(config: StudyConfig) -> Layout:
@@ -294,10 +235,6 @@ def layout_of(config: StudyConfig) -> Layout:
     return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha, config.model)
 
 
-def _run(parallel: Parallel, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
-    return run_blocks(function, tasks, jobs=parallel.jobs, engine=parallel.engine, scheduler=parallel.scheduler)
-
-
 def _positions(
     events: MarketEvents, market: Market, days: NDArray[np.int32] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
@@ -308,14 +245,14 @@ def _positions(
     session = sessions[np.minimum(at, len(sessions) - 1)]
     moved = session != events.date
     reasons = {
-        _NO_PRICES: ~market.present[events.ticker],
-        _BEFORE: before,
-        _AFTER: after,
-        _GAP: np.isin(events.date, market.lacking),
-        _FAR: moved & too_far(events.date, session, days),
-        _SHIFTED: moved,
+        "no_prices": ~market.present[events.ticker],
+        "before_prices": before,
+        "after_prices": after,
+        "index_gap": np.isin(events.date, market.lacking),
+        "too_far": moved & too_far(events.date, session, days),
+        "shifted": moved,
     }
-    reason = np.select(list(reasons.values()), list(reasons), _USED)
+    reason = np.select(list(reasons.values()), [_CODE[name] for name in reasons], _CODE["used"])
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
@@ -326,7 +263,7 @@ def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.
     # The row whose date is day 0 stays before those that were moved to it.
     order = rows[np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))]
     key = np.stack([events.ticker[order], position[order], group[order]])
-    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _REPEATED
+    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _CODE["repeated"]
 
 
 def _tables(
@@ -376,20 +313,19 @@ def _fits(
     edges = np.searchsorted(security, [*starts, len(events.tickers)])
     blocks = np.flatnonzero(np.diff(edges))
 
-    def task(number: int) -> _FitTask:
+    def task(number: int) -> tuple[tuple[int, int], FirmEvents]:
         block = int(blocks[number])
         rows = slice(edges[block], edges[block + 1])
         first = int(starts[block])
         last = min(first + BLOCK_SECURITIES, len(events.tickers))
         index = np.zeros(rows.stop - rows.start, dtype=np.intp)
-        taken = FirmEvents(position[order[rows]], security[rows] - first, index)
-        return _FitTask(tables=tables, rows=(first, last), events=taken, layout=layout, kernel=kernel)
+        return (first, last), FirmEvents(position[order[rows]], security[rows] - first, index)
 
     fit, ends = empty_fit(len(events), len(layout.car)), np.zeros(len(events), dtype=bool)
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
-    found: list[tuple[MarketFit, NDArray[np.bool_], Checked]] = run(_fit_block, _Lazy(task, len(blocks)))
+    found = run(functools.partial(_fit_block, tables, layout, kernel), _Lazy(task, len(blocks)))
     for block, (part, ended, _) in zip(blocks, found, strict=True):
         rows = order[edges[block] : edges[block + 1]]
         put(fit, rows, part)
@@ -397,11 +333,13 @@ def _fits(
     return fit, ends, [(int(starts[block]), checked) for block, (*_, checked) in zip(blocks, found, strict=True)]
 
 
-def _fit_block(task: _FitTask) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
+def _fit_block(
+    tables: _Tables, layout: Layout, kernel: Kernel, task: tuple[tuple[int, int], FirmEvents]
+) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
     """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
-    tables, events, rows = task.tables, task.events, slice(*task.rows)
+    rows, events = slice(*task[0]), task[1]
     values = np.array(open_memmap(tables.prices or tables.table, mode="r")[rows])
-    returns, checked = checked_block(values, tables.kind, events, task.layout, are_returns=not tables.prices)
+    returns, checked = checked_block(values, tables.kind, events, layout, are_returns=not tables.prices)
     if tables.prices or checked.cut.any():
         _store(tables.table, rows, returns)
     clean = None
@@ -413,8 +351,8 @@ def _fit_block(task: _FitTask) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
             clean[events.security[known], at[known]] = np.nan
         _store(tables.clean, rows, clean)
     panel = tables.panel(returns, clean)
-    last = windows_of(returns, events.security, events.position + task.layout.event[1], 1)[:, 0]
-    return fit_events(panel, events, task.layout, kernel=task.kernel), np.isfinite(last), checked
+    last = windows_of(returns, events.security, events.position + layout.event[1], 1)[:, 0]
+    return fit_events(panel, events, layout, kernel=kernel), np.isfinite(last), checked
 
 
 def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
@@ -440,15 +378,15 @@ def _judge(
     """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
     fitted = reason <= _SHIFTED
     with np.errstate(invalid="ignore"):
-        tests = (
-            (_SHORT, fit.n < minimum),
-            (_FLAT, ~np.isfinite(fit.sigma)),
-            (_CONSTANT, fit.sigma <= CONSTANT * np.abs(np.nan_to_num(fit.alpha))),
-            (_PADDED, padded & ~whole),
-            (_INCOMPLETE, ~whole),
-        )
-    for code, wrong in reversed(tests):
-        reason[fitted & wrong] = code
+        wrong = {
+            "estimation_short": fit.n < minimum,
+            "not_identified": ~np.isfinite(fit.sigma),
+            "constant_returns": fit.sigma <= CONSTANT * np.abs(np.nan_to_num(fit.alpha)),
+            "repeated_prices": padded & ~whole,
+            "window_incomplete": ~whole,
+        }
+    for name, rows in reversed(wrong.items()):
+        reason[fitted & rows] = _CODE[name]
 
 
 def _drop_later(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
@@ -458,15 +396,20 @@ def _drop_later(events: MarketEvents, position: NDArray[np.intp], reason: NDArra
     ticker, first = -1, 0
     for row, own, at in zip(rows.tolist(), events.ticker[rows].tolist(), position[rows].tolist(), strict=True):
         if own == ticker and 0 < at - first <= length:
-            reason[row] = _OVERLAPS
+            reason[row] = _CODE["overlaps"]
         else:
             ticker, first = own, at
 
 
+def why(fate: str) -> Reason:
+    """Return the reason of a key of `FATES`; empty for an event that is used as it is."""
+    return Reason(f"market.{fate}") if fate != "used" else Reason()
+
+
 def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
-    """Events by what became of them: ``used``, or the last part of the reason's code; only those there are."""
+    """Events by what became of them; only what there is."""
     counts = np.bincount(reason, minlength=len(FATES)).tolist()
-    return {drop_kind(why.code) if why else status: n for (status, why), n in zip(FATES, counts, strict=True) if n}
+    return {name: n for name, n in zip(FATES, counts, strict=True) if n}
 
 
 def _groups(
@@ -501,38 +444,31 @@ def _sums(
     blocks = date_blocks(events.position[order], layout)
     spread = scar_spread(fit)
 
-    def task(number: int) -> _DaysTask:
-        seen, own = blocks[number]
-        rows = order[seen]
-        return _DaysTask(
-            tables=tables,
-            events=events.take(rows),
-            fit=fit.take(rows),
-            layout=layout,
-            spread=spread,
-            own=own,
-            kernel=kernel,
-        )
+    def task(number: int) -> tuple[FirmEvents, MarketFit, int]:
+        rows = order[blocks[number][0]]
+        return events.take(rows), fit.take(rows), blocks[number][1]
 
-    return total(run(_days_block, _Lazy(task, len(blocks))))
+    return total(run(functools.partial(_days_block, tables, layout, spread, kernel), _Lazy(task, len(blocks))))
 
 
-def _days_block(task: _DaysTask) -> DaySums:
-    returns, clean = (
-        np.asarray(open_memmap(name, mode="r")) if name else None for name in (task.tables.table, task.tables.clean)
-    )
-    assert returns is not None, "the returns are always on disk"
-    panel = task.tables.panel(returns, clean)
-    return day_sums(panel, task.events, task.fit, task.layout, task.spread, own=task.own, kernel=task.kernel)
+def _days_block(
+    tables: _Tables,
+    layout: Layout,
+    spread: NDArray[np.float64],
+    kernel: Kernel,
+    task: tuple[FirmEvents, MarketFit, int],
+) -> DaySums:
+    events, fit, own = task
+    clean = np.asarray(open_memmap(tables.clean, mode="r")) if tables.clean else None
+    panel = tables.panel(np.asarray(open_memmap(tables.table, mode="r")), clean)
+    return day_sums(panel, events, fit, layout, spread, own=own, kernel=kernel)
 
 
 def _facts(
     events: MarketEvents, reason: NDArray[np.int8], market: Market, benchmark: str, remarks: Sequence[Reason]
 ) -> dict[str, Any]:
-    used, merged = (
-        int(np.isin(reason, [code for code, (of, _) in enumerate(FATES) if of == status]).sum())
-        for status in ("used", "merged")
-    )
+    counts = counts_of(reason)
+    used, merged = (sum(n for name, n in counts.items() if FATES[name] == status) for status in ("used", "merged"))
     notes = [Reason("market.dates"), *remarks]
     if events.ignored:
         notes.append(Reason("market.ignored", columns=", ".join(events.ignored)))
@@ -542,7 +478,7 @@ def _facts(
         "n_used": used,
         "n_merged": merged,
         "n_dropped": len(events) - used - merged,
-        "events": counts_of(reason),
+        "events": counts,
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,
         "n_sessions": len(sessions),

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError
 from eventstudy.large.by_model import fit_by_model
-from eventstudy.large.direct import event_pairs
 from eventstudy.large.one_pass import fit_one_pass
-from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, pairs_of, put
 from eventstudy.large.prefix import fit_prefix
 from eventstudy.registry import KERNELS
 
@@ -55,8 +54,8 @@ def fit_events(
     key = events.security * len(panel.indices) + events.index
     order = _order(key)
     key = key if order is None else key[order]
-    compiled = _compiled(kernel, len(events)) if layout.model.name == "market" else None
-    fill = compiled or _plain(key, panel.sessions, layout)
+    compiled = layout.model.name == "market" and use_numba(kernel, len(events), MANY)
+    fill: Fill = KERNELS["market_fit"] if compiled else _plain(key, panel.sessions, layout)
 
     def work(part: slice) -> None:
         if order is None:
@@ -67,7 +66,7 @@ def fit_events(
         fill(panel, events.take(rows), layout, room)
         put(out, rows, room)
 
-    if compiled is None and len(events) < THREADED:
+    if not compiled and len(events) < THREADED:
         threads = 1
     parts = _parts(key, threads)
     if threads == 1 or len(parts) == 1:
@@ -116,10 +115,11 @@ def abnormal_returns(
     """
     for start in range(0, len(events), AR_CHUNK):
         rows = slice(start, start + AR_CHUNK)
-        yield rows, abnormal(*event_pairs(panel, events.take(rows), layout), fit.take(rows), layout)
+        pairs = pairs_of(panel, panel.returns, events.take(rows), layout.event[0], layout.n_event)
+        yield rows, _abnormal(*pairs, fit.take(rows), layout)
 
 
-def abnormal(y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
+def _abnormal(y: NDArray[np.float64], x: NDArray[np.float64], fit: MarketFit, layout: Layout) -> NDArray[np.float64]:
     """R - alpha - beta R_m, the intercept on the days that carry it, (m, L2)."""
     expected: NDArray[np.float64] = fit.beta[:, None] * x
     expected += fit.alpha[:, None] * layout.carries_alpha
@@ -132,11 +132,3 @@ def use_numba(kernel: Kernel, n: int, many: int) -> bool:
     if kernel == "numba" and not there:
         raise ConfigError("the numba kernel is not installed: pip install 'eventstudy-kit[fast]'")
     return there and (kernel == "numba" or (kernel == "auto" and n >= many))
-
-
-def _compiled(kernel: Kernel, n: int) -> Fill | None:
-    """The compiled kernel, or None for numpy's."""
-    if not use_numba(kernel, n, MANY):
-        return None
-    fill: Fill = KERNELS["market_fit"]
-    return fill

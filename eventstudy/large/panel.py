@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -178,14 +178,6 @@ def empty_fit(n: int, windows: int) -> MarketFit:
     return MarketFit(n=np.empty(n, dtype=np.int32), **one, **both)
 
 
-def join_fits(parts: list[MarketFit]) -> MarketFit:
-    """Put the fits of several blocks one after the other."""
-    joined: dict[str, Any] = {
-        f.name: np.concatenate([getattr(part, f.name) for part in parts], axis=-1) for f in fields(MarketFit)
-    }
-    return MarketFit(**joined)
-
-
 def put(out: MarketFit, rows: NDArray[np.intp], part: MarketFit) -> None:
     """Write the firm-events of ``part`` into ``rows`` of ``out``."""
     for f in fields(MarketFit):
@@ -215,3 +207,11 @@ def _views(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     row, day = values.strides
     shape = len(values), values.shape[1] - length + 1, length
     return np.ndarray(shape, values.dtype, values, 0, (row, day, day))
+
+
+def pairs_of(
+    panel: WidePanel, returns: NDArray[np.float64], events: FirmEvents, first: int, length: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Copy ``length`` sessions from event day ``first`` on, of these returns and of the index, (m, length)."""
+    at = events.position + first
+    return windows_of(returns, events.security, at, length), windows_of(panel.indices, events.index, at, length)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.large.direct import predict
-from eventstudy.large.one_pass import fit_again, keeps_digits, line_of
+from eventstudy.large.one_pass import fit_again, keeps_digits, line_of, predict
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
 
 #: Bytes of prefix sums held at a time; more do not stay in the cache, fewer cost calls.
@@ -17,7 +16,7 @@ def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
     """Fill ``out`` for firm-events that are sorted by security and index.
 
     A window far smaller than what was summed before it, as after a bad tick or with levels in place
-    of returns, has lost digits in the difference; such firm-events are fitted by `fit_direct`.
+    of returns, has lost digits in the difference; such firm-events are fitted by `fit_by_model`.
     """
     key = events.security * len(panel.indices) + events.index
     starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])

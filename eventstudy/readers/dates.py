@@ -14,6 +14,7 @@ _CLOCK = r"(?:[ T](?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<zone>Z|[+-
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.年])(\d{1,2})(?:\2|月)(\d{1,2})日?" + _CLOCK)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})" + _CLOCK)
+_DOTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})" + _CLOCK)
 _NAMED = re.compile(r"(?:(\d{1,2})[- ]?([A-Za-z]{3,9})[- ,]*(\d{4}))|(?:([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4}))")
 _SERIAL = re.compile(r"(\d{5})(?:\.0*)?")
@@ -24,6 +25,7 @@ EXCEL_ZERO = dt.date(1899, 12, 30)
 SERIALS = (10_000, 60_000)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 NO_DAY = "is not a day; write it as 2026-06-24"
+WITH_TIME = "has a time of day; daily prices have a day: write it as 2026-06-24"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Days:
     wrong: Mapping[int, str]
 
 
-def parse_days(cells: Sequence[str]) -> Days:
+def parse_days(cells: Sequence[str], *, dots_decide: bool = True) -> Days:
     """Read a column of days.
 
     Accepted are 2024-06-12, 20240612, 2024/6/12, 12.06.2024, 12 Jun 2024, 12JUN2024, midnight as in
     2024-06-12 00:00:00, 06/12/2024 where the column as a whole decides which number is the month, and
-    Excel's serial numbers where all cells are some.
+    Excel's serial numbers where all cells are some. Dots mean the day first; without ``dots_decide`` they
+    say no more than slashes.
     """
     # The whole column in one match: files of the usual form are read at the speed of numpy.
     if _ISO_DAYS.fullmatch("".join(f"{cell}\n" for cell in cells)):
@@ -48,6 +51,8 @@ def parse_days(cells: Sequence[str]) -> Days:
         except ValueError:
             pass
     known = {cell: cell.strip() for cell in dict.fromkeys(cells)}
+    if not dots_decide:
+        known = {cell: _DOTS.sub(r"\1/\2/\3", bare) for cell, bare in known.items()}
     order = _order(known.values())
     serial = all(_serial(cell) is not None for cell in known.values())
     read = {cell: _day(bare, order, serial=serial) for cell, bare in known.items()}
@@ -110,5 +115,5 @@ def _iso(year: str, month: str, day: str, match: re.Match[str] | None = None) ->
         return "", NO_DAY
     clock = (match["clock"] or "") if match is not None else ""
     if clock and any(character in "123456789" for character in clock):
-        return "", "has a time of day; daily prices have a day: write it as 2026-06-24"
+        return "", WITH_TIME
     return iso, ""

@@ -1,10 +1,10 @@
-"""Reader of the events of a market-wide study: a ticker and a date a row, CSV or Parquet, of any length."""
+"""Reader of the events of a market-wide study: a ticker and a date a row, of any length."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import EventsError, Problem
 from eventstudy.readers.columns import day_column
-from eventstudy.readers.sheets import parquet_table
+from eventstudy.readers.containers import Table, table_of_bytes
+from eventstudy.readers.dates import NO_DAY, WITH_TIME
+from eventstudy.readers.event_columns import event_columns
 from eventstudy.readers.text import read_file
 
 COLUMNS = ("event_id", "ticker", "date", "group")
@@ -56,7 +58,7 @@ class MarketEvents:
 
 
 def read_market_events(path: Path) -> MarketEvents:
-    """Read and check the events.
+    """Read and check the events, from a file of any kind that `eventstudy.events.read_events` reads.
 
     Raises
     ------
@@ -64,53 +66,41 @@ def read_market_events(path: Path) -> MarketEvents:
         With every problem and its line: no such column, no ticker, no date, a timestamp in place of a
         date, an event_id that is there twice, no event at all.
     """
-    try:
-        raw = read_file(path, EventsError)
-        table = _table(path, raw)
-    except UnicodeDecodeError as error:
-        raise EventsError(Problem("is not UTF-8 text; save it as UTF-8", str(path))) from error
-    except (OSError, pa.ArrowException) as error:
-        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise EventsError(Problem(f"cannot be read: {said}", str(path))) from error
-    missing = [name for name in ("ticker", "date") if name not in table.column_names]
+    table = table_of_bytes(read_file(path, EventsError), str(path), EventsError)
+    header = event_columns(table.names, ("event_id", "tickers", "timestamp"))
+    missing = [ours for ours, name in (("ticker", "tickers"), ("date", "timestamp")) if name not in header.known]
+    said = list(header.problems)
     if missing:
-        text = f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed"
-        raise EventsError(Problem(text, str(path), 1))
-    if not len(table):
-        raise EventsError(Problem("has no event", str(path)))
-    ticker = pc.utf8_trim_whitespace(pc.cast(table["ticker"], pa.string()).combine_chunks())
-    dates = table["date"].combine_chunks()
+        said.append(f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed")
+    if said:
+        raise EventsError([Problem(text, str(path), 1) for text in said])
+    if not len(table.lines):
+        raise EventsError([*table.ragged] or Problem("has no event", str(path)))
+    columns = {name: _array(table.columns[at]) for name, at in (*header.known.items(), *header.own.items())}
+    ticker = _texts(columns["tickers"])
+    dates = columns["timestamp"]
     read = day_column(dates)
     date = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype(np.int32)
-    wrong = [(row, str(dates[row].as_py() or "")) for row in read.wrong]
-    problems = [(row, f"date {shown!r} is no date such as 2026-06-09; day 0 needs a bare date") for row, shown in wrong]
-    empty = np.flatnonzero(pc.fill_null(pc.equal(ticker, ""), True).to_numpy(zero_copy_only=False))
-    problems += [(int(row), "no ticker") for row in empty]
-    if "event_id" in table.column_names:
-        event_id = pc.cast(table["event_id"], pa.string()).combine_chunks()
-    else:
-        event_id = pa.array(np.arange(1, len(table) + 1).astype(np.str_))
-    names, codes = _codes(ticker.fill_null(""))
-    groups, group = (
-        _codes(pc.cast(table["group"], pa.string()).combine_chunks().fill_null(""))
-        if ("group" in table.column_names)
-        else ((), None)
-    )
-    if "event_id" in table.column_names:
+    wrong = [(row, str(dates[row].as_py() or ""), why) for row, why in read.wrong.items()]
+    problems = [(row, f"date {shown!r} {_why(why)}") for row, shown, why in wrong]
+    problems += [(int(row), "no ticker") for row in np.flatnonzero(pc.equal(ticker, "").to_numpy(zero_copy_only=False))]
+    names, codes = _codes(ticker)
+    groups, group = _codes(_texts(columns["group"])) if "group" in header.own else ((), None)
+    event_id = pa.array(np.arange(1, len(table.lines) + 1).astype(np.str_))
+    if "event_id" in header.known:
+        event_id = _texts(columns["event_id"])
         problems += _twice(event_id, [codes, date] if group is None else [codes, date, group])
-    _refuse(problems, str(path), first=2 if path.suffix != ".parquet" else 1)
-    ignored = tuple(name for name in table.column_names if name not in COLUMNS)
-    digest = hashlib.sha256(raw).hexdigest()
+    _refuse(problems, table)
     return MarketEvents(
         path=str(path),
-        sha256=digest,
+        sha256=table.sha256,
         event_id=event_id,
         tickers=names,
         ticker=codes,
         date=date,
         groups=groups,
         group=group,
-        ignored=ignored,
+        ignored=tuple(name for name in header.own if name != "group"),
     )
 
 
@@ -126,21 +116,26 @@ def count_events(path: Path) -> int:
                 rows = sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
     except pa.ArrowException:
         return 0
-    return rows if {"ticker", "date"} <= set(names) else 0
+    known = event_columns(names, ("tickers", "timestamp")).known
+    return rows if len(known) == 2 else 0
 
 
-def _table(path: Path, raw: bytes) -> pa.Table:
-    if path.suffix == ".parquet":
-        return parquet_table(str(path), raw, EventsError)
-    # As text, so that a wrong cell can be shown with its line.
-    names = pa_csv.read_csv(pa.BufferReader(raw.partition(b"\n")[0] + b"\n")).schema.names
-    types = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
-    return pa_csv.read_csv(pa.BufferReader(raw), convert_options=types)
+def _array(column: Any) -> pa.Array:
+    return pa.array(column, pa.string()) if isinstance(column, list) else column
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.utf8_trim_whitespace(pc.cast(column, pa.string())), "")
+
+
+def _why(why: str) -> str:
+    """What is the matter with a date: which days it could be, or that it is none."""
+    return "is no date such as 2026-06-09; day 0 needs a bare date" if why in (NO_DAY, WITH_TIME) else why
 
 
 def _twice(event_id: pa.Array, cells: list[NDArray[np.int32]]) -> list[tuple[int, str]]:
     """Rows whose event_id is empty, or stands in an earlier row that says something else."""
-    names, codes = _codes(event_id.fill_null(""))
+    names, codes = _codes(event_id)
     first = np.full(len(names), -1)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     again = np.flatnonzero(np.any([cell != cell[first[codes]] for cell in cells], axis=0))
@@ -160,10 +155,11 @@ def _codes(column: pa.Array) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     return tuple(names[i] for i in order), codes
 
 
-def _refuse(problems: list[tuple[int, str]], path: str, *, first: int) -> None:
-    if not problems:
-        return
-    found = [Problem(text, path, row + first) for row, text in sorted(problems)[:_LISTED]]
-    if len(problems) > _LISTED:
-        found.append(Problem(f"… and {len(problems) - _LISTED} more rows like these", path))
-    raise EventsError(found)
+def _refuse(problems: list[tuple[int, str]], table: Table) -> None:
+    named = [Problem(text, table.file, table.lines[row]) for row, text in problems]
+    found = sorted([*named, *table.ragged], key=lambda problem: problem.line or 0)
+    if len(found) > _LISTED:
+        more = Problem(f"… and {len(found) - _LISTED} more rows like these", table.file)
+        found = [*found[:_LISTED], more]
+    if found:
+        raise EventsError(found)

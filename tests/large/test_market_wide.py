@@ -31,8 +31,8 @@ from eventstudy.large import (
     run_battery,
     session_correlation,
 )
+from eventstudy.large.by_model import fit_by_model
 from eventstudy.large.days import DaySums
-from eventstudy.large.direct import fit_direct
 from eventstudy.large.fit import Kernel
 from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.packed import packed_ranks
@@ -119,10 +119,11 @@ def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: f
     assert len(rows) > 200
     assert np.abs(fitted.sigma[rows] / expected[:, 2] - 1.0).max() < error
     assert np.abs(fitted.beta[rows] / expected[:, 1] - 1.0).max() < max(error, 1e-7)
-    reference = filled(fit_direct, panel, events)
+    reference = filled(fit_by_model, panel, events)
     np.testing.assert_allclose(fitted.variance, reference.variance, rtol=1e-8)
     off = np.abs(fitted.car - reference.car) / np.sqrt(reference.variance)
-    assert np.nanmax(off) < 1e-8
+    # Returns of 1e-3 with errors of 1e-10: the sum of the days and the days of the sum differ by rounding.
+    assert np.nanmax(off) < 2e-8
     assert (np.isnan(fitted.car) == np.isnan(reference.car)).all()
 
 
@@ -137,7 +138,7 @@ def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
         blind = filled(fit_prefix, panel, events)
     finally:
         one_pass.TOLERANCE = kept
-    guarded, reference = filled(fit_prefix, panel, events), filled(fit_direct, panel, events)
+    guarded, reference = filled(fit_prefix, panel, events), filled(fit_by_model, panel, events)
     assert np.nanmax(np.abs(blind.sigma / reference.sigma - 1)) > 1e-6
     assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
 
@@ -146,7 +147,7 @@ def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
 def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
     panel = hard(kind)
     events = firm_events(panel, 400)
-    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_direct, panel, events)
+    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_by_model, panel, events)
     assert (fitted.n == reference.n).all()
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         ours, theirs = getattr(fitted, name), getattr(reference, name)

@@ -191,7 +191,7 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        ("ticker,day", "S1,2024-06-03", "events.csv:1: no column date; accepted are event_id, ticker, date, group"),
+        ("ticker,when", "S1,2024-06-03", "events.csv:1: no column date; accepted are event_id, ticker, date, group"),
         ("ticker,date", "S1,2024-06-03T14:00Z", "events.csv:2: date '2024-06-03T14:00Z' is no date such as"),
         ("ticker,date", "S1,2024-02-30", "events.csv:2: date '2024-02-30' is no date such as"),
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),

@@ -17,7 +17,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
-from eventstudy.large.engine import FATES, MarketResult
+from eventstudy.large.engine import FATES, MarketResult, why
 from eventstudy.messages import text
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
@@ -81,7 +81,7 @@ def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
 
 def _write_events(result: MarketResult, path: Path) -> None:
     """One row for every event of the file, in its order, with what became of it."""
-    statuses, reasons = [status for status, _ in FATES], [why for _, why in FATES]
+    reasons = [why(fate) for fate in FATES]
     writer = None
     for start in range(0, len(result.events), ROWS):
         rows = slice(start, start + ROWS)
@@ -91,9 +91,9 @@ def _write_events(result: MarketResult, path: Path) -> None:
             "ticker": _named(result.events.tickers, result.events.ticker[rows]),
             "date": pa.array(result.events.date[rows], pa.date32()),
             "session": pa.array(result.session[rows], pa.date32(), mask=result.session[rows] < 0),
-            "status": _named(statuses, codes),
-            "reason": _named([text(why) for why in reasons], codes),
-            "reason_code": _named([why.code for why in reasons], codes),
+            "status": _named(list(FATES.values()), codes),
+            "reason": _named([text(reason) for reason in reasons], codes),
+            "reason_code": _named([reason.code for reason in reasons], codes),
             "n": found.n,
             "n_windows": np.isfinite(found.variance).sum(axis=0),
         }

@@ -1,0 +1,91 @@
+"""What a column of an events file holds, by its header in the spelling of many programs."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from eventstudy.readers.headers import IDENTIFIERS
+
+#: Columns of an event of its own benchmark and windows.
+OWN_SETTINGS = ("benchmark", "estimation_start", "estimation_end", "event_start", "event_end")
+#: Codes that are numbers without an exchange: no ending belongs to them.
+NUMBERED = frozenset(("permno", "permco", "gvkey", "cusip", "isin"))
+#: Headers of mainland China's codes, six digits each.
+MAINLAND = frozenset(("stkcd", "tscode", "股票代码", "证券代码", "代码"))
+_MEANINGS: Mapping[str, str] = {
+    name: column
+    for column, names in (
+        ("event_id", "eventid id eventno eventnumber 事件编号"),
+        ("timestamp", "timestamp date datetime day eventdate eventday eventtime announcementdate announcedate"),
+        ("timestamp", "announcementday announcementtime anndate anndats edate datadate rdq tradedate trddt filingdate"),
+        ("timestamp", "filedate reportdate declarationdate dclrdt annodate"),
+        ("timestamp", "日期 公告日 公告日期 事件日 事件日期 交易日 交易日期 发布日期"),
+        ("tickers", "tickers symbols cusip isin ric oftic " + " ".join(IDENTIFIERS)),
+        ("title", "title headline 标题"),
+        ("source_url", "sourceurl url link"),
+        ("notes", "notes note"),
+        ("benchmark", "benchmark marketindex referenceindex"),
+        ("estimation_start", "estimationstart startestimationwindow startofestimationwindow"),
+        ("estimation_end", "estimationend endestimationwindow endofestimationwindow"),
+        ("event_start", "eventstart starteventwindow startofeventwindow eventwindowstart"),
+        ("event_end", "eventend endeventwindow endofeventwindow eventwindowend"),
+    )
+    for name in names.split()
+}
+#: Headers that mean the security where no other column does.
+_SECURITIES = ("firm", "firmid", "stock", "security", "company", "股票", "证券")
+#: How alike a header must be to one of ours to count as a slip of the pen.
+_SLIP = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """Where the columns of an events file are.
+
+    ``known`` maps names of ours to places, ``own`` headers of the user's to places. ``identifier`` is the
+    reduced header of the tickers; ``problems`` say what is wrong with the header.
+    """
+
+    known: Mapping[str, int]
+    own: Mapping[str, int]
+    identifier: str
+    problems: tuple[str, ...]
+
+
+def reduced(header: str) -> str:
+    """Return a header as letters and digits, lower case, without full-width forms."""
+    plain = unicodedata.normalize("NFKC", header).lower()
+    return "".join(character for character in plain if character.isalnum())
+
+
+def event_columns(header: Sequence[str], names: Collection[str]) -> EventColumns:
+    """Return where the columns of these names are; a header that is close to one of them is refused."""
+    short = {reduced(name): name for name in names} | {k: v for k, v in _MEANINGS.items() if v in names}
+    places: dict[str, list[int]] = {}
+    for at, cell in enumerate(header):
+        places.setdefault(short.get(reduced(cell), ""), []).append(at)
+    if "tickers" in names and "tickers" not in places:
+        securities = [at for at in places.get("", ()) if reduced(header[at]) in _SECURITIES]
+        places |= {"tickers": securities[:1]} if securities else {}
+    problems, known = [], {}
+    for name, found in places.items():
+        if not name:
+            continue
+        exact = [at for at in found if header[at].strip().lower() == name]
+        if len(exact) > 1:
+            problems.append(f"column {name!r} is there twice")
+        elif len(found) > 1 and not exact:
+            cells = ", ".join(header[at] for at in found)
+            problems.append(f"has {len(found)} columns for {name}: {cells}; keep one, or name the right one {name!r}")
+        known[name] = (exact or found)[0]
+    own = {cell: at for at, cell in enumerate(header) if at not in known.values()}
+    problems += [f"column {cell!r} is there twice" for cell in own if header.count(cell) > 1]
+    for cell in own:
+        close = difflib.get_close_matches(cell.lower(), names, n=1, cutoff=_SLIP)
+        if close and close[0] not in known:
+            problems.append(f"column {cell!r} is unknown; did you mean {close[0]!r}? Else give it another name")
+    identifier = reduced(header[known["tickers"]]) if "tickers" in known else ""
+    return EventColumns(known, own, identifier, tuple(problems))
