@@ -85,6 +85,8 @@ def _model(config: StudyConfig) -> Iterator[str]:
         yield f"model.name = 'raw' calls the whole {config.study.kind} abnormal; accepted is mean_adjusted"
     if model.name == "rolling" and model.span > longest:
         yield f"model.span = {model.span}: accepted is 20 to {longest}"
+    if model.beta_path and model.name != "rolling":
+        yield f"model.beta_path with model.name = {model.name!r}: accepted is rolling"
     if config.returns.gaps == "trade_to_trade" and model.name not in TRADE_TO_TRADE:
         yield (
             f"returns.gaps = 'trade_to_trade' with model.name = {model.name!r}: accepted are "

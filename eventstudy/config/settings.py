@@ -63,9 +63,9 @@ class Peer:
     """One security with its membership in time.
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector. ``weight`` is its size,
-    such as its market value, for means by value. ``own`` holds what else the peer's table says: covariates
-    and groups of the user's own.
+    session at a bid price: from then on the price follows the deal, not the sector. ``benchmark`` is an
+    index of its own in place of its exchange's, ``weight`` its size, such as its market value, for means by
+    value. ``own`` holds what else the peer's table says: covariates and groups of the user's own.
     """
 
     ticker: Text
@@ -79,6 +79,7 @@ class Peer:
     exposure: Annotated[float, Range(-100, 100)] = 1.0
     group: Text = "core"
     board: Text = ""
+    benchmark: Text = ""
     weight: Annotated[float, Range(1e-12, 1e18)] | None = None
     note: Text = ""
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
@@ -152,6 +153,8 @@ class Model:
         Leads and lags of the index in ``dimson``.
     span
         Sessions at the end of the estimation window that ``rolling`` uses.
+    beta_path
+        With ``rolling``, a table ``beta_path``: beta over the ``span`` sessions up to each one.
     world, world_market
         World index of ``two_index`` and the MIC of the exchange at whose close it is struck.
     variance
@@ -170,6 +173,7 @@ class Model:
     percent: bool = True
     lags: Annotated[int, Range(1, 10)] = 1
     span: Annotated[int, Range(20, MAX_SESSIONS)] = 60
+    beta_path: bool = False
     world: Text = "^GSPC"
     world_market: Text = WORLD_MARKET
     variance: Literal["frozen", "conditional"] = "frozen"

@@ -12,7 +12,7 @@ from eventstudy.config import StudyConfig, Window
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.arrays import Bools, Texts
 from eventstudy.core.models import ExpectedReturns, fit, needs
-from eventstudy.core.models.inputs import excluded_with_gaps, factor_columns
+from eventstudy.core.models.inputs import excluded_with_gaps, factor_columns, index_returns
 from eventstudy.core.models.peers import only_donors
 from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, drop_kind, select
@@ -57,7 +57,10 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     alignments = calendars.align_all(events, config)
     prices, findings = trusted(prices, config, alignments)
     panel = with_factors(
-        to_returns(prices, config, sessions=with_special_sessions(prices, config, calendars.sessions)), prices, config
+        to_returns(prices, config, sessions=with_special_sessions(prices, config, calendars.sessions)),
+        prices,
+        config,
+        {event.benchmark for event in events if event.benchmark},
     )
     selection = select(events, config, prices, panel, alignments)
     if not any(selection.requests.values()):
@@ -115,6 +118,15 @@ def cut_and_fit(
     lend themselves to no other as a control.
     """
     cuts = []
+    every = [request for rows in requests.values() for request in rows]
+    usual, asked = config.windows.estimation, event or config.windows.event
+    estimation = _widest(usual, (request.estimation for request in every))
+    event = _widest(asked, (request.event for request in every))
+    if (estimation, event) != (usual, asked):
+        requests = {
+            mic: [replace(r, estimation=r.estimation or usual, event=r.event or asked) for r in rows]
+            for mic, rows in requests.items()
+        }
     for mic, rows in requests.items():
         if not rows:
             continue
@@ -128,11 +140,12 @@ def cut_and_fit(
                 market.sessions.astype("datetime64[D]").astype(np.int32),
                 market.flags,
                 excluded_with_gaps(market, excluded[mic]) if "span" in columns.names else excluded[mic],
-                estimation=config.windows.estimation,
-                event=event or config.windows.event,
+                estimation=estimation,
+                event=event,
                 factor_names=columns.names,
                 ahead=columns.ahead,
                 kind=panel.kind,
+                benchmarks=market.benchmarks,
             )
         )
     joined = join(cuts)
@@ -141,6 +154,12 @@ def cut_and_fit(
             joined, _may_lend(joined, config, named or {}), tuple(peer.ticker for peer in config.peers)
         )
     return joined, fit(joined, config.model.name, settings=config.model)
+
+
+def _widest(window: Window, own: Iterable[Window | None]) -> Window:
+    """Return the window that holds the study's and those of single firm-events."""
+    every = [window, *filter(None, own)]
+    return min(first for first, _ in every), max(last for _, last in every)
 
 
 def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]) -> Bools:
@@ -159,10 +178,20 @@ def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozen
     return allowed
 
 
-def with_factors(panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> ReturnsPanel:
-    """Return the panel with the factors that the study's model wants on every market."""
+def with_factors(
+    panel: ReturnsPanel, prices: PriceTable, config: StudyConfig, benchmarks: Iterable[str] = ()
+) -> ReturnsPanel:
+    """Return the panel with the factors that the study's model wants on every market, and with other indices."""
     factors = {mic: factor_columns(mic, panel, prices, config) for mic in panel.markets}
-    return replace(panel, markets={mic: replace(panel.markets[mic], factors=own) for mic, own in factors.items()})
+    markets = {
+        mic: replace(
+            market,
+            factors=factors[mic],
+            benchmarks={name: index_returns(market, name, prices, panel.kind) for name in benchmarks},
+        )
+        for mic, market in panel.markets.items()
+    }
+    return replace(panel, markets=markets)
 
 
 def _keep_fitted(

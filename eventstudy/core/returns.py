@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,8 @@ class MarketPanel:
         Why a return is NaN, see `FLAG_NAMES`.
     factors : FactorColumns or None
         What the study's model wants; None stands for the index alone.
+    benchmarks
+        Returns (T,) of the indices that events have of their own.
     """
 
     mic: str
@@ -69,6 +71,7 @@ class MarketPanel:
     market_return: Floats
     flags: NDArray[np.uint8]
     factors: FactorColumns | None = None
+    benchmarks: Mapping[str, Floats] = field(default_factory=dict)
 
     def position(self, day: dt.date) -> int:
         """Index of the first session on or after ``day``; ``len(sessions)`` past the end."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from eventstudy.config import Peer, StudyConfig
-from eventstudy.core.arrays import Bools
+from eventstudy.config import Peer, StudyConfig, Window
+from eventstudy.config.settings import MAX_SESSIONS
+from eventstudy.core.arrays import Bools, Floats
+from eventstudy.core.models import needs
 from eventstudy.core.returns import (
     DEAL_BOUND,
     HALTED,
@@ -245,13 +247,17 @@ def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) ->
     """What is to be cut of one event × peer, or `_DroppedError`."""
     config, session = inputs.config, alignment.session
     _check_membership(peer, session)
-    weight = getattr(event, "own", {}).get("weight", peer.weight)
-    if config.tests.weights == "value" and not (isinstance(weight, float) and weight > 0):
+    given = event.own.get("weight")
+    weight = given if isinstance(given, float) and np.isfinite(given) else peer.weight
+    if config.tests.weights == "value" and not (weight and weight > 0):
         raise _DroppedError("events", Reason("reason.no_weight"), session)
     market = _priced(peer, session, config.market(peer.market).benchmark, inputs)
     position, column = market.position(session), market.tickers.index(peer.ticker)
-    _check_window(peer, position, column, market, config)
-    _check_estimation(position, column, market, inputs.excluded[peer.market], config)
+    estimation, window = _own_windows(event, position, market, config)
+    index = _own_index(event, peer, market, config)
+    _check_window(peer, position, column, market, config, window or config.windows.event)
+    used = estimation or config.windows.estimation
+    _check_estimation(position, column, market, inputs.excluded[peer.market], config, used, index)
     return Request(
         event_id=event.event_id,
         shock_id=event.shock_id,
@@ -261,8 +267,44 @@ def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) ->
         position=position,
         column=column,
         lead=(event.event_id, peer.market) in inputs.leading,
-        weight=weight if isinstance(weight, float) else 1.0,
+        weight=weight or 1.0,
+        benchmark=event.benchmark,
+        estimation=estimation,
+        event=window,
     )
+
+
+def _own_windows(
+    event: Event, position: int, market: MarketPanel, config: StudyConfig
+) -> tuple[Window | None, Window | None]:
+    """Estimation and event window of an event where one is its own, in event days; ends it lacks are the study's."""
+    ends = (event.estimation_start, event.estimation_end, event.event_start, event.event_end)
+    if all(end is None for end in ends):
+        return None, None
+    windows = config.windows
+    days = []
+    for end, usual, last in zip(ends, (*windows.estimation, *windows.event), (False, True) * 2, strict=True):
+        if isinstance(end, dt.date):
+            # The last session on or before the end of a window, the first one from its start on.
+            end = market.position(end + dt.timedelta(days=last)) - last - position
+        days.append(usual if end is None else end)
+    if not days[0] <= days[1] < days[2] <= days[3] or max(map(abs, days)) > MAX_SESSIONS:
+        reason = Reason("reason.own_windows", **dict(zip(("first", "last", "begin", "end"), days, strict=True)))
+        raise _DroppedError("windows", reason)
+    return (days[0], days[1]), (days[2], days[3])
+
+
+def _own_index(event: Event, peer: Peer, market: MarketPanel, config: StudyConfig) -> Floats:
+    """Return of the index that the event, else the peer, is held against, (T,)."""
+    name = event.benchmark or peer.benchmark
+    plain = config.returns.gaps == "missing" and "lags" not in needs(config.model.name)
+    if event.benchmark and not plain:
+        raise _DroppedError("windows", Reason("reason.own_index", index=name, model=config.model.name))
+    if event.benchmark:
+        return market.benchmarks[name]
+    if name and market.factors is not None:
+        return market.factors.values[:, market.tickers.index(peer.ticker), 0]
+    return market.market_return
 
 
 def _check_membership(peer: Peer, session: dt.date) -> None:
@@ -305,8 +347,10 @@ def _told(prices: PriceTable, ticker: str) -> Reason:
     return outcome.message if outcome else Reason("reason.not_delivered")
 
 
-def _check_window(peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig) -> None:
-    first, last = config.windows.event
+def _check_window(
+    peer: Peer, position: int, column: int, market: MarketPanel, config: StudyConfig, window: Window
+) -> None:
+    first, last = window
     begin = max(position + first, 0)
     returns = market.returns[begin : position + last + 1, column]
     session = market.sessions[position] if position < len(market.sessions) else ""
@@ -335,11 +379,13 @@ def _check_window(peer: Peer, position: int, column: int, market: MarketPanel, c
     raise _DroppedError("prices", Reason("reason.prices_end", end=end, day=last, due=due), session)
 
 
-def _check_estimation(position: int, column: int, market: MarketPanel, excluded: Bools, config: StudyConfig) -> None:
-    first, last = config.windows.estimation
+def _check_estimation(
+    position: int, column: int, market: MarketPanel, excluded: Bools, config: StudyConfig, window: Window, index: Floats
+) -> None:
+    first, last = window
     rows = slice(max(position + first, 0), max(position + last + 1, 0))
     returns, cut = market.returns[rows, column], excluded[rows, column]
-    usable = np.isfinite(returns) & np.isfinite(market.market_return[rows]) & ~cut
+    usable = np.isfinite(returns) & np.isfinite(index[rows]) & ~cut
     count, minimum = int(usable.sum()), config.windows.minimum
     session = market.sessions[position] if position < len(market.sessions) else ""
     if count < minimum:

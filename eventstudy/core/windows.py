@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -19,7 +19,10 @@ SHARED = ("tau", "factor_names", "gap", "kind")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One firm-event to be cut: column ``column`` of a market's returns around row ``position``."""
+    """One firm-event to be cut: column ``column`` of a market's returns around row ``position``.
+
+    ``estimation`` and ``event`` are its own windows, where they are not the study's, ``benchmark`` its own index.
+    """
 
     event_id: str
     shock_id: str
@@ -30,6 +33,9 @@ class Request:
     column: int
     lead: bool = True
     weight: float = 1.0
+    benchmark: str = ""
+    estimation: tuple[int, int] | None = None
+    event: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +151,7 @@ def cut(
     factor_names: tuple[str, ...] = ("market",),
     ahead: Sequence[int] = (),
     kind: Literal["simple", "log"] = "simple",
+    benchmarks: Mapping[str, Floats] = {},
 ) -> EventPanel:
     """Cut the windows of one market's firm-events.
 
@@ -162,34 +169,46 @@ def cut(
         Sessions by which each factor looks ahead. Where that would leave the estimation window the
         factor is missing: no estimation sees the gap or the event.
 
-    Days before the data start are NaN with session `NO_SESSION`; days after their end likewise.
+    benchmarks
+        Returns (T,) of the indices that requests have of their own, which take the first factor's place.
+
+    Days outside a request's own windows are NaN, and so are the factors of its estimation there; days
+    before the data start are NaN with session `NO_SESSION`; days after their end likewise.
     """
     position = np.array([request.position for request in requests], dtype=np.intp)
     column = np.array([request.column for request in requests], dtype=np.intp)[:, None]
     before, around = (np.arange(first, last + 1) for first, last in (estimation, event))
     rows, there = _rows(position, before, len(sessions))
-    usable = there & ~excluded[rows, column]
+    own = np.array([request.estimation or estimation for request in requests])
+    usable = there & ~excluded[rows, column] & (before >= own[:, :1]) & (before <= own[:, 1:])
     event_rows, event_there = _rows(position, around, len(sessions))
+    asked = np.array([request.event or event for request in requests])
+    inside = event_there & (around >= asked[:, :1]) & (around <= asked[:, 1:])
     names = {
         name: np.array([getattr(request, name) for request in requests], dtype=np.str_)
         for name in ("event_id", "shock_id", "ticker", "market", "region")
     }
     shape = (*returns.shape, factors.shape[-1])
     by_column = factors if factors.ndim == 3 else np.broadcast_to(factors[:, None], shape)
-    seen = before[:, None] + np.array(ahead or [0] * shape[-1]) <= estimation[1]
+    seen = before[:, None] + np.array(ahead or [0] * shape[-1]) <= own[:, 1, None, None]
+    before_factors, around_factors = by_column[rows, column], by_column[event_rows, column]
+    for at, request in enumerate(requests):
+        if request.benchmark:
+            before_factors[at, :, 0] = benchmarks[request.benchmark][rows[at]]
+            around_factors[at, :, 0] = benchmarks[request.benchmark][event_rows[at]]
     return EventPanel(
         **names,
         lead=np.array([request.lead for request in requests], dtype=bool),
         tau=around.astype(np.int64),
         estimation_returns=np.where(usable, returns[rows, column], np.nan),
-        estimation_factors=np.where(there[:, :, None] & seen, by_column[rows, column], np.nan),
+        estimation_factors=np.where(there[:, :, None] & seen, before_factors, np.nan),
         estimation_sessions=np.where(there, sessions[rows], NO_SESSION).astype(np.int32),
-        event_returns=np.where(event_there, returns[event_rows, column], np.nan),
-        event_factors=np.where(event_there[:, :, None], by_column[event_rows, column], np.nan),
+        event_returns=np.where(inside, returns[event_rows, column], np.nan),
+        event_factors=np.where(event_there[:, :, None], around_factors, np.nan),
         event_sessions=np.where(event_there, sessions[event_rows], NO_SESSION).astype(np.int32),
         event_flags=np.where(event_there, flags[event_rows, column], 1).astype(np.uint8),
         factor_names=factor_names,
-        gap=event[0] - estimation[1] - 1,
+        gap=max(event[0] - estimation[1] - 1, 0),
         kind=kind,
         weight=np.array([request.weight for request in requests], dtype=np.float64),
     )

@@ -47,15 +47,18 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     """
     # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
     days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
-    before = int(-config.windows.estimation[0] * DAYS_A_SESSION) + 10
-    after = int(config.windows.event[1] * DAYS_A_SESSION) + 15
+    starts = [day for event in events if isinstance(day := event.estimation_start, int)]
+    ends = [day for event in events if isinstance(day := event.event_end, int)]
+    before = int(-min([config.windows.estimation[0], *starts]) * DAYS_A_SESSION) + 10
+    after = int(max([config.windows.event[1], *ends]) * DAYS_A_SESSION) + 15
     names = [peer.ticker for peer in config.peers]
     names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
+    names += [*(peer.benchmark for peer in config.peers), *(event.benchmark for event in events)]
     if config.model.name == "two_index":
         names.append(config.model.world)
     names += fx_tickers(config).values()
     first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
-    return PriceRequest(tuple(dict.fromkeys(names)), _shifted(first, -before), _shifted(max(days), after))
+    return PriceRequest(tuple(filter(None, dict.fromkeys(names))), _shifted(first, -before), _shifted(max(days), after))
 
 
 def _shifted(day: dt.date, days: int) -> dt.date:

@@ -16,6 +16,7 @@ from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock
 from eventstudy.core.checks.diagnostics import diagnose
 from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed
+from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Alternative, Sample
 from eventstudy.core.statistics.bands import band_half_width
@@ -79,6 +80,8 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         **{name: _frame(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
+    if config.model.beta_path:
+        tables["beta_path"] = _beta_path(abnormal, config.model.span)
     if config.tests.alternative != "two-sided":
         one_sided = ("car", "tests", "multiplicity")
         tables |= {name: tables[name].assign(alternative=config.tests.alternative) for name in one_sided}
@@ -176,6 +179,21 @@ def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
         table.setdefault(name, np.full(len(panel), np.nan))
     extra = [name for name in table if name not in TABLES["estimation"]]
     return pd.DataFrame(table)[[*TABLES["estimation"], *extra]]
+
+
+def _beta_path(abnormal: AbnormalReturns, span: int) -> pd.DataFrame:
+    panel = abnormal.panel
+    beta, se = beta_path(panel, span)
+    row, day = np.nonzero(np.isfinite(beta))
+    return pd.DataFrame(
+        {
+            "event_id": panel.event_id[row],
+            "ticker": panel.ticker[row],
+            "session": _days(panel.estimation_sessions[row, day]),
+            "beta": beta[row, day],
+            "se": se[row, day],
+        }
+    )
 
 
 def _diagnostics_rows(abnormal: AbnormalReturns) -> list[dict[str, Any]]:

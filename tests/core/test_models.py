@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from eventstudy.config import Model
 from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import MODELS, ExpectedReturns, fit, shrink_alpha
+from eventstudy.core.models.betas import beta_path
 from eventstudy.core.models.garch import event_variance, fit_variance, mean_absolute_t
 from eventstudy.core.models.inputs import excluded_with_gaps, known_returns, lumped, mean_of_others, shifted, spans
 from eventstudy.core.models.peers import simplex_weights
@@ -727,6 +728,31 @@ def test_a_constant_index_gives_nan_and_no_number(name: str) -> None:
     expected = run(replace(panel, estimation_factors=factors), name)
     assert np.isnan(expected.theta[0]).any()
     assert np.isfinite(expected.theta[1]).all()
+
+
+def test_a_path_of_betas_is_a_regression_for_each_session() -> None:
+    panel, span = full_panel(5, 3, missing=0.2), 30
+    beta, se = beta_path(panel, span)
+    index = panel.factor("market")[0]
+    assert np.isnan(beta[:, : span - 1]).all()
+    for i in range(3):
+        for t in range(span - 1, L1):
+            days = [d for d in range(t - span + 1, t + 1) if np.isfinite(panel.estimation_returns[i, d])]
+            slope, intercept = np.polyfit(index[i, days], panel.estimation_returns[i, days], 1)
+            error = panel.estimation_returns[i, days] - intercept - slope * index[i, days]
+            spread = ((index[i, days] - index[i, days].mean()) ** 2).sum()
+            assert beta[i, t] == pytest.approx(slope, rel=1e-9)
+            assert se[i, t] == pytest.approx(np.sqrt((error**2).sum() / (len(days) - 2) / spread), rel=1e-9)
+    last = run(panel, "rolling", replace(SETTINGS, span=span)).theta[:, 1]
+    np.testing.assert_allclose(beta[:, -1], last, rtol=1e-9)
+
+
+def test_a_path_needs_half_of_the_span() -> None:
+    panel = full_panel(5, 2)
+    panel.estimation_returns[0, 10:26] = np.nan
+    beta, _ = beta_path(panel, 30)
+    assert np.isnan(beta[0, 29])
+    assert np.isfinite(beta[1, 29:]).all()
 
 
 def test_unknown_model_names_the_nearest() -> None:

@@ -91,3 +91,29 @@ def rolling(panel: EventPanel, settings: Model) -> ExpectedReturns:
     returns[:, : max(returns.shape[1] - settings.span, 0)] = np.nan
     recent = replace(panel, estimation_returns=returns).with_factors("market")
     return least_squares(recent, "rolling", ("alpha", "beta"))
+
+
+def beta_path(panel: EventPanel, span: int) -> tuple[Floats, Floats]:
+    """Slopes of OLS on the ``span`` sessions up to each session of the estimation window, and their errors.
+
+    Returns
+    -------
+    (N, L1) arrays
+        NaN for the first span-1 sessions and where fewer than half of the span has a return and an index.
+
+    Notes
+    -----
+    Of running sums of centred returns; se² = SSE/((n-2) sum (R_m - mean)²). The last session's slope is that
+    of the model ``rolling``.
+    """
+    used = panel.with_factors("market").complete()
+    x, y = centred(panel.factor("market")[0], used), centred(panel.estimation_returns, used)
+    running = np.cumsum(np.stack([used.astype(float), x, y, x * x, x * y, y * y]), axis=2)
+    sums = np.full(running.shape, np.nan)
+    sums[..., span - 1 :] = running[..., span - 1 :]
+    sums[..., span:] -= running[..., :-span]
+    n, x_sum, y_sum, xx, xy, yy = np.where(sums[0] >= max(span // 2, 3), sums, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        xx, xy, yy = xx - x_sum**2 / n, xy - x_sum * y_sum / n, yy - y_sum**2 / n
+        beta = xy / xx
+        return beta, np.sqrt(np.maximum(yy - beta * xy, 0.0) / ((n - 2) * xx))

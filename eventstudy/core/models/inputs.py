@@ -39,12 +39,13 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
     """
     market = panel.markets[mic]
     model, wanted = config.model, needs(config.model.name)
-    columns = {"market": (market.market_return, 0)}
+    index = _index(market, prices, config)
+    columns = {"market": (index, 0)}
     if "lags" in wanted:
         lags = 1 if model.name == "scholes_williams" else model.lags
         shifts = [shift for shift in range(-lags, lags + 1) if shift]
         for name, shift in zip(lag_names(lags), shifts, strict=True):
-            columns[name] = (shifted(market.market_return, shift), max(shift, 0))
+            columns[name] = (shifted(index, shift), max(shift, 0))
     if "risk_free" in wanted or "factors" in wanted:
         columns |= _from_file(market, prices, model)
     if "world" in wanted:
@@ -60,6 +61,26 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
 
 
 Columns = dict[str, tuple[Floats, int]]
+
+
+def _index(market: MarketPanel, prices: PriceTable, config: StudyConfig) -> Floats:
+    """Return of the index, (T,), or where a peer has one of its own of each peer's, (T, n)."""
+    own = {at: config.peer(ticker).benchmark for at, ticker in enumerate(market.tickers)}
+    if not any(own.values()):
+        return market.market_return
+    index = np.repeat(market.market_return[:, None], len(own), axis=1)
+    for at, name in own.items():
+        if name:
+            index[:, at] = index_returns(market, name, prices, config.returns.kind)
+    return index
+
+
+def index_returns(market: MarketPanel, name: str, prices: PriceTable, kind: str) -> Floats:
+    """Return of another index on the sessions of a market, (T,); all NaN where it has no prices."""
+    series = prices.series.get(name)
+    if series is None:
+        return np.full(len(market.sessions), np.nan)
+    return one_session_returns(series.on(market.sessions, "adj_close"), kind)
 
 
 def shifted(series: Floats, shift: int) -> Floats:
