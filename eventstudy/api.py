@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
 import warnings
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 #: What the numbers of a frame of prices are.
 PricesAre = Literal["prices", "returns"]
-#: A frame of any library, or a query for one, has one of these.
-_OF_FRAMES = ("columns", "index", "__arrow_c_stream__", "collect")
+#: A frame of any library, or a query for one, has one of these; a query of polars warns where its columns are asked.
+_OF_FRAMES = ("collect", "__arrow_c_stream__", "columns", "index")
 #: Titles of the worked rows that 'eventstudy init' writes begin with it.
 EXAMPLE = "EXAMPLE"
 
@@ -330,13 +331,10 @@ def car(
     >>> import eventstudy
     >>> from eventstudy.config import sector_prices
     >>> prices = pd.read_parquet(sector_prices("healthcare"))
-    >>> events = pd.DataFrame({
-    ...     "event_id": ["E1", "E2"], "timestamp": ["2015-09-21", "2016-11-09"], "precision": "date",
-    ...     "kind": "other", "label": "unknown", "tickers": ["PFE;MRK", "PFE"],
-    ... })
+    >>> events = pd.DataFrame({"ticker": ["MRK", "PFE", "PFE"], "date": ["2015-09-21", "2015-09-21", "2016-11-09"]})
     >>> result = eventstudy.car(events, prices, benchmark="^GSPC", window=(-1, 1))
-    >>> [(row.event_id, row.ticker, round(row.car, 4)) for row in result.car.where(window=(-1, 1))]
-    [('E1', 'MRK', -0.037), ('E1', 'PFE', -0.0179), ('E2', 'PFE', 0.0997)]
+    >>> [(row.ticker, round(row.car, 4)) for row in result.car.where(window=(-1, 1))]
+    [('MRK', -0.037), ('PFE', -0.0179), ('PFE', 0.0997)]
     >>> result.params.round(4).to_dict(), result.pvalues.round(3).to_dict()
     ({'[-1,1]': 0.0361}, {'[-1,1]': 0.671})
     """
@@ -393,6 +391,17 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
     if not found.ledger and source in provider_names():
         remarks.append(f"Prices come from {source}; 'check' asks for them with --prices {source} only")
     return remarks
+
+
+def why_nothing(events: Events, config: StudyConfig, prices: PriceTable) -> list[str]:
+    """Say why a study that could use nothing could not: whom the events name instead of peers, what has no prices."""
+    named = list(dict.fromkeys(ticker for event in with_shocks(events, config) for ticker in event.tickers))
+    peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
+    if named and not set(named) & set(peers):
+        close = difflib.get_close_matches(named[0], peers, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return [f"the events are about {', '.join(named[:3])}, the study's peers are {', '.join(peers[:3])}{hint}"]
+    return missing_prices(config, prices)[:3]
 
 
 def _role(ticker: str, config: StudyConfig) -> str:

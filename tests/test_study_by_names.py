@@ -129,12 +129,16 @@ def test_tests_without_a_standard_error_give_no_estimates() -> None:
 SHAPES: dict[str, Callable[[], Any]] = {
     "polars, long": lambda: pl.from_pandas(LONG),
     "polars, wide": lambda: pl.from_pandas(WIDE.rename_axis(index="date").reset_index()),
+    "polars, categories": lambda: pl.from_pandas(LONG).with_columns(pl.col("ticker").cast(pl.Categorical)),
     "polars, lazy": lambda: pl.from_pandas(LONG).lazy(),
     "pyarrow": lambda: pa.Table.from_pandas(LONG, preserve_index=False),
     "pyarrow, batches": lambda: pa.Table.from_pandas(LONG, preserve_index=False).to_reader(),
     "duckdb": lambda: duckdb.from_arrow(pa.Table.from_pandas(LONG, preserve_index=False)),
     "dict of polars frames": lambda: {
         name: pl.from_pandas(part[["date", "close"]].reset_index(drop=True)) for name, part in LONG.groupby("ticker")
+    },
+    "dict of lazy polars frames": lambda: {
+        name: frame.lazy() for name, frame in SHAPES["dict of polars frames"]().items()
     },
     "list of dicts": lambda: LONG.to_dict("records"),
     "dict of columns": lambda: LONG.to_dict("list"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
 
+#: Where a command's context keeps the options of `PLAIN`.
+_PLAIN = "eventstudy.plain"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -79,6 +81,14 @@ EXAMPLE = click.option(
     is_eager=True,
     help="A shipped sector with its events and, where it has them, prices.",
 )
+#: What a study without a file is about; kept for `inputs`, so that no command has to hand them on.
+PLAIN = (
+    click.option(
+        "--exchange", default="", metavar="MIC", help="Without a study file: of tickers without ending [XNYS]."
+    ),
+    click.option("--benchmark", default="", help="Without a study file: the index; default that of the exchange."),
+    click.option("--write-config", type=click.Path(path_type=Path), help="Write what is assumed as a study file."),
+)
 ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
 
@@ -90,13 +100,15 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_example(
         *, events: Path | None, example: str | None, sector: str | None, prices: str | None, **others: Any
     ) -> Any:
+        plain = {name: others.pop(name) for name in ("exchange", "benchmark", "write_config")}
+        click.get_current_context().meta[_PLAIN] = plain
         if example:
             events, sector, prices = _example(example, events, sector, others["config_file"], prices)
         assert events is not None, "the callback of the argument has refused it"
         return command(events=events, sector=sector, prices=prices, **others)
 
     wrapped: Callable[..., Any] = with_example
-    for option in (SET, PRICES, CONFIG, SECTOR, EXAMPLE, EVENTS):
+    for option in (*reversed(PLAIN), SET, PRICES, CONFIG, SECTOR, EXAMPLE, EVENTS):
         wrapped = option(wrapped)
     return wrapped
 
@@ -129,7 +141,7 @@ def inputs(
     accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
     """Read both inputs and report the problems of both together, then those of the columns that they name."""
-    from eventstudy.config import load_config
+    from eventstudy.config import is_described, load_config
     from eventstudy.covariates import read_covariates
     from eventstudy.events import read_events
 
@@ -139,19 +151,59 @@ def inputs(
         raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
     problems: list[Problem] = []
     outcome: list[Any] = []
-    for read in (
-        lambda: read_events(events),
-        lambda: load_config(events, sector=sector, config_file=config_file, overrides=overrides),
-    ):
+    described = is_described(events, sector=sector, config_file=config_file)
+
+    def settings() -> StudyConfig:
+        assumed = {} if described else _assumed(outcome[0])
+        return load_config(events, sector=sector, config_file=config_file, overrides=overrides, assumed=assumed)
+
+    for read in (lambda: read_events(events), settings):
         try:
             outcome.append(read())
         except EventStudyError as error:
             problems += error.problems
             kind = type(error)
+        if problems and not described:
+            break
     if problems:
         raise kind(problems)
+    if described:
+        _refuse_plain()
     read_covariates(*outcome)
     return outcome[0], outcome[1]
+
+
+def _plain() -> dict[str, Any]:
+    """The options of `PLAIN`; none outside a command."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_PLAIN, {}) if context else {}
+
+
+def _refuse_plain() -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in _plain().items() if value]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: this study has a file or a sector; write it there, or use --set")
+
+
+def _assumed(events: Events) -> dict[str, Any]:
+    """Markets and peers of the tickers in the events, which are told, and written where that is asked for."""
+    from eventstudy.config.plain import assumed_table, toml_of
+
+    tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
+    if not tickers:
+        return {}
+    plain = _plain()
+    table = assumed_table(tickers, plain.get("exchange", ""), plain.get("benchmark", ""))
+    path = plain.get("write_config")
+    if path:
+        path.write_text(toml_of(table), encoding="utf-8")
+    context = click.get_current_context(silent=True)
+    if context and not (context.params.get("quiet") or context.params.get("as_json")):
+        markets = ", ".join(f"{market['mic']} against {market['benchmark']}" for market in table["markets"])
+        peers = f"its {len(tickers)} tickers" if len(tickers) > 1 else tickers[0]
+        how = f"written to {path}" if path else "--write-config study.toml writes this as a file"
+        click.echo(f"no study file: {Path(events.path).name} is studied for {peers} on {markets}; {how}", err=True)
+    return table
 
 
 def prices_of_study(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:

@@ -22,6 +22,7 @@ from eventstudy.commands.options import (
     worker_options,
 )
 from eventstudy.commands.output import console_for, teller
+from eventstudy.errors import EstimationError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,7 +113,14 @@ def command(
         study = config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:
-            result = run_study(read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start)
+            try:
+                result = run_study(
+                    read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
+                )
+            except EstimationError as error:
+                from eventstudy.api import why_nothing
+
+                raise EstimationError([*error.problems, *map(Problem, why_nothing(read, config, table))]) from error
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventstudy.config.load import (
     SECTORS,
     config_from_dict,
+    is_described,
     load_config,
     sector_file,
     sector_names,
@@ -49,6 +50,7 @@ __all__ = [
     "Window",
     "Windows",
     "config_from_dict",
+    "is_described",
     "load_config",
     "sector_file",
     "sector_names",

@@ -138,7 +138,7 @@ def _fx(config: StudyConfig) -> Iterator[str]:
 def _peers(config: StudyConfig) -> Iterator[str]:
     mics = [market.mic for market in config.markets]
     if not config.peers:
-        yield "no peers: name a sector with --sector, or a study file with --config"
+        yield ("no peers: name a sector with --sector, or a study file with --config, or give the events tickers")
     for peer in config.peers:
         if peer.market not in mics:
             yield f"peer {peer.ticker}: market {peer.market!r}; {nearest(peer.market, mics)}"

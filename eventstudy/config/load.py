@@ -51,8 +51,9 @@ def load_config(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     peers: bool = True,
+    assumed: Mapping[str, Any] | None = None,
 ) -> StudyConfig:
-    """Read and check all layers of settings for a study of ``events_path``.
+    """Read and check all layers of settings for a study of ``events_path``; ``assumed`` is the lowest layer.
 
     Raises
     ------
@@ -62,12 +63,8 @@ def load_config(
         a peer whose market is not described. Without ``peers`` a study of a whole market, which names
         none.
     """
-    local = events_path.parent / "eventstudy.toml"
-    layers = [_read(path) for path in (local if local.is_file() else None, config_file) if path is not None]
-    named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
-    own_peers = any("peers" in table for _, table in layers)
-    if named and not (own_peers and sector is None):
-        layers.insert(0, _read(sector_file(named)))
+    layers, named = _files(events_path, sector, config_file)
+    layers.insert(0, ("what is assumed", dict(assumed or {})))
     layers.append(("--set", _parse_overrides(overrides)))
     if named:
         layers.append(("sector", {"study": {"sector": named}}))
@@ -85,6 +82,24 @@ def load_config(
         raise ConfigError(problems)
     check(config, peers=peers)
     return typing.cast(StudyConfig, config)
+
+
+def is_described(events_path: Path, *, sector: str | None = None, config_file: Path | None = None) -> bool:
+    """Whether a sector or a file names the peers of a study; raises as `load_config` does."""
+    return any("peers" in table for _, table in _files(events_path, sector, config_file)[0])
+
+
+def _files(
+    events_path: Path, sector: str | None, config_file: Path | None
+) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
+    """The layers that are files, the lowest first, and the sector that is named."""
+    local = events_path.parent / "eventstudy.toml"
+    layers = [_read(path) for path in (local if local.is_file() else None, config_file) if path is not None]
+    named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
+    own_peers = any("peers" in table for _, table in layers)
+    if named and not (own_peers and sector is None):
+        layers.insert(0, _read(sector_file(named)))
+    return layers, named
 
 
 def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,29 @@ def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[s
     table.setdefault("markets", _markets(mics, names.get("benchmark", "")))
     plain: dict[str, Any] = plain_json(table)
     return plain
+
+
+def assumed_table(tickers: Sequence[str], exchange: str, benchmark: str) -> dict[str, Any]:
+    """Return markets and peers of a study of these tickers alone; raises as `study_table`."""
+    table = study_table({"exchange": exchange or EXCHANGE, "benchmark": benchmark}, tickers)
+    return {name: table[name] for name in ("markets", "peers")}
+
+
+def toml_of(table: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
+    """Return markets and peers as the text of a study file; a text in JSON is one in TOML.
+
+    >>> print(toml_of({"peers": [{"ticker": "SAN.PA", "market": "XPAR"}]}))
+    [[peers]]
+    ticker = "SAN.PA"
+    market = "XPAR"
+    <BLANKLINE>
+    """
+    lines = [
+        "\n".join([f"[[{name}]]", *(f"{key} = {json.dumps(cell, ensure_ascii=False)}" for key, cell in row.items())])
+        for name, rows in table.items()
+        for row in rows
+    ]
+    return "\n\n".join(lines) + "\n"
 
 
 def _peer_tables(peers: Any, exchange: str) -> list[dict[str, Any]]:

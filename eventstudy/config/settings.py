@@ -80,7 +80,7 @@ class Peer:
     group: Text = "core"
     board: Text = ""
     benchmark: Text = ""
-    weight: Annotated[float, Range(1e-12, 1e18)] | None = None
+    weight: Annotated[float, Range(1e-12, 1e15)] | None = None
     note: Text = ""
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
@@ -130,10 +130,13 @@ class Returns:
     ``gaps``: after sessions without a trade the first return is ``missing``, or with
     ``trade_to_trade`` the return since the last trade, set against the index's return over the same
     sessions (Maynes and Rumsey 1993).
+    ``currency``: of each exchange, or with ``study`` the study's, by the rates of ``backtest.fx``: the last quote
+    up to the day of the session.
     """
 
     kind: Literal["simple", "log"] = "simple"
     gaps: Literal["missing", "trade_to_trade"] = "missing"
+    currency: Literal["local", "study"] = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from eventstudy.core.models.base import takes_still_index
 from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.exchanges.rules import board_of, in_yen
 from eventstudy.prices import PriceSeries, PriceTable
+from eventstudy.prices.fx import DAY, known_rates
 from eventstudy.prices.limits import ADJUSTED_SLACK, limit_days
 from eventstudy.prices.quality.wide import closed_sessions
 
@@ -61,6 +62,8 @@ class MarketPanel:
         What the study's model wants; None stands for the index alone.
     benchmarks
         Returns (T,) of the indices that events have of their own.
+    rate : (T,), optional
+        Units of the currency of the returns for one of the exchange's.
     """
 
     mic: str
@@ -72,6 +75,7 @@ class MarketPanel:
     flags: NDArray[np.uint8]
     factors: FactorColumns | None = None
     benchmarks: Mapping[str, Floats] = field(default_factory=dict)
+    rate: Floats | None = None
 
     def position(self, day: dt.date) -> int:
         """Index of the first session on or after ``day``; ``len(sessions)`` past the end."""
@@ -117,7 +121,8 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
             if outcome and outcome.message
         ]
         grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
-        panel = _market_panel(market, index, peers, series, grid, config.returns)
+        rate = _rate(market, grid, prices, config, problems)
+        panel = _market_panel(market, index, peers, series, grid, config.returns, rate)
         # Simulated prices know no limits, so a day that happens to look locked is none.
         if not prices.simulated:
             panel = _with_limits(panel, market, peers, series, remarks)
@@ -215,8 +220,31 @@ def _grid(
     return days[quoted | traded]
 
 
+def _rate(market: Market, grid: Dates, prices: PriceTable, config: StudyConfig, problems: list[Problem]) -> Floats:
+    """Units of the currency of the returns for one of the exchange's, by the last quote up to each session."""
+    currency, base = config.traded_in(market.mic), config.study.currency
+    if config.returns.currency == "local" or currency == base:
+        return np.ones(len(grid))
+    if currency not in prices.fx:
+        problems.append(
+            Problem(
+                f"returns.currency = 'study' needs the rate of {currency} to {base}, and none was delivered; "
+                f'name its ticker, such as --set backtest.fx.{currency}="{base}{currency}=X"'
+            )
+        )
+        return np.ones(len(grid))
+    midnights = (grid.astype("datetime64[D]").astype(np.int64) + 1) * DAY
+    return known_rates(prices.fx[currency], base, midnights, config.backtest.fx_stale_days)
+
+
 def _market_panel(
-    market: Market, index: PriceSeries, peers: Sequence[Peer], series: Sequence[PriceSeries], grid: Dates, rule: Returns
+    market: Market,
+    index: PriceSeries,
+    peers: Sequence[Peer],
+    series: Sequence[PriceSeries],
+    grid: Dates,
+    rule: Returns,
+    rate: Floats,
 ) -> MarketPanel:
     made = trade_to_trade_returns if rule.gaps == "trade_to_trade" else one_session_returns
     returns = np.full((len(grid), len(peers)), np.nan)
@@ -225,14 +253,15 @@ def _market_panel(
         price = item.on(grid, "adj_close")
         flags[:, column] = _flags(peer, grid, price, item.on(grid, "volume") == 0)
         price[(flags[:, column] & (DEAL_BOUND | UNLISTED | HALTED)) > 0] = np.nan
-        returns[:, column] = made(price, rule.kind)
+        returns[:, column] = made(price * rate, rule.kind)
     return MarketPanel(
         mic=market.mic,
         benchmark=market.benchmark,
         sessions=grid,
         tickers=tuple(peer.ticker for peer in peers),
         returns=returns,
-        market_return=one_session_returns(index.on(grid, "adj_close"), rule.kind),
+        market_return=one_session_returns(index.on(grid, "adj_close") * rate, rule.kind),
+        rate=rate,
         flags=flags,
     )
 

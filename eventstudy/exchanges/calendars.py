@@ -65,8 +65,31 @@ def remember(sessions: Mapping[str, Sessions]) -> None:
     _KNOWN.update(sessions)
 
 
+def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
+    """Let an exchange's sessions begin before its calendar does, with days on which its index has a price.
+
+    They open and close at the hours of the calendar's first session. Other days that were remembered before
+    are forgotten.
+    """
+    table = _KNOWN.get(mic) or _worked_out(mic)
+    later = table.days >= np.datetime64(FIRST_DAY, "D")
+    days = np.unique(days.astype("datetime64[D]"))
+    days = days[days < table.days[later][0]]
+    zone = zoneinfo.ZoneInfo(table.zone)
+
+    def joined(moments: NDArray[np.int64]) -> NDArray[np.int64]:
+        hour = dt.datetime.fromtimestamp(int(moments[later][0]) / 1e9, zone).time()
+        early = [int(dt.datetime.combine(day, hour, zone).timestamp()) * 10**9 for day in days.tolist()]
+        return np.concatenate([np.array(early, dtype=np.int64), moments[later]])
+
+    opens, closes = joined(table.opens), joined(table.closes)
+    _KNOWN[mic] = replace(table, days=np.concatenate([days, table.days[later]]), opens=opens, closes=closes)
+
+
 def exchange_sessions(mic: str) -> Sessions:
     """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
+
+    `remember_earlier` adds those before 2000 of a study whose events are as old.
 
     Raises
     ------
@@ -215,7 +238,7 @@ def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange
 def _begins(calendar: Sessions) -> dt.date:
     """First day whose session is known; a calendar that starts with the century's first holidays has them."""
     first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY
-    return FIRST_DAY if (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
+    return FIRST_DAY if 0 <= (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
 
 
 def align_all(events: Events, config: StudyConfig) -> dict[tuple[str, str], Alignment]:

@@ -213,7 +213,9 @@ def layout_of(config: StudyConfig) -> Layout:
         "model.name": (config.model.name, tuple(COEFFICIENTS)),
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
+        "returns.currency": (config.returns.currency, ("local",)),
         "study.kind": (config.study.kind, ("return",)),
+        "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
     }
     problems = [
@@ -478,13 +480,12 @@ def _facts(
         "n_used": used,
         "n_merged": merged,
         "n_dropped": len(events) - used - merged,
-        "events": counts,
+        "fates": counts,
         "n_tickers": len(events.tickers),
         "benchmark": benchmark,
         "n_sessions": len(sessions),
         "first_session": str(np.datetime64(int(sessions[0]), "D")),
         "last_session": str(np.datetime64(int(sessions[-1]), "D")),
         "prices": market.prices.name,
-        "rbar": "sessions",
         "remarks": [text(note) for note in notes],
     }

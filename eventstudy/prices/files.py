@@ -31,10 +31,11 @@ from eventstudy.prices.table import (
     provider,
 )
 from eventstudy.readers import crsp
+from eventstudy.readers.containers import sheet_of_bytes
 from eventstudy.readers.dates import NO_DAY, parse_days
 from eventstudy.readers.headers import columns_of, meaning, reduced, unread
 from eventstudy.readers.numbers import NO_NUMBER, parse_numbers, parse_ratios
-from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet, csv_sheet, parquet_sheet
+from eventstudy.readers.sheets import Cells, Sheet, arrow_sheet
 from eventstudy.readers.text import read_file, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
@@ -91,8 +92,7 @@ def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTab
 
 
 def _open_sheet(path: Path) -> Sheet:
-    content = read_file(path, PriceError)
-    return (parquet_sheet if path.suffix == ".parquet" else csv_sheet)(str(path), content, PriceError)
+    return sheet_of_bytes(read_file(path, PriceError), str(path), PriceError)
 
 
 class _Folder:
@@ -247,7 +247,7 @@ def _checked(sheet: Sheet) -> tuple[Sheet, NDArray[np.datetime64], Values]:
     problems: list[Problem] = []
     missing: Counter[str] = Counter()
     dates = _days(sheet, problems)
-    checked = (*FIELDS, "return")
+    checked = (*FIELDS, "return", "delisting")
     values = {name: _numbers(sheet, name, problems, missing) for name in checked if name in sheet.cells}
     _raise_any(problems, sheet.file)
     # The rest only checks prices and volumes: a cell that is no number stops nothing.
@@ -286,13 +286,13 @@ def _numbers(sheet: Sheet, name: str, problems: list[Problem], missing: Counter[
         values = cells
     else:
         texts = [str(cell) for cell in cells]
-        if name == "return":
+        if name in ("return", "delisting"):
             texts = ["" if cell.strip() in crsp.LETTERS else cell for cell in texts]
         read = parse_numbers(texts, multiples=name == "volume")
         values, wrong = read.values, read.wrong
         missing.update(read.missing)
     problems.extend(wrong_cells(name, cells, wrong, sheet.file, sheet.lines))
-    return crsp.without_codes(values) if name == "return" else values
+    return crsp.without_codes(values) if name in ("return", "delisting") else values
 
 
 def _lenient(name: str, cells: Cells) -> NDArray[np.float64]:
@@ -347,6 +347,9 @@ def _with_adjusted(dates: NDArray[np.datetime64], values: Values) -> tuple[Value
     elif np.isnan(fields["adj_close"]).all() and not np.isnan(fields["close"]).all():
         fields["adj_close"] = fields["close"]
         notes.append(Reason("read.unadjusted"))
+    if np.isfinite(values.get("delisting", absent)).any():
+        fields, day = _delisted(fields, values["delisting"])
+        notes.append(Reason("read.delisting", day=dates[day], value=values["delisting"][day]))
     close, adjusted = fields["close"], fields["adj_close"]
     lacking = int((np.isnan(adjusted) & ~np.isnan(close)).sum())
     if lacking:
@@ -359,6 +362,25 @@ def _with_adjusted(dates: NDArray[np.datetime64], values: Values) -> tuple[Value
     }
     notes += [Reason(code, n=int(at.sum()), first=dates[at][0]) for code, at in kinds.items() if at.any()]
     return fields, tuple(notes)
+
+
+def _delisted(fields: Values, returns: NDArray[np.float64]) -> tuple[Values, int]:
+    """Return the fields with the delisting return in the last price, and its row.
+
+    Notes
+    -----
+    It is the return from the last price to what holders got (Shumway 1997, J. Finance 52, 327-340): in a row
+    with a price it is compounded with that day's return, in one without it is that day's return. A file
+    that repeats it in every row means it once, in its last one. No volume belongs to it, and no close.
+    """
+    day = int(np.flatnonzero(np.isfinite(returns))[-1])
+    adjusted = fields["adj_close"].copy()
+    priced = np.flatnonzero(np.isfinite(adjusted[: day + 1]))
+    if len(priced):
+        # A total loss leaves a billionth, since a price of nothing has no logarithm.
+        adjusted[day] = adjusted[priced[-1]] * max(1.0 + returns[day], _LEAST)
+    blank = {name: np.where(np.arange(len(adjusted)) == day, np.nan, fields[name]) for name in ("close", "volume")}
+    return {**fields, **blank, "adj_close": adjusted}, day
 
 
 def _raise_any(problems: Sequence[Problem], file: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.errors import PriceError
+from eventstudy.readers.containers import frame_of
 from eventstudy.readers.headers import meaning
 
 ACCEPTED = (
@@ -52,13 +53,14 @@ def _flat(prices: Any) -> Any:
     """A frame of columns alone; the days are one of them."""
     import pandas as pd
 
-    if isinstance(prices, Mapping):
-        if not any(_is_frame(part) for part in prices.values()):
-            return _flat(pd.DataFrame(dict(prices)))
+    if isinstance(prices, Mapping) and any(_is_frame(part) for part in prices.values()):
         parts = [_flat(part).assign(ticker=str(ticker)) for ticker, part in prices.items()]
         return pd.concat(parts, ignore_index=True)
-    prices = _of_pandas(prices)
-    frame = prices.to_frame("close") if isinstance(prices, pd.Series) else prices.copy()
+    frame: Any = frame_of(prices)
+    if isinstance(frame, pd.Series):
+        frame = frame.to_frame("close")
+    else:
+        frame = frame.copy() if isinstance(frame, pd.DataFrame) else frame.to_pandas()
     if frame.columns.nlevels == 2:
         fields = [{meaning(str(name)) for name in frame.columns.get_level_values(level)} for level in (0, 1)]
         tickers = 1 if fields[0] & {"close", "adj_close"} else 0
@@ -83,20 +85,7 @@ def _flat(prices: Any) -> Any:
 
 
 def _is_frame(part: Any) -> bool:
-    return hasattr(part, "columns") or isinstance(part, Mapping)
-
-
-def _of_pandas(prices: Any) -> Any:
-    """A frame or series of pandas from one of another library, or from a list of dicts."""
-    import pandas as pd
-    import pyarrow as pa
-
-    if isinstance(prices, pd.DataFrame | pd.Series):
-        return prices
-    if isinstance(prices, list) and all(isinstance(row, Mapping) for row in prices):
-        return pd.DataFrame(prices)
-    # What is lazy, such as a query of polars, is run first.
-    return pa.table(prices.collect() if hasattr(prices, "collect") else prices).to_pandas()
+    return isinstance(part, Mapping) or hasattr(part, "collect") or hasattr(part, "columns")
 
 
 def _named_returns(frame: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from eventstudy.config import StudyConfig, sector_prices
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
 from eventstudy.events import Event, Events, instant_utc
-from eventstudy.exchanges.calendars import Sessions, align_all, exchange_sessions, sessions
+from eventstudy.exchanges.calendars import Sessions, align_all, exchange_sessions, remember_earlier, sessions
 from eventstudy.exchanges.exchange import FIRST_DAY
 from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
@@ -28,7 +28,7 @@ from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, P
 from eventstudy.shocks import together, with_shocks
 
 Tell = Callable[[str], None]
-LAST_DAY = dt.date(2100, 1, 1)
+EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
 #: Drop planted at simulated events, and the share of it that is given back, by label.
@@ -46,7 +46,7 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     The exchange rates of the backtest are among the tickers.
     """
     # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
-    days = [min(max(instant_utc(event.timestamp).date(), FIRST_DAY), LAST_DAY) for event in events]
+    days = [min(max(instant_utc(event.timestamp).date(), EARLIEST_DAY), LAST_DAY) for event in events]
     starts = [day for event in events if isinstance(day := event.estimation_start, int)]
     ends = [day for event in events if isinstance(day := event.event_end, int)]
     before = int(-min([config.windows.estimation[0], *starts]) * DAYS_A_SESSION) + 10
@@ -92,8 +92,20 @@ def get_prices(
         If the factor file cannot be used.
     """
     factors = study_factors(config)
-    table = refuse_sparse(_prices(events, config, asked, tell, watch), config)
+    table = _checked(_prices(events, config, asked, tell, watch), events, config)
     return with_fx(replace(table, factors=factors), config)
+
+
+def _checked(table: PriceTable, events: Events, config: StudyConfig) -> PriceTable:
+    """The same prices, refused where they are not daily.
+
+    Where events lie before the calendars, the days of each index are its exchange's sessions.
+    """
+    if any(instant_utc(event.timestamp).date() < FIRST_DAY for event in events):
+        for market in config.markets:
+            if series := table.series.get(market.benchmark):
+                remember_earlier(market.mic, series.dates[np.isfinite(series.adj_close)])
+    return refuse_sparse(table, config)
 
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
@@ -149,7 +161,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
-    table = refuse_sparse(with_aliases(source.fetch, price_request(events, config), config), config)
+    table = _checked(with_aliases(source.fetch, price_request(events, config), config), events, config)
     return replace(table, factors=study_factors(config))
 
 
@@ -173,7 +185,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
     delivered = with_aliases(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
-    return replace(refuse_sparse(delivered, config), factors=study_factors(config))
+    return replace(_checked(delivered, events, config), factors=study_factors(config))
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
@@ -188,7 +200,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
             for ticker in request.tickers
         }
         return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
-    return refuse_sparse(with_aliases(lambda asked: _from_path(source, asked), request, config), config)
+    return _checked(with_aliases(lambda asked: _from_path(source, asked), request, config), events, config)
 
 
 def remote_names() -> tuple[str, ...]:

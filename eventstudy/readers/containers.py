@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from eventstudy.errors import EventStudyError, Problem
 from eventstudy.readers.headers import meaning
-from eventstudy.readers.sheets import parquet_table
+from eventstudy.readers.sheets import Sheet, arrow_sheet, csv_sheet, parquet_table
 from eventstudy.readers.text import read_text, records_of
 
 ACCEPTED_FRAMES = "accepted are frames of pandas, polars, pyarrow and duckdb, and lists of dicts"
+_ZIP = b"PK\x03\x04"
 #: First bytes of the formats 113 to 115 of Stata, which write no name of theirs.
 _OLD_STATA = tuple(bytes([version, order]) for version in (113, 114, 115) for order in (1, 2))
 #: Names of columns that hold the number of a row: what pandas writes where an index has no name.
@@ -57,12 +60,23 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
         Of the type ``error``, where the file is none of them, is damaged or empty.
     """
     digest = hashlib.sha256(raw).hexdigest()
-    if raw.startswith(b"PK"):
+    if raw.startswith(_ZIP):
         return _of_records(_excel_rows(raw, file, error), file, digest)
     if not _is_columnar(raw):
         text = read_text(raw, file, error)
         return _of_records(records_of(text, file, error), file, digest, text.encoding)
     return _of_arrow(_columnar(raw, file, error), file, digest)
+
+
+def sheet_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Sheet:
+    """Return the sheet of a file of any kind, for readers of prices; as `table_of_bytes` for faults."""
+    if raw.startswith(_ZIP):
+        table = table_of_bytes(raw, file, error)
+        cells = dict(zip(table.names, table.columns, strict=True))
+        return Sheet(file, np.array(table.lines, dtype=np.int64), cells, table.sha256)
+    if _is_columnar(raw):
+        return arrow_sheet(file, _columnar(raw, file, error), hashlib.sha256(raw).hexdigest())
+    return csv_sheet(file, raw, error)
 
 
 def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
@@ -73,21 +87,16 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     EventStudyError
         Of the type ``error``, for anything else.
     """
-    import pandas as pd
     import pyarrow as pa
 
     try:
-        if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
-            data = pd.DataFrame(list(data))
-        elif isinstance(data, Mapping):
-            data = pd.DataFrame(dict(data))
-        if isinstance(data, pd.Series | pd.DataFrame):
-            flat = _flat(data)
+        frame = frame_of(data)
+        if isinstance(frame, pa.Table):
+            table = _of_arrow(frame, file, "")
+        else:
+            flat = _flat(frame)
             columns = [_of_series(flat.iloc[:, at]) for at in range(flat.shape[1])]
             table = _named([str(name) for name in flat.columns], columns, file, "", range(2, len(flat) + 2))
-        else:
-            data = data.collect() if hasattr(data, "collect") else data
-            table = _of_arrow(pa.table(data), file, "")
     except (TypeError, ValueError, KeyError, AttributeError, pa.ArrowException) as failure:
         raise error(f"events of the type {type(data).__name__} cannot be read; {ACCEPTED_FRAMES}") from failure
     text = io.StringIO()
@@ -97,16 +106,35 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     return replace(table, sha256=digest)
 
 
+def frame_of(data: Any) -> Any:
+    """Return a frame or series of pandas as it is, and any other frame as one of pandas or an Arrow table.
+
+    Raises
+    ------
+    TypeError, ValueError, ArrowException
+        For what is no frame, no dict of columns, no list of dicts, and gives no Arrow data.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(data, pd.Series | pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return pd.DataFrame(dict(data))
+    if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
+        return pd.DataFrame(list(data))
+    # What is lazy, such as a query of polars, is run first.
+    return pa.table(data.collect() if hasattr(data, "collect") else data)
+
+
 def texts(column: Any) -> list[str]:
     """Return the cells of a column as text, empty where there is none; whole numbers without a point."""
     if isinstance(column, list):
         return column
     import pyarrow as pa
 
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    column = column.cast(kind)
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return [_text(cell) for cell in column.to_pylist()]
 
 

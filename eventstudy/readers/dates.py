@@ -63,8 +63,8 @@ def parse_days(cells: Sequence[str], *, dots_decide: bool = True) -> Days:
 def _order(cells: Iterable[str]) -> str:
     """Which number of 06/12/2024 is the month: ``"month"`` first, ``"day"`` first, ``"both"``, ``""``."""
     pairs = [match.group(1, 3) for cell in cells if (match := _YEAR_LAST.fullmatch(cell))]
-    day_first = any(int(first) > 12 for first, _ in pairs)
-    month_first = any(int(second) > 12 for _, second in pairs)
+    day_first = any(int(first) > 12 >= int(second) for first, second in pairs)
+    month_first = any(int(second) > 12 >= int(first) for first, second in pairs)
     if day_first and month_first:
         return "both"
     return "day" if day_first else "month" if month_first else ""

@@ -24,6 +24,7 @@ MEANINGS: Mapping[str, str] = {
         ("adj_close", "复权收盘价 后复权收盘价 前复权收盘价"),
         ("volume", "volume vol shvol dlyvol pxvolume cshtrd 成交量"),
         ("amount", "amount turnovervalue dnvaltrd 成交额 成交金额"),
+        ("delisting", "dlret delistingreturn"),
         ("return", "return returns ret dlyret dretwd simplereturn 日收益率 收益率"),
         ("dividends", "dividends dividend divcash divamt cashdividend exdividend"),
         ("splits", "stocksplits stocksplit splits split splitfactor splitratio"),

@@ -17,7 +17,7 @@ from eventstudy.errors import EventsError, Problem
 from eventstudy.readers.columns import day_column
 from eventstudy.readers.containers import Table, table_of_bytes
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
-from eventstudy.readers.event_columns import event_columns
+from eventstudy.readers.event_columns import OWN_SETTINGS, event_columns
 from eventstudy.readers.text import read_file
 
 COLUMNS = ("event_id", "ticker", "date", "group")
@@ -67,9 +67,12 @@ def read_market_events(path: Path) -> MarketEvents:
         date, an event_id that is there twice, no event at all.
     """
     table = table_of_bytes(read_file(path, EventsError), str(path), EventsError)
-    header = event_columns(table.names, ("event_id", "tickers", "timestamp"))
+    header = event_columns(table.names, ("event_id", "tickers", "timestamp", *OWN_SETTINGS))
     missing = [ours for ours, name in (("ticker", "tickers"), ("date", "timestamp")) if name not in header.known]
     said = list(header.problems)
+    if own := [name for name in OWN_SETTINGS if name in header.known]:
+        text = "all events of a market-wide study have the same; leave it out, or give the list to 'eventstudy run'"
+        said.append(f"column {', '.join(own)}: {text}")
     if missing:
         said.append(f"no column {', '.join(missing)}; accepted are {', '.join(COLUMNS)}, ticker and date are needed")
     if said:

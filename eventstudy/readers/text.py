@@ -20,7 +20,7 @@ from eventstudy.errors import EventStudyError, Problem
 
 #: First bytes of files that are no text, and what to do with them.
 NOT_TEXT = {
-    b"PK": "an Excel workbook or another zip archive; save it as 'CSV UTF-8'",
+    b"PK\x03\x04": "an Excel workbook or another zip archive; save it as 'CSV UTF-8'",
     b"PAR1": "a Parquet file; give it the ending .parquet",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8'",
     b"%PDF": "a PDF",

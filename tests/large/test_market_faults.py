@@ -154,8 +154,12 @@ def test_prices_repeated_to_the_end_fill_no_window(
     assert rows[0]["reason_code"] == (f"market.{reason}" if reason else "")
     change = returns()
     change[0, last + 1 :] = 0.0
-    assert market(tmp_path, change, capsys, column="return")[1][0]["car[2,20]"] is None
-    assert market(tmp_path, change, capsys, column="return")[1][0]["reason_code"] == "market.repeated_prices"
+    apart = tmp_path / "returns"
+    apart.mkdir()
+    # Without a return on the last event day the event is left out whole.
+    row = market(apart, change, capsys, column="return")[1][0]
+    assert row["car[2,20]"] is None
+    assert row["reason_code"] == "market.repeated_prices"
 
 
 def test_day_0_is_not_moved_past_open_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

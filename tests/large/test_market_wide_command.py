@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +105,7 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
         "S7": "constant_returns",
     }
     facts = json.loads((result / "summary.json").read_text())
-    assert facts["n_events"] == sum(facts["events"].values()) == 126
+    assert facts["n_events"] == sum(facts["fates"].values()) == 126
     assert facts["n_used"] + facts["n_merged"] + facts["n_dropped"] == 126
     kept = {(row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"}
     again = [row for row in found.to_pylist() if row["status"] == "merged"]
@@ -114,6 +115,31 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
     shifted = found.slice(121, 1).to_pylist()[0]
     assert (shifted["session"] - shifted["date"]).days == 2
     assert all(row["car[0,1]"] is None for row in found.to_pylist() if row["status"] == "dropped")
+
+
+def test_the_folder_has_what_any_study_leaves(result: Path) -> None:
+    files = {path.relative_to(result).as_posix() for path in result.rglob("*") if path.is_file()}
+    assert files >= {f"market.{kind}" for kind in ("pdf", "html", "md")} | {"caar.svg", "caar.png", "tables.xlsx"}
+    facts = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+    counts, rows = facts["counts"], rows_of(result / "tests.csv")
+    assert counts["used"] + counts["merged"] + sum(counts["reasons"].values()) == facts["n_events"]
+    first = next(row for row in rows if row["group"] == "all" and row["name"] == "date_t")
+    assert facts["headline"]["n_events"] == int(first["n_events"])
+    assert facts["rbar"] == float(first["rbar"]) == facts["headline"]["rbar"]
+    assert facts["model"]["name"] == "market"
+    t = next(row for row in rows if row["group"] == "all" and row["name"] == "ibragimov_mueller")
+    assert facts["effect"]["window"] == t["window"] == facts["effects"][0]["window"]
+    assert facts["effect"]["estimate"] == float(t["estimate"])
+    assert facts["effect"]["estimate"] / facts["effect"]["se"] == pytest.approx(float(t["statistic"]), rel=1e-12)
+    assert facts["effect"]["p_value"] == pytest.approx(float(t["p_value"]), rel=1e-9)
+    latex = (result / "latex" / "tests.tex").read_text(encoding="utf-8")
+    assert latex.count("\\\\\n") == 1 + len({(row["group"], row["window"]) for row in rows})
+    with zipfile.ZipFile(result / "tables.xlsx") as book:
+        assert [sheet in book.read("xl/workbook.xml").decode() for sheet in ('"summary"', '"tests"', '"aar"')] == [
+            True
+        ] * 3
+    with (result / "caar.png").open("rb") as image:
+        assert image.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
 def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) -> None:
@@ -197,6 +223,7 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),
         ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "events.csv:3: event_id 'a' is there twice"),
         ("ticker,date", "", "has no event"),
+        ("ticker,date,benchmark", "S1,2024-06-03,X", "events.csv:1: column benchmark: all events of a market-wide"),
     ],
 )
 def test_events_that_cannot_be_used_say_where_and_what(

@@ -134,6 +134,7 @@ REFUSED = {
     "model.name": "garch",
     "model.alpha": "shrink",
     "tests.regression": '["car ~ 1"]',
+    "tests.weights": "value",
     "tests.names": '["bmpp"]',
 }
 HONOURED = {

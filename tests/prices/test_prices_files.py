@@ -225,8 +225,8 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
         ("date,open\n2024-01-02,11\n", "LITE.csv:1: has columns date, open; needed are"),
         ("date,close,Close\n2024-01-02,1,2\n", "LITE.csv:1: has two columns for close: close, Close; keep one"),
         ("", "LITE.csv: is empty; the first line must name the columns"),
-        (b"PK\x03\x04rest of a workbook", "LITE.csv: is not a CSV file but an Excel workbook"),
-        (b"PAR1....PAR1", "LITE.csv: is not a CSV file but a Parquet file; give it the ending .parquet"),
+        (b"PK\x03\x04rest of a workbook", "LITE.csv: is an Excel workbook or a zip archive that cannot be opened"),
+        (b"PAR1....PAR1", "LITE.csv: is not a Parquet file: "),
         (b"date,close\n2024-01-02,\xff\n", "LITE.csv:2: close '\xff' is not a number"),
         ("date,close\n2024-01-02,\x0011\n", "LITE.csv: holds NUL bytes and is not a text file"),
         (
@@ -438,3 +438,31 @@ def test_real_faulty_files(tmp_path: Path) -> None:
     assert any("it was sorted" in note for note in tuple(map(text, table.outcomes["DOWN"].notes)))
     assert any("outside low..high" in note for note in tuple(map(text, table.outcomes["MIXED"].notes)))
     assert any("adj_close is empty" in note for note in tuple(map(text, table.outcomes["MIXED"].notes)))
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("2024-01-04,9.0,-0.5", [10.0, 9.0, 4.5]),
+        ("2024-01-04,,-0.5", [10.0, 9.9, 4.95]),
+        ("2024-01-04,,-1", [10.0, 9.9, 9.9e-9]),
+        ("2024-01-04,9.0,P", [10.0, 9.9, 9.0]),
+        ("2024-01-04,9.0,-55", [10.0, 9.9, 9.0]),
+    ],
+)
+def test_a_delisting_return_is_in_the_last_price(tmp_path: Path, last: str, expected: list[float]) -> None:
+    """By hand: compounded with the day's own return, or alone where the day has no price; CRSP's codes are none."""
+    middle = "9.0" if expected[1] == 9.0 else "9.9"
+    content = f"date,adj_close,dlret\n2024-01-02,10,\n2024-01-03,{middle},\n{last}\n"
+    table = one(tmp_path, content)
+    assert table.series["LITE"].adj_close.tolist() == pytest.approx(expected, rel=1e-12)
+    told = [note.code for note in table.outcomes["LITE"].notes]
+    assert ("read.delisting" in told) == (expected[2] != 9.0)
+
+
+def test_a_delisting_return_in_every_row_counts_once(tmp_path: Path) -> None:
+    table = one(tmp_path, "date,close,volume,dlret\n2024-01-02,10,5,-0.3\n2024-01-03,8,5,-0.3\n2024-01-04,6,0,-0.3\n")
+    found = table.series["LITE"]
+    assert found.adj_close.tolist() == pytest.approx([10.0, 8.0, 4.2])
+    assert found.volume[:2].tolist() == [5.0, 5.0]
+    assert np.isnan(found.volume[2])

@@ -19,7 +19,7 @@ from eventstudy import __version__
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
-from eventstudy import Study, StudyResult
+from eventstudy import Study, StudyResult, car
 
 result = Study.from_toml("study.toml").run("events.csv")
 reveal_type(result)
@@ -48,6 +48,14 @@ TYPES = {
     "result.model.name": "str",
     "result.simulated": "bool",
     "result.summary()": "str",
+    "result.params": "Series[float]",
+    'result.params["[0,1]"]': "float",
+    "result.pvalues": "Series[float]",
+    "result.conf_int(alpha=0.1)": "DataFrame",
+    "result.to_frame()": "DataFrame",
+    "result.to_latex()": "str",
+    'car(events={}, prices={}, benchmark="^GSPC", window=(-1, 1))': "StudyResult",
+    'Study(peers=["AAA"], benchmark={"XNYS": "IDX"}, windows=(-1, 1)).settings': "StudyConfig",
 }
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 WRONG = "wrong: str = result.verdict.effect\n"

@@ -80,7 +80,8 @@ def index_returns(market: MarketPanel, name: str, prices: PriceTable, kind: str)
     series = prices.series.get(name)
     if series is None:
         return np.full(len(market.sessions), np.nan)
-    return one_session_returns(series.on(market.sessions, "adj_close"), kind)
+    rate = 1.0 if market.rate is None else market.rate
+    return one_session_returns(series.on(market.sessions, "adj_close") * rate, kind)
 
 
 def shifted(series: Floats, shift: int) -> Floats:

@@ -5,26 +5,44 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import special
 
-from eventstudy import __version__
-from eventstudy.config import StudyConfig
-from eventstudy.config.json_values import write_json
+from eventstudy import __version__, plots
+from eventstudy.config import StudyConfig, Window
+from eventstudy.config.json_values import plain_json, write_json
 from eventstudy.core.statistics import TestResult
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST
 from eventstudy.large.engine import FATES, MarketResult, why
 from eventstudy.messages import text
 from eventstudy.report.bundle import Bundle, digest
-from eventstudy.report.document import Block, BulletList, Document, Facts, Paragraph, Section, TableBlock, table
+from eventstudy.report.document import (
+    Block,
+    BulletList,
+    Document,
+    Facts,
+    FigureBlock,
+    Paragraph,
+    Section,
+    TableBlock,
+    table,
+)
+from eventstudy.report.output import Material
 from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.tex import write_latex
+from eventstudy.report.render.xlsx import write as write_workbook
 from eventstudy.report.sections.answer import STRUCK
 from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
+from eventstudy.results.result import StudyResult
 
+#: Name of the figure, and what it shows to those who cannot see it.
+FIGURE, ALT = "caar", "Mean cumulative abnormal return by event day with its 95 % band"
 #: Events in one group of rows of events.parquet.
 ROWS = 1_000_000
 #: Ratios that the note under the tests names.
@@ -36,30 +54,103 @@ WORKERS = ("jobs", "engine", "scheduler")
 #: the common volatility is higher on the event days, those of the second are then marked.
 ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
 OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
+#: The test of the mean over dates, whose interval stands for the effect.
+MEAN_OF_DATES = "ibragimov_mueller"
 #: Tests whose estimate is no mean CAR over firm-events.
 OTHER_MEANS = ROBUST
 
 
 def market_bundle(result: MarketResult, config: StudyConfig) -> Bundle:
     """Return the folder of a market-wide study; its name ends with a digest of inputs and settings."""
-    manifest = _manifest(result, config)
-    stem = Path(result.events.path).stem
-    rows = (with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests)
-    tests = [{name: row[name] for name in TABLES["tests"]} for row in rows]
+    manifest, stem = _manifest(result, config), Path(result.events.path).stem
+    study = _as_study(result, config, f"market-{stem}-{digest(manifest)}", manifest)
+    document = market_document(result, stem)
 
     def others(folder: Path) -> None:
         _write_events(result, folder / "events.parquet")
-        write_json(result.facts, folder / "summary.json")
+        write_json(study.facts, folder / "summary.json")
+        write_latex(document, folder / "latex")
+        write_workbook(
+            Material(result=study, folder=folder, tables=study.tables, drawn=(), home=folder, templates=None)
+        )
 
     return Bundle(
-        name=f"market-{stem}-{digest(manifest)}",
-        document=market_document(result, stem),
+        name=study.run_id,
+        document=document,
         pages="market",
-        tables={"tests": stamped(tests, simulated=False), "aar": stamped(list(_aar_rows(result)), simulated=False)},
+        tables=study.tables,
+        drawings={FIGURE: plots.draw(study, plots.Plot(FIGURE, "caar_by_label"))},
         record="manifest.json",
         facts=manifest,
         others=others,
     )
+
+
+def _as_study(result: MarketResult, config: StudyConfig, name: str, manifest: Mapping[str, Any]) -> StudyResult:
+    """The tables and the summary as figures and workbook read those of any study."""
+    rows = (with_codes({**row_of(test), "window": window_name(test.window)}) for test in result.tests)
+    tests = [{column: row[column] for column in TABLES["tests"]} for row in rows]
+    facts, chosen, first = result.facts, config.as_dict(), result.tests[0]
+    reasons = {fate: n for fate, n in facts["fates"].items() if FATES[fate] == "dropped"}
+    worth = {key: getattr(first, key) for key in ("n_events", "n_dates", "k_eff", "rbar", "n_effective")}
+    summary = {
+        **facts,
+        "run_id": name,
+        "study": config.study.name,
+        "simulated": False,
+        "language": config.study.language,
+        "data_date": facts["last_session"],
+        "price_source": facts["prices"],
+        "counts": {
+            "used": facts["n_used"],
+            "shifted": facts["fates"].get("shifted", 0),
+            "dropped": facts["n_dropped"],
+            "merged": facts["n_merged"],
+            "reasons": dict(sorted(reasons.items())),
+        },
+        "events": {"n_events": facts["n_events"], "n_shocks": first.n_dates, "n_peers": facts["n_tickers"]},
+        "effect": {"group": "all", **_effect(result, result.layout.car[0])},
+        "effects": [_effect(result, window) for window in result.layout.car],
+        "rbar": first.rbar,
+        "n_effective": first.n_effective,
+        "headline": worth,
+        "headline_group": "all",
+        "windows": chosen["windows"],
+        "model": manifest["settings"]["model"],
+        "kind": "return",
+        "returns": config.returns.kind,
+        "weights": "equal",
+        "warnings": facts["remarks"],
+    }
+    rows_of = {"tests": tests, "aar": list(_aar_rows(result))}
+    tables = {table: stamped(cells, simulated=False).infer_objects() for table, cells in rows_of.items()}
+    return StudyResult(name, tables, plain_json(summary), manifest)
+
+
+def _effect(result: MarketResult, window: Window) -> dict[str, Any]:
+    """The mean over dates of all events' CARs, with the t interval of ``ibragimov_mueller``; NaN without this test."""
+    tests = {test.name: test for test in result.tests if (test.group, test.window) == ("all", window)}
+    of, name = next(iter(tests.values())), MEAN_OF_DATES if MEAN_OF_DATES in tests else ""
+    mean, t, df = (getattr(tests[name], key) if name else np.nan for key in ("estimate", "statistic", "df"))
+    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else np.nan
+    half = float(special.stdtrit(df, 0.975)) * se
+    return {
+        "window": window_name(window),
+        "estimate": mean,
+        "se": se,
+        "lower": mean - half,
+        "upper": mean + half,
+        "statistic": t,
+        "df": df,
+        "p_value": float(2.0 * special.stdtr(df, -abs(t))),
+        **{key: getattr(of, key) for key in ("n_events", "n_dates", "k_eff", "n_effective")},
+        "test": name,
+        "tests": {
+            test.name: {"statistic": test.statistic, "p_value": test.p_value}
+            for test in tests.values()
+            if np.isfinite(test.p_value)
+        },
+    }
 
 
 def _manifest(result: MarketResult, config: StudyConfig) -> dict[str, Any]:
@@ -148,7 +239,9 @@ def market_document(result: MarketResult, title: str) -> Document:
         f"{facts['n_used']:,} of {facts['n_events']:,} events of {facts['n_tickers']:,} tickers used, "
         f"against {facts['benchmark']}, {facts['first_session']} to {facts['last_session']}"
     )
-    counted = Facts(tuple((str(reason), f"{count:,}") for reason, count in facts["events"].items()), "grid")
+    counted = Facts(
+        tuple((text(why(fate)) or "used as they are", f"{n:,}") for fate, n in facts["fates"].items()), "grid"
+    )
     remarks = BulletList(tuple(Paragraph(str(remark), "Note:") for remark in facts["remarks"]))
     blocks: tuple[Block, ...] = (Paragraph(told), counted, *([remarks] if remarks.items else []))
     return Document(
@@ -157,7 +250,7 @@ def market_document(result: MarketResult, title: str) -> Document:
         origin=(f"eventstudy {__version__}", f"data to {facts['last_session']}", f"against {facts['benchmark']}"),
         sections=(
             Section(name="events", heading="Events", blocks=blocks),
-            Section(name="tests", heading="Tests", blocks=leading_tables(result)),
+            Section(name="tests", heading="Tests", blocks=(FigureBlock(FIGURE, ALT), *leading_tables(result))),
         ),
     )
 
@@ -165,9 +258,9 @@ def market_document(result: MarketResult, title: str) -> Document:
 def leading_tables(result: MarketResult) -> tuple[TableBlock, ...]:
     """Return the robust tests, and the others, marked where the past's variance makes them too quick."""
     known = {test.name for test in result.tests}
-    first = _table_of(result, [name for name in ROBUST if name in known], means=True)
+    first = replace(_table_of(result, [name for name in ROBUST if name in known], means=True), name="tests")
     others = [name for name in OTHERS if name in known]
-    return (first, _table_of(result, others, means=False)) if others else (first,)
+    return (first, replace(_table_of(result, others, means=False), name="more_tests")) if others else (first,)
 
 
 def _table_of(result: MarketResult, shown: Sequence[str], *, means: bool) -> TableBlock:
