@@ -32,6 +32,7 @@ from eventstudy.results.columns import row_of, with_codes
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.warnings import event_warnings, input_warnings
+from eventstudy.reversal import asks_reversal
 from eventstudy.shocks import with_shocks
 from eventstudy.study import run_study
 
@@ -354,7 +355,9 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     trusted_prices, findings = trusted(prices, config, alignments)
     panel = to_returns(trusted_prices, config, sessions=with_special_sessions(prices, config, sessions))
     ledger = select(events, config, trusted_prices, panel, alignments).ledger
-    told = worst_first(input_warnings(events, config, prices, panel, findings, ledger))
+    told = worst_first(
+        input_warnings(events, config, prices, panel, findings, ledger, asked=asks_reversal(events, config))
+    )
     usable = any(row.status in USED for row in ledger)
     return Checked(alignments, tuple(ledger), tuple(findings), missing, tuple(told), usable)
 

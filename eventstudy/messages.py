@@ -15,6 +15,8 @@ from eventstudy.errors import ConfigError, Reason, nearest
 LANGUAGES = ("en", "zh")
 #: What a study can measure; words of other kinds than the first lie in the catalogues under ``kind``.
 KINDS = ("return", "volume", "volatility")
+#: Words of a study that asks about no reversal: all kinds but returns share them, too.
+EFFECT = "effect"
 #: Section of the words that every kind but returns shares.
 MEASURED = "measured"
 #: Key of sentences that stand side by side in one text.
@@ -145,12 +147,18 @@ def recalled(value: Any, known: Mapping[str, Any]) -> Any:
     return [recalled(part, known) for part in value] if isinstance(value, list) else value
 
 
+def kind_of(kind: str, *, asked: bool) -> str:
+    """Return the kind of words of a study: what it measures, and `EFFECT` for returns that no verdict is asked of."""
+    return EFFECT if kind == "return" and not asked else kind
+
+
 @functools.cache
 def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
     """Return the messages of a language by key, ``section.name``; placeholders are `str.format` fields.
 
-    For a study of volume or volatility the words under ``kind.measured``, then those under the kind's
-    own name, stand in for the ones of returns: nouns, heads, units, number formats.
+    Where no reversal is asked about, the words under ``kind.effect`` stand in for those of drops. For volume or
+    volatility those under ``kind.measured``, then those under the kind's own name, follow: nouns, heads, units,
+    number formats.
 
     Raises
     ------
@@ -159,7 +167,7 @@ def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
     """
     if kind != "return":
         words = dict(catalogue(language))
-        for part in (MEASURED, kind):
+        for part in (EFFECT,) if kind == EFFECT else (EFFECT, MEASURED, kind):
             start = f"kind.{part}."
             words |= {key.removeprefix(start): text for key, text in words.items() if key.startswith(start)}
         return MappingProxyType(words)

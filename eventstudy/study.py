@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.backtest import Trials, summarise, trade_study
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json
-from eventstudy.core.estimation import Computed, compute, groups, headline_of
+from eventstudy.core.estimation import Computed, compute, distinct, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
 from eventstudy.covariates import read_covariates
 from eventstudy.errors import Reason
@@ -26,7 +26,7 @@ from eventstudy.results.severity import worst_first
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import backtest_tables, build_tables
-from eventstudy.reversal import Findings, findings, read_confounders, study_shocks
+from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.shocks import with_shocks
@@ -77,14 +77,17 @@ def run_study(
     events = with_shocks(events, config)
     own = read_covariates(events, config)
     tell("returns, windows, market model")
+    asks = asks_reversal(events, config)
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config, own))
-    tests = start(_tests, samples, config)
+    samples = samples if asks else list(distinct(samples))
+    tests = start(_tests, samples, config, config.windows.tested(asked=asks))
     earlier = trials or Trials()
     # A ratio of real prices says nothing on simulated ones, nor the other way round.
     logged = {} if prices.simulated else earlier.rules
     parts = Parts()
-    asked = _ask(computed, samples, events, config, prices, logged, tell, parts)
+    nothing = _Asked(None, (), _Trade({}, {}, logged))
+    asked = _ask(computed, samples, events, config, prices, logged, tell, parts) if asks else nothing
     manifest = build_manifest(events, config, prices)
     tell("tests")
     results = tests.result()
@@ -102,7 +105,7 @@ def run_study(
         parts=parts,
     )
     tables = {**build_tables(run), **asked.trade.tables}
-    manifest["inputs"] += _inputs_beside(events, config)
+    manifest["inputs"] += _covariates_files(config) + (_inputs_beside(events) if asks else [])
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(run, run_id, tables, asked.trade.summary)
     specification = specification_digest(config)
@@ -119,7 +122,7 @@ def run_study(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of a study of returns: reversals, claims, the trade; of others nothing is."""
+    """What is asked about reversals, claims and the trade; of a study of the events' effect nothing is."""
 
     found: Findings | None
     claims: tuple[ClaimVerdict, ...]
@@ -145,10 +148,6 @@ def _ask(
     tell: Progress,
     parts: Parts,
 ) -> _Asked:
-    # A pack speaks of one quantity: beside abnormal volume or volatility a verdict on returns would be read
-    # as one on them, and the same verdict would count as another trial.
-    if config.study.kind != "return":
-        return _Asked(None, (), _Trade(backtest_tables(None), {}, logged))
     tell("reversal")
     shocks = study_shocks(computed, headline_of(samples, config), config)
     beside = Path(events.path).parent
@@ -169,9 +168,9 @@ def _ask(
     return _Asked(found, claims, parts.optional("backtest", trade, no_trade))
 
 
-def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:
+def _tests(samples: Sequence[Sample], config: StudyConfig, windows: Sequence[Window]) -> list[TestResult]:
     """Run the tests; those that compound returns do not apply to volume and volatility."""
-    results = run_tests(samples, config.windows.all_car, config.tests.names)
+    results = run_tests(samples, windows, config.tests.names)
     if config.study.kind == "return":
         return results
     reason = Reason("not_tested.no_compounding", kind=Reason(f"study.{config.study.kind}"))
@@ -183,14 +182,17 @@ def _tests(samples: Sequence[Sample], config: StudyConfig) -> list[TestResult]:
     ]
 
 
-def _inputs_beside(events: Events, config: StudyConfig) -> list[dict[str, str]]:
+def _inputs_beside(events: Events) -> list[dict[str, str]]:
     beside = Path(events.path).parent
-    others = [Path(item.file) for item in config.covariates]
-    return [
-        {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in (beside / "claims.csv", beside / "confounders.csv", *others)
-        if path.is_file()
-    ]
+    return _inputs([path for path in (beside / "claims.csv", beside / "confounders.csv") if path.is_file()])
+
+
+def _covariates_files(config: StudyConfig) -> list[dict[str, str]]:
+    return _inputs([Path(item.file) for item in config.covariates])
+
+
+def _inputs(paths: Sequence[Path]) -> list[dict[str, str]]:
+    return [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths]
 
 
 def _beside(path: Path, read: Callable[[Path], tuple[Row, ...]]) -> tuple[Row, ...]:

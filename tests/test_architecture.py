@@ -47,6 +47,10 @@ ORDER = (
     "cli",
     "__main__",
 )
+#: Most lines of a function's body, its docstring not counted: more is no longer read at one glance.
+LONGEST = 45
+#: Most modules, and most folders, at the top of the package.
+MODULES, FOLDERS = 10, 16
 #: Files that import by a name made at run time, and what they find so.
 LOADERS = {
     "__init__.py": "public names on first use",
@@ -273,3 +277,36 @@ def test_the_tree_of_contributing_is_the_order_of_the_folders() -> None:
 
 def test_no_room_for_odds_and_ends() -> None:
     assert not {p.stem for p in FILES} & {"utils", "helpers", "types", "common", "misc"}
+
+
+def lengths(tree: ast.AST) -> dict[str, int]:
+    """Lines of each function's body without its docstring; those that numba compiles, which inlines none, left out."""
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if any(re.search(r"\b(n?jit|vectorize)\b", ast.unparse(decorator)) for decorator in node.decorator_list):
+            continue
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        found[node.name] = max(found.get(node.name, 0), body[-1].end_lineno - body[0].lineno + 1 if body else 0)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+    found = lengths(ast.parse(path.read_text(encoding="utf-8")))
+    assert {name: lines for name, lines in found.items() if lines > LONGEST} == {}
+
+
+def test_the_lines_of_a_function_are_those_of_its_body() -> None:
+    long = 'def f():\n    """Say.\n\n    More.\n    """\n' + "    x = 1\n" * 46
+    assert lengths(ast.parse(long)) == {"f": 46}
+    assert lengths(ast.parse("@njit(cache=True)\n" + long)) == {}
+    assert lengths(ast.parse("@registered(name='f')\n" + long)) == {"f": 46}
+
+
+def test_the_top_of_the_package_can_be_taken_in_at_once() -> None:
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    folders = {path.parent.name for path in PACKAGE.glob("*/*") if path.parent.name != "__pycache__"}
+    assert len(modules) <= MODULES, sorted(modules)
+    assert len(folders) <= FOLDERS, sorted(folders)

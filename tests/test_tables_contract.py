@@ -47,6 +47,10 @@ def book(world: contract_world.World, result: StudyResult) -> Book:
     return Book(study=table_twins.study_of(world), tables=result.tables)
 
 
+#: A study that asks about reversals has all tables but that of the other question, see test_effect.py.
+NAMES = set(TABLES) - {"event_days"}
+
+
 def twin_of(name: str) -> Callable[[Book], Columns] | None:
     for module in (table_twins, reversal_table_twins, backtest_table_twins):
         found: Callable[[Book], Columns] | None = getattr(module, name, None)
@@ -66,7 +70,7 @@ def numeric_columns(table: pd.DataFrame) -> list[str]:
 
 
 def test_the_study_has_every_table_and_every_table_has_rows(result: StudyResult) -> None:
-    assert set(result.tables) == set(TABLES)
+    assert set(result.tables) == NAMES
     assert [name for name, table in result.tables.items() if table.empty] == []
 
 
@@ -96,13 +100,14 @@ def test_the_world_has_what_the_rules_are_about(book: Book) -> None:
 
 
 def test_after_every_column_of_words_stands_the_one_of_their_codes(result: StudyResult) -> None:
-    for name, columns in TABLES.items():
+    for name in NAMES:
+        columns = TABLES[name]
         for place, column in enumerate(columns):
             if column in REASONS:
                 assert columns[place + 1] == code_column(column), name
                 rows = zip(result.tables[name][column], result.tables[name][code_column(column)], strict=True)
                 assert [code for text, code in rows if code and not text] == [], name
-    codes = {name: set(result.tables[name].filter(like="_code").to_numpy().ravel()) for name in TABLES}
+    codes = {name: set(result.tables[name].filter(like="_code").to_numpy().ravel()) for name in NAMES}
     assert {"", "reason.locked_down", "reason.shifted_closed"} <= codes["ledger"]
     assert codes["quality"] == {"quality.gaps"}
     assert {"drop.overlaps", "drop.too_small;drop.too_few_errors", "benchmark.few"} <= codes["reversal"]
@@ -111,7 +116,7 @@ def test_after_every_column_of_words_stands_the_one_of_their_codes(result: Study
     assert "claim.no_peer" in codes["claims"]
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_number_is_what_the_prices_and_events_say(book: Book, name: str) -> None:
     table = book.tables[name]
     numeric = numeric_columns(table)

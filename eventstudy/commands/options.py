@@ -142,6 +142,7 @@ def inputs(
 ) -> tuple[Events, StudyConfig]:
     """Read both inputs and report the problems of both together, then those of the columns that they name."""
     from eventstudy.config import is_described, load_config
+    from eventstudy.config.plain import assumed_table
     from eventstudy.covariates import read_covariates
     from eventstudy.events import read_events
 
@@ -154,7 +155,8 @@ def inputs(
     described = is_described(events, sector=sector, config_file=config_file)
 
     def settings() -> StudyConfig:
-        assumed = {} if described else _assumed(outcome[0])
+        # Where the events could not be read, the other faults of the settings are looked for with any peer.
+        assumed = {} if described else _assumed(outcome[0]) if outcome else assumed_table(["A"], "", "")
         return load_config(events, sector=sector, config_file=config_file, overrides=overrides, assumed=assumed)
 
     for read in (lambda: read_events(events), settings):
@@ -163,8 +165,6 @@ def inputs(
         except EventStudyError as error:
             problems += error.problems
             kind = type(error)
-        if problems and not described:
-            break
     if problems:
         raise kind(problems)
     if described:

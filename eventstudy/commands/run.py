@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from eventstudy.config import StudyConfig
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
+    from eventstudy.results.result import StudyResult
     from eventstudy.workers import Start
 
 
@@ -77,6 +78,7 @@ def command(
     accept_suspect: bool,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
+    from eventstudy.config import load_config
     from eventstudy.report.staging import reserve
     from eventstudy.workers import forked_children
 
@@ -92,8 +94,6 @@ def command(
                 f"{events} is a list of more firm-events than are held in memory: give --prices, one long file, and "
                 "no --prereg; docs/market-wide.md says what else there is"
             )
-        from eventstudy.config import load_config
-
         if accept_suspect:
             overrides = (*overrides, "prices.accept_suspect=true")
         config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
@@ -109,8 +109,7 @@ def command(
         from eventstudy.report.publish import log_trial, past_trials, publish
         from eventstudy.study import run_study
 
-        table = reading()
-        study = config.study
+        table, study = reading(), config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:
             try:
@@ -125,6 +124,10 @@ def command(
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
+    _show(result, folder, console, as_json=as_json, quiet=quiet)
+
+
+def _show(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:

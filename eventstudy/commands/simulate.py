@@ -53,12 +53,14 @@ def command(
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.report.staging import reserve
+    from eventstudy.results.evidence import main_windows
     from eventstudy.results.manifest import build_manifest
+    from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
     from eventstudy.simulate import simulate as run_simulation
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
-    asked = parse_windows(windows) if windows else (config.windows.drop, config.windows.post)
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
     wanted = tuple(name.strip() for name in designs.split(",")) if designs else tuple(DESIGNS)
     seed = config.study.seed if seed is None else seed
     common = PEERS if peers is None else peers

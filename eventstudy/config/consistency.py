@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from eventstudy.config.ranges import faults
@@ -14,13 +14,16 @@ from eventstudy.workers import engine_problem
 TRADE_TO_TRADE = ("raw", "mean_adjusted", "market_adjusted", "market", "capm", "factors")
 
 
-def check(config: StudyConfig, *, peers: bool = True) -> None:
+def check(config: StudyConfig, *, peers: bool = True, written: Container[str] = ("drop", "post")) -> None:
     """Refuse settings outside their limits and those that do not fit each other.
 
     Parameters
     ----------
     peers
         Whether the study needs peers; that of a whole market names none.
+    written
+        Windows that the study names itself. A drop or post window that it does not name may lie outside a short
+        event window, unless `Reversal.ask` says ``yes``.
 
     Raises
     ------
@@ -29,7 +32,8 @@ def check(config: StudyConfig, *, peers: bool = True) -> None:
     """
     found = [
         *faults(config, StudyConfig),
-        *_windows(config.windows),
+        *_windows(config.windows, ("drop", "post") if config.reversal.ask == "yes" else written),
+        *_question(config),
         *(_peers(config) if peers else ()),
         *_model(config),
         *_entry(config),
@@ -40,9 +44,10 @@ def check(config: StudyConfig, *, peers: bool = True) -> None:
         raise ConfigError([Problem(text) for text in found])
 
 
-def _windows(windows: Windows) -> Iterator[str]:
+def _windows(windows: Windows, written: Container[str]) -> Iterator[str]:
     estimation, event = windows.estimation, windows.event
-    named = {"estimation": estimation, "drop": windows.drop, "post": windows.post, "event": event}
+    asked = [name for name in ("drop", "post") if windows.hold_reversal or name in written]
+    named = {"estimation": estimation, **{name: getattr(windows, name) for name in asked}, "event": event}
     named |= {f"car[{i}]": window for i, window in enumerate(windows.car)}
     for name, (first, last) in named.items():
         if first > last:
@@ -58,8 +63,16 @@ def _windows(windows: Windows) -> Iterator[str]:
         )
     if windows.minimum > max(_length(windows), 10):
         yield f"windows.minimum = {windows.minimum}: accepted is 10 to {_length(windows)}"
-    if windows.drop[1] >= windows.post[0]:
+    if asked and windows.drop[1] >= windows.post[0]:
         yield f"windows.post starts at {windows.post[0]}, before the drop has ended"
+
+
+def _question(config: StudyConfig) -> Iterator[str]:
+    if config.reversal.ask == "yes" and config.study.kind != "return":
+        yield (
+            f"reversal.ask = 'yes' with study.kind = {config.study.kind!r}: drops and reversals are questions about "
+            "returns; accepted is auto or no"
+        )
 
 
 def _length(windows: Windows) -> int:

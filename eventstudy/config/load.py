@@ -13,12 +13,12 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
 from eventstudy.config.consistency import check
-from eventstudy.config.settings import Peer, StudyConfig
+from eventstudy.config.settings import Peer, StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 
 SECTORS = Path(__file__).parents[1] / "sectors"
@@ -77,11 +77,43 @@ def load_config(
             merged[section] = {**merged.get(section, {}), **values} if known else values
     if problems:
         raise ConfigError(problems)
+    shipped = str(sector_file(named)) if named else ""
+    named_windows = [table.get("windows") for source, table in layers if source != shipped]
+    written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
+    merged["windows"] = cut_to_event(merged.get("windows", {}), written)
     config = _build(StudyConfig, merged, "", problems)
     if problems:
         raise ConfigError(problems)
-    check(config, peers=peers)
+    check(config, peers=peers, written=written)
     return typing.cast(StudyConfig, config)
+
+
+def cut_to_event(values: Any, written: Collection[str]) -> Any:
+    """Return the section ``windows`` with what the study does not name itself fitted to what it names.
+
+    The estimation window ends before the event window, and drop, post and CAR windows end with it; one that has
+    no day in it stays as it is.
+    Values that are no windows stay, too: they are refused later.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    windows: dict[str, Any] = {**dataclasses.asdict(Windows()), **values}
+    named = [windows[name] for name in ("estimation", "drop", "post", "event")]
+    pairs = [*named, *windows["car"]] if isinstance(windows["car"], list | tuple) else [None]
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 and {*map(type, pair)} == {int} for pair in pairs):
+        return values
+    first, last = windows["event"]
+
+    def cut(start: int, end: int) -> list[int]:
+        return [max(start, first), min(end, last)]
+
+    start, end = windows["estimation"]
+    fitted = {"estimation": [start, min(end, first - 1)]} | {name: cut(*windows[name]) for name in ("drop", "post")}
+    fitted = {name: window for name, window in fitted.items() if window[0] <= window[1] and name not in written}
+    if "car" not in written:
+        inside = [window for window in (cut(*window) for window in windows["car"]) if window[0] <= window[1]]
+        fitted["car"] = [list(window) for window in dict.fromkeys(map(tuple, inside))] or [[first, last]]
+    return {**values, **fitted}
 
 
 def is_described(events_path: Path, *, sector: str | None = None, config_file: Path | None = None) -> bool:
@@ -112,10 +144,14 @@ def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.jso
     """
     problems = unknown_keys(source, settings)
     if not problems:
-        config = _build(StudyConfig, _revived(StudyConfig, settings), "", problems)
+        finished, windows = source == "manifest.json", settings.get("windows", {})
+        written = tuple(windows) if isinstance(windows, Mapping) and not finished else ()
+        fitted = settings if finished else {**settings, "windows": cut_to_event(windows, written)}
+        config = _build(StudyConfig, _revived(StudyConfig, fitted), "", problems)
     if problems:
         raise ConfigError(problems)
-    check(config, peers=peers)
+    # Which windows a finished study named itself is not known any more.
+    check(config, peers=peers, written=written)
     return typing.cast(StudyConfig, config)
 
 

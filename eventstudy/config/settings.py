@@ -104,6 +104,7 @@ class Windows:
     the first; within a shock they always count once.
     ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
     is dropped.
+    Windows that a study does not name are cut to its ``event`` window, see `load.cut_to_event`.
     """
 
     estimation: Window = (-250, -11)
@@ -119,8 +120,17 @@ class Windows:
 
     @property
     def all_car(self) -> tuple[Window, ...]:
-        """Windows of ``car`` with ``drop`` and ``post``, each once, in order of first mention."""
-        return tuple(dict.fromkeys((*self.car, self.drop, self.post)))
+        """Windows of ``car``, and ``drop`` and ``post`` where there is room for them, each once, in this order."""
+        return tuple(dict.fromkeys((*self.car, *((self.drop, self.post) if self.hold_reversal else ()))))
+
+    def tested(self, *, asked: bool) -> tuple[Window, ...]:
+        """Windows that are tested, the headline's first: without the question about reversals those of ``car``."""
+        return (self.all_car if asked else tuple(dict.fromkeys(self.car))) or (self.event,)
+
+    @property
+    def hold_reversal(self) -> bool:
+        """Whether the event window holds the drop and what follows it."""
+        return self.event[0] <= self.drop[0] and self.post[1] <= self.event[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +226,9 @@ class Reversal:
 
     Attributes
     ----------
+    ask
+        Whether the study asks about reversals: ``auto`` where an event has the label in question. Without the
+        question it answers what the effect of the events was, over the windows of ``windows.car``.
     drop_k, drop_min, share_negative
         At least so many standard errors, so large a fall, and this share of the peers falling.
     label
@@ -228,6 +241,7 @@ class Reversal:
         Repeat the measurement over windows, models, returns and intercepts.
     """
 
+    ask: Literal["auto", "yes", "no"] = "auto"
     drop_k: Annotated[float, Range(0, 100)] = 2.0
     drop_min: Annotated[float, Range(0, 1)] = 0.03
     share_negative: Annotated[float, Range(0, 1)] = 0.6

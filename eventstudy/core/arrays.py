@@ -1,4 +1,4 @@
-"""Short names of the arrays that the core computes with, whose shapes stand in docstrings; rows about their means."""
+"""Short names of the arrays that the core computes with, whose shapes docstrings give; rows centred and ranked."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,3 +21,19 @@ def centred(values: Floats, used: Bools) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(used, values, 0.0).sum(axis=1) / used.sum(axis=1)
     return np.where(used, values - mean[:, None], 0.0)
+
+
+def row_ranks(values: Floats) -> Floats:
+    """Ranks along axis 1 with ties at their mean; NaN stays NaN and is not counted."""
+    there = np.isfinite(values)
+    filled = np.where(there, values, np.inf)
+    order = np.argsort(filled, axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1.0)[None, :], axis=1)
+    ordered = np.take_along_axis(filled, order, axis=1)
+    # Infinity stands for a missing day: those need no rank of their own.
+    tied = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
+    for row in np.flatnonzero(tied):
+        _, place, count = np.unique(filled[row], return_inverse=True, return_counts=True)
+        ranks[row] = (np.cumsum(count) - (count - 1) / 2.0)[place]
+    return np.where(there, ranks, np.nan)

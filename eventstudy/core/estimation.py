@@ -237,6 +237,17 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
     return reasons
 
 
+def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Yield the groups without those that hold the same firm-events as one before; groups of peers all stay."""
+    seen: set[bytes] = set()
+    for sample in samples:
+        panel = sample.abnormal.panel
+        members = np.sort(np.strings.add(np.strings.add(panel.event_id, " "), panel.ticker)).tobytes()
+        if members not in seen or sample.group.startswith("peers="):
+            yield sample
+        seen.add(members)
+
+
 def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates | None = None) -> Iterator[Sample]:
     """Yield the groups that are tested: all, and by peer group, label, market, shock, side and exposure.
 

@@ -44,46 +44,19 @@ def add_compiled(
     values, keys = np.empty((n, before + around)), np.empty((n, before + around), dtype=np.int32)
     day, ar = np.zeros(before), np.zeros((int(code[-1] - code[0]) + 1, 2, around))
     rank, above = np.zeros((before + around, 4)), np.zeros((len(windows), before + 1))
-    share = _days(
-        panel.returns,
-        panel.estimation,
-        panel.indices,
-        events.position,
-        events.security,
-        events.index,
-        fit.alpha,
-        fit.beta,
-        fit.sigma,
-        fit.n,
-        code,
-        layout.estimation[0],
-        layout.event[0],
-        layout.carries_alpha,
-        chosen,
-        alphas,
-        levels,
-        windows,
-        sums is not None,
-        by_date.residual,
-        by_date.used,
-        by_date.scaled,
-        by_date.own,
-        by_date.pull,
-        by_date.members,
-        day,
-        ar,
-        above,
-        values,
-        keys,
-    )
+    prices = (panel.returns, panel.estimation, panel.indices)
+    fitted = (events.position, events.security, events.index, fit.alpha, fit.beta, fit.sigma, fit.n, code)
+    days = (layout.estimation[0], layout.event[0], layout.carries_alpha, chosen, alphas, levels, windows)
+    dates = (by_date.residual, by_date.used, by_date.scaled, by_date.own, by_date.pull, by_date.members)
+    share = _days(*prices, *fitted, *days, sums is not None, *dates, day, ar, above, values, keys)
     if sums is None:
         return
     if len(windows):
         keys.sort(axis=1)
         _ranks(keys, values, before, rank)
-    dates = slice(int(code[0]), int(code[-1]) + 1)
-    sums.date_ar[dates] += ar[:, 0]
-    sums.date_n[dates] += ar[:, 1]
+    held = slice(int(code[0]), int(code[-1]) + 1)
+    sums.date_ar[held] += ar[:, 0]
+    sums.date_n[held] += ar[:, 1]
     for place, w in enumerate(windows):
         sums.positive[w] += share
         sums.rank[w] += rank[:, 0]
@@ -93,8 +66,8 @@ def add_compiled(
         if spread[w] > 0:
             sums.generalised[w] += above[place]
             sums.generalised[w, :-1] += rank[:before, 2]
-        sums.shock_car[dates, w] += np.bincount(code - code[0], fit.car[w])
-        by_date.around[w, dates] += ar[:, 0]
+        sums.shock_car[held, w] += np.bincount(code - code[0], fit.car[w])
+        by_date.around[w, held] += ar[:, 0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
-from eventstudy.core.statistics.bands import band_half_width
-from eventstudy.core.statistics.dates import common_volatility_ratio
-from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
-from eventstudy.core.statistics.ranks import EventRanks
-from eventstudy.core.statistics.sample import DayFigures
+from eventstudy.core.statistics.calendar_time import calendar_returns
+from eventstudy.core.statistics.cross_section import mean_residuals
+from eventstudy.core.statistics.dates import band_half_width, common_volatility_ratio
+from eventstudy.core.statistics.overlap import DateOverlap
+from eventstudy.core.statistics.rank_tests import generalised_ranks, rank_sums
+from eventstudy.core.statistics.sample import members
+from eventstudy.core.statistics.signs import positive_share
 from eventstudy.errors import ConfigError, Reason, nearest
 from eventstudy.large.by_model import nameless_panel
 from eventstudy.large.days import DaySums, session_correlation
@@ -115,7 +117,6 @@ def _window_sample(fit: MarketFit, sums: DaySums, layout: Layout, w: int, settin
     there = np.isfinite(sums.shock_car[:, w])
     shock_car, variance = sums.shock_car[there, w], sums.shock_variance[there, w]
     overlap = lagged_overlap(sums.date[there], sums.alike[there, w], layout.car[w])
-    ranks = EventRanks(np.empty((n, 0)), np.empty(0, dtype=np.int64))
     return WindowSample(
         window=layout.car[w],
         abnormal=abnormal,
@@ -127,30 +128,28 @@ def _window_sample(fit: MarketFit, sums: DaySums, layout: Layout, w: int, settin
         shock_car=shock_car,
         shock_s=shock_car / np.sqrt(variance),
         overlap=overlap,
-        ranks=ranks,
+        ranks=np.empty((n, 0)),
+        given=_of_days(sums, w, n),
         **settings,
-        days=_day_figures(sums, w, n),
     )
 
 
-def _day_figures(sums: DaySums, w: int, n: int) -> DayFigures:
+def _of_days(sums: DaySums, w: int, n: int) -> dict[Callable[[WindowSample], Any], Any]:
+    """What the tests that look at days make of a sample, from the sums over its firm-events."""
     days, ranked, held = sums.residual_n[w] > 0, sums.generalised_n[w], sums.calendar_n[w] > 0
     varies = n > 1 and sums.generalised[w].any()
-    return DayFigures(
-        residual=sums.residual[w, days] / sums.residual_n[w, days],
-        positive=float(sums.positive[w] / n) if n else np.nan,
-        rank=sums.rank[w],
-        uniform=sums.uniform[w],
-        rank_n=sums.rank_n[w],
-        generalised=sums.generalised[w] / np.maximum(ranked, 1) if varies else None,
-        generalised_n=ranked,
-        calendar=sums.calendar[w, held] / sums.calendar_n[w, held],
-        members=sums.members[np.isfinite(sums.shock_car[:, w]), w],
-    )
+    return {
+        mean_residuals: sums.residual[w, days] / sums.residual_n[w, days],
+        positive_share: float(sums.positive[w] / n) if n else np.nan,
+        rank_sums: (sums.rank[w], sums.uniform[w], sums.rank_n[w]),
+        generalised_ranks: (sums.generalised[w] / np.maximum(ranked, 1) if varies else None, ranked),
+        calendar_returns: sums.calendar[w, held] / sums.calendar_n[w, held],
+        members: sums.members[np.isfinite(sums.shock_car[:, w]), w],
+    }
 
 
 def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
-    """Firm-events of which only the degrees of freedom are held; their days are in `DayFigures`."""
+    """Firm-events of which only the degrees of freedom are held; what tests need of their days is `_of_days`."""
     n, days = len(count), layout.n_event
     none, no_day, missing = np.empty((n, 0)), np.empty((n, 0, 1)), np.broadcast_to(np.nan, n)
     around = np.broadcast_to(np.nan, (n, days)), np.broadcast_to(np.nan, (n, days, 1))
@@ -210,3 +209,23 @@ def _growing(sums: DaySums, layout: Layout) -> list[DateOverlap]:
     alike[:, :longest] = near
     first = int(layout.tau[0])
     return [lagged_overlap(sums.date, alike, (first, int(day))) for day in layout.tau]
+
+
+def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]) -> DateOverlap:
+    """W of dates on one axis of sessions, from their places on it and correlations by distance.
+
+    ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
+    with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
+    window's width. Work and memory are K times the width.
+    """
+    width = window[1] - window[0] + 1
+    early, late, weight = [], [], []
+    for apart in range(1, width):
+        at = np.minimum(np.searchsorted(position, position + apart), len(position) - 1)
+        rows = np.flatnonzero(position[at] == position + apart)
+        early.append(rows)
+        late.append(at[rows])
+        weight.append((1.0 - apart / width) * alike[rows, apart])
+    if not early:
+        return DateOverlap.none(len(position))
+    return DateOverlap(len(position), np.concatenate(early), np.concatenate(late), np.concatenate(weight))

@@ -149,19 +149,13 @@ def run_market(
     EstimationError
         If no event can be used; the reasons are counted in the message.
     """
-    layout = layout_of(config)
-    kernels: dict[str, Kernel] = {
-        name: "numba" if use_numba(kernel, len(events), many) else "numpy"
-        for name, many in (("fits", MANY_FITS), ("days", MANY))
-    }
+    layout, kernels = layout_of(config), _kernels(kernel, len(events))
     progress("prices")
     run = functools.partial(run_blocks, **workers)
     market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
-    sessions = market.sessions
-    position, reason = _positions(events, market, open_days(config, sessions))
+    position, reason = _positions(events, market, open_days(config, market.sessions))
     _merge(events, position, reason)
-    factors = study_factors(config)
-    tables = _tables(events, reason, market, factors, config)
+    tables = _tables(events, reason, market, factors := study_factors(config), config)
     progress("fits")
     fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
     remarks = [*market.remarks]
@@ -171,25 +165,20 @@ def run_market(
         _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
         if config.windows.overlapping == "drop_later":
             _drop_later(events, position, reason, layout.n_event - 1)
-    used = np.array([status == "used" for status in FATES.values()])[reason]
-    if not used.any():
-        counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
-        raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
-    # No reader shall take the CARs of dropped events for tested ones.
-    fit = fit.without(~used)
+    used = _used(reason, market)
+    fit = fit.without(~used)  # No reader shall take the CARs of dropped events for tested ones.
     progress("tests")
     tests, averages, dates = [], {}, []
-    names = config.tests.names or AT_ANY_SIZE
+    drawn = {"seed": config.study.seed, "draws": config.tests.draws, "alternative": config.tests.alternative}
     for group, rows in _groups(events, position, used):
         security = events.ticker[rows].astype(np.intp)
         members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
         sums = _sums(members, fits, tables, layout, run, kernels["days"])
-        seed, flips, side = config.study.seed, config.tests.draws, config.tests.alternative
-        samples = window_samples(fits, sums, layout, group=group, seed=seed, draws=flips, alternative=side)
-        tests += [STATISTICS[name](sample) for sample in samples for name in names]
+        samples = window_samples(fits, sums, layout, group=group, **drawn)
+        tests += [STATISTICS[name](sample) for sample in samples for name in config.tests.names or AT_ANY_SIZE]
         dates += [date_figures(sample) for sample in samples]
         averages[group] = average_returns(sums, layout)
-    session = np.where(position >= 0, sessions[np.maximum(position, 0)], -1).astype(np.int32)
+    session = np.where(position >= 0, market.sessions[np.maximum(position, 0)], -1).astype(np.int32)
     facts = _facts(events, reason, market, benchmark, remarks) | {"kernels": kernels, "dates": dates}
     return MarketResult(
         events=events,
@@ -205,6 +194,22 @@ def run_market(
         factors=factors,
         facts=facts,
     )
+
+
+def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
+    """Which kernel fits n events and which sums their days."""
+    return {
+        name: "numba" if use_numba(asked, n, many) else "numpy" for name, many in (("fits", MANY_FITS), ("days", MANY))
+    }
+
+
+def _used(reason: NDArray[np.int8], market: Market) -> NDArray[np.bool_]:
+    """Which events are used; an error with the counted reasons where none is."""
+    used = np.array([status == "used" for status in FATES.values()])[reason]
+    if not used.any():
+        counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
+        raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
+    return used
 
 
 def layout_of(config: StudyConfig) -> Layout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.core.arrays import row_ranks
 
 _SIGN = np.int64(63)
 _MAGNITUDE = np.int64(2**63 - 1)
@@ -19,7 +19,7 @@ def packed_ranks(values: NDArray[np.float64], first: int) -> tuple[NDArray[np.fl
     -----
     A double's bits, read as an integer and mirrored below zero, sort like the double. The low bits
     give way to the day, so one plain sort also tells whose rank it is. Rows in which two values agree
-    in the bits that are left, which is where ties are, are ranked by `inference.ranks.row_ranks`.
+    in the bits that are left, which is where ties are, are ranked by `row_ranks`.
     """
     n, length = values.shape
     low = np.int64(2 ** int(length - 1).bit_length() - 1)

@@ -86,10 +86,8 @@ def read_market(
     rows = sum((part.rows for part in parts), np.zeros(len(tickers), dtype=np.int64))
     traded, listed, cells = _counts(first)
     problems = [Problem(said, source.path) for part in parts for said in part.problems][:20]
-    twice = np.flatnonzero(cells < rows)[:20]
-    problems += [
-        Problem(f"{tickers[at]} has more than one row on some day; accepted is one", source.path) for at in twice
-    ]
+    twice = [tickers[at] for at in np.flatnonzero(cells < rows)[:20]]
+    problems += [Problem(f"{name} has more than one row on some day; accepted is one", source.path) for name in twice]
     if problems:
         raise PriceError(problems)
     stray = np.vstack([part.off_session for part in parts])

@@ -32,7 +32,8 @@ def caar_by_label(ax: Axes, result: StudyResult) -> Axes:
         name = words["figure.placebo_end"].format(m=read.paths_behind(placebos))
         look: Any = {"color": PLACEBO_COLOUR, "lw": 2.2, "alpha": 0.8, "label": "placebos", "zorder": 2.5}
         ends.append(draw_line(ax, words, placebos, "car", name, **look))
-    finish(ax, result, ends, words["figure.caar_title"], "figure.caar_axis", pad=13)
+    title = "caar_title" if _labelled(result) else "caar_alone"
+    finish(ax, result, ends, words[f"figure.{title}"], "figure.caar_axis", pad=13)
     _draw_ticks(ax, result)
     return ax
 
@@ -42,6 +43,11 @@ def caar_other_labels(ax: Axes, result: StudyResult) -> Axes:
     shade_windows(ax, result)
     ends = _draw_groups(ax, result, _groups(result, main=False))
     return finish(ax, result, ends, figure_words(result.facts)["figure.caar_other_title"], "figure.caar_axis")
+
+
+def _labelled(result: StudyResult) -> bool:
+    """Whether the figure tells labels apart: always where reversals are asked about, else where there are several."""
+    return read.asked(result) or set(_groups(result, main=True)) != {"all"}
 
 
 def _groups(result: StudyResult, *, main: bool) -> dict[str, str]:
@@ -80,7 +86,7 @@ def _draw_ticks(ax: Axes, result: StudyResult) -> None:
             tip(bar, words["figure.censored_tip"].format(tau=f"{tau:+d}", share=f"{value:.0%}"))
     if (share > 0).any():
         handles.append(Patch(color="0.55", label=words["figure.censored_days"]))
-    handles.append(Patch(color="0.85", label=words["figure.bands"]))
+    handles.append(Patch(color="0.85", label=words["figure.bands" if _labelled(result) else "figure.bands_alone"]))
     ax.set_xlim(low, high)
     key(ax, handles, handlelength=0.9, handleheight=0.5)
 
@@ -98,7 +104,17 @@ register(
     Kind(
         "caar_by_label",
         10,
-        lambda result: ("",) if _groups(result, main=True) else (),
+        lambda result: ("",) if _groups(result, main=True) and _labelled(result) else (),
+        lambda *_: Frame(width=7.0, height=3.2, left=0.5, right=1.7, bottom=0.55, top=0.4),
+        (lambda ax, result, _: caar_by_label(ax, result),),
+        _headline_size,
+    )
+)
+register(
+    Kind(
+        "caar",
+        10,
+        lambda result: ("",) if _groups(result, main=True) and not _labelled(result) else (),
         lambda *_: Frame(width=7.0, height=3.2, left=0.5, right=1.7, bottom=0.55, top=0.4),
         (lambda ax, result, _: caar_by_label(ax, result),),
         _headline_size,

@@ -24,8 +24,10 @@ CLARIFIED = "#117733"
 
 
 def shade_windows(ax: Axes, result: StudyResult) -> None:
-    """Shade the drop and the post window and mark day 0."""
+    """Shade the drop and the post window, or the headline's, and mark day 0."""
     words, windows = figure_words(result.facts), result.facts.get("windows") or {}
+    if "effects" in result.facts:
+        windows = {"drop": result.effect.window}
     for name, colour, shift, side in (("drop", "#BBBBBB", -0.7, "right"), ("post", "#EEEEEE", 0.0, "left")):
         if window := windows.get(name):
             ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=colour, alpha=0.55, lw=0, zorder=0)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The labels of the first figure; the others have one of their own.
 MAIN_LABELS = ("misreading", "genuine", "contested", "all")
+#: So few shocks have a figure each though they are of a single firm.
+FEW_SHOCKS = 6
 #: Flags of abnormal_returns that mark a day on which no free price was seen.
 CENSORED = frozenset({"locked_up", "locked_down", "halted", "missing"})
 
@@ -27,6 +29,18 @@ def table(result: StudyResult, name: str, *columns: str) -> pd.DataFrame:
     found = result.tables.get(name)
     usable = found is not None and len(found) and set(columns) <= set(found.columns)
     return found if found is not None and usable else pd.DataFrame(columns=list(columns))
+
+
+def asked(result: StudyResult) -> bool:
+    """Return whether the study asked about reversals."""
+    return "effects" not in result.facts
+
+
+def main_windows(result: StudyResult) -> dict[str, str]:
+    """Return drop and post window as the tables write them, or the headline's alone where nothing is asked of drops."""
+    if asked(result):
+        return {name: window_of(result, name) for name in ("drop", "post")}
+    return {"drop": str(result.facts["effect"]["window"])}
 
 
 def headline_groups(result: StudyResult) -> dict[str, str]:
@@ -86,7 +100,7 @@ def _of_shock(result: StudyResult, name: str, shock_id: str) -> pd.DataFrame:
 def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the CARs of the drop window of one shock's peers, the lowest first."""
     car = _of_shock(result, "car", shock_id)
-    rows = car[(car["window"] == window_of(result, "drop")) & car["car"].notna()]
+    rows = car[(car["window"] == main_windows(result)["drop"]) & car["car"].notna()]
     first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
     own = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
     kept: pd.DataFrame = rows[own]
@@ -100,11 +114,12 @@ def dots(result: StudyResult) -> pd.DataFrame:
         return pd.DataFrame()
     keep = ["shock_id", "label", "day0", "n_peers"]
     rows = shocks.drop_duplicates("shock_id")[keep].set_index("shock_id")
-    for name in ("drop", "post"):
-        cut = shocks[shocks["window"] == window_of(result, name)].drop_duplicates("shock_id")
+    windows = main_windows(result)
+    for name, window in windows.items():
+        cut = shocks[shocks["window"] == window].drop_duplicates("shock_id")
         cut = cut.set_index("shock_id")
         rows[name], rows[f"{name}_se"] = cut["car"], cut["se"]
-    rows = rows[rows["drop"].notna() | rows["post"].notna()]
+    rows = rows[rows[list(windows)].notna().any(axis=1)]
     judged = qualifying(result)
     rows["qualifies"] = judged.reindex(rows.index, fill_value=False) if len(judged) else True
     rows["day0"] = rows["day0"].astype(str).str[:10]
@@ -162,9 +177,16 @@ def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
 
 
 def used_shocks(result: StudyResult) -> list[str]:
-    """Return the shocks that have a CAR in the drop window; misreading and contested first, by date."""
-    car = table(result, "car", "window", "car", "shock_id")
-    used = set(car.loc[(car["window"] == window_of(result, "drop")) & car["car"].notna(), "shock_id"])
+    """Return the shocks that have a CAR in the drop window; misreading and contested first, by date.
+
+    Where nothing is asked about drops that is the headline's window, and of more shocks than `FEW_SHOCKS` those of
+    a single firm are left out: their figures would show one bar and one line each.
+    """
+    car = table(result, "car", "window", "car", "shock_id", "ticker")
+    car = car[(car["window"] == main_windows(result)["drop"]) & car["car"].notna()]
+    firms = car.groupby("shock_id")["ticker"].nunique()
+    alone = asked(result) or len(firms) <= FEW_SHOCKS
+    used = {str(shock) for shock, n in firms.items() if n > 1 or alone}
     shocks = shock_rows(result)
 
     def rank(shock_id: str) -> tuple[int, str, str]:

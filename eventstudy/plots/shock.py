@@ -22,7 +22,6 @@ from eventstudy.plots.style import (
     region_colour,
     sign,
     tip,
-    window_of,
     write_title,
 )
 
@@ -46,7 +45,7 @@ def event_bars(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     name_rows(ax, names)
     ax.set_ylim(max(len(peers), 4) - 0.4, -0.6)
     ax.axvline(0, color=INK, lw=0.6)
-    title = words["figure.bars_axis"].format(window=window_of(result, "drop"))
+    title = words["figure.bars_axis"].format(window=read.main_windows(result)["drop"])
     percent_axis(ax, title, horizontal=True, ticks=4)
     return ax
 

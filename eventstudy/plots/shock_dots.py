@@ -22,28 +22,30 @@ from eventstudy.plots.style import (
     percent_axis,
     point,
     sign,
-    window_of,
     write_title,
 )
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
+#: Most dates of a study of the events' effect whose figure stands on page 1.
+MOST_DATES = 24
 #: Height of the mark above or below the row's middle, by what it shows.
 MARKS = (("drop", -0.18, "o"), ("post", 0.18, "D"))
 
 
 def shock_dots(ax: Axes, result: StudyResult) -> Axes:
     """Draw each shock's CAR in the drop and in the post window with its 95 % interval, by date."""
-    words, shocks = figure_words(result.facts), read.dots(result)
+    words, shocks, windows = figure_words(result.facts), read.dots(result), read.main_windows(result)
+    shown = [mark for mark in MARKS if mark[0] in windows]
     for row, shock in enumerate(shocks.to_dict("records")):
         colour = label_colour(str(shock["label"]))
         look: Any = {"ms": 3.4, "mfc": colour if bool(shock["qualifies"]) else "white", "mec": colour, "mew": 0.9}
-        for name, offset, marker in MARKS:
+        for name, offset, marker in shown:
             value, half = float(shock[name]), Z95 * np.nan_to_num(float(shock[f"{name}_se"]))
             if np.isfinite(value):
                 ax.plot([value - half, value + half], [row + offset] * 2, color=colour, lw=0.8, zorder=2)
-                what = f"{shock['shock_id']} {words['figure.' + name]} {window_of(result, name)}"
+                what = f"{shock['shock_id']} {words['figure.' + name]} {windows[name]}"
                 point(ax, value, row + offset, f"{what}: {amount_tip(words, value)}", marker=marker, zorder=3, **look)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     name_shocks(ax, shocks)
@@ -51,7 +53,7 @@ def shock_dots(ax: Axes, result: StudyResult) -> Axes:
     percent_axis(ax, words["figure.dots_axis"], horizontal=True, ticks=5)
     # The marks are named above the axes, and the labels' colours in the lines below.
     plain: Any = {"ms": 3.4, "color": "#555555"}
-    marks = [sign(form, f"{words['figure.' + name]} {window_of(result, name)}", **plain) for name, _, form in MARKS]
+    marks = [sign(form, f"{words['figure.' + name]} {windows[name]}", **plain) for name, _, form in shown]
     # Without the reversal question no fall is judged, and every mark is filled.
     if len(read.qualifying(result)):
         marks.append(sign("o", words["figure.not_qualified"], mfc="white", **plain))
@@ -78,11 +80,16 @@ def _frame(result: StudyResult, _: str) -> Frame:
     )
 
 
+def _readable(n: int, *, asked: bool) -> bool:
+    """Whether so many rows say something on page 1: one repeats its table, more than `MOST_DATES` cannot be read."""
+    return n > 0 if asked else 1 < n <= MOST_DATES
+
+
 register(
     Kind(
         "shock_dots",
         20,
-        lambda result: ("",) if len(read.dots(result)) else (),
+        lambda result: ("",) if _readable(len(read.dots(result)), asked=read.asked(result)) else (),
         _frame,
         (_panel,),
         lambda result, _: (int(read.dots(result)["n_peers"].sum()), len(read.dots(result))),

@@ -34,12 +34,25 @@ def read_shocks(folder: Path) -> PackShocks:
         If a table was changed after it was written, or they do not belong together.
     """
     pack, home = read_pack(folder), home_of(folder)
+    if "effects" in pack.facts:
+        raise ConfigError(Problem(_no_verdict(pack), str(home)))
     for name in NEEDED:
         if name not in pack.manifest["outputs"]:
             raise ConfigError(Problem(f"has no {name}; run the study with the format csv", str(home)))
     check_files(home, pack.manifest, NEEDED)
     with as_written(home, "tables"):
         return _shocks(pack, home)
+
+
+def _no_verdict(pack: StudyResult) -> str:
+    """Say why a pack has no verdict that could be pooled."""
+    if (kind := pack.facts.get("kind")) != "return":
+        return f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns"
+    asked = pack.manifest["settings"]["reversal"]
+    return (
+        f"{pack.run_id} has no verdict: it asks for the effect of its events, not about reversals; a pool joins "
+        f"verdicts. Label events {asked['label']!r} (reversal.label) or run it with --set reversal.ask=yes"
+    )
 
 
 def _shocks(pack: StudyResult, home: Path) -> PackShocks:

@@ -172,7 +172,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def compare_packs(first: Path, second: Path) -> list[Change]:
-    """Return what differs: verdict, settings, data, counts and tables, in this order."""
+    """Return what differs: verdict, effect, settings, data, counts and tables, in this order."""
     a, b = (read_pack(folder) for folder in (first, second))
     homes = home_of(first), home_of(second)
     for home, pack in zip(homes, (a, b), strict=True):
@@ -180,6 +180,7 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
     with as_written(homes[0]):
         return [
             *_differences("verdict", _verdict(a), _verdict(b)),
+            *_differences("effect", a.facts.get("effect") or {}, b.facts.get("effect") or {}),
             *_differences("settings", flat(a.manifest["settings"]), flat(b.manifest["settings"])),
             *_differences("data", _data(a), _data(b)),
             *_differences("counts", flat(a.facts.get("counts")), flat(b.facts.get("counts"))),

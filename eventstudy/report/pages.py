@@ -8,7 +8,7 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import term
 from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import checks, covariates, day0, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
 from eventstudy.report.sections.answer import answer, verdict_sentence
 from eventstudy.report.wording import Words, kind_of, language_of, words_of
 from eventstudy.results.result import StudyResult
@@ -43,6 +43,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
     sections = (
         answer(result, words, figures),
+        effect.event_days(result, words),
         method.method(facts, words),
         method.settings(result, words),
         method.notes(facts, words),

@@ -111,11 +111,14 @@ def log_trial(out: Path, result: StudyResult, config: StudyConfig, pack: Path, i
     Those of the trade come with their daily Sharpe ratio, but for a run on simulated prices. ``inputs`` are paths
     from the working directory; they stand here and not in the pack, which shows nobody the folders of this machine.
     """
-    answer = result.facts["verdict"]
-    tried = result.tables["specifications"]
-    mine = tried[(tried["run"] == RULE) & (not result.simulated)]
-    ratios = (mine["sharpe"] / SESSIONS_A_YEAR**0.5).astype(float)
-    rules = Trials(rules=dict(zip(mine["specification"].astype(str), ratios, strict=True))).as_dict()["rules"]
+    effect = result.facts.get("effect") or {}
+    answer = result.facts.get("verdict") or {**effect, "kind": "effect", "effect": effect["estimate"]}
+    rules: Mapping[str, Any] = {}
+    if result.verdict is not None:
+        tried = result.tables["specifications"]
+        mine = tried[(tried["run"] == RULE) & (not result.simulated)]
+        ratios = (mine["sharpe"] / SESSIONS_A_YEAR**0.5).astype(float)
+        rules = Trials(rules=dict(zip(mine["specification"].astype(str), ratios, strict=True))).as_dict()["rules"]
     row = {
         "run_id": result.run_id,
         "specification": specification_digest(config),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventstudy import messages
 from eventstudy.errors import Reason
 from eventstudy.messages import LANGUAGES, Message, catalogue, said, term
 from eventstudy.report.document import Column, TableBlock
@@ -48,9 +49,14 @@ def language_of(result: StudyResult) -> str:
     return wanted if wanted in LANGUAGES else "en"
 
 
+def asked(facts: Mapping[str, Any]) -> bool:
+    """Return whether the study asked about reversals, and so has a verdict; else it has ``effects``."""
+    return "effects" not in facts
+
+
 def kind_of(facts: Mapping[str, Any]) -> str:
-    """Return what the study measures: return, volume or volatility."""
-    return str(facts.get("kind") or "return")
+    """Return the kind of the study's words: return, effect, volume or volatility."""
+    return messages.kind_of(str(facts.get("kind") or "return"), asked=asked(facts))
 
 
 def words_of(result: StudyResult, language: str = "") -> Words:
@@ -103,11 +109,11 @@ def count(value: Any) -> str:
     return f"{int(value)}".replace("-", "−") if finite(value) else "–"
 
 
-def span(low: Any, high: Any, words: Words) -> str:
+def span(low: Any, high: Any, words: Words, digits: int = 1) -> str:
     """Return ``−6.0% to +10.3%``; a dash where one end is missing."""
     if not (finite(low) and finite(high)):
         return "–"
-    return words["page.span"].format(low=amount(low, words), high=amount(high, words))
+    return words["page.span"].format(low=amount(low, words, digits), high=amount(high, words, digits))
 
 
 def window_words(window: Any) -> str:

@@ -34,7 +34,7 @@ def _columns(names: str) -> tuple[str, ...]:
     )
 
 
-#: Columns of every table of the pack, in order. A pack holds exactly these, then any extra ones.
+#: Columns of every table of the pack, in order. A table holds exactly these, then any extra ones.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "ledger": columns_of(LedgerRow),
     "alignment": _columns("event_id shock_id mic timestamp precision session reaction days_after note"),
@@ -47,6 +47,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "quality": _columns("ticker check day value severity message"),
     "car": columns_of(CarRow),
     "aar": columns_of(AarRow),
+    "event_days": _columns("tau n_events n_dates ar ar_t ar_p car lower upper car_t car_p"),
     "shocks": columns_of(ShockRow),
     "tests": columns_of(TestRow),
     "regressions": _columns(

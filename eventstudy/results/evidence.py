@@ -49,10 +49,9 @@ def overlapping_dates(found: Findings, config: StudyConfig) -> str:
     return say("trust.overlaps", day=config.windows.post[1], late=late, k=len(found.shocks.drops.shock_id))
 
 
-def main_windows(config: StudyConfig) -> tuple[Window, ...]:
-    """Windows of page 1. Volume and volatility have no drop: their first window is the headline's."""
-    first = config.windows.drop if config.study.kind == "return" else config.windows.all_car[0]
-    return tuple(dict.fromkeys((first, config.windows.post)))
+def main_windows(config: StudyConfig, *, asked: bool) -> tuple[Window, ...]:
+    """Windows of page 1, the headline's first: drop and post where these are asked about, else all."""
+    return (config.windows.drop, config.windows.post) if asked else config.windows.tested(asked=False)
 
 
 def date_power(sample: WindowSample) -> dict[str, float]:

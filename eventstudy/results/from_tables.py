@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eventstudy.config import Model, Windows
 from eventstudy.messages import code_of
 from eventstudy.results.columns import columns_of, row_of
-from eventstudy.results.records import Counts, Records, TestRow, Tests, VerdictRow, WarningRow, Window
+from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, Window
 from eventstudy.results.severity import severity
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
     return Records(kind, made, table)
 
 
+def no_rows(kind: type[Row]) -> Records[Row]:
+    """Return no records of a kind, those of a table that a pack does not have."""
+    import pandas as pd
+
+    return Records(kind, (), pd.DataFrame(columns=columns_of(kind)))
+
+
 def tests_of(table: pd.DataFrame) -> Tests:
     """Return the table of tests as records that can be asked for one."""
     return Tests(TestRow, rows_of(table, TestRow), table)
@@ -45,10 +52,19 @@ def tests_of(table: pd.DataFrame) -> Tests:
 
 def verdict_of(facts: Mapping[str, Any]) -> VerdictRow:
     """Return one answer of the summary, ``verdict`` or one of ``verdicts``."""
-    given = {**facts, "interval": facts.get("ci"), "window": facts.get("window") or "[0,0]"}
-    readers = {name: _reader(hint) for name, hint in typing.get_type_hints(VerdictRow).items()}
-    known = {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
-    return VerdictRow(**{"kind": "", "sentence": "", **known})
+    return VerdictRow(**{"kind": "", "sentence": "", **_known({**facts, "interval": facts.get("ci")}, VerdictRow)})
+
+
+def effect_of(facts: Mapping[str, Any]) -> EffectRow:
+    """Return the effect of the events in one window, from the summary."""
+    return EffectRow(**_known(facts, EffectRow))
+
+
+def _known(facts: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Return the fields of a record that the summary has a value for, of their types."""
+    given = {**facts, "window": facts.get("window") or "[0,0]"}
+    readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
+    return {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
 
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:

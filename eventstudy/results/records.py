@@ -27,19 +27,58 @@ STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRow:
+    """The effect of the events: the mean over dates of the peers' cumulative abnormal value in one window.
+
+    Attributes
+    ----------
+    window : (int, int)
+        First and last event day.
+    estimate, se, lower, upper : float
+        The mean, its standard error and its 95 % interval, as decimals.
+    statistic, df, p_value : float
+        t of the mean, its degrees of freedom, and the two-sided p-value.
+    n_events, n_dates : int
+        Firm-events and dates behind the mean.
+    k_eff : float
+        How many dates without overlap the ``n_dates`` are worth.
+    test : str
+        ``ibragimov_mueller``, the t over dates; ``car_t`` on a single date, whose standard error is the prediction
+        error of the date's portfolio.
+    group : str
+        Firm-events that it is about, as in `TestRow`.
+    sentence : str
+        The effect in words.
+    """
+
+    window: Window
+    estimate: float = math.nan
+    se: float = math.nan
+    lower: float = math.nan
+    upper: float = math.nan
+    statistic: float = math.nan
+    df: float = math.nan
+    p_value: float = math.nan
+    n_events: int = 0
+    n_dates: int = 0
+    k_eff: float = math.nan
+    test: str = ""
+    group: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """The answer to the study's question, with all that it rests on.
+    """The answer to the study's question about reversals, with all that it rests on.
 
     Attributes
     ----------
     kind : str
-        ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``; ``measured`` in a study of
-        volume or volatility.
+        ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``.
     sentence : str
         The answer in words.
     effect : float
-        Mean excess over matched placebo drops, as a decimal return; in a study of another quantity the mean
-        over dates of its first window.
+        Mean excess over matched placebo drops, as a decimal return.
     interval : (float, float)
         95 % t interval of the effect, over dates.
     p_value : float

@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Any
 from eventstudy.config import Model, Windows
 from eventstudy.registry import VIEWS
 from eventstudy.results.estimates import effects_frame, effects_latex, leading_tests
-from eventstudy.results.from_tables import counts_of, rows_of, settings_of, tests_of, verdict_of, warnings_of
+from eventstudy.results.from_tables import (
+    counts_of,
+    effect_of,
+    no_rows,
+    rows_of,
+    settings_of,
+    tests_of,
+    verdict_of,
+    warnings_of,
+)
 from eventstudy.results.records import (
     AarRow,
     CarRow,
     Counts,
     DropRow,
+    EffectRow,
     LedgerRow,
     Records,
+    Row,
     ShockRow,
     TestRow,
     Tests,
@@ -57,6 +68,9 @@ class StudyResult:
     >>> result = study.run(study.events_file, prices="example:healthcare")
     >>> result.verdict.kind, result.model.name, result.simulated
     ('inconclusive', 'market', False)
+    >>> effect = result.effect
+    >>> effect.window, effect.test, effect.lower < effect.estimate < effect.upper
+    ((0, 0), 'ibragimov_mueller', True)
     >>> test = result.tests.get("ibragimov_mueller", window=(0, 1))
     >>> low, high = test.conf_int()
     >>> low < test.estimate < high
@@ -94,15 +108,20 @@ class StudyResult:
         return bool(self.facts["simulated"])
 
     @functools.cached_property
-    def verdict(self) -> VerdictRow:
-        """The answer to the study's question: effect, interval, p-value, counts, sentence."""
-        return verdict_of(self.facts["verdict"])
+    def effect(self) -> EffectRow:
+        """The effect of the events over the study's first window, whatever else it asks about."""
+        return effect_of(self.facts["effect"])
+
+    @functools.cached_property
+    def verdict(self) -> VerdictRow | None:
+        """The answer to the question about reversals; None in a study that does not ask it, see `Reversal.ask`."""
+        return verdict_of(self.facts["verdict"]) if "verdict" in self.facts else None
 
     @functools.cached_property
     def verdicts(self) -> Mapping[str, VerdictRow]:
-        """All answers by group: the verdict, the exploratory one, and those on the other labels."""
+        """All answers by group: the verdict, the exploratory one, and those on the other labels; empty without one."""
         others = self.facts.get("verdicts") or {}
-        answers = [self.facts["verdict"], self.facts.get("exploratory") or {}, *others.values()]
+        answers = [self.facts.get("verdict"), self.facts.get("exploratory"), *others.values()]
         verdicts = [verdict_of(facts) for facts in answers if facts]
         return {answer.group: answer for answer in verdicts}
 
@@ -128,13 +147,16 @@ class StudyResult:
 
     @functools.cached_property
     def drops(self) -> Records[DropRow]:
-        """Each shock as a drop: what came after it, and how that ranks among matched placebo drops."""
-        return rows_of(self._table("reversal"), DropRow)
+        """Each shock as a drop: what came after it, and how that ranks among matched placebo drops.
+
+        Empty in a study without the question about reversals.
+        """
+        return self._of_reversal("reversal", DropRow)
 
     @functools.cached_property
     def trades(self) -> Records[TradeRow]:
-        """Orders of the backtest's rule and their ends."""
-        return rows_of(self._table("trades"), TradeRow)
+        """Orders of the backtest's rule and their ends; empty in a study without the question about reversals."""
+        return self._of_reversal("trades", TradeRow)
 
     @functools.cached_property
     def ledger(self) -> Records[LedgerRow]:
@@ -248,6 +270,9 @@ class StudyResult:
         """Return verdict, counts and the first window's mean in at most ten lines."""
         shown: str = VIEWS["repr"](self)
         return shown
+
+    def _of_reversal(self, name: str, kind: type[Row]) -> Records[Row]:
+        return no_rows(kind) if self.verdict is None else rows_of(self._table(name), kind)
 
     def _table(self, name: str) -> pd.DataFrame:
         if name not in self.tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Window
 from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.covariates import Covariates
@@ -18,7 +18,7 @@ from eventstudy.reversal.claims import ClaimVerdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRun:
-    """What a run started from and what it found; ``found`` is None for volume and volatility.
+    """What a run started from and what it found; ``found`` is None where nothing is asked about reversals.
 
     ``samples`` are the groups that were tested, ``parts`` keeps what could not be had.
     """
@@ -33,6 +33,16 @@ class StudyRun:
     found: Findings | None
     claims: Sequence[ClaimVerdict]
     parts: Parts
+
+    @property
+    def asked(self) -> bool:
+        """Whether the study asks about reversals."""
+        return self.found is not None
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Windows that are tested, the headline's first."""
+        return self.config.windows.tested(asked=self.asked)
 
     @property
     def headline(self) -> Sample:

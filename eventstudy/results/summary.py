@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
@@ -16,9 +16,10 @@ from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.errors import Reason
-from eventstudy.messages import catalogue, joined, retold, say, text
+from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
+from eventstudy.results.effect import effects_by_window, headline_effect
 from eventstudy.results.evidence import (
     date_power,
     main_windows,
@@ -27,7 +28,6 @@ from eventstudy.results.evidence import (
     which_to_trust,
     worth_of_dates,
 )
-from eventstudy.results.headline import measured_facts
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
@@ -42,11 +42,12 @@ def build_summary(
 ) -> dict[str, Any]:
     """Return the content of summary.json; ``backtest`` is what it says of the trade.
 
-    A study of volume or volatility has for its verdict the headline of what was measured.
+    Without the question about reversals there is no verdict, and nothing of labels, claims and the trade.
     """
     config, headline, found = run.config, run.headline, run.found
-    chosen = config.as_dict()
-    overall = run.computed.sample.at(config.windows.drop)
+    chosen, kind = config.as_dict(), config.study.kind
+    first = main_windows(config, asked=run.asked)[0]
+    overall = run.computed.sample.at(first)
     ledger = tables["ledger"]
     content: dict[str, Any] = plain_json(
         {
@@ -56,47 +57,65 @@ def build_summary(
             "language": config.study.language,
             "data_date": run.prices.last_date,
             "price_source": run.prices.source,
-            **(reversal_summary(found, config) if found else measured_facts(run.tests, headline, config)),
-            "claims": Counter(_claim_kinds(tables["claims"])),
+            "effect": headline_effect(headline, run.windows[0], kind, config.tests.level),
+            **(_reversal(run, found, tables["claims"], backtest) if found else _plain(run)),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "rbar": overall.rbar,
             "n_effective": overall.n_effective,
             **_evidence(run),
             "windows": chosen["windows"],
             "model": chosen["model"],
-            "kind": config.study.kind,
+            "kind": kind,
             "returns": config.returns.kind,
             "weights": config.tests.weights,
             **({} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}),
-            "chronology": chronology(run.events, run.computed.alignments, config),
             "diagnostics": run.parts.optional(
-                "diagnostics", lambda: _diagnostics(run.computed, headline, config), lambda _: {}
+                "diagnostics", lambda: _diagnostics(run.computed, headline, first), lambda _: {}
             ),
             "warnings": _warnings(run, tables["aar"]),
-            "more_data": _more_data(found) if found else "",
-            "backtest": backtest,
             "peers": _peers(config),
         }
     )
-    kind = config.study.kind
-    told: dict[str, Any] = content if kind == "return" else retold(content, catalogue("en", kind))
+    told: dict[str, Any] = content if run.asked else retold(content, catalogue("en", kind_of(kind, asked=False)))
     return told
 
 
-def _evidence(run: StudyRun) -> dict[str, Any]:
-    """Return events and labels, what the headline group's dates are worth, and the small table."""
-    config, headline = run.config, run.headline
-    sample = headline.at(config.windows.drop)
-    windows = {window: date_power(headline.at(window)) for window in main_windows(config)}
+def _plain(run: StudyRun) -> dict[str, Any]:
+    """Return what summary.json holds where nothing is asked about reversals."""
+    return {"effects": effects_by_window(run.headline, run.windows, run.tests)}
+
+
+def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what summary.json holds of reversals: verdict, labels, claims and trade."""
+    config, headline, alignments = run.config, run.headline, run.computed.alignments
+    windows = {window: date_power(headline.at(window)) for window in main_windows(config, asked=True)}
     markets = counted_markets(headline.abnormal.panel, run.computed.selection.requests)
-    labels = label_timing(run.events, run.computed.alignments, config, markets)
-    news = together(run.events)
+    labels = label_timing(run.events, alignments, config, markets)
     untimed = {*labels["post_hoc_events"], *labels["undated_events"]}
+    news = together(run.events)
     late = {name: event.label for name, event in news.items() if event.event_id in untimed}
-    distinct = {event.event_id: event for event in news.values()}
+    return {
+        **reversal_summary(found, config),
+        "claims": Counter(_claim_kinds(claims)),
+        "chronology": chronology(run.events, alignments, config),
+        "labels": labels,
+        "small_table": small_table(run.tests, headline, late, windows),
+        "more_data": _more_data(found),
+        "backtest": backtest,
+    }
+
+
+def _evidence(run: StudyRun) -> dict[str, Any]:
+    """Return the events, and what the headline group's dates are worth."""
+    config, headline = run.config, run.headline
+    main = main_windows(config, asked=run.asked)
+    sample = headline.at(main[0])
+    windows = {window: date_power(headline.at(window)) for window in main}
+    distinct = {event.event_id: event for event in together(run.events).values()}
     ratio = common_volatility_ratio(sample.shock_s)
     overlapping = overlapping_dates(run.found, config) if run.found else ""
-    trust = (which_to_trust(sample.n, sample.k, sample.rbar, ratio[0]), overlapping, *worth_of_dates(windows))
+    told = windows if run.asked else {main[0]: windows[main[0]]}
+    trust = (which_to_trust(sample.n, sample.k, sample.rbar, ratio[0]), overlapping, *worth_of_dates(told))
     return {
         "trust": joined(trust, " "),
         "headline": {
@@ -115,8 +134,6 @@ def _evidence(run: StudyRun) -> dict[str, Any]:
             "by_label": Counter(event.label for event in distinct.values()),
         },
         "headline_group": headline.group,
-        "small_table": small_table(run.tests, headline, late, windows),
-        "labels": labels,
     }
 
 
@@ -126,7 +143,7 @@ def _warnings(run: StudyRun, aar: pd.DataFrame) -> list[str]:
     ledger = computed.selection.ledger
     return [
         *filter(None, [text(headline_note(run.headline, config))]),
-        *input_warnings(run.events, config, run.prices, computed.returns, computed.findings, ledger),
+        *input_warnings(run.events, config, run.prices, computed.returns, computed.findings, ledger, asked=run.asked),
         *_model_remarks(computed, config),
         *_without_band(aar, run.tests),
     ]
@@ -151,16 +168,16 @@ def _claim_kinds(claims: pd.DataFrame) -> list[str]:
     return ["off" if code == OFF_BY else text for text, code in verdicts]
 
 
-def _diagnostics(computed: Computed, headline: Sample, config: StudyConfig) -> dict[str, Any]:
-    """Troubles of all fits, and of the headline group's dates in the drop window."""
-    ours = headline.at(config.windows.drop)
+def _diagnostics(computed: Computed, headline: Sample, window: Window) -> dict[str, Any]:
+    """Troubles of all fits, and of the headline group's dates in the first main window."""
+    ours = headline.at(window)
     portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting, by="date")
     found = diagnose_study(
         diagnose(computed.abnormal),
         rbar=ours.rbar,
         n_effective=ours.n_effective,
         common_volatility_ratio=common_volatility_ratio(ours.shock_s)[0],
-        shock_car=portfolios.car(config.windows.drop),
+        shock_car=portfolios.car(window),
         shock_id=portfolios.shock_id.tolist(),
     )
     return row_of(found)

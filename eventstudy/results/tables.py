@@ -19,14 +19,15 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
 from eventstudy.core.statistics import Alternative, Sample
-from eventstudy.core.statistics.bands import band_half_width
+from eventstudy.core.statistics.dates import band_half_width
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.overlap import growing_overlap
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
-from eventstudy.messages import catalogue, retold
+from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
+from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
 from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
@@ -34,30 +35,19 @@ from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import Lead, together
 
-#: Tables of the question about reversals: a study of another quantity has no row in them.
-REVERSAL_TABLES = (
-    "reversal",
-    "reversal_measures",
-    "reversal_paths",
-    "gates",
-    "placebo",
-    "placebo_balance",
-    "clarifications",
-    "specification_curve",
-)
-
 
 def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     """Return the tables of the pack by the names of their files, those of the backtest apart.
 
-    Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps why. In a study of volume
-    or volatility those of the reversal have no row.
+    Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps why. Where nothing is asked
+    about reversals there are none of them; ``event_days`` is there instead.
     """
     computed, config, optional = run.computed, run.config, run.parts.optional
-    abnormal, windows, kind = computed.abnormal, config.windows.all_car, config.study.kind
-    asked: Mapping[str, Sequence[Mapping[str, Any]]] = dict.fromkeys(REVERSAL_TABLES, ())
+    abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = {"event_days": effects_by_day(run.headline)}
     if run.found is not None:
-        asked = reversal_tables(run.found, config)
+        claims = [_claim_row(claim) for claim in run.claims]
+        asked = {**reversal_tables(run.found, config), "claims": claims}
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
         "ledger": [row_of(row) for row in computed.selection.ledger],
         "alignment": list(_alignment_rows(computed.alignments, run.events)),
@@ -70,7 +60,6 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "group_differences": list(difference_rows(computed.sample, run.own, windows, run.parts)),
         "multiplicity": optional("multiplicity", lambda: list(_multiplicity_rows(run)), lambda _: []),
         **asked,
-        "claims": [_claim_row(claim) for claim in run.claims],
     }
     made = {
         "abnormal_returns": _abnormal_table(abnormal),
@@ -85,7 +74,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     if config.tests.alternative != "two-sided":
         one_sided = ("car", "tests", "multiplicity")
         tables |= {name: tables[name].assign(alternative=config.tests.alternative) for name in one_sided}
-    return tables if kind == "return" else _retold(tables, kind)
+    return tables if run.asked else _retold(tables, kind_of(kind, asked=False))
 
 
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
@@ -333,7 +322,7 @@ def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     prefix = "label=" if head == "all" else f"{head};label="
     for sample in run.samples:
         if sample.group == head or sample.group.startswith(prefix):
-            for row in adjust(sample, run.config.windows.all_car, run.tests):
+            for row in adjust(sample, run.windows, run.tests):
                 yield {**row_of(row), "window": window_name(row.window)}
 
 

@@ -69,20 +69,25 @@ def input_warnings(
     returns: ReturnsPanel,
     findings: Sequence[QualityFinding],
     ledger: Sequence[LedgerRow],
+    *,
+    asked: bool,
 ) -> list[str]:
-    """Say what is odd about everything that a study is made of, before anything is estimated."""
+    """Say what is odd about everything that a study is made of, before anything is estimated.
+
+    ``asked`` is whether it asks about reversals, and so trades.
+    """
     kind = config.study.kind
     return [
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
         *event_warnings(events, config),
         *map(text, returns.remarks),
-        *(_unknown_markets(returns, config) if kind == "return" else []),
+        *(_unknown_markets(returns, config) if asked else []),
         *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
         *_same_days(ledger),
         *_unadjusted(prices),
         *(text(note) for note in (prices.factors.notes if prices.factors else ())),
-        *_absent(prices, config),
+        *_absent(prices, config, asked=asked),
     ]
 
 
@@ -105,12 +110,12 @@ def _unadjusted(prices: PriceTable) -> list[str]:
     return [say("price.unadjusted", tickers=", ".join(sorted(names)))] if names else []
 
 
-def _absent(prices: PriceTable, config: StudyConfig) -> list[str]:
-    """Say which fields no peer's prices have, and what cannot be seen without them."""
+def _absent(prices: PriceTable, config: StudyConfig, *, asked: bool) -> list[str]:
+    """Say which fields no peer's prices have, and what cannot be seen without them; only a trade needs the open."""
     series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
     fields = [
         name
-        for name in ("volume", "open", "high", "low")
+        for name in ("volume", *(("open",) if asked else ()), "high", "low")
         if series and not any(np.isfinite(getattr(item, name)).any() for item in series)
     ]
     unseen = [

@@ -3,7 +3,7 @@
 from eventstudy.reversal.confounders import read_confounders
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables
-from eventstudy.reversal.labels import chronology, counted_markets, label_timing
+from eventstudy.reversal.labels import asks_reversal, chronology, counted_markets, label_timing
 from eventstudy.reversal.shocks import Shocks, study_shocks
 from eventstudy.reversal.verdict import Verdict, verdict
 
@@ -12,6 +12,7 @@ __all__ = [
     "Findings",
     "Shocks",
     "Verdict",
+    "asks_reversal",
     "chronology",
     "counted_markets",
     "drops",

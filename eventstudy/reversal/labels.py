@@ -9,7 +9,7 @@ from typing import Any
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.windows import EventPanel, Request
-from eventstudy.errors import Reason
+from eventstudy.errors import ConfigError, Reason
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
 from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
@@ -17,6 +17,27 @@ from eventstudy.shocks import hit_by, leads_of, together
 
 #: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
 LATE, UNDATED = "label_late", "label_undated"
+
+
+def asks_reversal(events: Events, config: StudyConfig) -> bool:
+    """Return whether a study asks about reversals, see `Reversal.ask`; volume and volatility never do.
+
+    Raises
+    ------
+    ConfigError
+        If it does, and its event window has no room for the drop and what follows it.
+    """
+    label, windows = config.reversal.label, config.windows
+    auto = config.reversal.ask == "auto" and any(event.label == label for event in events)
+    if config.study.kind != "return" or not (auto or config.reversal.ask == "yes"):
+        return False
+    if not windows.hold_reversal:
+        raise ConfigError(
+            f"windows.event = {list(windows.event)} has no room for windows.drop = {list(windows.drop)} and "
+            f"windows.post = {list(windows.post)}, which events labelled {label!r} are asked about; widen it, or give "
+            "reversal.ask = 'no' for the effect of the events alone"
+        )
+    return True
 
 
 def chronology(

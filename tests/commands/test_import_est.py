@@ -72,7 +72,7 @@ def test_a_request_becomes_a_study_with_the_same_cars(tmp_path: Path, capsys: py
     report = (out / "import-report.txt").read_text(encoding="utf-8")
     for part in (
         "'Gamma & Co' is now the ticker GAMMA-CO",
-        "Windows: event [-2, 5] with its CAR, estimation [-130, -11]; the drop is [0, 1], after it [2, 5]",
+        "Windows: event [-2, 5] with its CAR, estimation [-130, -11]; the estimation window needs 120 returns",
         "3 events of the request became 2 on 2 days",
         "The grouping variable is each firm's group of peers",
         "Prices of Unused are in no request and were left out",
@@ -113,8 +113,10 @@ def test_the_exchange_follows_from_endings_or_the_index(tmp_path: Path) -> None:
     files = write_files(tmp_path, "7;BETA.DE;DAX;16.03.2021;A;-2;0;-11;120\n")
     assert main(["import-est", *files, "--dir", str(tmp_path / "study")]) == 0
     assert 'mic = "XETR"' in (tmp_path / "study" / "eventstudy.toml").read_text(encoding="utf-8")
-    report = (tmp_path / "study" / "import-report.txt").read_text(encoding="utf-8")
-    assert "The event window ended on day 0; it was made to end on day +1" in report
+    result = Study.from_toml(tmp_path / "study" / "eventstudy.toml").run(tmp_path / "study" / "events.csv")
+    assert result.verdict is None
+    assert (result.effect.window, result.effect.n_events) == ((-2, 0), 1)
+    assert result.effect.estimate == result.car.one(window=(-2, 0)).car
 
 
 def test_faults_of_the_data_files_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_result import make_result
 from scripted import Scripted
+from small_study import small_study
 from studies import edit_prices, event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
@@ -45,7 +45,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pack that is damaged in copies."""
     folder = tmp_path_factory.mktemp("made")
-    write_pack(make_result(), folder, formats=("csv", "json"))
+    write_pack(small_study(), folder, formats=("csv", "json"))
     return folder
 
 

@@ -31,10 +31,10 @@ from eventstudy.core.statistics.overlap import (
     clustered,
     date_overlap,
     growing_overlap,
-    lagged_overlap,
     likeness,
     shared_sessions,
 )
+from eventstudy.large.battery import lagged_overlap
 from eventstudy.messages import text
 from eventstudy.results.tables import _aar_columns
 

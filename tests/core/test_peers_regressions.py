@@ -20,6 +20,7 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.config import load_config
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.estimation import compute
 from eventstudy.core.models import fit
@@ -29,7 +30,6 @@ from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.core.statistics.dependence import mean_correlation
 from eventstudy.core.statistics.firm import ar_tests, car_tests
-from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.windows import EventPanel, Request, cut
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, sessions
@@ -164,7 +164,7 @@ def test_ranks_are_taken_over_days_not_over_events() -> None:
 def test_the_rank_test_takes_the_spread_of_the_daily_mean() -> None:
     """The pooled spread of independent ranks forgets that peers fall together."""
     panel = draw(rho=0.8, effect=-0.03)
-    ranks = sample_of(panel).at((0, 0)).ranks.rank
+    ranks = sample_of(panel).at((0, 0)).ranks
     deviation = ranks - (ranks.shape[1] + 1) / 2
     pooled = deviation.std() / np.sqrt(len(panel))
     wrong = deviation[:, L1 + 5].mean() / pooled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.core.arrays import row_ranks
 
 
 @pytest.mark.parametrize("digits", [15, 1, 0])

@@ -12,11 +12,11 @@ from panels import make_panel
 from scipy import stats
 
 from eventstudy.core.abnormal import abnormal_returns
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, Tails, TestResult
 from eventstudy.core.statistics.calendar_time import newey_west_variance
 from eventstudy.core.statistics.rank_tests import signed_rank_tails
-from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.core.statistics.resampled import _stationary_rows, skewness_adjusted, stationary_positions
 from eventstudy.messages import text
 

@@ -14,8 +14,8 @@ from scipy import special
 
 from eventstudy.config import Model
 from eventstudy.core.abnormal import Alpha
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics import STATISTICS
-from eventstudy.core.statistics.ranks import row_ranks
 from eventstudy.errors import ConfigError
 from eventstudy.large import (
     AT_ANY_SIZE,

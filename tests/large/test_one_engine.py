@@ -131,6 +131,7 @@ def test_each_setting_that_counts_changes_a_number(folder: Path, tmp_path: Path)
 REFUSED = {
     "study.kind": "volume",
     "returns.gaps": "trade_to_trade",
+    "returns.currency": "study",
     "model.name": "garch",
     "model.alpha": "shrink",
     "tests.regression": '["car ~ 1"]',

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from make_result import make_full_result
 from numpy.typing import NDArray
 from scipy import stats
+from small_study import changed, small_study
 from statsmodels.stats.meta_analysis import combine_effects
 
 from eventstudy.cli import main
@@ -415,7 +415,7 @@ def test_size_under_the_null(louder: float) -> None:
 
 def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) -> Path:
     """Write a result pack whose reversal tables are those of a made-up `PackShocks`."""
-    base = make_full_result(simulated=simulated)
+    base = changed(small_study(), facts={"simulated": simulated})
     reversal = pd.DataFrame(
         {
             "shock_id": pack.shock_id,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_result import make_result
 from rich.console import Console
+from small_study import changed, small_study
 from test_overlap import study
 
 from eventstudy.core.statistics.dates import LARGE_CVR, SCALED_BY_THE_PAST, dates_needed
@@ -21,20 +21,29 @@ from eventstudy.report.render.text import summary_text
 from eventstudy.report.sections.answer import small_table
 from eventstudy.report.sections.market import OTHERS, ROBUST
 from eventstudy.report.terminal import print_summary
+from eventstudy.report.wording import p_text
 from eventstudy.results.evidence import LITTLE, date_power, worth_of_dates
 from eventstudy.results.result import StudyResult
 
 TOGETHER = {"n_events": 12, "n_dates": 3, "n_effective": 3.5, "rbar": 0.3}
 
 
-def dense(**changed: Any) -> StudyResult:
-    """The made-up result with 2 dates worth 1.7, and a burst in its drop window alone."""
-    result = make_result()
+def dense(**facts: Any) -> StudyResult:
+    """The small study with 2 dates worth 1.7, and a burst in its drop window alone."""
+    result = small_study()
     rows = [
-        {**row, "k_eff": 1.7 if row["n_dates"] == 2 else 1.0, "cvr": 1.9 if row["window"] == "[0,1]" else 1.3}
-        for row in result.facts["small_table"]
+        {
+            **row,
+            "k_eff": 1.7 if row["n_dates"] == 2 else 1.0,
+            "cvr": 1.9 if row["n_dates"] == 2 and row["window"] == "[0,1]" else 1.3,
+        }
+        for row in result.facts["small_table"][2:5]
     ]
-    return StudyResult(result.run_id, result.tables, {**result.facts, "small_table": rows, **changed}, result.manifest)
+    return changed(result, facts={"small_table": rows, **facts})
+
+
+#: p of BMP-KP in the first row of the table, as it is printed.
+P_OF_BMP = p_text(small_study().facts["small_table"][2]["bmp_kp_p"])
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -46,7 +55,8 @@ def test_k_eff_stands_beside_k(language: str) -> None:
 
 
 def test_a_result_without_it_has_no_such_column() -> None:
-    assert "K_eff" not in small_table(make_result().facts, catalogue("en")).head
+    without = [{name: cell for name, cell in row.items() if name != "k_eff"} for row in dense().facts["small_table"]]
+    assert "K_eff" not in small_table(dense(small_table=without).facts, catalogue("en")).head
 
 
 def test_p_values_are_marked_where_common_volatility_was_high() -> None:
@@ -57,7 +67,7 @@ def test_p_values_are_marked_where_common_volatility_was_high() -> None:
     # 1.3 is not above the limit; date_t, sign_flip and the cross-sectional t do not take the past's variance.
     assert LARGE_CVR == 1.3
     assert marked == {(0, "bmp_kp_p")}
-    assert shown.rows[0][names.index("bmp_kp_p")] == "0.041 ‡"
+    assert shown.rows[0][names.index("bmp_kp_p")] == f"{P_OF_BMP} ‡"
     assert shown.mark_note == (
         "‡ The peers' common volatility is above that of the estimation window (ratio 1.9 in [0, +1]): tests "
         "that take variances or correlations from there reject a true null too often."
@@ -80,8 +90,8 @@ def test_pages_strike_what_is_marked(tmp_path: Path) -> None:
     write_latex(document, tmp_path / "latex")
     tex = (tmp_path / "latex" / "summary.tex").read_text(encoding="utf-8")
     assert "K\\_eff" in tex
-    assert "0.041 \\ddag{}" in tex
-    assert "0.041 ‡" in markdown(document, document.sections[:1])
+    assert f"{P_OF_BMP} \\ddag{{}}" in tex
+    assert f"{P_OF_BMP} ‡" in markdown(document, document.sections[:1])
     assert document.tables()["summary"].mark == "‡"
 
 
@@ -96,10 +106,10 @@ def test_terminal_and_summary_show_marks_and_the_note_that_belongs_to_them() -> 
     result = dense(headline=TOGETHER)
     wide, narrow = printed(result, 160), printed(result, 72)
     assert "K_eff" in wide
-    assert "0.041 ‡" in wide
+    assert f"{P_OF_BMP} ‡" in wide
     assert " ".join(wide.split()).count("‡ The cross-sectional test") == 1
     # Where no marked column finds room, no note stands about one.
-    assert "0.312" in narrow
+    assert p_text(result.facts["small_table"][0]["date_t_p"]) in narrow
     assert "‡" not in narrow
     text = summary_text(result)
     assert "K_eff" in text

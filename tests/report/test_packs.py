@@ -6,10 +6,11 @@ import contextlib
 import json
 import signal
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
-from make_result import SENTENCE, make_full_result, make_result
+from small_study import changed, small_study
 
 from eventstudy.cli import main
 from eventstudy.errors import IntegrityError
@@ -17,34 +18,29 @@ from eventstudy.messages import catalogue
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
 from eventstudy.report.progress import done_before, heeding, stage_text
+from eventstudy.report.wording import percent
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A pack and one with another model, another effect and one other row."""
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
-    plain = make_result()
+    plain = small_study()
     write_pack(plain, first, formats=("csv", "json"))
-    verdict = {**plain.facts["verdict"], "effect": -0.01}
     ledger = plain.to_frame("ledger")
     ledger.loc[0, "status"] = "dropped"
-    settings = {**plain.manifest["settings"], "model": {"name": "mean_adjusted", "alpha": "auto"}}
-    changed = replace(
-        plain,
-        facts={**plain.facts, "verdict": verdict},
-        tables={**plain.tables, "ledger": ledger},
-        manifest={**plain.manifest, "settings": settings},
-    )
-    write_pack(changed, second, formats=("csv", "json"))
+    settings = {**plain.manifest["settings"], "model": {**plain.manifest["settings"]["model"], "name": "mean_adjusted"}}
+    other = replace(plain, manifest={**plain.manifest, "settings": settings})
+    write_pack(changed(other, verdict={"effect": -0.01}, ledger=ledger), second, formats=("csv", "json"))
     return first, second
 
 
 def test_compare_names_what_changed_and_nothing_else(two: tuple[Path, Path]) -> None:
     changes = compare_packs(*two)
     assert [(c.part, c.name, c.first, c.second) for c in changes] == [
-        ("verdict", "effect", 0.0287654321, -0.01),
+        ("verdict", "effect", small_study().verdict.effect, -0.01),
         ("settings", "model.name", "market", "mean_adjusted"),
-        ("tables", "ledger.csv", "15 rows, 1 of them its own", "15 rows, 1 of them its own"),
+        ("tables", "ledger.csv", "20 rows, 1 of them its own", "20 rows, 1 of them its own"),
     ]
 
 
@@ -69,8 +65,8 @@ def test_show_prints_the_verdict_again(
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["show", str(two[0])]) == 0
     out = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert SENTENCE in out
-    assert "core peers · misreading [0, +1] 8 2 −5.2%" in out
+    assert small_study().verdict.sentence.replace("CI -", "CI −") in out
+    assert "misreading [0, +1] 8 2 2.0 " + percent(small_study().facts["small_table"][2]["caar"]) in out
     assert main(["show", str(two[0]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == read_pack(two[0]).facts
 
@@ -89,11 +85,11 @@ def test_show_is_as_wide_as_the_window_and_plain_where_colours_are_unwanted(
 
 
 def test_show_speaks_the_language_of_the_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_pack(make_full_result(language="zh"), tmp_path, formats=("json",))
+    write_pack(small_study("zh"), tmp_path, formats=("json",))
     assert main(["show", str(tmp_path)]) == 0
     out = "".join(capsys.readouterr().out.replace("│", "").split())
     assert "无法判断：误读类下跌之后" in out
-    assert "+2.9%" in out
+    assert percent(small_study().verdict.effect) in out
 
 
 def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,9 +101,10 @@ def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest
 
 
 def test_a_notebook_shows_the_verdict_and_no_live_markup() -> None:
-    html = make_result(study="<script>alert(1)</script>")._repr_html_()
-    assert f"<p>{SENTENCE}</p>" in html
-    assert "<td>−5.2%</td>" in html
+    result = changed(small_study(), facts={"study": "<script>alert(1)</script>"})
+    html = result._repr_html_()
+    assert f"<p>{escape(result.verdict.sentence.replace('CI -', 'CI −'))}</p>" in html
+    assert f"<td>{percent(result.facts['small_table'][0]['caar'])}</td>" in html
     assert "<script>" not in html
 
 

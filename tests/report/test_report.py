@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -19,8 +20,9 @@ import openpyxl
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
-from make_result import PEERS, SENTENCE, SHOCKS, make_full_result, make_result
+from markupsafe import escape
 from rich.console import Console
+from small_study import PEERS, changed, small_study
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError
@@ -42,35 +44,38 @@ from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
 from eventstudy.workers import forked_children
 
+#: The verdict as pages set it.
+SENTENCE = small_study().verdict.sentence.replace("CI -", "CI −")
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
 
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pack")
-    write_pack(make_result(), folder)
+    write_pack(small_study(), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
-    write_pack(make_result(simulated=True), folder)
+    write_pack(changed(small_study(), facts={"simulated": True}), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    peers = {**PEERS, "LITE": {**PEERS["LITE"], "name": NASTY}}
-    shocks = ((SHOCKS[0][0], "misreading", SHOCKS[0][2], NASTY, -0.05, 0.02), *SHOCKS[1:])
+    result = small_study()
+    peers = {**result.facts["peers"], "LITE": {**result.facts["peers"]["LITE"], "name": NASTY}}
+    shocks = result.to_frame("shocks")
+    shocks["title"] = shocks["title"].mask(shocks["shock_id"] == "GTC25", NASTY)
     folder = tmp_path_factory.mktemp("nasty")
-    write_pack(make_result(study=NASTY, peers=peers, shocks=shocks), folder, formats=("pdf", "html"))
+    write_pack(changed(result, facts={"study": NASTY, "peers": peers}, shocks=shocks), folder, formats=("pdf", "html"))
     return folder
 
 
 def _edited(result: StudyResult, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> StudyResult:
-    tables = {**result.tables, name: change(result.to_frame(name))}
-    return StudyResult(result.run_id, tables, result.facts, result.manifest)
+    return changed(result, **{name: change(result.to_frame(name))})
 
 
 def _pdf_pages(path: Path) -> list[str]:
@@ -87,15 +92,17 @@ def _words(text: str) -> str:
 def test_pack_holds_every_file(pack: Path) -> None:
     found = {path.relative_to(pack).as_posix() for path in pack.rglob("*") if path.is_file()}
     expected = {"report.pdf", "report.html", "tables.xlsx", "manifest.json", "summary.json", "ledger.csv"}
-    expected |= {f"tables/{name}.csv" for name in make_result().tables if name != "ledger"}
-    for plot in plots.plots_of(make_result()):
+    expected |= {f"tables/{name}.csv" for name in small_study().tables if name != "ledger"}
+    for plot in plots.plots_of(small_study()):
         expected |= {f"figures/{plot.name}.png", f"figures/{plot.name}.svg"}
-    expected |= {f"tables/latex/{name}.tex" for name in ("summary", "tests", "shocks", "alignment", "peers")}
+    latex = set(study_document(small_study()).tables())
+    assert {"summary", "tests", "shocks", "alignment", "peers"} <= latex
+    expected |= {f"tables/latex/{name}.tex" for name in latex}
     assert found == expected | {"summary.md"}
 
 
 def test_second_write_gives_the_same_bytes(pack: Path, tmp_path: Path) -> None:
-    files = write_pack(make_result(), tmp_path)
+    files = write_pack(small_study(), tmp_path)
     assert [path.relative_to(tmp_path) for path in files] == sorted(
         path.relative_to(pack) for path in pack.rglob("*") if path.is_file()
     )
@@ -113,18 +120,18 @@ def test_manifest_has_the_digest_of_every_other_file(pack: Path) -> None:
 def test_json_is_sorted_and_has_null_for_nan(pack: Path) -> None:
     text = (pack / "manifest.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
-    assert manifest["prices"]["rate"] is None
+    assert manifest["trials"] == small_study().manifest["trials"]
     assert text == json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert summary["verdict"]["effect"] == 0.0287654321
+    assert summary["verdict"]["effect"] == small_study().facts["verdict"]["effect"]
+    assert summary["leave_one_out"] is None
 
 
 def test_csv_gives_back_every_number_and_leaves_nan_empty(pack: Path) -> None:
-    expected = make_result().tables["abnormal_returns"]
+    expected = small_study().tables["abnormal_returns"]
     with (pack / "tables" / "abnormal_returns.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(expected.columns)
-    assert [row["ar"] for row in rows].count("") == 1  # the one missing day
     for row, value in zip(rows, expected["ar"].tolist(), strict=True):
         assert row["ar"] == "" if math.isnan(value) else float(row["ar"]) == value
     raw = (pack / "tables" / "abnormal_returns.csv").read_bytes()
@@ -153,7 +160,7 @@ def test_formulas_in_text_are_defused_and_numbers_kept(value: object, written: o
 
 def test_csv_and_workbook_never_hold_a_formula(tmp_path: Path) -> None:
     bad = '=HYPERLINK("http://127.0.0.1","x")'
-    result = _edited(make_result(), "ledger", lambda table: table.assign(reason=bad))
+    result = _edited(small_study(), "ledger", lambda table: table.assign(reason=bad))
     result = _edited(result, "shocks", lambda table: table.assign(title="-1+1"))
     write_pack(result, tmp_path, formats=("csv", "xlsx"))
     with (tmp_path / "ledger.csv").open(encoding="utf-8", newline="") as file:
@@ -171,8 +178,8 @@ def test_csv_and_workbook_never_hold_a_formula(tmp_path: Path) -> None:
 
 def test_workbook_cells_have_their_types_and_full_precision(pack: Path) -> None:
     book = openpyxl.load_workbook(pack / "tables.xlsx")
-    assert book.sheetnames == ["summary", *make_result().tables]
-    sheet, expected = book["tests"], make_result().tables["tests"]
+    assert book.sheetnames == ["summary", *small_study().tables]
+    sheet, expected = book["tests"], small_study().tables["tests"]
     names = [cell.value for cell in sheet[1]]
     assert names == list(expected.columns)
     cell = sheet.cell(2, names.index("estimate") + 1)
@@ -188,7 +195,7 @@ def test_simulated_stamp_is_on_every_page_table_and_the_html(simulated: Path) ->
     for path in [simulated / "ledger.csv", *(simulated / "tables").glob("*.csv")]:
         table = pd.read_csv(path)
         assert table.columns[-1] == "simulated", path.name
-        assert set(table["simulated"]) == {"SIMULATED"}, path.name
+        assert (table["simulated"] == "SIMULATED").all(), path.name
     for sheet in openpyxl.load_workbook(simulated / "tables.xlsx"):
         assert sheet.oddHeader.center.text == "SIMULATED"
     html = (simulated / "report.html").read_text(encoding="utf-8")
@@ -209,17 +216,16 @@ def test_real_prices_carry_no_stamp(pack: Path) -> None:
 
 def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -> None:
     first, *rest = (_words(text) for text in _pdf_pages(pack / "report.pdf"))
-    assert SENTENCE in first
-    for text in ("effect +2.9%", "−6.0% to +10.3%", "0.500", "N_eff 3.5", "smallest detectable effect 11.1%"):
-        assert text in first
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     verdict = summary["verdict"]
+    assert SENTENCE in first
+    assert f"N_eff {verdict['n_effective']:.1f}" in first
+    assert f"smallest detectable effect {wording.percent(verdict['mde']).lstrip('+')}" in first
     assert f"effect {wording.percent(verdict['effect'])}" in first
     assert f"{wording.percent(verdict['ci'][0])} to {wording.percent(verdict['ci'][1])}" in first
     for row in summary["small_table"]:
-        assert f"{row['n_events']} {row['n_dates']} {wording.percent(row['caar'])}" in first
-    assert "core peers · misreading [0, +1] 8 2 −5.2% −10.2% to −0.2% 0.312 0.250 0.041 <0.001" in first
-    assert "Firm-events: 12 used (1 with day 0 moved), 3 dropped" in first
+        assert f"{row['n_events']} {row['n_dates']} {row['k_eff']:.1f} {wording.percent(row['caar'])}" in first
+    assert "Firm-events: 16 used, 4 dropped" in first
     assert "PRECEDES DROP CPX26" in first
     assert "Which test to trust." in first
     assert "What would change the conclusion." in first
@@ -229,8 +235,8 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
 def test_every_page_has_run_date_and_number(pack: Path) -> None:
     texts = [_words(text) for text in _pdf_pages(pack / "report.pdf")]
     for number, text in enumerate(texts, 1):
-        assert "run optical-20260821-1a2b3c4d" in text
-        assert f"data to 2026-08-21 page {number} of {len(texts)}" in text
+        assert f"run {small_study().run_id}" in text
+        assert f"data to {small_study().facts['data_date']} page {number} of {len(texts)}" in text
 
 
 def test_no_number_on_the_pages_has_many_digits(pack: Path) -> None:
@@ -256,10 +262,10 @@ def test_markup_in_names_is_escaped_in_the_html(nasty: Path) -> None:
 
 def test_html_stands_alone(pack: Path) -> None:
     html = (pack / "report.html").read_text(encoding="utf-8")
-    assert SENTENCE in html
+    assert escape(SENTENCE) in html
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
-    assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(make_result()))
+    assert html.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(plots.plots_of(small_study()))
     (policy,) = set(re.findall(r"default-src[^\"]*", html))
     inline = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     assert policy == f"default-src 'none'; {inline}; img-src data:; font-src data:"
@@ -318,13 +324,13 @@ def test_letters_that_are_made_of_others_bring_these_along() -> None:
 
 def test_words_of_the_drawings_can_be_found_in_the_pdf(pack: Path) -> None:
     text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
-    for said in ("cumulative AR, %", "no free price (locked, halted, missing)", "misreading (n 8, K 2)"):
+    for said in ("cumulative AR, %", "misreading (n 8, K 2)"):
         assert said in text, said
 
 
 def test_drawings_say_their_values_where_the_pointer_rests(pack: Path) -> None:
     html = (pack / "report.html").read_text(encoding="utf-8")
-    car = make_result().tables["shocks"].set_index(["shock_id", "window"])["car"]
+    car = small_study().tables["shocks"].set_index(["shock_id", "window"])["car"]
     for shock in ("GTC25", "LITE26", "SA26"):
         value = wording.percent(car[(shock, "[0,1]")])
         assert f"<title>{shock} drop [0,1]: {value}</title>" in html
@@ -344,7 +350,7 @@ def no_cjk_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(no_cjk_font: None, tmp_path: Path) -> None:
-    write_pack(make_result(), tmp_path, formats=("pdf",))
+    write_pack(small_study(), tmp_path, formats=("pdf",))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     assert text.count("no Chinese font found: Chinese names left out") == 1
     assert not re.search("[\u4e00-\u9fff]", text)
@@ -357,15 +363,15 @@ def test_with_a_chinese_font_the_names_are_in_the_text_of_the_pdf(pack: Path) ->
         pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
     text = _words(" ".join(_pdf_pages(pack / "report.pdf")))
     assert "no Chinese font found" not in text
-    for ticker, peer in PEERS.items():
+    for ticker, (_, _, name_local) in PEERS.items():
         assert ticker in text
-        assert peer["name_local"] in text
+        assert name_local in text
 
 
 def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: None, tmp_path: Path) -> None:
-    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf", "html"))
+    write_pack(small_study("zh"), tmp_path, formats=("pdf", "html"))
     first = _words(_pdf_pages(tmp_path / "report.pdf")[0])
-    assert "Inconclusive: after misreading-labelled drops the peers' abnormal return" in first
+    assert SENTENCE.split(" (95 %")[0] in first
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="zh-Hans">' in html
     assert "所问的下跌" in html
@@ -374,9 +380,12 @@ def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: Non
 def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) -> None:
     if plots.cjk_font() is None:
         pytest.skip("no font with Chinese glyphs is installed; apt-get install fonts-wqy-zenhei brings one")
-    write_pack(make_full_result(language="zh"), tmp_path, formats=("pdf",))
+    write_pack(small_study("zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
-    for text in ("无法判断：误读类下跌之后", "+2.9%", "−6.0%至+10.3%", "p=0.500", "2次冲击，8个公司事件", "11.1%"):
+    verdict = small_study().facts["verdict"]
+    low, high = map(wording.percent, verdict["ci"])
+    shown = (wording.percent(verdict["effect"]), f"{low}至{high}", f"p={wording.p_text(verdict['p_value'])}")
+    for text in ("无法判断：误读类下跌之后", *shown, "2次冲击，8个公司事件", f"{verdict['mde']:.1%}"):
         assert text in first
     assert rest[0].startswith("方法")
 
@@ -384,7 +393,7 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
 def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
     from PIL import Image
 
-    for plot in plots.plots_of(make_result()):
+    for plot in plots.plots_of(small_study()):
         with Image.open(pack / "figures" / f"{plot.name}.png") as image:
             assert [round(dots) for dots in image.info["dpi"]] == [300, 300], plot.name
             size, colours = image.size, len(image.convert("RGB").getcolors(maxcolors=2**20) or [])
@@ -398,7 +407,7 @@ def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path)
 
 def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None:
     for language in ("en", "zh"):
-        result = make_full_result(language=language)
+        result = small_study(language)
         for plot in plots.plots_of(result):
             figure = plots.draw(result, plot)
             figure.draw_without_rendering()
@@ -412,14 +421,14 @@ def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None
 
 def test_counts_open_page_one(pack: Path) -> None:
     first = _words(_pdf_pages(pack / "report.pdf")[0])
-    assert first.index("Firm-events: 12 used (1 with day 0 moved), 3 dropped") < first.index(SENTENCE)
+    assert first.index("Firm-events: 16 used, 4 dropped") < first.index(SENTENCE)
     html = (pack / "report.html").read_text(encoding="utf-8")
-    assert html.index("Firm-events: 12 used") < html.index(SENTENCE)
+    assert html.index("Firm-events: 16 used") < html.index(escape(SENTENCE))
 
 
 def test_no_p_value_stands_without_its_number_of_dates() -> None:
-    tables = study_document(make_full_result()).tables()
-    for block in (tables["summary"], tables["tests"], multiplicity(make_full_result(), catalogue("en"))):
+    tables = study_document(small_study()).tables()
+    for block in (tables["summary"], tables["tests"], multiplicity(small_study(), catalogue("en"))):
         assert "K" in block.head
     for name, block in tables.items():
         named = [head for head in block.head if head == "p" or head.startswith("p of")]
@@ -428,47 +437,50 @@ def test_no_p_value_stands_without_its_number_of_dates() -> None:
 
 
 def test_left_out_formats_are_not_written(tmp_path: Path) -> None:
-    files = write_pack(make_result(), tmp_path, formats=("json",))
+    files = write_pack(small_study(), tmp_path, formats=("json",))
     assert [path.name for path in files] == ["manifest.json", "summary.json"]
 
 
 def test_unknown_format_and_full_folder_are_refused_together(tmp_path: Path) -> None:
     (tmp_path / "old.txt").write_text("x", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        write_pack(make_result(), tmp_path, formats=("pdf", "htm"))
+        write_pack(small_study(), tmp_path, formats=("pdf", "htm"))
     first, second = (str(problem) for problem in caught.value.problems)
     assert "'htm' is unknown" in first
     assert "did you mean 'html'" in first
     assert "is not empty" in second
     with pytest.raises(ConfigError, match="is not a folder"):
-        write_pack(make_result(), tmp_path / "absent")
+        write_pack(small_study(), tmp_path / "absent")
 
 
 def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
-    write_pack(make_result(), tmp_path, progress=said.append)
-    assert said[0] == "figure 1/5 caar_by_label"
+    write_pack(small_study(), tmp_path, progress=said.append)
+    assert said[0] == f"figure 1/{len(plots.plots_of(small_study()))} caar_by_label"
     assert said[-5:] == ["images", "report.pdf", "tables", "workbook", "report.html"]
 
 
 def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:
-    result = make_result()
+    result = small_study()
     empty = {name: table.iloc[:0] if name != "ledger" else table for name, table in result.tables.items()}
     verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
     summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
-    write_pack(StudyResult(result.run_id, empty, summary, result.manifest), tmp_path)
+    write_pack(replace(result, tables=empty, facts=summary), tmp_path)
     assert "Nothing could be tested." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
 
 
 def test_matrix_codes_each_kind_of_reason() -> None:
     result = _edited(
-        make_result(),
+        small_study(),
         "ledger",
-        lambda table: table.assign(reason_code=table["status"].map({"dropped": "reason.not_listed"}).fillna("")),
+        lambda table: table.assign(
+            status=table["status"].mask((table["event_id"] == "LITE26") & (table["ticker"] == "LITE"), "shifted")
+        ),
     )
     (block,), legend = ledger_matrix(result, catalogue("en"))
     assert block.head == ["event", *PEERS, "INFN"]
     assert block.rows[1] == ("LITE26", "●", "●", "s", "●", "a")
+    assert [row[-1] for row in block.rows] == ["a"] * 4
     assert ("a", "not listed then") in legend
 
 
@@ -497,7 +509,7 @@ def test_words_of_groups_and_windows() -> None:
 
 def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_path: Path) -> None:
     long = "An answer that goes on and on about what the peers did, " * 30
-    result = make_full_result()
+    result = small_study()
     flags = [{"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long} for i in range(9)]
     summary = {
         **result.facts,
@@ -505,48 +517,56 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
         "trust": long,
         "more_data": long,
         "chronology": flags,
-        "small_table": result.facts["small_table"] * 5,
+        "small_table": result.facts["small_table"] * 3,
         "study": "A study with a very long name " * 6,
         "price_source": "files:" + "a" * 300,
     }
-    write_pack(StudyResult(result.run_id, result.tables, summary, result.manifest), tmp_path, formats=("pdf",))
+    write_pack(replace(result, facts=summary), tmp_path, formats=("pdf",))
     first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
     assert second.startswith("Method")
-    assert "effect +2.9%" in first
+    assert f"effect {wording.percent(result.verdict.effect)}" in first
     assert "What would change the conclusion." in first
 
 
 def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
     def change(table: pd.DataFrame) -> pd.DataFrame:
-        table = table.copy()
-        table["reaction"] = ["after_close", "closed"] * 3
+        table = (
+            table[table["event_id"] != "CPX26"]
+            .reset_index(drop=True)
+            .assign(note="", note_code="", timestamp="2025-03-19T00:00:00+00:00")
+        )
+        table["reaction"] = ["closed", "after_close"] * 3
         table.loc[table["mic"] == "XSHE", "session"] = "2026-06-11"
-        table.loc[1, "note"] = "XSHE was closed until then: its first return bridges 9 days"
+        table.loc[0, "note"] = "XSHE was closed until then: its first return bridges 9 days"
         return table
 
-    shown, _, note = alignment(_edited(make_result(), "alignment", change), catalogue("en")).blocks
+    shown, _, note = alignment(_edited(small_study(), "alignment", change), catalogue("en")).blocks
     assert isinstance(shown, TableBlock)
-    assert shown.head == ["event", "time (UTC)", "precision", "US", "CN"]
-    assert shown.rows[0] == ("GTC25", "2025-03-19 00:00", "minute", "2025-03-19+", "2026-06-11~ (1)")
+    assert shown.head == ["event", "time (UTC)", "precision", "CN", "US"]
+    assert shown.rows[0] == ("GTC25", "2025-03-19 00:00", "date", "2026-06-11~ (1)", "2025-03-19+")
     assert [row[0] for row in shown.rows] == ["GTC25", "LITE26", "SA26"]
     assert note == Paragraph("(1) XSHE was closed until then: its first return bridges 9 days", tone="note")
 
 
 def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
-    result = make_result()
+    result = small_study()
     shown = leading_tests(result, catalogue("en"))
-    assert shown.head[6:] == ["date-level t", "sign-flip", "BMP-KP"]
-    assert [row[:2] for row in shown.rows] == [
-        (group, window)
-        for group in ("core peers", "core peers · misreading", "core peers · genuine")
-        for window in ("[0, +1]", "[+2, +20]")
-    ]
-    assert shown.rows[2][6:] == ("0.312", "0.250", "0.041")
-    assert shown.rows[4][6:] == ("–", "–", "0.041")
+    assert shown.head[6:10] == ["date-level t", "sign-flip", "permutation", "BMP-KP"]
+    rows = {row[:2]: row for row in shown.rows}
+    assert len(rows) == len(shown.rows)
+    p_values = {(row["group"], row["window"]): row for row in result.facts["small_table"]}
+    for group, name in (("all", "all events"), ("label=misreading", "misreading"), ("label=genuine", "genuine")):
+        for window in ("[0,1]", "[2,20]"):
+            p = p_values[group, window]
+            row = rows[name, wording.window_words(window)]
+            assert (*row[6:8], row[9]) == tuple(
+                wording.p_text(p[test]) for test in ("date_t_p", "sign_flip_p", "bmp_kp_p")
+            )
+    assert rows["genuine", "[0, +1]"][6:8] == ("–", "–")
 
 
 def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
-    result = make_full_result()
+    result = small_study()
     document = study_document(result)
     first = [section.name for section in document.sections].index("verdicts")
     assert [section.name for section in document.sections[first : first + 9]] == [
@@ -558,7 +578,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
         "backtest",
         "specifications",
         "diagnostics",
-        "quality",
+        "alignment",
     ]
     for name, figures in (
         ("placebos", ["reversal_paths", "placebo_dots", "placebo_balance"]),
@@ -568,23 +588,30 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
         assert [b.name for b in document.section(name).blocks if isinstance(b, FigureBlock)] == figures
     tables = document.tables()
     measures = {row[0]: row[1] for row in tables["reversal_measures"].rows}
-    assert measures["excess over placebos"] == "+2.9% (−6.0% to +10.3%) p 0.500"
-    assert measures["reversal ratio"] == "0.57"
+    verdict, trade = result.facts["verdict"], result.facts["backtest"]
+    low, high = map(wording.percent, verdict["ci"])
+    effect, p_value = wording.percent(verdict["effect"]), wording.p_text(verdict["p_value"])
+    assert measures["excess over placebos"] == f"{effect} ({low} to {high}) p {p_value}"
+    found = result.tables["reversal_measures"].query("group == 'label=misreading'").set_index("measure")["estimate"]
+    assert measures["reversal ratio"] == f"{found['reversal_ratio']:.2f}"
     numbers = {row[0]: row[1:] for row in tables["backtest"].rows}
-    assert numbers["net per trade"] == ("+1.0%", "+4.8%")
-    assert numbers["interval of the hit rate"] == ("10% to 90%", "10% to 90%")
+    every = trade["comparison"]["every_drop"]
+    assert numbers["net per trade"][:2] == tuple(wording.percent(run["net_per_trade"]) for run in (trade, every))
+    assert numbers["interval of the hit rate"][0] == f"{trade['hit_ci'][0]:.0%} to {trade['hit_ci'][1]:.0%}"
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
     for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
-    assert "recovery ranks 2 of 7: itself and its matched placebo drops" in text
+    among = result.tables["reversal"].set_index("shock_id").loc["GTC25"]
+    assert (
+        f"recovery ranks {among['rank']:.0f} of {among['n_placebos'] + 1}: itself and its matched placebo drops" in text
+    )
 
 
 @pytest.mark.parametrize("dates", [2, 5, 6])
 def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
-    result = make_full_result()
-    verdict = {**result.facts["verdict"], "n_dates": dates, "group": "label=misreading"}
-    result = StudyResult(result.run_id, result.tables, {**result.facts, "verdict": verdict}, result.manifest)
+    result = small_study()
+    result = changed(result, verdict={"n_dates": dates, "group": "label=misreading"})
     names = [name for name, _ in in_question(result, catalogue("en"))]
     assert names[0] == "CAR of the drop"
     assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
@@ -592,10 +619,9 @@ def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
 
 
 def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> None:
-    plain = make_result()
+    plain = small_study()
     within = say("inside.all", shocks=say("inside.shock", shock="LITE26", events="RUM26 (2026-02-11)"))
-    verdict = {**plain.facts["verdict"], "inside": within}
-    result = StudyResult(plain.run_id, plain.tables, {**plain.facts, "verdict": verdict}, plain.manifest)
+    result = changed(plain, verdict={"inside": within})
     write_pack(result, tmp_path, formats=("pdf", "html"))
     said_so = "lie in the post window: LITE26 has RUM26 (2026-02-11)."
     assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[0])
@@ -606,9 +632,18 @@ def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> N
 
 
 def test_study_without_those_parts_has_none_of_their_sections() -> None:
-    document = study_document(make_result())
+    document = study_document(small_study(kind="volatility"))
     names = [section.name for section in document.sections]
-    assert names[names.index("reversal") :] == ["reversal", "alignment", "ledger", "peers", "read", "references"]
+    assert names[names.index("tests") :] == [
+        "tests",
+        "reversal",
+        "diagnostics",
+        "alignment",
+        "ledger",
+        "peers",
+        "read",
+        "references",
+    ]
     lines = [b for b in document.section("answer").blocks if isinstance(b, Facts) and b.title]
     assert lines == []
 
@@ -672,7 +707,7 @@ def test_latex_tables_compile(tmp_path: Path, language: str) -> None:
         pytest.skip(f"{program} compiles no plain document: {reason}")
     folder = tmp_path / "pack"
     folder.mkdir()
-    write_pack(make_full_result(language=language), folder, formats=("tex",))
+    write_pack(small_study(language), folder, formats=("tex",))
     tables = sorted(folder.rglob("*.tex"))
     assert len(tables) > 10
     # One font with Latin and Chinese glyphs sets every cell; \\typeout says where a table starts.
@@ -694,19 +729,20 @@ def test_latex_tables_compile(tmp_path: Path, language: str) -> None:
 
 
 def test_markdown_has_the_verdict_and_the_table_and_no_live_markup(tmp_path: Path) -> None:
-    write_pack(make_result(study=NASTY), tmp_path, formats=("md",))
+    write_pack(changed(small_study(), facts={"study": NASTY}), tmp_path, formats=("md",))
     lines = (tmp_path / "summary.md").read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
         '# \\#import "x" \\*bold\\* \\<script\\>alert(1)\\</script\\> \\$x\\$ @ref \\`raw\\` \\\\ \\[a\\] '
         "\\{\\{ 7\\*7 \\}\\}"
     )
-    assert f"> {SENTENCE}" in lines
-    assert any(line.startswith("| core peers · misreading | \\[0, +1\\] | 8 | 2 | −5.2% |") for line in lines)
-    assert "**Firm-events: 12 used (1 with day 0 moved), 3 dropped**" in lines
+    assert any(line.startswith("> Inconclusive: after misreading-labelled drops") for line in lines)
+    caar = wording.percent(small_study().facts["small_table"][2]["caar"])
+    assert any(line.startswith("| misreading | \\[0, +1\\] | 8 | 2 |") and caar in line for line in lines)
+    assert "**Firm-events: 16 used, 4 dropped**" in lines
 
 
 def test_parquet_gives_back_the_tables(tmp_path: Path) -> None:
-    result = make_result()
+    result = small_study()
     write_pack(result, tmp_path, formats=("parquet",))
     for name, table in result.tables.items():
         back = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
@@ -718,36 +754,30 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     for folder in (own, first, second):
         folder.mkdir()
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
-    write_pack(make_result(), first, formats=("html", "pdf"), templates=own)
-    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{SENTENCE}</p>\n"
+    write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
+    assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
     assert "Method" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
-        write_pack(make_result(), second, formats=("html",), templates=own)
+        write_pack(small_study(), second, formats=("html",), templates=own)
     (own / "report.typ").write_text("#let x = ", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.typ.*does not compile"):
-        write_pack(make_result(), second, formats=("pdf",), templates=own)
+        write_pack(small_study(), second, formats=("pdf",), templates=own)
     with pytest.raises(ConfigError, match=r"report\.templates names one"):
-        write_pack(make_result(), second, formats=("pdf",), templates=tmp_path / "absent")
+        write_pack(small_study(), second, formats=("pdf",), templates=tmp_path / "absent")
 
 
 def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:
-    names = {
-        f"P{i:02d}": {"name": f"Peer number {i}", "name_local": "", "market": "XNAS", "region": "US", "group": "core"}
-        for i in range(20)
-    }
-    shocks = tuple(
-        (
-            f"S{i:02d}",
-            ("misreading", "genuine", "contested")[i % 3],
-            f"20{10 + i % 16}-0{1 + i % 9}-1{i % 8}",
-            f"Title of shock {i}",
-            -0.05,
-            0.02,
+    """Thirty shocks: the three of the study under ten names each."""
+    result = small_study()
+    tables = {
+        name: pd.concat(
+            [table.assign(shock_id=table["shock_id"] + f"-{copy}") for copy in range(10)], ignore_index=True
         )
-        for i in range(33)
-    )
-    write_pack(make_result(peers=names, shocks=shocks), tmp_path)
+        for name, table in result.tables.items()
+        if "shock_id" in table and name not in ("tests", "aar")
+    }
+    write_pack(changed(result, **tables), tmp_path, formats=("pdf",))
     assert (tmp_path / "report.pdf").stat().st_size < 5_000_000
 
 
@@ -759,8 +789,8 @@ def test_a_second_process_changes_no_byte(tmp_path: Path) -> None:
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     alone.mkdir()
     shared.mkdir()
-    write_pack(make_result(), alone)
+    write_pack(small_study(), alone)
     with forked_children() as start:
-        write_pack(make_result(), shared, start=start)
+        write_pack(small_study(), shared, start=start)
     files = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*") if path.is_file()}
     assert {p.relative_to(shared): p.read_bytes() for p in shared.rglob("*") if p.is_file()} == files

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_result import make_full_result
+from small_study import small_study
 
 from eventstudy import plots
 from eventstudy.report.pack import write_pack
@@ -60,7 +60,7 @@ addEventListener("load", async () => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    write_pack(make_full_result(), folder, formats=("html",))
+    write_pack(small_study(), folder, formats=("html",))
     return folder / "report.html"
 
 
@@ -111,7 +111,7 @@ def _visit(
 def test_nothing_fails_nothing_is_blocked_and_every_figure_shows(page: Path, tmp_path: Path) -> None:
     found = _visit(page, tmp_path)
     assert (found["errors"], found["blocked"], found["console"]) == ([], [], [])
-    assert len(found["figures"]) == len(plots.plots_of(make_full_result()))
+    assert len(found["figures"]) == len(plots.plots_of(small_study()))
     for figure in found["figures"]:
         assert figure["width"] > 300, figure
         assert figure["height"] > 100, figure

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from make_result import make_full_result, make_result
 from scipy import stats
+from small_study import small_study
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import Study, StudyResult
@@ -231,11 +231,13 @@ def test_counts_windows_and_model_are_those_of_the_study(result: StudyResult) ->
     assert dict(counts.reasons) == {}
     assert result.windows == Study.from_sector("healthcare").settings.windows
     assert (result.model.name, result.model.lags) == ("market", 1)
-    full = make_full_result()
-    assert [(row.ticker, row.net) for row in full.trades] == [("LITE", 0.038), ("300308.SZ", -0.018)]
-    assert full.verdict.mde == 0.11123
-    assert set(full.verdicts) == {"label=misreading", "label=misreading;exploratory", "label=genuine"}
-    assert full.verdicts["label=genuine"].sentence == "Inconclusive: nothing about genuine drops."
+    full = small_study()
+    trades = full.tables["trades"]
+    assert [(row.ticker, row.net) for row in full.trades] == list(zip(trades["ticker"], trades["net"], strict=True))
+    assert len(full.trades) == 7
+    assert full.verdict.mde == full.facts["verdict"]["mde"]
+    assert set(full.verdicts) == {"label=misreading", "label=misreading;exploratory", "label=genuine", "all"}
+    assert full.verdicts["label=genuine"].sentence == full.facts["verdicts"]["label=genuine"]["sentence"]
 
 
 def test_warnings_know_how_grave_they_are() -> None:
@@ -246,16 +248,17 @@ def test_warnings_know_how_grave_they_are() -> None:
     assert len(warnings_of([])) == 0
 
 
-def test_a_measured_headline_has_its_k_eff_and_the_interval_of_its_test(place: Path) -> None:
+def test_the_effect_of_another_quantity_is_its_test_and_there_is_no_verdict(place: Path) -> None:
     found = run(place, **{"study.kind": "volatility"})
-    answer = found.verdict
-    assert (answer.kind, answer.p_name, answer.window) == ("measured", "date_t", found.windows.car[0])
-    same = found.tests.get("ibragimov_mueller", answer.window)
-    assert answer.effect == same.estimate
-    assert answer.interval == pytest.approx(same.conf_int(), rel=1e-12)
-    assert answer.k_eff == found.tests.get("date_t", answer.window).k_eff == 3.0
-    assert math.isnan(answer.mde)
-    assert set(found.verdicts) == {"all"}
+    effect = found.effect
+    assert (effect.test, effect.window, effect.group) == ("ibragimov_mueller", found.windows.car[0], "all")
+    same = found.tests.get("ibragimov_mueller", effect.window)
+    assert (effect.estimate, effect.statistic, effect.p_value) == (same.estimate, same.statistic, same.p_value)
+    assert (effect.lower, effect.upper) == pytest.approx(same.conf_int(), rel=1e-12)
+    assert effect.k_eff == found.tests.get("date_t", effect.window).k_eff == 3.0
+    assert found.verdict is None
+    assert found.verdicts == {}
+    assert (len(found.drops), len(found.trades)) == (0, 0)
 
 
 def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
@@ -270,7 +273,7 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
     assert lines[2].startswith(f"Verdict: {result.verdict.sentence[:40]}")
     assert lines[-5] == ("Counts: 8 firm-events used (0 with day 0 shifted), 0 dropped; 3 events, 3 shocks, 3 peers")
     assert lines[-4] == (
-        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (ibragimov mueller)"
+        f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (t over dates)"
     )
     assert lines[-3] == "Dates: K = 3, worth 3.0 without overlap (K_eff)"
     assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}")
@@ -299,7 +302,7 @@ def test_a_pack_read_back_has_the_attributes_of_its_summary(result: StudyResult,
 
 
 def test_a_changed_copy_reads_its_own_facts() -> None:
-    plain = make_result()
+    plain = small_study()
     assert not plain.verdict.sentence.startswith("Other")
     facts = {**plain.facts, "verdict": {**plain.facts["verdict"], "sentence": "Other."}}
     assert replace(plain, facts=facts).verdict.sentence == "Other."

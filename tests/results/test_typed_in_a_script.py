@@ -22,11 +22,13 @@ SCRIPT = """
 from eventstudy import Study, StudyResult, car
 
 result = Study.from_toml("study.toml").run("events.csv")
+assert result.verdict is not None
 reveal_type(result)
 """
 #: What a script reads, and the type that mypy must find.
 TYPES = {
     "result.verdict.effect": "float",
+    "result.effect.estimate": "float",
     "result.verdict.interval": "tuple[float, float]",
     "result.verdict.n_dates": "int",
     'result.verdicts["all"].sentence': "str",

@@ -29,8 +29,8 @@ from typing import Any
 import pyarrow.csv
 import pyarrow.parquet
 from bad_inputs_place import TABLES_ONLY, make_study, whole
-from make_result import make_full_result
 from scripted import Scripted
+from small_study import small_study
 
 from eventstudy.cli import main
 from eventstudy.errors import DEBUG
@@ -69,7 +69,7 @@ def make_world(folder: Path) -> World:
     options = ["--config", study / "study.toml", "--prices", "scripted", "--out", study / "snap", "--quiet"]
     assert _quietly("fetch", study / "events.csv", *options)[0] == 0
     (study / "full").mkdir()
-    write_pack(make_full_result(), study / "full", formats=("csv", "json"))
+    write_pack(small_study(), study / "full", formats=("csv", "json"))
     closes = [
         f"{path.stem},{line.split(',')[0]},{line.split(',')[2]}"
         for path in sorted((study / "prices").glob("*.csv"))

@@ -286,8 +286,6 @@ clean_estimation = false
 estimation = {estimation}
 minimum = {minimum}
 event = {event}
-drop = {drop}
-post = {post}
 car = [{event}, [0, 0]]
 """
 
@@ -300,21 +298,17 @@ def _study(
     remarks: list[str],
 ) -> str:
     (first, last), estimation = windows
-    if last < 1:
-        remarks.append("The event window ended on day 0; it was made to end on day +1: a study looks past it")
-    last = max(last, 1)
-    drop, post = ([0, 1], [2, last]) if last > 1 else ([0, 0], [1, 1])
     minimum = min(MINIMUM, estimation[1] - estimation[0] + 1)
     remarks.append(
-        f"Windows: event [{first}, {last}] with its CAR, estimation {list(estimation)}; the drop is "
-        f"{drop}, after it {post}; the estimation window needs {minimum} returns"
+        f"Windows: event [{first}, {last}] with its CAR, estimation {list(estimation)}; the estimation window needs "
+        f"{minimum} returns"
     )
     remarks.append(
         "As EventStudyTools has it by default: log returns, the market model with its intercept on all days, "
         "estimation windows that keep days around other events. Without the lines in [returns], [model] and "
         "clean_estimation the study has this package's own defaults"
     )
-    settings = {"event": [first, last], "estimation": list(estimation), "minimum": minimum, "drop": drop, "post": post}
+    settings = {"event": [first, last], "estimation": list(estimation), "minimum": minimum}
     markets, peers = _markets(names, mics, remarks), _peers(rows, names, mics, remarks)
     return "\n".join([STUDY.format(prices=PRICES_FOLDER, **settings), *markets, *peers])
 
@@ -392,7 +386,7 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
         "independent cases"
     )
     remarks.append("Only days are known: day 0 is that day's session or the next one")
-    remarks.append("No event has a label: nothing is asked about reversals until labels are given")
+    remarks.append("No event has a label: the study asks for the effect of the events, not about reversals")
     early = [row.event_id for row in rows if row.day < FIRST_DAY]
     if early:
         remarks.append(f"Events {', '.join(early)} are before {FIRST_DAY}, when the calendars begin: dropped")

@@ -129,7 +129,11 @@ def arch_lm(residuals: Floats, lags: int = LAGS) -> tuple[Floats, Floats]:
     y = centred(now, used)
     x = np.stack([centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
     moments, products = np.einsum("nlj,nlk->njk", x, x), np.einsum("nlj,nl->nj", x, y)
-    slope = _solve(moments, products)
+    # Solved with unit diagonals; NaN where there is no solution.
+    root = np.sqrt(np.einsum("njj->nj", moments))
+    unit = np.where(root > 0, root, 1.0)
+    inverse = inverses(moments / (unit[:, :, None] * unit[:, None, :]))
+    slope = np.einsum("njk,nk->nj", inverse, products / unit) / unit
     with np.errstate(divide="ignore", invalid="ignore"):
         r_squared = np.einsum("nj,nj->n", slope, products) / (y**2).sum(axis=1)
     lm = used.sum(axis=1) * r_squared
@@ -184,15 +188,6 @@ def _long_run(score: Floats, days: Counts) -> Floats:
         product = np.einsum("nlj,nlk->njk", score[:, lag:], score[:, :-lag])
         total += weight[:, None, None] * (product + product.transpose(0, 2, 1))
     return total
-
-
-def _solve(moments: Floats, products: Floats) -> Floats:
-    """Solve scaled to unit diagonals, NaN where there is no solution."""
-    root = np.sqrt(np.einsum("njj->nj", moments))
-    unit = np.where(root > 0, root, 1.0)
-    inverse = inverses(moments / (unit[:, :, None] * unit[:, None, :]))
-    solution: Floats = np.einsum("njk,nk->nj", inverse, products / unit) / unit
-    return solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,16 +29,7 @@ def calendar_time(sample: WindowSample) -> TestResult:
     the days in order. The estimate is a daily return, not a CAR. Days weigh equally, however many
     firm-events they hold.
     """
-    if sample.days:
-        mean = sample.days.calendar
-    else:
-        inside = sample.abnormal.weights(sample.window) > 0
-        ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
-        # A day without a trade, covered by a later return of its window, is not counted for that firm.
-        there = np.isfinite(ar)
-        code = np.unique(sessions[there], return_inverse=True)[1]
-        weight = np.broadcast_to(sample.shares[:, None] if sample.by_value else 1.0, ar.shape)[there]
-        mean = np.bincount(code, weights=weight * ar[there]) / np.bincount(code, weights=weight)
+    mean = sample.of(calendar_returns)
     days = len(mean)
     if days < FEWEST_DAYS:
         return sample.refuse(Reason("not_tested.few_days", needed=FEWEST_DAYS, n=days))
@@ -47,6 +38,18 @@ def calendar_time(sample: WindowSample) -> TestResult:
     se = np.sqrt(newey_west_variance(mean, lags))
     value = mean.mean() / se if se > 0 else np.nan
     return sample.result(value, distribution="t", df=float(days - 1), estimate=float(mean.mean()))
+
+
+def calendar_returns(sample: WindowSample) -> Floats:
+    """Mean abnormal return of each calendar day that lies in some firm-event's window, (D,)."""
+    inside = sample.abnormal.weights(sample.window) > 0
+    ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
+    # A day without a trade, covered by a later return of its window, is not counted for that firm.
+    there = np.isfinite(ar)
+    code = np.unique(sessions[there], return_inverse=True)[1]
+    weight = np.broadcast_to(sample.shares[:, None] if sample.by_value else 1.0, ar.shape)[there]
+    mean: Floats = np.bincount(code, weights=weight * ar[there]) / np.bincount(code, weights=weight)
+    return mean
 
 
 def newey_west_variance(values: Floats, lags: int) -> float:

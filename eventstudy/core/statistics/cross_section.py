@@ -109,7 +109,7 @@ def portfolio_t(sample: WindowSample) -> TestResult:
     The standard deviation (ddof 1) is taken over the estimation window in event time; with common
     dates it carries the correlation of the peers.
     """
-    mean = sample.days.residual if sample.days else sample.once(mean_residuals)
+    mean = sample.once(mean_residuals)
     if len(mean) < 3:
         return sample.refuse(Reason("not_tested.two_days"))
     width = sample.window[1] - sample.window[0] + 1

@@ -49,8 +49,7 @@ class DateOverlap:
     @classmethod
     def none(cls, k: int) -> DateOverlap:
         """Dates of which no two windows share a session."""
-        nobody = np.empty(0, dtype=np.intp)
-        return cls(k, nobody, nobody, np.empty(0))
+        return cls(k, np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
 
     def __bool__(self) -> bool:
         """Whether any two windows share a session."""
@@ -255,23 +254,3 @@ def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> F
         enough = (common.sum(axis=1) >= FEWEST_SHARED) & (size > 0)
         found[at] = np.where(enough, np.clip(alike, 0.0, 1.0), 1.0)
     return found
-
-
-def lagged_overlap(position: Places, alike: Floats, window: tuple[int, int]) -> DateOverlap:
-    """W of dates on one axis of sessions, from their places on it and correlations by distance.
-
-    ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
-    with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
-    window's width. Work and memory are K times the width.
-    """
-    width = window[1] - window[0] + 1
-    early, late, weight = [], [], []
-    for apart in range(1, width):
-        at = np.minimum(np.searchsorted(position, position + apart), len(position) - 1)
-        rows = np.flatnonzero(position[at] == position + apart)
-        early.append(rows)
-        late.append(at[rows])
-        weight.append((1.0 - apart / width) * alike[rows, apart])
-    if not early:
-        return DateOverlap.none(len(position))
-    return DateOverlap(len(position), np.concatenate(early), np.concatenate(late), np.concatenate(weight))

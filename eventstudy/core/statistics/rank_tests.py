@@ -6,8 +6,7 @@ import functools
 
 import numpy as np
 
-from eventstudy.core.arrays import Bools, Counts, Floats
-from eventstudy.core.statistics.ranks import row_ranks
+from eventstudy.core.arrays import Bools, Counts, Floats, row_ranks
 from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
@@ -31,8 +30,7 @@ def corrado(sample: WindowSample) -> TestResult:
     t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
     ranks of a firm-event add up to zero over all its days.
     """
-    days = sample.days
-    total, _, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    total, _, ranked = sample.once(rank_sums)
     return _of_days(sample, total, ranked)
 
 
@@ -45,14 +43,14 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
     U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
     Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
     """
-    days = sample.days
-    _, total, ranked = (days.rank, days.uniform, days.rank_n) if days else sample.once(_rank_sums)
+    _, total, ranked = sample.once(rank_sums)
     return _of_days(sample, total, np.sqrt(ranked))
 
 
-def _rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
+def rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
     """Sums by day of the firm-events' K - (M+1)/2 and K/(1+M) - 1/2, and how many are ranked, all (L1+L2,)."""
-    rank, days = sample.ranks.rank, sample.ranks.count[:, None]
+    rank = sample.ranks
+    days = np.isfinite(rank).sum(axis=1)[:, None]
     deviation, uniform = (np.nan_to_num(centred) for centred in (rank - (days + 1) / 2, rank / (1 + days) - 0.5))
     return deviation.sum(axis=0), uniform.sum(axis=0), np.isfinite(rank).sum(axis=0)
 
@@ -82,7 +80,7 @@ def grank_t(sample: WindowSample) -> TestResult:
     firm-events it still rejects about twice too often, and more when common volatility rises. Where
     windows of dates overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`.
     """
-    mean, present = _generalised_ranks(sample)
+    mean, present = sample.of(generalised_ranks)
     if mean is None or present is None:
         return sample.refuse(Reason("not_tested.scars_alike"))
     days = present > 0
@@ -111,17 +109,15 @@ def grank_z_value(sample: WindowSample) -> float:
     The variance (T-1)/(12(T+1)) of a uniform rank is taken as known and the firm-events as
     independent, so on common dates it rejects far too often.
     """
-    mean, present = _generalised_ranks(sample)
+    mean, present = sample.of(generalised_ranks)
     if mean is None or present is None:
         return float("nan")
     length = int((present > 0).sum())
     return float(np.sqrt(12.0 * sample.n * (length + 1) / (length - 1)) * mean[-1])
 
 
-def _generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Counts | None]:
+def generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Counts | None]:
     """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
-    if sample.days:
-        return sample.days.generalised, sample.days.generalised_n
     sd = sample.scar.std(ddof=1)
     if not sd > 0:
         return None, None

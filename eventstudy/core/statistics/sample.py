@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -13,10 +13,9 @@ from scipy import special
 
 from eventstudy import registry
 from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
-from eventstudy.core.arrays import Bools, Floats
+from eventstudy.core.arrays import Bools, Floats, row_ranks
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
-from eventstudy.core.statistics.ranks import EventRanks, rank_events
 from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
 
@@ -102,28 +101,6 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayFigures:
-    """What the tests that look at days need of them, where firm-events are too many to hold their days.
-
-    ``residual`` (L1,) are the mean estimation residuals of the days that have one, ``positive`` the mean share
-    of positive ones. ``rank``, ``uniform`` and ``rank_n`` (L1+L2,) are the sums of K - (M+1)/2 and of
-    K/(1+M) - 1/2 and the number ranked, see `corrado`; ``generalised`` and ``generalised_n`` (L1+1,) the mean
-    centred uniform ranks and their number, see `grank_t`, None where the SCARs do not vary. ``calendar`` (D,)
-    is the calendar-time portfolio's mean abnormal return by day, ``members`` (K,) counts each date's portfolio.
-    """
-
-    residual: Floats
-    positive: float
-    rank: Floats
-    uniform: Floats
-    rank_n: Floats
-    generalised: Floats | None
-    generalised_n: Floats
-    calendar: Floats
-    members: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSample:
     """The firm-events of one group that have one window complete, and what tests need of them.
 
@@ -141,18 +118,19 @@ class WindowSample:
         CAR of each date's portfolio, raw and standardised.
     overlap : DateOverlap
         How far these are alike because windows of two dates share sessions.
-    ranks : EventRanks
-        Ranks of the abnormal returns over all days, the same for every window.
+    ranks : (N, L1 + L2)
+        Ranks of estimation residuals and event-window abnormal returns together, 1 for a firm-event's lowest,
+        NaN where it has none; the same for every window.
     seed, draws : int
         Of simulated distributions.
     alternative
         What the null is held against.
-    days : DayFigures, optional
-        Given where ``abnormal`` holds no days, as of a whole market.
     peers : PeerWeights, optional
         Of ``portfolios``, not given where ``abnormal`` holds no days.
     made : dict
-        What `once` has made.
+        What `once` has made, shared by windows of the same firm-events.
+    given : dict
+        What stands for functions of a sample, see `of`, where ``abnormal`` holds no days, as of a whole market.
 
     Examples
     --------
@@ -173,18 +151,23 @@ class WindowSample:
     shock_car: Floats
     shock_s: Floats
     overlap: DateOverlap
-    ranks: EventRanks
+    ranks: Floats
     seed: int
     draws: int
     alternative: Alternative = "two-sided"
-    days: DayFigures | None = None
     peers: PeerWeights | None = None
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
+    given: Mapping[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
+
+    def of(self, make: Callable[[WindowSample], T]) -> T:
+        """``make(self)``, or what is given for it."""
+        value: T = self.given[make] if make in self.given else make(self)
+        return value
 
     def once(self, make: Callable[[WindowSample], T]) -> T:
-        """``make(self)``, of what no window changes: the windows that the same firm-events have share it."""
+        """`of`, for what no window changes: the windows that the same firm-events have share it."""
         if make not in self.made:
-            self.made[make] = make(self)
+            self.made[make] = self.of(make)
         made: T = self.made[make]
         return made
 
@@ -201,11 +184,7 @@ class WindowSample:
     @property
     def inflation(self) -> float:
         """Variance of a mean over firm-events over what it were if no two dates' windows overlapped."""
-        if not self.overlap:
-            return 1.0
-        if self.days:
-            return self.overlap.inflation(self.days.members)
-        return self.overlap.inflation(self.portfolios.total(self.shares[self.portfolios.members] * self.n))
+        return self.overlap.inflation(self.of(members)) if self.overlap else 1.0
 
     @property
     def by_value(self) -> bool:
@@ -302,7 +281,7 @@ class Sample:
     seed: int = 20260624
     draws: int = 9_999
     alternative: Alternative = "two-sided"
-    ranks: EventRanks | None = None
+    ranks: Floats | None = None
 
     def take(self, group: str, index: Bools) -> Sample:
         """Return the firm-events marked in ``index`` as a group of their own."""
@@ -312,12 +291,17 @@ class Sample:
             group=group,
             abnormal=self.abnormal.take(rows),
             correlations=self.correlations[np.ix_(rows, rows)],
-            ranks=None if self.ranks is None else self.ranks.take(rows),
+            ranks=None if self.ranks is None else self.ranks[rows],
         )
 
     def ranked(self) -> Sample:
         """Return the same sample with its ranks made, once for all windows."""
-        return replace(self, ranks=self.ranks or rank_events(self.abnormal))
+        return replace(self, ranks=self.ranked_days())
+
+    def ranked_days(self) -> Floats:
+        """The ranks, made where they are not given, (N, L1 + L2)."""
+        days = self.abnormal
+        return row_ranks(np.hstack([days.expected.residuals, days.ar])) if self.ranks is None else self.ranks
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
@@ -353,13 +337,18 @@ class Sample:
                 shock_car=shock_car,
                 shock_s=shock_car / np.sqrt(portfolios.variance(window, peers=peers)),
                 overlap=date_overlap(portfolios, peers, days),
-                ranks=part.ranks or rank_events(part.abnormal),
+                ranks=part.ranked_days(),
                 seed=self.seed,
                 draws=self.draws,
                 alternative=self.alternative,
                 peers=peers,
                 made=made,
             )
+
+
+def members(sample: WindowSample) -> Floats:
+    """Number of firm-events of each date, (K,), or their shares in the group's value times N."""
+    return sample.portfolios.total(sample.shares[sample.portfolios.members] * sample.n)
 
 
 Statistic = Callable[[WindowSample], TestResult]

@@ -27,18 +27,18 @@ def generalized_sign(sample: WindowSample) -> TestResult:
     p is the mean over firm-events of the share of positive residuals on their estimation days; a
     firm with two events counts twice. No continuity correction.
     """
-    share = sample.days.positive if sample.days else sample.once(_positive_share)
+    share = sample.once(positive_share)
     if not 0 < share < 1:
         return sample.refuse(Reason("not_tested.one_sign"))
     return sample.result(_share_z(sample, share), distribution="normal")
 
 
-def _positive_share(sample: WindowSample) -> float:
+def positive_share(sample: WindowSample) -> float:
+    """Mean over the firm-events of the share of positive residuals on their estimation days."""
     residuals = sample.abnormal.expected.residuals
     days = np.isfinite(residuals).sum(axis=1)
     return float(((residuals > 0).sum(axis=1) / days).mean())
 
 
 def _share_z(sample: WindowSample, share: float) -> float:
-    positive = int((sample.car > 0).sum())
-    return float((positive - sample.n * share) / np.sqrt(sample.n * share * (1 - share)))
+    return float(((sample.car > 0).sum() - sample.n * share) / np.sqrt(sample.n * share * (1 - share)))

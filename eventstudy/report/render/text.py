@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from eventstudy.messages import said
 from eventstudy.registry import VIEWS
 from eventstudy.report.sections.answer import ladder, small_table, verdict_sentence
-from eventstudy.report.wording import Words, count, number, words_of
+from eventstudy.report.wording import Words, asked, count, number, words_of
 from eventstudy.results.result import StudyResult
 
 WIDTH = 100
@@ -37,9 +37,11 @@ def _box(result: StudyResult, words: Words) -> list[str]:
         (words["box.model"], facts["model"]["name"]),
         (words["box.returns"], words["box.measure"].format(returns=facts["returns"])),
         (words["box.estimation"], _window(windows["estimation"])),
-        (words["box.drop"], _window(windows["drop"])),
-        (words["box.post"], _window(windows["post"])),
     ]
+    main = {"drop": windows["drop"], "post": windows["post"]}
+    if not asked(facts):
+        main = {"window": result.effect.window, "event": windows["event"]}
+    left += [(words[f"box.{name}"], _window(window)) for name, window in main.items()]
     right = [
         ("Prices:", f"{facts['price_source']} to {facts['data_date']}"),
         ("Events, shocks, peers:", f"{events['n_events']}, {events['n_shocks']}, {events['n_peers']}"),

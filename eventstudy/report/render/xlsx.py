@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.report.output import Material, output
-from eventstudy.report.wording import MEASURED_COLUMNS, PERCENT_COLUMNS, Words, kind_of, words_of
+from eventstudy.report.wording import MEASURED_COLUMNS, PERCENT_COLUMNS, Words, asked, words_of
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def write(material: Material) -> None:
 
     result, tables = material.result, material.tables
     words = words_of(result)
-    if kind_of(result.facts) != "return":
-        # What is not asked of volume and volatility would be sheets of heads alone.
+    if not asked(result.facts):
+        # Sheets and columns of heads alone say nothing.
         tables = {name: table.dropna(axis=1, how="all") for name, table in tables.items() if len(table)}
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(str(material.folder / "tables.xlsx"), options) as book:
@@ -49,7 +49,8 @@ def write(material: Material) -> None:
 
 
 def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, too_long: list[str]) -> None:
-    summary, verdict = result.facts, result.facts.get("verdict") or {}
+    summary = result.facts
+    verdict = summary.get("verdict") or {**(summary.get("effect") or {}), "effect": result.effect.estimate}
     counts = summary.get("counts") or {}
     sheet = book.add_worksheet("summary")
     rows: list[tuple[str, Any]] = [("study", summary.get("study")), ("run id", result.run_id)]
@@ -57,7 +58,7 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
         rows.append(("SIMULATED", "The prices are simulated; nothing here is market data."))
     measured = words_of(result)["workbook.measured"]
     rows += [("measured", measured)] if measured else []
-    rows += [("verdict", verdict.get("sentence"))]
+    rows += [("verdict" if asked(summary) else "effect of the events", verdict.get("sentence"))]
     rows += [(key.replace("_", " "), verdict.get(key)) for key in ("effect", "p_value", "n_dates", "n_events", "mde")]
     named = {"used": "used", "shifted": "used, day 0 moved", "merged": "repeated and merged", "dropped": "dropped"}
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]

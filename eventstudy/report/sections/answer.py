@@ -20,9 +20,11 @@ from eventstudy.report.document import (
     Section,
     TableBlock,
 )
+from eventstudy.report.sections import effect
 from eventstudy.report.wording import (
     Words,
     amount,
+    asked,
     count,
     finite,
     group_words,
@@ -36,6 +38,7 @@ from eventstudy.report.wording import (
 )
 from eventstudy.results.result import StudyResult
 
+_LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
 Pairs = list[tuple[str, str]]
 #: Below this ratio of effective to counted firm-events the cross-sectional t rejects too often: a ratio
 #: of 0.9 makes 5 % into about 6 %. Its p-values are then marked.
@@ -78,29 +81,27 @@ _REASONS = 4
 def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
     """Return page 1; ``figures`` are those of the whole study by kind."""
     facts = result.facts
-    chronicle = chronology(facts, words)
-    panels = (
-        Group(words["page.integrity"], (Facts(tuple(integrity(facts, words)), "pairs"),), "panel"),
-        Group(
-            words["page.chronology"],
-            (
-                BulletList(tuple(chronicle), words["page.more_notes"].format(n=len(chronicle) - 4))
-                if chronicle
-                else Paragraph(words["page.no_chronology"]),
-            ),
-            "panel",
-        ),
-    )
+    panels = [Group(words["page.integrity"], (Facts(tuple(integrity(facts, words)), "pairs"),), "panel")]
+    panels += [_chronicle(facts, words)] if asked(facts) else []
     dots = tuple(figures[kind] for kind in ("shock_dots",) if kind in figures)
     blocks: list[Block] = [Paragraph("", counts(facts, words)), *_dropped(facts, words), *verdict_blocks(facts, words)]
-    blocks += [figures[kind] for kind in ("caar_by_label",) if kind in figures]
-    blocks += [small_table(facts, words), Columns((dots, panels) if dots else (panels[:1], panels[1:]))]
+    blocks += filter(None, [effect.firm_events(result, words)])
+    blocks += [figures[kind] for kind in ("caar_by_label", "caar") if kind in figures]
+    blocks += [small_table(facts, words)]
+    blocks += [Columns((dots, tuple(panels)) if dots else tuple((panel,) for panel in panels))]
     for name, rows in (("in_question", in_question(result, words)), ("backtest", backtest_strip(facts, words))):
         blocks += [Facts(tuple(rows), "line", words[f"page.{name}"])] if rows else []
     for name in ("trust", "more_data"):
         text = said(facts.get(name) or "", words)
         blocks += [Paragraph(text, words[f"page.{name}"])] if text else []
     return Section(name="answer", blocks=tuple(blocks), fitted=True)
+
+
+def _chronicle(facts: Mapping[str, Any], words: Words) -> Group:
+    told = chronology(facts, words)
+    more = words["page.more_notes"].format(n=len(told) - 4)
+    block = BulletList(tuple(told), more) if told else Paragraph(words["page.no_chronology"])
+    return Group(words["page.chronology"], (block,), "panel")
 
 
 def _dropped(facts: Mapping[str, Any], words: Words) -> list[Paragraph]:
@@ -111,19 +112,23 @@ def _dropped(facts: Mapping[str, Any], words: Words) -> list[Paragraph]:
 
 
 def verdict_blocks(facts: Mapping[str, Any], words: Words) -> list[Block]:
-    """Return the verdict's sentence with its numbers, and what else must be known to read it."""
-    verdict = facts.get("verdict") or {}
-    group = group_words(str(verdict.get("group") or "all"), words)
+    """Return the headline's sentence with its numbers, and what else must be known to read it."""
+    group = group_words(str(_headline(facts).get("group") or "all"), words)
+    named = [("", words["page.headline"].format(group=group))] if asked(facts) or group != words["group.all"] else []
     blocks: list[Block] = [
         Callout(verdict_sentence(facts, words)),
-        Facts((("", words["page.headline"].format(group=group)), *verdict_facts(verdict, words)), "line"),
+        Facts((*named, *headline_facts(facts, words)), "line"),
     ]
     return blocks + [Paragraph(text, tone="emphasis") for text in ladder(facts, words)]
 
 
 def verdict_sentence(facts: Mapping[str, Any], words: Words) -> str:
-    """Return the verdict in one sentence."""
-    return said((facts.get("verdict") or {}).get("sentence") or "", words)
+    """Return the headline in one sentence: the verdict, or the effect where no verdict was asked for."""
+    return said(_headline(facts).get("sentence") or "", words)
+
+
+def _headline(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return facts.get("verdict" if asked(facts) else "effect") or {}
 
 
 def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
@@ -138,8 +143,11 @@ def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
     return [text for text in (rests, said(verdict.get("inside") or "", words)) if text]
 
 
-def verdict_facts(verdict: Mapping[str, Any], words: Words) -> Pairs:
-    """Return the verdict's numbers as (name, value), those that are missing left out."""
+def headline_facts(facts: Mapping[str, Any], words: Words) -> Pairs:
+    """Return the headline's numbers as (name, value), those that are missing left out."""
+    if not asked(facts):
+        return effect.effect_facts(facts, words)
+    verdict = facts.get("verdict") or {}
     low, high = (*(verdict.get("ci") or ()), None, None)[:2]
     name = test_name(words, verdict.get("p_name") or "?")
     found = [
@@ -170,8 +178,11 @@ def chronology(facts: Mapping[str, Any], words: Words, *, flagged: bool = False)
 def small_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
     """Return the table of page 1; a column that no row has a value for is left out.
 
-    P-values of tests that reject too often here end with `STRUCK`; the note on the mark says why.
+    P-values of tests that reject too often here end with `STRUCK`; the note on the mark says why. Without a verdict
+    it is the table of the event windows.
     """
+    if not asked(facts):
+        return effect.windows_table(facts, words)
     together = _moved_together(facts)
     rows = [_small_row(row, together, words) for row in facts.get("small_table") or ()]
     kept = [at for at, name in enumerate(_COLUMNS) if name in _FIXED or any(row[at] != "–" for row in rows)]
@@ -281,7 +292,7 @@ def integrity(facts: Mapping[str, Any], words: Words) -> Pairs:
     events, labels = facts.get("events") or {}, facts.get("labels") or {}
     found = [
         (words["fact.sizes"], " · ".join(count(events.get(k)) for k in ("n_events", "n_shocks", "n_peers"))),
-        (words["fact.labels"], " / ".join(count(labels.get(k)) for k in ("ex_ante", "post_hoc", "undated"))),
+        *([(words["fact.labels"], " / ".join(count(labels.get(k)) for k in _LABEL_TIMES))] if labels else []),
         (words["fact.rbar"], number(facts.get("rbar"))),
         (words["fact.n_effective_all"], number(facts.get("n_effective"), 1)),
     ]

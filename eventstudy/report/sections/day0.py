@@ -54,8 +54,8 @@ def _apart(frame: pd.DataFrame, column: str) -> Mapping[Any, Sequence[Mapping[An
 
 @functools.lru_cache(maxsize=8)
 def by_shock(result: StudyResult, name: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
-    """Return the rows of a result's table by shock; the table is read once."""
-    return _apart(result.tables[name], "shock_id")
+    """Return the rows of a result's table by shock, none where it has no such table; the table is read once."""
+    return _apart(result.tables[name], "shock_id") if name in result.tables else {}
 
 
 def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:

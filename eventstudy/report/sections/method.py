@@ -9,7 +9,7 @@ from eventstudy.messages import said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.answer import chronology
-from eventstudy.report.wording import Words, count, cut, window_words
+from eventstudy.report.wording import Words, asked, count, cut, window_words
 from eventstudy.results.result import StudyResult
 
 _REFERENCES = """
@@ -86,7 +86,9 @@ def settings(result: StudyResult, words: Words) -> Section | None:
             text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
             flat.append((prefix, cut(text, LONGEST_SETTING)))
 
-    walk("", result.manifest.get("settings") or {})
+    chosen = result.manifest.get("settings") or {}
+    unused = () if asked(result.facts) else ("backtest", "costs")
+    walk("", {name: value for name, value in chosen.items() if name not in unused})
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)

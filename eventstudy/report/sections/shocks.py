@@ -10,8 +10,7 @@ from eventstudy.messages import said, term
 from eventstudy.report.document import Facts, FigureBlock, Group, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.day0 import by_shock, shock_days
-from eventstudy.report.wording import Words, amount, count, kind_of, number, size, text, window_words
-from eventstudy.results.columns import window_name
+from eventstudy.report.wording import Words, amount, asked, count, number, size, text, window_words
 from eventstudy.results.result import StudyResult
 
 #: Shocks drawn in the report; the pack's figures folder has them all.
@@ -76,24 +75,24 @@ def _why_not(row: Mapping[Any, Any], words: Words) -> str:
 
 def reversal(result: StudyResult, words: Words) -> Section:
     """Return one row a shock, and what its title is and why it does not count."""
-    table, told = _measured(result, words) if kind_of(result.facts) != "return" else _falls(result, words)
+    table, told = _falls(result, words) if asked(result.facts) else _measured(result, words)
     names = [row[0] for row in table.rows]
     notes = tuple((name, " – ".join(filter(None, parts))) for name, parts in zip(names, told, strict=True))
     notes = tuple(note for note in notes if note[1])
     return Section(name="reversal", heading=words["page.reversal"], blocks=(table, *([Facts(notes)] if notes else [])))
 
 
-def _heads(result: StudyResult, words: Words) -> tuple[list[str], list[str]]:
-    """Heads of the first columns, and of the drop and the post window."""
-    windows = result.facts.get("windows") or {}
+def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Heads of the first columns, and of each window."""
     first = [words[f"column.{name}"] for name in ("shock", "day0", "label", "n_peers")]
-    return first, [words["column.car_of"].format(window=window_words(windows.get(n))) for n in ("drop", "post")]
+    return first, [words["column.car_of"].format(window=window_words(window)) for window in windows]
 
 
 def _falls(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple[str, str]]]:
     """Return of each shock its fall, whether it qualifies, and what followed."""
     titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
-    head, (drop, post) = _heads(result, words)
+    windows = result.facts.get("windows") or {}
+    head, (drop, post) = _heads(words, [windows.get(name) for name in ("drop", "post")])
     head += [drop, words["column.s"], words["column.share_negative"], words["column.qualifies"]]
     head += [post, words["column.s"]]
     records = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable").to_dict("records")
@@ -117,13 +116,13 @@ def _falls(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple[st
 
 
 def _measured(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple[str, str]]]:
-    """Return of each shock its abnormal values in the two windows: of volume and volatility there is no fall."""
-    windows = result.facts.get("windows") or {}
-    head, (drop, post) = _heads(result, words)
-    head += [drop, words["column.s"], post, words["column.s"]]
+    """Return of each shock its abnormal values over the first windows, where nothing is asked about falls."""
+    names = [str(row["window"]) for row in (result.facts.get("effects") or ())[:2]]
+    head, windows = _heads(words, names)
+    for window in windows:
+        head += [window, words["column.s"]]
     frame = result.tables["shocks"].sort_values(["day0", "shock_id"], kind="stable")
     by_window = frame.set_index(["shock_id", "window"])[["car", "s"]].to_dict("index")
-    names = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
     rows, told = [], []
     for row in frame.drop_duplicates("shock_id").to_dict("records"):
         cells = [str(row["shock_id"]), str(row["day0"])[:10], term(words, "label", row["label"])]

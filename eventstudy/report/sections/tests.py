@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy.report.document import Column, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
-from eventstudy.report.wording import Words, amount, count, group_words, p_text, test_name, window_words
+from eventstudy.report.wording import (
+    Words,
+    amount,
+    asked,
+    count,
+    finite,
+    group_words,
+    number,
+    p_text,
+    test_name,
+    window_words,
+)
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
@@ -29,14 +40,15 @@ def tests(result: StudyResult, words: Words) -> Section:
 def leading_tests(result: StudyResult, words: Words) -> TableBlock:
     """Return one row a group and window with the p-values of the leading tests."""
     frame = result.tables["tests"]
-    present = set(frame["name"])
+    present = set(frame["name"] if asked(result.facts) else frame.loc[frame["p_value"].notna(), "name"])
     names = [name for name in LEADING_TESTS if name in present]
     head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
     order = _order(result)
     mine = frame[frame["group"].isin({group for group, _ in order})]
-    found = mine.set_index(["group", "window", "name"])[["estimate", "p_value"]].to_dict("index")
+    found = mine.set_index(["group", "window", "name"])[["estimate", "statistic", "p_value"]].to_dict("index")
     sizes = mine.groupby(["group", "window"])[["n_events", "n_dates"]].max().to_dict("index")
-    rows = [_row(key, found, sizes.get(key, {}), names, words) for key in order]
+    show = p_only if asked(result.facts) else statistic_text
+    rows = [_row(key, found, sizes.get(key, {}), names, words, show) for key in order]
     left = len(rows) - TEST_ROWS
     return table_of(
         [*head, *(test_name(words, name) for name in names)],
@@ -49,7 +61,12 @@ def leading_tests(result: StudyResult, words: Words) -> TableBlock:
 
 
 def _row(
-    key: tuple[str, str], found: Mapping[Any, Any], sizes: Mapping[Any, Any], names: Sequence[str], words: Words
+    key: tuple[str, str],
+    found: Mapping[Any, Any],
+    sizes: Mapping[Any, Any],
+    names: Sequence[str],
+    words: Words,
+    show: Callable[[Mapping[str, Any], Words], str],
 ) -> list[str]:
     def cell(name: str, column: str) -> Any:
         return found[(*key, name)][column] if (*key, name) in found else None
@@ -61,8 +78,21 @@ def _row(
         count(sizes.get("n_dates")),
         amount(cell("cross_sectional_t", "estimate"), words, 2),
         amount(cell("date_t", "estimate"), words, 2),
-        *(p_text(cell(name, "p_value")) for name in names),
+        *(show(found.get((*key, name)) or {}, words) for name in names),
     ]
+
+
+def p_only(test: Mapping[str, Any], _: Words) -> str:
+    """Return the p-value of a test."""
+    return p_text(test.get("p_value"))
+
+
+def statistic_text(test: Mapping[str, Any], words: Words) -> str:
+    """Return a test as ``2.31 (0.024)``; its p-value alone where it has no statistic."""
+    p = p_text(test.get("p_value"))
+    if not (finite(test.get("statistic")) and finite(test.get("p_value"))):
+        return p
+    return words["small.t_p"].format(t=number(test["statistic"]), p=p)
 
 
 def _order(result: StudyResult) -> list[tuple[str, str]]:
@@ -71,6 +101,8 @@ def _order(result: StudyResult) -> list[tuple[str, str]]:
     groups = _ordered_groups(result, [str(group) for group in dict.fromkeys(frame["group"])])
     windows = result.facts.get("windows") or {}
     main = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
+    if not asked(result.facts):
+        main = [str(result.facts["effect"]["window"])]
     every = [str(window) for window in dict.fromkeys(frame["window"])]
     return [
         (group, window)
@@ -100,6 +132,7 @@ def multiplicity(result: StudyResult, words: Words) -> TableBlock:
         group = str(result.facts.get("headline_group") or "all")
         mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
         kept = frame[frame["group"].isin(mine) & frame["name"].isin(("date_t", "sign_flip"))]
+        kept = kept if asked(result.facts) else kept[kept["p_value"].notna()]
         all_tests = result.tables["tests"]
         dates = all_tests[all_tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
         rows = [

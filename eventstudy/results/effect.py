@@ -1,0 +1,120 @@
+"""The effect of the events: the mean abnormal value over a window, with its interval and its test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from eventstudy.config import Window
+from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics.sample import Tails, WindowSample
+from eventstudy.errors import Reason
+from eventstudy.results.columns import window_name
+
+#: Test of the mean of several dates, and of the one date that there is.
+OVER_DATES, ONE_DATE = "ibragimov_mueller", "car_t"
+
+
+def effect_of(sample: WindowSample) -> dict[str, Any]:
+    """Return the mean over K dates of the peer portfolios' cumulative abnormal values, and its t test.
+
+    Standard error, 95 % interval, statistic and p-value belong to this mean: those of ``ibragimov_mueller``,
+    K-1 degrees of freedom, fewer where windows overlap. On a single date they are those of the portfolio's
+    prediction error, with the degrees of freedom of its shortest estimation; for one firm that is ``car_t``.
+    The p-value is of ``tests.alternative``.
+    Values are decimals: returns, natural logarithms of volume, absolute returns. NaN where there is none.
+    """
+    values, several = sample.shock_car, sample.k > 1
+    t, df = sample.overlap.student(values) if several else (float("nan"), float("nan"))
+    if sample.k == 1:
+        t, df = float(sample.shock_s[0]), float(sample.abnormal.expected.dof.min())
+    mean = float(values.mean()) if sample.k else float("nan")
+    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else float("nan")
+    half = float(special.stdtrit(df, 0.975)) * se
+    return {
+        "window": window_name(sample.window),
+        "estimate": mean,
+        "se": se,
+        "lower": mean - half,
+        "upper": mean + half,
+        "statistic": t,
+        "df": df,
+        "p_value": Tails.known(t, "t", df).of(sample.alternative),
+        "n_events": sample.n,
+        "n_dates": sample.k,
+        "k_eff": sample.overlap.k_eff,
+        "n_effective": sample.n_effective,
+        "test": OVER_DATES if several else ONE_DATE if sample.k else "",
+    }
+
+
+def headline_effect(headline: Sample, window: Window, kind: str, level: float) -> dict[str, Any]:
+    """Return the effect of the headline group over the study's first window, and the sentence that says it."""
+    sample = headline.at(window)
+    effect = effect_of(sample)
+    tickers = sorted(set(sample.abnormal.panel.ticker.tolist()))
+    return {"group": headline.group, **effect, "sentence": _sentence(effect, window, tickers, kind, level)}
+
+
+def effects_by_window(
+    headline: Sample, windows: Iterable[Window], results: Sequence[TestResult]
+) -> list[dict[str, Any]]:
+    """Return the effect over each window, with statistic and p-value of every test of the headline group."""
+    rows = []
+    for window in windows:
+        tests = {
+            result.name: {"statistic": result.statistic, "p_value": result.p_value}
+            for result in results
+            if (result.group, result.window) == (headline.group, window) and np.isfinite(result.p_value)
+        }
+        rows.append({**effect_of(headline.at(window)), "tests": tests})
+    return rows
+
+
+def effects_by_day(headline: Sample) -> list[dict[str, Any]]:
+    """Return one row an event day: the mean over dates on that day, and from the first event day to it."""
+    days = [int(day) for day in headline.abnormal.tau]
+    rows = []
+    for day in days:
+        own, summed = effect_of(headline.at((day, day))), effect_of(headline.at((days[0], day)))
+        rows.append(
+            {
+                "tau": day,
+                "n_events": own["n_events"],
+                "n_dates": own["n_dates"],
+                "ar": own["estimate"],
+                "ar_t": own["statistic"],
+                "ar_p": own["p_value"],
+                "car": summed["estimate"],
+                "lower": summed["lower"],
+                "upper": summed["upper"],
+                "car_t": summed["statistic"],
+                "car_p": summed["p_value"],
+            }
+        )
+    return rows
+
+
+def _sentence(effect: Mapping[str, Any], window: Window, tickers: Sequence[str], kind: str, level: float) -> Reason:
+    """Say the effect; values are times 100: percent, log points, or percentage points of absolute return."""
+    shown = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0")
+    if not effect["n_dates"]:
+        return Reason("effect.none", window=shown)
+    facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": effect["n_dates"]}
+    facts["firms"] = tickers[0] if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
+    if kind == "volume":
+        facts["times"] = float(np.exp(effect["estimate"] / (window[1] - window[0] + 1)))
+    if not np.isfinite(effect["lower"]):
+        return Reason(f"effect.{kind}_alone", **facts)
+    p = effect["p_value"]
+    facts |= {"low": 100 * effect["lower"], "high": 100 * effect["upper"], "t": effect["statistic"]}
+    facts["p"] = "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
+    alone = effect["n_events"] == 1
+    facts |= {"se": 100 * effect["se"]} if alone else {}
+    parts = [Reason(f"effect.{kind}_one" if alone else f"effect.{kind}", **facts)]
+    parts += [Reason("effect.one_date")] if effect["n_dates"] == 1 else []
+    parts += [Reason("effect.uncertain")] if p >= level else []
+    return Reason.join(parts, " ")
