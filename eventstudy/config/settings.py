@@ -24,6 +24,31 @@ Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
 Window = tuple[Tau, Tau]
 Text = Annotated[str, FREE]
 Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
+#: Sections of the pages, in order.
+PageSection = Literal[
+    "answer",
+    "method",
+    "settings",
+    "notes",
+    "shocks",
+    "tests",
+    "reversal",
+    "verdicts",
+    "reversal_measures",
+    "placebos",
+    "clarifications",
+    "claims",
+    "backtest",
+    "specifications",
+    "diagnostics",
+    "quality",
+    "prereg",
+    "alignment",
+    "ledger",
+    "peers",
+    "read",
+    "references",
+]
 #: Names of packs and snapshots begin with a sector's: it must not lead to another folder.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
@@ -346,16 +371,31 @@ class Prices:
         return self.volume_unit.get(ticker, self.volume_unit.get(mic, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Which parts of the pack are written.
+    """Which parts of the pack are written, and what the pages say of themselves.
 
-    ``templates`` is a folder, from the working directory, whose report.typ and report.html.j2 stand
-    in for the shipped ones; ``parquet`` is one more format.
+    Attributes
+    ----------
+    formats, templates
+        ``parquet`` and ``docx`` are further formats. ``templates`` is a folder, from the working directory, whose
+        report.typ and report.html.j2 stand in for the shipped ones.
+    sections
+        Sections that the pages have, in the pages' own order; empty for all.
+    title, author
+        Of the pages; the title is the study's name where there is none.
+    brackets, stars
+        Tables for a paper: what stands in brackets beneath an estimate, its t or its standard error; whether stars
+        mark the levels of 10, 5 and 1 %.
     """
 
     formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
     templates: Text = ""
+    sections: Annotated[tuple[PageSection, ...], Distinct()] = ()
+    title: Text = ""
+    author: Text = ""
+    brackets: Literal["t", "se"] = "t"
+    stars: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     Nothing is computed here beyond rounding, counting rows and sorting. ``drawn`` are the figures there
     are, where the caller knows them already; ``language`` is one other than the study's.
     """
-    facts, words = result.facts, words_of(result, language)
+    facts, words, asked = result.facts, words_of(result, language), result.report
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
     sections = (
@@ -59,17 +59,20 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     )
     source = term(words, "price_source", facts.get("price_source") or "?")
     return Document(
-        title=str(facts.get("study") or words["page.untitled"]),
+        title=asked.title or str(facts.get("study") or words["page.untitled"]),
         subject=words["page.event_study"],
         origin=(
             words["page.run"].format(id=result.run_id),
             words["page.data_to"].format(date=facts.get("data_date") or "?"),
             words["page.prices"].format(source=source),
         ),
-        sections=tuple(section for section in sections if section is not None),
+        sections=tuple(
+            section for section in sections if section and (not asked.sections or section.name in asked.sections)
+        ),
         banner=words["page.simulated_banner"] if result.simulated else "",
         language=language or language_of(result),
         kind=kind_of(facts),
+        author=asked.author,
         meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
     )
 

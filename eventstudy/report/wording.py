@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,10 @@ _CODES: Mapping[str, str] = {
 }
 #: Letters of a cell and rows of a table that the pages show at most.
 LONGEST_CELL, MOST_ROWS = 90, 40
-_P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
+#: Chinese letters, which not every font has.
+CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
+#: Ends of the names of columns that hold p-values.
+P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:
@@ -175,7 +179,7 @@ def _real(column: str, value: float, words: Words) -> str:
         return amount(value, words)
     if column in PERCENT_COLUMNS:
         return percent(value)
-    if column.endswith(_P_ENDINGS):
+    if column.endswith(P_ENDINGS):
         return p_text(value)
     return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
 
