@@ -8,7 +8,7 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import term
 from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import checks, day0, effect, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
 from eventstudy.report.sections.answer import answer, verdict_sentence
 from eventstudy.report.wording import Words, kind_of, language_of, words_of
 from eventstudy.results.result import StudyResult
@@ -23,6 +23,8 @@ _PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, .
     (evidence.clarifications, ()),
     (evidence.claims, ()),
     (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (covariates.regressions, ()),
+    (covariates.group_differences, ()),
     (checks.specifications, ("specification_curve",)),
     (checks.diagnostics, ()),
     (checks.quality, ()),

@@ -103,6 +103,11 @@ def number(value: Any, digits: int = 2) -> str:
     return f"{float(value):.{digits}f}".replace("-", "−") if finite(value) else "–"
 
 
+def significant(value: Any, digits: int = 3) -> str:
+    """Return a number with so many significant digits and a true minus sign; a dash for none."""
+    return f"{float(value):#.{digits}g}".rstrip(".").replace("-", "−") if finite(value) else "–"
+
+
 def count(value: Any) -> str:
     """Return a whole number; a dash for none."""
     return f"{int(value)}".replace("-", "−") if finite(value) else "–"
@@ -134,8 +139,10 @@ def group_words(group: str, words: Words) -> str:
             parts.append(term(words, "group", key))
         elif key == "peers":
             parts.append(words["group.peers"].format(name=term(words, "peer_group", value)))
-        else:
+        elif f"{key}.{value}" in words or key in ("market", "region", "shock_id", "ticker"):
             parts.append(term(words, key, value))
+        else:
+            parts.append(f"{key.replace('_', ' ')} {value}")
     return " · ".join(parts)
 
 
