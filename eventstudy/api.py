@@ -20,6 +20,7 @@ from eventstudy.config.plain import EXCHANGE, study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
+from eventstudy.covariates import read_covariates
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -284,9 +285,12 @@ class Study:
         read = _events(events)
         if self.names is not None:
             config = study_settings(self.names, sorted({ticker for event in read for ticker in event.tickers}))
-            return read, replace(config, model=replace(config.model, jobs=jobs)) if jobs > 1 else config
+            config = replace(config, model=replace(config.model, jobs=jobs)) if jobs > 1 else config
+            read_covariates(read, config)
+            return read, config
         overrides = (*self.overrides, f"model.jobs={jobs}") if jobs > 1 else self.overrides
         config = load_config(Path(read.path), sector=self.sector, config_file=self.file, overrides=overrides)
+        read_covariates(read, config)
         return read, config
 
 

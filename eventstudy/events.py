@@ -246,7 +246,7 @@ class _Cells:
             "label_asof": parse_moments(known["label_asof"], empty),
             **{name: parse_moments(_no_days(known[name]), dates) for name in OWN_SETTINGS[1:]},
         }
-        own = {name: _own(texts(table.columns[at])) for name, at in columns.own.items()}
+        own = {name: own_column(texts(table.columns[at])) for name, at in columns.own.items()}
         return cls(known, moments, own, Spellings(columns.identifier))
 
     def at(self, row: int) -> dict[str, str]:
@@ -270,8 +270,8 @@ def _no_days(cells: Sequence[str]) -> list[str]:
     return ["" if _DAY_NUMBER.fullmatch(cell) else cell for cell in cells]
 
 
-def _own(cells: Sequence[str]) -> Sequence[str | float]:
-    """A column of the user's own: numbers where every cell is one or empty, else texts."""
+def own_column(cells: Sequence[str]) -> Sequence[str | float]:
+    """Return a column of the user's own: numbers, NaN where a cell is empty, if all cells are, else texts."""
     bare = [cell.strip() for cell in cells]
     read = parse_numbers(bare)
     if not any(bare) or read.wrong:

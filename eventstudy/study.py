@@ -14,6 +14,7 @@ from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, distinct, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
+from eventstudy.covariates import read_covariates
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.messages import text
@@ -74,10 +75,11 @@ def run_study(
     """
     tell = progress or (lambda _: None)
     events = with_shocks(events, config)
+    own = read_covariates(events, config)
     tell("returns, windows, market model")
     asks = asks_reversal(events, config)
     computed = compute(events, config, prices)
-    samples = list(groups(computed.sample, events, config))
+    samples = list(groups(computed.sample, events, config, own))
     samples = samples if asks else list(distinct(samples))
     tests = start(_tests, samples, config, config.windows.tested(asked=asks))
     earlier = trials or Trials()
@@ -93,6 +95,7 @@ def run_study(
     run = StudyRun(
         events=events,
         config=config,
+        own=own,
         prices=prices,
         computed=computed,
         samples=samples,
@@ -102,13 +105,13 @@ def run_study(
         parts=parts,
     )
     tables = {**build_tables(run), **asked.trade.tables}
-    manifest["inputs"] += _inputs_beside(events) if asks else []
+    manifest["inputs"] += _covariates_files(config) + (_inputs_beside(events) if asks else [])
     run_id = run_id_of(config, prices, manifest)
     summary = build_summary(run, run_id, tables, asked.trade.summary)
-    own = specification_digest(config)
+    specification = specification_digest(config)
     summary["not_available"] = [missing.as_dict() for missing in parts.missing]
-    summary["trials"] = len({*earlier.studies, own})
-    manifest["trials"] = Trials(earlier.studies - {own}, asked.trade.before).as_dict()
+    summary["trials"] = len({*earlier.studies, specification})
+    manifest["trials"] = Trials(earlier.studies - {specification}, asked.trade.before).as_dict()
     if prereg is not None:
         summary["prereg"] = plain_json(prereg)
         sentences = (row["sentence"] for row in summary["prereg"]["departures"])
@@ -181,11 +184,15 @@ def _tests(samples: Sequence[Sample], config: StudyConfig, windows: Sequence[Win
 
 def _inputs_beside(events: Events) -> list[dict[str, str]]:
     beside = Path(events.path).parent
-    return [
-        {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in (beside / "claims.csv", beside / "confounders.csv")
-        if path.is_file()
-    ]
+    return _inputs([path for path in (beside / "claims.csv", beside / "confounders.csv") if path.is_file()])
+
+
+def _covariates_files(config: StudyConfig) -> list[dict[str, str]]:
+    return _inputs([Path(item.file) for item in config.covariates])
+
+
+def _inputs(paths: Sequence[Path]) -> list[dict[str, str]]:
+    return [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths]
 
 
 def _beside(path: Path, read: Callable[[Path], tuple[Row, ...]]) -> tuple[Row, ...]:

@@ -29,6 +29,7 @@ ORDER = (
     "events",
     "exchanges",
     "shocks",
+    "covariates",
     "prices",
     "core",
     "reversal",

@@ -140,9 +140,10 @@ def inputs(
     *,
     accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
-    """Read both inputs and report the problems of both together."""
+    """Read both inputs and report the problems of both together, then those of the columns that they name."""
     from eventstudy.config import is_described, load_config
     from eventstudy.config.plain import assumed_table
+    from eventstudy.covariates import read_covariates
     from eventstudy.events import read_events
 
     if accept_suspect:
@@ -168,6 +169,7 @@ def inputs(
         raise kind(problems)
     if described:
         _refuse_plain()
+    read_covariates(*outcome)
     return outcome[0], outcome[1]
 
 

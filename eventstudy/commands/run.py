@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     "--prereg", "prereg_file", type=InputFile(), help="Hold the run against a question locked by 'eventstudy prereg'."
 )
 @click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="COLUMN",
+    help="Test the groups of a column of the events, peers or covariates, and their differences.",
+)
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
 @worker_options
 @ACCEPT
@@ -63,6 +70,7 @@ def command(
     quiet: bool,
     prereg_file: Path | None,
     allow_departures: bool,
+    groups: tuple[str, ...],
     language: str | None,
     jobs: int,
     engine: str,
@@ -74,6 +82,8 @@ def command(
     from eventstudy.report.staging import reserve
     from eventstudy.workers import forked_children
 
+    if groups:
+        overrides = (*overrides, f"tests.group={json.dumps(groups)}")
     if language:
         overrides = (*overrides, f'study.language="{language}"')
     workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}

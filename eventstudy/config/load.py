@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import difflib
 import re
 import tomllib
 import types
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from eventstudy.config.consistency import check
-from eventstudy.config.settings import StudyConfig, Windows
+from eventstudy.config.settings import Peer, StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 
 SECTORS = Path(__file__).parents[1] / "sectors"
+#: A key of a peer's table as like a setting as this (difflib's ratio) is a misspelt one, not a covariate.
+SLIP = 0.8
 
 
 def sector_names() -> tuple[str, ...]:
@@ -156,7 +159,7 @@ def _revived(hint: Any, value: Any) -> Any:
     """Undo `StudyConfig.as_dict` by the annotation: ISO texts become dates, absent values leave."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         hints = {name.rstrip("_"): item for name, item in typing.get_type_hints(hint).items()}
-        return {key: _revived(hints[key], item) for key, item in value.items() if item is not None}
+        return {key: _revived(hints.get(key), item) for key, item in value.items() if item is not None}
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return [_revived(typing.get_args(hint)[0], item) for item in value]
     if dt.date in typing.get_args(hint) and isinstance(value, str):
@@ -214,9 +217,15 @@ def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
         accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
         for row in values if isinstance(values, list) else [values]:
             for key in row if isinstance(row, dict) else ():
-                if key not in accepted:
+                if key not in accepted and not (item is Peer and _is_own(key, row[key], accepted)):
                     problems.append(_unknown(source, key, f"{section}.{key}", accepted))
     return problems
+
+
+def _is_own(key: str, value: Any, accepted: typing.Iterable[str]) -> bool:
+    """Whether an entry of a peer's table is a covariate or group of the user's own."""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return plain and not difflib.get_close_matches(key, accepted, 1, SLIP)
 
 
 def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
@@ -234,6 +243,10 @@ def _line_of(source: str, key: str) -> int | None:
 
 def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
     hints = typing.get_type_hints(kind)
+    if kind is Peer:
+        settings = {name.rstrip("_") for name in hints}
+        own = {key: value for key, value in table.items() if key not in settings}
+        table = {**table, "own": {**own, **table.get("own", {})}}
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
         key = item.name.rstrip("_")
@@ -256,8 +269,8 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        hint, *_ = (a for a in arguments if a is not type(None))
-        return _coerce(hint, value, path, problems)
+        kinds = [kind for kind in arguments if kind is not type(None)]
+        return _coerce(str if str in kinds and isinstance(value, str) else kinds[-1], value, path, problems)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, f"{path}.", problems)
     if origin is tuple and isinstance(value, list):

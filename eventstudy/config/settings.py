@@ -24,6 +24,31 @@ Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
 Window = tuple[Tau, Tau]
 Text = Annotated[str, FREE]
 Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
+#: Sections of the pages, in order.
+PageSection = Literal[
+    "answer",
+    "method",
+    "settings",
+    "notes",
+    "shocks",
+    "tests",
+    "reversal",
+    "verdicts",
+    "reversal_measures",
+    "placebos",
+    "clarifications",
+    "claims",
+    "backtest",
+    "specifications",
+    "diagnostics",
+    "quality",
+    "prereg",
+    "alignment",
+    "ledger",
+    "peers",
+    "read",
+    "references",
+]
 #: Names of packs and snapshots begin with a sector's: it must not lead to another folder.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
@@ -64,7 +89,8 @@ class Peer:
 
     ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
     session at a bid price: from then on the price follows the deal, not the sector. ``benchmark`` is an
-    index of its own in place of its exchange's, ``weight`` its size, such as its market value, for means by value.
+    index of its own in place of its exchange's, ``weight`` its size, such as its market value, for means by
+    value. ``own`` holds what else the peer's table says: covariates and groups of the user's own.
     """
 
     ticker: Text
@@ -81,6 +107,18 @@ class Peer:
     benchmark: Text = ""
     weight: Annotated[float, Range(1e-12, 1e15)] | None = None
     note: Text = ""
+    own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """A CSV with columns of the user's own: a path from the working directory.
+
+    Its rows belong to firm-events by ``ticker``, ``event_id`` or both; with a ``date`` the newest row on or
+    before day 0 holds.
+    """
+
+    file: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +225,10 @@ class Tests:
     """Names of the statistics; none named means all that are registered.
 
     ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
-    ``car ~ exposure + pre_trend``; `covariates.covariates` names the columns there are.
+    ``car ~ exposure + C(country)``, estimated by each of ``estimators``: ``ols`` with errors clustered by
+    date, ``gls`` by the firms' past covariance. ``group`` names columns whose values are groups of
+    firm-events, tested each and against each other. Both know `covariates.BUILT_IN` and the columns of the
+    user's own, see `covariates`.
     ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
     below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both
     sides. ``weights`` weigh the peers of one date; with ``value`` every mean over firm-events is by the column
@@ -196,6 +237,8 @@ class Tests:
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
     regression: Annotated[tuple[Text, ...], Distinct()] = ()
+    estimators: Annotated[tuple[Literal["ols", "gls"], ...], Distinct()] = ("ols", "gls")
+    group: Annotated[tuple[Text, ...], Distinct()] = ()
     alternative: Literal["two-sided", "less", "greater"] = "two-sided"
     weights: Literal["market-balanced", "equal", "value"] = "market-balanced"
     level: Annotated[float, Range(0.0001, 0.5)] = 0.05
@@ -328,16 +371,31 @@ class Prices:
         return self.volume_unit.get(ticker, self.volume_unit.get(mic, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Which parts of the pack are written.
+    """Which parts of the pack are written, and what the pages say of themselves.
 
-    ``templates`` is a folder, from the working directory, whose report.typ and report.html.j2 stand
-    in for the shipped ones; ``parquet`` is one more format.
+    Attributes
+    ----------
+    formats, templates
+        ``parquet`` and ``docx`` are further formats. ``templates`` is a folder, from the working directory, whose
+        report.typ and report.html.j2 stand in for the shipped ones.
+    sections
+        Sections that the pages have, in the pages' own order; empty for all.
+    title, author
+        Of the pages; the title is the study's name where there is none.
+    brackets, stars
+        Tables for a paper: what stands in brackets beneath an estimate, its t or its standard error; whether stars
+        mark the levels of 10, 5 and 1 %.
     """
 
     formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
     templates: Text = ""
+    sections: Annotated[tuple[PageSection, ...], Distinct()] = ()
+    title: Text = ""
+    author: Text = ""
+    brackets: Literal["t", "se"] = "t"
+    stars: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,6 +417,7 @@ class StudyConfig:
     study: Study = field(default_factory=Study)
     markets: tuple[Market, ...] = ()
     peers: tuple[Peer, ...] = ()
+    covariates: tuple[Covariates, ...] = ()
     windows: Windows = field(default_factory=Windows)
     returns: Returns = field(default_factory=Returns)
     model: Model = field(default_factory=Model)
@@ -390,6 +449,7 @@ class StudyConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""
         plain: dict[str, Any] = plain_json(dataclasses.asdict(self, dict_factory=_by_key))
+        plain["peers"] = [{**peer, **peer.pop("own")} for peer in plain["peers"]]
         return plain
 
 

@@ -18,6 +18,7 @@ from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, drop_kind, select
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
+from eventstudy.covariates import Covariates
 from eventstudy.errors import EstimationError, Reason
 from eventstudy.events import Events
 from eventstudy.exchanges import calendars
@@ -247,35 +248,61 @@ def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
         seen.add(members)
 
 
-def groups(sample: Sample, events: Events, config: StudyConfig) -> Iterator[Sample]:
+def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates | None = None) -> Iterator[Sample]:
     """Yield the groups that are tested: all, and by peer group, label, market, shock, side and exposure.
 
     The side of the story (``dimension``) is the event's, the exposure the peer's share of business in the
-    sector: high from three quarters on.
+    sector: high from three quarters on. The columns of ``tests.group`` come after these, of the user's own
+    those in ``own``.
     """
     panel = sample.abnormal.panel
-    label = np.array([events.by_id(str(name)).label for name in panel.event_id])
-    peer_group = np.array([config.peer(str(name)).group for name in panel.ticker])
+    label = group_values("label", panel, events, config)
+    peer_group = group_values("peer_group", panel, events, config)
     yield sample
     keys: list[tuple[str, Texts]] = []
     if len(set(peer_group)) > 1 or config.study.headline:
         keys.append(("peers", peer_group))
-    keys += [
-        ("label", label),
-        ("market", panel.market),
-        ("region", panel.region),
-        ("shock_id", panel.shock_id),
-        ("dimension", np.array([events.by_id(str(name)).dimension for name in panel.event_id])),
-    ]
+    keys += [("label", label), ("market", panel.market), ("region", panel.region), ("shock_id", panel.shock_id)]
+    keys.append(("dimension", group_values("dimension", panel, events, config)))
     exposed = np.array([config.peer(str(name)).exposure for name in panel.ticker]) >= EXPOSED
     if exposed.any() and not exposed.all():
         keys.append(("exposure", np.where(exposed, "high", "low")))
+    had = {name for name, _ in keys}
+    for column in config.tests.group:
+        name = group_key(column)
+        keys += [(name, group_values(column, panel, events, config, own))] if name not in had else []
     for name, values in keys:
         for value in filter(None, dict.fromkeys(values.tolist())):
             yield sample.take(f"{name}={value}", values == value)
     for group in dict.fromkeys(peer_group.tolist()) if keys[0][0] == "peers" else ():
         for value in dict.fromkeys(label[peer_group == group].tolist()):
             yield sample.take(f"peers={group};label={value}", (peer_group == group) & (label == value))
+
+
+def group_key(column: str) -> str:
+    """Return what the names of a column's groups begin with, before ``=``."""
+    return "peers" if column == "peer_group" else column
+
+
+def group_values(
+    column: str, panel: EventPanel, events: Events, config: StudyConfig, own: Covariates | None = None
+) -> Texts:
+    """Return the group of each firm-event by a column of `covariates.GROUPS` or of the user's own, (N,) of str.
+
+    Empty where a firm-event has no value.
+    """
+    if column in ("market", "region", "ticker", "shock_id"):
+        found: Texts = getattr(panel, column)
+        return found
+    if column == "peer_group":
+        return np.array([config.peer(str(name)).group for name in panel.ticker], dtype=np.str_)
+    if column in ("label", "kind", "dimension"):
+        return np.array([getattr(events.by_id(str(name)), column) for name in panel.event_id], dtype=np.str_)
+    assert own is not None, "columns of the user's own are read before"
+    cells = own.column(column, panel.event_id.tolist(), panel.ticker.tolist(), panel.day0).tolist()
+    # A name of groups joins several by semicolons.
+    texts = [f"{cell:g}" if isinstance(cell, float) and cell == cell else cell for cell in cells]
+    return np.array([cell.replace(";", ",") if isinstance(cell, str) else "" for cell in texts], dtype=np.str_)
 
 
 def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:

@@ -79,6 +79,8 @@ class TableBlock:
         What else is said under it.
     layout
         ``matrix`` sets many narrow columns with upright heads.
+    totals : int
+        How many of its last rows a rule sets off.
     """
 
     type: ClassVar[str] = "table"
@@ -93,6 +95,7 @@ class TableBlock:
     mark_note: str = ""
     foot: str = ""
     layout: Literal["list", "matrix"] = "list"
+    totals: int = 0
 
     @property
     def head(self) -> list[str]:
@@ -186,6 +189,8 @@ class Document:
         What is said on every page where prices were simulated; empty where they were not.
     language, kind : str
         Of its words; what the study measures.
+    author : str
+        Who signs it; empty for nobody.
     meta : Mapping
         What templates of a user's own may ask for besides, such as ``verdict``.
     """
@@ -197,6 +202,7 @@ class Document:
     banner: str = ""
     language: str = "en"
     kind: str = "return"
+    author: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def section(self, name: str) -> Section:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import term
 from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import checks, day0, effect, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
 from eventstudy.report.sections.answer import answer, verdict_sentence
 from eventstudy.report.wording import Words, kind_of, language_of, words_of
 from eventstudy.results.result import StudyResult
@@ -23,6 +23,8 @@ _PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, .
     (evidence.clarifications, ()),
     (evidence.claims, ()),
     (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (covariates.regressions, ()),
+    (covariates.group_differences, ()),
     (checks.specifications, ("specification_curve",)),
     (checks.diagnostics, ()),
     (checks.quality, ()),
@@ -36,7 +38,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     Nothing is computed here beyond rounding, counting rows and sorting. ``drawn`` are the figures there
     are, where the caller knows them already; ``language`` is one other than the study's.
     """
-    facts, words = result.facts, words_of(result, language)
+    facts, words, asked = result.facts, words_of(result, language), result.report
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
     sections = (
@@ -57,17 +59,20 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     )
     source = term(words, "price_source", facts.get("price_source") or "?")
     return Document(
-        title=str(facts.get("study") or words["page.untitled"]),
+        title=asked.title or str(facts.get("study") or words["page.untitled"]),
         subject=words["page.event_study"],
         origin=(
             words["page.run"].format(id=result.run_id),
             words["page.data_to"].format(date=facts.get("data_date") or "?"),
             words["page.prices"].format(source=source),
         ),
-        sections=tuple(section for section in sections if section is not None),
+        sections=tuple(
+            section for section in sections if section and (not asked.sections or section.name in asked.sections)
+        ),
         banner=words["page.simulated_banner"] if result.simulated else "",
         language=language or language_of(result),
         kind=kind_of(facts),
+        author=asked.author,
         meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
     )
 

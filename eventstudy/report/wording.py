@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,10 @@ _CODES: Mapping[str, str] = {
 }
 #: Letters of a cell and rows of a table that the pages show at most.
 LONGEST_CELL, MOST_ROWS = 90, 40
-_P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
+#: Chinese letters, which not every font has.
+CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
+#: Ends of the names of columns that hold p-values.
+P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:
@@ -99,6 +103,11 @@ def number(value: Any, digits: int = 2) -> str:
     return f"{float(value):.{digits}f}".replace("-", "−") if finite(value) else "–"
 
 
+def significant(value: Any, digits: int = 3) -> str:
+    """Return a number with so many significant digits and a true minus sign; a dash for none."""
+    return f"{float(value):#.{digits}g}".rstrip(".").replace("-", "−") if finite(value) else "–"
+
+
 def count(value: Any) -> str:
     """Return a whole number; a dash for none."""
     return f"{int(value)}".replace("-", "−") if finite(value) else "–"
@@ -130,8 +139,10 @@ def group_words(group: str, words: Words) -> str:
             parts.append(term(words, "group", key))
         elif key == "peers":
             parts.append(words["group.peers"].format(name=term(words, "peer_group", value)))
-        else:
+        elif f"{key}.{value}" in words or key in ("market", "region", "shock_id", "ticker"):
             parts.append(term(words, key, value))
+        else:
+            parts.append(f"{key.replace('_', ' ')} {value}")
     return " · ".join(parts)
 
 
@@ -168,7 +179,7 @@ def _real(column: str, value: float, words: Words) -> str:
         return amount(value, words)
     if column in PERCENT_COLUMNS:
         return percent(value)
-    if column.endswith(_P_ENDINGS):
+    if column.endswith(P_ENDINGS):
         return p_text(value)
     return count(value) if value.is_integer() and abs(value) >= 10 else number(value)
 

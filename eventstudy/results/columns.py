@@ -50,9 +50,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "event_days": _columns("tau n_events n_dates ar ar_t ar_p car lower upper car_t car_p"),
     "shocks": columns_of(ShockRow),
     "tests": columns_of(TestRow),
-    "regression": _columns(
-        "formula window term estimate se_cr1 p_cr1 se_cr2 df_cr2 p_cr2 p_wild p_pre_event n_events n_dates "
+    "regressions": _columns(
+        "formula window estimator term estimate se t p_value df p_wild p_pre_event n_events n_left_out n_dates "
         "r_squared reason"
+    ),
+    "group_differences": _columns(
+        "column group against window method estimate se t p_value df n_events n_against n_dates n_common reason"
     ),
     "multiplicity": _columns("group window name p_value holm bh by romano_wolf"),
     "trades": columns_of(TradeRow),

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstudy.config import Model, Windows
+from eventstudy.config import Model, Report, Windows
 from eventstudy.messages import code_of
 from eventstudy.results.columns import columns_of, row_of
 from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, Window
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = TypeVar("Row")
-Settings = TypeVar("Settings", Windows, Model)
+Settings = TypeVar("Settings", Windows, Model, Report)
 
 
 def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.config import Model, Windows
+from eventstudy.config import Model, Report, Windows
 from eventstudy.registry import VIEWS
 from eventstudy.results.estimates import effects_frame, effects_latex, leading_tests
 from eventstudy.results.from_tables import (
@@ -184,6 +184,11 @@ class StudyResult:
         return settings_of(self.facts["model"], Model)
 
     @functools.cached_property
+    def report(self) -> Report:
+        """What the settings ask of the pages and the tables for a paper."""
+        return settings_of(self.manifest["settings"].get("report") or {}, Report)
+
+    @functools.cached_property
     def _leading(self) -> Mapping[str, TestRow]:
         return leading_tests(self.tests, self.facts["headline_group"], self.windows.car)
 
@@ -256,9 +261,8 @@ class StudyResult:
         """
         pack = Path(folder)
         pack.mkdir(parents=True, exist_ok=True)
-        settings = self.manifest["settings"]["report"]
-        templates = Path(settings["templates"]) if settings["templates"] else None
-        VIEWS["pack"](self, pack, formats=tuple(formats) or tuple(settings["formats"]), templates=templates)
+        templates = Path(self.report.templates) if self.report.templates else None
+        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats, templates=templates)
         return pack
 
     def _repr_html_(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eventstudy.config import StudyConfig, Window
 from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.covariates import Covariates
 from eventstudy.events import Events
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
@@ -24,6 +25,7 @@ class StudyRun:
 
     events: Events
     config: StudyConfig
+    own: Covariates
     prices: PriceTable
     computed: Computed
     samples: Sequence[Sample]

@@ -27,9 +27,9 @@ from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
-from eventstudy.results.covariates import regression_rows
 from eventstudy.results.effect import effects_by_day
-from eventstudy.results.evidence import main_windows
+from eventstudy.results.group_differences import difference_rows
+from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
@@ -56,9 +56,8 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "quality": [row_of(finding) for finding in computed.findings],
         "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
-        "regression": list(
-            regression_rows(run.headline, run.events, config, main_windows(config, asked=run.asked), run.parts)
-        ),
+        "regressions": list(regression_rows(run.headline, run.own, windows, run.parts)),
+        "group_differences": list(difference_rows(computed.sample, run.own, windows, run.parts)),
         "multiplicity": optional("multiplicity", lambda: list(_multiplicity_rows(run)), lambda _: []),
         **asked,
     }

@@ -152,7 +152,7 @@ WHOLE_SECTIONS = {"markets", "peers", "reversal", "backtest", "costs", "report"}
 #: return does not have; levels that no test of a list is read at.
 WITHOUT_NUMBERS = {
     "study": {"name", "sector", "currency", "language", "headline"},
-    "model": {"lags", "span", "world", "world_market", "variance", "jobs", "engine", "scheduler"},
+    "model": {"lags", "span", "beta_path", "world", "world_market", "variance", "jobs", "engine", "scheduler"},
     "tests": {"weights", "level"},
     "prices": {"source", "offline", "volume_unit", "price_unit"},
 }

@@ -635,9 +635,10 @@ class Group(twins.Group):
         return super().w()
 
 
-def panel_of(book: Book, group: str) -> Any:
-    """The windows of a group's firm-events as the slow twins read them."""
-    pairs = firms_of(book, group)
+def panel_of(book: Book, *groups: str) -> Any:
+    """The windows of the firm-events of a group, or of several, as the slow twins read them."""
+    wanted = {(s.event_id, f.ticker) for group in groups for s, f in firms_of(book, group)}
+    pairs = [(s, f) for s, f in firms_of(book, "all") if (s.event_id, f.ticker) in wanted]
     days = {mic: book.world.days[mic].astype(int) for mic in MARKETS}
     before = [f.position + BEFORE for _, f in pairs]
     around = [f.position + np.array(TAU) for _, f in pairs]
@@ -850,49 +851,114 @@ def _step_down(book: Book, group: str, windows: tuple[str, ...]) -> list[float]:
     return adjusted
 
 
-def regression(book: Book) -> Columns:
+def regressions(book: Book) -> Columns:
+    """OLS with CR2 and GLS with dense matrices; their pre-event p-values from sums of past residuals."""
     from eventstudy.core.checks.regression import wild_weights
 
-    rows: dict[tuple[str, str], dict[str, float]] = {}
-    for window in dict.fromkeys(book.tables["regression"]["window"]):
-        pairs = firms_of(book, "all")
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    for window in dict.fromkeys(book.tables["regressions"]["window"]):
         span = window_of(window)
-        pairs = [(s, f) for s, f in pairs if math.isfinite(f.car(span) + f.car((-10, -1)))]
+        pairs = [(s, f) for s, f in firms_of(book, "all") if math.isfinite(f.car(span))]
         y = np.array([f.car(span) for _, f in pairs])
         misread = [float(s.label == "misreading") for s, _ in pairs]
         x = np.column_stack([np.ones(len(y)), [plan.EXPOSURE[f.ticker] for _, f in pairs], misread])
         days = {name: str(Portfolio(book.study.members(s)).day(book.world)) for name, s in book.study.leads.items()}
         cluster = np.array([days[s.shock_id] for s, _ in pairs])
-        g, (n, p) = len(set(cluster.tolist())), x.shape
+        past = np.nan_to_num([f.residual for _, f in pairs])
         # Random weights are given the same draws: no formula says what they are.
-        weights = wild_weights(g, draws=plan.DRAWS, seed=plan.SEED)[0]
+        weights = wild_weights(len(set(cluster.tolist())), draws=plan.DRAWS, seed=plan.SEED)[0]
         slow = twins.cluster_regression(y, x, cluster, weights)
-        bread = np.linalg.inv(x.T @ x)
-        beta = bread @ x.T @ y
-        error = y - x @ beta
-        score = np.array([x[cluster == name].T @ error[cluster == name] for name in sorted(set(cluster))])
-        cr1 = np.sqrt(np.diag(g / (g - 1) * (n - 1) / (n - p) * bread @ score.T @ score @ bread))
-        width = span[1] - span[0] + 1
-        blocks = len(BEFORE) // width
-        sums = np.array(
-            [np.nan_to_num(f.residual)[: blocks * width].reshape(blocks, width).sum(axis=1) for _, f in pairs]
+        width, half, g = span[1] - span[0] + 1, past.shape[1] // 2, len(set(cluster.tolist()))
+        omega = np.linalg.inv(twins.past_covariance(past[:, :half], cluster))
+        ols = np.linalg.inv(x.T @ x) @ x.T
+        gls = np.linalg.inv(x.T @ omega @ x) @ x.T @ omega
+        later = gls @ past[:, half:]
+        gls_se = np.sqrt((later**2).mean(axis=1) * (width + width**2 / past.shape[1]))
+        error, level = y - x @ gls @ y, y - omega.sum(axis=0) @ y / omega.sum()
+        plain, one = y - x @ ols @ y, np.eye(len(y))
+        fits = {
+            "ols_cr2": (ols, slow.se_cr2, slow.df_cr2, slow.p_wild, past, plain, y - y.mean(), one),
+            "gls": (gls, gls_se, [past.shape[1] - half] * 3, [NAN] * 3, past[:, half:], error, level, omega),
+        }
+        for estimator, (pull, se, df, wild, before, residual, scatter, metric) in fits.items():
+            blocks = before.shape[1] // width
+            sums = pull @ before[:, : blocks * width].reshape(len(y), blocks, width).sum(axis=2)
+            for j, term in enumerate(("Intercept", "exposure", "misreading")):
+                beta = float(pull[j] @ y)
+                rows[window, estimator, term] = {
+                    "estimate": beta,
+                    "se": se[j],
+                    "t": beta / se[j],
+                    "p_value": 2 * stats.t.sf(abs(beta / se[j]), df[j]),
+                    "df": df[j],
+                    "p_wild": wild[j],
+                    "p_pre_event": (1 + (abs(sums[j]) >= abs(beta)).sum()) / (1 + blocks),
+                    "n_events": len(y),
+                    "n_left_out": 0,
+                    "n_dates": g,
+                    "r_squared": 1 - residual @ metric @ residual / (scatter @ metric @ scatter),
+                }
+    return stack(rows[row.window, row.estimator, row.term] for row in book.rows("regressions"))
+
+
+def group_differences(book: Book) -> Columns:
+    """The difference of two groups' portfolios of each date, or these on an indicator with blocks as clusters."""
+    rows = []
+    for row in book.rows("group_differences"):
+        names = [f"{row.column}={value}" for value in (row.group, row.against)]
+        one, other = (_window_group(book, [name], row.window) for name in names)
+        union = _window_group(book, names, row.window)
+        sides = [{union.date[shock]: _on(side, side.date[shock]) for shock in side.date} for side in (one, other)]
+        common = set(sides[0]) & set(sides[1])
+        found = _paired(union, *sides) if len(common) == union.k else _by_blocks(union, *sides)
+        if not math.isfinite(row.estimate):
+            found = dict.fromkeys(("estimate", "se", "t", "df", "p_value"), NAN)
+            rows.append({**found, **dict.fromkeys(("n_events", "n_against", "n_dates", "n_common"), NAN)})
+            continue
+        found["p_value"] = 2 * stats.t.sf(abs(found["t"]), found["df"])
+        rows.append(
+            {**found, "n_events": one.n, "n_against": other.n, "n_dates": union.k, "n_common": float(len(common))}
         )
-        before = bread @ x.T @ sums
-        for j, term in enumerate(("Intercept", "exposure", "misreading")):
-            rows[window, term] = {
-                "estimate": beta[j],
-                "se_cr1": cr1[j],
-                "p_cr1": 2 * stats.t.sf(abs(beta[j] / cr1[j]), g - 1),
-                "se_cr2": slow.se_cr2[j],
-                "df_cr2": slow.df_cr2[j],
-                "p_cr2": 2 * stats.t.sf(abs(beta[j] / slow.se_cr2[j]), slow.df_cr2[j]),
-                "p_wild": slow.p_wild[j],
-                "p_pre_event": (1 + (abs(before[j]) >= abs(beta[j])).sum()) / (1 + blocks),
-                "n_events": n,
-                "n_dates": g,
-                "r_squared": 1 - (error**2).sum() / ((y - y.mean()) ** 2).sum(),
-            }
-    return stack(rows[row.window, row.term] for row in book.rows("regression"))
+    return stack(rows)
+
+
+def _window_group(book: Book, names: Sequence[str], window: str) -> Group:
+    """The firm-events of one group, or of two side by side, that have a window complete."""
+    panel = panel_of(book, *names)
+    return Group(
+        panel, window_of(window), last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS
+    )
+
+
+def _on(group: Group, date: int) -> Any:
+    return next(p for p in group.portfolios if p.shock == str(date))
+
+
+def _paired(union: Group, one: dict[int, Any], other: dict[int, Any]) -> dict[str, float]:
+    dates = sorted(one)
+    gap = np.array([one[d].car - other[d].car for d in dates])
+    for portfolio, d in zip(union.portfolios, dates, strict=True):
+        sessions = dict(zip(portfolio.residual, portfolio.by_session, strict=True))
+        both = set(one[d].residual) & set(other[d].residual)
+        object.__setattr__(
+            portfolio, "by_session", {sessions[t]: one[d].residual[t] - other[d].residual[t] for t in sorted(both)}
+        )
+    w = np.array(twins.Group.w(union))
+    k, total = len(gap), w.sum()
+    m = (np.eye(k) - 1 / k) @ w
+    t = gap.sum() / math.sqrt(((gap - gap.mean()) ** 2).sum() / (k - total / k) * total)
+    return {"estimate": gap.mean(), "se": gap.mean() / t, "t": t, "df": np.trace(m) ** 2 / np.trace(m @ m)}
+
+
+def _by_blocks(union: Group, one: dict[int, Any], other: dict[int, Any]) -> dict[str, float]:
+    order = sorted(set(union.date.values()))
+    block = {order[k]: b for b, members in enumerate(union.blocks()) for k in members}
+    date = [*one, *other]
+    y = np.array([p.car for side in (one, other) for p in side.values()])
+    x = np.column_stack([np.ones(len(y)), [1.0] * len(one) + [0.0] * len(other)])
+    slow = twins.cluster_regression(y, x, np.array([block[d] for d in date]), np.ones((1, len(set(block.values())))))
+    gap = y[: len(one)].mean() - y[len(one) :].mean()
+    return {"estimate": gap, "se": slow.se_cr2[1], "t": gap / slow.se_cr2[1], "df": slow.df_cr2[1]}
 
 
 def claims(book: Book) -> Columns:

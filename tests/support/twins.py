@@ -749,3 +749,23 @@ def _cr1_t(y: np.ndarray, x: np.ndarray, cluster: np.ndarray, clusters: list[int
     count = len(clusters)
     scale = count / (count - 1) * (n - 1) / (n - p)
     return float(beta[j] / sqrt(scale * (bread @ meat @ bread)[j, j]))
+
+
+def past_covariance(residuals: np.ndarray, date: np.ndarray) -> np.ndarray:
+    """Covariance of all firm-events, (n, n): for each pair on one date the sum over the kept components.
+
+    Components are eigenvectors of the date's sample covariance; what they leave of each firm's variance is
+    added to the diagonal. Pairs of two dates have none.
+    """
+    n, days = residuals.shape
+    found = np.zeros((n, n))
+    for day in set(date.tolist()):
+        rows = [i for i in range(n) if date[i] == day]
+        sample = np.atleast_2d(np.cov(residuals[rows]))
+        values, vectors = np.linalg.eigh(sample)
+        largest = sorted(range(len(rows)), key=lambda j: -values[j])[: min(100, len(rows) // 2, days // 2)]
+        for a, i in enumerate(rows):
+            for b, j in enumerate(rows):
+                found[i, j] = sum(values[k] * vectors[a, k] * vectors[b, k] for k in largest)
+            found[i, i] += max(sample[a, a] - found[i, i], 1e-4 * sample[a, a])
+    return found

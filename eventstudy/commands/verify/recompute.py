@@ -333,6 +333,7 @@ def _differences(name: str, stored: list[list[str]], new: list[list[str]]) -> It
 
 def _unlike(path: str, stored: Any, new: Any) -> Iterator[str]:
     """Yield each value of one JSON content that is another in the second."""
+    new = str(new) if isinstance(new, str) else new
     if isinstance(stored, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*stored, *new]):
             yield from _unlike(f"{path}.{key}" if path else str(key), stored.get(key), new.get(key))

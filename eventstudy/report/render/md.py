@@ -24,14 +24,14 @@ from eventstudy.report.output import Material, output
 def write(material: Material) -> None:
     """Write verdict and small tables as Markdown."""
     document = material.document
-    text = markdown(document, [*document.sections[:1], document.section("notes")])
+    text = markdown(document, [part for part in document.sections if part.name in ("answer", "notes")])
     (material.folder / "summary.md").write_text(text, encoding="utf-8", newline="\n")
 
 
 def markdown(document: Document, sections: Sequence[Section], *, figures: str = "") -> str:
     """Return some sections of a document; ``figures`` is the ending of its drawings' files, empty for none."""
     parts = [f"# {escaped(document.title)}", f"**{escaped(document.banner)}**" if document.banner else ""]
-    parts.append(" · ".join(map(escaped, document.origin)))
+    parts.append(" · ".join(escaped(line) for line in (document.author, *document.origin) if line))
     for section in sections:
         parts.append(f"{'#' * (section.level + 1)} {escaped(section.heading)}" if section.heading else "")
         parts += _blocks(section.blocks, figures, section.level + 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from eventstudy.errors import ConfigError, Problem
 from eventstudy.messages import section
 from eventstudy.report.document import Document, plain
 from eventstudy.report.output import Material, output
+from eventstudy.report.wording import CJK
 
 TEMPLATE = "report.typ"
-_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
 
 
 @output("pdf", place=40, pages=True, says="report.pdf")
@@ -87,8 +86,8 @@ def _tell_drawn(part: Any, home: Path) -> None:
 
 def _without_cjk(content: dict[str, Any], note: str) -> dict[str, Any]:
     """Return ``content`` without Chinese text, with a note where any was left out."""
-    bare: dict[str, Any] = _strings_by(content, lambda text: " ".join(_CJK.sub(" ", text).split()))
-    return bare | ({"font_note": note} if _CJK.search(json.dumps(content, ensure_ascii=False)) else {})
+    bare: dict[str, Any] = _strings_by(content, lambda text: " ".join(CJK.sub(" ", text).split()))
+    return bare | ({"font_note": note} if CJK.search(json.dumps(content, ensure_ascii=False)) else {})
 
 
 def _strings_by(content: Any, change: Callable[[str], str]) -> Any:

@@ -1,27 +1,34 @@
-"""tables.xlsx: the tables as one Excel workbook; numbers as numbers, text as text, never a formula."""
+"""tables.xlsx: the tables as one Excel workbook: page 1's first, then a summary and an index of sheets and columns.
+
+Numbers are numbers, dates are dates, text is text, never a formula.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.report.output import Material, output
-from eventstudy.report.wording import MEASURED_COLUMNS, PERCENT_COLUMNS, Words, asked, words_of
+from eventstudy.report.wording import MEASURED_COLUMNS, P_ENDINGS, PERCENT_COLUMNS, Words, asked, words_of
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
+#: Days, and moments in UTC, as the tables write them.
+_MOMENT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(?:\+00:00)?)?")
 #: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
 _CREATED = dt.datetime(2000, 1, 1)
 
 
 @output("xlsx", place=10, apart=True, says="workbook")
 def write(material: Material) -> None:
-    """Write a summary sheet and one sheet a table; a table too long for Excel is named, not cut."""
+    """Write page 1's table, a summary, an index and a sheet a table; one too long for Excel is named, not cut."""
+    import pandas as pd
     import xlsxwriter
 
     result, tables = material.result, material.tables
@@ -36,16 +43,55 @@ def write(material: Material) -> None:
             "head": book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEEEEE"}),
             "percent": book.add_format({"num_format": "0.00%"}),
             "amount": book.add_format({"num_format": words["workbook.amount"]}),
-            "p_value": book.add_format({"num_format": "0.0000"}),
+            # The cell keeps its value, however small.
+            "p_value": book.add_format({"num_format": '[<0.0005]"<0.001";0.000'}),
             "real": book.add_format({"num_format": "0.0000"}),
             "whole": book.add_format({"num_format": "0"}),
+            "date": book.add_format({"num_format": "yyyy-mm-dd", "align": "left"}),
+            "time": book.add_format({"num_format": "yyyy-mm-dd hh:mm", "align": "left"}),
             "wrap": book.add_format({"text_wrap": True, "valign": "top"}),
+            "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
         }
         too_long = [name for name, table in tables.items() if len(table) >= MAX_ROWS]
+        first = pd.DataFrame(result.facts.get("small_table") or ())
+        sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in too_long}
+        if len(first):
+            _write_table(book, formats, "page_1", first, words, simulated=result.simulated)
         _write_summary(book, formats, result, too_long)
-        for name, table in tables.items():
-            if name not in too_long:
+        _write_index(book, formats, sheets, words, simulated=result.simulated)
+        for name, table in sheets.items():
+            if name != "page_1":
                 _write_table(book, formats, name, table, words, simulated=result.simulated)
+
+
+def _write_index(
+    book: Any, formats: Mapping[str, Any], sheets: Mapping[str, pd.DataFrame], words: Words, *, simulated: bool
+) -> None:
+    """Write a link to each sheet with what one of its rows is, then what each column holds."""
+    sheet = book.add_worksheet("index")
+    if simulated:
+        sheet.set_header("&CSIMULATED")
+    for at, width in enumerate((26, 10, 90)):
+        sheet.set_column(at, at, width)
+    for at, key in enumerate(("index_sheet", "index_rows", "index_each")):
+        sheet.write_string(0, at, words[f"workbook.{key}"], formats["head"])
+    for row, (name, table) in enumerate(sheets.items(), 1):
+        called = _called(name, words)
+        sheet.write_url(row, 0, f"internal:'{called}'!A1", formats["link"], called)
+        sheet.write_number(row, 1, len(table), formats["whole"])
+        sheet.write_string(row, 2, words.get(f"workbook_table.{name}", ""), formats["wrap"])
+    row = len(sheets) + 2
+    sheet.write_string(row, 0, words["workbook.index_column"], formats["head"])
+    sheet.write_string(row, 2, words["workbook.index_holds"], formats["head"])
+    for name in dict.fromkeys(str(column) for table in sheets.values() for column in table.columns):
+        if note := words.get(f"workbook_note.{name}", ""):
+            row += 1
+            sheet.write_string(row, 0, words.get(f"workbook.{name}", name))
+            sheet.write_string(row, 2, note, formats["wrap"])
+
+
+def _called(name: str, words: Words) -> str:
+    return words.get(f"workbook.sheet_{name}", name)[:31]
 
 
 def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, too_long: list[str]) -> None:
@@ -79,21 +125,45 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
 def _write_table(
     book: Any, formats: Mapping[str, Any], name: str, table: pd.DataFrame, words: Words, *, simulated: bool
 ) -> None:
-    sheet = book.add_worksheet(words.get(f"workbook.sheet_{name}", name)[:31])
+    sheet = book.add_worksheet(_called(name, words))
     sheet.freeze_panes(1, 0)
     if simulated:
         sheet.set_header("&CSIMULATED")
     for place, column in enumerate(table.columns):
-        values, style = table[column], formats[_style(str(column), table[column].dtype.kind)]
-        texts = [str(value) for value in values.head(200)] if values.dtype.kind not in "f" else []
+        values, moment = table[column], _moment(table[column])
+        style = formats[moment or _style(str(column), values.dtype.kind)]
+        texts = [str(value)[:16] if moment else str(value) for value in values.head(200)]
+        texts = texts if values.dtype.kind not in "f" else []
         head = words.get(f"workbook.{column}", str(column))
         width = max([len(head) + 2, 10, *map(len, texts)])
         sheet.set_column(place, place, min(width, 48))
         sheet.write_string(0, place, head, formats["head"])
         for row, value in enumerate(values.tolist(), 1):
-            _write_cell(sheet, row, place, value, style)
+            _write_cell(
+                sheet,
+                row,
+                place,
+                dt.datetime.fromisoformat(value[:19]) if moment and isinstance(value, str) and value else value,
+                style,
+            )
     if len(table):
         sheet.autofilter(0, 0, len(table), len(table.columns) - 1)
+
+
+def _moment(values: pd.Series[Any]) -> str:
+    """Return ``date`` or ``time`` where every cell is empty or an ISO date, or moment, in text; else nothing."""
+    if values.dtype.kind in "biufcM":
+        return ""
+    texts = [value for value in values.tolist() if not (value is None or value != value or value == "")]
+    found = [_MOMENT.fullmatch(value) if isinstance(value, str) else None for value in texts]
+    if not texts or not all(found):
+        return ""
+    try:
+        for value in texts:
+            dt.datetime.fromisoformat(value[:19])
+    except ValueError:
+        return ""
+    return "time" if any(match and match[1] for match in found) else "date"
 
 
 def _style(column: str, kind: str) -> str:
@@ -101,7 +171,7 @@ def _style(column: str, kind: str) -> str:
         return "amount"
     if column in PERCENT_COLUMNS:
         return "percent"
-    if column == "p_value":
+    if column.endswith(P_ENDINGS):
         return "p_value"
     return "whole" if kind in "iu" or column in ("n_events", "n_dates", "n_peers", "n_markets") else "real"
 
@@ -115,5 +185,7 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any, style: Any) -> No
             sheet.write_number(row, column, value, style)
         elif math.isinf(value):
             sheet.write_string(row, column, "inf" if value > 0 else "-inf")
+    elif isinstance(value, dt.datetime):
+        sheet.write_datetime(row, column, value, style)
     elif value is not None and value == value and str(value):
         sheet.write_string(row, column, str(value)[:MAX_TEXT])

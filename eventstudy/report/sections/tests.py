@@ -98,7 +98,7 @@ def statistic_text(test: Mapping[str, Any], words: Words) -> str:
 def _order(result: StudyResult) -> list[tuple[str, str]]:
     """Return (group, window): headline groups with every window, the others with drop and post."""
     frame = result.tables["tests"]
-    groups = _ordered_groups(result, [str(group) for group in dict.fromkeys(frame["group"])])
+    groups = ordered_groups(result, [str(group) for group in dict.fromkeys(frame["group"])])
     windows = result.facts.get("windows") or {}
     main = [window_name(w) for w in (windows.get("drop"), windows.get("post")) if w]
     if not asked(result.facts):
@@ -111,7 +111,7 @@ def _order(result: StudyResult) -> list[tuple[str, str]]:
     ]
 
 
-def _ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str, bool]]:
+def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str, bool]]:
     """Return (group, whether it is a headline group); shocks are left to their own table."""
     head = str(result.facts.get("headline_group") or "all")
     prefix = "" if head == "all" else f"{head};"
