@@ -20,12 +20,12 @@ from eventstudy.config.plain import EXCHANGE, study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
-from eventstudy.covariates import read_covariates
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceTable, provider_names
+from eventstudy.prices.covariates import read_covariates
 from eventstudy.prices.quality import QualityFinding, with_special_sessions
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
 from eventstudy.results.columns import row_of, with_codes

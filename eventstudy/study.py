@@ -14,12 +14,12 @@ from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, distinct, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
-from eventstudy.covariates import read_covariates
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.prices.covariates import read_covariates
 from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first

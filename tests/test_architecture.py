@@ -29,7 +29,6 @@ ORDER = (
     "events",
     "exchanges",
     "shocks",
-    "covariates",
     "prices",
     "core",
     "reversal",

@@ -99,8 +99,8 @@ def test_other_tables_are_read_as_strictly(tmp_path: Path) -> None:
     with pytest.raises(EventsError) as caught:
         read_records(path, ("a", "b"), ("a",))
     assert [(p.line, p.message) for p in caught.value.problems] == [
-        (2, "row has 1 cell(s), the header 2"),
-        (3, "row has 3 cell(s), the header 2"),
+        (2, "row has 1 cell(s) fewer than the header"),
+        (3, "row has 1 cell(s) more than the header"),
     ]
 
 
@@ -111,6 +111,15 @@ def test_offset_and_zone_together_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1600-02-29"])
+def test_days_beyond_two_centuries_are_slips(place: Place, day: str) -> None:
+    place.rows(event_row("E1", E1), event_row("E2", day))
+    answer = place.run("--quiet")
+    assert answer.code == 2, answer.said
+    assert "the year is not one of 1900 to 2199" in answer.said
+    place.assert_earlier_results_intact()
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "2199-12-31"])
 def test_days_at_the_ends_of_the_calendar(place: Place, day: str) -> None:
     place.rows(event_row("E1", E1), event_row("E2", day))
     answer = place.run("--quiet")

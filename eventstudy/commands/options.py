@@ -143,8 +143,8 @@ def inputs(
     """Read both inputs and report the problems of both together, then those of the columns that they name."""
     from eventstudy.config import is_described, load_config
     from eventstudy.config.plain import assumed_table
-    from eventstudy.covariates import read_covariates
     from eventstudy.events import read_events
+    from eventstudy.prices.covariates import read_covariates
 
     if accept_suspect:
         overrides = (*overrides, "prices.accept_suspect=true")

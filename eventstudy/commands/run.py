@@ -107,24 +107,29 @@ def command(
         # What the study imports takes as long as reading its prices.
         from eventstudy.report.progress import heeding, watched
         from eventstudy.report.publish import log_trial, past_trials, publish
-        from eventstudy.study import run_study
 
+        importlib.import_module("eventstudy.study")
         table, study = reading(), config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:
-            try:
-                result = run_study(
-                    read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start
-                )
-            except EstimationError as error:
-                from eventstudy.api import why_nothing
-
-                raise EstimationError([*error.problems, *map(Problem, why_nothing(read, config, table))]) from error
+            result = _studied(read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start)
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
     _show(result, folder, console, as_json=as_json, quiet=quiet)
+
+
+def _studied(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> StudyResult:
+    """Run the study; where nothing can be used, say which tickers the files name."""
+    from eventstudy.study import run_study
+
+    try:
+        return run_study(events, config, prices, **options)
+    except EstimationError as error:
+        from eventstudy.api import why_nothing
+
+        raise EstimationError([*error.problems, *map(Problem, why_nothing(events, config, prices))]) from error
 
 
 def _show(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:

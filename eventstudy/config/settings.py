@@ -107,7 +107,7 @@ class Peer:
     benchmark: Text = ""
     weight: Annotated[float, Range(1e-12, 1e15)] | None = None
     note: Text = ""
-    own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
+    own: Mapping[str, Text | float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from eventstudy.core.returns import FactorColumns, ReturnsPanel, to_returns
 from eventstudy.core.selection import USED, Selection, drop_kind, select
 from eventstudy.core.statistics import Sample, residual_correlations
 from eventstudy.core.windows import EventPanel, Request, cut, join
-from eventstudy.covariates import Covariates
 from eventstudy.errors import EstimationError, Reason
 from eventstudy.events import Events
 from eventstudy.exchanges import calendars
@@ -26,6 +26,9 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, check_quality, vet, with_special_sessions
 from eventstudy.shocks import hit_by, with_shocks
+
+if TYPE_CHECKING:
+    from eventstudy.prices.covariates import Covariates
 
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75

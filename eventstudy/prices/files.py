@@ -113,7 +113,8 @@ class _Folder:
         stem = ticker if named else of_ticker([name.rpartition(".")[0] for name in sorted(self.names)], ticker)
         if not stem:
             return Reason("price.no_file", ticker=ticker, folder=printable(self.path.resolve().name))
-        sheet = _open_sheet(self.path / next(stem + suffix for suffix in SUFFIXES if stem + suffix in self.names))
+        name, *_ = (stem + suffix for suffix in SUFFIXES if stem + suffix in self.names)
+        sheet = _open_sheet(self.path / name)
         sheet = _by_meaning(sheet)
         if stem != ticker:
             sheet = sheet.noted(Reason("read.calls", ticker=ticker, name=printable(stem)))
@@ -159,7 +160,7 @@ class _OneTable:
             ids = ", ".join(printable(name) for name in dict.fromkeys([*list(self.rows)[:3], *near]))
             return Reason("price.no_row_like", ticker=ticker, file=file, ids=ids)
         if self.wide:
-            column = next(cells for cell, cells in self.whole.cells.items() if cell.strip() == name)
+            column, *_ = (cells for cell, cells in self.whole.cells.items() if cell.strip() == name)
             sheet = replace(self.whole, cells={"date": self.whole.cells[self.date], "adj_close": column})
             # Where the markets of several tickers share a table, each has empty cells on the others' days.
             sheet = sheet.taken([row for row, cell in enumerate(column) if str(cell).strip() not in ("", "nan")])

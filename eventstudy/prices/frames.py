@@ -92,7 +92,7 @@ def _named_returns(frame: Any) -> Any:
     """A long frame whose numbers stand in a column that says that they are returns."""
     means = {str(name): meaning(str(name)) for name in frame.columns}
     if "ticker" not in means.values():
-        day = next(name for name, what in means.items() if what == "date")
+        day, *_ = (name for name, what in means.items() if what == "date")
         frame = frame.melt(id_vars=day, var_name="ticker", value_name="return").dropna(subset="return")
     elif "return" not in means.values():
         frame = frame.rename(columns={name: "return" for name, what in means.items() if what in ("close", "adj_close")})

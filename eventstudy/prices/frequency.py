@@ -36,7 +36,7 @@ def refuse_sparse(prices: PriceTable, config: StudyConfig) -> PriceTable:
         if np.median(steps) < 2 and empty <= MOST_EMPTY:
             continue
         usual = float(np.median(np.diff(days)[np.diff(days) > np.timedelta64(3, "D")].astype(np.int64)))
-        frequency = next(name for least, name in NAMES if usual >= least)
+        frequency, *_ = (name for least, name in NAMES if usual >= least)
         share = 1 - len(at) / (at[-1] - at[0] + 1)
         text = (
             f"on {share:.0%} of the sessions of {market.mic} from {days[0]} to {days[-1]} no ticker has a price: the "

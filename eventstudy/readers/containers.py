@@ -184,7 +184,7 @@ def _large(text: Text) -> Any | None:
     import pyarrow.csv as pa_csv
 
     parse = pa_csv.ParseOptions(delimiter=text.separator, ignore_empty_lines=False)
-    names = next(csv.reader([text.content.partition("\n")[0].rstrip("\r")], delimiter=text.separator))
+    names = next(csv.reader([text.content.partition("\n")[0].rstrip("\r")], delimiter=text.separator), [])
     if len(set(names)) < len(names):
         return None
     convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)

@@ -207,7 +207,7 @@ class Document:
 
     def section(self, name: str) -> Section:
         """Return the section of this name."""
-        return next(section for section in self.sections if section.name == name)
+        return {section.name: section for section in self.sections}[name]
 
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, those within others too."""

@@ -12,8 +12,8 @@ from eventstudy.core.abnormal import Window
 from eventstudy.core.checks.group_difference import group_difference
 from eventstudy.core.estimation import group_values
 from eventstudy.core.statistics import Sample
-from eventstudy.covariates import Covariates
 from eventstudy.optional import Parts
+from eventstudy.prices.covariates import Covariates
 from eventstudy.results.columns import row_of, window_name
 
 

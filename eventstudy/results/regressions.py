@@ -17,9 +17,9 @@ from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.checks.estimators import Fitted, factor_gls, hc3
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
-from eventstudy.covariates import BUILT_IN, Covariates, names_of
 from eventstudy.errors import EstimationError
 from eventstudy.optional import Parts
+from eventstudy.prices.covariates import BUILT_IN, Covariates, names_of
 from eventstudy.results.columns import window_name
 
 #: Sessions before the event whose CAR is the covariate ``pre_trend``.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from eventstudy.config import StudyConfig, Window
 from eventstudy.core.estimation import Computed, headline_of
 from eventstudy.core.statistics import Sample, TestResult
-from eventstudy.covariates import Covariates
 from eventstudy.events import Events
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
+from eventstudy.prices.covariates import Covariates
 from eventstudy.reversal import Findings
 from eventstudy.reversal.claims import ClaimVerdict
 

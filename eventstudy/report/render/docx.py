@@ -157,7 +157,7 @@ def _table(word: Any, block: TableBlock, level: int) -> None:
         word.add_heading(title, level)
     if block.note:
         word.add_paragraph(block.note)
-    size = next(points for most, points in _SIZES if len(block.columns) <= most)
+    size, *_ = (points for most, points in _SIZES if len(block.columns) <= most)
     widths = _widths(block)
     table = word.add_table(rows=0, cols=len(block.columns), style="Light Shading")
     table.autofit, table.alignment = False, WD_TABLE_ALIGNMENT.CENTER

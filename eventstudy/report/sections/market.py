@@ -130,7 +130,7 @@ def _as_study(result: MarketResult, config: StudyConfig, name: str, manifest: Ma
 def _effect(result: MarketResult, window: Window) -> dict[str, Any]:
     """The mean over dates of all events' CARs, with the t interval of ``ibragimov_mueller``; NaN without this test."""
     tests = {test.name: test for test in result.tests if (test.group, test.window) == ("all", window)}
-    of, name = next(iter(tests.values())), MEAN_OF_DATES if MEAN_OF_DATES in tests else ""
+    (of, *_), name = tests.values(), MEAN_OF_DATES if MEAN_OF_DATES in tests else ""
     mean, t, df = (getattr(tests[name], key) if name else np.nan for key in ("estimate", "statistic", "df"))
     se = abs(mean / t) if np.isfinite(t) and t != 0.0 else np.nan
     half = float(special.stdtrit(df, 0.975)) * se

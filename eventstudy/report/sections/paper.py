@@ -109,7 +109,7 @@ def _regressions(models: Sequence[tuple[Mapping[str, Any], Any]], part: int, res
     for term in dict.fromkeys(term for cells in found for term in cells):
         pairs = [_estimate(cells.get(term) or {}, result.report, words, plain=True) for cells in found]
         rows += [(str(term), *(pair[0] for pair in pairs)), ("", *(pair[1] for pair in pairs))]
-    heads = [next(iter(cells.values())) for cells in found]
+    heads = [head for head, *_ in (cells.values() for cells in found)]
     totals: list[Row] = [
         (words["small.window"], *(window_words(key["window"]) for key, _ in models)),
         ("N", *(count(cells["n_events"]) for cells in heads)),
