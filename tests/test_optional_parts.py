@@ -34,7 +34,7 @@ MIXES = {
 def run(folder: Path, rows: Sequence[str], *settings: str, prices: str = "", groups: bool = False) -> int:
     config = write_study(folder, extra={"AAA": 'group = "makers"', "BBB": 'group = "users"'} if groups else None)
     events = write_events(folder, rows)
-    given = [part for text in (*QUICK, *settings) for part in ("--set", text)]
+    given = [part for text in ("reversal.ask=yes", *QUICK, *settings) for part in ("--set", text)]
     source = prices or shared_prices().name
     return main(
         [

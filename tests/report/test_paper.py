@@ -70,7 +70,7 @@ def test_car_table_has_estimate_and_t_of_the_dates_with_n_and_k_below() -> None:
     at, first = table.head.index("misreading"), [cells[0] for cells in table.rows].index("[0, +1]")
     assert table.head[:4] == ["window", "all events", "misreading", "genuine"]
     assert table.rows[first][at] == f"{100 * row.estimate:.2f}".replace("-", "−")
-    assert table.rows[first + 1][at] == f"({row.statistic:.2f})"
+    assert table.rows[first + 1][at] == f"({row.statistic:.2f})".replace("-", "−")
     assert str(row.n_events) in {cells[at] for cells in table.rows if cells[0] == "N"}
     assert str(row.n_dates) in {cells[at] for cells in table.rows if cells[0] == "K"}
 
