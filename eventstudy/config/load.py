@@ -38,6 +38,10 @@ def sector_file(name: str) -> Path:
     return SECTORS / name / "study.toml"
 
 
+def _shipped_files() -> set[str]:
+    return {str(sector_file(name)) for name in sector_names()}
+
+
 def sector_prices(name: str) -> Path | None:
     """Path of the prices that ship with a sector, None where it has none; `ConfigError` as `sector_file`."""
     path = sector_file(name).with_name("prices.parquet")
@@ -77,8 +81,7 @@ def load_config(
             merged[section] = {**merged.get(section, {}), **values} if known else values
     if problems:
         raise ConfigError(problems)
-    shipped = str(sector_file(named)) if named else ""
-    named_windows = [table.get("windows") for source, table in layers if source != shipped]
+    named_windows = [table.get("windows") for source, table in layers if source not in _shipped_files()]
     written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
     merged["windows"] = cut_to_event(merged.get("windows", {}), written)
     config = _build(StudyConfig, merged, "", problems)
