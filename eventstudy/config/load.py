@@ -38,10 +38,6 @@ def sector_file(name: str) -> Path:
     return SECTORS / name / "study.toml"
 
 
-def _shipped_files() -> set[str]:
-    return {str(sector_file(name)) for name in sector_names()}
-
-
 def sector_prices(name: str) -> Path | None:
     """Path of the prices that ship with a sector, None where it has none; `ConfigError` as `sector_file`."""
     path = sector_file(name).with_name("prices.parquet")
@@ -81,7 +77,8 @@ def load_config(
             merged[section] = {**merged.get(section, {}), **values} if known else values
     if problems:
         raise ConfigError(problems)
-    named_windows = [table.get("windows") for source, table in layers if source not in _shipped_files()]
+    shipped = str(sector_file(named)) if named and named in sector_names() else ""
+    named_windows = [table.get("windows") for source, table in layers if source != shipped]
     written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
     merged["windows"] = cut_to_event(merged.get("windows", {}), written)
     config = _build(StudyConfig, merged, "", problems)
