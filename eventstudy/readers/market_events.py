@@ -119,8 +119,9 @@ def count_events(path: Path) -> int:
                 rows = sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
     except pa.ArrowException:
         return 0
-    known = event_columns(names, ("tickers", "timestamp")).known
-    return rows if len(known) == 2 else 0
+    # A label asks about reversals, and settings of an event's own are refused in a list: both need `run`.
+    known = event_columns(names, ("tickers", "timestamp", "label", *OWN_SETTINGS)).known
+    return rows if known.keys() == {"tickers", "timestamp"} else 0
 
 
 def _array(column: Any) -> pa.Array:
