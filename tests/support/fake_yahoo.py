@@ -93,7 +93,8 @@ class FakeYahoo:
     def days(self) -> list[dt.date]:
         """The days that have a bar."""
         last = FIRST_DAY + dt.timedelta(days=2 * self.n_bars)
-        return sessions("XNYS", FIRST_DAY, last)[: self.n_bars].astype(object).tolist()
+        days: list[dt.date] = sessions("XNYS", FIRST_DAY, last)[: self.n_bars].tolist()
+        return days
 
     def closes(self) -> list[float]:
         """The traded closes of every symbol in mode ``ok``."""
