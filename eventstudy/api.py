@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventstudy.config import StudyConfig, load_config, sector_file
-from eventstudy.config.plain import EXCHANGE, study_settings
+from eventstudy.config.plain import study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
 from eventstudy.core.selection import USED, LedgerRow, select
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
+from eventstudy.exchanges.exchange import HOME
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceTable, provider_names
 from eventstudy.prices.covariates import read_covariates
@@ -166,7 +167,7 @@ class Study:
         *,
         peers: Any = None,
         benchmark: str | Mapping[str, str] = "",
-        exchange: str = EXCHANGE,
+        exchange: str = HOME,
         windows: tuple[int, int] | Sequence[tuple[int, int]] | Mapping[str, Any] | None = None,
         estimation: tuple[int, int] | None = None,
         model: str | Mapping[str, Any] = "market",

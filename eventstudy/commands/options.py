@@ -84,7 +84,10 @@ EXAMPLE = click.option(
 #: What a study without a file is about; kept for `inputs`, so that no command has to hand them on.
 PLAIN = (
     click.option(
-        "--exchange", default="", metavar="MIC", help="Without a study file: of tickers without ending [XNYS]."
+        "--exchange",
+        default="",
+        metavar="MIC",
+        help="Without a study file: of tickers without ending; default New York.",
     ),
     click.option("--benchmark", default="", help="Without a study file: the index; default that of the exchange."),
     click.option("--write-config", type=click.Path(path_type=Path), help="Write what is assumed as a study file."),

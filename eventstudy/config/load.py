@@ -77,7 +77,7 @@ def load_config(
             merged[section] = {**merged.get(section, {}), **values} if known else values
     if problems:
         raise ConfigError(problems)
-    shipped = str(sector_file(named)) if named else ""
+    shipped = str(sector_file(named)) if named and named in sector_names() else ""
     named_windows = [table.get("windows") for source, table in layers if source != shipped]
     written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
     merged["windows"] = cut_to_event(merged.get("windows", {}), written)

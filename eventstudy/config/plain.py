@@ -11,15 +11,13 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.config.load import config_from_dict
 from eventstudy.config.settings import StudyConfig, Windows
 from eventstudy.errors import ConfigError, nearest
-from eventstudy.exchanges.exchange import exchanges
+from eventstudy.exchanges.exchange import HOME, exchanges
 
-#: Where tickers without an ending are traded, unless something else is said.
-EXCHANGE = "XNYS"
 #: Names beside the sections of a study file.
 _NAMES = ("peers", "benchmark", "exchange", "windows", "estimation", "model")
 
 
-def exchange_of(ticker: str, exchange: str = EXCHANGE) -> str:
+def exchange_of(ticker: str, exchange: str = HOME) -> str:
     """Return the MIC that a ticker's ending tells, or ``exchange`` where it has none.
 
     >>> exchange_of("600519.SS"), exchange_of("BRK.B")
@@ -78,7 +76,7 @@ def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[s
     table["model"] = model if isinstance(model, Mapping) else {"name": model}
     table["windows"] = _windows(names.get("windows"), names.get("estimation"))
     given = names.get("peers")
-    table["peers"] = _peer_tables(tickers if given is None else given, names.get("exchange", EXCHANGE))
+    table["peers"] = _peer_tables(tickers if given is None else given, names.get("exchange", HOME))
     mics = [str(peer["market"]) for peer in table["peers"]]
     table.setdefault("markets", _markets(mics, names.get("benchmark", "")))
     plain: dict[str, Any] = plain_json(table)
@@ -87,7 +85,7 @@ def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[s
 
 def assumed_table(tickers: Sequence[str], exchange: str, benchmark: str) -> dict[str, Any]:
     """Return markets and peers of a study of these tickers alone; raises as `study_table`."""
-    table = study_table({"exchange": exchange or EXCHANGE, "benchmark": benchmark}, tickers)
+    table = study_table({"exchange": exchange or HOME, "benchmark": benchmark}, tickers)
     return {name: table[name] for name in ("markets", "peers")}
 
 

@@ -86,6 +86,12 @@ def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
     _KNOWN[mic] = replace(table, days=np.concatenate([days, table.days[later]]), opens=opens, closes=closes)
 
 
+def forget_earlier(mic: str) -> None:
+    """Let an exchange's sessions begin with its calendar again, for a study without events before it."""
+    if mic in _KNOWN and _KNOWN[mic].days[0] < np.datetime64(FIRST_DAY, "D"):
+        del _KNOWN[mic]
+
+
 def exchange_sessions(mic: str) -> Sessions:
     """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
 

@@ -31,6 +31,8 @@ FIRST_DAY = dt.date(2000, 1, 1)
 FOLDER = "EVENTSTUDY_EXCHANGES"
 #: Where the world's index of `config.Model` is traded.
 WORLD_MARKET = "XNYS"
+#: Where tickers without an ending are traded, unless something else is said.
+HOME = WORLD_MARKET
 
 T = TypeVar("T")
 Steps = tuple[tuple[float, float], ...]

@@ -14,7 +14,14 @@ import numpy as np
 from eventstudy.config import StudyConfig, sector_prices
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
 from eventstudy.events import Event, Events, instant_utc
-from eventstudy.exchanges.calendars import Sessions, align_all, exchange_sessions, remember_earlier, sessions
+from eventstudy.exchanges.calendars import (
+    Sessions,
+    align_all,
+    exchange_sessions,
+    forget_earlier,
+    remember_earlier,
+    sessions,
+)
 from eventstudy.exchanges.exchange import FIRST_DAY
 from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
@@ -101,10 +108,12 @@ def _checked(table: PriceTable, events: Events, config: StudyConfig) -> PriceTab
 
     Where events lie before the calendars, the days of each index are its exchange's sessions.
     """
-    if any(instant_utc(event.timestamp).date() < FIRST_DAY for event in events):
-        for market in config.markets:
-            if series := table.series.get(market.benchmark):
-                remember_earlier(market.mic, series.dates[np.isfinite(series.adj_close)])
+    old = any(instant_utc(event.timestamp).date() < FIRST_DAY for event in events)
+    for market in config.markets:
+        if old and (series := table.series.get(market.benchmark)):
+            remember_earlier(market.mic, series.dates[np.isfinite(series.adj_close)])
+        elif not old:
+            forget_earlier(market.mic)
     return refuse_sparse(table, config)
 
 

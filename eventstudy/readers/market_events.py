@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from eventstudy.readers.text import read_file
 COLUMNS = ("event_id", "ticker", "date", "group")
 #: More problems than this are counted, not listed.
 _LISTED = 20
+#: Bytes after which a first line is no line of column names.
+_LONGEST_HEADER = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +115,23 @@ def count_events(path: Path) -> int:
     try:
         if path.suffix == ".parquet":
             source = pq.ParquetFile(path)
-            names, rows = source.schema_arrow.names, source.metadata.num_rows
-        else:
-            with path.open("rb") as file:
-                names = pa_csv.read_csv(pa.BufferReader(file.readline())).schema.names
-                rows = sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
+            return source.metadata.num_rows if _is_list(source.schema_arrow.names) else 0
+        with path.open("rb") as file:
+            header = file.readline(_LONGEST_HEADER)
+            if not _is_list(pa_csv.read_csv(pa.BufferReader(header)).schema.names):
+                return 0
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
     except pa.ArrowException:
         return 0
-    known = event_columns(names, ("tickers", "timestamp")).known
-    return rows if len(known) == 2 else 0
+
+
+def _is_list(names: Sequence[str]) -> bool:
+    """Whether columns of these names have a ticker and a date, and nothing that only `run` heeds.
+
+    A label asks about reversals; settings of an event's own are refused in a list.
+    """
+    known = event_columns(names, ("tickers", "timestamp", "label", *OWN_SETTINGS)).known
+    return known.keys() == {"tickers", "timestamp"}
 
 
 def _array(column: Any) -> pa.Array:

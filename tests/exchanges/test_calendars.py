@@ -11,7 +11,7 @@ import pytest
 
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event
-from eventstudy.exchanges.calendars import align, exchange_sessions, session_close, sessions
+from eventstudy.exchanges.calendars import align, exchange_sessions, forget_earlier, session_close, sessions
 
 
 def event(text: str) -> Event:
@@ -106,6 +106,7 @@ def test_sessions_are_the_librarys(mic: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         whole = exchange_calendars.get_calendar(mic, start="2000-01-01", side="left")
+    forget_earlier(mic)
     mine = exchange_sessions(mic)
     assert mine.days.tolist() == whole.sessions.date.tolist()
     np.testing.assert_array_equal(mine.opens, whole.opens_nanos)

@@ -29,6 +29,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from eventstudy.exchanges.calendars import sessions
+
 FIRST_DAY = dt.date(2024, 1, 2)
 OPEN, CLOSE = dt.time(9, 30), dt.time(16, 0)
 NEGATIVE_ROW = 20
@@ -38,7 +40,7 @@ DIVIDEND = 0.5
 
 
 class FakeYahoo:
-    """Serves `n_bars` weekday bars from `FIRST_DAY` on; use it as a context manager.
+    """Serves `n_bars` bars, one a session of New York from `FIRST_DAY` on; use it as a context manager.
 
     ``modes`` maps a symbol to its mode (``ok`` if absent) and ``recorded`` to a recorded answer.
     ``asked`` counts the requests by chart symbol, ``paths`` lists all of them. With ``varied`` every
@@ -90,8 +92,9 @@ class FakeYahoo:
 
     def days(self) -> list[dt.date]:
         """The days that have a bar."""
-        days = [FIRST_DAY + dt.timedelta(days=i) for i in range(2 * self.n_bars)]
-        return [day for day in days if day.weekday() < 5][: self.n_bars]
+        last = FIRST_DAY + dt.timedelta(days=2 * self.n_bars)
+        days: list[dt.date] = sessions("XNYS", FIRST_DAY, last)[: self.n_bars].tolist()
+        return days
 
     def closes(self) -> list[float]:
         """The traded closes of every symbol in mode ``ok``."""
