@@ -9,8 +9,3 @@ from mutations import KINDS, run
 def test_a_small_share_of_the_mutations(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         assert run(4 * len(KINDS), seed=2, say=lambda _: None) == []
-
-
-@pytest.mark.slow
-def test_more_mutations() -> None:
-    assert run(300, seed=3, say=lambda _: None) == []

@@ -75,13 +75,6 @@ def test_four_strikes_leave_nothing_broken(tmp_path: Path, task: str, how: str) 
     assert strike(task, how, 4, tmp_path, seed=4) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("task", ["run", "fetch", "market", "pool"])
-def test_forty_strikes_leave_nothing_broken(tmp_path: Path, task: str, how: str) -> None:
-    assert strike(task, how, 40, tmp_path, seed=40) == []
-
-
 def _kept(folder: Path) -> set[str]:
     """Tickers that a snapshot holds; every one of them must be as it was stored."""
     if not (folder / "manifest.json").exists():
