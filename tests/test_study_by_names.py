@@ -278,7 +278,7 @@ def test_what_is_accepted_is_named() -> None:
         ({"peers": 3}, "peers of the type int: accepted are tickers, dicts"),
         ({"peers": []}, "no peers: name them"),
         ({"windows": 3}, "windows.car = 3: accepted is a list"),
-        ({"windows": (-20, 20)}, "end the estimation before day -20"),
+        ({"windows": (-20, 20), "estimation": (-250, -11)}, "end the estimation before day -20"),
         ({"windows": (1, -1)}, r"windows.car\[0\] = \[1, -1\] runs backwards"),
         ({"estimation": "long"}, "windows.estimation = 'long'"),
     ],
@@ -312,6 +312,8 @@ def test_names_are_the_settings_of_a_file() -> None:
     assert found.tests.names == ("date_t", "sign_flip")
     for window in ((0, 0), (-1, 1), (-3, -2), (2, 30)):
         assert Study(peers=peers, windows=window, estimation=(-250, -40)).settings.windows.car == (window,)
+    # An estimation window that nobody wrote ends before the event window.
+    assert Study(peers=peers, windows=(-20, 20)).settings.windows.estimation == (-250, -21)
 
 
 def test_endings_name_the_exchange() -> None:

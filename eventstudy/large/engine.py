@@ -222,6 +222,7 @@ def layout_of(config: StudyConfig) -> Layout:
         "study.kind": (config.study.kind, ("return",)),
         "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
+        "tests.group": (config.tests.group, ((),)),
     }
     problems = [
         Problem(

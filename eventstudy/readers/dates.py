@@ -104,7 +104,7 @@ def _year_last(match: re.Match[str], order: str) -> tuple[str, str]:
         return "", "is written month first and, elsewhere in this column, day first; write 2026-06-24"
     one, other = _iso(year, first, second)[0], _iso(year, second, first)[0]
     if one == other:
-        return one, ""
+        return _iso(year, first, second, match)
     return "", f"could be {one} or {other}, and no other row decides; write 2026-06-24"
 
 

@@ -126,8 +126,12 @@ def count_events(path: Path) -> int:
 
 
 def _is_list(names: Sequence[str]) -> bool:
-    """Whether columns of these names have a ticker and a date."""
-    return len(event_columns(names, ("tickers", "timestamp")).known) == 2
+    """Whether columns of these names have a ticker and a date, and nothing that only `run` heeds.
+
+    A label asks about reversals; settings of an event's own are refused in a list.
+    """
+    known = event_columns(names, ("tickers", "timestamp", "label", *OWN_SETTINGS)).known
+    return known.keys() == {"tickers", "timestamp"}
 
 
 def _array(column: Any) -> pa.Array:

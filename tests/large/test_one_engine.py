@@ -135,6 +135,7 @@ REFUSED = {
     "model.name": "garch",
     "model.alpha": "shrink",
     "tests.regression": '["car ~ 1"]',
+    "tests.group": '["sector"]',
     "tests.weights": "value",
     "tests.names": '["bmpp"]',
 }
@@ -146,14 +147,14 @@ HONOURED = {
     "tests": {"names", "draws", "alternative"},
     "prices": {"benchmark_gaps", "accept_suspect"},
 }
-#: Of which section nothing counts: what is asked about reversals, trades and securities of a few events.
-WHOLE_SECTIONS = {"markets", "peers", "reversal", "backtest", "costs", "report"}
+#: Of which section nothing counts: what is asked about reversals, trades, securities and columns of a few events.
+WHOLE_SECTIONS = {"markets", "peers", "covariates", "reversal", "backtest", "costs", "report"}
 #: Names and the language of the pages; options of other models, and workers; sources and units, which a
 #: return does not have; levels that no test of a list is read at.
 WITHOUT_NUMBERS = {
     "study": {"name", "sector", "currency", "language", "headline"},
     "model": {"lags", "span", "beta_path", "world", "world_market", "variance", "jobs", "engine", "scheduler"},
-    "tests": {"weights", "level"},
+    "tests": {"weights", "level", "estimators"},
     "prices": {"source", "offline", "volume_unit", "price_unit"},
 }
 
@@ -174,7 +175,7 @@ def test_every_setting_is_honoured_or_refused_by_name_or_without_effect(folder: 
 def test_what_sums_cannot_do_is_refused_by_name(name: str, folder: Path) -> None:
     config = settings(folder)
     section, _, key = name.partition(".")
-    value = ("bmpp",) if key == "names" else ("car ~ 1",) if key == "regression" else REFUSED[name]
+    value = REFUSED[name] if section != "tests" or key == "weights" else tuple(json.loads(REFUSED[name]))
     changed = dataclasses.replace(getattr(config, section), **{key: value})
     with pytest.raises(ConfigError, match=f"^{name}.*(up to 50,000 firm-events|did you mean)"):
         layout_of(dataclasses.replace(config, **{section: changed}))

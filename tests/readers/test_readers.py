@@ -178,7 +178,9 @@ def test_excel_serials_only_where_all_are() -> None:
     assert parse_days(["45455", "2024-06-13"]).wrong.keys() == {0}
 
 
-@pytest.mark.parametrize("cell", ["2024-02-30", "2024-13-01", "27/27/2024", "", "x", "2024-06-12 16:00", "12 Foo 2024"])
+@pytest.mark.parametrize(
+    "cell", ["2024-02-30", "2024-13-01", "27/27/2024", "06/06/2024 16:00", "", "x", "2024-06-12 16:00", "12 Foo 2024"]
+)
 def test_what_is_no_day_is_named(cell: str) -> None:
     read = parse_days([cell, "2024-06-13"])
     assert read.wrong.keys() == {0}

@@ -26,8 +26,9 @@ from eventstudy.results.result import StudyResult
 
 WORDS = catalogue("en")
 REGRESSION = [
-    {"formula": "car ~ size", "window": window, "term": term, "estimate": estimate, "se_cr2": 0.02, "p_cr2": p,
-     "n_events": 12, "n_dates": 3, "r_squared": 0.25}
+    {"formula": "car ~ size", "window": window, "estimator": "ols", "term": term, "estimate": estimate, "se": 0.02,
+     "t": estimate / 0.02, "p_value": p, "df": 1.8, "p_wild": p, "p_pre_event": p, "n_events": 12, "n_left_out": 0,
+     "n_dates": 3, "r_squared": 0.25, "reason": ""}
     for window in ("[0,1]", "[2,20]")
     for term, estimate, p in (("Intercept", -0.05, 0.04), ("size", 0.01, 0.62))
 ]  # fmt: skip
@@ -46,7 +47,7 @@ def _study(language: str = "en") -> StudyResult:
 
 
 def _with_regressions(result: StudyResult) -> StudyResult:
-    return dataclasses.replace(result, tables={**result.tables, "regression": pd.DataFrame(REGRESSION)})
+    return dataclasses.replace(result, tables={**result.tables, "regressions": pd.DataFrame(REGRESSION)})
 
 
 def _set(program: str, folder: Path) -> str:
@@ -107,8 +108,9 @@ def test_regressions_stand_side_by_side() -> None:
     (table,) = regression_tables(_with_regressions(_study()), WORDS)
     assert table.head == ["", "(1)", "(2)"]
     assert table.rows[:2] == (("Intercept", "−0.0500", "−0.0500"), ("", "(−2.50)", "(−2.50)"))
-    assert table.rows[-4:] == (
-        ("window", "[0, +1]", "[+2, +20]"), ("N", "12", "12"), ("K", "3", "3"), ("R²", "0.25", "0.25")
+    assert table.rows[-5:] == (
+        ("window", "[0, +1]", "[+2, +20]"), ("estimator", "ols", "ols"),
+        ("N", "12", "12"), ("K", "3", "3"), ("R²", "0.25", "0.25")
     )  # fmt: skip
     assert "(2) car ~ size" in table.foot
 

@@ -91,12 +91,11 @@ def _day(row: Mapping[Any, Any], words: Words) -> Row:
 
 def regression_tables(result: StudyResult, words: Words) -> list[TableBlock]:
     """Return the regressions, a column each and two rows a term, `MOST_MODELS` a table."""
-    frame = result.tables.get("regressions", result.tables.get("regression"))
+    frame = result.tables.get("regressions")
     if frame is None or frame.empty:
         return []
-    frame = frame.rename(columns={"se_cr2": "se", "p_cr2": "p_value"})
     frame = frame[frame["estimate"].notna()]
-    keys = [key for key in ("formula", "window", "estimator") if key in frame]
+    keys = ["formula", "window", "estimator"]
     models = [(dict(zip(keys, key, strict=True)), rows) for key, rows in frame.groupby(keys, sort=False)]
     parts = [models[at : at + MOST_MODELS] for at in range(0, len(models), MOST_MODELS)]
     return [_regressions(part, at, result, words) for at, part in enumerate(parts)]
@@ -112,12 +111,11 @@ def _regressions(models: Sequence[tuple[Mapping[str, Any], Any]], part: int, res
     heads = [head for head, *_ in (cells.values() for cells in found)]
     totals: list[Row] = [
         (words["small.window"], *(window_words(key["window"]) for key, _ in models)),
+        (words["paper.estimator"], *(str(key["estimator"]) for key, _ in models)),
         ("N", *(count(cells["n_events"]) for cells in heads)),
         ("K", *(count(cells["n_dates"]) for cells in heads)),
         ("R²", *(number(cells["r_squared"]) for cells in heads)),
     ]
-    if "estimator" in models[0][0]:
-        totals.insert(1, (words["paper.estimator"], *(str(key["estimator"]) for key, _ in models)))
     formulas = "; ".join(f"({at}) {key['formula']}" for at, (key, _) in enumerate(models, first))
     return TableBlock(
         name=f"paper_regressions_{part + 1}" if part else "paper_regressions",
