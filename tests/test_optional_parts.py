@@ -190,7 +190,7 @@ def test_errors_of_the_program_come_through_where_they_are_looked_for(
     config, events = write_study(tmp_path), write_events(tmp_path, rows)
     command = ["run", str(events), "--config", str(config), "--prices", short, "--quiet"]
     command += ["--out", str(tmp_path / "out")]
-    command += ["--set", 'report.formats=["json"]', "--set", "tests.draws=99"]
+    command += ["--set", 'report.formats=["json"]', "--set", "tests.draws=99", "--set", 'reversal.ask="yes"']
     assert main(command) == 0
     with pytest.raises(KeyError, match="nowhere"):
         main([*command, "--debug"])

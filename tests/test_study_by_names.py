@@ -310,6 +310,8 @@ def test_names_are_the_settings_of_a_file() -> None:
     assert (found.windows.estimation, found.windows.minimum) == ((-100, -11), 90)
     assert (found.model.name, found.model.alpha, found.returns.kind) == ("market_robust", "zero", "log")
     assert found.tests.names == ("date_t", "sign_flip")
+    # An estimation window that is not named ends before the event window.
+    assert Study(peers=peers, windows=(-20, 20)).settings.windows.estimation == (-250, -21)
     for window in ((0, 0), (-1, 1), (-3, -2), (2, 30)):
         assert Study(peers=peers, windows=window, estimation=(-250, -40)).settings.windows.car == (window,)
     # An estimation window that nobody wrote ends before the event window.

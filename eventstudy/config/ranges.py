@@ -63,9 +63,13 @@ class Form:
     pattern: str
     accepted: str
 
-    def fault(self, path: str, value: str) -> str:
-        """Return what is accepted where the text has another form."""
-        return "" if re.fullmatch(self.pattern, value) else f"{path} = {value!r}: accepted {self.accepted}"
+    def fault(self, path: str, value: str | float) -> str:
+        """Return what is accepted where the text has another form; a number, where one may stand, has none."""
+        return (
+            ""
+            if not isinstance(value, str) or re.fullmatch(self.pattern, value)
+            else f"{path} = {value!r}: accepted {self.accepted}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

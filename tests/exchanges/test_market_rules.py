@@ -38,7 +38,7 @@ from eventstudy.messages import text
 from eventstudy.prices import PriceSeries
 from eventstudy.prices.limits import limit_days
 from eventstudy.prices.sources import get_prices
-from eventstudy.results.tables import _cuts_table
+from eventstudy.results.tables import _cut_rows
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data" / "prices"
@@ -375,6 +375,11 @@ def reasons(computed: Computed) -> dict[str, tuple[str, str]]:
     return {row.ticker: (row.status, text(row.reason)) for row in computed.selection.ledger}
 
 
+def cuts(computed: Computed) -> list[tuple[str, ...]]:
+    """Days cut from estimation windows: event, ticker, session and why."""
+    return [(cut["event_id"], cut["ticker"], cut["session"], text(cut["reason"])) for cut in _cut_rows(computed)]
+
+
 def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
     for on, change in (("2021-03-02", 0.10), ("2021-06-09", -0.10)):
         move(mainland / "prices" / "AAA.csv", on, change)
@@ -386,10 +391,7 @@ def test_locked_days_are_flagged_cut_and_told(mainland: Path) -> None:
     assert reasons(computed)["AAA"] == ("used", "locked limit-down on day 0")
     assert reasons(computed)["BBB"] == ("used", "")
     assert computed.abnormal.expected.n_estimation.tolist() == [239, 240, 240]
-    cuts = _cuts_table(computed)
-    assert cuts.to_dict("records") == [
-        {"event_id": "E1", "ticker": "AAA", "session": "2021-03-02", "reason": "limit-locked"}
-    ]
+    assert cuts(computed) == [("E1", "AAA", "2021-03-02", "limit-locked")]
     assert any(
         "limit-locked days of AAA are those whose adjusted close" in told
         for told in map(text, computed.returns.remarks)
@@ -405,10 +407,10 @@ def test_free_days_and_resumptions_leave_the_estimation(mainland: Path) -> None:
     market, at = column(computed, "AAA")
     free = market.sessions[(market.flags[:, at] & NO_LIMIT) > 0]
     assert free.astype(str).tolist() == ["2020-08-03", "2020-08-04", "2020-08-05", "2020-08-06", "2020-08-07"]
-    cut = [tuple(row) for row in _cuts_table(computed)[["ticker", "session", "reason"]].to_numpy()]
+    cut = [found[1:] for found in cuts(computed)]
     assert cut == [*(("AAA", str(session), "no-limit day") for session in free), ("BBB", "2021-03-04", "resumption")]
     lumped = run(mainland, [event_row("E1", "2021-06-09")], "returns.gaps=trade_to_trade")
-    assert "BBB" not in set(_cuts_table(lumped)["ticker"])
+    assert "BBB" not in {ticker for _, ticker, *_ in cuts(lumped)}
 
 
 def test_a_peer_back_after_day_3_is_lumped(mainland: Path) -> None:

@@ -89,7 +89,8 @@ def test_pages_strike_what_is_marked(tmp_path: Path) -> None:
     document = study_document(dense())
     write_latex(document, tmp_path / "latex")
     tex = (tmp_path / "latex" / "summary.tex").read_text(encoding="utf-8")
-    assert "K\\_eff" in tex
+    # Heads may be broken into lines.
+    assert "K\\_eff" in tex.replace("\\allowbreak{}", "").replace(" \\\\ ", "")
     assert f"{P_OF_BMP} \\ddag{{}}" in tex
     assert f"{P_OF_BMP} ‡" in markdown(document, document.sections[:1])
     assert document.tables()["summary"].mark == "‡"

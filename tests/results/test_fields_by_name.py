@@ -41,7 +41,7 @@ def test_sigma_and_se_are_roots_and_not_squares() -> None:
     abnormal = drawn()
     panel = abnormal.panel
     estimation = _estimation_table(abnormal)
-    cars = _car_table(abnormal, [(0, 2)], compounds=True)
+    cars = _car_table(abnormal, [(0, 2)], "two-sided", compounds=True)
     for i in range(3):
         x, y = panel.estimation_factors[i, :, 0], panel.estimation_returns[i]
         design = np.column_stack([np.ones(L1), x])

@@ -123,8 +123,11 @@ def snapshot(folder: Path, dice: random.Random) -> Try:
 def pack(folder: Path, dice: random.Random) -> Try:
     real = (folder / "results" / "latest").resolve()
     home = dice.choice((real, folder / "full"))
-    tables = ["ledger.csv", "tables/reversal.csv", "tables/placebo.csv", "tables/car.csv"]
-    path = home / dice.choice(["manifest.json", "summary.json", "summary.json", *tables])
+    # The pack of the study without labels answers no question about reversals and lacks its tables.
+    own = (
+        ["tables/reversal.csv", "tables/placebo.csv"] if home != real else ["tables/tests.csv", "tables/event_days.csv"]
+    )
+    path = home / dice.choice(["manifest.json", "summary.json", "summary.json", "ledger.csv", "tables/car.csv", *own])
     again = ["verify", real, "--no-pages", "--events", folder / "events.csv", "--prices", folder / "prices"]
     commands = [["show", home], ["compare", home, folder / "full"], ["pool", home, "--out", folder / "out"], again]
     weights = [5, 3, 3, 1 if home == real else 0]

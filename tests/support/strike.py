@@ -155,6 +155,7 @@ def _world(task: str, folder: Path) -> Iterator[list[object]]:
         return
     if task == "pool":
         make_study(folder / "one")
+        write_pack_of(folder / "one")
         make_other(folder / "two")
     else:
         make_study(folder)
@@ -174,9 +175,14 @@ def make_other(folder: Path) -> None:
     write_prices(folder / "prices", ("CCC", "DDD"), start="2020-06-01", end="2021-12-30", seed=9)
     write_study(folder, ("CCC", "DDD"))
     write_events(folder, [event_row("F1", "2021-07-14")])
+    write_pack_of(folder)
+
+
+def write_pack_of(folder: Path) -> None:
+    """Run a study so that its pack can be joined with others: its question is about reversals."""
     inputs = [folder / "events.csv", "--config", folder / "study.toml", "--prices", folder / "prices"]
-    options = ["--out", folder / "results", "--set", 'report.formats=["csv","json"]', "--quiet"]
-    assert main(["run", *map(str, [*inputs, *options])]) == 0
+    changed = ["--set", 'report.formats=["csv","json"]', "--set", 'reversal.ask="yes"']
+    assert main(["run", *map(str, [*inputs, "--out", folder / "results", *changed, "--quiet"])]) == 0
 
 
 def _broken(task: str, folder: Path) -> list[str]:
