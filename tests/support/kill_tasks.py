@@ -19,10 +19,13 @@ def prepare(arguments: Sequence[str]) -> None:
     if arguments[0] == "run":
         assert _run(folder, 0) == 0
         return
-    if arguments[0] in ("market", "pool"):
-        assert _COMMANDS[arguments[0]](folder) == 0
-        return
     import importlib
+
+    if arguments[0] in ("market", "pool"):
+        # Not run here: threads that set pages would be missing in every fork, which then waits for them.
+        for name in ("pandas", "pyarrow.parquet", "matplotlib.pyplot", "eventstudy.report.bundle"):
+            importlib.import_module(name)
+        return
 
     from eventstudy.exchanges.calendars import exchange_sessions
     from eventstudy.prices import get_provider
