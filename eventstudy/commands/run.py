@@ -105,10 +105,10 @@ def command(
     with reserve(out) as place, forked_children() as start:
         reading = _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
+        import eventstudy.study  # noqa: F401
         from eventstudy.report.progress import heeding, watched
         from eventstudy.report.publish import log_trial, past_trials, publish
 
-        importlib.import_module("eventstudy.study")
         table, study = reading(), config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:

@@ -220,7 +220,7 @@ class Model:
     scheduler: Text = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tests:
     """Names of the statistics; none named means all that are registered.
 
