@@ -44,6 +44,8 @@ class Spellings:
         """Yield what was read in another spelling than it has."""
         changed = [(given, ticker) for given, ticker in self._read.items() if ticker != given]
         for given, ticker in changed[:_LISTED]:
-            yield Reason("events.ticker", line=self._lines[given], given=given, ticker=ticker)
+            capitals = unicodedata.normalize("NFKC", given).upper()
+            code, shown = ("ticker", given) if capitals == ticker else ("ticker_means", capitals)
+            yield Reason(f"events.{code}", line=self._lines[given], given=shown, ticker=ticker)
         if len(changed) > _LISTED:
             yield Reason("events.tickers", n=len(changed) - _LISTED)
