@@ -152,6 +152,16 @@ def kind_of(kind: str, *, asked: bool) -> str:
     return EFFECT if kind == "return" and not asked else kind
 
 
+def asked(facts: Mapping[str, Any]) -> bool:
+    """Return whether a study, of which this is the summary, asked about reversals; else it has ``effects``."""
+    return "effects" not in facts
+
+
+def kind_of_study(facts: Mapping[str, Any]) -> str:
+    """Return the kind of words of a study, of which this is the summary."""
+    return kind_of(str(facts.get("kind") or "return"), asked=asked(facts))
+
+
 @functools.cache
 def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
     """Return the messages of a language by key, ``section.name``; placeholders are `str.format` fields.

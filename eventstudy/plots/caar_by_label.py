@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from eventstudy.messages import asked
 from eventstudy.plots import frames as read
 from eventstudy.plots.event_days import CLARIFIED, End, draw_line, finish, mark_clarifications, shade_windows
 from eventstudy.plots.fonts import figure_words
@@ -47,7 +48,7 @@ def caar_other_labels(ax: Axes, result: StudyResult) -> Axes:
 
 def _labelled(result: StudyResult) -> bool:
     """Whether the figure tells labels apart: always where reversals are asked about, else where there are several."""
-    return read.asked(result) or set(_groups(result, main=True)) != {"all"}
+    return asked(result.facts) or set(_groups(result, main=True)) != {"all"}
 
 
 def _groups(result: StudyResult, *, main: bool) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from eventstudy.messages import asked
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.style import INK, amount_tip, percent_axis, point, tip
 
@@ -26,7 +27,7 @@ CLARIFIED = "#117733"
 def shade_windows(ax: Axes, result: StudyResult) -> None:
     """Shade the drop and the post window, or the headline's, and mark day 0."""
     words, windows = figure_words(result.facts), result.facts.get("windows") or {}
-    if "effects" in result.facts:
+    if not asked(result.facts):
         windows = {"drop": result.effect.window}
     for name, colour, shift, side in (("drop", "#BBBBBB", -0.7, "right"), ("post", "#EEEEEE", 0.0, "left")):
         if window := windows.get(name):

@@ -14,7 +14,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import text_to_path
 
-from eventstudy.messages import catalogue, kind_of
+from eventstudy.messages import catalogue, kind_of_study
 
 #: File names of fonts with Chinese glyphs, the preferred first.
 _CJK_FILES = (
@@ -135,5 +135,4 @@ def shown(text: object, *, limit: int = 0) -> str:
 def figure_words(summary: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the messages of the figures: English where no font has the glyphs of the study's language."""
     wanted = str(summary.get("language") or "en")
-    kind = kind_of(str(summary.get("kind") or "return"), asked="effects" not in summary)
-    return catalogue(wanted if wanted == "en" or cjk_font() else "en", kind)
+    return catalogue(wanted if wanted == "en" or cjk_font() else "en", kind_of_study(summary))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventstudy.messages import day_text, term
+from eventstudy.messages import asked, day_text, term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.style import window_of
 
@@ -31,14 +31,9 @@ def table(result: StudyResult, name: str, *columns: str) -> pd.DataFrame:
     return found if found is not None and usable else pd.DataFrame(columns=list(columns))
 
 
-def asked(result: StudyResult) -> bool:
-    """Return whether the study asked about reversals."""
-    return "effects" not in result.facts
-
-
 def main_windows(result: StudyResult) -> dict[str, str]:
     """Return drop and post window as the tables write them, or the headline's alone where nothing is asked of drops."""
-    if asked(result):
+    if asked(result.facts):
         return {name: window_of(result, name) for name in ("drop", "post")}
     return {"drop": str(result.facts["effect"]["window"])}
 
@@ -185,7 +180,7 @@ def used_shocks(result: StudyResult) -> list[str]:
     car = table(result, "car", "window", "car", "shock_id", "ticker")
     car = car[(car["window"] == main_windows(result)["drop"]) & car["car"].notna()]
     firms = car.groupby("shock_id")["ticker"].nunique()
-    alone = asked(result) or len(firms) <= FEW_SHOCKS
+    alone = asked(result.facts) or len(firms) <= FEW_SHOCKS
     used = {str(shock) for shock, n in firms.items() if n > 1 or alone}
     shocks = shock_rows(result)
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from eventstudy.messages import asked
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
@@ -89,7 +90,7 @@ register(
     Kind(
         "shock_dots",
         20,
-        lambda result: ("",) if _readable(len(read.dots(result)), asked=read.asked(result)) else (),
+        lambda result: ("",) if _readable(len(read.dots(result)), asked=asked(result.facts)) else (),
         _frame,
         (_panel,),
         lambda result, _: (int(read.dots(result)["n_peers"].sum()), len(read.dots(result))),

@@ -10,6 +10,7 @@ import numpy as np
 
 from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
+from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack
 from eventstudy.results.result import StudyResult
@@ -34,7 +35,7 @@ def read_shocks(folder: Path) -> PackShocks:
         If a table was changed after it was written, or they do not belong together.
     """
     pack, home = read_pack(folder), home_of(folder)
-    if "effects" in pack.facts:
+    if not asked(pack.facts):
         raise ConfigError(Problem(_no_verdict(pack), str(home)))
     for name in NEEDED:
         if name not in pack.manifest["outputs"]:
@@ -48,10 +49,10 @@ def _no_verdict(pack: StudyResult) -> str:
     """Say why a pack has no verdict that could be pooled."""
     if (kind := pack.facts.get("kind")) != "return":
         return f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns"
-    asked = pack.manifest["settings"]["reversal"]
+    label = pack.manifest["settings"]["reversal"]["label"]
     return (
         f"{pack.run_id} has no verdict: it asks for the effect of its events, not about reversals; a pool joins "
-        f"verdicts. Label events {asked['label']!r} (reversal.label) or run it with --set reversal.ask=yes"
+        f"verdicts. Label events {label!r} (reversal.label) or run it with --set reversal.ask=yes"
     )
 
 

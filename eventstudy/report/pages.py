@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from eventstudy import plots
-from eventstudy.messages import term
+from eventstudy.messages import kind_of_study, term
 from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
 from eventstudy.report.sections.answer import answer, verdict_sentence
-from eventstudy.report.wording import Words, kind_of, language_of, words_of
+from eventstudy.report.wording import Words, language_of, words_of
 from eventstudy.results.result import StudyResult
 
 #: Figures narrower than this, in inches, are not spread over the page.
@@ -71,7 +71,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         ),
         banner=words["page.simulated_banner"] if result.simulated else "",
         language=language or language_of(result),
-        kind=kind_of(facts),
+        kind=kind_of_study(facts),
         author=asked.author,
         meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
     )

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventstudy import messages
 from eventstudy.errors import Reason
-from eventstudy.messages import LANGUAGES, Message, catalogue, said, term
+from eventstudy.messages import LANGUAGES, Message, catalogue, kind_of_study, said, term
 from eventstudy.report.document import Column, TableBlock
 from eventstudy.results.columns import REASONS, code_column
 
@@ -53,19 +52,9 @@ def language_of(result: StudyResult) -> str:
     return wanted if wanted in LANGUAGES else "en"
 
 
-def asked(facts: Mapping[str, Any]) -> bool:
-    """Return whether the study asked about reversals, and so has a verdict; else it has ``effects``."""
-    return "effects" not in facts
-
-
-def kind_of(facts: Mapping[str, Any]) -> str:
-    """Return the kind of the study's words: return, effect, volume or volatility."""
-    return messages.kind_of(str(facts.get("kind") or "return"), asked=asked(facts))
-
-
 def words_of(result: StudyResult, language: str = "") -> Words:
     """Return the words of a result's pages: of its language, or another, and of what it measures."""
-    return catalogue(language or language_of(result), kind_of(result.facts))
+    return catalogue(language or language_of(result), kind_of_study(result.facts))
 
 
 def amount(value: Any, words: Words, digits: int = 1) -> str:

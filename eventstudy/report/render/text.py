@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from eventstudy.messages import said
+from eventstudy.messages import asked, said
 from eventstudy.registry import VIEWS
 from eventstudy.report.sections.answer import ladder, small_table, verdict_sentence
-from eventstudy.report.wording import Words, asked, count, number, words_of
+from eventstudy.report.wording import Words, count, number, words_of
 from eventstudy.results.result import StudyResult
 
 WIDTH = 100

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.messages import asked
 from eventstudy.report.output import Material, output
-from eventstudy.report.wording import MEASURED_COLUMNS, P_ENDINGS, PERCENT_COLUMNS, Words, asked, words_of
+from eventstudy.report.wording import MEASURED_COLUMNS, P_ENDINGS, PERCENT_COLUMNS, Words, words_of
 from eventstudy.results.result import StudyResult
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventstudy.core.statistics.dates import FEWEST_DATES, LARGE_CVR, SCALED_BY_THE_PAST
-from eventstudy.messages import said, term
+from eventstudy.messages import asked, said, term
 from eventstudy.report.document import (
     Block,
     BulletList,
@@ -24,7 +24,6 @@ from eventstudy.report.sections import effect
 from eventstudy.report.wording import (
     Words,
     amount,
-    asked,
     count,
     finite,
     group_words,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventstudy.messages import asked
 from eventstudy.report.document import Column, Section, TableBlock
 from eventstudy.report.sections.tests import LEADING_TESTS, statistic_text
 from eventstudy.report.wording import (
     Words,
     amount,
-    asked,
     count,
     left_out_words,
     number,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eventstudy.messages import said, term
+from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.answer import chronology
-from eventstudy.report.wording import Words, asked, count, cut, window_words
+from eventstudy.report.wording import Words, count, cut, window_words
 from eventstudy.results.result import StudyResult
 
 _REFERENCES = """

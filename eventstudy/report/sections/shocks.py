@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
-from eventstudy.messages import said, term
+from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Facts, FigureBlock, Group, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.day0 import by_shock, shock_days
-from eventstudy.report.wording import Words, amount, asked, count, number, size, text, window_words
+from eventstudy.report.wording import Words, amount, count, number, size, text, window_words
 from eventstudy.results.result import StudyResult
 
 #: Shocks drawn in the report; the pack's figures folder has them all.

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eventstudy.messages import asked
 from eventstudy.report.document import Column, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
-from eventstudy.report.wording import (
-    Words,
-    amount,
-    asked,
-    count,
-    finite,
-    group_words,
-    number,
-    p_text,
-    test_name,
-    window_words,
-)
+from eventstudy.report.wording import Words, amount, count, finite, group_words, number, p_text, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
