@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from eventstudy.config import Window
 from eventstudy.core.statistics import Sample, TestResult
 from eventstudy.core.statistics.sample import Tails, WindowSample
 from eventstudy.errors import Reason
 from eventstudy.results.columns import window_name
+from eventstudy.results.records import interval
 
 #: Test of the mean of several dates, and of the one date that there is.
 OVER_DATES, ONE_DATE = "ibragimov_mueller", "car_t"
@@ -32,22 +32,31 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
     if sample.k == 1:
         t, df = float(sample.shock_s[0]), float(sample.abnormal.expected.dof.min())
     mean = float(values.mean()) if sample.k else float("nan")
-    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else float("nan")
-    half = float(special.stdtrit(df, 0.975)) * se
     return {
         "window": window_name(sample.window),
-        "estimate": mean,
-        "se": se,
-        "lower": mean - half,
-        "upper": mean + half,
-        "statistic": t,
-        "df": df,
+        **of_mean(mean, t, df),
         "p_value": Tails.known(t, "t", df).of(sample.alternative),
         "n_events": sample.n,
         "n_dates": sample.k,
         "k_eff": sample.overlap.k_eff,
         "n_effective": sample.n_effective,
         "test": OVER_DATES if several else ONE_DATE if sample.k else "",
+    }
+
+
+def of_mean(mean: float, t: float, df: float) -> dict[str, float]:
+    """Return a mean with the standard error and the 95 % interval that belong to its t and degrees of freedom."""
+    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else float("nan")
+    lower, upper = interval(mean, se, df, 0.95)
+    return {"estimate": mean, "se": se, "lower": lower, "upper": upper, "statistic": t, "df": df}
+
+
+def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[str, dict[str, float]]:
+    """Return statistic and p-value of every test of a group in a window that has one, by its name."""
+    return {
+        result.name: {"statistic": result.statistic, "p_value": result.p_value}
+        for result in results
+        if (result.group, result.window) == (group, window) and np.isfinite(result.p_value)
     }
 
 
@@ -63,15 +72,9 @@ def effects_by_window(
     headline: Sample, windows: Iterable[Window], results: Sequence[TestResult]
 ) -> list[dict[str, Any]]:
     """Return the effect over each window, with statistic and p-value of every test of the headline group."""
-    rows = []
-    for window in windows:
-        tests = {
-            result.name: {"statistic": result.statistic, "p_value": result.p_value}
-            for result in results
-            if (result.group, result.window) == (headline.group, window) and np.isfinite(result.p_value)
-        }
-        rows.append({**effect_of(headline.at(window)), "tests": tests})
-    return rows
+    return [
+        {**effect_of(headline.at(window)), "tests": tests_of(results, headline.group, window)} for window in windows
+    ]
 
 
 def effects_by_day(headline: Sample) -> list[dict[str, Any]]:

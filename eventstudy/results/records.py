@@ -229,7 +229,7 @@ class TestRow:
             NaN where the statistic is not the estimate over the estimate's own standard error: tests of
             standardised returns, ranks and signs have no interval of a mean return.
         """
-        return _interval(self.estimate, self.se, self.df, level)
+        return interval(self.estimate, self.se, self.df, level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +266,7 @@ class CarRow:
 
     def conf_int(self, level: float = 0.95) -> tuple[float, float]:
         """Return the t interval of the CAR at ``level``; NaN where there is no standard error."""
-        return _interval(self.car, self.se, self.df, level)
+        return interval(self.car, self.se, self.df, level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -640,7 +640,8 @@ class Tests(Records[TestRow]):
         raise KeyError(f"no window {pair}; there are {', '.join(map(str, windows))}")
 
 
-def _interval(mean: float, se: float, df: float, level: float) -> tuple[float, float]:
+def interval(mean: float, se: float, df: float, level: float) -> tuple[float, float]:
+    """Return the t interval of a mean; NaN without a standard error or degrees of freedom."""
     if not (math.isfinite(mean) and math.isfinite(se) and df > 0):
         return math.nan, math.nan
     from scipy import special

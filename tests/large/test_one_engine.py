@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
@@ -22,6 +23,7 @@ from eventstudy.large.battery import AT_ANY_SIZE
 from eventstudy.large.engine import MarketResult, layout_of, run_market
 from eventstudy.prices.sources import get_prices
 from eventstudy.readers.market_events import read_market_events
+from eventstudy.report.sections.market import market_bundle
 
 TICKERS = ("AAA", "BBB", "CCC", "DDD")
 #: Days apart, days whose event windows overlap, a Saturday, one too early and one too near the end.
@@ -110,6 +112,23 @@ def test_both_engines_say_the_same(case: str, folder: Path, tmp_path: Path) -> N
             value = pytest.approx(getattr(test, name), rel=1e-9, abs=1e-12, nan_ok=True)
             assert getattr(mine, name) == value, (key, name)
     assert sum(not test.reason for test in theirs.values()) > 50
+
+
+def test_the_effect_of_a_list_has_the_p_value_of_its_test(folder: Path, tmp_path: Path) -> None:
+    """The mean, its interval and its p are those of one test, on the side that is asked for."""
+    for side, of in (("greater", stats.t.sf), ("two-sided", lambda t, df: 2 * stats.t.sf(abs(t), df))):
+        (tmp_path / side).mkdir()
+        config = settings(folder, f"tests.alternative={side}")
+        result = by_sums(folder, config, tmp_path / side)
+        bundle = market_bundle(result, config)
+        assert bundle.others is not None
+        bundle.others(tmp_path / side)
+        effect = json.loads((tmp_path / side / "summary.json").read_text(encoding="utf-8"))["effect"]
+        assert effect["test"] == "ibragimov_mueller"
+        assert effect["p_value"] == pytest.approx(of(effect["statistic"], effect["df"]), rel=1e-9)
+        assert effect["p_value"] == effect["tests"]["ibragimov_mueller"]["p_value"]
+        low, high = stats.t.interval(0.95, effect["df"], effect["estimate"], effect["se"])
+        assert (effect["lower"], effect["upper"]) == pytest.approx((low, high), rel=1e-9)
 
 
 def test_each_setting_that_counts_changes_a_number(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import special
 
 from eventstudy import __version__, plots
 from eventstudy.config import StudyConfig, Window
@@ -39,6 +38,7 @@ from eventstudy.report.render.tex import write_latex
 from eventstudy.report.render.xlsx import write as write_workbook
 from eventstudy.report.sections.answer import STRUCK
 from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
+from eventstudy.results.effect import OVER_DATES, of_mean, tests_of
 from eventstudy.results.result import StudyResult
 
 #: Name of the figure, and what it shows to those who cannot see it.
@@ -54,8 +54,6 @@ WORKERS = ("jobs", "engine", "scheduler")
 #: the common volatility is higher on the event days, those of the second are then marked.
 ROBUST = ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")
 OTHERS = ("grank_t", "corrado", "bmp_kp", "portfolio_t")
-#: The test of the mean over dates, whose interval stands for the effect.
-MEAN_OF_DATES = "ibragimov_mueller"
 #: Tests whose estimate is no mean CAR over firm-events.
 OTHER_MEANS = ROBUST
 
@@ -130,26 +128,17 @@ def _as_study(result: MarketResult, config: StudyConfig, name: str, manifest: Ma
 def _effect(result: MarketResult, window: Window) -> dict[str, Any]:
     """The mean over dates of all events' CARs, with the t interval of ``ibragimov_mueller``; NaN without this test."""
     tests = {test.name: test for test in result.tests if (test.group, test.window) == ("all", window)}
-    (of, *_), name = tests.values(), MEAN_OF_DATES if MEAN_OF_DATES in tests else ""
-    mean, t, df = (getattr(tests[name], key) if name else np.nan for key in ("estimate", "statistic", "df"))
-    se = abs(mean / t) if np.isfinite(t) and t != 0.0 else np.nan
-    half = float(special.stdtrit(df, 0.975)) * se
+    (of, *_), name = tests.values(), OVER_DATES if OVER_DATES in tests else ""
+    mean, t, df, p = (
+        getattr(tests[name], key) if name else np.nan for key in ("estimate", "statistic", "df", "p_value")
+    )
     return {
         "window": window_name(window),
-        "estimate": mean,
-        "se": se,
-        "lower": mean - half,
-        "upper": mean + half,
-        "statistic": t,
-        "df": df,
-        "p_value": float(2.0 * special.stdtr(df, -abs(t))),
+        **of_mean(mean, t, df),
+        "p_value": p,
         **{key: getattr(of, key) for key in ("n_events", "n_dates", "k_eff", "n_effective")},
         "test": name,
-        "tests": {
-            test.name: {"statistic": test.statistic, "p_value": test.p_value}
-            for test in tests.values()
-            if np.isfinite(test.p_value)
-        },
+        "tests": tests_of(result.tests, "all", window),
     }
 
 
