@@ -144,7 +144,7 @@ def inputs(
     accept_suspect: bool = False,
 ) -> tuple[Events, StudyConfig]:
     """Read both inputs and report the problems of both together, then those of the columns that they name."""
-    from eventstudy.config import is_described, load_config
+    from eventstudy.config import load_config
     from eventstudy.config.plain import assumed_table
     from eventstudy.events import read_events
     from eventstudy.prices.covariates import read_covariates
@@ -155,11 +155,15 @@ def inputs(
         raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
     problems: list[Problem] = []
     outcome: list[Any] = []
-    described = is_described(events, sector=sector, config_file=config_file)
+    described = True
+
+    def assumed() -> dict[str, Any]:
+        nonlocal described
+        described = False
+        # Where the events could not be read, the other faults of the settings are looked for with any peer.
+        return _assumed(outcome[0]) if outcome else assumed_table(["A"], "", "")
 
     def settings() -> StudyConfig:
-        # Where the events could not be read, the other faults of the settings are looked for with any peer.
-        assumed = {} if described else _assumed(outcome[0]) if outcome else assumed_table(["A"], "", "")
         return load_config(events, sector=sector, config_file=config_file, overrides=overrides, assumed=assumed)
 
     for read in (lambda: read_events(events), settings):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from eventstudy.config.load import (
     SECTORS,
     config_from_dict,
-    is_described,
     load_config,
     sector_file,
     sector_names,
@@ -50,7 +49,6 @@ __all__ = [
     "Window",
     "Windows",
     "config_from_dict",
-    "is_described",
     "load_config",
     "sector_file",
     "sector_names",

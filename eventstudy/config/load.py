@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -51,9 +51,11 @@ def load_config(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     peers: bool = True,
-    assumed: Mapping[str, Any] | None = None,
+    assumed: Callable[[], Mapping[str, Any]] | None = None,
 ) -> StudyConfig:
-    """Read and check all layers of settings for a study of ``events_path``; ``assumed`` is the lowest layer.
+    """Read and check all layers of settings for a study of ``events_path``.
+
+    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers.
 
     Raises
     ------
@@ -64,7 +66,8 @@ def load_config(
         none.
     """
     layers, named = _files(events_path, sector, config_file)
-    layers.insert(0, ("what is assumed", dict(assumed or {})))
+    if assumed and not any("peers" in table for _, table in layers):
+        layers.insert(0, ("what is assumed", dict(assumed())))
     layers.append(("--set", _parse_overrides(overrides)))
     if named:
         layers.append(("sector", {"study": {"sector": named}}))
@@ -114,11 +117,6 @@ def cut_to_event(values: Any, written: Collection[str]) -> Any:
         inside = [window for window in (cut(*window) for window in windows["car"]) if window[0] <= window[1]]
         fitted["car"] = [list(window) for window in dict.fromkeys(map(tuple, inside))] or [[first, last]]
     return {**values, **fitted}
-
-
-def is_described(events_path: Path, *, sector: str | None = None, config_file: Path | None = None) -> bool:
-    """Whether a sector or a file names the peers of a study; raises as `load_config` does."""
-    return any("peers" in table for _, table in _files(events_path, sector, config_file)[0])
 
 
 def _files(

@@ -184,6 +184,17 @@ def test_problems_of_events_and_settings_come_together(tmp_path: Path, capsys: p
     assert [re.sub(r".*/", "", line).split(": ")[0] for line in lines] == ["events.csv:2", "study.toml:1"]
 
 
+def test_a_study_file_that_cannot_be_read_comes_with_the_problems_of_the_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = write_events(tmp_path, [event_row("E1", "no day")])
+    (tmp_path / "study.toml").write_text("[study\n", encoding="utf-8")
+    assert main(["run", str(events), "--config", str(tmp_path / "study.toml")]) == 2
+    said = capsys.readouterr().err
+    assert "events.csv:2:" in said
+    assert "study.toml" in said
+
+
 def test_sectors_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sectors"]) == 0
     assert "optical: Optical modules and AI hardware; 24 peers" in capsys.readouterr().out

@@ -62,7 +62,7 @@ def least_squares(prices: pd.DataFrame, ticker: str, day: str, index: str = "^GS
 def cars(events: Events, prices: Callable[[Any], PriceTable] | str, index: str = "^GSPC", exchange: str = "") -> Any:
     """CAR by ticker and day, through the parts that `run` goes through."""
     tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
-    config = load_config(Path(events.path), overrides=QUICK, assumed=assumed_table(tickers, exchange, index))
+    config = load_config(Path(events.path), overrides=QUICK, assumed=lambda: assumed_table(tickers, exchange, index))
     table = get_prices(events, config, prices, tell=print) if isinstance(prices, str) else prices(config)
     abnormal = compute(events, config, table).abnormal
     found = zip(abnormal.panel.ticker, abnormal.panel.day0.astype("datetime64[D]"), abnormal.car(WINDOW), strict=True)
