@@ -30,6 +30,8 @@ from eventstudy.shocks import hit_by, with_shocks
 if TYPE_CHECKING:
     from eventstudy.prices.covariates import Covariates
 
+#: Begins the name of a group of samples of one peer group.
+OF_PEERS = "peers="
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75
 
@@ -246,7 +248,7 @@ def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
     for sample in samples:
         panel = sample.abnormal.panel
         members = np.sort(np.strings.add(np.strings.add(panel.event_id, " "), panel.ticker)).tobytes()
-        if members not in seen or sample.group.startswith("peers="):
+        if members not in seen or sample.group.startswith(OF_PEERS):
             yield sample
         seen.add(members)
 
@@ -279,7 +281,7 @@ def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates 
             yield sample.take(f"{name}={value}", values == value)
     for group in dict.fromkeys(peer_group.tolist()) if keys[0][0] == "peers" else ():
         for value in dict.fromkeys(label[peer_group == group].tolist()):
-            yield sample.take(f"peers={group};label={value}", (peer_group == group) & (label == value))
+            yield sample.take(f"{OF_PEERS}{group};label={value}", (peer_group == group) & (label == value))
 
 
 def group_key(column: str) -> str:
@@ -315,7 +317,7 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
     and all firm-events where they are all of one group; `headline_note` says so.
     """
     of_group = {sample.group: sample for sample in samples}
-    names = (headline_group(config), *(f"peers={peer.group}" for peer in config.peers))
+    names = (headline_group(config), *(f"{OF_PEERS}{peer.group}" for peer in config.peers))
     return next((of_group[name] for name in names if name in of_group), of_group["all"])
 
 
@@ -333,4 +335,9 @@ def headline_group(config: StudyConfig) -> str:
     """Name of the group that page 1 is to speak of: a peer group, or all where they are all of one."""
     first = config.peers[0].group if len({peer.group for peer in config.peers}) > 1 else ""
     name = config.study.headline or first
-    return f"peers={name}" if name else "all"
+    return f"{OF_PEERS}{name}" if name else "all"
+
+
+def peer_group_of(group: str) -> str:
+    """Return the peer group that a group of samples is of, empty for all peers."""
+    return "" if group == "all" else group.removeprefix(OF_PEERS)
