@@ -43,12 +43,12 @@ def label_difference(shocks: Shocks, config: StudyConfig) -> Measure:
     return Measure(measure="difference", group=GROUP, estimate=gap, p_value=p, n_dates=g1 + g0, note=note)
 
 
-def no_difference(why: Reason | str) -> Measure:
+def no_difference(why: Reason) -> Measure:
     """Return the row of a difference that cannot be had."""
     return Measure(measure="difference", group=GROUP, note=why)
 
 
-def no_regression(why: Reason | str, n_dates: int = 0) -> list[Measure]:
+def no_regression(why: Reason, n_dates: int = 0) -> list[Measure]:
     """Return the rows of a regression that cannot be had."""
     return [Measure(measure=f"regression_{name}", group=GROUP, n_dates=n_dates, note=why) for name in TERMS]
 
@@ -119,7 +119,7 @@ def dimension_measures(
     ]
 
 
-def _no_slopes(why: Reason | str) -> list[Measure]:
+def _no_slopes(why: Reason) -> list[Measure]:
     return [Measure(measure=f"{name}_slope", group="exposure", note=why) for name in ("car_drop", "car_post")]
 
 

@@ -50,7 +50,7 @@ class Measure:
     upper: float = NAN
     p_value: float = NAN
     n_dates: int = 0
-    note: Reason | str = NO_NOTE
+    note: Reason = NO_NOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Gate:
     level: float
     reached: bool
     passed: bool
-    reason: Reason | str = NO_NOTE
+    reason: Reason = NO_NOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ def measures(
     return rows
 
 
-def _no_measures(group: str, why: Reason | str) -> list[Measure]:
+def _no_measures(group: str, why: Reason) -> list[Measure]:
     return [Measure(measure="excess_post", group=group, note=why)]
 
 
@@ -437,8 +437,8 @@ def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gat
     level, mask, answer = config.tests.level, shocks.asked, shocks.verdict
     fall, s = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.drop_s, mask)
     first = two_sided(student(s), "t", len(s) - 1.0) if len(s) > 1 else NAN
-    blocked = "" if np.isfinite(interaction.p_value) else interaction.note
-    steps: list[tuple[Reason, float, float, Reason | str]] = [
+    blocked = NO_NOTE if np.isfinite(interaction.p_value) else interaction.note
+    steps: list[tuple[Reason, float, float, Reason]] = [
         (
             Reason("gate.drops"),
             float(fall.mean()) if len(fall) else NAN,
@@ -452,7 +452,7 @@ def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gat
     tests = [window_test(shocks, window, mask, config) for window in windows]
     for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
         mean = float(values.mean()) if len(values) else NAN
-        steps.append((Reason("gate.window", window=span(window)), mean, float(p), ""))
+        steps.append((Reason("gate.window", window=span(window)), mean, float(p), NO_NOTE))
     sequence: list[Gate] = []
     reached = True
     for number, (hypothesis, estimate, p, reason) in enumerate(steps, start=1):
