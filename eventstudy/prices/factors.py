@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.errors import ConfigError, Problem, Reason, nearest
+from eventstudy.prices.quality.quantities import PLAUSIBLE_SD
 from eventstudy.readers import french
 from eventstudy.readers.dates import parse_days
 from eventstudy.readers.numbers import parse_numbers
 from eventstudy.readers.text import read_file, read_text, records_of, wrong_cells
 
-#: Standard deviation of a daily factor return beyond which the unit must be wrong.
-PLAUSIBLE_SD = (3e-4, 0.2)
 #: Condition number of standardised factors above which single loadings are rounding of the data.
 ILL_CONDITIONED = 1e4
 _LISTED = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,10 @@ from eventstudy.errors import ConfigError, Problem, Reason, printable
 from eventstudy.events import TICKER
 from eventstudy.exchanges.exchange import currency_in_hundredths, quotes_hundredths
 from eventstudy.messages import JOINED, Message, text
-from eventstudy.prices.factors import FactorTable
 from eventstudy.registry import Registry
+
+if TYPE_CHECKING:
+    from eventstudy.prices.factors import FactorTable
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
 #: What another try may change; every other outcome is the provider's answer and is kept.
