@@ -100,7 +100,9 @@ def _tuples(value: Any) -> Any:
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
     """Return what makes a value of a type from a cell of a table or a value of JSON."""
-    return {str: _text, float: _number, int: _whole, bool: _yes, Window: _window}.get(hint, _pair)
+    return {str: _text, float: _number, int: _whole, bool: _yes, Window: _window, Mapping[str, float]: dict}.get(
+        hint, _pair
+    )
 
 
 def _missing(value: Any) -> bool:
