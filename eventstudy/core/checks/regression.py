@@ -194,27 +194,63 @@ def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     (n, p), g = design.x.shape, len(design.starts)
     sizes = np.diff(design.starts, append=n)
     parts, own, pull = np.empty((g, p)), np.empty((g, p)), np.empty((g, p, p))
-    for size in np.unique(sizes):
-        # Clusters of one size at once: (m, size, p).
-        alike = np.flatnonzero(sizes == size)
-        rows = design.starts[alike, None] + np.arange(size)
-        x = design.x[rows]
-        values, vectors = np.linalg.eigh(np.eye(size) - x @ design.inverse @ x.transpose(0, 2, 1))
-        # Symmetric root of the pseudo-inverse: directions that a cluster alone determines drop out.
-        root = np.where(values > 1e-10, 1.0 / np.sqrt(np.maximum(values, 1e-10)), 0.0)
-        # Columns are A_g X_g B: one weighting of the cluster's residuals for each coefficient.
-        weight = (vectors * root[:, None, :]) @ vectors.transpose(0, 2, 1) @ x @ design.inverse
-        parts[alike] = np.einsum("mij,mi->mj", weight, residual[rows])
-        own[alike] = (weight**2).sum(axis=1)
-        pull[alike] = weight.transpose(0, 2, 1) @ x
+    low = 0
+    for high in (*(2**power for power in range(p.bit_length()) if 2**power < p), p, n):
+        # Clusters of much the same size at once; what they lack in rows adds nothing.
+        alike = np.flatnonzero((sizes > low) & (sizes <= high))
+        low = high
+        if len(alike):
+            weigh = _by_rows if high <= p else _by_coefficients
+            parts[alike], own[alike], pull[alike] = weigh(design, residual, alike, sizes[alike])
     # G'G for the columns (I-H)_g' A_g X_g B l is their own products less what the fit takes out, pull B pull'.
-    taken = np.einsum("gjk,kl,gjl->gj", pull, design.inverse, pull, optimize=True)
-    both = design.inverse @ (pull.transpose(1, 2, 0) @ pull.transpose(1, 0, 2))
-    square = (own**2 - 2 * own * taken).sum(axis=0) + np.einsum("jkl,jlk->j", both, both)
+    inner = pull @ design.inverse
+    taken = (inner * pull).sum(axis=2)
+    both = inner.transpose(1, 2, 0) @ pull.transpose(1, 0, 2)
+    square = (own**2 - 2 * own * taken).sum(axis=0) + (both * both.transpose(0, 2, 1)).sum(axis=(1, 2))
     variance, trace = (parts**2).sum(axis=0), (own - taken).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(square > 0, trace**2 / square, np.nan)
     return np.where(variance > 0, np.sqrt(variance), np.nan), df
+
+
+def _by_rows(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
+    """Weigh m clusters of few rows: weighted residuals and squares (m, p), and products with X_g (m, p, p).
+
+    Columns of A_g X_g B are one weighting of the cluster's residuals for each coefficient.
+    """
+    step = np.arange(sizes.max())
+    there = step < sizes[:, None]
+    rows = np.where(there, design.starts[alike, None] + step, 0)
+    x = design.x[rows] * there[:, :, None]
+    values, vectors = np.linalg.eigh(np.eye(len(step)) - x @ design.inverse @ x.transpose(0, 2, 1))
+    weight = (vectors * _root(values)) @ vectors.transpose(0, 2, 1) @ x @ design.inverse
+    turned = weight.transpose(0, 2, 1)
+    return (turned @ (residual[rows] * there)[:, :, None])[:, :, 0], (weight**2).sum(axis=1), turned @ x
+
+
+def _by_coefficients(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
+    """Weigh clusters of more rows than coefficients, as `_by_rows`.
+
+    With B = LL' and X_g L = USV', A_g X_g B = X_g L V (1 - S^2)^(-1/2) V'L': the root of a matrix of the
+    size of the coefficients serves, however many rows there are.
+    """
+    blocks = [slice(first, first + size) for first, size in zip(design.starts[alike], sizes, strict=True)]
+    cross = np.array([design.x[block].T @ design.x[block] for block in blocks])
+    scores = np.array([design.x[block].T @ residual[block] for block in blocks])
+    lower = np.linalg.cholesky(design.inverse)
+    values, vectors = np.linalg.eigh(lower.T @ cross @ lower)
+    turned = lower @ vectors
+    weight = (turned * _root(1.0 - values)) @ turned.transpose(0, 2, 1)
+    pull = weight @ cross
+    return (weight @ scores[:, :, None])[:, :, 0], (pull * weight).sum(axis=2), pull
+
+
+def _root(values: Floats) -> Floats:
+    """Inverse roots of eigenvalues (m, q) for `_cr2`, (m, 1, q).
+
+    Of the pseudo-inverse: directions that a cluster alone determines drop out.
+    """
+    return np.where(values > 1e-10, 1.0 / np.sqrt(np.maximum(values, 1e-10)), 0.0)[:, None, :]
 
 
 def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[Floats, str]:
