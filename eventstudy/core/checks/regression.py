@@ -98,7 +98,7 @@ def regress(
         Clusters that a covariate of two values needs with either of them. A single cluster on one side
         is fitted without error, and its p-value is that of rounding.
     draws, seed
-        Of the bootstrap where weights are not enumerated.
+        Of the bootstrap where weights are not enumerated; no draws, no bootstrap.
 
     Raises
     ------
@@ -122,11 +122,13 @@ def regress(
     scores = design.scores(residual) @ design.inverse
     se_cr1 = np.sqrt(np.maximum(np.diag(design.correction * scores.T @ scores), 0.0))
     se_cr2, df_cr2 = _cr2(design, residual)
-    weights, description = wild_weights(g, draws=draws, seed=seed)
+    weights, description = wild_weights(g, draws=draws, seed=seed) if draws else (np.zeros((0, g)), "")
     with np.errstate(divide="ignore", invalid="ignore"):
         p_cr1 = 2.0 * special.stdtr(g - 1, -np.abs(beta / se_cr1))
         p_cr2 = 2.0 * special.stdtr(df_cr2, -np.abs(beta / se_cr2))
-    wild = np.array([_wild_p(design, j, beta[j], se_cr1[j], weights) for j in range(len(beta))])
+    wild = np.full(len(beta), np.nan)
+    if draws:
+        wild = np.array([_wild_p(design, j, beta[j], se_cr1[j], weights) for j in range(len(beta))])
     scatter = ((design.y - design.y.mean()) ** 2).sum()
     r_squared = 1.0 - float(residual @ residual / scatter) if scatter > 0 else float("nan")
     return ClusterRegression(
