@@ -7,7 +7,7 @@ from typing import Any
 
 from eventstudy.errors import Reason
 from eventstudy.messages import code_of, text
-from eventstudy.results.records import AarRow, CarRow, DropRow, LedgerRow, ShockRow, TestRow, TradeRow
+from eventstudy.results.records import AarRow, CarRow, DropRow, EndpointRow, LedgerRow, ShockRow, TestRow, TradeRow
 
 #: Columns whose cells are reasons. Beside each stands the column of its codes, see `code_column`.
 REASONS = frozenset(
@@ -83,6 +83,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "cost_sensitivity": _columns("run cost_bps net_per_trade net_total sharpe"),
     "fees": _columns("market name side bps first until source certainty"),
     "reversal": columns_of(DropRow),
+    "endpoints": columns_of(EndpointRow),
+    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label"),
     "reversal_measures": _columns("measure group estimate lower upper p_value n_dates note"),
     "reversal_paths": _columns("group series tau n_dates n_paths car lower upper"),
     "gates": _columns("step hypothesis estimate p_value level reached passed reason"),
