@@ -27,6 +27,7 @@ from eventstudy.results.records import (
     Counts,
     DropRow,
     EffectRow,
+    EndpointRow,
     LedgerRow,
     Records,
     Row,
@@ -158,6 +159,11 @@ class StudyResult:
         Empty in a study without the question about reversals.
         """
         return self._of_reversal("reversal", DropRow)
+
+    @functools.cached_property
+    def endpoints(self) -> Records[EndpointRow]:
+        """The answer by each of the two endpoints; empty in a study without the question about reversals."""
+        return self._of_reversal("endpoints", EndpointRow)
 
     @functools.cached_property
     def trades(self) -> Records[TradeRow]:

@@ -21,7 +21,17 @@ from eventstudy.exchanges.calendars import sessions
 FIRMS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH")
 #: Files of the question about reversals.
 OF_REVERSAL = {
-    *("reversal", "reversal_measures", "reversal_paths", "gates", "placebo", "placebo_balance", "clarifications"),
+    *(
+        "reversal",
+        "reversal_measures",
+        "endpoints",
+        "falls",
+        "reversal_paths",
+        "gates",
+        "placebo",
+        "placebo_balance",
+        "clarifications",
+    ),
     *("specification_curve", "claims", "trades", "comparison_trades", "track_record", "pnl", "backtest"),
     *("specifications", "cost_sensitivity", "fees"),
 }
