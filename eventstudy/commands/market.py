@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import CONFIG, EVENTS, SET, InputFile, worker_options
 from eventstudy.commands.output import console_for
 from eventstudy.errors import ConfigError
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from eventstudy.config import StudyConfig
 
 
-@click.command("market")
+SECTION = "Study"
+
+
+@click.command("market", epilog=examples("eventstudy market events.parquet --prices prices.parquet --benchmark ^GSPC"))
 @EVENTS
 @CONFIG
 @SET
