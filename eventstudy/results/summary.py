@@ -32,6 +32,7 @@ from eventstudy.results.evidence import (
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
+from eventstudy.reversal.findings import day
 from eventstudy.shocks import together
 
 #: Code of the verdict on a claim whose size is wrong.
@@ -173,7 +174,7 @@ def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
     if len(fell) != 1:
         return facts
     k = int(fell[0])
-    return {**facts, "shock_id": str(drops.shock_id[k]), "day0": str(drops.day0[k]), "car_drop": drops.drop[k]}
+    return {**facts, "shock_id": str(drops.shock_id[k]), "day0": day(drops.day0[k]), "car_drop": drops.drop[k]}
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:

@@ -386,11 +386,14 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     write_pack(small_study("zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
     verdict = small_study().facts["verdict"]
-    low, high = map(wording.percent, verdict["ci"])
-    shown = (wording.percent(verdict["effect"]), f"{low}至{high}", f"p={wording.p_text(verdict['p_value'])}")
-    for text in ("无法判断：误读类下跌之后", *shown, "2次冲击，8个公司事件", f"{verdict['mde']:.1%}"):
+    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
+    shown = (
+        f"高{wording.points(verdict['effect'])}个百分点",
+        f"{low}至{high}个百分点，p{wording.p_text(verdict['p_value'])}",
+    )
+    for text in ("证据不足，尚无定论。", *shown, "2次标签为误读的冲击中，有2次"):
         assert text in first
-    assert rest[0].startswith("方法")
+    assert rest[0].startswith("各问题的结论")
 
 
 def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
@@ -467,7 +470,7 @@ def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> 
     verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
     summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
     write_pack(replace(result, tables=empty, facts=summary), tmp_path)
-    assert "no drop to rest on." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert "Cannot say." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
 
 
 def test_matrix_codes_each_kind_of_reason() -> None:
@@ -639,16 +642,19 @@ def test_study_without_those_parts_has_none_of_their_sections() -> None:
     names = [section.name for section in document.sections]
     assert names[names.index("tests") :] == [
         "tests",
-        "reversal",
+        "shocks",
         "diagnostics",
         "alignment",
         "ledger",
+        "method",
+        "settings",
+        "notes",
         "peers",
         "read",
         "references",
     ]
     lines = [b for b in document.section("answer").blocks if isinstance(b, Facts) and b.title]
-    assert lines == []
+    assert [block.title for block in lines] == ["Integrity of the evidence"]
 
 
 def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
@@ -700,7 +706,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
     write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
     assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
-    assert "Method" in _pdf_pages(first / "report.pdf")[1]
+    assert "Verdict by question" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
         write_pack(small_study(), second, formats=("html",), templates=own)
