@@ -10,10 +10,12 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 
 import click
 
 from eventstudy import __version__, commands
+from eventstudy.commands.help_layout import write_sections
 from eventstudy.commands.machine import refusal
 from eventstudy.errors import DEBUG, EventStudyError
 
@@ -115,9 +117,14 @@ class CommandFiles(click.Group):
         names = self.list_commands(ctx)
         if cmd_name not in names:
             # Those that click looks among for what was meant.
-            self.commands = {name: _load(name) for name in names}
+            self.commands = {name: _command(name) for name in names}
             return None
-        return _load(cmd_name)
+        return _command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by the kind of work."""
+        files = {name: _file(name) for name in self.list_commands(ctx)}
+        write_sections(formatter, {name: (file.SECTION, file.command) for name, file in files.items()})
 
 
 @functools.cache
@@ -126,9 +133,12 @@ def _names() -> tuple[str, ...]:
     return tuple(sorted(name.replace("_", "-") for name in files - set(commands.SHARED)))
 
 
-def _load(name: str) -> click.Command:
-    module = importlib.import_module(f"eventstudy.commands.{name.replace('-', '_')}")
-    command: click.Command = module.command
+def _file(name: str) -> ModuleType:
+    return importlib.import_module(f"eventstudy.commands.{name.replace('-', '_')}")
+
+
+def _command(name: str) -> click.Command:
+    command: click.Command = _file(name).command
     return command
 
 

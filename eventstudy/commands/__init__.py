@@ -4,4 +4,4 @@ A command with much to do is a folder: the command in its ``__init__.py``, the w
 """
 
 #: Files that hold no command but what commands share.
-SHARED = ("machine", "options", "output")
+SHARED = ("machine", "options", "output", "help_layout")

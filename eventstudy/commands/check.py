@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options
 from eventstudy.commands.output import console_for, plain
 from eventstudy.errors import EstimationError
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from eventstudy.prices import PriceTable
 
 
-@click.command("check")
+SECTION = "Study"
+
+
+@click.command("check", epilog=examples("eventstudy check events.csv --prices prices.csv"))
 @study_options
 @click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
 @ACCEPT

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import PACK
 from eventstudy.commands.output import console_for, plain
 
+SECTION = "Results"
 
-@click.command("compare")
+
+@click.command("compare", epilog=examples("eventstudy compare results/healthcare-2022 results/latest"))
 @click.argument("first", type=PACK)
 @click.argument("second", type=PACK)
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")

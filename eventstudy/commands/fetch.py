@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import inputs, study_options
 from eventstudy.commands.output import console_for, plain, watching
 
+SECTION = "Prices"
 
-@click.command("fetch")
+
+@click.command("fetch", epilog=examples("eventstudy fetch events.csv"))
 @study_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder.")
 @click.option("--again", multiple=True, metavar="TICKER", help="Ask for it anew though the snapshot has an answer.")

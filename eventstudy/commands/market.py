@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from eventstudy.commands.run import command
+from eventstudy.commands.run import SECTION, command
 
-__all__ = ["command"]
+__all__ = ["SECTION", "command"]

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import PACK
 from eventstudy.commands.output import console_for
 
+SECTION = "Results"
 
-@click.command("pool")
+
+@click.command("pool", epilog=examples("eventstudy pool results/optical-2026-06 results/healthcare-2022"))
 @click.argument("packs", type=PACK, nargs=-1, required=True)
 @click.option(
     "--out",

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import CONFIG, EVENTS, SECTOR, SET, inputs
 from eventstudy.errors import ConfigError, Problem
 
+SECTION = "Study"
 
-@click.command("prereg")
+
+@click.command("prereg", epilog=examples("eventstudy prereg events.csv --out prereg.toml"))
 @EVENTS
 @SECTOR
 @CONFIG

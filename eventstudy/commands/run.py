@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import (
     ACCEPT,
     InputFile,
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     from eventstudy.workers import Start
 
 
-@click.command("run")
+SECTION = "Study"
+
+
+@click.command(
+    "run", epilog=examples("eventstudy run events.csv --prices prices.csv", "eventstudy run --example healthcare")
+)
 @study_options
 @click.option(
     "--out",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import click
 
+from eventstudy.commands.help_layout import examples
 
-@click.command("sectors")
+SECTION = "Set up"
+
+
+@click.command("sectors", epilog=examples("eventstudy sectors"))
 def command() -> None:
     """List the sectors that ship with the package."""
     from eventstudy.config import load_config, sector_file, sector_names, sector_prices

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import PACK
 from eventstudy.commands.output import console_for
 
+SECTION = "Results"
 
-@click.command("show")
+
+@click.command("show", epilog=examples("eventstudy show results/latest"))
 @click.argument("result", type=PACK)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 def command(result: Path, as_json: bool) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for
 
+SECTION = "Study"
 
-@click.command("simulate")
+
+@click.command("simulate", epilog=examples("eventstudy simulate events.csv --prices prices --draws 2000"))
 @study_options
 @ACCEPT
 @click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")

@@ -7,10 +7,18 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.output import console_for, plain
 
+SECTION = "Prices"
 
-@click.group("snapshot")
+
+@click.group(
+    "snapshot",
+    epilog=examples(
+        "eventstudy snapshot verify prices/2026-08-11", "eventstudy snapshot diff prices/2026-07-01 prices/2026-08-11"
+    ),
+)
 def command() -> None:
     """Check a price snapshot, or compare two."""
 

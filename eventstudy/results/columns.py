@@ -7,7 +7,7 @@ from typing import Any
 
 from eventstudy.errors import Reason
 from eventstudy.messages import code_of, text
-from eventstudy.results.records import AarRow, CarRow, DropRow, LedgerRow, ShockRow, TestRow, TradeRow
+from eventstudy.results.records import AarRow, CarRow, DropRow, EndpointRow, LedgerRow, ShockRow, TestRow, TradeRow
 
 #: Columns whose cells are reasons. Beside each stands the column of its codes, see `code_column`.
 REASONS = frozenset(
@@ -47,6 +47,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "quality": _columns("ticker check day value severity message"),
     "car": columns_of(CarRow),
     "aar": columns_of(AarRow),
+    "paths": _columns("group shock_id day0 tau n_dates car lower upper"),
+    "sector_index": _columns("date peers benchmark"),
     "event_days": _columns("tau n_events n_dates ar ar_t ar_p car lower upper car_t car_p"),
     "shocks": columns_of(ShockRow),
     "tests": columns_of(TestRow),
@@ -68,7 +70,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "days_held"
     ),
     "pnl": _columns(
-        "date gross hedge cost net equity n_positions gross_exposure every_drop_net every_drop_equity "
+        "date gross hedge cost net equity drawdown n_positions gross_exposure every_drop_net every_drop_equity "
         "placebo_drops_net placebo_drops_equity"
     ),
     "backtest": _columns(
@@ -81,6 +83,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "cost_sensitivity": _columns("run cost_bps net_per_trade net_total sharpe"),
     "fees": _columns("market name side bps first until source certainty"),
     "reversal": columns_of(DropRow),
+    "endpoints": columns_of(EndpointRow),
+    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label"),
     "reversal_measures": _columns("measure group estimate lower upper p_value n_dates note"),
     "reversal_paths": _columns("group series tau n_dates n_paths car lower upper"),
     "gates": _columns("step hypothesis estimate p_value level reached passed reason"),
@@ -92,7 +96,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "event_id shock_id flag delay car_before car_at car_after speedup speedup_placebos n_placebos p_value "
         "attributed reason"
     ),
-    "specification_curve": _columns("window model returns alpha estimate n_dates median share_positive joint_p"),
+    "specification_curve": _columns(
+        "window model returns alpha estimate lower upper n_dates median share_positive joint_p"
+    ),
     "claims": _columns(
         "claim_id ticker name date date_to claimed comparison verdict session actual off_by nearby_session "
         "nearby_return reason source source_url notes"

@@ -51,10 +51,14 @@ def mean_over_dates(
     """
     t, df = overlap.student(values) if len(values) > 1 else alone
     mean = float(values.mean()) if len(values) else float("nan")
+    return {**of_mean(mean, t, df), "p_value": Tails.known(t, "t", df).of(alternative)}
+
+
+def of_mean(mean: float, t: float, df: float) -> dict[str, float]:
+    """Return a mean with the standard error and the 95 % interval that belong to its t and degrees of freedom."""
     se = abs(mean / t) if np.isfinite(t) and t != 0.0 else float("nan")
     lower, upper = interval(mean, se, df, 0.95)
-    p = Tails.known(t, "t", df).of(alternative)
-    return {"estimate": mean, "se": se, "lower": lower, "upper": upper, "statistic": t, "df": df, "p_value": p}
+    return {"estimate": mean, "se": se, "lower": lower, "upper": upper, "statistic": t, "df": df}
 
 
 def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[str, dict[str, float]]:

@@ -100,7 +100,8 @@ def _tuples(value: Any) -> Any:
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
     """Return what makes a value of a type from a cell of a table or a value of JSON."""
-    return {str: _text, float: _number, int: _whole, bool: _yes, Window: _window}.get(hint, _pair)
+    readers: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, int: _whole, bool: _yes, Window: _window}
+    return readers.get(hint, dict if hint == Mapping[str, float] else _pair)
 
 
 def _missing(value: Any) -> bool:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Rows of a Parquet file that are made at a time.
 ROWS = 500_000
 #: Tables that a list of more than `IN_MEMORY` firm-events does not have, as parts that are not available.
-LEFT_OUT = ("abnormal_returns", "diagnostics", "estimation_cuts")
+LEFT_OUT = ("abnormal_returns", "diagnostics", "estimation_cuts", "paths", "sector_index")
 
 
 def result_of_list(found: MarketResult, config: StudyConfig, mic: str, folder: Path) -> StudyResult:

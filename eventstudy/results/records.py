@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
 from eventstudy.errors import nearest
@@ -77,14 +77,19 @@ class VerdictRow:
         ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``.
     sentence : str
         The answer in words.
+    estimator : str
+        ``regression`` over all comparable falls, ``rank`` among them where there are one or two dates, or
+        ``matched``, the mean over placebo sets of the drops' own.
     effect : float
-        Mean excess over matched placebo drops, as a decimal return.
+        Mean excess over comparable falls, as a decimal return.
+    se, df : float
+        Its standard error and degrees of freedom.
     interval : (float, float)
-        95 % t interval of the effect, over dates.
+        95 % t interval of the effect.
     p_value : float
         Two-sided, of the test that ``p_name`` names; ``p_greater`` is one-sided, towards a reversal.
     p_floor : float
-        Smallest value that ``p_value`` can take with this many placebo drops.
+        Smallest value that ``p_value`` can take with this many placebo drops or controls.
     sign_flip_p, equivalence_p : float
         P-value of the sign-flip over dates, and of the two one-sided tests against ``margin``.
     n_dates, n_events, n_placebos : int
@@ -94,6 +99,19 @@ class VerdictRow:
         drops leaves dates with overlapping windows out.
     n_effective : float
         How many independent firm-events the ``n_events`` are worth.
+    n_controls, n_clusters : int
+        Falls that the regression compares with, and clusters of its standard error; 0 for ``matched``.
+    rank, among : int
+        Place of the effect by size among controls, 1 the largest, and how many it is ranked with; 0 where
+        it is not ranked.
+    power : mapping of str to float
+        Share of simulated studies in which this verdict would be found, by the true effect: ``0.02``,
+        ``0.05``, ``0.10``; empty where that was not computed.
+    attainable : int
+        Most dates that the history of these peers can give; 0 where unknown.
+    shrunk, p_costs, prior_sd : float
+        The effect drawn towards none by the spread ``prior_sd`` of all comparable falls, and the
+        probability that it exceeds the costs of a trade. Secondary: no verdict rests on it.
     mde : float
         Smallest effect that would have been found with 80 % power.
     sd, se_placebos : float
@@ -116,6 +134,9 @@ class VerdictRow:
     interval: tuple[float, float] = (math.nan, math.nan)
     p_value: float = math.nan
     p_name: str = ""
+    estimator: str = ""
+    se: float = math.nan
+    df: float = math.nan
     p_greater: float = math.nan
     p_floor: float = math.nan
     sign_flip_p: float = math.nan
@@ -125,6 +146,15 @@ class VerdictRow:
     n_events: int = 0
     n_effective: float = math.nan
     n_placebos: int = 0
+    n_controls: int = 0
+    n_clusters: int = 0
+    rank: int = 0
+    among: int = 0
+    power: Mapping[str, float] = field(default_factory=dict)
+    attainable: int = 0
+    shrunk: float = math.nan
+    p_costs: float = math.nan
+    prior_sd: float = math.nan
     mde: float = math.nan
     sd: float = math.nan
     se_placebos: float = math.nan
@@ -393,6 +423,43 @@ class DropRow:
     excess_bhar: float
     excess_alpha_zero: float
     excess_alpha_estimated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """The answer to the question about reversals by one of the two endpoints declared beforehand.
+
+    Attributes
+    ----------
+    endpoint : str
+        ``A``, with the windows of the settings; ``B``, whose drop is day 0 alone.
+    window_drop, window_post : (int, int)
+    n_asked, n_drops, n_judged : int
+        Shocks with the label in question; those that were drops by this endpoint, and the dates of those
+        that its answer rests on.
+    effect, lower, upper, p_value : float
+        Mean excess, its 95 % interval and two-sided p.
+    p_holm : float
+        The p-value adjusted for there being two endpoints (Holm 1979).
+    k_eff : float
+        How many dates without overlap the dates are worth.
+    kind : str
+        As in `VerdictRow`.
+    """
+
+    endpoint: str
+    window_drop: Window
+    window_post: Window
+    n_asked: int
+    n_drops: int
+    n_judged: int
+    effect: float
+    lower: float
+    upper: float
+    p_value: float
+    p_holm: float
+    k_eff: float
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from eventstudy.results.records import (
     Counts,
     DropRow,
     EffectRow,
+    EndpointRow,
     LedgerRow,
     Records,
     Row,
@@ -39,6 +40,8 @@ from eventstudy.results.records import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eventstudy.results.explored import Explored
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,9 @@ class StudyResult:
         The content of manifest.json, plain JSON.
     files : Mapping[str, Path]
         Tables of more rows than are held: Parquet files by the same names.
+    explored : Explored, optional
+        The firm-events of a small study, from which its page computes anew what a reader asks it; not there
+        in a pack that was read back.
 
     Examples
     --------
@@ -103,6 +109,7 @@ class StudyResult:
     facts: Mapping[str, Any]
     manifest: Mapping[str, Any]
     files: Mapping[str, Path] = field(default_factory=dict)
+    explored: Explored | None = None
 
     @property
     def simulated(self) -> bool:
@@ -154,6 +161,11 @@ class StudyResult:
         Empty in a study without the question about reversals.
         """
         return self._of_reversal("reversal", DropRow)
+
+    @functools.cached_property
+    def endpoints(self) -> Records[EndpointRow]:
+        """The answer by each of the two endpoints; empty in a study without the question about reversals."""
+        return self._of_reversal("endpoints", EndpointRow)
 
     @functools.cached_property
     def trades(self) -> Records[TradeRow]:

@@ -103,6 +103,8 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
     """Return the rows of every table of the reversal analysis by its name."""
     return {
         "reversal": shock_rows(found.shocks, config.windows),
+        "endpoints": [],
+        "falls": [],
         "reversal_measures": [_row(item) for item in found.measures],
         "reversal_paths": [_row(item) for item in found.paths],
         "gates": [_row(item) for item in found.gates],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,6 +60,19 @@ class Verdict:
     ladder: Reason
     more_data: Reason
     reason: str = ""
+    estimator: str = "matched"
+    se: float = math.nan
+    df: float = math.nan
+    k_eff: float = math.nan
+    n_controls: int = 0
+    n_clusters: int = 0
+    rank: int = 0
+    among: int = 0
+    power: Mapping[str, float] = field(default_factory=dict)
+    attainable: int = 0
+    shrunk: float = math.nan
+    p_costs: float = math.nan
+    prior_sd: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy import __version__
 from eventstudy.cli import cli, main
+from eventstudy.commands.help_layout import SECTIONS
 from eventstudy.results.columns import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -207,6 +208,22 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
     context = click.Context(command, info_name=name)
     assert command.get_help(context).startswith("Usage: ")
     assert f"eventstudy {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^  eventstudy (.*)", command.epilog or "", re.MULTILINE)
+    assert shown
+    for line in shown:
+        words = line.partition(" >")[0].split()
+        asked = command.get_command(context, words[1]) if isinstance(command, click.Group) else command
+        known = {option for parameter in asked.params for option in parameter.opts}
+        assert words[0] == name
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_help_lists_every_command_under_a_kind_of_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    sections = [line.rstrip(":") for line in said.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
+    assert sections == ["Options", *SECTIONS]
+    assert sorted(re.findall(r"^  ([a-z][a-z-]*)  ", said, re.MULTILINE)) == cli.list_commands(click.Context(cli))
 
 
 @pytest.mark.parametrize("kind", ["volume", "volatility"])

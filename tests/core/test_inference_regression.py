@@ -122,3 +122,13 @@ def test_a_formula_leaves_no_row_out_silently() -> None:
     frame = pd.DataFrame({"car": [0.1, 0.2, np.nan, 0.3], "x": [1.0, 2, 3, 5], "shock": list("aabb")})
     with pytest.raises(EstimationError, match="on 4 rows: "):
         design_of("car ~ x", frame)
+
+
+def test_without_draws_there_is_no_bootstrap_and_all_else_is_the_same() -> None:
+    rng = np.random.default_rng(3)
+    x, y, cluster = rng.standard_normal((40, 2)), rng.standard_normal(40), np.arange(40) // 5
+    with_draws, without = regress(y, x, cluster, draws=99), regress(y, x, cluster, draws=0)
+    assert np.isfinite(with_draws.p_wild).all()
+    assert np.isnan(without.p_wild).all()
+    np.testing.assert_array_equal(without.se_cr2, with_draws.se_cr2)
+    np.testing.assert_array_equal(without.df_cr2, with_draws.df_cr2)

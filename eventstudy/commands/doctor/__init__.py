@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 
-@click.command("doctor")
+SECTION = "Set up"
+
+
+@click.command("doctor", epilog=examples("eventstudy doctor"))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

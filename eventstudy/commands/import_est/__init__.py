@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import InputFile
 from eventstudy.exchanges.examples import EXAMPLE_MARKET
 
+SECTION = "Set up"
 
-@click.command("import-est")
+
+@click.command(
+    "import-est",
+    epilog=examples("eventstudy import-est request.csv firms.csv market.csv --dir study --market DAX:XETR"),
+)
 @click.argument("request", type=InputFile())
 @click.argument("firms", type=InputFile())
 @click.argument("market", type=InputFile())

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 
+SECTION = "Set up"
 
-@click.command("init")
+
+@click.command("init", epilog=examples("eventstudy init airlines --peer DAL:XNYS --peer UAL:XNAS"))
 @click.argument("sector", required=False)
 @click.option(
     "--peer",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventstudy.api import EXAMPLE
 from eventstudy.config import sector_names
+from eventstudy.config.schema import study_schema
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
@@ -17,6 +18,7 @@ from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 from eventstudy.exchanges.exchange import by_common_name, exchanges, quotes_hundredths, with_suffix
 
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
+SCHEMA_FILE = "eventstudy.schema.json"
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
 
 
@@ -149,7 +151,7 @@ def _mic(text: str, where: str, problems: list[str]) -> str:
 
 
 def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
-    """Write the three parts of a sector into ``folder`` and return them.
+    """Write the parts of a sector and the schema of its study file into ``folder`` and return them.
 
     Raises
     ------
@@ -158,6 +160,7 @@ def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
     """
     content = {
         folder / STUDY_FILE: study_toml(plan),
+        folder / SCHEMA_FILE: json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n",
         folder / EVENTS_FILE: events_csv(),
         folder / PRICES_FOLDER / "README.txt": prices_note(plan),
     }
@@ -289,6 +292,7 @@ price_unit = {{{pence}}}
 """
 
 STUDY = """\
+#:schema eventstudy.schema.json
 # A study of one sector. Only [study], [[markets]] and [[peers]] must be here; every other setting has a
 # default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
 # Commands that are given the events file beside this file read it without being told.

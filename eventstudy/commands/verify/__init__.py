@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+from eventstudy.commands.help_layout import examples
 from eventstudy.commands.output import console_for
 
+SECTION = "Results"
 
-@click.command("verify")
+
+@click.command("verify", epilog=examples("eventstudy verify results/latest"))
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--events", type=click.Path(path_type=Path), help="Where the events file is now.")
 @click.option("--prices", help="Where the prices are now.")

@@ -49,17 +49,17 @@ class ClusterRegression:
 
 @dataclass(frozen=True, slots=True)
 class _Design:
-    """Regressors sorted by cluster with what every variance needs of them.
-
-    ``starts`` marks each cluster's first row, ``inverse`` is (X'X)^-1 and ``cross`` (G, p, p) holds
-    X_g'X_g.
-    """
+    """Regressors sorted by cluster; ``starts`` marks each cluster's first row, ``inverse`` is (X'X)^-1."""
 
     x: Floats
     y: Floats
     starts: Places
     inverse: Floats
-    cross: Floats
+
+    @property
+    def cross(self) -> Floats:
+        """X_g'X_g of each cluster, (G, p, p)."""
+        return np.add.reduceat(self.x[:, :, None] * self.x[:, None, :], self.starts, axis=0)
 
     @property
     def correction(self) -> float:
@@ -98,7 +98,7 @@ def regress(
         Clusters that a covariate of two values needs with either of them. A single cluster on one side
         is fitted without error, and its p-value is that of rounding.
     draws, seed
-        Of the bootstrap where weights are not enumerated.
+        Of the bootstrap where weights are not enumerated; without any draws there is no bootstrap.
 
     Raises
     ------
@@ -122,11 +122,11 @@ def regress(
     scores = design.scores(residual) @ design.inverse
     se_cr1 = np.sqrt(np.maximum(np.diag(design.correction * scores.T @ scores), 0.0))
     se_cr2, df_cr2 = _cr2(design, residual)
-    weights, description = wild_weights(g, draws=draws, seed=seed)
+    weights, description = wild_weights(g, draws=draws, seed=seed) if draws else (np.ones((0, g)), "")
     with np.errstate(divide="ignore", invalid="ignore"):
         p_cr1 = 2.0 * special.stdtr(g - 1, -np.abs(beta / se_cr1))
         p_cr2 = 2.0 * special.stdtr(df_cr2, -np.abs(beta / se_cr2))
-    wild = np.array([_wild_p(design, j, beta[j], se_cr1[j], weights) for j in range(len(beta))])
+    wild = [_wild_p(design, j, beta[j], se_cr1[j], weights) if draws else np.nan for j in range(len(beta))]
     scatter = ((design.y - design.y.mean()) ** 2).sum()
     r_squared = 1.0 - float(residual @ residual / scatter) if scatter > 0 else float("nan")
     return ClusterRegression(
@@ -137,7 +137,7 @@ def regress(
         se_cr2=se_cr2,
         df_cr2=df_cr2,
         p_cr2=p_cr2,
-        p_wild=wild,
+        p_wild=np.array(wild),
         wild_weights=description,
         n=len(y),
         clusters=g,
@@ -170,9 +170,8 @@ def _design(
     sizes = np.bincount(code)
     starts = (np.cumsum(sizes) - sizes).astype(np.intp)
     x = x[order]
-    cross = np.add.reduceat(x[:, :, None] * x[:, None, :], starts, axis=0)
     inverse = np.linalg.inv(x.T @ x).astype(np.float64)
-    return _Design(x, y[order], starts, inverse, cross), labels
+    return _Design(x, y[order], starts, inverse), labels
 
 
 def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
@@ -192,27 +191,66 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
 
 def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     """Standard errors and degrees of freedom of every coefficient, both (p,); NaN where none is left."""
-    blocks = np.split(np.arange(len(design.x)), design.starts[1:])
-    p = design.x.shape[1]
-    variance, own, pull = np.zeros(p), np.zeros((len(blocks), p)), np.zeros((len(blocks), p, p))
-    for g, rows in enumerate(blocks):
-        x = design.x[rows]
-        values, vectors = np.linalg.eigh(np.eye(len(rows)) - x @ design.inverse @ x.T)
-        # Symmetric root of the pseudo-inverse: directions that a cluster alone determines drop out.
-        kept = values > 1e-10
-        root = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
-        # Columns are A_g X_g B: one weighting of the cluster's residuals for each coefficient.
-        weight = root @ x @ design.inverse
-        variance += (weight.T @ residual[rows]) ** 2
-        own[g] = (weight**2).sum(axis=0)
-        pull[g] = weight.T @ x
-    df = np.empty(p)
-    for j in range(p):
-        # G'G for the columns (I-H)_g' A_g X_g B l: their own products less what the fit takes out.
-        gram = np.diag(own[:, j]) - pull[:, j] @ design.inverse @ pull[:, j].T
-        square = (gram**2).sum()
-        df[j] = np.trace(gram) ** 2 / square if square > 0 else np.nan
+    (n, p), g = design.x.shape, len(design.starts)
+    sizes = np.diff(design.starts, append=n)
+    parts, own, pull = np.empty((g, p)), np.empty((g, p)), np.empty((g, p, p))
+    low = 0
+    for high in (*(2**power for power in range(p.bit_length()) if 2**power < p), p, n):
+        # Clusters of much the same size at once; what they lack in rows adds nothing.
+        alike = np.flatnonzero((sizes > low) & (sizes <= high))
+        low = high
+        if len(alike):
+            weigh = _by_rows if high <= p else _by_coefficients
+            parts[alike], own[alike], pull[alike] = weigh(design, residual, alike, sizes[alike])
+    # G'G for the columns (I-H)_g' A_g X_g B l is their own products less what the fit takes out, pull B pull'.
+    inner = pull @ design.inverse
+    taken = (inner * pull).sum(axis=2)
+    both = inner.transpose(1, 2, 0) @ pull.transpose(1, 0, 2)
+    square = (own**2 - 2 * own * taken).sum(axis=0) + (both * both.transpose(0, 2, 1)).sum(axis=(1, 2))
+    variance, trace = (parts**2).sum(axis=0), (own - taken).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(square > 0, trace**2 / square, np.nan)
     return np.where(variance > 0, np.sqrt(variance), np.nan), df
+
+
+def _by_rows(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
+    """Weigh m clusters of few rows: weighted residuals and squares (m, p), and products with X_g (m, p, p).
+
+    Columns of A_g X_g B are one weighting of the cluster's residuals for each coefficient.
+    """
+    step = np.arange(sizes.max())
+    there = step < sizes[:, None]
+    rows = np.where(there, design.starts[alike, None] + step, 0)
+    x = design.x[rows] * there[:, :, None]
+    values, vectors = np.linalg.eigh(np.eye(len(step)) - x @ design.inverse @ x.transpose(0, 2, 1))
+    weight = (vectors * _root(values)) @ vectors.transpose(0, 2, 1) @ x @ design.inverse
+    turned = weight.transpose(0, 2, 1)
+    return (turned @ (residual[rows] * there)[:, :, None])[:, :, 0], (weight**2).sum(axis=1), turned @ x
+
+
+def _by_coefficients(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
+    """Weigh clusters of more rows than coefficients, as `_by_rows`.
+
+    With B = LL' and X_g L = USV', A_g X_g B = X_g L V (1 - S^2)^(-1/2) V'L': the root of a matrix of the
+    size of the coefficients serves, however many rows there are.
+    """
+    blocks = [slice(first, first + size) for first, size in zip(design.starts[alike], sizes, strict=True)]
+    cross = np.array([design.x[block].T @ design.x[block] for block in blocks])
+    scores = np.array([design.x[block].T @ residual[block] for block in blocks])
+    lower = np.linalg.cholesky(design.inverse)
+    values, vectors = np.linalg.eigh(lower.T @ cross @ lower)
+    turned = lower @ vectors
+    weight = (turned * _root(1.0 - values)) @ turned.transpose(0, 2, 1)
+    pull = weight @ cross
+    return (weight @ scores[:, :, None])[:, :, 0], (pull * weight).sum(axis=2), pull
+
+
+def _root(values: Floats) -> Floats:
+    """Inverse roots of eigenvalues (m, q) for `_cr2`, (m, 1, q).
+
+    Of the pseudo-inverse: directions that a cluster alone determines drop out.
+    """
+    return np.where(values > 1e-10, 1.0 / np.sqrt(np.maximum(values, 1e-10)), 0.0)[:, None, :]
 
 
 def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[Floats, str]:

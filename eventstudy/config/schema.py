@@ -1,0 +1,87 @@
+"""JSON Schema (2020-12) of a study's TOML, made from the settings' annotations, for editors and other programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union
+
+from eventstudy.config.json_values import plain_json
+from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registered
+from eventstudy.config.settings import Peer, StudyConfig
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a study file.
+
+    Dates are texts of the form ``2026-06-09`` there, as TOML tools hand them over. Names of models and tests are those
+    that ship or are installed. Relations between settings, such as windows that overlap, are checked by
+    `load.load_config` alone: JSON Schema cannot say them.
+    """
+    return {"$schema": DIALECT, "title": "Study settings of eventstudy", **schema_of(StudyConfig)}
+
+
+def schema_of(hint: Any) -> dict[str, Any]:
+    """Return the schema of a value with this annotation."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return functools.reduce(_limited, arguments[1:], schema_of(arguments[0]))
+    if origin in (Union, types.UnionType):
+        kinds = [schema_of(kind) for kind in arguments if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": schema_of(arguments[1])}
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return {"type": "array", "items": schema_of(arguments[0])}
+    if origin is tuple:
+        items = [schema_of(kind) for kind in arguments]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+    if dataclasses.is_dataclass(hint):
+        return _table(hint)
+    return {"type": "string", "format": "date"} if hint is dt.date else {"type": _TYPES[hint]}
+
+
+def _table(kind: Any) -> dict[str, Any]:
+    """Schema of one section: its keys, which of them must be there, and what stands where one is left out."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    properties, required = {}, []
+    for item in dataclasses.fields(kind):
+        key, rule = item.name.rstrip("_"), schema_of(hints[item.name])
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            required.append(key)
+        elif item.default not in (dataclasses.MISSING, None):
+            rule = {**rule, "default": plain_json(item.default)}
+        properties[key] = rule
+    # A peer's table may hold covariates and groups of the user's own.
+    others: Any = {"type": ["string", "number"]} if kind is Peer else False
+    lead = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("``", "").replace("\n", " ")
+    table = {"type": "object", "description": lead, "properties": properties, "additionalProperties": others}
+    return {**table, "required": required} if required else table
+
+
+def _limited(schema: dict[str, Any], limit: Any) -> dict[str, Any]:
+    """Return the schema with one limit of an annotation added."""
+    match limit:
+        case Range(least=dt.date()):
+            return schema
+        case Range(least=least, most=most):
+            return {**schema, "minimum": least, "maximum": most}
+        case Form() if limit != FREE:
+            return {**schema, "pattern": f"^(?:{limit.pattern})$"}
+        case OneOf(names=names):
+            return {**schema, "enum": list(names)}
+        case Registered(registry=registry):
+            return {**schema, "enum": sorted(registry.names())}
+        case Distinct():
+            return {**schema, "uniqueItems": True}
+    return schema

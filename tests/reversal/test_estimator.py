@@ -1,0 +1,183 @@
+"""The regression of falls against a slow twin written from its formulas, and its size where nothing happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import linalg, stats
+from statsmodels.api import OLS
+
+from eventstudy.reversal.estimator import APART, Excess, Falls, clusters, estimate, is_control, outcome, slides
+
+LENGTH = 19
+
+
+def falls_of(
+    returns: NDArray[np.float64], events: NDArray[np.int64], *, stratum: str = "A", effect: float = 0.0
+) -> Falls:
+    """Every fall of one portfolio's abnormal returns, in loops, with ``effect`` after the events."""
+    rows = []
+    recent = np.empty(len(returns))
+    variance = float(returns[:60].var())
+    for t, value in enumerate(returns):
+        variance = 0.94 * variance + 0.06 * value**2
+        recent[t] = np.sqrt(variance)
+    for t in range(260, len(returns) - 21):
+        sigma = returns[t - 250 : t - 10].std(ddof=2)
+        drop = returns[t : t + 2].sum()
+        s = drop / sigma / np.sqrt(2)
+        event = t in events
+        if event or (is_control(s, drop) and (np.abs(events - t) >= APART).all()):
+            post = returns[t + 2 : t + 21].sum() + effect * event
+            rows.append((event, stratum, t, t // 5, s, returns[t - 60 : t].sum(), post, sigma, recent[t + 1]))
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    names = ("event", "stratum", "session", "week", "drop_s", "run_up", "post", "sigma", "recent")
+    return Falls(**dict(zip(names, columns, strict=True)), length=LENGTH)
+
+
+def portfolio(seed: int, days: int = 1_500) -> NDArray[np.float64]:
+    """GARCH(1,1)-t(5) abnormal returns of about 1.8 % a day."""
+    rng = np.random.default_rng(seed)
+    shocks = rng.standard_t(5, days) / np.sqrt(5 / 3)
+    variance, found = 1.0, np.empty(days)
+    for t in range(days):
+        found[t] = np.sqrt(variance) * shocks[t]
+        variance = 0.02 + 0.08 * found[t] ** 2 + 0.90 * variance
+    return 0.018 * found
+
+
+def drops_of(returns: NDArray[np.float64], k: int, seed: int) -> NDArray[np.int64]:
+    """Days of k qualifying drops, drawn at random, each more than a post window after the one before."""
+    rng = np.random.default_rng(seed)
+    sigma = np.array([returns[t - 250 : t - 10].std(ddof=2) for t in range(260, len(returns) - 21)])
+    drop = np.array([returns[t : t + 2].sum() for t in range(260, len(returns) - 21)])
+    days = 260 + np.flatnonzero((drop / sigma / np.sqrt(2) <= -2) & (drop <= -0.03))
+    kept: list[int] = []
+    for day in rng.permutation(days).tolist():
+        if len(kept) < k and all(abs(day - other) > LENGTH for other in kept):
+            kept.append(day)
+    return np.array(sorted(kept))
+
+
+def twin(falls: Falls) -> tuple[float, float, float]:
+    """Effect, CR2 error and degrees of freedom from whole matrices."""
+    m = (falls.sigma + falls.recent) / 2 * np.sqrt(falls.length)
+    z = falls.post / m
+    centre = np.median(z[~falls.event])
+    edge = 2 * 1.4826 * np.median(np.abs(z[~falls.event] - centre))
+    z = np.minimum(np.maximum(z, centre - edge), centre + edge)
+    levels = [(falls.stratum == name).astype(float) for name in sorted(set(falls.stratum.tolist()))]
+    x = np.column_stack([*levels, falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6), falls.event / m])
+    bread = np.linalg.inv(x.T @ x)
+    hat = x @ bread @ x.T
+    residual = z - hat @ z
+    group = clusters(falls)
+    columns = []
+    variance = 0.0
+    for g in np.unique(group):
+        rows = np.flatnonzero(group == g)
+        root = linalg.pinv(np.real(linalg.sqrtm(np.eye(len(rows)) - hat[np.ix_(rows, rows)])))
+        weight = root @ x[rows] @ bread[:, -1]
+        variance += float(weight @ residual[rows]) ** 2
+        columns.append((np.eye(len(z)) - hat)[:, rows] @ weight)
+    gram = np.array([[a @ b for b in columns] for a in columns])
+    df = np.trace(gram) ** 2 / (gram**2).sum()
+    return float((bread @ x.T @ z)[-1]), float(np.sqrt(variance)), float(df)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_regression_is_its_slow_twin(seed: int) -> None:
+    returns = portfolio(seed)
+    events = drops_of(returns, 6, seed)
+    falls = falls_of(returns, events)
+    found = estimate(falls)
+    effect, se, df = twin(falls)
+    df = min(df, found.n_events - 1)
+    assert found.effect == pytest.approx(effect, rel=1e-9)
+    assert found.se == pytest.approx(se, rel=1e-6)
+    assert found.df == pytest.approx(df, rel=1e-6)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(effect / se), df), rel=1e-6)
+    assert (found.lower, found.upper) == pytest.approx(stats.t.interval(0.95, df, effect, se), rel=1e-6)
+    assert found.n_events + found.n_controls == len(falls)
+
+
+def test_the_effect_is_that_of_statsmodels() -> None:
+    returns = portfolio(4)
+    falls = falls_of(returns, drops_of(returns, 5, 4))
+    x = np.column_stack(
+        [np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6), falls.event / falls.scale()]
+    )
+    assert estimate(falls).effect == pytest.approx(OLS(outcome(falls), x).fit().params[-1], rel=1e-9)
+
+
+def test_a_planted_effect_is_found_again_in_points() -> None:
+    returns = portfolio(5)
+    events = drops_of(returns, 6, 5)
+    calm, moved = (estimate(falls_of(returns, events, effect=effect)) for effect in (0.0, 0.01))
+    # Far from the winsorised edges an effect of a point moves the estimate by a point.
+    assert moved.effect - calm.effect == pytest.approx(0.01, abs=0.002)
+
+
+def test_strata_have_levels_of_their_own_and_weeks_join_events() -> None:
+    parts = [falls_of(portfolio(s), drops_of(portfolio(s), 2, s), stratum=name) for s, name in ((6, "A"), (7, "B"))]
+    arrays = {n: np.concatenate([getattr(p, n) for p in parts]) for n in Falls.__slots__ if n != "length"}
+    # A stratum whose falls are all followed by 5 points more changes nothing: its level takes it up.
+    other = {
+        **arrays,
+        "post": arrays["post"] + 0.05 * (arrays["stratum"] == "B") * (arrays["sigma"] + arrays["recent"]),
+    }
+    found, level = (estimate(Falls(**a, length=LENGTH)) for a in (arrays, other))
+    joined = estimate(Falls(**{**arrays, "week": np.where(arrays["event"], 9, arrays["week"])}, length=LENGTH))
+    assert found.n_events == 4
+    assert np.isfinite(level.effect)
+    assert joined.effect == pytest.approx(found.effect)
+    assert joined.df == 1.0
+    assert joined.n_clusters < found.n_clusters
+
+
+def test_one_drop_is_ranked_among_controls_by_size() -> None:
+    returns = portfolio(8)
+    events = drops_of(returns, 1, 8)
+    falls = falls_of(returns, events, effect=0.60)
+    found = estimate(falls)
+    assert found.n_events == 1
+    assert np.isnan(found.se)
+    assert found.among == found.n_controls + 1
+    # Winsorised: the largest is as large as those that were moved in, or its level adds to them.
+    z, rows = outcome(falls), np.flatnonzero(~falls.event)
+    x = np.column_stack([np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
+    alone = [
+        z[i] - x[i] @ np.linalg.lstsq(x[rows[rows != i]], z[rows[rows != i]], rcond=None)[0] for i in rows.tolist()
+    ]
+    event = int(np.flatnonzero(falls.event)[0])
+    own = z[event] - x[event] @ np.linalg.lstsq(x[rows], z[rows], rcond=None)[0]
+    assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in alone)
+    assert found.p_value == found.rank / found.among
+    assert found.p_floor == 1 / found.among
+
+
+def test_slides_are_chains_of_near_falls() -> None:
+    assert slides(np.array([0, 5, 20, 41, 100, 120])).tolist() == [0, 0, 0, 1, 2, 2]
+
+
+def test_without_controls_there_is_no_estimate_but_a_reason() -> None:
+    returns = portfolio(9)
+    falls = falls_of(returns, drops_of(returns, 3, 9))
+    few = np.flatnonzero(falls.event).tolist() + np.flatnonzero(~falls.event)[:5].tolist()
+    found = estimate(falls.take(np.array(few)))
+    assert np.isnan(found.effect)
+    assert found.reason.codes == ("excess.no_controls",)
+
+
+def test_where_nothing_happened_it_rejects_at_most_its_level() -> None:
+    """Six drops at random in one sector's own history; 200 draws bound the share to 5 % ± 4 points."""
+    found: list[Excess] = []
+    for seed in range(200):
+        returns = portfolio(100 + seed, 1_100)
+        falls = falls_of(returns, drops_of(returns, 6, seed))
+        if falls.event.sum() >= 3:
+            found.append(estimate(falls))
+    rejected = np.mean([row.p_value <= 0.05 for row in found])
+    assert len(found) > 150
+    assert rejected <= 0.09
