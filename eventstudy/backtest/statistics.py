@@ -174,10 +174,15 @@ def max_drawdowns(returns: Floats) -> Floats:
     """`max_drawdown` along the last axis: (..., T) to (...); NaN without days."""
     if not returns.shape[-1]:
         return np.full(returns.shape[:-1], np.nan)
-    level = np.cumsum(returns, axis=-1)
-    highest = np.maximum(np.maximum.accumulate(level, axis=-1), 0.0)
-    deepest: Floats = np.minimum((level - highest).min(axis=-1), 0.0)
+    deepest: Floats = drawdowns(returns).min(axis=-1)
     return deepest
+
+
+def drawdowns(returns: Floats) -> Floats:
+    """How far the sum of returns lies below its highest level so far, along the last axis; 0 or negative."""
+    level = np.cumsum(returns, axis=-1)
+    fallen: Floats = level - np.maximum(np.maximum.accumulate(level, axis=-1), 0.0)
+    return fallen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

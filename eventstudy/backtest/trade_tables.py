@@ -12,7 +12,7 @@ import numpy as np
 from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, RULE, Evaluation, cost_curve
 from eventstudy.backtest.execution import Legs, Trade
 from eventstudy.backtest.portfolio import Run
-from eventstudy.backtest.statistics import sharpe
+from eventstudy.backtest.statistics import drawdowns, sharpe
 from eventstudy.backtest.track_record import Record, by_shock, mean
 from eventstudy.backtest.trading import Traded
 from eventstudy.errors import Reason
@@ -121,7 +121,8 @@ def record_row(item: Record, unknown: Collection[str] = ()) -> Row:
 
 def _pnl_rows(found: Evaluation) -> Iterator[Row]:
     series = found.series[RULE]
-    columns = {name: getattr(series, name) for name in ("gross", "hedge", "cost", "net", "equity", "n_positions")}
+    columns = {name: getattr(series, name) for name in ("gross", "hedge", "cost", "net", "equity")}
+    columns |= {"drawdown": drawdowns(series.returns), "n_positions": series.n_positions}
     columns["gross_exposure"] = series.exposure
     for name in (EVERY_DROP, PLACEBO):
         other, unknown = found.series.get(name), np.full(len(series.day), np.nan)

@@ -47,6 +47,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "quality": _columns("ticker check day value severity message"),
     "car": columns_of(CarRow),
     "aar": columns_of(AarRow),
+    "paths": _columns("group shock_id day0 tau n_dates car lower upper"),
+    "sector_index": _columns("date peers benchmark"),
     "event_days": _columns("tau n_events n_dates ar ar_t ar_p car lower upper car_t car_p"),
     "shocks": columns_of(ShockRow),
     "tests": columns_of(TestRow),
@@ -68,7 +70,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "days_held"
     ),
     "pnl": _columns(
-        "date gross hedge cost net equity n_positions gross_exposure every_drop_net every_drop_equity "
+        "date gross hedge cost net equity drawdown n_positions gross_exposure every_drop_net every_drop_equity "
         "placebo_drops_net placebo_drops_equity"
     ),
     "backtest": _columns(
@@ -94,7 +96,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "event_id shock_id flag delay car_before car_at car_after speedup speedup_placebos n_placebos p_value "
         "attributed reason"
     ),
-    "specification_curve": _columns("window model returns alpha estimate n_dates median share_positive joint_p"),
+    "specification_curve": _columns(
+        "window model returns alpha estimate lower upper n_dates median share_positive joint_p"
+    ),
     "claims": _columns(
         "claim_id ticker name date date_to claimed comparison verdict session actual off_by nearby_session "
         "nearby_return reason source source_url notes"

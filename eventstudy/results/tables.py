@@ -29,6 +29,7 @@ from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
+from eventstudy.results.paths import path_rows, sector_rows
 from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
@@ -54,6 +55,8 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "diagnostics": optional("diagnostics", lambda: _diagnostics_rows(abnormal), lambda _: []),
         "estimation_cuts": _cut_rows(computed),
         "quality": [row_of(finding) for finding in computed.findings],
+        "paths": [row for sample in _labelled(run) for row in path_rows(sample)],
+        "sector_index": list(_sector_rows(run)) if kind == "return" else [],
         "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
         "regressions": list(regression_rows(run.headline, run.own, windows, run.parts)),
@@ -316,14 +319,23 @@ def _day(code: int) -> str:
     return str(np.datetime64(int(code), "D"))
 
 
-def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
-    """Yield the headline group and its labels: each statistic adjusted over the windows."""
+def _labelled(run: StudyRun) -> list[Sample]:
+    """Return the headline group and its labels."""
     head = run.headline.group
     prefix = "label=" if head == "all" else f"{head};label="
-    for sample in run.samples:
-        if sample.group == head or sample.group.startswith(prefix):
-            for row in adjust(sample, run.windows, run.tests):
-                yield {**row_of(row), "window": window_name(row.window)}
+    return [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
+
+
+def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
+    panel = run.headline.abnormal.panel
+    return sector_rows(run.computed.returns, set(panel.ticker.tolist()), int(panel.day0.min()))
+
+
+def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
+    """Yield the headline group and its labels: each statistic adjusted over the windows."""
+    for sample in _labelled(run):
+        for row in adjust(sample, run.windows, run.tests):
+            yield {**row_of(row), "window": window_name(row.window)}
 
 
 def _claim_row(result: ClaimVerdict) -> dict[str, Any]:

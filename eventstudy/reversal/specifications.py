@@ -10,6 +10,7 @@ import numpy as np
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import Window
 from eventstudy.core.arrays import Floats
+from eventstudy.core.statistics.dates import t_interval
 from eventstudy.errors import EstimationError, EventStudyError
 from eventstudy.reversal.history import MatchedSets, as_kind, matched_sets
 from eventstudy.reversal.measures import span
@@ -25,7 +26,7 @@ DateSets = tuple[Floats, list[Floats]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """Mean excess of the drops in question under one way to measure it.
+    """Mean excess of the drops in question under one way to measure it, with its 95 % t interval over dates.
 
     ``joint_p`` is the same for all: the share of permutations within the matched sets under which the
     median over the specifications is as far from zero as observed.
@@ -36,6 +37,8 @@ class Specification:
     returns: str
     alpha: str
     estimate: float
+    lower: float
+    upper: float
     n_dates: int
     median: float
     share_positive: float
@@ -64,7 +67,9 @@ def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specificati
                     sets += [_asked(shocks, formed, window) for window in POST_WINDOWS]
     if not sets:
         raise EstimationError("no model of the curve can be fitted to the placebo dates")
-    means = np.array([_mean(*pair) for pair in sets])
+    over = [_excess(*pair) for pair in sets]
+    means = np.array([np.nanmean(values) for values in over])
+    ends = [t_interval(values[np.isfinite(values)]) for values in over]
     median, p = float(np.median(means)), _joint_p(sets, config.study.seed)
     share = float((means > 0).mean())
     return [
@@ -74,12 +79,14 @@ def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specificati
             returns=kind,
             alpha=alpha,
             estimate=float(mean),
+            lower=low,
+            upper=high,
             n_dates=len(pair[0]),
             median=median,
             share_positive=share,
             joint_p=p,
         )
-        for (window, model, kind, alpha), mean, pair in zip(rows, means, sets, strict=True)
+        for (window, model, kind, alpha), mean, (low, high), pair in zip(rows, means, ends, sets, strict=True)
     ]
 
 
@@ -100,8 +107,8 @@ def _asked(shocks: Shocks, formed: MatchedSets, window: Window) -> DateSets:
     return date_sets(shocks.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
 
 
-def _mean(events: Floats, placebos: Sequence[Floats]) -> float:
-    return float(np.nanmean(excess(events, [values[np.isfinite(values)] for values in placebos])))
+def _excess(events: Floats, placebos: Sequence[Floats]) -> Floats:
+    return excess(events, [values[np.isfinite(values)] for values in placebos])
 
 
 def _joint_p(sets: Sequence[DateSets], seed: int) -> float:

@@ -423,6 +423,10 @@ def _checked(book: Book, t: Trade, row: Any) -> Row:
     return _trade_row(t)
 
 
+def _below(level: Any) -> list[float]:
+    return [float(value - max(0.0, *level[: at + 1])) for at, value in enumerate(level)]
+
+
 def pnl(book: Book) -> Columns:
     made = backtest_of(book)
     run = made.runs["rule"]
@@ -437,6 +441,7 @@ def pnl(book: Book) -> Columns:
         "cost": made.daily(run, "cost") + made.daily(run, "hedge_cost"),
         "net": made.net(run),
         "equity": CAPITAL + np.cumsum(made.net(run)),
+        "drawdown": [min(0.0, value) for value in _below(np.cumsum(made.net(run)) / CAPITAL)],
         "n_positions": positions,
         "gross_exposure": exposure,
     }

@@ -678,12 +678,15 @@ def specification_curve(book: Book) -> Columns:
                 for n in names
             ]
         )
-    means = [float(np.mean([s[0] - np.mean(s[1:]) for s in one])) for one in sets]
+    over = [np.array([s[0] - np.mean(s[1:]) for s in one]) for one in sets]
+    means = [float(x.mean()) for x in over]
+    halves = [float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))) for x in over]
     median, share = float(np.median(means)), float(np.mean([m > 0 for m in means]))
     p = _joint_p(sets)
     return stack(
-        {"estimate": mean, "n_dates": len(names), "median": median, "share_positive": share, "joint_p": p}
-        for mean in means
+        {"estimate": mean, "lower": mean - half, "upper": mean + half}
+        | {"n_dates": len(names), "median": median, "share_positive": share, "joint_p": p}
+        for mean, half in zip(means, halves, strict=True)
     )
 
 

@@ -606,6 +606,58 @@ def _half(sums: Any, sizes: Any, w: Any) -> float:
     return float(stats.t.ppf(0.975, df) * np.sqrt(factor * (sums**2).sum()))
 
 
+def paths(book: Book) -> Columns:
+    """Each date's portfolio, and their mean with its t interval, over the days since the close of day -1."""
+    rows = []
+    for row in book.rows("paths"):
+        if row.tau == -1:
+            n = 1 if row.shock_id else _since(book, row.group, 0)[1].k
+            rows.append(
+                {"tau": -1, "n_dates": n, "car": 0.0} | dict.fromkeys(("lower", "upper"), NAN if row.shock_id else 0.0)
+            )
+            continue
+        sign, made = _since(book, row.group, row.tau)
+        names = [[shock for shock, day in made.date.items() if day == date] for date in sorted(set(made.date.values()))]
+        if row.shock_id:
+            car = sign * made.portfolios[[", ".join(sorted(name)) for name in names].index(row.shock_id)].car
+            rows.append({"tau": row.tau, "n_dates": 1, "car": car, "lower": NAN, "upper": NAN})
+            continue
+        cars = [sign * p.car for p in made.portfolios]
+        mean, half = math.fsum(cars) / len(cars), NAN
+        if len(cars) > 1:
+            (t, _), df = twins.ibragimov_mueller(made), _df("ibragimov_mueller", made)
+            half = abs(mean / t) * float(stats.t.ppf(0.975, df))
+        rows.append({"tau": row.tau, "n_dates": len(cars), "car": mean, "lower": mean - half, "upper": mean + half})
+    return stack(rows)
+
+
+@functools.cache
+def _since(book: Book, group: str, tau: int) -> tuple[int, Group]:
+    window = (0, tau) if tau >= 0 else (tau + 1, -1)
+    made = Group(
+        panel_of(book, group), window, last_alpha_day=1, weighting="market-balanced", seed=plan.SEED, draws=plan.DRAWS
+    )
+    return (1 if tau >= 0 else -1), made
+
+
+def sector_index(book: Book) -> Columns:
+    """Means of the peers' daily returns and of their indices' from half a year before the first day 0."""
+    world, level = book.world, np.array([100.0, 100.0])
+    rows: dict[Any, dict[str, float]] = {}
+    first = min(np.datetime64(day) for shock in world.shocks for day in shock.day0.values()) - 180
+    firms = {f.ticker: f for _, f in firms_of(book, "all")}
+    for day in sorted({d for mic in MARKETS for d in world.days[mic].tolist() if np.datetime64(d) >= first}):
+        pairs = []
+        for ticker, mic in PEERS.items():
+            at = int(np.searchsorted(world.days[mic], np.datetime64(day)))
+            if at < len(world.days[mic]) and world.days[mic][at] == np.datetime64(day):
+                pair = firms[ticker].returns[at], firms[ticker].index[at]
+                pairs += [pair] if np.isfinite(pair).all() else []
+        level = level * (1.0 + (np.mean(pairs, axis=0) if pairs else 0.0))
+        rows[day.isocalendar()[:2]] = {"peers": level[0], "benchmark": level[1]}
+    return stack(rows.values())
+
+
 def shocks(book: Book) -> Columns:
     rows = []
     for row in book.rows("shocks"):
