@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -128,12 +130,63 @@ def test_strata_have_levels_of_their_own_and_weeks_join_events() -> None:
         "post": arrays["post"] + 0.05 * (arrays["stratum"] == "B") * (arrays["sigma"] + arrays["recent"]),
     }
     found, level = (estimate(Falls(**a, length=LENGTH)) for a in (arrays, other))
-    joined = estimate(Falls(**{**arrays, "week": np.where(arrays["event"], 9, arrays["week"])}, length=LENGTH))
+    week = arrays["week"].copy()
+    week[arrays["event"]] = (900, 900, 910, 920)
+    joined = estimate(Falls(**{**arrays, "week": week}, length=LENGTH))
     assert found.n_events == 4
     assert np.isfinite(level.effect)
     assert joined.effect == pytest.approx(found.effect)
-    assert joined.df == 1.0
-    assert joined.n_clusters < found.n_clusters
+    assert joined.df <= 2.0 < found.n_weeks
+    assert joined.n_weeks == 3
+    assert joined.n_clusters == found.n_clusters - 1
+    # Weeks ten apart share no day of the post windows; four in a row share most of them.
+    assert joined.k_eff == 3.0
+    week[arrays["event"]] = (900, 901, 902, 903)
+    shared = [[1 - 5 * abs(i - j) / LENGTH for j in range(4)] for i in range(4)]
+    near = estimate(Falls(**{**arrays, "week": week}, length=LENGTH))
+    assert near.k_eff == pytest.approx(16 / np.maximum(shared, 0).sum())
+
+
+def test_events_of_two_weeks_are_ranked_however_many_they_are() -> None:
+    returns = portfolio(10)
+    falls = falls_of(returns, drops_of(returns, 4, 10))
+    week = falls.week.copy()
+    week[falls.event] = (900, 900, 910, 910)
+    found = estimate(replace(falls, week=week))
+    assert (found.n_events, found.n_weeks) == (4, 2)
+    assert np.isnan(found.se)
+    assert found.effect == pytest.approx((found.own[:2].mean() + found.own[2:].mean()) / 2)
+    # One week is ranked among single controls.
+    week[falls.event] = 900
+    one = estimate(replace(falls, week=week))
+    assert one.among == one.n_controls + 1
+    assert one.effect == pytest.approx(one.own.mean())
+    assert one.spread > 0
+
+
+def test_slides_of_strata_with_common_peers_are_one() -> None:
+    returns = portfolio(11)
+    events = drops_of(returns, 4, 11)
+    one, other = (falls_of(returns, events, stratum=name) for name in "AB")
+    other = other.take(~other.event)
+    names = ("event", "stratum", "session", "week", "drop_s", "run_up", "post", "sigma", "recent")
+    arrays = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names}
+    apart = Falls(**arrays, length=LENGTH)
+    linked = replace(apart, family=np.full(len(apart), "A"))
+    assert len(np.unique(clusters(apart))) == 2 * len(np.unique(clusters(linked))) - 4
+    code, twice = clusters(linked), len(one)
+    assert (code[:twice][~one.event] == code[twice:]).all()
+
+
+def test_equivalence_is_the_larger_of_two_one_sided_tests() -> None:
+    returns = portfolio(12)
+    found = estimate(falls_of(returns, drops_of(returns, 6, 12)))
+    margin = abs(found.effect) + 0.02
+    below, above = ((found.effect + side * margin) / found.se for side in (1, -1))
+    expected = max(stats.t.sf(below, found.df), stats.t.cdf(above, found.df))
+    assert found.equivalence_p(margin) == pytest.approx(expected)
+    assert found.equivalence_p(abs(found.effect) / 2) > 0.5
+    assert found.p_greater == pytest.approx(stats.t.sf(found.statistic, found.df))
 
 
 def test_one_drop_is_ranked_among_controls_by_size() -> None:
