@@ -14,7 +14,8 @@ from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
+LABELS = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
+LABELS += ("good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
@@ -27,24 +28,27 @@ Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
 #: Sections of the pages, in order.
 PageSection = Literal[
     "answer",
-    "method",
-    "settings",
-    "notes",
-    "shocks",
-    "tests",
-    "reversal",
+    "event_days",
     "verdicts",
-    "reversal_measures",
     "placebos",
-    "clarifications",
+    "reversal",
     "claims",
+    "clarifications",
     "backtest",
+    "tests",
+    "shocks",
+    "reversal_measures",
+    "regressions",
+    "group_differences",
     "specifications",
     "diagnostics",
     "quality",
     "prereg",
     "alignment",
     "ledger",
+    "method",
+    "settings",
+    "notes",
     "peers",
     "read",
     "references",

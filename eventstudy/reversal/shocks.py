@@ -33,7 +33,7 @@ from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 from eventstudy.shocks import Lead
 
 #: Labels that get a verdict of their own besides the one in question.
-OTHER_LABELS = ("misreading", "genuine", "contested", "no_news")
+OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
 #: Ends the name of the group that counts labels set after the drop as well.
 EXPLORATORY = ";exploratory"
 #: Ways to count the excess of a shock: returns added up, compounded, and other intercepts of the model.

@@ -18,9 +18,12 @@ MAX_SHOCKS = 40
 
 
 def shock_pages(
-    result: StudyResult, words: Words, drawn: Sequence[tuple[plots.Plot, FigureBlock]], other: FigureBlock | None
+    result: StudyResult,
+    words: Words,
+    drawn: Sequence[tuple[plots.Plot, FigureBlock]],
+    figures: Mapping[str, FigureBlock],
 ) -> Section | None:
-    """Return each shock's figure with what stands above it; ``other`` is the figure of the other labels."""
+    """Return each shock's figure with what stands above it; ``figures`` are those of the whole study."""
     shocks = [(plot.shock_id, figure) for plot, figure in drawn if plot.kind == "shock"]
     if not shocks:
         return None
@@ -41,7 +44,7 @@ def shock_pages(
             Paragraph(f"{words['page.shocks_intro']} {note}", tone="note"),
             *groups,
             *last,
-            *([other] if other else []),
+            *(figures[kind] for kind in ("caar_by_label", "caar", "caar_other_labels") if kind in figures),
         ),
     )
 
