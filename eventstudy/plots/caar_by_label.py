@@ -87,9 +87,17 @@ def _draw_ticks(ax: Axes, result: StudyResult) -> None:
             tip(bar, words["figure.censored_tip"].format(tau=f"{tau:+d}", share=f"{value:.0%}"))
     if (share > 0).any():
         handles.append(Patch(color="0.55", label=words["figure.censored_days"]))
-    handles.append(Patch(color="0.85", label=words["figure.bands" if _labelled(result) else "figure.bands_alone"]))
+    if _banded(result):
+        handles.append(Patch(color="0.85", label=words["figure.bands" if _labelled(result) else "figure.bands_alone"]))
     ax.set_xlim(low, high)
     key(ax, handles, handlelength=0.9, handleheight=0.5)
+
+
+def _banded(result: StudyResult) -> bool:
+    """Whether the figure draws a band: a single date has none, nor have dates that overlap too far."""
+    aar = result.tables["aar"]
+    groups = [group for label, group in _groups(result, main=True).items() if label in BANDED]
+    return bool(aar.loc[aar["group"].isin(groups), "lower"].notna().any())
 
 
 def _headline_size(result: StudyResult, _: str) -> tuple[int, int]:
