@@ -104,7 +104,7 @@ def found(
     data = explored_data(result, "en")
     assert data is not None
     script = f"const SETTINGS = {json.dumps(settings)}, NAMES = {json.dumps(data['names'])};{DRIVE}"
-    return visit(pack / "report.html", folder, script, seconds=280)
+    return visit(pack / "report.html", folder, script, seconds=550)
 
 
 def test_200_settings_print_the_numbers_of_the_package(
