@@ -143,6 +143,15 @@ def smallest_margin(drop: Floats) -> float:
     return max(0.25 * abs(float(drop.mean())), SMALLEST_MARGIN) if len(drop) else float("nan")
 
 
+def judged_kind(found: Excess, margin: float) -> str:
+    """Return the kind of verdict that the regression allows; a rank alone is never more than inconclusive."""
+    if not found.se > 0:
+        return INCONCLUSIVE
+    if found.p_value <= LEVEL:
+        return REVERSAL if found.effect > 0 else DRIFT
+    return EQUIVALENT if found.equivalence_p(margin) <= LEVEL else INCONCLUSIVE
+
+
 def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     """Answer by the regression over all comparable falls.
 
@@ -155,14 +164,10 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     """
     x, k = evidence.excess, len(evidence.excess)
     margin = smallest_margin(evidence.drop)
-    ranked = not found.se > 0
+    ranked = found.rank > 0
     equivalence = found.equivalence_p(margin)
     mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
-    kind = INCONCLUSIVE
-    if not ranked and found.p_value <= LEVEL:
-        kind = REVERSAL if found.effect > 0 else DRIFT
-    elif equivalence <= LEVEL:
-        kind = EQUIVALENT
+    kind = judged_kind(found, margin)
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     return Verdict(
         kind=kind,
@@ -172,7 +177,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         p_value=found.p_value,
         p_name="rank_among_controls" if ranked else "regression_t",
         p_greater=found.p_greater,
-        p_floor=found.p_floor,
+        p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=equivalence,
         n_dates=k,
         n_events=evidence.n_events,
