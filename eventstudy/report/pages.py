@@ -19,10 +19,10 @@ NARROW = 5.0
 _PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]] = (
     (evidence.verdicts, ()),
     (evidence.reversal_measures, ()),
-    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
+    (evidence.placebos, ("placebo_balance", "power")),
     (evidence.clarifications, ()),
     (evidence.claims, ()),
-    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (trade.backtest, ("equity_curve", "cost_sensitivity")),
     (covariates.regressions, ()),
     (covariates.group_differences, ()),
     (checks.specifications, ("specification_curve",)),
@@ -47,8 +47,8 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         method.method(facts, words),
         method.settings(result, words),
         method.notes(facts, words),
-        shocks.shock_pages(result, words, pairs, figures.get("caar_other_labels")),
-        tests.tests(result, words),
+        shocks.shock_pages(result, words, pairs, figures),
+        tests.tests(result, words, figures),
         shocks.reversal(result, words),
         *parts(result, words, figures),
         day0.alignment(result, words),
@@ -100,7 +100,5 @@ def parts(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock])
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
     """Return a figure with what it shows, for readers who cannot see it."""
-    known = f"alt.{plot.kind}" in words
-    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
     narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
-    return FigureBlock(plot.name, alt, narrow)
+    return FigureBlock(plot.name, plots.alt_text(result, plot, words), narrow)

@@ -82,12 +82,11 @@ def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]
     facts = result.facts
     panels = [Group(words["page.integrity"], (Facts(tuple(integrity(facts, words)), "pairs"),), "panel")]
     panels += [_chronicle(facts, words)] if asked(facts) else []
-    dots = tuple(figures[kind] for kind in ("shock_dots",) if kind in figures)
     blocks: list[Block] = [Paragraph("", counts(facts, words)), *_dropped(facts, words), *verdict_blocks(facts, words)]
     blocks += filter(None, [effect.firm_events(result, words)])
-    blocks += [figures[kind] for kind in ("caar_by_label", "caar") if kind in figures]
+    blocks += [figures[kind] for kind in ("forest" if "forest" in figures else "caar_by_label",) if kind in figures]
     blocks += [small_table(facts, words)]
-    blocks += [Columns((dots, tuple(panels)) if dots else tuple((panel,) for panel in panels))]
+    blocks += [Columns(tuple((panel,) for panel in panels))]
     for name, rows in (("in_question", in_question(result, words)), ("backtest", backtest_strip(facts, words))):
         blocks += [Facts(tuple(rows), "line", words[f"page.{name}"])] if rows else []
     for name in ("trust", "more_data"):
