@@ -20,6 +20,7 @@ from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.prices.covariates import read_covariates
+from eventstudy.results.explored import explored_of
 from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
@@ -117,7 +118,7 @@ def run_study(
         sentences = (row["sentence"] for row in summary["prereg"]["departures"])
         summary["warnings"] = [*sentences, *summary["warnings"]]
     summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
-    return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id})
+    return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id}, explored_of(run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         if shock_id in str(path["shock_id"].iloc[0]).split(", "):
             ax.plot(path["tau"], path["car"], color=label_colour(str(row["label"])), lw=1.6, zorder=5, label="mean")
     mark_clarifications(ax, result, shock_id)
-    percent_axis(ax, "", ticks=4)
+    percent_axis(ax, words["figure.grid_axis"], ticks=4)
     return ax
 
 
@@ -101,7 +101,7 @@ def _panel(ax: Axes, result: StudyResult, page: str) -> Axes:
     words, figure, names = figure_words(result.facts), ax.get_figure(root=True), shocks_of(result, page)
     assert figure is not None
     rows = -(-len(names) // COLUMNS)
-    grid = split(ax, rows, COLUMNS, across=NAMES + 0.14, along=ALONG)
+    grid = split(ax, rows, COLUMNS, across=NAMES + 0.2, along=ALONG)
     for spare in grid[len(names) :]:
         spare.remove()
     for cell, name in zip(grid, names, strict=False):

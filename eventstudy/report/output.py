@@ -28,7 +28,7 @@ class Material:
     ``folder`` is the pack's. ``tables`` are the result's, with a column ``simulated`` where prices were.
     ``document`` holds the pages, which are made where they are asked for, and ``in_english`` makes them in
     English. ``drawn`` are the figures; ``home`` holds them as SVG without the words that a page sets itself,
-    and ``templates`` is a folder of templates of one's own.
+    and ``templates`` is a folder of templates of one's own. ``formats`` are the names of all outputs of the pack.
     """
 
     result: StudyResult
@@ -37,6 +37,7 @@ class Material:
     drawn: Sequence[Plot]
     home: Path
     templates: Path | None
+    formats: Sequence[str] = ()
 
     @cached_property
     def document(self) -> Document:

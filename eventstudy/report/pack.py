@@ -66,6 +66,7 @@ def write_pack(
             drawn=drawn,
             home=home,
             templates=templates,
+            formats=formats,
         )
         begun = [(output.says, start(output.write, material)) for output in outputs if output.apart]
         for output in outputs:

@@ -42,6 +42,8 @@ from eventstudy.results.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from eventstudy.results.explored import Explored
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
@@ -60,6 +62,9 @@ class StudyResult:
         The content of summary.json, plain JSON.
     manifest : Mapping[str, Any]
         The content of manifest.json, plain JSON.
+    explored : Explored, optional
+        The firm-events of a small study, from which its page computes anew what a reader asks it; not there
+        in a pack that was read back.
 
     Examples
     --------
@@ -102,6 +107,7 @@ class StudyResult:
     tables: Mapping[str, pd.DataFrame]
     facts: Mapping[str, Any]
     manifest: Mapping[str, Any]
+    explored: Explored | None = None
 
     @property
     def simulated(self) -> bool:

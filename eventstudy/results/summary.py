@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from eventstudy.config import StudyConfig, Window
@@ -31,6 +32,7 @@ from eventstudy.results.evidence import (
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
+from eventstudy.reversal.findings import day
 from eventstudy.shocks import together
 
 #: Code of the verdict on a claim whose size is wrong.
@@ -96,10 +98,11 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
     late = {name: event.label for name, event in news.items() if event.event_id in untimed}
     return {
         **reversal_summary(found, config),
+        "asked": _drops_asked(found, config),
         "claims": Counter(_claim_kinds(claims)),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
-        "small_table": small_table(run.tests, headline, late, windows),
+        "small_table": small_table(run.tests, headline, config.reversal.label, late, windows),
         "more_data": _more_data(found),
         "backtest": backtest,
     }
@@ -160,6 +163,18 @@ def _peers(config: StudyConfig) -> dict[str, dict[str, str]]:
 def _more_data(found: Findings) -> Reason:
     shocks = found.shocks
     return (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data
+
+
+def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
+    """Return how many shocks have the label in question, how many of them are drops, and which where it is one."""
+    drops, label = found.shocks.drops, config.reversal.label
+    mine = found.shocks.label == label if label != "all" else np.ones(len(drops.shock_id), dtype=bool)
+    fell = np.flatnonzero(mine & drops.qualifies)
+    facts: dict[str, Any] = {"label": label, "n_shocks": int(mine.sum()), "n_drops": len(fell)}
+    if len(fell) != 1:
+        return facts
+    k = int(fell[0])
+    return {**facts, "shock_id": str(drops.shock_id[k]), "day0": day(drops.day0[k]), "car_drop": drops.drop[k]}
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:

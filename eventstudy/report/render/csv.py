@@ -20,7 +20,12 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def write(material: Material) -> None:
     """Write the tables."""
     for name, table in material.tables.items():
-        write_csv(table, material.folder / ("ledger.csv" if name == "ledger" else f"tables/{name}.csv"))
+        write_csv(table, material.folder / csv_path(name))
+
+
+def csv_path(name: str) -> str:
+    """Return where in a pack a table's file is."""
+    return "ledger.csv" if name == "ledger" else f"tables/{name}.csv"
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from html import escape, unescape
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from eventstudy import plots
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.messages import section
 from eventstudy.report.document import Document, plain
+from eventstudy.report.explore import at_night, explored_data
 from eventstudy.report.output import Material, output
+from eventstudy.report.render.csv import csv_path
 
 TEMPLATE = "report.html.j2"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
@@ -22,16 +27,55 @@ _IDS = re.compile(r'(\bid="|xlink:href="#|\bhref="#|url\(#)')
 _ROOT = re.compile(r"<svg [^>]*?>", re.S)
 _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
+_COLOUR = re.compile(r"(?<=[: \"])#([0-9a-f]{6})(?=[;\"])")
+_LONG = re.compile(r"(\d+\.\d{2})\d+")
+#: Scripts of every page, and those of one that computes.
+_ALWAYS, _COMPUTING = ("tables.js",), ("uplot.min.js", "statistics.js", "explore.js")
+#: Files of formats that a page points to.
+_FILES: Mapping[str, str] = {"pdf": "report.pdf", "xlsx": "tables.xlsx", "docx": "report.docx", "md": "summary.md"}
 
 
 @output("html", place=20, pages=True, apart=True, says="report.html")
 def write(material: Material) -> None:
     """Write the page."""
-    write_html(material.document, material.home, material.folder / "report.html", material.templates)
+    named = {name for name in material.document.tables() if name in material.tables and "csv" in material.formats}
+    write_html(
+        material.document,
+        material.home,
+        material.folder / "report.html",
+        material.templates,
+        study=explored_data(material.result, material.document.language),
+        files={name: csv_path(name) for name in named},
+        linked=[file for name, file in _FILES.items() if name in material.formats],
+    )
 
 
-def write_html(document: Document, home: Path, path: Path, templates: Path | None = None) -> None:
-    """Write the page; ``home`` holds the drawings as <name>.svg.
+def write_html(
+    document: Document,
+    home: Path,
+    path: Path,
+    templates: Path | None = None,
+    *,
+    study: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] = {},
+    linked: Sequence[str] = (),
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    document, path
+        What it says, and its file.
+    home
+        Holds the drawings as <name>.svg.
+    templates
+        A folder whose report.html.j2 stands in for the shipped one.
+    study
+        What its scripts compute from, see `explored_data`.
+    files
+        By the names of tables, the files beside it that hold all their rows.
+    linked
+        Other files beside it.
 
     Raises
     ------
@@ -54,7 +98,19 @@ def write_html(document: Document, home: Path, path: Path, templates: Path | Non
         for name, figure in document.figures().items()
         if (home / f"{name}.svg").is_file()
     }
-    content = {**document.meta, **plain(document), "t": section(document.language, "page", document.kind)}
+    content = {
+        **document.meta,
+        **plain(document),
+        "t": section(document.language, "page", document.kind),
+        "e": section(document.language, "explore", document.kind),
+        "files": files,
+        "linked": linked,
+        # Within a script no text may end it.
+        "study": json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else "",
+        "scripts": [asset(name) for name in (*_ALWAYS, *(_COMPUTING if study else ()))],
+        "chart_style": asset("uplot.min.css"),
+        "night": night_colours("".join(drawings.values())),
+    }
     try:
         page = environment.get_template(TEMPLATE).render(
             **content, drawings=drawings, fonts=font_faces(drawings.values()) if drawings else ""
@@ -70,6 +126,17 @@ def write_html(document: Document, home: Path, path: Path, templates: Path | Non
     path.write_text(page + "\n", encoding="utf-8", newline="\n")
 
 
+def asset(name: str) -> str:
+    """Return a script or style that the page brings along."""
+    return (resources.files("eventstudy.report") / "assets" / name).read_text(encoding="utf-8").strip()
+
+
+def night_colours(drawings: str) -> str:
+    """Return a style's variables that hold the drawings' colours on a dark page."""
+    colours = sorted(set(re.findall(r"var\(--c([0-9a-f]{6}),", drawings)) | {"000000"})
+    return " ".join(f"--c{colour}: {at_night(colour)};" for colour in colours)
+
+
 def inline_svg(text: str, name: str, alt: str) -> str:
     """Return a drawing as an element of a page: named for readers who cannot see it, ids its own.
 
@@ -80,6 +147,8 @@ def inline_svg(text: str, name: str, alt: str) -> str:
     body = _ROOT.split(_METADATA.sub("", text), maxsplit=1)[1]
     prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name) + "-"
     body = _IDS.sub(lambda found: found[0] + prefix, body)
+    # Colours that a dark page can change; a hundredth of a point is finer than any screen.
+    body = _LONG.sub(r"\1", _COLOUR.sub(lambda found: f"var(--c{found[1]}, {found[0]})", body))
     box = view[1] if view else "0 0 504 216"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '

@@ -36,11 +36,12 @@ from eventstudy.report.output import Material
 from eventstudy.report.render.csv import stamped
 from eventstudy.report.render.tex import write_latex
 from eventstudy.report.render.xlsx import write as write_workbook
-from eventstudy.report.sections.answer import STRUCK
 from eventstudy.results.columns import TABLES, row_of, window_name, with_codes
 from eventstudy.results.effect import OVER_DATES, of_mean, tests_of
 from eventstudy.results.result import StudyResult
 
+#: Marks p-values of tests that reject too often here.
+STRUCK = "‡"
 #: Name of the figure, and what it shows to those who cannot see it.
 FIGURE, ALT = "caar", "Mean cumulative abnormal return by event day with its 95 % band"
 #: Events in one group of rows of events.parquet.

@@ -1,0 +1,47 @@
+"""The firm-events of a small study, from which its page computes anew what a reader asks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventstudy.core.arrays import Bools, Texts
+from eventstudy.core.estimation import group_values
+from eventstudy.core.statistics import Sample
+from eventstudy.results.study_run import StudyRun
+
+#: Most firm-events that a page carries: their residuals take half a kilobyte each.
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """All firm-events of a study.
+
+    Attributes
+    ----------
+    sample : Sample
+        N firm-events with their residuals, and how they are weighted and tested.
+    label : (N,) str
+        Label of each one's event.
+    headline : (N,) bool
+        Which of them the study's headline is about.
+    """
+
+    sample: Sample
+    label: Texts
+    headline: Bools
+
+
+def explored_of(run: StudyRun) -> Explored | None:
+    """Return a run's firm-events; None where they are too many to carry."""
+    sample = run.computed.sample
+    panel = sample.abnormal.panel
+    if len(panel) > MOST:
+        return None
+    of_headline = run.headline.abnormal.panel
+    asked = set(zip(of_headline.event_id.tolist(), of_headline.ticker.tolist(), strict=True))
+    names = zip(panel.event_id.tolist(), panel.ticker.tolist(), strict=True)
+    headline = np.array([name in asked for name in names], dtype=bool)
+    return Explored(sample, group_values("label", panel, run.events, run.config), headline)
