@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 #: Labels alone have hues; regions are named. Each is at least 4.5 : 1 against white, and any two stay apart (CIE 1976
-#: distance of 18) for readers without red or green cones, in the simulation of Machado, Oliveira and Fernandes 2009.
+#: distance of 15) for readers without red or green cones, in the simulation of Machado, Oliveira and Fernandes 2009.
 LABEL_COLOURS: Mapping[str, str] = {
     "all": "#222222",
-    "misreading": "#C74B10",
-    "genuine": "#026FDE",
-    "contested": "#C52CA0",
-    "no_news": "#503A01",
-    "macro": "#13375B",
-    "good_news": "#135335",
-    "clarification": "#527942",
+    "misreading": "#D53106",
+    "genuine": "#2161DF",
+    "contested": "#CD1AB0",
+    "denied": "#5B2E4B",
+    "silent": "#10597C",
+    "no_news": "#604B23",
+    "macro": "#16084E",
+    "good_news": "#06874F",
+    "clarification": "#158412",
     "unknown": "#6B6B6B",
 }
 OTHER_COLOUR = "#6B6B6B"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from small_study import PEERS, SHOCKS, changed, small_study
 
 from eventstudy import plots
+from eventstudy.config import LABELS
 from eventstudy.plots import frames as read
 from eventstudy.plots.caar_by_label import caar_by_label, panels, title
 from eventstudy.plots.cost_sensitivity import cost_sensitivity
@@ -136,6 +137,7 @@ def test_each_p_value_stands_out_from_its_cell() -> None:
 
 def test_labels_can_be_read_and_told_apart_without_red_or_green_cones() -> None:
     colours = plots.LABEL_COLOURS
+    assert set(LABELS) <= set(colours)
     assert min(_contrast(colour, "white") for colour in colours.values()) >= 4.5
     for matrix in CONES.values():
         seen = {label: _lab(matrix @ _linear(colour)) for label, colour in colours.items()}
@@ -342,6 +344,15 @@ def test_a_peer_of_two_events_of_one_shock_is_drawn_once_with_the_first() -> Non
     late = daily.assign(event_id="LITE26-C", session="2026-03-01", ar=0.5)
     both = changed(result, abnormal_returns=pd.concat([late, result.tables["abnormal_returns"]]))
     (image,) = heatmap(_axes(), both, "LITE26").images
+    assert float(np.nanmax(np.ma.filled(image.get_array(), np.nan))) < 0.5
+
+
+def test_a_clarification_before_its_drop_does_not_stand_for_it() -> None:
+    result = small_study()
+    early = result.tables["abnormal_returns"].query("event_id == 'SA26'")
+    early = early.assign(event_id="CPX26", session="2026-01-05", ar=0.5)
+    both = changed(result, abnormal_returns=pd.concat([result.tables["abnormal_returns"], early]))
+    (image,) = heatmap(_axes(), both, "SA26").images
     assert float(np.nanmax(np.ma.filled(image.get_array(), np.nan))) < 0.5
 
 
