@@ -96,6 +96,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     grid = split(ax, -(-len(groups) // columns), columns, across=0.3, along=ALONG)
     for spare in grid[len(groups) :]:
         spare.remove()
+    del grid[len(groups) :]
     for panel, label in zip(grid, groups, strict=False):
         caar_by_label(panel, result, label)
     if len(groups) == 1:
@@ -121,7 +122,9 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
         )
     ]
     lines += [Line2D([], [], color=INK, lw=1.7, label=words["figure.mean"])]
-    lines += [Patch(color="0.85", label=words["figure.bands_alone"])]
+    # A single date has no band, nor have dates that overlap too far.
+    if any(panel.collections for panel in grid):
+        lines.append(Patch(color="0.85", label=words["figure.bands_alone"]))
     if m:
         name = words["figure.placebo_end"].format(m=m)
         lines.append(Line2D([], [], color=GREY, lw=1.2, ls=(0, (4, 2)), label=name))
