@@ -20,7 +20,7 @@ from eventstudy.reversal.estimator import Excess, estimate
 from eventstudy.reversal.falls import Fallen, StudyFalls, fallen_of, study_falls
 from eventstudy.reversal.history import History
 from eventstudy.reversal.shocks import Shocks, event_days, label_reasons, leads_of_shocks, named_peers, without_overlaps
-from eventstudy.reversal.verdict import judged_kind, smallest_margin
+from eventstudy.reversal.verdict import kind_of, smallest_margin
 from eventstudy.shocks import Lead
 
 #: Drop window of endpoint B; for news of a bare date the worse of it and of the day before with it.
@@ -62,7 +62,7 @@ class Endpoint:
     @property
     def kind(self) -> str:
         """Kind of verdict by this endpoint alone."""
-        return judged_kind(self.found, smallest_margin(self.fallen.drop[self.counted]))
+        return kind_of(self.found, smallest_margin(self.fallen.drop[self.counted]))
 
 
 def endpoints(shocks: Shocks, computed: Computed, headline: Sample, config: StudyConfig) -> tuple[Endpoint, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places
-from eventstudy.reversal.controls import VARIABLES, daily_returns, far_from, portfolios_at, screen, traits
+from eventstudy.reversal.controls import VARIABLES, daily_returns, portfolios_at, screen, traits
 from eventstudy.reversal.drops import fall_of
-from eventstudy.reversal.estimator import APART, CONTROL_DROP, Falls, is_control, usable
+from eventstudy.reversal.estimator import APART, CONTROL_DROP, Falls, is_control, ruled_out, usable
 from eventstudy.reversal.history import History
 
 #: Weight of a day's square in the recent variance against that of the day after it (RiskMetrics 1996).
@@ -114,7 +114,7 @@ def study_falls(
     drops: dict[str, list[Counts]] = {}
     for names, found in zip(sets, _control_falls(history, sets, events.take(np.zeros(0, dtype=np.intp))), strict=True):
         drops[", ".join(names)] = [found.day[found.qualifies]]
-        parts.append(found.take(far_from(found.day, event_days.tolist(), history.grids(names))))
+        parts.append(found.take(~_near(found.day, event_days, history.grids(names))))
         own += [names] * len(parts[-1].day)
     for k, names in enumerate(own[: len(numbers)]):
         drops[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
@@ -141,6 +141,14 @@ def study_falls(
         drop=falls.drop,
         drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
     )
+
+
+def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
+    """Which days events rule out as controls, on any exchange, (P,)."""
+    near = np.zeros(len(days), dtype=np.bool_)
+    for grid in grids:
+        near |= ruled_out(np.searchsorted(grid, days), np.searchsorted(grid, events))
+    return near
 
 
 def _joined(parts: Sequence[Fallen]) -> Fallen:

@@ -143,11 +143,9 @@ def smallest_margin(drop: Floats) -> float:
     return max(0.25 * abs(float(drop.mean())), SMALLEST_MARGIN) if len(drop) else float("nan")
 
 
-def judged_kind(found: Excess, margin: float) -> str:
-    """Return the kind of verdict that the regression allows; a rank alone is never more than inconclusive."""
-    if not found.se > 0:
-        return INCONCLUSIVE
-    if found.p_value <= LEVEL:
+def kind_of(found: Excess, margin: float) -> str:
+    """Return which of the four verdicts the regression over all comparable falls allows, see `verdict`."""
+    if found.se > 0 and found.p_value <= LEVEL:
         return REVERSAL if found.effect > 0 else DRIFT
     return EQUIVALENT if found.equivalence_p(margin) <= LEVEL else INCONCLUSIVE
 
@@ -167,7 +165,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     ranked = found.rank > 0
     equivalence = found.equivalence_p(margin)
     mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
-    kind = judged_kind(found, margin)
+    kind = kind_of(found, margin)
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     return Verdict(
         kind=kind,

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 from statsmodels.api import OLS
 
-from eventstudy.reversal.estimator import APART, Excess, Falls, clusters, estimate, is_control, outcome, slides
+from eventstudy.reversal.estimator import (
+    APART,
+    Excess,
+    Falls,
+    clusters,
+    estimate,
+    is_control,
+    outcome,
+    ruled_out,
+    slides,
+)
 
 LENGTH = 19
 
@@ -197,17 +207,43 @@ def test_one_drop_is_ranked_among_controls_by_size() -> None:
     assert found.n_events == 1
     assert np.isnan(found.se)
     assert found.among == found.n_controls + 1
-    # Winsorised: the largest is as large as those that were moved in, or its level adds to them.
+    # Winsorised: the largest is as large as those that were moved in, or its level adds to them. Nothing is expected
+    # of a control by falls of its own slide: their windows have days in common.
     z, rows = outcome(falls), np.flatnonzero(~falls.event)
     x = np.column_stack([np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
-    alone = [
-        z[i] - x[i] @ np.linalg.lstsq(x[rows[rows != i]], z[rows[rows != i]], rcond=None)[0] for i in rows.tolist()
-    ]
+    slide = slides(falls.session[rows])
+    alone = []
+    for i, own_slide in zip(rows.tolist(), slide.tolist(), strict=True):
+        others = rows[slide != own_slide]
+        alone.append(z[i] - x[i] @ np.linalg.lstsq(x[others], z[others], rcond=None)[0])
     event = int(np.flatnonzero(falls.event)[0])
     own = z[event] - x[event] @ np.linalg.lstsq(x[rows], z[rows], rcond=None)[0]
     assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in alone)
     assert found.p_value == found.rank / found.among
     assert found.p_floor == 1 / found.among
+
+
+def test_two_drops_are_ranked_among_pairs_without_the_slides_of_both() -> None:
+    returns = portfolio(8)
+    falls = falls_of(returns, drops_of(returns, 2, 8), effect=0.02)
+    found = estimate(falls, draws=300, seed=4)
+    z, rows = outcome(falls), np.flatnonzero(~falls.event)
+    x = np.column_stack([np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
+    slide = slides(falls.session[rows])
+    pairs = np.random.default_rng(4).integers(len(rows), size=(300, 2))
+    means = []
+    for first, second in pairs[slide[pairs[:, 0]] != slide[pairs[:, 1]]].tolist():
+        others = rows[(slide != slide[first]) & (slide != slide[second])]
+        slope = np.linalg.lstsq(x[others], z[others], rcond=None)[0]
+        means.append(np.mean([z[rows[i]] - x[rows[i]] @ slope for i in (first, second)]))
+    own = (found.own / falls.scale()[falls.event]).mean()
+    assert found.among == 1 + len(means)
+    assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in means)
+
+
+def test_falls_from_the_day_before_an_event_to_the_end_of_its_window_are_no_controls() -> None:
+    near = ruled_out(np.arange(90, 130), np.array([100]))
+    assert (90 + np.flatnonzero(near)).tolist() == list(range(99, 121))
 
 
 def test_slides_are_chains_of_near_falls() -> None:
