@@ -635,7 +635,7 @@ def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> N
     assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[1])
     assert said_so in (tmp_path / "report.html").read_text(encoding="utf-8")
     console = Console(record=True, width=300)
-    print_summary(result, tmp_path, console)
+    print_summary(result, console)
     assert said_so in console.export_text()
 
 
