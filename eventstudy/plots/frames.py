@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 #: The labels of the first figure; the others have one of their own.
-MAIN_LABELS = ("misreading", "genuine", "contested", "all")
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "all")
 #: So few shocks have a figure each though they are of a single firm.
 FEW_SHOCKS = 6
 #: Flags of abnormal_returns that mark a day on which no free price was seen.

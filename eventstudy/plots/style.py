@@ -27,6 +27,8 @@ LABEL_COLOURS: Mapping[str, str] = {
     "misreading": "#D55E00",
     "genuine": "#0072B2",
     "contested": "#AA4499",
+    "denied": "#882255",
+    "silent": "#5B7F00",
     "no_news": "#B8860B",
     "macro": "#3A8FB7",
     "good_news": "#009E73",
@@ -39,6 +41,8 @@ LABEL_DASHES: Mapping[str, Any] = {
     "genuine": (0, (6, 1.6)),
     "contested": (0, (2.4, 1.2)),
     "all": (0, (1, 1)),
+    "denied": (0, (8, 1.2, 1.2, 1.2)),
+    "silent": (0, (3.6, 1.2, 1.2, 1.2)),
 }
 REGION_COLOURS: Mapping[str, str] = {
     "CN": "#D55E00",

@@ -27,7 +27,7 @@ from eventstudy.reversal import Findings
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
 #: Labels of page 1 besides the one in question.
-MAIN_LABELS = ("misreading", "genuine", "contested")
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:

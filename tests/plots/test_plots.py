@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from small_study import PEERS, REGIONS, SHOCKS, changed, small_study
 
 from eventstudy import plots
+from eventstudy.config import LABELS
 from eventstudy.plots import frames as read
 from eventstudy.plots.caar_by_label import caar_by_label, caar_other_labels
 from eventstudy.plots.equity_curve import equity_curve
@@ -308,6 +309,12 @@ def test_first_figure_has_four_lines_at_most_and_the_rest_their_own() -> None:
     first, rest = (draw(_axes(), result) for draw in (caar_by_label, caar_other_labels))
     named = [{line.get_label() for line in ax.get_lines()} & set(plots.LABEL_COLOURS) for ax in (first, rest)]
     assert named == [{"misreading", "genuine", "contested", "all"}, {"macro", "no_news", "good_news"}]
+
+
+def test_every_label_has_a_colour_of_its_own() -> None:
+    colours = [plots.LABEL_COLOURS[label] for label in LABELS]
+    assert len({*colours, plots.LABEL_COLOURS["all"]}) == len(LABELS) + 1
+    assert (plots.LABEL_COLOURS["denied"], plots.LABEL_COLOURS["silent"]) == ("#882255", "#5B7F00")
 
 
 def test_a_clarification_before_its_drop_does_not_stand_for_it() -> None:

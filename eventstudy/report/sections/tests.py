@@ -13,7 +13,7 @@ from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
 #: Labels whose groups stand first.
-MAIN_LABELS = ("misreading", "genuine", "contested")
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
 #: With the adjusted p-values one page.
