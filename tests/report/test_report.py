@@ -222,8 +222,8 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     verdict = summary["verdict"]
     assert SENTENCE in first
-    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
-    assert f"95 % interval {low} to {high} points, p {wording.p_text(verdict['p_value'])}" in SENTENCE
+    rank = f"rank {verdict['rank']} of {verdict['among']} by size, itself among those falls"
+    assert f"({rank}; two-sided p {wording.p_text(verdict['p_value'])})" in SENTENCE
     assert f"{wording.points(abs(verdict['effect']))} points" in SENTENCE
     for row in summary["small_table"]:
         span = wording.span(row["lower"], row["upper"], catalogue("en"))
@@ -593,17 +593,17 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
         "alignment",
     ]
     for name, figures in (
-        ("placebos", ["reversal_paths", "placebo_dots", "placebo_balance"]),
-        ("backtest", ["equity_curve", "trade_dots", "cost_sensitivity"]),
+        ("placebos", ["placebo_balance"]),
+        ("backtest", ["equity_curve", "cost_sensitivity"]),
         ("specifications", ["specification_curve"]),
     ):
         assert [b.name for b in document.section(name).blocks if isinstance(b, FigureBlock)] == figures
     tables = document.tables()
     measures = {row[0]: row[1] for row in tables["reversal_measures"].rows}
     verdict, trade = result.facts["verdict"], result.facts["backtest"]
-    low, high = map(wording.percent, verdict["ci"])
     effect, p_value = wording.percent(verdict["effect"]), wording.p_text(verdict["p_value"])
-    assert measures["excess over placebos"] == f"{effect} ({low} to {high}) p {p_value}"
+    assert measures["excess over comparable falls"].startswith(effect)
+    assert measures["excess over comparable falls"].endswith(f"p {p_value}")
     found = result.tables["reversal_measures"].query("group == 'label=misreading'").set_index("measure")["estimate"]
     assert measures["reversal ratio"] == f"{found['reversal_ratio']:.2f}"
     numbers = {row[0]: row[1:] for row in tables["backtest"].rows}
