@@ -20,10 +20,10 @@ Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
 #: before the tests, and those of the appendix.
 _PARTS: Sequence[Part] = (
     (evidence.verdicts, ()),
-    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
+    (evidence.placebos, ("placebo_balance", "power")),
     (evidence.claims, ()),
     (evidence.clarifications, ()),
-    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (trade.backtest, ("equity_curve", "cost_sensitivity")),
 )
 _APPENDIX: Sequence[Part] = (
     (evidence.reversal_measures, ()),
@@ -51,7 +51,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         *parts(_PARTS[:2], result, words, figures),
         shocks.reversal(result, words),
         *parts(_PARTS[2:], result, words, figures),
-        tests.tests(result, words),
+        tests.tests(result, words, figures),
         shocks.shock_pages(result, words, pairs, figures),
         *parts(_APPENDIX, result, words, figures),
         day0.alignment(result, words),
@@ -106,7 +106,5 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
     """Return a figure with what it shows, for readers who cannot see it."""
-    known = f"alt.{plot.kind}" in words
-    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
     narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
-    return FigureBlock(plot.name, alt, narrow)
+    return FigureBlock(plot.name, plots.alt_text(result, plot, words), narrow)

@@ -589,8 +589,8 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
         "alignment",
     ]
     for name, figures in (
-        ("placebos", ["reversal_paths", "placebo_dots", "placebo_balance"]),
-        ("backtest", ["equity_curve", "trade_dots", "cost_sensitivity"]),
+        ("placebos", ["placebo_balance"]),
+        ("backtest", ["equity_curve", "cost_sensitivity"]),
         ("specifications", ["specification_curve"]),
     ):
         assert [b.name for b in document.section(name).blocks if isinstance(b, FigureBlock)] == figures

@@ -31,7 +31,7 @@ Pairs = list[tuple[str, str]]
 #: Marks rows of the small table that rest on labels set after the drop.
 _LATE = "†"
 #: The figure of page 1: the first of these kinds that there is.
-_FIGURES = ("forest", "shock_dots", "caar_by_label", "caar")
+_FIGURES = ("forest", "caar_by_label")
 
 
 def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
