@@ -10,7 +10,7 @@ import numpy as np
 
 from eventstudy.config import Reversal
 from eventstudy.core.arrays import Bools, Floats, Places
-from eventstudy.reversal.estimator import APART, SAME_FALL, Excess, Falls, estimate, slides, usable
+from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimate, slides, usable
 from eventstudy.reversal.falls import StudyFalls
 from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
 
@@ -113,10 +113,13 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     past
         Falls of the study's peers with no event of it near.
     wanted
-        Dates behind the study's verdict, by stratum; without any there is nothing to tell.
+        Dates behind the study's verdict, by stratum; without any there is nothing to tell, and one or two are
+        never called a reversal.
     """
     if not sum(wanted.values()) or not past.can.any():
         return {}
+    if sum(wanted.values()) < FEWEST_DATES:
+        return {f"{effect:.2f}": 0.0 for effect in EFFECTS}
     key = _digest(past, wanted, seed, draws)
     if key not in _KNOWN:
         rng = np.random.default_rng(seed)

@@ -69,25 +69,14 @@ def _drawn(frame: pd.DataFrame, words: Mapping[str, str], *, simulated: bool) ->
     from matplotlib.figure import Figure
 
     from eventstudy.plots.draw import write_watermark
+    from eventstudy.plots.power import power_curve
     from eventstudy.plots.style import styled
 
     design = next((name for name in DRAWN if (frame["design"] == name).any()), frame["design"].iloc[0])
     with styled():
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         FigureCanvasAgg(figure)
-        ax = figure.add_subplot()
-        for effect, rows in frame[(frame["design"] == design) & (frame["effect"] > 0)].groupby("effect"):
-            ax.plot(rows["k"], rows["reversal"], marker="o", ms=3, label=f"{effect:.0%}", clip_on=False)
-        ax.set_xscale("log")
-        ticks = sorted(set(frame.loc[frame["design"] == design, "k"]))
-        ax.set_xticks(ticks, [str(tick) for tick in ticks])
-        ax.minorticks_off()
-        ax.set_ylim(0, 1)
-        ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "20", "40", "60", "80", "100"])
-        ax.grid(axis="y", color="#E4E4E4", lw=0.5)
-        ax.set_xlabel(words["verdict_rates.head_k"])
-        ax.set_ylabel(words["verdict_rates.power"])
-        ax.legend(title=words["verdict_rates.effect"])
+        ax = power_curve(figure.add_subplot(), frame[frame["design"] == design], words)
         ax.set_title(words[f"verdict_rates.{design}"])
         if simulated:
             write_watermark(figure, words["figure.watermark"])
