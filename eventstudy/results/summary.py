@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics import Sample, TestResult, WindowSample
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
@@ -49,7 +49,7 @@ def build_summary(
     config, headline, found = run.config, run.headline, run.found
     chosen, kind = config.as_dict(), config.study.kind
     first = main_windows(config, asked=run.asked)[0]
-    overall = run.computed.sample.at(first)
+    overall, effect = run.computed.sample.at(first), headline.at(run.windows[0])
     ledger = tables["ledger"]
     content: dict[str, Any] = plain_json(
         {
@@ -59,8 +59,9 @@ def build_summary(
             "language": config.study.language,
             "data_date": run.prices.last_date,
             "price_source": run.prices.source,
-            "effect": headline_effect(headline, run.windows[0], kind, config.tests.level),
-            **(_reversal(run, found, tables["claims"], backtest) if found else _plain(run)),
+            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind, config.tests.level),
+            "effects": effects_by_window(map(headline.at, run.windows), run.tests),
+            **(_reversal(run, found, tables["claims"], backtest) if found else {}),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "rbar": overall.rbar,
             "n_effective": overall.n_effective,
@@ -75,16 +76,11 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(run.computed, headline, first), lambda _: {}
             ),
             "warnings": _warnings(run, tables["aar"]),
-            "peers": _peers(config),
+            "peers": peers_of(config),
         }
     )
     told: dict[str, Any] = content if run.asked else retold(content, catalogue("en", kind_of(kind, asked=False)))
     return told
-
-
-def _plain(run: StudyRun) -> dict[str, Any]:
-    """Return what summary.json holds where nothing is asked about reversals."""
-    return {"effects": effects_by_window(run.headline, run.windows, run.tests)}
 
 
 def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,14 +106,26 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
 
 def _evidence(run: StudyRun) -> dict[str, Any]:
     """Return the events, and what the headline group's dates are worth."""
-    config, headline = run.config, run.headline
-    main = main_windows(config, asked=run.asked)
-    sample = headline.at(main[0])
-    windows = {window: date_power(headline.at(window)) for window in main}
+    config = run.config
     distinct = {event.event_id: event for event in together(run.events).values()}
-    ratio = common_volatility_ratio(sample.shock_s)
     overlapping = overlapping_dates(run.found, config) if run.found else ""
-    told = windows if run.asked else {main[0]: windows[main[0]]}
+    return {
+        **worth_of(run.headline.each(main_windows(config, asked=run.asked)), asked=run.asked, overlapping=overlapping),
+        "events": {
+            "n_events": len(distinct),
+            "n_shocks": len({event.shock_id for event in run.events}),
+            "n_peers": len(config.peers),
+            "by_label": Counter(event.label for event in distinct.values()),
+        },
+    }
+
+
+def worth_of(samples: Iterable[WindowSample], *, asked: bool, overlapping: str = "") -> dict[str, Any]:
+    """Return what the dates of the headline group are worth in the main windows, the first of them leading."""
+    sample, *others = samples
+    windows = {found.window: date_power(found) for found in (sample, *others)}
+    ratio = common_volatility_ratio(sample.shock_s)
+    told = windows if asked else {sample.window: windows[sample.window]}
     trust = (which_to_trust(sample.n, sample.k, sample.rbar, ratio[0]), overlapping, *worth_of_dates(told))
     return {
         "trust": joined(trust, " "),
@@ -130,13 +138,7 @@ def _evidence(run: StudyRun) -> dict[str, Any]:
             "windows": {window_name(window): row for window, row in windows.items()},
         },
         "cvr": dict(zip(("value", "lower", "upper"), ratio, strict=True)),
-        "events": {
-            "n_events": len(distinct),
-            "n_shocks": len({event.shock_id for event in run.events}),
-            "n_peers": len(config.peers),
-            "by_label": Counter(event.label for event in distinct.values()),
-        },
-        "headline_group": headline.group,
+        "headline_group": sample.group,
     }
 
 
@@ -152,7 +154,8 @@ def _warnings(run: StudyRun, aar: pd.DataFrame) -> list[str]:
     ]
 
 
-def _peers(config: StudyConfig) -> dict[str, dict[str, str]]:
+def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
+    """Return names, exchange, group and region of each peer."""
     names = ("name", "name_local", "market", "group")
     return {
         peer.ticker: {**{name: getattr(peer, name) for name in names}, "region": config.market(peer.market).region}

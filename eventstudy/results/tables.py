@@ -69,7 +69,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "estimation": _estimation_table(abnormal),
         "car": _car_table(abnormal, windows, config.tests.alternative, compounds=kind == "return"),
         "aar": _aar_table(run.samples),
-        **{name: _frame(name, cells) for name, cells in rows.items()},
+        **{name: frame_of(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
     if config.model.beta_path:
@@ -97,10 +97,11 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
 def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
     """Return the tables of the backtest by the names of their files, empty ones where there is none."""
     found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
-    return {name: _frame(name, rows) for name, rows in found.items()}
+    return {name: frame_of(name, rows) for name, rows in found.items()}
 
 
-def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def frame_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as a table of the pack, with the codes of its reasons beside their words."""
     cells = [with_codes(row) for row in rows]
     frame = pd.DataFrame(cells, columns=list(TABLES[name]))
     for column in REASONS.intersection(frame.columns):
@@ -334,7 +335,7 @@ def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
 def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     """Yield the headline group and its labels: each statistic adjusted over the windows."""
     for sample in _labelled(run):
-        for row in adjust(sample, run.windows, run.tests):
+        for row in adjust(list(sample.each(run.windows)), run.tests):
             yield {**row_of(row), "window": window_name(row.window)}
 
 

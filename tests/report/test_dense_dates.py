@@ -12,11 +12,10 @@ from rich.console import Console
 from small_study import changed, small_study
 from test_overlap import study
 
-from eventstudy.core.statistics.dates import SCALED_BY_THE_PAST, dates_needed
+from eventstudy.core.statistics.dates import dates_needed
 from eventstudy.messages import catalogue, said
 from eventstudy.report.render.text import summary_text
 from eventstudy.report.sections.answer import small_table
-from eventstudy.report.sections.market import OTHERS, ROBUST
 from eventstudy.report.terminal import print_summary
 from eventstudy.report.wording import amount, p_text
 from eventstudy.results.evidence import LITTLE, date_power, worth_of_dates
@@ -85,8 +84,3 @@ def test_trust_says_what_overlapping_dates_areworth_of_dates() -> None:
     assert worth_of_dates({(2, 20): apart}) == []
     (little,) = worth_of_dates({(2, 20): date_power(study([150, 151, 152], 7).at((2, 20)))})
     assert "worth 1.0 dates apart: no test over dates and no band of the mean can be had" in little
-
-
-def test_robust_tests_take_no_variance_from_the_past() -> None:
-    assert not SCALED_BY_THE_PAST.intersection(ROBUST)
-    assert SCALED_BY_THE_PAST.issuperset(OTHERS)

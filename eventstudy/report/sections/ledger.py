@@ -7,7 +7,7 @@ from typing import Any
 
 from eventstudy.core.selection import drop_kind
 from eventstudy.messages import term
-from eventstudy.report.document import Column, Facts, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Column, Facts, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.wording import Words, count
 from eventstudy.results.result import StudyResult
@@ -20,12 +20,12 @@ def ledger(result: StudyResult, words: Words) -> Section:
     """Return the counts, the reasons and the matrix."""
     head = (words["page.reason"], words["page.firm_events"])
     why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
-    blocks, legend = matrix(result, words)
-    return Section(
-        name="ledger",
-        heading=words["page.ledger"],
-        blocks=(Paragraph(counts(result.facts, words)), why, *blocks, Facts(legend, "line")),
-    )
+    blocks: list[Block] = [Paragraph(counts(result.facts, words)), why]
+    # Of a list too long for it there is no matrix.
+    if "ledger" in result.tables:
+        cells, legend = matrix(result, words)
+        blocks += [*cells, Facts(legend, "line")]
+    return Section(name="ledger", heading=words["page.ledger"], blocks=tuple(blocks))
 
 
 def counts(facts: Mapping[str, Any], words: Words) -> str:
