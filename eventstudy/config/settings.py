@@ -264,6 +264,9 @@ class Reversal:
         Events that the question is about.
     case
         Shock shown as a case study; by default the newest one that was a fall.
+    estimator
+        What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
+        permutation over sets of placebo drops.
     history_years
         Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
@@ -276,6 +279,7 @@ class Reversal:
     share_negative: Annotated[float, Range(0, 1)] = 0.6
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
+    estimator: Literal["regression", "matched"] = "regression"
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

@@ -84,7 +84,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "fees": _columns("market name side bps first until source certainty"),
     "reversal": columns_of(DropRow),
     "endpoints": columns_of(EndpointRow),
-    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label"),
+    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label family session"),
     "reversal_measures": _columns("measure group estimate lower upper p_value n_dates note"),
     "reversal_paths": _columns("group series tau n_dates n_paths car lower upper"),
     "gates": _columns("step hypothesis estimate p_value level reached passed reason"),
