@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from eventstudy.errors import EstimationError, Reason
 from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.estimator import estimate
-from eventstudy.reversal.falls import StudyFalls, study_falls
+from eventstudy.reversal.falls import StudyFalls, families, study_falls
 from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.permutation import (
@@ -131,15 +132,15 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
-    event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
+    event_days = _event_days(computed)
     trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
-    controls = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
+    controls = benchmarks(history, fallen, trait, tickers, event_days, config, label=label, case=case)
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     compared, peers = fallen.qualifies & np.isfinite(fallen.post), _named_peers(leads, headline, config)
     shocks = Shocks(
         history=history,
-        falls=study_falls(history, portfolios, compared, peers, np.unique(event_days)),
+        falls=study_falls(history, portfolios, compared, peers, event_days),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
@@ -173,6 +174,22 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
         counted={name: counted for name, (_, counted, _) in compared.items()},
         verdicts={name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()},
     )
+
+
+def _event_days(computed: Computed) -> dict[str, Counts]:
+    """By peer the days of all events that name it, or a peer that is linked to it by events that name both."""
+    named: dict[str, set[str]] = {}
+    for row in computed.selection.ledger:
+        named.setdefault(row.event_id, set()).add(row.ticker)
+    sets = sorted({tuple(sorted(tickers)) for tickers in named.values()})
+    family = dict(zip(sets, families(sets), strict=True))
+    days: dict[str, list[dt.date]] = {}
+    for (event_id, _), alignment in computed.alignments.items():
+        if event_id in named:
+            days.setdefault(family[tuple(sorted(named[event_id]))], []).append(alignment.session)
+    codes = {name: np.unique(day_codes(np.array(own, dtype="datetime64[D]"))) for name, own in days.items()}
+    none = np.zeros(0, dtype=np.int64)
+    return {ticker: codes.get(name, none) for tickers, name in family.items() for ticker in tickers}
 
 
 def _named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
