@@ -29,6 +29,7 @@ from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
+from eventstudy.reversal.endpoints import endpoints
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
@@ -206,17 +207,18 @@ def _ask(
     parts: Parts,
 ) -> _Asked:
     tell("reversal")
-    shocks = study_shocks(computed, headline_of(samples, config), config)
+    headline = headline_of(samples, config)
+    shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts)
+    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline, config), lambda _: ())
+    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
     claimed = _beside(beside / "claims.csv", read_claims)
     claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
     tell("backtest")
-    group = headline_of(samples, config).group
 
     def trade() -> _Trade:
-        traded = trade_study(computed, shocks, events, config, prices, group=group, logged=logged)
+        traded = trade_study(computed, shocks, events, config, prices, group=headline.group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
     def no_trade(why: Reason) -> _Trade:

@@ -20,10 +20,10 @@ Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
 #: before the tests, and those of the appendix.
 _PARTS: Sequence[Part] = (
     (evidence.verdicts, ()),
-    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
+    (evidence.placebos, ("placebo_balance", "power")),
     (evidence.claims, ()),
     (evidence.clarifications, ()),
-    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (trade.backtest, ("equity_curve", "cost_sensitivity")),
 )
 _APPENDIX: Sequence[Part] = (
     (evidence.reversal_measures, ()),
@@ -45,14 +45,16 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     facts, words, asked = result.facts, words_of(result, language), result.report
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
-    sections = (
+    first = (
         answer(result, words, figures),
         effect.event_days(result, words),
         *parts(_PARTS[:2], result, words, figures),
         shocks.reversal(result, words),
         *parts(_PARTS[2:], result, words, figures),
-        tests.tests(result, words),
+        tests.tests(result, words, figures),
         shocks.shock_pages(result, words, pairs, figures),
+    )
+    appendix = (
         *parts(_APPENDIX, result, words, figures),
         day0.alignment(result, words),
         ledger.ledger(result, words),
@@ -63,6 +65,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         method.how_to_read(words),
         method.papers(words),
     )
+    sections = [*filter(None, first), *(replace(section, appendix=True) for section in appendix if section)]
     source = term(words, "price_source", facts.get("price_source") or "?")
     return Document(
         title=asked.title or str(facts.get("study") or words["page.untitled"]),
@@ -72,9 +75,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
             words["page.data_to"].format(date=facts.get("data_date") or "?"),
             words["page.prices"].format(source=source),
         ),
-        sections=tuple(
-            section for section in sections if section and (not asked.sections or section.name in asked.sections)
-        ),
+        sections=tuple(section for section in sections if not asked.sections or section.name in asked.sections),
         banner=words["page.simulated_banner"] if result.simulated else "",
         language=language or language_of(result),
         kind=kind_of_study(facts),
@@ -106,7 +107,5 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
     """Return a figure with what it shows, for readers who cannot see it."""
-    known = f"alt.{plot.kind}" in words
-    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
     narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
-    return FigureBlock(plot.name, alt, narrow)
+    return FigureBlock(plot.name, plots.alt_text(result, plot, words), narrow)

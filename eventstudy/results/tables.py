@@ -29,7 +29,8 @@ from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
-from eventstudy.results.paths import path_rows, sector_rows
+from eventstudy.results.paths import base_day, path_rows, sector_rows
+from eventstudy.results.records import interval
 from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
@@ -55,7 +56,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "diagnostics": optional("diagnostics", lambda: _diagnostics_rows(abnormal), lambda _: []),
         "estimation_cuts": _cut_rows(computed),
         "quality": [row_of(finding) for finding in computed.findings],
-        "paths": [row for sample in _labelled(run) for row in path_rows(sample)],
+        "paths": list(_path_rows(run)),
         "sector_index": list(_sector_rows(run)) if kind == "return" else [],
         "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
@@ -295,9 +296,11 @@ def _shock_rows(
     for window in windows:
         portfolios = shock_portfolios(headline.at(window).abnormal, weighting=headline.weighting)
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
-        count = portfolios.count(window)
+        weight, dof = portfolios.peer_weights(window), portfolios.abnormal.expected.dof[portfolios.members]
         for k, (first, last) in enumerate(portfolios.spans()):
-            rows = portfolios.members[first:last]
+            rows, there = portfolios.members[first:last], weight[first:last] > 0
+            df = float(dof[first:last][there].min()) if there.any() else np.nan
+            lower, upper = interval(float(car[k]), float(se[k]), df, 0.95)
             panel = portfolios.abnormal.panel
             event = events.by_id(str(panel.event_id[rows[0]]))
             if panel.lead[rows[0]] and event.shock_id in leads:
@@ -308,11 +311,13 @@ def _shock_rows(
                 "label": event.label,
                 "title": event.title,
                 "day0": _day(portfolios.day0[k]),
-                "n_peers": count[k],
+                "n_peers": int(there.sum()),
                 "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
                 "car": car[k],
                 "se": se[k],
                 "s": car[k] / se[k],
+                "lower": lower,
+                "upper": upper,
             }
 
 
@@ -325,6 +330,12 @@ def _labelled(run: StudyRun) -> list[Sample]:
     head = run.headline.group
     prefix = "label=" if head == "all" else f"{head};label="
     return [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
+
+
+def _path_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
+    base = base_day(run.config.windows.drop if run.asked else run.windows[0])
+    for sample in _labelled(run):
+        yield from path_rows(sample, base)
 
 
 def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:

@@ -33,15 +33,15 @@ class StudyFalls:
         Number of the shock, -1 for a control.
     day, drop
         Day 0 as days since 1970, and CAR of the drop window.
-    attainable
-        By family: most drops by the study's rule in its history of which no two lie within `APART` sessions.
+    drops
+        By stratum: sessions of all drops by the study's rule in its history, events or not.
     """
 
     falls: Falls
     shock: Places
     day: Counts
     drop: Floats
-    attainable: Mapping[str, int]
+    drops: Mapping[str, Counts]
 
     def of(self, counted: Bools) -> Falls:
         """Return the controls with the marked shocks, (K,) of all shocks of the study."""
@@ -54,13 +54,16 @@ class StudyFalls:
         return found
 
     def most(self, counted: Bools) -> int:
-        """Return how many dates the history of the marked shocks' peers can give."""
-        own = self.falls.family[(self.shock >= 0) & counted[self.shock]]
-        return sum(self.attainable[name] for name in np.unique(own).tolist())
+        """Return how many drops `APART` sessions apart the history of the marked shocks' peer sets can give."""
+        own = (self.shock >= 0) & counted[self.shock]
+        sessions: dict[str, list[Counts]] = {}
+        for family, stratum in set(zip(self.falls.family[own].tolist(), self.falls.stratum[own].tolist(), strict=True)):
+            sessions.setdefault(family, []).append(self.drops[stratum])
+        return sum(_most(np.concatenate(of_family)) for of_family in sessions.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fallen:
+class Fallen:
     """What portfolios did before, in and after the drop window; arrays of shape (P,)."""
 
     day: Counts
@@ -72,23 +75,24 @@ class _Fallen:
     recent: Floats
     qualifies: Bools
 
-    def take(self, index: Bools | Places) -> _Fallen:
-        return _Fallen(**{name: getattr(self, name)[index] for name in self.__slots__})
+    def take(self, index: Bools | Places) -> Fallen:
+        """Return the portfolios at ``index``."""
+        return Fallen(**{name: getattr(self, name)[index] for name in self.__slots__})
+
+    def where(self, other: Bools, values: Fallen) -> Fallen:
+        """Return the portfolios with the marked ones, (P,), taken from ``values``."""
+        return Fallen(**{name: np.where(other, getattr(values, name), getattr(self, name)) for name in self.__slots__})
 
 
 def study_falls(
-    history: History,
-    portfolios: ShockPortfolios,
-    asked: Bools,
-    peers: Sequence[tuple[str, ...]],
-    event_days: Mapping[str, Counts],
+    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Mapping[str, Counts]
 ) -> StudyFalls:
     """Estimate the marked shocks and every control of their peer sets in one way.
 
     Parameters
     ----------
-    portfolios
-        Of the K shocks, formed by ``history``.
+    fallen
+        The K shocks, by `fallen_of`.
     asked : (K,)
         Shocks to be compared.
     peers
@@ -104,16 +108,16 @@ def study_falls(
     numbers = np.flatnonzero(asked)
     sets = sorted({peers[int(k)] for k in numbers})
     family = dict(zip(sets, families(sets), strict=True))
-    events = _fallen(portfolios, history).take(numbers)
+    events = fallen.take(numbers)
     own = [peers[int(k)] for k in numbers]
     parts = [events]
     drops: dict[str, list[Counts]] = {}
     for names, found in zip(sets, _control_falls(history, sets, events.take(np.zeros(0, dtype=np.intp))), strict=True):
-        drops.setdefault(family[names], []).append(found.day[found.qualifies])
+        drops[", ".join(names)] = [found.day[found.qualifies]]
         parts.append(found.take(~_near(found.day, event_days[names[0]], history.grids(names))))
         own += [names] * len(parts[-1].day)
     for k, names in enumerate(own[: len(numbers)]):
-        drops[family[names]].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
+        drops[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
     falls = _joined(parts)
     days = history.days({ticker for names in sets for ticker in names}) if sets else np.zeros(0, dtype=np.int64)
     shock = np.concatenate([numbers, np.full(len(own) - len(numbers), -1)])
@@ -135,7 +139,7 @@ def study_falls(
         shock=shock,
         day=falls.day,
         drop=falls.drop,
-        attainable={name: _most(np.searchsorted(days, np.concatenate(found))) for name, found in drops.items()},
+        drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
     )
 
 
@@ -147,11 +151,11 @@ def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
     return near
 
 
-def _joined(parts: Sequence[_Fallen]) -> _Fallen:
-    return _Fallen(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _Fallen.__slots__})
+def _joined(parts: Sequence[Fallen]) -> Fallen:
+    return Fallen(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Fallen.__slots__})
 
 
-def _control_falls(history: History, sets: Sequence[tuple[str, ...]], nothing: _Fallen) -> list[_Fallen]:
+def _control_falls(history: History, sets: Sequence[tuple[str, ...]], nothing: Fallen) -> list[Fallen]:
     """Estimate every control fall of each peer set, whatever events are near; a peer's day but once."""
     days: list[Counts] = []
     wanted: dict[int, set[str]] = {}
@@ -161,12 +165,11 @@ def _control_falls(history: History, sets: Sequence[tuple[str, ...]], nothing: _
         days.append(every[screened.complete() & (np.nan_to_num(screened.drop(), nan=np.inf) <= CONTROL_DROP)])
         for day in days[-1].tolist():
             wanted.setdefault(day, set()).update(names)
-    parts: list[list[_Fallen]] = [[nothing] for _ in sets]
+    parts: list[list[Fallen]] = [[nothing] for _ in sets]
     for portfolios in portfolios_at(history, {day: sorted(names) for day, names in wanted.items()}):
         for at, (names, own) in enumerate(zip(sets, days, strict=True)):
             named = _only(portfolios, names, own)
-            fallen = _fallen(named, history)
-            parts[at].append(replace(fallen, day=named.shock_id.astype(np.int64)))
+            parts[at].append(replace(fallen_of(named, history), day=named.shock_id.astype(np.int64)))
     falls = map(_joined, parts)
     return [fell.take(is_control(fell.drop_s, fell.drop) & np.isfinite(fell.post)) for fell in falls]
 
@@ -186,11 +189,12 @@ def _only(portfolios: ShockPortfolios, tickers: tuple[str, ...], days: Counts) -
     )
 
 
-def _fallen(portfolios: ShockPortfolios, history: History) -> _Fallen:
+def fallen_of(portfolios: ShockPortfolios, history: History) -> Fallen:
+    """Return what portfolios did in and around the drop window of the history's settings."""
     windows = history.config.windows
     fall = fall_of(portfolios, windows.drop)
     trait = dict(zip(VARIABLES, traits(portfolios, windows.drop, fall=fall).T, strict=True))
-    return _Fallen(
+    return Fallen(
         day=portfolios.day0.astype(np.int64),
         drop=fall.car,
         drop_s=trait["s_drop"],

@@ -26,6 +26,7 @@ from eventstudy.reversal.confounders import (
 from eventstudy.reversal.contrasts import dimension_measures, label_difference, no_difference, no_regression, regression
 from eventstudy.reversal.controls import Placebo, balance, placebo_rows
 from eventstudy.reversal.drops import delays
+from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, told
 from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.measure import Measure
@@ -54,6 +55,7 @@ class Findings:
     other_events: Sequence[OtherEvent]
     paths: Sequence[PathDay]
     balance: Sequence[Mapping[str, Any]]
+    endpoints: Sequence[Endpoint]
 
 
 def findings(
@@ -64,6 +66,7 @@ def findings(
     *,
     news: Sequence[Confounder] = (),
     parts: Parts | None = None,
+    endpoints: Sequence[Endpoint] = (),
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show.
 
@@ -98,6 +101,7 @@ def findings(
         other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
         paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
         balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
+        endpoints=endpoints,
     )
 
 
@@ -105,7 +109,8 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
     """Return the rows of every table of the reversal analysis by its name."""
     return {
         "reversal": shock_rows(found.shocks, config.windows),
-        "endpoints": [],
+        "endpoints": endpoint_rows(found.endpoints, found.shocks, config),
+        "endpoint_drops": drop_rows(found.endpoints, found.shocks, config),
         "falls": fall_rows(found.shocks),
         "reversal_measures": [_row(item) for item in found.measures],
         "reversal_paths": [_row(item) for item in found.paths],
@@ -267,6 +272,7 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
         "exploratory": {**exploratory, **late},
         "verdicts": answers,
         "case_study": case_study(shocks),
+        "endpoints": told(found.endpoints, shocks, config),
         "gates": [_row(gate) for gate in found.gates],
         "sign_flips": sign_flips(shocks, shocks.asked),
         "leave_one_out": _range(shocks),

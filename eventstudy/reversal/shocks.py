@@ -19,7 +19,7 @@ from eventstudy.errors import EstimationError, Reason
 from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.estimator import estimate
-from eventstudy.reversal.falls import StudyFalls, families, study_falls
+from eventstudy.reversal.falls import StudyFalls, fallen_of, families, study_falls
 from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.permutation import (
@@ -128,26 +128,26 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         )
     portfolios = history.portfolios(requests)
     fallen = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
-    leads = [computed.selection.leads[str(name)] for name in portfolios.shock_id]
+    leads = leads_of_shocks(portfolios.shock_id, computed)
     label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
-    event_days = _event_days(computed)
+    days0 = event_days(computed)
     trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
-    controls = benchmarks(history, fallen, trait, tickers, event_days, config, label=label, case=case)
+    controls = benchmarks(history, fallen, trait, tickers, days0, config, label=label, case=case)
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
-    compared, peers = fallen.qualifies & np.isfinite(fallen.post), _named_peers(leads, headline, config)
+    compared, peers = fallen.qualifies & np.isfinite(fallen.post), named_peers(leads, headline, config)
     shocks = Shocks(
         history=history,
-        falls=study_falls(history, portfolios, compared, peers, event_days),
+        falls=study_falls(history, fallen_of(portfolios, history), compared, peers, days0),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
         event_id=np.array([lead.event.event_id for lead in leads], dtype=np.str_),
         label=label,
         tickers=tickers,
-        label_reason=_label_reasons(leads, computed, headline, config),
+        label_reason=label_reasons(leads, computed, headline, config),
         traits=trait,
         benchmarks=controls,
         sets=sets,
@@ -160,6 +160,27 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         verdicts={},
     )
     return _answered(shocks, headline, config)
+
+
+def leads_of_shocks(shock_id: Texts, computed: Computed) -> list[Lead]:
+    """Return the lead of each shock."""
+    return [computed.selection.leads[str(name)] for name in shock_id]
+
+
+def event_days(computed: Computed) -> dict[str, Counts]:
+    """Return by peer the days of all events that name it, or a peer that is linked to it by events that name both."""
+    named: dict[str, set[str]] = {}
+    for row in computed.selection.ledger:
+        named.setdefault(row.event_id, set()).add(row.ticker)
+    sets = sorted({tuple(sorted(tickers)) for tickers in named.values()})
+    family = dict(zip(sets, families(sets), strict=True))
+    days: dict[str, list[dt.date]] = {}
+    for (event_id, _), alignment in computed.alignments.items():
+        if event_id in named:
+            days.setdefault(family[tuple(sorted(named[event_id]))], []).append(alignment.session)
+    codes = {name: np.unique(day_codes(np.array(own, dtype="datetime64[D]"))) for name, own in days.items()}
+    none = np.zeros(0, dtype=np.int64)
+    return {ticker: codes.get(name, none) for tickers, name in family.items() for ticker in tickers}
 
 
 def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
@@ -176,23 +197,7 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     )
 
 
-def _event_days(computed: Computed) -> dict[str, Counts]:
-    """By peer the days of all events that name it, or a peer that is linked to it by events that name both."""
-    named: dict[str, set[str]] = {}
-    for row in computed.selection.ledger:
-        named.setdefault(row.event_id, set()).add(row.ticker)
-    sets = sorted({tuple(sorted(tickers)) for tickers in named.values()})
-    family = dict(zip(sets, families(sets), strict=True))
-    days: dict[str, list[dt.date]] = {}
-    for (event_id, _), alignment in computed.alignments.items():
-        if event_id in named:
-            days.setdefault(family[tuple(sorted(named[event_id]))], []).append(alignment.session)
-    codes = {name: np.unique(day_codes(np.array(own, dtype="datetime64[D]"))) for name, own in days.items()}
-    none = np.zeros(0, dtype=np.int64)
-    return {ticker: codes.get(name, none) for tickers, name in family.items() for ticker in tickers}
-
-
-def _named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
+def named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
     """Peers of the headline group that the lead of each shock names, whether they have prices then or not."""
     every = set(headline.abnormal.panel.ticker.tolist())
     spelt = {name: peer.ticker for peer in config.peers for name in (peer.ticker, *peer.aliases)}
@@ -209,7 +214,7 @@ def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Reque
     }
 
 
-def _label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
+def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
     """Why each label cannot count in a confirmatory verdict, from the exchanges that its shock has reached."""
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     reached = {

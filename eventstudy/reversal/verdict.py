@@ -162,7 +162,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     """
     x, k = evidence.excess, len(evidence.excess)
     margin = smallest_margin(evidence.drop)
-    ranked = not found.se > 0
+    ranked = found.rank > 0
     equivalence = found.equivalence_p(margin)
     mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
     kind = kind_of(found, margin)
@@ -175,7 +175,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         p_value=found.p_value,
         p_name="rank_among_controls" if ranked else "regression_t",
         p_greater=found.p_greater,
-        p_floor=found.p_floor,
+        p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=equivalence,
         n_dates=k,
         n_events=evidence.n_events,

@@ -25,6 +25,7 @@ OF_REVERSAL = {
         "reversal",
         "reversal_measures",
         "endpoints",
+        "endpoint_drops",
         "falls",
         "reversal_paths",
         "gates",

@@ -31,7 +31,7 @@ Pairs = list[tuple[str, str]]
 #: Marks rows of the small table that rest on labels set after the drop.
 _LATE = "†"
 #: The figure of page 1: the first of these kinds that there is.
-_FIGURES = ("forest", "shock_dots", "caar_by_label", "caar")
+_FIGURES = ("forest", "caar_by_label")
 
 
 def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
@@ -59,7 +59,7 @@ def headline(facts: Mapping[str, Any], words: Words) -> str:
         parts.append(_found(shown, words))
     if shown is late:
         parts.append(words["headline.exploratory"])
-    return " ".join([*parts, *_could_see(shown, words)])
+    return words["headline.joint"].join([*parts, *_could_see(shown, words)])
 
 
 def _drops(facts: Mapping[str, Any], words: Words) -> str:

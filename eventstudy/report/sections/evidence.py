@@ -90,7 +90,9 @@ def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
     rests = said(verdict.get("ladder") or "", words)
     if late.get("n_dates") and not verdict.get("n_dates"):
         rests = words["verdict.exploratory"].format(sentence=said(late.get("sentence") or "", words))
-    return [text for text in (rests, said(verdict.get("inside") or "", words)) if text]
+    endpoints = facts.get("endpoints") or {}
+    told = (rests, said(verdict.get("inside") or "", words), said(endpoints.get("sentence") or "", words))
+    return [text for text in told if text]
 
 
 def in_question(result: StudyResult, words: Words) -> list[tuple[str, str]]:
@@ -226,7 +228,7 @@ def claims(result: StudyResult, words: Words) -> list[Block]:
     frame = result.tables.get("claims")
     if frame is None or frame.empty:
         return []
-    blocks: list[Block] = [Facts(tuple(tallied(frame, words)))]
+    blocks: list[Block] = [Facts(tuple(tallied(frame, words)), "line")]
     # Elsewhere a column of this name holds a statistic's.
     named = frame.rename(columns={"name": "name_"})
     # A claim without a number shows its direction there.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstudy.messages import asked, said
-from eventstudy.report.document import Block, Column, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Column, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.wording import Words, amount, count, finite, group_words, number, p_text, test_name, window_words
 from eventstudy.results.columns import window_name
@@ -20,12 +20,13 @@ LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "por
 TEST_ROWS = 40
 
 
-def tests(result: StudyResult, words: Words) -> Section:
-    """Return both tables; that of the adjusted p-values only where there are any."""
+def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
+    """Return the figure of all p-values and both tables; that of the adjusted p-values only where there are any."""
     trust = said(result.facts.get("trust") or "", words)
     first = [Paragraph(trust, words["page.trust"])] if trust else []
     intro = Paragraph(words["page.tests_intro"], tone="note")
-    blocks: tuple[Block, ...] = (*first, intro, leading_tests(result, words), multiplicity(result, words))
+    drawn = [figures[kind] for kind in ("p_heatmap",) if kind in figures]
+    blocks: tuple[Block, ...] = (*first, intro, *drawn, leading_tests(result, words), multiplicity(result, words))
     return Section(name="tests", heading=words["page.tests"], blocks=blocks)
 
 
