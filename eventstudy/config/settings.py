@@ -266,6 +266,9 @@ class Reversal:
     estimator
         What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
         permutation over sets of placebo drops.
+    controls
+        Falls that a drop is compared with: ``all`` of the history, or ``before``, those whose aftermath was over
+        before the drop began.
     history_years
         Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
@@ -279,6 +282,7 @@ class Reversal:
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
     estimator: Literal["regression", "matched"] = "regression"
+    controls: Literal["all", "before"] = "all"
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

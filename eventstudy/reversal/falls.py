@@ -35,6 +35,8 @@ class StudyFalls:
         Day 0 as days since 1970, and CAR of the drop window.
     drops
         By stratum: sessions of all drops by the study's rule in its history, events or not.
+    lead
+        Sessions that a control must be ahead of an event to be compared with it; 0 for no such rule.
     """
 
     falls: Falls
@@ -42,15 +44,17 @@ class StudyFalls:
     day: Counts
     drop: Floats
     drops: Mapping[str, Counts]
+    lead: int = 0
 
     def of(self, counted: Bools) -> Falls:
         """Return the controls with the marked shocks, (K,) of all shocks of the study."""
-        return self.falls.take((self.shock < 0) | counted[self.shock])
+        falls = self.falls.take((self.shock < 0) | counted[self.shock])
+        return falls if not self.lead else _each_with_its_past(falls, self.lead)
 
     def comparable(self, count: int) -> Bools:
         """Which of so many shocks have the controls and the numbers that they need, (K,)."""
-        found = np.zeros(count, dtype=bool)
-        found[self.shock[usable(self.falls) & (self.shock >= 0)]] = True
+        falls, found = self.of(np.ones(count, dtype=bool)), np.zeros(count, dtype=bool)
+        found[self.shock[self.shock >= 0][usable(falls)[falls.event]]] = True
         return found
 
     def most(self, counted: Bools) -> int:
@@ -139,8 +143,24 @@ def study_falls(
         shock=shock,
         day=falls.day,
         drop=falls.drop,
+        lead=last - history.config.windows.drop[0] + 1 if history.config.reversal.controls == "before" else 0,
         drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
     )
+
+
+def _each_with_its_past(falls: Falls, lead: int) -> Falls:
+    """Give each event a stratum of its own with the controls that lie so many sessions ahead of it."""
+    events, rows, names = np.flatnonzero(falls.event), [], []
+    for event in events.tolist():
+        past = ~falls.event & (falls.stratum == falls.stratum[event])
+        past &= falls.session + lead <= falls.session[event]
+        rows.append(np.append(event, np.flatnonzero(past)))
+        names += [f"{falls.stratum[event]} before {event}"] * len(rows[-1])
+    if not rows:
+        return falls
+    stacked = replace(falls.take(np.concatenate(rows)), stratum=np.array(names, dtype=np.str_))
+    # Events first, in their order.
+    return stacked.take(np.argsort(~stacked.event, kind="stable"))
 
 
 def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:

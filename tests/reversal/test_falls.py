@@ -185,3 +185,26 @@ def test_one_date_is_ranked_and_never_more_than_inconclusive(tmp_path: Path) -> 
     sentence = text(answer.sentence)
     assert f"rank {answer.rank} of {answer.among} by size" in sentence
     assert text(answer.ladder).startswith("Case study. One information shock.")
+
+
+def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_path: Path) -> None:
+    days = sorted(drop_days(8))
+    rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
+    _, shocks = study(tmp_path, rows, "reversal.controls=before")
+    found, last = shocks.falls, len(days) - 1
+    # Its whole aftermath, to day +20, is over before day 0.
+    assert found.lead == 21
+    only = np.arange(len(days)) == last
+    falls = found.of(only)
+    assert (falls.session[~falls.event] + 20 < falls.session[falls.event][0]).all()
+    every = found.of(np.ones(len(days), dtype=bool))
+    alone = {name: (every.stratum == name).sum() for name in np.unique(every.stratum)}
+    assert len(alone) == len(days)
+    # An early event has fewer controls than a late one.
+    assert alone[every.stratum[0]] < alone[every.stratum[last]]
+    assert shocks.verdict.n_dates == found.comparable(len(days)).sum()
+    # A control that stands beside several events is one cluster all the same.
+    assert shocks.verdict.n_clusters < shocks.verdict.n_controls / 4
+    _, usual = study(tmp_path, rows)
+    assert usual.falls.lead == 0
+    assert usual.verdict.effect != shocks.verdict.effect
