@@ -14,8 +14,7 @@ from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
-LABELS += ("good_news", "unknown")
+LABELS = tuple("misreading genuine contested denied silent clarification no_news macro good_news unknown".split())
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.

@@ -89,7 +89,7 @@ class Fallen:
 
 
 def study_falls(
-    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Counts
+    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Mapping[str, Counts]
 ) -> StudyFalls:
     """Estimate the marked shocks and every control of their peer sets in one way.
 
@@ -101,8 +101,8 @@ def study_falls(
         Shocks to be compared.
     peers
         K peer sets, sorted: the peers of the headline group that each shock names.
-    event_days : (E,)
-        Days of all events of the study; controls keep `APART` sessions away from them.
+    event_days
+        By peer the days of the events that bear on it; its controls keep `APART` sessions away from them.
 
     Notes
     -----
@@ -111,14 +111,14 @@ def study_falls(
     """
     numbers = np.flatnonzero(asked)
     sets = sorted({peers[int(k)] for k in numbers})
-    family = dict(zip(sets, _families(sets), strict=True))
+    family = dict(zip(sets, families(sets), strict=True))
     events = fallen.take(numbers)
     own = [peers[int(k)] for k in numbers]
     parts = [events]
     drops: dict[str, list[Counts]] = {}
     for names, found in zip(sets, _control_falls(history, sets, events.take(np.zeros(0, dtype=np.intp))), strict=True):
         drops[", ".join(names)] = [found.day[found.qualifies]]
-        parts.append(found.take(~_near(found.day, event_days, history.grids(names))))
+        parts.append(found.take(~_near(found.day, event_days[names[0]], history.grids(names))))
         own += [names] * len(parts[-1].day)
     for k, names in enumerate(own[: len(numbers)]):
         drops[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
@@ -237,8 +237,8 @@ def _recent(daily: Floats) -> Floats:
     return root
 
 
-def _families(sets: Sequence[tuple[str, ...]]) -> list[str]:
-    """Name for each peer set its family, the first of the sets that are linked to it by common peers."""
+def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return for each peer set its family, the first of the sets that are linked to it by common peers."""
     family = list(range(len(sets)))
     for at, own in enumerate(sets):
         linked = {family[j] for j in range(at) if set(own) & set(sets[j])} | {at}
