@@ -129,7 +129,7 @@ def test_the_pack_has_what_any_study_leaves(result: Path, capsys: pytest.Capture
         "report.html",
         "summary.md",
         "figures/caar_by_label.svg",
-        "figures/caar.png",
+        "figures/caar_by_label.png",
         "tables.xlsx",
     }
     names = ("aar", "alignment", "event_days", "multiplicity", "quality", "regressions", "shocks", "tests")
