@@ -81,6 +81,7 @@ class Fixture:
     singles: tuple[str, ...] = ("car",)
     model: Mapping[str, Any] = field(default_factory=lambda: {"name": "market"})
     factors: dict[str, list[float]] = field(default_factory=dict)
+    world: list[float] = field(default_factory=list)
     kind: str = "simple"
     unit: str = "decimal"
 
@@ -178,7 +179,7 @@ def plain(
 ) -> Fixture:
     """A fixture of ``n`` firms, each with one event: on one date, or ``apart`` sessions from each other."""
     simulated = {key: options.pop(key) for key in ("rho", "fat") if key in options}
-    count = 118 + 7 + apart * (n - 1)
+    count = 118 + 13 + apart * (n - 1)
     days, tickers = sessions(start, count), TICKERS[:n]
     returns, market = simulate(seed, tickers, count, **simulated)
     events = spread_events(days, tickers, 118, apart) if apart else common_events(days, tickers, 118)
@@ -224,6 +225,12 @@ def model_fixtures() -> list[Fixture]:
         t: [round(r + b * s + c * h, 5) for r, s, h in zip(row, smb, hml, strict=True)]
         for (t, row), b, c in zip(base.returns.items(), (0.5, -0.3, 0.8, 0.1), (0.2, 0.6, -0.5, -0.1), strict=True)
     }
+    world = [
+        round(0.5 * r + float(e), 5) for r, e in zip(base.market, rng.normal(0, 0.008, len(base.days)), strict=True)
+    ]
+    others = {"two_index": {"world": "WORLD"}, "leave_one_out": {}, "rolling": {"span": 60}}
+    made += [replace(base, name=f"model_{n}", model={"name": n, **o}, catches=MODELS[n]) for n, o in others.items()]
+    made[-3] = replace(made[-3], world=world)
     for name in ("capm", "factors"):
         made.append(
             replace(
@@ -240,6 +247,9 @@ MODELS = {
     "raw": "no expected return at all",
     "scholes_williams": "betas of non-synchronous trading (Scholes and Williams 1977)",
     "dimson": "betas summed over one lag, the day and one lead (Dimson 1979)",
+    "two_index": "the index and what a world index adds to it (Park 2004)",
+    "leave_one_out": "a regression on the mean return of the other firms",
+    "rolling": "the market model over the last 60 sessions of the estimation window",
     "capm": "returns in excess of the risk-free rate",
     "factors": "three factors (Fama and French 1993)",
 }
@@ -403,6 +413,15 @@ def test_fixtures() -> list[Fixture]:
     """Every test, on dates that differ; those for one common date on it."""
     windows: tuple[Window, ...] = ((0, 0), (-1, 1))
     even = (*windows, (-5, 4))
+    held = plain(
+        "buy_and_hold",
+        "buy-and-hold abnormal returns are products over the window, and are not summed",
+        43,
+        n=8,
+        windows=((0, 0), (-2, 2), (-5, 5)),
+        singles=("car", "bhar"),
+        tests=("bhar_t",),
+    )
     differ = plain(
         "tests_dates_differ",
         "every test on twelve dates whose windows share no session",
@@ -434,7 +453,7 @@ def test_fixtures() -> list[Fixture]:
     doubled = twins.Group(panel(common), (0, 0), last_alpha_day=None, weighting="equal", seed=1, draws=1)
     for e, f in zip(double.events, doubled.firms, strict=True):
         double.returns[e.ticker][e.day0] = round(double.returns[e.ticker][e.day0] + f.ar[5], 8)
-    return [differ, common, double]
+    return [differ, common, double, held]
 
 
 def fixtures() -> list[Fixture]:
@@ -456,7 +475,13 @@ def model_twin(made: Fixture, e: Event) -> model_twins.Twin:
         rf = np.array(made.factors["RF"])
         inside = [c[before] for c in columns], [c[around] for c in columns]
         return model_twins.excess(y[before], rf[before], *inside, rf[around])
+    world = np.array(made.world or made.market)
+    others = np.mean([row for ticker, row in made.returns.items() if ticker != e.ticker], axis=0)
+    last = slice(e.day0 + ESTIMATION[1] + 1 - made.model.get("span", 0), before.stop)
     return {
+        "two_index": lambda: model_twins.two_index(y[before], m[before], world[before], (m[around], world[around])),
+        "leave_one_out": lambda: model_twins.ols(y[before], [others[before]], [others[around]]),
+        "rolling": lambda: model_twins.ols(y[last], [m[last]], [m[around]]),
         "market": lambda: model_twins.ols(y[before], [m[before]], [m[around]]),
         "market_adjusted": lambda: model_twins.market_adjusted(y[before], m[before], m[around]),
         "mean_adjusted": lambda: model_twins.mean_adjusted(y[before], length),
@@ -534,7 +559,10 @@ def expected(made: Fixture) -> list[dict[str, Any]]:
                 continue
             cars[window].append(car)
             named = {"event_id": e.event_id, "ticker": e.ticker}
-            values = {"car": car, "car_se": sqrt(fit.variance(weights))}
+            values = {"car": car, "car_se": sqrt(fit.variance(weights)) if "car_se" in made.singles else math.nan}
+            if "bhar" in made.singles:
+                days = [d for d, w in enumerate(weights) if w]
+                values["bhar"] = math.prod(1 + real[d] for d in days) - math.prod(1 + fit.mean[d] for d in days)
             for quantity in made.singles:
                 add(quantity, window, values[quantity], **named)
     for window, values in cars.items():
@@ -557,7 +585,8 @@ def write(made: Fixture, folder: Path) -> None:
     columns = dict(made.prices or made.returns)
     market = columns.pop("MKT", made.market)
     table(folder / f"{series}.csv", {"date": made.days, **columns})
-    table(folder / "market.csv", {"date": made.days, "MKT": market})
+    world = {"WORLD": made.world} if made.world else {}
+    table(folder / "market.csv", {"date": made.days, "MKT": market, **world})
     if made.factors:
         table(folder / "factors.csv", {"date": made.days, **made.factors})
     events = [*made.events, made.events[1]] if made.name == "row_twice" else made.events

@@ -150,7 +150,7 @@ FORMAT = """## A fixture
 | file | what it holds |
 |---|---|
 | `returns.csv` or `prices.csv` | `date` and a column a firm; an empty cell is a day without a price |
-| `market.csv` | `date` and the index, `MKT` |
+| `market.csv` | `date` and the index, `MKT`; for `two_index` `WORLD`, too |
 | `factors.csv` | for `capm` and `factors`: `Mkt-RF`, `SMB`, `HML`, `RF`, as decimals |
 | `events.csv` | `event_id`, `ticker`, `date` |
 | `study.json` | model, windows in sessions with both ends, kind and unit of the returns, what is asked |

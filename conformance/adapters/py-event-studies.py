@@ -17,6 +17,8 @@ import py_event_studies as pes
 import reading
 from reading import Fixture, Values
 
+#: One for the whole process: a changed setting makes the package read its last file again.
+FOLDER = tempfile.TemporaryDirectory()
 TESTS = {"cross_sectional_t": "cs", "bmp": "bmp", "bmp_kp": "kp"}
 
 
@@ -52,13 +54,13 @@ def compute(fixture: Fixture, window: tuple[int, int]) -> Values:
     half = 5 if preset else window[1]
     period = {} if preset else {"event_period": 2 * half + 1}
     first, last = fixture.study["estimation"]
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        _crsp(fixture).to_csv(Path(folder, "crsp.csv"), index=False)
-        _factors(fixture).to_csv(Path(folder, "factors.csv"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        _crsp(fixture).to_csv(Path(FOLDER.name, "crsp.csv"), index=False)
+        _factors(fixture).to_csv(Path(FOLDER.name, "factors.csv"))
         pes.config.event_period = 10  # as it is at the start
         pes.update_config(estim_period=last - first + 1, delta_estim_event_period=-half - last - 1, **period)
-        pes.load_data(str(Path(folder, "crsp.csv")), no_cache=True)
-        pes.load_ff_factors(str(Path(folder, "factors.csv")))
+        pes.load_data(str(Path(FOLDER.name, "crsp.csv")), no_cache=True)
+        pes.load_ff_factors(str(Path(FOLDER.name, "factors.csv")))
         numbers = [fixture.tickers.index(ticker) + 1 for ticker in fixture.events["ticker"]]
         found = pes.compute(fixture.events["date"].iloc[0], numbers)
     values = {("n", ""): found.n_stocks}

@@ -35,7 +35,7 @@ class Fixture:
 
     @property
     def tickers(self) -> list[str]:
-        return [name for name in self.returns if name != "MKT"]
+        return [name for name in self.returns if name not in ("MKT", "WORLD")]
 
     @property
     def one_date(self) -> bool:

@@ -15,7 +15,7 @@ TESTS = (
 
 
 def offers(_: Fixture) -> set[str]:
-    return {"car", "car_se", "caar", "n", *TESTS, *(name + "_p" for name in TESTS)}
+    return {"car", "car_se", "bhar", "caar", "n", *TESTS, *(name + "_p" for name in TESTS)}
 
 
 @functools.lru_cache(maxsize=1)
@@ -27,6 +27,8 @@ def _result(folder: Any) -> Any:
     if fixture.factors is not None:
         columns = ("Mkt-RF", "SMB", "HML") if model["name"] == "factors" else ()
         model |= {"factors_file": str(folder / "factors.csv"), "factors": columns, "risk_free": "RF", "percent": False}
+    if "world" in model:
+        model["world_market"] = "XNYS"
     windows = {"event": study["event"], "car": study["windows"], "estimation": study["estimation"], "minimum": 50}
     asked = [name for name in TESTS if name in study["asked"] or name == "cross_sectional_t"]
     made = Study(
@@ -53,6 +55,7 @@ def compute(fixture: Fixture, window: tuple[int, int]) -> Values:
     values = {}
     for row in result.car.where(window=window):
         values["car", row.event_id], values["car_se", row.event_id] = row.car * unit, row.se * unit
+        values["bhar", row.event_id] = row.bhar * unit
     for test in result.tests.where(window=window, group="all"):
         values[test.name, ""], values[test.name + "_p", ""] = test.statistic, test.p_value
     mean = result.tests.get("cross_sectional_t", window=window)
