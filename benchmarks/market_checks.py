@@ -23,9 +23,9 @@ from record import recorded
 from eventstudy.config import StudyConfig
 from eventstudy.core.returns import one_session_returns
 from eventstudy.large import engine
+from eventstudy.large.event_list import read_list
 from eventstudy.large.trust import Checked
 from eventstudy.prices.quality.wide import SuspectDays
-from eventstudy.readers.market_events import read_market_events
 
 SESSIONS, SECURITIES = 2_500, 1_000
 
@@ -74,7 +74,7 @@ def timed(folder: Path, *, checks: bool) -> float:
     patched = {name: getattr(engine, name) for name in names} if checks else dict(zip(names, UNCHECKED, strict=True))
     with tempfile.TemporaryDirectory(dir=folder) as scratch, mock.patch.multiple(engine, **patched):
         start = time.process_time()
-        events = read_market_events(folder / "events.parquet")
+        events = read_list(folder / "events.parquet")
         engine.run_market(events, folder / "prices.parquet", "_IDX", StudyConfig(), scratch=Path(scratch))
         return time.process_time() - start
 

@@ -22,9 +22,10 @@ from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample
 from eventstudy.core.statistics.dates import sign_flip_p, signs_of, student
-from eventstudy.core.statistics.overlap import DateOverlap, lagged_overlap
+from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.core.windows import EventPanel
+from eventstudy.large.battery import lagged_overlap
 
 ESTIMATION, GAP, SESSIONS, BLOCK = 240, 10, 2_000, 100
 SHAPES = ((17, 19), (33, 19), (100, 19), (300, 19), (30, 60), (30, 249))

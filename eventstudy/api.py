@@ -381,6 +381,8 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
         if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
+        if any(market.benchmark == ticker for market in config.markets):
+            remedy += ", or name another index: --benchmark, or benchmark in [[markets]]"
         if outcome.status != "ok":
             found.append(f"no prices for {_role(ticker, config)}: {text(outcome.message)}; {remedy}")
     return found

@@ -30,7 +30,7 @@ MAX_BYTES = 64 * 2**20
 #: Cells that an event keeps as they are.
 _KEPT = ("event_id", "precision", "kind", "label", "clarifies", "dimension", "title", "source", "source_url", "notes")
 
-_EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
 #: Furthest event day from day 0 that a window of an event of its own may have.
@@ -284,7 +284,7 @@ def _event(cells: _Cells, row: int, line: int, found: list[str]) -> Event | None
     """Return the row's event, or None with what is wrong appended to ``found``."""
     texts_of = cells.at(row)
     for column in ("event_id", "shock_id"):
-        if texts_of[column] and not _EVENT_ID.fullmatch(texts_of[column]):
+        if texts_of[column] and not EVENT_ID.fullmatch(texts_of[column]):
             found.append(f"{column} {texts_of[column]!r}: accepted are 1 to 64 letters, digits, _ . -")
     timestamp = cells.moment("timestamp", row, found)
     if not texts_of["timestamp"]:
@@ -299,8 +299,8 @@ def _event(cells: _Cells, row: int, line: int, found: list[str]) -> Event | None
     asof = cells.moment("label_asof", row, found)
     if texts_of["label"] in DATED_LABELS and not texts_of["label_asof"]:
         found.append(f"label {texts_of['label']!r} needs label_asof: when that could first be known (ISO 8601)")
-    tickers = tuple(_tickers(texts_of["tickers"], line, found, cells.spellings))
-    benchmark = "".join(_tickers(texts_of["benchmark"], line, found, Spellings("permno")))
+    tickers = tuple(read_tickers(texts_of["tickers"], line, found, cells.spellings))
+    benchmark = "".join(read_tickers(texts_of["benchmark"], line, found, Spellings("permno")))
     ends: dict[str, Any] = {name: _end(cells, name, row, found) for name in OWN_SETTINGS[1:]}
     _check_windows(ends, found)
     if found or timestamp is None:
@@ -335,7 +335,8 @@ def _check_precision(row: Mapping[str, str], timestamp: Moment | None, found: li
     found.append(f"timestamp {row['timestamp']!r} {what}; {cure} precision {'date' if bare else 'minute'!r}")
 
 
-def _tickers(text: str, line: int, found: list[str], spellings: Spellings) -> Iterator[str]:
+def read_tickers(text: str, line: int, found: list[str], spellings: Spellings) -> Iterator[str]:
+    """Yield the tickers that a cell names; what is wrong with others is appended to ``found``."""
     for given in filter(None, (part.strip() for part in re.split(r"[;,|]", text))):
         ticker = spellings.read(given, line)
         if not spellings.numbered and re.fullmatch(r"\d{6}", ticker):

@@ -153,8 +153,8 @@ def kind_of(kind: str, *, asked: bool) -> str:
 
 
 def asked(facts: Mapping[str, Any]) -> bool:
-    """Return whether a study, of which this is the summary, asked about reversals; else it has ``effects``."""
-    return "effects" not in facts
+    """Return whether a study, of which this is the summary, asked about reversals: then it has a verdict."""
+    return "verdict" in facts or "effects" not in facts
 
 
 def kind_of_study(facts: Mapping[str, Any]) -> str:

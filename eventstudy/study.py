@@ -29,12 +29,15 @@ from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
+from eventstudy.reversal.endpoints import endpoints
 from eventstudy.reversal.prereg import specification_digest
 from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eventstudy.large.event_list import EventList
 
 Progress = Callable[[str], None]
 Row = TypeVar("Row")
@@ -107,18 +110,72 @@ def run_study(
     )
     tables = {**build_tables(run), **asked.trade.tables}
     manifest["inputs"] += _covariates_files(config) + (_inputs_beside(events) if asks else [])
-    run_id = run_id_of(config, prices, manifest)
+    run_id = run_id_of(config, manifest)
     summary = build_summary(run, run_id, tables, asked.trade.summary)
-    specification = specification_digest(config)
     summary["not_available"] = [missing.as_dict() for missing in parts.missing]
-    summary["trials"] = len({*earlier.studies, specification})
-    manifest["trials"] = Trials(earlier.studies - {specification}, asked.trade.before).as_dict()
+    _count_trials(summary, manifest, earlier.studies, asked.trade.before, config)
     if prereg is not None:
         summary["prereg"] = plain_json(prereg)
         sentences = (row["sentence"] for row in summary["prereg"]["departures"])
         summary["warnings"] = [*sentences, *summary["warnings"]]
     summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
-    return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id}, explored_of(run))
+    return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id}, explored=explored_of(run))
+
+
+def run_list(
+    events: EventList,
+    config: StudyConfig,
+    prices: Path,
+    *,
+    scratch: Path,
+    progress: Progress | None = None,
+    trials: Trials | None = None,
+    **how: Any,
+) -> StudyResult:
+    """Run a study of more firm-events than are held in memory, by sums over dates.
+
+    Parameters
+    ----------
+    events, config
+        From `event_list.read_list` and `config.load_config`; the study's only market names the index.
+    prices
+        One long file.
+    scratch
+        Empty folder on a disk that all workers see. It gets tables of returns and, as files of the result, the
+        rows of the events; it must stay as long as these are read.
+    **how
+        ``workers`` and ``kernel`` of `large.engine.run_market`.
+
+    Raises
+    ------
+    ConfigError
+        For settings that need the events in memory.
+    PriceError, EstimationError
+        As `run_study`.
+    """
+    from eventstudy.large.engine import run_market
+    from eventstudy.results.long_list import result_of_list
+
+    market, tell = config.markets[0], progress or (lambda _: None)
+    found = run_market(events, prices, market.benchmark, config, scratch=scratch, progress=tell, **how)
+    tell("tables")
+    result = result_of_list(found, config, market.mic, scratch / "tables")
+    facts, manifest, earlier = dict(result.facts), dict(result.manifest), trials or Trials()
+    _count_trials(facts, manifest, earlier.studies, earlier.rules, config)
+    return replace(result, facts=facts, manifest=manifest)
+
+
+def _count_trials(
+    summary: dict[str, Any],
+    manifest: dict[str, Any],
+    studies: frozenset[str],
+    rules: Mapping[str, float],
+    config: StudyConfig,
+) -> None:
+    """Note how many specifications were run with this one, and which ones before."""
+    own = specification_digest(config)
+    summary["trials"] = len({*studies, own})
+    manifest["trials"] = Trials(studies - {own}, rules).as_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +207,18 @@ def _ask(
     parts: Parts,
 ) -> _Asked:
     tell("reversal")
-    shocks = study_shocks(computed, headline_of(samples, config), config)
+    headline = headline_of(samples, config)
+    shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts)
+    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline, config), lambda _: ())
+    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
     claimed = _beside(beside / "claims.csv", read_claims)
     claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
     tell("backtest")
-    group = headline_of(samples, config).group
 
     def trade() -> _Trade:
-        traded = trade_study(computed, shocks, events, config, prices, group=group, logged=logged)
+        traded = trade_study(computed, shocks, events, config, prices, group=headline.group, logged=logged)
         return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
     def no_trade(why: Reason) -> _Trade:

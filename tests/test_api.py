@@ -116,7 +116,8 @@ def test_check_estimates_nothing_and_says_what_is_missing(place: Path, tmp_path:
     assert found.missing == (
         f"no prices for CCC (XNYS): {todo.format('CCC', tmp_path.name)}",
         "no prices for IDX, the benchmark of XNYS, without which its 3 peers cannot be used: "
-        + todo.format("IDX", tmp_path.name),
+        + todo.format("IDX", tmp_path.name)
+        + ", or name another index: --benchmark, or benchmark in [[markets]]",
     )
     with pytest.raises(KeyError, match="there are alignment, ledger, quality"):
         found.to_frame("legder")

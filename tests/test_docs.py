@@ -255,13 +255,14 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
     why, misread_one, ours = counts["reasons"], reversal.loc["LITE26"], reversal.loc["SA26"]
     worth = facts["headline"]["n_effective"]
     day0, whole = shocks.loc[("SA26", "[0,0]")], shocks.loc[("SA26", "[0,1]")]
-    table = {row["window"]: row for row in facts["small_table"] if row["group"] == facts["headline_group"]}
-    drop, post = table["[0,1]"], table["[2,20]"]
+    tests = pd.read_csv(PACK / "tables" / "tests.csv").query(f"group == {facts['headline_group']!r}")
+    tests = tests.set_index(["window", "name"])
+    drop, p = tests.loc["[0,1]", "date_t"], tests["p_value"]
     article = claims[claims["source"] == "TubeX Research"]
     assert (article["verdict"] == "confirmed").sum() == 0
     assert (article["verdict"] == "not testable").sum() == 4
     assert len(article) == 5
-    assert drop["cross_sectional_p"] < 0.001
+    assert p["[0,1]", "cross_sectional_t"] < 0.001
     misread = reversal[reversal["label"] == "misreading"]
     assert len(misread) == 4
     assert (~misread["label_in_time"]).sum() == 3
@@ -292,8 +293,8 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         verdict["sentence"].partition(",")[0],
         f"{drop['n_events']} firm-events on {drop['n_dates']} dates, worth {worth:.0f} independent ones",
         (
-            f"p = {drop['date_t_p']:.3f}; over [+2, +20] p = {post['cross_sectional_p']:.3f} against p = "
-            f"{post['date_t_p']:.3f}"
+            f"p = {drop['p_value']:.3f}; over [+2, +20] p = {p['[2,20]', 'cross_sectional_t']:.3f} against p = "
+            f"{p['[2,20]', 'date_t']:.3f}"
         ),
     ):
         assert said in page, said

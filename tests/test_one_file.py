@@ -69,7 +69,7 @@ register(
         80,
         lambda result: ("",),
         lambda *_: Frame(width=4.0, height=2.0, left=0.5, right=0.1, bottom=0.6, top=0.3),
-        (draw_cars,),
+        draw_cars,
         lambda result, _: (len(result.tables["car"]), 1),
     )
 )

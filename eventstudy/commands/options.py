@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from eventstudy.config import StudyConfig
     from eventstudy.events import Events
+    from eventstudy.large.event_list import EventList
     from eventstudy.prices import PriceTable
 
 #: Where a command's context keeps the options of `PLAIN`.
@@ -180,6 +181,45 @@ def inputs(
     return outcome[0], outcome[1]
 
 
+def inputs_of_list(
+    events: Path,
+    sector: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    accept_suspect: bool = False,
+) -> tuple[EventList, StudyConfig]:
+    """Read a list of more firm-events than are held in memory and its settings, which name one market.
+
+    The tickers of the events are the peers where the settings name none.
+    """
+    from eventstudy.config import IN_MEMORY, load_config
+    from eventstudy.large.event_list import read_list
+
+    if accept_suspect:
+        overrides = (*overrides, "prices.accept_suspect=true")
+    config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
+    read = read_list(events, config.tests.group)
+    if config.markets:
+        _refuse_plain()
+    else:
+        table = _assumed_of(read.path, read.tickers)
+        config = load_config(
+            events,
+            sector=sector,
+            config_file=config_file,
+            overrides=overrides,
+            peers=False,
+            assumed=lambda: {"markets": table["markets"]},
+        )
+    if len(config.markets) != 1:
+        raise ConfigError(
+            f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
+            "against one index, at a time; split the list"
+        )
+    return read, config
+
+
 def _plain() -> dict[str, Any]:
     """The options of `PLAIN`; none outside a command."""
     context = click.get_current_context(silent=True)
@@ -193,12 +233,15 @@ def _refuse_plain() -> None:
 
 
 def _assumed(events: Events) -> dict[str, Any]:
-    """Markets and peers of the tickers in the events, which are told, and written where that is asked for."""
+    """Markets and peers of the tickers in the events."""
+    tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
+    return _assumed_of(events.path, tickers) if tickers else {}
+
+
+def _assumed_of(file: str, tickers: Sequence[str]) -> dict[str, Any]:
+    """Markets and peers of some tickers, which are told, and written where that is asked for."""
     from eventstudy.config.plain import assumed_table, toml_of
 
-    tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
-    if not tickers:
-        return {}
     plain = _plain()
     table = assumed_table(tickers, plain.get("exchange", ""), plain.get("benchmark", ""))
     path = plain.get("write_config")
@@ -209,7 +252,7 @@ def _assumed(events: Events) -> dict[str, Any]:
         markets = ", ".join(f"{market['mic']} against {market['benchmark']}" for market in table["markets"])
         peers = f"its {len(tickers)} tickers" if len(tickers) > 1 else tickers[0]
         how = f"written to {path}" if path else "--write-config study.toml writes this as a file"
-        click.echo(f"no study file: {Path(events.path).name} is studied for {peers} on {markets}; {how}", err=True)
+        click.echo(f"no study file: {Path(file).name} is studied for {peers} on {markets}; {how}", err=True)
     return table
 
 

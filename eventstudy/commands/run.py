@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.market import is_long_list, study_list
 from eventstudy.commands.options import (
     ACCEPT,
     InputFile,
     inputs,
+    inputs_of_list,
     locked_question,
     prices_of_study,
     study_options,
@@ -84,8 +84,8 @@ def command(
     accept_suspect: bool,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
-    from eventstudy.config import load_config
-    from eventstudy.report.staging import reserve
+    from eventstudy.config import IN_MEMORY
+    from eventstudy.report.staging import aside, reserve
     from eventstudy.workers import forked_children
 
     if groups:
@@ -94,36 +94,49 @@ def command(
         overrides = (*overrides, f'study.language="{language}"')
     workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
     overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
-    if is_long_list(events):
-        if prereg_file or not prices or not Path(prices).is_file():
-            raise click.UsageError(
-                f"{events} is a list of more firm-events than are held in memory: give --prices, one long file, and "
-                "no --prereg; docs/market-wide.md says what else there is"
-            )
-        if accept_suspect:
-            overrides = (*overrides, "prices.accept_suspect=true")
-        config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
-        study_list(events, config, Path(prices), None, out=out, quiet=quiet, as_json=as_json, **workers)
-        return
-    read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
-    console = console_for(quiet or as_json)
+    console, long = console_for(quiet or as_json), _is_long(events)
+    if long and (prereg_file or not prices or not Path(prices).is_file()):
+        raise click.UsageError(
+            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, one long "
+            "file, and no --prereg; docs/market-wide.md says what else there is"
+        )
+    read: Any
+    read, config = (inputs_of_list if long else inputs)(
+        events, sector, config_file, overrides, accept_suspect=accept_suspect
+    )
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
-    with reserve(out) as place, forked_children() as start:
-        reading = _begin_prices(start, read, config, prices, console)
+    with reserve(out) as place, forked_children() as start, aside(place) as scratch:
+        reading = (lambda: None) if long else _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
-        import eventstudy.study  # noqa: F401
         from eventstudy.report.progress import heeding, watched
         from eventstudy.report.publish import log_trial, past_trials, publish
+        from eventstudy.study import run_list
 
         table, study = reading(), config.study
         watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch as tell, heeding(tell) as say:
-            result = _studied(read, config, table, progress=say, prereg=locked, trials=past_trials(place), start=start)
+            common: dict[str, Any] = {"progress": say, "trials": past_trials(place)}
+            if table is None:
+                result = run_list(read, config, Path(str(prices)), scratch=scratch.resolve(), workers=workers, **common)
+            else:
+                result = _studied(read, config, table, prereg=locked, start=start, **common)
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
     _show(result, folder, console, as_json=as_json, quiet=quiet)
+
+
+def _is_long(events: Path) -> bool:
+    """Whether a list has more firm-events than are held in memory."""
+    from eventstudy.config import IN_MEMORY
+
+    # A byte is less than any event takes, even packed: most files need no look into them.
+    if not events.is_file() or events.stat().st_size < IN_MEMORY:
+        return False
+    from eventstudy.large.event_list import is_long
+
+    return is_long(events)
 
 
 def _studied(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> StudyResult:

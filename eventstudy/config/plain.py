@@ -155,12 +155,8 @@ def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
         table.setdefault("minimum", max(10, min(default.minimum, last - first + 1)))
     car = table.get("car", ())
     if "car" in table and isinstance(car, list | tuple) and car and all(map(_is_pair, car)):
-        # What nobody wrote must fit the windows that were: two days at least, for a drop and what follows.
-        event = table.setdefault("event", (min(0, *(w[0] for w in car)), max(1, *(w[1] for w in car))))
-        if _is_pair(event):
-            drop = table.setdefault("drop", (0, 1) if event[1] > 1 else (0, 0))
-            if _is_pair(drop):
-                table.setdefault("post", (drop[1] + 1, max(drop[1] + 1, min(default.post[1], event[1]))))
+        # The other windows that nobody wrote are fitted to this one by `cut_to_event`.
+        table.setdefault("event", (min(0, *(w[0] for w in car)), max(1, *(w[1] for w in car))))
     return table
 
 

@@ -14,7 +14,8 @@ from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS = ("misreading", "genuine", "contested", "clarification", "no_news", "macro", "good_news", "unknown")
+LABELS = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
+LABELS += ("good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
@@ -27,24 +28,27 @@ Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
 #: Sections of the pages, in order.
 PageSection = Literal[
     "answer",
-    "method",
-    "settings",
-    "notes",
-    "shocks",
-    "tests",
-    "reversal",
+    "event_days",
     "verdicts",
-    "reversal_measures",
     "placebos",
-    "clarifications",
+    "reversal",
     "claims",
+    "clarifications",
     "backtest",
+    "tests",
+    "shocks",
+    "reversal_measures",
+    "regressions",
+    "group_differences",
     "specifications",
     "diagnostics",
     "quality",
     "prereg",
     "alignment",
     "ledger",
+    "method",
+    "settings",
+    "notes",
     "peers",
     "read",
     "references",
@@ -260,6 +264,9 @@ class Reversal:
         Events that the question is about.
     case
         Shock shown as a case study; by default the newest one that was a fall.
+    estimator
+        What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
+        permutation over sets of placebo drops.
     history_years
         Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
@@ -272,6 +279,7 @@ class Reversal:
     share_negative: Annotated[float, Range(0, 1)] = 0.6
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
+    estimator: Literal["regression", "matched"] = "regression"
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

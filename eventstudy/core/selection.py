@@ -57,6 +57,12 @@ KINDS = {
     "no_return": "no_prices",
     "prices_end": "prices_end_before_window",
     "constant": "constant_returns",
+    "before_prices": "no_prices",
+    "outside_prices": "no_prices",
+    "after_prices": "no_prices",
+    "repeated_prices": "prices_end_before_window",
+    "index_gap": "no_benchmark",
+    "too_far": "no_session",
 }
 
 

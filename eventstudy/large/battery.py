@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
+from eventstudy.core.checks.multiplicity import days_of
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
 from eventstudy.core.statistics.calendar_time import calendar_returns
 from eventstudy.core.statistics.cross_section import mean_residuals
-from eventstudy.core.statistics.dates import band_half_width, common_volatility_ratio
+from eventstudy.core.statistics.dates import band_half_width
 from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.rank_tests import generalised_ranks, rank_sums
 from eventstudy.core.statistics.sample import members
@@ -58,6 +59,15 @@ class AverageReturns:
     aar: NDArray[np.float64]
     caar: NDArray[np.float64]
     half_width: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class DateMeans:
+    """Mean abnormal return of each of K dates over a window, the number of firm-events, and how far dates overlap."""
+
+    n: int
+    values: NDArray[np.float64]
+    overlap: DateOverlap
 
 
 def run_battery(
@@ -145,6 +155,7 @@ def _of_days(sums: DaySums, w: int, n: int) -> dict[Callable[[WindowSample], Any
         generalised_ranks: (sums.generalised[w] / np.maximum(ranked, 1) if varies else None, ranked),
         calendar_returns: sums.calendar[w, held] / sums.calendar_n[w, held],
         members: sums.members[np.isfinite(sums.shock_car[:, w]), w],
+        days_of: sums.date[np.isfinite(sums.shock_car[:, w])],
     }
 
 
@@ -172,43 +183,33 @@ def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def date_figures(sample: WindowSample) -> dict[str, Any]:
-    """K, k_eff and the common-volatility ratio of a window's dates."""
-    return {
-        "group": sample.group,
-        "window": list(sample.window),
-        "n_events": sample.n,
-        "n_dates": sample.k,
-        "k_eff": sample.overlap.k_eff,
-        "cvr": common_volatility_ratio(sample.shock_s)[0],
-    }
-
-
 def average_returns(sums: DaySums, layout: Layout) -> AverageReturns:
-    """Mean AR by event day of all firm-events, and the running sum's band with dates as clusters.
-
-    The band is that of `band_half_width`. Pairs of dates further apart than the longest tested window have
-    no measured correlation of their residuals; theirs is the mean of the nearer pairs, or one without any.
-    """
+    """Mean AR by event day of all firm-events, and the running sum's band of `band_half_width`: dates are clusters."""
     n = sums.date_n.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         aar = sums.date_ar.sum(axis=0) / n
     total = sums.date_ar - sums.date_n * np.nan_to_num(aar)
-    return AverageReturns(
-        n.astype(np.int64), aar, np.cumsum(aar), band_half_width(sums.date_n, total, _growing(sums, layout))
-    )
-
-
-def _growing(sums: DaySums, layout: Layout) -> list[DateOverlap]:
-    """W of the windows from the first event day to each one, (L2,)."""
-    near = sums.alike[:, int(np.argmax([last - first for first, last in layout.car]))]
-    longest = near.shape[1]
-    follows = np.isin(sums.date[:, None] + np.arange(1, longest), sums.date)
-    measured = near[:, 1:][follows]
-    alike = np.full((len(sums.date), max(longest, layout.n_event)), measured.mean() if len(measured) else 1.0)
-    alike[:, :longest] = near
     first = int(layout.tau[0])
-    return [lagged_overlap(sums.date, alike, (first, int(day))) for day in layout.tau]
+    overlap = [lagged_overlap(sums.date, sums.grown_alike[:, -1], (first, int(day))) for day in layout.tau]
+    return AverageReturns(n.astype(np.int64), aar, np.cumsum(aar), band_half_width(sums.date_n, total, overlap))
+
+
+def means_by_day(sums: DaySums, layout: Layout) -> Iterator[tuple[int, DateMeans, DateMeans]]:
+    """Yield each event day with the dates' means on it, and those from the first event day to it."""
+    first = int(layout.tau[0])
+    for at, day in enumerate(layout.tau.tolist()):
+        there, grown = sums.date_n[:, at] > 0, sums.grown_n[:, at] > 0
+        overlap = lagged_overlap(sums.date[grown], sums.grown_alike[grown, at], (first, day))
+        own, summed = (
+            sums.date_ar[there, at] / sums.date_n[there, at],
+            sums.grown_car[grown, at] / sums.grown_n[grown, at],
+        )
+        alone = DateOverlap.none(int(there.sum()))
+        yield (
+            day,
+            DateMeans(int(sums.date_n[:, at].sum()), own, alone),
+            DateMeans(int(sums.grown_n[:, at].sum()), summed, overlap),
+        )
 
 
 def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]) -> DateOverlap:

@@ -28,7 +28,7 @@ BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
 #: Firm-events from which compiled code pays for being loaded.
 MANY = 50_000
 #: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
-BY_DATE = ("date", "date_ar", "date_n", "shock_car", "shock_variance", "members", "alike")
+BY_DATE = frozenset("date date_ar date_n shock_car shock_variance members alike grown_car grown_n grown_alike".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,11 @@ class DaySums:
         Correlation of a date's portfolio residuals with those of the date so many sessions later, for
         fewer sessions than the longest window has, see `likeness`; column 0 and pairs without a date
         are zero.
+    grown_car, grown_n : (K, L2)
+        Sums over firm-events of abnormal returns from the first event day to each one, and how many have all
+        of these days.
+    grown_alike : (K, L2 + 1, L2)
+        ``alike`` of the firm-events of ``grown_n``, a row a day; last of those that have day 0.
     """
 
     residual: NDArray[np.float64]
@@ -81,6 +86,9 @@ class DaySums:
     shock_variance: NDArray[np.float64]
     members: NDArray[np.float64]
     alike: NDArray[np.float64]
+    grown_car: NDArray[np.float64]
+    grown_n: NDArray[np.float64]
+    grown_alike: NDArray[np.float64]
 
     def __add__(self, other: DaySums) -> DaySums:
         joined: dict[str, Any] = {}
@@ -112,7 +120,9 @@ def _zeros(layout: Layout, sessions: int, dates: NDArray[np.intp]) -> DaySums:
     rows = {"date_ar": around, "date_n": around, "shock_car": w, "shock_variance": w, "members": w}
     for name, length in rows.items():
         empty[name] = np.zeros((len(dates), length))
-    empty["alike"] = np.zeros((len(dates), w, reach(layout) + 1))
+    empty["alike"] = np.zeros((len(dates), w, widest(layout)))
+    empty["grown_car"], empty["grown_n"] = np.zeros((2, len(dates), around))
+    empty["grown_alike"] = np.zeros((len(dates), around + 1, around))
     return DaySums(date=dates, positive=np.zeros(w), pairs=np.zeros(w), **empty)
 
 
@@ -175,20 +185,26 @@ def day_sums(
     dates, code = np.unique(events.position, return_inverse=True)
     counted = int(code[own - 1]) + 1 if own else 0
     by_date = _ByDate.empty(dates, layout)
-    sums = _zeros(layout, panel.sessions, dates[:counted])
+    sums, growing = _zeros(layout, panel.sessions, dates[:counted]), Growing(dates, layout)
     compiled = layout.model.name == "market" and use_numba(kernel, len(events), MANY)
     if not compiled:
         whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
         for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
             weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
             part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
+            growing.add(part.days, code[at])
             _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
     else:
         add: Callable[..., None] = KERNELS["market_days"]
         for at in _chunks(kept, code, own, COMPILED_CHUNK):
             windows, own_sums = np.flatnonzero(kept[:, at[0]]), sums if at[0] < own else None
             add(panel, events.take(at), fit.take(at), layout, code[at], windows, spread, by_date, own_sums)
+        for start in range(0, len(events), CHUNK):
+            at = np.arange(start, min(start + CHUNK, len(events)))
+            none = np.empty((0, len(at)))
+            growing.add(_cut(panel, events.take(at), fit.take(at), layout, code[at], none).days, code[at])
     _close(by_date, sums, counted, layout)
+    growing.close(sums, counted)
     return sums
 
 
@@ -475,7 +491,8 @@ def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> Non
         sums.pairs[w] = _pairs(by_date, w, width, counted)
         sums.members[:, w] = members
         if counted:
-            sums.alike[:, w] = _alike(by_date, w, width, counted, reach(layout) + 1)
+            used, residual = by_date.used[w], by_date.residual[w]
+            sums.alike[:, w, :width] = alike(by_date.date, residual, used, width, counted)
 
 
 def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
@@ -495,19 +512,22 @@ def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
     return total
 
 
-def _alike(by_date: _ByDate, w: int, width: int, counted: int, longest: int) -> NDArray[np.float64]:
-    """Correlation of the portfolio residuals of dates that share sessions, (counted, longest).
+def alike(
+    date: NDArray[np.intp], total: NDArray[np.float64], n: NDArray[np.float64], width: int, counted: int
+) -> NDArray[np.float64]:
+    """Correlation of the portfolio residuals of dates less than ``width`` sessions apart, (counted, width).
 
-    It is `statistics.overlap.likeness`, over the sessions on which both portfolios have a residual.
+    ``total`` and ``n`` (K, L1) are sums of residuals by date and day, and their numbers. It is
+    `statistics.overlap.likeness`, over the sessions on which both portfolios have a residual.
     """
-    used = (by_date.used[w] > 0).astype(np.float64)
-    residual = by_date.residual[w] / np.maximum(by_date.used[w], 1.0)
+    used = (n > 0).astype(np.float64)
+    residual = total / np.maximum(n, 1.0)
     square, length = residual**2, residual.shape[1]
     # Where no portfolio lacks a day, running sums have the squares of the shared days.
     running = np.cumsum(square, axis=1) if used.all() else None
-    found = np.zeros((counted, longest))
+    found = np.zeros((counted, width))
     for apart in range(1, width):
-        early, late = _apart(by_date.date, counted, apart)
+        early, late = _apart(date, counted, apart)
         shared = length - apart
         if shared < FEWEST_SHARED:
             found[early, apart] = 1.0
@@ -521,8 +541,8 @@ def _alike(by_date: _ByDate, w: int, width: int, counted: int, longest: int) -> 
             size = np.vecdot(square[early, apart:], used[late, :shared])
             size *= np.vecdot(used[early, apart:], square[late, :shared])
         enough = (days >= FEWEST_SHARED) & (size > 0)
-        alike = np.divide(product, np.sqrt(size), out=np.ones(len(product)), where=enough)
-        found[early, apart] = np.clip(alike, 0.0, 1.0)
+        ratio = np.divide(product, np.sqrt(size), out=np.ones(len(product)), where=enough)
+        found[early, apart] = np.clip(ratio, 0.0, 1.0)
     return found
 
 
@@ -555,8 +575,68 @@ def _apart(date: NDArray[np.intp], mine: int, apart: int) -> tuple[slice | NDArr
 
 
 def reach(layout: Layout) -> int:
-    """Sessions after a block's last date whose firm-events share a window with it."""
-    return max((last - first for first, last in layout.car), default=0)
+    """Sessions after a block's last date whose firm-events share an event day with it."""
+    return layout.n_event - 1
+
+
+def widest(layout: Layout) -> int:
+    """Days of the longest window."""
+    return max((last - first + 1 for first, last in layout.car), default=1)
+
+
+class Growing:
+    """Sums by date of the windows that begin with the first event day and end with each one.
+
+    A firm-event is in all of them up to its first day without a return. Residuals are held by that day and by
+    whether day 0 is there, so that firm-events without a gap, which are most, are summed once.
+    """
+
+    def __init__(self, date: NDArray[np.intp], layout: Layout) -> None:
+        self._date, self._before, self._around = date, layout.n_estimation, layout.n_event
+        self._day0 = max(-layout.event[0], 0) if layout.event[1] >= 0 else 0
+        self._car, self._n = np.zeros((2, len(date), layout.n_event))
+        #: Sums of residuals and their numbers, (2, K, L1), by first missing day and whether day 0 is there.
+        self._parts: dict[tuple[int, bool], NDArray[np.float64]] = {}
+
+    def add(self, days: NDArray[np.float64], code: NDArray[np.intp]) -> None:
+        """Add firm-events: residuals and abnormal returns (m, L1 + L2), and the place of each one's date."""
+        ar, residual = days[:, self._before :], days[:, : self._before]
+        there, known = np.isfinite(ar), np.isfinite(residual)
+        gap = np.where(there.all(axis=1), self._around, there.argmin(axis=1))
+        inside = np.arange(self._around) < gap[:, None]
+        both = np.hstack([np.cumsum(np.where(inside, ar, 0.0), axis=1) * inside, inside])
+        values = np.hstack([both, np.where(known, residual, 0.0), known])
+        kind = gap * 2 + there[:, self._day0]
+        keys, place = np.unique(np.stack([kind, code]), axis=1, return_inverse=True)
+        rows = sparse.csr_array(
+            (np.ones(len(code)), (place.ravel(), np.arange(len(code)))), shape=(keys.shape[1], len(code))
+        )
+        total: NDArray[np.float64] = rows @ values
+        np.add.at(self._car, keys[1], total[:, : self._around])
+        np.add.at(self._n, keys[1], total[:, self._around : 2 * self._around])
+        for each in np.unique(keys[0]).tolist():
+            mine = keys[0] == each
+            part = self._parts.setdefault((each // 2, bool(each % 2)), np.zeros((2, len(self._date), self._before)))
+            part[:, keys[1, mine]] += total[mine, 2 * self._around :].reshape(-1, 2, self._before).swapaxes(0, 1)
+
+    def close(self, sums: DaySums, counted: int) -> None:
+        """Set the sums of the dates that the block counts."""
+        sums.grown_car[:], sums.grown_n[:] = self._car[:counted], self._n[:counted]
+        if not counted:
+            return
+        total, n = np.zeros((2, len(self._date), self._before))
+        for day in reversed(range(self._around)):
+            fresh = [part for (gap, _), part in self._parts.items() if gap == day + 1]
+            for part in fresh:
+                total += part[0]
+                n += part[1]
+            if fresh or day == self._around - 1:
+                known = alike(self._date, total, n, day + 1, counted)
+            sums.grown_alike[:, day, : day + 1] = known[:, : day + 1]
+        total, n = sum(
+            (part for (_, day0), part in self._parts.items() if day0), np.zeros((2, len(self._date), self._before))
+        )
+        sums.grown_alike[:, -1] = alike(self._date, total, n, self._around, counted)
 
 
 def session_correlation(pairs: float, n: int) -> float:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from eventstudy.config import IN_MEMORY, StudyConfig
-from eventstudy.core.selection import CUT_AROUND
-from eventstudy.core.statistics import STATISTICS, TestResult
+from eventstudy.config import IN_MEMORY, StudyConfig, Windows
+from eventstudy.core.selection import CUT_AROUND, LATEST_RESUMPTION
+from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
-from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, date_figures, window_samples
+from eventstudy.large.battery import AT_ANY_SIZE, window_samples
 from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
+from eventstudy.large.event_list import EventList
+from eventstudy.large.figures import EventFigures, figures_of
 from eventstudy.large.fit import MANY as MANY_FITS
 from eventstudy.large.fit import Kernel, fit_events, use_numba
 from eventstudy.large.panel import COEFFICIENTS, FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put, windows_of
@@ -26,21 +28,28 @@ from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_ma
 from eventstudy.large.trust import Checked, checked_block, stop_or_tell
 from eventstudy.messages import text
 from eventstudy.prices.factors import FactorTable
-from eventstudy.prices.long import LongFile, new_table
+from eventstudy.prices.long import new_table
 from eventstudy.prices.quality.wide import too_far
 from eventstudy.prices.sources import study_factors
 from eventstudy.prices.table import on_days
-from eventstudy.readers.market_events import MarketEvents
 from eventstudy.workers import run_blocks
 
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
-#: What becomes of an event, and the status that this is; places in ``MarketResult.reason``.
-FATES = {"used": "used", "shifted": "used", "repeated": "merged"} | dict.fromkeys(
-    "no_prices before_prices after_prices estimation_short constant_returns not_identified window_incomplete "
-    "index_gap too_far repeated_prices overlaps".split(),
-    "dropped",
-)
+#: What becomes of an event, and the stage of the selection where this ends; places in ``MarketResult.reason``.
+FATES = {
+    **dict.fromkeys(("used", "shifted"), "estimation"),
+    "repeated": "shocks",
+    **dict.fromkeys(("before_prices", "after_prices", "index_gap", "too_far"), "calendar"),
+    **dict.fromkeys(
+        ("no_prices", "outside_prices", "no_return", "lumped", "window_incomplete", "prices_end", "repeated_prices"),
+        "prices",
+    ),
+    **dict.fromkeys(("estimation_short", "constant_returns"), "estimation"),
+    "not_identified": "model",
+    "overlaps": "windows",
+    "not_a_peer": "events",
+}
 _CODE = {name: code for code, name in enumerate(FATES)}
 _SHIFTED = _CODE["shifted"]
 
@@ -57,28 +66,43 @@ class MarketResult:
         Place in `FATES`.
     fit : MarketFit
         NaN, and no days, for events that were not fitted; those dropped later keep their figures.
+    position : (N,)
+        Place of day 0 on the sessions, -1 where there is none.
+    figures
+        What tables say of each fit besides.
     used : (N,) bool
         The events that are in the tests.
-    averages
-        Mean abnormal returns by group.
-    prices, benchmark, factors
-        The files they came from.
-    facts
-        Counts and remarks for the summary.
+    groups
+        What was tested, all events first.
+    market, factors
+        The prices and factors that it came from.
+    remarks
+        What a reader must know.
     """
 
-    events: MarketEvents
+    events: EventList
     layout: Layout
+    position: NDArray[np.intp]
     session: NDArray[np.int32]
     reason: NDArray[np.int8]
     fit: MarketFit
+    figures: EventFigures
     used: NDArray[np.bool_]
-    tests: Sequence[TestResult]
-    averages: dict[str, AverageReturns]
-    prices: LongFile
-    benchmark: LongFile
+    groups: Sequence[GroupResult]
+    market: Market
     factors: FactorTable | None
-    facts: dict[str, Any]
+    remarks: Sequence[Reason]
+    kernels: Mapping[str, Kernel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupResult:
+    """One group of events: its day sums, its samples by window and their tests."""
+
+    name: str
+    sums: DaySums
+    samples: Sequence[WindowSample]
+    tests: Sequence[TestResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +140,7 @@ class _Lazy(Sequence[Any]):
 
 
 def run_market(
-    events: MarketEvents,
+    events: EventList,
     prices: Path,
     benchmark: str,
     config: StudyConfig,
@@ -152,48 +176,54 @@ def run_market(
     layout, kernels = layout_of(config), _kernels(kernel, len(events))
     progress("prices")
     run = functools.partial(run_blocks, **workers)
-    market = read_market(events.tickers, prices, benchmark, config, scratch=scratch, run=run)
+    market = read_market(events, prices, benchmark, config, scratch=scratch, run=run)
     position, reason = _positions(events, market, open_days(config, market.sessions))
-    _merge(events, position, reason)
+    if config.peers:
+        strange = ~np.isin(np.array(events.tickers), [peer.ticker for peer in config.peers])
+        reason[strange[events.ticker]] = _CODE["not_a_peer"]
+    again = _merge(events, position, reason)
     tables = _tables(events, reason, market, factors := study_factors(config), config)
     progress("fits")
-    fit, ends, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
-    remarks = [*market.remarks]
+    fit, figures, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
+    remarks = [*events.remarks, *market.remarks]
     if blocks:
         remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
-        whole = np.asarray(np.isfinite(fit.variance).any(axis=0)) if config.windows.allow_partial else ends
-        _judge(fit, reason, config.windows.minimum, whole, _after_last_trade(events, position, layout, blocks))
+        padded = _after_last_trade(events, position, layout, blocks)
+        ended = position + layout.event[1] >= len(market.sessions)
+        _judge(fit, figures, reason, config.windows, padded=padded, ended=ended)
+        reason[again[0]] = np.where(reason[again[1]] > _SHIFTED, reason[again[1]], reason[again[0]])
         if config.windows.overlapping == "drop_later":
             _drop_later(events, position, reason, layout.n_event - 1)
     used = _used(reason, market)
     fit = fit.without(~used)  # No reader shall take the CARs of dropped events for tested ones.
     progress("tests")
-    tests, averages, dates = [], {}, []
-    drawn = {"seed": config.study.seed, "draws": config.tests.draws, "alternative": config.tests.alternative}
+    groups = []
     for group, rows in _groups(events, position, used):
-        security = events.ticker[rows].astype(np.intp)
-        members, fits = FirmEvents(position[rows], security, np.zeros_like(rows)), fit.take(rows)
-        sums = _sums(members, fits, tables, layout, run, kernels["days"])
-        samples = window_samples(fits, sums, layout, group=group, **drawn)
-        tests += [STATISTICS[name](sample) for sample in samples for name in config.tests.names or AT_ANY_SIZE]
-        dates += [date_figures(sample) for sample in samples]
-        averages[group] = average_returns(sums, layout)
-    session = np.where(position >= 0, market.sessions[np.maximum(position, 0)], -1).astype(np.int32)
-    facts = _facts(events, reason, market, benchmark, remarks) | {"kernels": kernels, "dates": dates}
+        at, fits = FirmEvents(position[rows], events.ticker[rows].astype(np.intp), np.zeros_like(rows)), fit.take(rows)
+        groups.append(_tested(group, fits, _sums(at, fits, tables, layout, run, kernels["days"]), layout, config))
     return MarketResult(
         events=events,
         layout=layout,
-        session=session,
+        position=position,
+        session=np.where(position >= 0, market.sessions[np.maximum(position, 0)], -1).astype(np.int32),
         reason=reason,
         fit=fit,
+        figures=figures,
         used=used,
-        tests=tests,
-        averages=averages,
-        prices=market.prices,
-        benchmark=market.benchmark,
+        groups=groups,
+        market=market,
         factors=factors,
-        facts=facts,
+        remarks=remarks,
+        kernels=kernels,
     )
+
+
+def _tested(group: str, fit: MarketFit, sums: DaySums, layout: Layout, config: StudyConfig) -> GroupResult:
+    """Run the tests on the firm-events of a group, of which these are the fits and the day sums."""
+    drawn = {"seed": config.study.seed, "draws": config.tests.draws, "alternative": config.tests.alternative}
+    samples = window_samples(fit, sums, layout, group=group, **drawn)
+    tests = [STATISTICS[name](sample) for sample in samples for name in config.tests.names or AT_ANY_SIZE]
+    return GroupResult(name=group, sums=sums, samples=samples, tests=tests)
 
 
 def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
@@ -205,7 +235,7 @@ def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
 
 def _used(reason: NDArray[np.int8], market: Market) -> NDArray[np.bool_]:
     """Which events are used; an error with the counted reasons where none is."""
-    used = np.array([status == "used" for status in FATES.values()])[reason]
+    used = np.asarray(reason <= _SHIFTED)
     if not used.any():
         counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
         raise EstimationError(text(Reason.join([Reason("market.none", counts=counted), *market.remarks])))
@@ -214,7 +244,7 @@ def _used(reason: NDArray[np.int8], market: Market) -> NDArray[np.bool_]:
 
 def layout_of(config: StudyConfig) -> Layout:
     """Windows, model and policy of the intercept; `ConfigError` for settings that need the events in memory."""
-    accepted = {
+    accepted: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "model.name": (config.model.name, tuple(COEFFICIENTS)),
         "model.alpha": (config.model.alpha, ("auto", "estimated", "zero")),
         "returns.gaps": (config.returns.gaps, ("missing",)),
@@ -222,29 +252,35 @@ def layout_of(config: StudyConfig) -> Layout:
         "study.kind": (config.study.kind, ("return",)),
         "tests.weights": (config.tests.weights, ("market-balanced", "equal")),
         "tests.regression": (config.tests.regression, ((),)),
-        "tests.group": (config.tests.group, ((),)),
+        "reversal.ask": (config.reversal.ask, ("auto", "no")),
+        "covariates": (config.covariates, ((),)),
+        "model.beta_path": (config.model.beta_path, (False,)),
     }
+    own = [peer for peer in config.peers if peer.benchmark or peer.from_ or peer.until or peer.deal_bound_from]
+    accepted |= {f"peers.{peer.ticker}": ("an index or dates of its own", ("neither",)) for peer in own[:1]}
     problems = [
         Problem(
-            f"{name} = {value!r}: a market-wide study accepts {', '.join(map(str, known))}; "
-            f"'eventstudy run' has the others for up to {IN_MEMORY:,} firm-events"
+            f"{name} = {value!r}: with more than {IN_MEMORY:,} firm-events accepted are {', '.join(map(str, known))}; "
+            "with up to that many 'eventstudy run' has the others"
         )
         for name, (value, known) in accepted.items()
         if value not in known
     ]
     problems += [
-        Problem(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
+        Problem(
+            f"tests.names: {name!r} is no test of more than {IN_MEMORY:,} firm-events; {nearest(name, AT_ANY_SIZE)}"
+        )
         for name in config.tests.names
         if name not in AT_ANY_SIZE
     ]
     if problems:
         raise ConfigError(problems)
     windows = config.windows
-    return Layout(windows.estimation, windows.event, windows.all_car, config.model.alpha, config.model)
+    return Layout(windows.estimation, windows.event, windows.tested(asked=False), config.model.alpha, config.model)
 
 
 def _positions(
-    events: MarketEvents, market: Market, days: NDArray[np.int32] | None
+    events: EventList, market: Market, days: NDArray[np.int32] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
     """Row of day 0 on the sessions, -1 where there is none, and what is known of each event so far."""
     sessions = market.sessions
@@ -264,18 +300,23 @@ def _positions(
     return np.where(before | after, -1, at), reason.astype(np.int8)
 
 
-def _merge(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8]) -> None:
-    """Note in ``reason`` the rows that repeat another one's ticker, day 0 and group; one of them stays."""
+def _merge(
+    events: EventList, position: NDArray[np.intp], reason: NDArray[np.int8]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Note in ``reason`` the rows that repeat another one's ticker and day 0; the earliest of them stays.
+
+    Returns these rows, and those that they repeat.
+    """
     rows = np.flatnonzero(reason <= _SHIFTED)
-    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
-    # The row whose date is day 0 stays before those that were moved to it.
-    order = rows[np.lexsort((events.date[rows], reason[rows], group[rows], position[rows], events.ticker[rows]))]
-    key = np.stack([events.ticker[order], position[order], group[order]])
-    reason[order[1:][(key[:, 1:] == key[:, :-1]).all(axis=0)]] = _CODE["repeated"]
+    order = rows[np.lexsort((events.date[rows], position[rows], events.ticker[rows]))]
+    key = np.stack([events.ticker[order], position[order]])
+    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))[: len(order)]
+    reason[order[~new]] = _CODE["repeated"]
+    return order[~new], order[new][np.cumsum(new)[~new] - 1]
 
 
 def _tables(
-    events: MarketEvents, reason: NDArray[np.int8], market: Market, factors: FactorTable | None, config: StudyConfig
+    events: EventList, reason: NDArray[np.int8], market: Market, factors: FactorTable | None, config: StudyConfig
 ) -> _Tables:
     """The market's files and series; a file for what estimations use only where events can be near one."""
     series = {}
@@ -301,18 +342,17 @@ def _tables(
 
 
 def _fits(
-    events: MarketEvents,
+    events: EventList,
     position: NDArray[np.intp],
     reason: NDArray[np.int8],
     tables: _Tables,
     layout: Layout,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
     kernel: Kernel,
-) -> tuple[MarketFit, NDArray[np.bool_], list[tuple[int, Checked]]]:
+) -> tuple[MarketFit, EventFigures, list[tuple[int, Checked]]]:
     """Fit all events that have a day 0.
 
-    Also returns which have a return on the last event day, and what each block of securities shows, with
-    its first security.
+    Also returns what else is known of each, and what each block of securities shows, with its first security.
     """
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
@@ -329,21 +369,21 @@ def _fits(
         index = np.zeros(rows.stop - rows.start, dtype=np.intp)
         return (first, last), FirmEvents(position[order[rows]], security[rows] - first, index)
 
-    fit, ends = empty_fit(len(events), len(layout.car)), np.zeros(len(events), dtype=bool)
+    fit, figures = empty_fit(len(events), len(layout.car)), EventFigures.empty(len(events), layout)
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
     found = run(functools.partial(_fit_block, tables, layout, kernel), _Lazy(task, len(blocks)))
-    for block, (part, ended, _) in zip(blocks, found, strict=True):
+    for block, (part, known, _) in zip(blocks, found, strict=True):
         rows = order[edges[block] : edges[block + 1]]
         put(fit, rows, part)
-        ends[rows] = ended
-    return fit, ends, [(int(starts[block]), checked) for block, (*_, checked) in zip(blocks, found, strict=True)]
+        figures.put(rows, known)
+    return fit, figures, [(int(starts[block]), checked) for block, (*_, checked) in zip(blocks, found, strict=True)]
 
 
 def _fit_block(
     tables: _Tables, layout: Layout, kernel: Kernel, task: tuple[tuple[int, int], FirmEvents]
-) -> tuple[MarketFit, NDArray[np.bool_], Checked]:
+) -> tuple[MarketFit, EventFigures, Checked]:
     """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
     rows, events = slice(*task[0]), task[1]
     values = np.array(open_memmap(tables.prices or tables.table, mode="r")[rows])
@@ -359,8 +399,15 @@ def _fit_block(
             clean[events.security[known], at[known]] = np.nan
         _store(tables.clean, rows, clean)
     panel = tables.panel(returns, clean)
-    last = windows_of(returns, events.security, events.position + layout.event[1], 1)[:, 0]
-    return fit_events(panel, events, layout, kernel=kernel), np.isfinite(last), checked
+    fit = fit_events(panel, events, layout, kernel=kernel)
+    figures = figures_of(panel, events, fit, layout)
+    # Halted across day 0 and back only days later: its return is lumped.
+    closed = ~np.isfinite(windows_of(values, events.security, events.position, LATEST_RESUMPTION + 1)).any(axis=1)
+    priced = np.isfinite(values)
+    start, last = priced.argmax(axis=1), values.shape[1] - 1 - priced[:, ::-1].argmax(axis=1)
+    figures.lumped[:] = closed & (last[events.security] > events.position + LATEST_RESUMPTION)
+    figures.outside[:] = (events.position < start[events.security]) | (events.position > last[events.security])
+    return fit, figures, checked
 
 
 def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
@@ -370,7 +417,7 @@ def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
 
 
 def _after_last_trade(
-    events: MarketEvents, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
+    events: EventList, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
 ) -> NDArray[np.bool_]:
     """Mark events whose last window reaches past the last trade of a security whose price was repeated."""
     last = np.full(len(events.tickers), np.iinfo(np.intp).max)
@@ -381,23 +428,34 @@ def _after_last_trade(
 
 
 def _judge(
-    fit: MarketFit, reason: NDArray[np.int8], minimum: int, whole: NDArray[np.bool_], padded: NDArray[np.bool_]
+    fit: MarketFit,
+    figures: EventFigures,
+    reason: NDArray[np.int8],
+    windows: Windows,
+    *,
+    padded: NDArray[np.bool_],
+    ended: NDArray[np.bool_],
 ) -> None:
     """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
     fitted = reason <= _SHIFTED
+    open_end = ~figures.ends & (not windows.allow_partial)
     with np.errstate(invalid="ignore"):
         wrong = {
-            "estimation_short": fit.n < minimum,
-            "not_identified": ~np.isfinite(fit.sigma),
+            "repeated_prices": padded & (open_end | figures.outside),
+            "outside_prices": figures.outside,
+            "no_return": figures.empty_window,
+            "lumped": figures.lumped,
+            "window_incomplete": ended & (not windows.allow_partial),
+            "prices_end": open_end,
+            "estimation_short": fit.n < windows.minimum,
             "constant_returns": fit.sigma <= CONSTANT * np.abs(np.nan_to_num(fit.alpha)),
-            "repeated_prices": padded & ~whole,
-            "window_incomplete": ~whole,
+            "not_identified": ~np.isfinite(fit.sigma),
         }
     for name, rows in reversed(wrong.items()):
         reason[fitted & rows] = _CODE[name]
 
 
-def _drop_later(events: MarketEvents, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
+def _drop_later(events: EventList, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
     """Note in ``reason`` which used events of a ticker come no more than ``length`` sessions after one that stays."""
     rows = np.flatnonzero(reason <= _SHIFTED)
     rows = rows[np.lexsort((position[rows], events.ticker[rows]))]
@@ -414,6 +472,11 @@ def why(fate: str) -> Reason:
     return Reason(f"market.{fate}") if fate != "used" else Reason()
 
 
+def status_of(fate: str) -> str:
+    """Return the status in the ledger of a key of `FATES`."""
+    return {"used": "used", "shifted": "shifted", "repeated": "merged"}.get(fate, "dropped")
+
+
 def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
     """Events by what became of them; only what there is."""
     counts = np.bincount(reason, minlength=len(FATES)).tolist()
@@ -421,22 +484,18 @@ def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
 
 
 def _groups(
-    events: MarketEvents, position: NDArray[np.intp], used: NDArray[np.bool_]
+    events: EventList, position: NDArray[np.intp], used: NDArray[np.bool_]
 ) -> list[tuple[str, NDArray[np.intp]]]:
-    """All used events, and those of each group that the file names, in order of day 0 and ticker.
-
-    A ticker that two groups name with one day 0 is in each of them, and once in all.
-    """
+    """All used events, and those of each group of the columns in ``tests.group``, in order of day 0 and ticker."""
     rows = np.flatnonzero(used)
-    group = np.zeros(len(events), dtype=np.int32) if events.group is None else events.group
-    rows = rows[np.lexsort((group[rows], events.ticker[rows], position[rows]))]
-    key = np.stack([events.ticker[rows], position[rows]])
-    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))
-    found = [("all", rows[new])]
-    for code, name in enumerate(events.groups):
-        mine = rows[group[rows] == code]
-        if name and len(mine):
-            found.append((f"group={name}", mine))
+    rows = rows[np.lexsort((events.ticker[rows], position[rows]))]
+    found = [("all", rows)]
+    for column, (names, codes) in events.groups.items():
+        for code, name in enumerate(names):
+            mine = rows[codes[rows] == code]
+            # Groups are apart only where they do not hold every event.
+            if name and 0 < len(mine) < len(rows):
+                found.append((f"{column}={name.replace(';', ',')}", mine))
     return found
 
 
@@ -470,28 +529,3 @@ def _days_block(
     clean = np.asarray(open_memmap(tables.clean, mode="r")) if tables.clean else None
     panel = tables.panel(np.asarray(open_memmap(tables.table, mode="r")), clean)
     return day_sums(panel, events, fit, layout, spread, own=own, kernel=kernel)
-
-
-def _facts(
-    events: MarketEvents, reason: NDArray[np.int8], market: Market, benchmark: str, remarks: Sequence[Reason]
-) -> dict[str, Any]:
-    counts = counts_of(reason)
-    used, merged = (sum(n for name, n in counts.items() if FATES[name] == status) for status in ("used", "merged"))
-    notes = [Reason("market.dates"), *remarks]
-    if events.ignored:
-        notes.append(Reason("market.ignored", columns=", ".join(events.ignored)))
-    sessions = market.sessions
-    return {
-        "n_events": len(events),
-        "n_used": used,
-        "n_merged": merged,
-        "n_dropped": len(events) - used - merged,
-        "fates": counts,
-        "n_tickers": len(events.tickers),
-        "benchmark": benchmark,
-        "n_sessions": len(sessions),
-        "first_session": str(np.datetime64(int(sessions[0]), "D")),
-        "last_session": str(np.datetime64(int(sessions[-1]), "D")),
-        "prices": market.prices.name,
-        "remarks": [text(note) for note in notes],
-    }

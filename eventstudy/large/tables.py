@@ -16,6 +16,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.returns import one_session_returns
 from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.exchanges import calendars
+from eventstudy.large.event_list import EventList
 from eventstudy.messages import text
 from eventstudy.prices.long import Filled, LongFile, fill, new_table, open_long, pieces, read_series, tickers_of
 from eventstudy.prices.quality.wide import OFF_SESSION, closed_sessions, lacking_days, off_calendar
@@ -60,7 +61,7 @@ class Market:
 
 
 def read_market(
-    tickers: Sequence[str],
+    events: EventList,
     path: Path,
     benchmark: str,
     config: StudyConfig,
@@ -68,7 +69,7 @@ def read_market(
     scratch: Path,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
 ) -> Market:
-    """Read the prices of these tickers and of the benchmark, and look at the days on which they stand.
+    """Read the prices of the events' tickers and of the benchmark, and look at the days on which they stand.
 
     Raises
     ------
@@ -76,13 +77,13 @@ def read_market(
         If they cannot be read, hold a price that is none or two rows of one ticker and day, or stand on
         days that are no sessions.
     """
-    source = open_long(path)
+    source, tickers = open_long(path), events.tickers
     own = Path(benchmark)
     origin = open_long(own, one_series=True) if own.suffix in (".csv", ".parquet") else source
     sessions, level = read_series(origin, "" if origin is not source else benchmark)
     first, table = scratch / ("returns.npy" if source.holds_returns else "prices.npy"), scratch / "returns.npy"
     new_table(first, len(tickers), len(sessions))
-    parts: list[Filled] = run(fill, pieces(source, tickers, sessions, first))
+    parts: list[Filled] = run(fill, pieces(source, tickers, sessions, first, also=events.spellings))
     rows = sum((part.rows for part in parts), np.zeros(len(tickers), dtype=np.int64))
     traded, listed, cells = _counts(first)
     problems = [Problem(said, source.path) for part in parts for said in part.problems][:20]

@@ -12,14 +12,15 @@ from eventstudy.plots.caar_by_label import caar_by_label
 from eventstudy.plots.cost_sensitivity import cost_sensitivity
 from eventstudy.plots.draw import draw
 from eventstudy.plots.equity_curve import equity_curve
+from eventstudy.plots.forest import forest
+from eventstudy.plots.heatmap import heatmap
 from eventstudy.plots.kinds import Plot, plots_of
+from eventstudy.plots.p_heatmap import p_heatmap
 from eventstudy.plots.placebo_balance import placebo_balance
-from eventstudy.plots.placebo_dots import placebo_dots
-from eventstudy.plots.shock import event_bars, shock_path
-from eventstudy.plots.shock_dots import shock_dots
+from eventstudy.plots.shock_grid import shock_path
 from eventstudy.plots.specification_curve import specification_curve
 from eventstudy.plots.style import styled
-from eventstudy.plots.trade_dots import trade_dots
+from eventstudy.plots.timeline import timeline
 from eventstudy.registry import VIEWS
 
 if TYPE_CHECKING:
@@ -48,25 +49,25 @@ class Plots:
         """Draw the mean cumulative abnormal return, as `caar`."""
         return self.caar(ax=ax)
 
-    def caar(self, *, ax: Axes | None = None) -> Axes:
-        """Draw the mean cumulative abnormal return by label."""
-        return self._on(ax, caar_by_label)
+    def caar(self, label: str = "", *, ax: Axes | None = None) -> Axes:
+        """Draw the mean path of a label's dates and the dates behind it; by default of the label asked, or of all."""
+        return self._on(ax, caar_by_label, *([label] if label else []))
 
-    def dots(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each shock in the drop and after it."""
-        return self._on(ax, shock_dots)
+    def forest(self, window: str = "", *, ax: Axes | None = None) -> Axes:
+        """Draw each shock and the mean of its label in one window, ``drop`` or ``post``; by default the last."""
+        return self._on(ax, forest, *([window] if window else []))
 
-    def bars(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
-        """Draw the peers of one shock in the drop."""
-        return self._on(ax, event_bars, shock_id)
+    def heatmap(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
+        """Draw the abnormal returns of one shock, its peers by its days."""
+        return self._on(ax, heatmap, shock_id)
 
     def path(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
         """Draw the way of one shock's peers."""
         return self._on(ax, shock_path, shock_id)
 
-    def placebos(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each shock among its matched placebo drops."""
-        return self._on(ax, placebo_dots)
+    def timeline(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the shocks over the sector's index."""
+        return self._on(ax, timeline)
 
     def balance(self, *, ax: Axes | None = None) -> Axes:
         """Draw how alike shocks and placebos are before they are compared."""
@@ -76,9 +77,9 @@ class Plots:
         """Draw the backtest's cumulative return with its trades."""
         return self._on(ax, equity_curve)
 
-    def trades(self, *, ax: Axes | None = None) -> Axes:
-        """Draw the return of each trade."""
-        return self._on(ax, trade_dots)
+    def p_values(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the p-value of every test in every window."""
+        return self._on(ax, p_heatmap)
 
     def costs(self, *, ax: Axes | None = None) -> Axes:
         """Draw the mean trade against the cost of trading."""
@@ -88,9 +89,9 @@ class Plots:
         """Draw the effect under every set of choices."""
         return self._on(ax, specification_curve)
 
-    def _on(self, ax: Axes | None, drawing: Any, *shock: str) -> Axes:
+    def _on(self, ax: Axes | None, drawing: Any, *what: str) -> Axes:
         with styled():
             if ax is None:
                 ax = Figure(figsize=(7.0, 3.2), layout="constrained").add_subplot()
-            drawn: Axes = drawing(ax, self.result, *shock)
+            drawn: Axes = drawing(ax, self.result, *what)
             return drawn

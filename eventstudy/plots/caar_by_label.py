@@ -1,4 +1,4 @@
-"""Cumulative average abnormal returns of the headline peers: the labels in question, and the others."""
+"""The mean path of each label's dates from the last close before day 0, and all dates behind it."""
 
 from __future__ import annotations
 
@@ -6,128 +6,169 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from eventstudy.messages import asked
 from eventstudy.plots import frames as read
-from eventstudy.plots.event_days import CLARIFIED, End, draw_line, finish, mark_clarifications, shade_windows
+from eventstudy.plots.event_days import common_height, draw_path, shade_windows
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import LABEL_COLOURS, LABEL_DASHES, PLACEBO_COLOUR, key, label_colour, label_text, sign, tip
+from eventstudy.plots.style import (
+    GREY,
+    INK,
+    PALE,
+    amount_tip,
+    key,
+    label_colour,
+    label_text,
+    percent_axis,
+    split,
+    write_title,
+)
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: Labels whose 95 % bands are drawn: those of five lines lie over each other and show none.
-BANDED = ("misreading", "all")
+#: Most panels, and how many stand side by side.
+MOST, COLUMNS = 6, 3
+#: Inches of a row of panels, and from one to the next.
+TALL, ALONG = 1.3, 0.36
 
 
-def caar_by_label(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the CAAR of the headline peers for misreading, genuine and contested events and for all."""
-    words = figure_words(result.facts)
-    shade_windows(ax, result)
-    ends = _draw_groups(ax, result, _groups(result, main=True))
-    placebos = read.reversal_path(result, read.path_group(result), "placebos")
-    # Their paths are of returns, whatever the study measures.
-    if len(placebos) and result.facts.get("kind", "return") == "return":
-        name = words["figure.placebo_end"].format(m=read.paths_behind(placebos))
-        look: Any = {"color": PLACEBO_COLOUR, "lw": 2.2, "alpha": 0.8, "label": "placebos", "zorder": 2.5}
-        ends.append(draw_line(ax, words, placebos, "car", name, **look))
-    title = "caar_title" if _labelled(result) else "caar_alone"
-    finish(ax, result, ends, words[f"figure.{title}"], "figure.caar_axis", pad=13)
-    _draw_ticks(ax, result)
+def caar_by_label(ax: Axes, result: StudyResult, label: str = "") -> Axes:
+    """Draw one label: its dates in grey, their mean with the 95 % band over dates; by default that of the title."""
+    words, groups = figure_words(result.facts), panels(result)
+    label = label or _asked(result)
+    mean, dates = read.date_paths(result, groups[label])
+    shade_windows(ax, result, named=label == next(iter(groups)))
+    for days in dates:
+        ax.plot(days["tau"], days["car"], color=PALE, lw=0.6, zorder=1.5)
+    name = label_text(result, label)
+    draw_path(ax, words, mean, name, color=label_colour(label), lw=1.7, zorder=3, label=label)
+    others = _matched(result, label)
+    if len(others):
+        ax.plot(others["tau"], others["car"], color=GREY, lw=1.2, ls=(0, (4, 2)), zorder=2.5, label="matched")
+    ax.margins(x=0)
+    ax.set_title(
+        read.label_dates(words, label, _k(result, groups[label])), color=label_colour(label), fontsize=7, pad=3
+    )
+    percent_axis(ax, words["figure.caar_axis"], ticks=4)
+    ax.set_xlabel(words["figure.sessions_short"])
     return ax
 
 
-def caar_other_labels(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the CAAR of the labels that `caar_by_label` leaves out."""
-    shade_windows(ax, result)
-    ends = _draw_groups(ax, result, _groups(result, main=False))
-    return finish(ax, result, ends, figure_words(result.facts)["figure.caar_other_title"], "figure.caar_axis")
+def panels(result: StudyResult) -> dict[str, str]:
+    """Return label → group of those that are drawn: the label asked, those of most dates, and last all."""
+    known = {"all", *read.table(result, "shocks", "label")["label"]}
+    found = {name: group for name, group in read.headline_groups(result).items() if name in known and _k(result, group)}
+    labels, asked = [name for name in found if name != "all"], _asked(result)
+    if len(labels) == 1:
+        # One label is all there is: one panel says it.
+        return {asked: found[asked]}
+    labels.sort(key=lambda name: (name != asked, -_k(result, found[name])))
+    return {name: found[name] for name in [*labels[: MOST - 1], *(["all"] if "all" in found else [])]}
 
 
-def _labelled(result: StudyResult) -> bool:
-    """Whether the figure tells labels apart: always where reversals are asked about, else where there are several."""
-    return asked(result.facts) or set(_groups(result, main=True)) != {"all"}
+def _asked(result: StudyResult) -> str:
+    """Return the label that the title is about: the verdict's where it has dates, else all."""
+    found, label = read.headline_groups(result), read.asked_label(result)
+    return label if label in found and _k(result, found[label]) else "all"
 
 
-def _groups(result: StudyResult, *, main: bool) -> dict[str, str]:
-    """Return label → group of the first figure, or of the second: at most six of a study's own labels."""
-    found = read.headline_groups(result)
-    kept = {label: group for label, group in found.items() if (label in read.MAIN_LABELS) is main}
-    return kept if set(kept) <= set(LABEL_COLOURS) else dict(list(kept.items())[:6])
+def _k(result: StudyResult, group: str) -> int:
+    mean = read.date_paths(result, group)[0]
+    return int(mean["n_dates"].max()) if len(mean) else 0
 
 
-def _draw_groups(ax: Axes, result: StudyResult, groups: Mapping[str, str]) -> list[End]:
-    """Draw one line a group, some with a band."""
-    words, aar = figure_words(result.facts), result.tables["aar"]
-    ends = []
-    for label, group in groups.items():
-        days = aar[aar["group"] == group].sort_values("tau")
-        if days["caar"].notna().any():
-            n_events, n_dates = read.group_size(result, group)
-            name = words["figure.line_end"].format(name=label_text(result, label), n=n_events, k=n_dates)
-            look: Any = {"color": label_colour(label), "lw": 1.5, "ls": LABEL_DASHES.get(label, "-"), "label": label}
-            ends.append(draw_line(ax, words, days, "caar", name, band=label in BANDED, zorder=3, **look))
-    return ends
+def _matched(result: StudyResult, label: str) -> Any:
+    """Return the mean path of the drops matched to a label's, from the close before day 0; empty for none."""
+    base = read.base(result)
+    days = read.reversal_path(result, f"label={label}" if label != "all" else "all", "placebos")
+    before = days.loc[days["tau"] == base, "car"]
+    # Their paths are of returns, whatever the study measures.
+    usable = len(before) and result.facts.get("kind", "return") == "return" and label == _asked(result)
+    return days.assign(car=days["car"] - before.iloc[0]) if usable else days.iloc[:0]
 
 
-def _draw_ticks(ax: Axes, result: StudyResult) -> None:
-    """Mark clarifications above the axis, and days with locked, halted or missing prices on it."""
-    words = figure_words(result.facts)
-    low, high = ax.get_xlim()
-    handles: list[Any] = []
-    if mark_clarifications(ax, result, read.clarification_days(result)):
-        handles.append(sign("^", words["figure.clarification"], ms=4, color=CLARIFIED))
-    share = read.censored_share(result)
-    for tau, value in zip(share.index.astype(int), share, strict=True):
-        if value > 0 and low - 0.5 <= tau <= high + 0.5:
-            grey = str(round(0.8 - 0.5 * float(value), 3))
-            bar = ax.axvspan(tau - 0.4, tau + 0.4, 0, 0.014, color=grey, lw=0, zorder=5)
-            tip(bar, words["figure.censored_tip"].format(tau=f"{tau:+d}", share=f"{value:.0%}"))
-    if (share > 0).any():
-        handles.append(Patch(color="0.55", label=words["figure.censored_days"]))
-    handles.append(Patch(color="0.85", label=words["figure.bands" if _labelled(result) else "figure.bands_alone"]))
-    ax.set_xlim(low, high)
-    key(ax, handles, handlelength=0.9, handleheight=0.5)
+def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
+    words, groups = figure_words(result.facts), panels(result)
+    columns = min(COLUMNS, len(groups))
+    grid = split(ax, -(-len(groups) // columns), columns, across=0.3, along=ALONG)
+    for spare in grid[len(groups) :]:
+        spare.remove()
+    del grid[len(groups) :]
+    for panel, label in zip(grid, groups, strict=False):
+        caar_by_label(panel, result, label)
+    if len(groups) == 1:
+        grid[0].set_title("")
+    common_height(grid[: len(groups)], [read.date_paths(result, group)[0] for group in groups.values()])
+    for at, panel in enumerate(grid[: len(groups)]):
+        if at % columns:
+            panel.set_yticklabels([])
+            panel.set_ylabel("")
+        if at + columns < len(groups):
+            panel.set_xlabel("")
+    write_title(ax, title(result))
+    m = read.paths_behind(_matched(result, _asked(result)))
+    lines: list[Any] = [Line2D([], [], color=PALE, lw=0.8, label=words["figure.one_date"])]
+    lines += [
+        Line2D(
+            [],
+            [],
+            color=INK,
+            lw=0.5,
+            ls=(0, (2, 2)),
+            label=words["figure.base"].format(base=_signed(read.base(result))),
+        )
+    ]
+    lines += [Line2D([], [], color=INK, lw=1.7, label=words["figure.mean"])]
+    # A single date has no band, nor have dates that overlap too far.
+    if any(panel.collections for panel in grid):
+        lines.append(Patch(color="0.85", label=words["figure.bands_alone"]))
+    if m:
+        name = words["figure.placebo_end"].format(m=m)
+        lines.append(Line2D([], [], color=GREY, lw=1.2, ls=(0, (4, 2)), label=name))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    spot = (0.0, 1 - 0.19 / figure.get_figheight())
+    key(grid[0], lines, at=spot, loc="upper left", bbox_transform=figure.transFigure, ncols=5, handlelength=1.6)
+    return ax
 
 
-def _headline_size(result: StudyResult, _: str) -> tuple[int, int]:
-    return read.group_size(result, str(result.facts.get("headline_group") or "all"))
+def title(result: StudyResult, words: Mapping[str, str] | None = None) -> str:
+    """Return what the figure finds: the mean path at the end of its first main window, and on the last day."""
+    words, label = words or figure_words(result.facts), _asked(result)
+    mean = read.date_paths(result, panels(result)[label])[0].set_index("tau")["car"]
+    end, last = read.pair(read.main_windows(result)["drop"])[1], int(mean.index.max())
+    told = {"day": end, "first": amount_tip(words, float(mean[end])), "last": amount_tip(words, float(mean[last]))}
+    named = read.label_dates(words, label, _k(result, panels(result)[label]))
+    named = named[:1].upper() + named[1:]
+    return words["figure.caar_title" if last > end else "figure.caar_alone"].format(name=named, end=last, **told)
 
 
-def _other_size(result: StudyResult, _: str) -> tuple[int, int]:
-    sizes = [read.group_size(result, group) for group in _groups(result, main=False).values()]
-    return sum(n for n, _ in sizes), sum(k for _, k in sizes)
+def _signed(day: int) -> str:
+    return f"{day:+d}".replace("-", "−")
+
+
+def _frame(result: StudyResult, _: str) -> Frame:
+    n = len(panels(result))
+    rows, tall = -(-n // COLUMNS), TALL if n > 1 else 1.9
+    height = 0.95 + 0.15 + rows * tall + (rows - 1) * ALONG
+    return Frame(width=7.0, height=height, left=0.48, right=0.12, bottom=0.46, top=0.56)
 
 
 register(
     Kind(
         "caar_by_label",
         10,
-        lambda result: ("",) if _groups(result, main=True) and _labelled(result) else (),
-        lambda *_: Frame(width=7.0, height=3.2, left=0.5, right=1.7, bottom=0.55, top=0.4),
-        (lambda ax, result, _: caar_by_label(ax, result),),
-        _headline_size,
-    )
-)
-register(
-    Kind(
-        "caar",
-        10,
-        lambda result: ("",) if _groups(result, main=True) and not _labelled(result) else (),
-        lambda *_: Frame(width=7.0, height=3.2, left=0.5, right=1.7, bottom=0.55, top=0.4),
-        (lambda ax, result, _: caar_by_label(ax, result),),
-        _headline_size,
-    )
-)
-register(
-    Kind(
-        "caar_other_labels",
-        30,
-        lambda result: ("",) if _groups(result, main=False) else (),
-        lambda *_: Frame(width=7.0, height=3.05, left=0.5, right=1.7, bottom=0.55, top=0.26),
-        (lambda ax, result, _: caar_other_labels(ax, result),),
-        _other_size,
+        lambda result: ("",) if panels(result) else (),
+        _frame,
+        _panel,
+        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
+        lambda result, _, words: {
+            "found": title(result, words),
+            "labels": len(panels(result)),
+            "base": _signed(read.base(result)),
+        },
     )
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 
 from eventstudy.plots import frames as read
+from eventstudy.plots.equity_curve import comparison, n_trades
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import FAINT, INK, key, percent_axis
-from eventstudy.plots.trade_dots import size
+from eventstudy.plots.style import FAINT, GREY, INK, SMALLEST, key, percent_axis, percent_tip
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     """Draw the mean net trade against the cost of a side, and where it turns to nothing."""
     words, points = figure_words(result.facts), _costs(result)
-    for run, colour, dash in (("every_drop", "#8C8C8C", (0, (4, 1.5))), ("rule", "#0072B2", "-")):
+    for run, colour, dash in (("every_drop", GREY, (0, (4, 1.5))), ("rule", INK, "-")):
         own = points[points["run"] == run]
         if len(own):
             look: Any = {
@@ -30,7 +31,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
                 "lw": 1.3,
                 "marker": "o",
                 "ms": 3,
-                "label": words[f"figure.run_{run}"],
+                "label": words["figure.curve"].format(name=words[f"figure.run_{run}"], n=n_trades(result, run)),
             }
             ax.plot(own["cost_bps"], own["net_per_trade"], **look)
     key(ax, ncols=2, handletextpad=0.7)
@@ -40,9 +41,9 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     ax.axhline(0, color=INK, lw=0.6)
     even = (result.facts.get("backtest") or {}).get("break_even_bps")
     if even is not None and points["cost_bps"].min() <= even <= points["cost_bps"].max():
-        ax.axvline(even, color="#D55E00", lw=0.9, ls=(0, (3, 2)))
+        ax.axvline(even, color=GREY, lw=0.9, ls=(0, (3, 2)))
         name, across = " " + words["figure.break_even"].format(bps=f"{even:.0f}"), ax.get_xaxis_transform()
-        ax.text(even, 0.97, name, va="top", fontsize=6.5, color="#D55E00", transform=across)
+        ax.text(even, 0.97, name, va="top", fontsize=SMALLEST, color=GREY, transform=across)
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_title(words["figure.costs_title"], pad=15)
     ax.set_xlabel(words["figure.costs_axis"])
@@ -56,13 +57,34 @@ def _costs(result: StudyResult) -> pd.DataFrame:
     return table[table["net_per_trade"].notna() & table["run"].isin(("rule", "every_drop"))]
 
 
+def _run(result: StudyResult) -> str:
+    """Return the run that the figure is about: the rule where it traded."""
+    return "rule" if "rule" in set(_costs(result)["run"]) else "every_drop"
+
+
+def _size(result: StudyResult, _: str) -> tuple[int, int]:
+    run = _run(result)
+    return n_trades(result, run), int(comparison(result, run).get("n_shocks") or 0)
+
+
+def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str, Any]:
+    """Say the mean trade at the lowest and at the highest cost, of the rule where it traded."""
+    points = _costs(result)
+    run = _run(result)
+    own = points[points["run"] == run].sort_values("cost_bps")
+    (low, first), (high, last) = (own[["cost_bps", "net_per_trade"]].iloc[at] for at in (0, -1))
+    told = {"first": percent_tip(float(first)), "last": percent_tip(float(last))}
+    return {"run": words[f"figure.run_{run}"], "low": f"{low:.0f}", "high": f"{high:.0f}", **told}
+
+
 register(
     Kind(
         "cost_sensitivity",
         62,
         lambda result: ("",) if len(_costs(result)) > 1 else (),
         lambda *_: Frame(width=3.75, height=2.4, left=0.5, right=0.12, bottom=0.6, top=0.42),
-        (lambda ax, result, _: cost_sensitivity(ax, result),),
-        size,
+        lambda ax, result, _: cost_sensitivity(ax, result),
+        _size,
+        _told,
     )
 )

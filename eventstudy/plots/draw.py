@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from eventstudy.messages import term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import KINDS, Frame, Plot
-from eventstudy.plots.style import styled, window_text
+from eventstudy.plots.style import SMALLEST, styled, window_text
 from eventstudy.plots.svg import CAPTION, svg_text
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 #: Inches that ticks and the name of an axis take beneath it, with a little air; points of the caption.
-AXIS_NAME, CAPTION_SIZE = 0.44, 6.0
+AXIS_NAME, CAPTION_SIZE = 0.44, SMALLEST
 
 
 def draw(result: StudyResult, plot: Plot) -> Figure:
@@ -30,13 +30,14 @@ def draw(result: StudyResult, plot: Plot) -> Figure:
     frame = kind.frame(result, plot.shock_id)
     lines = _lines(frame, text)
     # Taller where the caption would reach the name of the axis above it.
-    more = max(AXIS_NAME + 0.098 * len(lines) - frame.bottom, 0.0)
+    more = max(AXIS_NAME + 0.105 * len(lines) - frame.bottom, 0.0)
     frame = replace(frame, height=frame.height + more, bottom=frame.bottom + more)
     with styled():
         figure = Figure(figsize=(frame.width, frame.height))
         FigureCanvasAgg(figure)
-        for panel, box in zip(kind.panels, _boxes(frame), strict=True):
-            panel(figure.add_axes(box), result, plot.shock_id)
+        wide, tall = frame.width - frame.left - frame.right, frame.height - frame.bottom - frame.top
+        box = frame.left / frame.width, frame.bottom / frame.height, wide / frame.width, tall / frame.height
+        kind.panel(figure.add_axes(box), result, plot.shock_id)
         write_caption(figure, "\n".join(lines))
         if result.simulated:
             write_watermark(figure, figure_words(result.facts)["figure.watermark"])
@@ -71,6 +72,13 @@ def caption(result: StudyResult, plot: Plot) -> str:
     return shown(" · ".join(parts))
 
 
+def alt_text(result: StudyResult, plot: Plot, words: Mapping[str, str]) -> str:
+    """Return what a figure shows with its numbers, for readers who cannot see it; its name where nothing is known."""
+    kind = KINDS[plot.kind]
+    told = kind.told(result, plot.shock_id, words) if kind.told else {}
+    return words.get(f"alt.{kind.name}", plot.name).format(shock=plot.shock_id, **told)
+
+
 def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> list[str]:
     """Return what every figure rests on: windows, model, returns, data date."""
     windows, model = summary.get("windows") or {}, summary.get("model") or {}
@@ -89,27 +97,16 @@ def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> li
     ]
 
 
-def _boxes(frame: Frame) -> list[tuple[float, float, float, float]]:
-    """Return the axes' places as shares of the figure."""
-    widths = frame.widths or (frame.width - frame.left - frame.right,)
-    height = frame.height - frame.bottom - frame.top
-    boxes, left = [], frame.left
-    for width, gap in zip(widths, (*frame.gaps, 0.0), strict=True):
-        boxes.append((left / frame.width, frame.bottom / frame.height, width / frame.width, height / frame.height))
-        left += width + gap
-    return boxes
-
-
 def _lines(frame: Frame, text: str) -> list[str]:
     """Return the caption in lines that fit; its parts stay whole."""
     lines: list[str] = []
     for part in text.split(" · "):
         longer = f"{lines[-1]} · {part}" if lines else part
-        # At 6 points a Latin letter takes about 0.0475 inch, a Chinese one 0.085.
-        if lines and sum(0.085 if ord(char) > 0x2E7F else 0.0475 for char in longer) <= frame.width - 0.1:
+        # At 6.5 points a Latin letter takes about 0.0515 inch, a Chinese one 0.092.
+        if lines and sum(0.092 if ord(char) > 0x2E7F else 0.0515 for char in longer) <= frame.width - 0.1:
             lines[-1] = longer
         else:
-            lines += textwrap.wrap(part, max(20, int((frame.width - 0.1) / 0.046)))
+            lines += textwrap.wrap(part, max(20, int((frame.width - 0.1) / 0.05)))
     return lines
 
 

@@ -1,78 +1,163 @@
-"""What trading the rule would have earned, day by day."""
+"""What trading the rule would have earned day by day, and how far it fell from its highest level."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.dates as dates
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import INK, key, label_colour, percent_axis, percent_tip, point
-from eventstudy.plots.trade_dots import size, trades
+from eventstudy.plots.style import (
+    GREY,
+    INK,
+    PALE,
+    date_axis,
+    key,
+    label_colour,
+    percent_axis,
+    percent_tip,
+    point,
+    write_title,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from eventstudy.results.result import StudyResult
 
-#: Curves of the pnl table with colour and dashes: the rule, and the two that it is set against.
-_CURVES = (
-    ("equity", "#0072B2", "-"),
-    ("every_drop_equity", "#D55E00", (0, (4, 1.5))),
-    ("placebo_drops_equity", "#8C8C8C", (0, (1, 1))),
+#: Curves of the pnl table with colour, dashes and width, and the run of the backtest that each is.
+CURVES: tuple[tuple[str, str, Any, float], ...] = (
+    ("rule", INK, "-", 1.5),
+    ("every_drop", GREY, (0, (4, 1.5)), 1.0),
+    ("placebo_drops", PALE, "-", 1.0),
 )
-
-#: How a purchase is drawn.
-MARK: Any = {"marker": "^", "ms": 4, "mew": 0, "clip_on": False}
 
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the rule's cumulative net return day by day; sessions without a position are shaded."""
-    words, rows = figure_words(result.facts), _pnl(result)
+    """Draw the rule's cumulative net return beside the runs it is set against; with no trade, the benchmark alone."""
+    words, rows = figure_words(result.facts), pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
-    for column, colour, dash in _CURVES:
-        if column in rows and (rows[column] != rows[column].iloc[0]).any():
-            level = rows[column].to_numpy(dtype=float) / float(rows[column].iloc[0]) - 1.0
-            own = column == "equity"
-            look: Any = {"lw": 1.5, "zorder": 3} if own else {"lw": 0.9, "zorder": 2}
-            ax.plot(days, level, color=colour, ls=dash, label=words[f"figure.curve_{column}"], **look)
-    flat = rows["n_positions"].to_numpy() == 0
-    ax.fill_between(days, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="#F1F1F1", lw=0, zorder=0)
+    traded = n_trades(result, "rule") > 0
+    for run, colour, dash, width in CURVES if traded else ():
+        column = "equity" if run == "rule" else f"{run}_equity"
+        n = n_trades(result, run)
+        if n and rows[column].notna().all():
+            level = (
+                rows[column].to_numpy(dtype=float)
+                / float((result.facts["backtest"]).get("capital") or rows[column].iloc[0])
+                - 1.0
+            )
+            name = words["figure.curve"].format(name=words[f"figure.run_{run}"], n=n)
+            ax.plot(days, level, color=colour, ls=dash, lw=width, label=name, zorder=3 if run == "rule" else 2)
     for row in trades(result).to_dict("records"):
         day, text = (
             np.datetime64(str(row["entry_session"])[:10]),
             f"{row['shock_id']}: {percent_tip(float(row['net']))}",
         )
-        point(ax, day, 0.02, text, color=label_colour(str(row["label"])), transform=ax.get_xaxis_transform(), **MARK)
+        look: Any = {"marker": "^", "ms": 4, "mew": 0, "clip_on": False, "zorder": 5}
+        point(ax, day, 0.03, text, color=label_colour(str(row["label"])), transform=ax.get_xaxis_transform(), **look)
+    if not traded:
+        index = read.table(result, "sector_index", "date", "benchmark")
+        weeks = index["date"].to_numpy(dtype="datetime64[D]")
+        inside = (weeks >= days[0]) & (weeks <= days[-1])
+        level = index["benchmark"].to_numpy(dtype=float)[inside]
+        ax.plot(weeks[inside], level / level[0] - 1.0, color=GREY, lw=1.0, label=words["figure.benchmark"])
     ax.axhline(0, color=INK, lw=0.5)
-    pattern = "%Y" if (days[-1] - days[0]).astype(int) > 900 else "%Y-%m"
-    ax.xaxis.set_major_formatter(dates.DateFormatter(pattern))  # type: ignore[no-untyped-call]
-    ax.margins(x=0.01)
-    ax.set_title(words["figure.equity_title"], pad=14)
-    if ax.get_legend_handles_labels()[0]:
-        key(ax, handletextpad=0.7)
-    ax.set_xlabel(words["figure.equity_note"])
-    percent_axis(ax, words["figure.equity_axis"])
+    date_axis(ax, days)
+    percent_axis(ax, words["figure.equity_axis"], ticks=5)
     return ax
 
 
-def _pnl(result: StudyResult) -> pd.DataFrame:
-    """Return the days of the backtest; nothing where neither the rule nor what it is set against traded."""
-    table = read.table(result, "pnl", "date", "equity", "n_positions")
-    return table if any(table[name].nunique() > 1 for name, *_ in _CURVES if name in table) else table.iloc[:0]
+def drawdown(ax: Axes, result: StudyResult) -> Axes:
+    """Draw how far the rule's capital lay below its highest level so far."""
+    rows = pnl(result)
+    days = rows["date"].to_numpy(dtype="datetime64[D]")
+    ax.fill_between(days, rows["drawdown"], 0.0, color=PALE, lw=0)
+    date_axis(ax, days)
+    percent_axis(ax, figure_words(result.facts)["figure.drawdown_axis"], ticks=3)
+    return ax
+
+
+def pnl(result: StudyResult) -> pd.DataFrame:
+    """Return the days of the backtest; none where there is neither a trade nor a benchmark to show instead."""
+    rows = read.table(result, "pnl", "date", "equity", "drawdown")
+    return rows if n_trades(result, "rule") or len(read.table(result, "sector_index", "date")) > 1 else rows.iloc[:0]
+
+
+def trades(result: StudyResult) -> pd.DataFrame:
+    """Return the rule's trades by the day of entry."""
+    table = read.table(result, "trades", "shock_id", "ticker", "label", "entry_session", "net")
+    return table[table["net"].notna()].sort_values(["entry_session", "shock_id", "ticker"], kind="stable")
+
+
+def n_trades(result: StudyResult, run: str) -> int:
+    """Return how many trades a run of the backtest made."""
+    return int(comparison(result, run).get("n_trades") or 0)
+
+
+def comparison(result: StudyResult, run: str) -> Mapping[str, Any]:
+    """Return what the summary says of a run of the backtest, the rule or one that it is set against."""
+    found = result.facts.get("backtest") or {}
+    return found if run == "rule" else (found.get("comparison") or {}).get(run) or {}
+
+
+def size(result: StudyResult, _: str) -> tuple[int, int]:
+    """Return the trades of the rule and their shocks, for the caption."""
+    rows = trades(result)
+    return len(rows), rows["shock_id"].nunique()
+
+
+def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
+    words = figure_words(result.facts)
+    write_title(ax, _title(result, words))
+    if not n_trades(result, "rule"):
+        equity_curve(ax, result)
+        key(ax, ncols=1, handletextpad=0.7)
+        return ax
+    figure, box = ax.get_figure(root=True), ax.get_position()
+    assert figure is not None
+    ax.set_axis_off()
+    height = figure.get_figheight()
+    upper = figure.add_axes((box.x0, box.y0 + 0.75 / height, box.width, box.height - 0.75 / height))
+    equity_curve(upper, result)
+    handles: list[Any] = [*upper.get_legend_handles_labels()[0]]
+    handles += [Line2D([], [], ls="none", marker="^", ms=4, mew=0, color=GREY, label=words["figure.entries"])]
+    key(upper, handles, ncols=4, handletextpad=0.7)
+    upper.set_xticklabels([])
+    drawdown(figure.add_axes((box.x0, box.y0, box.width, 0.65 / height)), result)
+    return ax
+
+
+def _title(result: StudyResult, words: Mapping[str, str]) -> str:
+    rows = pnl(result)
+    first, last = (str(rows["date"].iloc[at])[:7] for at in (0, -1))
+    if not n_trades(result, "rule"):
+        return words["figure.equity_none"].format(first=first, last=last)
+    return words["figure.equity_title"].format(**_numbers(result), first=first, last=last)
+
+
+def _numbers(result: StudyResult) -> dict[str, Any]:
+    rows, found = pnl(result), result.facts.get("backtest") or {}
+    capital = float(found.get("capital") or rows["equity"].iloc[0])
+    net, fall = float(rows["equity"].iloc[-1]) / capital - 1.0, float(rows["drawdown"].min())
+    return {"n": n_trades(result, "rule"), "net": percent_tip(net), "fall": percent_tip(fall)}
 
 
 register(
     Kind(
         "equity_curve",
         60,
-        lambda result: ("",) if len(_pnl(result)) else (),
-        lambda *_: Frame(width=7.0, height=2.7, left=0.5, right=0.15, bottom=0.62, top=0.4),
-        (lambda ax, result, _: equity_curve(ax, result),),
+        lambda result: ("",) if len(pnl(result)) else (),
+        lambda result, _: Frame(
+            width=7.0, height=3.1 if n_trades(result, "rule") else 1.9, left=0.55, right=0.15, bottom=0.36, top=0.4
+        ),
+        _panel,
         size,
+        lambda result, _, words: {"found": _title(result, words)},
     )
 )

@@ -12,12 +12,13 @@ import pandas as pd
 from eventstudy.messages import asked, day_text, term
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.style import window_of
+from eventstudy.results.paths import base_day
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 #: The labels of the first figure; the others have one of their own.
-MAIN_LABELS = ("misreading", "genuine", "contested", "all")
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "all")
 #: So few shocks have a figure each though they are of a single firm.
 FEW_SHOCKS = 6
 #: Flags of abnormal_returns that mark a day on which no free price was seen.
@@ -36,6 +37,17 @@ def main_windows(result: StudyResult) -> dict[str, str]:
     if asked(result.facts):
         return {name: window_of(result, name) for name in ("drop", "post")}
     return {"drop": str(result.facts["effect"]["window"])}
+
+
+def pair(window: str) -> tuple[int, int]:
+    """Return a window of the tables as a pair of days."""
+    first, last = window.strip("[]").split(",")
+    return int(first), int(last)
+
+
+def base(result: StudyResult) -> int:
+    """Return the day from whose close paths are drawn."""
+    return base_day(pair(main_windows(result)["drop"]))
 
 
 def headline_groups(result: StudyResult) -> dict[str, str]:
@@ -91,29 +103,15 @@ def _of_shock(result: StudyResult, name: str, shock_id: str) -> pd.DataFrame:
     return result.tables[name].iloc[:0] if found is None else found
 
 
-@functools.lru_cache(maxsize=64)
-def bars(result: StudyResult, shock_id: str) -> pd.DataFrame:
-    """Return the CARs of the drop window of one shock's peers, the lowest first."""
-    car = _of_shock(result, "car", shock_id)
-    rows = car[(car["window"] == main_windows(result)["drop"]) & car["car"].notna()]
-    first = paths(result, shock_id).drop_duplicates("ticker").set_index("ticker")["event_id"]
-    own = rows["event_id"].to_numpy() == rows["ticker"].map(first).to_numpy()
-    kept: pd.DataFrame = rows[own]
-    return kept.sort_values(["car", "ticker"], kind="stable")
-
-
+@functools.lru_cache(maxsize=4)
 def dots(result: StudyResult) -> pd.DataFrame:
-    """Return one row a shock, by date: label, day0, drop and post CAR with standard errors."""
-    shocks = result.tables.get("shocks")
-    if shocks is None or shocks.empty:
-        return pd.DataFrame()
-    keep = ["shock_id", "label", "day0", "n_peers"]
-    rows = shocks.drop_duplicates("shock_id")[keep].set_index("shock_id")
+    """Return one row a shock, by date: label, day0, and of drop and post the CAR with the ends of its interval."""
+    shocks = table(result, "shocks", "shock_id", "label", "day0", "n_peers", "window", "car", "lower", "upper")
+    rows = shocks.drop_duplicates("shock_id")[["shock_id", "label", "day0", "n_peers"]].set_index("shock_id")
     windows = main_windows(result)
     for name, window in windows.items():
-        cut = shocks[shocks["window"] == window].drop_duplicates("shock_id")
-        cut = cut.set_index("shock_id")
-        rows[name], rows[f"{name}_se"] = cut["car"], cut["se"]
+        cut = shocks[shocks["window"] == window].drop_duplicates("shock_id").set_index("shock_id")
+        rows[name], rows[f"{name}_lower"], rows[f"{name}_upper"] = cut["car"], cut["lower"], cut["upper"]
     rows = rows[rows[list(windows)].notna().any(axis=1)]
     judged = qualifying(result)
     rows["qualifies"] = judged.reindex(rows.index, fill_value=False) if len(judged) else True
@@ -132,12 +130,6 @@ def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
     codes = {flag: bool(CENSORED & set(str(flag).split(";"))) for flag in rows["flags"].fillna("").unique()}
     flags = rows["flags"].fillna("").map(codes).to_numpy(dtype=bool)
     return np.asarray(flags | rows["ar"].isna().to_numpy(), dtype=bool)
-
-
-def censored_share(result: StudyResult) -> pd.Series:
-    """Return the share of firm-events without a free price, by tau."""
-    daily = table(result, "abnormal_returns", "tau", "ar", "flags")
-    return pd.Series(censored(daily)).groupby(daily["tau"].to_numpy()).mean()
 
 
 def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[str, int]]:
@@ -172,25 +164,56 @@ def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
 
 
 def used_shocks(result: StudyResult) -> list[str]:
-    """Return the shocks that have a CAR in the drop window; misreading and contested first, by date.
+    """Return the shocks that have a CAR in the first of the main windows; misreading and contested first, by date.
 
-    Where nothing is asked about drops that is the headline's window, and of more shocks than `FEW_SHOCKS` those of
-    a single firm are left out: their figures would show one bar and one line each.
+    Where nothing is asked about drops and there are more than `FEW_SHOCKS`, those of a single firm are left out.
     """
-    car = table(result, "car", "window", "car", "shock_id", "ticker")
-    car = car[(car["window"] == main_windows(result)["drop"]) & car["car"].notna()]
-    firms = car.groupby("shock_id")["ticker"].nunique()
-    alone = asked(result.facts) or len(firms) <= FEW_SHOCKS
-    used = {str(shock) for shock, n in firms.items() if n > 1 or alone}
-    shocks = shock_rows(result)
+    shocks = dots(result)
+    shocks = shocks[shocks[next(iter(main_windows(result)))].notna()]
+    if not asked(result.facts) and len(shocks) > FEW_SHOCKS:
+        shocks = shocks[shocks["n_peers"] > 1]
+    first = shocks["label"].map({"misreading": 0, "contested": 1}).fillna(2)
+    return [str(name) for name in shocks.assign(first=first).sort_values("first", kind="stable")["shock_id"]]
 
-    def rank(shock_id: str) -> tuple[int, str, str]:
-        row = shocks.get(shock_id)
-        if row is None:
-            return 2, "", shock_id
-        return {"misreading": 0, "contested": 1}.get(str(row["label"]), 2), str(row["day0"]), shock_id
 
-    return sorted((shock for shock in used if len(bars(result, shock))), key=rank)
+def asked_label(result: StudyResult) -> str:
+    """Return the label that the verdict is about; empty where nothing is asked about drops."""
+    group = str((result.facts.get("verdict") or {}).get("group") or "")
+    return group.partition(";")[0].removeprefix("label=")
+
+
+def case_shock(result: StudyResult) -> str:
+    """Return the shock in question: that of the case study, else the latest of the label asked; empty for none."""
+    shocks, case = dots(result), result.facts.get("case_study") or {}
+    if case.get("shock_id") in set(shocks["shock_id"]):
+        return str(case["shock_id"])
+    own = shocks[shocks["label"] == asked_label(result)]
+    return str((own if len(own) else shocks)["shock_id"].iloc[-1]) if len(shocks) else ""
+
+
+@functools.lru_cache(maxsize=4)
+def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.DataFrame, ...]]:
+    """Return the mean path of a group by tau, and those of its dates; of large studies the mean of `aar` alone."""
+    rows = table(result, "paths", "group", "shock_id", "tau", "n_dates", "car", "lower", "upper")
+    if rows.empty:
+        rows = table(result, "aar", "group", "tau", "caar", "lower", "upper").rename(columns={"caar": "car"})
+        rows = rows.assign(shock_id="", n_dates=group_size(result, group)[1])
+    own = rows[rows["group"] == group]
+    single = own["shock_id"].fillna("") != ""
+    return own[~single], tuple(path for _, path in own[single].groupby("shock_id", sort=False))
+
+
+def shock_line(result: StudyResult, shock_id: str) -> str:
+    """Return ``SA26 · 2026-06-09 · contested``, without what the name says or nobody asked."""
+    row, words = shock_rows(result)[shock_id], figure_words(result.facts)
+    day = str(row["day0"])[:10]
+    parts = [shown(shock_id, limit=24), *([] if day in shock_id else [day])]
+    return " · ".join([*parts, *([term(words, "label", row["label"])] if asked(result.facts) else [])])
+
+
+def label_dates(words: Mapping[str, str], label: str, k: int) -> str:
+    """Return a label with its number of dates, such as ``misreading (4 dates)``."""
+    return words["figure.label_date" if k == 1 else "figure.label_dates"].format(name=term(words, "label", label), k=k)
 
 
 @functools.lru_cache(maxsize=4)
@@ -238,12 +261,6 @@ def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
     """Return the mean path of a group's qualifying drops or of their placebos; an empty frame for none."""
     days = table(result, "reversal_paths", *["group", "series", "tau", "n_dates", "car", "lower", "upper"])
     return days[(days["group"] == group) & (days["series"] == series)].sort_values("tau")
-
-
-def path_group(result: StudyResult) -> str:
-    """Return the group of the verdict where it has a path, else the one of all qualifying drops."""
-    group = str((result.facts.get("verdict") or {}).get("group") or "")
-    return "all" if reversal_path(result, group, "events").empty else group
 
 
 def paths_behind(rows: pd.DataFrame) -> int:

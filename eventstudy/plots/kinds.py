@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One figure of a result: its file name without suffix, its kind, and its shock if it has one."""
+    """One figure of a result: its file name without suffix, its kind, and its shock or number if it has one."""
 
     name: str
     kind: str
@@ -25,10 +25,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Size and margins of a figure in inches; ``widths`` are those of its axes, left to right.
-
-    ``gaps`` are the distances between neighbouring axes.
-    """
+    """Size and margins of a figure in inches."""
 
     width: float
     height: float
@@ -36,8 +33,6 @@ class Frame:
     right: float
     bottom: float
     top: float
-    widths: tuple[float, ...] = ()
-    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +41,17 @@ class Kind:
 
     ``place`` orders the kinds on the pages; ``present`` names the shocks that it is drawn for, ``("",)``
     for a figure of the whole study and nothing where the result has no data; ``frame`` gives its size;
-    ``panels`` draw its axes in order; ``size`` counts firm-events and dates for the caption.
+    ``panel`` draws on the axes within its margins; ``size`` counts firm-events and dates for the caption;
+    ``told`` gives the fields of its text for readers who cannot see it, ``alt.NAME`` of the catalogue.
     """
 
     name: str
     place: int
     present: Callable[[StudyResult], Sequence[str]]
     frame: Callable[[StudyResult, str], Frame]
-    panels: tuple[Callable[[Axes, StudyResult, str], Axes], ...]
+    panel: Callable[[Axes, StudyResult, str], Axes]
     size: Callable[[StudyResult, str], tuple[int, int]]
+    told: Callable[[StudyResult, str, Mapping[str, str]], Mapping[str, object]] | None = None
 
 
 #: Kinds by name. Those of another distribution come by the entry-point group ``eventstudy.figures``.

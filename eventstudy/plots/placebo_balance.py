@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from eventstudy.messages import term
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.placebo_dots import size
 from eventstudy.plots.style import FAINT, INK, key, label_colour, label_text, name_rows
 
 if TYPE_CHECKING:
@@ -60,13 +61,27 @@ def _frame(result: StudyResult, _: str) -> Frame:
     return Frame(width=7.0, height=height, left=1.8, right=0.15, bottom=0.58, top=0.4)
 
 
+def _size(result: StudyResult, _: str) -> tuple[int, int]:
+    shocks = read.dots(result)
+    judged = shocks[shocks["shock_id"].isin(set(read.matched_placebos(result)["shock_id"]))]
+    return int(judged["n_peers"].sum()), len(judged)
+
+
+def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str, Any]:
+    """Name the trait that differs most."""
+    table = _balance(result)
+    worst = table.iloc[int(np.argmax(table["smd"].abs().to_numpy()))]
+    return {"trait": term(words, "trait", worst["variable"]), "smd": f"{worst['smd']:+.2f}".replace("-", "−")}
+
+
 register(
     Kind(
         "placebo_balance",
         52,
         lambda result: ("",) if len(_balance(result)) else (),
         _frame,
-        (lambda ax, result, _: placebo_balance(ax, result),),
-        size,
+        lambda ax, result, _: placebo_balance(ax, result),
+        _size,
+        _told,
     )
 )

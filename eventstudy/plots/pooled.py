@@ -11,12 +11,11 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
 from eventstudy.plots.draw import write_caption, write_watermark
-from eventstudy.plots.style import FAINT, INK, PLACEBO_COLOUR, percent_axis, styled
+from eventstudy.plots.style import FAINT, GREY, INK, percent_axis, styled
 from eventstudy.pooling.pool import POOLED, Pool, PowerStep
 
-#: Okabe and Ito's palette; the pool itself is drawn in ink.
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SINGLE = "o"
+#: Marks of the sectors: hues are the labels'. The pool is a diamond.
+MARKS, WHOLE = ("o", "s", "^", "v", "P", "X", "<", ">"), "D"
 
 
 def draw_pool(pool: Pool, caption: str) -> Figure:
@@ -35,10 +34,10 @@ def draw_pool(pool: Pool, caption: str) -> Figure:
 def draw_effects(ax: Axes, pool: Pool) -> Axes:
     """Draw the mean excess of each sector and of the pool with its 95 % interval over dates."""
     rows = [row for row in pool.strata if row.group == pool.shown]
-    colours = _colours(pool)
+    marks = _marks(pool)
     for at, row in enumerate(rows):
-        colour = colours.get(row.sector, INK)
-        ax.plot(row.effect, at, marker="D" if row.sector == POOLED else SINGLE, ms=4, color=colour, zorder=3)
+        colour = INK if row.sector == POOLED else GREY
+        ax.plot(row.effect, at, marker=marks.get(row.sector, WHOLE), ms=4, color=colour, zorder=3)
         if row.n_dates > 1:
             ax.plot((row.lower, row.upper), (at, at), color=colour, lw=1.1)
     ax.axvline(0, color=INK, lw=0.6)
@@ -60,11 +59,11 @@ def draw_growth(ax: Axes, pool: Pool) -> Axes:
         return ax
     most = max(30, *(3 * step.n_dates for step in steps))
     grid = sorted({round(2 * (most / 2) ** (i / 40)) for i in range(41)})
-    colours = _colours(pool)
+    marks = _marks(pool)
     for step in steps:
-        colour = colours.get(step.sectors, INK)
+        colour = GREY if step.sectors in marks else INK
         ax.plot(grid, [minimum_detectable_effect(step.sd, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
-        marker = SINGLE if step.sectors in colours else "D"
+        marker = marks.get(step.sectors, WHOLE)
         ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step), ls="none")
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -89,7 +88,7 @@ def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
         axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.grid(color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
-    ax.axvline(6, color=PLACEBO_COLOUR, lw=0.7, ls=(0, (3, 2)))
+    ax.axvline(6, color=GREY, lw=0.7, ls=(0, (3, 2)))
 
 
 def _named(step: PowerStep) -> str:
@@ -100,6 +99,6 @@ def _dates(n: int) -> str:
     return f"{n} date{'' if n == 1 else 's'}"
 
 
-def _colours(pool: Pool) -> dict[str, str]:
+def _marks(pool: Pool) -> dict[str, str]:
     names = dict.fromkeys(pack.sector for pack in pool.packs)
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    return {name: MARKS[i % len(MARKS)] for i, name in enumerate(names)}

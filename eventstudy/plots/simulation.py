@@ -83,7 +83,7 @@ def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Fi
         FigureCanvasAgg(figure)
         draw_sizes(figure.add_axes((0.135, 0.25, 0.435, 0.675)), simulation)
         draw_power(figure.add_axes((0.635, 0.25, 0.345, 0.675)), simulation)
-        figure.text(0.01, 0.015, _caption(simulation, note), fontsize=5.8, color="#555555", va="bottom")
+        figure.text(0.01, 0.015, _caption(simulation, note), fontsize=6.5, color="#555555", va="bottom")
         if simulated:
             figure.text(
                 0.5,

@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from eventstudy.messages import term
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import INK, name_rows, percent_axis, percent_tip, point, window_of
+from eventstudy.plots.style import (
+    GREY,
+    INK,
+    PALE,
+    SMALLEST,
+    interval_text,
+    key,
+    name_rows,
+    percent_axis,
+    percent_tip,
+    point,
+    sign,
+    window_of,
+    write_title,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,19 +40,34 @@ _SECTIONS: Mapping[str, str] = {"model": "model", "returns": "returns", "alpha":
 
 
 def specification_curve(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the effect of each specification with its interval, sorted; the study's own is marked."""
+    """Draw the effect of each specification with its interval, sorted; the study's own is a diamond."""
     words, rows = figure_words(result.facts), _specifications(result)
+    places = np.arange(len(rows))
+    ax.vlines(places, rows["lower"], rows["upper"], color=PALE, lw=1.2, zorder=2)
     for x, row in enumerate(rows.to_dict("records")):
-        own: Any = {"marker": "D", "ms": 5, "color": "#D55E00", "zorder": 4}
-        other: Any = {"marker": "o", "ms": 2.6, "color": "#0072B2", "zorder": 3}
-        look = own if _is_own(result, row) else other
-        point(ax, x, row["estimate"], percent_tip(float(row["estimate"])), **look)
+        own: Any = {"marker": "D", "ms": 5, "color": INK, "zorder": 4}
+        other: Any = {"marker": "o", "ms": 2.8, "color": GREY, "zorder": 3}
+        ends = interval_text(*(float(row[name]) for name in ("estimate", "lower", "upper")))
+        point(ax, x, row["estimate"], ends, **(own if _is_own(result, row) else other))
     ax.axhline(0, color=INK, lw=0.6)
+    ax.axhline(rows["median"].iloc[0], color=GREY, lw=0.8, ls=(0, (4, 2)), zorder=1)
     ax.set_xlim(-0.8, len(rows) - 0.2)
     ax.set_xticks([])
-    ax.set_title(words["figure.specifications_title"])
+    handles: list[Any] = [sign("D", words["figure.own_choice"], ms=5, color=INK)]
+    handles += [Line2D([], [], color=PALE, lw=1.2, label=words["figure.bands_alone"])]
+    handles += [Line2D([], [], color=GREY, lw=0.8, ls=(0, (4, 2)), label=words["column.median"])]
+    key(ax, handles, handlelength=1.4)
+    write_title(ax, words["figure.specifications_title"].format(**_told(result, "", words)))
     percent_axis(ax, words["figure.specifications_axis"])
     return ax
+
+
+def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str, Any]:
+    """Say how many choices there are, the share with a positive effect, the median and the joint p."""
+    rows = _specifications(result)
+    first = rows.iloc[0]
+    share, median = f"{first['share_positive']:.0%}", percent_tip(float(first["median"]))
+    return {"n": len(rows), "share": share, "median": median, "p": f"{first['joint_p']:.2f}"}
 
 
 def specification_choices(ax: Axes, result: StudyResult) -> Axes:
@@ -52,7 +82,7 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
             marks.append((f"{words[f'column.{column}']}: {said}", values.to_numpy() == value))
     for y, (_, chosen) in enumerate(marks):
         ax.plot(np.flatnonzero(chosen), np.full(int(chosen.sum()), y), ls="none", marker="s", ms=2.2, color=INK, mew=0)
-    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=6.2)
+    name_rows(ax, [shown(name, limit=30) for name, _ in marks], fontsize=SMALLEST)
     ax.set_ylim(len(marks) - 0.5, -0.5)
     ax.set_xlim(-0.8, len(rows) - 0.2)
     ax.set_xticks([])
@@ -62,7 +92,9 @@ def specification_choices(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _specifications(result: StudyResult) -> pd.DataFrame:
-    table = read.table(result, "specification_curve", "estimate", *_CHOICES)
+    table = read.table(
+        result, "specification_curve", "estimate", "lower", "upper", "median", "share_positive", *_CHOICES
+    )
     return table[table["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
 
 
@@ -98,7 +130,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 def _frame(result: StudyResult, _: str) -> Frame:
     rows = _specifications(result)
     lines = sum(rows[column].astype(str).nunique() for column in _choices(rows))
-    return Frame(width=7.0, height=2.6 + 0.125 * max(lines, 1), left=1.75, right=0.12, bottom=0.32, top=0.3)
+    return Frame(width=7.0, height=2.7 + 0.125 * max(lines, 1), left=1.75, right=0.12, bottom=0.32, top=0.4)
 
 
 register(
@@ -107,10 +139,11 @@ register(
         70,
         lambda result: ("",) if len(_specifications(result)) > 1 else (),
         _frame,
-        (_panel,),
+        _panel,
         lambda result, _: (
             int((result.facts.get("verdict") or {}).get("n_events") or 0),
             int(_specifications(result)["n_dates"].max()),
         ),
+        _told,
     )
 )

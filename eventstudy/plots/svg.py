@@ -78,7 +78,7 @@ def without_words(svg: str, figure: Figure) -> str:
     svg = re.sub(rf'<g id="(?:{CAPTION}|{TITLE})">.*?</g>\s*', "", svg, flags=re.S)
     width, height = (72 * inches for inches in figure.get_size_inches())
     texts = {str(text.get_gid()): text.get_text() for text in figure.texts}
-    below = 72 * (0.04 + 0.1 * (texts[CAPTION].count("\n") + 1)) if CAPTION in texts else 0.0
+    below = 72 * (0.04 + 0.107 * (texts[CAPTION].count("\n") + 1)) if CAPTION in texts else 0.0
     above = 72 * 0.16 if TITLE in texts else 0.0
     inner = height - above - below
     svg = re.sub(r'viewBox="[^"]*"', f'viewBox="0 {above:g} {width:g} {inner:g}"', svg, count=1)

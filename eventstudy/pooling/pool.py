@@ -390,7 +390,7 @@ class _Group:
         label = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
         return Reason(f"subject.{key}", label=label, sectors=sectors)
 
-    def _counts(self) -> dict[str, int]:
+    def _counts(self) -> dict[str, Any]:
         total = dict.fromkeys(("n_candidates", "n_drops", "n_late", "n_unmatched"), 0)
         name = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
         for pack in self.packs:

@@ -23,6 +23,7 @@ from eventstudy.readers import crsp
 from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.headers import columns_of
 from eventstudy.readers.numbers import MISSING_SPELLINGS, NUMBER_MARKS, parse_numbers
+from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import encoding_of, refuse_endless, separator_of, wrong_cells
 
 #: Rows that are held at a time.
@@ -194,9 +195,11 @@ def groups_of(file: LongFile, tickers: Sequence[str]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def pieces(file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path) -> list[Piece]:
-    """Split the reading of these tickers into tasks; a CSV is one."""
-    groups = groups_of(file, tickers)
+def pieces(
+    file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path, *, also: Sequence[str] = ()
+) -> list[Piece]:
+    """Split the reading of these tickers into tasks; a CSV is one. ``also`` are other spellings of them."""
+    groups = groups_of(file, [*tickers, *also])
     parts = [groups[i : i + GROUPS_A_TASK] for i in range(0, len(groups), GROUPS_A_TASK)]
     if not file.path.endswith(".parquet"):
         parts = [()]
@@ -265,7 +268,11 @@ def _row_groups(file: LongFile) -> int:
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
     """Row of each ticker, -1 for those that are not wanted."""
-    rows = np.array([row_of.get(str(name), -1) for name in names.dictionary.to_pylist()] + [-1], dtype=np.intp)
+    spellings = Spellings()
+    wanted = [
+        row_of.get(name, row_of.get(spellings.read(name, 0), -1)) for name in map(str, names.dictionary.to_pylist())
+    ]
+    rows = np.array([*wanted, -1], dtype=np.intp)
     codes = pc.fill_null(names.indices, len(rows) - 1).to_numpy(zero_copy_only=False)
     found: NDArray[np.intp] = rows[codes]
     return found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
+End = TypeVar("End", int, dt.date)
 #: Drop planted at simulated events, and the share of it that is given back, by label.
 PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
 #: Falls that nobody called anything, for the drops to be compared with: their range and their share given
@@ -54,10 +55,9 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
     """
     # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
     days = [min(max(instant_utc(event.timestamp).date(), EARLIEST_DAY), LAST_DAY) for event in events]
-    starts = [day for event in events if isinstance(day := event.estimation_start, int)]
-    ends = [day for event in events if isinstance(day := event.event_end, int)]
-    before = int(-min([config.windows.estimation[0], *starts]) * DAYS_A_SESSION) + 10
-    after = int(max([config.windows.event[1], *ends]) * DAYS_A_SESSION) + 15
+    starts, ends = [event.estimation_start for event in events], [event.event_end for event in events]
+    before = int(-min([config.windows.estimation[0], *_of_kind(starts, int)]) * DAYS_A_SESSION) + 10
+    after = int(max([config.windows.event[1], *_of_kind(ends, int)]) * DAYS_A_SESSION) + 15
     names = [peer.ticker for peer in config.peers]
     names += [m.benchmark for m in config.markets if any(peer.market == m.mic for peer in config.peers)]
     names += [*(peer.benchmark for peer in config.peers), *(event.benchmark for event in events)]
@@ -65,7 +65,15 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
         names.append(config.model.world)
     names += fx_tickers(config).values()
     first = min(min(days), _shifted(max(days), -365 * config.reversal.history_years))
-    return PriceRequest(tuple(filter(None, dict.fromkeys(names))), _shifted(first, -before), _shifted(max(days), after))
+    # The first day of a window needs the price before it.
+    start = min(_shifted(first, -before), *(_shifted(day, -10) for day in _of_kind(starts, dt.date)), dt.date.max)
+    end = max(_shifted(max(days), after), *_of_kind(ends, dt.date), dt.date.min)
+    return PriceRequest(tuple(filter(None, dict.fromkeys(names))), start, end)
+
+
+def _of_kind(ends: Iterable[Any], kind: type[End]) -> list[End]:
+    """Those ends of windows that are event days, or those that are dates."""
+    return [end for end in ends if isinstance(end, kind)]
 
 
 def _shifted(day: dt.date, days: int) -> dt.date:

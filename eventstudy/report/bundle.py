@@ -1,10 +1,10 @@
-"""The folder that `pool`, `simulate` and `market` leave behind: tables, drawings, pages, and a record of all."""
+"""The folder that `pool` and `simulate` leave behind: tables, drawings, pages, and a record of all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,6 @@ class Bundle:
         By their paths in the folder without the ending.
     record, facts
         Name and content of the JSON file that also lists every other file with its sha256.
-    others
-        Writes what else there is.
     """
 
     name: str
@@ -44,7 +42,6 @@ class Bundle:
     drawings: Mapping[str, Figure] = field(default_factory=dict)
     record: str
     facts: Mapping[str, Any]
-    others: Callable[[Path], None] = lambda _: None
 
 
 def write_bundle(bundle: Bundle, out: Path) -> Path:
@@ -65,7 +62,6 @@ def write_bundle(bundle: Bundle, out: Path) -> Path:
     if target.exists():
         return target
     with moved_in(out, bundle.name) as folder:
-        bundle.others(folder)
         for name, table in bundle.tables.items():
             write_csv(table, folder / f"{name}.csv")
         for name, figure in bundle.drawings.items():

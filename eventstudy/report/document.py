@@ -1,6 +1,6 @@
 """What a page says, before any format: a document of sections, a section of blocks.
 
-`run`, `pool`, `simulate` and `market` each make one document; a renderer of `eventstudy.report.render` sets
+`run`, `pool` and `simulate` each make one document; a renderer of `eventstudy.report.render` sets
 any document. Every string is plain text: what is markup in a format is for its renderer to escape.
 """
 
@@ -35,13 +35,14 @@ class Facts:
     """Names with their values.
 
     ``pairs`` sets values to the right, ``grid`` beside their names; ``line`` puts all into one line, after
-    ``title`` where there is one.
+    ``title`` where there is one. ``links`` name for each row the section that says more, or nothing.
     """
 
     type: ClassVar[str] = "facts"
     rows: tuple[tuple[str, str], ...]
     layout: Literal["pairs", "grid", "line"] = "grid"
     title: str = ""
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class TableBlock:
     note, left_out : str
         What stands above it; what is said of rows that it leaves out.
     mark, mark_note : str
-        End of cells that a reader is warned of, which pages strike through; why, said under the table.
+        End of cells that a reader is warned of; why, said under the table.
     foot : str
         What else is said under it.
     layout
@@ -115,16 +116,12 @@ class TableBlock:
 
 @dataclass(frozen=True, slots=True)
 class FigureBlock:
-    """A drawing by the name of its file; ``alt`` says what it shows to those who cannot see it.
-
-    ``height`` is the most, in centimetres, that it takes on a page that must hold the whole section.
-    """
+    """A drawing by the name of its file; ``alt`` says what it shows to those who cannot see it."""
 
     type: ClassVar[str] = "figure"
     name: str
     alt: str
     narrow: bool = False
-    height: float = 8.2
 
 
 @dataclass(frozen=True, slots=True)

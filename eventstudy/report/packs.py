@@ -176,7 +176,9 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
     a, b = (read_pack(folder) for folder in (first, second))
     homes = home_of(first), home_of(second)
     for home, pack in zip(homes, (a, b), strict=True):
-        check_files(home, pack.manifest, [name for name in pack.manifest["outputs"] if name.endswith(".csv")])
+        check_files(
+            home, pack.manifest, [name for name in pack.manifest["outputs"] if name.endswith((".csv", ".parquet"))]
+        )
     with as_written(homes[0]):
         return [
             *_differences("verdict", _verdict(a), _verdict(b)),
@@ -229,6 +231,20 @@ def _tables(first: Path, second: Path) -> Iterator[Change]:
                 for home, part, alone in zip((first, second), rows, only, strict=True)
             ]
             yield Change("tables", name.as_posix(), *said)
+    files = {path.relative_to(home) for home in (first, second) for path in (home / "tables").glob("*.parquet")}
+    for name in sorted(files):
+        shown = [_of_file(home / name) for home in (first, second)]
+        if shown[0] != shown[1]:
+            yield Change("tables", name.as_posix(), *shown)
+
+
+def _of_file(path: Path) -> str | None:
+    """Rows of a Parquet file and the beginning of its sha256, by which two are told apart."""
+    if not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    return str(say("pack.file", n=pq.ParquetFile(path).metadata.num_rows, digest=sha256_of(path)[:12]))
 
 
 def _csv_files(home: Path) -> list[Path]:

@@ -9,20 +9,24 @@ from eventstudy import plots
 from eventstudy.messages import kind_of_study, term
 from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
-from eventstudy.report.sections.answer import answer, verdict_sentence
+from eventstudy.report.sections.answer import answer, headline
 from eventstudy.report.wording import Words, language_of, words_of
 from eventstudy.results.result import StudyResult
 
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
-#: What fills each section that a result has only where the study went that far, and its kinds of figures.
-_PARTS: Sequence[tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]] = (
+Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
+#: What fills each section that a result has only where the study went that far, and its kinds of figures: those
+#: before the tests, and those of the appendix.
+_PARTS: Sequence[Part] = (
     (evidence.verdicts, ()),
-    (evidence.reversal_measures, ()),
-    (evidence.placebos, ("reversal_paths", "placebo_dots", "placebo_balance")),
-    (evidence.clarifications, ()),
+    (evidence.placebos, ("placebo_balance", "power")),
     (evidence.claims, ()),
-    (trade.backtest, ("equity_curve", "trade_dots", "cost_sensitivity")),
+    (evidence.clarifications, ()),
+    (trade.backtest, ("equity_curve", "cost_sensitivity")),
+)
+_APPENDIX: Sequence[Part] = (
+    (evidence.reversal_measures, ()),
     (covariates.regressions, ()),
     (covariates.group_differences, ()),
     (checks.specifications, ("specification_curve",)),
@@ -44,15 +48,17 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     sections = (
         answer(result, words, figures),
         effect.event_days(result, words),
+        *parts(_PARTS[:2], result, words, figures),
+        shocks.reversal(result, words),
+        *parts(_PARTS[2:], result, words, figures),
+        tests.tests(result, words, figures),
+        shocks.shock_pages(result, words, pairs, figures),
+        *parts(_APPENDIX, result, words, figures),
+        day0.alignment(result, words),
+        ledger.ledger(result, words),
         method.method(facts, words),
         method.settings(result, words),
         method.notes(facts, words),
-        shocks.shock_pages(result, words, pairs, figures.get("caar_other_labels")),
-        tests.tests(result, words),
-        shocks.reversal(result, words),
-        *parts(result, words, figures),
-        day0.alignment(result, words),
-        ledger.ledger(result, words),
         method.peers(facts, words),
         method.how_to_read(words),
         method.papers(words),
@@ -73,14 +79,14 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         language=language or language_of(result),
         kind=kind_of_study(facts),
         author=asked.author,
-        meta={"verdict": {"sentence": verdict_sentence(facts, words)}},
+        meta={"verdict": {"sentence": headline(facts, words)}},
     )
 
 
-def parts(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> list[Section]:
+def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> list[Section]:
     """Return the sections that this result has something for, in order; their tables get names."""
     found = []
-    for build, kinds in _PARTS:
+    for build, kinds in of:
         name = build.__name__
         blocks: list[Block] = [figures[kind] for kind in kinds if kind in figures]
         tables = 0
@@ -100,7 +106,5 @@ def parts(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock])
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
     """Return a figure with what it shows, for readers who cannot see it."""
-    known = f"alt.{plot.kind}" in words
-    alt = words[f"alt.{plot.kind}"].format(shock=plot.shock_id) if known else plot.name
     narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
-    return FigureBlock(plot.name, alt, narrow)
+    return FigureBlock(plot.name, plots.alt_text(result, plot, words), narrow)

@@ -22,7 +22,9 @@ from eventstudy.prices import PriceOutcome
 from eventstudy.prices.rewritten import Rewritten
 from eventstudy.report.document import Block, BulletList, Callout, Document, Facts, Group, Paragraph, TableBlock
 from eventstudy.report.packs import Change
-from eventstudy.report.sections.answer import chronology, ladder, small_table, verdict_sentence
+from eventstudy.report.sections.answer import headline, small_table
+from eventstudy.report.sections.case import chronology
+from eventstudy.report.sections.evidence import ladder
 from eventstudy.report.wording import Words, words_of
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
@@ -100,10 +102,9 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
         console.print(Text(words["terminal.simulated"], style="bold red"))
     console.print(Text(_counts_line(facts["counts"], words)))
     title = f"{facts['study']} – {words['terminal.shown_data'].format(date=facts['data_date'])}"
-    body = Text(verdict_sentence(facts, words))
-    for text in ladder(facts, words):
-        body.append(f"\n{text}", style="dim")
-    console.print(Panel(body, title=Text(title), title_align="left"))
+    console.print(Panel(Text(headline(facts, words)), title=Text(title), title_align="left"))
+    for line in ladder(facts, words):
+        console.print(Text(line, style="dim"))
     print_blocks([small_table(facts, words)], console)
     console.print(Text(said(facts.get("trust") or "", words)))
     for row in chronology(facts, words, flagged=True):

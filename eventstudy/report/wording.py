@@ -80,6 +80,12 @@ def size(value: Any, digits: int = 1) -> str:
     return percent(value, digits).removeprefix("+")
 
 
+def points(value: Any, digits: int = 1, *, sign: bool = False) -> str:
+    """Return a difference of decimal returns in percentage points; a dash for none."""
+    text = percent(value, digits).removesuffix("%")
+    return text if sign else text.lstrip("+")
+
+
 def p_text(value: Any) -> str:
     """Return a p-value with three decimals."""
     if not finite(value):

@@ -84,7 +84,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "fees": _columns("market name side bps first until source certainty"),
     "reversal": columns_of(DropRow),
     "endpoints": columns_of(EndpointRow),
-    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label"),
+    "endpoint_drops": _columns(
+        "shock_id label endpoint car_drop s_drop qualifies by_s by_drop by_share car_next car_post label_in_time "
+        "counted"
+    ),
+    "falls": _columns("event stratum day0 drop drop_s run_up post sigma recent label family session"),
     "reversal_measures": _columns("measure group estimate lower upper p_value n_dates note"),
     "reversal_paths": _columns("group series tau n_dates n_paths car lower upper"),
     "gates": _columns("step hypothesis estimate p_value level reached passed reason"),

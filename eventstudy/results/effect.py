@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from eventstudy.config import Window
+from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics import Sample, TestResult
-from eventstudy.core.statistics.sample import Tails, WindowSample
+from eventstudy.core.statistics.overlap import DateOverlap
+from eventstudy.core.statistics.sample import Alternative, Tails, WindowSample
 from eventstudy.errors import Reason
 from eventstudy.results.columns import window_name
 from eventstudy.results.records import interval
 
 #: Test of the mean of several dates, and of the one date that there is.
 OVER_DATES, ONE_DATE = "ibragimov_mueller", "car_t"
+_UNKNOWN = (float("nan"), float("nan"))
 
 
 def effect_of(sample: WindowSample) -> dict[str, Any]:
@@ -27,21 +30,28 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
     The p-value is of ``tests.alternative``.
     Values are decimals: returns, natural logarithms of volume, absolute returns. NaN where there is none.
     """
-    values, several = sample.shock_car, sample.k > 1
-    t, df = sample.overlap.student(values) if several else (float("nan"), float("nan"))
-    if sample.k == 1:
-        t, df = float(sample.shock_s[0]), float(sample.abnormal.expected.dof.min())
-    mean = float(values.mean()) if sample.k else float("nan")
+    alone = (float(sample.shock_s[0]), float(sample.abnormal.expected.dof.min())) if sample.k == 1 else _UNKNOWN
     return {
         "window": window_name(sample.window),
-        **of_mean(mean, t, df),
-        "p_value": Tails.known(t, "t", df).of(sample.alternative),
+        **mean_over_dates(sample.shock_car, sample.overlap, sample.alternative, alone=alone),
         "n_events": sample.n,
         "n_dates": sample.k,
         "k_eff": sample.overlap.k_eff,
         "n_effective": sample.n_effective,
-        "test": OVER_DATES if several else ONE_DATE if sample.k else "",
+        "test": OVER_DATES if sample.k > 1 else ONE_DATE if sample.k else "",
     }
+
+
+def mean_over_dates(
+    values: Floats, overlap: DateOverlap, alternative: Alternative, *, alone: tuple[float, float] = _UNKNOWN
+) -> dict[str, float]:
+    """Return the mean of K dates' values with the standard error, 95 % interval and p-value of its own t.
+
+    ``alone`` are the t and the degrees of freedom of a single date.
+    """
+    t, df = overlap.student(values) if len(values) > 1 else alone
+    mean = float(values.mean()) if len(values) else float("nan")
+    return {**of_mean(mean, t, df), "p_value": Tails.known(t, "t", df).of(alternative)}
 
 
 def of_mean(mean: float, t: float, df: float) -> dict[str, float]:
@@ -60,54 +70,51 @@ def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[
     }
 
 
-def headline_effect(headline: Sample, window: Window, kind: str, level: float) -> dict[str, Any]:
-    """Return the effect of the headline group over the study's first window, and the sentence that says it."""
-    sample = headline.at(window)
+def headline_effect(sample: WindowSample, tickers: Collection[str], kind: str, level: float) -> dict[str, Any]:
+    """Return the effect of the headline group over the study's first window, and the sentence that says it.
+
+    ``tickers`` are those of the sample's firm-events.
+    """
     effect = effect_of(sample)
-    tickers = sorted(set(sample.abnormal.panel.ticker.tolist()))
-    return {"group": headline.group, **effect, "sentence": _sentence(effect, window, tickers, kind, level)}
+    return {"group": sample.group, **effect, "sentence": _sentence(effect, sample.window, tickers, kind, level)}
 
 
-def effects_by_window(
-    headline: Sample, windows: Iterable[Window], results: Sequence[TestResult]
-) -> list[dict[str, Any]]:
-    """Return the effect over each window, with statistic and p-value of every test of the headline group."""
-    return [
-        {**effect_of(headline.at(window)), "tests": tests_of(results, headline.group, window)} for window in windows
-    ]
+def effects_by_window(samples: Iterable[WindowSample], results: Iterable[TestResult]) -> list[dict[str, Any]]:
+    """Return the effect of a group over each window, with statistic and p-value of every test of it there."""
+    run = list(results)
+    return [{**effect_of(sample), "tests": tests_of(run, sample.group, sample.window)} for sample in samples]
 
 
 def effects_by_day(headline: Sample) -> list[dict[str, Any]]:
     """Return one row an event day: the mean over dates on that day, and from the first event day to it."""
     days = [int(day) for day in headline.abnormal.tau]
-    rows = []
-    for day in days:
-        own, summed = effect_of(headline.at((day, day))), effect_of(headline.at((days[0], day)))
-        rows.append(
-            {
-                "tau": day,
-                "n_events": own["n_events"],
-                "n_dates": own["n_dates"],
-                "ar": own["estimate"],
-                "ar_t": own["statistic"],
-                "ar_p": own["p_value"],
-                "car": summed["estimate"],
-                "lower": summed["lower"],
-                "upper": summed["upper"],
-                "car_t": summed["statistic"],
-                "car_p": summed["p_value"],
-            }
-        )
-    return rows
+    return [day_row(day, effect_of(headline.at((day, day))), effect_of(headline.at((days[0], day)))) for day in days]
 
 
-def _sentence(effect: Mapping[str, Any], window: Window, tickers: Sequence[str], kind: str, level: float) -> Reason:
+def day_row(tau: int, own: Mapping[str, Any], summed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of one event day from the effect on it and the effect from the first event day to it."""
+    return {
+        "tau": tau,
+        "n_events": own["n_events"],
+        "n_dates": own["n_dates"],
+        "ar": own["estimate"],
+        "ar_t": own["statistic"],
+        "ar_p": own["p_value"],
+        "car": summed["estimate"],
+        "lower": summed["lower"],
+        "upper": summed["upper"],
+        "car_t": summed["statistic"],
+        "car_p": summed["p_value"],
+    }
+
+
+def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str], kind: str, level: float) -> Reason:
     """Say the effect; values are times 100: percent, log points, or percentage points of absolute return."""
     shown = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0")
     if not effect["n_dates"]:
         return Reason("effect.none", window=shown)
     facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": effect["n_dates"]}
-    facts["firms"] = tickers[0] if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
+    facts["firms"] = next(iter(tickers)) if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
     if kind == "volume":
         facts["times"] = float(np.exp(effect["estimate"] / (window[1] - window[0] + 1)))
     if not np.isfinite(effect["lower"]):

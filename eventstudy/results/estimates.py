@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from eventstudy.results.columns import window_name
-from eventstudy.results.records import TestRow, Tests, Window
+from eventstudy.results.records import EffectRow, interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Tests of a mean by a standard error of its own: over dates, and for a single date by the days before it.
-LEADING = ("ibragimov_mueller", "portfolio_t")
 _COLUMNS = ["estimate", "se", "lower", "upper", "statistic", "df", "p_value", "n_events", "n_dates", "k_eff", "test"]
 #: Columns of the LaTeX table: heading, factor, decimals.
 _SHOWN = {
@@ -28,33 +26,16 @@ _SHOWN = {
 }
 
 
-def leading_tests(tests: Tests, group: str, windows: Sequence[Window]) -> dict[str, TestRow]:
-    """Return the leading test of a group in each window, by the window's name.
-
-    Raises
-    ------
-    KeyError
-        Where none of `LEADING` was run.
-    """
-    run = {(row.window, row.name): row for row in tests if row.group == group and row.name in LEADING}
-    leading = {}
-    for window in windows:
-        rows = [run[window, name] for name in LEADING if (window, name) in run]
-        if not rows:
-            raise KeyError(f"no test has a standard error of the mean; add one to tests.names: {', '.join(LEADING)}")
-        leading[window_name(window)] = next((row for row in rows if not row.reason), rows[0])
-    return leading
-
-
-def effects_frame(leading: Mapping[str, TestRow], alpha: float = 0.05) -> pd.DataFrame:
-    """Return some tests as a frame, a row a window, with intervals that hold the mean in 1 - ``alpha`` of cases."""
+def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataFrame:
+    """Return some effects as a frame, a row a window, with intervals that hold the mean in 1 - ``alpha`` of cases."""
     import pandas as pd
 
     rows = []
-    for row in leading.values():
-        lower, upper = row.conf_int(1.0 - alpha)
-        rows.append({**asdict(row), "se": row.se, "lower": lower, "upper": upper, "test": row.name})
-    return pd.DataFrame(rows, index=pd.Index(leading, name="window"))[_COLUMNS]
+    for row in effects:
+        lower, upper = interval(row.estimate, row.se, row.df, 1.0 - alpha)
+        rows.append({**asdict(row), "lower": lower, "upper": upper})
+    names = [window_name(row.window) for row in effects]
+    return pd.DataFrame(rows, index=pd.Index(names, name="window"))[_COLUMNS]
 
 
 def effects_latex(frame: pd.DataFrame) -> str:

@@ -21,10 +21,13 @@ from eventstudy.core.statistics.dependence import SMALL_RBAR
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE
 from eventstudy.messages import joined, say
 from eventstudy.results.columns import window_name
+from eventstudy.results.effect import OVER_DATES, of_mean
 from eventstudy.reversal import Findings
 
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
+#: Labels of page 1 besides the one in question.
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
@@ -88,35 +91,36 @@ def worth_of_dates(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
 def small_table(
     results: Sequence[TestResult],
     headline: Sample,
+    label: str,
     late: Mapping[str, str],
     dense: Mapping[Window, Mapping[str, float]],
 ) -> list[dict[str, Any]]:
-    """Rows of page 1's table; ``late`` has the events that were labelled after the drop, and their label.
+    """Rows of page 1's table: the mean over dates with the interval and p of its own t.
 
+    ``label`` is the one in question; ``late`` has the events that were labelled after the drop, and their label.
     The common-volatility ratio is the headline group's in the window: labels have too few dates for one.
     """
     prefix = "" if headline.group == "all" else f"{headline.group};"
-    wanted = [headline.group, *(f"{prefix}label={name}" for name in ("misreading", "genuine", "contested"))]
+    wanted = [headline.group, *(f"{prefix}label={name}" for name in dict.fromkeys((label, *MAIN_LABELS)))]
     table = {(r.group, r.window, r.name): r for r in results}
     rows = []
     for group in wanted:
         for window in dense:
-            date = table.get((group, window, "date_t"))
-            plain = table.get((group, window, "cross_sectional_t"))
-            if date is None or plain is None:
+            mean = table.get((group, window, OVER_DATES))
+            if mean is None:
                 continue
+            told = of_mean(mean.estimate, mean.statistic, float("nan") if mean.df is None else mean.df)
             rows.append(
                 {
                     "group": group,
                     "window": window_name(window),
-                    "n_events": date.n_events,
-                    "n_dates": date.n_dates,
-                    "k_eff": date.k_eff,
+                    "n_events": mean.n_events,
+                    "n_dates": mean.n_dates,
+                    "k_eff": mean.k_eff,
                     "cvr": dense[window]["cvr"],
                     "n_late": _late_dates(headline, group, window, late),
-                    "caar": plain.estimate,
-                    "shock_mean": date.estimate,
-                    **_p_values(table, group, window),
+                    **{name: told[name] for name in ("estimate", "lower", "upper")},
+                    "p_value": mean.p_value,
                 }
             )
     return rows
@@ -128,11 +132,3 @@ def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str,
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))
     return len(set(shock_dates(panel)[rows].tolist()))
-
-
-def _p_values(table: Mapping[tuple[str, Window, str], TestResult], group: str, window: Window) -> dict[str, Any]:
-    names = ("date_t", "sign_flip", "bmp_kp", "cross_sectional_t")
-    found = {name: table.get((group, window, name)) for name in names}
-    values = {f"{name}_p": None if result is None else result.p_value for name, result in found.items()}
-    plain = values.pop("cross_sectional_t_p")
-    return {**values, "cross_sectional_p": plain}

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,33 +30,44 @@ def _further_exchanges() -> dict[str, Any]:
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
     """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    inputs = [(Path(events.path).name, events.sha256)]
+    inputs += [(name, series.sha256) for name, series in sorted(prices.series.items())]
+    inputs += [(rate.ticker, rate.sha256) for _, rate in sorted(prices.fx.items())]
+    if prices.factors is not None:
+        inputs.append((Path(prices.factors.source).name, prices.factors.sha256))
+    told = {
+        "source": prices.source,
+        "simulated": prices.simulated,
+        "data_date": prices.last_date,
+        "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
+        "truth": prices.truth,
+        "origin": prices.origin,
+    }
+    return manifest_of(config, inputs, told)
+
+
+def manifest_of(
+    config: StudyConfig, inputs: Sequence[tuple[str, str]], prices: Mapping[str, Any], versioned: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a manifest of inputs by name and sha256, events first, and what it says of the prices.
+
+    ``versioned`` are packages whose versions it gives besides `VERSIONED`.
+    """
     settings = config.as_dict()
     # Which workers did the work is no part of what was done.
     for name in ("jobs", "engine", "scheduler"):
         del settings["model"][name]
-    inputs = [{"name": Path(events.path).name, "sha256": events.sha256}]
-    inputs += [{"name": name, "sha256": series.sha256} for name, series in sorted(prices.series.items())]
-    inputs += [{"name": rate.ticker, "sha256": rate.sha256} for _, rate in sorted(prices.fx.items())]
-    if prices.factors is not None:
-        inputs.append({"name": Path(prices.factors.source).name, "sha256": prices.factors.sha256})
     content: dict[str, Any] = plain_json(
         {
             "version": __version__,
             "seed": config.study.seed,
             "settings": settings,
-            "inputs": inputs,
-            "prices": {
-                "source": prices.source,
-                "simulated": prices.simulated,
-                "data_date": prices.last_date,
-                "outcomes": {name: row_of(outcome) for name, outcome in sorted(prices.outcomes.items())},
-                "truth": prices.truth,
-                "origin": prices.origin,
-            },
+            "inputs": [{"name": name, "sha256": sha256} for name, sha256 in inputs],
+            "prices": prices,
             **_further_exchanges(),
             "versions": {
                 "python": platform.python_version(),
-                **{n: importlib.metadata.version(n) for n in VERSIONED},
+                **{n: importlib.metadata.version(n) for n in (*VERSIONED, *versioned)},
                 **_compiler(config),
             },
         }
@@ -71,9 +82,10 @@ def _compiler(config: StudyConfig) -> dict[str, str]:
     return {"numba": importlib.metadata.version("numba")}
 
 
-def run_id_of(config: StudyConfig, prices: PriceTable, manifest: Mapping[str, Any]) -> str:
+def run_id_of(config: StudyConfig, manifest: Mapping[str, Any]) -> str:
     """Name of the run: the sector, the newest price, and a digest of inputs and settings."""
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:8]
     sector = config.study.sector or "study"
-    marked = "simulated-" if prices.simulated else ""
-    return f"{sector}-{marked}{prices.last_date.replace('-', '')}-{digest}"
+    prices = manifest["prices"]
+    marked = "simulated-" if prices["simulated"] else ""
+    return f"{sector}-{marked}{prices['data_date'].replace('-', '')}-{digest}"

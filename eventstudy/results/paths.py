@@ -21,16 +21,21 @@ MOST_PATHS = 60
 BEFORE = 180
 
 
-def path_rows(sample: Sample) -> Iterator[dict[str, Any]]:
-    """Yield the CAR of each event day since the close of day -1: of each date's portfolio, then their mean.
+def base_day(window: tuple[int, int]) -> int:
+    """Return the day at whose close paths are nought: the last before day 0 and before the window in question."""
+    return min(window[0], 0) - 1
 
-    The mean has the t interval over dates of ``ibragimov_mueller``. Days before -1 hold what was to come until then,
-    with its sign turned. Without an event day -1 the first one is where paths begin.
+
+def path_rows(sample: Sample, base: int) -> Iterator[dict[str, Any]]:
+    """Yield the CAR of each event day since the close of day ``base``: of each date's portfolio, then their mean.
+
+    The mean has the t interval over dates of ``ibragimov_mueller``. Days before ``base`` hold what was to come until
+    then, with its sign turned. A base before the first event day is the close before that day.
     """
     tau = [int(day) for day in sample.abnormal.tau]
-    base = -1 if -1 in tau else tau[0] - 1
+    base = max(base, tau[0] - 1)
     dates: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    means = [{"tau": base, "n_dates": 0, "car": 0.0, "lower": 0.0, "upper": 0.0}] if base in tau else []
+    means = [{"tau": base, "n_dates": 0, "car": 0.0, "lower": 0.0, "upper": 0.0}]
     known: dict[bytes, tuple[ShockPortfolios, PeerWeights]] = {}
     for day in tau:
         if day == base:
@@ -53,8 +58,7 @@ def path_rows(sample: Sample) -> Iterator[dict[str, Any]]:
             dates.setdefault((str(name), str(np.datetime64(int(first), "D"))), []).append((day, float(value)))
     if len(dates) <= MOST_PATHS:
         for (name, date), path in dates.items():
-            own = sorted([*path, (base, 0.0)] if base in tau else path)
-            for day, value in own:
+            for day, value in sorted([*path, (base, 0.0)]):
                 yield {"group": sample.group, "shock_id": name, "day0": date, "tau": day, "n_dates": 1, "car": value}
     most = max((row["n_dates"] for row in means), default=0)
     for row in sorted(means, key=lambda row: row["tau"]):

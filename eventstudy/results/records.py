@@ -339,6 +339,8 @@ class ShockRow:
     n_peers, n_markets : int
     car, se, s : float
         CAR of the portfolio, its standard error, and their ratio.
+    lower, upper : float
+        95 % t interval of ``car``, with the fewest degrees of freedom of its peers' fits.
     """
 
     shock_id: str
@@ -351,6 +353,8 @@ class ShockRow:
     car: float
     se: float
     s: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import Model, Report, Windows
 from eventstudy.registry import VIEWS
-from eventstudy.results.estimates import effects_frame, effects_latex, leading_tests
+from eventstudy.results.estimates import effects_frame, effects_latex
 from eventstudy.results.from_tables import (
     counts_of,
     effect_of,
@@ -32,7 +32,6 @@ from eventstudy.results.records import (
     Records,
     Row,
     ShockRow,
-    TestRow,
     Tests,
     TradeRow,
     VerdictRow,
@@ -62,6 +61,8 @@ class StudyResult:
         The content of summary.json, plain JSON.
     manifest : Mapping[str, Any]
         The content of manifest.json, plain JSON.
+    files : Mapping[str, Path]
+        Tables of more rows than are held: Parquet files by the same names.
     explored : Explored, optional
         The firm-events of a small study, from which its page computes anew what a reader asks it; not there
         in a pack that was read back.
@@ -107,6 +108,7 @@ class StudyResult:
     tables: Mapping[str, pd.DataFrame]
     facts: Mapping[str, Any]
     manifest: Mapping[str, Any]
+    files: Mapping[str, Path] = field(default_factory=dict)
     explored: Explored | None = None
 
     @property
@@ -201,16 +203,16 @@ class StudyResult:
         return settings_of(self.manifest["settings"].get("report") or {}, Report)
 
     @functools.cached_property
-    def _leading(self) -> Mapping[str, TestRow]:
-        return leading_tests(self.tests, self.facts["headline_group"], self.windows.car)
+    def effects(self) -> tuple[EffectRow, ...]:
+        """The effect over each event window; of a study that asks about reversals also over drop and post."""
+        return tuple(effect_of(row) for row in self.facts["effects"])
 
     @property
     def params(self) -> pd.Series[float]:
         """Mean cumulative abnormal return by event window, a decimal; the index is ``[0,1]`` and so on.
 
-        It is that of page 1's firm-events over dates, and its test `ibragimov_mueller`: t with as many degrees
-        of freedom as dates less one, fewer where windows overlap. Where there is a single date it is over
-        firm-events, and the test is `portfolio_t`.
+        It is that of page 1's firm-events over dates, as `effect`: t with as many degrees of freedom as dates
+        less one, fewer where windows overlap. Of a single date it is the t of its portfolio's prediction error.
         """
         return self.to_frame()["estimate"]
 
@@ -231,7 +233,7 @@ class StudyResult:
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Return the interval of each window that holds the mean in 1 - ``alpha`` of cases: lower, upper."""
-        return effects_frame(self._leading, alpha)[["lower", "upper"]]
+        return effects_frame(self._of_windows, alpha)[["lower", "upper"]]
 
     def to_latex(self) -> str:
         """Return the mean of each window with its test as a LaTeX table; it needs the package booktabs."""
@@ -250,7 +252,13 @@ class StudyResult:
         KeyError
             With the names there are.
         """
-        return effects_frame(self._leading) if name == "effects" else self._table(name).copy()
+        return effects_frame(self._of_windows) if name == "effects" else self._table(name).copy()
+
+    @property
+    def _of_windows(self) -> list[EffectRow]:
+        """The effects over the windows of ``windows.car``, in its order."""
+        of_window = {row.window: row for row in self.effects}
+        return [of_window[window] for window in self.windows.car]
 
     @property
     def plot(self) -> Any:
@@ -291,6 +299,11 @@ class StudyResult:
         return no_rows(kind) if self.verdict is None else rows_of(self._table(name), kind)
 
     def _table(self, name: str) -> pd.DataFrame:
-        if name not in self.tables:
-            raise KeyError(f"no table {name!r}; there are {', '.join(sorted(self.tables))}")
-        return self.tables[name]
+        if name in self.tables:
+            return self.tables[name]
+        if name not in self.files:
+            raise KeyError(f"no table {name!r}; there are {', '.join(sorted([*self.tables, *self.files]))}")
+        import pandas as pd
+
+        table = pd.read_parquet(self.files[name])
+        return table.astype(dict.fromkeys(table.select_dtypes("category"), "str"))

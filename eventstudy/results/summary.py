@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from eventstudy.config import StudyConfig, Window
@@ -13,7 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import shock_portfolios
 from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
-from eventstudy.core.statistics import Sample, TestResult
+from eventstudy.core.statistics import Sample, TestResult, WindowSample
 from eventstudy.core.statistics.dates import common_volatility_ratio
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
@@ -31,6 +32,7 @@ from eventstudy.results.evidence import (
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
+from eventstudy.reversal.findings import day
 from eventstudy.shocks import together
 
 #: Code of the verdict on a claim whose size is wrong.
@@ -47,7 +49,7 @@ def build_summary(
     config, headline, found = run.config, run.headline, run.found
     chosen, kind = config.as_dict(), config.study.kind
     first = main_windows(config, asked=run.asked)[0]
-    overall = run.computed.sample.at(first)
+    overall, effect = run.computed.sample.at(first), headline.at(run.windows[0])
     ledger = tables["ledger"]
     content: dict[str, Any] = plain_json(
         {
@@ -57,8 +59,9 @@ def build_summary(
             "language": config.study.language,
             "data_date": run.prices.last_date,
             "price_source": run.prices.source,
-            "effect": headline_effect(headline, run.windows[0], kind, config.tests.level),
-            **(_reversal(run, found, tables["claims"], backtest) if found else _plain(run)),
+            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind, config.tests.level),
+            "effects": effects_by_window(map(headline.at, run.windows), run.tests),
+            **(_reversal(run, found, tables["claims"], backtest) if found else {}),
             "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
             "rbar": overall.rbar,
             "n_effective": overall.n_effective,
@@ -73,16 +76,11 @@ def build_summary(
                 "diagnostics", lambda: _diagnostics(run.computed, headline, first), lambda _: {}
             ),
             "warnings": _warnings(run, tables["aar"]),
-            "peers": _peers(config),
+            "peers": peers_of(config),
         }
     )
     told: dict[str, Any] = content if run.asked else retold(content, catalogue("en", kind_of(kind, asked=False)))
     return told
-
-
-def _plain(run: StudyRun) -> dict[str, Any]:
-    """Return what summary.json holds where nothing is asked about reversals."""
-    return {"effects": effects_by_window(run.headline, run.windows, run.tests)}
 
 
 def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,10 +94,11 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
     late = {name: event.label for name, event in news.items() if event.event_id in untimed}
     return {
         **reversal_summary(found, config),
+        "asked": _drops_asked(found, config),
         "claims": Counter(_claim_kinds(claims)),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
-        "small_table": small_table(run.tests, headline, late, windows),
+        "small_table": small_table(run.tests, headline, config.reversal.label, late, windows),
         "more_data": _more_data(found),
         "backtest": backtest,
     }
@@ -107,14 +106,26 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
 
 def _evidence(run: StudyRun) -> dict[str, Any]:
     """Return the events, and what the headline group's dates are worth."""
-    config, headline = run.config, run.headline
-    main = main_windows(config, asked=run.asked)
-    sample = headline.at(main[0])
-    windows = {window: date_power(headline.at(window)) for window in main}
+    config = run.config
     distinct = {event.event_id: event for event in together(run.events).values()}
-    ratio = common_volatility_ratio(sample.shock_s)
     overlapping = overlapping_dates(run.found, config) if run.found else ""
-    told = windows if run.asked else {main[0]: windows[main[0]]}
+    return {
+        **worth_of(run.headline.each(main_windows(config, asked=run.asked)), asked=run.asked, overlapping=overlapping),
+        "events": {
+            "n_events": len(distinct),
+            "n_shocks": len({event.shock_id for event in run.events}),
+            "n_peers": len(config.peers),
+            "by_label": Counter(event.label for event in distinct.values()),
+        },
+    }
+
+
+def worth_of(samples: Iterable[WindowSample], *, asked: bool, overlapping: str = "") -> dict[str, Any]:
+    """Return what the dates of the headline group are worth in the main windows, the first of them leading."""
+    sample, *others = samples
+    windows = {found.window: date_power(found) for found in (sample, *others)}
+    ratio = common_volatility_ratio(sample.shock_s)
+    told = windows if asked else {sample.window: windows[sample.window]}
     trust = (which_to_trust(sample.n, sample.k, sample.rbar, ratio[0]), overlapping, *worth_of_dates(told))
     return {
         "trust": joined(trust, " "),
@@ -127,13 +138,7 @@ def _evidence(run: StudyRun) -> dict[str, Any]:
             "windows": {window_name(window): row for window, row in windows.items()},
         },
         "cvr": dict(zip(("value", "lower", "upper"), ratio, strict=True)),
-        "events": {
-            "n_events": len(distinct),
-            "n_shocks": len({event.shock_id for event in run.events}),
-            "n_peers": len(config.peers),
-            "by_label": Counter(event.label for event in distinct.values()),
-        },
-        "headline_group": headline.group,
+        "headline_group": sample.group,
     }
 
 
@@ -149,7 +154,8 @@ def _warnings(run: StudyRun, aar: pd.DataFrame) -> list[str]:
     ]
 
 
-def _peers(config: StudyConfig) -> dict[str, dict[str, str]]:
+def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
+    """Return names, exchange, group and region of each peer."""
     names = ("name", "name_local", "market", "group")
     return {
         peer.ticker: {**{name: getattr(peer, name) for name in names}, "region": config.market(peer.market).region}
@@ -160,6 +166,18 @@ def _peers(config: StudyConfig) -> dict[str, dict[str, str]]:
 def _more_data(found: Findings) -> Reason:
     shocks = found.shocks
     return (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data
+
+
+def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
+    """Return how many shocks have the label in question, how many of them are drops, and which where it is one."""
+    drops, label = found.shocks.drops, config.reversal.label
+    mine = found.shocks.label == label if label != "all" else np.ones(len(drops.shock_id), dtype=bool)
+    fell = np.flatnonzero(mine & drops.qualifies)
+    facts: dict[str, Any] = {"label": label, "n_shocks": int(mine.sum()), "n_drops": len(fell)}
+    if len(fell) != 1:
+        return facts
+    k = int(fell[0])
+    return {**facts, "shock_id": str(drops.shock_id[k]), "day0": day(drops.day0[k]), "car_drop": drops.drop[k]}
 
 
 def _claim_kinds(claims: pd.DataFrame) -> list[str]:

@@ -29,7 +29,8 @@ from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
 from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
-from eventstudy.results.paths import path_rows, sector_rows
+from eventstudy.results.paths import base_day, path_rows, sector_rows
+from eventstudy.results.records import interval
 from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
@@ -55,7 +56,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "diagnostics": optional("diagnostics", lambda: _diagnostics_rows(abnormal), lambda _: []),
         "estimation_cuts": _cut_rows(computed),
         "quality": [row_of(finding) for finding in computed.findings],
-        "paths": [row for sample in _labelled(run) for row in path_rows(sample)],
+        "paths": list(_path_rows(run)),
         "sector_index": list(_sector_rows(run)) if kind == "return" else [],
         "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
@@ -69,7 +70,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "estimation": _estimation_table(abnormal),
         "car": _car_table(abnormal, windows, config.tests.alternative, compounds=kind == "return"),
         "aar": _aar_table(run.samples),
-        **{name: _frame(name, cells) for name, cells in rows.items()},
+        **{name: frame_of(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
     if config.model.beta_path:
@@ -97,10 +98,11 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
 def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
     """Return the tables of the backtest by the names of their files, empty ones where there is none."""
     found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
-    return {name: _frame(name, rows) for name, rows in found.items()}
+    return {name: frame_of(name, rows) for name, rows in found.items()}
 
 
-def _frame(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def frame_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as a table of the pack, with the codes of its reasons beside their words."""
     cells = [with_codes(row) for row in rows]
     frame = pd.DataFrame(cells, columns=list(TABLES[name]))
     for column in REASONS.intersection(frame.columns):
@@ -294,9 +296,11 @@ def _shock_rows(
     for window in windows:
         portfolios = shock_portfolios(headline.at(window).abnormal, weighting=headline.weighting)
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
-        count = portfolios.count(window)
+        weight, dof = portfolios.peer_weights(window), portfolios.abnormal.expected.dof[portfolios.members]
         for k, (first, last) in enumerate(portfolios.spans()):
-            rows = portfolios.members[first:last]
+            rows, there = portfolios.members[first:last], weight[first:last] > 0
+            df = float(dof[first:last][there].min()) if there.any() else np.nan
+            lower, upper = interval(float(car[k]), float(se[k]), df, 0.95)
             panel = portfolios.abnormal.panel
             event = events.by_id(str(panel.event_id[rows[0]]))
             if panel.lead[rows[0]] and event.shock_id in leads:
@@ -307,11 +311,13 @@ def _shock_rows(
                 "label": event.label,
                 "title": event.title,
                 "day0": _day(portfolios.day0[k]),
-                "n_peers": count[k],
+                "n_peers": int(there.sum()),
                 "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
                 "car": car[k],
                 "se": se[k],
                 "s": car[k] / se[k],
+                "lower": lower,
+                "upper": upper,
             }
 
 
@@ -326,6 +332,12 @@ def _labelled(run: StudyRun) -> list[Sample]:
     return [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
 
 
+def _path_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
+    base = base_day(run.config.windows.drop if run.asked else run.windows[0])
+    for sample in _labelled(run):
+        yield from path_rows(sample, base)
+
+
 def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     panel = run.headline.abnormal.panel
     return sector_rows(run.computed.returns, set(panel.ticker.tolist()), int(panel.day0.min()))
@@ -334,7 +346,7 @@ def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
 def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     """Yield the headline group and its labels: each statistic adjusted over the windows."""
     for sample in _labelled(run):
-        for row in adjust(sample, run.windows, run.tests):
+        for row in adjust(list(sample.each(run.windows)), run.tests):
             yield {**row_of(row), "window": window_name(row.window)}
 
 

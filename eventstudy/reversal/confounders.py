@@ -16,7 +16,7 @@ from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import Event, Events, read_records
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.reversal.history import day_codes, matched_sets
-from eventstudy.reversal.measures import Measure
+from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.permutation import date_sets, excess, matched_permutation
 from eventstudy.reversal.shocks import Shocks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -96,8 +97,7 @@ def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = Non
     abnormal, weight, errors = portfolios.abnormal, fall.peers.weight, fall.peers.residual
     rows = portfolios.members
     before = abnormal.tau < drop[0]
-    lately = _mean(portfolios, weight, abnormal.ar[rows][:, before])
-    recent = np.concatenate([errors, lately], axis=1)[:, -RECENT_DAYS:]
+    recent = daily_returns(portfolios, fall, before=drop[0])[:, -RECENT_DAYS:]
     panel = abnormal.panel
     past = np.concatenate([panel.estimation_returns[rows], panel.event_returns[rows][:, before]], axis=1)
     run_up = np.nansum(_mean(portfolios, weight, past[:, -RUN_UP_DAYS:]), axis=1)
@@ -107,6 +107,13 @@ def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = Non
     return np.column_stack(
         [fall.s, vol_ratio, run_up, portfolios.total(weight * np.nan_to_num(market)), portfolios.day0 / 365.25]
     )
+
+
+def daily_returns(portfolios: ShockPortfolios, fall: Fall, *, before: int) -> Floats:
+    """Abnormal returns of the estimation window and of the event days before one, (K, days)."""
+    abnormal = portfolios.abnormal
+    lately = abnormal.ar[portfolios.members][:, abnormal.tau < before]
+    return np.concatenate([fall.peers.residual, _mean(portfolios, fall.peers.weight, lately)], axis=1)
 
 
 def _mean(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
@@ -192,13 +199,18 @@ def _portfolio_weights(complete: Bools, region: Texts) -> Floats:
     return even
 
 
+def portfolios_at(history: History, wanted: Mapping[int, Sequence[str]]) -> Iterator[ShockPortfolios]:
+    """Yield the portfolios of peers by day, named by it, some thousands of firm-events at a time."""
+    every = [PeerDay(f"{day:06d}", tuple(tickers), day) for day, tickers in sorted(wanted.items())]
+    part = np.cumsum([len(item.tickers) for item in every]) // CHUNK
+    for _, items in itertools.groupby(zip(every, part, strict=True), key=lambda pair: pair[1]):
+        yield history.portfolios(history.requests([item for item, _ in items]))
+
+
 def pool_of(history: History, tickers: Sequence[str], days: Counts, config: StudyConfig) -> Pool:
     """Estimate a peer set's portfolio at each of these days as the study estimates its events."""
-    step = max(CHUNK // max(len(tickers), 1), 1)
     windows, grids, parts = config.windows, history.grids(tickers), [empty_pool()]
-    for first in range(0, len(days), step):
-        wanted = [PeerDay(f"{day:06d}", tuple(tickers), int(day)) for day in days[first : first + step]]
-        portfolios = history.portfolios(history.requests(wanted))
+    for portfolios in portfolios_at(history, dict.fromkeys(days.tolist(), tickers)):
         fall = fall_of(portfolios, windows.drop)
         own, post = traits(portfolios, windows.drop, fall=fall), portfolios.car(windows.post)
         day = portfolios.shock_id.astype(np.int64)

@@ -26,8 +26,11 @@ from eventstudy.reversal.confounders import (
 from eventstudy.reversal.contrasts import dimension_measures, label_difference, no_difference, no_regression, regression
 from eventstudy.reversal.controls import Placebo, balance, placebo_rows
 from eventstudy.reversal.drops import delays
+from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, told
+from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.labels import LATE, UNDATED
-from eventstudy.reversal.measures import Gate, Measure, PathDay, gates, influence, measures, path_rows, span
+from eventstudy.reversal.measure import Measure
+from eventstudy.reversal.measures import Gate, PathDay, gates, influence, measures, path_rows, span
 from eventstudy.reversal.permutation import rank_among, shown_floor
 from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
@@ -52,6 +55,7 @@ class Findings:
     other_events: Sequence[OtherEvent]
     paths: Sequence[PathDay]
     balance: Sequence[Mapping[str, Any]]
+    endpoints: Sequence[Endpoint]
 
 
 def findings(
@@ -62,6 +66,7 @@ def findings(
     *,
     news: Sequence[Confounder] = (),
     parts: Parts | None = None,
+    endpoints: Sequence[Endpoint] = (),
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show.
 
@@ -96,6 +101,7 @@ def findings(
         other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
         paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
         balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
+        endpoints=endpoints,
     )
 
 
@@ -103,8 +109,9 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
     """Return the rows of every table of the reversal analysis by its name."""
     return {
         "reversal": shock_rows(found.shocks, config.windows),
-        "endpoints": [],
-        "falls": [],
+        "endpoints": endpoint_rows(found.endpoints, found.shocks, config),
+        "endpoint_drops": drop_rows(found.endpoints, found.shocks, config),
+        "falls": fall_rows(found.shocks),
         "reversal_measures": [_row(item) for item in found.measures],
         "reversal_paths": [_row(item) for item in found.paths],
         "gates": [_row(item) for item in found.gates],
@@ -164,6 +171,17 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     return rows
 
 
+def fall_rows(shocks: Shocks) -> list[dict[str, Any]]:
+    """One row for each fall that the regression rests on: the drops of the study, then the controls."""
+    found = shocks.falls
+    names = [str(shocks.drops.shock_id[k]) if k >= 0 else "" for k in found.shock]
+    labels = [str(shocks.label[k]) if k >= 0 else "" for k in found.shock]
+    columns = ("stratum", "drop_s", "run_up", "post", "sigma", "recent", "family", "session")
+    cells = {name: getattr(found.falls, name).tolist() for name in columns}
+    cells |= {"event": names, "label": labels, "day0": [day(code) for code in found.day], "drop": found.drop.tolist()}
+    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+
 def locked_peers(shocks: Shocks, windows: Windows) -> Counts:
     """Peers of each shock whose drop window was extended because they were locked at a limit, (K,)."""
     panel = shocks.portfolios.abnormal.panel
@@ -173,13 +191,13 @@ def locked_peers(shocks: Shocks, windows: Windows) -> Counts:
 
 def _role(shocks: Shocks, k: int) -> str:
     """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
-    if shocks.asked[k]:
+    if shocks.counted[shocks.question][k]:
         return "confirmatory"
-    if shocks.members[shocks.question + EXPLORATORY][k]:
+    if shocks.counted[shocks.question + EXPLORATORY][k]:
         return "exploratory"
     if k == shocks.case:
         return "case study"
-    return "comparison" if any(mask[k] for mask in shocks.members.values()) else ""
+    return "comparison" if any(mask[k] for mask in shocks.counted.values()) else ""
 
 
 def balance_rows(shocks: Shocks) -> list[dict[str, Any]]:
@@ -241,12 +259,12 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
         name: {
             **verdict_facts(shocks.verdicts[name], name, span(config.windows.post)),
             "inside": other_events_of(found.other_events, shocks.drops.shock_id[mask]),
-            "n_shared_placebos": shocks.benchmarks.shared(mask),
+            "n_shared_placebos": shocks.benchmarks.shared(shocks.members[name]),
         }
-        for name, mask in shocks.members.items()
+        for name, mask in shocks.counted.items()
     }
     exploratory = answers.pop(question + EXPLORATORY)
-    among = shocks.label_reason[shocks.members[question + EXPLORATORY]]
+    among = shocks.label_reason[shocks.counted[question + EXPLORATORY]]
     late = {"n_late": int((among == LATE).sum()), "n_undated": int((among == UNDATED).sum())}
     balanced = [row for row in found.balance if row["group"] == question]
     return {
@@ -254,6 +272,7 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
         "exploratory": {**exploratory, **late},
         "verdicts": answers,
         "case_study": case_study(shocks),
+        "endpoints": told(found.endpoints, shocks, config),
         "gates": [_row(gate) for gate in found.gates],
         "sign_flips": sign_flips(shocks, shocks.asked),
         "leave_one_out": _range(shocks),
@@ -265,10 +284,17 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
 
 def _range(shocks: Shocks) -> dict[str, Any] | None:
     """Range of the mean excess with each date left out, and the date that moves it most."""
-    if shocks.verdict.n_dates < FEWEST_FOR_RANGE:
+    counted, day0 = shocks.counted[shocks.question], shocks.drops.day0
+    if len(np.unique(day0[counted])) < FEWEST_FOR_RANGE:
         return None
-    lower, upper, worst = influence(shocks, shocks.asked)
-    return {"lower": lower, "upper": upper, "most_influential": worst}
+    if shocks.verdict.estimator == "matched":
+        lower, upper, worst = influence(shocks, counted)
+        return {"lower": lower, "upper": upper, "most_influential": worst}
+    days = np.unique(day0[counted])
+    effects = np.array([estimate(shocks.falls.of(counted & (day0 != day))).effect for day in days])
+    moved = days[int(np.abs(effects - shocks.verdict.effect).argmax())]
+    names = ", ".join(shocks.drops.shock_id[counted & (day0 == moved)].tolist())
+    return {"lower": float(effects.min()), "upper": float(effects.max()), "most_influential": names}
 
 
 def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
@@ -276,4 +302,4 @@ def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
     facts = {field.name: getattr(answer, field.name) for field in fields(answer)}
     del facts["more_data"]
     interval = list(facts.pop("interval"))
-    return {**facts, "ci": interval, "p_name": "matched_permutation", "group": group, "window": window}
+    return {**facts, "ci": interval, "group": group, "window": window}

@@ -25,6 +25,7 @@ from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.optional import Parts
 from eventstudy.reversal.controls import Placebo
+from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
 from eventstudy.reversal.permutation import (
     date_means,
     date_names,
@@ -33,24 +34,9 @@ from eventstudy.reversal.permutation import (
     leave_one_out,
     matched_permutation,
 )
+from eventstudy.reversal.robustness import robustness
 from eventstudy.reversal.shocks import Shocks, sign_flips
-
-NAN = float("nan")
-NO_NOTE = Reason()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
-
-    measure: str
-    group: str
-    estimate: float = NAN
-    lower: float = NAN
-    upper: float = NAN
-    p_value: float = NAN
-    n_dates: int = 0
-    note: Reason = NO_NOTE
+from eventstudy.reversal.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +226,13 @@ def _no_measures(group: str, why: Reason) -> list[Measure]:
 def _all_of_group(
     shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools, config: StudyConfig
 ) -> list[Measure]:
-    x = shocks.by_date(shocks.excess, mask)
+    x, counted = shocks.by_date(shocks.excess, mask), shocks.counted[group]
     return [
-        mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, mask)),
-        mean_measure("car_post", group, shocks.by_date(shocks.drops.post, mask)),
-        *_of_verdict(shocks, group, x, config),
+        mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, counted)),
+        mean_measure("car_post", group, shocks.by_date(shocks.drops.post, counted)),
+        *_of_verdict(shocks.verdicts[group], group),
+        *robustness(shocks, group, config),
+        *_of_sets(group, x, config),
         *_variants(shocks, group, mask),
         *_windows(shocks, group, mask, config),
         *_tiers(shocks, placebos, group, mask),
@@ -264,29 +252,37 @@ def mean_measure(name: str, group: str, values: Floats, *, note: Reason | None =
     return Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, p_value=p, n_dates=k, note=note)
 
 
-def _of_verdict(shocks: Shocks, group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
-    """Yield what the verdict rests on: its tests, equivalence, power."""
-    answer, k, draws = shocks.verdicts[group], len(x), config.tests.draws
+def _of_verdict(answer: Verdict, group: str) -> Iterator[Measure]:
+    """Yield the answer of page 1: effect, equivalence, power."""
+    ranked, k = answer.estimator == "rank", answer.n_dates
     row = functools.partial(Measure, group=group, n_dates=k)
     effect, (low, high), margin = answer.effect, answer.interval, answer.margin
-    note = Reason("note.primary", p=answer.p_greater, floor=answer.p_floor) if k else NO_NOTE
+    note = Reason(f"note.by_{answer.estimator}", p=answer.p_greater, floor=answer.p_floor, n=answer.n_controls)
+    note = note if k else NO_NOTE
     yield row(measure="excess_post", estimate=effect, lower=low, upper=high, p_value=answer.p_value, note=note)
+    note = Reason("note.equivalence")
+    yield row(
+        measure="equivalence", estimate=effect, lower=-margin, upper=margin, p_value=answer.equivalence_p, note=note
+    )
+    one = ranked or (answer.estimator == "matched" and k == 1)
+    note = Reason("note.power_placebos" if one else "note.power")
+    yield row(measure="smallest_detectable_effect", estimate=answer.mde, note=note)
+    sd = answer.se_placebos * np.sqrt(k) if one else answer.sd
+    for target in (0.02, 0.05, 0.10):
+        needed = float(dates_needed(sd, target)) if np.isfinite(sd) and sd > 0 else NAN
+        yield row(measure=f"dates_needed_{target:.0%}", estimate=needed, note=Reason("note.power"))
+
+
+def _of_sets(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
+    """Yield tests over the dates of the excess over matched placebos."""
+    k, draws = len(x), config.tests.draws
     yield mean_measure("excess_post_date_t", group, x, note=Reason("note.date_t"))
     p, note = NAN, NO_NOTE
     if k > 1:
         p = sign_flip_p(x, sign_vectors(k, draws=draws, rng=np.random.default_rng(config.study.seed)))
         note = Reason("note.floor", p=sign_flip_floor(k, draws))
-    yield row(measure="excess_post_sign_flip", estimate=float(x.mean()) if k else NAN, p_value=p, note=note)
-    note = Reason("note.equivalence")
-    yield row(
-        measure="equivalence", estimate=effect, lower=-margin, upper=margin, p_value=answer.equivalence_p, note=note
-    )
-    note = Reason("note.power_placebos" if k == 1 else "note.power")
-    yield row(measure="smallest_detectable_effect", estimate=answer.mde, note=note)
-    sd = answer.se_placebos if k == 1 else answer.sd
-    for target in (0.02, 0.05, 0.10):
-        needed = float(dates_needed(sd, target)) if np.isfinite(sd) and sd > 0 else NAN
-        yield row(measure=f"dates_needed_{target:.0%}", estimate=needed, note=Reason("note.power"))
+    mean = float(x.mean()) if k else NAN
+    yield Measure(measure="excess_post_sign_flip", group=group, n_dates=k, estimate=mean, p_value=p, note=note)
 
 
 def _variants(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:

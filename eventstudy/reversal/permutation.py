@@ -176,6 +176,9 @@ class PlaceboSpread:
     se: float
 
 
+NO_SPREAD = PlaceboSpread(_NAN, 0, _NAN)
+
+
 def placebo_spread(placebos: Sequence[Floats]) -> PlaceboSpread:
     """Return the spread of K matched sets' placebos.
 

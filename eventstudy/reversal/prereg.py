@@ -13,6 +13,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.events import Events
+from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S
 
 #: Sections of the settings that the lock holds in full.
 SECTIONS = ("windows", "returns", "model", "reversal", "tests")
@@ -38,15 +39,18 @@ class Departure:
 def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
     """Return all that is locked, as tables of plain values."""
     plain = config.as_dict()
-    first, last = config.windows.post
-    endpoint = (
-        f"mean over {config.reversal.label}-labelled qualifying drops of CAR[{first},{last}] less the mean "
-        "of its matched placebo drops; matched permutation, two-sided 5 %"
-    )
+    (first, last), (start, end), label = config.windows.post, config.windows.drop, config.reversal.label
+    against = {
+        "regression": "comparable falls of the same peers by one regression on peer set, depth of the drop and run-up "
+        f"(controls: S <= {CONTROL_S}, CAR <= {CONTROL_DROP:.1%}); CR2, t with at most K - 1 degrees of freedom",
+        "matched": "the mean of its matched placebo drops; matched permutation",
+    }[config.reversal.estimator]
+    endpoint = f"mean CAR[{first},{last}] after {label}-labelled drops over [{start},{end}] against {against}"
     peers = json.dumps(plain["peers"], sort_keys=True).encode()
     return {
         "question": {
-            "primary_endpoint": endpoint,
+            "primary_endpoint": f"{endpoint}, two-sided 5 %",
+            "second_endpoint": f"the same with the drop of day 0 alone and CAR[1,{last}]; Holm over both",
             "events_sha256": events.sha256,
             "n_events": len(events),
             "peers_sha256": hashlib.sha256(peers).hexdigest(),

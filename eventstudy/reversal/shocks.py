@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError, Reason
 from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
 from eventstudy.reversal.drops import Drops, drops
+from eventstudy.reversal.estimator import estimate
+from eventstudy.reversal.falls import StudyFalls, fallen_of, study_falls
 from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.permutation import (
-    NO_TEST,
     date_means,
     date_sets,
     excess,
@@ -31,7 +33,7 @@ from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 from eventstudy.shocks import Lead
 
 #: Labels that get a verdict of their own besides the one in question.
-OTHER_LABELS = ("misreading", "genuine", "contested", "no_news")
+OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
 #: Ends the name of the group that counts labels set after the drop as well.
 EXPLORATORY = ";exploratory"
 #: Ways to count the excess of a shock: returns added up, compounded, and other intercepts of the model.
@@ -61,11 +63,15 @@ class Shocks:
         Shock shown as a case study.
     question : str
         Group of the label in question, known in time: the confirmatory verdict's.
-    members, verdicts
-        Which shocks each verdict counts, (K,) bool, and the verdicts: by group name.
+    falls
+        Shocks that are drops, and the control falls of the peers that they name.
+    members, counted, verdicts
+        Shocks of each kind with a valid benchmark and those that its verdict counts, (K,) bool, and the
+        verdicts: by group name.
     """
 
     history: History
+    falls: StudyFalls
     requests: Mapping[str, Sequence[Request]]
     portfolios: ShockPortfolios
     drops: Drops
@@ -81,6 +87,7 @@ class Shocks:
     case: int | None
     question: str
     members: Mapping[str, Bools]
+    counted: Mapping[str, Bools]
     verdicts: Mapping[str, Verdict]
 
     @property
@@ -91,7 +98,7 @@ class Shocks:
 
     @property
     def asked(self) -> Bools:
-        """Shocks that the confirmatory verdict rests on, (K,)."""
+        """Shocks of the confirmatory question that have a valid benchmark, (K,)."""
         return self.members[self.question]
 
     @property
@@ -120,24 +127,26 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         )
     portfolios = history.portfolios(requests)
     fallen = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
-    leads = [computed.selection.leads[str(name)] for name in portfolios.shock_id]
+    leads = leads_of_shocks(portfolios.shock_id, computed)
     label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
-    event_days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
+    days0 = event_days(computed)
     trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
-    controls = benchmarks(history, fallen, trait, tickers, np.unique(event_days), config, label=label, case=case)
+    controls = benchmarks(history, fallen, trait, tickers, days0, config, label=label, case=case)
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
+    compared, peers = fallen.qualifies & np.isfinite(fallen.post), named_peers(leads, headline, config)
     shocks = Shocks(
         history=history,
+        falls=study_falls(history, fallen_of(portfolios, history), compared, peers, days0),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
         event_id=np.array([lead.event.event_id for lead in leads], dtype=np.str_),
         label=label,
         tickers=tickers,
-        label_reason=_label_reasons(leads, computed, headline, config),
+        label_reason=label_reasons(leads, computed, headline, config),
         traits=trait,
         benchmarks=controls,
         sets=sets,
@@ -146,14 +155,42 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         case=case,
         question=f"label={config.reversal.label}",
         members={},
+        counted={},
         verdicts={},
     )
-    groups = _groups(shocks, config.reversal.label)
+    return _answered(shocks, headline, config)
+
+
+def leads_of_shocks(shock_id: Texts, computed: Computed) -> list[Lead]:
+    """Return the lead of each shock."""
+    return [computed.selection.leads[str(name)] for name in shock_id]
+
+
+def event_days(computed: Computed) -> Counts:
+    """Return the days 0 of all events of the study on all exchanges, as days since 1970, each once."""
+    return np.unique(day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]")))
+
+
+def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
+    """Return the shocks with what each verdict counts, and the verdicts."""
+    matched = _groups(shocks, config.reversal.label, np.isfinite(shocks.excess))
+    compared = matched
+    if config.reversal.estimator == "regression":
+        compared = _groups(shocks, config.reversal.label, shocks.falls.comparable(len(shocks.label)))
     return replace(
         shocks,
-        members={name: counted for name, (_, counted, _) in groups.items()},
-        verdicts={name: _answer(shocks, headline, config, name, *group) for name, group in groups.items()},
+        members={name: counted for name, (_, counted, _) in matched.items()},
+        counted={name: counted for name, (_, counted, _) in compared.items()},
+        verdicts={name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()},
     )
+
+
+def named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
+    """Peers of the headline group that the lead of each shock names, whether they have prices then or not."""
+    every = set(headline.abnormal.panel.ticker.tolist())
+    spelt = {name: peer.ticker for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    named = [{spelt.get(name, name) for name in lead.event.tickers} for lead in leads]
+    return [tuple(sorted(every & own if own else every)) for own in named]
 
 
 def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
@@ -165,7 +202,7 @@ def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Reque
     }
 
 
-def _label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
+def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
     """Why each label cannot count in a confirmatory verdict, from the exchanges that its shock has reached."""
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     reached = {
@@ -228,10 +265,10 @@ def sign_flips(shocks: Shocks, mask: Bools) -> list[str]:
 Group = tuple[Bools, Bools, Reason]
 
 
-def _groups(shocks: Shocks, asked: str) -> dict[str, Group]:
+def _groups(shocks: Shocks, asked: str, comparable: Bools) -> dict[str, Group]:
     """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
     label, in_time = shocks.label, shocks.in_time
-    counted = shocks.drops.qualifies & np.isfinite(shocks.excess)
+    counted = shocks.drops.qualifies & comparable
 
     def kept(mask: Bools) -> Bools:
         return without_overlaps(mask, shocks.drops.shock_id, shocks.drops.overlaps)
@@ -254,34 +291,49 @@ def _answer(
     shocks: Shocks, headline: Sample, config: StudyConfig, name: str, of: Bools, mask: Bools, subject: Reason
 ) -> Verdict:
     """Return the verdict on the marked shocks, out of the candidates ``of``."""
-    fallen, rows = shocks.drops, np.flatnonzero(mask)
-    day0 = fallen.day0[rows]
-    post, sets = date_sets(day0, fallen.post[rows], [shocks.benchmarks.placebos(int(k)) for k in rows])
-    seed, draws = config.study.seed, config.tests.draws
-    rank = rank_among(float(post[0]), sets[0]) if len(post) == 1 else None
+    fallen, rows, rule = shocks.drops, np.flatnonzero(mask), config.reversal
     drop = of & fallen.qualifies & np.isfinite(fallen.post)
-    by_label = name != "all" and not name.endswith(EXPLORATORY)
-    late = drop & ~shocks.in_time & by_label
-    means = variant_means(shocks, mask)
+    late = drop & ~shocks.in_time & (name != "all" and not name.endswith(EXPLORATORY))
+    regression = rule.estimator == "regression"
+    missing = ~(shocks.falls.comparable(len(of)) if regression else np.isfinite(shocks.excess))
     evidence = Evidence(
         subject=subject,
         window=config.windows.post,
-        excess=date_means(day0, shocks.excess[rows]),
-        drop=date_means(day0, fallen.drop[rows]),
-        permutation=matched_permutation(post, sets, draws=draws, seed=seed) if len(rows) else NO_TEST,
-        spread=placebo_spread(sets),
-        other_measures=(means["log"], means["bhar"]) if len(rows) else (),
+        drop=date_means(fallen.day0[rows], fallen.drop[rows]),
+        attainable=shocks.falls.most(mask),
         n_events=int(fallen.n_peers[rows].sum()),
         n_effective=_effective(headline, fallen.shock_id[mask], config),
-        n_placebos=sum(len(values) for values in sets),
-        rank=rank.rank if rank else 0,
         n_candidates=int(of.sum()),
         n_drops=int(drop.sum()),
         n_late=int(late.sum()),
         n_undated=int((late & (shocks.label_reason == UNDATED)).sum()),
-        n_unmatched=int((drop & ~np.isfinite(shocks.excess) & ~late).sum()),
+        n_unmatched=int((drop & missing & ~late).sum()),
+        **(_by_falls(shocks, mask, config) if regression else _by_sets(shocks, mask, config)),
     )
-    return verdict(evidence, seed=seed, draws=draws)
+    return verdict(evidence, seed=config.study.seed, draws=config.tests.draws)
+
+
+def _by_falls(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:
+    """Return what the regression says of the marked shocks."""
+    found = estimate(shocks.falls.of(mask), draws=config.tests.draws, seed=config.study.seed)
+    return {"falls": found, "excess": date_means(shocks.drops.day0[mask], found.own)}
+
+
+def _by_sets(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:
+    """Return what the matched placebos say of the marked shocks."""
+    fallen, rows = shocks.drops, np.flatnonzero(mask)
+    day0 = fallen.day0[rows]
+    post, sets = date_sets(day0, fallen.post[rows], [shocks.benchmarks.placebos(int(k)) for k in rows])
+    seed, draws, means = config.study.seed, config.tests.draws, variant_means(shocks, mask)
+    rank = rank_among(float(post[0]), sets[0]) if len(post) == 1 else None
+    return {
+        "excess": date_means(day0, shocks.excess[rows]),
+        "permutation": matched_permutation(post, sets, draws=draws, seed=seed),
+        "spread": placebo_spread(sets),
+        "other_measures": (means["log"], means["bhar"]) if len(rows) else (),
+        "n_placebos": sum(len(values) for values in sets),
+        "rank": rank.rank if rank else 0,
+    }
 
 
 def _effective(headline: Sample, shock_id: Texts, config: StudyConfig) -> float:

@@ -1,4 +1,4 @@
-"""One of four verdicts on the excess over matched placebo drops."""
+"""One of four verdicts on what followed the drops in question, against comparable falls."""
 
 from __future__ import annotations
 
@@ -21,23 +21,36 @@ from eventstudy.core.statistics.dates import (
     t_interval,
 )
 from eventstudy.errors import Reason
-from eventstudy.reversal.permutation import PermutationTest, PlaceboSpread, equivalence_p, shown_floor
+from eventstudy.reversal.estimator import Excess
+from eventstudy.reversal.permutation import (
+    NO_SPREAD,
+    NO_TEST,
+    PermutationTest,
+    PlaceboSpread,
+    equivalence_p,
+    shown_floor,
+)
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
 #: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
 SMALLEST_MARGIN = 0.008
+#: Two-sided level of a verdict.
+LEVEL = 0.05
+#: Effects that the dates needed are told for.
+EFFECTS = {"two": 0.02, "five": 0.05, "ten": 0.10}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One of four answers with what it rests on; numbers are decimal returns.
 
-    ``effect`` is the mean excess X_k over matched placebo drops, ``interval`` its 95 % t interval over
-    dates, ``p_value`` the two-sided matched permutation's, ``p_floor`` the smallest that this p can be, and
-    ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the spread ``sd`` between the
-    dates; for a single date on ``se_placebos``, the standard error that the spread of the placebo drops
-    gives the effect. ``sentence``, ``ladder`` (what so many dates can show) and ``more_data`` (what more of
-    them would) are reasons without words, ``reason`` a code for why no date entered, empty where one did.
+    ``effect`` is the mean excess over comparable falls by ``estimator``: the regression over all of them, the
+    rank among them for one or two dates, or matched placebo sets. ``interval`` is its 95 % t interval,
+    ``p_value`` two-sided, by the test that ``p_name`` names, ``p_floor`` the smallest that this p can be, and
+    ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the standard error of the effect; where
+    there is none on ``se_placebos``, the one that the spread of the controls or placebos gives it. ``sd`` is the
+    spread between the dates. ``sentence``, ``ladder`` (what so many dates can show) and ``more_data`` (what more
+    of them would) are reasons without words, ``reason`` a code for why no date entered, empty where one did.
     """
 
     kind: str
@@ -45,14 +58,15 @@ class Verdict:
     effect: float
     interval: tuple[float, float]
     p_value: float
+    p_name: str
     p_greater: float
     p_floor: float
-    sign_flip_p: float
-    equivalence_p: float
+    sign_flip_p: float = math.nan
+    equivalence_p: float = math.nan
     n_dates: int
     n_events: int
     n_effective: float
-    n_placebos: int
+    n_placebos: int = 0
     sd: float
     se_placebos: float
     mde: float
@@ -60,7 +74,7 @@ class Verdict:
     ladder: Reason
     more_data: Reason
     reason: str = ""
-    estimator: str = "matched"
+    estimator: str
     se: float = math.nan
     df: float = math.nan
     k_eff: float = math.nan
@@ -77,14 +91,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a verdict rests on: K shocks with a benchmark.
+    """What a verdict rests on: K dates that can be compared.
 
     Attributes
     ----------
     subject : Reason
         What the drops are called; its code with ``_one`` at the end names a single one of them.
     excess, drop : (K,)
-        X_k and the CARs of the drops.
+        Excess and CARs of the drops.
+    falls
+        The regression over all comparable falls; without it the verdict rests on matched placebo drops.
+    attainable : int
+        Most dates that the history can give, 0 where unknown.
     other_measures
         Mean excess with log returns, as BHAR and so on: a reversal (drift) needs all of one sign.
     n_events : int
@@ -99,8 +117,10 @@ class Evidence:
     window: Window
     excess: Floats
     drop: Floats
-    permutation: PermutationTest
-    spread: PlaceboSpread
+    falls: Excess | None = None
+    attainable: int = 0
+    permutation: PermutationTest = NO_TEST
+    spread: PlaceboSpread = NO_SPREAD
     other_measures: tuple[float, ...] = ()
     n_events: int = 0
     n_effective: float = float("nan")
@@ -114,7 +134,107 @@ class Evidence:
 
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
-    """Say what the excess over matched placebo drops allows.
+    """Say what the excess over comparable falls allows, by the estimator that the evidence has."""
+    return _of_sets(evidence, seed=seed, draws=draws) if evidence.falls is None else _of_falls(evidence, evidence.falls)
+
+
+def smallest_margin(drop: Floats) -> float:
+    """Effects within ± this count as none: a quarter of the mean drop, or two round trips' cost if that is more."""
+    return max(0.25 * abs(float(drop.mean())), SMALLEST_MARGIN) if len(drop) else float("nan")
+
+
+def kind_of(found: Excess, margin: float) -> str:
+    """Return which of the four verdicts the regression over all comparable falls allows, see `verdict`."""
+    if found.se > 0 and found.p_value <= LEVEL:
+        return REVERSAL if found.effect > 0 else DRIFT
+    return EQUIVALENT if found.equivalence_p(margin) <= LEVEL else INCONCLUSIVE
+
+
+def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
+    """Answer by the regression over all comparable falls.
+
+    Notes
+    -----
+    Reversal (drift): dates of at least three weeks, the two-sided p is at most 5 % and the effect is positive
+    (negative). Equivalent to none: its 90 % interval lies within the margin (two one-sided tests, Schuirmann
+    1987). Else inconclusive, with the smallest effect that 80 % power would have found; all from one standard
+    error with its degrees of freedom. Dates of one or two weeks are ranked, and never more than inconclusive.
+    """
+    x, k = evidence.excess, len(evidence.excess)
+    margin = smallest_margin(evidence.drop)
+    ranked = found.rank > 0
+    equivalence = found.equivalence_p(margin)
+    mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
+    kind = kind_of(found, margin)
+    sd = float(x.std(ddof=1)) if k > 1 else float("nan")
+    return Verdict(
+        kind=kind,
+        sentence=_sentence_of_falls(evidence, found, kind, mde, margin),
+        effect=found.effect,
+        interval=(found.lower, found.upper),
+        p_value=found.p_value,
+        p_name="rank_among_controls" if ranked else "regression_t",
+        p_greater=found.p_greater,
+        p_floor=found.p_floor if ranked else math.nan,
+        equivalence_p=equivalence,
+        n_dates=k,
+        n_events=evidence.n_events,
+        n_effective=evidence.n_effective,
+        sd=sd,
+        se_placebos=found.spread,
+        mde=mde,
+        margin=margin,
+        ladder=_ladder_of_falls(k, found, mde),
+        more_data=_more_data(evidence, found.spread * np.sqrt(found.n_weeks) if ranked else sd),
+        reason="" if k else _why_nothing(evidence),
+        estimator="rank" if ranked else "regression",
+        se=found.se,
+        df=found.df,
+        k_eff=found.k_eff,
+        n_controls=found.n_controls,
+        n_clusters=found.n_clusters,
+        rank=found.rank,
+        among=found.among,
+        attainable=evidence.attainable,
+    )
+
+
+def _sentence_of_falls(evidence: Evidence, found: Excess, kind: str, mde: float, margin: float) -> Reason:
+    k, (first, last) = len(evidence.excess), evidence.window
+    if k == 0:
+        return _nothing_to_test(evidence)
+    side = "above" if found.effect >= 0 else "below"
+    facts = {"first": first, "last": last, "size": abs(found.effect), "p": found.p_value, "n": evidence.n_events}
+    facts |= {"k": k, "k_eff": found.k_eff, "controls": found.n_controls, "mde": mde}
+    if not found.se > 0:
+        subject = _one(evidence.subject) if k == 1 else evidence.subject
+        code = f"verdict.ranked_{side}{'_one' if k == 1 else ''}"
+        floor = shown_floor(found.p_floor)
+        return Reason(code, subject=subject, rank=found.rank, among=found.among, floor=floor, **facts)
+    return Reason(
+        f"verdict.falls_{kind.replace(' ', '_')}",
+        subject=evidence.subject,
+        effect=found.effect,
+        low=found.lower,
+        high=found.upper,
+        margin=margin,
+        **facts,
+    )
+
+
+def _ladder_of_falls(k: int, found: Excess, mde: float) -> Reason:
+    """Notice on what dates of so many weeks can show."""
+    if k == 0:
+        return Reason("ladder.none")
+    if not found.se > 0:
+        return Reason("ladder.ranked_one" if k == 1 else "ladder.ranked", rank=found.rank, among=found.among, k=k)
+    if found.n_weeks < FEWEST_DATES:
+        return Reason("ladder.few_falls", k=k, df=found.df, mde=mde)
+    return Reason("ladder.low_falls", mde=mde) if found.n_weeks < 15 else Reason("ladder.moderate" if k < 30 else "")
+
+
+def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
+    """Answer by matched placebo sets.
 
     Notes
     -----
@@ -131,7 +251,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     signs = sign_vectors(k, draws=draws, rng=np.random.default_rng(seed)) if k > 1 else np.zeros((0, 0))
     flip = sign_flip_p(x, signs) if k > 1 else float("nan")
-    margin = max(0.25 * abs(float(evidence.drop.mean())), SMALLEST_MARGIN) if k else float("nan")
+    margin = smallest_margin(evidence.drop)
     spread = evidence.spread
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
@@ -142,6 +262,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         effect=effect,
         interval=t_interval(x),
         p_value=test.two_sided,
+        p_name="matched_permutation",
         p_greater=test.greater,
         p_floor=test.floor,
         sign_flip_p=flip,
@@ -155,8 +276,10 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         mde=mde,
         margin=margin,
         ladder=_ladder(evidence, sd, mde),
-        more_data=_more_data(sd, evidence),
+        more_data=_more_data(evidence, spread.se if k == 1 else sd),
         reason="" if k else _why_nothing(evidence),
+        estimator="matched",
+        attainable=evidence.attainable,
     )
 
 
@@ -167,7 +290,7 @@ def _kind(evidence: Evidence, margin: float) -> str:
     low, high = t_interval(x)
     side = 1 if low > 0 else -1 if high < 0 else 0
     agreed = all(side * value > 0 for value in evidence.other_measures)
-    if side and evidence.permutation.two_sided <= 0.05 and agreed:
+    if side and evidence.permutation.two_sided <= LEVEL and agreed:
         return REVERSAL if side > 0 else DRIFT
     low, high = t_interval(x, 0.90)
     return EQUIVALENT if -margin <= low and high <= margin else INCONCLUSIVE
@@ -216,7 +339,7 @@ def _nothing_to_test(evidence: Evidence) -> Reason:
     if why == "no_drops":
         return Reason("verdict.no_drops", n=evidence.n_candidates, subject=subject)
     if why == "unmatched":
-        return Reason("verdict.unmatched", subject=subject)
+        return Reason("verdict.uncompared" if evidence.falls else "verdict.unmatched", subject=subject)
     n, undated = evidence.n_late, evidence.n_undated
     if 0 < undated < n:
         return Reason("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
@@ -252,12 +375,21 @@ def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _more_data(sd: float, evidence: Evidence) -> Reason:
-    if evidence.n_unmatched and not len(evidence.excess):
-        return Reason("more.unmatched", n=evidence.n_unmatched)
-    one = len(evidence.excess) == 1
-    between = evidence.spread.se if one else sd
+def _more_data(evidence: Evidence, between: float) -> Reason:
+    """Dates needed by the spread ``between`` dates, and which of these numbers the history cannot give."""
+    k, falls = len(evidence.excess), evidence.falls
+    if evidence.n_unmatched and not k:
+        return Reason("more.no_controls" if falls else "more.unmatched", n=evidence.n_unmatched)
     if not between > 0:
         return Reason("more.unknown")
-    two, five, ten = (dates_needed(between, effect) for effect in (0.02, 0.05, 0.10))
-    return Reason(f"more.{'placebos' if one else 'dates'}", sd=between, two=two, five=five, ten=ten)
+    needed = {name: dates_needed(between, effect) for name, effect in EFFECTS.items()}
+    by = "dates" if k > 1 and not (falls and falls.rank) else "controls" if falls else "placebos"
+    told = Reason(f"more.{by}", sd=between, **needed)
+    most = evidence.attainable
+    beyond = [effect for name, effect in EFFECTS.items() if needed[name] > most]
+    if not most or not beyond:
+        return told
+    limit = Reason(
+        f"more.{'all' if len(beyond) == len(EFFECTS) else 'some'}_unattainable", most=most, effect=max(beyond)
+    )
+    return Reason.join([told, limit], " ")

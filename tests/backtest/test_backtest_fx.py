@@ -27,7 +27,7 @@ from eventstudy.prices.fx import known_rates
 from eventstudy.prices.snapshot import Snapshot, StoredTicker, write_manifest, write_series
 from eventstudy.prices.sources import get_prices, price_request
 from eventstudy.prices.yahoo import YahooProvider
-from eventstudy.report.sections.answer import backtest_strip
+from eventstudy.report.sections.trade import backtest_strip
 from eventstudy.reversal import study_shocks
 
 HOUR = 3_600 * 10**9

@@ -27,7 +27,7 @@ from eventstudy.messages import catalogue, text
 from eventstudy.messages import said as said_in
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
-from eventstudy.report.sections.answer import backtest_strip
+from eventstudy.report.sections.trade import backtest_strip
 from eventstudy.results.columns import TABLES, with_codes
 from eventstudy.reversal import Shocks, study_shocks
 

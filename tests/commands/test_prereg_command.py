@@ -80,8 +80,8 @@ def test_other_windows_need_leave(folder: Path, capsys: pytest.CaptureFixture[st
     assert run(folder, *other, "--allow-departures") == 0
     found = summary(folder)
     keys = [row["key"] for row in found["prereg"]["departures"]]  # type: ignore[index]
-    assert keys == ["primary_endpoint", "windows.post"]
-    assert found["warnings"][1].startswith("departure from the pre-registration: windows.post")  # type: ignore[index]
+    assert keys == ["primary_endpoint", "second_endpoint", "windows.post"]
+    assert found["warnings"][2].startswith("departure from the pre-registration: windows.post")  # type: ignore[index]
 
 
 def test_other_events_need_leave_and_other_rules_are_told(folder: Path) -> None:

@@ -98,19 +98,19 @@ def study_sample() -> Sample:
 def test_the_family_of_a_statistic_is_its_windows() -> None:
     sample, windows = study_sample(), ((0, 0), (0, 1), (2, 9))
     results = run_tests([sample], windows)
-    rows = {(row.name, row.window): row for row in adjust(sample, windows, results)}
+    rows = {(row.name, row.window): row for row in adjust(list(sample.each(windows)), results)}
     raw = {(r.name, r.window): r.p_value for r in results}
     p = np.array([raw["bmp", window] for window in windows])
     np.testing.assert_array_equal([rows["bmp", window].holm for window in windows], holm(p))
     assert all(np.isnan(rows["bmp", window].romano_wolf) for window in windows)
-    stepped = romano_wolf(shock_matrix(sample, windows)[0], signs_of(7, sample.draws, sample.seed))
+    stepped = romano_wolf(shock_matrix(list(sample.each(windows)))[0], signs_of(7, sample.draws, sample.seed))
     np.testing.assert_array_equal([rows["date_t", window].romano_wolf for window in windows], stepped)
     np.testing.assert_array_equal([rows["sign_flip", window].romano_wolf for window in windows], stepped)
     assert all(np.isnan(rows["car_t", window].holm) for window in windows)
 
 
 def test_a_shock_without_a_window_is_missing_there_only() -> None:
-    matrix, _ = shock_matrix(study_sample(), ((0, 1), (2, 9)))
+    matrix, _ = shock_matrix(list(study_sample().each(((0, 1), (2, 9)))))
     assert np.isfinite(matrix[:, 0]).all()
     assert np.isnan(matrix[0, 1])
     assert np.isfinite(matrix[1:, 1]).all()

@@ -210,9 +210,8 @@ def test_step_down_flips_linked_dates_together() -> None:
     summed = by_block(matrix, np.array([0, 0, 1]))
     np.testing.assert_array_equal(summed, [[3.0, 3.0], [4.0, np.nan]])
     days = [150, 155, 200, 230, 260, 290, 320, 350]
-    rows = {
-        row.name: row for row in adjust(study(days, 9), [WINDOW], [STATISTICS["sign_flip"](study(days, 9).at(WINDOW))])
-    }
+    sample = study(days, 9).at(WINDOW)
+    rows = {row.name: row for row in adjust([sample], [STATISTICS["sign_flip"](sample)])}
     # One window only: stepped down it is the sign-flip test of the seven blocks itself, a multiple of 1/64.
     assert rows["sign_flip"].romano_wolf == pytest.approx(rows["sign_flip"].p_value, abs=1 / 64)
 

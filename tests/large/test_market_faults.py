@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import json
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eventstudy.cli import main
+from eventstudy.exchanges.calendars import sessions
 from eventstudy.prices import long
 from eventstudy.prices.quality.quantities import better_lag, no_price, no_return, unit_of
 from eventstudy.prices.quality.wide import closed_sessions, covered, repeated_to_the_end, suspect_days, too_far
@@ -22,7 +24,7 @@ from eventstudy.prices.quality.wide import closed_sessions, covered, repeated_to
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 T = 420
-DAYS: Days = np.busday_offset("2022-01-03", np.arange(T), roll="forward")
+DAYS: Days = sessions("XNYS", dt.date(2022, 1, 3), dt.date(2024, 12, 31))[:T]
 NAMES = ("AAA", "BBB", "CCC", "IDX")
 AT = 330
 
@@ -48,18 +50,24 @@ def market(
     days: Days = DAYS,
     date: object = DAYS[AT],
 ) -> tuple[int, list[dict[str, Any]], str]:
-    """Exit code, rows of events.parquet, and all that was said."""
+    """Exit code, rows of the ledger with the CARs of two windows, and all that was said."""
     row, at = np.nonzero(np.isfinite(values))
     long_table = {"ticker": pa.array(np.array(NAMES)[row]), "date": pa.array(days[at]), column: values[row, at]}
     pq.write_table(pa.table(long_table), folder / "prices.parquet")
     (folder / "events.csv").write_text("ticker,date\n" + "".join(f"{name},{date}\n" for name in NAMES[:3]))
     out = folder / "out"
     arguments = ["market", str(folder / "events.csv"), "--prices", str(folder / "prices.parquet"), "--benchmark", "IDX"]
-    code = main([*arguments, "--out", str(out), "--set", "windows.minimum=100", *more])
+    code = main(
+        [*arguments, "--out", str(out), "--set", "windows.minimum=100", "--set", "report.formats=['csv','json']", *more]
+    )
     said = capsys.readouterr()
-    place = next(out.glob("market-*"), None) if code == 0 else None
-    rows = pq.read_table(place / "events.parquet").to_pylist() if place else []
-    notes = json.loads((place / "summary.json").read_text())["remarks"] if place else []
+    place = (out / "latest").resolve() if code == 0 else None
+    rows = pq.read_table(place / "tables" / "ledger.parquet").to_pylist() if place else []
+    cars = pq.read_table(place / "tables" / "car.parquet").to_pylist() if place else []
+    found = {(row["event_id"], row["window"]): row["car"] for row in cars}
+    windows = ("[0,1]", "[2,20]")
+    rows = [{**row, **{f"car{name}": found.get((row["event_id"], name)) for name in windows}} for row in rows]
+    notes = json.loads((place / "summary.json").read_text())["warnings"] if place else []
     return code, rows, " ".join([said.out, said.err, *notes])
 
 
@@ -137,7 +145,7 @@ def test_days_on_which_only_a_padded_index_has_a_row_are_closed(
     assert f"{len(holidays)} day(s) of IDX on which no security traded are no sessions" in told
     for row, right in zip(rows, clean[1], strict=True):
         assert row["session"] == right["session"]
-        assert row["beta"] == pytest.approx(right["beta"], rel=0.05)
+        assert row["car[0,1]"] == pytest.approx(right["car[0,1]"], abs=0.002)
 
 
 @pytest.mark.parametrize(("last", "reason"), [(AT + 1, None), (AT - 20, "repeated_prices")])
@@ -176,11 +184,6 @@ def test_day_0_is_not_moved_past_open_days(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize("days", [-1, 1])
 def test_all_dates_a_day_off_stop(days: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moved = DAYS + days
-    if days == 1:
-        # Friday's rows on Saturdays are no Sundays: the exchange has to be named.
-        (tmp_path / "eventstudy.toml").write_text(
-            '[[markets]]\nmic = "XNYS"\nregion = "US"\nbenchmark = "IDX"\ncurrency = "USD"\n'
-        )
     code, _, told = market(tmp_path, levels(returns()), capsys, days=moved)
     assert code == 4
     assert "dates one day off" in told
@@ -192,7 +195,7 @@ def test_a_ticker_that_lost_its_zeros_is_named(tmp_path: Path, capsys: pytest.Ca
     number = {"AAA": "000001", "BBB": "002281", "CCC": "600519", "IDX": "IDX"}
     table["ticker"] = [number[name] for name in table["ticker"]]
     pq.write_table(pa.table(table), tmp_path / "p.parquet")
-    (tmp_path / "e.csv").write_text(f"ticker,date\n1,{DAYS[AT]}\n2281,{DAYS[AT]}\n600519,{DAYS[AT]}\n")
+    (tmp_path / "e.csv").write_text(f"permno,date\n1,{DAYS[AT]}\n2281,{DAYS[AT]}\n600519,{DAYS[AT]}\n")
     arguments = ["market", str(tmp_path / "e.csv"), "--prices", str(tmp_path / "p.parquet"), "--benchmark", "IDX"]
     assert main([*arguments, "--out", str(tmp_path / "o"), "--set", "windows.minimum=100"]) == 0
     assert "1 → 000001, 2281 → 002281" in capsys.readouterr().out.replace("\n", " ")

@@ -39,20 +39,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def market(folder: Path, header: str, rows: Sequence[Sequence[str]], out: Path) -> Path:
+def market(folder: Path, header: str, rows: Sequence[Sequence[str]], out: Path, *more: str) -> Path:
     """Write the rows, run the command, and return its folder."""
     events = folder / "market.csv"
     events.write_text("\n".join([header, *map(",".join, rows), ""]), encoding="utf-8")
-    arguments = ["market", str(events), "--prices", str(folder / "long.csv"), "--benchmark", "IDX"]
-    assert main([*arguments, "--out", str(out), "--quiet"]) == 0
-    newest = sorted(out.glob("market-*"), key=lambda path: path.stat().st_mtime_ns)
-    return newest[-1]
+    arguments = ["market", str(events), "--prices", str(folder / "long.csv"), "--benchmark", "IDX", *more]
+    assert main([*arguments, "--set", "report.formats=['csv','json']", "--out", str(out), "--quiet"]) == 0
+    return (out / "latest").resolve()
 
 
 @pytest.fixture(scope="module")
 def plain(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     found = market(folder, "ticker,date", ROWS, tmp_path_factory.mktemp("plain"))
-    return {name: (found / name).read_bytes() for name in ("tests.csv", "aar.csv")}
+    names = ("tests.csv", "aar.csv", "event_days.csv", "multiplicity.csv")
+    return {name: (found / "tables" / name).read_bytes() for name in names}
 
 
 @settings(
@@ -86,10 +86,10 @@ def test_order_and_repeats_of_rows_change_no_table(
         written = list(named)
     found = market(folder, header, written, tmp_path_factory.mktemp("out"))
     for name, content in plain.items():
-        assert (found / name).read_bytes() == content, name
-    facts = json.loads((found / "summary.json").read_text())
-    assert (facts["n_used"], facts["n_merged"], facts["n_dropped"]) == (len(ROWS), len(again), 0)
-    ledger = pq.read_table(found / "events.parquet").to_pylist()
+        assert (found / "tables" / name).read_bytes() == content, name
+    counts = json.loads((found / "summary.json").read_text())["counts"]
+    assert (counts["used"], counts.get("merged", 0), counts["dropped"]) == (len(ROWS), len(again), 0)
+    ledger = pq.read_table(found / "tables" / "ledger.parquet").to_pylist()
     assert sum(row["status"] == "merged" for row in ledger) == len(again)
     assert len(ledger) == len(named)
 
@@ -99,24 +99,27 @@ def test_a_date_moved_to_the_next_session_meets_the_row_of_that_session(
 ) -> None:
     rows = [("AAA", "2021-04-03"), ("AAA", "2021-04-05"), *ROWS]
     found = market(folder, "ticker,date", rows, tmp_path)
-    first, second = pq.read_table(found / "events.parquet").slice(0, 2).to_pylist()
+    first, second = pq.read_table(found / "tables" / "ledger.parquet").slice(0, 2).to_pylist()
     assert first["session"] == second["session"]
-    assert (first["status"], second["status"]) == ("merged", "used")
+    assert (first["status"], second["status"]) == ("shifted", "merged")
     alone = market(folder, "ticker,date", rows[1:], tmp_path / "alone")
-    assert (found / "tests.csv").read_bytes() == (alone / "tests.csv").read_bytes() != plain["tests.csv"]
+    tests = [(pack / "tables" / "tests.csv").read_bytes() for pack in (found, alone)]
+    assert tests[0] == tests[1] != plain["tests.csv"]
 
 
-def test_a_row_of_two_groups_is_in_both_and_once_in_all(folder: Path, plain: dict[str, bytes], tmp_path: Path) -> None:
-    rows = [(*row, "x") for row in ROWS] + [(*row, "y") for row in ROWS[:6]]
-    found = market(folder, "ticker,date,group", rows, tmp_path)
-    with (found / "tests.csv").open(encoding="utf-8", newline="") as file:
+def test_a_row_counts_once_and_groups_are_those_that_are_asked_for(
+    folder: Path, plain: dict[str, bytes], tmp_path: Path
+) -> None:
+    rows = [(*row, "x" if at % 3 else "y") for at, row in enumerate(ROWS)] + [(*row, "z") for row in ROWS[:6]]
+    found = market(folder, "ticker,date,group", rows, tmp_path, "--group", "group")
+    with (found / "tables" / "tests.csv").open(encoding="utf-8", newline="") as file:
         tests = [row for row in csv.DictReader(file) if row["name"] == "date_t" and row["window"] == "[0,1]"]
     assert [(row["group"], row["n_events"], row["n_dates"]) for row in tests] == [
         ("all", "18", "5"),
-        ("group=x", "18", "5"),
-        ("group=y", "6", "2"),
+        ("group=x", "12", "5"),
+        ("group=y", "6", "5"),
     ]
-    whole = [line for line in (found / "tests.csv").read_bytes().splitlines() if b"group=" not in line]
+    whole = [line for line in (found / "tables" / "tests.csv").read_bytes().splitlines() if b"group=" not in line]
     assert whole == plain["tests.csv"].splitlines()
 
 

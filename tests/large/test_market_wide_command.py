@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
+import datetime as dt
 import json
-import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,15 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from market_panels import wide_panel
 from numpy.typing import NDArray
-from rich.console import Console
 
 from eventstudy.cli import main
-from eventstudy.core.statistics import TestResult
+from eventstudy.exchanges.calendars import sessions
 from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
-from eventstudy.report.sections.market import leading_tables
-from eventstudy.report.terminal import print_blocks
 
 LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
 PLAIN = (
@@ -35,8 +30,10 @@ PLAIN = (
     "windows.allow_partial=true",
 )
 SETTINGS = (*(word for setting in PLAIN for word in ("--set", setting)), "--benchmark", "^IDX")
+#: Formats without pages, where these are not looked at.
+QUICK = ("--set", "report.formats=['csv','json']")
 SESSIONS = 300
-DAYS: NDArray[np.datetime64] = np.busday_offset("2024-01-01", np.arange(SESSIONS), roll="forward")
+DAYS: NDArray[np.datetime64] = sessions("XNYS", dt.date(2024, 1, 1), dt.date(2025, 12, 31))[:SESSIONS]
 
 
 def prices_of(panel: WidePanel) -> NDArray[np.float64]:
@@ -76,8 +73,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, out: Path, *extra: str, events: str = "events.parquet", prices: str = "prices.parquet") -> Path:
     arguments = ["market", str(folder / events), "--prices", str(folder / prices), "--out", str(out)]
-    assert main([*arguments, *SETTINGS, "--quiet", *extra]) == 0
-    return next(path for path in out.iterdir() if path.name.startswith("market-"))
+    assert main([*arguments, *SETTINGS, "--group", "group", "--quiet", *extra]) == 0
+    return (out / "latest").resolve()
 
 
 @pytest.fixture(scope="module")
@@ -85,65 +82,94 @@ def result(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder, tmp_path_factory.mktemp("out"))
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def rows_of(pack: Path, name: str) -> list[dict[str, Any]]:
+    """Rows of a table of a pack."""
+    file = pack / "tables" / f"{name}.parquet"
+    if file.exists():
+        found: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+        return found
+    with file.with_suffix(".csv").open(encoding="utf-8", newline="") as text_file:
+        return list(csv.DictReader(text_file))
 
 
 def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, result: Path) -> None:
-    events, found = pq.read_table(folder / "events.parquet"), pq.read_table(result / "events.parquet")
-    assert found["ticker"].to_pylist() == events["ticker"].to_pylist()
-    assert found["date"].to_pylist() == events["date"].to_pylist()
-    assert found["event_id"].to_pylist() == [str(i) for i in range(1, len(events) + 1)]
-    fates = {row["ticker"]: row["reason_code"].removeprefix("market.") for row in found.slice(120).to_pylist()}
+    events, found = pq.read_table(folder / "events.parquet").to_pylist(), rows_of(result, "ledger")
+    own = {f"{row['ticker']}-{row['date']:%Y-%m-%d}" for row in events}
+    assert {row["event_id"].removesuffix("-2") for row in found} == own
+    assert len(found) == len(events) == 126
+    last = {f"{row['ticker']}-{row['date']:%Y-%m-%d}": row["ticker"] for row in events[120:]}
+    fates = {last[row["event_id"]]: row["reason_code"] for row in found if row["event_id"] in last}
     assert fates == {
-        "NOPE": "no_prices",
-        "S1": "shifted",
-        "S2": "after_prices",
-        "S3": "before_prices",
-        "S4": "estimation_short",
-        "S7": "constant_returns",
+        "NOPE": "market.no_prices",
+        "S1": "market.shifted",
+        "S2": "market.after_prices",
+        "S3": "market.before_prices",
+        "S4": "market.estimation_short",
+        "S7": "market.constant_returns",
     }
-    facts = json.loads((result / "summary.json").read_text())
-    assert facts["n_events"] == sum(facts["fates"].values()) == 126
-    assert facts["n_used"] + facts["n_merged"] + facts["n_dropped"] == 126
-    kept = {(row["ticker"], row["session"], row["group"]) for row in found.to_pylist() if row["status"] == "used"}
-    again = [row for row in found.to_pylist() if row["status"] == "merged"]
-    assert len(kept) == facts["n_used"]
-    assert len(again) == facts["n_merged"] == 3
-    assert {(row["ticker"], row["session"], row["group"]) for row in again} <= kept
-    shifted = found.slice(121, 1).to_pylist()[0]
-    assert (shifted["session"] - shifted["date"]).days == 2
-    assert all(row["car[0,1]"] is None for row in found.to_pylist() if row["status"] == "dropped")
+    counts = json.loads((result / "summary.json").read_text())["counts"]
+    assert counts["used"] + counts["merged"] + counts["dropped"] == 126
+    assert sum(counts["reasons"].values()) == counts["dropped"]
+    assert counts["reasons"]["constant_returns"] == 1
+    kept = {(row["ticker"], row["session"]) for row in found if row["status"] in ("used", "shifted")}
+    again = [row for row in found if row["status"] == "merged"]
+    assert len(kept) == counts["used"]
+    assert {(row["ticker"], row["session"]) for row in again} <= kept
+    shifted = next(row for row in found if row["status"] == "shifted")
+    assert np.datetime64(shifted["session"]) - np.datetime64(shifted["event_id"][3:]) == np.timedelta64(2, "D")
+    assert {row["event_id"] for row in rows_of(result, "car")} == {
+        row["event_id"] for row in found if row["status"] in ("used", "shifted")
+    }
 
 
-def test_the_folder_has_what_any_study_leaves(result: Path) -> None:
+def test_the_pack_has_what_any_study_leaves(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {path.relative_to(result).as_posix() for path in result.rglob("*") if path.is_file()}
-    assert files >= {f"market.{kind}" for kind in ("pdf", "html", "md")} | {"caar.svg", "caar.png", "tables.xlsx"}
+    assert files >= {"report.pdf", "report.html", "summary.md", "figures/caar.svg", "figures/caar.png", "tables.xlsx"}
+    names = ("aar", "alignment", "event_days", "multiplicity", "quality", "regressions", "shocks", "tests")
+    assert {f"tables/{name}.csv" for name in names} <= files
+    assert {f"tables/{name}.parquet" for name in ("ledger", "estimation", "car")} <= files
     facts = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-    counts, rows = facts["counts"], rows_of(result / "tests.csv")
-    assert counts["used"] + counts["merged"] + sum(counts["reasons"].values()) == facts["n_events"]
+    assert "mean cumulative abnormal return of 6 firms" in facts["effect"]["sentence"]
+    rows = rows_of(result, "tests")
     first = next(row for row in rows if row["group"] == "all" and row["name"] == "date_t")
     assert facts["headline"]["n_events"] == int(first["n_events"])
     assert facts["rbar"] == float(first["rbar"]) == facts["headline"]["rbar"]
-    assert facts["model"]["name"] == "market"
     t = next(row for row in rows if row["group"] == "all" and row["name"] == "ibragimov_mueller")
     assert facts["effect"]["window"] == t["window"] == facts["effects"][0]["window"]
-    assert facts["effect"]["estimate"] == float(t["estimate"])
+    assert facts["effect"]["estimate"] == pytest.approx(float(t["estimate"]), rel=1e-12)
     assert facts["effect"]["estimate"] / facts["effect"]["se"] == pytest.approx(float(t["statistic"]), rel=1e-12)
     assert facts["effect"]["p_value"] == pytest.approx(float(t["p_value"]), rel=1e-9)
-    latex = (result / "latex" / "tests.tex").read_text(encoding="utf-8")
-    assert latex.count("\\\\\n") == 1 + len({(row["group"], row["window"]) for row in rows})
-    with zipfile.ZipFile(result / "tables.xlsx") as book:
-        assert [sheet in book.read("xl/workbook.xml").decode() for sheet in ('"summary"', '"tests"', '"aar"')] == [
-            True
-        ] * 3
-    with (result / "caar.png").open("rb") as image:
-        assert image.read(8) == b"\x89PNG\r\n\x1a\n"
+    assert main(["show", str(result)]) == 0
+    assert "firm-events N = " in capsys.readouterr().out
+
+
+def test_show_verify_and_compare_know_the_pack(
+    folder: Path, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = ("--events", str(folder / "events.parquet"), "--prices", str(folder / "prices.parquet"))
+    assert main(["verify", str(result), *inputs]) == 0
+    assert "12 tables" in capsys.readouterr().out
+    other = run(folder, tmp_path, *QUICK, "--set", "windows.clean_estimation=true")
+    assert main(["compare", str(result), str(other)]) == 0
+    assert "car.parquet" in capsys.readouterr().out
+    table = pq.read_table(other / "tables" / "car.parquet")
+    moved = table.set_column(table.schema.get_field_index("car"), "car", pa.array(np.append(0.5, table["car"][1:])))
+    pq.write_table(moved, other / "tables" / "car.parquet")
+    assert main(["verify", str(other), *inputs]) == 5
+
+
+def test_the_pages_are_in_both_languages(folder: Path, tmp_path: Path) -> None:
+    found = run(folder, tmp_path, "--language", "zh", "--set", "report.formats=['html','json']")
+    page = (found / "report.html").read_text(encoding="utf-8")
+    assert "公司" in page
+    assert "made for up to" not in page
+    assert not (found / "tables").exists()
 
 
 def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) -> None:
-    found = [row for row in pq.read_table(result / "events.parquet").to_pylist() if row["status"] == "used"]
+    sessions = {row["event_id"]: row["session"] for row in rows_of(result, "ledger")}
+    found = [{**row, "session": sessions[row["event_id"]]} for row in rows_of(result, "estimation")]
+    cars = {(row["event_id"], row["window"]): row for row in rows_of(result, "car")}
     wide = np.load(folder / "wide.npy")
     returns = np.full(wide.shape, np.nan)
     returns[:, 1:] = wide[:, 1:] / wide[:, :-1] - 1.0
@@ -152,17 +178,19 @@ def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) 
     security = np.array([int(row["ticker"][1:]) for row in found])
     events = FirmEvents(at, security, np.zeros_like(security))
     fitted = fit_events(panel, events, LAYOUT)
-    for name in ("alpha", "beta", "sigma", "n"):
+    np.testing.assert_array_equal([row["n_estimation"] for row in found], fitted.n)
+    for name in ("alpha", "beta", "sigma"):
         np.testing.assert_allclose([row[name] for row in found], getattr(fitted, name), rtol=1e-10, atol=1e-14)
     for w, window in enumerate(LAYOUT.car):
         for kind, values in (("car", fitted.car[w]), ("scar", fitted.scar(w)), ("se", np.sqrt(fitted.variance[w]))):
-            column = np.array([row[f"{kind}[{window[0]},{window[1]}]"] for row in found], dtype=float)
+            name = f"[{window[0]},{window[1]}]"
+            column = np.array([cars[row["event_id"], name][kind] for row in found], dtype=float)
             np.testing.assert_allclose(column, values, rtol=1e-9, atol=1e-13)
     expected = {
         (test.name, test.window): test
         for test in run_battery(fitted, reduce_events(panel, events, fitted, LAYOUT), LAYOUT)
     }
-    rows = [row for row in rows_of(result / "tests.csv") if row["group"] == "all"]
+    rows = [row for row in rows_of(result, "tests") if row["group"] == "all"]
     assert len(rows) == len(expected) > 90
     for row in rows:
         first, last = row["window"][1:-1].split(",")
@@ -172,19 +200,22 @@ def test_figures_and_tests_are_those_of_the_kernels(folder: Path, result: Path) 
 
 
 def test_groups_are_tested_by_themselves(result: Path) -> None:
-    rows = [row for row in rows_of(result / "tests.csv") if row["name"] == "bmp" and row["window"] == "[0,0]"]
+    rows = [row for row in rows_of(result, "tests") if row["name"] == "bmp" and row["window"] == "[0,0]"]
     counts = {row["group"]: int(row["n_events"]) for row in rows}
     assert counts["all"] == counts["group=even"] + counts["group=odd"] > 100
-    assert {row["group"] for row in rows_of(result / "aar.csv")} == set(counts)
+    assert {row["group"] for row in rows_of(result, "aar")} == set(counts)
+
+
+SAME = ("tables/car.parquet", "tables/ledger.parquet", "tables/tests.csv", "tables/aar.csv")
 
 
 def test_processes_and_file_formats_change_no_byte(folder: Path, result: Path, tmp_path: Path) -> None:
     two = run(folder, tmp_path / "two", "--jobs", "2")
     assert two.name == result.name
-    text = run(folder, tmp_path / "text", events="events.csv", prices="prices.csv")
-    for name in ("events.parquet", "tests.csv", "aar.csv", "summary.json", "manifest.json"):
+    text = run(folder, tmp_path / "text", *QUICK, events="events.csv", prices="prices.csv")
+    for name in SAME:
         assert (two / name).read_bytes() == (result / name).read_bytes(), name
-        if name not in ("summary.json", "manifest.json"):
+        if name.startswith("tables"):
             assert (text / name).read_bytes() == (result / name).read_bytes(), name
 
 
@@ -194,16 +225,16 @@ def test_a_cluster_changes_no_byte(folder: Path, result: Path, tmp_path: Path) -
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1", silence_logs=50
     ) as cluster:
         there = run(folder, tmp_path, "--engine", "dask", "--scheduler", cluster.scheduler_address)
-    for name in ("events.parquet", "tests.csv", "aar.csv", "summary.json", "manifest.json"):
+    for name in SAME:
         assert (there / name).read_bytes() == (result / name).read_bytes(), name
 
 
 def test_the_same_study_again_leaves_the_folder_and_no_scratch(folder: Path, tmp_path: Path) -> None:
-    first = run(folder, tmp_path)
+    first = run(folder, tmp_path, *QUICK)
     before = (first / "manifest.json").stat().st_mtime_ns
-    assert run(folder, tmp_path) == first
+    assert run(folder, tmp_path, *QUICK) == first
     assert (first / "manifest.json").stat().st_mtime_ns == before
-    assert {path.name for path in tmp_path.iterdir()} <= {first.name, ".eventstudy.lock"}
+    assert {path.name for path in tmp_path.iterdir()} <= {first.name, ".eventstudy.lock", "latest", "trials.jsonl"}
 
 
 def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> None:
@@ -217,13 +248,15 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        ("ticker,when", "S1,2024-06-03", "events.csv:1: no column date; accepted are event_id, ticker, date, group"),
         ("ticker,date", "S1,2024-06-03T14:00Z", "events.csv:2: date '2024-06-03T14:00Z' is no date such as"),
         ("ticker,date", "S1,2024-02-30", "events.csv:2: date '2024-02-30' is no date such as"),
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),
-        ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "events.csv:3: event_id 'a' is there twice"),
-        ("ticker,date", "", "has no event"),
-        ("ticker,date,benchmark", "S1,2024-06-03,X", "events.csv:1: column benchmark: all events of a market-wide"),
+        ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "event_id 'a' is already on line 2"),
+        ("ticker,date", "S1,03/04/2024", "could be 2024-03-04 or 2024-04-03, and no other row decides"),
+        ("ticker,date", "S1;S2,2024-06-03", "tickers 'S1;S2': in a list of more than 0 events a row has one"),
+        ("ticker,date", "S1 Ltd,2024-06-03", "ticker 'S1 Ltd': accepted are capital letters"),
+        ("ticker,date,benchmark", "S1,2024-06-03,X", "events.csv:2: benchmark 'X': up to 0 events can have one"),
+        ("ticker,date,label", "S1,2024-06-03,misreading", "events.csv:2: label 'misreading': up to 0 events"),
     ],
 )
 def test_events_that_cannot_be_used_say_where_and_what(
@@ -252,7 +285,7 @@ PRICES = "ticker,date,adj_close\n" + "".join(f"^IDX,{day},{100 + i % 7}\n" for i
             PRICES,
             ("--set", "model.name=garch"),
             2,
-            "model.name = 'garch': a market-wide study accepts market, market_adjusted",
+            "model.name = 'garch': with more than 0 firm-events accepted are market, market_adjusted",
         ),
         (PRICES, ("--set", 'tests.names=["bmpp"]'), 2, "did you mean 'bmp'"),
     ],
@@ -269,53 +302,13 @@ def test_prices_and_settings_that_cannot_be_used_say_what(
     assert not [path for path in out.glob("*") if path.is_dir()]
 
 
-def test_a_benchmark_is_needed_and_may_be_a_file_of_its_own(
+def test_a_benchmark_may_be_a_file_of_its_own_and_a_missing_one_is_told_with_its_option(
     folder: Path, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["market", str(folder / "events.parquet"), "--prices", str(folder / "prices.parquet")]
-    assert main([*arguments, "--out", str(tmp_path)]) == 2
-    assert "no benchmark: give --benchmark" in capsys.readouterr().err
+    assert main([*arguments, "--out", str(tmp_path)]) == 4
+    assert "no row of '^GSPC'; give another --benchmark" in capsys.readouterr().err
     wide = np.load(folder / "wide.npy")
     pq.write_table(pa.table({"date": pa.array(DAYS), "adj_close": wide[8]}), tmp_path / "index.parquet")
-    other = run(folder, tmp_path / "out", "--benchmark", str(tmp_path / "index.parquet"))
-    assert (other / "tests.csv").read_bytes() == (result / "tests.csv").read_bytes()
-
-
-def shown_market(cvr: float, names: tuple[str, ...]) -> str:
-    """What the terminal shows of one window with this common-volatility ratio."""
-    numbers = {"estimate": 0.01, "statistic": 2.0, "df": 8.0, "p_value": 0.0456, "k_eff": 7.4}
-    texts = {"group": "all", "distribution": "t", "null": "", "source": ""}
-    same: dict[str, Any] = {"window": (0, 1), "n_events": 40, "n_dates": 9, **numbers, **texts}
-    tests = [TestResult(name=name, **same) for name in names]
-    row = {"group": "all", "window": [0, 1], "n_events": 40, "n_dates": 9, "k_eff": 7.4, "cvr": cvr}
-    result: Any = SimpleNamespace(tests=tests, facts={"dates": [row]})
-    console = Console(file=io.StringIO(), width=120)
-    print_blocks(leading_tables(result), console)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
-
-
-def test_the_terminal_shows_robust_tests_first_and_marks_the_others_after_a_burst() -> None:
-    names = ("grank_t", "sign_flip", "date_t", "calendar_time", "bmp_kp", "ibragimov_mueller")
-    text = shown_market(1.6, names)
-    first, second = text.split("group", 2)[1:]
-    order = [first.index(f"p {name}") for name in ("date_t", "sign_flip", "ibragimov_mueller", "calendar_time")]
-    assert order == sorted(order)
-    assert first.count("0.0456") == 4
-    assert "‡" not in first
-    assert second.count("0.0456 ‡") == 2
-    assert "(ratio 1.6 in all [0,1])" in " ".join(second.split())
-    assert "‡" not in shown_market(1.3, names)
-
-
-def test_the_summary_counts_the_dates_of_each_window(result: Path) -> None:
-    facts = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-    with (result / "tests.csv").open(encoding="utf-8") as file:
-        rows = {(row["group"], row["window"], row["name"]): row for row in csv.DictReader(file)}
-    assert len(facts["dates"]) == len({key[:2] for key in rows})
-    for row in facts["dates"]:
-        first, last = row["window"]
-        t = rows[row["group"], f"[{first},{last}]", "date_t"]
-        assert (str(row["n_events"]), str(row["n_dates"])) == (t["n_events"], t["n_dates"])
-        assert row["k_eff"] == float(t["k_eff"])
-        assert row["k_eff"] < row["n_dates"] or last == first
+    other = run(folder, tmp_path / "out", *QUICK, "--benchmark", str(tmp_path / "index.parquet"))
+    assert (other / "tables" / "tests.csv").read_bytes() == (result / "tables" / "tests.csv").read_bytes()

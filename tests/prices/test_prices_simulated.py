@@ -295,3 +295,14 @@ def test_quiet_falls_are_the_same_ones_whatever_days_are_asked_for(tmp_path: Pat
     assert len(inside) > 20
     assert [short[name] for name in inside] == [long[name] for name in inside]
     assert short.keys() <= long.keys()
+
+
+def test_windows_of_an_event_s_own_given_as_dates_are_part_of_what_is_asked_for(tmp_path: Path) -> None:
+    path, config_file = write_events(tmp_path, [event_row("E1", "2021-06-09")]), write_study(tmp_path)
+    overrides = ["reversal.history_years=1"]
+    usual = price_request(read_events(path), load_config(path, config_file=config_file, overrides=overrides))
+    head = "ticker,date,estimation_start,estimation_end,event_start,event_end\n"
+    path.write_text(f"{head}AAA,2021-06-09,2015-03-02,2016-03-02,2021-06-01,2023-06-30\n")
+    own = price_request(read_events(path), load_config(path, config_file=config_file, overrides=overrides))
+    assert own.start == dt.date(2015, 2, 20) < usual.start
+    assert own.end == dt.date(2023, 6, 30) > usual.end

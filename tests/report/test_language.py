@@ -154,7 +154,7 @@ def test_the_terminal_of_a_chinese_run_is_chinese(tmp_path: Path, capsys: pytest
     assert main(["check", *study, *prices, "--set", 'study.language="zh"']) == 0
     printed = capsys.readouterr().out.replace("│", " ").replace("Small study", "")
     assert _english(printed.replace(str(tmp_path), ""), []) == []
-    for text in ("台账：", "无法判断：", "结果文件夹："):
+    for text in ("台账：", "证据不足，尚无定论。", "结果文件夹："):
         assert text in printed
 
 

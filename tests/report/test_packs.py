@@ -18,7 +18,8 @@ from eventstudy.messages import catalogue
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import compare_packs, read_pack
 from eventstudy.report.progress import done_before, heeding, stage_text
-from eventstudy.report.wording import percent
+from eventstudy.report.sections.answer import headline
+from eventstudy.report.wording import percent, points
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,8 @@ def test_show_prints_the_verdict_again(
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["show", str(two[0])]) == 0
     out = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert small_study().verdict.sentence.replace("CI -", "CI −") in out
-    assert "misreading [0, +1] 8 2 2.0 " + percent(small_study().facts["small_table"][2]["caar"]) in out
+    assert headline(small_study().facts, catalogue("en")) in out
+    assert "misreading [0, +1] " + percent(small_study().facts["small_table"][2]["estimate"]) in out
     assert main(["show", str(two[0]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == read_pack(two[0]).facts
 
@@ -88,8 +89,8 @@ def test_show_speaks_the_language_of_the_study(tmp_path: Path, capsys: pytest.Ca
     write_pack(small_study("zh"), tmp_path, formats=("json",))
     assert main(["show", str(tmp_path)]) == 0
     out = "".join(capsys.readouterr().out.replace("│", "").split())
-    assert "无法判断：误读类下跌之后" in out
-    assert percent(small_study().verdict.effect) in out
+    assert "证据不足，尚无定论。2次标签为误读的冲击中" in out
+    assert points(abs(small_study().verdict.effect)) in out
 
 
 def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,8 +104,8 @@ def test_what_is_no_pack_is_refused_with_its_name(tmp_path: Path, capsys: pytest
 def test_a_notebook_shows_the_verdict_and_no_live_markup() -> None:
     result = changed(small_study(), facts={"study": "<script>alert(1)</script>"})
     html = result._repr_html_()
-    assert f"<p>{escape(result.verdict.sentence.replace('CI -', 'CI −'))}</p>" in html
-    assert f"<td>{percent(result.facts['small_table'][0]['caar'])}</td>" in html
+    assert f"<p>{escape(headline(result.facts, catalogue('en')))}</p>" in html
+    assert f"<td>{percent(result.facts['small_table'][0]['estimate'])}</td>" in html
     assert "<script>" not in html
 
 

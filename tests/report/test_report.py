@@ -35,8 +35,9 @@ from eventstudy.report.pages import study_document
 from eventstudy.report.render.csv import csv_safe
 from eventstudy.report.render.html import font_faces
 from eventstudy.report.render.tex import escaped, tabular
-from eventstudy.report.sections.answer import in_question
+from eventstudy.report.sections.answer import headline
 from eventstudy.report.sections.day0 import alignment
+from eventstudy.report.sections.evidence import in_question
 from eventstudy.report.sections.ledger import matrix as ledger_matrix
 from eventstudy.report.sections.tests import leading_tests, multiplicity
 from eventstudy.report.terminal import print_summary
@@ -44,8 +45,8 @@ from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
 from eventstudy.workers import forked_children
 
-#: The verdict as pages set it.
-SENTENCE = small_study().verdict.sentence.replace("CI -", "CI −")
+#: The answer as page 1 sets it.
+SENTENCE = headline(small_study().facts, catalogue("en"))
 NASTY = '#import "x" *bold* <script>alert(1)</script> $x$ @ref `raw` \\ [a] {{ 7*7 }}'
 
 
@@ -221,17 +222,17 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     verdict = summary["verdict"]
     assert SENTENCE in first
-    assert f"N_eff {verdict['n_effective']:.1f}" in first
-    assert f"smallest detectable effect {wording.percent(verdict['mde']).lstrip('+')}" in first
-    assert f"effect {wording.percent(verdict['effect'])}" in first
-    assert f"{wording.percent(verdict['ci'][0])} to {wording.percent(verdict['ci'][1])}" in first
+    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
+    assert f"95 % interval {low} to {high} points, p {wording.p_text(verdict['p_value'])}" in SENTENCE
+    assert f"{wording.points(abs(verdict['effect']))} points" in SENTENCE
     for row in summary["small_table"]:
-        assert f"{row['n_events']} {row['n_dates']} {row['k_eff']:.1f} {wording.percent(row['caar'])}" in first
-    assert "Firm-events: 16 used, 4 dropped" in first
-    assert "PRECEDES DROP CPX26" in first
-    assert "Which test to trust." in first
-    assert "What would change the conclusion." in first
-    assert rest[0].startswith("Method")
+        span = wording.span(row["lower"], row["upper"], catalogue("en"))
+        numbers = f"{wording.percent(row['estimate'])} {span} {wording.p_text(row['p_value'])}"
+        assert f"{numbers} {row['n_events']} {row['n_dates']} {row['k_eff']:.1f}" in first
+    assert "firm-events used 16, 4 dropped" in first
+    assert "CPX26 was public before SA26" in first
+    assert "Newsletter: 0 of 2 confirmed" in first
+    assert "What would change the conclusion." in rest[0]
 
 
 def test_every_page_has_run_date_and_number(pack: Path) -> None:
@@ -387,11 +388,14 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     write_pack(small_study("zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
     verdict = small_study().facts["verdict"]
-    low, high = map(wording.percent, verdict["ci"])
-    shown = (wording.percent(verdict["effect"]), f"{low}至{high}", f"p={wording.p_text(verdict['p_value'])}")
-    for text in ("无法判断：误读类下跌之后", *shown, "2次冲击，8个公司事件", f"{verdict['mde']:.1%}"):
+    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
+    shown = (
+        f"高{wording.points(verdict['effect'])}个百分点",
+        f"{low}至{high}个百分点，p{wording.p_text(verdict['p_value'])}",
+    )
+    for text in ("证据不足，尚无定论。", *shown, "2次标签为误读的冲击中，有2次"):
         assert text in first
-    assert rest[0].startswith("方法")
+    assert rest[0].startswith("各问题的结论")
 
 
 def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
@@ -423,11 +427,9 @@ def test_captions_keep_clear_of_the_name_of_the_axis_in_both_languages() -> None
                     assert name.get_window_extent().y0 > top, (language, plot.name)
 
 
-def test_counts_open_page_one(pack: Path) -> None:
+def test_answer_opens_page_one(pack: Path) -> None:
     first = _words(_pdf_pages(pack / "report.pdf")[0])
-    assert first.index("Firm-events: 16 used, 4 dropped") < first.index(SENTENCE)
-    html = (pack / "report.html").read_text(encoding="utf-8")
-    assert html.index("Firm-events: 16 used") < html.index(escape(SENTENCE))
+    assert first.index(SENTENCE) < first.index("The case: SA26") < first.index("Integrity of the evidence")
 
 
 def test_no_p_value_stands_without_its_number_of_dates() -> None:
@@ -470,7 +472,7 @@ def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> 
     verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
     summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
     write_pack(replace(result, tables=empty, facts=summary), tmp_path)
-    assert "Nothing could be tested." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert "Cannot say." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
 
 
 def test_matrix_codes_each_kind_of_reason() -> None:
@@ -517,7 +519,7 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
     flags = [{"event_id": f"E{i}", "clarifies": "SA26", "flag": "PRECEDES_DROP", "sentence": long} for i in range(9)]
     summary = {
         **result.facts,
-        "verdict": {**result.facts["verdict"], "sentence": long, "ladder": long},
+        "case_study": {**result.facts["case_study"], "sentence": long},
         "trust": long,
         "more_data": long,
         "chronology": flags,
@@ -527,9 +529,9 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
     }
     write_pack(replace(result, facts=summary), tmp_path, formats=("pdf",))
     first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
-    assert second.startswith("Method")
-    assert f"effect {wording.percent(result.verdict.effect)}" in first
-    assert "What would change the conclusion." in first
+    assert second.startswith("Verdict by question")
+    assert SENTENCE in first
+    assert "Integrity of the evidence" in first
 
 
 def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
@@ -558,13 +560,12 @@ def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> No
     assert shown.head[6:10] == ["date-level t", "sign-flip", "permutation", "BMP-KP"]
     rows = {row[:2]: row for row in shown.rows}
     assert len(rows) == len(shown.rows)
-    p_values = {(row["group"], row["window"]): row for row in result.facts["small_table"]}
+    p_values = result.tables["tests"].set_index(["group", "window", "name"])["p_value"]
     for group, name in (("all", "all events"), ("label=misreading", "misreading"), ("label=genuine", "genuine")):
         for window in ("[0,1]", "[2,20]"):
-            p = p_values[group, window]
             row = rows[name, wording.window_words(window)]
             assert (*row[6:8], row[9]) == tuple(
-                wording.p_text(p[test]) for test in ("date_t_p", "sign_flip_p", "bmp_kp_p")
+                wording.p_text(p_values[group, window, test]) for test in ("date_t", "sign_flip", "bmp_kp")
             )
     assert rows["genuine", "[0, +1]"][6:8] == ("–", "–")
 
@@ -572,21 +573,24 @@ def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> No
 def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     result = small_study()
     document = study_document(result)
-    first = [section.name for section in document.sections].index("verdicts")
-    assert [section.name for section in document.sections[first : first + 9]] == [
+    assert [section.name for section in document.sections[:13]] == [
+        "answer",
         "verdicts",
-        "reversal_measures",
         "placebos",
-        "clarifications",
+        "reversal",
         "claims",
+        "clarifications",
         "backtest",
+        "tests",
+        "shocks",
+        "reversal_measures",
         "specifications",
         "diagnostics",
         "alignment",
     ]
     for name, figures in (
-        ("placebos", ["reversal_paths", "placebo_dots", "placebo_balance"]),
-        ("backtest", ["equity_curve", "trade_dots", "cost_sensitivity"]),
+        ("placebos", ["placebo_balance"]),
+        ("backtest", ["equity_curve", "cost_sensitivity"]),
         ("specifications", ["specification_curve"]),
     ):
         assert [b.name for b in document.section(name).blocks if isinstance(b, FigureBlock)] == figures
@@ -628,7 +632,7 @@ def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> N
     result = changed(plain, verdict={"inside": within})
     write_pack(result, tmp_path, formats=("pdf", "html"))
     said_so = "lie in the post window: LITE26 has RUM26 (2026-02-11)."
-    assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[0])
+    assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[1])
     assert said_so in (tmp_path / "report.html").read_text(encoding="utf-8")
     console = Console(record=True, width=300)
     print_summary(result, tmp_path, console)
@@ -640,16 +644,19 @@ def test_study_without_those_parts_has_none_of_their_sections() -> None:
     names = [section.name for section in document.sections]
     assert names[names.index("tests") :] == [
         "tests",
-        "reversal",
+        "shocks",
         "diagnostics",
         "alignment",
         "ledger",
+        "method",
+        "settings",
+        "notes",
         "peers",
         "read",
         "references",
     ]
     lines = [b for b in document.section("answer").blocks if isinstance(b, Facts) and b.title]
-    assert lines == []
+    assert [block.title for block in lines] == ["Integrity of the evidence"]
 
 
 def test_latex_escapes_every_special_character_and_has_its_rules() -> None:
@@ -681,10 +688,9 @@ def test_markdown_has_the_verdict_and_the_table_and_no_live_markup(tmp_path: Pat
         '# \\#import "x" \\*bold\\* \\<script\\>alert(1)\\</script\\> \\$x\\$ @ref \\`raw\\` \\\\ \\[a\\] '
         "\\{\\{ 7\\*7 \\}\\}"
     )
-    assert any(line.startswith("> Inconclusive: after misreading-labelled drops") for line in lines)
-    caar = wording.percent(small_study().facts["small_table"][2]["caar"])
-    assert any(line.startswith("| misreading | \\[0, +1\\] | 8 | 2 |") and caar in line for line in lines)
-    assert "**Firm-events: 16 used, 4 dropped**" in lines
+    assert any(line.startswith("> Cannot say. 2 of the 2 shocks labelled misreading fell") for line in lines)
+    mean = wording.percent(small_study().facts["small_table"][2]["estimate"])
+    assert any(line.startswith(f"| misreading | \\[0, +1\\] | {mean} |") and "| 8 | 2 |" in line for line in lines)
 
 
 def test_parquet_gives_back_the_tables(tmp_path: Path) -> None:
@@ -702,7 +708,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
     write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
     assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
-    assert "Method" in _pdf_pages(first / "report.pdf")[1]
+    assert "Verdict by question" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
         write_pack(small_study(), second, formats=("html",), templates=own)

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import axe, visit
 from small_study import small_study
 
 from eventstudy import plots
 from eventstudy.report.pack import write_pack
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-ROOT = Path(__file__).parents[2]
-PROBE = """
-<script>
-window.found = {errors: [], blocked: []};
-addEventListener("error", event => found.errors.push(event.message));
-addEventListener("securitypolicyviolation", event => found.blocked.push(event.violatedDirective));
-</script>
-"""
 CHECK = """
-<script>
-addEventListener("load", async () => {
   found.figures = [...document.querySelectorAll("figure svg")].map(svg => {
     const box = svg.getBoundingClientRect(), frame = svg.parentElement;
     return {
       label: svg.getAttribute("aria-label"), role: svg.getAttribute("role"),
       width: box.width, height: box.height,
       drawn: svg.querySelectorAll("path").length, overflow: frame.scrollWidth - frame.clientWidth,
+      ground: getComputedStyle(svg.querySelector("path")).fill,
     };
   });
   found.page = document.documentElement.scrollWidth - innerWidth;
+  found.width = innerWidth;
   found.lang = document.documentElement.lang;
-  found.levels = [...document.querySelectorAll("h1,h2,h3")].map(head => Number(head.tagName[1]));
-  const table = document.getElementById("reversal").nextElementSibling.querySelector("table");
+  found.levels = [...document.querySelectorAll("h1,h2,h3")].filter(head => head.checkVisibility())
+    .map(head => Number(head.tagName[1]));
+  const table = document.getElementById("reversal").parentElement.querySelector("#reversal ~ .wide table");
   const column = () => [...table.tBodies[0].rows].map(row => row.cells[4].textContent.trim());
   const press = () => table.tHead.rows[0].cells[4].querySelector("button").click();
   found.before = column(); press(); found.up = column(); found.sort = table.tHead.rows[0].cells[4].ariaSort;
   press(); found.down = column();
+  const longest = [...document.querySelectorAll("main .bar")]
+    .map(bar => [bar, bar.nextElementSibling.querySelector("table")])
+    .sort((a, b) => b[1].tBodies[0].rows.length - a[1].tBodies[0].rows.length)[0];
+  const [bar, rows] = [longest[0], [...longest[1].tBodies[0].rows]], input = bar.querySelector("input");
+  const seen = () => rows.filter(row => row.checkVisibility()).length;
+  found.filter = {all: rows.length, first: seen()};
+  input.value = rows[2].cells[0].textContent; input.dispatchEvent(new Event("input"));
+  found.filter.kept = seen();
+  const asked = input.value.trim().toLowerCase();
+  found.filter.expected = rows.filter(row => row.textContent.toLowerCase().includes(asked)).length;
+  input.value = ""; input.dispatchEvent(new Event("input"));
   if (window.axe) {
     const report = await axe.run(document, {resultTypes: ["violations"]});
     found.axe = report.violations.map(rule => `${rule.id}: ${rule.nodes[0].html.slice(0, 120)}`);
   }
-  document.documentElement.dataset.found = JSON.stringify(found);
-});
-</script>
 """
 
 
@@ -64,53 +58,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-def _axe() -> Path | None:
-    places = [os.environ.get("AXE_CORE", ""), str(ROOT / "node_modules" / "axe-core" / "axe.min.js")]
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
-
-
-def _visit(
-    page: Path, tmp_path: Path, *, width: int = 1200, dark: bool = False, axe: Path | None = None
-) -> dict[str, Any]:
-    """Open the page with a probe in it and return what the probe found."""
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed")
-    html = page.read_text(encoding="utf-8")
-    library = f"<script>{axe.read_text(encoding='utf-8')}</script>" if axe else ""
-    html = html.replace("<style>", PROBE + "<style>", 1).replace("</body>", library + CHECK + "</body>")
-    copy = tmp_path / "probed.html"
-    copy.write_text(html, encoding="utf-8")
-    arguments = [
-        BROWSER,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--hide-scrollbars",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        f"--window-size={width},900",
-        "--virtual-time-budget=20000",
-        "--enable-logging=stderr",
-        *(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []),
-        "--dump-dom",
-        copy.as_uri(),
-    ]
-    done = subprocess.run(arguments, capture_output=True, timeout=90)
-    dom = done.stdout.decode("utf-8", errors="replace")
-    match = re.search(r'data-found="([^"]*)"', dom)
-    assert match, done.stderr.decode(errors="replace")[-1500:]
-    found: dict[str, Any] = json.loads(unescape(match[1]))
-    found["console"] = [line for line in done.stderr.decode(errors="replace").splitlines() if ":CONSOLE" in line]
-    return found
+def _visit(page: Path, tmp_path: Path, **how: Any) -> dict[str, Any]:
+    return visit(page, tmp_path, CHECK, **how)
 
 
 def test_nothing_fails_nothing_is_blocked_and_every_figure_shows(page: Path, tmp_path: Path) -> None:
     found = _visit(page, tmp_path)
-    assert (found["errors"], found["blocked"], found["console"]) == ([], [], [])
+    assert (found["errors"], found["blocked"], found["console"], found["asked"]) == ([], [], [], [])
     assert len(found["figures"]) == len(plots.plots_of(small_study()))
     for figure in found["figures"]:
         assert figure["width"] > 300, figure
@@ -130,8 +84,21 @@ def test_a_table_sorts_by_number_up_and_down(page: Path, tmp_path: Path) -> None
     assert found["sort"] == "ascending"
 
 
+def test_a_filter_keeps_the_rows_that_hold_its_words(page: Path, tmp_path: Path) -> None:
+    found = _visit(page, tmp_path)["filter"]
+    assert found["all"] > 8
+    assert found["first"] == (15 if found["all"] > 25 else found["all"])
+    assert 0 < found["kept"] == found["expected"] < found["all"]
+
+
+def test_figures_have_the_ground_of_the_page_light_and_dark(page: Path, tmp_path: Path) -> None:
+    assert {figure["ground"] for figure in _visit(page, tmp_path)["figures"]} == {"rgb(255, 255, 255)"}
+    assert {figure["ground"] for figure in _visit(page, tmp_path, dark=True)["figures"]} == {"rgb(23, 23, 23)"}
+
+
 def test_on_a_phone_figures_scroll_in_their_own_box_and_stay_legible(page: Path, tmp_path: Path) -> None:
-    found = _visit(page, tmp_path, width=500)
+    found = _visit(page, tmp_path, width=390)
+    assert found["width"] == 390
     assert found["page"] <= 0  # the page itself never scrolls sideways
     wide = [figure for figure in found["figures"] if figure["overflow"] > 0]
     assert wide
@@ -159,10 +126,10 @@ def test_type_has_contrast_on_its_ground_in_light_and_dark(page: Path) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_fault(page: Path, tmp_path: Path, dark: bool) -> None:
-    axe = _axe()
-    if axe is None:
+    library = axe()
+    if library is None:
         pytest.skip("axe-core is not there: npm install axe-core beside the project, or AXE_CORE names axe.min.js")
-    assert _visit(page, tmp_path, dark=dark, axe=axe)["axe"] == []
+    assert _visit(page, tmp_path, dark=dark, library=library)["axe"] == []
 
 
 def _contrast(first: str, second: str) -> float:

@@ -25,6 +25,7 @@ OF_REVERSAL = {
         "reversal",
         "reversal_measures",
         "endpoints",
+        "endpoint_drops",
         "falls",
         "reversal_paths",
         "gates",
@@ -222,7 +223,7 @@ def test_packs_without_a_verdict_are_shown_compared_verified_and_not_pooled(
     capsys.readouterr()
     assert main(["show", packs[0]]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", "").split())
-    assert "the mean cumulative abnormal return of 8 firms was" in shown
+    assert "beyond what the market explains (95 % interval" in shown
     assert main(["compare", *packs, "--json"]) == 0
     changes = {(row["part"], row["name"]) for row in json.loads(capsys.readouterr().out)}
     assert {("effect", "window"), ("effect", "estimate")} <= changes

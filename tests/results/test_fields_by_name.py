@@ -18,7 +18,7 @@ from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue
-from eventstudy.report.sections.answer import counts, small_table
+from eventstudy.report.sections.ledger import counts
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.tables import _car_table, _estimation_table
 from eventstudy.reversal.findings import verdict_facts
@@ -110,27 +110,6 @@ def test_a_track_record_has_each_number_under_its_name() -> None:
     assert {name: row[name] for name in expected} == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("effective", "struck"), [(4.0, True), (8.9, True), (9.0, False), (10.0, False)])
-def test_page_one_strikes_the_test_that_rejects_too_often(effective: float, struck: bool) -> None:
-    """Ten firm-events worth fewer than nine: correlated, so that the cross-sectional t is too quick."""
-    row = {
-        "group": "all",
-        "window": "[0,1]",
-        "n_events": 10,
-        "n_dates": 2,
-        "caar": -0.03,
-        "shock_mean": -0.02,
-        "date_t_p": 0.2,
-        "cross_sectional_p": 0.001,
-    }
-    summary = {"headline": {"n_events": 10, "n_effective": effective}, "small_table": [row]}
-    words = catalogue("en")
-    shown = small_table(summary, words)
-    assert shown.head[-1] == words["small.cross_sectional_p"]
-    assert shown.rows[0][-1].endswith(shown.mark) is struck
-    assert bool(shown.mark_note) is struck
-
-
 def test_shifted_firm_events_are_among_the_used() -> None:
     rows = [("used", ""), ("used", "reason.locked_up"), ("shifted", "reason.shifted_closed")]
     rows += [("dropped", "reason.no_prices"), ("dropped", "reason.series_ends"), ("merged", "reason.repeated")]
@@ -165,7 +144,8 @@ def test_counts_agree_between_ledger_summary_page_one_and_workbook(pack: Path) -
     again = f", {merged} repeated and merged" if merged else ""
     assert line == f"Firm-events: {used} used ({shifted} with day 0 moved), {dropped} dropped{again}"
     assert facts["counts"].get("merged", 0) == merged
-    assert line in (pack / "summary.md").read_text(encoding="utf-8").replace("\\", "")
+    told = f"firm-events used {used}, {dropped} dropped"
+    assert told in (pack / "summary.md").read_text(encoding="utf-8").replace("\\", "")
     book = pd.read_excel(next(pack.glob("*.xlsx")), sheet_name=None, header=None)
     cells = dict(book["summary"].iloc[:, :2].astype(object).to_numpy().tolist())
     assert int(cells["firm-events used"]) == used

@@ -18,9 +18,10 @@ from studies import event_row, write_events, write_prices, write_study
 from eventstudy import Study, StudyResult
 from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
-from eventstudy.messages import say
+from eventstudy.messages import catalogue, say
 from eventstudy.report.packs import read_pack
 from eventstudy.report.render.brief import headline_test
+from eventstudy.report.sections.answer import headline
 from eventstudy.results import from_tables
 from eventstudy.results.columns import TABLES
 from eventstudy.results.from_tables import rows_of, verdict_of, warnings_of
@@ -271,7 +272,7 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
     mean, low_text, high_text = (f"{100 * x:+.1f}%".replace("-", "−") for x in (test.estimate, low, high))
     assert lines[0] == "StudyResult: Small study"
     assert lines[1] == f"Run: {result.run_id}; prices: files to {result.facts['data_date']}"
-    assert lines[2].startswith(f"Verdict: {result.verdict.sentence[:40]}")
+    assert lines[2].startswith(f"Verdict: {headline(result.facts, catalogue('en'))[:40]}")
     assert lines[-5] == ("Counts: 8 firm-events used (0 with day 0 shifted), 0 dropped; 3 events, 3 shocks, 3 peers")
     assert lines[-4] == (
         f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (t over dates)"

@@ -151,7 +151,7 @@ def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path)
 def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -> None:
     days = drop_days(2)
     rows = [misread("E0", days[0]), event_row("E1", days[1], label="genuine", label_asof=days[1])]
-    _, shocks = study(tmp_path, rows)
+    _, shocks = study(tmp_path, rows, "reversal.estimator=matched")
     day = int(shocks.benchmarks.days(0)[0])
     listed = placebo_rows(
         shocks.benchmarks, shocks.drops, shocks.traits, shocks.label == "genuine", np.array([day + 1])
@@ -176,7 +176,8 @@ def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
             day, close, adjusted, volume = lines[i].split(",")
             lines[i] = f"{day},{float(close) * 0.6!r},{float(adjusted) * 0.6!r},{volume}"
         path.write_text("\n".join([*lines, ""]))
-    _, shocks = study(tmp_path, [misread("E1", "2021-06-09")], "prices.accept_suspect=true")
+    settings = ("prices.accept_suspect=true", "reversal.estimator=matched")
+    _, shocks = study(tmp_path, [misread("E1", "2021-06-09")], *settings)
     assert shocks.drops.qualifies.tolist() == [True]
     assert [text(why) for why in shocks.benchmarks.reasons] == ["no valid benchmark: 0 comparable drops, fewer than 5"]
     assert np.isnan(shocks.excess[0])

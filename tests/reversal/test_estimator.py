@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import linalg, stats
 from statsmodels.api import OLS
 
-from eventstudy.reversal.estimator import APART, Excess, Falls, clusters, estimate, is_control, outcome, slides
+from eventstudy.reversal.estimator import (
+    APART,
+    Excess,
+    Falls,
+    clusters,
+    estimate,
+    is_control,
+    outcome,
+    ruled_out,
+    slides,
+)
 
 LENGTH = 19
 
@@ -128,12 +140,63 @@ def test_strata_have_levels_of_their_own_and_weeks_join_events() -> None:
         "post": arrays["post"] + 0.05 * (arrays["stratum"] == "B") * (arrays["sigma"] + arrays["recent"]),
     }
     found, level = (estimate(Falls(**a, length=LENGTH)) for a in (arrays, other))
-    joined = estimate(Falls(**{**arrays, "week": np.where(arrays["event"], 9, arrays["week"])}, length=LENGTH))
+    week = arrays["week"].copy()
+    week[arrays["event"]] = (900, 900, 910, 920)
+    joined = estimate(Falls(**{**arrays, "week": week}, length=LENGTH))
     assert found.n_events == 4
     assert np.isfinite(level.effect)
     assert joined.effect == pytest.approx(found.effect)
-    assert joined.df == 1.0
-    assert joined.n_clusters < found.n_clusters
+    assert joined.df <= 2.0 < found.n_weeks
+    assert joined.n_weeks == 3
+    assert joined.n_clusters == found.n_clusters - 1
+    # Weeks ten apart share no day of the post windows; four in a row share most of them.
+    assert joined.k_eff == 3.0
+    week[arrays["event"]] = (900, 901, 902, 903)
+    shared = [[1 - 5 * abs(i - j) / LENGTH for j in range(4)] for i in range(4)]
+    near = estimate(Falls(**{**arrays, "week": week}, length=LENGTH))
+    assert near.k_eff == pytest.approx(16 / np.maximum(shared, 0).sum())
+
+
+def test_events_of_two_weeks_are_ranked_however_many_they_are() -> None:
+    returns = portfolio(10)
+    falls = falls_of(returns, drops_of(returns, 4, 10))
+    week = falls.week.copy()
+    week[falls.event] = (900, 900, 910, 910)
+    found = estimate(replace(falls, week=week))
+    assert (found.n_events, found.n_weeks) == (4, 2)
+    assert np.isnan(found.se)
+    assert found.effect == pytest.approx((found.own[:2].mean() + found.own[2:].mean()) / 2)
+    # One week is ranked among single controls.
+    week[falls.event] = 900
+    one = estimate(replace(falls, week=week))
+    assert one.among == one.n_controls + 1
+    assert one.effect == pytest.approx(one.own.mean())
+    assert one.spread > 0
+
+
+def test_slides_of_strata_with_common_peers_are_one() -> None:
+    returns = portfolio(11)
+    events = drops_of(returns, 4, 11)
+    one, other = (falls_of(returns, events, stratum=name) for name in "AB")
+    other = other.take(~other.event)
+    names = ("event", "stratum", "session", "week", "drop_s", "run_up", "post", "sigma", "recent")
+    arrays = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names}
+    apart = Falls(**arrays, length=LENGTH)
+    linked = replace(apart, family=np.full(len(apart), "A"))
+    assert len(np.unique(clusters(apart))) == 2 * len(np.unique(clusters(linked))) - 4
+    code, twice = clusters(linked), len(one)
+    assert (code[:twice][~one.event] == code[twice:]).all()
+
+
+def test_equivalence_is_the_larger_of_two_one_sided_tests() -> None:
+    returns = portfolio(12)
+    found = estimate(falls_of(returns, drops_of(returns, 6, 12)))
+    margin = abs(found.effect) + 0.02
+    below, above = ((found.effect + side * margin) / found.se for side in (1, -1))
+    expected = max(stats.t.sf(below, found.df), stats.t.cdf(above, found.df))
+    assert found.equivalence_p(margin) == pytest.approx(expected)
+    assert found.equivalence_p(abs(found.effect) / 2) > 0.5
+    assert found.p_greater == pytest.approx(stats.t.sf(found.statistic, found.df))
 
 
 def test_one_drop_is_ranked_among_controls_by_size() -> None:
@@ -144,17 +207,43 @@ def test_one_drop_is_ranked_among_controls_by_size() -> None:
     assert found.n_events == 1
     assert np.isnan(found.se)
     assert found.among == found.n_controls + 1
-    # Winsorised: the largest is as large as those that were moved in, or its level adds to them.
+    # Winsorised: the largest is as large as those that were moved in, or its level adds to them. Nothing is expected
+    # of a control by falls of its own slide: their windows have days in common.
     z, rows = outcome(falls), np.flatnonzero(~falls.event)
     x = np.column_stack([np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
-    alone = [
-        z[i] - x[i] @ np.linalg.lstsq(x[rows[rows != i]], z[rows[rows != i]], rcond=None)[0] for i in rows.tolist()
-    ]
+    slide = slides(falls.session[rows])
+    alone = []
+    for i, own_slide in zip(rows.tolist(), slide.tolist(), strict=True):
+        others = rows[slide != own_slide]
+        alone.append(z[i] - x[i] @ np.linalg.lstsq(x[others], z[others], rcond=None)[0])
     event = int(np.flatnonzero(falls.event)[0])
     own = z[event] - x[event] @ np.linalg.lstsq(x[rows], z[rows], rcond=None)[0]
     assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in alone)
     assert found.p_value == found.rank / found.among
     assert found.p_floor == 1 / found.among
+
+
+def test_two_drops_are_ranked_among_pairs_without_the_slides_of_both() -> None:
+    returns = portfolio(8)
+    falls = falls_of(returns, drops_of(returns, 2, 8), effect=0.02)
+    found = estimate(falls, draws=300, seed=4)
+    z, rows = outcome(falls), np.flatnonzero(~falls.event)
+    x = np.column_stack([np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
+    slide = slides(falls.session[rows])
+    pairs = np.random.default_rng(4).integers(len(rows), size=(300, 2))
+    means = []
+    for first, second in pairs[slide[pairs[:, 0]] != slide[pairs[:, 1]]].tolist():
+        others = rows[(slide != slide[first]) & (slide != slide[second])]
+        slope = np.linalg.lstsq(x[others], z[others], rcond=None)[0]
+        means.append(np.mean([z[rows[i]] - x[rows[i]] @ slope for i in (first, second)]))
+    own = (found.own / falls.scale()[falls.event]).mean()
+    assert found.among == 1 + len(means)
+    assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in means)
+
+
+def test_falls_from_the_day_before_an_event_to_the_end_of_its_window_are_no_controls() -> None:
+    near = ruled_out(np.arange(90, 130), np.array([100]))
+    assert (90 + np.flatnonzero(near)).tolist() == list(range(99, 121))
 
 
 def test_slides_are_chains_of_near_falls() -> None:

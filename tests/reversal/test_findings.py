@@ -16,7 +16,7 @@ from eventstudy.reversal.permutation import matched_permutation, shown_floor
 
 
 def test_tables_can_be_recomputed_from_each_other(tmp_path: Path) -> None:
-    computed, shocks, events = many(tmp_path)
+    computed, shocks, events = many(tmp_path, 8, "reversal.estimator=matched")
     config = shocks.history.config
     found = findings(shocks, events, computed.alignments, config)
     rows = tables(found, shocks.history.config)
@@ -81,7 +81,7 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
 
 def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
     """The verdict's p, its floor, the row of the shock and the primary measure are one test."""
-    computed, shocks, events = many(tmp_path, 1)
+    computed, shocks, events = many(tmp_path, 1, "reversal.estimator=matched")
     found = findings(shocks, events, computed.alignments, shocks.history.config)
     facts, rows = reversal_summary(found, shocks.history.config)["verdict"], tables(found, shocks.history.config)
     assert facts["n_dates"] == 1
@@ -92,8 +92,8 @@ def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
     primary = measured["excess_post", "label=misreading"]
     assert primary["p_value"] == facts["p_value"]
     assert text(primary["note"]) == (
-        f"primary; two-sided p, which cannot be below {facts['p_floor']:.4g}; one-sided towards a reversal "
-        f"{facts['p_greater']:.4g}"
+        f"permutation over matched placebo drops: two-sided p, which cannot be below {facts['p_floor']:.4g}; "
+        f"one-sided towards a reversal {facts['p_greater']:.4g}"
     )
     assert f"no p below {shown_floor(facts['p_floor']):.2g} is possible" in text(facts["sentence"])
     assert f"rank {row['rank']} of {row['n_placebos'] + 1};" in text(facts["sentence"])

@@ -92,7 +92,7 @@ def test_the_gate_is_the_close_of_the_last_drop_day() -> None:
     assert reason("2021-06-11T06:00:00Z", US) == ""
 
 
-@pytest.mark.parametrize("label", ["no_news", "contested", "macro", "good_news", "unknown"])
+@pytest.mark.parametrize("label", ["no_news", "contested", "denied", "silent", "macro", "good_news", "unknown"])
 def test_a_verdict_on_labels_without_a_time_is_exploratory(tmp_path: Path, label: str) -> None:
     days = drop_days(3)
     dated = event_row("E2", days[2], label=label, label_asof=days[2])

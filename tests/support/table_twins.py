@@ -665,8 +665,11 @@ def shocks(book: Book) -> Columns:
         portfolio = Portfolio(book.study.members(book.study.leads[row.shock_id]))
         value, se = portfolio.car(window), math.sqrt(portfolio.variance(window))
         homes = {f.mic for f, w in zip(portfolio.firms, portfolio.weights(window), strict=True) if w}
+        df = min(f.n - len(f.theta) for f, w in zip(portfolio.firms, portfolio.weights(window), strict=True) if w)
+        half = float(stats.t.ppf(0.975, df)) * se
         rows.append(
             {"n_peers": portfolio.count(window), "n_markets": len(homes), "car": value, "se": se, "s": value / se}
+            | {"lower": value - half, "upper": value + half}
         )
     return stack(rows)
 

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+
 from eventstudy.backtest import Trials
 from eventstudy.commands.options import locked_question
 from eventstudy.config import StudyConfig, config_from_dict, sector_file, sector_names
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.events import read_events
+from eventstudy.large.event_list import is_long, read_list
 from eventstudy.prices.fetch import snapshots_folder
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.pack import write_pack
@@ -33,12 +37,12 @@ from eventstudy.report.packs import (
 from eventstudy.report.publish import inputs_of_run
 from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
-from eventstudy.study import run_study
+from eventstudy.study import run_list, run_study
 
 #: Another processor may round a sum differently in the last digits; a changed price moves far more.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 #: Formats whose numbers are compared; the bytes of all others are.
-NUMBERS = ("csv", "json")
+NUMBERS = ("csv", "json", "parquet")
 #: Parts of the manifest that the same inputs give again.
 SAME = ("seed", "prices", "exchanges")
 #: What an input is by whether the pack had it and whether it is there now.
@@ -122,13 +126,15 @@ def verify_pack(
     if not any(_is_table(name) for name in manifest["outputs"]):
         raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
     with as_written(home, MANIFEST):
-        config = config_from_dict(manifest["settings"])
+        # A list too long for memory names no peers.
+        config = config_from_dict(manifest["settings"], peers=bool(manifest["prices"]["outcomes"]))
     with _folder_of_run(home, given) as found, tempfile.TemporaryDirectory() as scratch:
-        result = _run_again(home, manifest, config, found, progress)
+        again, apart = Path(scratch) / "pack", Path(scratch) / "rows"
+        again.mkdir()
+        result = _run_again(home, manifest, config, found, apart, progress)
         why = _kept_from(manifest, result) if pages else "left out with --no-pages"
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
         own = Path(config.report.templates) if config.report.templates else None
-        again = Path(scratch)
         write_pack(_as_stored(result, manifest), again, formats=formats, templates=own, progress=progress)
         compared = _compare(home, again, manifest["outputs"], numbers_only=bool(why))
     problems = compared.problems
@@ -165,18 +171,24 @@ def _folder_of_run(home: Path, given: Given) -> Iterator[Given]:
 
 
 def _run_again(
-    home: Path, manifest: Mapping[str, Any], config: StudyConfig, given: Given, progress: Callable[[str], None] | None
+    home: Path,
+    manifest: Mapping[str, Any],
+    config: StudyConfig,
+    given: Given,
+    apart: Path,
+    progress: Callable[[str], None] | None,
 ) -> StudyResult:
-    """Run the study of a manifest on inputs that are the same."""
+    """Run the study of a manifest on inputs that are the same; ``apart`` may hold the rows of a long list."""
     first = manifest["inputs"][0]
-    read = read_events(given.events or _shipped_events(first["sha256"], config) or _found(first["name"], "--events"))
-    asked = given.prices or _origin(manifest, home, Path(read.path).parent)
+    path = given.events or _shipped_events(first["sha256"], config) or _found(first["name"], "--events")
+    asked = given.prices or _origin(manifest, home, path.parent)
+    if is_long(path):
+        return _list_again(manifest, config, path, Path(asked), apart, progress)
+    read = read_events(path)
     table = get_prices(read, config, asked, tell=lambda _: None)
     _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
     with as_written(home, MANIFEST):
         trials = Trials.from_dict(manifest.get("trials", {}))
-        named = {key: value for key, value in manifest.items() if key not in ("outputs", "trials", "run_id", DIGEST)}
-        own_name = run_id_of(config, table, named)
     stored = _facts(home).get("prereg")
     locked = None
     if stored:
@@ -187,8 +199,31 @@ def _run_again(
             raise IntegrityError(Problem(f"is not the {stored['file']} that the pack was made with", str(path)))
         locked = {**locked_question(path, read, config, allow=True), "file": stored["file"]}
     result = run_study(read, config, table, progress=progress, prereg=locked, trials=trials)
+    return _of_same_inputs(manifest, config, result)
+
+
+def _list_again(
+    manifest: Mapping[str, Any],
+    config: StudyConfig,
+    events: Path,
+    prices: Path,
+    apart: Path,
+    progress: Callable[[str], None] | None,
+) -> StudyResult:
+    """Run the study of a long list again."""
+    apart.mkdir()
+    trials = Trials.from_dict(manifest.get("trials", {}))
+    read = read_list(events, config.tests.group)
+    result = run_list(read, config, prices, scratch=apart, progress=progress, trials=trials)
+    return _of_same_inputs(manifest, config, result)
+
+
+def _of_same_inputs(manifest: Mapping[str, Any], config: StudyConfig, result: StudyResult) -> StudyResult:
+    """Return the result by the name of the pack that a manifest is of, once its inputs are known to be the same."""
     _check_inputs(manifest["inputs"], result.manifest["inputs"])
-    with as_written(home, MANIFEST):
+    with as_written(Path(), MANIFEST):
+        named = {key: value for key, value in manifest.items() if key not in ("outputs", "trials", "run_id", DIGEST)}
+        own_name = run_id_of(config, named)
         same = [(name, _own(manifest, name), _own(result.manifest, name)) for name in SAME]
         problems = [Problem(text, MANIFEST) for parts in same for text in _unlike(*parts)]
     if problems:
@@ -242,10 +277,9 @@ def _compare(home: Path, again: Path, outputs: Mapping[str, str], *, numbers_onl
             found.problems.append(Problem(f"{what} is {where}", str(home)))
         elif _is_table(name):
             with as_written(home, name):
-                new = _rows(again / name)
-                found.problems += _differences(name, _rows(home / name), new)
+                cells = _compare_parquet if name.endswith(".parquet") else _compare_csv
+                found.cells += cells(name, home / name, again / name, found.problems)
             found.tables += 1
-            found.cells += sum(len(row) for row in new[1:])
         elif name == SUMMARY:
             with as_written(home):
                 texts = _unlike("", _facts(home), _facts(again))
@@ -258,8 +292,32 @@ def _compare(home: Path, again: Path, outputs: Mapping[str, str], *, numbers_onl
     return found
 
 
+def _compare_csv(name: str, stored: Path, made: Path, problems: list[Problem]) -> int:
+    """Add the differences of two tables to ``problems``; return how many cells were compared."""
+    new = _rows(made)
+    problems += _differences(name, _rows(stored), new)
+    return sum(len(row) for row in new[1:])
+
+
+def _compare_parquet(name: str, stored: Path, made: Path, problems: list[Problem]) -> int:
+    """`_compare_csv` of Parquet files, a column at a time."""
+    old, new = pq.ParquetFile(stored), pq.ParquetFile(made)
+    if old.schema_arrow != new.schema_arrow or old.metadata.num_rows != new.metadata.num_rows:
+        problems.append(Problem("has other columns or another number of rows than recomputed", name))
+        return 0
+    for column in new.schema_arrow.names:
+        one, other = (file.read([column]).column(0).to_pandas() for file in (old, new))
+        if one.dtype.kind == "f":
+            same = np.isclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
+        else:
+            same = (one.astype(object) == other.astype(object)).to_numpy()
+        for row in np.flatnonzero(~same)[:LISTED].tolist():
+            problems.append(Problem(f"{column} is {one[row]}; recomputed: {other[row]}", name, row + 1))
+    return int(new.metadata.num_rows) * len(new.schema_arrow.names)
+
+
 def _is_table(name: str) -> bool:
-    return name.endswith(".csv") and (name == "ledger.csv" or name.startswith("tables/"))
+    return name.endswith((".csv", ".parquet")) and (name == "ledger.csv" or name.startswith("tables/"))
 
 
 def _shipped_events(sha256: str, config: StudyConfig) -> Path | None:

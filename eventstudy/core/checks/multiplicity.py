@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventstudy.core.abnormal import Window
-from eventstudy.core.arrays import Counts, Floats, Places
+from eventstudy.core.arrays import Counts, Days, Floats, Places
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
-from eventstudy.core.statistics.sample import Alternative, Sample, TestResult
+from eventstudy.core.statistics.sample import Alternative, TestResult, WindowSample
 
 #: Statistics over dates, to which the step-down over common sign vectors belongs.
 OVER_DATES = ("date_t", "sign_flip")
@@ -35,15 +35,15 @@ class Adjusted:
     romano_wolf: float
 
 
-def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResult]) -> list[Adjusted]:
-    """Adjust every statistic of one group over its windows.
+def adjust(observed: Sequence[WindowSample], results: Sequence[TestResult]) -> list[Adjusted]:
+    """Adjust every statistic of one group over the windows in which it was ``observed``.
 
-    ``results`` may hold other groups and windows; the family of a statistic is the group's
-    ``windows``. Romano and Wolf's step-down is given for the statistics over dates only; dates linked
-    by sessions that two windows of any kind share are flipped together.
+    ``results`` may hold other groups and windows. Romano and Wolf's step-down is given for the statistics
+    over dates only; dates linked by sessions that two windows of any kind share are flipped together.
     """
+    sample, windows = observed[0], [found.window for found in observed]
     p_values = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
-    matrix = by_block(*shock_matrix(sample, windows))
+    matrix = by_block(*shock_matrix(observed))
     step_down = romano_wolf(matrix, signs_of(len(matrix), sample.draws, sample.seed), sample.alternative)
     rows: list[Adjusted] = []
     for name in dict.fromkeys(name for name, _ in p_values):
@@ -63,17 +63,22 @@ def adjust(sample: Sample, windows: Sequence[Window], results: Sequence[TestResu
     return rows
 
 
-def shock_matrix(sample: Sample, windows: Sequence[Window]) -> tuple[Floats, Places]:
+def days_of(sample: WindowSample) -> Days:
+    """Return the day of each date of a sample, (K,), days since 1970 or places on one axis of sessions."""
+    return sample.portfolios.day0
+
+
+def shock_matrix(observed: Sequence[WindowSample]) -> tuple[Floats, Places]:
     """Standardised portfolio CARs by date and window, (K, E), NaN where a date lacks the window; blocks, (K,).
 
     Dates linked by sessions of any of the windows are one block.
     """
-    observed = list(sample.each(windows))
-    dates = np.unique(np.concatenate([found.portfolios.day0 for found in observed]))
-    matrix = np.full((len(dates), len(windows)), np.nan)
+    days = [found.of(days_of) for found in observed]
+    dates = np.unique(np.concatenate(days))
+    matrix = np.full((len(dates), len(observed)), np.nan)
     early, late = [], []
     for column, found in enumerate(observed):
-        place = np.searchsorted(dates, found.portfolios.day0)
+        place = np.searchsorted(dates, days[column])
         matrix[place, column] = found.shock_s
         early.append(place[found.overlap.early])
         late.append(place[found.overlap.late])

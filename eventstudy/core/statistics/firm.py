@@ -30,7 +30,8 @@ def car_tests(abnormal: AbnormalReturns, window: Window, alternative: Alternativ
     t = CAR / sqrt(g'Vg) with the exact prediction-error variance (Campbell, Lo and MacKinlay 1997,
     eq. 4.4.15; Patell 1976).
     """
-    car, se = abnormal.car(window), np.sqrt(abnormal.variance(window))
+    car = abnormal.car(window)
+    se = np.where(np.isfinite(car), np.sqrt(abnormal.variance(window)), np.nan)
     t = car / se
     df = abnormal.expected.dof
     return FirmTest(car, se, t, _p_values(t, df, alternative), df)

@@ -19,15 +19,20 @@
     return made;
   }
 
-  // Numbers as the pages print them, see report/wording.py.
+  // Numbers as the pages print them, see report/wording.py; what lies just between two goes to the even one.
+  const fixed = (value, digits) => {
+    const size = Math.abs(value), text = size.toFixed(digits), rest = size.toFixed(60).split(".")[1].slice(digits);
+    const even = /^50*$/.test(rest) && Number(text.at(-1)) % 2 ? (Number(text) - 10 ** -digits).toFixed(digits) : text;
+    return value < 0 ? `-${even}` : even;
+  };
   const signed = (value, digits) => {
-    const text = value.toFixed(digits);
+    const text = fixed(value, digits);
     return (Number(text) === 0 ? (0).toFixed(digits) : (value > 0 ? "+" : "") + text).replace("-", "−");
   };
   const amount = (value, digits = 2) => Number.isNaN(value) ? "–" : study.amount.replace("{value}", signed(100 * value, digits));
   const span = (low, high) => Number.isNaN(low) ? "–" : fill(words.span, {low: amount(low), high: amount(high)});
-  const chance = p => Number.isNaN(p) ? "–" : p < 0.0005 ? "<0.001" : p.toFixed(3);
-  const plain = (value, digits) => Number.isNaN(value) ? "–" : value.toFixed(digits).replace("-", "−");
+  const chance = p => Number.isNaN(p) ? "–" : p < 0.0005 ? "<0.001" : fixed(p, 3);
+  const plain = (value, digits) => Number.isNaN(value) ? "–" : fixed(value, digits).replace("-", "−");
   const day = value => (value > 0 ? "+" : "") + String(value).replace("-", "−");
   const date = code => new Date(code * 86400000).toISOString().slice(0, 10);
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -104,7 +109,13 @@
   const same = (one, other) => one.size === other.size && [...one].every(code => other.has(code));
   const untouched = () => Object.keys(off).every(name => same(off[name], name === "ticker" ? first.ticker : new Set()));
 
+  // Many changes at a time are one.
+  let waiting = false;
   function update() {
+    if (!waiting) requestAnimationFrame(() => { waiting = false; refresh(); });
+    waiting = true;
+  }
+  function refresh() {
     const rows = kept(), asked = study.windows.some(pair => pair[0] === window[0] && pair[1] === window[1]);
     firstDay.value = window[0]; lastDay.value = window[1];
     for (const [input, name, code] of boxes) if (name !== "shock") input.checked = !off[name].has(code);
@@ -116,7 +127,7 @@
     drawForest();
     drawHeat();
     drawn = lines(rows);
-    requestAnimationFrame(draw);
+    draw();
   }
 
   // ---- curves
@@ -206,7 +217,7 @@
       el("line", {x1: x(0), x2: x(0), y1: 0, y2: 16, class: "zero"}), ...marks);
     const lines = found.map(({code, n, mean: own, se, day0}) => {
       const [shock, title] = names.shock[code], from = own - Z95 * se, to = own + Z95 * se, out = off.shock.has(code);
-      const marks = [el("line", {x1: x(from), x2: x(to), y1: 8, y2: 8, class: "bar"}), el("rect", {x: x(own) - 3, y: 5, width: 6, height: 6, class: "dot"})];
+      const marks = [el("line", {x1: x(from), x2: x(to), y1: 8, y2: 8, class: "whisker"}), el("rect", {x: x(own) - 3, y: 5, width: 6, height: 6, class: "dot"})];
       const button = el("button", {type: "button", class: "plain", "data-key": `shock ${code}`, "aria-pressed": String(code === chosen), onclick: () => {
         chosen = code; drawForest(); drawHeat(); heatTitle.scrollIntoView({block: "nearest"});
       }}, shock);

@@ -6,7 +6,7 @@ import textwrap
 
 from eventstudy.messages import said
 from eventstudy.registry import VIEWS
-from eventstudy.report.sections.answer import verdict_sentence
+from eventstudy.report.sections.answer import headline
 from eventstudy.report.wording import Words, amount, number, p_text, span, test_name, window_words, words_of
 from eventstudy.results.records import TestRow
 from eventstudy.results.result import StudyResult
@@ -28,7 +28,7 @@ def brief(result: StudyResult) -> str:
         lines.append(words["page.simulated_banner"])
     source, date = facts.get("price_source") or "", facts.get("data_date") or ""
     lines.append(words["brief.run"].format(id=result.run_id, source=source, date=date))
-    sentence = verdict_sentence(facts, words)
+    sentence = headline(facts, words)
     lines += _cut(words["brief.verdict"].format(sentence=sentence), VERDICT_LINES)
     lines += _cut(
         words["brief.counts"].format(

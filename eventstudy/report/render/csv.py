@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,15 @@ def write(material: Material) -> None:
     """Write the tables."""
     for name, table in material.tables.items():
         write_csv(table, material.folder / csv_path(name))
+    copy_files(material)
+
+
+def copy_files(material: Material) -> None:
+    """Put tables of more rows than are held beside the others, as the Parquet files that they are."""
+    for name, path in material.result.files.items():
+        target = material.folder / "tables" / f"{name}.parquet"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def csv_path(name: str) -> str:

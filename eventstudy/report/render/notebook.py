@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from eventstudy.registry import VIEWS
-from eventstudy.report.sections.answer import counts, headline_facts, small_table, verdict_sentence
+from eventstudy.report.sections.answer import headline, small_table
+from eventstudy.report.sections.ledger import counts
 from eventstudy.report.wording import words_of
 from eventstudy.results.result import StudyResult
 
@@ -20,8 +21,7 @@ def notebook_html(result: StudyResult) -> str:
     banner = f"<p><strong>{escape(words['page.simulated_banner'])}</strong></p>" if result.simulated else ""
     return (
         f"<h3>{escape(str(facts.get('study') or ''))}</h3>{banner}"
-        f"<p>{escape(verdict_sentence(facts, words))}</p>"
-        f"<p>{escape(' · '.join(' '.join(fact) for fact in headline_facts(facts, words)))}</p>"
+        f"<p>{escape(headline(facts, words))}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"<p>{escape(counts(facts, words))} · {escape(result.run_id)}</p>"
     )

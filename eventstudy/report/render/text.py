@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from eventstudy.messages import asked, said
 from eventstudy.registry import VIEWS
-from eventstudy.report.sections.answer import ladder, small_table, verdict_sentence
+from eventstudy.report.sections.answer import headline, small_table
 from eventstudy.report.wording import Words, count, number, words_of
 from eventstudy.results.result import StudyResult
 
@@ -24,7 +24,7 @@ def summary_text(result: StudyResult) -> str:
         parts += [words["page.simulated_banner"].center(WIDTH).rstrip(), "-" * WIDTH]
     parts += [*_box(result, words), "=" * WIDTH, *_columns(table.head, table.rows), "=" * WIDTH]
     trust = said(facts.get("trust") or "", words)
-    for text in (verdict_sentence(facts, words), *ladder(facts, words), trust, table.foot, table.mark_note):
+    for text in (headline(facts, words), trust, table.foot, table.mark_note):
         parts += textwrap.wrap(text, WIDTH) if text else []
     return "\n".join([*parts, *_warnings([said(text, words) for text in facts["warnings"]], words)])
 

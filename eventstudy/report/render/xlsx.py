@@ -53,7 +53,7 @@ def write(material: Material) -> None:
             "wrap": book.add_format({"text_wrap": True, "valign": "top"}),
             "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
         }
-        too_long = [name for name, table in tables.items() if len(table) >= MAX_ROWS]
+        too_long = [*(name for name, table in tables.items() if len(table) >= MAX_ROWS), *result.files]
         first = pd.DataFrame(result.facts.get("small_table") or ())
         sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in too_long}
         if len(first):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventstudy.messages import asked
+from eventstudy.messages import asked, said
 from eventstudy.report.document import Column, Section, TableBlock
 from eventstudy.report.sections.tests import LEADING_TESTS, statistic_text
 from eventstudy.report.wording import (
     Words,
     amount,
     count,
+    finite,
     left_out_words,
     number,
     p_text,
+    percent,
     span,
     test_name,
     window_words,
@@ -26,6 +28,32 @@ Pairs = list[tuple[str, str]]
 MOST_FIRM_EVENTS = 12
 #: Tests of the table of windows, besides the effect's own; a narrow terminal leaves out the last ones first.
 _TESTS = [name for name in LEADING_TESTS if name not in ("permutation", "portfolio_t")]
+
+
+def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
+    """Return the effect in plain words with its interval, and what so many dates could have shown."""
+    effect = facts.get("effect") or {}
+    window = str(effect.get("window"))
+    told = said(effect.get("sentence") or "", words)
+    if facts.get("kind") == "return" and finite(effect.get("lower")):
+        days = words["headline.on_day" if window == "[0,0]" else "headline.over_days"]
+        told = words["headline.effect_return"].format(
+            effect=percent(effect["estimate"], 2),
+            days=days.format(window=window_words(window)),
+            low=percent(effect["lower"], 2),
+            high=percent(effect["upper"], 2),
+            p=p_text(effect["p_value"]),
+            n=count(effect["n_events"]),
+            k=count(effect["n_dates"]),
+        )
+        if effect["n_dates"] == 1:
+            told += " " + words["headline.one_date"]
+        elif float(effect["lower"]) <= 0 <= float(effect["upper"]):
+            told += " " + words["headline.open"]
+    seen = ((facts.get("headline") or {}).get("windows") or {}).get(window) or {}
+    if not finite(seen.get("mde")):
+        return told
+    return f"{told} {words['headline.effect_mde'].format(mde=amount(seen['mde'], words).lstrip('+'))}"
 
 
 def effect_facts(facts: Mapping[str, Any], words: Words) -> Pairs:

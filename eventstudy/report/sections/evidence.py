@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from eventstudy.core.statistics.dates import FEWEST_DATES
 from eventstudy.messages import said, say, term
-from eventstudy.report.document import Block, Facts, TableBlock
+from eventstudy.report.document import Block, Facts, Paragraph, TableBlock
 from eventstudy.report.document import table as table_of
+from eventstudy.report.sections.case import tallied
 from eventstudy.report.wording import (
     MOST_ROWS,
     Words,
+    amount,
     count,
     cut,
     finite,
@@ -22,6 +25,7 @@ from eventstudy.report.wording import (
     percent,
     size,
     span,
+    test_name,
 )
 from eventstudy.results.result import StudyResult
 
@@ -31,18 +35,97 @@ MEASURES = tuple(
     excess_[2,10] excess_log excess_bhar excess_alpha_zero excess_alpha_estimated excess_P0 excess_P1 excess_P2
     excess_P3 recovery_50% recovery_50%_placebos recovery_100% recovery_100%_placebos""".split()
 )
+#: Measures of the drops in question that stand above the comparison, and how they are printed.
+_IN_QUESTION: Mapping[str, Callable[[Any], str]] = {
+    "car_drop": percent,
+    "car_post": percent,
+    "excess_post": percent,
+    "reversal_ratio": number,
+    "share_positive": lambda value: size(value, 0),
+}
+#: Shares and ratios among them: below `FEWEST_DATES` dates they are left out.
+_SHARES = ("reversal_ratio", "share_positive")
 _PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
 _GATES = ("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason")
 _PLACEBOS = "shock_id label day0 car_drop car_post n_placebos placebo_mean excess rank p_rank p_rank_floor role".split()
 _CLARIFICATIONS = "event_id shock_id flag delay car_before car_at car_after speedup p_value attributed reason".split()
 _CLAIMS = ("claim_id", "ticker", "name_", "date", "date_to", "claimed", "verdict", "session", "actual", "source")
-_TALLY = ("confirmed", "off", "refuted", "not testable")
+
+
+def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """Return the verdict's numbers as (name, value), those that are missing left out."""
+    low, high = (*(verdict.get("ci") or ()), None, None)[:2]
+    name = test_name(words, verdict.get("p_name") or "?")
+    found = [
+        (words["fact.effect"], amount(verdict.get("effect"), words)),
+        (words["fact.se"], size(verdict.get("se"))),
+        (words["fact.interval"], span(low, high, words)),
+        (words["fact.p"].format(test=name), p_text(verdict.get("p_value"))),
+        (words["fact.rank"], _place(verdict, words)),
+        (words["fact.df"], number(verdict.get("df"), 1)),
+        (words["fact.dates"], count(verdict.get("n_dates"))),
+        (words["fact.k_eff"], number(verdict.get("k_eff"), 1)),
+        (words["fact.events"], count(verdict.get("n_events"))),
+        (words["fact.n_effective"], number(verdict.get("n_effective") or None, 1)),
+        (words["fact.controls"], count(verdict.get("n_controls") or None)),
+        (words["fact.clusters"], count(verdict.get("n_clusters") or None)),
+        (words["fact.attainable"], count(verdict.get("attainable") or None)),
+        (words["fact.placebos"], count(verdict.get("n_placebos") or None)),
+        (words["fact.mde"], size(verdict.get("mde"))),
+    ]
+    return [fact for fact in found if fact[1] != "–"]
+
+
+def _place(verdict: Mapping[str, Any], words: Words) -> str:
+    rank, among = verdict.get("rank"), verdict.get("among")
+    return words["fact.rank_of"].format(rank=count(rank), among=count(among)) if rank and among else "–"
+
+
+def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
+    """Return the sentences under the verdict: what it rests on, and events within the post window.
+
+    Where labels set after the drop leave nothing to the main verdict, the exploratory one stands there.
+    """
+    verdict, late = facts.get("verdict") or {}, facts.get("exploratory") or {}
+    rests = said(verdict.get("ladder") or "", words)
+    if late.get("n_dates") and not verdict.get("n_dates"):
+        rests = words["verdict.exploratory"].format(sentence=said(late.get("sentence") or "", words))
+    endpoints = facts.get("endpoints") or {}
+    told = (rests, said(verdict.get("inside") or "", words), said(endpoints.get("sentence") or "", words))
+    return [text for text in told if text]
+
+
+def in_question(result: StudyResult, words: Words) -> list[tuple[str, str]]:
+    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are enough."""
+    table = result.tables.get("reversal_measures")
+    verdict = result.facts.get("verdict") or {}
+    if table is None or table.empty:
+        return []
+    mine = table[table["group"] == str(verdict.get("group") or "")]
+    rows = mine.drop_duplicates("measure").set_index("measure")["estimate"]
+    few = int(verdict.get("n_dates") or 0) < FEWEST_DATES
+    found = {name: None if few and name in _SHARES else rows.get(name) for name in _IN_QUESTION}
+    facts = [
+        (term(words, "measure", name), show(found[name])) for name, show in _IN_QUESTION.items() if finite(found[name])
+    ]
+    among = rows.get("reversal_ratio_placebos")
+    if finite(among) and finite(found["reversal_ratio"]):
+        facts.append((words["measure.reversal_ratio_placebos"], number(among)))
+    return facts
 
 
 def verdicts(result: StudyResult, words: Words) -> list[Block]:
-    """Return the sentence of every question beside the main one, the exploratory and the case study's."""
+    """Return the numbers of the verdict, and the sentence of every other question and of the case study."""
     facts, late = result.facts, result.facts.get("exploratory")
-    answers = [*(facts.get("verdicts") or {}).values(), *([late] if late else [])]
+    main = facts.get("verdict") or {}
+    shown = late if late and late.get("n_dates") and not main.get("n_dates") else main
+    told = verdict_numbers(shown, words), in_question(result, words)
+    lines = zip(told, ("", words["page.in_question"]), strict=True)
+    first: list[Block] = [Facts(tuple(rows), "line", title) for rows, title in lines if rows]
+    first += [Paragraph(text) for text in ladder(facts, words)]
+    more = said(facts.get("more_data") or "", words)
+    first += [Paragraph(more, words["page.more_data"])] if more else []
+    answers = [row for row in (main, *(facts.get("verdicts") or {}).values(), late) if row]
     rows = [
         (group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)) for answer in answers
     ]
@@ -52,7 +135,7 @@ def verdicts(result: StudyResult, words: Words) -> list[Block]:
     k = count((facts.get("verdict") or {}).get("n_dates"))
     note = words["page.sequence"].format(k=k)
     gates = listing(result.tables.get("gates"), words, file="tables/gates.csv", columns=_GATES, note=note)
-    return [*([Facts(tuple(rows))] if rows else []), gates]
+    return [*first, *([Facts(tuple(rows))] if rows else []), gates]
 
 
 def reversal_measures(result: StudyResult, words: Words) -> list[Block]:
@@ -141,14 +224,11 @@ def _dated(frame: Any, name: str, columns: list[str], words: Words) -> TableBloc
 
 
 def claims(result: StudyResult, words: Words) -> list[Block]:
-    """Return how many claims were confirmed, and each claim with what was found."""
-    tally: Mapping[str, Any] = result.facts.get("claims") or {}
-    known = sorted(tally, key=lambda name: _TALLY.index(name) if name in _TALLY else len(_TALLY))
-    facts = tuple((term(words, "claim", name), count(tally[name])) for name in known if finite(tally[name]))
-    blocks: list[Block] = [Facts(facts)] if facts else []
+    """Return how many claims of each source were confirmed, and each claim with what was found."""
     frame = result.tables.get("claims")
     if frame is None or frame.empty:
-        return blocks
+        return []
+    blocks: list[Block] = [Facts(tuple(tallied(frame, words)))]
     # Elsewhere a column of this name holds a statistic's.
     named = frame.rename(columns={"name": "name_"})
     # A claim without a number shows its direction there.

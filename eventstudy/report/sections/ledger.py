@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from eventstudy.core.selection import drop_kind
 from eventstudy.messages import term
-from eventstudy.report.document import Column, Facts, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Column, Facts, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
-from eventstudy.report.sections.answer import counts, reasons
-from eventstudy.report.wording import Words
+from eventstudy.report.wording import Words, count
 from eventstudy.results.result import StudyResult
 
 MATRIX_ROWS, MATRIX_COLUMNS = 150, 26
@@ -18,12 +20,29 @@ def ledger(result: StudyResult, words: Words) -> Section:
     """Return the counts, the reasons and the matrix."""
     head = (words["page.reason"], words["page.firm_events"])
     why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
-    blocks, legend = matrix(result, words)
-    return Section(
-        name="ledger",
-        heading=words["page.ledger"],
-        blocks=(Paragraph(counts(result.facts, words)), why, *blocks, Facts(legend, "line")),
-    )
+    blocks: list[Block] = [Paragraph(counts(result.facts, words)), why]
+    # Of a list too long for it there is no matrix.
+    if "ledger" in result.tables:
+        cells, legend = matrix(result, words)
+        blocks += [*cells, Facts(legend, "line")]
+    return Section(name="ledger", heading=words["page.ledger"], blocks=tuple(blocks))
+
+
+def counts(facts: Mapping[str, Any], words: Words) -> str:
+    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
+    found = facts.get("counts") or {}
+    used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
+    line = words["page.counts_moved" if moved else "page.counts"].format(used=used, moved=moved, dropped=dropped)
+    if found.get("merged"):
+        line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=found["merged"])))
+    return line
+
+
+def reasons(facts: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """Return (reason, firm-events dropped for it), the commonest first."""
+    found = (facts.get("counts") or {}).get("reasons") or {}
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [(term(words, "reason", reason), count(n)) for reason, n in ordered]
 
 
 def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[tuple[str, str], ...]]:

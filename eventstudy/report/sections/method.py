@@ -8,7 +8,7 @@ from typing import Any
 from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
-from eventstudy.report.sections.answer import chronology
+from eventstudy.report.sections.case import chronology
 from eventstudy.report.wording import Words, count, cut, window_words
 from eventstudy.results.result import StudyResult
 

@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventstudy import plots
 from eventstudy.messages import asked, said, term
-from eventstudy.report.document import Facts, FigureBlock, Group, Paragraph, Section, TableBlock
+from eventstudy.report.document import Facts, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
-from eventstudy.report.sections.day0 import by_shock, shock_days
 from eventstudy.report.wording import Words, amount, count, number, size, text, window_words
 from eventstudy.results.result import StudyResult
 
-#: Shocks drawn in the report; the pack's figures folder has them all.
-MAX_SHOCKS = 40
-
 
 def shock_pages(
-    result: StudyResult, words: Words, drawn: Sequence[tuple[plots.Plot, FigureBlock]], other: FigureBlock | None
+    result: StudyResult,
+    words: Words,
+    drawn: Sequence[tuple[plots.Plot, FigureBlock]],
+    figures: Mapping[str, FigureBlock],
 ) -> Section | None:
-    """Return each shock's figure with what stands above it; ``other`` is the figure of the other labels."""
-    shocks = [(plot.shock_id, figure) for plot, figure in drawn if plot.kind == "shock"]
-    if not shocks:
+    """Return the shocks as small multiples, six a page; ``figures`` are those of the whole study."""
+    grids = [figure for plot, figure in drawn if plot.kind == "shock_grid"]
+    if not grids:
         return None
     note = " · ".join(plots.setting_parts(result.facts, words))
-    groups = [
-        Group(
-            plots.shock_title(result, shock_id, words=words),
-            (*(Paragraph(line, tone="note") for line in _lines(result, shock_id, words)), figure),
-        )
-        for shock_id, figure in shocks[:MAX_SHOCKS]
-    ]
-    left = len(shocks) - len(groups)
-    last = [Paragraph(words["page.shocks_left_out"].format(n=left), tone="note")] if left else []
+    kinds = ("caar_by_label", "timeline", "heatmap") if "forest" in figures else ("heatmap",)
     return Section(
         name="shocks",
         heading=words["page.shocks_one_by_one"],
         blocks=(
             Paragraph(f"{words['page.shocks_intro']} {note}", tone="note"),
-            *groups,
-            *last,
-            *([other] if other else []),
+            *(figures[kind] for kind in kinds if kind in figures),
+            *grids,
         ),
     )
-
-
-def _lines(result: StudyResult, shock_id: str, words: Words) -> Iterator[str]:
-    """Yield the days 0 of a shock; then whether it counts, its clarifications' flags, its rank among placebos."""
-    days = shock_days(result, shock_id, words)
-    if days:
-        yield days
-    notes = []
-    for row in by_shock(result, "reversal").get(shock_id, ())[:1]:
-        notes += [words["page.qualifies"]] if bool(row["qualifies"]) else []
-        notes += [why] if (why := _why_not(row, words)) else []
-    ids = {row["event_id"] for row in by_shock(result, "ledger").get(shock_id, ())}
-    for row in result.facts.get("chronology") or ():
-        if row.get("flag") and row["clarifies"] in ids:
-            notes.append(f"{row['event_id']}: {term(words, 'flag', row['flag'])}")
-    rank = plots.placebo_rank(result, shock_id)
-    if rank:
-        notes.append(words["page.placebo_rank"].format(rank=count(rank[0]), m=count(rank[1])))
-    if notes:
-        yield " · ".join(notes)
 
 
 def _why_not(row: Mapping[Any, Any], words: Words) -> str:

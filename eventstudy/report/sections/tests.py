@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eventstudy.messages import asked
-from eventstudy.report.document import Column, Paragraph, Section, TableBlock
+from eventstudy.messages import asked, said
+from eventstudy.report.document import Block, Column, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.wording import Words, amount, count, finite, group_words, number, p_text, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
 #: Labels whose groups stand first.
-MAIN_LABELS = ("misreading", "genuine", "contested")
+MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
-#: Two pages of small type.
-TEST_ROWS = 120
+#: With the adjusted p-values one page.
+TEST_ROWS = 40
 
 
-def tests(result: StudyResult, words: Words) -> Section:
-    """Return both tables; that of the adjusted p-values only where there are any."""
+def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
+    """Return the figure of all p-values and both tables; that of the adjusted p-values only where there are any."""
+    trust = said(result.facts.get("trust") or "", words)
+    first = [Paragraph(trust, words["page.trust"])] if trust else []
     intro = Paragraph(words["page.tests_intro"], tone="note")
-    blocks = (intro, leading_tests(result, words), multiplicity(result, words))
+    drawn = [figures[kind] for kind in ("p_heatmap",) if kind in figures]
+    blocks: tuple[Block, ...] = (*first, intro, *drawn, leading_tests(result, words), multiplicity(result, words))
     return Section(name="tests", heading=words["page.tests"], blocks=blocks)
 
 

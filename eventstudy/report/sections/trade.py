@@ -13,6 +13,17 @@ from eventstudy.results.result import StudyResult
 
 _TRADES = "shock_id ticker label entry_session exit_session gross hedged cost net adverse_excursion why_left".split()
 _GRID = ("run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own")
+#: Numbers that stand in the line above the table where there are any, and how they are printed.
+_STRIP: Mapping[str, Callable[[Any], str]] = {
+    "hit_rate": lambda value: size(value, 0),
+    "sharpe": number,
+    "psr": number,
+    "dsr": number,
+    "max_drawdown": percent,
+    "break_even_bps": lambda value: number(value, 0),
+}
+#: Those that few shocks do not bear: they would read as evidence that there is not.
+_OF_MANY = ("hit_rate", "sharpe", "psr", "dsr")
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 _RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
     "n_trades": count,
@@ -36,7 +47,8 @@ _RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
 def backtest(result: StudyResult, words: Words) -> list[Block]:
     """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
     found = result.facts.get("backtest") or {}
-    told = [said(found[key], words) for key in ("sentence", "caution", "pbo_reason") if found.get(key)]
+    strip = backtest_strip(result.facts, words)
+    told = [said(found[key], words) for key in ("caution", "pbo_reason") if found.get(key)]
     told += [said(line, words) for line in found.get("caveats") or ()]
     facts = [
         (term(words, "backtest", key), cell_text(key, found[key], words))
@@ -58,12 +70,37 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
         )
     )
     return [
+        *([Facts(tuple(strip), "line")] if strip else []),
         *map(Paragraph, told),
         *([Facts(tuple(facts))] if facts else []),
         table_of(head, rows, left=1),
         trades,
         grid,
     ]
+
+
+def backtest_strip(facts: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """Return what the rule earned, the number of trades with it, and its numbers where it traded."""
+    found = facts.get("backtest") or {}
+    if not found:
+        return []
+    strip = [("", said(found["sentence"], words))]
+    if not found.get("n_trades"):
+        return strip
+    strip += [
+        (term(words, "backtest", name), show(found[name]))
+        for name, show in _STRIP.items()
+        if finite(found.get(name)) and not (name in _OF_MANY and found.get("caution"))
+    ]
+    for currency, capacity in sorted((found.get("capacity") or {}).items()):
+        if finite(capacity):
+            text = words["backtest.amount"].format(currency=currency, millions=float(capacity) / 1e6)
+            strip.append((words["backtest.capacity"], text))
+    strip += [("", said(why, words)) for why in (found.get("capacity_withheld") or {}).values()]
+    other = ((found.get("comparison") or {}).get("every_drop") or {}).get("net_per_trade")
+    if finite(other):
+        strip.append((words["backtest.every_drop"], percent(other)))
+    return strip
 
 
 def _run_cell(run: Mapping[str, Any], key: str, words: Words) -> str:

@@ -1,0 +1,209 @@
+"""Every shock in the drop and after it with its interval, grouped by label, and the mean of each label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from eventstudy.messages import asked
+from eventstudy.plots import frames as read
+from eventstudy.plots.fonts import figure_words, shown
+from eventstudy.plots.kinds import Frame, Kind, register
+from eventstudy.plots.style import (
+    INK,
+    PALE,
+    SMALLEST,
+    amount_tip,
+    interval_text,
+    key,
+    label_colour,
+    name_rows,
+    percent_axis,
+    point,
+    sign,
+    split,
+    tip,
+    write_title,
+)
+
+if TYPE_CHECKING:
+    from eventstudy.results.result import StudyResult
+
+#: Most shocks that have a row of their own, beyond them labels are a mean alone; most of a study of one window.
+MOST = 27
+#: Inches of a row, of the names at the left and of the numbers at the right.
+ROW, NAMES, NUMBERS = 0.128, 1.22, 1.22
+#: Axes reach so many times the largest estimate; what lies beyond is cut at an arrow.
+REACH = 2.2
+COMPARISON: Any = {"marker": "|", "ms": 5, "mew": 0.6, "color": PALE}
+
+
+def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
+    """Draw one window: each shock with its 95 % interval and numbers, and above them the mean of their label."""
+    words, rows, windows = figure_words(result.facts), forest_rows(result), read.main_windows(result)
+    name = name or list(windows)[-1]
+    low, high = _reach(rows, name)
+    matched = read.matched_placebos(result) if name == "post" else None
+    for y, row in enumerate(rows):
+        value, lower, upper = (float(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+        colour = label_colour(str(row["label"]))
+        if not np.isfinite(value):
+            continue
+        if not np.isfinite(lower):
+            lower = upper = np.nan
+        text = f"{row['name']} {words['figure.' + name]} {windows[name]}: {amount_tip(words, value)}"
+        if row["shock_id"]:
+            if matched is not None:
+                own = matched.loc[matched["shock_id"] == row["shock_id"], "car_post"].to_numpy()
+                ax.plot(own, np.full(len(own), y), ls="none", zorder=1, **COMPARISON)
+            ax.plot([lower, upper], [y, y], color=colour, lw=0.9, zorder=2)
+            filled = colour if row["qualifies"] else "white"
+            point(ax, value, y, text, marker="o", ms=3.6, mec=colour, mew=0.9, mfc=filled, zorder=3)
+        elif np.isfinite(lower):
+            corners = [lower, value, upper, value], [y, y - 0.36, y, y + 0.36]
+            (diamond,) = ax.fill(*corners, color=colour, lw=0, zorder=2)
+            tip(diamond, text)
+        else:
+            point(ax, value, y, text, marker="D", ms=3.6, color=colour, zorder=3)
+        for end, cut, marker in ((low, lower < low, "<"), (high, upper > high, ">")):
+            if cut:
+                ax.plot([end], [y], marker=marker, ms=3.5, mew=0, color=colour, clip_on=False, zorder=4)
+        weight = "normal" if row["shock_id"] else "bold"
+        numbers: Any = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": SMALLEST, "weight": weight}
+        ax.text(1.03, y, interval_text(value, lower, upper), color=INK, **numbers)
+        if name == "post" and (rank := read.placebo_rank(result, row["shock_id"])):
+            ax.text(1.03 + _share(ax, 1.03), y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
+    ax.axvline(0, color=INK, lw=0.6, zorder=1)
+    ax.set_xlim(low, high)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_yticks([])
+    percent_axis(ax, words[f"figure.forest_{name}"].format(window=windows[name]), horizontal=True, ticks=4)
+    return ax
+
+
+def _share(ax: Axes, inches: float) -> float:
+    """Return inches as a share of the width of the axes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return inches / float(ax.get_position().width * figure.get_figwidth())
+
+
+def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
+    """Return the ends of the axis: they hold every estimate, and intervals as far as these are not much wider."""
+    values = np.array([[row[f"{name}{end}"] for end in ("", "_lower", "_upper")] for row in rows], dtype=float)
+    most = REACH * max(float(np.nanmax(np.abs(values[:, 0]))), 0.01)
+    low, high = max(float(np.nanmin(values)), -most), min(float(np.nanmax(values)), most)
+    return min(low, 0.0) - 0.02 * (high - low), max(high, 0.0) + 0.02 * (high - low)
+
+
+def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
+    """Return the rows of the figure: each label with its mean, the shocks of it that have room, and last all."""
+    shocks, words = read.dots(result), figure_words(result.facts)
+    if shocks.empty:
+        return []
+    groups = read.headline_groups(result)
+    found: list[dict[str, Any]] = []
+    first = read.asked_label(result)
+    present = set(shocks["label"])
+    labels = sorted(present, key=lambda label: (label != first, list(groups).index(label) if label in groups else -1))
+    room = MOST
+    for label in labels:
+        own = shocks[shocks["label"] == label]
+        many = len(labels) > 1
+        if many:
+            name = read.label_dates(words, str(label), len(own))
+            found.append({"label": label, "shock_id": "", "name": name, **_means(result, groups[label])})
+        if len(own) <= room or not many:
+            room -= len(own)
+            found += [{**row, "name": _name(row)} for row in _records(own)]
+    name = read.label_dates(words, "all", len(shocks))
+    return [*found, {"label": "all", "shock_id": "", "name": name, **_means(result, groups["all"])}]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Name a shock and its day 0, once where the one has the other."""
+    day = str(row["day0"])
+    return shown(row["shock_id"], limit=22) if day in row["shock_id"] else f"{shown(row['shock_id'], limit=10)} {day}"
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _means(result: StudyResult, group: str) -> Mapping[str, float]:
+    """Return of a group the mean over dates with its interval in each window; NaN where there is no such test."""
+    found: dict[str, float] = {}
+    for name, window in read.main_windows(result).items():
+        rows = result.tests.where(name="ibragimov_mueller", group=group, window=read.pair(window))
+        low, high = rows[0].conf_int() if rows else (np.nan, np.nan)
+        found |= {name: rows[0].estimate if rows else np.nan, f"{name}_lower": low, f"{name}_upper": high}
+    return found
+
+
+def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
+    """Draw the windows side by side, with the names of the rows at the left and what the marks mean above."""
+    words, rows, windows = figure_words(result.facts), forest_rows(result), read.main_windows(result)
+    panels = split(ax, 1, len(windows), across=NUMBERS, along=0.0)
+    for panel, name in zip(panels, windows, strict=True):
+        forest(panel, result, name)
+    name_rows(panels[0], [row["name"] for row in rows], colours=[label_colour(str(row["label"])) for row in rows])
+    for text, row in zip(panels[0].texts[-len(rows) :], rows, strict=True):
+        text.set_fontweight("normal" if row["shock_id"] else "bold")
+    write_title(ax, _title(rows, windows, words))
+    plain: Any = {"ms": 3.6, "color": INK}
+    marks = [
+        sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain),
+        sign("D", words["figure.forest_mean"], **plain),
+    ]
+    if len(read.qualifying(result)):
+        marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
+    if len(read.matched_placebos(result)):
+        marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
+    figure = panels[0].get_figure(root=True)
+    assert figure is not None
+    spot = (0.0, 1 - 0.19 / figure.get_figheight())
+    key(panels[0], marks, at=spot, loc="upper left", bbox_transform=figure.transFigure, ncols=4)
+    return ax
+
+
+def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
+    """Return what the figure finds: the means of the label that comes first, of all where there are no labels."""
+    row = rows[-1] if rows[0]["shock_id"] else rows[0]
+    told = {name: amount_tip(words, float(row[name])) for name in windows}
+    title = "forest_title" if "post" in windows else "forest_title_alone"
+    return words[f"figure.{title}"].format(name=row["name"][:1].upper() + row["name"][1:], **told)
+
+
+def _frame(result: StudyResult, _: str) -> Frame:
+    right = NUMBERS + (0.42 if len(read.main_windows(result)) > 1 else 0.0)
+    height = 0.85 + ROW * max(len(forest_rows(result)), 3)
+    return Frame(width=7.0, height=height, left=NAMES, right=right, bottom=0.44, top=0.41)
+
+
+def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str, object]:
+    windows, last = read.main_windows(result), forest_rows(result)[-1]
+    name = list(windows)[-1]
+    ends = (float(last[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+    return {"k": len(read.dots(result)), "window": windows[name], "mean": interval_text(*ends)}
+
+
+def _present(result: StudyResult) -> tuple[str, ...]:
+    """One date alone, without a question about drops, is its table's only row already; many cannot be read."""
+    n = len(read.dots(result))
+    return ("",) if (n > 0 if asked(result.facts) else 1 < n <= MOST) else ()
+
+
+register(
+    Kind(
+        "forest",
+        5,
+        _present,
+        _frame,
+        _panel,
+        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
+        _told,
+    )
+)

@@ -1,0 +1,135 @@
+"""The case: one shock's fall, next day, what followed and its rank, and the claims about it by source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eventstudy.messages import day_text, said, term
+from eventstudy.report.document import Paragraph
+from eventstudy.report.wording import Words, amount, count, finite, p_text, text, window_words
+from eventstudy.results.columns import window_name
+from eventstudy.results.result import StudyResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What became of a claim, in the order of the pages.
+TALLY = ("confirmed", "off", "refuted", "not testable")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Heading and facts of the case box."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def case_facts(result: StudyResult, words: Words) -> Case | None:
+    """Return the box of the shock in question: that of the case study, else the newest of the label asked about."""
+    shock_id = _shock(result)
+    rows = result.tables["reversal"]
+    found = rows[rows["shock_id"] == shock_id]
+    if found.empty:
+        return None
+    row = found.iloc[0].to_dict()
+    titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
+    parts = [shock_id, day_text(words, row["day0"]), term(words, "label", row["label"]), text(titles.get(shock_id))]
+    told = [*_moves(result, row, words), *_rank(result, row, words), *_answers(result, shock_id, words)]
+    told += [(words["case.claims"], said_of)] if (said_of := _by_source(result, row, words)) else []
+    return Case(words["case.title"].format(shock=" · ".join(filter(None, parts))), tuple(told))
+
+
+def _shock(result: StudyResult) -> str:
+    case = result.facts.get("case_study") or {}
+    if case:
+        return str(case["shock_id"])
+    label = str(result.facts["verdict"].get("group") or "").removeprefix("label=")
+    rows = result.tables["reversal"]
+    rows = rows[rows["label"] == label].sort_values("day0", kind="stable")
+    return str(rows.iloc[-1]["shock_id"]) if len(rows) else ""
+
+
+def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
+    """Return fall, next day where the tables have it, and what followed, with how far it counts as a drop."""
+    windows = result.facts["windows"]
+    drop, post = window_name(windows["drop"]), window_name(windows["post"])
+    table = result.tables["shocks"]
+    own = table[table["shock_id"] == row["shock_id"]].drop_duplicates("window").set_index("window")["car"].to_dict()
+    moves = []
+    if drop == "[0,1]" and finite(own.get("[0,0]")):
+        moves.append((words["case.day0"], amount(own["[0,0]"], words)))
+        moves.append((words["case.next_day"], amount(own[drop] - own["[0,0]"], words)))
+    moves += [
+        (window_words(window), amount(row[name], words)) for window, name in ((drop, "car_drop"), (post, "car_post"))
+    ]
+    line = " · ".join(f"{name} {value}" for name, value in moves)
+    counts = words["page.qualifies"] if bool(row["qualifies"]) else ""
+    if not counts and text(row["why_not"]):
+        counts = words["page.not_qualifies"].format(why=said(row["why_not"], words))
+    found = [(words["case.moves"], line)]
+    return [*found, (words["case.is_drop"], counts)] if counts else found
+
+
+def _rank(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
+    case = result.facts.get("case_study") or {}
+    mine = case if case.get("shock_id") == row["shock_id"] else {}
+    rank, among, p = mine.get("rank"), mine.get("among"), mine.get("p_rank")
+    if not rank and finite(row.get("rank")):
+        rank, among, p = row["rank"], int(row["n_placebos"]) + 1, row["p_rank"]
+    if not finite(rank):
+        return []
+    ranked = words["case.ranked"].format(rank=count(rank), among=count(among), p=p_text(p))
+    return [(words["case.rank"], ranked)]
+
+
+def _answers(result: StudyResult, shock_id: str, words: Words) -> list[tuple[str, str]]:
+    """Return the flagged clarifications of the shock, such as one that was public before the drop."""
+    ledger = result.tables["ledger"]
+    events = set(ledger.loc[ledger["shock_id"] == shock_id, "event_id"])
+    rows = [row for row in result.facts.get("chronology") or () if row["clarifies"] in events]
+    return [(words["case.answer"], " ".join(said(row["sentence"], words) for row in rows))] if rows else []
+
+
+def _by_source(result: StudyResult, row: Mapping[Any, Any], words: Words) -> str:
+    """Return how many claims about the days of the shock each source made, and what became of them."""
+    table = result.tables.get("claims")
+    if table is None or table.empty:
+        return ""
+    days = result.tables["abnormal_returns"]
+    sessions = days.loc[(days["shock_id"] == row["shock_id"]) & (days["tau"] >= 0), "session"].astype(str).str[:10]
+    if sessions.empty:
+        return ""
+    ends = table["date_to"].where(table["date_to"].astype(bool), table["date"]).fillna(table["date"]).astype(str)
+    about = table[(table["date"].astype(str) <= sessions.max()) & (ends >= sessions.min())]
+    return "; ".join(f"{source}: {told}" for source, told in tallied(about, words))
+
+
+def tallied(claims: pd.DataFrame, words: Words) -> list[tuple[str, str]]:
+    """Return of each source how many of its claims were confirmed, off, refuted or not testable."""
+    found = []
+    for source, part in claims.groupby("source", sort=False):
+        kinds = ["off" if str(code) == "claim.off_by" else str(name) for name, code in _verdicts(part)]
+        counts = {name: kinds.count(name) for name in TALLY}
+        told = words["case.confirmed"].format(n=counts.pop("confirmed"), m=len(part))
+        rest = [f"{n} {term(words, 'claim', name)}" for name, n in counts.items() if n]
+        found.append((str(source), " · ".join([told, *rest])))
+    return found
+
+
+def _verdicts(part: pd.DataFrame) -> list[tuple[Any, Any]]:
+    return list(zip(part["verdict"], part["verdict_code"], strict=True))
+
+
+def chronology(facts: Mapping[str, Any], words: Words, *, flagged: bool = False) -> list[Paragraph]:
+    """Return one sentence a clarification after the words of its flag, the gravest first; or those with a flag."""
+    order: Sequence[str] = ("PRECEDES_DROP", "SAME_SESSION")
+    rows = [(str(row.get("flag") or ""), row) for row in facts.get("chronology") or ()]
+    rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+    return [
+        Paragraph(said(row.get("sentence") or "", words), term(words, "flag", flag) if flag else "")
+        for flag, row in rows
+        if flag or not flagged
+    ]

@@ -1,0 +1,17 @@
+"""Here every list of tickers and dates is too long for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+PLACES = ("config", "large.event_list", "large.engine", "results.long_list")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _long_lists() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for place in PLACES:
+            patch.setattr(f"eventstudy.{place}.IN_MEMORY", 0)
+        yield

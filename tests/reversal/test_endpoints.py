@@ -1,0 +1,105 @@
+"""Two endpoints: windows of the settings, and the drop of day 0 with a clock of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reversal_studies import ENDS, drop_days, misread, study
+from studies import event_row
+
+from eventstudy.core.checks.multiplicity import holm
+from eventstudy.core.estimation import Computed, groups, headline_of
+from eventstudy.events import read_events
+from eventstudy.messages import text
+from eventstudy.reversal import Shocks
+from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, endpoints, told
+
+
+def both(folder: Path, rows: list[str], *settings: str) -> tuple[Computed, Shocks, tuple[Endpoint, ...]]:
+    computed, shocks = study(folder, rows, *settings)
+    config = shocks.history.config
+    headline = headline_of(list(groups(computed.sample, read_events(folder / "events.csv"), config)), config)
+    return computed, shocks, endpoints(shocks, computed, headline, config)
+
+
+def test_endpoint_a_is_the_verdict_and_b_has_windows_of_its_own(tmp_path: Path) -> None:
+    days = drop_days(8)
+    # Known at the close of day 0 in New York: B takes them too.
+    rows = [
+        event_row(f"E{i}", f"{day}T15:00:00Z", label="misreading", label_asof=f"{day}T19:00:00Z")
+        for i, day in enumerate(days)
+    ]
+    _, shocks, (a, b) = both(tmp_path, [*rows, *ENDS])
+    assert (a.drop, a.post, b.drop, b.post) == ((0, 1), (2, 20), (0, 0), (1, 20))
+    config = shocks.history.config
+    first, second = endpoint_rows((a, b), shocks, config)
+    answer = shocks.verdict
+    assert (first["effect"], first["p_value"], first["kind"]) == (answer.effect, answer.p_value, answer.kind)
+    assert first["n_judged"] == answer.n_dates
+    assert (first["n_asked"], second["n_asked"]) == (8, 8)
+    adjusted = holm(np.array([first["p_value"], second["p_value"]]))
+    assert [first["p_holm"], second["p_holm"]] == adjusted.tolist()
+    panel = shocks.portfolios
+    np.testing.assert_allclose(b.fallen.drop, panel.car((0, 0)), rtol=1e-9)
+    np.testing.assert_allclose(b.next_day, panel.car((1, 1)), rtol=1e-9)
+    assert b.falls.falls.length == 20
+    # Controls fell on day 0 alone by the same rule.
+    control = b.falls.shock < 0
+    assert (b.falls.drop[control] <= -0.015).all()
+    assert (b.falls.falls.drop_s[control] <= -1.2).all()
+
+
+def test_a_label_of_day_1_counts_in_a_and_makes_b_exploratory(tmp_path: Path) -> None:
+    day = drop_days(1)[0]
+    after = str(np.datetime64(day) + 1)
+    row = event_row("E0", f"{day}T15:00:00Z", label="misreading", label_asof=f"{day}T23:00:00Z")
+    _, _, (a, b) = both(tmp_path, [row, *ENDS])
+    assert after > day
+    assert (a.in_time[1], b.in_time[1]) == (True, False)
+    assert not b.counted.any()
+    assert np.isnan(b.found.effect)
+
+
+def test_news_of_a_bare_date_takes_the_worse_of_two_days(tmp_path: Path) -> None:
+    day = drop_days(1)[0]
+    following = str(np.busday_offset(day, 1))
+    # A day too late for its fall: the day before it is the drop.
+    _, shocks, (_, b) = both(tmp_path, [misread("E0", following), misread("E1", f"{following}T15:00:00Z"), *ENDS])
+    at = {name: k for k, name in enumerate(shocks.drops.shock_id.tolist())}
+    wide, alone = shocks.portfolios.car((-1, 0)), shocks.portfolios.car((0, 0))
+    k = at["E0"]
+    assert wide[k] < alone[k]
+    assert b.fallen.drop[k] == pytest.approx(wide[k])
+    other = at.get("E1", k)
+    assert b.fallen.drop[other] == pytest.approx(alone[other] if other != k else wide[k])
+
+
+def test_every_threshold_tells_its_distance_and_the_case_claims_nothing(tmp_path: Path) -> None:
+    days = drop_days(3)
+    rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
+    _, shocks, found = both(tmp_path, [*rows, *ENDS], 'reversal.case="E1"')
+    config = shocks.history.config
+    listed = {(row["shock_id"], row["endpoint"]): row for row in drop_rows(found, shocks, config)}
+    row, k = listed["E1", "A"], shocks.drops.shock_id.tolist().index("E1")
+    rule = config.reversal
+    assert row["by_s"] == pytest.approx(-rule.drop_k - shocks.drops.drop_s[k])
+    assert row["by_drop"] == pytest.approx(-rule.drop_min - shocks.drops.drop[k])
+    assert row["by_share"] == pytest.approx(shocks.drops.share_negative[k] - rule.share_negative)
+    assert row["qualifies"] == (min(row["by_s"], row["by_drop"], row["by_share"]) >= 0)
+    facts = told(found, shocks, config)
+    fell = [name for name, _ in listed if listed[name, "B"]["qualifies"] and not listed[name, "A"]["qualifies"]]
+    assert facts["n_bounced"] == sum(listed[name, "B"]["car_next"] > 0 for name in dict.fromkeys(fell))
+    assert facts["n_day0"] == sum(row["qualifies"] for (_, endpoint), row in listed.items() if endpoint == "B")
+    sentence = text(facts["sentence"])
+    assert f"Of {facts['n_day0']} shocks that were drops by day 0 alone" in sentence
+    assert "E1 " in sentence
+    assert "Drift" not in sentence
+
+
+def test_where_the_drop_of_the_settings_is_day_0_there_is_one_endpoint(tmp_path: Path) -> None:
+    settings = ("windows.drop=[0, 0]", "windows.post=[1, 20]")
+    _, shocks, found = both(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], *settings)
+    assert [each.name for each in found] == ["A"]
+    assert told(found, shocks, shocks.history.config) == {}
