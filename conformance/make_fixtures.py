@@ -397,8 +397,7 @@ def of_prices() -> list[Fixture]:
         "100, 63, 100 are returns of -37 % and +58.7 %",
         61,
         n=2,
-        model={"name": "raw"},
-        windows=((0, 0), (1, 1), (-1, 1)),
+        windows=((0, 0), (1, 1), (-2, 2)),
     )
     day0 = simple.events[0].day0
     path = {t: {day0 - 1: 100.0, day0: 63.0, day0 + 1: 100.0} for t in simple.returns}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import hashlib
 import json
 import os
 import subprocess
@@ -38,6 +39,12 @@ def folders() -> list[Path]:
     return sorted(path for path in (HERE / "fixtures").iterdir() if path.is_dir())
 
 
+def digest(folder: Path) -> str:
+    """Return a short digest of a fixture's files: answers are of these numbers and no others."""
+    content = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
 def expected(folder: Path) -> list[dict[str, Any]]:
     """Return what is expected of a fixture, a mapping a number."""
     found: list[dict[str, Any]] = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
@@ -54,13 +61,13 @@ def environment(name: str, kept: Path) -> Path:
     return python
 
 
-def answered(python: Path, name: str) -> dict[str, dict[str, Any]]:
+def answered(python: Path, name: str, left: list[Path]) -> dict[str, dict[str, Any]]:
     """Return what the package says of each fixture; what it does not offer is left out.
 
     One process takes them in turn. Where it ends early, the fixture it was at has failed and another goes on.
     """
     found: dict[str, dict[str, Any]] = {}
-    left = folders()
+    digests = {folder.name: digest(folder) for folder in left}
     while left:
         command = [str(python), str(HERE / "adapters" / f"{name}.py"), *map(str, left)]
         try:
@@ -76,7 +83,7 @@ def answered(python: Path, name: str) -> dict[str, dict[str, Any]]:
             found[left[0].name] = {key(row): failure for row in expected(left[0])}
             left = left[1:]
         print(name, len(found), "fixtures", flush=True)
-    return {fixture: answers for fixture, answers in found.items() if answers}
+    return {fixture: {"of": digests[fixture], **answers} for fixture, answers in found.items() if answers}
 
 
 def _short(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="by default all")
     parser.add_argument("--environments", type=Path, help="folder of the environments; kept")
+    parser.add_argument("--fixtures", nargs="+", metavar="NAME", help="these alone; other answers stay as they are")
     parser.add_argument("--page", action="store_true", help="only write the page again")
     asked = parser.parse_args()
     path = HERE / "results.json"
@@ -246,18 +254,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as passing:
         for name in [] if asked.page else asked.packages or PACKAGES:
             python = environment(name, asked.environments or Path(passing))
-            script = f"import importlib.metadata as m; print(m.version({_distribution(name)!r}))"
-            version = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True, env=CLEAN)  # noqa: S603
             today = dt.datetime.now(dt.UTC).date().isoformat()
-            results[name] = {"version": version.stdout.strip(), "date": today}
-            results[name]["answers"] = answered(python, name)
+            before = results.get(name, {}).get("answers", {}) if asked.fixtures else {}
+            results[name] = {"version": version(python, name), "date": today}
+            asked_of = [folder for folder in folders() if folder.name in (asked.fixtures or [folder.name])]
+            answers = {**before, **answered(python, name, asked_of)}
+            results[name]["answers"] = {
+                folder.name: answers[folder.name] for folder in folders() if folder.name in answers
+            }
             keep(path, {each: results[each] for each in PACKAGES if each in results})
     PAGE.write_text(page(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8", newline="\n")
 
 
-def _distribution(name: str) -> str:
-    install = str(PACKAGES[name]["install"])
-    return "eventstudy-kit" if install == "." else install.partition("==")[0]
+def version(python: Path, name: str) -> str:
+    """Return the version that the environment has."""
+    install = PACKAGES[name]["install"]
+    distribution = "eventstudy-kit" if install == "." else install.partition("==")[0]
+    script = f"import importlib.metadata as m; print(m.version({distribution!r}))"
+    done = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True, env=CLEAN)  # noqa: S603
+    return done.stdout.strip()
 
 
 def keep(path: Path, results: Mapping[str, Any]) -> None:

@@ -64,6 +64,7 @@ def test_results_and_page_agree() -> None:
     assert run.PAGE.read_text(encoding="utf-8") == run.page(results)
     for found in results.values():
         for name, answers in found["answers"].items():
+            assert answers.pop("of") == run.digest(ROOT / "fixtures" / name), f"{name} has changed: run it again"
             assert set(answers) <= set(_values(name))
     for name in FIXTURES:
         ours = results["this-package"]["answers"][name]

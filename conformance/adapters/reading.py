@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 NOT_OFFERED = "not offered"
-#: Value by (quantity, event_id); the event_id of a quantity of all events is "".
-Values = Mapping[tuple[str, str], float]
+#: Value by (quantity, event_id), or the error it ends in; the event_id of a quantity of all events is "".
+Values = Mapping[tuple[str, str], float | Exception]
 
 
 class NotOffered(Exception):  # noqa: N818
@@ -83,12 +84,22 @@ def answers(
             found |= {key(row): NOT_OFFERED for row in wanted}
             continue
         except Exception as error:  # every way in which a package can fail is a finding
-            values, failure = {}, f"{type(error).__name__}: {error}".strip().splitlines()[0][:120]
+            values, failure = {}, _said(error)
         for row in wanted:
             value = values.get((row["quantity"], row.get("event_id", "")))
-            usable = value is not None and np.isfinite(value)
-            found[key(row)] = float(value) if usable else {"error": failure if value is None else "NaN"}
+            if value is None:
+                found[key(row)] = {"error": failure}
+            elif isinstance(value, Exception):
+                found[key(row)] = {"error": _said(value)}
+            else:
+                found[key(row)] = float(value) if np.isfinite(value) else {"error": "NaN"}
     return found
+
+
+def _said(error: Exception) -> str:
+    """The first line of what a package says, without addresses of memory."""
+    line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return re.sub(r" at 0x[0-9a-f]+", "", line)[:120]
 
 
 def main(offers: Callable[[Fixture], set[str]], compute: Callable[[Fixture, tuple[int, int]], Values]) -> None:
