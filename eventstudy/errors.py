@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 #: What a terminal would obey or turn round: control characters, breaks of lines, marks of direction.
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
@@ -145,8 +145,14 @@ class EventStudyError(Exception):
     """
 
     exit_code = 1
+    #: Says a reason in English; `messages`, which has the words, puts its own here.
+    words: ClassVar[Callable[[Reason], str]] = repr
 
-    def __init__(self, problems: str | Problem | Sequence[Problem]) -> None:
+    def __init__(self, problems: str | Reason | Problem | Sequence[Problem]) -> None:
+        #: Why, where that is known by a code; else empty.
+        self.reason = problems if isinstance(problems, Reason) else Reason()
+        if isinstance(problems, Reason):
+            problems = EventStudyError.words(problems)
         if isinstance(problems, str):
             problems = Problem(problems)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)

@@ -10,7 +10,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from eventstudy.errors import ConfigError, Reason, nearest
+from eventstudy.errors import ConfigError, EventStudyError, Reason, nearest
 
 LANGUAGES = ("en", "zh")
 #: What a study can measure; words of other kinds than the first lie in the catalogues under ``kind``.
@@ -59,6 +59,9 @@ def text(reason: Reason) -> Message:
     if reason.parts:
         return joined([text(part) for part in reason.parts], reason.separator)
     return say(reason.code, **reason.fields) if reason else Message("")
+
+
+EventStudyError.words = text
 
 
 def code_of(value: object) -> str:

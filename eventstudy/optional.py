@@ -108,6 +108,6 @@ def _expected(error: Exception) -> bool:
 
 def _reason(error: Exception) -> Reason:
     if isinstance(error, EventStudyError):
-        return Reason("missing.why", text=str(error))
+        return Reason("missing.why", text=error.reason or str(error))
     key = "missing.numerical" if code_of(error) == "numerical" else "missing.internal"
     return Reason(key, kind=type(error).__name__, text=str(error))

@@ -113,18 +113,21 @@ def command(
         from eventstudy.study import run_list
 
         table, study = reading(), config.study
-        watch = watched(silent=quiet or as_json, language=study.language, kind=study.kind)
-        with watch as tell, heeding(tell) as say:
+        watch = functools.partial(watched, silent=quiet or as_json, language=study.language, kind=study.kind)
+        with watch() as tell, heeding(tell) as say:
             common: dict[str, Any] = {"progress": say, "trials": past_trials(place)}
             if table is None:
                 result = run_list(read, config, Path(str(prices)), scratch=scratch.resolve(), workers=workers, **common)
             else:
                 result = _studied(read, config, table, prereg=locked, start=start, **common)
+        # The answer stands as soon as the numbers do: the pages take as long again.
+        _answer(result, console, as_json=as_json, quiet=quiet)
+        with watch() as tell, heeding(tell) as say:
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
-    _show(result, folder, console, as_json=as_json, quiet=quiet)
+    _told(result, folder, console, as_json=as_json, quiet=quiet)
 
 
 def _is_long(events: Path) -> bool:
@@ -151,15 +154,28 @@ def _studied(events: Events, config: StudyConfig, prices: PriceTable, **options:
         raise EstimationError([*error.problems, *map(Problem, why_nothing(events, config, prices))]) from error
 
 
-def _show(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:
+def _answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool) -> None:
+    """Print the answer with its numbers, before the pack is written."""
+    if not (as_json or quiet):
+        from eventstudy.report.terminal import print_summary
+
+        print_summary(result, console)
+
+
+def _told(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:
+    """Print where the pack is, and on stderr whether a font was missing."""
+    from eventstudy.report.render.pdf import missing_font
+
+    if "pdf" in result.report.formats and (note := missing_font(result)):
+        click.echo(f"eventstudy: {note}", err=True)
     if as_json:
         click.echo(json.dumps(result.facts, indent=2, sort_keys=True, ensure_ascii=False))
     elif quiet:
         click.echo(str(folder))
     else:
-        from eventstudy.report.terminal import print_summary
+        from eventstudy.report.terminal import print_pack
 
-        print_summary(result, folder, console)
+        print_pack(result, folder, console)
 
 
 def _given(option: str) -> bool:

@@ -20,11 +20,13 @@ SECTION = "Results"
 def command(result: Path, as_json: bool) -> None:
     """Print the summary of the pack RESULT again."""
     from eventstudy.report.packs import as_written, home_of, read_pack
-    from eventstudy.report.terminal import print_summary
+    from eventstudy.report.terminal import print_pack, print_summary
 
     pack = read_pack(result)
     if as_json:
         click.echo(json.dumps(pack.facts, indent=2, sort_keys=True, ensure_ascii=False))
     else:
         with as_written(home_of(result)):
-            print_summary(pack, result, console_for(False))
+            console = console_for(False)
+            print_summary(pack, console)
+            print_pack(pack, result, console)

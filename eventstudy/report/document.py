@@ -159,7 +159,7 @@ class Section:
     """Some blocks under a heading.
 
     ``fitted`` sets it on one page whatever it has to say; ``level`` 2 belongs to the section before it;
-    ``folded`` is opened by the reader where a format can.
+    ``folded`` is opened by the reader where a format can; ``appendix`` is set in smaller type.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Section:
     level: int = 1
     fitted: bool = False
     folded: bool = False
+    appendix: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,8 @@ class Document:
         Its sections, in order.
     banner : str
         What is said on every page where prices were simulated; empty where they were not.
+    notice : str
+        What is said above everything else, such as that a font is missing.
     language, kind : str
         Of its words; what the study measures.
     author : str
@@ -197,6 +200,7 @@ class Document:
     origin: tuple[str, ...]
     sections: tuple[Section, ...]
     banner: str = ""
+    notice: str = ""
     language: str = "en"
     kind: str = "return"
     author: str = ""

@@ -19,6 +19,10 @@ from eventstudy.results.result import StudyResult
 
 #: Largest number of two bytes: residuals and regressors are held as shares of the largest of their row.
 STEPS = 32_767
+#: Steps of residuals within one of these.
+FINE = 16
+#: Ground and ink of a dark page, as in the template.
+NIGHT, NIGHT_INK = (0x16 / 255, 0x18 / 255, 0x1B / 255), (0xE8 / 255,) * 3
 
 
 def explored_data(result: StudyResult, language: str) -> dict[str, Any] | None:
@@ -77,12 +81,29 @@ def _colours(label: str) -> tuple[str, str]:
 
 
 def at_night(colour: str) -> str:
-    """Return a colour, six hexadecimal digits, for a dark ground: of its hue, as light as it was dark."""
+    """Return a colour, six hexadecimal digits, for a dark page: of its hue, with the contrast that it has on white."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    hue, light, strength = colorsys.rgb_to_hls(red, green, blue)
-    # White is the page's ground there, and black its ink.
-    turned = colorsys.hls_to_rgb(hue, 0.91 - 0.82 * light, strength)
-    return "#" + "".join(f"{round(255 * part):02x}" for part in turned)
+    hue, _, strength = colorsys.rgb_to_hls(red, green, blue)
+    contrast = 1.05 / (_luminance((red, green, blue)) + 0.05)
+    wanted = min(contrast * (_luminance(NIGHT) + 0.05) - 0.05, _luminance(NIGHT_INK))
+    if contrast < 1.001:
+        return _written(NIGHT)
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        dark = _luminance(colorsys.hls_to_rgb(hue, middle, strength)) < wanted
+        low, high = (middle, high) if dark else (low, middle)
+    return _written(colorsys.hls_to_rgb(hue, high, strength))
+
+
+def _written(colour: tuple[float, ...]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance after WCAG 2.1."""
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _peer_name(peer: Mapping[str, Any], local: bool) -> str:
@@ -106,7 +127,10 @@ def _arrays(explored: Explored) -> dict[str, NDArray[Any]]:
     factor = np.abs(design).max(axis=1, initial=0.0)
     residual = expected.residuals
     largest = np.nanmax(np.abs(residual), axis=1, initial=0.0)
-    steps = np.where(np.isfinite(residual), np.rint(_over(residual, largest[:, None]) * STEPS), -STEPS - 1)
+    # Twenty bits: a sign flip near the observed one asks for more than two bytes hold.
+    steps = np.rint(np.nan_to_num(_over(residual, largest[:, None])) * STEPS * FINE).astype(np.int32)
+    coarse = np.where(np.isfinite(residual), steps // FINE, -STEPS - 1)
+    fine = np.pad((steps % FINE).ravel(), (0, steps.size % 2)).reshape(-1, 2)
     value = panel.weight if explored.sample.weighting == "value" and panel.weight is not None else np.ones(len(panel))
     return {
         **{
@@ -129,7 +153,8 @@ def _arrays(explored: Explored) -> dict[str, NDArray[Any]]:
         "estimated": (expected.n_estimation - expected.dof).astype("<f4"),
         "event_session": panel.event_sessions.astype("<i4"),
         "estimation_session": panel.estimation_sessions.astype("<i4"),
-        "residual": steps.astype("<i2"),
+        "residual": coarse.astype("<i2"),
+        "fine": (fine[:, 0] + FINE * fine[:, 1]).astype("u1"),
         "largest": (largest / STEPS).astype("<f8"),
         "design": np.rint(_over(design, factor[:, None]) * STEPS).astype("<i2"),
         "factor": (factor / STEPS).astype("<f8"),

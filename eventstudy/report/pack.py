@@ -16,6 +16,7 @@ from eventstudy.registry import VIEWS
 from eventstudy.report.bundle import write_record
 from eventstudy.report.output import FORMATS, Material, Output
 from eventstudy.report.packs import MANIFEST
+from eventstudy.report.render.pdf import missing_font
 from eventstudy.report.staging import UNFINISHED
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
@@ -77,7 +78,8 @@ def write_pack(
         for says, work in begun:
             say(says)
             work.result()
-    return write_record(result.manifest, folder, MANIFEST)
+    note = missing_font(result) if "pdf" in formats else ""
+    return write_record({**result.manifest, **({"missing_font": note} if note else {})}, folder, MANIFEST)
 
 
 def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:

@@ -45,7 +45,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     facts, words, asked = result.facts, words_of(result, language), result.report
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
-    sections = (
+    first = (
         answer(result, words, figures),
         effect.event_days(result, words),
         *parts(_PARTS[:2], result, words, figures),
@@ -53,6 +53,8 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         *parts(_PARTS[2:], result, words, figures),
         tests.tests(result, words, figures),
         shocks.shock_pages(result, words, pairs, figures),
+    )
+    appendix = (
         *parts(_APPENDIX, result, words, figures),
         day0.alignment(result, words),
         ledger.ledger(result, words),
@@ -63,6 +65,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         method.how_to_read(words),
         method.papers(words),
     )
+    sections = [*filter(None, first), *(replace(section, appendix=True) for section in appendix if section)]
     source = term(words, "price_source", facts.get("price_source") or "?")
     return Document(
         title=asked.title or str(facts.get("study") or words["page.untitled"]),
@@ -72,9 +75,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
             words["page.data_to"].format(date=facts.get("data_date") or "?"),
             words["page.prices"].format(source=source),
         ),
-        sections=tuple(
-            section for section in sections if section and (not asked.sections or section.name in asked.sections)
-        ),
+        sections=tuple(section for section in sections if not asked.sections or section.name in asked.sections),
         banner=words["page.simulated_banner"] if result.simulated else "",
         language=language or language_of(result),
         kind=kind_of_study(facts),

@@ -95,8 +95,8 @@ def _with_room(block: TableBlock, width: int) -> list[int]:
     return places
 
 
-def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
-    """Print counts, verdict, the small table and where the pack is."""
+def print_summary(result: StudyResult, console: Console) -> None:
+    """Print counts, the answer, the small table and the warnings."""
     facts, words = result.facts, words_of(result)
     if result.simulated:
         console.print(Text(words["terminal.simulated"], style="bold red"))
@@ -110,7 +110,11 @@ def print_summary(result: StudyResult, folder: Path, console: Console) -> None:
     for row in chronology(facts, words, flagged=True):
         console.print(Text(words["terminal.named"].format(name=row.lead, text=row.text), style="yellow"))
     print_warnings(facts.get("warnings") or (), console, words)
-    console.print(Text(words["terminal.pack"].format(folder=folder)), soft_wrap=True)
+
+
+def print_pack(result: StudyResult, folder: Path, console: Console) -> None:
+    """Print where the pack is."""
+    console.print(Text(words_of(result)["terminal.pack"].format(folder=folder)), soft_wrap=True)
 
 
 def print_warnings(warnings: Sequence[str], console: Console, words: Words) -> None:

@@ -11,8 +11,8 @@ from eventstudy.core.estimation import group_values
 from eventstudy.core.statistics import Sample
 from eventstudy.results.study_run import StudyRun
 
-#: Most firm-events that a page carries: their residuals take half a kilobyte each.
-MOST = 500
+#: Most firm-events that a page can carry: their residuals take two thirds of a kilobyte each.
+MOST = 1_500
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.checks.estimators import Fitted, factor_gls, hc3
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
-from eventstudy.errors import EstimationError
+from eventstudy.errors import EstimationError, Reason
 from eventstudy.optional import Parts
 from eventstudy.prices.covariates import BUILT_IN, Covariates, names_of
 from eventstudy.results.columns import window_name
@@ -132,7 +132,7 @@ def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]
     try:
         model = ols(formula, data=frame, missing="raise")
     except Exception as error:
-        raise EstimationError(f"formula {formula!r} on {len(frame)} rows: {error}") from error
+        raise EstimationError(Reason("regression.formula", formula=formula, n=len(frame), error=str(error))) from error
     return np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float), tuple(model.exog_names)
 
 
@@ -182,7 +182,7 @@ def _gls(asked: _Regression) -> list[dict[str, Any]]:
 
 def _design(asked: _Regression) -> tuple[Floats, Floats, tuple[str, ...]]:
     if asked.frame.empty:
-        raise EstimationError(f"no firm-event has all that {asked.formula!r} names; {asked.left_out} lack a value")
+        raise EstimationError(Reason("regression.none", formula=asked.formula, n=asked.left_out))
     return design_of(asked.formula, asked.frame)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ def test_k_eff_stands_beside_k(language: str) -> None:
 
 def printed(result: StudyResult, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    print_summary(result, Path("pack"), console)
+    print_summary(result, console)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 

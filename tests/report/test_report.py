@@ -222,8 +222,8 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     verdict = summary["verdict"]
     assert SENTENCE in first
-    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
-    assert f"95 % interval {low} to {high} points, p {wording.p_text(verdict['p_value'])}" in SENTENCE
+    rank = f"rank {verdict['rank']} of {verdict['among']} by size, itself among those falls"
+    assert f"({rank}; two-sided p {wording.p_text(verdict['p_value'])})" in SENTENCE
     assert f"{wording.points(abs(verdict['effect']))} points" in SENTENCE
     for row in summary["small_table"]:
         span = wording.span(row["lower"], row["upper"], catalogue("en"))
@@ -251,7 +251,8 @@ def test_no_number_on_the_pages_has_many_digits(pack: Path) -> None:
 
 def test_markup_in_names_is_inert_in_the_pdf(nasty: Path) -> None:
     text = _words(" ".join(_pdf_pages(nasty / "report.pdf")))
-    assert f"GTC25 {NASTY}" in text
+    assert "GTC25 2025-03-19 misreading #import" in text or f"misreading · {NASTY[:40]}" in text
+    assert NASTY[:58] in text
 
 
 def test_markup_in_names_is_escaped_in_the_html(nasty: Path) -> None:
@@ -379,7 +380,10 @@ def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: Non
     assert SENTENCE.split(" (95 %")[0] in first
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="zh-Hans">' in html
-    assert "所问的下跌" in html
+    assert "待检验的下跌" in html
+    assert first.startswith("No font with Chinese letters was found: report.pdf is in English")
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert "report.pdf 为英文" in manifest["missing_font"]
 
 
 def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) -> None:
@@ -597,9 +601,9 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     tables = document.tables()
     measures = {row[0]: row[1] for row in tables["reversal_measures"].rows}
     verdict, trade = result.facts["verdict"], result.facts["backtest"]
-    low, high = map(wording.percent, verdict["ci"])
     effect, p_value = wording.percent(verdict["effect"]), wording.p_text(verdict["p_value"])
-    assert measures["excess over placebos"] == f"{effect} ({low} to {high}) p {p_value}"
+    assert measures["excess over comparable falls"].startswith(effect)
+    assert measures["excess over comparable falls"].endswith(f"p {p_value}")
     found = result.tables["reversal_measures"].query("group == 'label=misreading'").set_index("measure")["estimate"]
     assert measures["reversal ratio"] == f"{found['reversal_ratio']:.2f}"
     numbers = {row[0]: row[1:] for row in tables["backtest"].rows}
@@ -635,7 +639,7 @@ def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> N
     assert said_so in _words(_pdf_pages(tmp_path / "report.pdf")[1])
     assert said_so in (tmp_path / "report.html").read_text(encoding="utf-8")
     console = Console(record=True, width=300)
-    print_summary(result, tmp_path, console)
+    print_summary(result, console)
     assert said_so in console.export_text()
 
 

@@ -93,7 +93,7 @@ def test_a_filter_keeps_the_rows_that_hold_its_words(page: Path, tmp_path: Path)
 
 def test_figures_have_the_ground_of_the_page_light_and_dark(page: Path, tmp_path: Path) -> None:
     assert {figure["ground"] for figure in _visit(page, tmp_path)["figures"]} == {"rgb(255, 255, 255)"}
-    assert {figure["ground"] for figure in _visit(page, tmp_path, dark=True)["figures"]} == {"rgb(23, 23, 23)"}
+    assert {figure["ground"] for figure in _visit(page, tmp_path, dark=True)["figures"]} == {"rgb(22, 24, 27)"}
 
 
 def test_on_a_phone_figures_scroll_in_their_own_box_and_stay_legible(page: Path, tmp_path: Path) -> None:

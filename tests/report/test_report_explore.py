@@ -16,8 +16,9 @@ from browser import visit
 from eventstudy import Study
 from eventstudy.core.statistics import Sample, run_tests
 from eventstudy.messages import section
-from eventstudy.report.explore import explored_data
+from eventstudy.report.explore import at_night, explored_data
 from eventstudy.report.pack import write_pack
+from eventstudy.report.render import html
 from eventstudy.report.wording import amount, number, p_text, words_of
 from eventstudy.results.records import interval
 from eventstudy.results.result import StudyResult
@@ -64,6 +65,9 @@ DRIVE = """
       text("#explored-numbers [data-name=n]"), text("#explored-numbers [data-name=p]"),
       text("#explored-numbers [data-name=flip]"), text(".explored")]);
   }
+  document.querySelector("[data-key^=shock]").click();
+  document.querySelector(".heat").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+  found.heat = [text("#explored-shock"), document.querySelectorAll(".heat rect:not(.frame)").length, text(".heat + p")];
 """
 
 
@@ -103,7 +107,7 @@ def found(
     data = explored_data(result, "en")
     assert data is not None
     script = f"const SETTINGS = {json.dumps(settings)}, NAMES = {json.dumps(data['names'])};{DRIVE}"
-    return visit(pack / "report.html", folder, script, seconds=280)
+    return visit(pack / "report.html", folder, script, seconds=550)
 
 
 def test_200_settings_print_the_numbers_of_the_package(
@@ -156,8 +160,38 @@ def test_the_study_as_registered_has_the_numbers_of_its_tables(result: StudyResu
             assert (car, peers) == (amount(table[shock].car, words, 2), str(table[shock].n_peers))
 
 
-def test_a_large_study_s_page_carries_no_firm_events(result: StudyResult) -> None:
+def test_a_shock_opens_its_peers_day_by_day(result: StudyResult, found: dict[str, Any]) -> None:
+    assert result.explored is not None
+    first = min(result.shocks.where(window=result.windows.car[-1]), key=lambda row: row.day0)
+    title, cells, said = found["heat"]
+    assert title == f"{first.shock_id} – {first.title}"
+    assert cells == first.n_peers * len(result.explored.sample.abnormal.tau)
+    returns = result.tables["abnormal_returns"].query(f"shock_id == {first.shock_id!r} and tau == 1")
+    shown = {f"({row.session}): {amount(row.ar, words_of(result), 2)}" for row in returns.itertuples()}
+    assert any(said.endswith(text) for text in shown)
+
+
+def test_a_page_that_cannot_carry_the_firm_events_says_so(
+    result: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "LARGEST", html.REST + 1_000)
+    write_pack(result, tmp_path, formats=("html",))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert section("en", "explore")["too_many"].format(n=result.facts["counts"]["used"]) in page
+    assert 'id="study"' not in page
     assert explored_data(replace(result, explored=None), "en") is None
+
+
+@pytest.mark.parametrize("colour", ["ffffff", "0072b2", "d55e00", "333333", "8c8c8c", "117733"])
+def test_a_colour_has_on_a_dark_page_the_contrast_that_it_has_on_white(colour: str) -> None:
+    def luminance(written: str) -> float:
+        parts = [int(written[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light = 1.05 / (luminance(colour) + 0.05)
+    dark = (luminance(at_night(colour).removeprefix("#")) + 0.05) / (luminance("16181b") + 0.05)
+    assert dark == pytest.approx(min(light, (luminance("e8e8e8") + 0.05) / (luminance("16181b") + 0.05)), rel=0.03)
 
 
 def test_the_shipped_optical_page_is_no_larger_than_a_megabyte_and_a_half() -> None:

@@ -213,3 +213,14 @@ def test_groups_are_tested_and_compared(place: Place) -> None:
     assert row["estimate"] == pytest.approx(mean[1::2].mean() - mean[0::2].mean(), rel=1e-9)
     assert row["se"] == pytest.approx(slow.se_cr2[1], rel=1e-8)
     assert row["df"] == pytest.approx(slow.df_cr2[1], rel=1e-7)
+
+
+def test_why_a_regression_is_missing_is_said_in_the_language_of_the_pages(place: Place) -> None:
+    """Its reason has a code through the error, so that a page in Chinese says it in Chinese."""
+    chinese = ('study.language="zh"', 'report.formats=["csv", "json", "html"]')
+    assert place.run('tests.regression=["car ~ exposure + I(2 * exposure)"]', *chinese) == 0
+    assert place.table("regressions")["reason"].str.contains("are collinear; leave one out").all()
+    (page,) = (place.folder / "results" / "latest").glob("*.html")
+    shown = page.read_text(encoding="utf-8")
+    assert "共线；请去掉一个" in shown
+    assert "collinear" not in shown

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg, special
 
 from eventstudy.core.arrays import Floats, Places
-from eventstudy.errors import EstimationError
+from eventstudy.errors import EstimationError, Reason
 
 #: Most components of a date's covariance, as csestudy's default; never more than half its firms or days.
 MOST_COMPONENTS = 100
@@ -71,7 +71,7 @@ def hc3(y: Floats, x: Floats) -> Fitted:
     leverage = np.einsum("np,pn->n", x, weight)
     alone = np.flatnonzero(leverage > 1 - 1e-10)
     if len(alone):
-        raise EstimationError(f"row {alone[0]} alone decides a coefficient: its residual is zero whatever its CAR")
+        raise EstimationError(Reason("regression.alone", row=alone[0]))
     beta = weight @ y
     residual = y - x @ beta
     se = np.sqrt(((weight * (residual / (1.0 - leverage))) ** 2).sum(axis=1))
@@ -120,7 +120,7 @@ def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residua
     past = np.nan_to_num(residuals)
     half = past.shape[1] // 2
     if half < FEWEST_DAYS:
-        raise EstimationError(f"{past.shape[1]} estimation days are too few for a covariance and its check")
+        raise EstimationError(Reason("regression.short_past", n=past.shape[1]))
     white_x, white_y, ones = np.empty_like(x), np.empty_like(y), np.empty_like(y)
     roots = []
     for rows in _by_date(np.asarray(date)):
@@ -152,7 +152,7 @@ def past_covariance(days: Floats) -> Floats:
     centred = days - days.mean(axis=0)
     total = centred.var(axis=0, ddof=1)
     if not (total > 0).all():
-        raise EstimationError(f"a firm never moves on the first {length} estimation days")
+        raise EstimationError(Reason("regression.still", n=length))
     kept = min(MOST_COMPONENTS, n // 2, length // 2)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:kept].T
     score = centred @ axes
@@ -172,6 +172,6 @@ def _check(y: Floats, x: Floats) -> None:
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
         raise EstimationError("a value is missing or infinite; leave its row out")
     if n <= p:
-        raise EstimationError(f"{n} rows cannot estimate {p} coefficients and a variance")
+        raise EstimationError(Reason("regression.rows", n=n, p=p))
     if np.linalg.matrix_rank(x) < p:
-        raise EstimationError("the covariates are collinear; leave one out")
+        raise EstimationError(Reason("regression.collinear_some"))

@@ -13,7 +13,7 @@ from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
 from eventstudy.core.statistics.overlap import date_overlap
 from eventstudy.core.statistics.sample import FEWEST_EFFECTIVE, WindowSample
-from eventstudy.errors import EstimationError
+from eventstudy.errors import EstimationError, Reason
 
 #: Blocks of dates that the regression needs with either group.
 FEWEST_SIDE = 3
@@ -79,7 +79,7 @@ def group_difference(sample: Sample, one: Bools, other: Bools, window: tuple[int
     observed = union.at(window)
     first = one[both][complete]
     if not first.any() or first.all():
-        raise EstimationError("one of the groups has no firm-event with this window")
+        raise EstimationError(Reason("group_difference.empty"))
     date = shock_dates(observed.abnormal.panel)
     sides = [_portfolios(observed, rows, date, sample.weighting) for rows in (first, ~first)]
     common = np.intersect1d(sides[0].date, sides[1].date)
@@ -107,7 +107,7 @@ def _paired(observed: WindowSample, one: _Portfolios, other: _Portfolios) -> Gro
     days = observed.abnormal.weights(observed.window) > 0
     overlap = date_overlap(observed.portfolios, peers, days)
     if overlap.k_eff < FEWEST_EFFECTIVE:
-        raise EstimationError(f"{overlap.k} dates with both groups are worth {overlap.k_eff:.1f}; two are needed")
+        raise EstimationError(Reason("group_difference.worth", k=overlap.k, k_eff=overlap.k_eff))
     t, df = overlap.student(one.car - other.car)
     return _found("paired", float((one.car - other.car).mean()), t, df)
 

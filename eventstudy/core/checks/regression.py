@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.core.arrays import Floats, Places
-from eventstudy.errors import EstimationError
+from eventstudy.errors import EstimationError, Reason
 
 #: Up to this many clusters all Rademacher vectors are enumerated: 2^12 = 4,096.
 ENUMERATED_CLUSTERS = 12
@@ -158,14 +158,14 @@ def _design(
         x, labels = np.column_stack([np.ones(n), x]), ("const", *labels)
     bad = np.flatnonzero(~(np.isfinite(y) & np.isfinite(x).all(axis=1)))
     if len(bad):
-        raise EstimationError(f"row {bad[0]}: a value is missing or infinite ({len(bad)} rows in all); leave it out")
+        raise EstimationError(Reason("regression.missing", row=bad[0], n=len(bad)))
     shocks, code = np.unique(np.asarray(cluster), return_inverse=True)
     if len(shocks) < 2:
-        raise EstimationError(f"{len(shocks)} cluster; a variance over clusters needs at least two")
+        raise EstimationError(Reason("regression.clusters", n=len(shocks)))
     if n <= x.shape[1]:
-        raise EstimationError(f"{n} rows cannot estimate {x.shape[1]} coefficients and a variance")
+        raise EstimationError(Reason("regression.rows", n=n, p=x.shape[1]))
     if np.linalg.matrix_rank(x) < x.shape[1]:
-        raise EstimationError(f"the covariates {', '.join(labels)} are collinear; leave one out")
+        raise EstimationError(Reason("regression.collinear", names=", ".join(labels)))
     order = np.argsort(code, kind="stable")
     sizes = np.bincount(code)
     starts = (np.cumsum(sizes) - sizes).astype(np.intp)

@@ -14,6 +14,10 @@ const Statistics = (() => {
       found[name] = new TYPES[type](bytes, at, shape.reduce((size, length) => size * length, 1));
     [found.n, found.days] = study.arrays.ar[2];
     [found.past, found.p] = study.arrays.design[2].slice(1);
+    // Residuals of twenty bits: sixteen, and four more that two share a byte for.
+    const coarse = found.residual;
+    found.residual = Float64Array.from(coarse, (step, i) => step === NONE ? NaN
+      : found.largest[Math.floor(i / found.past)] * (step + ((found.fine[i >> 1] >> (4 * (i & 1))) & 15) / 16));
     return found;
   }
 
@@ -59,8 +63,9 @@ const Statistics = (() => {
     let raw = rows.map(() => 1);
     if (study.weighting === "value") raw = rows.map(row => study.value[row]);
     if (study.weighting === "market-balanced") {
-      const alike = row => rows.reduce((sum, other) => sum + (study.region[other] === study.region[row]), 0);
-      raw = rows.map(row => 1 / alike(row));
+      const alike = new Map();
+      for (const row of rows) alike.set(study.region[row], (alike.get(study.region[row]) ?? 0) + 1);
+      raw = rows.map(row => 1 / alike.get(study.region[row]));
     }
     const total = raw.reduce((sum, value) => sum + value, 0);
     return raw.map(value => value / total);
@@ -75,9 +80,9 @@ const Statistics = (() => {
     for (let day = 0; day < study.past; day++) {
       let total = 0, share = 0;
       group.rows.forEach((row, i) => {
-        const step = study.residual[row * study.past + day];
-        if (step === NONE) return;
-        total += group.weight[i] * step * study.largest[row];
+        const value = study.residual[row * study.past + day];
+        if (Number.isNaN(value)) return;
+        total += group.weight[i] * value;
         share += group.weight[i];
       });
       group.residual[day] = share > 0 ? total / share : NaN;
@@ -92,7 +97,7 @@ const Statistics = (() => {
     const {days, past, p} = study, lever = new Float64Array(past);
     const own = weighted(group, row => {
       let sum = 0;
-      for (let day = first; day <= last; day++) sum += study.scale[row * days + day] ** 2;
+      for (let day = first; day <= last; day++) sum += study.scale[row * days + day];
       return sum;
     });
     group.rows.forEach((row, i) => {
@@ -104,7 +109,7 @@ const Statistics = (() => {
         pull[j] *= group.weight[i] * study.factor[study.design_of[row] * p + j];
       }
       for (let day = 0; day < past; day++) {
-        if (study.residual[row * past + day] === NONE) continue;
+        if (Number.isNaN(study.residual[row * past + day])) continue;
         for (let j = 0; j < p; j++) lever[day] += pull[j] * study.design[(at + day) * p + j];
       }
     });
@@ -302,11 +307,11 @@ const Statistics = (() => {
   function shock(study, rows, window) {
     const [first, last] = window.map(day => study.tau.indexOf(day));
     const complete = rows.filter(row => !Number.isNaN(car(study, row, first, last)));
-    if (!complete.length) return {n: 0, mean: NaN, se: NaN};
+    if (!complete.length) return {n: 0, rows: [], mean: NaN, se: NaN};
     const [group] = portfolios(study, complete, false);
     addResiduals(study, group);
     const mean = weighted(group, row => car(study, row, first, last));
-    return {n: group.rows.length, mean, se: Math.sqrt(variance(study, group, first, last)), day0: group.day0};
+    return {n: group.rows.length, rows: group.rows, mean, se: Math.sqrt(variance(study, group, first, last)), day0: group.day0};
   }
 
   // Mean abnormal return of each event day, its sum since the close before day `start` and the sum's band with dates

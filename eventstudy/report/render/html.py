@@ -20,6 +20,7 @@ from eventstudy.report.document import Document, plain
 from eventstudy.report.explore import at_night, explored_data
 from eventstudy.report.output import Material, output
 from eventstudy.report.render.csv import csv_path
+from eventstudy.results.explored import MOST
 
 TEMPLATE = "report.html.j2"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
@@ -28,9 +29,13 @@ _ROOT = re.compile(r"<svg [^>]*?>", re.S)
 _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 _COLOUR = re.compile(r"(?<=[: \"])#([0-9a-f]{6})(?=[;\"])")
-_LONG = re.compile(r"(\d+\.\d{2})\d+")
+_LONG, _INDENT = re.compile(r"(\d+\.\d{2})\d+"), re.compile(r"\n\s+")
 #: Scripts of every page, and those of one that computes.
 _ALWAYS, _COMPUTING = ("tables.js",), ("uplot.min.js", "statistics.js", "explore.js")
+#: Most bytes of a page: one that would be larger carries no firm-events and says so.
+LARGEST = 1_500_000
+#: Of these, what scripts, letters and tables take.
+REST = 250_000
 #: Files of formats that a page points to.
 _FILES: Mapping[str, str] = {"pdf": "report.pdf", "xlsx": "tables.xlsx", "docx": "report.docx", "md": "summary.md"}
 
@@ -38,13 +43,16 @@ _FILES: Mapping[str, str] = {"pdf": "report.pdf", "xlsx": "tables.xlsx", "docx":
 @output("html", place=20, pages=True, apart=True, says="report.html")
 def write(material: Material) -> None:
     """Write the page."""
+    study = explored_data(material.result, material.document.language)
+    used = int((material.result.facts.get("counts") or {}).get("used") or 0)
     named = {name for name in material.document.tables() if name in material.tables and "csv" in material.formats}
     write_html(
         material.document,
         material.home,
         material.folder / "report.html",
         material.templates,
-        study=explored_data(material.result, material.document.language),
+        study=study,
+        used=used if study or used > MOST else 0,
         files={name: csv_path(name) for name in named},
         linked=[file for name, file in _FILES.items() if name in material.formats],
     )
@@ -57,6 +65,7 @@ def write_html(
     templates: Path | None = None,
     *,
     study: Mapping[str, Any] | None = None,
+    used: int = 0,
     files: Mapping[str, str] = {},
     linked: Sequence[str] = (),
 ) -> None:
@@ -72,6 +81,8 @@ def write_html(
         A folder whose report.html.j2 stands in for the shipped one.
     study
         What its scripts compute from, see `explored_data`.
+    used
+        How many firm-events there are to compute from, of which a page that cannot carry them speaks.
     files
         By the names of tables, the files beside it that hold all their rows.
     linked
@@ -98,6 +109,10 @@ def write_html(
         for name, figure in document.figures().items()
         if (home / f"{name}.svg").is_file()
     }
+    # Within a script no text may end it.
+    carried = json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else ""
+    if len(carried) + sum(map(len, drawings.values())) > LARGEST - REST:
+        carried = ""
     content = {
         **document.meta,
         **plain(document),
@@ -105,9 +120,9 @@ def write_html(
         "e": section(document.language, "explore", document.kind),
         "files": files,
         "linked": linked,
-        # Within a script no text may end it.
-        "study": json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else "",
-        "scripts": [asset(name) for name in (*_ALWAYS, *(_COMPUTING if study else ()))],
+        "study": carried,
+        "used": used,
+        "scripts": [asset(name) for name in (*_ALWAYS, *(_COMPUTING if carried else ()))],
         "chart_style": asset("uplot.min.css"),
         "night": night_colours("".join(drawings.values())),
     }
@@ -148,7 +163,7 @@ def inline_svg(text: str, name: str, alt: str) -> str:
     prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name) + "-"
     body = _IDS.sub(lambda found: found[0] + prefix, body)
     # Colours that a dark page can change; a hundredth of a point is finer than any screen.
-    body = _LONG.sub(r"\1", _COLOUR.sub(lambda found: f"var(--c{found[1]}, {found[0]})", body))
+    body = _LONG.sub(r"\1", _INDENT.sub("\n", _COLOUR.sub(lambda found: f"var(--c{found[1]}, {found[0]})", body)))
     box = view[1] if view else "0 0 504 216"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from eventstudy.errors import ConfigError, Problem
 from eventstudy.messages import section
 from eventstudy.report.document import Document, plain
 from eventstudy.report.output import Material, output
-from eventstudy.report.wording import CJK
+from eventstudy.report.wording import CJK, language_of
+from eventstudy.results.result import StudyResult
 
 TEMPLATE = "report.typ"
 
@@ -24,9 +26,16 @@ TEMPLATE = "report.typ"
 def write(material: Material) -> None:
     """Write the PDF; Typst has threads of its own, so this is done in no forked child."""
     # Without a font for it, a page in Chinese would be a page of gaps.
-    readable = material.document.language == "en" or plots.cjk_font()
-    document = material.document if readable else material.in_english()
+    note = missing_font(material.result)
+    document = replace(material.in_english(), notice=note) if note else material.document
     write_pdf(document, material.home, material.folder / "report.pdf", material.templates)
+
+
+def missing_font(result: StudyResult) -> str:
+    """Say in both languages that a report asked for in Chinese is in English for want of a font; empty otherwise."""
+    if language_of(result) == "en" or plots.cjk_font():
+        return ""
+    return " ".join(section(language, "page")["font_missing"] for language in ("en", "zh"))
 
 
 def write_pdf(document: Document, home: Path, path: Path, templates: Path | None = None) -> None:

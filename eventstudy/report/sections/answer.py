@@ -59,7 +59,7 @@ def headline(facts: Mapping[str, Any], words: Words) -> str:
         parts.append(_found(shown, words))
     if shown is late:
         parts.append(words["headline.exploratory"])
-    return " ".join([*parts, *_could_see(shown, words)])
+    return words["headline.joint"].join([*parts, *_could_see(shown, words)])
 
 
 def _drops(facts: Mapping[str, Any], words: Words) -> str:

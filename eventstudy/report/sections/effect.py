@@ -47,13 +47,14 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
             k=count(effect["n_dates"]),
         )
         if effect["n_dates"] == 1:
-            told += " " + words["headline.one_date"]
+            told = words["headline.joint"].join((told, words["headline.one_date"]))
         elif float(effect["lower"]) <= 0 <= float(effect["upper"]):
-            told += " " + words["headline.open"]
+            told = words["headline.joint"].join((told, words["headline.open"]))
     seen = ((facts.get("headline") or {}).get("windows") or {}).get(window) or {}
     if not finite(seen.get("mde")):
         return told
-    return f"{told} {words['headline.effect_mde'].format(mde=amount(seen['mde'], words).lstrip('+'))}"
+    mde = words["headline.effect_mde"].format(mde=amount(seen["mde"], words).lstrip("+"))
+    return words["headline.joint"].join((told, mde))
 
 
 def effect_facts(facts: Mapping[str, Any], words: Words) -> Pairs:

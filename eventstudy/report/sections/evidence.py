@@ -228,7 +228,7 @@ def claims(result: StudyResult, words: Words) -> list[Block]:
     frame = result.tables.get("claims")
     if frame is None or frame.empty:
         return []
-    blocks: list[Block] = [Facts(tuple(tallied(frame, words)))]
+    blocks: list[Block] = [Facts(tuple(tallied(frame, words)), "line")]
     # Elsewhere a column of this name holds a statistic's.
     named = frame.rename(columns={"name": "name_"})
     # A claim without a number shows its direction there.

@@ -7,9 +7,8 @@ from typing import Any
 
 from eventstudy import plots
 from eventstudy.messages import asked, said, term
-from eventstudy.report.document import Facts, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.document import table as table_of
-from eventstudy.report.wording import Words, amount, count, number, size, text, window_words
+from eventstudy.report.document import Column, FigureBlock, Paragraph, Section, TableBlock
+from eventstudy.report.wording import Words, amount, count, cut, number, text, window_words
 from eventstudy.results.result import StudyResult
 
 
@@ -36,56 +35,60 @@ def shock_pages(
     )
 
 
-def _why_not(row: Mapping[Any, Any], words: Words) -> str:
-    """Return why a shock is no drop, or, of one that is, why the verdict leaves it out."""
-    why = said(row["why_not"], words) if text(row["why_not"]) else ""
-    name = "page.left_out" if bool(row["qualifies"]) else "page.not_qualifies"
-    return words[name].format(why=why) if why else ""
-
-
 def reversal(result: StudyResult, words: Words) -> Section:
-    """Return one row a shock, and what its title is and why it does not count."""
-    table, told = _falls(result, words) if asked(result.facts) else _measured(result, words)
-    names = [row[0] for row in table.rows]
-    notes = tuple((name, " – ".join(filter(None, parts))) for name, parts in zip(names, told, strict=True))
-    notes = tuple(note for note in notes if note[1])
-    return Section(name="reversal", heading=words["page.reversal"], blocks=(table, *([Facts(notes)] if notes else [])))
+    """Return one row a shock: what it was, how far it fell, whether that counts as a drop, and what followed."""
+    table = _falls(result, words) if asked(result.facts) else _measured(result, words)
+    return Section(name="reversal", heading=words["page.reversal"], blocks=(table,))
 
 
 def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Heads of the first columns, and of each window."""
-    first = [words[f"column.{name}"] for name in ("shock", "day0", "label", "n_peers")]
-    return first, [words["column.car_of"].format(window=window_words(window)) for window in windows]
+    first = [words[f"column.{name}"] for name in ("shock", "day0", "label")] + [words["page.title"]]
+    return [*first, words["column.n_peers"]], [
+        words["column.car_of"].format(window=window_words(window)) for window in windows
+    ]
 
 
-def _falls(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple[str, str]]]:
-    """Return of each shock its fall, whether it qualifies, and what followed."""
+def _first(row: Mapping[Any, Any], title: object, words: Words) -> list[str]:
+    label = term(words, "label", row["label"])
+    return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), 60), count(row["n_peers"])]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Words, texts: Sequence[int]) -> TableBlock:
+    columns = tuple(Column(name, "text" if at in texts else "number") for at, name in enumerate(head))
+    found = tuple(map(tuple, rows))
+    return TableBlock(columns=columns, rows=found, name="shocks", caption=words["page.reversal"])
+
+
+def _falls(result: StudyResult, words: Words) -> TableBlock:
+    """Return of each shock its fall, whether it qualifies or why not, and what followed."""
     titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
     windows = result.facts.get("windows") or {}
     head, (drop, post) = _heads(words, [windows.get(name) for name in ("drop", "post")])
-    head += [drop, words["column.s"], words["column.share_negative"], words["column.qualifies"]]
-    head += [post, words["column.s"]]
+    head += [drop, words["column.s"], post, words["column.s"], words["column.qualifies"]]
     records = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable").to_dict("records")
     rows = [
         [
-            str(row["shock_id"]),
-            str(row["day0"])[:10],
-            term(words, "label", row["label"]),
-            count(row["n_peers"]),
+            *_first(row, titles.get(row["shock_id"], ""), words),
             amount(row["car_drop"], words),
             number(row["s_drop"]),
-            size(row["share_negative"], 0),
-            words["page.yes" if bool(row["qualifies"]) else "page.no"],
             amount(row["car_post"], words),
             number(row["s_post"]),
+            _counts(row, words),
         ]
         for row in records
     ]
-    table = table_of(head, rows, left=3, name="shocks", caption=words["page.reversal"])
-    return table, [(text(titles.get(row["shock_id"], "")), _why_not(row, words)) for row in records]
+    return _table(head, rows, words, (0, 1, 2, 3, 9))
 
 
-def _measured(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple[str, str]]]:
+def _counts(row: Mapping[Any, Any], words: Words) -> str:
+    """Say whether a fall counts as a drop, and why not, or why the verdict leaves it out."""
+    said_of = words["page.yes" if bool(row["qualifies"]) else "page.no"]
+    why = said(row["why_not"], words) if text(row["why_not"]) else ""
+    return words["terminal.named"].format(name=said_of, text=why) if why else said_of
+
+
+def _measured(result: StudyResult, words: Words) -> TableBlock:
     """Return of each shock its abnormal values over the first windows, where nothing is asked about falls."""
     names = [str(row["window"]) for row in (result.facts.get("effects") or ())[:2]]
     head, windows = _heads(words, names)
@@ -93,13 +96,11 @@ def _measured(result: StudyResult, words: Words) -> tuple[TableBlock, list[tuple
         head += [window, words["column.s"]]
     frame = result.tables["shocks"].sort_values(["day0", "shock_id"], kind="stable")
     by_window = frame.set_index(["shock_id", "window"])[["car", "s"]].to_dict("index")
-    rows, told = [], []
+    rows = []
     for row in frame.drop_duplicates("shock_id").to_dict("records"):
-        cells = [str(row["shock_id"]), str(row["day0"])[:10], term(words, "label", row["label"])]
-        cells.append(count(row["n_peers"]))
+        cells = _first(row, row["title"], words)
         for name in names:
             values = by_window.get((row["shock_id"], name), {})
             cells += [amount(values.get("car"), words), number(values.get("s"))]
         rows.append(cells)
-        told.append((text(row["title"]), ""))
-    return table_of(head, rows, left=3, name="shocks", caption=words["page.reversal"]), told
+    return _table(head, rows, words, (0, 1, 2, 3))
