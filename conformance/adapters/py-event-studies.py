@@ -33,7 +33,7 @@ def _crsp(fixture: Fixture) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     market = fixture.returns["MKT"]
     shares = [fixture.returns[t] for t in fixture.tickers] + [
-        market + rng.normal(0, 0.015, len(market)) for _ in range(60)
+        pd.Series(rng.normal(0, 0.02, len(market)), index=market.index) for _ in range(60)
     ]
     parts = [pd.DataFrame({"PERMNO": i, "RET": r, "PRC": 50.0, "vwretd": market}) for i, r in enumerate(shares, 1)]
     frame = pd.concat(parts).rename_axis("date").reset_index()
