@@ -14,7 +14,7 @@ from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
+LABELS: tuple[str, ...] = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
 LABELS += ("good_news", "unknown")
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000

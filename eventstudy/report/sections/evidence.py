@@ -122,7 +122,9 @@ def verdicts(result: StudyResult, words: Words) -> list[Block]:
     told = verdict_numbers(shown, words), in_question(result, words)
     lines = zip(told, ("", words["page.in_question"]), strict=True)
     first: list[Block] = [Facts(tuple(rows), "line", title) for rows, title in lines if rows]
-    first += [Paragraph(text) for text in ladder(facts, words)]
+    # The exploratory answer has a row of its own below.
+    told_of = (said(main.get(name) or shown.get(name) or "", words) for name in ("ladder", "inside"))
+    first += [Paragraph(text) for text in told_of if text]
     more = said(facts.get("more_data") or "", words)
     first += [Paragraph(more, words["page.more_data"])] if more else []
     answers = [row for row in (main, *(facts.get("verdicts") or {}).values(), late) if row]

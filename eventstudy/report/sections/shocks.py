@@ -23,7 +23,7 @@ def shock_pages(
     if not grids:
         return None
     note = " · ".join(plots.setting_parts(result.facts, words))
-    kinds = ("caar_by_label", "timeline", "heatmap") if "forest" in figures else ("heatmap",)
+    kinds = ("caar_by_label", "timeline") if "forest" in figures else ()
     return Section(
         name="shocks",
         heading=words["page.shocks_one_by_one"],
