@@ -14,8 +14,7 @@ from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
 #: What an event may be called; the study's question may be about any of them.
-LABELS: tuple[str, ...] = ("misreading", "genuine", "contested", "denied", "silent", "clarification", "no_news", "macro")
-LABELS += ("good_news", "unknown")
+LABELS = tuple("misreading genuine contested denied silent clarification no_news macro good_news unknown".split())
 #: Twenty years: windows are cut as arrays of this length for every event.
 MAX_SESSIONS = 5_000
 #: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
@@ -267,6 +266,9 @@ class Reversal:
     estimator
         What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
         permutation over sets of placebo drops.
+    controls
+        Falls that a drop is compared with: ``all`` of the history, or ``before``, those whose aftermath was over
+        before the drop began.
     history_years
         Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
@@ -280,6 +282,7 @@ class Reversal:
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
     estimator: Literal["regression", "matched"] = "regression"
+    controls: Literal["all", "before"] = "all"
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,7 @@ def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
     return min(low, 0.0) - 0.02 * (high - low), max(high, 0.0) + 0.02 * (high - low)
 
 
+@functools.lru_cache(maxsize=4)
 def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
     """Return the rows of the figure: each label with its mean, the shocks of it that have room, and last all."""
     shocks, words = read.dots(result), figure_words(result.facts)
@@ -178,7 +180,7 @@ def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mappin
 
 
 def _frame(result: StudyResult, _: str) -> Frame:
-    right = NUMBERS + (0.42 if len(read.main_windows(result)) > 1 else 0.0)
+    right = NUMBERS + (0.52 if len(read.main_windows(result)) > 1 else 0.0)
     height = 0.85 + ROW * max(len(forest_rows(result)), 3)
     return Frame(width=7.0, height=height, left=NAMES, right=right, bottom=0.44, top=0.41)
 

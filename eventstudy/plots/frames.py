@@ -191,7 +191,7 @@ def case_shock(result: StudyResult) -> str:
     return str((own if len(own) else shocks)["shock_id"].iloc[-1]) if len(shocks) else ""
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=64)
 def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.DataFrame, ...]]:
     """Return the mean path of a group by tau, and those of its dates; of large studies the mean of `aar` alone."""
     rows = table(result, "paths", "group", "shock_id", "tau", "n_dates", "car", "lower", "upper")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def heatmap(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
     return ax
 
 
+@functools.lru_cache(maxsize=64)
 def cells_of(result: StudyResult, shock_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the abnormal returns peers × days, and where there was no free price; regions stand together."""
     rows = read.paths(result, shock_id)

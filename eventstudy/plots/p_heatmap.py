@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ def p_heatmap(ax: Axes, result: StudyResult) -> Axes:
     return ax
 
 
+@functools.lru_cache(maxsize=4)
 def p_values(result: StudyResult) -> pd.DataFrame:
     """Return the p-values, tests × windows in the order of the table; tests that nowhere apply are left out."""
     table = read.table(result, "tests", "group", "window", "name", "p_value")

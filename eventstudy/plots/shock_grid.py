@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from eventstudy.plots import frames as read
-from eventstudy.plots.event_days import mark_clarifications, mark_cuts, shade_windows
+from eventstudy.plots.event_days import mark_clarifications, shade_windows
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.heatmap import cells_of, heatmap, scale
 from eventstudy.plots.kinds import Frame, Kind, register
@@ -79,14 +79,10 @@ def _cell(ax: Axes, result: StudyResult, shock_id: str) -> None:
     figure, box = ax.get_figure(root=True), ax.get_position()
     assert figure is not None
     height = figure.get_figheight()
-    ax.set_axis_off()
-    path = figure.add_axes((box.x0, box.y1 - PATH / height, box.width, PATH / height))
-    shock_path(path, result, shock_id)
-    low, high = path.get_ylim()
-    path.set_ylim(low, high)
-    mark_cuts(path)
-    path.set_xticklabels([])
-    path.set_title(read.shock_line(result, shock_id), color=label_colour(str(row["label"])), fontsize=7, pad=3)
+    ax.set_position((box.x0, box.y1 - PATH / height, box.width, PATH / height))
+    shock_path(ax, result, shock_id)
+    ax.set_xticklabels([])
+    ax.set_title(read.shock_line(result, shock_id), color=label_colour(str(row["label"])), fontsize=7, pad=3)
     tickers = [str(ticker) for ticker in cells_of(result, shock_id)[0].index]
     tall = min(box.height - (PATH + 0.06) / height, MOST_ROW * len(tickers) / height)
     lower = figure.add_axes((box.x0, box.y1 - (PATH + 0.06) / height - tall, box.width, tall))

@@ -367,7 +367,7 @@ def benchmarks(
     drops: Drops,
     traits: Floats,
     tickers: Sequence[tuple[str, ...]],
-    event_days: Counts,
+    event_days: Mapping[str, Counts],
     config: StudyConfig,
     *,
     label: Texts,
@@ -385,8 +385,8 @@ def benchmarks(
         Of the shocks.
     tickers
         Peers in each shock's portfolio: a placebo is a fall of the same ones.
-    event_days : (E,)
-        Days of all events of the file: placebos keep 21 sessions away.
+    event_days
+        By peer the days of the events that bear on it: placebos keep 21 sessions away.
     label : (K,)
         Labels of the shocks.
     case
@@ -418,12 +418,12 @@ def benchmarks(
 
 
 def _candidates(
-    history: History, tickers: tuple[str, ...], event_days: Counts, config: StudyConfig, *, case: bool
+    history: History, tickers: tuple[str, ...], event_days: Mapping[str, Counts], config: StudyConfig, *, case: bool
 ) -> tuple[Pool, Pool]:
     """Comparable falls of a peer set, and days at regular distance whatever happened on them."""
     days, grids = history.days(tickers), history.grids(tickers)
     screened = screen(history, tickers, days, config)
-    usable = screened.complete() & far_from(days, event_days.tolist(), grids)
+    usable = screened.complete() & far_from(days, event_days[tickers[0]].tolist(), grids)
     rule = config.reversal
     drop = np.nan_to_num(screened.drop(), nan=np.inf)
     falls = usable & ((drop < 0) if case else (drop <= -rule.drop_min))

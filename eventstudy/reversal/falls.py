@@ -35,6 +35,8 @@ class StudyFalls:
         Day 0 as days since 1970, and CAR of the drop window.
     drops
         By stratum: sessions of all drops by the study's rule in its history, events or not.
+    lead
+        Sessions that a control must be ahead of an event to be compared with it; 0 for no such rule.
     """
 
     falls: Falls
@@ -42,15 +44,17 @@ class StudyFalls:
     day: Counts
     drop: Floats
     drops: Mapping[str, Counts]
+    lead: int = 0
 
     def of(self, counted: Bools) -> Falls:
         """Return the controls with the marked shocks, (K,) of all shocks of the study."""
-        return self.falls.take((self.shock < 0) | counted[self.shock])
+        falls = self.falls.take((self.shock < 0) | counted[self.shock])
+        return falls if not self.lead else _each_with_its_past(falls, self.lead)
 
     def comparable(self, count: int) -> Bools:
         """Which of so many shocks have the controls and the numbers that they need, (K,)."""
-        found = np.zeros(count, dtype=bool)
-        found[self.shock[usable(self.falls) & (self.shock >= 0)]] = True
+        falls, found = self.of(np.ones(count, dtype=bool)), np.zeros(count, dtype=bool)
+        found[self.shock[self.shock >= 0][usable(falls)[falls.event]]] = True
         return found
 
     def most(self, counted: Bools) -> int:
@@ -85,7 +89,7 @@ class Fallen:
 
 
 def study_falls(
-    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Counts
+    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Mapping[str, Counts]
 ) -> StudyFalls:
     """Estimate the marked shocks and every control of their peer sets in one way.
 
@@ -97,8 +101,8 @@ def study_falls(
         Shocks to be compared.
     peers
         K peer sets, sorted: the peers of the headline group that each shock names.
-    event_days : (E,)
-        Days of all events of the study; controls keep `APART` sessions away from them.
+    event_days
+        By peer the days of the events that bear on it; its controls keep `APART` sessions away from them.
 
     Notes
     -----
@@ -107,14 +111,14 @@ def study_falls(
     """
     numbers = np.flatnonzero(asked)
     sets = sorted({peers[int(k)] for k in numbers})
-    family = dict(zip(sets, _families(sets), strict=True))
+    family = dict(zip(sets, families(sets), strict=True))
     events = fallen.take(numbers)
     own = [peers[int(k)] for k in numbers]
     parts = [events]
     drops: dict[str, list[Counts]] = {}
     for names, found in zip(sets, _control_falls(history, sets, events.take(np.zeros(0, dtype=np.intp))), strict=True):
         drops[", ".join(names)] = [found.day[found.qualifies]]
-        parts.append(found.take(~_near(found.day, event_days, history.grids(names))))
+        parts.append(found.take(~_near(found.day, event_days[names[0]], history.grids(names))))
         own += [names] * len(parts[-1].day)
     for k, names in enumerate(own[: len(numbers)]):
         drops[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
@@ -139,8 +143,24 @@ def study_falls(
         shock=shock,
         day=falls.day,
         drop=falls.drop,
+        lead=last - history.config.windows.drop[0] + 1 if history.config.reversal.controls == "before" else 0,
         drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
     )
+
+
+def _each_with_its_past(falls: Falls, lead: int) -> Falls:
+    """Give each event a stratum of its own with the controls that lie so many sessions ahead of it."""
+    events, rows, names = np.flatnonzero(falls.event), [], []
+    for event in events.tolist():
+        past = ~falls.event & (falls.stratum == falls.stratum[event])
+        past &= falls.session + lead <= falls.session[event]
+        rows.append(np.append(event, np.flatnonzero(past)))
+        names += [f"{falls.stratum[event]} before {event}"] * len(rows[-1])
+    if not rows:
+        return falls
+    stacked = replace(falls.take(np.concatenate(rows)), stratum=np.array(names, dtype=np.str_))
+    # Events first, in their order.
+    return stacked.take(np.argsort(~stacked.event, kind="stable"))
 
 
 def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
@@ -217,8 +237,8 @@ def _recent(daily: Floats) -> Floats:
     return root
 
 
-def _families(sets: Sequence[tuple[str, ...]]) -> list[str]:
-    """Name for each peer set its family, the first of the sets that are linked to it by common peers."""
+def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return for each peer set its family, the first of the sets that are linked to it by common peers."""
     family = list(range(len(sets)))
     for at, own in enumerate(sets):
         linked = {family[j] for j in range(at) if set(own) & set(sets[j])} | {at}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from eventstudy.errors import EstimationError, Reason
 from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.estimator import estimate
-from eventstudy.reversal.falls import StudyFalls, fallen_of, study_falls
+from eventstudy.reversal.falls import StudyFalls, fallen_of, families, study_falls
 from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.permutation import (
@@ -166,9 +167,20 @@ def leads_of_shocks(shock_id: Texts, computed: Computed) -> list[Lead]:
     return [computed.selection.leads[str(name)] for name in shock_id]
 
 
-def event_days(computed: Computed) -> Counts:
-    """Return the days 0 of all events of the study on all exchanges, as days since 1970, each once."""
-    return np.unique(day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]")))
+def event_days(computed: Computed) -> dict[str, Counts]:
+    """Return by peer the days of all events that name it, or a peer that is linked to it by events that name both."""
+    named: dict[str, set[str]] = {}
+    for row in computed.selection.ledger:
+        named.setdefault(row.event_id, set()).add(row.ticker)
+    sets = sorted({tuple(sorted(tickers)) for tickers in named.values()})
+    family = dict(zip(sets, families(sets), strict=True))
+    days: dict[str, list[dt.date]] = {}
+    for (event_id, _), alignment in computed.alignments.items():
+        if event_id in named:
+            days.setdefault(family[tuple(sorted(named[event_id]))], []).append(alignment.session)
+    codes = {name: np.unique(day_codes(np.array(own, dtype="datetime64[D]"))) for name, own in days.items()}
+    none = np.zeros(0, dtype=np.int64)
+    return {ticker: codes.get(name, none) for tickers, name in family.items() for ticker in tickers}
 
 
 def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:

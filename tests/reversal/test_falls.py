@@ -100,6 +100,32 @@ def test_peer_sets_that_events_name_are_strata_and_one_family_where_they_share_p
     assert numbers(shocks.falls, row) == pytest.approx(slow, rel=1e-7)
 
 
+def test_controls_keep_away_from_events_of_their_own_peers_alone(tmp_path: Path) -> None:
+    days = drop_days(3)
+    easy = ("reversal.share_negative=0", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
+    lone = [misread("E0", days[0], tickers="AAA"), misread("E1", days[2], tickers="CCC")]
+    _, shocks = study(tmp_path, lone, *easy)
+    falls, of = shocks.falls.falls, event_days_of(shocks)
+    assert set(falls.stratum.tolist()) == {"AAA", "CCC"}
+    for own, other in (("AAA", "CCC"), ("CCC", "AAA")):
+        gap = falls.session[~falls.event & (falls.stratum == own)] - of[own]
+        assert not ((gap >= -1) & (gap < APART)).any()
+        # The other company's event takes none of these falls away.
+        near = falls.session[~falls.event & (falls.stratum == own)] - of[other]
+        assert ((near >= -1) & (near < APART)).any()
+    # One event of both: each keeps away from both days.
+    _, joined = study(tmp_path, [*lone, misread("E2", days[1], tickers="AAA;CCC")], *easy)
+    falls, of = joined.falls.falls, event_days_of(joined)
+    gap = falls.session[~falls.event][:, None] - np.array(list(of.values()))
+    assert not ((gap >= -1) & (gap < APART)).any()
+
+
+def event_days_of(shocks: Shocks) -> dict[str, int]:
+    """Session of each stratum's event."""
+    falls = shocks.falls.falls
+    return {str(falls.stratum[row]): int(falls.session[row]) for row in np.flatnonzero(falls.event)}
+
+
 def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tmp_path: Path) -> None:
     computed, shocks, events = many(tmp_path)
     config = shocks.history.config
@@ -159,3 +185,26 @@ def test_one_date_is_ranked_and_never_more_than_inconclusive(tmp_path: Path) -> 
     sentence = text(answer.sentence)
     assert f"rank {answer.rank} of {answer.among} by size" in sentence
     assert text(answer.ladder).startswith("Case study. One information shock.")
+
+
+def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_path: Path) -> None:
+    days = sorted(drop_days(8))
+    rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
+    _, shocks = study(tmp_path, rows, "reversal.controls=before")
+    found, last = shocks.falls, len(days) - 1
+    # Its whole aftermath, to day +20, is over before day 0.
+    assert found.lead == 21
+    only = np.arange(len(days)) == last
+    falls = found.of(only)
+    assert (falls.session[~falls.event] + 20 < falls.session[falls.event][0]).all()
+    every = found.of(np.ones(len(days), dtype=bool))
+    alone = {name: (every.stratum == name).sum() for name in np.unique(every.stratum)}
+    assert len(alone) == len(days)
+    # An early event has fewer controls than a late one.
+    assert alone[every.stratum[0]] < alone[every.stratum[last]]
+    assert shocks.verdict.n_dates == found.comparable(len(days)).sum()
+    # A control that stands beside several events is one cluster all the same.
+    assert shocks.verdict.n_clusters < shocks.verdict.n_controls / 4
+    _, usual = study(tmp_path, rows)
+    assert usual.falls.lead == 0
+    assert usual.verdict.effect != shocks.verdict.effect

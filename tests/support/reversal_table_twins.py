@@ -12,6 +12,7 @@ from typing import Any
 import contract_world as plan
 import numpy as np
 import reversal_twins as slow
+import table_twins
 import twins
 from contract_world import DROP, POST, RULE, WINDOWS, Shock
 from numpy.typing import NDArray
@@ -43,7 +44,9 @@ class Reversal:
             if row.tier == "P1":
                 self.days[row.shock_id].append(row.placebo_date)
         self.matched = {name: days if len(days) >= 5 else [] for name, days in self.days.items()}
-        self.groups = self._groups()
+        self.groups = self._groups([n for n in self.names if self.qualifies[n] and math.isfinite(self.excess(n))])
+        # The regression needs no set of a drop's own.
+        self.counted = self._groups([n for n in self.names if self.qualifies[n] and math.isfinite(self.post[n])])
 
     def _in_time(self, name: str) -> bool:
         """Known by the first close of day +1 on any exchange; a label without a date never is."""
@@ -64,15 +67,14 @@ class Reversal:
         others = self.others(name)
         return self.post[name] - float(np.mean(others)) if others else NAN
 
-    def _groups(self) -> dict[str, list[str]]:
-        """Shocks that each verdict counts."""
-        good = [n for n in self.names if self.qualifies[n] and math.isfinite(self.excess(n))]
+    def _groups(self, good: Sequence[str]) -> dict[str, list[str]]:
+        """Those of the shocks that each kind of drop counts."""
         label = {n: self.lead[n].label for n in self.names}
         found = {
             ASKED: [n for n in good if label[n] == "misreading" and self.in_time[n]],
             EXPLORATORY: [n for n in good if label[n] == "misreading"],
             "label=genuine": [n for n in good if label[n] == "genuine" and self.in_time[n]],
-            "all": good,
+            "all": list(good),
         }
         return {group: self._apart(names) for group, names in found.items()}
 
@@ -353,24 +355,107 @@ def margin_of(found: Reversal, names: Sequence[str]) -> float:
     return max(0.25 * abs(float(np.mean([found.drop[n] for n in names]))), 0.008)
 
 
+def falls(book: Book) -> Columns:
+    """What each fall's portfolio did; which days are controls is held in tests/reversal/test_falls.py."""
+    found, rows = reversal_of(book), []
+    days = np.unique(np.concatenate(list(book.world.days.values())))
+    for row in book.rows("falls"):
+        own = row.stratum.split(", ")
+        p = found.portfolio[row.event] if row.event else book.study.at_day(own, np.datetime64(row.day0))
+        error, weight = p.residual(DROP), np.array(p.weights(DROP))
+        until = [j for j in TAU if j <= DROP[1]]
+        pairs = list(zip(p.firms, p.late, strict=True))
+        ar = np.array([[f.real(j, u) - f.normal(j, late=u) for j in until] for f, u in pairs])
+        daily = np.concatenate([error, table_twins._mean(weight, ar)])
+        daily = daily[np.isfinite(daily)]
+        fading = [0.94**age for age in range(len(daily))][::-1]
+        rows.append(
+            {
+                "drop": p.car(DROP),
+                "drop_s": p.s(DROP),
+                "run_up": p.traits(book.world)["run_up"],
+                "post": p.car(POST),
+                "sigma": math.sqrt(np.nansum(error**2) / (np.isfinite(error).sum() - 2)),
+                "recent": math.sqrt(np.average(daily**2, weights=fading)),
+                "session": int(np.searchsorted(days, np.datetime64(row.day0))),
+            }
+        )
+    return stack(rows)
+
+
+@functools.cache
+def regressed(found: Reversal, group: str) -> dict[str, Any]:
+    """The regression of a kind of drop on the falls of the table, with whole matrices."""
+    names = found.counted[group]
+    listed = [row for row in found.book.rows("falls") if not row.event or row.event in names]
+    used = {row.stratum for row in listed if row.event}
+    listed = [row for row in listed if row.stratum in used]
+    event = np.array([bool(row.event) for row in listed])
+    m = np.array([(row.sigma + row.recent) / 2 * math.sqrt(POST[1] - POST[0] + 1) for row in listed])
+    z = np.array([row.post for row in listed]) / m
+    centre = np.median(z[~event])
+    edge = 2 * 1.4826 * np.median(np.abs(z[~event] - centre))
+    z = np.minimum(np.maximum(z, centre - edge), centre + edge)
+    traits = np.array(
+        [
+            [*(float(row.stratum == name) for name in sorted(used)), min(max(row.drop_s, -5), 0), row.run_up]
+            for row in listed
+        ]
+    )
+    traits[:, -1] = traits[:, -1].clip(-0.6, 0.6)
+    days = np.array([np.datetime64(row.day0).astype(int) for row in listed])
+    session = np.array([row.session for row in listed])
+    cluster = np.array(["" for _ in listed], dtype=object)
+    for family in {row.family for row in listed}:
+        rows = [i for i in np.argsort(session, kind="stable") if not event[i] and listed[i].family == family]
+        slide = 0
+        for place, i in enumerate(rows):
+            slide += place > 0 and session[i] - session[rows[place - 1]] >= 21
+            cluster[i] = f"{family} {slide:04d}"
+    for i in np.flatnonzero(event):
+        # Weeks begin on Mondays.
+        cluster[i] = f"week {(days[i] + 3) // 7}"
+    design = np.column_stack([traits, event / m])
+    code = np.array(cluster, dtype=str)
+    fit = twins.cluster_regression(z, design, code, np.ones((1, len(set(code)))))
+    effect = float(np.linalg.lstsq(design, z, rcond=None)[0][-1])
+    weeks = len({c for c, e in zip(cluster, event, strict=True) if e})
+    slope = np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
+    own = (z[event] - traits[event] @ slope) * m[event]
+    se, df = float(fit.se_cr2[-1]), min(float(fit.df_cr2[-1]), weeks - 1.0)
+    return {"effect": effect, "se": se, "df": df, "own": own}
+
+
+def regression_measures(found: Reversal, group: str) -> dict[str, Row]:
+    """Page 1's answer and what follows from its standard error."""
+    names, fit = found.counted[group], regressed(found, group)
+    k, effect, se, df = len(names), fit["effect"], fit["se"], fit["df"]
+    half, p = float(stats.t.ppf(0.975, df)) * se, float(2 * stats.t.sf(abs(effect / se), df))
+    margin = margin_of(found, names)
+    answer = only(effect, k, effect - half, effect + half, p)
+    nearer = (margin - abs(effect)) / se
+    return {
+        "car_drop": mean_row([found.drop[n] for n in names]),
+        "car_post": mean_row([found.post[n] for n in names]),
+        "excess_post": answer,
+        "excess_regression": answer,
+        "equivalence": only(effect, k, -margin, margin, float(stats.t.sf(nearer, df))),
+        "smallest_detectable_effect": only(smallest_effect(se, df), k),
+        **{f"dates_needed_{e:.0%}": only(dates_needed(fit["own"].std(ddof=1), e), k) for e in (0.02, 0.05, 0.10)},
+    }
+
+
 def group_measures(found: Reversal, group: str) -> dict[str, Row]:
     """All measures of one kind of drop, by name."""
     names, k = found.groups[group], len(found.groups[group])
     x = np.array([found.excess(n) for n in names])
     post, others = [found.post[n] for n in names], [found.others(n) for n in names]
     p = permutation_p(post, others)
-    margin = margin_of(found, names)
-    se = x.std(ddof=1) / math.sqrt(k)
-    worst = min((x.mean() + margin) / se, (margin - x.mean()) / se)
     rows = {
-        "car_drop": mean_row([found.drop[n] for n in names]),
-        "car_post": mean_row(post),
-        "excess_post": {**mean_row(x), "p_value": p},
+        **regression_measures(found, group),
+        "excess_matched": {**mean_row(x), "p_value": p},
         "excess_post_date_t": mean_row(x),
         "excess_post_sign_flip": only(x.mean(), k, p=_sign_flip_p(x)),
-        "equivalence": only(x.mean(), k, -margin, margin, float(stats.t.sf(worst, k - 1))),
-        "smallest_detectable_effect": only(smallest_effect(se, k - 1), k),
-        **{f"dates_needed_{e:.0%}": only(dates_needed(x.std(ddof=1), e), k) for e in (0.02, 0.05, 0.10)},
         **{f"excess_{kind}": mean_row([excess_as(found, n, kind) for n in names]) for kind in KINDS},
         **{f"excess_[{w[0]},{w[1]}]": window_row(found, names, w) for w in WINDOWS if w not in (DROP, POST)},
         **{f"excess_{tier}": _tier(found, names, tier) for tier in ("P0", "P1", "P2", "P3")},
