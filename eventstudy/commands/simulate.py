@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,12 +12,24 @@ from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for
 
+if TYPE_CHECKING:
+    from eventstudy.config import StudyConfig
+    from eventstudy.events import Events
+    from eventstudy.prices import PriceTable
+    from eventstudy.report.bundle import Bundle
+
 SECTION = "Study"
 
 
 @click.command("simulate", epilog=examples("eventstudy simulate events.csv --prices prices --draws 2000"))
 @study_options
 @ACCEPT
+@click.option(
+    "--verdict",
+    "of_verdict",
+    is_flag=True,
+    help="Size and power of the answer on page 1, on lists of pseudo-events; --designs are then those of the verdict.",
+)
 @click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
 @click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
 @click.option("--peers", type=int, help="Peers on each common date; default 8, or as many as have room where fewer do.")
@@ -38,6 +52,7 @@ def command(
     config_file: Path | None,
     prices: str | None,
     overrides: tuple[str, ...],
+    of_verdict: bool,
     draws: int,
     dates: int,
     peers: int | None,
@@ -52,41 +67,38 @@ def command(
     quiet: bool,
     accept_suspect: bool,
 ) -> None:
-    """Size and power of every test on pseudo-events in the peers' own returns."""
+    """Size and power of every test on pseudo-events in the peers' own returns, or of the verdict itself."""
     from eventstudy.report.bundle import write_bundle
-    from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.report.staging import reserve
-    from eventstudy.results.evidence import main_windows
-    from eventstudy.results.manifest import build_manifest
-    from eventstudy.reversal import asks_reversal
-    from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, reaching_back
-    from eventstudy.simulate import simulate as run_simulation
+    from eventstudy.simulate import reaching_back
 
     read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
-    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
-    wanted = tuple(name.strip() for name in designs.split(",")) if designs else tuple(DESIGNS)
     seed = config.study.seed if seed is None else seed
-    common = PEERS if peers is None else peers
-    plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=wanted)
+    chosen = tuple(name.strip() for name in designs.split(",")) if designs else ()
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), prices, console)
         with console.status("starting") as status:
-            if peers is None:
-                pool, plan = draw_fitting(read, config, table, plan, region=region)
+            workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
+            workers["progress"] = lambda n, all_: status.update(f"draw {n} of {all_} …")
+            if of_verdict:
+                bundle = _of_verdict(
+                    read, config, table, workers, draws=draws, seed=seed, designs=chosen, region=region
+                )
             else:
-                pool = draw_pool(read, config, table, plan, region=region)
-            result = run_simulation(
-                pool,
-                config,
-                plan,
-                jobs=jobs,
-                engine=engine,
-                scheduler=scheduler,
-                progress=lambda n, all_: status.update(f"draw {n} of {all_} …"),
-            )
-        manifest = build_manifest(read, config, table)
-        bundle = simulation_bundle(result, manifest, sector=config.study.sector)
+                bundle = _of_tests(
+                    read,
+                    config,
+                    table,
+                    workers,
+                    draws=draws,
+                    dates=dates,
+                    seed=seed,
+                    designs=chosen,
+                    peers=peers,
+                    windows=windows,
+                    region=region,
+                )
         folder = write_bundle(bundle, place)
     if quiet:
         click.echo(str(folder))
@@ -94,3 +106,58 @@ def command(
         from eventstudy.report.terminal import print_document
 
         print_document(bundle.document, console, f"Simulation: {folder}")
+
+
+def _of_tests(
+    read: Events,
+    config: StudyConfig,
+    table: PriceTable,
+    workers: Mapping[str, Any],
+    *,
+    draws: int,
+    dates: int,
+    seed: int,
+    designs: tuple[str, ...],
+    peers: int | None,
+    windows: str | None,
+    region: str | None,
+) -> Bundle:
+    """Simulate every test."""
+    from eventstudy.report.sections.simulation import simulation_bundle
+    from eventstudy.results.evidence import main_windows
+    from eventstudy.results.manifest import build_manifest
+    from eventstudy.reversal import asks_reversal
+    from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
+
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
+    common = PEERS if peers is None else peers
+    chosen = designs or tuple(DESIGNS)
+    plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=chosen)
+    if peers is None:
+        pool, plan = draw_fitting(read, config, table, plan, region=region)
+    else:
+        pool = draw_pool(read, config, table, plan, region=region)
+    result = simulate(pool, config, plan, **workers)
+    return simulation_bundle(result, build_manifest(read, config, table), sector=config.study.sector)
+
+
+def _of_verdict(
+    read: Events,
+    config: StudyConfig,
+    table: PriceTable,
+    workers: Mapping[str, Any],
+    *,
+    draws: int,
+    seed: int,
+    designs: tuple[str, ...],
+    region: str | None,
+) -> Bundle:
+    """Simulate the answer on page 1."""
+    from eventstudy.report.sections.verdict_rates import verdict_bundle
+    from eventstudy.results.manifest import build_manifest
+    from eventstudy.simulate import verdict_rates as of_verdict
+
+    plan = of_verdict.VerdictPlan(draws=draws, seed=seed, designs=designs or of_verdict.DESIGNS)
+    material = of_verdict.draw_material(read, config, table, region=region)
+    rates = of_verdict.verdict_rates(material, config, plan, **workers)
+    return verdict_bundle(rates, material, plan, config, build_manifest(read, config, table))

@@ -169,7 +169,8 @@ def used_shocks(result: StudyResult) -> list[str]:
     Where nothing is asked about drops and there are more than `FEW_SHOCKS`, those of a single firm are left out.
     """
     shocks = dots(result)
-    shocks = shocks[shocks[next(iter(main_windows(result)))].notna()]
+    # A long list keeps no abnormal returns by day: there is nothing to draw of one shock.
+    shocks = shocks[shocks[next(iter(main_windows(result)))].notna() & ("abnormal_returns" in result.tables)]
     if not asked(result.facts) and len(shocks) > FEW_SHOCKS:
         shocks = shocks[shocks["n_peers"] > 1]
     first = shocks["label"].map({"misreading": 0, "contested": 1}).fillna(2)
@@ -185,6 +186,8 @@ def asked_label(result: StudyResult) -> str:
 def case_shock(result: StudyResult) -> str:
     """Return the shock in question: that of the case study, else the latest of the label asked; empty for none."""
     shocks, case = dots(result), result.facts.get("case_study") or {}
+    if "abnormal_returns" not in result.tables:
+        return ""
     if case.get("shock_id") in set(shocks["shock_id"]):
         return str(case["shock_id"])
     own = shocks[shocks["label"] == asked_label(result)]

@@ -30,6 +30,7 @@ from eventstudy.reversal.permutation import (
     placebo_spread,
     rank_among,
 )
+from eventstudy.reversal.power import asked_of, past_of, power
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 from eventstudy.shocks import Lead
 
@@ -189,11 +190,18 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     compared = matched
     if config.reversal.estimator == "regression":
         compared = _groups(shocks, config.reversal.label, shocks.falls.comparable(len(shocks.label)))
+    verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
+    # Lists are drawn with controls that all events share.
+    if config.reversal.estimator == "regression" and config.reversal.controls == "all":
+        past = past_of(shocks.falls, config.reversal)
+        for name in (shocks.question, shocks.question + EXPLORATORY):
+            found = power(past, asked_of(shocks.falls, compared[name][1]), seed=config.study.seed)
+            verdicts[name] = replace(verdicts[name], power=found)
     return replace(
         shocks,
         members={name: counted for name, (_, counted, _) in matched.items()},
         counted={name: counted for name, (_, counted, _) in compared.items()},
-        verdicts={name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()},
+        verdicts=verdicts,
     )
 
 

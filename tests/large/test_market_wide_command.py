@@ -124,7 +124,14 @@ def test_every_event_has_one_row_that_says_what_became_of_it(folder: Path, resul
 
 def test_the_pack_has_what_any_study_leaves(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {path.relative_to(result).as_posix() for path in result.rglob("*") if path.is_file()}
-    assert files >= {"report.pdf", "report.html", "summary.md", "figures/caar.svg", "figures/caar.png", "tables.xlsx"}
+    assert files >= {
+        "report.pdf",
+        "report.html",
+        "summary.md",
+        "figures/caar_by_label.svg",
+        "figures/caar_by_label.png",
+        "tables.xlsx",
+    }
     names = ("aar", "alignment", "event_days", "multiplicity", "quality", "regressions", "shocks", "tests")
     assert {f"tables/{name}.csv" for name in names} <= files
     assert {f"tables/{name}.parquet" for name in ("ledger", "estimation", "car")} <= files

@@ -65,6 +65,9 @@ DRIVE = """
       text("#explored-numbers [data-name=n]"), text("#explored-numbers [data-name=p]"),
       text("#explored-numbers [data-name=flip]"), text(".explored")]);
   }
+  document.querySelector("[data-key^=shock]").click();
+  document.querySelector(".heat").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+  found.heat = [text("#explored-shock"), document.querySelectorAll(".heat rect:not(.frame)").length, text(".heat + p")];
 """
 
 
@@ -155,6 +158,17 @@ def test_the_study_as_registered_has_the_numbers_of_its_tables(result: StudyResu
         assert len(shocks) == len(table)
         for shock, car, peers in shocks:
             assert (car, peers) == (amount(table[shock].car, words, 2), str(table[shock].n_peers))
+
+
+def test_a_shock_opens_its_peers_day_by_day(result: StudyResult, found: dict[str, Any]) -> None:
+    assert result.explored is not None
+    first = min(result.shocks.where(window=result.windows.car[-1]), key=lambda row: row.day0)
+    title, cells, said = found["heat"]
+    assert title == f"{first.shock_id} – {first.title}"
+    assert cells == first.n_peers * len(result.explored.sample.abnormal.tau)
+    returns = result.tables["abnormal_returns"].query(f"shock_id == {first.shock_id!r} and tau == 1")
+    shown = {f"({row.session}): {amount(row.ar, words_of(result), 2)}" for row in returns.itertuples()}
+    assert any(said.endswith(text) for text in shown)
 
 
 def test_a_page_that_cannot_carry_the_firm_events_says_so(

@@ -241,7 +241,9 @@
   // ---- heat map: peers by days of one shock
   let cells = [], cell = [0, 0];
   function drawHeat() {
-    const rows = kept("shock").filter(row => study.shock[row] === chosen).sort((a, b) => study.region[a] - study.region[b] || study.ticker[a] - study.ticker[b]);
+    // The peers of its portfolio: those that the shock set off.
+    const {rows} = Statistics.shock(study, kept("shock").filter(row => study.shock[row] === chosen), window);
+    rows.sort((a, b) => study.region[a] - study.region[b] || study.ticker[a] - study.ticker[b]);
     if (!rows.length) { heatTitle.textContent = ""; heat.replaceChildren(); heatText.textContent = ""; return; }
     heatTitle.textContent = names.shock[chosen].filter(Boolean).join(" – ");
     const sizes = rows.flatMap(row => tau.map((_, at) => Math.abs(study.ar[row * study.days + at]))).filter(Number.isFinite).sort((a, b) => a - b);

@@ -307,11 +307,11 @@ const Statistics = (() => {
   function shock(study, rows, window) {
     const [first, last] = window.map(day => study.tau.indexOf(day));
     const complete = rows.filter(row => !Number.isNaN(car(study, row, first, last)));
-    if (!complete.length) return {n: 0, mean: NaN, se: NaN};
+    if (!complete.length) return {n: 0, rows: [], mean: NaN, se: NaN};
     const [group] = portfolios(study, complete, false);
     addResiduals(study, group);
     const mean = weighted(group, row => car(study, row, first, last));
-    return {n: group.rows.length, mean, se: Math.sqrt(variance(study, group, first, last)), day0: group.day0};
+    return {n: group.rows.length, rows: group.rows, mean, se: Math.sqrt(variance(study, group, first, last)), day0: group.day0};
   }
 
   // Mean abnormal return of each event day, its sum since the close before day `start` and the sum's band with dates

@@ -1,6 +1,7 @@
 "use strict";
 // Tables of the page: sorted by a column's head, filtered by a box, long ones folded. Without scripts they are whole.
 (() => {
+  document.documentElement.classList.add("scripted");
   const FILTERED = 8, FOLDED = 25, SHOWN = 15;
   const words = document.getElementById("results").dataset;
   const plain = value => value.replace(/−/g, "-").replace(/^[<[+]/, "").replace(/^\+/, "");

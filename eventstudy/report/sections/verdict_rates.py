@@ -1,0 +1,174 @@
+"""The pages of a simulation of the verdict: how often it is wrong, and how often it finds a true effect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from eventstudy.config import StudyConfig
+from eventstudy.config.json_values import plain_json
+from eventstudy.messages import catalogue
+from eventstudy.report.bundle import Bundle, digest
+from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
+from eventstudy.report.render.csv import stamped
+from eventstudy.simulate.verdict_rates import THIS_LIST, Material, VerdictPlan, VerdictRate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURE = "power"
+#: Designs whose power is drawn, the first that was simulated.
+DRAWN = ("own_day", "simulated_day", "simulated_first")
+#: Standard errors over the draws that a rate may lie above its level.
+BEYOND = 2.58
+LEVEL = 0.05
+
+
+def verdict_bundle(
+    rates: Sequence[VerdictRate],
+    material: Material,
+    plan: VerdictPlan,
+    config: StudyConfig,
+    manifest: Mapping[str, Any],
+) -> Bundle:
+    """Return the folder of a simulation of the verdict; its name ends with a digest of inputs and settings."""
+    simulated = bool(manifest["prices"]["simulated"])
+    record = {**manifest, "seed": plan.seed, "simulation": plain_json(asdict(plan)), "falls": _falls(material)}
+    frame = pd.DataFrame([asdict(rate) for rate in rates])
+    words = catalogue(config.study.language)
+    marked = "simulated-" if simulated else ""
+    return Bundle(
+        name=f"verdict-{config.study.sector or 'study'}-{marked}{digest(record)}",
+        document=verdict_document(rates, material, plan, config, manifest),
+        pages="verdict_rates",
+        tables={"verdict_rates": stamped([asdict(rate) for rate in rates], simulated=simulated)},
+        drawings={FIGURE: _drawn(frame, words, simulated=simulated)},
+        record="simulation.json",
+        facts={**record, "conclusions": conclusions(rates, words)},
+    )
+
+
+def _falls(material: Material) -> dict[str, Any]:
+    past = material.past
+    own = past.falls.stratum == material.stratum
+    return {
+        "stratum": material.stratum,
+        "n_falls": int(own.sum()),
+        "n_drops": int((own & past.can).sum()),
+        "n_sessions": len(material.returns),
+        "asked": dict(material.asked),
+    }
+
+
+def _drawn(frame: pd.DataFrame, words: Mapping[str, str], *, simulated: bool) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from eventstudy.plots.draw import write_watermark
+    from eventstudy.plots.power import power_curve
+    from eventstudy.plots.style import styled
+
+    design = next((name for name in DRAWN if (frame["design"] == name).any()), frame["design"].iloc[0])
+    with styled():
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = power_curve(figure.add_subplot(), frame[frame["design"] == design], words)
+        ax.set_title(words[f"verdict_rates.{design}"])
+        if simulated:
+            write_watermark(figure, words["figure.watermark"])
+    return figure
+
+
+def conclusions(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> list[str]:
+    """Return sentences: what this list would find, where the verdict is wrong too often, what ten dates find."""
+    found = [
+        words["verdict_rates.this_finds"].format(k=rate.k, effect=rate.effect, n=round(100 * rate.reversal))
+        for rate in rates
+        if rate.design == THIS_LIST and rate.effect > 0
+    ]
+    sizes = [rate for rate in rates if rate.effect == 0]
+    often = [rate for rate in sizes if too_often(rate)]
+    told = ", ".join(
+        words["verdict_rates.cell"].format(name=words[f"verdict_rates.{r.design}"], k=r.k, share=r.p_below)
+        for r in often
+    )
+    key = "often" if often else "held"
+    return [*found, words[f"verdict_rates.{key}"].format(n=len(sizes), level=LEVEL, told=told)]
+
+
+def too_often(rate: VerdictRate) -> bool:
+    """Whether p is at most 5 % more often than 5 % and `BEYOND` standard errors over the draws."""
+    return rate.p_below > LEVEL + BEYOND * math.sqrt(LEVEL * (1 - LEVEL) / rate.draws)
+
+
+def verdict_document(
+    rates: Sequence[VerdictRate],
+    material: Material,
+    plan: VerdictPlan,
+    config: StudyConfig,
+    manifest: Mapping[str, Any],
+) -> Document:
+    """Return the pages: what was found, size by design, power by design."""
+    words = catalogue(config.study.language)
+    facts = _falls(material)
+    told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, **facts)
+    alt = words["verdict_rates.alt"]
+    items = tuple(Paragraph(sentence) for sentence in conclusions(rates, words))
+    return Document(
+        title=words["verdict_rates.title"].format(study=config.study.name or config.study.sector),
+        subject=words["verdict_rates.subject"],
+        origin=(f"seed {plan.seed}", words["verdict_rates.prices_to"].format(day=manifest["prices"]["data_date"])),
+        sections=(
+            Section(name="answer", blocks=(BulletList(items), Paragraph(told, tone="note"), FigureBlock(FIGURE, alt))),
+            Section(
+                name="size",
+                heading=words["verdict_rates.size"],
+                blocks=(_sizes(rates, words), Paragraph(words["verdict_rates.size_note"], tone="note")),
+            ),
+            Section(
+                name="power",
+                heading=words["verdict_rates.power"],
+                blocks=(_powers(rates, plan, words), Paragraph(words["verdict_rates.power_note"], tone="note")),
+            ),
+        ),
+        banner=words["page.simulated_banner"] if manifest["prices"]["simulated"] else "",
+        language=config.study.language,
+    )
+
+
+def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock:
+    rows = [
+        (
+            words[f"verdict_rates.{rate.design}"],
+            str(rate.k),
+            f"{rate.k_used:.1f}",
+            f"{rate.k_eff:.1f}",
+            f"{100 * rate.reversal:.1f}",
+            f"{100 * rate.drift:.1f}",
+            f"{100 * rate.equivalent:.1f}",
+            f"{100 * rate.p_below:.1f}{'↑' if too_often(rate) else ' '}",
+        )
+        for rate in rates
+        if rate.effect == 0
+    ]
+    names = ("drawn", "k", "k_used", "k_eff", "reversal", "drift", "equivalent", "p_below")
+    return table([words[f"verdict_rates.head_{name}"] for name in names], rows, left=1)
+
+
+def _powers(rates: Sequence[VerdictRate], plan: VerdictPlan, words: Mapping[str, str]) -> TableBlock:
+    shares = {(rate.design, rate.k, rate.effect): rate.reversal for rate in rates}
+    asked = dict.fromkeys((rate.design, rate.k) for rate in rates)
+    rows = [
+        (
+            words[f"verdict_rates.{design}"],
+            str(k),
+            *(f"{100 * shares[design, k, effect]:.0f}" for effect in plan.effects),
+        )
+        for design, k in asked
+    ]
+    effects = [words["verdict_rates.head_effect"].format(effect=effect) for effect in plan.effects]
+    return table([words["verdict_rates.head_drawn"], words["verdict_rates.head_k"], *effects], rows, left=1)

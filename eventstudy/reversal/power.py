@@ -1,0 +1,143 @@
+"""How often the verdict finds an effect: lists of events that mean nothing, drawn among a history's falls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eventstudy.config import Reversal
+from eventstudy.core.arrays import Bools, Floats, Places
+from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimate, slides, usable
+from eventstudy.reversal.falls import StudyFalls
+from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
+
+#: How pseudo-events are drawn among the drops: any of them, the first of each slide, or one of each whole slide,
+#: which no one could have done in time.
+PLACEMENTS = ("day", "first", "slide")
+#: True effects whose power is told, and lists drawn for a study's own.
+EFFECTS, DRAWS = (0.02, 0.05, 0.10), 200
+#: Pairs of controls that two events of a drawn list are ranked among.
+PAIRS = 999
+#: Power of lists by what went in: a study that is run again in one process does not pay for it twice.
+_KNOWN: dict[str, dict[str, float]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """All falls of one or several peer sets, none of them an event.
+
+    ``drop`` (N,) holds the CARs of the drop window, ``can`` (N,) marks the falls that are drops by the rule.
+    """
+
+    falls: Falls
+    drop: Floats
+    can: Bools
+
+
+def past_of(own: StudyFalls, rule: Reversal) -> Past:
+    """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked."""
+    control = own.shock < 0
+    falls, drop = own.falls.take(control), own.drop[control]
+    return Past(falls, drop, (falls.drop_s <= -rule.drop_k) & (drop <= -rule.drop_min))
+
+
+def asked_of(own: StudyFalls, counted: Bools) -> dict[str, int]:
+    """Count the events among the marked shocks of a study, (K,), by stratum."""
+    falls = own.of(counted)
+    names, counts = np.unique(falls.stratum[falls.event & usable(falls)], return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def draw_events(past: Past, wanted: Mapping[str, int], rng: np.random.Generator, *, placement: str = "day") -> Places:
+    """Draw a list of pseudo-events among the drops, rows of the falls in order of their sessions.
+
+    Parameters
+    ----------
+    wanted
+        Events to ask for in each stratum; fewer where it has no more drops. Of events of one family whose post
+        windows overlap the first stays, as in a study.
+    """
+    falls, family = past.falls, past.falls.families
+    drawn: list[int] = []
+    for name, count in wanted.items():
+        own = np.flatnonzero(past.can & (falls.stratum == name))
+        own = own[np.argsort(falls.session[own], kind="stable")]
+        if placement != "day" and len(own):
+            slide = slides(falls.session[own])
+            order = rng.permutation(len(own)) if placement == "slide" else np.arange(len(own))
+            own = own[order][np.unique(slide[order], return_index=True)[1]]
+        drawn += rng.choice(own, min(count, len(own)), replace=False).tolist()
+    kept: list[int] = []
+    last: dict[str, int] = {}
+    for row in sorted(drawn, key=lambda row: (falls.session[row], row)):
+        if falls.session[row] - last.get(family[row], -APART) >= APART:
+            kept.append(row)
+            last[family[row]] = int(falls.session[row])
+    return np.array(kept, dtype=np.intp)
+
+
+def as_list(falls: Falls, events: Places) -> Falls:
+    """Return the falls with these rows as events, without the controls that they rule out."""
+    event = np.zeros(len(falls), dtype=np.bool_)
+    event[events] = True
+    gap = _gaps(falls, events)
+    near = ((gap >= -SAME_FALL) & (gap < APART)).any(axis=1)
+    return replace(falls, event=event).take(event | ~near)
+
+
+def planted(falls: Falls, effect: float) -> Falls:
+    """Return the falls with ``effect`` in the events' post windows, spread evenly over the days.
+
+    A control shortly before an event has its share of those days.
+    """
+    gap = np.abs(_gaps(falls, np.flatnonzero(falls.event)))
+    shared = np.maximum(1.0 - gap / falls.length, 0.0).max(axis=1, initial=0.0)
+    return replace(falls, post=falls.post + effect * shared)
+
+
+def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int) -> list[tuple[Excess, str]]:
+    """Judge one list as a study's own is, with each of the effects in it: what was estimated, and the verdict."""
+    listed, margin = as_list(past.falls, events), smallest_margin(past.drop[events])
+    found = [estimate(planted(listed, effect), draws=PAIRS, seed=seed) for effect in effects]
+    return [(one, kind_of(one, margin)) for one in found]
+
+
+def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAWS) -> dict[str, float]:
+    """Return the share of lists like a study's own in which a true effect is called a reversal, by the effect.
+
+    Parameters
+    ----------
+    past
+        Falls of the study's peers with no event of it near.
+    wanted
+        Dates behind the study's verdict, by stratum; without any there is nothing to tell, and one or two are
+        never called a reversal.
+    """
+    if not sum(wanted.values()) or not past.can.any():
+        return {}
+    if sum(wanted.values()) < FEWEST_DATES:
+        return {f"{effect:.2f}": 0.0 for effect in EFFECTS}
+    key = _digest(past, wanted, seed, draws)
+    if key not in _KNOWN:
+        rng = np.random.default_rng(seed)
+        lists = [judged(past, draw_events(past, wanted, rng), EFFECTS, seed=seed) for _ in range(draws)]
+        kinds = np.array([[kind == REVERSAL for _, kind in one] for one in lists])
+        _KNOWN[key] = {f"{effect:.2f}": float(share) for effect, share in zip(EFFECTS, kinds.mean(axis=0), strict=True)}
+    return dict(_KNOWN[key])
+
+
+def _digest(past: Past, wanted: Mapping[str, int], seed: int, draws: int) -> str:
+    arrays = [getattr(past.falls, name) for name in Falls.__slots__ if name != "length"]
+    parts = [np.ascontiguousarray(values).tobytes() for values in (*arrays, past.drop, past.can)]
+    settings = repr((past.falls.length, sorted(wanted.items()), seed, draws)).encode()
+    return hashlib.sha256(b"|".join([*parts, settings])).hexdigest()
+
+
+def _gaps(falls: Falls, events: Places) -> Floats:
+    """Sessions from each event to each fall of its family, without end to others, (N, K)."""
+    gap = (falls.session[:, None] - falls.session[events]).astype(np.float64)
+    family = falls.families
+    return np.where(family[:, None] == family[events], gap, np.inf)
