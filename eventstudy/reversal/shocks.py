@@ -191,7 +191,8 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     if config.reversal.estimator == "regression":
         compared = _groups(shocks, config.reversal.label, shocks.falls.comparable(len(shocks.label)))
     verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
-    if config.reversal.estimator == "regression":
+    # Lists are drawn with controls that all events share.
+    if config.reversal.estimator == "regression" and config.reversal.controls == "all":
         past = past_of(shocks.falls, config.reversal)
         for name in (shocks.question, shocks.question + EXPLORATORY):
             found = power(past, asked_of(shocks.falls, compared[name][1]), seed=config.study.seed)

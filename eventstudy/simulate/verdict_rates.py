@@ -127,7 +127,8 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     most = max(sets, key=lambda name: drops[name])
     days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     returns = portfolio_returns(shocks.history, shocks.tickers[sets[most]], days)
-    return Material(past, most, returns, asked_of(shocks.falls, shocks.counted[shocks.question]))
+    shared = config.reversal.controls == "all"
+    return Material(past, most, returns, asked_of(shocks.falls, shocks.counted[shocks.question]) if shared else {})
 
 
 def portfolio_returns(history: History, tickers: Sequence[str], event_days: NDArray[np.int64]) -> NDArray[np.float64]:
