@@ -176,7 +176,8 @@ and a section in `packages.toml`.
 def summary(results: Mapping[str, Any]) -> list[str]:
     """Return the table of packages: how many numbers of each state."""
     states = ("right", "other definition", "differs", "fails", NOT_OFFERED)
-    lines = ["| package | version | run on | " + " | ".join(states) + " |", "|---" * 3 + "|---:" * 5 + "|"]
+    heads = ("right", "other", "differs", "fails", "–")
+    lines = ["| package | version, run on | " + " | ".join(heads) + " |", "|---" * 2 + "|---:" * 5 + "|"]
     for name, found in results.items():
         documents = PACKAGES[name].get("documents", {})
         every = [
@@ -185,10 +186,10 @@ def summary(results: Mapping[str, Any]) -> list[str]:
             for row in expected(folder)
         ]
         counts = " | ".join(str(every.count(state)) for state in states)
-        lines.append(f"| {PACKAGES[name]['title']} | {found['version']} | {found['date']} | {counts} |")
+        lines.append(f"| {PACKAGES[name]['title']} | {found['version']}, {found['date']} | {counts} |")
     for package in LISTED.values():
         if "not_run" in package:
-            lines.append(f"| {package['title']} | {package['install'].partition('==')[2]} | {package['not_run']} |||||")
+            lines.append(f"| {package['title']} | {package['install'].partition('==')[2]}, {package['not_run']} |||||")
     return lines
 
 

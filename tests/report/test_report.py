@@ -392,11 +392,9 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     write_pack(small_study("zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
     verdict = small_study().facts["verdict"]
-    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
-    shown = (
-        f"高{wording.points(verdict['effect'])}个百分点",
-        f"{low}至{high}个百分点，p{wording.p_text(verdict['p_value'])}",
-    )
+    p = wording.p_text(verdict["p_value"])
+    rank = f"{verdict['among']}中居第{verdict['rank']}；双侧p{p}"
+    shown = (f"高{wording.points(verdict['effect'])}个百分点", rank)
     for text in ("证据不足，尚无定论。", *shown, "2次标签为误读的冲击中，有2次"):
         assert text in first
     assert rest[0].startswith("与全部其他下跌对照")
