@@ -13,7 +13,6 @@ from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
-from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
@@ -29,6 +28,7 @@ from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, wit
 from eventstudy.results.diagnostics import diagnose
 from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
+from eventstudy.results.multiplicity import adjust
 from eventstudy.results.paths import base_day, path_rows, sector_rows
 from eventstudy.results.records import interval
 from eventstudy.results.regressions import regression_rows
