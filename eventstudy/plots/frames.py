@@ -239,12 +239,13 @@ def shock_title(result: StudyResult, shock_id: str, *, words: Mapping[str, str] 
 
 
 def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
-    """Return a peer as ``InnoLight 300308.SZ``, with its local name where the fonts have it."""
+    """Return a peer as ``InnoLight 300308.SZ``, with its local name where fonts have it; in Chinese that alone."""
     peer = (result.facts.get("peers") or {}).get(ticker) or {}
     name = shown(peer.get("name") or "", limit=24)
     native = str(peer.get("name_local") or "") if local else ""
     native = native if native and shown(native) == native and native != name else ""
-    return " ".join(part for part in (name, native, shown(ticker)) if part)
+    alone = native and result.facts.get("language") == "zh"
+    return " ".join(part for part in ("" if alone else name, native, shown(ticker)) if part)
 
 
 def region(result: StudyResult, ticker: str) -> str:

@@ -21,7 +21,7 @@ Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
 _PARTS: Sequence[Part] = (
     (evidence.verdicts, ()),
     (evidence.placebos, ("placebo_balance", "power")),
-    (evidence.claims, ()),
+    (evidence.claims, ("heatmap",)),
     (evidence.clarifications, ()),
     (trade.backtest, ("equity_curve", "cost_sensitivity")),
 )

@@ -240,6 +240,20 @@ def test_word_file_has_the_text_tables_and_figures_of_the_report(tmp_path: Path,
     assert all(shape._inline.docPr.get("descr") for shape in word.inline_shapes)
 
 
+def test_word_file_opens_in_libreoffice(tmp_path: Path) -> None:
+    pytest.importorskip("docx", reason="python-docx is not installed")
+    if shutil.which("soffice") is None:
+        pytest.skip("no LibreOffice to open the file with; apt-get install libreoffice-writer brings it")
+    result = _asked(_study("zh"), sections=["answer", "peers"])
+    write_pack(result, tmp_path, formats=("docx",))
+    home = f"-env:UserInstallation=file://{tmp_path / 'profile'}"
+    command = ["soffice", home, "--headless", "--convert-to", "txt:Text", "--outdir", str(tmp_path)]
+    subprocess.run([*command, str(tmp_path / "report.docx")], check=True, capture_output=True, timeout=300)
+    text = (tmp_path / "report.txt").read_text(encoding="utf-8-sig")
+    assert study_document(result).meta["verdict"]["sentence"] in text
+    assert "中际旭创" in text
+
+
 def test_word_file_is_the_same_on_each_write(tmp_path: Path) -> None:
     pytest.importorskip("docx", reason="python-docx is not installed")
     written = []

@@ -277,7 +277,7 @@ def test_html_stands_alone(pack: Path) -> None:
     assert policy == f"default-src 'none'; {inline}; img-src data:; font-src data:"
     targets = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert targets
-    assert all(target.startswith("#") or (pack / target).is_file() for target in targets)
+    assert all(target.startswith(("#", "data:image/png;base64,")) or (pack / target).is_file() for target in targets)
 
 
 def test_no_two_drawings_of_the_page_share_an_id_and_every_reference_has_one(pack: Path) -> None:
@@ -392,14 +392,12 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     write_pack(small_study("zh"), tmp_path, formats=("pdf",))
     first, *rest = ("".join(text.split()) for text in _pdf_pages(tmp_path / "report.pdf"))
     verdict = small_study().facts["verdict"]
-    low, high = (wording.points(end, sign=True) for end in verdict["ci"])
-    shown = (
-        f"高{wording.points(verdict['effect'])}个百分点",
-        f"{low}至{high}个百分点，p{wording.p_text(verdict['p_value'])}",
-    )
+    p = wording.p_text(verdict["p_value"])
+    rank = f"{verdict['among']}中居第{verdict['rank']}；双侧p{p}"
+    shown = (f"高{wording.points(verdict['effect'])}个百分点", rank)
     for text in ("证据不足，尚无定论。", *shown, "2次标签为误读的冲击中，有2次"):
         assert text in first
-    assert rest[0].startswith("各问题的结论")
+    assert rest[0].startswith("与全部其他下跌对照")
 
 
 def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:
@@ -466,7 +464,7 @@ def test_unknown_format_and_full_folder_are_refused_together(tmp_path: Path) -> 
 def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
     said: list[str] = []
     write_pack(small_study(), tmp_path, progress=said.append)
-    assert said[0] == f"figure 1/{len(plots.plots_of(small_study()))} caar_by_label"
+    assert said[0] == f"figure 1/{len(plots.plots_of(small_study()))} forest"
     assert said[-5:] == ["images", "report.pdf", "tables", "workbook", "report.html"]
 
 
@@ -533,7 +531,7 @@ def test_page_one_stays_one_page_and_keeps_the_numbers_with_extreme_text(tmp_pat
     }
     write_pack(replace(result, facts=summary), tmp_path, formats=("pdf",))
     first, second, *_ = (_words(text) for text in _pdf_pages(tmp_path / "report.pdf"))
-    assert second.startswith("Verdict by question")
+    assert second.startswith("Comparison with all other falls")
     assert SENTENCE in first
     assert "Integrity of the evidence" in first
 
@@ -612,12 +610,8 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     assert numbers["interval of the hit rate"][0] == f"{trade['hit_ci'][0]:.0%} to {trade['hit_ci'][1]:.0%}"
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
-    for title in ("Placebo drops", "Claims of the source, checked", "Backtest", "Specification curve"):
+    for title in ("Matched falls", "Claims of the source, checked", "Backtest", "Specification curve"):
         assert title in text
-    among = result.tables["reversal"].set_index("shock_id").loc["GTC25"]
-    assert (
-        f"recovery ranks {among['rank']:.0f} of {among['n_placebos'] + 1}: itself and its matched placebo drops" in text
-    )
 
 
 @pytest.mark.parametrize("dates", [2, 5, 6])
@@ -712,7 +706,7 @@ def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
     write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
     assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
-    assert "Verdict by question" in _pdf_pages(first / "report.pdf")[1]
+    assert "Comparison with all other falls" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
         write_pack(small_study(), second, formats=("html",), templates=own)

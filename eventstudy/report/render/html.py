@@ -109,23 +109,8 @@ def write_html(
         for name, figure in document.figures().items()
         if (home / f"{name}.svg").is_file()
     }
-    # Within a script no text may end it.
-    carried = json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else ""
-    if len(carried) + sum(map(len, drawings.values())) > LARGEST - REST:
-        carried = ""
-    content = {
-        **document.meta,
-        **plain(document),
-        "t": section(document.language, "page", document.kind),
-        "e": section(document.language, "explore", document.kind),
-        "files": files,
-        "linked": linked,
-        "study": carried,
-        "used": used,
-        "scripts": [asset(name) for name in (*_ALWAYS, *(_COMPUTING if carried else ()))],
-        "chart_style": asset("uplot.min.css"),
-        "night": night_colours("".join(drawings.values())),
-    }
+    content = _content(document, drawings, study)
+    content |= {"files": files, "linked": linked, "used": used}
     try:
         page = environment.get_template(TEMPLATE).render(
             **content, drawings=drawings, fonts=font_faces(drawings.values()) if drawings else ""
@@ -139,6 +124,24 @@ def write_html(
             Problem(f"cannot be filled in: {error}; the shipped template is a model", name, line)
         ) from error
     path.write_text(page + "\n", encoding="utf-8", newline="\n")
+
+
+def _content(document: Document, drawings: Mapping[str, str], study: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the template is filled in with, but for the files beside the page."""
+    # Within a script no text may end it.
+    carried = json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else ""
+    if len(carried) + sum(map(len, drawings.values())) > LARGEST - REST:
+        carried = ""
+    return {
+        **document.meta,
+        **plain(document),
+        "t": section(document.language, "page", document.kind),
+        "e": section(document.language, "explore", document.kind),
+        "study": carried,
+        "scripts": [asset(name) for name in (*_ALWAYS, *(_COMPUTING if carried else ()))],
+        "chart_style": asset("uplot.min.css"),
+        "night": night_colours("".join(drawings.values())),
+    }
 
 
 def asset(name: str) -> str:

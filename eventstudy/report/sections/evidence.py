@@ -28,6 +28,7 @@ from eventstudy.report.wording import (
     test_name,
 )
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.verdict import SMALLEST_MARGIN
 
 #: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
 MEASURES = tuple(
@@ -72,6 +73,7 @@ def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str,
         (words["fact.attainable"], count(verdict.get("attainable") or None)),
         (words["fact.placebos"], count(verdict.get("n_placebos") or None)),
         (words["fact.mde"], size(verdict.get("mde"))),
+        (words["fact.shrunk"], _shrunk(verdict, words)),
     ]
     return [fact for fact in found if fact[1] != "–"]
 
@@ -79,6 +81,18 @@ def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str,
 def _place(verdict: Mapping[str, Any], words: Words) -> str:
     rank, among = verdict.get("rank"), verdict.get("among")
     return words["fact.rank_of"].format(rank=count(rank), among=count(among)) if rank and among else "–"
+
+
+def _shrunk(verdict: Mapping[str, Any], words: Words) -> str:
+    """Return the shrunken effect with its prior, which it says nothing without."""
+    if not finite(verdict.get("shrunk")):
+        return "–"
+    return words["fact.shrunk_of"].format(
+        shrunk=percent(verdict["shrunk"]),
+        p=size(verdict["p_costs"], 0),
+        costs=size(SMALLEST_MARGIN),
+        prior=size(verdict["prior_sd"]),
+    )
 
 
 def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
@@ -120,9 +134,12 @@ def verdicts(result: StudyResult, words: Words) -> list[Block]:
     main = facts.get("verdict") or {}
     shown = late if late and late.get("n_dates") and not main.get("n_dates") else main
     told = verdict_numbers(shown, words), in_question(result, words)
-    lines = zip(told, ("", words["page.in_question"]), strict=True)
+    titles = group_words(str(shown.get("group") or "all"), words), words["page.in_question"]
+    lines = zip(told, titles, strict=True)
     first: list[Block] = [Facts(tuple(rows), "line", title) for rows, title in lines if rows]
-    first += [Paragraph(text) for text in ladder(facts, words)]
+    # The exploratory answer has a row of its own below.
+    told_of = (said(shown.get(name) or "", words) for name in ("ladder", "inside"))
+    first += [Paragraph(text) for text in told_of if text]
     more = said(facts.get("more_data") or "", words)
     first += [Paragraph(more, words["page.more_data"])] if more else []
     answers = [row for row in (main, *(facts.get("verdicts") or {}).values(), late) if row]

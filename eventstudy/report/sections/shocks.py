@@ -23,7 +23,7 @@ def shock_pages(
     if not grids:
         return None
     note = " · ".join(plots.setting_parts(result.facts, words))
-    kinds = ("caar_by_label", "timeline", "heatmap") if "forest" in figures else ("heatmap",)
+    kinds = ("caar_by_label", "timeline") if "forest" in figures else ()
     return Section(
         name="shocks",
         heading=words["page.shocks_one_by_one"],
@@ -51,7 +51,7 @@ def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 def _first(row: Mapping[Any, Any], title: object, words: Words) -> list[str]:
     label = term(words, "label", row["label"])
-    return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), 60), count(row["n_peers"])]
+    return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), 44), count(row["n_peers"])]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Words, texts: Sequence[int]) -> TableBlock:

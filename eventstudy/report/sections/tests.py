@@ -17,7 +17,7 @@ MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
 #: With the adjusted p-values one page.
-TEST_ROWS = 40
+TEST_ROWS = 24
 
 
 def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:

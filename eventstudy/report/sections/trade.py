@@ -63,7 +63,14 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
     rows = [[words[f"backtest.{key}"], *row] for key, row in cells.items() if set(row) - {"–"}]
     head = [words["column.measure"], *(words[f"figure.run_{name}"] for name in shown)]
     trades, grid = (
-        listing(result.tables.get(name), words, file=f"tables/{name}.csv", columns=columns, most=12, title=title)
+        listing(
+            result.tables.get(name),
+            words,
+            file=f"tables/{name}.csv",
+            columns=columns,
+            most=6 if name == "specifications" else 12,
+            title=title,
+        )
         for name, columns, title in (
             ("trades", _TRADES, words["page.trades"]),
             ("specifications", _GRID, words["page.grid"]),
