@@ -381,9 +381,10 @@ class DropRow:
     n_placebos : int
     placebo_mean, excess : float
         Mean of the placebos' CARs after their drops, and how far ``car_post`` is above it.
-    rank, p_rank, p_rank_floor : float
-        Rank among itself and its placebos, the strongest rebound first; two-sided p and the smallest
-        that this p can be. NaN without a benchmark.
+    rank, among, p_rank, p_rank_floor : float
+        Rank by the verdict's estimator, and how many falls are ranked, itself one of them: of its excess by size
+        among all comparable falls, or with matched placebos of what followed among these, the strongest rebound
+        first; two-sided p and the smallest that this p can be. NaN for a shock that is not compared.
     widened : bool
         Whether the matching had to be widened.
     benchmark : str
@@ -414,6 +415,7 @@ class DropRow:
     placebo_mean: float
     excess: float
     rank: float
+    among: float
     p_rank: float
     p_rank_floor: float
     widened: bool

@@ -18,7 +18,7 @@ def shock_pages(
     drawn: Sequence[tuple[plots.Plot, FigureBlock]],
     figures: Mapping[str, FigureBlock],
 ) -> Section | None:
-    """Return the shocks as small multiples, six a page; ``figures`` are those of the whole study."""
+    """Return the shocks as small multiples, nine a page; ``figures`` are those of the whole study."""
     grids = [figure for plot, figure in drawn if plot.kind == "shock_grid"]
     if not grids:
         return None

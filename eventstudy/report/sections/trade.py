@@ -76,13 +76,15 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
             ("specifications", _GRID, words["page.grid"]),
         )
     )
+    specifications = result.tables.get("specifications")
+    traded = specifications is not None and bool(specifications["n_trades"].any())
     return [
         *([Facts(tuple(strip), "line")] if strip else []),
         *map(Paragraph, told),
         *([Facts(tuple(facts))] if facts else []),
         table_of(head, rows, left=1),
         trades,
-        grid,
+        *([grid] if traded else []),
     ]
 
 
