@@ -1,4 +1,4 @@
-"""What a finished study found, as records with names and types: what a `StudyResult` gives a program.
+"""Typed records of a finished study: what the attributes of a `StudyResult` return.
 
 Each record is a row of one table of the pack and has that table's columns as fields, so that
 docs/reading-the-pack.md describes both. Returns are decimals, windows pairs of event days, sessions ISO

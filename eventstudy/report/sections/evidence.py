@@ -1,4 +1,4 @@
-"""What the verdict rests on: other questions, measures of reversal, placebo drops, clarifications, claims."""
+"""Details of the verdict: other questions, measures of reversal, placebo drops, clarifications, claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backtest: what the rule earned beside the runs that it is set against, and its trades."""
+"""The backtest: the rule compared with other runs, and its trades."""
 
 from __future__ import annotations
 
