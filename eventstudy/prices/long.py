@@ -257,13 +257,10 @@ def fill(piece: Piece) -> Filled:
 def tickers_of(file: LongFile) -> frozenset[str]:
     """Return all tickers of a file, which is read once more for them."""
     found: set[str] = set()
-    for names, _, _ in _batches(file, range(_row_groups(file))):
+    groups = range(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else ()
+    for names, _, _ in _batches(file, groups):
         found.update(() if names is None else map(str, names.dictionary.to_pylist()))
     return frozenset(found)
-
-
-def _row_groups(file: LongFile) -> int:
-    return int(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else 0
 
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
