@@ -77,14 +77,8 @@ class Piece:
 class Filled:
     """Rows put into the table by security, those on days that are no session, and what is wrong.
 
-    Attributes
-    ----------
-    rows : (S,)
-        Rows put into the table.
-    off_session : (m, 3) float
-        Row of the security, day and value of the first `OFF_KEPT` rows off the sessions.
-    n_off
-        How many rows lie off the sessions.
+    ``rows`` (S,) counts the rows put into the table, ``n_off`` those off the sessions; ``off_session`` (m, 3) are
+    row of the security, day and value of the first `OFF_KEPT` of these.
     """
 
     rows: NDArray[np.int64]

@@ -129,8 +129,8 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         raise PriceError(
             [
                 Problem(
-                    f"{stop.ticker} on {stop.day}: {stop.check} ({stop.value:.6g}): {text(stop.message)}; or go on with "
-                    "--accept-suspect",
+                    f"{stop.ticker} on {stop.day}: {stop.check} ({stop.value:.6g}): {text(stop.message)}; "
+                    "or go on with --accept-suspect",
                     file=prices.series[stop.ticker].source,
                 )
                 for stop in stops
