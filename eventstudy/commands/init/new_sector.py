@@ -89,11 +89,8 @@ def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (
         problems.append(f"--currency {currency!r}: accepted are three letters, such as USD")
     if problems:
         raise ConfigError([Problem(text) for text in problems])
-    return plan if plan.currency else replace(plan, currency=_currency(plan.mics[0]) or "USD")
-
-
-def _currency(mic: str) -> str:
-    return exchanges()[mic].currency if mic in exchanges() else ""
+    known = exchanges().get(plan.mics[0])
+    return plan if plan.currency else replace(plan, currency=known.currency if known else "USD")
 
 
 def _name_problems(name: str) -> list[str]:
