@@ -1,4 +1,4 @@
-"""The settings of a study, each beside what it may hold."""
+"""The settings of a study, with their accepted values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trading the rule would have earned day by day, and how far it fell from its highest level."""
+"""Cumulative net return of the rule by day, with drawdown."""
 
 from __future__ import annotations
 

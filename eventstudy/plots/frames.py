@@ -170,7 +170,7 @@ def used_shocks(result: StudyResult) -> list[str]:
     """
     shocks = dots(result)
     # A long list keeps no abnormal returns by day: there is nothing to draw of one shock.
-    shocks = shocks[shocks[next(iter(main_windows(result)))].notna() & ("abnormal_returns" in result.tables)]
+    shocks = shocks[shocks["drop"].notna() & ("abnormal_returns" in result.tables)]
     if not asked(result.facts) and len(shocks) > FEW_SHOCKS:
         shocks = shocks[shocks["n_peers"] > 1]
     first = shocks["label"].map({"misreading": 0, "contested": 1}).fillna(2)

@@ -118,9 +118,8 @@ def _frame(result: StudyResult, page: str) -> Frame:
 
 def _told(result: StudyResult, page: str, _words: Mapping[str, str]) -> Mapping[str, Any]:
     shocks = read.dots(result).set_index("shock_id")
-    name = next(iter(read.main_windows(result)))
-    each = [f"{shock} {number_text(float(shocks[name][shock]))}" for shock in shocks_of(result, page)]
-    return {"n": len(each), "window": read.main_windows(result)[name], "each": ", ".join(each)}
+    each = [f"{shock} {number_text(float(shocks['drop'][shock]))}" for shock in shocks_of(result, page)]
+    return {"n": len(each), "window": read.main_windows(result)["drop"], "each": ", ".join(each)}
 
 
 register(

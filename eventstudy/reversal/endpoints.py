@@ -1,4 +1,4 @@
-"""The question by two endpoints declared beforehand: the drop of the settings, and that of day 0 alone."""
+"""The two endpoints fixed beforehand: the drop window of the settings, and day 0 alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that is found about the shocks, as records, rows of the pack's tables and facts of its summary."""
+"""Results of the reversal analysis as records, table rows and summary facts."""
 
 from __future__ import annotations
 

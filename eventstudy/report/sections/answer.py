@@ -1,4 +1,4 @@
-"""Page 1: the answer with its interval and what could be seen, the case, one figure, one table, what it rests on."""
+"""Page 1: the answer with interval and power, the case, one figure, one table, integrity."""
 
 from __future__ import annotations
 

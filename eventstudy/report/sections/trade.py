@@ -1,4 +1,4 @@
-"""The backtest: what the rule earned beside the runs that it is set against, and its trades."""
+"""The backtest: the rule compared with other runs, and its trades."""
 
 from __future__ import annotations
 
@@ -76,15 +76,13 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
             ("specifications", _GRID, words["page.grid"]),
         )
     )
-    specifications = result.tables.get("specifications")
-    traded = specifications is not None and bool(specifications["n_trades"].any())
     return [
         *([Facts(tuple(strip), "line")] if strip else []),
         *map(Paragraph, told),
         *([Facts(tuple(facts))] if facts else []),
         table_of(head, rows, left=1),
         trades,
-        *([grid] if traded else []),
+        *([grid] if found.get("n_trades") else []),
     ]
 
 
