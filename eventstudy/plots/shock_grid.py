@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Shocks of a page, and side by side.
 PAGE, COLUMNS = 9, 3
-#: Inches: a cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
+#: Inches: the tallest cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
 TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.19
 #: Most peers that have room for their names.
 NAMED = 14
@@ -111,8 +111,10 @@ def _panel(ax: Axes, result: StudyResult, page: str) -> Axes:
 
 
 def _frame(result: StudyResult, page: str) -> Frame:
-    rows = -(-len(shocks_of(result, page)) // COLUMNS)
-    height = 0.52 + 0.44 + rows * (TALL - ALONG) + (rows - 1) * ALONG
+    shocks = shocks_of(result, page)
+    rows, most = -(-len(shocks) // COLUMNS), max(len(cells_of(result, name)[0]) for name in shocks)
+    tall = min(TALL, ALONG + PATH + 0.06 + MOST_ROW * most)
+    height = 0.52 + 0.44 + rows * (tall - ALONG) + (rows - 1) * ALONG
     return Frame(width=7.0, height=height, left=NAMES + 0.1, right=0.12, bottom=0.44, top=0.52)
 
 
