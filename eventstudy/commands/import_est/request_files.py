@@ -25,6 +25,7 @@ from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import FIRST_DAY, WORLD_MARKET
 from eventstudy.exchanges.exchange import exchanges as known_exchanges
+from eventstudy.readers.text import read_file
 
 REQUEST_COLUMNS = (
     *("event ID", "firm ID", "market ID", "event date", "grouping variable", "start of the event window"),
@@ -101,10 +102,7 @@ def write_import(found: Imported, folder: Path) -> None:
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:
     """Lines with their numbers, blanks stripped; UTF-8, or the Windows text that spreadsheets save."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    raw = read_file(path, ConfigError)
     if raw[:2] in (b"PK", b"\xd0\xcf"):
         raise ConfigError(Problem("is a workbook or an archive; save it as CSV with semicolons", str(path)))
     try:
