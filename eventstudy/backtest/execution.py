@@ -1,4 +1,4 @@
-"""What becomes of an order on its exchange: filled or not, sold when and why, and what each day brings."""
+"""Simulate one order: fill, exit, daily profit and loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine refuses a command, in a sentence: disk, memory, open files, output that nobody takes."""
+"""Errors of the machine as sentences: disk, memory, open files, a closed output."""
 
 from __future__ import annotations
 

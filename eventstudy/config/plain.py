@@ -1,4 +1,4 @@
-"""A study without a file: the settings that a few names in Python stand for."""
+"""Settings of a study without a file, from a few names in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and summary of a pack as records: made here and nowhere else."""
+"""Tables and summary of a pack as records."""
 
 from __future__ import annotations
 

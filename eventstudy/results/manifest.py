@@ -1,4 +1,4 @@
-"""The manifest of a run: what it rests on, and its name."""
+"""The manifest of a run: its inputs, settings, versions and id."""
 
 from __future__ import annotations
 

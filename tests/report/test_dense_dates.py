@@ -62,7 +62,7 @@ def test_terminal_and_summary_show_k_eff_and_the_p_of_the_mean_that_they_show() 
     assert max(len(line) for line in summary_text(result).splitlines()) <= 100
 
 
-def test_trust_says_what_overlapping_dates_areworth_of_dates() -> None:
+def test_trust_says_what_overlapping_dates_are_worth() -> None:
     sample = study([150, 155, 200, 230, 236, 260, 281, 302], 5).at((2, 20))
     row = date_power(sample)
     assert (row["n_dates"], row["k_eff"]) == (8, sample.overlap.k_eff)

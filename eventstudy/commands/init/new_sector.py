@@ -1,4 +1,4 @@
-"""A sector of one's own: the study's TOML, an events file with worked rows, and a folder for prices."""
+"""Write a new study folder: the study file, an events file with two example rows, a folder for prices."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _market(mic: str, benchmark: str) -> str:
 
 
 def events_csv() -> str:
-    """The events file with two worked rows: a drop, and the answer to it."""
+    """The events file with two example rows: a drop, and the answer to it."""
     rows = [
         {
             "event_id": "EX1",
@@ -265,7 +265,7 @@ def next_steps(plan: NewSector, folder: Path) -> list[str]:
     files = f"Put {len(plan.tickers)} price files into {prices}/ (its README.txt names them)"
     return [
         f"Written: {folder / STUDY_FILE}, {events}, {prices}/",
-        f"1. Put your events in the place of the two worked rows of {events}.",
+        f"1. Replace the two example rows of {events} with your events.",
         f'2. {files}, or set source = "yahoo" in the TOML.',
         f"3. eventstudy check {events}",
         f"4. eventstudy run {events}",
@@ -279,9 +279,9 @@ price_unit = {{{pence}}}
 
 STUDY = """\
 #:schema eventstudy.schema.json
-# A study of one sector. Only [study], [[markets]] and [[peers]] must be here; every other setting has a
+# A study of one sector. Only [study], [[markets]] and [[peers]] are required; every other setting has a
 # default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
-# Commands that are given the events file beside this file read it without being told.
+# If this file is in the folder of the events file, it is used automatically.
 
 [study]
 name = {name}

@@ -1,4 +1,4 @@
-"""Whether prices can be trusted: all checks over all series of a study, and what follows from them.
+"""Quality checks of all price series of a study, and their consequences.
 
 Each file holds the checks of one question. A check of one series takes a `Subject` and yields findings; it
 joins `CHECKS`.
