@@ -105,22 +105,18 @@ def status(row: Mapping[str, Any], answer: Any, documents: Mapping[str, str]) ->
     return "differs"
 
 
-def how_far(row: Mapping[str, Any], answer: float) -> float:
-    """Return the difference as a share of what is expected."""
-    return abs(answer - row["value"]) / max(abs(row["value"]), row["tolerance"])
-
-
 def cell(rows: list[dict[str, Any]], answers: Mapping[str, Any], documents: Mapping[str, str]) -> str:
     """Return one cell of the table: the state of one quantity of a fixture, over its events and windows."""
     states = [status(row, answers.get(key(row)), documents) for row in rows]
     offered = [state for state in states if state != NOT_OFFERED]
     if not offered:
         return "–"
-    far = [how_far(r, answers[key(r)]) for r, state in zip(rows, states, strict=True) if state == "differs"]
+    largest = max(abs(row["value"]) for row in rows)
+    far = [abs(answers[key(r)] - r["value"]) for r, state in zip(rows, states, strict=True) if state == "differs"]
     parts = []
     for state in ("right", "other definition", "differs", "fails"):
         n = offered.count(state)
-        by = f" by {_size(max(far))}" if state == "differs" and far else ""
+        by = f" by {_size(max(far) / largest)}" if state == "differs" and far else ""
         count = f" ({n} of {len(offered)})" if n < len(offered) else ""
         parts += [f"{state}{by}{count}"] if n else []
     return ", ".join(parts)
@@ -143,11 +139,12 @@ source has the fixtures, an adapter a package, and the command that made this pa
 python conformance/run.py
 ```
 
-Each package gets an environment of its own with the version below, and is used as its own documentation says.
+Each package gets an environment of its own with the version below, and is used as its own documentation says. Its
+installation brings today's libraries, so it may fail with one that is newer than its authors had.
 
 - **right**: within the fixture's tolerance, a millionth of the number
 - **other definition**: another number, by a definition that the package documents
-- **differs by**: another number; the largest difference as a share of the right one
+- **differs by**: another number; the largest difference as a share of the largest of the right numbers
 - **fails**: an error, or no number
 - **–**: not offered
 """
@@ -179,7 +176,8 @@ and a section in `packages.toml`.
 def summary(results: Mapping[str, Any]) -> list[str]:
     """Return the table of packages: how many numbers of each state."""
     states = ("right", "other definition", "differs", "fails", NOT_OFFERED)
-    lines = ["| package | version | run on | " + " | ".join(states) + " |", "|---" * 3 + "|---:" * 5 + "|"]
+    heads = ("right", "other", "differs", "fails", "–")
+    lines = ["| package | version, run on | " + " | ".join(heads) + " |", "|---" * 2 + "|---:" * 5 + "|"]
     for name, found in results.items():
         documents = PACKAGES[name].get("documents", {})
         every = [
@@ -188,10 +186,10 @@ def summary(results: Mapping[str, Any]) -> list[str]:
             for row in expected(folder)
         ]
         counts = " | ".join(str(every.count(state)) for state in states)
-        lines.append(f"| {PACKAGES[name]['title']} | {found['version']} | {found['date']} | {counts} |")
+        lines.append(f"| {PACKAGES[name]['title']} | {found['version']}, {found['date']} | {counts} |")
     for package in LISTED.values():
         if "not_run" in package:
-            lines.append(f"| {package['title']} | {package['install'].partition('==')[2]} | {package['not_run']} |||||")
+            lines.append(f"| {package['title']} | {package['install'].partition('==')[2]}, {package['not_run']} |||||")
     return lines
 
 

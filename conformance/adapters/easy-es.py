@@ -22,7 +22,7 @@ def _factors(fixture: Fixture) -> pd.DataFrame:
     else:
         frame = pd.DataFrame({"Mkt-RF": fixture.returns["MKT"], "RF": 0.0})
     frame.insert(0, "Date", frame.index.date)
-    return frame.reset_index(drop=True)
+    return frame.dropna().reset_index(drop=True)
 
 
 def compute(fixture: Fixture, window: tuple[int, int]) -> Values:

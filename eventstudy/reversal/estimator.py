@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,8 @@ class Excess:
         How many weeks without overlap the weeks are worth.
     spread
         Standard error that the leave-one-out excesses of controls give the mean of one or two events.
+    prior_sd
+        Standard deviation of a single control's excess.
     rank, among
         Place of the mean standardised excess by size, 1 the largest, and how many it is ranked with;
         0 where it is not ranked.
@@ -131,6 +133,7 @@ class Excess:
     n_clusters: int = 0
     k_eff: float = NAN
     spread: float = NAN
+    prior_sd: float = NAN
     rank: int = 0
     among: int = 0
     p_floor: float = 0.0
@@ -147,6 +150,17 @@ class Excess:
             return NAN
         nearer = (margin - abs(self.effect)) / self.se
         return float(special.stdtr(self.df, -nearer))
+
+    def shrunken(self, costs: float) -> tuple[float, float]:
+        """Mean of the true effect given this one, and the probability that it exceeds ``costs``.
+
+        Normal around none with `prior_sd` before the study and normal with `se` in it (Efron and Morris 1973).
+        NaN without a standard error.
+        """
+        if not (self.se > 0 and self.prior_sd > 0):
+            return NAN, NAN
+        weight = self.prior_sd**2 / (self.prior_sd**2 + self.se**2)
+        return weight * self.effect, float(special.ndtr((weight * self.effect - costs) / (np.sqrt(weight) * self.se)))
 
 
 def is_control(drop_s: NDArray[np.float64], drop: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -219,10 +233,11 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
     if not falls.event.any():
         return Excess(own=np.zeros(0), entered=entered, reason=Reason("excess.no_controls", fewest=FEWEST_CONTROLS))
     z, traits = outcome(falls), _traits(falls)
-    own = _own(falls, z, traits)
+    own, prior_sd = _own(falls, z, traits)
     weeks = np.unique(falls.week[falls.event])
     if len(weeks) < FEWEST_DATES:
-        return _ranked(falls, z, traits, own, entered=entered, draws=draws, seed=seed)
+        ranked = _ranked(falls, z, traits, own, entered=entered, draws=draws, seed=seed)
+        return replace(ranked, prior_sd=prior_sd)
     x = np.column_stack([traits, falls.event / falls.scale()])
     names = [*(f"x{j}" for j in range(traits.shape[1])), "event"]
     fit = regress(z, x, clusters(falls), names=names, constant=False, draws=0)
@@ -241,8 +256,9 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
         entered=entered,
         n_events=int(falls.event.sum()),
         n_weeks=len(weeks),
-        n_controls=int((~falls.event).sum()),
+        n_controls=_distinct(falls),
         n_clusters=fit.clusters,
+        prior_sd=prior_sd,
         k_eff=_worth(weeks, falls.length),
     )
 
@@ -283,12 +299,22 @@ def _traits(falls: Falls) -> NDArray[np.float64]:
     return traits
 
 
-def _own(falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each event's outcome less what controls of its traits lead one to expect, in returns, (K,)."""
+def _own(falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Excess of each event over what controls of its traits lead one to expect, in returns, (K,), and their spread."""
     control = ~falls.event
-    expected = traits[falls.event] @ np.linalg.lstsq(traits[control], z[control], rcond=None)[0]
-    own: NDArray[np.float64] = (z[falls.event] - expected) * falls.scale()[falls.event]
-    return own
+    slope = np.linalg.lstsq(traits[control], z[control], rcond=None)[0]
+    excess = (z - traits @ slope) * falls.scale()
+    free = max(int(control.sum()) - traits.shape[1], 1)
+    return excess[falls.event], float(np.sqrt((excess[control] ** 2).sum() / free))
+
+
+def _distinct(falls: Falls) -> int:
+    """Count the controls; one that stands beside several events, each with its own past, once."""
+    control = ~falls.event
+    columns = (falls.session, falls.drop_s, falls.post)
+    return len(
+        set(zip(falls.families[control].tolist(), *(column[control].tolist() for column in columns), strict=True))
+    )
 
 
 def _ranked(
@@ -320,7 +346,7 @@ def _ranked(
         entered=entered,
         n_events=len(own),
         n_weeks=len(weeks),
-        n_controls=int(control.sum()),
+        n_controls=_distinct(falls),
         n_clusters=len(np.unique(cluster)),
         k_eff=_worth(weeks, falls.length),
         spread=float(others.std(ddof=1) * scale.mean()),

@@ -167,6 +167,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
     kind = kind_of(found, margin)
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
+    shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
     return Verdict(
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, mde, margin),
@@ -196,6 +197,9 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         rank=found.rank,
         among=found.among,
         attainable=evidence.attainable,
+        shrunk=shrunk,
+        p_costs=p_costs,
+        prior_sd=found.prior_sd,
     )
 
 

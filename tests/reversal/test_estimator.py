@@ -114,6 +114,26 @@ def test_the_regression_is_its_slow_twin(seed: int) -> None:
     assert found.n_events + found.n_controls == len(falls)
 
 
+def test_the_shrunken_effect_is_the_mean_of_prior_times_likelihood() -> None:
+    """On a grid: normal around none with the controls' spread, times normal around the effect."""
+    returns = portfolio(5)
+    falls = falls_of(returns, drops_of(returns, 6, 5), effect=0.08)
+    found = estimate(falls)
+    control = falls.take(~falls.event)
+    m = (control.sigma + control.recent) / 2 * np.sqrt(LENGTH)
+    x = np.column_stack([np.ones(len(m)), control.drop_s.clip(-5, 0), control.run_up.clip(-0.6, 0.6)])
+    residual = (OLS(outcome(falls)[~falls.event], x).fit().resid * m).tolist()
+    assert found.prior_sd == pytest.approx(np.sqrt(sum(r**2 for r in residual) / (len(residual) - 3)), rel=1e-9)
+    grid = np.linspace(-1, 1, 400_001)
+    weight = stats.norm.pdf(grid, 0, found.prior_sd) * stats.norm.pdf(grid, found.effect, found.se)
+    shrunk, above = found.shrunken(0.008)
+    assert shrunk == pytest.approx((grid * weight).sum() / weight.sum(), rel=1e-6)
+    assert above == pytest.approx(weight[grid > 0.008].sum() / weight.sum(), abs=1e-4)
+    assert 0 < abs(shrunk) < abs(found.effect)
+    # One date has no standard error: its rank, and no more.
+    assert np.isnan(estimate(falls.take(np.cumsum(falls.event) * falls.event <= 1)).shrunken(0.008)).all()
+
+
 def test_the_effect_is_that_of_statsmodels() -> None:
     returns = portfolio(4)
     falls = falls_of(returns, drops_of(returns, 5, 4))

@@ -144,6 +144,8 @@ def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tm
     assert (facts["n_controls"], facts["n_clusters"]) == (answer.n_controls, answer.n_clusters)
     assert facts["n_dates"] == int(shocks.counted[shocks.question].sum()) == answer.n_events
     assert facts["attainable"] > facts["n_dates"]
+    assert (facts["shrunk"], facts["p_costs"]) == answer.shrunken(0.008)
+    assert facts["prior_sd"] == answer.prior_sd
     measured = {(row["measure"], row["group"]): row for row in rows["reversal_measures"]}
     for name in ("excess_post", "excess_regression"):
         row = measured[name, "label=misreading"]
@@ -200,6 +202,9 @@ def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_pat
     every = found.of(np.ones(len(days), dtype=bool))
     alone = {name: (every.stratum == name).sum() for name in np.unique(every.stratum)}
     assert len(alone) == len(days)
+    # Each control counts once, however many events it stands beside.
+    beside = every.take(~every.event)
+    assert shocks.verdict.n_controls == len(set(beside.session.tolist())) < len(beside)
     # An early event has fewer controls than a late one.
     assert alone[every.stratum[0]] < alone[every.stratum[last]]
     assert shocks.verdict.n_dates == found.comparable(len(days)).sum()

@@ -28,6 +28,7 @@ from eventstudy.report.wording import (
     test_name,
 )
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.verdict import SMALLEST_MARGIN
 
 #: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
 MEASURES = tuple(
@@ -72,6 +73,7 @@ def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str,
         (words["fact.attainable"], count(verdict.get("attainable") or None)),
         (words["fact.placebos"], count(verdict.get("n_placebos") or None)),
         (words["fact.mde"], size(verdict.get("mde"))),
+        (words["fact.shrunk"], _shrunk(verdict, words)),
     ]
     return [fact for fact in found if fact[1] != "–"]
 
@@ -79,6 +81,18 @@ def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str,
 def _place(verdict: Mapping[str, Any], words: Words) -> str:
     rank, among = verdict.get("rank"), verdict.get("among")
     return words["fact.rank_of"].format(rank=count(rank), among=count(among)) if rank and among else "–"
+
+
+def _shrunk(verdict: Mapping[str, Any], words: Words) -> str:
+    """Return the shrunken effect with its prior, which it says nothing without."""
+    if not finite(verdict.get("shrunk")):
+        return "–"
+    return words["fact.shrunk_of"].format(
+        shrunk=percent(verdict["shrunk"]),
+        p=size(verdict["p_costs"], 0),
+        costs=size(SMALLEST_MARGIN),
+        prior=size(verdict["prior_sd"]),
+    )
 
 
 def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
