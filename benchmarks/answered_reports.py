@@ -29,12 +29,11 @@ FREQUENT = ("TSLA", "AAPL", "HLF")
 def read(pack: Path) -> tuple[Falls, pd.DataFrame, int]:
     """The falls of a pack, a row each with what the events file says, and the seed."""
     events = pd.read_csv(sector_file("answered_reports").with_name("events.csv"), dtype=str, keep_default_na=False)
-    rows = pd.read_csv(pack / "tables" / "falls.csv", keep_default_na=False, na_values={"post": [""]})
-    shocks = pd.read_csv(pack / "tables" / "reversal.csv", dtype=str, keep_default_na=False)
+    rows, known = (pd.read_parquet(pack / "tables" / f"{name}.parquet") for name in ("falls", "reversal"))
     own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag"]
     rows = rows.merge(events[own], how="left", left_on="event", right_on="event_id")
-    known = shocks.set_index("shock_id")
-    rows["counted"] = rows["event"].map((known["label_in_time"] == "True") & (known["overlaps"] == "")).eq(True)
+    known = known.set_index("shock_id")
+    rows["counted"] = rows["event"].map(known["label_in_time"] & (known["overlaps"].fillna("") == "")).eq(True)
     settings = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["settings"]
     first, last = settings["windows"]["post"]
     falls = Falls(
