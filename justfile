@@ -22,7 +22,7 @@ reference:
     python docs/make_reference.py
     python docs/make_bad_inputs.py
 
-# One benchmark: engine, garch_speed, placebo_lists, ….
+# One benchmark: engine, garch_speed, peers, ….
 bench name="engine" *options:
     python benchmarks/{{ name }}.py {{ options }}
 

@@ -22,6 +22,7 @@ from typing import Any
 import click
 import pandas as pd
 import pytest
+from recipe_files import write_recipe_files
 from studies import event_row, write_events, write_prices
 from test_import_est import write_files
 
@@ -89,6 +90,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_market(folder)
     (folder / "est").mkdir()
     write_files(folder / "est")
+    write_recipe_files(folder)
+    for name in ("examples/drug-news.csv", "eventstudy/sectors/healthcare/prices.parquet"):
+        (folder / name).parent.mkdir(parents=True)
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
@@ -300,18 +305,47 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         assert said in page, said
 
 
-def test_the_readme_says_what_the_pack_says_of_its_two_dates() -> None:
+def test_the_readme_says_what_the_pack_says_of_june_2026() -> None:
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     shocks = pd.read_csv(PACK / "tables" / "shocks.csv").set_index(["shock_id", "window"])
-    balance = pd.read_csv(PACK / "tables" / "placebo_balance.csv").set_index(["group", "variable"])
-    placebos = pd.read_csv(PACK / "tables" / "placebo.csv")
-    placebos = placebos[(placebos["shock_id"] == "LITE26") & (placebos["tier"] == "P1")]
-    drop = pd.read_csv(PACK / "tables" / "reversal.csv").set_index("shock_id").loc["LITE26", "car_drop"]
-    day0, matched = shocks.loc[("SA26", "[0,0]")], balance.loc[("label=misreading;exploratory", "s_drop")]
+    case = json.loads((PACK / "summary.json").read_text(encoding="utf-8"))["case_study"]
+    day0 = shocks.loc[("SA26", "[0,0]")]
     assert f"was −{points(day0['car'])} % ({abs(day0['s']):.1f} standard errors)" in text
-    deep, own = -matched["mean_placebos"], -matched["mean_events"]
-    assert f"deeper in standard errors (−{deep:.2f} against −{own:.2f}) though not in per cent" in text
-    assert f"(−{points(placebos['car_drop'].mean())} against −{points(drop)}), the clarification" in text
+    assert f"over days +2 to +20 they then lost {points(case['car_post'])} %" in text
+    reversal = pd.read_csv(PACK / "tables" / "reversal.csv").query("label == 'misreading'")
+    assert (len(reversal), int(reversal["qualifies"].sum())) == (4, 1)
+    assert not reversal.query("qualifies")["label_in_time"].any()
+
+
+def test_the_readme_shows_what_its_first_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = blocks(ROOT / "README.md")
+    at = next(n for n, block in enumerate(found) if block.kind == "sh" and "drug-news" in block.text)
+    words = [str(ROOT / word) if "/" in word else word for word in shlex.split(found[at].text)[1:]]
+    assert main([*words, "--out", str(tmp_path), "--set", 'report.formats=["csv", "json"]']) == 0
+    printed = capsys.readouterr().out
+
+    def plain(text: str) -> str:
+        return " ".join(re.sub("[╭─╮│╰╯]", " ", text).split())
+
+    shown = plain(found[at + 1].text).partition("…")[0]
+    sentence, _, table = shown.partition(" window N K")
+    assert sentence in plain(printed)
+    rows = table.partition("t p ")[2].replace(" [", "\n[").splitlines()
+    assert len(rows) == 2
+    assert all(row.strip() in plain(printed) for row in rows)
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_and_is_kept_without_outputs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    book = json.loads(path.read_text(encoding="utf-8"))
+    assert (book["nbformat"], len({cell["id"] for cell in book["cells"]})) == (4, len(book["cells"]))
+    names: dict[str, Any] = {"__name__": path.stem}
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), f"{path.name} {cell['id']}", "exec"), names)  # noqa: S102
+    assert names["result"].effect.n_dates > 5
 
 
 def test_links_lead_somewhere() -> None:
@@ -336,7 +370,7 @@ def test_the_site_is_built_without_a_warning_and_asks_nothing_of_others(tmp_path
     assert built.returncode == 0, built.stderr
     home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "Five-minute start" in home
-    assert (tmp_path / "site" / "results" / "optical-2026-06" / "figures" / "shock_SA26.png").is_file()
+    assert (tmp_path / "site" / "results" / "optical-2026-06" / "figures" / "forest.png").is_file()
     for page in (tmp_path / "site").glob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"<(?:script|img|iframe)[^>]+src=\"(?:https?:)?//", text), page.name

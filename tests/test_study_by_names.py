@@ -293,6 +293,11 @@ def test_wrong_names_and_values_are_told_with_the_nearest(names: dict[str, Any],
         Study(**{"peers": ["AAA"], "benchmark": "IDX", **names})
 
 
+def test_one_benchmark_serves_exchanges_with_the_same_usual_index() -> None:
+    markets = Study(peers=["600519.SS", "300308.SZ"], benchmark="IDX").settings.markets
+    assert [(market.mic, market.benchmark) for market in markets] == [("XSHG", "IDX"), ("XSHE", "IDX")]
+
+
 def test_names_are_the_settings_of_a_file() -> None:
     peers = pd.DataFrame({"ticker": ["AAA", "600519.SS"], "group": ["core", None], "from": [None, dt.date(2021, 1, 4)]})
     study = Study(

@@ -131,7 +131,7 @@ def _markets(mics: Sequence[str], benchmark: str | Mapping[str, str]) -> list[di
     unknown = [mic for mic in mics if mic not in known]
     if unknown:
         raise ConfigError(f"exchange {unknown[0]!r}; {nearest(str(unknown[0]), known)}")
-    if isinstance(benchmark, str) and benchmark and len(mics) > 1:
+    if isinstance(benchmark, str) and benchmark and len({known[mic].index for mic in mics}) > 1:
         one = ", ".join(f"{mic!r}: {known[mic].index!r}" for mic in mics)
         raise ConfigError(f"one benchmark, {benchmark}, for {len(mics)} exchanges: give one for each, {{{one}}}")
     of_mic = benchmark if isinstance(benchmark, Mapping) else dict.fromkeys(mics, benchmark)

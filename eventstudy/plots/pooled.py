@@ -32,19 +32,19 @@ def draw_pool(pool: Pool, caption: str) -> Figure:
 
 
 def draw_effects(ax: Axes, pool: Pool) -> Axes:
-    """Draw the mean excess of each sector and of the pool with its 95 % interval over dates."""
+    """Draw the mean excess of each sector and of the pool with its 95 % interval."""
     rows = [row for row in pool.strata if row.group == pool.shown]
     marks = _marks(pool)
     for at, row in enumerate(rows):
         colour = INK if row.sector == POOLED else GREY
         ax.plot(row.effect, at, marker=marks.get(row.sector, WHOLE), ms=4, color=colour, zorder=3)
-        if row.n_dates > 1:
+        if row.se > 0:
             ax.plot((row.lower, row.upper), (at, at), color=colour, lw=1.1)
     ax.axvline(0, color=INK, lw=0.6)
     ax.set_yticks(range(len(rows)), [f"{row.sector}\n{_dates(row.n_dates)}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    percent_axis(ax, "excess over matched drops, %", horizontal=True, ticks=4)
+    percent_axis(ax, "excess over comparable falls, %", horizontal=True, ticks=4)
     ax.set_title("Mean excess by sector")
     return ax
 
@@ -68,7 +68,7 @@ def draw_growth(ax: Axes, pool: Pool) -> Axes:
     ax.set_xscale("log")
     ax.set_yscale("log")
     _level(ax, steps, grid)
-    ax.set_xlabel("dates (each curve keeps its own spread between dates)")
+    ax.set_xlabel("dates (each curve keeps its own error per date)")
     ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     return ax
 
@@ -88,7 +88,6 @@ def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
         axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.grid(color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
-    ax.axvline(6, color=GREY, lw=0.7, ls=(0, (3, 2)))
 
 
 def _named(step: PowerStep) -> str:

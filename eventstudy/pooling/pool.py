@@ -1,30 +1,26 @@
 """Shocks of several studies in one test, with the sector as a stratum.
 
-What the pool tests is X_k, each shock's excess over its own matched placebo drops: market, peers and size
-of the drop are taken out within the sector before anything is joined.
+What the pool rests on is the regression of a single study over the falls of all packs: market, peers and depth of
+the drop are taken out within the sector, and the controls of each sector place its level.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.statistics.dates import (
-    FEWEST_DATES,
-    dates_needed,
-    minimum_detectable_effect,
-    sign_flip_p,
-    signs_of,
-    student,
-    t_interval,
-)
+from eventstudy.core.statistics.dates import dates_needed, detectable
 from eventstudy.errors import ConfigError, Problem, Reason
-from eventstudy.reversal.permutation import NO_TEST, PermutationTest, matched_permutation, placebo_spread, rank_among
+from eventstudy.reversal.estimator import Excess, Falls, estimate, ruled_out
+from eventstudy.reversal.falls import StudyFalls, families
+from eventstudy.reversal.permutation import date_means
+from eventstudy.reversal.power import Past, asked_of, power
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -32,9 +28,9 @@ NAN = float("nan")
 POOLED = "pooled"
 #: Effects for which the dates needed are counted.
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
-#: Fewest dates of every sector below which Cochran's Q is far from its chi-square.
+#: Fewest weeks of every sector below which Cochran's Q is far from its chi-square.
 FEW_FOR_Q = 20
-#: Settings that make X_k what it is; packs that differ in one measure different things.
+#: Settings that make the excess what it is; packs that differ in one measure different things.
 SAME = (
     "study.kind",
     "windows.estimation",
@@ -58,6 +54,7 @@ SAME = (
     "reversal.label",
     "reversal.drop_k",
     "reversal.share_negative",
+    "reversal.controls",
 )
 #: Settings that may fit the sector: they say which falls count, not how they are measured.
 MAY_DIFFER = ("reversal.drop_min", "reversal.history_years")
@@ -65,24 +62,24 @@ MAY_DIFFER = ("reversal.drop_min", "reversal.history_years")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackShocks:
-    """The n shocks of one result pack, arrays of shape (n,) in the order of their day 0.
+    """The n shocks of one result pack, arrays of shape (n,) in the order of their day 0, and its falls.
 
     Attributes
     ----------
     sector : str
-        Stratum: the study's sector, or its name.
+        The study's sector, or its name.
     settings
         The manifest's settings by dotted name.
-    n_effective
-        N_eff of each verdict's group, as the pack's summary states it.
+    n_effective, attainable
+        N_eff of each verdict's group and the most dates that the history can give, as the pack's summary states them.
     qualifies, in_time : bool
         Whether the shock was a drop, and whether its label was known in time.
     overlaps : str
         Earlier shock of the same peers within whose post window it falls, or empty.
-    excess, excess_log, excess_bhar : float
-        X_k with the study's, log and buy-and-hold returns; NaN without a benchmark.
-    placebos, tickers
-        Post-drop CARs of each shock's matched placebos; its peers.
+    tickers
+        Peers of each shock.
+    falls
+        Shocks and control falls of `tables/falls.csv`, ``shock`` numbered as here, ``peers`` those of each fall.
     """
 
     run_id: str
@@ -90,20 +87,19 @@ class PackShocks:
     settings: Mapping[str, Any]
     simulated: bool
     n_effective: Mapping[str, float]
+    attainable: Mapping[str, int] = field(default_factory=dict)
     shock_id: NDArray[np.str_]
     label: NDArray[np.str_]
     day0: NDArray[np.datetime64]
     n_peers: NDArray[np.int64]
     drop: NDArray[np.float64]
     post: NDArray[np.float64]
-    excess: NDArray[np.float64]
-    excess_log: NDArray[np.float64]
-    excess_bhar: NDArray[np.float64]
     qualifies: NDArray[np.bool_]
     in_time: NDArray[np.bool_]
     overlaps: tuple[str, ...]
-    placebos: tuple[NDArray[np.float64], ...]
     tickers: tuple[tuple[str, ...], ...]
+    falls: StudyFalls
+    peers: tuple[tuple[str, ...], ...]
 
     def __len__(self) -> int:
         return len(self.shock_id)
@@ -115,35 +111,42 @@ class PoolTest:
 
     group: str
     name: str
-    estimate: float
-    statistic: float
-    df: float
-    p_value: float
+    estimate: float = NAN
+    statistic: float = NAN
+    df: float = NAN
+    p_value: float = NAN
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """Mean excess of one sector of a group, or of the pool; decimals."""
+    """Mean excess of one sector of a group, or of the pool, by the regression on its own falls; decimals.
+
+    ``n_dates`` are distinct days 0, ``k_eff`` what their weeks are worth without overlap. Dates of one or two weeks
+    are ranked among the controls: there is a p, and neither an error nor an interval.
+    """
 
     group: str
     sector: str
     n_dates: int
     n_events: int
-    n_placebos: int
+    n_controls: int
+    k_eff: float
     effect: float
     lower: float
     upper: float
-    sd: float
-    date_t_p: float
-    sign_flip_p: float
-    permutation_p: float
+    se: float
+    df: float
+    p_value: float
     mde: float
 
 
 @dataclass(frozen=True, slots=True)
 class PowerStep:
-    """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need."""
+    """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need.
+
+    ``sd`` is the standard error times the root of the number of dates.
+    """
 
     group: str
     sectors: str
@@ -155,7 +158,10 @@ class PowerStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Everything a pool found, by group in the order of the verdicts; ``headline`` is the question's own."""
+    """Everything a pool found, by group in the order of the verdicts; ``headline`` is the question's own.
+
+    ``excess`` has for each pack that of every shock over what its controls lead one to expect, NaN where unknown.
+    """
 
     packs: tuple[PackShocks, ...]
     headline: str
@@ -163,6 +169,7 @@ class Pool:
     strata: tuple[Stratum, ...]
     tests: tuple[PoolTest, ...]
     power: tuple[PowerStep, ...]
+    excess: tuple[NDArray[np.float64], ...]
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
 
@@ -179,7 +186,7 @@ class Pool:
 
 
 def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
-    """Join the shocks of packs and test their mean excess over matched placebo drops.
+    """Join the falls of packs and test the mean excess of their drops.
 
     Raises
     ------
@@ -187,28 +194,96 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         For fewer than two packs, packs that measure different things, or one shock in two of them.
     """
     check_comparable(packs)
-    label = str(packs[0].settings["reversal.label"])
-    members = [_members(pack, label) for pack in packs]
+    label, falls = str(packs[0].settings["reversal.label"]), pooled_falls(packs)
+    bounds = np.cumsum([0, *map(len, packs)])
+    comparable = falls.comparable(int(bounds[-1]))
+    of_pack = [slice(start, end) for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+    members = [_members(pack, label, comparable[own]) for pack, own in zip(packs, of_pack, strict=True)]
     names = list(dict.fromkeys(name for found in members for name in found))
-    verdicts, strata, tests, power, left_out = {}, [], [], [], {}
+    verdicts, strata, tests, steps, left_out = {}, [], [], [], {}
     for name in names:
         masks = [found.get(name, np.zeros(len(pack), dtype=bool)) for pack, found in zip(packs, members, strict=True)]
         kept, left_out[name] = _without_shared_days(packs, masks)
-        group = _Group(name, label, tuple(packs), tuple(kept), seed, draws)
+        group = _Group(
+            name=name,
+            label=label,
+            packs=tuple(packs),
+            mask=np.concatenate(kept),
+            comparable=comparable,
+            falls=falls,
+            seed=seed,
+            draws=draws,
+        )
         verdicts[name] = group.verdict()
         strata += group.strata()
         tests += group.tests()
-        power += group.power()
+        steps += group.power()
+    excess = np.full(len(comparable), NAN)
+    excess[comparable] = estimate(falls.of(comparable), draws=draws, seed=seed).own
     return Pool(
         packs=tuple(packs),
         headline=f"label={label}",
         verdicts=verdicts,
         strata=tuple(strata),
         tests=tuple(tests),
-        power=tuple(power),
+        power=tuple(steps),
+        excess=tuple(excess[own] for own in of_pack),
         left_out=left_out,
         notes=(*_same_days(packs), *_differing(packs)),
     )
+
+
+def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
+    """Join the falls of packs: peer sets of a sector are strata, those with a peer in common one family.
+
+    Where packs have peers in common a control counts once, controls keep away from the shocks of every such pack,
+    and weekdays stand for sessions, which each pack counts from a day of its own.
+    """
+    peers = [names for pack in packs for names in pack.peers]
+    pack_of = np.repeat(np.arange(len(packs)), [len(pack.peers) for pack in packs])
+    sets = sorted(set(peers))
+    name_of = dict(zip(sets, families(sets), strict=True))
+    family = np.array([name_of[names] for names in peers], dtype=np.str_)
+    joined = {
+        name: np.concatenate([getattr(pack.falls.falls, name) for pack in packs])
+        for name in Falls.__slots__
+        if name not in ("length", "family", "stratum", "session")
+    }
+    day = np.concatenate([pack.falls.day for pack in packs])
+    session = np.concatenate([pack.falls.falls.session for pack in packs])
+    shared = np.isin(family, [name for name in set(family.tolist()) if len(set(pack_of[family == name].tolist())) > 1])
+    session[shared] = _weekday(day[shared])
+    stratum = np.array(
+        [f"{packs[at].sector}: {', '.join(names)}" for at, names in zip(pack_of.tolist(), peers, strict=True)]
+    )
+    kept = np.ones(len(day), dtype=bool)
+    for at, pack in enumerate(packs):
+        known = {name_of[names] for names in pack.peers}
+        near = ruled_out(_weekday(day), _weekday(pack.day0.astype("datetime64[D]").astype(np.int64)))
+        kept &= joined["event"] | (pack_of == at) | ~np.isin(family, sorted(known)) | ~near
+    seen: set[tuple[str, int]] = set()
+    for row in np.flatnonzero(shared & ~joined["event"] & kept).tolist():
+        kept[row] = (key := (str(stratum[row]), int(day[row]))) not in seen
+        seen.add(key)
+    first = np.cumsum([0, *map(len, packs)])
+    shock = np.concatenate([np.where(p.falls.shock < 0, -1, p.falls.shock + first[at]) for at, p in enumerate(packs)])
+    falls = Falls(**joined, family=family, stratum=stratum, session=session, length=packs[0].falls.falls.length)
+    # Events in the order of the shocks, then controls.
+    order = np.argsort(np.where(shock < 0, first[-1], shock), kind="stable")
+    order = order[kept[order]]
+    return StudyFalls(
+        falls=falls.take(order),
+        shock=shock[order],
+        day=day[order],
+        drop=np.concatenate([pack.falls.drop for pack in packs])[order],
+        drops={},
+        lead=packs[0].falls.lead,
+    )
+
+
+def _weekday(day: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Weekdays since 1970, of days since then."""
+    return np.busday_count(np.datetime64(0, "D"), day.astype("datetime64[D]"))
 
 
 def check_comparable(packs: Sequence[PackShocks]) -> None:
@@ -293,8 +368,7 @@ def _same_days(packs: Sequence[PackShocks]) -> Iterator[str]:
             if len(same):
                 yield (
                     f"{first.sector} and {second.sector} have drops on the same day "
-                    f"({', '.join(map(str, same))}): they count as two dates though one market day is "
-                    "behind both"
+                    f"({', '.join(map(str, same))}): one market day is behind both, and they count as one date"
                 )
 
 
@@ -309,11 +383,11 @@ def _differing(packs: Sequence[PackShocks]) -> list[str]:
     return found
 
 
-def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
+def _members(pack: PackShocks, label: str, comparable: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Shocks that each verdict of a study may count, as `reversal.study_shocks` has them before overlaps."""
-    counted = pack.qualifies & np.isfinite(pack.excess)
-    mine = pack.label == label
-    groups = {f"label={label}": mine & counted & pack.in_time, f"label={label}{EXPLORATORY}": mine & counted}
+    counted = pack.qualifies & comparable
+    asked = pack.label == label
+    groups = {f"label={label}": asked & counted & pack.in_time, f"label={label}{EXPLORATORY}": asked & counted}
     for name in OTHER_LABELS:
         if name != label and (pack.label == name).any():
             groups[f"label={name}"] = (pack.label == name) & counted & pack.in_time
@@ -321,58 +395,74 @@ def _members(pack: PackShocks, label: str) -> dict[str, NDArray[np.bool_]]:
     return groups
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class _Group:
-    """The shocks of one kind in every pack; ``masks`` mark them."""
+    """The shocks of one kind in every pack; ``mask`` marks them among those of all packs, (K,)."""
 
     name: str
     label: str
     packs: tuple[PackShocks, ...]
-    masks: tuple[NDArray[np.bool_], ...]
+    mask: NDArray[np.bool_]
+    comparable: NDArray[np.bool_]
+    falls: StudyFalls
     seed: int
     draws: int
 
-    def joined(self, field: str) -> NDArray[Any]:
-        parts = [getattr(pack, field)[mask] for pack, mask in zip(self.packs, self.masks, strict=True)]
-        return np.concatenate(parts)
+    def joined(self, name: str) -> NDArray[Any]:
+        """Values of the shocks of all packs, (K,)."""
+        return np.concatenate([getattr(pack, name) for pack in self.packs])
 
-    def sectors(self) -> NDArray[np.str_]:
-        """Sector of each shock; packs of one sector are one stratum."""
-        return np.concatenate(
-            [np.full(int(mask.sum()), pack.sector) for pack, mask in zip(self.packs, self.masks, strict=True)]
-        )
+    @functools.cached_property
+    def sector(self) -> NDArray[np.str_]:
+        """Sector of each shock, (K,); packs of one sector are one."""
+        return np.repeat([pack.sector for pack in self.packs], list(map(len, self.packs)))
 
-    def placebos(self) -> list[NDArray[np.float64]]:
-        return [
-            pack.placebos[k] for pack, mask in zip(self.packs, self.masks, strict=True) for k in np.flatnonzero(mask)
-        ]
+    def found(self, mask: NDArray[np.bool_]) -> Excess:
+        """Return the regression on the marked shocks."""
+        return estimate(self.falls.of(mask), draws=self.draws, seed=self.seed)
 
-    def permutation(self, rows: NDArray[np.intp]) -> PermutationTest:
-        sets, post = self.placebos(), self.joined("post")
-        return _permuted(post[rows], [sets[k] for k in rows], draws=self.draws, seed=self.seed)
+    @functools.cached_property
+    def whole(self) -> Excess:
+        """The regression on all shocks of the kind."""
+        return self.found(self.mask)
 
     def verdict(self) -> Verdict:
         """Return the verdict that a single study would give on all these shocks together."""
-        x, sets = self.joined("excess"), self.placebos()
-        counts = self._counts()
+        day0 = self.joined("day0")[self.mask]
         effective = [pack.n_effective.get(self.name, NAN) for pack in self.packs]
-        others = [v[np.isfinite(v)] for v in map(self.joined, ("excess_log", "excess_bhar"))]
-        place = rank_among(float(self.joined("post")[0]), sets[0]) if len(x) == 1 else None
         evidence = Evidence(
             subject=self._subject(),
             window=self._post(),
-            excess=x,
-            drop=self.joined("drop"),
-            permutation=self.permutation(np.arange(len(x))),
-            spread=placebo_spread(sets),
-            other_measures=tuple(float(v.mean()) if len(v) else NAN for v in others),
-            n_events=int(self.joined("n_peers").sum()),
+            excess=date_means(day0, self.whole.own),
+            drop=date_means(day0, self.joined("drop")[self.mask]),
+            falls=self.whole,
+            attainable=self._attainable(),
+            n_events=int(self.joined("n_peers")[self.mask].sum()),
             n_effective=float(np.nansum(effective)),
-            n_placebos=sum(len(values) for values in sets),
-            rank=place.rank if place else 0,
-            **counts,
+            **self._counts(),
         )
-        return verdict(evidence, seed=self.seed, draws=self.draws)
+        answer = verdict(evidence, seed=self.seed, draws=self.draws)
+        if self.name not in (f"label={self.label}", f"label={self.label}{EXPLORATORY}"):
+            return answer
+        return replace(answer, power=power(self._past(), asked_of(self.falls, self.mask), seed=self.seed))
+
+    def _past(self) -> Past:
+        """Return the controls, those marked that are drops by the rule of their sector."""
+        control = self.falls.shock < 0
+        falls, drop = self.falls.falls.take(control), self.falls.drop[control]
+        can = np.zeros(len(falls), dtype=bool)
+        for pack in self.packs:
+            own = np.isin(falls.stratum, [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)])
+            k, least = (float(pack.settings[f"reversal.{name}"]) for name in ("drop_k", "drop_min"))
+            can |= own & (falls.drop_s <= -k) & (drop <= -least)
+        return Past(falls, drop, can)
+
+    def _attainable(self) -> int:
+        """Sum what the histories of the sectors can give; packs of one sector have one history."""
+        most: dict[str, int] = {}
+        for pack in self.packs:
+            most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self.name, 0))
+        return sum(most.values())
 
     def _post(self) -> tuple[int, int]:
         first, last = self.packs[0].settings["windows.post"]
@@ -385,218 +475,99 @@ class _Group:
             return Reason("subject.pool_all", sectors=sectors)
         key = "pool"
         if self.name.endswith(EXPLORATORY):
-            late = not len(self.joined("excess")) or not self.joined("in_time").all()
+            late = not self.mask.any() or not self.joined("in_time")[self.mask].all()
             key = "pool_late" if late else "pool_late_none"
         label = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
         return Reason(f"subject.{key}", label=label, sectors=sectors)
 
     def _counts(self) -> dict[str, Any]:
-        total = dict.fromkeys(("n_candidates", "n_drops", "n_late", "n_unmatched"), 0)
-        name = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
-        for pack in self.packs:
-            of = np.ones(len(pack), dtype=bool) if self.name == "all" else pack.label == name
-            drop = of & pack.qualifies & np.isfinite(pack.post)
-            by_label = self.name != "all" and not self.name.endswith(EXPLORATORY)
-            late = drop & ~pack.in_time & by_label
-            total["n_candidates"] += int(of.sum())
-            total["n_drops"] += int(drop.sum())
-            total["n_late"] += int(late.sum())
-            total["n_unmatched"] += int((drop & ~np.isfinite(pack.excess) & ~late).sum())
-        return total
+        qualifies, in_time, label = (self.joined(name) for name in ("qualifies", "in_time", "label"))
+        everything, exploratory = self.name == "all", self.name.endswith(EXPLORATORY)
+        of = np.ones(len(label), dtype=bool)
+        if not everything:
+            of = label == self.name.removeprefix("label=").removesuffix(EXPLORATORY)
+        drop = of & qualifies & np.isfinite(self.joined("post"))
+        late = drop & ~in_time & (not everything and not exploratory)
+        return {
+            "n_candidates": int(of.sum()),
+            "n_drops": int(drop.sum()),
+            "n_late": int(late.sum()),
+            "n_unmatched": int((drop & ~self.comparable & ~late).sum()),
+        }
 
     def strata(self) -> list[Stratum]:
         """One row a sector, in the order of the packs, and one for the pool."""
-        sector = self.sectors()
-        names = list(dict.fromkeys(pack.sector for pack in self.packs))
-        rows = [self._stratum(name, np.flatnonzero(sector == name)) for name in names]
-        return [*rows, self._stratum(POOLED, np.arange(len(sector)))]
+        rows = [self._stratum(name, self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
+        return [*rows, self._stratum(POOLED, self.mask)]
 
-    def _stratum(self, name: str, rows: NDArray[np.intp]) -> Stratum:
-        x = self.joined("excess")[rows]
-        k, (low, high) = len(x), t_interval(x)
-        sd = float(x.std(ddof=1)) if k > 1 else NAN
-        flip = sign_flip_p(x, signs_of(k, self.draws, self.seed)) if k > 1 else NAN
-        sets = self.placebos()
+    def _stratum(self, name: str, mask: NDArray[np.bool_]) -> Stratum:
+        found = self.found(mask)
         return Stratum(
             group=self.name,
             sector=name,
-            n_dates=k,
-            n_events=int(self.joined("n_peers")[rows].sum()),
-            n_placebos=sum(len(sets[i]) for i in rows),
-            effect=float(x.mean()) if k else NAN,
-            lower=low,
-            upper=high,
-            sd=sd,
-            date_t_p=_t_p(student(x), k - 1.0),
-            sign_flip_p=flip,
-            permutation_p=self.permutation(rows).two_sided,
-            mde=minimum_detectable_effect(sd, k),
+            n_dates=len(np.unique(self.joined("day0")[mask])),
+            n_events=int(self.joined("n_peers")[mask].sum()),
+            n_controls=found.n_controls,
+            k_eff=found.k_eff,
+            effect=found.effect,
+            lower=found.lower,
+            upper=found.upper,
+            se=found.se,
+            df=found.df,
+            p_value=found.p_value,
+            mde=_mde(found),
         )
 
     def tests(self) -> list[PoolTest]:
-        x, sector = self.joined("excess"), self.sectors()
-        found = [
-            *mean_tests(x, sector, draws=self.draws, seed=self.seed),
-            *permutations(self.joined("post"), self.placebos(), sector, draws=self.draws, seed=self.seed),
-            precision_weighted(x, sector),
-            cochran_q(x, sector),
-        ]
+        """The pooled regression, and whether the sectors have one mean."""
+        found = self.whole
+        name = "rank_among_controls" if found.rank else "regression_t"
+        reason = "" if found.n_events else "no shock has falls to be compared with"
+        numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
+        sectors = [self.found(self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
         return [
-            PoolTest(group=self.name, name=name, estimate=estimate, statistic=value, df=df, p_value=p, reason=reason)
-            for name, estimate, value, df, p, reason in found
+            PoolTest(group=self.name, name=name, estimate=found.effect, reason=reason, **numbers),
+            cochran_q(self.name, [each for each in sectors if each.n_events]),
         ]
 
     def power(self) -> list[PowerStep]:
         """Each sector alone, then the pool as it grows in the order of the packs."""
-        x, sector = self.joined("excess"), self.sectors()
-        names = list(dict.fromkeys(pack.sector for pack in self.packs))
+        names = list(dict.fromkeys(self.sector.tolist()))
         steps = [(name,) for name in names] + [tuple(names[:n]) for n in range(2, len(names) + 1)]
-        return [_power_step(self.name, step, x[np.isin(sector, step)]) for step in steps]
+        return [self._step(step, self.mask & np.isin(self.sector, step)) for step in steps]
+
+    def _step(self, sectors: tuple[str, ...], mask: NDArray[np.bool_]) -> PowerStep:
+        found, k = self.found(mask), len(np.unique(self.joined("day0")[mask]))
+        sd = (found.spread if found.rank else found.se) * np.sqrt(k)
+        needed = tuple(dates_needed(sd, effect) if sd > 0 else None for effect in EFFECTS)
+        return PowerStep(self.name, " + ".join(sectors), k, float(sd), _mde(found), needed)
 
 
-#: Name, estimate, statistic, degrees of freedom, p, and the reason where there is none.
-Row = tuple[str, float, float, float, float, str]
+def _mde(found: Excess) -> float:
+    return detectable(found.spread, found.n_controls - 1.0) if found.rank else detectable(found.se, found.df)
 
 
-def mean_tests(x: NDArray[np.float64], sector: NDArray[np.str_], *, draws: int, seed: int) -> list[Row]:
-    """Test the mean excess over dates: plain and stratified t, sign-flips plain and scaled by sector.
+def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:
+    """Test that the sectors' means are equal (Cochran 1954).
 
-    Notes
-    -----
-    ``date_t`` takes the dates of all sectors as one sample; with unequal variances it keeps its level
-    (Ibragimov and Müller 2010), so the verdict rests on it. ``stratified_t`` tests the same mean with
-    the variance within sectors, sum w_s² s_s²/K_s for w_s = K_s/K, and Satterthwaite's degrees of
-    freedom. ``sign_flip_scaled`` divides each sector by the root of its mean square, which no flip
-    changes, so that the quieter sector is not drowned by the louder; it is exact like the plain one.
+    Q = sum w_s (m_s - m)² with w_s = 1/se_s² is held against chi-square with S - 1 degrees of freedom. The
+    estimate is I² = max(0, (Q - df)/Q) (Higgins and Thompson 2002). The weights are estimated: with few dates a
+    sector Q rejects too often, and with few sectors it has little power.
     """
-    k = len(x)
-    if k < 2:
-        few = f"needs two dates or more, there {'is' if k == 1 else 'are'} {k}"
-        return [
-            (name, float(x.mean()) if k else NAN, NAN, NAN, NAN, few)
-            for name in ("date_t", "stratified_t", "sign_flip", "sign_flip_scaled")
-        ]
-    signs, mean, t = signs_of(k, draws, seed), float(x.mean()), student(x)
-    floor = f"{k} dates: cannot reach 5 %" if k < FEWEST_DATES else ""
-    level = np.ones(k)
-    for name in dict.fromkeys(sector.tolist()):
-        level[sector == name] = np.sqrt((x[sector == name] ** 2).mean())
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.where(level > 0, x / level, 0.0)
-    return [
-        ("date_t", mean, t, k - 1.0, _t_p(t, k - 1.0), ""),
-        _stratified_t(x, sector),
-        ("sign_flip", mean, t, NAN, sign_flip_p(x, signs), floor),
-        ("sign_flip_scaled", NAN, float(scaled.sum()), NAN, sign_flip_p(scaled, signs), floor),
-    ]
-
-
-def _stratified_t(x: NDArray[np.float64], sector: NDArray[np.str_]) -> Row:
-    parts = _parts(x, sector)
-    alone = [name for name, values in parts.items() if len(values) < 2]
-    if alone:
-        return "stratified_t", float(x.mean()), NAN, NAN, NAN, f"{', '.join(alone)}: one date has no spread"
-    terms = np.array([(len(v) / len(x)) ** 2 * v.var(ddof=1) / len(v) for v in parts.values()])
-    if not terms.sum() > 0:
-        return "stratified_t", float(x.mean()), NAN, NAN, NAN, "the excess does not vary within sectors"
-    free = np.array([len(v) - 1.0 for v in parts.values()])
-    df = float(terms.sum() ** 2 / (terms**2 / free).sum())
-    t = float(x.mean() / np.sqrt(terms.sum()))
-    return "stratified_t", float(x.mean()), t, df, _t_p(t, df), ""
-
-
-def permutations(
-    post: NDArray[np.float64],
-    placebos: Sequence[NDArray[np.float64]],
-    sector: NDArray[np.str_],
-    *,
-    draws: int,
-    seed: int,
-) -> list[Row]:
-    """Test the mean excess by letting any member of each matched set be the event, plain and scaled.
-
-    The scale of a sector is the standard deviation of all members about their sets' means, which no
-    permutation within sets changes.
-    """
-    plain = _permuted(post, placebos, draws=draws, seed=seed)
-    scale = np.ones(len(post))
-    for name in dict.fromkeys(sector.tolist()):
-        rows = np.flatnonzero(sector == name).tolist()
-        about = [v - v.mean() for v in (np.append(post[k], placebos[k]) for k in rows)]
-        scale[rows] = np.sqrt((np.concatenate(about) ** 2).mean()) or 1.0
-    scaled = _permuted(post / scale, [v / s for v, s in zip(placebos, scale, strict=True)], draws=draws, seed=seed)
-    x = [value - others.mean() for value, others in zip(post, placebos, strict=True)]
-    mean = float(np.mean(x)) if x else NAN
-    reason = "" if len(post) else "no shock has a benchmark"
-    return [
-        ("permutation", mean, NAN, NAN, plain.two_sided, reason),
-        ("permutation_scaled", NAN, NAN, NAN, scaled.two_sided, reason),
-    ]
-
-
-def _permuted(
-    post: NDArray[np.float64], placebos: Sequence[NDArray[np.float64]], *, draws: int, seed: int
-) -> PermutationTest:
-    return matched_permutation(post, placebos, draws=draws, seed=seed) if len(post) else NO_TEST
-
-
-def precision_weighted(x: NDArray[np.float64], sector: NDArray[np.str_]) -> Row:
-    """Return the mean of the sectors' means weighted by K_s/s_s², an estimate without a p.
-
-    It answers for the sectors in proportion to how well they are measured. A p that takes the estimated
-    variances as known would reject a true null 11 % of the time at 5 % with eight and six dates.
-    """
-    means, weights, reason = _weights(x, sector)
-    if reason:
-        return "precision_weighted", NAN, NAN, NAN, NAN, reason
-    mean = float((weights * means).sum() / weights.sum())
-    return "precision_weighted", mean, NAN, NAN, NAN, "an estimate only: its weights are estimated"
-
-
-def cochran_q(x: NDArray[np.float64], sector: NDArray[np.str_]) -> Row:
-    """Test that the sectors' means are equal: Q = sum w_s (m_s - m)², chi-square with S-1 (Cochran 1954).
-
-    The estimate is I² = max(0, (Q - df)/Q) (Higgins and Thompson 2002). The weights are estimated: with
-    few dates a sector Q rejects too often, and with few sectors it has little power.
-    """
-    means, weights, reason = _weights(x, sector)
-    if not reason and len(means) < 2:
-        reason = "needs two sectors with two dates or more"
-    if reason:
-        return "cochran_q", NAN, NAN, NAN, NAN, reason
+    known = [found for found in sectors if found.se > 0]
+    if len(known) < 2:
+        return PoolTest(group=group, name="cochran_q", reason="needs two sectors with dates of three weeks or more")
+    means, weights = np.array([found.effect for found in known]), np.array([found.se**-2 for found in known])
     mean = (weights * means).sum() / weights.sum()
-    q, df = float((weights * (means - mean) ** 2).sum()), len(means) - 1.0
-    share = max(0.0, (q - df) / q) if q > 0 else 0.0
-    return "cochran_q", share, q, df, float(special.chdtrc(df, q)), _small(x, sector)
-
-
-def _weights(x: NDArray[np.float64], sector: NDArray[np.str_]) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    parts = _parts(x, sector)
-    poor = [name for name, v in parts.items() if len(v) < 2 or not v.var(ddof=1) > 0]
-    if poor or not parts:
-        who = ", ".join(poor) or "no sector"
-        return np.zeros(0), np.zeros(0), f"{who}: fewer than two dates or no spread"
-    means = np.array([v.mean() for v in parts.values()])
-    return means, np.array([len(v) / v.var(ddof=1) for v in parts.values()]), ""
-
-
-def _small(x: NDArray[np.float64], sector: NDArray[np.str_]) -> str:
-    fewest = min(len(values) for values in _parts(x, sector).values())
-    return (
-        f"a sector has {fewest} dates: its variance is a guess, read the p as too small" if (fewest < FEW_FOR_Q) else ""
+    q, df = float((weights * (means - mean) ** 2).sum()), len(known) - 1.0
+    fewest = min(found.n_weeks for found in known)
+    poor = f"a sector has {fewest} weeks: its variance is a guess, read the p as too small"
+    return PoolTest(
+        group=group,
+        name="cochran_q",
+        estimate=max(0.0, (q - df) / q) if q > 0 else 0.0,
+        statistic=q,
+        df=df,
+        p_value=float(special.chdtrc(df, q)),
+        reason=poor if fewest < FEW_FOR_Q else "",
     )
-
-
-def _parts(x: NDArray[np.float64], sector: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:
-    return {name: x[sector == name] for name in dict.fromkeys(sector.tolist())}
-
-
-def _t_p(t: float, df: float) -> float:
-    return float(2 * special.stdtr(df, -abs(t))) if np.isfinite(t) else NAN
-
-
-def _power_step(group: str, sectors: tuple[str, ...], x: NDArray[np.float64]) -> PowerStep:
-    sd = float(x.std(ddof=1)) if len(x) > 1 else NAN
-    known = np.isfinite(sd) and sd > 0
-    needed = tuple(dates_needed(sd, effect) if known else None for effect in EFFECTS)
-    return PowerStep(group, " + ".join(sectors), len(x), sd, minimum_detectable_effect(sd, len(x)), needed)

@@ -11,9 +11,8 @@ import contextlib
 import datetime as dt
 import io
 import re
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from eventstudy.errors import ConfigError, PriceError, Problem, Reason, printabl
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import Exchange, exchanges
 from eventstudy.messages import text
-from eventstudy.prices.fetch import utc_now
+from eventstudy.prices.fetch import utc_now, within
 from eventstudy.prices.table import (
     PriceOutcome,
     PriceRequest,
@@ -32,7 +31,6 @@ from eventstudy.prices.table import (
     provider,
 )
 
-T = TypeVar("T")
 RAW, BACK_ADJUSTED = "3", "1"
 FIELDS = ("date", "open", "high", "low", "close", "volume")
 NAME = "baostock"
@@ -99,7 +97,8 @@ class BaostockProvider:
 
     def _login(self, client: Any) -> None:
         try:
-            answer = _within(self.deadline, client.login)
+            with contextlib.redirect_stdout(io.StringIO()):
+                answer = within(self.deadline, client.login)
         except Exception as error:
             raise PriceError(_unreachable(f"{type(error).__name__}: {error}")) from error
         if answer.error_code != "0":
@@ -114,9 +113,10 @@ class BaostockProvider:
             return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         code = f"{exchange.vendors[NAME]}.{match[1]}"
         try:
-            raw, adjusted = _within(
-                self.deadline, lambda: [_rows(client, code, request, flag) for flag in (RAW, BACK_ADJUSTED)]
-            )
+            with contextlib.redirect_stdout(io.StringIO()):
+                raw, adjusted = within(
+                    self.deadline, lambda: [_rows(client, code, request, flag) for flag in (RAW, BACK_ADJUSTED)]
+                )
             return self._series(ticker, exchange, raw, adjusted, request)
         except Exception as error:
             message = Reason("baostock.broken", error=f"{type(error).__name__}: {printable(error)}")
@@ -143,21 +143,10 @@ class BaostockProvider:
         if np.any(dates[1:] <= dates[:-1]) or np.any(columns[3] <= 0) or np.any(adj_close <= 0):
             message = Reason("baostock.refused", ticker=ticker)
             return None, PriceOutcome(ticker=ticker, status="refused", message=message)
-        opened, high, low, close, volume = columns
-        series = PriceSeries(
-            ticker=ticker,
-            dates=dates,
-            open=opened,
-            high=high,
-            low=low,
-            close=close,
-            adj_close=adj_close,
-            volume=volume,
-            currency=exchange.currency,
-            source=NAME,
-        )
-        first, last = str(dates[0]), str(dates[-1])
-        return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last)
+        fields: dict[str, Any] = dict(zip(FIELDS[1:], columns, strict=True))
+        fields |= {"currency": exchange.currency, "source": NAME}
+        series = PriceSeries(ticker=ticker, dates=dates, **fields, adj_close=adj_close)
+        return series, PriceOutcome.of(series)
 
     def _over(self, day: dt.date, mic: str) -> bool:
         """Whether the session of a day has ended; a day that is none ends with the next one."""
@@ -201,28 +190,6 @@ def _rows(client: Any, code: str, request: PriceRequest, flag: str) -> list[list
 
 def _number(cell: str) -> float:
     return float(cell) if cell else float("nan")
-
-
-def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Run ``call`` in a thread that is left behind when the deadline is over, its prints swallowed."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        thread.start()
-        thread.join(seconds)
-    if failure:
-        raise failure[0]
-    if not outcome:
-        raise TimeoutError(f"no answer in {seconds:g} s")
-    return outcome[0]
 
 
 def _unreachable(reason: str) -> Problem:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +28,7 @@ from eventstudy.prices.snapshot import (
 )
 from eventstudy.prices.table import UNANSWERED, PriceOutcome, PriceRequest, PriceSeries, ProviderFactory, check_tickers
 
+T = TypeVar("T")
 LOCK = ".eventstudy.lock"
 #: Called with how many tickers are done, how many there are, and the one that is being asked for.
 Watch = Callable[[int, int, str], None]
@@ -38,6 +41,27 @@ class PartlyFetchedError(PriceError):
 def utc_now() -> dt.datetime:
     """The clock, aware, in UTC."""
     return dt.datetime.now(dt.UTC)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what ``call`` gives; `TimeoutError` after the deadline, when the thread that it runs in is left behind."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise TimeoutError(f"no answer in {seconds:g} s")
+    return outcome[0]
 
 
 def snapshots_folder() -> Path:

@@ -229,18 +229,16 @@ def _series(ticker: str, sheet: Sheet, request: PriceRequest) -> tuple[PriceSeri
     sheet, dates, values = _checked(sheet)
     fields, notes = _with_adjusted(dates, values)
     notes = (*sheet.notes, *notes)
-    within = (dates >= np.datetime64(request.start)) & (dates <= np.datetime64(request.end))
     name = printable(Path(sheet.file).name)
-    cut: dict[str, Any] = {field: column[within] for field, column in fields.items()}
-    series = PriceSeries(ticker=ticker, dates=dates[within], **cut, source=name, sha256=sheet.sha256)
-    if not within.any():
-        message = Reason("price.no_rows", file=name)
-        if len(dates):
-            days = {"first": dates[0], "last": dates[-1], "start": request.start, "end": request.end}
-            message = Reason("price.outside", file=name, **days)
-        return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
-    days = {"first": str(series.dates[0]), "last": str(series.dates[-1])}
-    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(series.dates), **days, notes=notes)
+    told: dict[str, Any] = {**fields, "source": name, "sha256": sheet.sha256}
+    series = PriceSeries(ticker=ticker, dates=dates, **told).within(request)
+    if len(series.dates):
+        return series, PriceOutcome.of(series, notes)
+    message = Reason("price.no_rows", file=name)
+    if len(dates):
+        days = {"first": dates[0], "last": dates[-1], "start": request.start, "end": request.end}
+        message = Reason("price.outside", file=name, **days)
+    return series, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
 
 
 def _checked(sheet: Sheet) -> tuple[Sheet, NDArray[np.datetime64], Values]:

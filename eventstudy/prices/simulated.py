@@ -256,8 +256,7 @@ def _outcome(ticker: str, series: PriceSeries | None, known: Sequence[str]) -> P
     if series is None:
         reason = Reason("price.not_listed" if ticker in known else "price.not_simulated")
         return PriceOutcome(ticker=ticker, status="no_prices", message=reason)
-    first, last = str(series.dates[0]), str(series.dates[-1])
-    return PriceOutcome(ticker=ticker, status="ok", rows=len(series.dates), first=first, last=last)
+    return PriceOutcome.of(series)
 
 
 def _truth(plan: SimulatedProvider, panel: _Panel, series: Mapping[str, PriceSeries]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,14 +188,20 @@ def verify_snapshot(folder: Path) -> int:
         One problem for each file that is missing, altered, or not in the manifest.
     """
     snapshot = open_snapshot(folder)
-    problems = list(_faults(snapshot))
+    stored = [ticker for ticker, entry in snapshot.tickers.items() if entry.file]
+    problems: list[Problem] = []
+    for ticker in stored:
+        try:
+            read_series(snapshot, ticker)
+        except IntegrityError as error:
+            problems += error.problems
     known = {entry.file for entry in snapshot.tickers.values()}
     for path in sorted(folder.glob("*.parquet")):
         if path.name not in known:
             problems.append(Problem("is not in the manifest; delete it", str(path)))
     if problems:
         raise IntegrityError(problems)
-    return len([entry for entry in snapshot.tickers.values() if entry.file])
+    return len(stored)
 
 
 def intact(snapshot: Snapshot, ticker: str) -> bool:
@@ -222,21 +228,8 @@ def content_sha256(series: PriceSeries) -> str:
     return digest.hexdigest()
 
 
-def _faults(snapshot: Snapshot) -> Iterator[Problem]:
-    for ticker, entry in snapshot.tickers.items():
-        if entry.file:
-            try:
-                read_series(snapshot, ticker)
-            except IntegrityError as error:
-                yield from error.problems
-
-
 def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tuple[PriceSeries, PriceOutcome]:
-    inside = (series.dates >= np.datetime64(request.start)) & (series.dates <= np.datetime64(request.end))
-    stored = {name: getattr(series, name) for name in ARRAYS}
-    cut: dict[str, Any] = {name: column[inside] for name, column in stored.items() if len(column)}
-    found = replace(series, dates=series.dates[inside], **cut)
-    outcome = entry.outcome
+    found, outcome = series.within(request), entry.outcome
     if not len(found.dates):
         days = {"first": outcome.first, "last": outcome.last, "start": request.start, "end": request.end}
         message = Reason("snapshot.outside", **days)
@@ -244,8 +237,7 @@ def _cut(series: PriceSeries, entry: StoredTicker, request: PriceRequest) -> tup
     notes = outcome.notes
     if not entry.covers(request):
         notes += (Reason("snapshot.asked", first=entry.asked[0], last=entry.asked[1]),)
-    first, last = str(found.dates[0]), str(found.dates[-1])
-    return found, replace(outcome, notes=notes, rows=len(found.dates), first=first, last=last)
+    return found, replace(PriceOutcome.of(found, notes), status=outcome.status, message=outcome.message)
 
 
 def _stored(entry: Mapping[str, Any]) -> StoredTicker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -66,6 +66,16 @@ class PriceSeries:
         """Return one of the arrays on other days, shape of ``days``; NaN where it has no row or is empty."""
         values: NDArray[np.float64] = getattr(self, name)
         return on_days(days, self.dates, values) if len(values) else np.full(len(days), np.nan)
+
+    def taken(self, rows: slice | NDArray[np.bool_]) -> PriceSeries:
+        """Return some of the rows."""
+        arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        cut: dict[str, Any] = {n: a[rows] for n, a in arrays.items() if isinstance(a, np.ndarray) and len(a)}
+        return replace(self, **cut)
+
+    def within(self, request: PriceRequest) -> PriceSeries:
+        """Return the rows of the requested days."""
+        return self.taken((self.dates >= np.datetime64(request.start)) & (self.dates <= np.datetime64(request.end)))
 
 
 def on_days(
@@ -134,6 +144,12 @@ class PriceOutcome:
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", _reason(self.message))
         object.__setattr__(self, "notes", tuple(_reason(note) for note in self.notes))
+
+    @classmethod
+    def of(cls, series: PriceSeries, notes: tuple[Reason, ...] = ()) -> PriceOutcome:
+        """Return the outcome of a series that has prices."""
+        first, last = str(series.dates[0]), str(series.dates[-1])
+        return cls(ticker=series.ticker, status="ok", rows=len(series.dates), first=first, last=last, notes=notes)
 
 
 def _reason(said: Reason | str) -> Reason:

@@ -115,7 +115,9 @@ class YahooProvider:
                 if self.progress:
                     self.progress(outcomes[ticker], bars)
                 stopped = client.stopped_by(outcomes[ticker])
-        _raise_if_all_failed(outcomes)
+        if outcomes and all(outcome.status in UNANSWERED for outcome in outcomes.values()):
+            failed = Problem(f"no prices could be fetched from Yahoo; {text(Reason('price.way_out'))}")
+            raise PriceError([*unanswered(outcomes.values()), failed])
         return PriceTable(source="yahoo", series=series, outcomes=outcomes)
 
 
@@ -238,7 +240,8 @@ class _Client:
             words = Reason("yahoo.says", words=wire.words) if wire.words else Reason()
             message = Reason("yahoo.no_prices", ticker=ticker, start=request.start, end=request.end, words=words)
             return PriceOutcome(ticker=ticker, status="no_prices", message=message)
-        if _is_certificate(error):
+        # curl_cffi and requests have no common class for it.
+        if type(error).__name__ in ("CertificateVerifyError", "SSLError"):
             message = Reason("yahoo.certificate", error=_in_one_line(error))
             return PriceOutcome(ticker=ticker, status="provider_broken", message=message)
         return None
@@ -354,11 +357,6 @@ def _rest(seconds: float, ends: float) -> bool:
     return True
 
 
-def _is_certificate(error: Exception) -> bool:
-    # curl_cffi and requests have no common class for it.
-    return type(error).__name__ in {"CertificateVerifyError", "SSLError"}
-
-
 def _in_one_line(error: Exception | None) -> str:
     said = printable(error or "").partition(" See https://curl.se")[0]
     return f"{type(error).__name__}: {said[:160]}" if said else type(error).__name__
@@ -395,8 +393,7 @@ def _series(
     series = PriceSeries(
         ticker=ticker, dates=dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
     )
-    first, last = str(dates[0]), str(dates[-1])
-    return series, PriceOutcome(ticker=ticker, status="ok", rows=len(dates), first=first, last=last, notes=notes)
+    return series, PriceOutcome.of(series, notes)
 
 
 def _finished(
@@ -468,12 +465,3 @@ def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]
         for row in np.flatnonzero((column <= 0) | np.isinf(column)):
             return Reason("price.impossible", name=name, value=f"{column[row]:g}", day=dates[row])
     return Reason()
-
-
-def _raise_if_all_failed(outcomes: dict[str, PriceOutcome]) -> None:
-    """Raise if not one ticker was answered; one problem for each reason."""
-    problems = unanswered(outcomes.values())
-    if outcomes and all(outcome.status in UNANSWERED for outcome in outcomes.values()):
-        raise PriceError(
-            [*problems, Problem(f"no prices could be fetched from Yahoo; {text(Reason('price.way_out'))}")]
-        )

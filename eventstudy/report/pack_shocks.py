@@ -14,13 +14,15 @@ from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.estimator import Falls
+from eventstudy.reversal.falls import THURSDAY, WEEK, StudyFalls
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Tables of a pack that a pool rests on.
-NEEDED = ("tables/reversal.csv", "tables/placebo.csv", "ledger.csv")
-#: An excess and its placebos that differ by more were not written together.
+NEEDED = ("tables/reversal.csv", "tables/falls.csv", "ledger.csv")
+#: CARs of one shock in two tables that differ by more were not written together.
 ROUNDING = 1e-9
 
 
@@ -58,62 +60,73 @@ def _no_verdict(pack: StudyResult) -> str:
 
 def _shocks(pack: StudyResult, home: Path) -> PackShocks:
     """Return what the tables of a pack say of its shocks."""
-    shocks, placebos = _table(home, NEEDED[0]), _table(home, NEEDED[1])
+    shocks, listed = _table(home, NEEDED[0]), _table(home, NEEDED[1])
     if "overlaps" not in shocks:
         raise ConfigError(Problem("lacks the column overlaps; run the study again", str(home / NEEDED[0])))
     shocks = shocks.sort_values(["day0", "shock_id"], kind="stable").reset_index(drop=True)
     names = [str(name) for name in shocks["shock_id"]]
-    matched = placebos[placebos["tier"] == "P1"].groupby("shock_id")["car_post"]
-    sets = {str(name): values.to_numpy(float) for name, values in matched}
-    excess = shocks["excess"].to_numpy(float)
-    chosen = tuple(
-        sets.get(name, np.zeros(0)) if known else np.zeros(0)
-        for name, known in zip(names, np.isfinite(excess), strict=True)
-    )
-    _check_excess(home, names, shocks["car_post"].to_numpy(float), chosen, excess)
     settings = flat(pack.manifest["settings"])
     peers = _peers(_table(home, NEEDED[2]))
+    post = shocks["car_post"].to_numpy(float)
+    falls = _falls(listed, names, settings)
+    own = falls.shock >= 0
+    differ = ~(np.abs(post[falls.shock[own]] - falls.falls.post[own]) < ROUNDING)
+    if differ.any():
+        name = names[int(falls.shock[own][differ][0])]
+        raise IntegrityError(Problem(f"{name}: its CAR is not that of falls.csv", str(home / NEEDED[0])))
     return PackShocks(
         run_id=str(pack.facts.get("run_id") or pack.run_id),
         sector=settings.get("study.sector") or settings["study.name"],
         settings=settings,
         simulated=pack.simulated,
-        n_effective=_effective(pack.facts),
+        n_effective={name: _number(row.get("n_effective")) for name, row in _answers(pack.facts).items()},
+        attainable={name: int(row.get("attainable") or 0) for name, row in _answers(pack.facts).items()},
         shock_id=np.array(names, dtype=np.str_),
         label=shocks["label"].to_numpy(np.str_),
         day0=shocks["day0"].to_numpy("datetime64[D]"),
         n_peers=shocks["n_peers"].to_numpy(np.int64),
         drop=shocks["car_drop"].to_numpy(float),
-        post=shocks["car_post"].to_numpy(float),
-        excess=excess,
-        excess_log=shocks["excess_log"].to_numpy(float),
-        excess_bhar=shocks["excess_bhar"].to_numpy(float),
+        post=post,
         qualifies=_truth(shocks["qualifies"]),
         in_time=_truth(shocks["label_in_time"]),
         overlaps=tuple(shocks["overlaps"].fillna("").astype(str)),
-        placebos=chosen,
         tickers=tuple(peers.get(name, ()) for name in names),
+        falls=falls,
+        peers=tuple(tuple(str(name).split(", ")) for name in listed["stratum"]),
+    )
+
+
+def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, Any]) -> StudyFalls:
+    """Return the falls of a pack, the shocks among them numbered as ``names``."""
+    number = {name: at for at, name in enumerate(names)}
+    shock = np.array([number.get(str(name), -1) for name in listed["event"].fillna("")], dtype=np.int64)
+    day = listed["day0"].to_numpy("datetime64[D]").astype(np.int64)
+    (first, last), drop = settings["windows.post"], settings["windows.drop"]
+    decimals = {name: listed[name].to_numpy(float) for name in ("drop_s", "run_up", "post", "sigma", "recent")}
+    return StudyFalls(
+        falls=Falls(
+            event=shock >= 0,
+            stratum=listed["stratum"].to_numpy(np.str_),
+            family=listed["family"].to_numpy(np.str_),
+            session=listed["session"].to_numpy(np.int64),
+            week=(day + THURSDAY) // WEEK,
+            length=last - first + 1,
+            **decimals,
+        ),
+        shock=shock,
+        day=day,
+        drop=listed["drop"].to_numpy(float),
+        drops={},
+        lead=last - drop[0] + 1 if settings["reversal.controls"] == "before" else 0,
     )
 
 
 def _table(home: Path, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    texts = {"shock_id": str, "label": str, "overlaps": str, "ticker": str, "tier": str}
+    texts = {"shock_id": str, "label": str, "overlaps": str, "ticker": str, "event": str, "stratum": str}
+    texts["family"] = str
     return pd.read_csv(home / name, dtype=texts, keep_default_na=False, na_values=[""])
-
-
-def _check_excess(
-    home: Path,
-    names: Sequence[str],
-    post: np.ndarray[Any, Any],
-    sets: Sequence[np.ndarray[Any, Any]],
-    excess: np.ndarray[Any, Any],
-) -> None:
-    for name, value, others, stated in zip(names, post, sets, excess, strict=True):
-        if np.isfinite(stated) and not (len(others) and abs(value - others.mean() - stated) < ROUNDING):
-            text = f"{name}: its excess is not its CAR less the mean of its placebos in placebo.csv"
-            raise IntegrityError(Problem(text, str(home / NEEDED[0])))
 
 
 def _truth(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -125,7 +138,11 @@ def _peers(ledger: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     return {str(name): tuple(sorted(set(rows))) for name, rows in used.groupby("shock_id")["ticker"]}
 
 
-def _effective(facts: Mapping[str, Any]) -> dict[str, float]:
+def _answers(facts: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Verdicts of a summary by group."""
     answers = [facts.get("verdict"), facts.get("exploratory"), *(facts.get("verdicts") or {}).values()]
-    found = {row["group"]: row.get("n_effective") for row in answers if row}
-    return {name: float("nan") if value is None else float(value) for name, value in found.items()}
+    return {row["group"]: row for row in answers if row}
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

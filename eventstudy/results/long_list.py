@@ -15,7 +15,6 @@ from scipy import special
 
 from eventstudy.config import IN_MEMORY, StudyConfig
 from eventstudy.config.json_values import plain_json
-from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.errors import Reason
 from eventstudy.exchanges.calendars import DAYS_APART
 from eventstudy.large.battery import average_returns, means_by_day
@@ -25,6 +24,7 @@ from eventstudy.results.columns import TABLES, row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.effect import day_row, effects_by_window, headline_effect, mean_over_dates
 from eventstudy.results.manifest import manifest_of, run_id_of
+from eventstudy.results.multiplicity import adjust
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.summary import peers_of, worth_of

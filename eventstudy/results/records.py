@@ -30,25 +30,11 @@ STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 class EffectRow:
     """The effect of the events: the mean over dates of the peers' cumulative abnormal value in one window.
 
-    Attributes
-    ----------
-    window : (int, int)
-        First and last event day.
-    estimate, se, lower, upper : float
-        The mean, its standard error and its 95 % interval, as decimals.
-    statistic, df, p_value : float
-        t of the mean, its degrees of freedom, and the two-sided p-value.
-    n_events, n_dates : int
-        Firm-events and dates behind the mean.
-    k_eff : float
-        How many dates without overlap the ``n_dates`` are worth.
-    test : str
-        ``ibragimov_mueller``, the t over dates; ``car_t`` on a single date, whose standard error is the prediction
-        error of the date's portfolio.
-    group : str
-        Firm-events that it is about, as in `TestRow`.
-    sentence : str
-        The effect in words.
+    ``estimate``, ``se``, ``lower`` and ``upper`` are the mean, its standard error and its 95 % interval, ``statistic``
+    and ``p_value`` its t and two-sided p. ``n_events`` firm-events and ``n_dates`` dates are behind it; ``k_eff`` says
+    how many dates without overlap these are worth. ``test`` is ``ibragimov_mueller``, the t over dates, or ``car_t`` on
+    a single date, whose standard error is the prediction error of the date's portfolio. ``group`` is as in `TestRow`,
+    ``sentence`` the effect in words.
     """
 
     window: Window
@@ -71,61 +57,30 @@ class EffectRow:
 class VerdictRow:
     """The answer to the study's question about reversals, with all that it rests on.
 
-    Attributes
-    ----------
-    kind : str
-        ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``.
-    sentence : str
-        The answer in words.
-    estimator : str
-        ``regression`` over all comparable falls, ``rank`` among them where there are one or two dates, or
-        ``matched``, the mean over placebo sets of the drops' own.
-    effect : float
-        Mean excess over comparable falls, as a decimal return.
-    se, df : float
-        Its standard error and degrees of freedom.
-    interval : (float, float)
-        95 % t interval of the effect.
-    p_value : float
-        Two-sided, of the test that ``p_name`` names; ``p_greater`` is one-sided, towards a reversal.
-    p_floor : float
-        Smallest value that ``p_value`` can take with this many placebo drops or controls.
-    sign_flip_p, equivalence_p : float
-        P-value of the sign-flip over dates, and of the two one-sided tests against ``margin``.
-    n_dates, n_events, n_placebos : int
-        Dates, firm-events and placebo drops behind the effect.
-    k_eff : float
-        How many dates without overlap the ``n_dates`` are worth. NaN where that is not known: a verdict on
-        drops leaves dates with overlapping windows out.
-    n_effective : float
-        How many independent firm-events the ``n_events`` are worth.
-    n_controls, n_clusters : int
-        Falls that the regression compares with, and clusters of its standard error; 0 for ``matched``.
-    rank, among : int
-        Place of the effect by size among controls, 1 the largest, and how many it is ranked with; 0 where
-        it is not ranked.
-    power : mapping of str to float
-        Share of simulated studies in which this verdict would be found, by the true effect: ``0.02``,
-        ``0.05``, ``0.10``; empty where that was not computed.
-    attainable : int
-        Most dates that the history of these peers can give; 0 where unknown.
-    shrunk, p_costs, prior_sd : float
-        The effect drawn towards none by the spread ``prior_sd`` of all comparable falls, and the
-        probability that it exceeds the costs of a trade. Secondary: no verdict rests on it.
-    mde : float
-        Smallest effect that would have been found with 80 % power.
-    sd, se_placebos : float
-        Spread between the dates; for a single date the standard error that its placebos give.
-    margin : float
-        Effects within ± this count as none.
-    ladder : str
-        What so many dates can show.
-    reason : str
-        Code of why no date entered, empty where one did.
-    group : str
-        Firm-events that were asked about, as in `TestRow`.
-    window : (int, int)
-        First and last event day of the effect.
+    ``kind`` is ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``, ``sentence`` the answer in words.
+    Without a date ``reason`` is the code of why none entered.
+
+    ``effect`` is the mean excess over comparable falls by the ``estimator``: ``regression`` over all of them, ``rank``
+    among them where there are one or two dates, or ``matched``, the mean over placebo sets of the drops' own.
+    ``interval`` is its 95 % t interval, ``se`` and ``df`` its standard error and degrees of freedom. ``p_value`` is
+    two-sided, of the test that ``p_name`` names, and can be no smaller than ``p_floor``; ``p_greater`` is one-sided,
+    towards a reversal; ``sign_flip_p`` is that of the sign-flip over dates, ``equivalence_p`` that of the two one-sided
+    tests against ``margin``: effects within ± this count as none.
+
+    ``n_dates``, ``n_events`` and ``n_placebos`` count the dates, firm-events and placebo drops behind the effect.
+    ``k_eff`` is how many dates without overlap the dates are worth, NaN where that is not known: a verdict on drops
+    leaves dates with overlapping windows out. ``n_effective`` is how many independent firm-events the events are worth.
+    ``n_controls`` falls are compared with by the regression, in ``n_clusters`` clusters; 0 for ``matched``. ``rank`` is
+    the place of the effect by size ``among`` its controls, 1 the largest, 0 where it is not ranked.
+
+    ``power`` maps true effects (``0.02``, ``0.05``, ``0.10``) to the share of simulated studies in which this verdict
+    would be found, empty where that was not computed; ``mde`` is the smallest effect found with 80 % power,
+    ``attainable`` the most dates that the history of these peers can give, 0 where unknown, and ``ladder`` says what so
+    many dates can show. ``sd`` is the spread between the dates, ``se_placebos`` the standard error that a single date's
+    placebos give. ``shrunk`` is the effect drawn towards none by the spread ``prior_sd`` of all comparable falls,
+    ``p_costs`` the probability that it exceeds the costs of a trade: secondary, no verdict rests on them.
+
+    ``group`` is as in `TestRow`, ``window`` the first and last event day of the effect.
     """
 
     kind: str
@@ -169,17 +124,8 @@ class VerdictRow:
 class LedgerRow:
     """What became of one event × ticker, and why.
 
-    Attributes
-    ----------
-    event_id, shock_id, ticker, market : str
-    status : str
-        ``used``, ``shifted`` (used, day 0 moved), ``merged`` (the shock has this security and day 0 already)
-        or ``dropped``.
-    stage : str
-        Of the selection, where it ended.
-    reason, reason_code : str
-    session : str
-        Day 0, ISO; empty where there is none.
+    ``status`` is ``used``, ``shifted`` (used, day 0 moved), ``merged`` (the shock has this security and day 0 already)
+    or ``dropped``, ``stage`` that of the selection where it ended, ``session`` day 0, empty where there is none.
     """
 
     event_id: str
@@ -197,28 +143,12 @@ class LedgerRow:
 class TestRow:
     """One test of one group in one window; where it does not apply its numbers are NaN.
 
-    Attributes
-    ----------
-    group : str
-        Firm-events tested: ``all``, ``label=misreading``, ``peers=core;label=genuine``, ``shock_id=…``.
-    window : (int, int)
-        First and last event day.
-    name : str
-        A statistic of docs/statistics.md.
-    estimate : float
-        What is tested, as a decimal return: a mean CAR over firm-events, or over dates.
-    statistic, df, p_value : float
-        Two-sided p; degrees of freedom are NaN where ``distribution`` has none.
-    distribution : str
-        ``t``, ``normal``, or how the p-value was simulated.
-    n_events, n_dates : int
-        Firm-events and dates in the window.
-    k_eff : float
-        How many dates without overlap the ``n_dates`` are worth in this window.
-    reason : str
-        Why the test does not apply, empty where it does.
-    rbar, n_effective : float
-        Mean residual correlation of the firm-events, and how many independent ones they are worth.
+    ``group`` names the firm-events: ``all``, ``label=misreading``, ``peers=core;label=genuine``, ``shock_id=…``.
+    ``name`` is a statistic of docs/statistics.md, ``estimate`` what it tests: a mean CAR over firm-events, or over
+    dates. ``p_value`` is two-sided; ``distribution`` is ``t``, ``normal``, or how the p-value was simulated, and ``df``
+    NaN where it has none. ``k_eff`` says how many dates without overlap the ``n_dates`` are worth in this window,
+    ``rbar`` is the mean residual correlation of the firm-events, ``n_effective`` how many independent ones they are
+    worth. ``reason`` says why the test does not apply, empty where it does.
     """
 
     __test__ = False
@@ -266,20 +196,9 @@ class TestRow:
 class CarRow:
     """Cumulative abnormal return of one firm-event over one window.
 
-    Attributes
-    ----------
-    event_id, shock_id, ticker : str
-    window : (int, int)
-    car : float
-        Sum of the abnormal returns, as a decimal.
-    se : float
-        Its standard error, the error of the estimated coefficients included.
-    t, p_value, df : float
-        ``car`` over ``se``, two-sided p, degrees of freedom of the fit.
-    scar : float
-        Standardised CAR.
-    bhar : float
-        Buy-and-hold abnormal return; NaN in studies of volume and volatility.
+    ``se`` is the standard error, the error of the estimated coefficients included, ``t`` their ratio with ``df``
+    degrees of freedom of the fit and a two-sided ``p_value``, ``scar`` the standardised CAR. ``bhar`` is the
+    buy-and-hold abnormal return, NaN in studies of volume and volatility.
     """
 
     event_id: str
@@ -303,18 +222,9 @@ class CarRow:
 class AarRow:
     """Mean abnormal return of one group on one event day.
 
-    Attributes
-    ----------
-    group : str
-        As in `TestRow`.
-    tau : int
-        Event day.
-    n : int
-        Firm-events with a return on the day.
-    aar, caar : float
-        Mean abnormal return, and its sum from the first day of the event window on.
-    lower, upper : float
-        95 % band of ``caar``, dates as clusters; NaN for a single date.
+    ``group`` is as in `TestRow`, ``tau`` the event day, ``n`` the firm-events with a return on it. ``caar`` is the sum
+    of the means ``aar`` from the first day of the event window on; ``lower`` and ``upper`` are its 95 % band, dates as
+    clusters, NaN for a single date.
     """
 
     group: str
@@ -330,17 +240,8 @@ class AarRow:
 class ShockRow:
     """The peer portfolio of one shock over one window: what the tests over dates are made of.
 
-    Attributes
-    ----------
-    shock_id, label, title : str
-    window : (int, int)
-    day0 : str
-        First session, ISO.
-    n_peers, n_markets : int
-    car, se, s : float
-        CAR of the portfolio, its standard error, and their ratio.
-    lower, upper : float
-        95 % t interval of ``car``, with the fewest degrees of freedom of its peers' fits.
+    ``day0`` is the shock's first session. ``car`` is that of the portfolio, ``se`` its standard error, ``s`` their
+    ratio; ``lower`` and ``upper`` are the 95 % t interval, with the fewest degrees of freedom of its peers' fits.
     """
 
     shock_id: str
@@ -361,39 +262,21 @@ class ShockRow:
 class DropRow:
     """One shock as a drop: what fell, what came after it, and what matched placebo drops did.
 
-    Attributes
-    ----------
-    shock_id, label : str
-    day0 : str
-        First session, ISO.
-    n_peers, n_locked : int
-        Peers, and those of them whose drop was extended because they were locked at a price limit.
-    car_drop, s_drop : float
-        CAR of the drop window, and in standard errors.
-    share_negative : float
-        Share of peers that fell.
-    qualifies : bool
-        Whether it counts as a drop; ``why_not`` says why it does not.
-    overlaps : str
-        Earlier shock of some of the same peers whose post window it falls into, or empty.
-    car_post, s_post : float
-        CAR of the window after it, and in standard errors.
-    n_placebos : int
-    placebo_mean, excess : float
-        Mean of the placebos' CARs after their drops, and how far ``car_post`` is above it.
-    rank, p_rank, p_rank_floor : float
-        Rank among itself and its placebos, the strongest rebound first; two-sided p and the smallest
-        that this p can be. NaN without a benchmark.
-    widened : bool
-        Whether the matching had to be widened.
-    benchmark : str
-        Why there are no placebos, empty where there are.
-    label_in_time : bool
-        Whether the label was known when the drop ended; ``label_reason`` is the code of why not.
-    role : str
-        ``confirmatory``, ``exploratory``, ``case study``, ``comparison``, or empty.
-    excess_simple, excess_log, excess_bhar, excess_alpha_zero, excess_alpha_estimated : float
-        The excess measured in other ways.
+    ``day0`` is the first session. ``n_locked`` of the ``n_peers`` had their drop extended because they were locked at a
+    price limit. ``car_drop`` is the CAR of the drop window, ``s_drop`` the same in standard errors, ``share_negative``
+    the share of peers that fell. ``qualifies`` says whether it counts as a drop, ``why_not`` why it does not;
+    ``overlaps`` is the earlier shock of some of the same peers whose post window it falls into.
+
+    ``car_post`` and ``s_post`` are of the window after it; ``excess`` is how far ``car_post`` is above
+    ``placebo_mean``, that of the placebos after their drops. ``rank`` is its rank among itself and its placebos, the
+    strongest rebound first, ``p_rank`` the two-sided p of it and ``p_rank_floor`` the smallest that this p can be.
+    ``widened`` says whether the matching had to be widened, ``benchmark`` why there are no placebos, empty where there
+    are.
+    ``excess_simple``, ``excess_log``, ``excess_bhar``, ``excess_alpha_zero`` and ``excess_alpha_estimated`` measure the
+    excess in other ways.
+
+    ``label_in_time`` says whether the label was known when the drop ended, ``label_reason`` is the code of why not.
+    ``role`` is ``confirmatory``, ``exploratory``, ``case study``, ``comparison``, or empty.
     """
 
     shock_id: str
@@ -433,22 +316,10 @@ class DropRow:
 class EndpointRow:
     """The answer to the question about reversals by one of the two endpoints declared beforehand.
 
-    Attributes
-    ----------
-    endpoint : str
-        ``A``, with the windows of the settings; ``B``, whose drop is day 0 alone.
-    window_drop, window_post : (int, int)
-    n_asked, n_drops, n_judged : int
-        Shocks with the label in question; those that were drops by this endpoint, and the dates of those
-        that its answer rests on.
-    effect, lower, upper, p_value : float
-        Mean excess, its 95 % interval and two-sided p.
-    p_holm : float
-        The p-value adjusted for there being two endpoints (Holm 1979).
-    k_eff : float
-        How many dates without overlap the dates are worth.
-    kind : str
-        As in `VerdictRow`.
+    ``endpoint`` is ``A``, with the windows of the settings, or ``B``, whose drop is day 0 alone. Of ``n_asked`` shocks
+    with the label in question ``n_drops`` were drops by it; the answer rests on ``n_judged`` dates, worth ``k_eff``
+    without overlap. ``effect`` is the mean excess with its 95 % interval and two-sided ``p_value``; ``p_holm`` is
+    adjusted for there being two endpoints (Holm 1979). ``kind`` is as in `VerdictRow`.
     """
 
     endpoint: str
@@ -470,30 +341,12 @@ class EndpointRow:
 class TradeRow:
     """One order of the backtest's rule and its end; returns are shares of ``value``.
 
-    Attributes
-    ----------
-    shock_id, ticker, market, label : str
-    entry_session, exit_session : str
-        ISO; empty where nothing was bought.
-    entry_price, exit_price : float
-        In ``currency``.
-    value : float
-        What was bought, in ``currency``.
-    beta : float
-        Of the hedge.
-    gross, hedged, cost, net : float
-        Return before hedge and cost, after the hedge, the cost, and what is left.
-    adverse_excursion : float
-        Lowest gross return while it was held.
-    why_entered, why_left, blocked : str
-        ``blocked`` is what kept the order from being filled, or cut it down.
-    capacity : float
-        Largest capital at which the order would have met the limit on its share of the volume.
-    base_currency : str
-    rate_in, rate_out : float
-        Exchange rates at entry and exit.
-    value_base, gross_base, hedged_base, cost_base, net_base : float
-        The same in the study's currency; NaN without a rate.
+    The sessions are empty where nothing was bought. ``value`` is what was bought, in ``currency`` as the prices are.
+    ``gross`` is the return before hedge and cost, ``hedged`` that after the hedge with its ``beta``, ``net`` what the
+    ``cost`` leaves; ``adverse_excursion`` is the lowest gross return while it was held. ``blocked`` is what kept the
+    order from being filled, or cut it down, ``capacity`` the largest capital at which it would have met the limit on
+    its share of the volume. ``rate_in`` and ``rate_out`` are the exchange rates at entry and exit; ``value_base`` and
+    the others after it are the same in the study's currency, NaN without a rate.
     """
 
     shock_id: str
@@ -533,15 +386,9 @@ class TradeRow:
 class WarningRow:
     """One thing that a reader must know before the numbers; as text it is its sentence.
 
-    Attributes
-    ----------
-    text : str
-        The sentence, in English.
-    severity : str
-        ``serious``: a number may be wrong, or is not about what it seems to be about. ``caution``:
-        something was left out or assumed. ``note``: good to know.
-    code : str
-        Name of the message, such as ``labels.undated``; empty where it has none.
+    ``text`` is the sentence, in English. ``severity`` is ``serious``: a number may be wrong, or is not about what it
+    seems to be about; ``caution``: something was left out or assumed; or ``note``: good to know. ``code`` names the
+    message, such as ``labels.undated``; empty where it has none.
     """
 
     text: str
@@ -556,20 +403,10 @@ class WarningRow:
 class Counts:
     """How many of what entered the study.
 
-    Attributes
-    ----------
-    used, shifted, dropped : int
-        Firm-events in the study, those of them whose day 0 has moved, and those left out.
-    merged : int
-        Firm-events that another event of the same shock stands for already.
-    reasons : Mapping[str, int]
-        The dropped ones by the code of their reason.
-    n_events, n_shocks, n_peers : int
-        Of the files, before anything was dropped.
-    n_dates : int
-        Dates of the headline group in the drop window.
-    k_eff : float
-        How many dates without overlap these are worth.
+    ``used``, ``shifted`` and ``dropped`` are firm-events in the study, those of them whose day 0 has moved, and those
+    left out, whose ``reasons`` are counted by code; another event of the same shock stands for ``merged`` ones already.
+    ``n_events``, ``n_shocks`` and ``n_peers`` are of the files, before anything was dropped, ``n_dates`` dates of the
+    headline group in the drop window, worth ``k_eff`` without overlap.
     """
 
     used: int = 0

@@ -14,13 +14,13 @@ import pandas as pd
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
 from eventstudy.core.arrays import Bools, Floats
-from eventstudy.core.checks.estimators import Fitted, factor_gls, hc3
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
 from eventstudy.errors import EstimationError, Reason
 from eventstudy.optional import Parts
 from eventstudy.prices.covariates import BUILT_IN, Covariates, names_of
 from eventstudy.results.columns import window_name
+from eventstudy.results.regression_estimators import Fitted, factor_gls, hc3
 
 #: Sessions before the event whose CAR is the covariate ``pre_trend``.
 PRE_TREND = (-10, -1)

@@ -12,7 +12,6 @@ import pandas as pd
 from eventstudy.config import StudyConfig, Window
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.abnormal import shock_portfolios
-from eventstudy.core.checks.diagnostics import diagnose, diagnose_study
 from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.statistics import Sample, TestResult, WindowSample
 from eventstudy.core.statistics.dates import common_volatility_ratio
@@ -20,6 +19,7 @@ from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
+from eventstudy.results.diagnostics import diagnose, diagnose_study
 from eventstudy.results.effect import effects_by_window, headline_effect
 from eventstudy.results.evidence import (
     date_power,

@@ -13,8 +13,6 @@ from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
 from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
-from eventstudy.core.checks.diagnostics import diagnose
-from eventstudy.core.checks.multiplicity import adjust
 from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
@@ -27,8 +25,10 @@ from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, kind_of, retold
 from eventstudy.results.columns import REASONS, TABLES, row_of, window_name, with_codes
+from eventstudy.results.diagnostics import diagnose
 from eventstudy.results.effect import effects_by_day
 from eventstudy.results.group_differences import difference_rows
+from eventstudy.results.multiplicity import adjust
 from eventstudy.results.paths import base_day, path_rows, sector_rows
 from eventstudy.results.records import interval
 from eventstudy.results.regressions import regression_rows

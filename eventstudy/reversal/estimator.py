@@ -349,7 +349,7 @@ def _ranked(
         n_controls=_distinct(falls),
         n_clusters=len(np.unique(cluster)),
         k_eff=_worth(weeks, falls.length),
-        spread=float(others.std(ddof=1) * scale.mean()),
+        spread=float(others.std(ddof=1) * scale.mean()) if among > 2 else NAN,
         rank=1 + as_large,
         among=among,
         p_floor=1 / among,

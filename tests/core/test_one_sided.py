@@ -11,13 +11,13 @@ from scipy import stats
 from test_statistics_contract import NAMES, SINGLE, fitting
 
 from eventstudy.core.abnormal import abnormal_returns
-from eventstudy.core.checks.multiplicity import romano_wolf
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, WindowSample, residual_correlations
 from eventstudy.core.statistics.dates import sign_vectors
 from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.sample import TestResult
 from eventstudy.messages import text
+from eventstudy.results.multiplicity import romano_wolf
 
 SIDES = ("less", "greater")
 

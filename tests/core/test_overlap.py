@@ -13,7 +13,6 @@ from scipy import stats
 from twins import corrected_t
 
 from eventstudy.core.abnormal import abnormal_returns, shock_portfolios
-from eventstudy.core.checks.multiplicity import adjust, by_block
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import (
@@ -36,6 +35,7 @@ from eventstudy.core.statistics.overlap import (
 )
 from eventstudy.large.battery import lagged_overlap
 from eventstudy.messages import text
+from eventstudy.results.multiplicity import adjust, by_block
 from eventstudy.results.tables import _aar_columns
 
 L1, L2, WINDOW = 120, 23, (2, 20)

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
-from eventstudy.core.checks.multiplicity import romano_wolf
 from eventstudy.core.checks.regression import regress, wild_weights
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.windows import NO_SESSION, EventPanel
+from eventstudy.results.multiplicity import romano_wolf
 
 SEED, DRAWS = 11, 99
 EXACT, P_VALUE = 1e-12, 1e-10

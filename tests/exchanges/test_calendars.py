@@ -47,6 +47,10 @@ def event(text: str) -> Event:
         ("2026-02-04T14:59+08:00", "XSHG", "2026-02-04", "intraday"),
         ("2026-02-04T15:00+08:00", "XSHG", "2026-02-05", "after_close"),
         ("2018-04-16T13:00+00:00", "XNYS", "2018-04-16", "pre_open"),
+        # Every day is a session of coins, to midnight UTC; 2022-11-12 is a Saturday.
+        ("2022-11-12", "COIN", "2022-11-12", "date"),
+        ("2022-11-12T23:59+00:00", "COIN", "2022-11-12", "intraday"),
+        ("2022-11-13T00:00+00:00", "COIN", "2022-11-13", "intraday"),
         # Memorial Day: shut in New York only.
         ("2025-05-26T15:00+00:00", "XNYS", "2025-05-27", "closed"),
         ("2025-05-26T05:00+00:00", "XSHG", "2025-05-26", "intraday"),

@@ -212,7 +212,7 @@ def test_every_rule_has_a_source_or_says_that_it_has_none() -> None:
         for board in boards().values()
         for rule in (*board.limits, *board.risk_warning_limits, *board.free_sessions, *board.selling)
     ]
-    assert len(rules) == 41
+    assert len(rules) == 42
     for rule in rules:
         assert bool(rule.source) != (rule.certainty == "memory"), rule
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import platform
 import socket
 import tempfile
-import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from eventstudy.errors import EventStudyError
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import boards, dated_facts, exchanges, further_files
 from eventstudy.prices import TICKER, PriceRequest
-from eventstudy.prices.fetch import snapshots_folder, utc_now
+from eventstudy.prices.fetch import snapshots_folder, utc_now, within
 from eventstudy.prices.files import SUFFIXES, FilesProvider
 from eventstudy.prices.snapshot import is_snapshot, open_snapshot
 
@@ -121,19 +120,17 @@ def tested(known: Mapping[str, str], installed: Callable[[str], str]) -> Finding
     return Finding("tested", "warning" if apart else "ok", f"{listed}{advice}")
 
 
-def name_clashes(providers: Callable[[], dict[str, list[str]]] | None = None) -> Iterator[Finding]:
+def name_clashes(
+    providers: Callable[[], Mapping[str, Sequence[str]]] = importlib.metadata.packages_distributions,
+) -> Iterator[Finding]:
     """Yield whether another distribution also installs a module named eventstudy."""
-    listed = (providers or _providers)().get("eventstudy", [])
+    listed = providers().get("eventstudy", [])
     others = sorted({name for name in listed if name.lower().replace("_", "-") != DISTRIBUTION})
     if others:
         text = f"{', '.join(others)} also installs a module eventstudy; uninstall one of the two"
         yield Finding("name", "warning", text)
     else:
         yield Finding("name", "ok", "no other distribution installs a module eventstudy")
-
-
-def _providers() -> dict[str, list[str]]:
-    return {name: list(found) for name, found in importlib.metadata.packages_distributions().items()}
 
 
 def writable(folder: Path) -> Finding:
@@ -197,28 +194,16 @@ def network(connect: Callable[[tuple[str, int]], None] | None = None) -> Finding
     parts = urllib.parse.urlsplit(proxy)
     place = (parts.hostname, parts.port or 8080) if parts.hostname else (HOST, PORT)
     named = f"the proxy {place[0]}" if parts.hostname else HOST
-    reason = _refusal(connect or _connect, place)
+    reason = ""
+    try:
+        # Looking up a name has no time-out.
+        within(PATIENCE, lambda: (connect or _connect)(place))
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
     if not reason:
         return Finding("network", "ok", f"{named} answers")
     text = f"offline: {named} cannot be reached ({reason}); give prices with --prices DIR"
     return Finding("network", "warning", text)
-
-
-def _refusal(connect: Callable[[tuple[str, int]], None], place: tuple[str, int]) -> str:
-    """Why a connection fails, or an empty string; in a thread, since looking up a name has no time-out."""
-    reason = [f"no answer in {PATIENCE:g} s"]
-
-    def work() -> None:
-        try:
-            connect(place)
-            reason[0] = ""
-        except OSError as error:
-            reason[0] = error.strerror or str(error) or type(error).__name__
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return reason[0]
 
 
 def _connect(place: tuple[str, int]) -> None:

@@ -15,7 +15,7 @@ SECTION = "Set up"
 
 @click.command(
     "import-est",
-    epilog=examples("eventstudy import-est request.csv firms.csv market.csv --dir study --market DAX:XETR"),
+    epilog=examples(f"eventstudy import-est request.csv firms.csv market.csv --dir study --market {EXAMPLE_MARKET}"),
 )
 @click.argument("request", type=InputFile())
 @click.argument("firms", type=InputFile())

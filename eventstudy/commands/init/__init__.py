@@ -14,7 +14,7 @@ from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 SECTION = "Set up"
 
 
-@click.command("init", epilog=examples("eventstudy init airlines --peer DAL:XNYS --peer UAL:XNAS"))
+@click.command("init", epilog=examples(f"eventstudy init airlines --peer {EXAMPLE_PEER}"))
 @click.argument("sector", required=False)
 @click.option(
     "--peer",

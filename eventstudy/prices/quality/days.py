@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +117,4 @@ def traded_alone(item: PriceSeries) -> PriceSeries:
     """Return a series that ends with its last trade, its halts with a volume of zero."""
     end = last_trade(item) + 1
     volume = np.where(suspended_days(item), 0.0, item.volume)
-    kept = {name: getattr(item, name) for name in item.__dataclass_fields__}
-    columns: dict[str, Any] = {name: value[:end] for name, value in kept.items() if isinstance(value, np.ndarray)}
-    return replace(item, **columns | {"volume": volume[:end]})
+    return replace(item.taken(slice(end)), volume=volume[:end])

@@ -40,7 +40,9 @@ def brief(result: StudyResult) -> str:
             peers=counts.n_peers,
         )
     )
-    return "\n".join([*lines, *_first_window(result, words), *_warnings(result, words), words["brief.next"]])
+    window = next(iter(result.windows.car), (0, 1))
+    following = words["brief.next"].format(window=tuple(window))
+    return "\n".join([*lines, *_first_window(result, words), *_warnings(result, words), following])
 
 
 def _first_window(result: StudyResult, words: Words) -> list[str]:

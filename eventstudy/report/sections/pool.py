@@ -105,7 +105,7 @@ def _power_row(row: PowerStep) -> dict[str, Any]:
 
 
 def _shock_rows(pool: Pool) -> Iterator[dict[str, Any]]:
-    for pack in pool.packs:
+    for pack, excess in zip(pool.packs, pool.excess, strict=True):
         for k in range(len(pack)):
             yield {
                 "sector": pack.sector,
@@ -119,8 +119,7 @@ def _shock_rows(pool: Pool) -> Iterator[dict[str, Any]]:
                 "overlaps": pack.overlaps[k],
                 "car_drop": float(pack.drop[k]),
                 "car_post": float(pack.post[k]),
-                "n_placebos": len(pack.placebos[k]),
-                "excess": float(pack.excess[k]),
+                "excess": float(excess[k]),
             }
 
 
@@ -140,7 +139,7 @@ def pool_document(pool: Pool) -> Document:
         origin=(f"{len(pool.packs)} result packs", f"eventstudy {__version__}"),
         sections=(
             Section(name="answer", blocks=tuple(first)),
-            _section("excess", "Excess over matched drops, by sector and pooled", effects_table(pool)),
+            _section("excess", "Excess over comparable falls, by sector and pooled", effects_table(pool)),
             _section("tests", f"Tests, {_group(pool.shown)}", tests_table(pool)),
             _section("power", f"{POWER} (80 % power at 5 %), {_group(pool.shown)}", power_table(pool)),
             Section(
@@ -162,7 +161,7 @@ def _section(name: str, heading: str, block: TableBlock) -> Section:
 
 def effects_table(pool: Pool) -> TableBlock:
     """Mean excess by group and sector; rows without a date are left out where no sector has one."""
-    head = ("group", "sector", "K", "N", "excess", "95 % interval", "p date t", "p sign-flip", "p permutation")
+    head = ("group", "sector", "K", "N", "excess", "95 % interval", "p", "comparable falls")
     filled = {row.group for row in pool.strata if row.n_dates}
     rows = [
         (
@@ -171,8 +170,9 @@ def effects_table(pool: Pool) -> TableBlock:
             str(row.n_dates),
             str(row.n_events),
             percent(row.effect),
-            f"{percent(row.lower)} to {percent(row.upper)}" if row.n_dates > 1 else "–",
-            *(p_text(p) for p in (row.date_t_p, row.sign_flip_p, row.permutation_p)),
+            f"{percent(row.lower)} to {percent(row.upper)}" if row.se > 0 else "–",
+            p_text(row.p_value),
+            str(row.n_controls),
         )
         for row in pool.strata
         if row.group in filled
@@ -196,7 +196,7 @@ def _test_row(row: PoolTest) -> tuple[str, ...]:
 
 def power_table(pool: Pool) -> TableBlock:
     """How power grows: each sector alone and the pool with each sector added."""
-    head = ("sectors", "K", "sd of dates", "detectable", *(f"dates for {effect:.0%}" for effect in EFFECTS))
+    head = ("sectors", "K", "error × √K", "detectable", *(f"dates for {effect:.0%}" for effect in EFFECTS))
     rows = [
         (
             row.sectors,
@@ -224,8 +224,8 @@ def _remarks(pool: Pool) -> list[str]:
             f"{_group(pool.headline)} has fewer than two dates: tests, power and figure are of {_group(pool.shown)}"
         )
     found.append(
-        "Every date weighs the same. A sector whose dates differ more widens the interval of the pool: the "
-        "detectable effect can grow when it is added. The scaled tests weigh sectors by their spread."
+        "One regression over the falls of all sectors: each peer set has its level, depth of the drop and run-up have "
+        "one slope. Dates of one or two weeks are ranked among the falls compared with, and have no interval."
     )
     return found
 
@@ -237,8 +237,7 @@ def _caption(pool: Pool) -> str:
     return (
         f"{_group(pool.shown)} · K = {row.n_dates} dates, N = {row.n_events} firm-events · "
         f"drop {window_name(drop)}, post {window_name(post)} · {settings['model.name']} model · "
-        "bars: 95 % t interval over dates\n"
-        "broken line: six dates, below which no two-sided sign-flip test reaches 5 %"
+        "bars: 95 % interval of the regression"
     )
 
 

@@ -8,7 +8,10 @@ from panels import make_panel
 from statsmodels.stats.multitest import multipletests
 
 from eventstudy.core.abnormal import abnormal_returns
-from eventstudy.core.checks.multiplicity import (
+from eventstudy.core.models import fit
+from eventstudy.core.statistics import Sample, residual_correlations, run_tests
+from eventstudy.core.statistics.dates import signs_of
+from eventstudy.results.multiplicity import (
     adjust,
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -16,9 +19,6 @@ from eventstudy.core.checks.multiplicity import (
     romano_wolf,
     shock_matrix,
 )
-from eventstudy.core.models import fit
-from eventstudy.core.statistics import Sample, residual_correlations, run_tests
-from eventstudy.core.statistics.dates import signs_of
 
 P = np.array([0.04, np.nan, 0.001, 0.03, 0.2, 0.03])
 

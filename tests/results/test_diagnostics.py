@@ -13,7 +13,10 @@ from panels import make_panel
 from scipy import stats
 
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
-from eventstudy.core.checks.diagnostics import (
+from eventstudy.core.models import fit
+from eventstudy.core.models.base import no_remarks
+from eventstudy.messages import text
+from eventstudy.results.diagnostics import (
     LAGS,
     FitDiagnostics,
     arch_lm,
@@ -25,9 +28,6 @@ from eventstudy.core.checks.diagnostics import (
     leave_one_date_out,
     ljung_box,
 )
-from eventstudy.core.models import fit
-from eventstudy.core.models.base import no_remarks
-from eventstudy.messages import text
 
 Floats = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)
