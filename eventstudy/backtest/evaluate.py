@@ -1,4 +1,4 @@
-"""The study's rule traded and measured, beside the same rule on every drop."""
+"""Backtest of the study's rule, and of the same rule on every drop."""
 
 from __future__ import annotations
 

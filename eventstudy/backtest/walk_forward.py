@@ -1,4 +1,4 @@
-"""Parameters chosen as time passes: only from shocks that had ended, purged and with an embargo."""
+"""Walk-forward choice of parameters: from ended shocks only, purged and with an embargo."""
 
 from __future__ import annotations
 

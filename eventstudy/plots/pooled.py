@@ -1,4 +1,4 @@
-"""The figure of a pool: what each sector says, and what more dates would let one see."""
+"""The figure of a pool: the effect of each sector, and power by number of dates."""
 
 from __future__ import annotations
 

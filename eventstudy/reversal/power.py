@@ -1,4 +1,4 @@
-"""How often the verdict finds an effect: lists of events that mean nothing, drawn among a history's falls."""
+"""Power of the verdict on lists of random events among a history's falls."""
 
 from __future__ import annotations
 
