@@ -1,4 +1,4 @@
-"""Hook of mkdocs: files of the committed pack that pages link to become part of the site.
+"""Hooks of mkdocs: the version on each page, and the files of the committed pack that pages link to.
 
 Pages link to ``../results/…``, which works where the repository is read; the site has them in ``results/``.
 """
@@ -13,6 +13,14 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(\.\./(results/[^)#\s]+)")
+
+
+def on_config(config: Any) -> Any:
+    """Say at the foot of each page which version it describes."""
+    text = (ROOT / "eventstudy" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)
+    config["copyright"] = f"eventstudy {found[1] if found else ''}"
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 PricesAre = Literal["prices", "returns"]
 #: A frame of any library, or a query for one, has one of these; a query of polars warns where its columns are asked.
 _OF_FRAMES = ("collect", "__arrow_c_stream__", "columns", "index")
-#: Titles of the worked rows that 'eventstudy init' writes begin with it.
+#: Titles of the example rows that 'eventstudy init' writes begin with it.
 EXAMPLE = "EXAMPLE"
 
 
@@ -389,11 +389,11 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
 
 
 def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
-    """Say what is missing and what else keeps a run from meaning anything, beside ``found.warnings``."""
+    """Return what is missing or makes a run meaningless, in addition to ``found.warnings``."""
     remarks = list(found.missing)
     examples = [event.event_id for event in events if event.title.startswith(EXAMPLE)]
     if examples:
-        remarks.append(f"{', '.join(examples)}: worked rows of 'eventstudy init'; put yours in their place")
+        remarks.append(f"{', '.join(examples)}: example rows of 'eventstudy init'; replace them with your events")
     if not found.ledger and source in provider_names():
         remarks.append(f"Prices come from {source}; 'check' asks for them with --prices {source} only")
     return remarks

@@ -1,4 +1,4 @@
-"""The command line: joins the files of `eventstudy.commands`, each imported when its command is asked for."""
+"""The command line: joins the files of `eventstudy.commands`, each imported when its command is called."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def _events_of(table: Table) -> Events:
     if wrong:
         raise EventsError([Problem(message, table.file, 1) for message in wrong])
     if not len(table.lines) and not table.ragged:
-        raise EventsError(Problem("has a header but no event; 'eventstudy init' writes worked rows", table.file))
+        raise EventsError(Problem("has a header but no event; 'eventstudy init' writes example rows", table.file))
     cells = _Cells.of(table, columns)
     problems = list(table.ragged)
     events: list[Event] = []

@@ -1,4 +1,4 @@
-"""Parts of a study that may fail without ending it: each becomes "n/a" with its reason.
+"""Optional parts of a study: a failure becomes "n/a" with its reason and does not end the run.
 
 Returns, windows, models, tests over dates and the verdict are what a study is; without them there is no
 pack. Contrasts, regressions, curves, the backtest, claims and figures stand beside it. `Parts.optional`

@@ -1,4 +1,4 @@
-"""Which rows of an events file are one shock, and which of them set it off.
+"""Group the rows of an events file into shocks, and find the lead of each.
 
 A shock is a set of firm-events; how the file spreads them over rows must not matter. Everything here
 depends on what the rows say, never on their order or on their ids.

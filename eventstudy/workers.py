@@ -1,4 +1,4 @@
-"""More than one processor: a function in a forked child, or blocks of work in several processes.
+"""Run a function in a forked child, or blocks of work in several processes.
 
 `forked_children` runs a function in a forked child while this process goes on (Linux, two or more CPUs).
 `run_blocks` runs one function on many tasks: here, in processes of this machine, or on a Dask cluster.

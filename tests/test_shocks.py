@@ -335,7 +335,7 @@ def test_rows_that_disagree_on_the_label_make_the_shock_unknown_and_are_warned_o
         labels = result.tables["reversal"].set_index("shock_id")["label"].to_dict()
         assert labels == {"A": "unknown", "D": "genuine"}
         said = [text for text in result.facts["warnings"] if "different labels" in text]
-        text = "shock A: the rows that set it off have different labels (genuine, misreading), so the shock "
+        text = "shock A: its first rows have different labels (genuine, misreading), so the shock "
         assert said == [text + "counts as unknown; give them one label"]
     config = settings_of(folder)
     events = with_shocks(read(folder, rows), config)

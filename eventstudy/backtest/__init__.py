@@ -1,4 +1,4 @@
-"""The rule that the study implies, traded with what was known at the time, and what it cost."""
+"""Backtest of the trading rule that the study implies: point-in-time information and dated costs."""
 
 from eventstudy.backtest.evaluate import RULE
 from eventstudy.backtest.outcome import summarise

@@ -1,4 +1,4 @@
-"""What becomes of an order on its exchange: filled or not, sold when and why, and what each day brings."""
+"""Simulate one order: fill, exit, daily profit and loss."""
 
 from __future__ import annotations
 
@@ -43,32 +43,15 @@ _NO_LEGS = Legs(*(np.zeros(0) for _ in range(4)))
 class Trade:
     """One order and its end. Returns are shares of ``value``; the defaults are those of an order not filled.
 
-    Attributes
-    ----------
-    decision, order
-        What was decided on the shock, and the order that followed.
-    entry_row, exit_row
-        Rows of the exchange's sessions; ``exit_row`` is -1 where nothing was bought.
-    value
-        What was bought, in the base currency; 0 where nothing was filled. Without an exchange rate one
-        unit of the exchange's currency counts as one of the base currency.
-    ordered
-        What it would have bought, known when it was ordered.
-    rows : (D,)
-        Rows of the exchange's sessions from the entry to the exit.
-    local, base
-        Legs in the exchange's currency and in the base currency; ``base`` is None without a rate.
-    rate_in, rate_out
-        Exchange rates of the entry and of the exit, NaN where none was known.
-    why_entered, why_left
-        What made it be bought and sold; the second is empty where nothing was bought.
-    blocked
-        What kept the order from being filled, cut it down or held it back.
-    room
-        Largest capital at which the order would still have met the capacity limit, in the exchange's
-        currency.
-    left : int
-        When the position, or the hope of one, was over, in UTC nanoseconds.
+    ``entry_row``, ``exit_row`` and ``rows`` (D,), from one to the other, are rows of the exchange's sessions;
+    ``exit_row`` is -1 where nothing was bought. ``ordered`` is what it would have bought, known when it was ordered,
+    ``value`` what was bought, in the base currency: without an exchange rate one unit of the exchange's currency counts
+    as one of it. ``local`` and ``base`` are the legs in the exchange's currency and in the base currency, ``base`` None
+    without a rate; ``rate_in`` and ``rate_out`` are the rates of entry and exit.
+
+    ``why_left`` is empty where nothing was bought, ``blocked`` is what kept the order from being filled, cut it down or
+    held it back, ``room`` the largest capital at which it would still have met the capacity limit, in the exchange's
+    currency, and ``left`` when the position, or the hope of one, was over, in UTC nanoseconds.
     """
 
     decision: Decision

@@ -1,4 +1,4 @@
-"""What a backtest comes to: its facts for the summary, and in plain sentences."""
+"""Outcome of a backtest: facts for the summary and plain sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data of each exchange, and the only window on it that a decision gets: the past."""
+"""Price data of each exchange, and the view of the past that a decision may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The portfolio: decisions in order of time, room for one more position, the daily result of all trades."""
+"""The portfolio: decisions in order of time, its position limit, daily profit and loss of all trades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule: which shocks are traded, and which orders a decision gives, from the past alone."""
+"""The trading rule: which shocks are traded, and the orders of a decision, from past data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of a track record: hit rate, Sharpe ratio and its error, and what many trials take from it."""
+"""Statistics of a track record: hit rate, Sharpe ratio with its standard error, correction for many trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backtest of a study: its prices, shocks and costs put together."""
+"""Run the backtest of a study: join its prices, shocks and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was tried: every trading specification that was ever run counts against the best of them."""
+"""Log of all trading specifications that were ever run; each counts in the deflated Sharpe ratio."""
 
 from __future__ import annotations
 

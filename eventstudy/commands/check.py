@@ -1,4 +1,4 @@
-"""`eventstudy check`: the inputs of a study looked at, nothing estimated."""
+"""`eventstudy check`: validate the inputs of a study without estimating anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`eventstudy fetch`: the prices of a study brought into a snapshot."""
+"""`eventstudy fetch`: download the prices of a study into a snapshot."""
 
 from __future__ import annotations
 

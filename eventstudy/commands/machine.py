@@ -1,4 +1,4 @@
-"""What the machine refuses a command, in a sentence: disk, memory, open files, output that nobody takes."""
+"""Errors of the machine as sentences: disk, memory, open files, a closed output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _NO_ROOM = ("failed to map segment", "cannot allocate memory")
 
 def refusal(error: Exception) -> str:
     """Return what the machine refused and what to do; empty where the error is the program's own."""
-    if isinstance(error, MemoryError) or _of_loader(error):
+    of_loader = isinstance(error, ImportError) and any(text in str(error).lower() for text in _NO_ROOM)
+    if isinstance(error, MemoryError) or of_loader:
         return f"the memory is not enough for this; {KEPT}. Free some, or give fewer --jobs or events"
     if not isinstance(error, OSError):
         return ""
@@ -38,10 +39,6 @@ def refusal(error: Exception) -> str:
         f"the disk is full or a file is too large{where} ({error.strerror}); {KEPT}. Make room and give the same "
         "command again"
     )
-
-
-def _of_loader(error: Exception) -> bool:
-    return isinstance(error, ImportError) and any(text in str(error).lower() for text in _NO_ROOM)
 
 
 def _while_printing(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""`eventstudy prereg`: the question of a study locked before its prices are seen."""
+"""`eventstudy prereg`: lock the question of a study before its prices are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`eventstudy schema`: what a study file may hold, for editors."""
+"""`eventstudy schema`: JSON Schema of a study file, for editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as JSON holds them: the one place where numbers of numpy, dates and NaN become plain."""
+"""Convert values to plain JSON: numpy numbers, dates, NaN."""
 
 from __future__ import annotations
 

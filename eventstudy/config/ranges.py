@@ -1,4 +1,4 @@
-"""What a setting may hold, said beside its annotation: ``lags: Annotated[int, Range(1, 10)]``.
+"""Accepted values of a setting, beside its annotation: ``lags: Annotated[int, Range(1, 10)]``.
 
 A number without a `Range`, or a text that is neither a choice nor `FREE`, fails a test: no setting goes
 unchecked because somebody forgot.

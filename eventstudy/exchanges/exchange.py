@@ -148,35 +148,16 @@ class Board:
 class Exchange:
     """What is known of one exchange.
 
-    Attributes
-    ----------
-    mic : str
-        ISO 10383 code.
-    calendar : str
-        Name of its sessions in exchange_calendars, where that differs from the MIC.
-    first_day : datetime.date
-        No session before this day is known.
-    suffix, index : str
-        Ending of its tickers and its usual index, as Yahoo writes them where it has the exchange; empty where
-        none is known.
-    on_yahoo : bool
-        Whether Yahoo has prices of its shares.
-    board : str
-        Name of the `Board` of a share that nothing else is known of; empty where no rules are known.
-    boards_by_digits : mapping
-        Board by the first digits of a ticker.
-    first_digits : tuple of str
-        First digits of a ticker of ``n_digits`` digits that belongs here.
-    price_unit : float
-        How much of the currency one unit of a price is: 0.01 where pence are quoted.
-    hundredths : tuple of str
-        Names under which sources quote a hundredth of the currency.
-    sources_count_lots : bool
-        Whether some sources count volume in lots of this exchange.
-    vendors : mapping
-        What a vendor of prices calls the exchange.
-    known_as : tuple of str
-        What people call it instead of its MIC.
+    ``mic`` is its ISO 10383 code, ``calendar`` the name of its sessions in exchange_calendars where that is another
+    one; no session before ``first_day`` is known. ``suffix`` and ``index`` are the ending of its tickers and its usual
+    index, as Yahoo writes them where it has the exchange, empty where none is known; ``on_yahoo`` says whether Yahoo
+    has prices of its shares, ``vendors`` what a vendor of prices calls it, ``known_as`` what people call it instead.
+
+    ``board`` names the `Board` of a share that nothing else is known of, empty where no rules are known, and
+    ``boards_by_digits`` that by the first digits of a ticker; ``first_digits`` are those of a ticker of ``n_digits``
+    digits that belongs here. ``price_unit`` is how much of the currency one unit of a price is, 0.01 where pence are
+    quoted, ``hundredths`` are names under which sources quote a hundredth of it. ``sources_count_lots`` says whether
+    some sources count volume in lots.
     """
 
     mic: str

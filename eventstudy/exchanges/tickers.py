@@ -1,4 +1,4 @@
-"""Tickers in the spelling of other programs: 600519.SH, sh.600519, SH600519, 600519.XSHG, lost zeros, case."""
+"""Normalise tickers of other programs: 600519.SH, sh.600519, SH600519, 600519.XSHG, lost zeros, case."""
 
 from __future__ import annotations
 

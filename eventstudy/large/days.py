@@ -1,4 +1,4 @@
-"""What the tests need of the days of all firm-events: sums that add up over blocks of dates."""
+"""Sums over event days for the tests; they add up over blocks of dates."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from eventstudy.workers import run_blocks
 
 #: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
 CONSTANT = 1e-10
-#: What becomes of an event, and the stage of the selection where this ends; places in ``MarketResult.reason``.
+#: Reasons by which an event is dropped, with the stage of the selection; indices in ``MarketResult.reason``.
 FATES = {
     **dict.fromkeys(("used", "shifted"), "estimation"),
     "repeated": "shocks",
@@ -125,7 +125,7 @@ class _Tables:
 
 
 class _Lazy(Sequence[Any]):
-    """Tasks that are made when they are asked for: together they hold a copy of all events."""
+    """Sequence that builds each task on access, to avoid copying all events."""
 
     def __init__(self, make: Callable[[int], Any], n: int) -> None:
         self._make, self._n = make, n

@@ -1,4 +1,4 @@
-"""What tables say of each firm-event besides its fit and its CARs."""
+"""Figures of each firm-event for the tables, besides its fit and its CARs."""
 
 from __future__ import annotations
 

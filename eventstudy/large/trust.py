@@ -1,4 +1,4 @@
-"""Whether the returns of a whole market can be trusted: looked at block by block, judged together."""
+"""Checks of the returns of a whole market: collected block by block, decided together."""
 
 from __future__ import annotations
 

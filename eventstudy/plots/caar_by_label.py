@@ -40,7 +40,7 @@ def caar_by_label(ax: Axes, result: StudyResult, label: str = "") -> Axes:
     words, groups = figure_words(result.facts), panels(result)
     label = label or _asked(result)
     mean, dates = read.date_paths(result, groups[label])
-    shade_windows(ax, result, named=label == next(iter(groups)))
+    shade_windows(ax, result, named=label == next(iter(groups), ""))
     for days in dates:
         ax.plot(days["tau"], days["car"], color=PALE, lw=0.6, zorder=1.5)
     name = label_text(result, label)

@@ -1,4 +1,4 @@
-"""What costs take from the mean trade."""
+"""Mean net return of a trade by cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many of a hundred such studies would find a true effect: of this study, or over the number of dates."""
+"""Power: share of simulated studies that find a true effect, for this study or by number of dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of a simulation: how often each test rejects where nothing happened, and where a drop was added."""
+"""The figure of a simulation: size of each test, and power against an added drop."""
 
 from __future__ import annotations
 

@@ -77,14 +77,8 @@ class Piece:
 class Filled:
     """Rows put into the table by security, those on days that are no session, and what is wrong.
 
-    Attributes
-    ----------
-    rows : (S,)
-        Rows put into the table.
-    off_session : (m, 3) float
-        Row of the security, day and value of the first `OFF_KEPT` rows off the sessions.
-    n_off
-        How many rows lie off the sessions.
+    ``rows`` (S,) counts the rows put into the table, ``n_off`` those off the sessions; ``off_session`` (m, 3) are
+    row of the security, day and value of the first `OFF_KEPT` of these.
     """
 
     rows: NDArray[np.int64]
@@ -257,13 +251,10 @@ def fill(piece: Piece) -> Filled:
 def tickers_of(file: LongFile) -> frozenset[str]:
     """Return all tickers of a file, which is read once more for them."""
     found: set[str] = set()
-    for names, _, _ in _batches(file, range(_row_groups(file))):
+    groups = range(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else ()
+    for names, _, _ in _batches(file, groups):
         found.update(() if names is None else map(str, names.dictionary.to_pylist()))
     return frozenset(found)
-
-
-def _row_groups(file: LongFile) -> int:
-    return int(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else 0
 
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:

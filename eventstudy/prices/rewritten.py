@@ -1,4 +1,4 @@
-"""What a provider has rewritten between two snapshots."""
+"""Differences between two snapshots: prices that a provider has changed."""
 
 from __future__ import annotations
 

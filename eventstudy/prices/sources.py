@@ -1,4 +1,4 @@
-"""Which prices a study gets: what was asked for, and what happens when they cannot be had."""
+"""Resolve `--prices` to a PriceTable, with the offline fallback."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DAYS_A_SESSION = 1.6
 End = TypeVar("End", int, dt.date)
 #: Drop planted at simulated events, and the share of it that is given back, by label.
 PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
-#: Falls that nobody called anything, for the drops to be compared with: their range and their share given
+#: Unlabelled falls, for comparison with the drops: their range and their share given
 #: back, the calendar days between two of them, and those that they keep from every event.
 QUIET = (-0.16, -0.08)
 QUIET_SHARE = 0.0

@@ -32,16 +32,9 @@ _ROW_NUMBERS = ("", "unnamed: 0", "__index_level_0__")
 class Table:
     """Columns before any check.
 
-    Attributes
-    ----------
-    names, columns
-        Header cells without blanks around them, and a list of texts or an Arrow array for each.
-    lines
-        Line of each row in the file.
-    ragged
-        Rows with more or fewer cells than the header; they are not in ``columns``.
-    encoding
-        That of a text file, else empty.
+    ``names`` are header cells without blanks around them, ``columns`` a list of texts or an Arrow array for each,
+    ``lines`` the line of each row in the file. ``ragged`` are rows with more or fewer cells than the header, which are
+    not in ``columns``; ``encoding`` is that of a text file.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Codes of CRSP's files that are no values.
+"""Codes in CRSP files that are not values.
 
 Source: CRSP Data Descriptions Guide, missing return codes. -66.0: more than ten days without a price;
 -77.0: not traded on the exchange at the time; -88.0: outside the security's listing; -99.0: no current price;

@@ -91,16 +91,12 @@ def columns_of(
     for name, found in places.items():
         if len(found) > 1 and name not in OPTIONAL:
             cells = [header[at].strip() for at in found]
-            keep = _lasting(cells) if name == "ticker" else ""
+            keep = min(cells, key=lambda cell: IDENTIFIERS.index(reduced(cell))) if name == "ticker" else ""
             advice = f"keep {keep}, which stays with a security" if keep else "keep one"
             problems.append(Problem(f"has two columns for {name}: {', '.join(cells)}; {advice}", file, line))
     if problems:
         raise error(problems)
     return {name: found[0] for name, found in places.items() if len(found) == 1}
-
-
-def _lasting(cells: Sequence[str]) -> str:
-    return min(cells, key=lambda cell: IDENTIFIERS.index(reduced(cell)))
 
 
 def unread(header: Sequence[str], used: Mapping[str, int]) -> list[str]:

@@ -53,7 +53,7 @@ def parse_numbers(cells: Sequence[str], *, multiples: bool = False) -> Numbers:
             column = np.array([np.inf])
         if not np.isinf(column).any():
             return Numbers(column, {}, {})
-    known = {cell: _stripped(cell) for cell in dict.fromkeys(cells)}
+    known = {cell: cell.strip().strip("$€£¥").strip() for cell in dict.fromkeys(cells)}
     comma = _decimal_comma(known.values())
     read = {cell: _number(bare, comma=comma, multiples=multiples) for cell, bare in known.items()}
     values = np.array([read[cell][0] for cell in cells], dtype=np.float64)
@@ -71,10 +71,6 @@ def parse_ratios(cells: Sequence[str]) -> NDArray[np.float64]:
     values = parse_numbers(["" if pair else cell for cell, pair in zip(cells, pairs, strict=True)]).values
     ratios = [float(pair[1]) / float(pair[2]) if pair and float(pair[2]) else np.nan for pair in pairs]
     return np.where([pair is not None for pair in pairs], ratios, values)
-
-
-def _stripped(cell: str) -> str:
-    return cell.strip().strip("$€£¥").strip()
 
 
 def _decimal_comma(cells: Collection[str]) -> bool | None:

@@ -103,19 +103,14 @@ def _header(file: str, top: Sequence[Sequence[str]], error: type[EventStudyError
     return ["Date", *header[1:]], 3
 
 
-def parquet_sheet(file: str, content: bytes, error: type[EventStudyError]) -> Sheet:
-    """Read a Parquet file whose footer says that it fits into memory.
+def parquet_table(file: str, content: bytes, error: type[EventStudyError]) -> Any:
+    """Read a Parquet file whose footer says that it fits into memory, as an Arrow table.
 
     Raises
     ------
     EventStudyError
         Of the type ``error``, where it is no Parquet file or unpacks to too many cells.
     """
-    return arrow_sheet(file, parquet_table(file, content, error), hashlib.sha256(content).hexdigest())
-
-
-def parquet_table(file: str, content: bytes, error: type[EventStudyError]) -> Any:
-    """Return a Parquet file as an Arrow table; as `parquet_sheet` for faults."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""What a page says, before any format: a document of sections, a section of blocks.
+"""A page before any format: a document of sections, a section of blocks.
 
 `run`, `pool` and `simulate` each make one document; a renderer of `eventstudy.report.render` sets
 any document. Every string is plain text: what is markup in a format is for its renderer to escape.

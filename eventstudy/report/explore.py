@@ -1,4 +1,4 @@
-"""What a page computes from: the firm-events' arrays in one block of bytes, and the names that go with them."""
+"""Data of the interactive page: the firm-events' arrays in one block of bytes, with their names."""
 
 from __future__ import annotations
 

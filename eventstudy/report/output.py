@@ -1,4 +1,4 @@
-"""The outputs of a pack: what one is made of, and the registry of those in `report.render`.
+"""Input of an output (`Material`), and the registry of the outputs in `report.render`.
 
 Another distribution adds one by the entry-point group ``eventstudy.outputs``.
 """

@@ -1,4 +1,4 @@
-"""A pack appears whole or not at all: written aside, moved in once, ``latest`` swapped last."""
+"""Write a pack atomically: stage, rename, repoint ``latest``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of results, held by one run at a time; what is written into it appears whole or not at all."""
+"""A results folder, locked by one run at a time; its content is written atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run and a check print: as wide as the window, plain where there is no terminal."""
+"""Terminal output of a run and a check, as wide as the window, without colours in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader should check before believing the tests: is each fit what its model assumes?"""
+"""Diagnostics of each fit: does it meet the assumptions of its model?"""
 
 from __future__ import annotations
 

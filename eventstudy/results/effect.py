@@ -114,7 +114,7 @@ def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str
     if not effect["n_dates"]:
         return Reason("effect.none", window=shown)
     facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": effect["n_dates"]}
-    facts["firms"] = next(iter(tickers)) if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
+    facts["firms"] = next(iter(tickers), "") if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
     if kind == "volume":
         facts["times"] = float(np.exp(effect["estimate"] / (window[1] - window[0] + 1)))
     if not np.isfinite(effect["lower"]):

@@ -1,4 +1,4 @@
-"""What the dates of a study are worth, which test to trust with them, and the table of page 1."""
+"""Effective number of dates, which test to trust, and the table of page 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The firm-events of a small study, from which its page computes anew what a reader asks it."""
+"""The firm-events of a small study, as data for the interactive page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and summary of a pack as records: made here and nowhere else."""
+"""Tables and summary of a pack as records."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _tuples(value: Any) -> Any:
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
     """Return what makes a value of a type from a cell of a table or a value of JSON."""
-    readers: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, int: _whole, bool: _yes, Window: _window}
+    readers: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, int: int, bool: _yes, Window: _window}
     return readers.get(hint, dict if hint == Mapping[str, float] else _pair)
 
 
@@ -115,10 +115,6 @@ def _text(value: Any) -> Any:
 
 def _number(value: Any) -> float:
     return math.nan if _missing(value) else float(value)
-
-
-def _whole(value: Any) -> int:
-    return int(value)
 
 
 def _yes(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The manifest of a run: what it rests on, and its name."""
+"""The manifest of a run: its inputs, settings, versions and id."""
 
 from __future__ import annotations
 
@@ -20,12 +20,6 @@ from eventstudy.prices import PriceTable
 from eventstudy.results.columns import row_of
 
 VERSIONED = ("arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "scipy", "statsmodels", "typst", "yfinance")
-
-
-def _further_exchanges() -> dict[str, Any]:
-    """Files of exchanges that are not the package's own, with their hashes; nothing where there are none."""
-    files = [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
-    return {"exchanges": files} if files else {}
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
@@ -53,10 +47,13 @@ def manifest_of(
 
     ``versioned`` are packages whose versions it gives besides `VERSIONED`.
     """
-    settings = config.as_dict()
+    settings, files = config.as_dict(), [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
     # Which workers did the work is no part of what was done.
     for name in ("jobs", "engine", "scheduler"):
         del settings["model"][name]
+    # The optima that numba's fit finds are not `arch`'s to the last digit.
+    compiled = ("numba",) if config.model.name == "garch" and compiled_fit() is not None else ()
+    used = (*VERSIONED, *versioned, *compiled)
     content: dict[str, Any] = plain_json(
         {
             "version": __version__,
@@ -64,22 +61,12 @@ def manifest_of(
             "settings": settings,
             "inputs": [{"name": name, "sha256": sha256} for name, sha256 in inputs],
             "prices": prices,
-            **_further_exchanges(),
-            "versions": {
-                "python": platform.python_version(),
-                **{n: importlib.metadata.version(n) for n in (*VERSIONED, *versioned)},
-                **_compiler(config),
-            },
+            # Files of exchanges that are not the package's own.
+            **({"exchanges": files} if files else {}),
+            "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in used}},
         }
     )
     return content
-
-
-def _compiler(config: StudyConfig) -> dict[str, str]:
-    """Version of numba where it fits the study's models: its optima are not `arch`'s to the last digit."""
-    if config.model.name != "garch" or compiled_fit() is None:
-        return {}
-    return {"numba": importlib.metadata.version("numba")}
 
 
 def run_id_of(config: StudyConfig, manifest: Mapping[str, Any]) -> str:

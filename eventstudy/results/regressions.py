@@ -76,7 +76,8 @@ def regression_rows(
     kept, config = Parts() if parts is None else parts, own.config
     frame = covariate_frame(sample.abnormal, own) if config.tests.regression else pd.DataFrame()
     for formula in config.tests.regression:
-        complete = _complete(frame, formula)
+        named = frame[[name for name in names_of(formula) if name in frame]]
+        complete = np.asarray((named.notna() & (named != "")).all(axis=1), dtype=bool)
         for window in windows:
             asked = _asked(formula, window, frame.assign(car=sample.abnormal.car(window)), complete, sample.abnormal)
             for name in config.tests.estimators:
@@ -134,12 +135,6 @@ def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]
     except Exception as error:
         raise EstimationError(Reason("regression.formula", formula=formula, n=len(frame), error=str(error))) from error
     return np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float), tuple(model.exog_names)
-
-
-def _complete(frame: pd.DataFrame, formula: str) -> Bools:
-    """Which firm-events have a value of each column that a formula names."""
-    named = frame[[name for name in names_of(formula) if name in frame]]
-    return np.asarray((named.notna() & (named != "")).all(axis=1), dtype=bool)
 
 
 def _asked(

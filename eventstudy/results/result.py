@@ -1,4 +1,4 @@
-"""What a finished study is: tables, a summary, and where they came from."""
+"""`StudyResult`: tables, summary, and their origin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a run found; equal to itself only, so that what is read from it can be kept by it.
+    """Everything a run found; compared by identity, so it can be a cache key.
 
     Attributes with types, such as ``result.verdict.effect``, are read from the tables and the summary when
     they are first asked for. A pack that was read back without its tables has those of the summary alone.

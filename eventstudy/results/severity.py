@@ -1,4 +1,4 @@
-"""How grave each warning of a result is: they are told worst first."""
+"""Severity of each warning; warnings are shown in this order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a run computed, before it becomes tables and a summary."""
+"""All intermediate results of a run, before tables and summary are made."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from eventstudy.core.abnormal import shock_portfolios
 from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.statistics import Sample, TestResult, WindowSample
 from eventstudy.core.statistics.dates import common_volatility_ratio
-from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
@@ -92,14 +91,16 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
     untimed = {*labels["post_hoc_events"], *labels["undated_events"]}
     news = together(run.events)
     late = {name: event.label for name, event in news.items() if event.event_id in untimed}
+    verdicts, shocks = zip(claims["verdict"].astype(str), claims["verdict_code"], strict=True), found.shocks
     return {
         **reversal_summary(found, config),
         "asked": _drops_asked(found, config),
-        "claims": Counter(_claim_kinds(claims)),
+        # How far a claim is off is no kind of its own.
+        "claims": Counter("off" if code == OFF_BY else verdict for verdict, code in verdicts),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
         "small_table": small_table(run.tests, headline, config.reversal.label, late, windows),
-        "more_data": _more_data(found),
+        "more_data": (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data,
         "backtest": backtest,
     }
 
@@ -163,11 +164,6 @@ def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
     }
 
 
-def _more_data(found: Findings) -> Reason:
-    shocks = found.shocks
-    return (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data
-
-
 def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
     """Return how many shocks have the label in question, how many of them are drops, and which where it is one."""
     drops, label = found.shocks.drops, config.reversal.label
@@ -178,12 +174,6 @@ def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
         return facts
     k = int(fell[0])
     return {**facts, "shock_id": str(drops.shock_id[k]), "day0": day(drops.day0[k]), "car_drop": drops.drop[k]}
-
-
-def _claim_kinds(claims: pd.DataFrame) -> list[str]:
-    """Return what the claims came to: how far one is off is no kind of its own."""
-    verdicts = zip(claims["verdict"].astype(str), claims["verdict_code"], strict=True)
-    return ["off" if code == OFF_BY else text for text, code in verdicts]
 
 
 def _diagnostics(computed: Computed, headline: Sample, window: Window) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     """
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
+    labelled, base = _labelled(run), base_day(config.windows.drop if run.asked else windows[0])
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = {"event_days": effects_by_day(run.headline)}
     if run.found is not None:
         claims = [_claim_row(claim) for claim in run.claims]
@@ -56,13 +57,13 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "diagnostics": optional("diagnostics", lambda: _diagnostics_rows(abnormal), lambda _: []),
         "estimation_cuts": _cut_rows(computed),
         "quality": [row_of(finding) for finding in computed.findings],
-        "paths": list(_path_rows(run)),
+        "paths": [row for sample in labelled for row in path_rows(sample, base)],
         "sector_index": list(_sector_rows(run)) if kind == "return" else [],
         "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
         "regressions": list(regression_rows(run.headline, run.own, windows, run.parts)),
         "group_differences": list(difference_rows(computed.sample, run.own, windows, run.parts)),
-        "multiplicity": optional("multiplicity", lambda: list(_multiplicity_rows(run)), lambda _: []),
+        "multiplicity": optional("multiplicity", lambda: list(_multiplicity_rows(labelled, run)), lambda _: []),
         **asked,
     }
     made = {
@@ -134,7 +135,7 @@ def _days(codes: NDArray[np.int32]) -> NDArray[np.str_]:
 def _abnormal_table(abnormal: AbnormalReturns) -> pd.DataFrame:
     panel = abnormal.panel
     n, length = panel.event_returns.shape
-    names = np.array([_flag_text(int(code)) for code in range(256)], dtype=object)
+    names = np.array([";".join(n for bit, n in FLAG_NAMES.items() if code & bit) for code in range(256)], dtype=object)
     return pd.DataFrame(
         {
             **{key: np.repeat(getattr(panel, key), length) for key in ("event_id", "shock_id", "ticker")},
@@ -147,10 +148,6 @@ def _abnormal_table(abnormal: AbnormalReturns) -> pd.DataFrame:
             "flags": names[panel.event_flags.ravel()],
         }
     )
-
-
-def _flag_text(code: int) -> str:
-    return ";".join(name for bit, name in FLAG_NAMES.items() if code & bit)
 
 
 def _estimation_table(abnormal: AbnormalReturns) -> pd.DataFrame:
@@ -310,7 +307,7 @@ def _shock_rows(
                 "window": window_name(window),
                 "label": event.label,
                 "title": event.title,
-                "day0": _day(portfolios.day0[k]),
+                "day0": str(np.datetime64(int(portfolios.day0[k]), "D")),
                 "n_peers": int(there.sum()),
                 "n_markets": len(set(portfolios.abnormal.panel.market[rows])),
                 "car": car[k],
@@ -321,10 +318,6 @@ def _shock_rows(
             }
 
 
-def _day(code: int) -> str:
-    return str(np.datetime64(int(code), "D"))
-
-
 def _labelled(run: StudyRun) -> list[Sample]:
     """Return the headline group and its labels."""
     head = run.headline.group
@@ -332,20 +325,14 @@ def _labelled(run: StudyRun) -> list[Sample]:
     return [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
 
 
-def _path_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
-    base = base_day(run.config.windows.drop if run.asked else run.windows[0])
-    for sample in _labelled(run):
-        yield from path_rows(sample, base)
-
-
 def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
     panel = run.headline.abnormal.panel
     return sector_rows(run.computed.returns, set(panel.ticker.tolist()), int(panel.day0.min()))
 
 
-def _multiplicity_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
-    """Yield the headline group and its labels: each statistic adjusted over the windows."""
-    for sample in _labelled(run):
+def _multiplicity_rows(samples: Sequence[Sample], run: StudyRun) -> Iterator[dict[str, Any]]:
+    """Yield each statistic of these groups adjusted over the windows."""
+    for sample in samples:
         for row in adjust(list(sample.each(run.windows)), run.tests):
             yield {**row_of(row), "window": window_name(row.window)}
 

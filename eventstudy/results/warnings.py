@@ -1,4 +1,4 @@
-"""What a reader must know of events, prices and selection before the numbers: for runs and for checks."""
+"""Warnings about events, prices and selection, for runs and for checks."""
 
 from __future__ import annotations
 

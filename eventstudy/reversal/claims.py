@@ -1,4 +1,4 @@
-"""Do the prices bear out what reports said about them?"""
+"""Compare the price moves that reports claim with the prices."""
 
 from __future__ import annotations
 

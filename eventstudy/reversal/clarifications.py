@@ -1,4 +1,4 @@
-"""Did the clarification turn the price? The post window parted at the day on which it was answered."""
+"""Price reaction to a clarification: the post window before and after its day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other news around the shocks: the verdict without what it touches, and other events in the post window."""
+"""Other news around the shocks: the verdict without affected shocks, other events in the post window."""
 
 from __future__ import annotations
 

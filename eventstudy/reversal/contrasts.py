@@ -1,4 +1,4 @@
-"""Who comes back more: drops on misread news or on genuine news, sides of the story, exposed peers?"""
+"""Differences in reversal: misreading against genuine news, by dimension, by exposure."""
 
 from __future__ import annotations
 

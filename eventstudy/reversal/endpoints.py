@@ -1,4 +1,4 @@
-"""The question by two endpoints declared beforehand: the drop of the settings, and that of day 0 alone."""
+"""The two endpoints fixed beforehand: the drop window of the settings, and day 0 alone."""
 
 from __future__ import annotations
 
@@ -182,7 +182,8 @@ def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict
     bounced = second.qualifies & ~first.qualifies & (second.next_day > 0)
     facts = {"n_day0": int(second.qualifies.sum()), "n_bounced": int(bounced.sum())}
     sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
-    return {**facts, "sentence": Reason.join([sentence, _of_case(second, shocks, config)], " ")}
+    case = _of_case(second, shocks, config)
+    return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
 
 
 def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:

@@ -1,4 +1,4 @@
-"""What followed the drops in question, over all comparable falls: one regression with reusable controls."""
+"""Excess return after the drops in question, by one regression over all comparable falls."""
 
 from __future__ import annotations
 

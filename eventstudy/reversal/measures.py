@@ -1,4 +1,4 @@
-"""How much of a drop was given back, and how fast: every measure of every kind of drop."""
+"""Measures of reversal: how much of a drop was recovered, and how fast."""
 
 from __future__ import annotations
 

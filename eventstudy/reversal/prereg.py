@@ -1,4 +1,4 @@
-"""The question locked before the prices are looked at, and what a run does differently."""
+"""Lock the question before the prices are read, and list departures of a run from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The excess of page 1 by other estimators, so that a reader sees what rests on the choice of one."""
+"""The excess of page 1 by other estimators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The excess under every reasonable way to measure it, and one p-value for all of them."""
+"""The excess under every reasonable choice of measurement, with one joint p-value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Size and power of every test on the peers' own returns: pseudo-events where nothing happened."""
+"""Size and power of every test on pseudo-events in the peers' own returns."""
 
 from eventstudy.simulate.draws import simulate
 from eventstudy.simulate.plan import DENSE, DESIGNS, PEERS, POWER_DESIGNS, Plan, parse_windows, planted

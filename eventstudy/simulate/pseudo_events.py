@@ -1,4 +1,4 @@
-"""The returns that pseudo-events are drawn from, and the sessions on which they can be placed."""
+"""Returns from which pseudo-events are drawn, and the sessions on which they can lie."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ FILES = {
 
 
 def write_csvs(folder: Path, *, day0: str = "2024-03-12", skip: str = "") -> None:
-    """Two years of prices of every exchange; the peers lose 10 % on the worked rows' drop."""
+    """Two years of prices of every exchange; the peers lose 10 % on the example rows' drop."""
     rng = np.random.default_rng(11)
     for mic, tickers in FILES.items():
         days = sessions(mic, dt.date(2022, 6, 1), dt.date(2024, 6, 28))
@@ -59,7 +59,7 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
     said = capsys.readouterr().out
     assert "no prices for DAL (Delta, XNYS): no file DAL.csv in the folder prices; write one with the" in said
     assert "^FTSE, the benchmark of XLON, without which its 2 peers cannot be used" in said
-    assert "EX1, EX1-C: worked rows of 'eventstudy init'" in said
+    assert "EX1, EX1-C: example rows of 'eventstudy init'" in said
     assert main(["run", "airlines/events.csv", "--quiet"]) == 4
     assert "'eventstudy check' lists those that it needs" in capsys.readouterr().err
 
@@ -80,8 +80,8 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
     assert drop["car"].mean() == pytest.approx(-0.10, abs=0.02)
     warnings = json.loads((pack / "summary.json").read_text(encoding="utf-8"))["warnings"]
     for mic in ("XLON", "XFRA", "XKRX"):
-        assert f"{mic}: price limits are not known here, no day is marked locked" in warnings
-        assert any(text.startswith(f"{mic}: its fees and rules of selling are in no ") for text in warnings)
+        assert f"{mic}: price limits are not known, so no day is marked as locked" in warnings
+        assert any(text.startswith(f"{mic}: its fees and rules of selling are not known") for text in warnings)
     assert not any(text.startswith("XNYS") for text in warnings)
     assert main(["verify", str(pack), "--events", "airlines/events.csv"]) == 0
     fees = pd.read_csv(pack / "tables" / "fees.csv").query("market == 'XLON'")

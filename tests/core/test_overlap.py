@@ -195,7 +195,7 @@ def test_dates_worth_less_than_two_are_refused() -> None:
     result = STATISTICS["date_t"](study([150, 151, 152], 7).at(WINDOW))
     assert (
         text(result.reason)
-        == "n/a, the windows of 3 dates overlap so far that they are worth 1.0 dates; two are needed"
+        == "n/a, the windows of 3 dates overlap so much that they carry the information of 1.0 dates; two are needed"
     )
     assert result.k_eff == pytest.approx(1.05, abs=0.03)
 

@@ -76,7 +76,7 @@ def test_a_long_closure_is_noted() -> None:
     alignment = align(event("2025-01-27T14:30+00:00"), "XSHG")
     assert alignment is not None
     assert (str(alignment.session), alignment.days_after) == ("2025-02-05", 9)
-    assert "lumps 9 days" in alignment.note
+    assert "covers 9 days" in alignment.note
 
 
 def test_a_bare_date_asks_for_the_wider_window() -> None:

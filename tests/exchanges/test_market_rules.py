@@ -435,7 +435,7 @@ def test_an_exchange_without_rules_says_so(tmp_path: Path) -> None:
     config = load_config(tmp_path / "events.csv", config_file=tmp_path / "study.toml")
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=print)
     panel = to_returns(prices, config, sessions=sessions)
-    assert "XLON: price limits are not known here, no day is marked locked" in map(text, panel.remarks)
+    assert "XLON: price limits are not known, so no day is marked as locked" in map(text, panel.remarks)
 
 
 def test_an_unknown_board_in_the_study_is_refused(mainland: Path) -> None:

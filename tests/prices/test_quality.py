@@ -151,7 +151,7 @@ def test_an_extreme_return_that_is_no_split() -> None:
     item = scaled(bars("AAA", sd=0.005), 300, 0.42)
     finding = look(item)["extreme_return"]
     assert (finding.severity, finding.day) == ("stop", str(item.dates[300]))
-    assert "usual turnover and no event near" in str(text(finding.message))
+    assert "usual turnover with no event near" in str(text(finding.message))
     assert look(item, events={"XNYS": item.dates[297:298]}) == {}
     assert "extreme_return" in look(item, events={"XNYS": item.dates[296:297]})
 
@@ -313,7 +313,7 @@ def test_adjusted_closes_beside_raw_bars() -> None:
     mixed = changed(low, "low", slice(300, 302), low.close[300:302] * 1.02)
     mixed = changed(mixed, "high", slice(300, 302), low.close[300:302] * 0.98)
     mixed = changed(replace(mixed, adj_close=item.adj_close), "close", slice(310, 313), mixed.high[310:313] * 1.02)
-    assert "the bars are mixed up" in str(text(look(mixed)["close_outside_range"].message))
+    assert "the columns are mixed up" in str(text(look(mixed)["close_outside_range"].message))
 
 
 @pytest.mark.parametrize(("count", "severity"), [(10, "warn"), (200, "stop")])
@@ -541,7 +541,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
-        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the bars are mixed up; or go on with --accept-suspect"
+        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the columns are mixed up; or go on with --accept-suspect"
     )
     assert vet(prices, [drop, stop], accept=True) is prices
 
@@ -552,7 +552,7 @@ def test_sentences_put_tickers_together() -> None:
         replace(one, ticker="B"),
         QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
     ]
-    ends, many = "the close is adjusted and open, high, low are not", "the bars are mixed up"
+    ends, many = "the close is adjusted and open, high, low are not", "the columns are mixed up"
     said = [f"A, B: series_stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
     assert [text(reason) for reason in sentences([one, *rest])] == said
     assert text(sentences(rest, accept=True)[1]) == f"C: accepted though suspect, gaps (2022-05-04): {many}"

@@ -1,4 +1,4 @@
-"""What pages and terminal say of dates that overlap and of tests that a burst makes too quick."""
+"""What pages and terminal say of dates that overlap and of tests that reject too often after a burst."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_terminal_and_summary_show_k_eff_and_the_p_of_the_mean_that_they_show() 
     assert max(len(line) for line in summary_text(result).splitlines()) <= 100
 
 
-def test_trust_says_what_overlapping_dates_areworth_of_dates() -> None:
+def test_trust_says_what_overlapping_dates_are_worth() -> None:
     sample = study([150, 155, 200, 230, 236, 260, 281, 302], 5).at((2, 20))
     row = date_power(sample)
     assert (row["n_dates"], row["k_eff"]) == (8, sample.overlap.k_eff)
@@ -73,13 +73,13 @@ def test_trust_says_what_overlapping_dates_areworth_of_dates() -> None:
     needed = dates_needed(row["sd"], LITTLE, worth=row["k_eff"] / 8)
     assert needed > dates_needed(row["sd"], LITTLE)
     assert text == (
-        f"Over [2,20] the windows of the 8 dates overlap: they are worth {row['k_eff']:.1f} (K_eff). date_t, "
-        f"with {row['df']:.1f} degrees of freedom, detects a mean of {row['mde']:.1%} with 80 % power; 2% "
-        f"would take {needed} such dates."
+        f"Over [2,20] the windows of the 8 dates overlap: they carry the information of {row['k_eff']:.1f} separate "
+        f"dates (K_eff). date_t, with {row['df']:.1f} degrees of freedom, detects a mean of {row['mde']:.1%} with "
+        f"80 % power; to detect 2% takes about {needed} such dates."
     )
     assert "只相当于" in said(text, catalogue("zh"))
     apart = date_power(study([150, 180, 210, 240], 5).at((2, 20)))
     assert apart["df"] == 3.0
     assert worth_of_dates({(2, 20): apart}) == []
     (little,) = worth_of_dates({(2, 20): date_power(study([150, 151, 152], 7).at((2, 20)))})
-    assert "worth 1.0 dates apart: no test over dates and no band of the mean can be had" in little
+    assert "information of 1.0 separate dates: there is no test over dates and no band of the mean" in little

@@ -277,7 +277,7 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
     assert lines[-4] == (
         f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (t over dates)"
     )
-    assert lines[-3] == "Dates: K = 3, worth 3.0 without overlap (K_eff)"
+    assert lines[-3] == "Dates: K = 3, as much information as 3.0 without overlap (K_eff)"
     assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}")
     assert lines[-1].startswith("Next: .verdict, ")
     simulated = repr(run(place, "simulated")).splitlines()

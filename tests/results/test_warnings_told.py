@@ -68,9 +68,9 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     # The table knows every one of them.
     assert [text for text in warnings if not known(text)] == []
     for said in (
-        "BBB: no adj_close; close is used and must be adjusted already",
+        "BBB: no adj_close, so close is used; it must already be adjusted for splits and dividends",
         "1 no news event(s) without label_asof count in no confirmatory verdict (E1)",
-        "NOPE is named by E1 and is no peer of this study",
+        "NOPE, named by E1, is not a peer of this study",
         "E3 is a clarification that clarifies no event",
         "ticker 'aaa' read as 'AAA'",
     ):
@@ -91,7 +91,7 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
 def test_a_check_tells_what_a_run_would(study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *study, "--prices", str(tmp_path / "prices")]) == 0
     printed = capsys.readouterr().out
-    order = ("BBB: no adj_close", "NOPE is named by E1", "'aaa' read as")
+    order = ("BBB: no adj_close", "NOPE, named by E1", "'aaa' read as")
     places = [printed.index(said) for said in order]
     assert places == sorted(places)
     assert printed.count("read as 'AAA'") == 1
@@ -105,7 +105,10 @@ def test_a_check_without_prices_names_tickers_that_are_no_peers(
     study: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", *study]) == 0
-    assert "NOPE is named by E1 and is no peer of this study: add it to the TOML" in capsys.readouterr().out
+    assert (
+        "NOPE, named by E1, is not a peer of this study and is left out: add it to the study file"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -117,7 +120,7 @@ def test_a_check_that_finds_nothing_to_use_ends_as_the_run_would(
     assert main(["check", *given]) == 3
     found = capsys.readouterr()
     assert "no event × peer can be studied (no event has a peer with a day 0)" in found.err
-    assert "NOPE is named by E1" in found.out
+    assert "NOPE, named by E1" in found.out
     write_prices(tmp_path / "prices")
     assert main(["check", *given, "--prices", str(tmp_path / "prices")]) == 3
     assert "no event × peer can be studied (not_a_peer 1)" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_the_post_window_is_parted_at_the_answer(tmp_path: Path) -> None:
     ("delay", "flag", "reason"),
     [
         (-3, "PRECEDES_DROP", "it precedes the drop"),
-        (0, "SAME_SESSION", "daily prices cannot part it from the drop"),
+        (0, "SAME_SESSION", "daily prices cannot separate it from the drop"),
         (1, "", "day +1 lies within the drop window"),
     ],
 )

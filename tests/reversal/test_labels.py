@@ -122,7 +122,7 @@ def test_labels_without_a_time_alone_leave_the_verdict_nothing_and_it_says_why(t
     assert (shocks.verdict.n_dates, shocks.verdict.reason) == (0, "label_undated")
     assert text(shocks.verdict.sentence) == (
         "Inconclusive: none of the 2 no news-labelled drops says when its label could first be known "
-        "(label_asof), so no confirmatory test can rest on them."
+        "(label_asof), so there is no confirmatory test."
     )
     assert "(labels without label_asof included)" in text(shocks.exploratory.sentence)
     assert shocks.exploratory.n_dates == 2

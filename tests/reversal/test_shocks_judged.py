@@ -77,7 +77,7 @@ def test_late_labels_alone_leave_a_verdict_nothing_and_it_says_so(tmp_path: Path
     _, shocks = study(tmp_path, rows)
     assert text(shocks.verdicts["label=genuine"].sentence) == (
         "Inconclusive: the label of the one genuine-labelled drop was set after the drop had ended, "
-        "so no confirmatory test can rest on it."
+        "so there is no confirmatory test."
     )
 
 

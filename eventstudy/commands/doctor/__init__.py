@@ -1,4 +1,4 @@
-"""`eventstudy doctor`: what the machine offers a study."""
+"""`eventstudy doctor`: check versions, folders, fonts, calendars, network and clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine offers a study: versions, folders, fonts, calendars, network, clock."""
+"""Checks of the machine: versions, folders, fonts, calendars, network, clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sector of one's own: the study's TOML, an events file with worked rows, and a folder for prices."""
+"""Write a new study folder: the study file, an events file with two example rows, a folder for prices."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventstudy.api import EXAMPLE
 from eventstudy.config import sector_names
+from eventstudy.config.plain import toml_of, toml_text
 from eventstudy.config.schema import study_schema
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
@@ -89,11 +90,8 @@ def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (
         problems.append(f"--currency {currency!r}: accepted are three letters, such as USD")
     if problems:
         raise ConfigError([Problem(text) for text in problems])
-    return plan if plan.currency else replace(plan, currency=_currency(plan.mics[0]) or "USD")
-
-
-def _currency(mic: str) -> str:
-    return exchanges()[mic].currency if mic in exchanges() else ""
+    known = exchanges().get(plan.mics[0])
+    return plan if plan.currency else replace(plan, currency=known.currency if known else "USD")
 
 
 def _name_problems(name: str) -> list[str]:
@@ -185,12 +183,12 @@ def write_new(content: Mapping[Path, str]) -> None:
 def study_toml(plan: NewSector) -> str:
     """The study's TOML: what must be there, with comments on what may be."""
     markets = "\n".join(_market(mic, plan.benchmarks[mic]) for mic in plan.mics)
-    peers = "\n".join(_peer_table(peer) for peer in plan.peers)
+    named = ({"ticker": p.ticker, **({"name": p.name} if p.name else {}), "market": p.mic} for p in plan.peers)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
-    names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
+    names = {"name": toml_text(title), "sector": toml_text(plan.name), "currency": toml_text(plan.currency)}
     pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if quotes_hundredths(mic))
     names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
-    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=peers)
+    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=toml_of({"peers": [*named]}))
 
 
 def _market(mic: str, benchmark: str) -> str:
@@ -198,7 +196,7 @@ def _market(mic: str, benchmark: str) -> str:
     lines = [
         "[[markets]]",
         f'mic = "{mic}"',
-        f"benchmark = {_text(benchmark)}",
+        f"benchmark = {toml_text(benchmark)}",
         f'region = "{known.country if known else mic}"   # exchanges of a region share its weight in a shock',
     ]
     if known:
@@ -210,20 +208,8 @@ def _market(mic: str, benchmark: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _peer_table(peer: NewPeer) -> str:
-    lines = ["[[peers]]", f"ticker = {_text(peer.ticker)}", f'market = "{peer.mic}"']
-    if peer.name:
-        lines.insert(2, f"name = {_text(peer.name)}")
-    return "\n".join([*lines, ""])
-
-
-def _text(text: str) -> str:
-    # A JSON string is a TOML string, but for DEL, which no ticker or name has.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "")
-
-
 def events_csv() -> str:
-    """The events file with two worked rows: a drop, and the answer to it."""
+    """The events file with two example rows: a drop, and the answer to it."""
     rows = [
         {
             "event_id": "EX1",
@@ -279,7 +265,7 @@ def next_steps(plan: NewSector, folder: Path) -> list[str]:
     files = f"Put {len(plan.tickers)} price files into {prices}/ (its README.txt names them)"
     return [
         f"Written: {folder / STUDY_FILE}, {events}, {prices}/",
-        f"1. Put your events in the place of the two worked rows of {events}.",
+        f"1. Replace the two example rows of {events} with your events.",
         f'2. {files}, or set source = "yahoo" in the TOML.',
         f"3. eventstudy check {events}",
         f"4. eventstudy run {events}",
@@ -293,9 +279,9 @@ price_unit = {{{pence}}}
 
 STUDY = """\
 #:schema eventstudy.schema.json
-# A study of one sector. Only [study], [[markets]] and [[peers]] must be here; every other setting has a
+# A study of one sector. Only [study], [[markets]] and [[peers]] are required; every other setting has a
 # default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
-# Commands that are given the events file beside this file read it without being told.
+# If this file is in the folder of the events file, it is used automatically.
 
 [study]
 name = {name}

@@ -1,4 +1,4 @@
-"""`eventstudy verify`: a pack made again and every file compared."""
+"""`eventstudy verify`: repeat the run of a pack and compare every file."""
 
 from __future__ import annotations
 

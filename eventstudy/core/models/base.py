@@ -1,4 +1,4 @@
-"""What every model gives, the registry of models, and what becomes of the intercept."""
+"""`ExpectedReturns` (output of every model), the `@model` registry, and the treatment of the intercept."""
 
 from __future__ import annotations
 

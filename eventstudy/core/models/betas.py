@@ -1,4 +1,4 @@
-"""Market models with another beta: for thin trading, and for a short memory."""
+"""Market models with another beta: Scholes–Williams, Dimson, rolling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Market models whose residual variance moves: GARCH and EGARCH, each the best of several optima.
+"""Market models with a changing residual variance: GARCH and EGARCH, each the best of several optima.
 
 With numba installed (the extra ``fast``) the climbs of GARCH are compiled; starts, rules and choice are the
 same with and without it. ``arch`` stands by where a search has not clearly converged.

@@ -1,4 +1,4 @@
-"""The series that models want beside the index, on the sessions of one exchange."""
+"""Further input series of models, on the sessions of one exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that expect of a security what its peers returned."""
+"""Models whose expected return is made of the returns of peers."""
 
 from __future__ import annotations
 

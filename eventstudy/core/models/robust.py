@@ -1,4 +1,4 @@
-"""The market model by a regression that outliers do not pull."""
+"""The market model by robust regression."""
 
 from __future__ import annotations
 

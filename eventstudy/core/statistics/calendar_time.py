@@ -1,4 +1,4 @@
-"""The calendar-time portfolio: what an investor would have earned who held every firm-event's window."""
+"""Calendar-time portfolio: mean return of holding every firm-event's window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike the firm-events are: residual correlations on shared calendar sessions."""
+"""Correlations of residuals between firm-events on shared calendar sessions."""
 
 from __future__ import annotations
 

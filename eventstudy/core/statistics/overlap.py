@@ -1,4 +1,4 @@
-"""Dates whose windows share sessions: how far their CARs are alike for it, and tests that count it.
+"""Dates whose windows share sessions: the correlation of their CARs, and tests that account for it.
 
 Two portfolios whose windows share sessions share the abnormal returns of these sessions, so their CARs
 are correlated even where returns are independent over time. Standard errors for independent dates are

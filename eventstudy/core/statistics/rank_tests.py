@@ -1,4 +1,4 @@
-"""Tests on ranks: where the event days stand among the estimation days of the same firm-event."""
+"""Rank tests: event days ranked among the estimation days of the same firm-event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that draw their null distribution: bootstraps and placebo windows. The seed is the sample's."""
+"""Tests with a simulated null distribution: bootstraps and placebo windows. The seed is the sample's."""
 
 from __future__ import annotations
 

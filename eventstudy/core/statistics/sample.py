@@ -1,4 +1,4 @@
-"""What a statistic sees, what it returns, and the registry of all of them."""
+"""`WindowSample` (input), `TestResult` (output) and the `@statistic` registry."""
 
 from __future__ import annotations
 

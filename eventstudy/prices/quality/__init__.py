@@ -1,4 +1,4 @@
-"""Whether prices can be trusted: all checks over all series of a study, and what follows from them.
+"""Quality checks of all price series of a study, and their consequences.
 
 Each file holds the checks of one question. A check of one series takes a `Subject` and yields findings; it
 joins `CHECKS`.
@@ -126,7 +126,16 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
         return prices
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
-        raise PriceError([_problem(finding, prices) for finding in stops])
+        raise PriceError(
+            [
+                Problem(
+                    f"{stop.ticker} on {stop.day}: {stop.check} ({stop.value:.6g}): {text(stop.message)}; "
+                    "or go on with --accept-suspect",
+                    file=prices.series[stop.ticker].source,
+                )
+                for stop in stops
+            ]
+        )
     if not any(finding.severity == "drop" or finding.check in REPAIRED for finding in findings):
         return prices
     outcomes, series = dict(prices.outcomes), dict(prices.series)
@@ -152,8 +161,3 @@ def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> li
         Reason(kind, tickers=", ".join(names), check=Reason(f"check.{check}"), day=day, text=seen)
         for (kind, check, day, seen), names in tickers.items()
     ]
-
-
-def _problem(finding: QualityFinding, prices: PriceTable) -> Problem:
-    seen = f"{finding.ticker} on {finding.day}: {finding.check} ({finding.value:.6g}): {text(finding.message)}"
-    return Problem(f"{seen}; or go on with --accept-suspect", file=prices.series[finding.ticker].source)

@@ -1,4 +1,4 @@
-"""Checks of single prices: no price at all, or closes that do not belong to the bars they stand in."""
+"""Checks of single prices: impossible values, closes outside the range of their day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of large moves: no market made them, but a split, a currency or a wrong adjustment."""
+"""Checks of large moves: splits, currencies, wrong adjustments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a number that enters can be: a price, a return, its unit. Files, frames, factors and `market` ask here."""
+"""Accepted ranges of input numbers: prices, returns, units. Used for files, frames, factors and long lists."""
 
 from __future__ import annotations
 

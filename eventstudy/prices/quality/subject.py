@@ -1,4 +1,4 @@
-"""What a check of prices is given: one series on the sessions of its exchange, and what it may yield."""
+"""Input and output of a price check: one series on the sessions of its exchange, and its findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Python prompt shows of a result: ten lines at most."""
+"""Text of a result at a Python prompt: ten lines at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: verdict, counts and the table of page 1."""
+"""HTML of a result in a notebook: verdict, counts and the table of page 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the numbers can be trusted: other specifications, diagnostics, prices, what was registered."""
+"""Robustness and checks: specification curve, diagnostics, prices, pre-registration."""
 
 from __future__ import annotations
 

@@ -81,21 +81,3 @@ def _day0(part: Sequence[Mapping[Any, Any]], notes: dict[str, int]) -> str:
     if len(days) <= 1:
         return next(iter(days), "")
     return ", ".join(f"{'/'.join(mics)} {day}" for day, mics in days.items())
-
-
-def shock_days(result: StudyResult, shock_id: str, words: Words) -> str:
-    """Return day 0 of a shock's first event in each region, in one line."""
-    answers = {str(row["event_id"]) for row in result.facts.get("chronology") or ()}
-    rows = [row for row in by_shock(result, "alignment").get(shock_id, ()) if row["event_id"] not in answers]
-    if not rows:
-        return ""
-    first = min(rows, key=lambda row: row["timestamp"])["event_id"]
-    lead = [row for row in rows if row["event_id"] == first]
-    regions = _regions(result, [str(row["mic"]) for row in lead])
-    days: dict[str, list[str]] = {}
-    for name in dict.fromkeys(regions.values()):
-        # Without its footnotes.
-        day = _day0([{**row, "note": ""} for row in lead if regions[str(row["mic"])] == name], {})
-        days.setdefault(day, []).append(name)
-    shown = "; ".join(f"{', '.join(names)} {day}" for day, names in days.items())
-    return words["page.day0"].format(days=shown)

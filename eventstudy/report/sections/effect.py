@@ -57,23 +57,6 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
     return words["headline.joint"].join((told, mde))
 
 
-def effect_facts(facts: Mapping[str, Any], words: Words) -> Pairs:
-    """Return the numbers of the effect as (name, value), those that are missing left out."""
-    effect = facts.get("effect") or {}
-    name = test_name(words, effect.get("test") or "?")
-    found = [
-        (words["fact.effect"], amount(effect.get("estimate"), words, 2)),
-        (words["fact.interval"], span(effect.get("lower"), effect.get("upper"), words, 2)),
-        (words["fact.se"], amount(effect.get("se"), words, 2).removeprefix("+")),
-        (words["fact.t"], number(effect.get("statistic"))),
-        (words["fact.p"].format(test=name), p_text(effect.get("p_value"))),
-        (words["fact.events"], count(effect.get("n_events"))),
-        (words["fact.dates"], count(effect.get("n_dates"))),
-        (words["fact.k_eff"], number(effect.get("k_eff"), 1)),
-    ]
-    return [fact for fact in found if fact[1] != "–"]
-
-
 def windows_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
     """Return one row an event window: the mean, its interval, t and p, and the leading tests as ``t (p)``."""
     effects = facts.get("effects") or ()

@@ -1,4 +1,4 @@
-"""The backtest: what the rule earned beside the runs that it is set against, and its trades."""
+"""The backtest: the rule compared with other runs, and its trades."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
         *([Facts(tuple(facts))] if facts else []),
         table_of(head, rows, left=1),
         trades,
-        grid,
+        *([grid] if found.get("n_trades") else []),
     ]
 
 
