@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +16,8 @@ from eventstudy.exchanges.calendars import align, exchange_sessions, session_clo
 from eventstudy.reversal.labels import LATE, UNDATED, untimely
 
 FILE = sector_file("answered_reports").with_name("events.csv")
+ROOT = Path(__file__).parents[1]
+PACK = ROOT / "results" / "answered-reports-2024"
 NEW_YORK = ZoneInfo("America/New_York")
 #: What the company did, as the list records it: these leave the report undenied.
 SILENT = ("none_found", "no_comment", "investigates", "acknowledges")
@@ -105,3 +109,34 @@ def test_a_denial_of_unknown_hour_on_day_one_cannot_be_shown_to_be_in_time(event
         assert why[event.event_id] == late, event.event_id
     in_time = [event for event in events if event.label == "denied" and not why[event.event_id]]
     assert len(in_time) == 111
+
+
+def signed(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def said_in(name: str) -> str:
+    return " ".join((ROOT / name).read_text(encoding="utf-8").split())
+
+
+def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_question() -> None:
+    facts = json.loads((PACK / "summary.json").read_text(encoding="utf-8"))
+    assert facts["prereg"]["n_departures"] == 0
+    denied, silent, every = facts["verdict"], facts["verdicts"]["label=silent"], facts["verdicts"]["all"]
+    readme, page, asked = said_in("README.md"), said_in("docs/answered-reports.md"), facts["asked"]
+    assert (denied["kind"], every["kind"]) == ("inconclusive", "equivalent to none")
+    (low, high), (least, most) = denied["ci"], silent["ci"]
+    mean = f"{-100 * denied['effect']:.1f} points less than after comparable falls of their own"
+    mean += f" (95 % interval {signed(low)} to {signed(high)} points, p = {denied['p_value']:.2f})"
+    assert mean in readme
+    assert mean in page
+    assert f"{asked['n_shocks']} that were denied have prices; {asked['n_drops']} of these shares fell" in readme
+    assert f"{denied['n_dates']} can be judged" in readme
+    assert f"{denied['n_dates']} are judged, worth {denied['k_eff']:.1f} apart" in page
+    assert (
+        f"After {silent['n_events']} drops that nobody denied it was {-100 * silent['effect']:.1f} points less"
+        in readme
+    )
+    assert f"−{-100 * silent['effect']:.1f} points ({signed(least)} to {signed(most)})" in page
+    whole = f"**All {every['n_dates']} dates of any label** ({every['n_events']} drops): {signed(every['effect'])}"
+    assert whole in page

@@ -17,7 +17,7 @@ from eventstudy.backtest.rule import Rule, Shock
 from eventstudy.backtest.statistics import sharpe
 from eventstudy.backtest.track_record import Record, mean, record
 from eventstudy.backtest.trials import TrialCount, rule_digest
-from eventstudy.backtest.walk_forward import walk_forward
+from eventstudy.backtest.walk_forward import choose
 
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
 #: Specifications that are run as well: how the rule would have done elsewhere, and its trials.
@@ -105,7 +105,8 @@ def evaluate(
     record_of = functools.partial(record, trials=trials.total, draws=draws, seed=seed)
     records = {name: record_of(result, series[name], ratios[name]) for name, result in runs.items()}
     rules = [item.rule for item in tried[RULE]]
-    walked = walk_forward(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
+    chosen = choose(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
+    walked = run(chosen, tapes, shocks, costs, name="walk_forward", memo=memo)
     every = np.column_stack([item.returns for item in tried[RULE]])
     n_shocks = records[RULE].n_shocks
     benchmarks = {name: item.returns for name, item in series.items() if name != RULE}

@@ -8,7 +8,7 @@ import numpy as np
 
 from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.past_view import Tape
-from eventstudy.backtest.portfolio import Memo, Run, run
+from eventstudy.backtest.portfolio import Memo, run
 from eventstudy.backtest.rule import Rule, Shock, decision_time
 
 #: Ended shocks before a choice is made; until then the first rule trades.
@@ -62,17 +62,3 @@ def choose(
         best = int(outcome[known].mean(axis=0).argmax()) if len(traded) >= FEWEST_ENDED else 0
         chosen.append(rules[best])
     return chosen
-
-
-def walk_forward(
-    rules: Sequence[Rule],
-    tapes: Mapping[str, Tape],
-    shocks: Sequence[Shock],
-    costs: CostTable,
-    *,
-    embargo: int,
-    memo: Memo | None = None,
-) -> Run:
-    """Trade each shock with the rule that had done best on the shocks before it."""
-    chosen = choose(rules, tapes, shocks, costs, embargo=embargo, memo=memo)
-    return run(chosen, tapes, shocks, costs, name="walk_forward", memo=memo)

@@ -90,7 +90,7 @@ def assumed_table(tickers: Sequence[str], exchange: str, benchmark: str) -> dict
 
 
 def toml_of(table: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
-    """Return markets and peers as the text of a study file; a text in JSON is one in TOML.
+    """Return markets and peers as the text of a study file.
 
     >>> print(toml_of({"peers": [{"ticker": "SAN.PA", "market": "XPAR"}]}))
     [[peers]]
@@ -99,11 +99,17 @@ def toml_of(table: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
     <BLANKLINE>
     """
     lines = [
-        "\n".join([f"[[{name}]]", *(f"{key} = {json.dumps(cell, ensure_ascii=False)}" for key, cell in row.items())])
+        "\n".join([f"[[{name}]]", *(f"{key} = {toml_text(cell)}" for key, cell in row.items())])
         for name, rows in table.items()
         for row in rows
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def toml_text(text: str) -> str:
+    """Return a text as TOML writes it."""
+    # As in JSON, but for DEL, which no ticker or name has.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "")
 
 
 def _peer_tables(peers: Any, exchange: str) -> list[dict[str, Any]]:

@@ -262,7 +262,7 @@ class Reversal:
     label
         Events that the question is about.
     case
-        Shock shown as a case study; by default the newest one that was a fall.
+        Shock shown as a case study; by default the newest fall of the label asked about, else the newest fall.
     estimator
         What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
         permutation over sets of placebo drops.

@@ -275,12 +275,11 @@ def _with_limits(
     unseen: list[str] = []
     boards = [board_of(peer.ticker, market.mic, peer=peer.board, market=market.board) for peer in peers]
     for column, (peer, item, board) in enumerate(zip(peers, series, boards, strict=True)):
-        found = limit_days(item, panel.sessions, board, listed=peer.from_)
+        locks, from_adjusted = limit_days(item, panel.sessions, board, listed=peer.from_)
         traded = (flags[:, column] & (MISSING | HALTED | UNLISTED)) == 0
-        locks = found.locks
         for rows, bit in ((locks.up, LOCKED_UP), (locks.down, LOCKED_DOWN), (locks.no_limit, NO_LIMIT)):
             flags[:, column] |= np.where(rows & traded, bit, 0).astype(np.uint8)
-        if board and found.adjusted:
+        if board and from_adjusted:
             (unseen if in_yen(board) else adjusted).append(peer.ticker)
     if not all(boards):
         remarks.append(Reason("price.limits_unknown", mic=market.mic))

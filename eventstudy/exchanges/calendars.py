@@ -231,7 +231,11 @@ def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange
         return None
     if not isinstance(event.timestamp, dt.datetime):
         at = calendar.position(event.timestamp)
-        return None if at == len(calendar.days) else _dated(event, calendar, at)
+        if at == len(calendar.days):
+            return None
+        session = calendar.days[at].astype(dt.date)
+        reaction = "date" if session == event.timestamp else "closed"
+        return _aligned(event, calendar.mic, session, reaction, event.timestamp)
     moment = int(event.timestamp.timestamp()) * 10**9
     at = int(np.searchsorted(calendar.closes, moment, side="right"))
     if at == len(calendar.days):
@@ -265,13 +269,6 @@ def _reaction(calendar: Sessions, at: int, moment: int, asked: dt.date) -> str:
         return "pre_open"
     traded = at > 0 and calendar.days[at - 1] == np.datetime64(asked, "D")
     return "after_close" if traded else "closed"
-
-
-def _dated(event: Event, calendar: Sessions, at: int) -> Alignment:
-    session = calendar.days[at].astype(dt.date)
-    asked = event.timestamp
-    assert not isinstance(asked, dt.datetime)
-    return _aligned(event, calendar.mic, session, "date" if session == asked else "closed", asked)
 
 
 def _aligned(event: Event, mic: str, session: dt.date, reaction: str, asked: dt.date) -> Alignment:

@@ -39,11 +39,10 @@ CURVES: tuple[tuple[str, str, Any, float], ...] = (
 
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the rule's cumulative net return beside the runs it is set against; with no trade, the benchmark alone."""
+    """Draw the rule's cumulative net return beside the runs it is set against."""
     words, rows = figure_words(result.facts), pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
-    traded = n_trades(result, "rule") > 0
-    for run, colour, dash, width in CURVES if traded else ():
+    for run, colour, dash, width in CURVES:
         column = "equity" if run == "rule" else f"{run}_equity"
         n = n_trades(result, run)
         if n and rows[column].notna().all():
@@ -61,12 +60,6 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
         )
         look: Any = {"marker": "^", "ms": 4, "mew": 0, "clip_on": False, "zorder": 5}
         point(ax, day, 0.03, text, color=label_colour(str(row["label"])), transform=ax.get_xaxis_transform(), **look)
-    if not traded:
-        index = read.table(result, "sector_index", "date", "benchmark")
-        weeks = index["date"].to_numpy(dtype="datetime64[D]")
-        inside = (weeks >= days[0]) & (weeks <= days[-1])
-        level = index["benchmark"].to_numpy(dtype=float)[inside]
-        ax.plot(weeks[inside], level / level[0] - 1.0, color=GREY, lw=1.0, label=words["figure.benchmark"])
     ax.axhline(0, color=INK, lw=0.5)
     date_axis(ax, days)
     percent_axis(ax, words["figure.equity_axis"], ticks=5)
@@ -84,9 +77,9 @@ def drawdown(ax: Axes, result: StudyResult) -> Axes:
 
 
 def pnl(result: StudyResult) -> pd.DataFrame:
-    """Return the days of the backtest; none where there is neither a trade nor a benchmark to show instead."""
+    """Return the days of the backtest; none where the rule made no trade."""
     rows = read.table(result, "pnl", "date", "equity", "drawdown")
-    return rows if n_trades(result, "rule") or len(read.table(result, "sector_index", "date")) > 1 else rows.iloc[:0]
+    return rows if n_trades(result, "rule") else rows.iloc[:0]
 
 
 def trades(result: StudyResult) -> pd.DataFrame:
@@ -115,10 +108,6 @@ def size(result: StudyResult, _: str) -> tuple[int, int]:
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     words = figure_words(result.facts)
     write_title(ax, _title(result, words))
-    if not n_trades(result, "rule"):
-        equity_curve(ax, result)
-        key(ax, ncols=1, handletextpad=0.7)
-        return ax
     figure, box = ax.get_figure(root=True), ax.get_position()
     assert figure is not None
     ax.set_axis_off()
@@ -136,8 +125,6 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 def _title(result: StudyResult, words: Mapping[str, str]) -> str:
     rows = pnl(result)
     first, last = (str(rows["date"].iloc[at])[:7] for at in (0, -1))
-    if not n_trades(result, "rule"):
-        return words["figure.equity_none"].format(first=first, last=last)
     return words["figure.equity_title"].format(**_numbers(result), first=first, last=last)
 
 
@@ -153,9 +140,7 @@ register(
         "equity_curve",
         60,
         lambda result: ("",) if len(pnl(result)) else (),
-        lambda result, _: Frame(
-            width=7.0, height=3.1 if n_trades(result, "rule") else 1.9, left=0.55, right=0.15, bottom=0.36, top=0.4
-        ),
+        lambda *_: Frame(width=7.0, height=3.1, left=0.55, right=0.15, bottom=0.36, top=0.4),
         _panel,
         size,
         lambda result, _, words: {"found": _title(result, words)},

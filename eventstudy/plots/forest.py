@@ -75,7 +75,7 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
         weight = "normal" if row["shock_id"] else "bold"
         numbers: Any = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": SMALLEST, "weight": weight}
         ax.text(1.03, y, interval_text(value, lower, upper), color=INK, **numbers)
-        if name == "post" and (rank := read.placebo_rank(result, row["shock_id"])):
+        if name == "post" and (rank := read.rank_of(result, row["shock_id"])):
             ax.text(1.03 + _share(ax, 1.03), y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     ax.set_xlim(low, high)

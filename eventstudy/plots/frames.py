@@ -272,16 +272,13 @@ def paths_behind(rows: pd.DataFrame) -> int:
     return int(rows["n_paths"].max()) if len(rows) else 0
 
 
-def placebo_rank(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
-    """Return a shock's rank by its post-drop CAR among itself and its matched placebos, and their number.
-
-    Rank 1 is the largest recovery; None without placebos.
-    """
-    return _placebo_ranks(result).get(shock_id)
+def rank_of(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
+    """Return a shock's rank among the falls that the verdict compares it with, and how many these are with itself."""
+    return _ranks(result).get(shock_id)
 
 
 @functools.lru_cache(maxsize=4)
-def _placebo_ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
-    reversal = table(result, "reversal", "shock_id", "rank", "n_placebos")
+def _ranks(result: StudyResult) -> Mapping[str, tuple[int, int]]:
+    reversal = table(result, "reversal", "shock_id", "rank", "among")
     ranked = reversal[reversal["rank"].notna()].drop_duplicates("shock_id")
-    return {row["shock_id"]: (int(row["rank"]), int(row["n_placebos"]) + 1) for row in ranked.to_dict("records")}
+    return {row["shock_id"]: (int(row["rank"]), int(row["among"])) for row in ranked.to_dict("records")}

@@ -45,11 +45,11 @@ def heatmap(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         unit = np.asarray(Path.unit_rectangle().vertices)
         boxes = [unit + np.array([days[day] - 0.5, row - 0.5]) for row, day in lost]
         path = Path.make_compound_path(*(Path(box, Path.unit_rectangle().codes) for box in boxes))
-        ax.add_patch(PathPatch(path, facecolor="white", edgecolor=GREY, hatch="//////", lw=0, gid="missing"))
+        ax.add_patch(PathPatch(path, facecolor="white", edgecolor=GREY, hatch="//////", lw=0, label="missing"))
     locked = np.argwhere(censored.to_numpy() & cells.notna().to_numpy())
     if len(locked):
         ax.plot(days[locked[:, 1]], locked[:, 0], ls="none", marker=".", ms=2.6, mew=0, color=INK, label="censored")
-    ax.add_patch(Rectangle((-0.5, -0.5), 1, len(cells), fill=False, ec=INK, lw=0.8, zorder=4, gid="day 0"))
+    ax.add_patch(Rectangle((-0.5, -0.5), 1, len(cells), fill=False, ec=INK, lw=0.8, zorder=4, label="day 0"))
     ax.set_xlim(across[0], across[1])
     ax.set_yticks([])
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))

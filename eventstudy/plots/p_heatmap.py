@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STEPS = (0.01, 0.05, 0.10, 1.0)
 SHADES = ("#3C3C3C", "#8A8A8A", "#C9C9C9", "#F4F4F4")
 #: Inches of a row and of a column.
-ROW, COLUMN = 0.15, 0.72
+ROW, COLUMN = 0.128, 0.72
 
 
 def p_heatmap(ax: Axes, result: StudyResult) -> Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,26 +12,26 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from eventstudy.core.statistics.dates import minimum_detectable_effect
 from eventstudy.plots.draw import write_caption, write_watermark
 from eventstudy.plots.style import FAINT, GREY, INK, percent_axis, styled
-from eventstudy.pooling.pool import POOLED, Pool, PowerStep
+from eventstudy.pooling.pool import POOLED, Pool, PowerStep, Stratum
 
 #: Marks of the sectors: hues are the labels'. The pool is a diamond.
 MARKS, WHOLE = ("o", "s", "^", "v", "P", "X", "<", ">"), "D"
 
 
-def draw_pool(pool: Pool, caption: str) -> Figure:
+def draw_pool(pool: Pool, caption: str, words: Mapping[str, str]) -> Figure:
     """Return the figure of the shown group: mean excess by sector, and detectable effect by dates."""
     with styled():
         figure = Figure(figsize=(7.2, 3.0))
         FigureCanvasAgg(figure)
-        draw_effects(figure.add_axes((0.135, 0.24, 0.31, 0.65)), pool)
-        draw_growth(figure.add_axes((0.56, 0.24, 0.42, 0.65)), pool)
+        draw_effects(figure.add_axes((0.135, 0.24, 0.31, 0.65)), pool, words)
+        draw_growth(figure.add_axes((0.56, 0.24, 0.42, 0.65)), pool, words)
         write_caption(figure, caption)
         if pool.simulated:
-            write_watermark(figure, "SIMULATED")
+            write_watermark(figure, words["figure.watermark"])
     return figure
 
 
-def draw_effects(ax: Axes, pool: Pool) -> Axes:
+def draw_effects(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
     """Draw the mean excess of each sector and of the pool with its 95 % interval."""
     rows = [row for row in pool.strata if row.group == pool.shown]
     marks = _marks(pool)
@@ -41,20 +41,20 @@ def draw_effects(ax: Axes, pool: Pool) -> Axes:
         if row.se > 0:
             ax.plot((row.lower, row.upper), (at, at), color=colour, lw=1.1)
     ax.axvline(0, color=INK, lw=0.6)
-    ax.set_yticks(range(len(rows)), [f"{row.sector}\n{_dates(row.n_dates)}" for row in rows])
+    ax.set_yticks(range(len(rows)), [_sector(row, words) for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    percent_axis(ax, "excess over comparable falls, %", horizontal=True, ticks=4)
-    ax.set_title("Mean excess by sector")
+    percent_axis(ax, words["pool.axis_excess"], horizontal=True, ticks=4)
+    ax.set_title(words["pool.title_excess"])
     return ax
 
 
-def draw_growth(ax: Axes, pool: Pool) -> Axes:
+def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
     """Draw the smallest detectable effect against the number of dates, on two logarithmic scales."""
     steps = [step for step in pool.power if step.group == pool.shown and step.n_dates > 1 and step.sd > 0]
-    ax.set_title("Smallest effect found with 80 % power")
+    ax.set_title(words["pool.title_power"])
     if not steps:
-        ax.text(0.5, 0.5, "no sector has two dates", ha="center", va="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, words["pool.no_power"], ha="center", va="center", transform=ax.transAxes)
         ax.set_axis_off()
         return ax
     most = max(30, *(3 * step.n_dates for step in steps))
@@ -64,11 +64,11 @@ def draw_growth(ax: Axes, pool: Pool) -> Axes:
         colour = GREY if step.sectors in marks else INK
         ax.plot(grid, [minimum_detectable_effect(step.sd, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
         marker = marks.get(step.sectors, WHOLE)
-        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step), ls="none")
+        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step, words), ls="none")
     ax.set_xscale("log")
     ax.set_yscale("log")
     _level(ax, steps, grid)
-    ax.set_xlabel("dates (each curve keeps its own error per date)")
+    ax.set_xlabel(words["pool.axis_dates"])
     ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     return ax
 
@@ -90,12 +90,17 @@ def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
     ax.set_axisbelow(True)
 
 
-def _named(step: PowerStep) -> str:
-    return f"{step.sectors}: {step.mde:.1%} at {_dates(step.n_dates)}"
+def _named(step: PowerStep, words: Mapping[str, str]) -> str:
+    return words["pool.step"].format(sectors=step.sectors, mde=step.mde, dates=_dates(step.n_dates, words))
 
 
-def _dates(n: int) -> str:
-    return f"{n} date{'' if n == 1 else 's'}"
+def _sector(row: Stratum, words: Mapping[str, str]) -> str:
+    name = words["pool.pooled"] if row.sector == POOLED else row.sector
+    return f"{name}\n{_dates(row.n_dates, words)}"
+
+
+def _dates(n: int, words: Mapping[str, str]) -> str:
+    return words["pool.one_date" if n == 1 else "pool.dates"].format(n=n)
 
 
 def _marks(pool: Pool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The shocks one by one, six a page: the paths of the peers, and beneath them their abnormal returns day by day."""
+"""The shocks one by one, nine a page: the paths of the peers, and beneath them their abnormal returns day by day."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
 #: Shocks of a page, and side by side.
-PAGE, COLUMNS = 6, 2
-#: Inches: a cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
-TALL, ALONG, PATH, NAMES, MOST_ROW = 2.42, 0.42, 0.92, 0.62, 0.17
+PAGE, COLUMNS = 9, 3
+#: Inches: the tallest cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
+TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.19
 #: Most peers that have room for their names.
 NAMED = 14
 
@@ -82,7 +82,9 @@ def _cell(ax: Axes, result: StudyResult, shock_id: str) -> None:
     ax.set_position((box.x0, box.y1 - PATH / height, box.width, PATH / height))
     shock_path(ax, result, shock_id)
     ax.set_xticklabels([])
-    ax.set_title(read.shock_line(result, shock_id), color=label_colour(str(row["label"])), fontsize=7, pad=3)
+    title = ax.set_title(read.shock_line(result, shock_id), color=label_colour(str(row["label"])), fontsize=7, pad=3)
+    # Over the peers' names too: a title is wider than its axes.
+    title.set_x(-NAMES / (box.width * figure.get_figwidth()))
     tickers = [str(ticker) for ticker in cells_of(result, shock_id)[0].index]
     tall = min(box.height - (PATH + 0.06) / height, MOST_ROW * len(tickers) / height)
     lower = figure.add_axes((box.x0, box.y1 - (PATH + 0.06) / height - tall, box.width, tall))
@@ -109,8 +111,10 @@ def _panel(ax: Axes, result: StudyResult, page: str) -> Axes:
 
 
 def _frame(result: StudyResult, page: str) -> Frame:
-    rows = -(-len(shocks_of(result, page)) // COLUMNS)
-    height = 0.52 + 0.44 + rows * (TALL - ALONG) + (rows - 1) * ALONG
+    shocks = shocks_of(result, page)
+    rows, most = -(-len(shocks) // COLUMNS), max(len(cells_of(result, name)[0]) for name in shocks)
+    tall = min(TALL, ALONG + PATH + 0.06 + MOST_ROW * most)
+    height = 0.52 + 0.44 + rows * (tall - ALONG) + (rows - 1) * ALONG
     return Frame(width=7.0, height=height, left=NAMES + 0.1, right=0.12, bottom=0.44, top=0.52)
 
 

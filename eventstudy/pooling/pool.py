@@ -478,7 +478,7 @@ class _Group:
             late = not self.mask.any() or not self.joined("in_time")[self.mask].all()
             key = "pool_late" if late else "pool_late_none"
         label = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
-        return Reason(f"subject.{key}", label=label, sectors=sectors)
+        return Reason(f"subject.{key}", label=Reason(f"label.{label}"), sectors=sectors)
 
     def _counts(self) -> dict[str, Any]:
         qualifies, in_time, label = (self.joined(name) for name in ("qualifies", "in_time", "label"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +16,10 @@ ADJUSTED_SLACK = 0.0015
 _OFF_TICK = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class LimitDays:
-    """Locks on the sessions of a grid, and whether adjusted prices had to stand in for traded ones."""
-
-    locks: Locks
-    adjusted: bool
-
-
 def limit_days(
     item: PriceSeries, grid: NDArray[np.datetime64], board: str, *, listed: dt.date | None = None, st: bool = False
-) -> LimitDays:
-    """Find the sessions of ``grid`` (T,) on which a series closed at its limit.
+) -> tuple[Locks, bool]:
+    """Find the sessions of ``grid`` (T,) on which a series closed at its limit, and whether adjusted prices stood in.
 
     ``listed`` is the first day of trading; it counts only if the series does not start before it,
     since a date of membership may be later than the listing.
@@ -59,7 +50,7 @@ def limit_days(
         slack=np.where(exact, 0.0, ADJUSTED_SLACK),
     )
     guessed = not raw.any() if in_yen(board) else np.any((locks.up | locks.down) & ~exact)
-    return LimitDays(locks, bool(guessed))
+    return locks, bool(guessed)
 
 
 def has_traded_prices(item: PriceSeries) -> bool:

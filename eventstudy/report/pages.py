@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from eventstudy import plots
 from eventstudy.messages import kind_of_study, term
-from eventstudy.report.document import Block, Document, FigureBlock, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Columns, Document, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.sections import checks, covariates, day0, effect, evidence, ledger, method, shocks, tests, trade
 from eventstudy.report.sections.answer import answer, headline
 from eventstudy.report.wording import Words, language_of, words_of
@@ -15,6 +15,8 @@ from eventstudy.results.result import StudyResult
 
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
+#: Tables of no more columns have room beside a figure.
+MOST_COLUMNS = 5
 Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
 #: What fills each section that a result has only where the study went that far, and its kinds of figures: those
 #: before the tests, and those of the appendix.
@@ -26,6 +28,7 @@ _PARTS: Sequence[Part] = (
     (trade.backtest, ("equity_curve", "cost_sensitivity")),
 )
 _APPENDIX: Sequence[Part] = (
+    (tests.multiplicity, ()),
     (evidence.reversal_measures, ()),
     (covariates.regressions, ()),
     (covariates.group_differences, ()),
@@ -101,8 +104,18 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
         if blocks:
             intro = words.get(f"section.{name}_intro", "")
             first = [Paragraph(intro, tone="note")] if intro else []
-            found.append(Section(name=name, heading=words[f"section.{name}"], blocks=(*first, *blocks)))
+            found.append(Section(name=name, heading=words[f"section.{name}"], blocks=(*first, *_paired(blocks))))
     return found
+
+
+def _paired(blocks: list[Block]) -> list[Block]:
+    """Set a section's one narrow figure beside its first table, where that is narrow too."""
+    figures = [block for block in blocks if isinstance(block, FigureBlock) and block.narrow]
+    tables = [block for block in blocks if isinstance(block, TableBlock)]
+    if len(figures) != 1 or not tables or len(tables[0].columns) > MOST_COLUMNS:
+        return blocks
+    pair = Columns(((tables[0],), (figures[0],)))
+    return [pair if block is tables[0] else block for block in blocks if block is not figures[0]]
 
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:

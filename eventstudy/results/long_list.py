@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from scipy import special
 
 from eventstudy.config import IN_MEMORY, StudyConfig
 from eventstudy.config.json_values import plain_json
+from eventstudy.core.statistics.firm import p_values
 from eventstudy.errors import Reason
 from eventstudy.exchanges.calendars import DAYS_APART
 from eventstudy.large.battery import average_returns, means_by_day
@@ -288,8 +288,7 @@ def _car(
     car, se = found.fit.car[w][rows], np.sqrt(found.fit.variance[w][rows])
     df = found.fit.n[rows].astype(np.float64) - found.layout.coefficients
     t = car / se
-    side = {"two-sided": -np.abs(t), "less": t, "greater": -t}[config.tests.alternative]
-    p = special.stdtr(df, side) * (2.0 if config.tests.alternative == "two-sided" else 1.0)
+    p = p_values(t, df, config.tests.alternative)
     one = np.zeros(len(rows), dtype=np.int32)
     values = {"car": car, "se": se, "t": t, "p_value": p, "df": df, "scar": t, "bhar": found.figures.bhar[w][rows]}
     return {

@@ -268,8 +268,10 @@ class DropRow:
     ``overlaps`` is the earlier shock of some of the same peers whose post window it falls into.
 
     ``car_post`` and ``s_post`` are of the window after it; ``excess`` is how far ``car_post`` is above
-    ``placebo_mean``, that of the placebos after their drops. ``rank`` is its rank among itself and its placebos, the
-    strongest rebound first, ``p_rank`` the two-sided p of it and ``p_rank_floor`` the smallest that this p can be.
+    ``placebo_mean``, that of the placebos after their drops. ``rank`` is by the verdict's estimator: of its
+    excess by size among all comparable falls, or with matched placebos of ``car_post`` among these, the strongest
+    rebound first; ``among`` are ranked, itself one of them, ``p_rank`` is two-sided and ``p_rank_floor`` the smallest
+    that it can be. A shock that is not compared has no rank.
     ``widened`` says whether the matching had to be widened, ``benchmark`` why there are no placebos, empty where there
     are.
     ``excess_simple``, ``excess_log``, ``excess_bhar``, ``excess_alpha_zero`` and ``excess_alpha_estimated`` measure the
@@ -297,6 +299,7 @@ class DropRow:
     placebo_mean: float
     excess: float
     rank: float
+    among: float
     p_rank: float
     p_rank_floor: float
     widened: bool

@@ -182,7 +182,8 @@ def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict
     bounced = second.qualifies & ~first.qualifies & (second.next_day > 0)
     facts = {"n_day0": int(second.qualifies.sum()), "n_bounced": int(bounced.sum())}
     sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
-    return {**facts, "sentence": Reason.join([sentence, _of_case(second, shocks, config)], " ")}
+    case = _of_case(second, shocks, config)
+    return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
 
 
 def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:

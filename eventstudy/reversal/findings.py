@@ -31,7 +31,7 @@ from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.measures import Gate, PathDay, gates, influence, measures, path_rows, span
-from eventstudy.reversal.permutation import rank_among, shown_floor
+from eventstudy.reversal.permutation import Rank, rank_among, shown_floor
 from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
 from eventstudy.reversal.verdict import Verdict
@@ -138,7 +138,7 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     rows = []
     for k, shock in enumerate(drops.shock_id):
         placebos, overlaps = benchmarks.placebos(k), drops.overlaps[k]
-        rank = rank_among(drops.post[k], placebos)
+        place = rank_of(shocks, k)
         rows.append(
             {
                 "shock_id": shock,
@@ -157,9 +157,10 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
                 "n_placebos": len(placebos),
                 "placebo_mean": placebos.mean() if len(placebos) else np.nan,
                 "excess": shocks.excess[k],
-                "rank": rank.rank if rank else None,
-                "p_rank": rank.p_value if rank else np.nan,
-                "p_rank_floor": rank.floor if rank else np.nan,
+                "rank": place.rank if place else None,
+                "among": place.among if place else None,
+                "p_rank": place.p_value if place else np.nan,
+                "p_rank_floor": place.floor if place else np.nan,
                 "widened": bool(benchmarks.matched[k].widened),
                 "benchmark": benchmarks.reasons[k],
                 "label_in_time": bool(shocks.in_time[k]),
@@ -169,6 +170,14 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def rank_of(shocks: Shocks, k: int) -> Rank | None:
+    """Return one shock's rank by the verdict's estimator: among comparable falls, or among its matched placebos."""
+    if shocks.history.config.reversal.estimator == "matched":
+        return rank_among(shocks.drops.post[k], shocks.benchmarks.placebos(k))
+    found = estimate(shocks.falls.of(np.arange(len(shocks.label)) == k))
+    return Rank(found.rank, found.among, found.p_value, found.p_floor) if found.rank else None
 
 
 def fall_rows(shocks: Shocks) -> list[dict[str, Any]]:
@@ -219,7 +228,7 @@ def case_study(shocks: Shocks) -> dict[str, Any] | None:
     if k is None:
         return None
     drops, benchmarks = shocks.drops, shocks.benchmarks
-    placebos = benchmarks.placebos(k)
+    placebos, rank = benchmarks.placebos(k), rank_of(shocks, k)
     facts = {
         "shock_id": str(drops.shock_id[k]),
         "label": str(shocks.label[k]),
@@ -231,24 +240,17 @@ def case_study(shocks: Shocks) -> dict[str, Any] | None:
         "excess": shocks.excess[k],
         "n_placebos": len(placebos),
     }
-    rank = rank_among(drops.post[k], placebos)
+    moved = {"shock": facts["shock_id"], "drop": drops.drop[k], "s": drops.drop_s[k], "post": drops.post[k]}
     if rank is None:
+        matched = shocks.history.config.reversal.estimator == "matched"
         why = Reason("case.none", shock=facts["shock_id"], why=benchmarks.reasons[k])
-        return {**facts, "rank": None, "sentence": why}
-    sentence = Reason(
-        "case.drop" if drops.qualifies[k] else "case.fall",
-        shock=facts["shock_id"],
-        rank=rank.rank,
-        among=rank.among,
-        m=len(placebos),
-        p=rank.p_value,
-        floor=shown_floor(rank.floor),
-        drop=drops.drop[k],
-        s=drops.drop_s[k],
-        post=drops.post[k],
-        placebos=placebos.mean(),
-    )
+        return {**facts, "rank": None, "sentence": why if matched else Reason("case.not_compared", **moved)}
     place = {"rank": rank.rank, "among": rank.among, "p_rank": rank.p_value, "p_rank_floor": rank.floor}
+    numbers = {"rank": rank.rank, "among": rank.among, "p": rank.p_value, "floor": shown_floor(rank.floor)}
+    if shocks.history.config.reversal.estimator == "regression":
+        return {**facts, **place, "sentence": Reason("case.compared", **numbers, **moved)}
+    kind = "drop" if drops.qualifies[k] else "fall"
+    sentence = Reason(f"case.{kind}", m=len(placebos), placebos=placebos.mean(), **numbers, **moved)
     return {**facts, **place, "sentence": sentence}
 
 

@@ -19,6 +19,8 @@ from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
 PLACEMENTS = ("day", "first", "slide")
 #: True effects whose power is told, and lists drawn for a study's own.
 EFFECTS, DRAWS = (0.02, 0.05, 0.10), 200
+#: With more falls the lists of one study take an hour: its pack tells no power.
+MOST_FALLS = 5_000
 #: Pairs of controls that two events of a drawn list are ranked among.
 PAIRS = 999
 #: Power of lists by what went in: a study that is run again in one process does not pay for it twice.
@@ -113,10 +115,11 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     past
         Falls of the study's peers with no event of it near.
     wanted
-        Dates behind the study's verdict, by stratum; without any there is nothing to tell, and one or two are
-        never called a reversal.
+        Dates behind the study's verdict, by stratum; without any, or with more than `MOST_FALLS` falls in their
+        strata, nothing is told, and one or two are never called a reversal.
     """
-    if not sum(wanted.values()) or not past.can.any():
+    falls = int(np.isin(past.falls.stratum, list(wanted)).sum())
+    if not sum(wanted.values()) or not past.can.any() or falls > MOST_FALLS:
         return {}
     if sum(wanted.values()) < FEWEST_DATES:
         return {f"{effect:.2f}": 0.0 for effect in EFFECTS}

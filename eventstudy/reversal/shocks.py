@@ -134,7 +134,7 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
     days0 = event_days(computed)
-    trait, case = traits(portfolios, config.windows.drop), _case(fallen, config.reversal)
+    trait, case = traits(portfolios, config.windows.drop), _case(fallen, label, config.reversal)
     controls = benchmarks(history, fallen, trait, tickers, days0, config, label=label, case=case)
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
@@ -232,12 +232,14 @@ def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, c
     return np.array([untimely(lead.event, computed.alignments, config, reached) for lead in leads], dtype=np.str_)
 
 
-def _case(fallen: Drops, rule: Reversal) -> int | None:
-    """The shock named in the settings, else the newest one that was a fall."""
+def _case(fallen: Drops, label: Texts, rule: Reversal) -> int | None:
+    """The shock named in the settings, else the newest fall of the label asked about, else the newest fall."""
     named = np.flatnonzero(fallen.shock_id == rule.case)
     if len(named):
         return int(named[0])
-    falls = np.flatnonzero((fallen.drop < 0) & np.isfinite(fallen.post))
+    fell = (fallen.drop < 0) & np.isfinite(fallen.post)
+    own = fell & (label == rule.label)
+    falls = np.flatnonzero(own if own.any() else fell)
     return int(falls[-1]) if len(falls) else None
 
 

@@ -388,7 +388,9 @@ def _more_data(evidence: Evidence, between: float) -> Reason:
         return Reason("more.unknown")
     needed = {name: dates_needed(between, effect) for name, effect in EFFECTS.items()}
     by = "dates" if k > 1 and not (falls and falls.rank) else "controls" if falls else "placebos"
-    told = Reason(f"more.{by}", sd=between, **needed)
+    # Two digits: the spread is not known better.
+    about = {name: int(float(f"{dates:.2g}")) for name, dates in needed.items()}
+    told = Reason(f"more.{by}", sd=between, **about)
     most = evidence.attainable
     beyond = [effect for name, effect in EFFECTS.items() if needed[name] > most]
     if not most or not beyond:

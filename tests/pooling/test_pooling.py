@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -436,6 +437,18 @@ def test_the_command_writes_tables_figure_page_and_summary(
     ]
     assert "SIMULATED" not in said + (home / "pool.html").read_text(encoding="utf-8")
     assert facts["verdict"]["sentence"].split(":")[0] in (home / "pool.md").read_text(encoding="utf-8")
+
+
+def test_packs_in_chinese_make_a_pool_in_chinese(folders: list[Path], tmp_path: Path) -> None:
+    packs = [replace(pack, settings={**pack.settings, "study.language": "zh"}) for pack in map(read_shocks, folders)]
+    home = write_bundle(pool_bundle(pool_packs(packs, seed=1, draws=99), folders), tmp_path)
+    said = (home / "pool.md").read_text(encoding="utf-8")
+    for part in ("chips与drugs 合并检验", "证据不足，尚无定论", "检出 5% 所需日期", "两周之内的日期与对照下跌一起排名"):
+        assert part in said
+    heads = [line for line in said.splitlines() if line.startswith(("#", "| 组", "| 检验", "| 行业"))]
+    assert len(heads) == 8
+    assert {"chips", "drugs", "K", "N", "p"} >= set(re.findall(r"[A-Za-z]+", " ".join(heads)))
+    assert "> 证据不足，尚无定论：误读类下跌（2 个行业）之后" in said
 
 
 def test_the_same_packs_again_leave_the_folder_as_it_is(folders: list[Path], tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from eventstudy.report.document import plain
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import read_pack
 from eventstudy.report.pages import study_document
+from eventstudy.report.sections.shocks import LONGEST_TITLE
+from eventstudy.report.wording import cut
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_study
 
@@ -52,7 +54,8 @@ def _strings(content: Any, path: str = "") -> list[tuple[str, str]]:
 def _allowed(result: StudyResult) -> list[str]:
     """The user's own texts: titles of events, names of peers, sources of claims, and the MICs."""
     texts = {str(result.facts["study"]), "Holm BH BY Romano", "MIC"}
-    texts |= set(result.tables["shocks"]["title"].dropna().astype(str))
+    titles = set(result.tables["shocks"]["title"].dropna().astype(str))
+    texts |= titles | {cut(title, LONGEST_TITLE) for title in titles}
     texts |= {str(peer["name"]) for peer in result.facts["peers"].values()}
     for name in ("name", "source", "notes"):
         texts |= set(result.tables["claims"][name].dropna().astype(str))

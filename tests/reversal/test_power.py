@@ -82,6 +82,9 @@ def test_power_is_the_share_of_lists_with_a_reversal_and_is_paid_for_once(
     with pytest.raises(TypeError):
         power(past, {"S00": 9}, seed=1, draws=40)
     assert power(past, {}, seed=1) == {}
+    monkeypatch.setattr(module, "MOST_FALLS", int((past.falls.stratum == "S00").sum()) - 1)
+    assert power(past, {"S00": 8}, seed=1, draws=40) == {}
+    monkeypatch.undo()
 
 
 def test_one_or_two_dates_never_find_anything(past: Past) -> None:

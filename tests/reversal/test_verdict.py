@@ -94,9 +94,9 @@ def test_one_date_is_a_case_study() -> None:
         "below 0.001 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
     )
     assert text(found.more_data) == (
-        "With the spread seen here (one date's excess has a standard error of 4.2% by its placebo "
-        "drops), 80 % power at the 5 % level takes about 38 dates for 2%, 8 for 5%, 4 for 10%: more peers on "
-        "the same dates do not help."
+        "To find a true difference of 2, 5 or 10 points (80 % power at the 5 % level) takes about 38, 8 or 4 dates; "
+        "more peers on the same dates do not help. This holds if a date varies as its placebo drops do (standard "
+        "error of one date's excess 4.2%)."
     )
     assert text(found.ladder) == (
         "Case study. One information shock. Rank 1 of 11, itself and its 10 matched drops. No claim about "
@@ -169,8 +169,9 @@ def test_no_reversal_is_claimed_from_a_large_p() -> None:
 
 def test_more_data_names_the_dates_needed() -> None:
     assert text(answer(0.02 + 4 * SPREAD).more_data) == (
-        "With the spread seen here (standard deviation 8.0% between dates), 80 % power at the 5 % level "
-        "takes about 128 dates for 2%, 23 for 5%, 8 for 10%: more peers on the same dates do not help."
+        "To find a true difference of 2, 5 or 10 points (80 % power at the 5 % level) takes about 130, 23 or 8 dates; "
+        "more peers on the same dates do not help. This holds if dates vary as those seen here (standard deviation "
+        "8.0%)."
     )
 
 

@@ -98,8 +98,9 @@ class Reversal:
         return ""
 
     def case(self) -> str:
-        """The newest fall."""
-        return [name for name in self.names if self.drop[name] < 0 and math.isfinite(self.post[name])][-1]
+        """The newest fall of the label asked about, else the newest fall."""
+        fell = [name for name in self.names if self.drop[name] < 0 and math.isfinite(self.post[name])]
+        return ([name for name in fell if self.lead[name].label == "misreading"] or fell)[-1]
 
 
 _KEPT: dict[int, Reversal] = {}
@@ -122,8 +123,6 @@ def reversal(book: Book) -> Columns:
     rows = []
     for name in found.names:
         p, others = found.portfolio[name], found.others(name)
-        rank = sum(value >= found.post[name] for value in others) + 1 if others else NAN
-        alone = permutation([found.post[name]], [others]) if others else {"p_value": NAN, "p_floor": NAN}
         rows.append(
             {
                 "n_peers": p.count(DROP),
@@ -137,9 +136,7 @@ def reversal(book: Book) -> Columns:
                 "n_placebos": len(others),
                 "placebo_mean": np.mean(others) if others else NAN,
                 "excess": found.excess(name),
-                "rank": rank,
-                "p_rank": alone["p_value"],
-                "p_rank_floor": alone["p_floor"],
+                **ranked(found, name),
                 # Without a single match the calipers were widened as well, where it was looked for.
                 "widened": widened.get(name, found.qualifies[name] or name == found.case()),
                 "label_in_time": found.in_time[name],
@@ -383,10 +380,8 @@ def falls(book: Book) -> Columns:
     return stack(rows)
 
 
-@functools.cache
-def regressed(found: Reversal, group: str) -> dict[str, Any]:
-    """The regression of a kind of drop on the falls of the table, with whole matrices."""
-    names = found.counted[group]
+def _comparable(found: Reversal, names: Sequence[str]) -> tuple[Any, ...]:
+    """Outcomes, traits, scales, which are the drops named, and clusters: of these and the falls of their peer sets."""
     listed = [row for row in found.book.rows("falls") if not row.event or row.event in names]
     used = {row.stratum for row in listed if row.event}
     listed = [row for row in listed if row.stratum in used]
@@ -415,11 +410,32 @@ def regressed(found: Reversal, group: str) -> dict[str, Any]:
     for i in np.flatnonzero(event):
         # Weeks begin on Mondays.
         cluster[i] = f"week {(days[i] + 3) // 7}"
+    return z, traits, m, event, np.array(cluster, dtype=str)
+
+
+def ranked(found: Reversal, name: str) -> dict[str, float]:
+    """The rank of one drop among falls that are each held against a fit without their slide."""
+    if name not in {row.event for row in found.book.rows("falls")}:
+        return dict.fromkeys(("rank", "among", "p_rank", "p_rank_floor"), NAN)
+    z, traits, _, event, cluster = _comparable(found, [name])
+    (own,) = z[event] - traits[event] @ np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
+    others = []
+    for i in np.flatnonzero(~event):
+        kept = ~event & (cluster != cluster[i])
+        others.append(z[i] - traits[i] @ np.linalg.lstsq(traits[kept], z[kept], rcond=None)[0])
+    rank = 1 + sum(abs(other) >= abs(own) for other in others)
+    among = 1 + len(others)
+    return {"rank": rank, "among": among, "p_rank": rank / among, "p_rank_floor": 1 / among}
+
+
+@functools.cache
+def regressed(found: Reversal, group: str) -> dict[str, Any]:
+    """The regression of a kind of drop on the falls of the table, with whole matrices."""
+    z, traits, m, event, code = _comparable(found, found.counted[group])
     design = np.column_stack([traits, event / m])
-    code = np.array(cluster, dtype=str)
     fit = twins.cluster_regression(z, design, code, np.ones((1, len(set(code)))))
     effect = float(np.linalg.lstsq(design, z, rcond=None)[0][-1])
-    weeks = len({c for c, e in zip(cluster, event, strict=True) if e})
+    weeks = len({c for c, e in zip(code, event, strict=True) if e})
     slope = np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
     own = (z[event] - traits[event] @ slope) * m[event]
     se, df = float(fit.se_cr2[-1]), min(float(fit.df_cr2[-1]), weeks - 1.0)

@@ -76,7 +76,7 @@ def changed(
 
 def _write_settings(folder: Path, language: str, kind: str) -> Path:
     lines = [f'[study]\nname = "Small study"\nlanguage = "{language}"\nkind = "{kind}"']
-    lines += ["[reversal]\ndrop_min = 0.02\ndrop_k = 1.0\nhistory_years = 8", "[tests]\ndraws = 999"]
+    lines += ['[reversal]\ndrop_min = 0.02\ndrop_k = 1.0\nhistory_years = 8\ncase = "SA26"', "[tests]\ndraws = 999"]
     lines += [
         f'[[markets]]\nmic = "{mic}"\nregion = "{region}"\nbenchmark = "IDX{region}"' for mic, region in REGIONS.items()
     ]

@@ -13,17 +13,19 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eventstudy.commands.init.new_sector import EVENTS_FILE, PRICES_FOLDER, STUDY_FILE, write_new
 from eventstudy.config import Window
+from eventstudy.config.plain import toml_of
 from eventstudy.errors import ConfigError, Problem
 from eventstudy.events import COLUMNS, TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.exchange import FIRST_DAY, WORLD_MARKET
 from eventstudy.exchanges.exchange import exchanges as known_exchanges
+from eventstudy.readers.text import read_file
 
 REQUEST_COLUMNS = (
     *("event ID", "firm ID", "market ID", "event date", "grouping variable", "start of the event window"),
@@ -85,7 +87,8 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
     for name, path in wanted.items():
         lines = [f"{day},{value}" for day, value in sorted(series[path][name].items())]
         files[f"{PRICES_FOLDER}/{names[name]}.csv"] = "\n".join(["date,close", *lines, ""])
-    remarks += _unused(series, wanted)
+    left = [name for path, part in series.items() for name in part if wanted.get(name) != path]
+    remarks += [f"Prices of {', '.join(left)} are in no request and were left out"] if left else []
     remarks.append("Closing prices were taken as they are: they must be adjusted for splits and dividends")
     return Imported(files, tuple(remarks))
 
@@ -99,10 +102,7 @@ def write_import(found: Imported, folder: Path) -> None:
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:
     """Lines with their numbers, blanks stripped; UTF-8, or the Windows text that spreadsheets save."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    raw = read_file(path, ConfigError)
     if raw[:2] in (b"PK", b"\xd0\xcf"):
         raise ConfigError(Problem("is a workbook or an archive; save it as CSV with semicolons", str(path)))
     try:
@@ -287,6 +287,7 @@ estimation = {estimation}
 minimum = {minimum}
 event = {event}
 car = [{event}, [0, 0]]
+
 """
 
 
@@ -309,34 +310,33 @@ def _study(
         "clean_estimation the study has this package's own defaults"
     )
     settings = {"event": [first, last], "estimation": list(estimation), "minimum": minimum}
-    markets, peers = _markets(names, mics, remarks), _peers(rows, names, mics, remarks)
-    return "\n".join([STUDY.format(prices=PRICES_FOLDER, **settings), *markets, *peers])
+    tables = {"markets": _markets(names, mics, remarks), "peers": _peers(rows, names, mics, remarks)}
+    return STUDY.format(prices=PRICES_FOLDER, **settings) + toml_of(tables)
 
 
-def _markets(names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]) -> Iterator[str]:
-    """Yield the lines of the exchanges' tables."""
+def _markets(names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]) -> list[dict[str, str]]:
+    """Rows of the exchanges' tables."""
     if len(set(mics.values())) < len(mics):
         raise ConfigError(f"markets {', '.join(mics)} are on one exchange; a study has one index an exchange")
+    rows = []
     for market, mic in mics.items():
         known = known_exchanges().get(mic)
-        yield from ("[[markets]]", f'mic = "{mic}"', f"benchmark = {json.dumps(names[market])}")
-        if known:
-            yield from (f'region = "{known.country}"', f'currency = "{known.currency}"')
-        yield ""
+        told = {"region": known.country, "currency": known.currency} if known else {}
+        rows.append({"mic": mic, "benchmark": names[market], **told})
         remarks.append(f"Market {market}: sessions of {mic}")
+    return rows
 
 
 def _peers(
     rows: Sequence[RequestRow], names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]
-) -> Iterator[str]:
-    """Yield the lines of the firms' tables."""
+) -> list[dict[str, str]]:
+    """Rows of the firms' tables."""
     groups = _firm_groups(rows, remarks)
-    for firm, market in {row.firm: row.market for row in rows}.items():
-        yield from ("[[peers]]", f"ticker = {json.dumps(names[firm])}", f'market = "{mics[market]}"')
-        yield f"name = {json.dumps(firm, ensure_ascii=False)}"
-        if groups.get(firm):
-            yield f"group = {json.dumps(groups[firm], ensure_ascii=False)}"
-        yield ""
+    return [
+        {"ticker": names[firm], "market": mics[market], "name": firm}
+        | ({"group": groups[firm]} if groups.get(firm) else {})
+        for firm, market in {row.firm: row.market for row in rows}.items()
+    ]
 
 
 def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, str]:
@@ -407,8 +407,3 @@ def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
         for (firm, day0), ids in found.items()
         if len(ids) > 1
     ]
-
-
-def _unused(series: Mapping[Path, Mapping[str, object]], wanted: Mapping[str, Path]) -> list[str]:
-    left = [name for path, part in series.items() for name in part if wanted.get(name) != path]
-    return [f"Prices of {', '.join(left)} are in no request and were left out"] if left else []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventstudy.api import EXAMPLE
 from eventstudy.config import sector_names
+from eventstudy.config.plain import toml_of, toml_text
 from eventstudy.config.schema import study_schema
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.events import COLUMNS, TICKER
@@ -182,12 +183,12 @@ def write_new(content: Mapping[Path, str]) -> None:
 def study_toml(plan: NewSector) -> str:
     """The study's TOML: what must be there, with comments on what may be."""
     markets = "\n".join(_market(mic, plan.benchmarks[mic]) for mic in plan.mics)
-    peers = "\n".join(_peer_table(peer) for peer in plan.peers)
+    named = ({"ticker": p.ticker, **({"name": p.name} if p.name else {}), "market": p.mic} for p in plan.peers)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
-    names = {"name": _text(title), "sector": _text(plan.name), "currency": _text(plan.currency)}
+    names = {"name": toml_text(title), "sector": toml_text(plan.name), "currency": toml_text(plan.currency)}
     pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if quotes_hundredths(mic))
     names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
-    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=peers)
+    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=toml_of({"peers": [*named]}))
 
 
 def _market(mic: str, benchmark: str) -> str:
@@ -195,7 +196,7 @@ def _market(mic: str, benchmark: str) -> str:
     lines = [
         "[[markets]]",
         f'mic = "{mic}"',
-        f"benchmark = {_text(benchmark)}",
+        f"benchmark = {toml_text(benchmark)}",
         f'region = "{known.country if known else mic}"   # exchanges of a region share its weight in a shock',
     ]
     if known:
@@ -205,18 +206,6 @@ def _market(mic: str, benchmark: str) -> str:
     else:
         lines.append("# board: this exchange's price limits are in no table, so no day is marked as locked")
     return "\n".join([*lines, ""])
-
-
-def _peer_table(peer: NewPeer) -> str:
-    lines = ["[[peers]]", f"ticker = {_text(peer.ticker)}", f'market = "{peer.mic}"']
-    if peer.name:
-        lines.insert(2, f"name = {_text(peer.name)}")
-    return "\n".join([*lines, ""])
-
-
-def _text(text: str) -> str:
-    # A JSON string is a TOML string, but for DEL, which no ticker or name has.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "")
 
 
 def events_csv() -> str:

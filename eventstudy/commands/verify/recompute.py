@@ -8,7 +8,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +88,6 @@ class Verified:
     why: str = ""
 
 
-@dataclass(slots=True)
-class _Compared:
-    """What was found so far."""
-
-    problems: list[Problem] = field(default_factory=list)
-    tables: int = 0
-    cells: int = 0
-    pages: int = 0
-    left: list[str] = field(default_factory=list)
-
-
 def verify_pack(
     folder: Path, given: Given = Given(), *, pages: bool = True, progress: Callable[[str], None] | None = None
 ) -> Verified:
@@ -136,19 +125,7 @@ def verify_pack(
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
         own = Path(config.report.templates) if config.report.templates else None
         write_pack(_as_stored(result, manifest), again, formats=formats, templates=own, progress=progress)
-        compared = _compare(home, again, manifest["outputs"], numbers_only=bool(why))
-    problems = compared.problems
-    if problems:
-        more = [Problem(f"{len(problems) - LISTED} more differences")] if len(problems) > LISTED else []
-        raise IntegrityError([*problems[:LISTED], *more])
-    return Verified(
-        tables=compared.tables,
-        cells=compared.cells,
-        pages=compared.pages,
-        files=len(manifest["outputs"]),
-        left=tuple(compared.left),
-        why=why if compared.left else "",
-    )
+        return _compare(home, again, manifest["outputs"], why)
 
 
 @contextlib.contextmanager
@@ -263,33 +240,38 @@ def _facts(home: Path) -> dict[str, Any]:
     return facts
 
 
-def _compare(home: Path, again: Path, outputs: Mapping[str, str], *, numbers_only: bool) -> _Compared:
-    """Compare each file of the pack with the one that was made again."""
-    found = _Compared()
+def _compare(home: Path, again: Path, outputs: Mapping[str, str], why: str) -> Verified:
+    """Compare each file of the pack with the one that was made again; ``why`` pages were not, where they were not."""
+    problems: list[Problem] = []
+    left: list[str] = []
+    tables = cells = pages = 0
     made = {path.relative_to(again).as_posix() for path in again.rglob("*") if path.is_file()} - {MANIFEST}
     for name in sorted({*made, *outputs}):
         number = _is_table(name) or name == SUMMARY
-        if name not in made and numbers_only and not number:
-            found.left.append(name)
+        if name not in made and why and not number:
+            left.append(name)
         elif name not in made or name not in outputs:
             what = f"table {Path(name).stem}" if number and name != SUMMARY else name
             where = "recomputed only" if name in made else "in the pack only"
-            found.problems.append(Problem(f"{what} is {where}", str(home)))
+            problems.append(Problem(f"{what} is {where}", str(home)))
         elif _is_table(name):
             with as_written(home, name):
-                cells = _compare_parquet if name.endswith(".parquet") else _compare_csv
-                found.cells += cells(name, home / name, again / name, found.problems)
-            found.tables += 1
+                compare = _compare_parquet if name.endswith(".parquet") else _compare_csv
+                cells += compare(name, home / name, again / name, problems)
+            tables += 1
         elif name == SUMMARY:
             with as_written(home):
-                texts = _unlike("", _facts(home), _facts(again))
-                found.problems += [Problem(text, name) for text in texts]
+                problems += [Problem(text, name) for text in _unlike("", _facts(home), _facts(again))]
         elif (home / name).read_bytes() != (again / name).read_bytes():
             text = "is not what this study's numbers give here; it was changed, or the fonts of this machine are others"
-            found.problems.append(Problem(f"{text} (--no-pages leaves pages out)", name))
+            problems.append(Problem(f"{text} (--no-pages leaves pages out)", name))
         else:
-            found.pages += 1
-    return found
+            pages += 1
+    if problems:
+        more = [Problem(f"{len(problems) - LISTED} more differences")] if len(problems) > LISTED else []
+        raise IntegrityError([*problems[:LISTED], *more])
+    told = why if left else ""
+    return Verified(tables=tables, cells=cells, pages=pages, files=len(outputs), left=tuple(left), why=told)
 
 
 def _compare_csv(name: str, stored: Path, made: Path, problems: list[Problem]) -> int:

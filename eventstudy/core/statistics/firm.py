@@ -34,7 +34,7 @@ def car_tests(abnormal: AbnormalReturns, window: Window, alternative: Alternativ
     se = np.where(np.isfinite(car), np.sqrt(abnormal.variance(window)), np.nan)
     t = car / se
     df = abnormal.expected.dof
-    return FirmTest(car, se, t, _p_values(t, df, alternative), df)
+    return FirmTest(car, se, t, p_values(t, df, alternative), df)
 
 
 def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
@@ -45,7 +45,8 @@ def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
     return FirmTest(ar, ar / t, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
 
 
-def _p_values(t: Floats, df: Floats, alternative: Alternative) -> Floats:
+def p_values(t: Floats, df: Floats, alternative: Alternative) -> Floats:
+    """p-values of t statistics with ``df`` degrees of freedom, of one shape, against an alternative."""
     if alternative == "two-sided":
         return np.asarray(2.0 * special.stdtr(df, -np.abs(t)))
     return np.asarray(special.stdtr(df, t if alternative == "less" else -t))

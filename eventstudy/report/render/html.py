@@ -193,6 +193,7 @@ def _subset(file: Path, letters: set[str]) -> bytes:
 
     options = Options(flavor="woff", hinting=False, layout_features=[], glyph_names=False, recalc_timestamp=False)
     # Single letters are set, none joined or kerned.
+    options.bidi_closure = False
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
     cut, made = Subsetter(options), io.BytesIO()
     cut.populate(text="".join(sorted(letters)))

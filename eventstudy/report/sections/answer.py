@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from eventstudy.messages import asked, day_text, term
+from eventstudy.messages import asked, day_text, said, term
 from eventstudy.report.document import Block, Callout, Column, Facts, FigureBlock, Group, Paragraph, Section, TableBlock
 from eventstudy.report.sections import case, effect
 from eventstudy.report.wording import (
@@ -23,9 +23,6 @@ from eventstudy.report.wording import (
 )
 from eventstudy.results.result import StudyResult
 
-if TYPE_CHECKING:
-    pass
-
 _LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
 Pairs = list[tuple[str, str]]
 #: Marks rows of the small table that rest on labels set after the drop.
@@ -41,6 +38,8 @@ def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]
     boxed = case.case_facts(result, words) if asked(facts) else None
     if boxed:
         blocks.append(Group(boxed.title, (Facts(boxed.rows, "grid"),), "panel"))
+    more = said(facts.get("more_data") or "", words)
+    blocks += [Paragraph(more, words["page.more_data"], "note")] if more else []
     blocks += filter(None, [effect.firm_events(result, words)])
     blocks += [figures[kind] for kind in _FIGURES if kind in figures][:1]
     blocks += [small_table(facts, words)]

@@ -74,15 +74,17 @@ def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tu
 
 
 def _rank(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
-    case = result.facts.get("case_study") or {}
-    mine = case if case.get("shock_id") == row["shock_id"] else {}
-    rank, among, p = mine.get("rank"), mine.get("among"), mine.get("p_rank")
-    if not rank and finite(row.get("rank")):
-        rank, among, p = row["rank"], int(row["n_placebos"]) + 1, row["p_rank"]
-    if not finite(rank):
-        return []
-    ranked = words["case.ranked"].format(rank=count(rank), among=count(among), p=p_text(p))
-    return [(words["case.rank"], ranked)]
+    """Return its rank by the verdict's estimator, and what day 0 alone makes of the case study."""
+    facts = result.facts
+    found = []
+    if finite(row["rank"]):
+        kind = "ranked_matched" if facts["verdict"]["estimator"] == "matched" else "ranked"
+        numbers = {"rank": count(row["rank"]), "among": count(row["among"]), "p": p_text(row["p_rank"])}
+        found.append((words["case.rank"], words[f"case.{kind}"].format(**numbers)))
+    if (facts.get("case_study") or {}).get("shock_id") == row["shock_id"]:
+        by_day0 = said((facts.get("endpoints") or {}).get("case") or "", words)
+        found += [(words["case.by_day0"], by_day0)] if by_day0 else []
+    return found
 
 
 def _answers(result: StudyResult, shock_id: str, words: Words) -> list[tuple[str, str]]:

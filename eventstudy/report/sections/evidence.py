@@ -48,7 +48,7 @@ _IN_QUESTION: Mapping[str, Callable[[Any], str]] = {
 _SHARES = ("reversal_ratio", "share_positive")
 _PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
 _GATES = ("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason")
-_PLACEBOS = "shock_id label day0 car_drop car_post n_placebos placebo_mean excess rank p_rank p_rank_floor role".split()
+_PLACEBOS = "shock_id label day0 car_drop car_post rank among p_rank n_placebos placebo_mean excess role".split()
 _CLARIFICATIONS = "event_id shock_id flag delay car_before car_at car_after speedup p_value attributed reason".split()
 _CLAIMS = ("claim_id", "ticker", "name_", "date", "date_to", "claimed", "verdict", "session", "actual", "source")
 
@@ -140,8 +140,6 @@ def verdicts(result: StudyResult, words: Words) -> list[Block]:
     # The exploratory answer has a row of its own below.
     told_of = (said(shown.get(name) or "", words) for name in ("ladder", "inside"))
     first += [Paragraph(text) for text in told_of if text]
-    more = said(facts.get("more_data") or "", words)
-    first += [Paragraph(more, words["page.more_data"])] if more else []
     answers = [row for row in (main, *(facts.get("verdicts") or {}).values(), late) if row]
     rows = [
         (group_words(str(answer.get("group")), words), said(answer.get("sentence") or "", words)) for answer in answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eventstudy.config import StudyConfig
 from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
@@ -72,13 +73,16 @@ def method(facts: Mapping[str, Any], words: Words) -> Section:
 
 
 def settings(result: StudyResult, words: Words) -> Section | None:
-    """Return every setting as (name, value); lists of tables by their length."""
+    """Return every setting that is not the default as (name, value); lists of tables by their length."""
     flat: list[tuple[str, str]] = []
 
-    def walk(prefix: str, value: Any) -> None:
+    def walk(prefix: str, value: Any, default: Any) -> None:
+        if value == default:
+            return
         if isinstance(value, Mapping):
             for key in sorted(value):
-                walk(f"{prefix}.{key}" if prefix else str(key), value[key])
+                own = default.get(key) if isinstance(default, Mapping) else None
+                walk(f"{prefix}.{key}" if prefix else str(key), value[key], own)
         elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
             many = len(str(value)) > LONGEST_SETTING
             flat.append((prefix, f"{len(value)} ×" if many else str(value)))
@@ -88,7 +92,7 @@ def settings(result: StudyResult, words: Words) -> Section | None:
 
     chosen = result.manifest.get("settings") or {}
     unused = () if asked(result.facts) else ("backtest", "costs")
-    walk("", {name: value for name, value in chosen.items() if name not in unused})
+    walk("", {name: value for name, value in chosen.items() if name not in unused}, StudyConfig().as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)

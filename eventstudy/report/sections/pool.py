@@ -11,7 +11,7 @@ import numpy as np
 
 from eventstudy import __version__
 from eventstudy.config.json_values import plain_json
-from eventstudy.messages import text as worded
+from eventstudy.messages import catalogue, said, term
 from eventstudy.plots.pooled import draw_pool
 from eventstudy.pooling.pool import EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.bundle import Bundle, digest
@@ -28,14 +28,12 @@ from eventstudy.report.document import (
 )
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
 from eventstudy.report.render.csv import stamped
-from eventstudy.report.wording import number, p_text, percent, size
+from eventstudy.report.wording import number, p_text, percent, size, span
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.shocks import EXPLORATORY
 
 FIGURE = "pool"
-SIMULATED = "SIMULATED PRICES – at least one of these studies is not about real markets"
-POWER = "Smallest detectable effect and dates needed"
 
 
 def pool_bundle(pool: Pool, folders: Sequence[Path]) -> Bundle:
@@ -60,7 +58,7 @@ def pool_bundle(pool: Pool, folders: Sequence[Path]) -> Bundle:
         document=pool_document(pool),
         pages="pool",
         tables={f"tables/{name}": stamped(part, simulated=pool.simulated) for name, part in rows.items()},
-        drawings={FIGURE: draw_pool(pool, _caption(pool))},
+        drawings={FIGURE: draw_pool(pool, _caption(pool, _words(pool)), _words(pool))},
         record="summary.json",
         facts=facts,
     )
@@ -124,66 +122,76 @@ def _shock_rows(pool: Pool) -> Iterator[dict[str, Any]]:
 
 
 def pool_document(pool: Pool) -> Document:
-    """Return the pages of a pool."""
-    answer = pool.verdicts[pool.headline]
-    others = [Paragraph(worded(row.sentence), f"{_group(name)}:") for name, row in pool.verdicts.items() if row.n_dates]
-    others = [other for other in others if other.lead != f"{_group(pool.headline)}:"]
-    first: list[Block] = [Callout(worded(answer.sentence))]
-    first += [Paragraph(worded(answer.ladder), tone="emphasis")] if answer.ladder else []
+    """Return the pages of a pool, in the language of its first pack."""
+    words, answer = _words(pool), pool.verdicts[pool.headline]
+    others = [
+        Paragraph(said(row.sentence, words), f"{_group(name, words)}:")
+        for name, row in pool.verdicts.items()
+        if row.n_dates and name != pool.headline
+    ]
+    first: list[Block] = [Callout(said(answer.sentence, words))]
+    first += [Paragraph(said(answer.ladder, words), tone="emphasis")] if answer.ladder else []
     first += [BulletList(tuple(others))] if others else []
-    first.append(FigureBlock(FIGURE, _caption(pool)))
-    packs = [f"{pack.sector}: {pack.run_id}, {len(pack)} shocks" for pack in pool.packs]
+    first.append(FigureBlock(FIGURE, _caption(pool, words)))
+    packs = [words["pool.pack"].format(sector=pack.sector, run=pack.run_id, n=len(pack)) for pack in pool.packs]
+    more = [Paragraph(said(answer.more_data, words))] if answer.more_data else []
+    remarks = BulletList(tuple(map(Paragraph, [*_remarks(pool, words), *packs])))
+    parts = (("excess", effects_table), ("tests", tests_table), ("power", power_table))
+    shown = _group(pool.shown, words)
     return Document(
-        title=f"Pool of {' and '.join(_sectors(pool))}",
-        subject="pool of result packs",
-        origin=(f"{len(pool.packs)} result packs", f"eventstudy {__version__}"),
+        title=words["pool.title"].format(sectors=words["pool.and"].join(_sectors(pool))),
+        subject=words["pool.subject"],
+        origin=(words["pool.packs"].format(n=len(pool.packs)), f"eventstudy {__version__}"),
         sections=(
             Section(name="answer", blocks=tuple(first)),
-            _section("excess", "Excess over comparable falls, by sector and pooled", effects_table(pool)),
-            _section("tests", f"Tests, {_group(pool.shown)}", tests_table(pool)),
-            _section("power", f"{POWER} (80 % power at 5 %), {_group(pool.shown)}", power_table(pool)),
-            Section(
-                name="notes",
-                heading="Notes",
-                blocks=(
-                    *([Paragraph(worded(answer.more_data))] if answer.more_data else []),
-                    BulletList(tuple(map(Paragraph, [*_remarks(pool), *packs]))),
-                ),
+            *(
+                Section(name=name, heading=words[f"pool.{name}"].format(group=shown), blocks=(build(pool, words),))
+                for name, build in parts
             ),
+            Section(name="notes", heading=words["page.notes"], blocks=(*more, remarks)),
         ),
-        banner=SIMULATED if pool.simulated else "",
+        banner=words["pool.simulated"] if pool.simulated else "",
+        language=language_in(pool),
     )
 
 
-def _section(name: str, heading: str, block: TableBlock) -> Section:
-    return Section(name=name, heading=heading, blocks=(block,))
+def language_in(pool: Pool) -> str:
+    """Return the language that the first pack was written in."""
+    return str(pool.packs[0].settings.get("study.language") or "en")
 
 
-def effects_table(pool: Pool) -> TableBlock:
+def _words(pool: Pool) -> Mapping[str, str]:
+    return catalogue(language_in(pool))
+
+
+def _heads(names: str, words: Mapping[str, str]) -> list[str]:
+    return [words[f"pool.head_{name}"] for name in names.split()]
+
+
+def effects_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
     """Mean excess by group and sector; rows without a date are left out where no sector has one."""
-    head = ("group", "sector", "K", "N", "excess", "95 % interval", "p", "comparable falls")
     filled = {row.group for row in pool.strata if row.n_dates}
     rows = [
         (
-            _group(row.group),
-            row.sector,
+            _group(row.group, words),
+            words["pool.pooled"] if row.sector == POOLED else row.sector,
             str(row.n_dates),
             str(row.n_events),
             percent(row.effect),
-            f"{percent(row.lower)} to {percent(row.upper)}" if row.se > 0 else "–",
+            span(row.lower, row.upper, words) if row.se > 0 else "–",
             p_text(row.p_value),
             str(row.n_controls),
         )
         for row in pool.strata
         if row.group in filled
     ]
-    return table(head, rows, left=2)
+    return table(_heads("group sector k n excess interval p falls", words), rows, left=2)
 
 
-def tests_table(pool: Pool) -> TableBlock:
+def tests_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
     """The tests of the shown group."""
-    texts = table(("note",), ()).columns
-    numbers = table(("test", "estimate", "statistic", "df", "p"), (), left=1).columns
+    texts = table(_heads("note", words), ()).columns
+    numbers = table(_heads("test estimate statistic df p", words), (), left=1).columns
     rows = tuple(_test_row(row) for row in pool.tests if row.group == pool.shown)
     return TableBlock(columns=(*numbers, *texts), rows=rows)
 
@@ -194,9 +202,10 @@ def _test_row(row: PoolTest) -> tuple[str, ...]:
     return row.name, estimate, number(row.statistic), number(row.df), p_text(row.p_value), row.reason
 
 
-def power_table(pool: Pool) -> TableBlock:
+def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
     """How power grows: each sector alone and the pool with each sector added."""
-    head = ("sectors", "K", "error × √K", "detectable", *(f"dates for {effect:.0%}" for effect in EFFECTS))
+    head = _heads("sectors k error detectable", words)
+    head += [words["pool.dates_for"].format(effect=effect) for effect in EFFECTS]
     rows = [
         (
             row.sectors,
@@ -211,36 +220,32 @@ def power_table(pool: Pool) -> TableBlock:
     return table(head, rows, left=1)
 
 
-def _remarks(pool: Pool) -> list[str]:
+def _remarks(pool: Pool, words: Mapping[str, str]) -> list[str]:
     found = list(pool.notes)
     for name, shocks in pool.left_out.items():
         if shocks:
-            found.append(
-                f"{_group(name)}: {', '.join(shocks)} left out, within the post window of another pack's "
-                "shock of the same peers"
-            )
+            found.append(words["pool.left_out"].format(group=_group(name, words), shocks=", ".join(shocks)))
     if pool.shown != pool.headline:
-        found.append(
-            f"{_group(pool.headline)} has fewer than two dates: tests, power and figure are of {_group(pool.shown)}"
-        )
-    found.append(
-        "One regression over the falls of all sectors: each peer set has its level, depth of the drop and run-up have "
-        "one slope. Dates of one or two weeks are ranked among the falls compared with, and have no interval."
-    )
-    return found
+        groups = {"asked": _group(pool.headline, words), "shown": _group(pool.shown, words)}
+        found.append(words["pool.shown"].format(**groups))
+    return [*found, words["pool.method"]]
 
 
-def _caption(pool: Pool) -> str:
+def _caption(pool: Pool, words: Mapping[str, str]) -> str:
     settings = pool.packs[0].settings
-    drop, post = settings["windows.drop"], settings["windows.post"]
     (row,) = [row for row in pool.strata if row.group == pool.shown and row.sector == POOLED]
-    return (
-        f"{_group(pool.shown)} · K = {row.n_dates} dates, N = {row.n_events} firm-events · "
-        f"drop {window_name(drop)}, post {window_name(post)} · {settings['model.name']} model · "
-        "bars: 95 % interval of the regression"
+    return words["pool.caption"].format(
+        group=_group(pool.shown, words),
+        k=row.n_dates,
+        n=row.n_events,
+        drop=window_name(settings["windows.drop"]),
+        post=window_name(settings["windows.post"]),
+        model=term(words, "model", settings["model.name"]),
     )
 
 
-def _group(name: str) -> str:
-    label = name.removeprefix("label=").replace(EXPLORATORY, ", late labels too").replace("_", " ")
-    return "all drops" if name == "all" else label
+def _group(name: str, words: Mapping[str, str]) -> str:
+    if name == "all":
+        return words["pool.all"]
+    label = term(words, "label", name.removeprefix("label=").removesuffix(EXPLORATORY))
+    return words["pool.late"].format(label=label) if name.endswith(EXPLORATORY) else label

@@ -11,6 +11,9 @@ from eventstudy.report.document import Column, FigureBlock, Paragraph, Section, 
 from eventstudy.report.wording import Words, amount, count, cut, number, text, window_words
 from eventstudy.results.result import StudyResult
 
+#: Letters of a title in the table of shocks.
+LONGEST_TITLE = 44
+
 
 def shock_pages(
     result: StudyResult,
@@ -18,7 +21,7 @@ def shock_pages(
     drawn: Sequence[tuple[plots.Plot, FigureBlock]],
     figures: Mapping[str, FigureBlock],
 ) -> Section | None:
-    """Return the shocks as small multiples, six a page; ``figures`` are those of the whole study."""
+    """Return the shocks as small multiples, nine a page; ``figures`` are those of the whole study."""
     grids = [figure for plot, figure in drawn if plot.kind == "shock_grid"]
     if not grids:
         return None
@@ -51,7 +54,7 @@ def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 def _first(row: Mapping[Any, Any], title: object, words: Words) -> list[str]:
     label = term(words, "label", row["label"])
-    return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), 44), count(row["n_peers"])]
+    return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), LONGEST_TITLE), count(row["n_peers"])]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Words, texts: Sequence[int]) -> TableBlock:

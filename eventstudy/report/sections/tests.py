@@ -16,17 +16,17 @@ from eventstudy.results.result import StudyResult
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
-#: With the adjusted p-values one page.
+#: With the figure one page.
 TEST_ROWS = 24
 
 
 def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
-    """Return the figure of all p-values and both tables; that of the adjusted p-values only where there are any."""
+    """Return the figure of all p-values and the table of the leading ones: one page."""
     trust = said(result.facts.get("trust") or "", words)
     first = [Paragraph(trust, words["page.trust"])] if trust else []
     intro = Paragraph(words["page.tests_intro"], tone="note")
     drawn = [figures[kind] for kind in ("p_heatmap",) if kind in figures]
-    blocks: tuple[Block, ...] = (*first, intro, *drawn, leading_tests(result, words), multiplicity(result, words))
+    blocks: tuple[Block, ...] = (*first, intro, *drawn, leading_tests(result, words))
     return Section(name="tests", heading=words["page.tests"], blocks=blocks)
 
 
@@ -115,8 +115,8 @@ def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str
     return [(group, True) for group in first] + [(group, False) for group in rest]
 
 
-def multiplicity(result: StudyResult, words: Words) -> TableBlock:
-    """Return the headline groups' leading p-values with their adjustments over the windows."""
+def multiplicity(result: StudyResult, words: Words) -> list[Block]:
+    """Return the headline groups' leading p-values with their adjustments, for drops of their two windows."""
     frame = result.tables.get("multiplicity")
     head = [words[f"small.{name}"] for name in ("group", "window", "k")]
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]
@@ -125,7 +125,11 @@ def multiplicity(result: StudyResult, words: Words) -> TableBlock:
         group = str(result.facts.get("headline_group") or "all")
         mine = [group, f"{'' if group == 'all' else group + ';'}label=misreading"]
         kept = frame[frame["group"].isin(mine) & frame["name"].isin(("date_t", "sign_flip"))]
-        kept = kept if asked(result.facts) else kept[kept["p_value"].notna()]
+        windows = result.facts.get("windows") or {}
+        if asked(result.facts):
+            kept = kept[kept["window"].isin([window_name(windows[name]) for name in ("drop", "post")])]
+        else:
+            kept = kept[kept["p_value"].notna()]
         all_tests = result.tables["tests"]
         dates = all_tests[all_tests["group"].isin(mine)].set_index(["group", "window", "name"])["n_dates"].to_dict()
         rows = [
@@ -139,4 +143,4 @@ def multiplicity(result: StudyResult, words: Words) -> TableBlock:
             for row in kept.to_dict("records")
         ]
     columns = tuple(Column(name, "text" if at in (0, 1, 3) else "number") for at, name in enumerate(head))
-    return TableBlock(columns=columns, rows=tuple(rows), name="multiplicity", title=words["page.multiplicity"])
+    return [TableBlock(columns=columns, rows=tuple(rows))]

@@ -82,7 +82,7 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
         *([Facts(tuple(facts))] if facts else []),
         table_of(head, rows, left=1),
         trades,
-        grid,
+        *([grid] if found.get("n_trades") else []),
     ]
 
 
