@@ -410,14 +410,14 @@ def _comparable(found: Reversal, names: Sequence[str]) -> tuple[Any, ...]:
     for i in np.flatnonzero(event):
         # Weeks begin on Mondays.
         cluster[i] = f"week {(days[i] + 3) // 7}"
-    return z, traits, m, event, np.array(cluster, dtype=str)
+    return z, traits, m, event, np.array(cluster, dtype=str), listed
 
 
 def ranked(found: Reversal, name: str) -> dict[str, float]:
     """The rank of one drop among falls that are each held against a fit without their slide."""
     if name not in {row.event for row in found.book.rows("falls")}:
         return dict.fromkeys(("rank", "among", "p_rank", "p_rank_floor"), NAN)
-    z, traits, _, event, cluster = _comparable(found, [name])
+    z, traits, _, event, cluster, _ = _comparable(found, [name])
     (own,) = z[event] - traits[event] @ np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
     others = []
     for i in np.flatnonzero(~event):
@@ -431,7 +431,7 @@ def ranked(found: Reversal, name: str) -> dict[str, float]:
 @functools.cache
 def regressed(found: Reversal, group: str) -> dict[str, Any]:
     """The regression of a kind of drop on the falls of the table, with whole matrices."""
-    z, traits, m, event, code = _comparable(found, found.counted[group])
+    z, traits, m, event, code, listed = _comparable(found, found.counted[group])
     design = np.column_stack([traits, event / m])
     fit = twins.cluster_regression(z, design, code, np.ones((1, len(set(code)))))
     effect = float(np.linalg.lstsq(design, z, rcond=None)[0][-1])
