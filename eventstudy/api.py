@@ -395,7 +395,7 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
     if examples:
         remarks.append(f"{', '.join(examples)}: example rows of 'eventstudy init'; replace them with your events")
     if not found.ledger and source in provider_names():
-        remarks.append(f"Prices come from {source}; 'check' asks for them with --prices {source} only")
+        remarks.append(f"No prices were read: 'check' downloads them only with --prices {source}")
     return remarks
 
 

@@ -242,7 +242,7 @@ def test_a_covariate_needs_three_shocks_on_either_side(tmp_path: Path) -> None:
     table = [row for row in table_of(tmp_path, "regressions") if row["estimator"] != "gls"]
     found = {(row["formula"], row["window"], row["term"]): row for row in table}
     (blocked,) = [row for key, row in found.items() if key[:2] == ("car ~ misreading", "[0,1]")]
-    assert blocked["reason"] == ("n/a, misreading is 0 in 1 and 1 in 5 clusters; a contrast needs 3 on either side")
+    assert blocked["reason"] == ("n/a, misreading is 0 on 1 date(s) and 1 on 5; at least 3 of each are needed")
     assert (blocked["p_value"], blocked["term"]) == ("", "")
     slope = found["car ~ beta", "[0,1]", "beta"]
     assert slope["reason"] == ""

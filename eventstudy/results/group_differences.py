@@ -138,5 +138,7 @@ def _by_dates(observed: WindowSample, one: _Portfolios, other: _Portfolios) -> t
     date = np.concatenate([one.date, other.date])
     block = observed.overlap.blocks[np.searchsorted(observed.portfolios.day0, date)]
     group = np.repeat([1.0, 0.0], [len(one.date), len(other.date)])
-    fit = regress(np.concatenate([one.car, other.car]), group[:, None], block, fewest=FEWEST_SIDE, draws=1)
+    fit = regress(
+        np.concatenate([one.car, other.car]), group[:, None], block, names=("group",), fewest=FEWEST_SIDE, draws=1
+    )
     return float(fit.coefficient[1]), float(fit.coefficient[1] / fit.se_cr2[1]), float(fit.df_cr2[1])

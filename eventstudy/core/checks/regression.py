@@ -183,9 +183,9 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
             continue
         counts = [int((np.add.reduceat(column == side, design.starts) > 0).sum()) for side in sides]
         if min(counts) < fewest:
+            low, high = (f"{side:g}" for side in sides)
             raise EstimationError(
-                f"{name} is {sides[0]:g} in {counts[0]} and {sides[1]:g} in {counts[1]} clusters; a contrast "
-                f"needs {fewest} on either side"
+                Reason("regression.sides", name=name, low=low, n=counts[0], high=high, m=counts[1], fewest=fewest)
             )
 
 

@@ -37,8 +37,8 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
     told = said(effect.get("sentence") or "", words)
     if facts.get("kind") == "return" and finite(effect.get("lower")):
         days = words["headline.on_day" if window == "[0,0]" else "headline.over_days"]
-        alone = effect["n_events"] == 1
-        told = words["headline.effect_return_one" if alone else "headline.effect_return"].format(
+        many = "effect_one_date" if effect["n_dates"] == 1 else "effect_return"
+        told = words["headline.effect_one" if effect["n_events"] == 1 else f"headline.{many}"].format(
             effect=percent(effect["estimate"], 2),
             days=days.format(window=window_words(window)),
             low=percent(effect["lower"], 2),
