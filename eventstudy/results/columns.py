@@ -95,6 +95,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "placebo": _columns(
         "shock_id tier placebo_date s_drop car_drop car_post vol_ratio run_up market_return distance widened"
     ),
+    "falls_balance": _columns("group variable mean_events mean_controls smd_before smd_after n_events n_controls"),
     "placebo_balance": _columns("group variable mean_events mean_placebos smd n_events n_placebos"),
     "clarifications": _columns(
         "event_id shock_id flag delay car_before car_at car_after speedup speedup_placebos n_placebos p_value "

@@ -232,7 +232,7 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
     falls = falls.take(comparable)
     if not falls.event.any():
         return Excess(own=np.zeros(0), entered=entered, reason=Reason("excess.no_controls", fewest=FEWEST_CONTROLS))
-    z, traits = outcome(falls), _traits(falls)
+    z, traits = outcome(falls), traits_of(falls)
     own, prior_sd = _own(falls, z, traits)
     weeks = np.unique(falls.week[falls.event])
     if len(weeks) < FEWEST_DATES:
@@ -287,7 +287,7 @@ def outcome(falls: Falls) -> NDArray[np.float64]:
     return np.clip(z, level - spread, level + spread)
 
 
-def _traits(falls: Falls) -> NDArray[np.float64]:
+def traits_of(falls: Falls) -> NDArray[np.float64]:
     """A level for each stratum, the depth of the drop and the run-up, (N, strata + 2)."""
     traits: NDArray[np.float64] = (falls.stratum[:, None] == np.unique(falls.stratum)).astype(np.float64)
     run_up = np.clip(falls.run_up, -LARGEST_RUN_UP, LARGEST_RUN_UP)

@@ -35,9 +35,9 @@ from eventstudy.reversal.permutation import Rank, rank_among, shown_floor
 from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
 from eventstudy.reversal.verdict import Verdict
+from eventstudy.reversal.weights import UNBALANCED, Balance
+from eventstudy.reversal.weights import balance as balance_of_falls
 
-#: Standardised mean difference beyond which a variable counts as unbalanced (Stuart 2010).
-UNBALANCED = 0.25
 #: Fewest dates for a range of the mean with each one left out.
 FEWEST_FOR_RANGE = 3
 
@@ -55,6 +55,7 @@ class Findings:
     other_events: Sequence[OtherEvent]
     paths: Sequence[PathDay]
     balance: Sequence[Mapping[str, Any]]
+    falls_balance: Mapping[str, Sequence[Balance]]
     endpoints: Sequence[Endpoint]
 
 
@@ -101,6 +102,11 @@ def findings(
         other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
         paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
         balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
+        falls_balance=optional(
+            "balance",
+            lambda: {group: balance_of_falls(shocks.falls.of(mask)) for group, mask in shocks.counted.items()},
+            lambda _: {},
+        ),
         endpoints=endpoints,
     )
 
@@ -112,6 +118,7 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
         "endpoints": endpoint_rows(found.endpoints, found.shocks, config),
         "endpoint_drops": drop_rows(found.endpoints, found.shocks, config),
         "falls": fall_rows(found.shocks),
+        "falls_balance": [{"group": group, **_row(row)} for group, rows in found.falls_balance.items() for row in rows],
         "reversal_measures": [_row(item) for item in found.measures],
         "reversal_paths": [_row(item) for item in found.paths],
         "gates": [_row(item) for item in found.gates],

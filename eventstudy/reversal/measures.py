@@ -236,6 +236,7 @@ def _all_of_group(
         *_variants(shocks, group, mask),
         *_windows(shocks, group, mask, config),
         *_tiers(shocks, placebos, group, mask),
+        *_without_drops(shocks, placebos, group, mask),
         *_ratios(shocks, group, mask),
         share(group, x),
         *_recovery(shocks, group, mask, config.windows),
@@ -336,6 +337,31 @@ def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools)
         values = [drops.post[k] - np.mean(posts[str(drops.shock_id[k]), tier]) for k in rows]
         means = date_means(drops.day0[rows], np.array(values, dtype=float))
         yield mean_measure(f"excess_{tier}", group, means, note=Reason(f"tier.{tier}"))
+
+
+def _without_drops(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools) -> Iterator[Measure]:
+    """Yield what follows random days, and by how much more matched falls are followed: neither knows the drops.
+
+    Days count once, with the mean over the shocks that they stand beside; the difference is Welch's.
+    """
+    names = set(shocks.drops.shock_id[mask].tolist())
+    kept = [row for row in placebos if row.shock_id in names]
+    random, matched = (
+        date_means(np.array([row.day for row in of]), np.array([row.car_post for row in of], dtype=float))
+        for of in ([row for row in kept if row.tier == tier] for tier in ("P0", "P1"))
+    )
+    yield mean_measure("post_random_days", group, random, note=Reason("note.random_days"))
+    less = Measure(
+        measure="matched_less_random", group=group, n_dates=len(matched), note=Reason("note.matched_less_random")
+    )
+    if min(len(random), len(matched)) < 2:
+        yield less
+        return
+    parts = np.array([values.var(ddof=1) / len(values) for values in (matched, random)])
+    df = float(parts.sum() ** 2 / (parts**2 / (len(matched) - 1.0, len(random) - 1.0)).sum())
+    mean, se = float(matched.mean() - random.mean()), float(np.sqrt(parts.sum()))
+    half = float(special.stdtrit(df, 0.975)) * se
+    yield replace(less, estimate=mean, lower=mean - half, upper=mean + half, p_value=two_sided(mean / se, "t", df))
 
 
 def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.statistics.dates import t_interval
+from eventstudy.core.arrays import Floats
+from eventstudy.core.statistics.dates import student, t_interval
+from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.reversal.estimator import Excess, estimate
 from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
 from eventstudy.reversal.permutation import date_sets, matched_permutation
 from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.weights import weighted
 
 
 def robustness(shocks: Shocks, group: str, config: StudyConfig) -> Iterator[Measure]:
@@ -20,6 +23,8 @@ def robustness(shocks: Shocks, group: str, config: StudyConfig) -> Iterator[Meas
     seed, draws = config.study.seed, config.tests.draws
     found = estimate(shocks.falls.of(shocks.counted[group]), draws=draws, seed=seed)
     yield _by_regression(found, shocks, group)
+    yield _by_weights(shocks, group)
+    yield _by_days(shocks, group, config)
     yield _by_sets(shocks, group, draws=draws, seed=seed)
 
 
@@ -37,6 +42,59 @@ def _by_regression(found: Excess, shocks: Shocks, group: str) -> Measure:
         n_dates=len(np.unique(shocks.drops.day0[shocks.counted[group]])),
         note=found.reason or note,
     )
+
+
+def _by_weights(shocks: Shocks, group: str) -> Measure:
+    """Return the excess over controls weighted to be like the drops."""
+    found = weighted(shocks.falls.of(shocks.counted[group]))
+    return Measure(
+        measure="excess_weighted",
+        group=group,
+        estimate=found.effect,
+        lower=found.lower,
+        upper=found.upper,
+        p_value=found.p_value,
+        n_dates=len(np.unique(shocks.drops.day0[shocks.counted[group]])),
+        note=Reason("note.by_weights" if np.isfinite(found.effect) else "note.no_weights"),
+    )
+
+
+def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
+    """Return the calendar-time alpha of the drops over their post windows, times the length of the window.
+
+    Notes
+    -----
+    Jaffe (1974), Mandelker (1974): on each calendar day d the mean a_d of the abnormal returns of all shocks whose
+    post window holds it, each the weighted mean of its peers. The alpha is the mean of a_d over the D days, its error
+    s(a_d) / sqrt(D), t(D - 1). Days count alike however many shocks are open, and no control is taken off.
+    """
+    portfolios, (first, last) = shocks.portfolios, config.windows.post
+    abnormal, members = portfolios.abnormal, portfolios.members
+    days = (abnormal.tau >= first) & (abnormal.tau <= last)
+    sizes = np.diff(np.append(portfolios.starts, len(members)))
+    weight = np.repeat(portfolios.peer_weights(config.windows.post)[:, None], int(days.sum()), axis=1)
+    ar, day = abnormal.ar[members][:, days], abnormal.panel.event_sessions[members][:, days]
+    shock = np.broadcast_to(np.repeat(np.arange(len(portfolios)), sizes)[:, None], ar.shape)
+    used = (weight > 0) & np.isfinite(ar) & np.isin(shock, np.flatnonzero(shocks.counted[group]))
+    pairs, at = np.unique(np.column_stack([shock[used], day[used]]), axis=0, return_inverse=True)
+    value = np.bincount(at.ravel(), weight[used] * ar[used]) / np.bincount(at.ravel(), weight[used])
+    length = last - first + 1
+    number = np.unique(pairs[:, 1], return_inverse=True)[1]
+    alpha = length * np.bincount(number, value) / np.bincount(number) if len(value) else np.zeros(0)
+    row = _mean_over(alpha)
+    k = len(np.unique(shocks.drops.day0[shocks.counted[group]]))
+    return Measure(
+        measure="calendar_time_alpha", group=group, n_dates=k, note=Reason("note.by_days", n=len(alpha)), **row
+    )
+
+
+def _mean_over(values: Floats) -> dict[str, float]:
+    """Mean, ends of the 95 % t interval and two-sided p."""
+    if len(values) < 2:
+        return {}
+    low, high = t_interval(values)
+    p = two_sided(student(values), "t", len(values) - 1.0)
+    return {"estimate": float(values.mean()), "lower": low, "upper": high, "p_value": p}
 
 
 def _by_sets(shocks: Shocks, group: str, *, draws: int, seed: int) -> Measure:

@@ -32,6 +32,7 @@ from eventstudy.reversal.permutation import (
 )
 from eventstudy.reversal.power import asked_of, past_of, power
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
+from eventstudy.reversal.weights import UNBALANCED, balance
 from eventstudy.shocks import Lead
 
 #: Labels that get a verdict of their own besides the one in question.
@@ -337,8 +338,10 @@ def _answer(
 
 def _by_falls(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:
     """Return what the regression says of the marked shocks."""
-    found = estimate(shocks.falls.of(mask), draws=config.tests.draws, seed=config.study.seed)
-    return {"falls": found, "excess": date_means(shocks.drops.day0[mask], found.own)}
+    falls = shocks.falls.of(mask)
+    found = estimate(falls, draws=config.tests.draws, seed=config.study.seed)
+    unlike = tuple(row.variable for row in balance(falls) if abs(row.smd_after) > UNBALANCED)
+    return {"falls": found, "unbalanced": unlike, "excess": date_means(shocks.drops.day0[mask], found.own)}
 
 
 def _by_sets(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:

@@ -101,6 +101,8 @@ class Evidence:
         Excess and CARs of the drops.
     falls
         The regression over all comparable falls; without it the verdict rests on matched placebo drops.
+    unbalanced
+        Traits in which the drops differ from the controls even after adjustment, see `weights.balance`.
     attainable : int
         Most dates that the history can give, 0 where unknown.
     other_measures
@@ -118,6 +120,7 @@ class Evidence:
     excess: Floats
     drop: Floats
     falls: Excess | None = None
+    unbalanced: tuple[str, ...] = ()
     attainable: int = 0
     permutation: PermutationTest = NO_TEST
     spread: PlaceboSpread = NO_SPREAD
@@ -185,7 +188,7 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         se_placebos=found.spread,
         mde=mde,
         margin=margin,
-        ladder=_ladder_of_falls(k, found, mde),
+        ladder=Reason.join([_ladder_of_falls(k, found, mde), _unlike(evidence.unbalanced)], " "),
         more_data=_more_data(evidence, found.spread * np.sqrt(found.n_weeks) if ranked else sd),
         reason="" if k else _why_nothing(evidence),
         estimator="rank" if ranked else "regression",
@@ -235,6 +238,13 @@ def _ladder_of_falls(k: int, found: Excess, mde: float) -> Reason:
     if found.n_weeks < FEWEST_DATES:
         return Reason("ladder.few_falls", k=k, df=found.df, mde=mde)
     return Reason("ladder.low_falls", mde=mde) if found.n_weeks < 15 else Reason("ladder.moderate" if k < 30 else "")
+
+
+def _unlike(traits: tuple[str, ...]) -> Reason:
+    """Name the traits in which drops and controls differ."""
+    if not traits:
+        return Reason()
+    return Reason("ladder.unbalanced", traits=Reason.join([Reason(f"trait.{name}") for name in traits], ", "))
 
 
 def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:

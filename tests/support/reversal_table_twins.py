@@ -17,7 +17,7 @@ import twins
 from contract_world import DROP, POST, RULE, WINDOWS, Shock
 from numpy.typing import NDArray
 from scipy import optimize, stats
-from table_twins import NAN, TAU, Book, Columns, Fit, Floats, Portfolio, stack, window_of
+from table_twins import NAN, TAU, Book, Columns, Fit, Floats, Portfolio, moved, stack, window_of
 
 #: How far a placebo may differ in each trait: standard errors, years, else standard deviations.
 CALIPERS = {"s_drop": 0.5, "vol_ratio": 1.0, "run_up": 1.0, "market_return": 1.0, "year": 3.0}
@@ -410,14 +410,14 @@ def _comparable(found: Reversal, names: Sequence[str]) -> tuple[Any, ...]:
     for i in np.flatnonzero(event):
         # Weeks begin on Mondays.
         cluster[i] = f"week {(days[i] + 3) // 7}"
-    return z, traits, m, event, np.array(cluster, dtype=str)
+    return z, traits, m, event, np.array(cluster, dtype=str), listed
 
 
 def ranked(found: Reversal, name: str) -> dict[str, float]:
     """The rank of one drop among falls that are each held against a fit without their slide."""
     if name not in {row.event for row in found.book.rows("falls")}:
         return dict.fromkeys(("rank", "among", "p_rank", "p_rank_floor"), NAN)
-    z, traits, _, event, cluster = _comparable(found, [name])
+    z, traits, _, event, cluster, _ = _comparable(found, [name])
     (own,) = z[event] - traits[event] @ np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
     others = []
     for i in np.flatnonzero(~event):
@@ -431,7 +431,7 @@ def ranked(found: Reversal, name: str) -> dict[str, float]:
 @functools.cache
 def regressed(found: Reversal, group: str) -> dict[str, Any]:
     """The regression of a kind of drop on the falls of the table, with whole matrices."""
-    z, traits, m, event, code = _comparable(found, found.counted[group])
+    z, traits, m, event, code, listed = _comparable(found, found.counted[group])
     design = np.column_stack([traits, event / m])
     fit = twins.cluster_regression(z, design, code, np.ones((1, len(set(code)))))
     effect = float(np.linalg.lstsq(design, z, rcond=None)[0][-1])
@@ -439,7 +439,76 @@ def regressed(found: Reversal, group: str) -> dict[str, Any]:
     slope = np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
     own = (z[event] - traits[event] @ slope) * m[event]
     se, df = float(fit.se_cr2[-1]), min(float(fit.df_cr2[-1]), weeks - 1.0)
-    return {"effect": effect, "se": se, "df": df, "own": own}
+    kept = {"z": z, "m": m, "event": event, "traits": traits, "cluster": code, "weeks": weeks, "listed": listed}
+    return {"effect": effect, "se": se, "df": df, "own": own, **kept}
+
+
+def weighted_row(found: Reversal, group: str) -> Row:
+    """Excess over entropy weights, these by general least squares of the moments."""
+    fit = regressed(found, group)
+    z, m, event, x = fit["z"], fit["m"], fit["event"], fit["traits"]
+    c = x[~event] - x[event].mean(axis=0)
+
+    def tilted(slope: Floats) -> Floats:
+        return np.exp(-c @ slope) / np.exp(-c @ slope).sum()
+
+    start, exact = np.zeros(c.shape[1]), {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    w = tilted(optimize.least_squares(lambda slope: tilted(slope) @ c, start, **exact).x)
+    assert np.abs(w @ c).max() < 1e-10
+    unit = float(np.mean(1 / m[event]))
+    mean, level = z[event].mean(), float(w @ z[~event])
+    parts: dict[str, float] = dict.fromkeys(fit["cluster"].tolist(), 0.0)
+    weights = iter(w)
+    for name, value, is_event in zip(fit["cluster"].tolist(), z, event, strict=True):
+        parts[name] += (value - mean) / event.sum() if is_event else -next(weights) * (value - level)
+    effect, se = (mean - level) / unit, math.sqrt(sum(part**2 for part in parts.values())) / unit
+    df = fit["weeks"] - 1
+    half = float(stats.t.ppf(0.975, df)) * se
+    return only(effect, len(found.counted[group]), effect - half, effect + half, 2 * stats.t.sf(abs(effect / se), df))
+
+
+def calendar_row(found: Reversal, names: Sequence[str]) -> Row:
+    """Mean abnormal return over the calendar days on which a post window is open, times its days."""
+    days: dict[np.datetime64, list[float]] = {}
+    for name in names:
+        own: dict[np.datetime64, list[tuple[float, float]]] = {}
+        p = found.portfolio[name]
+        for f, late, weight in zip(p.firms, p.late, p.weights(POST), strict=True):
+            for j in range(POST[0], POST[1] + 1):
+                value = f.real(j, late) - f.normal(j, late=late)
+                if weight and math.isfinite(value):
+                    # A day of a locked peer that is several days counts on the last of them.
+                    at = f.position + moved(j, late)[-1]
+                    own.setdefault(found.book.world.days[f.mic][at], []).append((weight, value))
+        for day, pairs in own.items():
+            total = sum(weight for weight, _ in pairs)
+            days.setdefault(day, []).append(sum(weight * value for weight, value in pairs) / total)
+    length = POST[1] - POST[0] + 1
+    return {**mean_row([length * float(np.mean(values)) for values in days.values()]), "n_dates": len(names)}
+
+
+def falls_balance(book: Book) -> Columns:
+    found, rows = reversal_of(book), []
+    for row in book.rows("falls_balance"):
+        fit = regressed(found, row.group)
+        event = fit["event"]
+        values = np.array([getattr(fall, row.variable) for fall in fit["listed"]])
+        own, others = values[event], values[~event]
+        both = math.sqrt((stats.tvar(others) + (stats.tvar(own) if len(own) > 1 else stats.tvar(others))) / 2)
+        # Frisch and Waugh: what the other traits leave of the drops' mark explains what they leave of the trait.
+        x = fit["traits"]
+        mark, left = (y - x @ (np.linalg.pinv(x) @ y) for y in (event.astype(float), values))
+        rows.append(
+            {
+                "mean_events": own.mean(),
+                "mean_controls": others.mean(),
+                "smd_before": (own.mean() - others.mean()) / both,
+                "smd_after": float(mark @ left) / float(mark @ mark) / both,
+                "n_events": len(own),
+                "n_controls": len(others),
+            }
+        )
+    return stack(rows)
 
 
 def regression_measures(found: Reversal, group: str) -> dict[str, Row]:
@@ -469,12 +538,16 @@ def group_measures(found: Reversal, group: str) -> dict[str, Row]:
     p = permutation_p(post, others)
     rows = {
         **regression_measures(found, group),
+        "excess_weighted": weighted_row(found, group),
+        "calendar_time_alpha": calendar_row(found, found.counted[group]),
         "excess_matched": {**mean_row(x), "p_value": p},
         "excess_post_date_t": mean_row(x),
         "excess_post_sign_flip": only(x.mean(), k, p=_sign_flip_p(x)),
         **{f"excess_{kind}": mean_row([excess_as(found, n, kind) for n in names]) for kind in KINDS},
         **{f"excess_[{w[0]},{w[1]}]": window_row(found, names, w) for w in WINDOWS if w not in (DROP, POST)},
         **{f"excess_{tier}": _tier(found, names, tier) for tier in ("P0", "P1", "P2", "P3")},
+        "post_random_days": mean_row(random := _by_day(found, names, "P0")),
+        "matched_less_random": _welch(_by_day(found, names, "P1"), random),
         "reversal_ratio": _fieller([found.drop[n] for n in names], post),
         "reversal_ratio_placebos": _fieller(*_placebo_means(found, names)),
         "share_positive": _share(x),
@@ -498,18 +571,33 @@ def window_row(found: Reversal, names: Sequence[str], window: tuple[int, int]) -
 
 
 def _tier(found: Reversal, names: Sequence[str], tier: str) -> Row:
-    study, values = found.book.study, []
-    dates = {str(p.day(found.book.world)): name for name, p in found.portfolio.items()}
-    listed = [row for row in found.book.rows("placebo") if row.tier == tier]
+    posts = {name: _posts(found, name, tier) for name in names}
+    return mean_row([found.post[name] - float(np.mean(values)) for name, values in posts.items() if values])
+
+
+def _posts(found: Reversal, name: str, tier: str) -> list[float]:
+    """CARs after the placebos of one tier of a shock."""
+    days = [row.placebo_date for row in found.book.rows("placebo") if row.tier == tier and row.shock_id == name]
+    if tier == "P2":
+        dates = {str(p.day(found.book.world)): other for other, p in found.portfolio.items()}
+        return [found.post[dates[day]] for day in days]
+    return [found.book.study.placebo(name, day).car(POST) for day in days]
+
+
+def _by_day(found: Reversal, names: Sequence[str], tier: str) -> list[float]:
+    """CARs after the days of one tier, each day once."""
+    days: dict[str, list[float]] = {}
     for name in names:
-        days = [row.placebo_date for row in listed if row.shock_id == name]
-        if tier == "P2":
-            posts = [found.post[dates[day]] for day in days]
-        else:
-            posts = [study.placebo(name, day).car(POST) for day in days]
-        if posts:
-            values.append(found.post[name] - float(np.mean(posts)))
-    return mean_row(values)
+        listed = [row for row in found.book.rows("placebo") if row.tier == tier and row.shock_id == name]
+        for row, value in zip(listed, _posts(found, name, tier), strict=True):
+            days.setdefault(row.placebo_date, []).append(value)
+    return [float(np.mean(values)) for values in days.values()]
+
+
+def _welch(one: Sequence[float], other: Sequence[float]) -> Row:
+    test = stats.ttest_ind(one, other, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    return only(float(np.mean(one) - np.mean(other)), len(one), float(low), float(high), float(test.pvalue))
 
 
 def _placebo_means(found: Reversal, names: Sequence[str]) -> tuple[list[float], list[float]]:
