@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 #: Most shocks that have a row of their own, beyond them labels are a mean alone; most of a study of one window.
 MOST = 27
-#: Inches of a row, of the names at the left and of the numbers at the right.
-ROW, NAMES, NUMBERS = 0.128, 1.22, 1.22
+#: Inches of a row, of the names at the left and of the numbers at the right, and of the ranks beyond.
+ROW, NAMES, NUMBERS, RANK = 0.128, 1.22, 1.22, 0.72
 #: Axes reach so many times the largest estimate; what lies beyond is cut at an arrow.
 REACH = 2.2
 COMPARISON: Any = {"marker": "|", "ms": 5, "mew": 0.6, "color": PALE}
@@ -180,7 +180,7 @@ def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mappin
 
 
 def _frame(result: StudyResult, _: str) -> Frame:
-    right = NUMBERS + (0.52 if len(read.main_windows(result)) > 1 else 0.0)
+    right = NUMBERS + (RANK if len(read.main_windows(result)) > 1 else 0.0)
     height = 0.85 + ROW * max(len(forest_rows(result)), 3)
     return Frame(width=7.0, height=height, left=NAMES, right=right, bottom=0.44, top=0.41)
 

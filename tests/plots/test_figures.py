@@ -207,6 +207,15 @@ def test_forest_shows_the_matched_drops_and_the_rank_of_each_shock() -> None:
     assert ranks <= {text.get_text() for text in ax.texts}
 
 
+def test_ranks_of_three_digits_stay_within_the_forest() -> None:
+    result = small_study()
+    table = result.to_frame("reversal").assign(rank=888.0, among=999.0)
+    figure = plots.draw(changed(result, reversal=table), plots.Plot("forest", "forest"))
+    ranks = [text for ax in figure.axes for text in ax.texts if text.get_text() == "rank 888 of 999"]
+    assert len(ranks) == 3
+    assert max(text.get_window_extent().x1 for text in ranks) <= figure.bbox.x1
+
+
 @pytest.mark.parametrize("n", [3, 25, 60])
 def test_a_forest_of_any_length_has_rows_that_can_be_read(n: int) -> None:
     """Of more shocks than have room some labels are their mean alone, never the one asked."""
