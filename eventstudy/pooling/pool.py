@@ -407,6 +407,7 @@ class _Group:
     falls: StudyFalls
     seed: int
     draws: int
+    kept: dict[bytes, Excess] = field(default_factory=dict)
 
     def joined(self, name: str) -> NDArray[Any]:
         """Values of the shocks of all packs, (K,)."""
@@ -418,8 +419,10 @@ class _Group:
         return np.repeat([pack.sector for pack in self.packs], list(map(len, self.packs)))
 
     def found(self, mask: NDArray[np.bool_]) -> Excess:
-        """Return the regression on the marked shocks."""
-        return estimate(self.falls.of(mask), draws=self.draws, seed=self.seed)
+        """Return the regression on the marked shocks, which strata, tests and power all ask for."""
+        if (key := mask.tobytes()) not in self.kept:
+            self.kept[key] = estimate(self.falls.of(mask), draws=self.draws, seed=self.seed)
+        return self.kept[key]
 
     @functools.cached_property
     def whole(self) -> Excess:
