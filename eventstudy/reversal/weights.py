@@ -55,14 +55,13 @@ def balance(falls: Falls) -> list[Balance]:
     event = falls.event
     if not event.any():
         return []
-    design = np.column_stack([traits_of(falls), event])
+    design, every = np.column_stack([traits_of(falls), event]), np.column_stack([getattr(falls, n) for n in TRAITS])
+    coefficient = np.linalg.lstsq(design, every, rcond=None)[0][-1]
     rows = []
-    for name in TRAITS:
-        values = getattr(falls, name)
+    for name, values, left in zip(TRAITS, every.T, coefficient.tolist(), strict=True):
         variance = float(values[~event].var(ddof=1))
         deviation = np.sqrt((variance + (float(values[event].var(ddof=1)) if event.sum() > 1 else variance)) / 2)
         difference = float(values[event].mean() - values[~event].mean())
-        left = float(np.linalg.lstsq(design, values, rcond=None)[0][-1])
         rows.append(
             Balance(
                 variable=name,
