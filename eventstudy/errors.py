@@ -169,7 +169,7 @@ class ConfigError(EventStudyError):
     ...     Study.from_sector("helthcare")
     ... except ConfigError as error:
     ...     print(error)
-    sector 'helthcare' is not shipped; accepted: healthcare, optical; did you mean 'healthcare'?
+    sector 'helthcare' is not shipped; accepted: answered_reports, healthcare, optical; did you mean 'healthcare'?
     """
 
     exit_code = 2

@@ -25,6 +25,7 @@ from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.effect import day_row, effects_by_window, headline_effect, mean_over_dates
 from eventstudy.results.manifest import manifest_of, run_id_of
 from eventstudy.results.multiplicity import adjust
+from eventstudy.results.records import interval
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.summary import peers_of, worth_of
@@ -180,7 +181,12 @@ def _shock_rows(everyone: GroupResult, found: MarketResult) -> Iterator[dict[str
     first = rows[_first_by(at_day[rows], found.events.event_id.take(pa.array(rows)))]
     names = found.events.event_id.take(pa.array(first[np.searchsorted(at_day[first], sums.date)])).to_pylist()
     days = _iso(found.market.sessions[sums.date]).tolist()
+    dof = found.fit.n.astype(np.float64) - found.layout.coefficients
     for w, window in enumerate(found.layout.car):
+        # As in memory: the fewest degrees of freedom among the events of the date.
+        fewest = np.full(len(sums.date), np.inf)
+        there = rows[np.isfinite(found.fit.car[w][rows])]
+        np.minimum.at(fewest, np.searchsorted(sums.date, at_day[there]), dof[there])
         for k in np.flatnonzero(np.isfinite(sums.shock_car[:, w])).tolist():
             car, se = sums.shock_car[k, w], np.sqrt(sums.shock_variance[k, w])
             yield {
@@ -194,6 +200,7 @@ def _shock_rows(everyone: GroupResult, found: MarketResult) -> Iterator[dict[str
                 "car": car,
                 "se": se,
                 "s": car / se,
+                **dict(zip(("lower", "upper"), interval(float(car), float(se), fewest[k], 0.95), strict=True)),
             }
 
 

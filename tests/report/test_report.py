@@ -253,6 +253,10 @@ def test_markup_in_names_is_inert_in_the_pdf(nasty: Path) -> None:
     text = _words(" ".join(_pdf_pages(nasty / "report.pdf")))
     assert "GTC25 2025-03-19 misreading #import" in text or f"misreading · {NASTY[:40]}" in text
     assert NASTY[:58] in text
+    # The name of a peer stands whole in its table, on two lines where it is long.
+    command = ["pdftotext", "-raw", str(nasty / "report.pdf"), "-"]
+    whole = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode("utf-8")
+    assert "".join(NASTY.split()) in "".join(whole.split())
 
 
 def test_markup_in_names_is_escaped_in_the_html(nasty: Path) -> None:
@@ -358,7 +362,7 @@ def no_cjk_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_a_chinese_font_the_tickers_stand_alone_with_one_note(no_cjk_font: None, tmp_path: Path) -> None:
     write_pack(small_study(), tmp_path, formats=("pdf",))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
-    assert text.count("no Chinese font found: Chinese names left out") == 1
+    assert text.count("no Chinese font found: Chinese names are left out") == 1
     assert not re.search("[\u4e00-\u9fff]", text)
     for ticker in PEERS:
         assert ticker in text
