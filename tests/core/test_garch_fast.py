@@ -294,10 +294,10 @@ def test_bounds_are_those_of_arch() -> None:
 @pytest.mark.parametrize(("model", "said"), [("garch", True), ("egarch", False), ("market", False)])
 def test_a_manifest_names_the_compiler_where_it_fits(model: str, said: bool, tmp_path: Path) -> None:
     from eventstudy.config import load_config
-    from eventstudy.results.manifest import _compiler
+    from eventstudy.results.manifest import manifest_of
 
     config = load_config(tmp_path / "events.csv", sector="optical", overrides=[f'model.name="{model}"'])
-    assert ("numba" in _compiler(config)) == said
+    assert ("numba" in manifest_of(config, [], {})["versions"]) == said
 
 
 def test_compiling_and_reading_the_compiled_give_the_same_bytes(tmp_path: Path) -> None:

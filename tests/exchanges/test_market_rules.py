@@ -292,38 +292,38 @@ def test_the_last_close_is_lowered_on_an_ex_date() -> None:
     dates = sessions("XSHG", day("2024-01-02"), day("2024-01-05"))
     # Two new shares for one between the second and the third day, then a close at the upper limit.
     item = series("A", dates, [20.00, 20.02, 11.01, 11.00], [10.0, 10.01, 11.01, 11.00])
-    found = limit_days(item, dates, "sse_main")
-    assert found.locks.up.tolist() == [False, False, True, False]
-    assert not found.adjusted
+    locks, adjusted = limit_days(item, dates, "sse_main")
+    assert locks.up.tolist() == [False, False, True, False]
+    assert not adjusted
 
 
 def test_adjusted_prices_are_judged_with_an_allowance() -> None:
     dates = sessions("XSHG", day("2024-01-02"), day("2024-01-05"))
     item = series("A", dates, [6.42, 7.07, 7.0, 7.0], [6.42, 7.07, 7.0, 7.0])
-    found = limit_days(item, dates, "sse_main")
-    assert (found.locks.up.tolist(), found.adjusted) == ([False, True, False, False], True)
-    off = limit_days(series("A", dates, [6.42, 7.04, 7.0, 7.0], [6.42, 7.04, 7.0, 7.0]), dates, "sse_main")
-    assert (off.locks.up.any(), off.adjusted) == (False, False)
+    locks, adjusted = limit_days(item, dates, "sse_main")
+    assert (locks.up.tolist(), adjusted) == ([False, True, False, False], True)
+    locks, adjusted = limit_days(series("A", dates, [6.42, 7.04, 7.0, 7.0], [6.42, 7.04, 7.0, 7.0]), dates, "sse_main")
+    assert (locks.up.any(), adjusted) == (False, False)
 
 
 def test_limits_in_yen_want_traded_prices() -> None:
     dates = sessions("XTKS", day("2024-01-04"), day("2024-01-09"))
     traded = series("A", dates, [3310.0, 4010.0, 4000.0], [3300.0, 3997.885, 3990.0])
-    found = limit_days(traded, dates, "tse")
-    assert (found.locks.up.tolist(), found.adjusted) == ([False, True, False], False)
+    locks, adjusted = limit_days(traded, dates, "tse")
+    assert (locks.up.tolist(), adjusted) == ([False, True, False], False)
     halved = series("A", dates, [1655.0, 2005.0, 2000.0], [1655.0, 2005.0, 2000.0])
-    found = limit_days(halved, dates, "tse")
-    assert (found.locks.up.any(), found.adjusted) == (False, True)
+    locks, adjusted = limit_days(halved, dates, "tse")
+    assert (locks.up.any(), adjusted) == (False, True)
 
 
 def test_first_sessions_count_only_for_a_new_listing() -> None:
     dates = sessions("XSHG", day("2024-01-02"), day("2024-01-19"))
     flat = [10.0] * len(dates)
-    new = limit_days(series("A", dates[2:], flat[2:], flat[2:]), dates, "star", listed=day("2024-01-04"))
-    assert np.flatnonzero(new.locks.no_limit).tolist() == [2, 3, 4, 5, 6]
-    member = limit_days(series("A", dates, flat, flat), dates, "star", listed=day("2024-01-04"))
-    old = limit_days(series("A", dates, flat, flat), dates, "star", listed=day("2023-01-04"))
-    assert not (member.locks.no_limit | old.locks.no_limit).any()
+    new, _ = limit_days(series("A", dates[2:], flat[2:], flat[2:]), dates, "star", listed=day("2024-01-04"))
+    assert np.flatnonzero(new.no_limit).tolist() == [2, 3, 4, 5, 6]
+    member, _ = limit_days(series("A", dates, flat, flat), dates, "star", listed=day("2024-01-04"))
+    old, _ = limit_days(series("A", dates, flat, flat), dates, "star", listed=day("2023-01-04"))
+    assert not (member.no_limit | old.no_limit).any()
 
 
 # A study on a main board

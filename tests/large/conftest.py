@@ -9,7 +9,7 @@ import pytest
 PLACES = ("config", "large.event_list", "large.engine", "results.long_list")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _long_lists() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for place in PLACES:

@@ -147,7 +147,7 @@ def test_the_pack_has_what_any_study_leaves(result: Path, capsys: pytest.Capture
     assert facts["effect"]["estimate"] / facts["effect"]["se"] == pytest.approx(float(t["statistic"]), rel=1e-12)
     assert facts["effect"]["p_value"] == pytest.approx(float(t["p_value"]), rel=1e-9)
     assert main(["show", str(result)]) == 0
-    assert "firm-events N = " in capsys.readouterr().out
+    assert "104 firm-events on 81 dates" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 def test_show_verify_and_compare_know_the_pack(
