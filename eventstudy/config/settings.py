@@ -36,6 +36,7 @@ PageSection = Literal[
     "backtest",
     "tests",
     "shocks",
+    "multiplicity",
     "reversal_measures",
     "regressions",
     "group_differences",

@@ -58,7 +58,7 @@ def hc3(y: Floats, x: Floats) -> Fitted:
     Raises
     ------
     EstimationError
-        For no more rows than coefficients, collinear columns, and a row that alone decides a coefficient.
+        For no more rows than coefficients, collinear columns, and a row that alone determines a coefficient.
 
     Notes
     -----

@@ -116,5 +116,5 @@ def test_what_gls_refuses(change: object, words: str) -> None:
 def test_a_row_that_alone_decides_a_coefficient_has_no_hc3() -> None:
     y, x, _, _ = draw(1)
     x[:, 2] = np.arange(len(y)) == 4
-    with pytest.raises(EstimationError, match="row 4 alone decides a coefficient"):
+    with pytest.raises(EstimationError, match="row 4 alone determines a coefficient"):
         hc3(y, x)

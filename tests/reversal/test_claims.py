@@ -6,7 +6,6 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from eventstudy.config import Market, Peer, StudyConfig
@@ -141,10 +140,10 @@ def test_the_pages_print_no_number_that_nobody_gave(language: str, shown: str) -
     from eventstudy.messages import catalogue
     from eventstudy.report.sections.evidence import claims
     from eventstudy.results.result import StudyResult
-    from eventstudy.results.tables import _claim_row
+    from eventstudy.results.tables import _claim_row, frame_of
 
     given = (claim(float("nan"), "fall"), claim(-0.08, "about"))
-    table = pd.DataFrame([_claim_row(row) for row in check_claims(given, prices(MOVES), CONFIG)])
+    table = frame_of("claims", [_claim_row(row) for row in check_claims(given, prices(MOVES), CONFIG)])
     result = StudyResult("run", {"claims": table}, {"claims": {}}, {})
     (part,) = claims(result, catalogue(language))
     assert part.column("claimed") == [shown, "−8.0%"]

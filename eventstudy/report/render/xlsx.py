@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
 #: Days, and moments in UTC, as the tables write them.
 _MOMENT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(?:\+00:00)?)?")
+#: Tables that figures and pools are made from, row by row; a workbook names them.
+IN_CSV_ALONE = ("paths", "falls", "estimation_cuts")
 #: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
 _CREATED = dt.datetime(2000, 1, 1)
 
@@ -54,11 +56,12 @@ def write(material: Material) -> None:
             "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
         }
         too_long = [*(name for name, table in tables.items() if len(table) >= MAX_ROWS), *result.files]
+        apart = [*too_long, *(name for name in IN_CSV_ALONE if name in tables)]
         first = pd.DataFrame(result.facts.get("small_table") or ())
-        sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in too_long}
+        sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in apart}
         if len(first):
             _write_table(book, formats, "page_1", first, words, simulated=result.simulated)
-        _write_summary(book, formats, result, too_long)
+        _write_summary(book, formats, result, apart)
         _write_index(book, formats, sheets, words, simulated=result.simulated)
         for name, table in sheets.items():
             if name != "page_1":
@@ -95,7 +98,7 @@ def _called(name: str, words: Words) -> str:
     return words.get(f"workbook.sheet_{name}", name)[:31]
 
 
-def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, too_long: list[str]) -> None:
+def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, apart: list[str]) -> None:
     summary = result.facts
     verdict = summary.get("verdict") or {**(summary.get("effect") or {}), "effect": result.effect.estimate}
     counts = summary.get("counts") or {}
@@ -110,7 +113,7 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, t
     named = {"used": "used", "shifted": "used, day 0 moved", "merged": "repeated and merged", "dropped": "dropped"}
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
-    rows += [(f"table {name}", f"too long for Excel, see tables/{name}.csv") for name in too_long]
+    rows += [(f"table {name}", f"not in this workbook, see tables/{name}.csv") for name in apart]
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 90)
     for place, (key, value) in enumerate(rows):
