@@ -145,7 +145,7 @@ def test_the_pages_print_no_number_that_nobody_gave(language: str, shown: str) -
     given = (claim(float("nan"), "fall"), claim(-0.08, "about"))
     table = frame_of("claims", [_claim_row(row) for row in check_claims(given, prices(MOVES), CONFIG)])
     result = StudyResult("run", {"claims": table}, {"claims": {}}, {})
-    (part,) = claims(result, catalogue(language))
+    *_, part = claims(result, catalogue(language))
     assert part.column("claimed") == [shown, "−8.0%"]
 
 
