@@ -21,7 +21,7 @@ _MEANINGS: Mapping[str, str] = {
         ("event_id", "eventid id eventno eventnumber 事件编号"),
         ("timestamp", "timestamp date datetime day eventdate eventday eventtime announcementdate announcedate"),
         ("timestamp", "announcementday announcementtime anndate anndats edate datadate rdq tradedate trddt filingdate"),
-        ("timestamp", "filedate reportdate declarationdate dclrdt annodate"),
+        ("timestamp", "filedate evtdate evdate reportdate declarationdate dclrdt annodate"),
         ("timestamp", "日期 公告日 公告日期 事件日 事件日期 交易日 交易日期 发布日期"),
         ("tickers", "tickers symbols cusip isin ric oftic " + " ".join(IDENTIFIERS)),
         ("title", "title headline 标题"),
@@ -36,7 +36,7 @@ _MEANINGS: Mapping[str, str] = {
     for name in names.split()
 }
 #: Headers that mean the security where no other column does.
-_SECURITIES = ("firm", "firmid", "stock", "security", "company", "股票", "证券")
+_SECURITIES = ("firm", "firmid", "subjectid", "stock", "security", "company", "股票", "证券")
 #: How alike a header must be to one of ours to count as a slip of the pen.
 _SLIP = 0.8
 

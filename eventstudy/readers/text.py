@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import io
 import itertools
 import re
 import stat
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,24 +26,28 @@ NOT_TEXT = {
     b"PAR1": "a Parquet file; give it the ending .parquet",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8'",
     b"%PDF": "a PDF",
-    b"\x1f\x8b": "a gzip archive; unpack it first",
 }
+_GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = ",;\t|"
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
 
 def read_file(path: Path, error: type[EventStudyError], *, advice: str = "") -> bytes:
-    """Return the bytes of a file.
+    """Return the bytes of a file, those of a gzip archive unpacked.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where it cannot be read, is a pipe or a device, or does not fit into memory.
+        Of the type ``error``, where it cannot be read, is a pipe, a device or a damaged archive, or does not
+        fit into memory.
     """
     try:
         refuse_endless(path, error)
-        return path.read_bytes()
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+    except (gzip.BadGzipFile, EOFError, zlib.error) as failure:
+        raise error(Problem("is a damaged gzip archive; get it again", str(path))) from failure
     except OSError as failure:
         raise error(Problem(f"cannot be read: {_why(failure)}{advice}", str(path))) from failure
     except MemoryError as failure:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from eventstudy.errors import PriceError
+from eventstudy.errors import EventsError, PriceError
 from eventstudy.prices.factors import read_factors
 from eventstudy.readers.columns import day_column
 from eventstudy.readers.crsp import without_codes
 from eventstudy.readers.dates import parse_days
+from eventstudy.readers.event_columns import event_columns
 from eventstudy.readers.french import daily_rows
 from eventstudy.readers.headers import columns_of, meaning, unread
 from eventstudy.readers.numbers import MISSING, parse_numbers
-from eventstudy.readers.text import encoding_of, read_text, records_of, separator_of
+from eventstudy.readers.text import encoding_of, read_file, read_text, records_of, separator_of
 
 
 @pytest.mark.parametrize(
@@ -227,3 +229,18 @@ def test_days_of_arrow_columns_are_those_of_their_own_zone() -> None:
     assert close.days.astype(str).tolist() == ["2024-06-12", "2024-06-12"]
     assert list(close.wrong) == [1]
     assert day_column(pa.array([20240612])).days.astype(str).tolist() == ["2024-06-12"]
+
+
+def test_a_file_packed_with_gzip_is_read(tmp_path: Path) -> None:
+    packed = gzip.compress(b"ticker,date\nGE,2018-06-26\n")
+    (tmp_path / "events.csv.gz").write_bytes(packed)
+    assert read_file(tmp_path / "events.csv.gz", EventsError) == b"ticker,date\nGE,2018-06-26\n"
+    (tmp_path / "cut.csv.gz").write_bytes(packed[:-9])
+    with pytest.raises(EventsError, match="is a damaged gzip archive; get it again"):
+        read_file(tmp_path / "cut.csv.gz", EventsError)
+
+
+def test_the_headers_of_an_event_panel_are_known() -> None:
+    columns = event_columns(("subject_id", "EVT_DATE", "CCAR"), ("timestamp", "tickers"))
+    assert columns.known == {"timestamp": 1, "tickers": 0}
+    assert columns.own == {"CCAR": 2}
