@@ -161,7 +161,7 @@ def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:
     assert "capacity and impact are unknown" in said
     assert facts["backtest"]["capacity"] == {}
     assert facts["backtest"]["currency"] == "results add up as shares of capital in USD"
-    assert any("no capacity is known" in text for text in facts["backtest"]["caveats"])
+    assert any("capacity is unknown" in text for text in facts["backtest"]["caveats"])
     assert not any("mainland" in text for text in facts["backtest"]["caveats"])
 
 
@@ -182,7 +182,8 @@ def test_check_shows_the_ledger_of_an_example(capsys: pytest.CaptureFixture[str]
 
 def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sectors"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    answered, first, second = capsys.readouterr().out.splitlines()
+    assert answered == "answered_reports: Answered reports; 169 peers on XNYS; ships events, no prices"
     assert first == "healthcare: Health care; 5 peers on XNYS; ships events and prices"
     assert second.startswith("optical:")
     assert second.endswith("ships events, no prices")
