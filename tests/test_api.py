@@ -148,7 +148,7 @@ def test_summary_is_text_of_a_hundred_columns(result: eventstudy.StudyResult) ->
     assert lines[3].split() == ["Returns:", "simple", "Events,", "shocks,", "peers:", "2,", "2,", "3"]
     assert lines[4].split()[:3] == ["Estimation:", "[-250,", "-11]"]
     assert lines[4].split()[3:] == ["Firm-events", "used,", "dropped:", "5,", "0"]
-    assert "Cannot say. One of 2 shocks labelled misreading" in " ".join(text.split())
+    assert "Cannot say. The one shock labelled misreading fell far enough to count as a drop" in " ".join(text.split())
     (row,) = [line for line in lines if line.startswith("all events  ") and "[0, +1]" in line]
     found = result.to_frame("tests").set_index(["group", "window", "name"])["estimate"]
     caar = found["all", "[0,1]", "cross_sectional_t"]

@@ -229,7 +229,7 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_and_named(
     names = {path.stem for path in (pack / "figures").iterdir()}
     assert "caar_by_label" in names
     assert "forest" not in names
-    assert "figure forest: n/a, the numbers do not allow it" in " ".join(read_pack(pack).facts["warnings"])
+    assert "figure forest: n/a, it cannot be computed from these numbers" in " ".join(read_pack(pack).facts["warnings"])
     assert "figure forest: n/a" in (pack / "summary.md").read_text(encoding="utf-8")
 
 
