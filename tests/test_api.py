@@ -151,8 +151,9 @@ def test_summary_is_text_of_a_hundred_columns(result: eventstudy.StudyResult) ->
     assert "Cannot say. The one shock labelled misreading fell far enough to count as a drop" in " ".join(text.split())
     (row,) = [line for line in lines if line.startswith("all events  ") and "[0, +1]" in line]
     found = result.to_frame("tests").set_index(["group", "window", "name"])["estimate"]
-    caar = found["all", "[0,1]", "cross_sectional_t"]
-    assert row.split()[4:8] == ["5", "2", "2.0", f"{caar:+.1%}".replace("-", "−")]
+    mean = found["all", "[0,1]", "ibragimov_mueller"]
+    assert row.split()[4] == f"{mean:+.1%}".replace("-", "−")
+    assert row.split()[-3:] == ["5", "2", "2.0"]
     warned = replace(result, facts={**result.facts, "warnings": ["one", "two " * 40], "simulated": True})
     assert warned.summary().splitlines()[-3:-1] == ["- one", "- " + ("two " * 24).strip()]
     assert "SIMULATED" in warned.summary()
