@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.statistics.dates import dates_needed, detectable
+from eventstudy.core.statistics.dates import dates_needed
 from eventstudy.errors import ConfigError, Problem, Reason
-from eventstudy.reversal.estimator import Excess, Falls, estimate, ruled_out
+from eventstudy.reversal.estimator import Excess, Falls, ruled_out
 from eventstudy.reversal.falls import StudyFalls, families
 from eventstudy.reversal.permutation import date_means
-from eventstudy.reversal.power import Past, asked_of, power
+from eventstudy.reversal.power import Past, asked_of, past_of, power
 from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -194,7 +194,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         For fewer than two packs, packs that measure different things, or one shock in two of them.
     """
     check_comparable(packs)
-    label, falls = str(packs[0].settings["reversal.label"]), pooled_falls(packs)
+    label, falls = str(packs[0].settings["reversal.label"]), replace(pooled_falls(packs), draws=draws, seed=seed)
     bounds = np.cumsum([0, *map(len, packs)])
     comparable = falls.comparable(int(bounds[-1]))
     of_pack = [slice(start, end) for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
@@ -219,7 +219,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
         tests += group.tests()
         steps += group.power()
     excess = np.full(len(comparable), NAN)
-    excess[comparable] = estimate(falls.of(comparable), draws=draws, seed=seed).own
+    excess[comparable] = falls.excess(comparable).own
     return Pool(
         packs=tuple(packs),
         headline=f"label={label}",
@@ -407,7 +407,6 @@ class _Group:
     falls: StudyFalls
     seed: int
     draws: int
-    kept: dict[bytes, Excess] = field(default_factory=dict)
 
     def joined(self, name: str) -> NDArray[Any]:
         """Values of the shocks of all packs, (K,)."""
@@ -418,16 +417,10 @@ class _Group:
         """Sector of each shock, (K,); packs of one sector are one."""
         return np.repeat([pack.sector for pack in self.packs], list(map(len, self.packs)))
 
-    def found(self, mask: NDArray[np.bool_]) -> Excess:
-        """Return the regression on the marked shocks, which strata, tests and power all ask for."""
-        if (key := mask.tobytes()) not in self.kept:
-            self.kept[key] = estimate(self.falls.of(mask), draws=self.draws, seed=self.seed)
-        return self.kept[key]
-
     @functools.cached_property
     def whole(self) -> Excess:
         """The regression on all shocks of the kind."""
-        return self.found(self.mask)
+        return self.falls.excess(self.mask)
 
     def verdict(self) -> Verdict:
         """Return the verdict that a single study would give on all these shocks together."""
@@ -451,14 +444,11 @@ class _Group:
 
     def _past(self) -> Past:
         """Return the controls, those marked that are drops by the rule of their sector."""
-        control = self.falls.shock < 0
-        falls, drop = self.falls.falls.take(control), self.falls.drop[control]
-        can = np.zeros(len(falls), dtype=bool)
+        least = np.full(len(self.falls.shock), np.inf)
         for pack in self.packs:
-            own = np.isin(falls.stratum, [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)])
-            k, least = (float(pack.settings[f"reversal.{name}"]) for name in ("drop_k", "drop_min"))
-            can |= own & (falls.drop_s <= -k) & (drop <= -least)
-        return Past(falls, drop, can)
+            own = np.isin(self.falls.falls.stratum, [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)])
+            least[own] = np.minimum(least[own], float(pack.settings["reversal.drop_min"]))
+        return past_of(self.falls, float(self.packs[0].settings["reversal.drop_k"]), least)
 
     def _attainable(self) -> int:
         """Sum what the histories of the sectors can give; packs of one sector have one history."""
@@ -504,7 +494,7 @@ class _Group:
         return [*rows, self._stratum(POOLED, self.mask)]
 
     def _stratum(self, name: str, mask: NDArray[np.bool_]) -> Stratum:
-        found = self.found(mask)
+        found = self.falls.excess(mask)
         return Stratum(
             group=self.name,
             sector=name,
@@ -518,18 +508,17 @@ class _Group:
             se=found.se,
             df=found.df,
             p_value=found.p_value,
-            mde=_mde(found),
+            mde=found.mde,
         )
 
     def tests(self) -> list[PoolTest]:
         """The pooled regression, and whether the sectors have one mean."""
         found = self.whole
-        name = "rank_among_controls" if found.rank else "regression_t"
         reason = "" if found.n_events else "no shock has falls to be compared with"
         numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
-        sectors = [self.found(self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
+        sectors = [self.falls.excess(self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
         return [
-            PoolTest(group=self.name, name=name, estimate=found.effect, reason=reason, **numbers),
+            PoolTest(group=self.name, name=found.test, estimate=found.effect, reason=reason, **numbers),
             cochran_q(self.name, [each for each in sectors if each.n_events]),
         ]
 
@@ -540,14 +529,10 @@ class _Group:
         return [self._step(step, self.mask & np.isin(self.sector, step)) for step in steps]
 
     def _step(self, sectors: tuple[str, ...], mask: NDArray[np.bool_]) -> PowerStep:
-        found, k = self.found(mask), len(np.unique(self.joined("day0")[mask]))
+        found, k = self.falls.excess(mask), len(np.unique(self.joined("day0")[mask]))
         sd = (found.spread if found.rank else found.se) * np.sqrt(k)
         needed = tuple(dates_needed(sd, effect) if sd > 0 else None for effect in EFFECTS)
-        return PowerStep(self.name, " + ".join(sectors), k, float(sd), _mde(found), needed)
-
-
-def _mde(found: Excess) -> float:
-    return detectable(found.spread, found.n_controls - 1.0) if found.rank else detectable(found.se, found.df)
+        return PowerStep(self.name, " + ".join(sectors), k, float(sd), found.mde, needed)
 
 
 def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:

@@ -15,7 +15,7 @@ from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal.estimator import Falls
-from eventstudy.reversal.falls import THURSDAY, WEEK, StudyFalls
+from eventstudy.reversal.falls import StudyFalls, lead_of, week_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, An
     number = {name: at for at, name in enumerate(names)}
     shock = np.array([number.get(str(name), -1) for name in listed["event"].fillna("")], dtype=np.int64)
     day = listed["day0"].to_numpy("datetime64[D]").astype(np.int64)
-    (first, last), drop = settings["windows.post"], settings["windows.drop"]
+    first, last = settings["windows.post"]
     decimals = {name: listed[name].to_numpy(float) for name in ("drop_s", "run_up", "post", "sigma", "recent")}
     return StudyFalls(
         falls=Falls(
@@ -109,7 +109,7 @@ def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, An
             stratum=listed["stratum"].to_numpy(np.str_),
             family=listed["family"].to_numpy(np.str_),
             session=listed["session"].to_numpy(np.int64),
-            week=(day + THURSDAY) // WEEK,
+            week=week_of(day),
             length=last - first + 1,
             **decimals,
         ),
@@ -117,7 +117,7 @@ def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, An
         day=day,
         drop=listed["drop"].to_numpy(float),
         drops={},
-        lead=last - drop[0] + 1 if settings["reversal.controls"] == "before" else 0,
+        lead=lead_of(settings["reversal.controls"], settings["windows.drop"], (first, last)),
     )
 
 

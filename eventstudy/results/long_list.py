@@ -42,12 +42,13 @@ LEFT_OUT = ("abnormal_returns", "diagnostics", "estimation_cuts", "paths", "sect
 
 def result_of_list(found: MarketResult, config: StudyConfig, mic: str, folder: Path) -> StudyResult:
     """Return the result of a list that was studied by sums over dates; the rows of its events go into ``folder``."""
-    tables = _tables(found, config, mic)
+    shocks = _shocks(found)
+    tables = _tables(found, config, mic, shocks)
     summary = _summary(found, config)
     manifest = _manifest(found, config)
     run_id = run_id_of(config, manifest)
     facts = {"run_id": run_id, **summary}
-    files = dict(_write_rows(found, config, mic, folder))
+    files = dict(_write_rows(found, config, mic, shocks, folder))
     return StudyResult(run_id, tables, facts, {**manifest, "run_id": run_id}, files)
 
 
@@ -112,19 +113,19 @@ def _manifest(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
     return {**manifest_of(config, inputs, prices, ("pyarrow",)), "kernels": dict(found.kernels)}
 
 
-def _tables(found: MarketResult, config: StudyConfig, mic: str) -> dict[str, pd.DataFrame]:
+def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array) -> dict[str, pd.DataFrame]:
     """The tables that do not grow with the events."""
     everyone, day = found.groups[0], found.layout
     tests = [test for group in found.groups for test in group.tests]
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
-        "alignment": list(_alignment_rows(found, mic)),
+        "alignment": list(_alignment_rows(found, mic, shocks)),
         "quality": [],
         "aar": [row for group in found.groups for row in _aar_rows(group, found)],
         "event_days": [
             day_row(tau, *({**_effect(means, config), "n_events": means.n} for means in both))
             for tau, *both in means_by_day(everyone.sums, day)
         ],
-        "shocks": list(_shock_rows(everyone, found)),
+        "shocks": list(_shock_rows(everyone, found, shocks)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in tests],
         "regressions": [],
         "group_differences": [],
@@ -152,9 +153,9 @@ def _aar_rows(group: GroupResult, found: MarketResult) -> Iterator[dict[str, Any
         yield {"group": group.name, "tau": tau, **row}
 
 
-def _alignment_rows(found: MarketResult, mic: str) -> Iterator[dict[str, Any]]:
+def _alignment_rows(found: MarketResult, mic: str, shocks: pa.Array) -> Iterator[dict[str, Any]]:
     """Yield day 0 of each date that has one: the events of a date are one piece of news."""
-    events, names = found.events, _shocks(found)
+    events = found.events
     rows = np.flatnonzero(found.position >= 0)
     first = _first_by(events.date[rows], events.event_id.take(pa.array(rows)))
     for row in rows[first].tolist():
@@ -163,7 +164,7 @@ def _alignment_rows(found: MarketResult, mic: str) -> Iterator[dict[str, Any]]:
         closed = Reason("day0.closed", mic=mic, session=str(_iso(session)), days=late)
         yield {
             "event_id": events.event_id[row].as_py(),
-            "shock_id": names[row].as_py(),
+            "shock_id": shocks[row].as_py(),
             "mic": mic,
             "timestamp": str(_iso(date)),
             "precision": "date",
@@ -174,12 +175,12 @@ def _alignment_rows(found: MarketResult, mic: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _shock_rows(everyone: GroupResult, found: MarketResult) -> Iterator[dict[str, Any]]:
+def _shock_rows(everyone: GroupResult, found: MarketResult, shocks: pa.Array) -> Iterator[dict[str, Any]]:
     """Yield each date's portfolio of all events: the events of one day 0 are one shock."""
     sums, at_day = everyone.sums, found.position
     rows = np.flatnonzero(at_day >= 0)
-    first = rows[_first_by(at_day[rows], found.events.event_id.take(pa.array(rows)))]
-    names = found.events.event_id.take(pa.array(first[np.searchsorted(at_day[first], sums.date)])).to_pylist()
+    dates, first = np.unique(at_day[rows], return_index=True)
+    names = shocks.take(pa.array(rows[first[np.searchsorted(dates, sums.date)]])).to_pylist()
     days = _iso(found.market.sessions[sums.date]).tolist()
     dof = found.fit.n.astype(np.float64) - found.layout.coefficients
     for w, window in enumerate(found.layout.car):
@@ -227,10 +228,12 @@ def _iso(days: Any) -> NDArray[np.str_]:
     return np.asarray(days).astype("datetime64[D]").astype(str)
 
 
-def _write_rows(found: MarketResult, config: StudyConfig, mic: str, folder: Path) -> Iterator[tuple[str, Path]]:
+def _write_rows(
+    found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array, folder: Path
+) -> Iterator[tuple[str, Path]]:
     """Write ledger, estimation and car, a row a firm-event; yield their names and files."""
     folder.mkdir(exist_ok=True)
-    events, shocks = found.events, pc.dictionary_encode(_shocks(found))
+    events, shocks = found.events, pc.dictionary_encode(shocks)
     order = np.lexsort((events.ticker, events.date))
     used = order[found.used[order]]
     one_sided = {} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}

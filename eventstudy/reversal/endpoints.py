@@ -16,9 +16,10 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.errors import Reason
 from eventstudy.reversal.drops import fall_of
-from eventstudy.reversal.estimator import Excess, estimate
+from eventstudy.reversal.estimator import Excess
 from eventstudy.reversal.falls import Fallen, StudyFalls, fallen_of, study_falls
 from eventstudy.reversal.history import History
+from eventstudy.reversal.measures import span
 from eventstudy.reversal.shocks import Shocks, event_days, label_reasons, leads_of_shocks, named_peers, without_overlaps
 from eventstudy.reversal.verdict import kind_of, smallest_margin
 from eventstudy.shocks import Lead
@@ -81,10 +82,9 @@ def _endpoint(
     history = replace(shocks.history, config=config)
     portfolios = shocks.portfolios if name == "A" else history.portfolios(shocks.requests)
     fallen, share = fallen_of(portfolios, history), fall_of(portfolios, config.windows.drop).share_negative
-    if name == "B":
-        fallen, share = _worse(fallen, share, shocks, leads, history)
     falls, label = shocks.falls, shocks.label
     if name == "B":
+        fallen, share = _worse(fallen, share, shocks, leads, history)
         asked = (label == config.reversal.label) | (np.arange(len(label)) == shocks.case)
         asked &= fallen.qualifies & np.isfinite(fallen.post)
         falls = study_falls(history, fallen, asked, named_peers(leads, headline, config), event_days(computed))
@@ -102,7 +102,7 @@ def _endpoint(
         in_time=in_time,
         counted=counted,
         falls=falls,
-        found=estimate(falls.of(counted), draws=config.tests.draws, seed=config.study.seed),
+        found=falls.excess(counted),
     )
 
 
@@ -126,8 +126,8 @@ def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig
     return [
         {
             "endpoint": each.name,
-            "window_drop": _span(each.drop),
-            "window_post": _span(each.post),
+            "window_drop": span(each.drop),
+            "window_post": span(each.post),
             "n_asked": int(label.sum()),
             "n_drops": int((label & each.qualifies).sum()),
             "n_judged": len(np.unique(shocks.drops.day0[each.counted])),
@@ -204,9 +204,5 @@ def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:
     only = np.arange(len(shocks.label)) == k
     if not each.qualifies[k] or not each.falls.comparable(len(only))[k]:
         return Reason("endpoints.no_drop", **facts)
-    alone = estimate(each.falls.of(only), draws=config.tests.draws, seed=config.study.seed)
+    alone = each.falls.excess(only)
     return Reason("endpoints.case", rank=alone.rank, among=alone.among, p=alone.p_value, excess=alone.effect, **facts)
-
-
-def _span(window: Window) -> str:
-    return f"[{window[0]},{window[1]}]"

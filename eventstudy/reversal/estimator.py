@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eventstudy.core.checks.regression import regress
+from eventstudy.core.statistics.dates import detectable
 from eventstudy.errors import Reason
 
 #: A control fell by at least so many standard errors and so much in the drop window.
@@ -138,6 +139,18 @@ class Excess:
     among: int = 0
     p_floor: float = 0.0
     reason: Reason = field(default_factory=Reason)
+
+    @property
+    def test(self) -> str:
+        """Name of the test that the p-values are of."""
+        return "rank_among_controls" if self.rank else "regression_t"
+
+    @property
+    def mde(self) -> float:
+        """Smallest effect that 80 % power would have found at the 5 % level, two-sided."""
+        if self.rank:
+            return detectable(self.spread, self.n_controls - 1.0)
+        return detectable(self.se, self.df)
 
     @property
     def statistic(self) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.abnormal import ShockPortfolios, Window
 from eventstudy.core.arrays import Bools, Counts, Floats, Places
 from eventstudy.reversal.controls import VARIABLES, daily_returns, portfolios_at, screen, traits
 from eventstudy.reversal.drops import fall_of
-from eventstudy.reversal.estimator import APART, CONTROL_DROP, Falls, is_control, ruled_out, usable
+from eventstudy.reversal.estimator import APART, CONTROL_DROP, Excess, Falls, estimate, is_control, ruled_out, usable
 from eventstudy.reversal.history import History
 
 #: Weight of a day's square in the recent variance against that of the day after it (RiskMetrics 1996).
@@ -36,7 +36,9 @@ class StudyFalls:
     drops
         By stratum: sessions of all drops by the study's rule in its history, events or not.
     lead
-        Sessions that a control must be ahead of an event to be compared with it; 0 for no such rule.
+        Sessions that a control must be ahead of an event to be compared with it, see `lead_of`.
+    draws, seed
+        Of the estimates, see `estimator.estimate`.
     """
 
     falls: Falls
@@ -45,6 +47,16 @@ class StudyFalls:
     drop: Floats
     drops: Mapping[str, Counts]
     lead: int = 0
+    draws: int = 9_999
+    seed: int = 20260624
+    #: Estimates by the marks of their shocks: verdicts, rows beside them, ranks, endpoints and pools ask for the same.
+    known: dict[bytes, Excess] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def excess(self, counted: Bools) -> Excess:
+        """Return what the regression says of the marked shocks, (K,)."""
+        if (key := counted.tobytes()) not in self.known:
+            self.known[key] = estimate(self.of(counted), draws=self.draws, seed=self.seed)
+        return self.known[key]
 
     def of(self, counted: Bools) -> Falls:
         """Return the controls with the marked shocks, (K,) of all shocks of the study."""
@@ -125,27 +137,39 @@ def study_falls(
     falls = _joined(parts)
     days = history.days({ticker for names in sets for ticker in names}) if sets else np.zeros(0, dtype=np.int64)
     shock = np.concatenate([numbers, np.full(len(own) - len(numbers), -1)])
-    first, last = history.config.windows.post
+    config = history.config
     return StudyFalls(
         falls=Falls(
             event=shock >= 0,
             stratum=np.array([", ".join(names) for names in own], dtype=np.str_),
             family=np.array([family[names] for names in own], dtype=np.str_),
             session=np.searchsorted(days, falls.day),
-            week=(falls.day + THURSDAY) // WEEK,
+            week=week_of(falls.day),
             drop_s=falls.drop_s,
             run_up=falls.run_up,
             post=falls.post,
             sigma=falls.sigma,
             recent=falls.recent,
-            length=last - first + 1,
+            length=config.windows.post[1] - config.windows.post[0] + 1,
         ),
         shock=shock,
         day=falls.day,
         drop=falls.drop,
-        lead=last - history.config.windows.drop[0] + 1 if history.config.reversal.controls == "before" else 0,
+        lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
+        draws=config.tests.draws,
+        seed=config.study.seed,
         drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
     )
+
+
+def lead_of(controls: str, drop: Window, post: Window) -> int:
+    """Sessions by which a control is over before an event's drop window begins; 0 where that is not asked for."""
+    return post[1] - drop[0] + 1 if controls == "before" else 0
+
+
+def week_of(day: Counts) -> Counts:
+    """Number of the calendar week of days since 1970."""
+    return (day + THURSDAY) // WEEK
 
 
 def _each_with_its_past(falls: Falls, lead: int) -> Falls:

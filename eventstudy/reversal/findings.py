@@ -27,7 +27,6 @@ from eventstudy.reversal.contrasts import dimension_measures, label_difference, 
 from eventstudy.reversal.controls import Placebo, balance, placebo_rows
 from eventstudy.reversal.drops import delays
 from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, told
-from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.labels import LATE, UNDATED
 from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.measures import Gate, PathDay, gates, influence, measures, path_rows, span
@@ -35,8 +34,7 @@ from eventstudy.reversal.permutation import Rank, rank_among, shown_floor
 from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
 from eventstudy.reversal.verdict import Verdict
-from eventstudy.reversal.weights import UNBALANCED, Balance
-from eventstudy.reversal.weights import balance as balance_of_falls
+from eventstudy.reversal.weights import UNBALANCED
 
 #: Fewest dates for a range of the mean with each one left out.
 FEWEST_FOR_RANGE = 3
@@ -55,7 +53,6 @@ class Findings:
     other_events: Sequence[OtherEvent]
     paths: Sequence[PathDay]
     balance: Sequence[Mapping[str, Any]]
-    falls_balance: Mapping[str, Sequence[Balance]]
     endpoints: Sequence[Endpoint]
 
 
@@ -102,11 +99,6 @@ def findings(
         other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
         paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
         balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
-        falls_balance=optional(
-            "balance",
-            lambda: {group: balance_of_falls(shocks.falls.of(mask)) for group, mask in shocks.counted.items()},
-            lambda _: {},
-        ),
         endpoints=endpoints,
     )
 
@@ -118,7 +110,9 @@ def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any
         "endpoints": endpoint_rows(found.endpoints, found.shocks, config),
         "endpoint_drops": drop_rows(found.endpoints, found.shocks, config),
         "falls": fall_rows(found.shocks),
-        "falls_balance": [{"group": group, **_row(row)} for group, rows in found.falls_balance.items() for row in rows],
+        "falls_balance": [
+            {"group": group, **_row(row)} for group, rows in found.shocks.balances.items() for row in rows
+        ],
         "reversal_measures": [_row(item) for item in found.measures],
         "reversal_paths": [_row(item) for item in found.paths],
         "gates": [_row(item) for item in found.gates],
@@ -183,7 +177,7 @@ def rank_of(shocks: Shocks, k: int) -> Rank | None:
     """Return one shock's rank by the verdict's estimator: among comparable falls, or among its matched placebos."""
     if shocks.history.config.reversal.estimator == "matched":
         return rank_among(shocks.drops.post[k], shocks.benchmarks.placebos(k))
-    found = estimate(shocks.falls.of(np.arange(len(shocks.label)) == k))
+    found = shocks.falls.excess(np.arange(len(shocks.label)) == k)
     return Rank(found.rank, found.among, found.p_value, found.p_floor) if found.rank else None
 
 
@@ -300,7 +294,7 @@ def _range(shocks: Shocks) -> dict[str, Any] | None:
         lower, upper, worst = influence(shocks, counted)
         return {"lower": lower, "upper": upper, "most_influential": worst}
     days = np.unique(day0[counted])
-    effects = np.array([estimate(shocks.falls.of(counted & (day0 != day))).effect for day in days])
+    effects = np.array([shocks.falls.excess(counted & (day0 != day)).effect for day in days])
     moved = days[int(np.abs(effects - shocks.verdict.effect).argmax())]
     names = ", ".join(shocks.drops.shock_id[counted & (day0 == moved)].tolist())
     return {"lower": float(effects.min()), "upper": float(effects.max()), "most_influential": names}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eventstudy.config import Reversal
 from eventstudy.core.arrays import Bools, Floats, Places
 from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimate, slides, usable
 from eventstudy.reversal.falls import StudyFalls
@@ -39,11 +38,14 @@ class Past:
     can: Bools
 
 
-def past_of(own: StudyFalls, rule: Reversal) -> Past:
-    """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked."""
+def past_of(own: StudyFalls, drop_k: float | Floats, drop_min: float | Floats) -> Past:
+    """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked.
+
+    The limits are those of the settings, one for all falls or one for each, (N,).
+    """
+    can = (own.falls.drop_s <= -drop_k) & (own.drop <= -drop_min)
     control = own.shock < 0
-    falls, drop = own.falls.take(control), own.drop[control]
-    return Past(falls, drop, (falls.drop_s <= -rule.drop_k) & (drop <= -rule.drop_min))
+    return Past(own.falls.take(control), own.drop[control], can[control])
 
 
 def asked_of(own: StudyFalls, counted: Bools) -> dict[str, int]:

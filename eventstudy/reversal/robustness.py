@@ -11,52 +11,53 @@ from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.dates import student, t_interval
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
-from eventstudy.reversal.estimator import Excess, estimate
+from eventstudy.reversal.estimator import Excess
 from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
 from eventstudy.reversal.permutation import date_sets, matched_permutation
 from eventstudy.reversal.shocks import Shocks
-from eventstudy.reversal.weights import weighted
+from eventstudy.reversal.weights import Weighted, weighted
 
 
 def robustness(shocks: Shocks, group: str, config: StudyConfig) -> Iterator[Measure]:
     """Yield the mean excess of one kind of drops by each estimator, whichever the verdict rests on."""
     seed, draws = config.study.seed, config.tests.draws
-    found = estimate(shocks.falls.of(shocks.counted[group]), draws=draws, seed=seed)
-    yield _by_regression(found, shocks, group)
+    yield _by_regression(shocks, group)
     yield _by_weights(shocks, group)
     yield _by_days(shocks, group, config)
     yield _by_sets(shocks, group, draws=draws, seed=seed)
 
 
-def _by_regression(found: Excess, shocks: Shocks, group: str) -> Measure:
+def _by_regression(shocks: Shocks, group: str) -> Measure:
     """Return the regression over all comparable falls, or the rank among them."""
+    found = shocks.falls.excess(shocks.counted[group])
     name = "rank" if found.rank else "regression"
     note = Reason(f"note.by_{name}", p=found.p_greater, floor=found.p_floor, n=found.n_controls)
-    return Measure(
-        measure="excess_regression",
-        group=group,
-        estimate=found.effect,
-        lower=found.lower,
-        upper=found.upper,
-        p_value=found.p_value,
-        n_dates=len(np.unique(shocks.drops.day0[shocks.counted[group]])),
-        note=found.reason or note,
-    )
+    return _measure("excess_regression", shocks, group, found, found.reason or note)
 
 
 def _by_weights(shocks: Shocks, group: str) -> Measure:
     """Return the excess over controls weighted to be like the drops."""
     found = weighted(shocks.falls.of(shocks.counted[group]))
+    note = Reason("note.by_weights" if np.isfinite(found.effect) else "note.no_weights")
+    return _measure("excess_weighted", shocks, group, found, note)
+
+
+def _measure(name: str, shocks: Shocks, group: str, found: Excess | Weighted, note: Reason) -> Measure:
     return Measure(
-        measure="excess_weighted",
+        measure=name,
         group=group,
         estimate=found.effect,
         lower=found.lower,
         upper=found.upper,
         p_value=found.p_value,
-        n_dates=len(np.unique(shocks.drops.day0[shocks.counted[group]])),
-        note=Reason("note.by_weights" if np.isfinite(found.effect) else "note.no_weights"),
+        n_dates=_dates(shocks, group),
+        note=note,
     )
+
+
+def _dates(shocks: Shocks, group: str) -> int:
+    """Dates that the verdict on these drops counts."""
+    return len(np.unique(shocks.drops.day0[shocks.counted[group]]))
 
 
 def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
@@ -82,10 +83,8 @@ def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
     number = np.unique(pairs[:, 1], return_inverse=True)[1]
     alpha = length * np.bincount(number, value) / np.bincount(number) if len(value) else np.zeros(0)
     row = _mean_over(alpha)
-    k = len(np.unique(shocks.drops.day0[shocks.counted[group]]))
-    return Measure(
-        measure="calendar_time_alpha", group=group, n_dates=k, note=Reason("note.by_days", n=len(alpha)), **row
-    )
+    note = Reason("note.by_days", n=len(alpha))
+    return Measure(measure="calendar_time_alpha", group=group, n_dates=_dates(shocks, group), note=note, **row)
 
 
 def _mean_over(values: Floats) -> dict[str, float]:

@@ -18,7 +18,6 @@ from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError, Reason
 from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
 from eventstudy.reversal.drops import Drops, drops
-from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.falls import StudyFalls, fallen_of, families, study_falls
 from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
@@ -32,7 +31,7 @@ from eventstudy.reversal.permutation import (
 )
 from eventstudy.reversal.power import asked_of, past_of, power
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
-from eventstudy.reversal.weights import UNBALANCED, balance
+from eventstudy.reversal.weights import UNBALANCED, Balance, balance
 from eventstudy.shocks import Lead
 
 #: Labels that get a verdict of their own besides the one in question.
@@ -71,6 +70,8 @@ class Shocks:
     members, counted, verdicts
         Shocks of each kind with a valid benchmark and those that its verdict counts, (K,) bool, and the
         verdicts: by group name.
+    balances
+        How alike the drops that each verdict counts and their controls are, by group name.
     """
 
     history: History
@@ -92,6 +93,7 @@ class Shocks:
     members: Mapping[str, Bools]
     counted: Mapping[str, Bools]
     verdicts: Mapping[str, Verdict]
+    balances: Mapping[str, Sequence[Balance]]
 
     @property
     def in_time(self) -> Bools:
@@ -160,6 +162,7 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         members={},
         counted={},
         verdicts={},
+        balances={},
     )
     return _answered(shocks, headline, config)
 
@@ -191,10 +194,12 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     compared = matched
     if config.reversal.estimator == "regression":
         compared = _groups(shocks, config.reversal.label, shocks.falls.comparable(len(shocks.label)))
+    balances = {name: balance(shocks.falls.of(counted)) for name, (_, counted, _) in compared.items()}
+    shocks = replace(shocks, balances=balances)
     verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
     # Lists are drawn with controls that all events share.
     if config.reversal.estimator == "regression" and config.reversal.controls == "all":
-        past = past_of(shocks.falls, config.reversal)
+        past = past_of(shocks.falls, config.reversal.drop_k, config.reversal.drop_min)
         for name in (shocks.question, shocks.question + EXPLORATORY):
             found = power(past, asked_of(shocks.falls, compared[name][1]), seed=config.study.seed)
             verdicts[name] = replace(verdicts[name], power=found)
@@ -331,16 +336,15 @@ def _answer(
         n_late=int(late.sum()),
         n_undated=int((late & (shocks.label_reason == UNDATED)).sum()),
         n_unmatched=int((drop & missing & ~late).sum()),
-        **(_by_falls(shocks, mask, config) if regression else _by_sets(shocks, mask, config)),
+        **(_by_falls(shocks, name, mask) if regression else _by_sets(shocks, mask, config)),
     )
     return verdict(evidence, seed=config.study.seed, draws=config.tests.draws)
 
 
-def _by_falls(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:
+def _by_falls(shocks: Shocks, name: str, mask: Bools) -> dict[str, Any]:
     """Return what the regression says of the marked shocks."""
-    falls = shocks.falls.of(mask)
-    found = estimate(falls, draws=config.tests.draws, seed=config.study.seed)
-    unlike = tuple(row.variable for row in balance(falls) if abs(row.smd_after) > UNBALANCED)
+    found = shocks.falls.excess(mask)
+    unlike = tuple(row.variable for row in shocks.balances[name] if abs(row.smd_after) > UNBALANCED)
     return {"falls": found, "unbalanced": unlike, "excess": date_means(shocks.drops.day0[mask], found.own)}
 
 

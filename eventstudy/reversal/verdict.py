@@ -167,17 +167,16 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     margin = smallest_margin(evidence.drop)
     ranked = found.rank > 0
     equivalence = found.equivalence_p(margin)
-    mde = detectable(found.spread, found.n_controls - 1.0) if ranked else detectable(found.se, found.df)
     kind = kind_of(found, margin)
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
     return Verdict(
         kind=kind,
-        sentence=_sentence_of_falls(evidence, found, kind, mde, margin),
+        sentence=_sentence_of_falls(evidence, found, kind, margin),
         effect=found.effect,
         interval=(found.lower, found.upper),
         p_value=found.p_value,
-        p_name="rank_among_controls" if ranked else "regression_t",
+        p_name=found.test,
         p_greater=found.p_greater,
         p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=equivalence,
@@ -186,9 +185,9 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         n_effective=evidence.n_effective,
         sd=sd,
         se_placebos=found.spread,
-        mde=mde,
+        mde=found.mde,
         margin=margin,
-        ladder=Reason.join([_ladder_of_falls(k, found, mde), _unlike(evidence.unbalanced)], " "),
+        ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
         more_data=_more_data(evidence, found.spread * np.sqrt(found.n_weeks) if ranked else sd),
         reason="" if k else _why_nothing(evidence),
         estimator="rank" if ranked else "regression",
@@ -206,13 +205,13 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     )
 
 
-def _sentence_of_falls(evidence: Evidence, found: Excess, kind: str, mde: float, margin: float) -> Reason:
+def _sentence_of_falls(evidence: Evidence, found: Excess, kind: str, margin: float) -> Reason:
     k, (first, last) = len(evidence.excess), evidence.window
     if k == 0:
         return _nothing_to_test(evidence)
     side = "above" if found.effect >= 0 else "below"
     facts = {"first": first, "last": last, "size": abs(found.effect), "p": found.p_value, "n": evidence.n_events}
-    facts |= {"k": k, "k_eff": found.k_eff, "controls": found.n_controls, "mde": mde}
+    facts |= {"k": k, "k_eff": found.k_eff, "controls": found.n_controls, "mde": found.mde}
     if not found.se > 0:
         subject = _one(evidence.subject) if k == 1 else evidence.subject
         code = f"verdict.ranked_{side}{'_one' if k == 1 else ''}"
@@ -229,15 +228,17 @@ def _sentence_of_falls(evidence: Evidence, found: Excess, kind: str, mde: float,
     )
 
 
-def _ladder_of_falls(k: int, found: Excess, mde: float) -> Reason:
+def _ladder_of_falls(k: int, found: Excess) -> Reason:
     """Notice on what dates of so many weeks can show."""
     if k == 0:
         return Reason("ladder.none")
     if not found.se > 0:
         return Reason("ladder.ranked_one" if k == 1 else "ladder.ranked", rank=found.rank, among=found.among, k=k)
     if found.n_weeks < FEWEST_DATES:
-        return Reason("ladder.few_falls", k=k, df=found.df, mde=mde)
-    return Reason("ladder.low_falls", mde=mde) if found.n_weeks < 15 else Reason("ladder.moderate" if k < 30 else "")
+        return Reason("ladder.few_falls", k=k, df=found.df, mde=found.mde)
+    if found.n_weeks < 15:
+        return Reason("ladder.low_falls", mde=found.mde)
+    return Reason("ladder.moderate" if k < 30 else "")
 
 
 def _unlike(traits: tuple[str, ...]) -> Reason:

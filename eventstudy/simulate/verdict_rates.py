@@ -113,7 +113,7 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     """
     computed = compute(events, config, prices)
     shocks = study_shocks(computed, headline_of([*groups(computed.sample, events, config)], config), config)
-    past = past_of(shocks.falls, config.reversal)
+    past = past_of(shocks.falls, config.reversal.drop_k, config.reversal.drop_min)
     regions = {market.mic: market.region or market.mic for market in config.markets}
     of_shock = [{regions[shocks.history.market_of(name).mic] for name in peers} for peers in shocks.tickers]
     own, stratum = shocks.falls.shock, shocks.falls.falls.stratum
