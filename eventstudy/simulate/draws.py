@@ -15,13 +15,11 @@ from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut
+from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, DENSE, PAIRS, REGIME, Plan, planted
 from eventstudy.simulate.pseudo_events import Pool, dense_dates, dense_rows, simulated_returns, spacing, uneventful
 from eventstudy.simulate.rates import Case, Rate, Simulation
-from eventstudy.workers import run_blocks
 
-#: Draws that are cut and fitted at once; each such batch has a stream of random numbers of its own.
-BATCH = 20
 #: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets, sum
 #: of what their dates are worth].
 Tally = dict[tuple[Case, str, Window], NDArray[np.float64]]
@@ -39,18 +37,16 @@ def simulate(
 ) -> Simulation:
     """Count how often the tests reject, in every design: those of ``tests.names``, or all.
 
-    Draws come in batches with spawned seeds, so the counts do not depend on ``jobs``, ``engine`` and
-    ``scheduler``, those of `run_blocks`. ``progress`` is called with the draws done and all draws.
+    Draws come in batches, see `run_batches`: the counts do not depend on ``jobs``, ``engine`` and ``scheduler``.
     """
-    sizes = [min(BATCH, plan.draws - done) for done in range(0, plan.draws, BATCH)]
-    tasks = list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)), strict=True))
-    batches = run_blocks(
+    batches = run_batches(
         functools.partial(_run_batch, pool, config, plan),
-        tasks,
+        draws=plan.draws,
+        seed=plan.seed,
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,
-        progress=progress and (lambda done, _: progress(min(done * BATCH, plan.draws), plan.draws)),
+        progress=progress,
     )
     counts: Tally = {}
     rbar: list[float] = []

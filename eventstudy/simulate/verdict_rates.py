@@ -19,8 +19,8 @@ from eventstudy.reversal.history import History, day_codes, rolling_fit
 from eventstudy.reversal.power import EFFECTS, Past, asked_of, draw_events, judged, past_of
 from eventstudy.reversal.shocks import study_shocks
 from eventstudy.reversal.verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, LEVEL, REVERSAL
+from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.sectors import pasts, reordered, sector_returns, together
-from eventstudy.workers import run_blocks
 
 #: Designs in the order of the tables, by what they are drawn from; `VerdictPlan.designs` names them.
 OWN = {"own_day": "day", "own_first": "first", "own_slide": "slide"}
@@ -31,8 +31,6 @@ POOLED = {"pooled_12": 12, "pooled_24": 24}
 THIS_LIST = "this_list"
 DESIGNS = (THIS_LIST, *OWN, *BLOCKS, *SIMULATED, *OTHERS, *POOLED)
 KINDS = (REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE)
-#: Draws that are simulated at once; each such batch has a stream of random numbers of its own.
-BATCH = 20
 #: Share of its drop that every fall makes up for in `common_reversal`.
 MADE_UP = 0.5
 #: A drop that was followed by more than the usual drop is so often left to be labelled in `hindsight`, another
@@ -164,17 +162,16 @@ def verdict_rates(
 ) -> tuple[VerdictRate, ...]:
     """Count the verdicts on lists of pseudo-events in every design.
 
-    Draws come in batches with spawned seeds, so the counts do not depend on ``jobs``, ``engine`` and
-    ``scheduler``, those of `run_blocks`. ``progress`` is called with the draws done and all draws.
+    Draws come in batches, see `run_batches`: the counts do not depend on ``jobs``, ``engine`` and ``scheduler``.
     """
-    sizes = [min(BATCH, plan.draws - done) for done in range(0, plan.draws, BATCH)]
-    batches = run_blocks(
+    batches = run_batches(
         functools.partial(_run_batch, material, config, plan),
-        list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)), strict=True)),
+        draws=plan.draws,
+        seed=plan.seed,
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,
-        progress=progress and (lambda done, _: progress(min(done * BATCH, plan.draws), plan.draws)),
+        progress=progress,
     )
     counts: Tally = {}
     for batch in batches:

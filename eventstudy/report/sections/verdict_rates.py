@@ -15,6 +15,8 @@ from eventstudy.messages import catalogue
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
+from eventstudy.reversal.verdict import LEVEL
+from eventstudy.simulate.rates import Z99
 from eventstudy.simulate.verdict_rates import THIS_LIST, Material, VerdictPlan, VerdictRate
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 FIGURE = "power"
 #: Designs whose power is drawn, the first that was simulated.
 DRAWN = ("own_day", "simulated_day", "simulated_first")
-#: Standard errors over the draws that a rate may lie above its level.
-BEYOND = 2.58
-LEVEL = 0.05
 
 
 def verdict_bundle(
@@ -101,8 +100,8 @@ def conclusions(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> list[
 
 
 def too_often(rate: VerdictRate) -> bool:
-    """Whether p is at most 5 % more often than 5 % and `BEYOND` standard errors over the draws."""
-    return rate.p_below > LEVEL + BEYOND * math.sqrt(LEVEL * (1 - LEVEL) / rate.draws)
+    """Whether p is at most 5 % more often than 5 % and `Z99` standard errors over the draws."""
+    return rate.p_below > LEVEL + Z99 * math.sqrt(LEVEL * (1 - LEVEL) / rate.draws)
 
 
 def verdict_document(
