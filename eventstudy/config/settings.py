@@ -185,8 +185,9 @@ class Model:
     Attributes
     ----------
     alpha
-        ``estimated`` and ``zero`` hold for all days. ``auto`` is ``estimated`` in a study of the events' effect;
-        where reversals are asked about it drops the intercept after day +1. ``shrink`` draws it towards zero as far as the peers of the event differ by chance alone.
+        ``estimated`` and ``zero`` hold for all days. ``auto`` is ``estimated`` in a study of the events' effect; where
+        reversals are asked about it drops the intercept after day +1. ``shrink`` draws it towards zero as far as the
+        peers of the event differ by chance alone.
     factors_file, factors, risk_free, percent
         CSV of daily factors by calendar day (a path from the working directory), its columns to use,
         its risk-free column, and whether it holds percent. The factor ``market`` is the peer's own
