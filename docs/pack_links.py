@@ -16,10 +16,10 @@ LINK = re.compile(r"\]\(\.\./(results/[^)#\s]+)")
 
 
 def on_config(config: Any) -> Any:
-    """Say at the foot of each page which version it describes."""
+    """Say in the header of each page which version it describes."""
     text = (ROOT / "eventstudy" / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)
-    config["copyright"] = f"eventstudy {found[1] if found else ''}"
+    config["site_name"] = f"eventstudy {found[1] if found else ''}"
     return config
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eventstudy.prices import PROVIDERS, PriceOutcome, PriceRequest, PriceSeries, PriceTable, provider
     from eventstudy.results.result import StudyResult
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Where each public name lives.
 _HOMES = {

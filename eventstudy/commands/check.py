@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options
+from eventstudy.commands.options import ACCEPT, Inputs, prices_of_study, study_options
 from eventstudy.commands.output import console_for, plain
 from eventstudy.errors import EstimationError
 
@@ -26,15 +26,7 @@ SECTION = "Study"
 @study_options
 @click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
 @ACCEPT
-def command(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    prices: str | None,
-    overrides: tuple[str, ...],
-    as_json: bool,
-    accept_suspect: bool,
-) -> None:
+def command(inputs: Inputs, as_json: bool) -> None:
     """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
     from eventstudy.api import check_study, remarks_on
     from eventstudy.config.json_values import plain_json
@@ -42,14 +34,14 @@ def command(
     from eventstudy.prices.sources import local_prices, own_source
     from eventstudy.report.terminal import print_alignment, print_ledger, print_warnings
 
-    read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
+    read, config = inputs.read()
     console = console_for(as_json)
-    source = prices or own_source(read, config)
+    source = inputs.prices or own_source(read, config)
     table: PriceTable | None = None
     if Path(source).is_dir():
         table = local_prices(read, config, source)
-    elif prices or Path(source).is_file():
-        table = prices_of_study(read, config, prices, console)
+    elif inputs.prices or Path(source).is_file():
+        table = prices_of_study(read, config, inputs.prices, console)
     found = check_study(read, config, table)
     if as_json:
         parts = {"alignment": found.alignments.values(), "ledger": found.ledger, "quality": found.quality}

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import inputs, study_options
+from eventstudy.commands.options import Inputs, study_options
 from eventstudy.commands.output import console_for, plain, watching
 
 SECTION = "Prices"
@@ -20,24 +20,14 @@ SECTION = "Prices"
 @click.option("--again", multiple=True, metavar="TICKER", help="Ask for it anew though the snapshot has an answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
-def command(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    prices: str | None,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    again: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(inputs: Inputs, out: Path | None, again: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
     from eventstudy.config.json_values import plain_json
     from eventstudy.prices.sources import fetch_prices
 
-    read, config = inputs(events, sector, config_file, overrides)
+    read, config = inputs.read()
     with watching(quiet or as_json) as watch:
-        snapshot = fetch_prices(read, config, prices, folder=out, again=again, watch=watch)
+        snapshot = fetch_prices(read, config, inputs.prices, folder=out, again=again, watch=watch)
     outcomes = {name: entry.outcome for name, entry in sorted(snapshot.tickers.items())}
     if as_json:
         found = {name: plain(outcome) for name, outcome in outcomes.items()}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from eventstudy.large.event_list import EventList
     from eventstudy.prices import PriceTable
 
-#: Where a command's context keeps the options of `PLAIN`.
-_PLAIN = "eventstudy.plain"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -82,7 +82,7 @@ EXAMPLE = click.option(
     is_eager=True,
     help="A shipped sector with its events and, where it has them, prices.",
 )
-#: What a study without a file is about; kept for `inputs`, so that no command has to hand them on.
+#: What a study without a file is about.
 PLAIN = (
     click.option(
         "--exchange",
@@ -93,40 +93,146 @@ PLAIN = (
     click.option("--benchmark", default="", help="Without a study file: the index; default that of the exchange."),
     click.option("--write-config", type=click.Path(path_type=Path), help="Write what is assumed as a study file."),
 )
+_PLAIN_NAMES = ("exchange", "benchmark", "write_config")
 ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a command line says of a study: its events, settings and prices.
+
+    ``exchange``, ``benchmark`` and ``write_config`` are the options of `PLAIN`.
+    """
+
+    events: Path
+    sector: str | None
+    config_file: Path | None
+    overrides: tuple[str, ...]
+    prices: str | None = None
+    exchange: str = ""
+    benchmark: str = ""
+    write_config: Path | None = None
+
+    def changed(self, settings: Mapping[str, Any]) -> Inputs:
+        """Return the same with some settings changed, by their names in ``--set``."""
+        more = (f"{name}={json.dumps(value)}" for name, value in settings.items())
+        return replace(self, overrides=(*self.overrides, *more))
+
+    def read(self) -> tuple[Events, StudyConfig]:
+        """Read both inputs and report the problems of both together, then those of the columns that they name."""
+        from eventstudy.config.plain import assumed_table
+        from eventstudy.events import read_events
+        from eventstudy.prices.covariates import read_covariates
+
+        if self.sector and self.config_file:
+            raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
+        problems: list[Problem] = []
+        outcome: list[Any] = []
+        described = True
+
+        def assumed() -> dict[str, Any]:
+            nonlocal described
+            described = False
+            # Where the events could not be read, the other faults of the settings are looked for with any peer.
+            if not outcome:
+                return assumed_table(["A"], "", "")
+            tickers = list(dict.fromkeys(ticker for event in outcome[0] for ticker in event.tickers))
+            return self._assumed(tickers) if tickers else {}
+
+        for read in (lambda: read_events(self.events), lambda: self._settings(assumed=assumed)):
+            try:
+                outcome.append(read())
+            except EventStudyError as error:
+                problems += error.problems
+                kind = type(error)
+        if problems:
+            raise kind(problems)
+        if described:
+            self._refuse_plain()
+        read_covariates(*outcome)
+        return outcome[0], outcome[1]
+
+    def read_list(self) -> tuple[EventList, StudyConfig]:
+        """Read a list of more firm-events than are held in memory and its settings, which name one market.
+
+        The tickers of the events are the peers where the settings name none.
+        """
+        from eventstudy.config import IN_MEMORY
+        from eventstudy.large.event_list import read_list
+
+        config = self._settings(peers=False)
+        read = read_list(self.events, config.tests.group)
+        if config.markets:
+            self._refuse_plain()
+        else:
+            markets = {"markets": self._assumed(read.tickers)["markets"]}
+            config = self._settings(peers=False, assumed=lambda: markets)
+        if len(config.markets) != 1:
+            raise ConfigError(
+                f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
+                "against one index, at a time; split the list"
+            )
+        return read, config
+
+    def _settings(self, **how: Any) -> StudyConfig:
+        from eventstudy.config import load_config
+
+        return load_config(
+            self.events, sector=self.sector, config_file=self.config_file, overrides=self.overrides, **how
+        )
+
+    def _refuse_plain(self) -> None:
+        """Refuse what describes a study without a file where this one has a file."""
+        given = [f"--{name.replace('_', '-')}" for name in _PLAIN_NAMES if getattr(self, name)]
+        if given:
+            raise click.UsageError(
+                f"{', '.join(given)}: this study has a file or a sector; write it there, or use --set"
+            )
+
+    def _assumed(self, tickers: Sequence[str]) -> dict[str, Any]:
+        """Markets and peers of some tickers, which are told, and written where that is asked for."""
+        from eventstudy.config.plain import assumed_table, toml_of
+
+        table = assumed_table(tickers, self.exchange, self.benchmark)
+        if self.write_config:
+            self.write_config.write_text(toml_of(table), encoding="utf-8")
+        told = click.get_current_context().params
+        if not (told.get("quiet") or told.get("as_json")):
+            markets = ", ".join(f"{market['mic']} against {market['benchmark']}" for market in table["markets"])
+            peers = f"its {len(tickers)} tickers" if len(tickers) > 1 else tickers[0]
+            path = self.write_config
+            how = f"written to {path}" if path else "--write-config study.toml writes this as a file"
+            click.echo(f"no study file: {self.events.name} is studied for {peers} on {markets}; {how}", err=True)
+        return table
+
+
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what names a study: its events, sector or TOML, prices and changed settings."""
+    """Give a command the options that name a study; it gets them as one `Inputs`."""
 
     @functools.wraps(command)
-    def with_example(
-        *, events: Path | None, example: str | None, sector: str | None, prices: str | None, **others: Any
-    ) -> Any:
-        plain = {name: others.pop(name) for name in ("exchange", "benchmark", "write_config")}
-        click.get_current_context().meta[_PLAIN] = plain
+    def with_inputs(*, example: str | None, accept_suspect: bool = False, **options: Any) -> Any:
+        given = {item.name: options.pop(item.name) for item in fields(Inputs)}
         if example:
-            events, sector, prices = _example(example, events, sector, others["config_file"], prices)
-        assert events is not None, "the callback of the argument has refused it"
-        return command(events=events, sector=sector, prices=prices, **others)
+            given = _of_example(example, given)
+        inputs = Inputs(**given)
+        return command(inputs.changed({"prices.accept_suspect": True}) if accept_suspect else inputs, **options)
 
-    wrapped: Callable[..., Any] = with_example
+    wrapped: Callable[..., Any] = with_inputs
     for option in (*reversed(PLAIN), SET, PRICES, CONFIG, SECTOR, EXAMPLE, EVENTS):
         wrapped = option(wrapped)
     return wrapped
 
 
-def _example(
-    name: str, events: Path | None, sector: str | None, config_file: Path | None, prices: str | None
-) -> tuple[Path, str, str | None]:
-    """Return events, sector and prices of a shipped sector; events or prices given go before its own."""
+def _of_example(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a shipped sector; events or prices that are given go before its own."""
     from eventstudy.config import sector_file, sector_prices
 
-    if sector or config_file:
+    if given["sector"] or given["config_file"]:
         raise click.UsageError("--example names the sector itself; leave --sector and --config out")
-    shipped = sector_file(name).with_name("events.csv")
-    return events or shipped, name, prices or (f"example:{name}" if sector_prices(name) else None)
+    events = given["events"] or sector_file(name).with_name("events.csv")
+    prices = given["prices"] or (f"example:{name}" if sector_prices(name) else None)
+    return {**given, "events": events, "sector": name, "prices": prices}
 
 
 def worker_options(command: Command) -> Command:
@@ -134,126 +240,6 @@ def worker_options(command: Command) -> Command:
     for option in (SCHEDULER, ENGINE, JOBS):
         command = option(command)
     return command
-
-
-def inputs(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    overrides: tuple[str, ...],
-    *,
-    accept_suspect: bool = False,
-) -> tuple[Events, StudyConfig]:
-    """Read both inputs and report the problems of both together, then those of the columns that they name."""
-    from eventstudy.config import load_config
-    from eventstudy.config.plain import assumed_table
-    from eventstudy.events import read_events
-    from eventstudy.prices.covariates import read_covariates
-
-    if accept_suspect:
-        overrides = (*overrides, "prices.accept_suspect=true")
-    if sector and config_file:
-        raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
-    problems: list[Problem] = []
-    outcome: list[Any] = []
-    described = True
-
-    def assumed() -> dict[str, Any]:
-        nonlocal described
-        described = False
-        # Where the events could not be read, the other faults of the settings are looked for with any peer.
-        return _assumed(outcome[0]) if outcome else assumed_table(["A"], "", "")
-
-    def settings() -> StudyConfig:
-        return load_config(events, sector=sector, config_file=config_file, overrides=overrides, assumed=assumed)
-
-    for read in (lambda: read_events(events), settings):
-        try:
-            outcome.append(read())
-        except EventStudyError as error:
-            problems += error.problems
-            kind = type(error)
-    if problems:
-        raise kind(problems)
-    if described:
-        _refuse_plain()
-    read_covariates(*outcome)
-    return outcome[0], outcome[1]
-
-
-def inputs_of_list(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    overrides: tuple[str, ...],
-    *,
-    accept_suspect: bool = False,
-) -> tuple[EventList, StudyConfig]:
-    """Read a list of more firm-events than are held in memory and its settings, which name one market.
-
-    The tickers of the events are the peers where the settings name none.
-    """
-    from eventstudy.config import IN_MEMORY, load_config
-    from eventstudy.large.event_list import read_list
-
-    if accept_suspect:
-        overrides = (*overrides, "prices.accept_suspect=true")
-    config = load_config(events, sector=sector, config_file=config_file, overrides=overrides, peers=False)
-    read = read_list(events, config.tests.group)
-    if config.markets:
-        _refuse_plain()
-    else:
-        table = _assumed_of(read.path, read.tickers)
-        config = load_config(
-            events,
-            sector=sector,
-            config_file=config_file,
-            overrides=overrides,
-            peers=False,
-            assumed=lambda: {"markets": table["markets"]},
-        )
-    if len(config.markets) != 1:
-        raise ConfigError(
-            f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
-            "against one index, at a time; split the list"
-        )
-    return read, config
-
-
-def _plain() -> dict[str, Any]:
-    """The options of `PLAIN`; none outside a command."""
-    context = click.get_current_context(silent=True)
-    return context.meta.get(_PLAIN, {}) if context else {}
-
-
-def _refuse_plain() -> None:
-    given = [f"--{name.replace('_', '-')}" for name, value in _plain().items() if value]
-    if given:
-        raise click.UsageError(f"{', '.join(given)}: this study has a file or a sector; write it there, or use --set")
-
-
-def _assumed(events: Events) -> dict[str, Any]:
-    """Markets and peers of the tickers in the events."""
-    tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
-    return _assumed_of(events.path, tickers) if tickers else {}
-
-
-def _assumed_of(file: str, tickers: Sequence[str]) -> dict[str, Any]:
-    """Markets and peers of some tickers, which are told, and written where that is asked for."""
-    from eventstudy.config.plain import assumed_table, toml_of
-
-    plain = _plain()
-    table = assumed_table(tickers, plain.get("exchange", ""), plain.get("benchmark", ""))
-    path = plain.get("write_config")
-    if path:
-        path.write_text(toml_of(table), encoding="utf-8")
-    context = click.get_current_context(silent=True)
-    if context and not (context.params.get("quiet") or context.params.get("as_json")):
-        markets = ", ".join(f"{market['mic']} against {market['benchmark']}" for market in table["markets"])
-        peers = f"its {len(tickers)} tickers" if len(tickers) > 1 else tickers[0]
-        how = f"written to {path}" if path else "--write-config study.toml writes this as a file"
-        click.echo(f"no study file: {Path(file).name} is studied for {peers} on {markets}; {how}", err=True)
-    return table
 
 
 def prices_of_study(events: Events, config: StudyConfig, asked: str | None, console: Console) -> PriceTable:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import CONFIG, EVENTS, SECTOR, SET, inputs
+from eventstudy.commands.options import CONFIG, EVENTS, SECTOR, SET, Inputs
 from eventstudy.errors import ConfigError, Problem
 
 SECTION = "Study"
@@ -29,7 +29,7 @@ def command(events: Path, sector: str | None, config_file: Path | None, override
     """Lock the question of a study before its prices are looked at."""
     from eventstudy.reversal.prereg import as_toml, question
 
-    read, config = inputs(events, sector, config_file, overrides)
+    read, config = Inputs(events=events, sector=sector, config_file=config_file, overrides=overrides).read()
     if out.exists():
         text = "is there already; a locked question is not overwritten, give another --out"
         raise ConfigError(Problem(text, str(out)))

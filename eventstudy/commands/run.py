@@ -15,8 +15,7 @@ from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import (
     ACCEPT,
     InputFile,
-    inputs,
-    inputs_of_list,
+    Inputs,
     locked_question,
     prices_of_study,
     study_options,
@@ -66,11 +65,7 @@ SECTION = "Study"
 @worker_options
 @ACCEPT
 def command(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    prices: str | None,
-    overrides: tuple[str, ...],
+    inputs: Inputs,
     out: Path,
     as_json: bool,
     quiet: bool,
@@ -81,19 +76,18 @@ def command(
     jobs: int,
     engine: str,
     scheduler: str,
-    accept_suspect: bool,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
     from eventstudy.config import IN_MEMORY
     from eventstudy.report.staging import aside, reserve
     from eventstudy.workers import forked_children
 
-    if groups:
-        overrides = (*overrides, f"tests.group={json.dumps(groups)}")
-    if language:
-        overrides = (*overrides, f'study.language="{language}"')
     workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
-    overrides = (*overrides, *(f"model.{k}={json.dumps(v)}" for k, v in workers.items() if _given(k)))
+    settings = {f"model.{name}": value for name, value in workers.items() if _given(name)}
+    settings |= {"tests.group": groups} if groups else {}
+    settings |= {"study.language": language} if language else {}
+    inputs = inputs.changed(settings)
+    events, prices = inputs.events, inputs.prices
     console, long = console_for(quiet or as_json), _is_long(events)
     if long and (prereg_file or not prices or not Path(prices).is_file()):
         raise click.UsageError(
@@ -101,9 +95,7 @@ def command(
             "file, and no --prereg; docs/market-wide.md says what else there is"
         )
     read: Any
-    read, config = (inputs_of_list if long else inputs)(
-        events, sector, config_file, overrides, accept_suspect=accept_suspect
-    )
+    read, config = inputs.read_list() if long else inputs.read()
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place, forked_children() as start, aside(place) as scratch:
         reading = (lambda: None) if long else _begin_prices(start, read, config, prices, console)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import ACCEPT, inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.options import ACCEPT, Inputs, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for
 
 if TYPE_CHECKING:
@@ -47,11 +47,7 @@ SECTION = "Study"
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def command(
-    events: Path,
-    sector: str | None,
-    config_file: Path | None,
-    prices: str | None,
-    overrides: tuple[str, ...],
+    inputs: Inputs,
     of_verdict: bool,
     draws: int,
     dates: int,
@@ -65,19 +61,18 @@ def command(
     seed: int | None,
     out: Path,
     quiet: bool,
-    accept_suspect: bool,
 ) -> None:
     """Size and power of every test on pseudo-events in the peers' own returns, or of the verdict itself."""
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.staging import reserve
     from eventstudy.simulate import reaching_back
 
-    read, config = inputs(events, sector, config_file, overrides, accept_suspect=accept_suspect)
+    read, config = inputs.read()
     seed = config.study.seed if seed is None else seed
     chosen = tuple(name.strip() for name in designs.split(",")) if designs else ()
     console = console_for(quiet)
     with reserve(out) as place:
-        table = prices_of_study(read, reaching_back(read, config), prices, console)
+        table = prices_of_study(read, reaching_back(read, config), inputs.prices, console)
         with console.status("starting") as status:
             workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
             workers["progress"] = lambda n, all_: status.update(f"draw {n} of {all_} …")
@@ -129,7 +124,9 @@ def _of_tests(
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
 
-    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
+    asks = asks_reversal(read, config)
+    config = config if asks else config.of_effect
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks)[:2]
     common = PEERS if peers is None else peers
     chosen = designs or tuple(DESIGNS)
     plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=chosen)
