@@ -82,6 +82,7 @@ def run_study(
     own = read_covariates(events, config)
     tell("returns, windows, market model")
     asks = asks_reversal(events, config)
+    config = config if asks else config.of_effect
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config, own))
     samples = samples if asks else list(distinct(samples))
@@ -156,7 +157,8 @@ def run_list(
     from eventstudy.large.engine import run_market
     from eventstudy.results.long_list import result_of_list
 
-    market, tell = config.markets[0], progress or (lambda _: None)
+    config, tell = config.of_effect, progress or (lambda _: None)
+    market = config.markets[0]
     found = run_market(events, prices, market.benchmark, config, scratch=scratch, progress=tell, **how)
     tell("tables")
     result = result_of_list(found, config, market.mic, scratch / "tables")

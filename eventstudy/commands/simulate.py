@@ -124,7 +124,9 @@ def _of_tests(
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
 
-    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
+    asks = asks_reversal(read, config)
+    config = config if asks else config.of_effect
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks)[:2]
     common = PEERS if peers is None else peers
     chosen = designs or tuple(DESIGNS)
     plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from eventstudy.config.json_values import plain_json
@@ -185,8 +185,9 @@ class Model:
     Attributes
     ----------
     alpha
-        ``auto`` drops the intercept after day +1, ``estimated`` and ``zero`` hold for all days,
-        ``shrink`` draws it towards zero as far as the peers of the event differ by chance alone.
+        ``estimated`` and ``zero`` hold for all days. ``auto`` is ``estimated`` in a study of the events' effect; where
+        reversals are asked about it drops the intercept after day +1. ``shrink`` draws it towards zero as far as the
+        peers of the event differ by chance alone.
     factors_file, factors, risk_free, percent
         CSV of daily factors by calendar day (a path from the working directory), its columns to use,
         its risk-free column, and whether it holds percent. The factor ``market`` is the peer's own
@@ -457,6 +458,12 @@ class StudyConfig:
             if ticker == peer.ticker or ticker in peer.aliases:
                 return peer
         raise KeyError(ticker)
+
+    @property
+    def of_effect(self) -> StudyConfig:
+        """The settings where reversals are not asked about: the estimated intercept counts on every day."""
+        model = self.model
+        return replace(self, model=replace(model, alpha="estimated")) if model.alpha == "auto" else self
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""

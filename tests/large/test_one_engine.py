@@ -76,7 +76,7 @@ KEYS = {
 NOT_COMPARED = {"ledger": ("reason", "reason_code", "stage"), "tests": ("rbar", "n_effective")}
 NUMBERS = ["estimate", "se", "lower", "upper", "statistic", "df", "p_value", "n_events", "n_dates", "k_eff"]
 #: Settings that change no number of a list on one market: `docs/market-wide.md` says so.
-WITHOUT_EFFECT = {"same day", "weights"}
+WITHOUT_EFFECT = {"same day", "weights", "alpha estimated"}
 #: Of the tests compared, those that draw at random enumerate all signs of so few dates.
 ENUMERATED = {"draws", "seed"}
 

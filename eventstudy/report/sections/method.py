@@ -91,8 +91,10 @@ def settings(result: StudyResult, words: Words) -> Section | None:
             flat.append((prefix, cut(text, LONGEST_SETTING)))
 
     chosen = result.manifest.get("settings") or {}
-    unused = () if asked(result.facts) else ("backtest", "costs")
-    walk("", {name: value for name, value in chosen.items() if name not in unused}, StudyConfig().as_dict())
+    default, unused = StudyConfig(), ()
+    if not asked(result.facts):
+        default, unused = default.of_effect, ("backtest", "costs")
+    walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)
@@ -123,7 +125,7 @@ def peers(facts: Mapping[str, Any], words: Words) -> Section:
         for ticker, peer in (facts.get("peers") or {}).items()
     ]
     table = table_of([words[f"column.{name}"] for name in names], rows, name="peers", caption=words["page.peers"])
-    return Section(name="peers", heading=words["page.peers"], blocks=(table,))
+    return Section(name="peers", heading=words["page.peers"], blocks=(table.filled(),))
 
 
 def how_to_read(words: Words) -> Section:
