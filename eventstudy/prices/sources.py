@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
+from eventstudy.config.plain import index_file
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
 from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.calendars import (
@@ -27,6 +28,8 @@ from eventstudy.messages import text
 from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.files import SUFFIXES, prices_of_arrow, with_index_file
+from eventstudy.prices.frames import arrow_of_frame
 from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
@@ -155,7 +158,7 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, tell: Tell, 
     if source == "simulated":
         return simulated_prices(events, config, request)
     if source not in remote_names():
-        return with_aliases(lambda asked: _from_path(source, asked), request, config)
+        return _local(lambda asked: _from_path(source, asked), request, config)
     try:
         snapshot = fetch_prices(events, config, source, watch=watch)
     except PriceError as error:
@@ -164,6 +167,15 @@ def _prices(events: Events, config: StudyConfig, asked: str | None, tell: Tell, 
         tell(text(Reason("price.simulated", reason=str(error.problems[0]))))
         return simulated_prices(events, config, request)
     return read_snapshot(snapshot.folder, request)
+
+
+def _local(fetch: Callable[[PriceRequest], PriceTable], request: PriceRequest, config: StudyConfig) -> PriceTable:
+    """Prices that are at hand; an index that is named by a file of its own is read from it."""
+    files = [name for name in request.tickers if index_file(name)]
+    table = with_aliases(fetch, replace(request, tickers=tuple(t for t in request.tickers if t not in files)), config)
+    for name in files:
+        table = with_index_file(table, Path(name), request)
+    return table
 
 
 def own_source(events: Events, config: StudyConfig) -> str:
@@ -178,7 +190,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
-    table = _checked(with_aliases(source.fetch, price_request(events, config), config), events, config)
+    table = _checked(_local(source.fetch, price_request(events, config), config), events, config)
     return replace(table, factors=study_factors(config))
 
 
@@ -195,11 +207,8 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
     PriceError
         With every cell that is no price.
     """
-    from eventstudy.prices.files import prices_of_arrow
-    from eventstudy.prices.frames import arrow_of_frame
-
     table = arrow_of_frame(frame, returns=returns)
-    delivered = with_aliases(
+    delivered = _local(
         lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
     )
     return replace(_checked(delivered, events, config), factors=study_factors(config))
@@ -208,7 +217,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
     """Return what a folder or file has, also where that is nothing yet."""
     request, path = price_request(events, config), Path(source)
-    if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
+    if path.is_dir() and not any(file.name.endswith(SUFFIXES) for file in path.iterdir()):
         name = path.resolve().name
         outcomes = {
             ticker: PriceOutcome(
@@ -217,7 +226,21 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
             for ticker in request.tickers
         }
         return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
-    return _checked(with_aliases(lambda asked: _from_path(source, asked), request, config), events, config)
+    return _checked(_local(lambda asked: _from_path(source, asked), request, config), events, config)
+
+
+def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = False) -> PriceTable:
+    """Deliver all prices of some tickers from a folder, a file or a frame, whatever their days.
+
+    Raises
+    ------
+    PriceError, ConfigError
+        As `get_prices` and `frame_prices`.
+    """
+    request = PriceRequest(tuple(dict.fromkeys(tickers)), EARLIEST_DAY, LAST_DAY)
+    if isinstance(source, str | Path):
+        return _from_path(str(source), request)
+    return prices_of_arrow(arrow_of_frame(source, returns=returns), request, name="DataFrame")
 
 
 def remote_names() -> tuple[str, ...]:

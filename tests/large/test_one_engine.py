@@ -123,6 +123,14 @@ def assert_same_tables(ours: StudyResult, theirs: StudyResult) -> None:
         mine, other = (
             result.to_frame(name).sort_values(key, kind="stable").reset_index(drop=True) for result in (ours, theirs)
         )
+        if "session" in other:
+            # The sessions of a list end with its index.
+            after = other["session"].astype(str) > ours.facts["data_date"]
+            other = (
+                other[~after].reset_index(drop=True)
+                if name == "alignment"
+                else other.assign(session=other["session"].where(~after, ""))
+            )
         if "group" in key:
             other = other[other["group"].isin(mine["group"])].reset_index(drop=True)
         assert list(mine.columns) == list(other.columns), name
@@ -305,6 +313,6 @@ def test_run_takes_a_long_list_whatever_it_is_called(
     assert main(["run", str(folder / "list.csv"), *options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["used"] > 5
     assert main(["run", str(folder / "list.csv"), *options[:2], "--prices", "yahoo"]) == 2
-    assert "give --prices, one long file" in " ".join(capsys.readouterr().err.split())
+    assert "give --prices, a file or folder" in " ".join(capsys.readouterr().err.split())
     monkeypatch.setattr("eventstudy.large.event_list.IN_MEMORY", len(ROWS))
     assert not is_long(folder / "list.csv")

@@ -91,9 +91,7 @@ def settings(result: StudyResult, words: Words) -> Section | None:
             flat.append((prefix, cut(text, LONGEST_SETTING)))
 
     chosen = result.manifest.get("settings") or {}
-    default, unused = StudyConfig(), ()
-    if not asked(result.facts):
-        default, unused = default.of_effect, ("backtest", "costs")
+    default, unused = (StudyConfig(), ()) if asked(result.facts) else (StudyConfig().of_effect, ("backtest", "costs"))
     walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
