@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import json
@@ -125,7 +126,7 @@ class Study:
     windows
         The event window ``(-1, 1)``, a list of them, or a mapping as the section ``[windows]``.
     estimation : (int, int)
-        First and last session of the estimation window.
+        First and last session of the estimation window; of its days 120 are needed, or four fifths where that is fewer.
     model : str or Mapping[str, Any]
         A name, or a mapping as the section ``[model]``.
     **sections
@@ -310,10 +311,11 @@ class Study:
         else:
             file, path = self.file, Path(read.path)
             config = load_config(path, sector=self.sector, config_file=file, overrides=self.overrides, peers=False)
-        scratch = tempfile.TemporaryDirectory()
         how: dict[str, Any] = {"returns": prices_are == "returns", "workers": {"jobs": jobs}}
-        result = run_list(read, config, source, scratch=Path(scratch.name), **how)
-        weakref.finalize(result, scratch.cleanup)
+        with contextlib.ExitStack() as undo:
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+            result = run_list(read, config, source, scratch=scratch, **how)
+            weakref.finalize(result, undo.pop_all().close)
         return result
 
     def _inputs(self, events: Any, jobs: int) -> tuple[Events, StudyConfig]:

@@ -176,7 +176,7 @@ def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
         table["estimation"] = estimation
     if _is_pair(table.get("estimation")):
         first, last = table["estimation"]
-        table.setdefault("minimum", max(10, min(default.minimum, last - first + 1)))
+        table.setdefault("minimum", max(10, min(default.minimum, (last - first + 1) * 4 // 5)))
     car = table.get("car", ())
     if "car" in table and isinstance(car, list | tuple) and car and all(map(_is_pair, car)):
         # The other windows that nobody wrote are fitted to this one by `cut_to_event`.
