@@ -118,15 +118,7 @@ class SimulatedProvider:
         self.benchmarks = _benchmark_exchanges(listings)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return simulated bars of the requested days; ``truth`` is JSON-able.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not written as one, or a planted day 0 is not a session of its exchange.
-        PriceError
-            The request starts before `EPOCH`.
-        """
+        """Return simulated bars of the requested days; ``truth`` is JSON-able."""
         check_tickers(request.tickers)
         if request.start < EPOCH:
             raise PriceError(f"simulated prices begin on {EPOCH}; {request.start} was asked for")

@@ -173,11 +173,6 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
     ----------
     frame, returns
         Of any shape that `arrow_of_frame` accepts.
-
-    Raises
-    ------
-    PriceError
-        With every cell that is no price.
     """
     from eventstudy.prices.files import prices_of_arrow
     from eventstudy.prices.frames import arrow_of_frame
