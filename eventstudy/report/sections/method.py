@@ -125,7 +125,7 @@ def peers(facts: Mapping[str, Any], words: Words) -> Section:
         for ticker, peer in (facts.get("peers") or {}).items()
     ]
     table = table_of([words[f"column.{name}"] for name in names], rows, name="peers", caption=words["page.peers"])
-    return Section(name="peers", heading=words["page.peers"], blocks=(table,))
+    return Section(name="peers", heading=words["page.peers"], blocks=(table.filled(),))
 
 
 def how_to_read(words: Words) -> Section:
