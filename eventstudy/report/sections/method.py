@@ -93,7 +93,8 @@ def settings(result: StudyResult, words: Words) -> Section | None:
             flat.append((prefix, cut(text, LONGEST_SETTING)))
 
     chosen = result.manifest.get("settings") or {}
-    default, unused = StudyConfig(), ()
+    unused: tuple[str, ...] = ()
+    default = StudyConfig()
     if not asked(result.facts):
         default, unused = default.of_effect, ("backtest", "costs")
     walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
