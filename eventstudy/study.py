@@ -148,7 +148,7 @@ def run_list(
         Empty folder on a disk that all workers see. It gets tables of returns and, as files of the result, the
         rows of the events; it must stay as long as these are read.
     **how
-        ``workers`` and ``kernel`` of `large.engine.run_market`.
+        ``workers`` of `large.engine.run_market`.
 
     Raises
     ------

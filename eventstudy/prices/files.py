@@ -65,15 +65,7 @@ class FilesProvider:
         self.path = Path(path)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return the rows of the requested days for each ticker that has a file, rows or a column.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not written as a ticker.
-        PriceError
-            The path is missing, or any file that was asked for is faulty; lists every problem.
-        """
+        """Return the rows of the requested days for each ticker that has a file, rows or a column."""
         check_tickers(request.tickers)
         if self.path.is_dir():
             return _read_each(request, _Folder(self.path, request.tickers))

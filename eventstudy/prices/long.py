@@ -108,13 +108,7 @@ def is_long_file(path: Path) -> bool:
 
 
 def open_long(path: Path, *, one_series: bool = False) -> LongFile:
-    """Look at the columns of a CSV or Parquet file.
-
-    Raises
-    ------
-    PriceError
-        If it cannot be read or lacks a column; the message says which are accepted.
-    """
+    """Look at the columns of a CSV or Parquet file."""
     try:
         refuse_endless(path, PriceError)
         names, encoding, separator, head = _dialect(path)
@@ -183,13 +177,7 @@ def _dialect(path: Path) -> tuple[list[str], str, str, list[str]]:
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Days since 1970 in order, and the values of one ticker.
-
-    Raises
-    ------
-    PriceError
-        If the file has no such ticker, two rows on one day, or values that are no prices.
-    """
+    """Days since 1970 in order, and the values of one ticker."""
     days, values = [], []
     for names, at, value in _batches(file, groups_of(file, [ticker])):
         mine = slice(None) if names is None else _codes(names, {ticker: 0}) == 0

@@ -110,7 +110,7 @@ def _manifest(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "truth": {},
         "origin": {"kind": "file", "name": found.market.prices.name},
     }
-    return {**manifest_of(config, inputs, prices, ("pyarrow",)), "kernels": dict(found.kernels)}
+    return manifest_of(config, inputs, prices, ("pyarrow",))
 
 
 def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array) -> dict[str, pd.DataFrame]:

@@ -22,7 +22,7 @@ from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_e
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
 
-LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)), "estimated")
+LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)), alpha="estimated")
 PLAIN = (
     "windows.estimation=[-80,-11]",
     "windows.minimum=40",

@@ -203,7 +203,7 @@ def _contrasts(others: Any, words: Words) -> TableBlock:
         rows=tuple(map(tuple, rows[:MOST_ROWS])),
         title=words["page.contrasts"],
         left_out=left_out,
-    )
+    ).filled()
 
 
 def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
