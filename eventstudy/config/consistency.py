@@ -24,11 +24,6 @@ def check(config: StudyConfig, *, peers: bool = True, written: Container[str] = 
     written
         Windows that the study names itself. A drop or post window that it does not name may lie outside a short
         event window, unless `Reversal.ask` says ``yes``.
-
-    Raises
-    ------
-    ConfigError
-        With every problem found.
     """
     found = [
         *faults(config, StudyConfig),

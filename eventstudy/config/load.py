@@ -133,13 +133,7 @@ def _files(
 
 
 def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
-    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise.
-
-    Raises
-    ------
-    ConfigError
-        If this version has no such setting or refuses its value.
-    """
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise."""
     problems = unknown_keys(source, settings)
     if not problems:
         finished, windows = source == "manifest.json", settings.get("windows", {})

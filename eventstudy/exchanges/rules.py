@@ -39,11 +39,6 @@ def board_of(ticker: str, mic: str, *, peer: str = "", market: str = "") -> str:
     """Return the board: as stated for the peer, else by the ticker's digits, the market, the MIC.
 
     An exchange without a board gives ``""``: its limits are unknown.
-
-    Raises
-    ------
-    ConfigError
-        If a stated board is not known.
     """
     for stated in (peer, market):
         if stated and stated not in boards():
@@ -88,11 +83,6 @@ def limit_prices(
     -------
     down, up
         ``(0.0, inf)`` without a limit, ``(nan, nan)`` where no rule is known.
-
-    Raises
-    ------
-    ConfigError
-        If the board is not known.
     """
     if board not in boards():
         raise ConfigError(f"board {board!r} is unknown; {nearest(board, boards())}")

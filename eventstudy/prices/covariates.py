@@ -108,16 +108,7 @@ class Covariates:
 
 
 def read_covariates(events: Events, config: StudyConfig) -> Covariates:
-    """Read the study's columns of its own and check every name that a formula or a group uses.
-
-    Raises
-    ------
-    EventsError
-        For a file of covariates that cannot be read, has no key or no column, or has a key twice.
-    ConfigError
-        For a formula whose left side is not ``car``, a name that is no column (with the nearest one), a
-        name that stands in two places, and a group of numbers that are no groups.
-    """
+    """Read the study's columns of its own and check every name that a formula or a group uses."""
     found = Covariates(events, config, tuple(_read(Path(item.file), events, config) for item in config.covariates))
     problems = [Problem(text) for text in _faults(found, config)]
     if problems:
@@ -126,13 +117,7 @@ def read_covariates(events: Events, config: StudyConfig) -> Covariates:
 
 
 def names_of(formula: str) -> tuple[str, ...]:
-    """Return the columns that a formula's right side names, in order of first mention.
-
-    Raises
-    ------
-    ConfigError
-        For a formula that cannot be read.
-    """
+    """Return the columns that a formula's right side names, in order of first mention."""
     right = formula.partition("~")[2]
     quoted = [match["name"] for match in _QUOTED.finditer(right)]
     try:

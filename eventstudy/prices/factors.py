@@ -50,12 +50,6 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
         Columns to read, each once.
     percent
         Whether the file holds percent; the table holds decimals.
-
-    Raises
-    ------
-    ConfigError
-        For a file that cannot be read, a column that it lacks, a cell that is neither a number nor
-        empty, a day named twice, or values that cannot be in the unit said. Lists all of them.
     """
     advice = "; model.factors_file is a path from the working directory"
     file, raw = str(path), french.unpacked(read_file(path, ConfigError, advice=advice))

@@ -26,11 +26,6 @@ def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
         a frame of: a dict or list of dicts.
     returns
         Whether its numbers are simple returns.
-
-    Raises
-    ------
-    PriceError
-        For anything that is neither; the message lists the accepted shapes.
     """
     import pandas as pd
     import pyarrow as pa

@@ -90,15 +90,7 @@ class YahooProvider:
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return what Yahoo has for the requested days, with one outcome a ticker.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not one that Yahoo could know; no request is made.
-        PriceError
-            Nothing was fetched because the provider failed for every ticker.
-        """
+        """Return what Yahoo has for the requested days, with one outcome a ticker."""
         _refuse_tickers(request.tickers)
         series: dict[str, PriceSeries] = {}
         outcomes: dict[str, PriceOutcome] = {}

@@ -226,13 +226,7 @@ def clock(newest: dt.date | None, now: dt.datetime) -> Finding:
 
 
 def newest_price(path: Path) -> dt.date | None:
-    """Newest day of a snapshot or of a folder with a file for each ticker; None where there is none.
-
-    Raises
-    ------
-    EventStudyError
-        If the prices cannot be read.
-    """
+    """Newest day of a snapshot or of a folder with a file for each ticker; None where there is none."""
     if is_snapshot(path):
         stored = [entry.outcome.last for entry in open_snapshot(path).tickers.values() if entry.file]
         return dt.date.fromisoformat(max(stored)) if stored else None

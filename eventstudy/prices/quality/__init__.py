@@ -116,11 +116,6 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
     Series with a finding ``drop`` are left out and the reason becomes their outcome; `REPAIRED` says what is
     taken out of others. With ``accept``
     everything is kept as it is.
-
-    Raises
-    ------
-    PriceError
-        If any finding is ``stop`` and ``accept`` is false; one problem for each.
     """
     if accept:
         return prices
