@@ -221,16 +221,11 @@ def _is_own(key: str, value: Any, accepted: typing.Iterable[str]) -> bool:
 
 
 def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
-    line = _line_of(source, key)
-    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
-
-
-def _line_of(source: str, key: str) -> int | None:
-    if not Path(source).is_file():
-        return None
+    """The problem of a key that is no setting, with its line where the source is a file."""
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
-    lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+    lines = Path(source).read_text(encoding="utf-8-sig").splitlines() if Path(source).is_file() else []
+    line = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
 
 
 def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
