@@ -24,7 +24,7 @@ from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import simulated_prices
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
-from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
+from eventstudy.prices.table import PROVIDERS, PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider
 
 Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
@@ -158,7 +158,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
     """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    return str(beside) if source not in provider_names() and beside.exists() else source
+    return str(beside) if source not in PROVIDERS.names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
@@ -194,7 +194,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
 
 def remote_names() -> tuple[str, ...]:
     """Names of the providers that ask over a network."""
-    return tuple(name for name in provider_names() if name not in ("files", "simulated"))
+    return tuple(name for name in PROVIDERS.names() if name not in ("files", "simulated"))
 
 
 def fetch_prices(
