@@ -55,15 +55,8 @@ def load_config(
 ) -> StudyConfig:
     """Read and check all layers of settings for a study of ``events_path``.
 
-    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers.
-
-    Raises
-    ------
-    ConfigError
-        With every problem found: a file that is missing or not TOML, an unknown key (with the
-        nearest valid one), a value of the wrong kind, windows that overlap or run backwards,
-        a peer whose market is not described. Without ``peers`` a study of a whole market, which names
-        none.
+    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers. Without ``peers``
+    the study is one of a whole market, which names none. One `ConfigError` tells every problem.
     """
     layers, named = _files(events_path, sector, config_file)
     if assumed and not any("peers" in table for _, table in layers):

@@ -167,13 +167,7 @@ def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> Pri
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver the prices of a study from a frame, checked as a file is.
-
-    Parameters
-    ----------
-    frame, returns
-        Of any shape that `arrow_of_frame` accepts.
-    """
+    """Deliver the prices of a study from a frame of any shape that `arrow_of_frame` accepts, checked as a file is."""
     from eventstudy.prices.files import prices_of_arrow
     from eventstudy.prices.frames import arrow_of_frame
 
