@@ -165,7 +165,6 @@ class Inputs:
 
         The tickers of the events are the peers where the settings name none.
         """
-        from eventstudy.config import IN_MEMORY
         from eventstudy.large.event_list import read_list
 
         config = self._settings(peers=False)
@@ -175,11 +174,6 @@ class Inputs:
         else:
             markets = {"markets": self._assumed(read.tickers)["markets"]}
             config = self._settings(peers=False, assumed=lambda: markets)
-        if len(config.markets) != 1:
-            raise ConfigError(
-                f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
-                "against one index, at a time; split the list"
-            )
         return read, config
 
     def _settings(self, **how: Any) -> StudyConfig:

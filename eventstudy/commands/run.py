@@ -85,10 +85,10 @@ def command(
     inputs = inputs.changed(settings)
     events, prices = inputs.events, inputs.prices
     console, long = console_for(quiet or as_json), _is_long(events)
-    if long and (prereg_file or not prices or not Path(prices).is_file()):
+    if long and (prereg_file or not prices or not Path(prices).exists()):
         raise click.UsageError(
-            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, one long "
-            "file, and no --prereg; docs/market-wide.md says what else there is"
+            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, a file "
+            "or folder, and no --prereg; docs/market-wide.md says what else there is"
         )
     read: Any
     read, config = inputs.read_list() if long else inputs.read()

@@ -129,7 +129,7 @@ def _of_tests(
     else:
         pool = draw_pool(read, config, table, plan, region=region)
     result = simulate(pool, config, plan, **workers)
-    return simulation_bundle(result, build_manifest(read, config, table), sector=config.study.sector)
+    return simulation_bundle(result, build_manifest(read, config, table), config)
 
 
 def _of_verdict(

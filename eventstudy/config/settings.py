@@ -242,7 +242,8 @@ class Reversal:
     label
         Events that the question is about.
     case
-        Shock shown as a case study; by default the newest fall of the label asked about, else the newest fall.
+        Shock shown as a case study; by default the newest fall of the label asked about that
+        counts as a drop, else its newest fall, else the newest fall of all.
     estimator
         What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
         permutation over sets of placebo drops.

@@ -152,7 +152,7 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PriceError, match=r"empty: holds no \.csv and no \.parquet file"):
+    with pytest.raises(PriceError, match=r"empty: holds no file that ends in \.csv, \.csv\.gz"):
         read(tmp_path / "empty", "LITE")
 
 
