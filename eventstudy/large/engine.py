@@ -27,7 +27,7 @@ from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_ma
 from eventstudy.large.trust import Checked, checked_block, stop_or_tell
 from eventstudy.messages import text
 from eventstudy.prices.factors import FactorTable
-from eventstudy.prices.long import new_table
+from eventstudy.prices.long import LongFile, new_table
 from eventstudy.prices.quality.wide import too_far
 from eventstudy.prices.sources import study_factors
 from eventstudy.prices.table import on_days
@@ -139,7 +139,7 @@ class _Lazy(Sequence[Any]):
 
 def run_market(
     events: EventList,
-    prices: Path,
+    prices: Path | LongFile,
     benchmark: str,
     config: StudyConfig,
     *,
@@ -152,7 +152,7 @@ def run_market(
     Parameters
     ----------
     benchmark
-        A ticker of ``prices``, or the path of a CSV or Parquet file of its own.
+        A ticker or a further column of ``prices``, or the path of a CSV or Parquet file of its own.
     scratch
         Empty folder on a disk that all workers see; it gets the wide tables, 8 bytes a security and
         session each.

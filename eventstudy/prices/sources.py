@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
+from eventstudy.config.plain import index_file
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
 from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges.calendars import Sessions, exchange_sessions, forget_earlier, remember_earlier
@@ -20,11 +21,13 @@ from eventstudy.messages import text
 from eventstudy.prices.aliases import Fetch, with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.files import SUFFIXES, prices_of_arrow, with_index_file
+from eventstudy.prices.frames import arrow_of_frame
 from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import simulated_prices
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
-from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
+from eventstudy.prices.table import PROVIDERS, PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider
 
 Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
@@ -95,7 +98,7 @@ def get_prices(
     if source == "simulated":
         table = simulated_prices(events, config, request)
     elif source not in remote_names():
-        table = with_aliases(lambda request: _from_path(source, request), request, config)
+        table = _local(lambda request: _from_path(source, request), request, config)
     else:
         try:
             table = read_snapshot(fetch_prices(events, config, source, watch=watch).folder, request)
@@ -109,8 +112,17 @@ def get_prices(
 
 def _delivered(fetch: Fetch, events: Events, config: StudyConfig) -> PriceTable:
     """What a study asks for from what is at hand; former tickers stand in for absent ones."""
-    table = with_aliases(fetch, price_request(events, config), config)
+    table = _local(fetch, price_request(events, config), config)
     return replace(_finished(table, events, config), factors=study_factors(config))
+
+
+def _local(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTable:
+    """Prices that are at hand; an index that is named by a file of its own is read from it."""
+    files = [name for name in request.tickers if index_file(name)]
+    table = with_aliases(fetch, replace(request, tickers=tuple(t for t in request.tickers if t not in files)), config)
+    for name in files:
+        table = with_index_file(table, Path(name), request)
+    return table
 
 
 def _finished(table: PriceTable, events: Events, config: StudyConfig) -> PriceTable:
@@ -158,7 +170,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
     """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    return str(beside) if source not in provider_names() and beside.exists() else source
+    return str(beside) if source not in PROVIDERS.names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
@@ -167,16 +179,7 @@ def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> Pri
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver the prices of a study from a frame, checked as a file is.
-
-    Parameters
-    ----------
-    frame, returns
-        Of any shape that `arrow_of_frame` accepts.
-    """
-    from eventstudy.prices.files import prices_of_arrow
-    from eventstudy.prices.frames import arrow_of_frame
-
+    """Deliver the prices of a study from a frame of any shape that `arrow_of_frame` accepts, checked as a file is."""
     table = arrow_of_frame(frame, returns=returns)
     return _delivered(lambda request: prices_of_arrow(table, request, name="DataFrame"), events, config)
 
@@ -184,7 +187,7 @@ def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bo
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
     """Return what a folder or file has, also where that is nothing yet."""
     path, folder = Path(source), Path(source).resolve().name
-    if not path.is_dir() or any(path.glob("*.csv")) or any(path.glob("*.parquet")):
+    if not path.is_dir() or any(file.name.endswith(SUFFIXES) for file in path.iterdir()):
         return _delivered(lambda request: _from_path(source, request), events, config)
     asked = price_request(events, config).tickers
     whys = {ticker: Reason("price.no_file", ticker=ticker, folder=folder) for ticker in asked}
@@ -192,9 +195,23 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
     return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": folder})
 
 
+def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = False) -> PriceTable:
+    """Deliver all prices of some tickers from a folder, a file or a frame, whatever their days.
+
+    Raises
+    ------
+    PriceError, ConfigError
+        As `get_prices` and `frame_prices`.
+    """
+    request = PriceRequest(tuple(dict.fromkeys(tickers)), EARLIEST_DAY, LAST_DAY)
+    if isinstance(source, str | Path):
+        return _from_path(str(source), request)
+    return prices_of_arrow(arrow_of_frame(source, returns=returns), request, name="DataFrame")
+
+
 def remote_names() -> tuple[str, ...]:
     """Names of the providers that ask over a network."""
-    return tuple(name for name in provider_names() if name not in ("files", "simulated"))
+    return tuple(name for name in PROVIDERS.names() if name not in ("files", "simulated"))
 
 
 def fetch_prices(

@@ -276,7 +276,7 @@ def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> No
     fitted = fit_events(panel, events, LAYOUT)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
-    found = average_returns(reduced(panel, events, fitted, 2), LAYOUT)
+    found = average_returns(reduced(panel, events, fitted, 2), LAYOUT, sessions=panel.returns.shape[1])
     table = _aar_table([as_sample(as_study(panel, events))])
     assert (found.n == table["n"]).all()
     np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
@@ -305,7 +305,7 @@ def test_the_band_of_dates_apart_has_them_as_clusters() -> None:
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
     sums = reduced(panel, events, fitted, 2)
-    found = average_returns(sums, LAYOUT)
+    found = average_returns(sums, LAYOUT, sessions=panel.returns.shape[1])
     table = _aar_table([as_sample(as_study(panel, events))])
     np.testing.assert_allclose(found.caar + found.half_width, table["upper"], rtol=1e-9)
     plain = special.stdtrit(len(sums.date) - 1, 0.975) * np.sqrt(clustered_variance(sums))
