@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.by_model import abnormal_chunk, pulls
-from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pairs_of
 
 #: Firm-events at a time: temporaries of about a megabyte.
@@ -309,7 +309,9 @@ def _add(part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _By
         if used:
             _add_by_date(part, layout, there, np.zeros((0, len(part.fit))), by_date)
         return
-    ranks = packed_ranks(part.days, before) if used else None
+    ranks = None
+    if used:
+        ranks = np.nan_to_num(row_ranks(part.days)), np.nan_to_num(row_ranks(part.days[:, :before]))
     if used:
         _add_above(part, before, spread, sums)
     there, gaps = part.clear()

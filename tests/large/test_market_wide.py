@@ -13,7 +13,6 @@ from scipy import special
 
 from eventstudy.config import Model
 from eventstudy.core.abnormal import Alpha
-from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError
 from eventstudy.large import (
@@ -32,7 +31,6 @@ from eventstudy.large import (
 )
 from eventstudy.large.by_model import fit_by_model
 from eventstudy.large.days import DaySums
-from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import empty_fit
 from eventstudy.large.prefix import fit_prefix
 from eventstudy.results.tables import _aar_table
@@ -167,18 +165,6 @@ def test_windows_outside_the_event_window_and_shrunk_intercepts_are_refused() ->
         Layout(car=((0, 1), (2, 21)))
     with pytest.raises(ConfigError, match="accept auto"):
         Layout(alpha="shrink")
-
-
-def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.standard_normal((300, 281)) * 10.0 ** rng.integers(-12, 3, (300, 1))
-    values[rng.random(values.shape) < 0.05] = np.nan
-    values[::3] = np.round(values[::3], 2)
-    values[1, :4] = [0.0, -0.0, 5e-324, -5e-324]
-    values[2, 10] = values[2, 20] * (1 + 2**-50)
-    rank, among = packed_ranks(values, 250)
-    np.testing.assert_array_equal(rank, np.nan_to_num(row_ranks(values)))
-    np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
 
 
 def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, layout: Layout = LAYOUT) -> DaySums:
