@@ -325,7 +325,7 @@ def test_names_are_the_settings_of_a_file() -> None:
     assert found.peers[1].from_ == dt.date(2021, 1, 4)
     assert [(market.mic, market.benchmark) for market in found.markets] == [("XNYS", "IDX"), ("XSHG", "000300.SS")]
     assert (found.windows.car, found.windows.event) == (((0, 1), (-5, 5)), (-5, 5))
-    assert (found.windows.estimation, found.windows.minimum) == ((-100, -11), 90)
+    assert (found.windows.estimation, found.windows.minimum) == ((-100, -11), 72)
     assert (found.model.name, found.model.alpha, found.returns.kind) == ("market_robust", "zero", "log")
     assert found.tests.names == ("date_t", "sign_flip")
     # An estimation window that is not named ends before the event window.

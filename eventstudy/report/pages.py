@@ -49,7 +49,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
     first = (
-        answer(result, words, figures),
+        answer(result, words, figures, alone=all(plot.kind != "shock_grid" for plot, _ in pairs)),
         effect.event_days(result, words),
         *parts(_PARTS[:2], result, words, figures),
         shocks.reversal(result, words),

@@ -480,7 +480,7 @@ def test_the_command_writes_tables_figure_page_and_summary(
     said = capsys.readouterr().out
     (home,) = [path for path in out.iterdir() if path.is_dir()]
     assert home.name.startswith("pool-chips-drugs-")
-    for part in ("Pool of chips and drugs", "regression_t", "dates for 5%", str(home)):
+    for part in ("Pool of chips and drugs", "t of the regression", "dates for 5%", str(home)):
         assert part in said
     with (home / "tables" / "pool.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["group"] == "label=misreading"]

@@ -64,12 +64,6 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
     exchanges
         MIC by market ID, such as ``{"DAX": "XETR"}``; without it the MIC follows from Yahoo's endings of the
         firms, or from an index that is known.
-
-    Raises
-    ------
-    ConfigError
-        With every problem of the files: a row that is not of their form, a firm or market without prices, a
-        market whose exchange is not known.
     """
     problems: list[Problem] = []
     remarks: list[str] = []

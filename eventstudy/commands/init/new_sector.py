@@ -51,22 +51,7 @@ class NewSector:
 
 
 def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = "") -> NewSector:
-    """Return a checked plan of a sector.
-
-    Parameters
-    ----------
-    peers
-        ``TICKER:MIC`` or ``TICKER:MIC:Name``.
-    benchmarks
-        ``MIC:TICKER``, for exchanges whose usual index is not wanted or not known.
-    currency
-        Of the study; by default that of its first exchange.
-
-    Raises
-    ------
-    ConfigError
-        With everything that is wrong, and the nearest of what is accepted.
-    """
+    """Return a checked plan of a sector, as the options of `eventstudy init` describe it."""
     problems = []
     if name in sector_names():
         problems.append(f"sector {name!r} ships with the package: run it with --sector, or choose another name")
@@ -143,13 +128,7 @@ def _mic(text: str, where: str, problems: list[str]) -> str:
 
 
 def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
-    """Write the parts of a sector and the schema of its study file into ``folder`` and return them.
-
-    Raises
-    ------
-    ConfigError
-        If any of them is there already, or the folder cannot be written. Nothing is written then.
-    """
+    """Write the parts of a sector and the schema of its study file into ``folder`` and return them."""
     files = "\n".join(f"    {ticker}.csv" for ticker in plan.tickers)
     content = {
         folder / STUDY_FILE: study_toml(plan),

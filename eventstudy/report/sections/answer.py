@@ -27,12 +27,12 @@ _LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
 Pairs = list[tuple[str, str]]
 #: Marks rows of the small table that rest on labels set after the drop.
 _LATE = "†"
-#: The figures of page 1; where a reversal is asked about the first of them alone.
+#: The figures of page 1.
 _FIGURES = ("forest", "caar_by_label")
 
 
-def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
-    """Return page 1; ``figures`` are those of the whole study by kind."""
+def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock], *, alone: bool = False) -> Section:
+    """Return page 1; ``figures`` are those of the whole study by kind, ``alone`` where no page shows the shocks."""
     facts = result.facts
     blocks: list[Block] = [question(facts, words), Callout(headline(facts, words))]
     boxed = case.case_facts(result, words) if asked(facts) else None
@@ -41,7 +41,8 @@ def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]
     more = said(facts.get("more_data") or "", words)
     blocks += [Paragraph(more, words["page.more_data"], "note")] if more else []
     blocks += filter(None, [effect.firm_events(result, words)])
-    blocks += [figures[kind] for kind in _FIGURES if kind in figures][: 1 if asked(facts) else None]
+    shown = [figures[kind] for kind in _FIGURES if kind in figures]
+    blocks += shown if alone else shown[:1]
     blocks += [small_table(facts, words)]
     blocks += [integrity(facts, words), Paragraph(words["page.read_it"], words["page.how_to_read"], "note")]
     return Section(name="answer", blocks=tuple(blocks), fitted=True)

@@ -28,7 +28,7 @@ from eventstudy.report.document import (
 )
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
 from eventstudy.report.render.csv import stamped
-from eventstudy.report.wording import number, p_text, percent, size, span
+from eventstudy.report.wording import number, p_text, percent, size, span, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.shocks import EXPLORATORY
@@ -131,7 +131,9 @@ def pool_document(pool: Pool) -> Document:
         for name, row in pool.verdicts.items()
         if row.n_dates and name != pool.headline
     ]
-    first: list[Block] = [Callout(said(answer.sentence, words))]
+    window = window_words(pool.packs[0].settings["windows.post"])
+    asked = words["pool.asked"].format(label=_group(pool.headline, words), post=window)
+    first: list[Block] = [Paragraph(asked, words["headline.question"]), Callout(said(answer.sentence, words))]
     first += [Paragraph(said(pool.mixed, words), tone="emphasis")] if pool.mixed else []
     first += [Paragraph(said(answer.ladder, words), tone="emphasis")] if answer.ladder else []
     first += [BulletList(tuple(others))] if others else []
@@ -207,7 +209,8 @@ def tests_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
 def _test_row(row: PoolTest, words: Mapping[str, str]) -> tuple[str, ...]:
     share = f"I² {row.estimate:.0%}" if np.isfinite(row.estimate) else "–"
     estimate = share if row.name == "cochran_q" else percent(row.estimate)
-    return row.name, estimate, number(row.statistic), number(row.df), p_text(row.p_value), said(row.reason, words)
+    name = test_name(words, row.name)
+    return name, estimate, number(row.statistic), number(row.df), p_text(row.p_value), said(row.reason, words)
 
 
 def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
