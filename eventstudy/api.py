@@ -29,7 +29,7 @@ from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.exchanges.exchange import HOME
 from eventstudy.large.event_list import is_long, read_list
 from eventstudy.messages import text
-from eventstudy.prices import PROVIDERS, PriceTable, provider_names
+from eventstudy.prices import PROVIDERS, PriceTable
 from eventstudy.prices.covariates import read_covariates
 from eventstudy.prices.quality import QualityFinding, with_special_sessions
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
@@ -430,7 +430,7 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
     examples = [event.event_id for event in events if event.title.startswith(EXAMPLE)]
     if examples:
         remarks.append(f"{', '.join(examples)}: example rows of 'eventstudy init'; replace them with your events")
-    if not found.ledger and source in provider_names():
+    if not found.ledger and source in PROVIDERS.names():
         remarks.append(f"No prices were read: 'check' downloads them only with --prices {source}")
     return remarks
 

@@ -96,6 +96,13 @@ PLAIN = (
 _PLAIN_NAMES = ("exchange", "benchmark", "write_config")
 ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
+OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result packs.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

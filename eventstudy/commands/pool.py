@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import PACK
+from eventstudy.commands.options import OUT, PACK
 from eventstudy.commands.output import console_for
 
 SECTION = "Results"
@@ -16,13 +16,7 @@ SECTION = "Results"
 
 @click.command("pool", epilog=examples("eventstudy pool results/optical-2026-06 results/healthcare-2022"))
 @click.argument("packs", type=PACK, nargs=-1, required=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that the pool's own folder is put into.",
-)
+@OUT
 @click.option("--labels-differ", is_flag=True, help="Pool what each pack asks about although the labels differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import ACCEPT, Inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.options import ACCEPT, OUT, Inputs, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ SECTION = "Study"
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default the study's.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that the simulation's own folder is put into.",
-)
+@OUT
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def command(
     inputs: Inputs,

@@ -25,34 +25,12 @@ Window = tuple[Tau, Tau]
 Text = Annotated[str, FREE]
 Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
 #: Sections of the pages, in order.
-PageSection = Literal[
-    "answer",
-    "event_days",
-    "verdicts",
-    "placebos",
-    "reversal",
-    "claims",
-    "clarifications",
-    "backtest",
-    "tests",
-    "shocks",
-    "multiplicity",
-    "reversal_measures",
-    "regressions",
-    "group_differences",
-    "specifications",
-    "diagnostics",
-    "quality",
-    "prereg",
-    "alignment",
-    "ledger",
-    "method",
-    "settings",
-    "notes",
-    "peers",
-    "read",
+PAGE_SECTIONS = (
+    *("answer", "event_days", "verdicts", "placebos", "reversal", "claims", "clarifications", "backtest", "tests"),
+    *("shocks", "multiplicity", "reversal_measures", "regressions", "group_differences", "specifications"),
+    *("diagnostics", "quality", "prereg", "alignment", "ledger", "method", "settings", "notes", "peers", "read"),
     "references",
-]
+)
 #: Names of packs and snapshots begin with a sector's: it must not lead to another folder.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
@@ -405,7 +383,7 @@ class Report:
 
     formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
     templates: Text = ""
-    sections: Annotated[tuple[PageSection, ...], Distinct()] = ()
+    sections: Annotated[tuple[Annotated[str, OneOf(PAGE_SECTIONS)], ...], Distinct()] = ()
     title: Text = ""
     author: Text = ""
     brackets: Literal["t", "se"] = "t"
@@ -468,11 +446,9 @@ class StudyConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""
-        plain: dict[str, Any] = plain_json(dataclasses.asdict(self, dict_factory=_by_key))
+        # ``from_`` is ``from`` in a study file.
+        plain: dict[str, Any] = plain_json(
+            dataclasses.asdict(self, dict_factory=lambda pairs: {name.rstrip("_"): value for name, value in pairs})
+        )
         plain["peers"] = [{**peer, **peer.pop("own")} for peer in plain["peers"]]
         return plain
-
-
-def _by_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Fields by the names of the settings: ``from_`` is ``from`` there."""
-    return {name.rstrip("_"): value for name, value in pairs}

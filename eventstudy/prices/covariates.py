@@ -178,7 +178,11 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
             problems.append(Problem(f"{', '.join([*key, day]).strip(', ')} stands here a second time", str(path), line))
         else:
             cells[key][day] = {name: column[row] for name, column in own.items()}
-    if not problems and not _anyone(cells, keys, events, config):
+    tickers = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    of_study = {"event_id": {event.event_id for event in events}, "ticker": tickers}
+    named = [of_study[name] for name in keys if name != "date"]
+    anyone = any(all(cell in known for cell, known in zip(key, named, strict=True)) for key in cells)
+    if not problems and not anyone:
         first = ", ".join(columns[key][0] for key in keys)
         problems.append(Problem(f"no row is of an event or peer of the study; the first is of {first}", str(path)))
     if problems:
@@ -188,14 +192,6 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
 
 def _empty(cell: Cell | None) -> bool:
     return cell is None or cell == "" or cell != cell
-
-
-def _anyone(cells: Mapping[tuple[str, ...], object], keys: Sequence[str], events: Events, config: StudyConfig) -> bool:
-    """Whether a file is about any event and peer of the study."""
-    tickers = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
-    known = {"event_id": {event.event_id for event in events}, "ticker": tickers}
-    names = [name for name in ("event_id", "ticker") if name in keys]
-    return any(all(cell in known[name] for name, cell in zip(names, key, strict=True)) for key in cells)
 
 
 def _day(text: str) -> str | None:

@@ -42,15 +42,7 @@ class FactorTable:
 
 
 def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTable:
-    """Read the named columns of a CSV with a ``date`` column (2026-06-09 or 20260609).
-
-    Parameters
-    ----------
-    names
-        Columns to read, each once.
-    percent
-        Whether the file holds percent; the table holds decimals.
-    """
+    """Read the named columns of a CSV with a ``date`` column (2026-06-09 or 20260609); the table holds decimals."""
     advice = "; model.factors_file is a path from the working directory"
     file, raw = str(path), french.unpacked(read_file(path, ConfigError, advice=advice))
     numbered = records_of(read_text(raw, file, ConfigError), file, ConfigError)

@@ -314,16 +314,14 @@ def _batches(
     names = [name for name in (file.ticker, file.date, file.value) if name]
     try:
         for batch in _raw_batches(file, groups, names):
-            ticker = _dictionary(batch.column(file.ticker)) if file.ticker else None
+            ticker = batch.column(file.ticker) if file.ticker else None
+            if ticker is not None and not pa.types.is_dictionary(ticker.type):
+                ticker = pc.dictionary_encode(ticker)
             yield ticker, _days(file, batch.column(file.date)), _values(file, batch.column(file.value))
     except (OSError, pa.ArrowException) as error:
         said = str(error).splitlines()[0]
         text = f"cannot be read: {said}; accepted are dates such as 2026-06-09 and numbers"
         raise PriceError(Problem(text, file.path)) from error
-
-
-def _dictionary(column: pa.Array) -> pa.DictionaryArray:
-    return column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
 
 
 def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:

@@ -27,7 +27,7 @@ from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import simulated_prices
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
-from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
+from eventstudy.prices.table import PROVIDERS, PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider
 
 Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
@@ -170,7 +170,7 @@ def own_source(events: Events, config: StudyConfig) -> str:
     """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    return str(beside) if source not in provider_names() and beside.exists() else source
+    return str(beside) if source not in PROVIDERS.names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
@@ -179,13 +179,7 @@ def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> Pri
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver the prices of a study from a frame, checked as a file is.
-
-    Parameters
-    ----------
-    frame, returns
-        Of any shape that `arrow_of_frame` accepts.
-    """
+    """Deliver the prices of a study from a frame of any shape that `arrow_of_frame` accepts, checked as a file is."""
     table = arrow_of_frame(frame, returns=returns)
     return _delivered(lambda request: prices_of_arrow(table, request, name="DataFrame"), events, config)
 
@@ -217,7 +211,7 @@ def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = Fa
 
 def remote_names() -> tuple[str, ...]:
     """Names of the providers that ask over a network."""
-    return tuple(name for name in provider_names() if name not in ("files", "simulated"))
+    return tuple(name for name in PROVIDERS.names() if name not in ("files", "simulated"))
 
 
 def fetch_prices(

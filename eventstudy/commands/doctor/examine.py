@@ -63,12 +63,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Yield the findings one after the other; nothing is raised and nothing is left behind.
 
-    Parameters
-    ----------
-    out
-        The results folder that runs will write to.
-    prices
-        Snapshot or folder of prices whose newest day is set against the clock.
+    ``out`` is the folder that runs will write to; the newest day of ``prices`` is set against the clock.
     """
     yield from versions()
     yield tested(tested_versions(), _version)

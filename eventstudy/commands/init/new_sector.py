@@ -51,17 +51,7 @@ class NewSector:
 
 
 def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = "") -> NewSector:
-    """Return a checked plan of a sector.
-
-    Parameters
-    ----------
-    peers
-        ``TICKER:MIC`` or ``TICKER:MIC:Name``.
-    benchmarks
-        ``MIC:TICKER``, for exchanges whose usual index is not wanted or not known.
-    currency
-        Of the study; by default that of its first exchange.
-    """
+    """Return a checked plan of a sector, as the options of `eventstudy init` describe it."""
     problems = []
     if name in sector_names():
         problems.append(f"sector {name!r} ships with the package: run it with --sector, or choose another name")

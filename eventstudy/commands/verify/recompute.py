@@ -112,9 +112,12 @@ def verify_pack(
         again.mkdir()
         result = _run_again(home, manifest, config, found, apart, progress)
         why = _kept_from(manifest, result) if pages else "left out with --no-pages"
+        # By the names that the inputs had when the pack was written.
+        content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
+        named = replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
         own = Path(config.report.templates) if config.report.templates else None
-        write_pack(_as_stored(result, manifest), again, formats=formats, templates=own, progress=progress)
+        write_pack(named, again, formats=formats, templates=own, progress=progress)
         return _compare(home, again, manifest["outputs"], why)
 
 
@@ -147,7 +150,7 @@ def _run_again(
 ) -> StudyResult:
     """Run the study of a manifest on inputs that are the same; ``apart`` may hold the rows of a long list."""
     first = manifest["inputs"][0]
-    path = given.events or _shipped_events(first["sha256"], config) or _found(first["name"], "--events")
+    path = given.events or _found(first["name"], "--events", config.study.sector, first["sha256"])
     asked = given.prices or _origin(manifest, home, path.parent)
     with as_written(home, MANIFEST):
         trials = Trials.from_dict(manifest.get("trials", {}))
@@ -198,12 +201,6 @@ def _own(manifest: Mapping[str, Any], name: str) -> Any:
         for ticker, row in part.get("outcomes", {}).items()
     }
     return {**part, "outcomes": outcomes, "origin": None}
-
-
-def _as_stored(result: StudyResult, manifest: Mapping[str, Any]) -> StudyResult:
-    """Return the result by the names that its inputs had when the pack was written."""
-    content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
-    return replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
 
 
 def _kept_from(manifest: Mapping[str, Any], result: StudyResult) -> str:
@@ -287,15 +284,11 @@ def _is_table(name: str) -> bool:
     return name.endswith((".csv", ".parquet")) and (name == "ledger.csv" or name.startswith("tables/"))
 
 
-def _shipped_events(sha256: str, config: StudyConfig) -> Path | None:
-    """The events of the study's sector that ship with the package, where the pack was made of them."""
-    if config.study.sector not in sector_names():
-        return None
-    path = sector_file(config.study.sector).with_name("events.csv")
-    return path if sha256_of(path) == sha256 else None
-
-
-def _found(name: str, option: str) -> Path:
+def _found(name: str, option: str, sector: str = "", sha256: str = "") -> Path:
+    """An input by its name: the events of a sector that ships with the package, or a file in the working directory."""
+    shipped = sector_file(sector).with_name("events.csv") if sector in sector_names() else None
+    if shipped and sha256_of(shipped) == sha256:
+        return shipped
     path = Path(name)
     if not path.exists():
         raise ConfigError(f"{name} is not in the working directory; say where it is with {option}")

@@ -74,14 +74,8 @@ def check_quality(
 ) -> tuple[QualityFinding, ...]:
     """Look at every series of a study and return what is suspect, market by market.
 
-    Simulated prices are made, not delivered: there is nothing to find.
-
-    Parameters
-    ----------
-    sessions
-        ``sessions(mic, start, end)`` gives the exchange's days.
-    event_days
-        Days 0 by MIC: a large move near one is expected.
+    Simulated prices are made, not delivered: there is nothing to find. ``event_days`` are days 0 by MIC: a large
+    move near one is expected.
     """
     if prices.simulated:
         return ()
