@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import json
 import os
 import subprocess
@@ -25,22 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 from record import machine
 
-from eventstudy.large import (
-    FirmEvents,
-    Layout,
-    MarketFit,
-    WidePanel,
-    abnormal_returns,
-    fit_events,
-    reduce_events,
-    run_battery,
-)
+from eventstudy.large import FirmEvents, Layout, MarketFit, WidePanel, fit_events, reduce_events, run_battery
+from eventstudy.large.panel import windows_of
 
 HERE = Path(__file__).parent
 LAYOUT = Layout(estimation=(-260, -11), event=(-10, 20), car=((0, 1), (2, 20)))
 SESSIONS, SECURITIES, INDICES = 5_000, 500, 4
-THREADS = min(2, os.cpu_count() or 1)
-NUMBA = importlib.util.find_spec("numba") is not None
 #: Other packages: their version, and what they need besides. easy-es is older than pandas 3.
 PEERS = {"eventstudy": ("0.1a12",), "easy-es": ("0.1.2", "pandas<3"), "event-study-toolkit": ("1.0.0",)}
 #: Events of one turn of a loop; more are extrapolated, since its time is proportional to them.
@@ -109,34 +98,32 @@ def lstsq_loop(panel: WidePanel, events: FirmEvents) -> None:
 
 def floor(panel: WidePanel, events: FirmEvents) -> None:
     """Read each event's 281 returns once, and do nothing else with them than add them up."""
-    from concurrent.futures import ThreadPoolExecutor
-
     view = np.lib.stride_tricks.sliding_window_view(panel.returns, 281, axis=1)
 
-    def read(start: int) -> float:
+    for start in range(0, len(events), 512):
         rows = slice(start, start + 512)
-        return float(view[events.security[rows], events.position[rows] - 260].sum())
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        sum(pool.map(read, range(0, len(events), 512)))
+        view[events.security[rows], events.position[rows] - 260].sum()
 
 
-def ours(kernel: str, *, ar: bool = False) -> Callable[[WidePanel, FirmEvents], None]:
-    """Fit, CARs and their variances; abnormal returns where asked for."""
-
-    def work(panel: WidePanel, events: FirmEvents) -> None:
-        fitted = fit_events(panel, events, LAYOUT, kernel=kernel, threads=THREADS)  # type: ignore[arg-type]
-        if ar:
-            for _ in abnormal_returns(panel, events, fitted, LAYOUT):
-                pass
-
-    return work
+def ours(panel: WidePanel, events: FirmEvents) -> MarketFit:
+    """Fit, CARs and their variances."""
+    return fit_events(panel, events, LAYOUT)
 
 
-def battery(panel: WidePanel, events: FirmEvents, fitted: MarketFit, kernel: str) -> None:
+def with_abnormal_returns(panel: WidePanel, events: FirmEvents) -> None:
+    """The same and the abnormal returns of the event window, some thousand firm-events at a time."""
+    fitted, (first, length) = ours(panel, events), (LAYOUT.event[0], LAYOUT.n_event)
+    for start in range(0, len(events), 4_096):
+        rows = slice(start, start + 4_096)
+        part, fit = events.take(rows), fitted.take(rows)
+        y = windows_of(panel.returns, part.security, part.position + first, length)
+        x = windows_of(panel.indices, part.index, part.position + first, length)
+        _ = y - fit.beta[:, None] * x - fit.alpha[:, None] * LAYOUT.carries_alpha
+
+
+def battery(panel: WidePanel, events: FirmEvents, fitted: MarketFit) -> None:
     """All tests with ranks, on top of a fit that is there."""
-    sums = reduce_events(panel, events, fitted, LAYOUT, kernel=kernel, threads=THREADS)  # type: ignore[arg-type]
-    run_battery(fitted, sums, LAYOUT)
+    run_battery(fitted, reduce_events(panel, events, fitted, LAYOUT), LAYOUT)
 
 
 @dataclass
@@ -165,15 +152,12 @@ class Timings:
         return f"{np.median(each):,.3g}× ({each[0]:,.3g}–{each[-1]:,.3g})"
 
 
-def contenders(n: int) -> dict[str, Callable[[WidePanel, FirmEvents], None]]:
+def contenders(n: int) -> dict[str, Callable[[WidePanel, FirmEvents], object]]:
     """Who takes turns at n events."""
-    found = {"numpy": ours("numpy"), "floor": floor}
+    found: dict[str, Callable[[WidePanel, FirmEvents], object]] = {"numpy": ours, "floor": floor}
     if n <= 100_000:
-        found["numpy with AR"] = ours("numpy", ar=True)
-    if NUMBA:
-        found["numba"] = ours("numba")
-    found |= {"statsmodels loop": statsmodels_loop, "numpy lstsq loop": lstsq_loop}
-    return found
+        found["numpy with AR"] = with_abnormal_returns
+    return found | {"statsmodels loop": statsmodels_loop, "numpy lstsq loop": lstsq_loop}
 
 
 def time_turns(panel: WidePanel, sizes: list[int], rounds: int, timings: Timings) -> None:
@@ -198,38 +182,36 @@ def time_battery(panel: WidePanel, sizes: list[int], rounds: int, timings: Timin
     """The tests, each turn beside a fit."""
     for n in sizes:
         events = make_events(n)
-        fitted = fit_events(panel, events, LAYOUT, kernel="numpy", threads=THREADS)
+        fitted = ours(panel, events)
         fitted = fitted.without(fitted.n < 120)
-        kernels = [*(["numba"] if NUMBA else []), *(["numpy"] if n <= 100_000 else [])]
-        for kernel in kernels:
-            battery(panel, events.take(slice(0, 500)), fitted.take(slice(0, 500)), kernel)
+        battery(panel, events.take(slice(0, 500)), fitted.take(slice(0, 500)))
         for _ in range(max(2, rounds // 2)):
-            turns = {"fit beside the tests": functools.partial(ours("numpy"), panel, events)} | {
-                f"battery {kernel}": functools.partial(battery, panel, events, fitted, kernel) for kernel in kernels
+            turns = {
+                "fit beside the tests": functools.partial(ours, panel, events),
+                "battery": functools.partial(battery, panel, events, fitted),
             }
             for name, work in turns.items():
                 start = time.perf_counter()
                 work()
                 timings.add(name, n, time.perf_counter() - start, of=n)
-        print(f"{n:>9,} events: battery {timings.best('battery numba', n):.4f} s", flush=True)
+        print(f"{n:>9,} events: battery {timings.best('battery', n):.4f} s", flush=True)
 
 
-def peak_memory(n: int, kernel: str) -> float:
+def peak_memory(n: int) -> float:
     """Megabytes that a fit takes above panel and events at its peak, in a process of its own; or NaN."""
-    command = [sys.executable, __file__, "--memory", str(n), kernel]
+    command = [sys.executable, __file__, "--memory", str(n)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     return float(out)
 
 
-def measure_memory(n: int, kernel: str) -> None:
-    """Print the peak of the resident memory of one fit, the kernel's own warm-up not counted."""
+def measure_memory(n: int) -> None:
+    """Print the peak of the resident memory of one fit, the first one's warm-up not counted."""
     panel, events = make_panel(), make_events(n)
-    work = ours(kernel)
-    work(panel, events.take(slice(0, 2_000)))
+    ours(panel, events.take(slice(0, 2_000)))
     try:
         Path("/proc/self/clear_refs").write_text("5")
         before = resident("VmRSS")
-        fit_events(panel, events, LAYOUT, kernel=kernel, threads=THREADS)  # type: ignore[arg-type]
+        ours(panel, events)
         print(resident("VmHWM") - before)
     except OSError:
         print("nan")
@@ -268,16 +250,14 @@ def sigma_by_qr(panel: WidePanel, events: FirmEvents, i: int) -> float:
     return float(np.sqrt(error @ error / (len(y) - 2)))
 
 
-def accuracy(panel: WidePanel) -> list[tuple[str, str, float]]:
-    """Largest relative error of sigma of 1,000 events by panel and kernel; so many that sums are used."""
+def accuracy(panel: WidePanel) -> dict[str, float]:
+    """Largest relative error of sigma of 1,000 events by panel."""
     events = make_events(40_000, seed=7)
     rows = np.arange(0, len(events), 40)
-    found = []
+    found = {}
     for name, hard in hard_panels(panel).items():
         expected = np.array([sigma_by_qr(hard, events, i) for i in rows])
-        for kernel in ("numpy", "numba") if NUMBA else ("numpy",):
-            sigma = fit_events(hard, events, LAYOUT, kernel=kernel).sigma[rows]  # type: ignore[arg-type]
-            found.append((name, kernel, float(np.nanmax(np.abs(sigma / expected - 1)))))
+        found[name] = float(np.nanmax(np.abs(ours(hard, events).sigma[rows] / expected - 1)))
     return found
 
 
@@ -312,7 +292,7 @@ def peer_turn(name: str, command: list[str], panel: WidePanel, timings: Timings,
     timings.add(f"{name} at 10,000", 10_000, told["seconds"], of=told["events"])
     events = make_events(10_000)
     start = time.perf_counter()
-    ours("numpy", ar=True)(panel, events)
+    with_abnormal_returns(panel, events)
     timings.add(f"numpy beside {name}", 10_000, time.perf_counter() - start, of=10_000)
     return True
 
@@ -334,8 +314,8 @@ def draw(timings: Timings, memory: dict[int, float], sizes: list[int]) -> None:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    names = ("statsmodels loop", "numpy lstsq loop", "battery numba", "numpy", "numba", "floor")
-    for name, mark in zip(names, "os^Dvx", strict=True):
+    names = ("statsmodels loop", "numpy lstsq loop", "battery", "numpy", "floor")
+    for name, mark in zip(names, "os^Dx", strict=True):
         known = [n for n in sizes if (name, n) in timings.seconds]
         left.loglog(known, [timings.best(name, n) for n in known], marker=mark, ms=4, lw=1, label=name)
     left.set(xlabel="firm-events", ylabel="seconds", title="Time")
@@ -348,7 +328,7 @@ def draw(timings: Timings, memory: dict[int, float], sizes: list[int]) -> None:
 def report(
     timings: Timings,
     sizes: list[int],
-    errors: list[tuple[str, str, float]],
+    errors: dict[str, float],
     memory: dict[int, float],
     peers: list[str],
     panel: WidePanel,
@@ -364,20 +344,17 @@ def report(
     head = " | ".join(f"{n:,}" for n in sizes)
     rule = "|---|" + "---|" * len(sizes)
     title = "# Results of `python benchmarks/engine.py`"
-    threads = f"{THREADS} threads for the engine and for the floor"
-    here = machine(("numpy", "scipy", "statsmodels", "numba"))
-    lines = [title, "", f"{here}; {threads}.", "", intro, "", f"| seconds | {head} |", rule]
-    names = (
-        "statsmodels loop",
-        "numpy lstsq loop",
-        *peers,
-        "numpy",
-        "numpy with AR",
-        "numba",
-        "floor",
-        "battery numpy",
-        "battery numba",
-    )
+    lines = [
+        title,
+        "",
+        f"{machine(('numpy', 'scipy', 'statsmodels'))}; one thread.",
+        "",
+        intro,
+        "",
+        f"| seconds | {head} |",
+        rule,
+    ]
+    names = ("statsmodels loop", "numpy lstsq loop", *peers, "numpy", "numpy with AR", "floor", "battery")
     for name in names:
         cells = [
             f"{timings.best(name, n):.4g}{'*' if (name, n) in timings.scaled else ''}"
@@ -390,12 +367,9 @@ def report(
     pairs = [
         ("statsmodels loop", "numpy"),
         ("statsmodels loop", "numpy with AR"),
-        ("statsmodels loop", "numba"),
         ("numpy lstsq loop", "numpy"),
         ("numpy", "floor"),
-        ("numba", "floor"),
-        ("battery numpy", "fit beside the tests"),
-        ("battery numba", "fit beside the tests"),
+        ("battery", "fit beside the tests"),
     ]
     for slow, quick in pairs:
         lines.append(f"| {slow} / {quick} | " + " | ".join(timings.ratio(slow, quick, n) for n in sizes) + " |")
@@ -407,10 +381,8 @@ def report(
             f"PyPI `{name}` {PEERS[name][0]} / numpy with AR at 10,000 events, each turn beside the other: "
             f"{ratio}; {each:.2f} ms an event over {GIVEN[name]} events."
         )
-    lines += ["", "| largest relative error of σ against QR | numpy | numba |", "|---|---|---|"]
-    for name in dict.fromkeys(row[0] for row in errors):
-        by_kernel = {kernel: error for panel_, kernel, error in errors if panel_ == name}
-        lines.append(f"| {name} | {by_kernel['numpy']:.1e} | {by_kernel.get('numba', np.nan):.1e} |")
+    lines += ["", "| largest relative error of σ against QR | |", "|---|---|"]
+    lines += [f"| {name} | {error:.1e} |" for name, error in errors.items()]
     told = ", ".join(f"{n:,}: {mb:.0f} MB" for n, mb in memory.items())
     lines += [
         "",
@@ -428,12 +400,12 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000,10000,100000,1000000")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, help="folder of the other packages' environments, made if needed")
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
-        measure_memory(int(options.memory[0]), options.memory[1])
+        measure_memory(options.memory)
         return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(THREADS))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sizes = [int(size) for size in options.sizes.split(",")]
     panel, timings = make_panel(), Timings()
     time_turns(panel, sizes, options.rounds, timings)
@@ -441,7 +413,7 @@ def main() -> None:
     peers = []
     if options.peers:
         peers = time_peers(panel, options.peers.resolve(), timings, sizes, options.rounds)
-    memory = {n: peak_memory(n, "numpy") for n in sizes if n >= 10_000}
+    memory = {n: peak_memory(n) for n in sizes if n >= 10_000}
     errors = accuracy(panel)
     draw(timings, memory, sizes)
     text = report(timings, sizes, errors, memory, peers, panel)

@@ -22,7 +22,7 @@ MODEL_NOTES = {
         "E[R] = alpha + beta R_m",
         (
             "With a beta that changed since the estimation window; with an index that the event moves too; "
-            'after a run-up, whose alpha is no forecast: `model.alpha = "auto"` drops it after day +1.'
+            "after a run-up, whose alpha is no forecast: a study that asks about reversals drops it after day +1."
         ),
     ),
     "mean_adjusted": (

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import json
+import tempfile
 import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eventstudy.config import StudyConfig, load_config, sector_file
+from eventstudy.config import IN_MEMORY, StudyConfig, load_config, sector_file
 from eventstudy.config.plain import study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
@@ -24,8 +27,9 @@ from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.exchanges.exchange import HOME
+from eventstudy.large.event_list import is_long, read_list
 from eventstudy.messages import text
-from eventstudy.prices import PROVIDERS, PriceTable, provider_names
+from eventstudy.prices import PROVIDERS, PriceTable
 from eventstudy.prices.covariates import read_covariates
 from eventstudy.prices.quality import QualityFinding, with_special_sessions
 from eventstudy.prices.sources import frame_prices, get_prices, prices_of
@@ -35,7 +39,7 @@ from eventstudy.results.severity import worst_first
 from eventstudy.results.warnings import event_warnings, input_warnings
 from eventstudy.reversal import asks_reversal
 from eventstudy.shocks import with_shocks
-from eventstudy.study import run_study
+from eventstudy.study import run_list, run_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +126,7 @@ class Study:
     windows
         The event window ``(-1, 1)``, a list of them, or a mapping as the section ``[windows]``.
     estimation : (int, int)
-        First and last session of the estimation window.
+        First and last session of the estimation window; of its days 120 are needed, or four fifths where that is fewer.
     model : str or Mapping[str, Any]
         A name, or a mapping as the section ``[model]``.
     **sections
@@ -274,13 +278,45 @@ class Study:
         StudyResult
             Verdict, tests and tables, each with its type.
 
+        Notes
+        -----
+        As the command it decides by size: more than 50,000 rows of ``ticker`` and ``date`` are studied by sums over
+        dates, with prices in a folder, a file or a frame. The rows of the firm-events are then files in a temporary
+        folder, which goes with the result.
+
         Raises
         ------
         ConfigError, EventsError, PriceError, EstimationError
             As the command's exit codes 2, 2, 4 and 3.
         """
+        source = Path(events) if isinstance(events, str) else events
+        if not isinstance(source, Events) and is_long(source):
+            return self._run_list(source, prices, prices_are, jobs)
         read, config = self._inputs(events, jobs)
         return run_study(read, config, _table(read, config, prices, prices_are))
+
+    def _run_list(self, events: Any, prices: Any, prices_are: PricesAre, jobs: int) -> StudyResult:
+        """Run the study of more firm-events than are held in memory."""
+        _check_prices_are(prices, prices_are)
+        source = Path(prices) if isinstance(prices, str) else prices
+        if not (isinstance(source, PriceTable) or (source.exists() if isinstance(source, Path) else _is_frame(source))):
+            raise ConfigError(
+                f"prices = {prices!r}: more than {IN_MEMORY:,} firm-events need those of a folder, a file or a frame"
+            )
+        read = read_list(events, self.settings.tests.group)
+        if self.names is not None:
+            config = study_settings(self.names, read.tickers)
+            # The tickers of the events need no table of peers.
+            config = config if self.names.get("peers") is not None else replace(config, peers=())
+        else:
+            file, path = self.file, Path(read.path)
+            config = load_config(path, sector=self.sector, config_file=file, overrides=self.overrides, peers=False)
+        how: dict[str, Any] = {"returns": prices_are == "returns", "workers": {"jobs": jobs}}
+        with contextlib.ExitStack() as undo:
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+            result = run_list(read, config, source, scratch=scratch, **how)
+            weakref.finalize(result, undo.pop_all().close)
+        return result
 
     def _inputs(self, events: Any, jobs: int) -> tuple[Events, StudyConfig]:
         read = _events(events)
@@ -394,7 +430,7 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
     examples = [event.event_id for event in events if event.title.startswith(EXAMPLE)]
     if examples:
         remarks.append(f"{', '.join(examples)}: example rows of 'eventstudy init'; replace them with your events")
-    if not found.ledger and source in provider_names():
+    if not found.ledger and source in PROVIDERS.names():
         remarks.append(f"No prices were read: 'check' downloads them only with --prices {source}")
     return remarks
 
@@ -431,13 +467,22 @@ def _events(source: Any) -> Events:
     return events_of_frame(source)
 
 
-def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesAre = "prices") -> PriceTable:
-    """Return prices from whatever names or holds them."""
+def _is_frame(source: Any) -> bool:
+    return isinstance(source, Mapping | list) or any(hasattr(source, name) for name in _OF_FRAMES)
+
+
+def _check_prices_are(source: Any, prices_are: PricesAre) -> None:
+    """Refuse another word, and returns in what is no frame."""
     if prices_are not in ("prices", "returns"):
         raise ConfigError(f"prices_are = {prices_are!r}; {nearest(str(prices_are), ('prices', 'returns'))}")
     named = source is None or isinstance(source, str | Path | PriceTable) or hasattr(source, "fetch")
     if named and prices_are == "returns":
         raise ConfigError("prices_are='returns' is for frames; in a file, name the column of returns 'return'")
+
+
+def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesAre = "prices") -> PriceTable:
+    """Return prices from whatever names or holds them."""
+    _check_prices_are(source, prices_are)
     if isinstance(source, PriceTable):
         return source
     if isinstance(source, str) and _at_hand(source):
@@ -447,7 +492,7 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
     if hasattr(source, "fetch"):
         return prices_of(events, config, source)
-    if isinstance(source, Mapping | list) or any(hasattr(source, name) for name in _OF_FRAMES):
+    if _is_frame(source):
         return frame_prices(events, config, source, returns=prices_are == "returns")
     raise ConfigError(
         f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "

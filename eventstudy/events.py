@@ -33,6 +33,8 @@ _KEPT = ("event_id", "precision", "kind", "label", "clarifies", "dimension", "ti
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+#: What stands for the path of events that come in a frame; nothing is in its folder.
+FRAME = str(Path("DataFrame") / "events.csv")
 #: Furthest event day from day 0 that a window of an event of its own may have.
 _FURTHEST = 5_000
 
@@ -154,7 +156,7 @@ def events_of_frame(data: Any) -> Events:
     EventsError
         With every problem found.
     """
-    return _events_of(table_of_frame(data, str(Path("DataFrame") / "events.csv"), EventsError))
+    return _events_of(table_of_frame(data, FRAME, EventsError))
 
 
 def parse_events(raw: bytes, name: str) -> Events:

@@ -175,7 +175,7 @@ STATISTICS: Registry[Any] = Registry(
 PROVIDERS: Registry[Any] = Registry(
     "price source", "prices", declaration="@provider(", group="eventstudy.providers", bare=True
 )
-#: Twins of kernels of `core` and `large`, compiled by numba; neither of them knows of the other's files.
+#: Twins of kernels of `core`, compiled by numba; neither of them knows of the other's files.
 KERNELS: Registry[Any] = Registry("compiled kernel", "fast", declaration="@KERNELS.add(")
 #: What a result can show of itself: `results` knows neither the figures nor the report, which come after it.
 VIEWS: Registry[Any] = Registry("view", "plots", "report", "report/render", declaration="@VIEWS.add(")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.backtest import Trials, summarise, trade_study
-from eventstudy.config import StudyConfig, Window
+from eventstudy.config import IN_MEMORY, StudyConfig, Window
 from eventstudy.config.json_values import plain_json
 from eventstudy.core.estimation import Computed, compute, distinct, groups, headline_of
 from eventstudy.core.statistics import Sample, TestResult, run_tests
-from eventstudy.errors import Reason
+from eventstudy.errors import ConfigError, Reason
 from eventstudy.events import Events
 from eventstudy.messages import text
 from eventstudy.optional import Parts
@@ -82,6 +82,7 @@ def run_study(
     own = read_covariates(events, config)
     tell("returns, windows, market model")
     asks = asks_reversal(events, config)
+    config = config if asks else config.of_effect
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config, own))
     samples = samples if asks else list(distinct(samples))
@@ -125,9 +126,10 @@ def run_study(
 def run_list(
     events: EventList,
     config: StudyConfig,
-    prices: Path,
+    prices: Any,
     *,
     scratch: Path,
+    returns: bool = False,
     progress: Progress | None = None,
     trials: Trials | None = None,
     **how: Any,
@@ -139,25 +141,36 @@ def run_list(
     events, config
         From `event_list.read_list` and `config.load_config`; the study's only market names the index.
     prices
-        One long file.
+        A long file, of which a piece is held at a time; or a folder, another file, a frame or a `PriceTable`.
+    returns
+        Whether the numbers of a frame of prices are returns.
     scratch
         Empty folder on a disk that all workers see. It gets tables of returns and, as files of the result, the
         rows of the events; it must stay as long as these are read.
     **how
-        ``workers`` and ``kernel`` of `large.engine.run_market`.
+        ``workers`` of `large.engine.run_market`.
 
     Raises
     ------
     ConfigError
-        For settings that need the events in memory.
+        For settings that need the events in memory, and for several markets.
     PriceError, EstimationError
         As `run_study`.
     """
-    from eventstudy.large.engine import run_market
+    from eventstudy.large.engine import layout_of, run_market
+    from eventstudy.large.tables import long_file
     from eventstudy.results.long_list import result_of_list
 
-    market, tell = config.markets[0], progress or (lambda _: None)
-    found = run_market(events, prices, market.benchmark, config, scratch=scratch, progress=tell, **how)
+    config, tell = config.of_effect, progress or (lambda _: None)
+    if len(config.markets) != 1:
+        raise ConfigError(
+            f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
+            "against one index, at a time; split the list"
+        )
+    market = config.markets[0]
+    layout_of(config)
+    source = long_file(events, prices, market.benchmark, scratch, returns=returns)
+    found = run_market(events, source, market.benchmark, config, scratch=scratch, progress=tell, **how)
     tell("tables")
     result = result_of_list(found, config, market.mic, scratch / "tables")
     facts, manifest, earlier = dict(result.facts), dict(result.manifest), trials or Trials()

@@ -58,13 +58,13 @@ EVENTS = pd.DataFrame(
 )
 
 
-def by_ols(ticker: str, at: int, *, others: tuple[int, ...] = ()) -> float:
-    """CAR over the window by a regression of its own, without days -1 to +2 of the firm's other events."""
+def by_ols(ticker: str, at: int, *, others: tuple[int, ...] = (), window: tuple[int, int] = WINDOW) -> float:
+    """CAR over a window by a regression of its own, without days -1 to +2 of the firm's other events."""
     fitted = [day for day in range(at - 250, at - 10) if all(not -1 <= day - other <= 2 for other in others)]
     index, own = RETURNS["IDX"].to_numpy(), RETURNS[ticker].to_numpy()
     design = np.column_stack([np.ones(len(fitted)), index[fitted]])
     alpha, beta = np.linalg.lstsq(design, own[fitted], rcond=None)[0]
-    days = slice(at + WINDOW[0], at + WINDOW[1] + 1)
+    days = slice(at + window[0], at + window[1] + 1)
     return float((own[days] - alpha - beta * index[days]).sum())
 
 
@@ -88,6 +88,14 @@ def result() -> eventstudy.StudyResult:
 
 def test_one_line_gives_the_cars_of_a_regression(result: eventstudy.StudyResult) -> None:
     assert cars_of(result) == pytest.approx(CARS, rel=1e-9)
+
+
+def test_the_intercept_counts_on_every_day_of_the_window() -> None:
+    window = (-2, 9)
+    result = eventstudy.car(EVENTS, WIDE, benchmark="IDX", window=window)
+    expected = by_ols("LOW", AT["E3"], others=FIRST, window=window)
+    assert result.car.one(event_id="E3", ticker="LOW", window=window).car == pytest.approx(expected, rel=1e-9)
+    assert result.model.alpha == "estimated"
 
 
 def test_estimates_are_the_mean_over_dates_with_its_t(result: eventstudy.StudyResult) -> None:
@@ -317,7 +325,7 @@ def test_names_are_the_settings_of_a_file() -> None:
     assert found.peers[1].from_ == dt.date(2021, 1, 4)
     assert [(market.mic, market.benchmark) for market in found.markets] == [("XNYS", "IDX"), ("XSHG", "000300.SS")]
     assert (found.windows.car, found.windows.event) == (((0, 1), (-5, 5)), (-5, 5))
-    assert (found.windows.estimation, found.windows.minimum) == ((-100, -11), 90)
+    assert (found.windows.estimation, found.windows.minimum) == ((-100, -11), 72)
     assert (found.model.name, found.model.alpha, found.returns.kind) == ("market_robust", "zero", "log")
     assert found.tests.names == ("date_t", "sign_flip")
     # An estimation window that is not named ends before the event window.

@@ -12,8 +12,9 @@ import numpy as np
 from eventstudy.config import Cost
 from eventstudy.exchanges.exchange import EVER, Fee, exchanges
 
-#: What an exchange costs of which no fees are known.
-_UNKNOWN = (("commission", 10.0), ("half_spread", 10.0))
+#: What an exchange costs of which no fees are known, in basis points.
+_UNKNOWN = {"commission": 10.0, "half_spread": 10.0}
+_ROUND = "This market is not in the table: a round figure"
 Side = Literal["buy", "sell"]
 
 
@@ -77,7 +78,12 @@ def cost_table(
 ) -> CostTable:
     """Return the fees of these markets. An override replaces every row of its market and name."""
     replaced = {(row.market, row.name) for row in overrides}
-    rows = [fee for mic in dict.fromkeys(markets) for fee in known_fees(mic) or _unknown_fees(mic)]
+    rows: list[Fee] = []
+    for mic in dict.fromkeys(markets):
+        rows += known_fees(mic) or [
+            Fee(market=mic, name=name, side="both", bps=bps, source=_ROUND, certainty="assumption")
+            for name, bps in _UNKNOWN.items()
+        ]
     rows = [fee for fee in rows if (fee.market, fee.name) not in replaced]
     rows += [
         Fee(
@@ -94,17 +100,3 @@ def cost_table(
         if row.market in markets
     ]
     return CostTable(tuple(rows), impact, hedge_bps)
-
-
-def _unknown_fees(mic: str) -> tuple[Fee, ...]:
-    return tuple(
-        Fee(
-            market=mic,
-            name=name,
-            side="both",
-            bps=bps,
-            source="This market is not in the table: a round figure",
-            certainty="assumption",
-        )
-        for name, bps in _UNKNOWN
-    )

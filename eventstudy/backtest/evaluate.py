@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -162,21 +162,9 @@ def specifications(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class CostPoint:
-    """What a run would have earned at one one-sided all-in cost of the long leg."""
-
-    run: str
-    cost_bps: float
-    net_per_trade: float
-    net_total: float
-    sharpe: float
-
-
-def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> list[CostPoint]:
-    """Net result at each cost of `COST_GRID` in place of the cost table; the index leg pays its own."""
+def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> Iterator[dict[str, Any]]:
+    """Yield what a run would have earned at each cost of `COST_GRID`; the index leg pays its own."""
     free = series.gross + series.hedge
-    points = []
     for bps in COST_GRID:
         path = np.zeros(len(series.day))
         for trade in result.filled:
@@ -186,5 +174,5 @@ def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> list[Co
         share = np.array([(t.hedged - t.hedge_cost) / t.value - 2 * bps / 1e4 for t in result.filled])
         net = free - path
         annual = sharpe(net / series.capital) * float(np.sqrt(252))
-        points.append(CostPoint(result.name, bps, mean(share), float(net.sum()), annual))
-    return points
+        row = {"run": result.name, "cost_bps": bps, "net_per_trade": mean(share)}
+        yield {**row, "net_total": float(net.sum()), "sharpe": annual}

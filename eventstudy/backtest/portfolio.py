@@ -119,13 +119,7 @@ def run(
 
 
 def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
-    """Add all trades up by calendar day, over every session of any exchange from ``first`` to ``last``.
-
-    Raises
-    ------
-    ValueError
-        If a trade lies outside these days: a profit would be lost.
-    """
+    """Add all trades up by calendar day, over every session of any exchange from ``first`` to ``last``."""
     every = np.unique(np.concatenate([tape.sessions for tape in tapes.values()])).astype(np.int64)
     day = every[(every >= first) & (every <= last)]
     gross, hedge, cost, exposure = (np.zeros(len(day)) for _ in range(4))

@@ -47,7 +47,7 @@ def rows(traded: Traded) -> dict[str, list[Row]]:
         "pnl": list(_pnl_rows(found)),
         "backtest": [row for result in found.runs.values() for row in shock_rows(result, traded)],
         "specifications": list(_specification_rows(found)),
-        "cost_sensitivity": [asdict(point) for curve in curves for point in curve],
+        "cost_sensitivity": [row for curve in curves for row in curve],
         "fees": [
             asdict(fee) | {"first": "" if fee.first == EVER else str(fee.first), "until": str(fee.until or "")}
             for fee in traded.costs.fees

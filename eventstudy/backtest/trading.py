@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from eventstudy.backtest.costs import CostTable, cost_table
 from eventstudy.backtest.evaluate import Evaluation, evaluate
 from eventstudy.backtest.past_view import Tape
@@ -12,12 +14,15 @@ from eventstudy.backtest.rule import Rule, rule_of
 from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
 from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
+from eventstudy.core.arrays import Counts
 from eventstudy.core.estimation import Computed, headline_group, peer_group_of
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Shocks
+from eventstudy.reversal.controls import FEWEST_MATCHES, match
+from eventstudy.reversal.falls import lead_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +86,29 @@ def trade_study(
 
 
 def comparable(judged: Shocks, rule: Rule) -> list[tuple[str, int]]:
-    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades."""
+    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades.
+
+    With ``reversal.controls = "before"`` these are matched to each drop alone, among those whose post windows were
+    over before it began: what a trader could have known.
+    """
     drops, found = judged.drops, judged.benchmarks
+    days = _past_days if judged.history.config.reversal.controls == "before" else lambda _, k: found.days(k)
     return [
         (str(shock), int(day))
         for k, shock in enumerate(drops.shock_id)
         if drops.qualifies[k] and not found.reasons[k] and rule.trades(str(judged.label[k]))
-        for day in found.days(k)
+        for day in days(judged, k)
     ]
+
+
+def _past_days(judged: Shocks, k: int) -> Counts:
+    """Dates of the drops most like one, of those that were over before it; none where there are too few."""
+    pool, windows = judged.benchmarks.pools[k], judged.history.config.windows
+    sessions = judged.history.days(judged.tickers[k])
+    own = np.searchsorted(sessions, judged.drops.day0[k].astype("datetime64[D]").astype(np.int64))
+    past = pool.take(np.searchsorted(sessions, pool.day) + lead_of("before", windows.drop, windows.post) <= own)
+    (nearest,) = match(judged.traits[[k]], [past], many=False)
+    return past.day[nearest.rows] if len(nearest.rows) >= FEWEST_MATCHES else past.day[:0]
 
 
 def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> Reason:

@@ -96,6 +96,13 @@ PLAIN = (
 _PLAIN_NAMES = ("exchange", "benchmark", "write_config")
 ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
+OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result packs.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +165,6 @@ class Inputs:
 
         The tickers of the events are the peers where the settings name none.
         """
-        from eventstudy.config import IN_MEMORY
         from eventstudy.large.event_list import read_list
 
         config = self._settings(peers=False)
@@ -168,11 +174,6 @@ class Inputs:
         else:
             markets = {"markets": self._assumed(read.tickers)["markets"]}
             config = self._settings(peers=False, assumed=lambda: markets)
-        if len(config.markets) != 1:
-            raise ConfigError(
-                f"{len(config.markets)} markets: more than {IN_MEMORY:,} firm-events are studied on one exchange, "
-                "against one index, at a time; split the list"
-            )
         return read, config
 
     def _settings(self, **how: Any) -> StudyConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import PACK
+from eventstudy.commands.options import OUT, PACK
 from eventstudy.commands.output import console_for
 
 SECTION = "Results"
@@ -16,16 +16,11 @@ SECTION = "Results"
 
 @click.command("pool", epilog=examples("eventstudy pool results/optical-2026-06 results/healthcare-2022"))
 @click.argument("packs", type=PACK, nargs=-1, required=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that the pool's own folder is put into.",
-)
+@OUT
+@click.option("--labels-differ", is_flag=True, help="Pool what each pack asks about although the labels differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
-def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+def command(packs: tuple[Path, ...], out: Path, labels_differ: bool, as_json: bool, quiet: bool) -> None:
     """Join the shocks of several result packs into one test, sector by sector."""
     from eventstudy.pooling.pool import pool_packs
     from eventstudy.report.bundle import write_bundle
@@ -38,7 +33,7 @@ def command(packs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> N
     settings = read[0].settings
     with as_written(home_of(packs[0]), MANIFEST):
         seed, draws = int(settings["study.seed"]), int(settings["tests.draws"])
-    found = pool_packs(read, seed=seed, draws=draws)
+    found = pool_packs(read, seed=seed, draws=draws, labels_differ=labels_differ)
     with reserve(out) as place:
         bundle = pool_bundle(found, packs)
         folder = write_bundle(bundle, place)

@@ -14,6 +14,7 @@ import click
 from eventstudy.commands.help_layout import examples
 from eventstudy.commands.options import (
     ACCEPT,
+    OUT,
     InputFile,
     Inputs,
     locked_question,
@@ -41,13 +42,7 @@ SECTION = "Study"
     "run", epilog=examples("eventstudy run events.csv --prices prices.csv", "eventstudy run --example healthcare")
 )
 @study_options
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the result packs.",
-)
+@OUT
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
 @click.option(
@@ -83,16 +78,17 @@ def command(
     from eventstudy.workers import forked_children
 
     workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
-    settings = {f"model.{name}": value for name, value in workers.items() if _given(name)}
+    origin, default = click.get_current_context().get_parameter_source, click.core.ParameterSource.DEFAULT
+    settings = {f"model.{name}": value for name, value in workers.items() if origin(name) is not default}
     settings |= {"tests.group": groups} if groups else {}
     settings |= {"study.language": language} if language else {}
     inputs = inputs.changed(settings)
     events, prices = inputs.events, inputs.prices
     console, long = console_for(quiet or as_json), _is_long(events)
-    if long and (prereg_file or not prices or not Path(prices).is_file()):
+    if long and (prereg_file or not prices or not Path(prices).exists()):
         raise click.UsageError(
-            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, one long "
-            "file, and no --prereg; docs/market-wide.md says what else there is"
+            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, a file "
+            "or folder, and no --prereg; docs/market-wide.md says what else there is"
         )
     read: Any
     read, config = inputs.read_list() if long else inputs.read()
@@ -168,12 +164,6 @@ def _told(result: StudyResult, folder: Path, console: Console, *, as_json: bool,
         from eventstudy.report.terminal import print_pack
 
         print_pack(result, folder, console)
-
-
-def _given(option: str) -> bool:
-    """Whether an option stands on the command line, rather than having its default."""
-    source = click.get_current_context().get_parameter_source(option)
-    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _begin_prices(

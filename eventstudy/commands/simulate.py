@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventstudy.commands.help_layout import examples
-from eventstudy.commands.options import ACCEPT, Inputs, prices_of_study, study_options, worker_options
+from eventstudy.commands.options import ACCEPT, OUT, Inputs, prices_of_study, study_options, worker_options
 from eventstudy.commands.output import console_for
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ SECTION = "Study"
 @click.option("--region", help="Region whose peers are used; default the one with the longest history.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default the study's.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that the simulation's own folder is put into.",
-)
+@OUT
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
 def command(
     inputs: Inputs,
@@ -124,7 +118,9 @@ def _of_tests(
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
 
-    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
+    asks = asks_reversal(read, config)
+    config = config if asks else config.of_effect
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks)[:2]
     common = PEERS if peers is None else peers
     chosen = designs or tuple(DESIGNS)
     plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=chosen)
@@ -133,7 +129,7 @@ def _of_tests(
     else:
         pool = draw_pool(read, config, table, plan, region=region)
     result = simulate(pool, config, plan, **workers)
-    return simulation_bundle(result, build_manifest(read, config, table), sector=config.study.sector)
+    return simulation_bundle(result, build_manifest(read, config, table), config)
 
 
 def _of_verdict(

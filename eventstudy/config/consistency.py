@@ -24,16 +24,10 @@ def check(config: StudyConfig, *, peers: bool = True, written: Container[str] = 
     written
         Windows that the study names itself. A drop or post window that it does not name may lie outside a short
         event window, unless `Reversal.ask` says ``yes``.
-
-    Raises
-    ------
-    ConfigError
-        With every problem found.
     """
     found = [
         *faults(config, StudyConfig),
         *_windows(config.windows, ("drop", "post") if config.reversal.ask == "yes" else written),
-        *_question(config),
         *(_peers(config) if peers else ()),
         *_model(config),
         *_entry(config),
@@ -67,14 +61,6 @@ def _windows(windows: Windows, written: Container[str]) -> Iterator[str]:
         yield f"windows.post starts at {windows.post[0]}, before the drop has ended"
 
 
-def _question(config: StudyConfig) -> Iterator[str]:
-    if config.reversal.ask == "yes" and config.study.kind != "return":
-        yield (
-            f"reversal.ask = 'yes' with study.kind = {config.study.kind!r}: drops and reversals are questions about "
-            "returns; accepted is auto or no"
-        )
-
-
 def _length(windows: Windows) -> int:
     return windows.estimation[1] - windows.estimation[0] + 1
 
@@ -92,6 +78,11 @@ def _model(config: StudyConfig) -> Iterator[str]:
     for name, example in _NEEDS.get(model.name, ()):
         if not getattr(model, name):
             yield f"model.name = {model.name!r} needs model.{name}, {example}"
+    if config.reversal.ask == "yes" and config.study.kind != "return":
+        yield (
+            f"reversal.ask = 'yes' with study.kind = {config.study.kind!r}: drops and reversals are questions about "
+            "returns; accepted is auto or no"
+        )
     if problem := engine_problem(model.engine, model.scheduler):
         yield f"model: {problem}"
     if model.name == "raw" and config.study.kind != "return":

@@ -55,15 +55,8 @@ def load_config(
 ) -> StudyConfig:
     """Read and check all layers of settings for a study of ``events_path``.
 
-    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers.
-
-    Raises
-    ------
-    ConfigError
-        With every problem found: a file that is missing or not TOML, an unknown key (with the
-        nearest valid one), a value of the wrong kind, windows that overlap or run backwards,
-        a peer whose market is not described. Without ``peers`` a study of a whole market, which names
-        none.
+    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers. Without ``peers``
+    the study is one of a whole market, which names none. One `ConfigError` tells every problem.
     """
     layers, named = _files(events_path, sector, config_file)
     if assumed and not any("peers" in table for _, table in layers):
@@ -133,13 +126,7 @@ def _files(
 
 
 def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
-    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise.
-
-    Raises
-    ------
-    ConfigError
-        If this version has no such setting or refuses its value.
-    """
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise."""
     problems = unknown_keys(source, settings)
     if not problems:
         finished, windows = source == "manifest.json", settings.get("windows", {})
@@ -227,16 +214,11 @@ def _is_own(key: str, value: Any, accepted: typing.Iterable[str]) -> bool:
 
 
 def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
-    line = _line_of(source, key)
-    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
-
-
-def _line_of(source: str, key: str) -> int | None:
-    if not Path(source).is_file():
-        return None
+    """The problem of a key that is no setting, with its line where the source is a file."""
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
-    lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+    lines = Path(source).read_text(encoding="utf-8-sig").splitlines() if Path(source).is_file() else []
+    line = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
 
 
 def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from eventstudy.config.json_values import plain_json
@@ -12,7 +13,10 @@ from eventstudy.config.load import config_from_dict
 from eventstudy.config.settings import StudyConfig, Windows
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.exchanges.exchange import HOME, exchanges
+from eventstudy.exchanges.tickers import spelled
 
+#: Endings of a file that holds an index.
+_FILES = (".csv", ".csv.gz", ".parquet", ".xlsx", ".dta", ".feather", ".tsv", ".txt")
 #: Names beside the sections of a study file.
 _NAMES = ("peers", "benchmark", "exchange", "windows", "estimation", "model")
 
@@ -27,6 +31,11 @@ def exchange_of(ticker: str, exchange: str = HOME) -> str:
         known.suffix: mic for mic, known in exchanges().items() if known.suffix and ticker.endswith(known.suffix)
     }
     return endings[max(endings, key=len)] if endings else exchange
+
+
+def index_file(benchmark: str) -> bool:
+    """Whether an index is named by the file that holds it, rather than by its ticker."""
+    return benchmark.lower().endswith(_FILES) and Path(benchmark).is_file()
 
 
 def study_settings(names: Mapping[str, Any], tickers: Sequence[str] | None = None) -> StudyConfig:
@@ -145,7 +154,16 @@ def _markets(mics: Sequence[str], benchmark: str | Mapping[str, str]) -> list[di
     lacking = [mic for mic, index in indices.items() if not index]
     if lacking:
         raise ConfigError(f"no index is known for {', '.join(lacking)}: give it as benchmark, {{{lacking[0]!r}: …}}")
-    return [{"mic": mic, "benchmark": index} for mic, index in indices.items()]
+    return [{"mic": mic, "benchmark": _index(index)} for mic, index in indices.items()]
+
+
+def _index(name: str) -> str:
+    """A file as it is; a ticker as the prices' tickers are read, such as VWRETD for vwretd."""
+    if index_file(name):
+        return name
+    if name.lower().endswith(_FILES):
+        raise ConfigError(f"benchmark {name!r}: there is no such file; give the file of an index, or its ticker")
+    return spelled(name)
 
 
 def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
@@ -158,7 +176,7 @@ def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
         table["estimation"] = estimation
     if _is_pair(table.get("estimation")):
         first, last = table["estimation"]
-        table.setdefault("minimum", max(10, min(default.minimum, last - first + 1)))
+        table.setdefault("minimum", max(10, min(default.minimum, (last - first + 1) * 4 // 5)))
     car = table.get("car", ())
     if "car" in table and isinstance(car, list | tuple) and car and all(map(_is_pair, car)):
         # The other windows that nobody wrote are fitted to this one by `cut_to_event`.

@@ -87,15 +87,7 @@ FREE = Form("(?s).*", "is any text")
 
 
 def faults(value: Any, hint: Any, path: str = "") -> Iterator[str]:
-    """Yield what is wrong with a setting, or with all below it, by the limits in its annotation.
-
-    Parameters
-    ----------
-    value, hint
-        A dataclass of settings or one of their values, and its type.
-    path
-        Name of the setting in messages, such as ``windows.car[0]``.
-    """
+    """Yield what is wrong with a setting at ``path``, or with all below it, by the limits in its annotation."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if value is None:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from eventstudy.config.json_values import plain_json
@@ -25,34 +25,12 @@ Window = tuple[Tau, Tau]
 Text = Annotated[str, FREE]
 Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
 #: Sections of the pages, in order.
-PageSection = Literal[
-    "answer",
-    "event_days",
-    "verdicts",
-    "placebos",
-    "reversal",
-    "claims",
-    "clarifications",
-    "backtest",
-    "tests",
-    "shocks",
-    "multiplicity",
-    "reversal_measures",
-    "regressions",
-    "group_differences",
-    "specifications",
-    "diagnostics",
-    "quality",
-    "prereg",
-    "alignment",
-    "ledger",
-    "method",
-    "settings",
-    "notes",
-    "peers",
-    "read",
+PAGE_SECTIONS = (
+    *("answer", "event_days", "verdicts", "placebos", "reversal", "claims", "clarifications", "backtest", "tests"),
+    *("shocks", "multiplicity", "reversal_measures", "regressions", "group_differences", "specifications"),
+    *("diagnostics", "quality", "prereg", "alignment", "ledger", "method", "settings", "notes", "peers", "read"),
     "references",
-]
+)
 #: Names of packs and snapshots begin with a sector's: it must not lead to another folder.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
@@ -185,8 +163,9 @@ class Model:
     Attributes
     ----------
     alpha
-        ``auto`` drops the intercept after day +1, ``estimated`` and ``zero`` hold for all days,
-        ``shrink`` draws it towards zero as far as the peers of the event differ by chance alone.
+        ``estimated`` and ``zero`` hold for all days. ``auto`` is ``estimated`` in a study of the events' effect; where
+        reversals are asked about it drops the intercept after day +1. ``shrink`` draws it towards zero as far as the
+        peers of the event differ by chance alone.
     factors_file, factors, risk_free, percent
         CSV of daily factors by calendar day (a path from the working directory), its columns to use,
         its risk-free column, and whether it holds percent. The factor ``market`` is the peer's own
@@ -263,7 +242,8 @@ class Reversal:
     label
         Events that the question is about.
     case
-        Shock shown as a case study; by default the newest fall of the label asked about, else the newest fall.
+        Shock shown as a case study; by default the newest fall of the label asked about that
+        counts as a drop, else its newest fall, else the newest fall of all.
     estimator
         What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
         permutation over sets of placebo drops.
@@ -403,7 +383,7 @@ class Report:
 
     formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
     templates: Text = ""
-    sections: Annotated[tuple[PageSection, ...], Distinct()] = ()
+    sections: Annotated[tuple[Annotated[str, OneOf(PAGE_SECTIONS)], ...], Distinct()] = ()
     title: Text = ""
     author: Text = ""
     brackets: Literal["t", "se"] = "t"
@@ -458,13 +438,17 @@ class StudyConfig:
                 return peer
         raise KeyError(ticker)
 
+    @property
+    def of_effect(self) -> StudyConfig:
+        """The settings where reversals are not asked about: the estimated intercept counts on every day."""
+        model = self.model
+        return replace(self, model=replace(model, alpha="estimated")) if model.alpha == "auto" else self
+
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, for the manifest."""
-        plain: dict[str, Any] = plain_json(dataclasses.asdict(self, dict_factory=_by_key))
+        # ``from_`` is ``from`` in a study file.
+        plain: dict[str, Any] = plain_json(
+            dataclasses.asdict(self, dict_factory=lambda pairs: {name.rstrip("_"): value for name, value in pairs})
+        )
         plain["peers"] = [{**peer, **peer.pop("own")} for peer in plain["peers"]]
         return plain
-
-
-def _by_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Fields by the names of the settings: ``from_`` is ``from`` there."""
-    return {name.rstrip("_"): value for name, value in pairs}

@@ -96,11 +96,6 @@ def exchange_sessions(mic: str) -> Sessions:
     """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
 
     `remember_earlier` adds those before 2000 of a study whose events are as old.
-
-    Raises
-    ------
-    ConfigError
-        If exchange_calendars knows no such MIC.
     """
     if mic not in _KNOWN:
         _KNOWN[mic] = _worked_out(mic)

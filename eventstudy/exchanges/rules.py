@@ -23,15 +23,10 @@ _CENT = ((np.inf, 0.01),)
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Where a close stood at the day's limit, shape (T,) each.
-
-    ``all_day`` marks those whose high and low are the same price: nobody could trade away from the
-    limit. ``no_limit`` marks the free first sessions of a new listing.
-    """
+    """Where a close stood at the day's limit, and the free first sessions of a new listing, shape (T,) each."""
 
     down: Bools
     up: Bools
-    all_day: Bools
     no_limit: Bools
 
 
@@ -39,11 +34,6 @@ def board_of(ticker: str, mic: str, *, peer: str = "", market: str = "") -> str:
     """Return the board: as stated for the peer, else by the ticker's digits, the market, the MIC.
 
     An exchange without a board gives ``""``: its limits are unknown.
-
-    Raises
-    ------
-    ConfigError
-        If a stated board is not known.
     """
     for stated in (peer, market):
         if stated and stated not in boards():
@@ -88,11 +78,6 @@ def limit_prices(
     -------
     down, up
         ``(0.0, inf)`` without a limit, ``(nan, nan)`` where no rule is known.
-
-    Raises
-    ------
-    ConfigError
-        If the board is not known.
     """
     if board not in boards():
         raise ConfigError(f"board {board!r} is unknown; {nearest(board, boards())}")
@@ -186,8 +171,7 @@ def locked(
     with np.errstate(invalid="ignore"):
         reach = np.maximum(tick_size(board, close, days) * ticks, slack * previous)
         down, up = _at(close, down_price, low, reach), _at(close, up_price, high, reach)
-        flat = np.zeros(len(days), dtype=bool) if high is None or low is None else high - low < _ROUNDING
-    return Locks(down, up, (down | up) & flat, free_sessions(board, days, days_listed))
+    return Locks(down, up, free_sessions(board, days, days_listed))
 
 
 def _at(close: Floats, limit: Floats, extreme: Floats | None, reach: Floats) -> Bools:

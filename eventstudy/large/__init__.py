@@ -2,7 +2,7 @@
 
 from eventstudy.large.battery import AT_ANY_SIZE, AverageReturns, average_returns, run_battery
 from eventstudy.large.days import DaySums, reduce_events, session_correlation
-from eventstudy.large.fit import abnormal_returns, fit_events
+from eventstudy.large.fit import fit_events
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Layout",
     "MarketFit",
     "WidePanel",
-    "abnormal_returns",
     "average_returns",
     "fit_events",
     "reduce_events",

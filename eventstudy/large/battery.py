@@ -183,14 +183,17 @@ def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
     return AbnormalReturns(panel, expected)
 
 
-def average_returns(sums: DaySums, layout: Layout) -> AverageReturns:
-    """Mean AR by event day of all firm-events, and the running sum's band of `band_half_width`: dates are clusters."""
+def average_returns(sums: DaySums, layout: Layout, *, sessions: int) -> AverageReturns:
+    """Mean AR by event day of all firm-events, and the running sum's band of `band_half_width`: dates are clusters.
+
+    ``sessions`` is how many there are: windows that reach past the last one share none there.
+    """
     n = sums.date_n.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         aar = sums.date_ar.sum(axis=0) / n
     total = sums.date_ar - sums.date_n * np.nan_to_num(aar)
     first = int(layout.tau[0])
-    overlap = [lagged_overlap(sums.date, sums.grown_alike[:, -1], (first, int(day))) for day in layout.tau]
+    overlap = [lagged_overlap(sums.date, sums.grown_alike[:, -1], (first, int(day)), sessions) for day in layout.tau]
     return AverageReturns(n.astype(np.int64), aar, np.cumsum(aar), band_half_width(sums.date_n, total, overlap))
 
 
@@ -212,12 +215,15 @@ def means_by_day(sums: DaySums, layout: Layout) -> Iterator[tuple[int, DateMeans
         )
 
 
-def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int]) -> DateOverlap:
+def lagged_overlap(
+    position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int], sessions: int | None = None
+) -> DateOverlap:
     """W of dates on one axis of sessions, from their places on it and correlations by distance.
 
     ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
     with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
-    window's width. Work and memory are K times the width.
+    window's width. Windows are cut at the end of the axis, where its length ``sessions`` is given. Work and memory are
+    K times the width.
     """
     width = window[1] - window[0] + 1
     early, late, weight = [], [], []
@@ -226,7 +232,8 @@ def lagged_overlap(position: NDArray[np.intp], alike: NDArray[np.float64], windo
         rows = np.flatnonzero(position[at] == position + apart)
         early.append(rows)
         late.append(at[rows])
-        weight.append((1.0 - apart / width) * alike[rows, apart])
+        past = np.maximum(position[rows] + window[1] + 1 - sessions, 0) if sessions else 0
+        weight.append(np.maximum(1.0 - (apart + past) / width, 0.0) * alike[rows, apart])
     if not early:
         return DateOverlap.none(len(position))
     return DateOverlap(len(position), np.concatenate(early), np.concatenate(late), np.concatenate(weight))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,20 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.by_model import abnormal_chunk, pulls
-from eventstudy.large.fit import Kernel, use_numba
-from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pairs_of
-from eventstudy.registry import KERNELS
 
-#: Firm-events at a time: temporaries of about a megabyte, more where calls are dearer than memory.
-CHUNK, COMPILED_CHUNK = 448, 1_024
+#: Firm-events at a time: temporaries of about a megabyte.
+CHUNK = 448
 #: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
 #: also reads the firm-events of the `reach` sessions after it.
 BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
-#: Firm-events from which compiled code pays for being loaded.
-MANY = 50_000
 #: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
 BY_DATE = frozenset("date date_ar date_n shock_car shock_variance members alike grown_car grown_n grown_alike".split())
 
@@ -157,14 +152,7 @@ class _ByDate:
 
 
 def day_sums(
-    panel: WidePanel,
-    events: FirmEvents,
-    fit: MarketFit,
-    layout: Layout,
-    spread: NDArray[np.float64],
-    *,
-    own: int | None = None,
-    kernel: Kernel = "numpy",
+    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, spread: NDArray[np.float64], *, own: int
 ) -> DaySums:
     """Reduce one block of firm-events, sorted by ``position``.
 
@@ -177,32 +165,18 @@ def day_sums(
     own
         Firm-events that the block counts. Those after it only complete its pairs of dates and are
         counted by their own block; a block must see `reach` sessions past its last date.
-    kernel
-        As for `fit_events`; loading compiled code pays earlier here, since ranks are dear.
     """
-    own = len(events) if own is None else own
     kept = np.isfinite([fit.scar(w) for w in range(len(layout.car))])
     dates, code = np.unique(events.position, return_inverse=True)
     counted = int(code[own - 1]) + 1 if own else 0
     by_date = _ByDate.empty(dates, layout)
     sums, growing = _zeros(layout, panel.sessions, dates[:counted]), Growing(dates, layout)
-    compiled = layout.model.name == "market" and use_numba(kernel, len(events), MANY)
-    if not compiled:
-        whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
-        for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own, CHUNK):
-            weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
-            part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
-            growing.add(part.days, code[at])
-            _add_numpy(part, layout, spread, by_date, sums if at[0] < own else None)
-    else:
-        add: Callable[..., None] = KERNELS["market_days"]
-        for at in _chunks(kept, code, own, COMPILED_CHUNK):
-            windows, own_sums = np.flatnonzero(kept[:, at[0]]), sums if at[0] < own else None
-            add(panel, events.take(at), fit.take(at), layout, code[at], windows, spread, by_date, own_sums)
-        for start in range(0, len(events), CHUNK):
-            at = np.arange(start, min(start + CHUNK, len(events)))
-            none = np.empty((0, len(at)))
-            growing.add(_cut(panel, events.take(at), fit.take(at), layout, code[at], none).days, code[at])
+    whole: NDArray[np.bool_] = np.logical_and.reduce(kept, axis=0)
+    for at in _chunks(np.stack([whole, kept.any(axis=0)]), code, own):
+        weights = np.ones((1, len(at))) if whole[at[0]] else kept[:, at].astype(float)
+        part = _cut(panel, events.take(at), fit.take(at), layout, code[at], weights)
+        growing.add(part.days, code[at])
+        _add(part, layout, spread, by_date, sums if at[0] < own else None)
     _close(by_date, sums, counted, layout)
     growing.close(sums, counted)
     return sums
@@ -225,27 +199,15 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
     return blocks
 
 
-def reduce_events(
-    panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout, *, kernel: Kernel = "auto", threads: int = 1
-) -> DaySums:
-    """Day sums of firm-events in any order; the figures do not depend on ``threads``."""
+def reduce_events(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> DaySums:
+    """Day sums of firm-events in any order."""
     order = np.argsort(events.position, kind="stable")
     spread = scar_spread(fit)
-    chosen: Kernel = "numba" if use_numba(kernel, len(events), MANY) else "numpy"
-
-    def work(block: tuple[slice, int]) -> DaySums:
-        rows = order[block[0]]
-        taken = events.take(rows), fit.take(rows)
-        return day_sums(panel, *taken, layout, spread, own=block[1], kernel=chosen)
-
     blocks = date_blocks(events.position[order], layout)
     if not blocks:
         return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
-    if threads == 1:
-        # Threads other than the first take memory anew for every chunk.
-        return total([work(block) for block in blocks])
-    with ThreadPoolExecutor(threads) as pool:
-        return total(list(pool.map(work, blocks)))
+    parts = [(order[rows], own) for rows, own in blocks]
+    return total([day_sums(panel, events.take(at), fit.take(at), layout, spread, own=own) for at, own in parts])
 
 
 def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
@@ -259,14 +221,14 @@ def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
     return spread
 
 
-def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int, size: int) -> Iterator[NDArray[np.intp]]:
+def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int) -> Iterator[NDArray[np.intp]]:
     """Yield rows by date whose firm-events have the same windows complete, own ones and halo apart."""
     group = np.left_shift(1, np.arange(len(kept) + 1)) @ np.vstack([kept, np.arange(len(code)) >= own])
     order = np.lexsort((code, group))
     edges = [0, *(np.flatnonzero(np.diff(group[order])) + 1).tolist(), len(order)]
     for first, last in itertools.pairwise(edges):
-        for start in range(first, last, size):
-            yield order[start : min(start + size, last)]
+        for start in range(first, last, CHUNK):
+            yield order[start : min(start + CHUNK, last)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,17 +301,17 @@ def _cut(
     return _Chunk(fit=fit, days=days, x=x, kept=kept, starts=starts, dates=dates)
 
 
-def _add_numpy(
-    part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None
-) -> None:
-    """Add firm-events to both kinds of sums; ``sums`` is None in the halo. Twin of `add_compiled`."""
+def _add(part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _ByDate, sums: DaySums | None) -> None:
+    """Add firm-events to both kinds of sums; ``sums`` is None in the halo."""
     before, used = layout.n_estimation, bool(part.kept.any())
     if sums is None:
         there, _ = part.clear()
         if used:
             _add_by_date(part, layout, there, np.zeros((0, len(part.fit))), by_date)
         return
-    ranks = packed_ranks(part.days, before) if used else None
+    ranks = None
+    if used:
+        ranks = np.nan_to_num(row_ranks(part.days)), np.nan_to_num(row_ranks(part.days[:, :before]))
     if used:
         _add_above(part, before, spread, sums)
     there, gaps = part.clear()
@@ -403,7 +365,7 @@ def _add_by_date(
 def _add_pulls(
     part: _Chunk, layout: Layout, there: NDArray[np.float64], gaps: NDArray[np.intp], by_date: _ByDate
 ) -> NDArray[np.float64]:
-    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `one_pass.predict`; return A/n, which weighs used_t.
+    """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `prefix.predict`; return A/n, which weighs used_t.
 
     Other models than the market's have all of it in `_Chunk.pulls`.
     """

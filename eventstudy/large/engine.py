@@ -18,17 +18,16 @@ from eventstudy.core.selection import CUT_AROUND, LATEST_RESUMPTION
 from eventstudy.core.statistics import STATISTICS, TestResult, WindowSample
 from eventstudy.errors import ConfigError, EstimationError, Problem, Reason, nearest
 from eventstudy.large.battery import AT_ANY_SIZE, window_samples
-from eventstudy.large.days import MANY, DaySums, date_blocks, day_sums, scar_spread, total
+from eventstudy.large.days import DaySums, date_blocks, day_sums, scar_spread, total
 from eventstudy.large.event_list import EventList
 from eventstudy.large.figures import EventFigures, figures_of
-from eventstudy.large.fit import MANY as MANY_FITS
-from eventstudy.large.fit import Kernel, fit_events, use_numba
+from eventstudy.large.fit import fit_events
 from eventstudy.large.panel import COEFFICIENTS, FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put, windows_of
 from eventstudy.large.tables import BLOCK_SECURITIES, Market, open_days, read_market
 from eventstudy.large.trust import Checked, checked_block, stop_or_tell
 from eventstudy.messages import text
 from eventstudy.prices.factors import FactorTable
-from eventstudy.prices.long import new_table
+from eventstudy.prices.long import LongFile, new_table
 from eventstudy.prices.quality.wide import too_far
 from eventstudy.prices.sources import study_factors
 from eventstudy.prices.table import on_days
@@ -92,7 +91,6 @@ class MarketResult:
     market: Market
     factors: FactorTable | None
     remarks: Sequence[Reason]
-    kernels: Mapping[str, Kernel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +139,12 @@ class _Lazy(Sequence[Any]):
 
 def run_market(
     events: EventList,
-    prices: Path,
+    prices: Path | LongFile,
     benchmark: str,
     config: StudyConfig,
     *,
     scratch: Path,
     workers: Mapping[str, Any] = MappingProxyType({}),
-    kernel: Kernel = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> MarketResult:
     """Study all events against one benchmark.
@@ -155,14 +152,12 @@ def run_market(
     Parameters
     ----------
     benchmark
-        A ticker of ``prices``, or the path of a CSV or Parquet file of its own.
+        A ticker or a further column of ``prices``, or the path of a CSV or Parquet file of its own.
     scratch
         Empty folder on a disk that all workers see; it gets the wide tables, 8 bytes a security and
         session each.
     workers
         ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; no figure depends on them.
-    kernel
-        Of `fit_events` and `day_sums`: figures of the two differ by rounding.
 
     Raises
     ------
@@ -173,7 +168,7 @@ def run_market(
     EstimationError
         If no event can be used; the reasons are counted in the message.
     """
-    layout, kernels = layout_of(config), _kernels(kernel, len(events))
+    layout = layout_of(config)
     progress("prices")
     run = functools.partial(run_blocks, **workers)
     market = read_market(events, prices, benchmark, config, scratch=scratch, run=run)
@@ -184,7 +179,7 @@ def run_market(
     again = _merge(events, position, reason)
     tables = _tables(events, reason, market, factors := study_factors(config), config)
     progress("fits")
-    fit, figures, blocks = _fits(events, position, reason, tables, layout, run, kernels["fits"])
+    fit, figures, blocks = _fits(events, position, reason, tables, layout, run)
     remarks = [*events.remarks, *market.remarks]
     if blocks:
         remarks += stop_or_tell(blocks, fit.sigma, market, events.tickers, benchmark, config)
@@ -200,7 +195,7 @@ def run_market(
     groups = []
     for group, rows in _groups(events, position, used):
         at, fits = FirmEvents(position[rows], events.ticker[rows].astype(np.intp), np.zeros_like(rows)), fit.take(rows)
-        groups.append(_tested(group, fits, _sums(at, fits, tables, layout, run, kernels["days"]), layout, config))
+        groups.append(_tested(group, fits, _sums(at, fits, tables, layout, run), layout, config))
     return MarketResult(
         events=events,
         layout=layout,
@@ -214,7 +209,6 @@ def run_market(
         market=market,
         factors=factors,
         remarks=remarks,
-        kernels=kernels,
     )
 
 
@@ -224,13 +218,6 @@ def _tested(group: str, fit: MarketFit, sums: DaySums, layout: Layout, config: S
     samples = window_samples(fit, sums, layout, group=group, **drawn)
     tests = [STATISTICS[name](sample) for sample in samples for name in config.tests.names or AT_ANY_SIZE]
     return GroupResult(name=group, sums=sums, samples=samples, tests=tests)
-
-
-def _kernels(asked: Kernel, n: int) -> dict[str, Kernel]:
-    """Which kernel fits n events and which sums their days."""
-    return {
-        name: "numba" if use_numba(asked, n, many) else "numpy" for name, many in (("fits", MANY_FITS), ("days", MANY))
-    }
 
 
 def _used(reason: NDArray[np.int8], market: Market) -> NDArray[np.bool_]:
@@ -348,7 +335,6 @@ def _fits(
     tables: _Tables,
     layout: Layout,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
-    kernel: Kernel,
 ) -> tuple[MarketFit, EventFigures, list[tuple[int, Checked]]]:
     """Fit all events that have a day 0.
 
@@ -373,7 +359,7 @@ def _fits(
     for name in ("alpha", "beta", "sigma", "car", "variance"):
         getattr(fit, name)[...] = np.nan
     fit.n[:] = 0
-    found = run(functools.partial(_fit_block, tables, layout, kernel), _Lazy(task, len(blocks)))
+    found = run(functools.partial(_fit_block, tables, layout), _Lazy(task, len(blocks)))
     for block, (part, known, _) in zip(blocks, found, strict=True):
         rows = order[edges[block] : edges[block + 1]]
         put(fit, rows, part)
@@ -382,7 +368,7 @@ def _fits(
 
 
 def _fit_block(
-    tables: _Tables, layout: Layout, kernel: Kernel, task: tuple[tuple[int, int], FirmEvents]
+    tables: _Tables, layout: Layout, task: tuple[tuple[int, int], FirmEvents]
 ) -> tuple[MarketFit, EventFigures, Checked]:
     """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
     rows, events = slice(*task[0]), task[1]
@@ -399,7 +385,7 @@ def _fit_block(
             clean[events.security[known], at[known]] = np.nan
         _store(tables.clean, rows, clean)
     panel = tables.panel(returns, clean)
-    fit = fit_events(panel, events, layout, kernel=kernel)
+    fit = fit_events(panel, events, layout)
     figures = figures_of(panel, events, fit, layout)
     # Halted across day 0 and back only days later: its return is lumped.
     closed = ~np.isfinite(windows_of(values, events.security, events.position, LATEST_RESUMPTION + 1)).any(axis=1)
@@ -505,7 +491,6 @@ def _sums(
     tables: _Tables,
     layout: Layout,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
-    kernel: Kernel,
 ) -> DaySums:
     order = np.argsort(events.position, kind="stable")
     blocks = date_blocks(events.position[order], layout)
@@ -515,17 +500,13 @@ def _sums(
         rows = order[blocks[number][0]]
         return events.take(rows), fit.take(rows), blocks[number][1]
 
-    return total(run(functools.partial(_days_block, tables, layout, spread, kernel), _Lazy(task, len(blocks))))
+    return total(run(functools.partial(_days_block, tables, layout, spread), _Lazy(task, len(blocks))))
 
 
 def _days_block(
-    tables: _Tables,
-    layout: Layout,
-    spread: NDArray[np.float64],
-    kernel: Kernel,
-    task: tuple[FirmEvents, MarketFit, int],
+    tables: _Tables, layout: Layout, spread: NDArray[np.float64], task: tuple[FirmEvents, MarketFit, int]
 ) -> DaySums:
     events, fit, own = task
     clean = np.asarray(open_memmap(tables.clean, mode="r")) if tables.clean else None
     panel = tables.panel(np.asarray(open_memmap(tables.table, mode="r")), clean)
-    return day_sums(panel, events, fit, layout, spread, own=own, kernel=kernel)
+    return day_sums(panel, events, fit, layout, spread, own=own)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from eventstudy.config import IN_MEMORY
 from eventstudy.errors import EventsError, Problem, Reason
-from eventstudy.events import COLUMNS, EVENT_ID, read_tickers
+from eventstudy.events import COLUMNS, EVENT_ID, FRAME, read_tickers
 from eventstudy.readers.columns import day_column
-from eventstudy.readers.containers import Table, table_of_bytes
+from eventstudy.readers.containers import Table, frame_of, is_binary, table_of_bytes, table_of_frame
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
 from eventstudy.readers.event_columns import OWN_SETTINGS, event_columns
 from eventstudy.readers.spellings import Spellings
@@ -68,8 +68,8 @@ class EventList:
         return len(self.date)
 
 
-def read_list(path: Path, groups: Sequence[str] = ()) -> EventList:
-    """Read and check the events, from a file of any kind that `eventstudy.events.read_events` reads.
+def read_list(source: Any, groups: Sequence[str] = ()) -> EventList:
+    """Read and check the events, from a file or frame of any kind that `eventstudy.events` reads.
 
     ``groups`` names columns whose cells are groups.
 
@@ -79,16 +79,21 @@ def read_list(path: Path, groups: Sequence[str] = ()) -> EventList:
         With every problem and its line: no such column, no ticker, no date, a timestamp in place of a
         date, an event_id that is there twice, no event at all, a column of `FEW_ONLY` that is filled.
     """
-    table = table_of_bytes(read_file(path, EventsError), str(path), EventsError)
+    path = str(source) if isinstance(source, Path) else FRAME
+    table = (
+        table_of_bytes(read_file(source, EventsError), path, EventsError)
+        if isinstance(source, Path)
+        else table_of_frame(source, path, EventsError)
+    )
     header = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS))
     said = list(header.problems)
     missing = [ours for ours, name in (("ticker", "tickers"), ("date", "timestamp")) if name not in header.known]
     said += [f"no column {', '.join(missing)}; ticker and date are needed"] if missing else []
     said += [f"no column {name!r}, which tests.group names" for name in groups if name not in header.own]
     if said:
-        raise EventsError([Problem(text, str(path), 1) for text in said])
+        raise EventsError([Problem(text, path, 1) for text in said])
     if not len(table.lines):
-        raise EventsError([*table.ragged] or Problem("has no event", str(path)))
+        raise EventsError([*table.ragged] or Problem("has no event", path))
     columns = {name: _array(table.columns[at]) for name, at in (*header.known.items(), *header.own.items())}
     problems = _few_only(columns)
     spellings = Spellings(header.identifier)
@@ -101,7 +106,7 @@ def read_list(path: Path, groups: Sequence[str] = ()) -> EventList:
     unread = [name for name in header.own if name not in groups]
     remarks = [*spellings.remarks(), *([Reason("market.ignored", columns=", ".join(unread))] if unread else [])]
     return EventList(
-        path=str(path),
+        path=path,
         sha256=table.sha256,
         event_id=event_id,
         tickers=names,
@@ -113,19 +118,30 @@ def read_list(path: Path, groups: Sequence[str] = ()) -> EventList:
     )
 
 
-def is_long(path: Path) -> bool:
-    """Whether a file is a list of tickers and dates of more firm-events than are held in memory."""
+def is_long(source: Any) -> bool:
+    """Whether a file or frame is a list of tickers and dates of more firm-events than are held in memory."""
     try:
-        if path.suffix == ".parquet":
-            source = pq.ParquetFile(path)
-            return source.metadata.num_rows > IN_MEMORY and _is_list(source.schema_arrow.names)
-        with path.open("rb") as file:
-            header = file.readline(_LONGEST_HEADER)
-            rows, last = 0, b"\n"
-            while part := file.read(2**20):
-                rows, last = rows + part.count(b"\n"), part[-1:]
-        return rows + (last != b"\n") > IN_MEMORY and _is_list(pa_csv.read_csv(pa.BufferReader(header)).schema.names)
-    except (OSError, pa.ArrowException):
+        if not isinstance(source, Path):
+            frame = frame_of(source)
+            names = getattr(frame, "column_names", None) or list(frame.columns)
+            return len(frame) > IN_MEMORY and _is_list(list(map(str, names)))
+        # A byte is less than any event takes, even packed: most files need no look into them.
+        if not source.is_file() or source.stat().st_size < IN_MEMORY:
+            return False
+        if source.suffix == ".parquet":
+            file = pq.ParquetFile(source)
+            return file.metadata.num_rows > IN_MEMORY and _is_list(file.schema_arrow.names)
+        with source.open("rb") as stream:
+            header = stream.readline(_LONGEST_HEADER)
+            if not is_binary(header):
+                rows, last = 0, b"\n"
+                while part := stream.read(2**20):
+                    rows, last = rows + part.count(b"\n"), part[-1:]
+                names = pa_csv.read_csv(pa.BufferReader(header)).schema.names
+                return rows + (last != b"\n") > IN_MEMORY and _is_list(names)
+        table = table_of_bytes(read_file(source, EventsError), str(source), EventsError)
+        return len(table.lines) > IN_MEMORY and _is_list(table.names)
+    except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException, EventsError):
         return False
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.large.one_pass import fit_again, keeps_digits, line_of, predict
-from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
+from eventstudy.large.by_model import fit_by_model
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 
 #: Bytes of prefix sums held at a time; more do not stay in the cache, fewer cost calls.
 BYTES = 1_500_000
+#: Rounding that a running sum of thousands of terms gathers, as a share of its size.
+ROUNDING = 64 * np.finfo(float).eps
+#: Relative error of sums of squares above which a firm-event is fitted again in two passes.
+TOLERANCE = 2e-11
 
 
 def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
@@ -19,12 +25,13 @@ def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
     of returns, has lost digits in the difference; such firm-events are fitted by `fit_by_model`.
     """
     key = events.security * len(panel.indices) + events.index
-    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
     edges = np.r_[starts, len(events)]
     together = max(1, BYTES // (48 * (panel.sessions + 1)))
     sums = np.zeros((3, together, panel.sessions + 1), dtype=complex)
     # Windows of events are differences of sums that no day is kept out of.
     whole = sums if panel.clean is None else np.zeros_like(sums)
+    kept = np.ones(len(events), dtype=bool)
     for block in range(0, len(starts), together):
         first = starts[block : block + together]
         rows = slice(int(edges[block]), int(edges[min(block + together, len(starts))]))
@@ -32,7 +39,8 @@ def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
         if panel.clean is not None:
             _accumulate(panel, panel.returns, events.take(first), whole)
         group = np.repeat(np.arange(len(first)), np.diff(edges[block : block + len(first) + 1]))
-        _fit(panel, events.take(rows), group, layout, sums, whole, out.take(rows))
+        kept[rows] = _fit(panel, events.take(rows), group, layout, sums, whole, out.take(rows))
+    fit_again(panel, events, np.flatnonzero(~kept), layout, out)
 
 
 def _accumulate(
@@ -62,7 +70,8 @@ def _fit(
     sums: NDArray[np.complex128],
     whole: NDArray[np.complex128],
     out: MarketFit,
-) -> None:
+) -> NDArray[np.bool_]:
+    """Fit the firm-events of these securities; return which of them keep their digits."""
     base, length = group * sums.shape[2], panel.sessions
     flat = sums.reshape(3, -1)
     first, end = (
@@ -75,8 +84,7 @@ def _fit(
     for w in range(len(layout.car)):
         _window(events, base, layout, w, whole.reshape(3, -1), length, x_mean, sxx, s2, out)
     seen_y, seen_x = flat[2].imag[end], flat[1].imag[end]
-    again = np.flatnonzero(~keeps_digits(seen_y, seen_x, out.beta, sse, sxx))
-    fit_again(panel, events, again, layout, out)
+    return keeps_digits(seen_y, seen_x, out.beta, sse, sxx)
 
 
 def _window(
@@ -98,3 +106,71 @@ def _window(
     x = flat[1].real[end] - flat[1].real[first]
     y = np.where(ones.real == width, ones.imag, np.nan)
     predict(out, w, layout, y, x, x_mean, sxx, s2)
+
+
+def line_of(
+    sums: Iterable[NDArray[np.float64]], out: MarketFit
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Set the line and sigma from sums of 1, y, x, y^2, xy and x^2; return xbar, Sxx, sigma^2 and SSE."""
+    count, sy, sx, yy, xy, xx = sums
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        y_mean, x_mean = sy / count, sx / count
+        sxx, sxy = xx - sx * x_mean, xy - sx * y_mean
+        beta = sxy / sxx
+        sse = yy - sy * y_mean - beta * sxy
+        out.n[:], out.beta[:], out.alpha[:] = count, beta, y_mean - beta * x_mean
+        s2 = np.where(count > 2, sse / (count - 2), np.nan)
+        out.sigma[:] = np.sqrt(s2)
+    return x_mean, sxx, s2, sse
+
+
+def keeps_digits(
+    seen_y: NDArray[np.float64],
+    seen_x: NDArray[np.float64],
+    beta: NDArray[np.float64],
+    sse: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Whether differences of sums that saw squares of this size have enough digits left.
+
+    A rounded difference can even be negative: compared as a product it is never taken for exact.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        kept: NDArray[np.bool_] = ROUNDING * (seen_y + beta * beta * seen_x) < TOLERANCE * sse
+        kept &= ROUNDING * seen_x < TOLERANCE * sxx
+    return kept
+
+
+def fit_again(panel: WidePanel, events: FirmEvents, rows: NDArray[np.intp], layout: Layout, out: MarketFit) -> None:
+    """Fit these rows in two passes, those without a single day excepted."""
+    rows = rows[out.n[rows] > 0]
+    if len(rows):
+        part = empty_fit(len(rows), len(layout.car))
+        fit_by_model(panel, events.take(rows), layout, part)
+        put(out, rows, part)
+
+
+def predict(
+    out: MarketFit,
+    w: int,
+    layout: Layout,
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    x_mean: NDArray[np.float64],
+    sxx: NDArray[np.float64],
+    s2: NDArray[np.float64],
+) -> None:
+    """Set CAR and variance from the window's sums of both returns, NaN where one of them is.
+
+    Notes
+    -----
+    With A of the window's W days carrying the intercept, CAR = Y - A alpha - beta X and
+    Var(CAR) = s2 (W + A^2/n + (X - A xbar)^2 / Sxx): g'Vg of Campbell, Lo and MacKinlay (1997, ch. 4)
+    with the intercept's column zero on the days that do not carry it.
+    """
+    first, last = layout.car[w]
+    alphas = layout.alpha_days(layout.car[w])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out.car[w] = y - alphas * out.alpha - out.beta * x
+        pull = x - alphas * x_mean
+        out.variance[w] = s2 * (last - first + 1 + alphas**2 / out.n + pull * pull / sxx) + 0.0 * y

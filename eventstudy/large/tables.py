@@ -13,13 +13,27 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from eventstudy.config import StudyConfig
+from eventstudy.config.plain import index_file
 from eventstudy.core.returns import one_session_returns
 from eventstudy.errors import PriceError, Problem, Reason
 from eventstudy.exchanges import calendars
 from eventstudy.large.event_list import EventList
 from eventstudy.messages import text
-from eventstudy.prices.long import Filled, LongFile, fill, new_table, open_long, pieces, read_series, tickers_of
+from eventstudy.prices import PriceTable
+from eventstudy.prices.long import (
+    Filled,
+    LongFile,
+    fill,
+    is_long_file,
+    new_table,
+    open_long,
+    pieces,
+    read_series,
+    tickers_of,
+    write_long,
+)
 from eventstudy.prices.quality.wide import OFF_SESSION, closed_sessions, lacking_days, off_calendar
+from eventstudy.prices.sources import prices_of_tickers
 
 #: Securities of one block.
 BLOCK_SECURITIES = 256
@@ -62,7 +76,7 @@ class Market:
 
 def read_market(
     events: EventList,
-    path: Path,
+    path: Path | LongFile,
     benchmark: str,
     config: StudyConfig,
     *,
@@ -77,9 +91,9 @@ def read_market(
         If they cannot be read, hold a price that is none or two rows of one ticker and day, or stand on
         days that are no sessions.
     """
-    source, tickers = open_long(path), events.tickers
-    own = Path(benchmark)
-    origin = open_long(own, one_series=True) if own.suffix in (".csv", ".parquet") else source
+    source, tickers = path if isinstance(path, LongFile) else open_long(path), events.tickers
+    own = open_long(Path(benchmark), one_series=True) if index_file(benchmark) else source.index(benchmark)
+    origin = own or source
     sessions, level = read_series(origin, "" if origin is not source else benchmark)
     first, table = scratch / ("returns.npy" if source.holds_returns else "prices.npy"), scratch / "returns.npy"
     new_table(first, len(tickers), len(sessions))
@@ -97,7 +111,7 @@ def read_market(
     _check_days(sessions, lacking, len(stray), int(rows.sum()), benchmark, config, source.path)
     still = level == 0 if origin.holds_returns else np.diff(level, prepend=np.nan) == 0
     closed = closed_sessions(traded, listed, still)
-    remarks = _remarks(benchmark, sum(part.n_off for part in parts), lacking, sessions[closed])
+    remarks = [*source.remarks, *_remarks(benchmark, sum(part.n_off for part in parts), lacking, sessions[closed])]
     remarks += _other_spellings(source, [name for name, n in zip(tickers, rows, strict=True) if not n])
     if closed.any():
         _leave_out(first, ~closed)
@@ -120,6 +134,32 @@ def read_market(
         lacking=lacking,
         remarks=tuple(remarks),
     )
+
+
+def long_file(events: EventList, prices: Any, benchmark: str, scratch: Path, *, returns: bool = False) -> LongFile:
+    """Return prices as one long file: one that can be read in pieces as it is, all others from a copy in ``scratch``.
+
+    Parameters
+    ----------
+    prices
+        A folder or file, a frame, or a `PriceTable`.
+    returns
+        Whether the numbers of a frame are returns.
+
+    Raises
+    ------
+    PriceError, ConfigError
+        If they cannot be read.
+    """
+    if isinstance(prices, Path) and prices.is_file() and is_long_file(prices):
+        return open_long(prices)
+    index = () if index_file(benchmark) else (benchmark,)
+    if not isinstance(prices, PriceTable):
+        given, prices = prices, prices_of_tickers([*events.tickers, *index], prices, returns=returns)
+        name = given.name if isinstance(given, Path) else "DataFrame"
+    else:
+        name = str(prices.origin.get("name", prices.source))
+    return write_long(prices, scratch / "copy.parquet", name)
 
 
 def _counts(table: Path) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

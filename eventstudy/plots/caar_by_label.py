@@ -110,17 +110,11 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
             panel.set_xlabel("")
     write_title(ax, title(result))
     m = read.paths_behind(_matched(result, _asked(result)))
-    lines: list[Any] = [Line2D([], [], color=PALE, lw=0.8, label=words["figure.one_date"])]
-    lines += [
-        Line2D(
-            [],
-            [],
-            color=INK,
-            lw=0.5,
-            ls=(0, (2, 2)),
-            label=words["figure.base"].format(base=_signed(read.base(result))),
-        )
-    ]
+    lines: list[Any] = []
+    if any(len(read.date_paths(result, group)[1]) > 1 for group in groups.values()):
+        lines.append(Line2D([], [], color=PALE, lw=0.8, label=words["figure.one_date"]))
+    base = words["figure.base"].format(base=_signed(read.base(result)))
+    lines.append(Line2D([], [], color=INK, lw=0.5, ls=(0, (2, 2)), label=base))
     lines += [Line2D([], [], color=INK, lw=1.7, label=words["figure.mean"])]
     # A single date has no band, nor have dates that overlap too far.
     if any(panel.collections for panel in grid):
@@ -141,9 +135,11 @@ def title(result: StudyResult, words: Mapping[str, str] | None = None) -> str:
     mean = read.date_paths(result, panels(result)[label])[0].set_index("tau")["car"]
     end, last = read.pair(read.main_windows(result)["drop"])[1], int(mean.index.max())
     told = {"day": end, "first": amount_tip(words, float(mean[end])), "last": amount_tip(words, float(mean[last]))}
+    told |= {"start": _signed(int(mean.index.min()))}
     named = read.label_dates(words, label, _k(result, panels(result)[label]))
     named = named[:1].upper() + named[1:]
-    return words["figure.caar_title" if last > end else "figure.caar_alone"].format(name=named, end=last, **told)
+    kind = "whole" if not read.from_base(result) else "title" if last > end else "alone"
+    return words[f"figure.caar_{kind}"].format(name=named, end=last, **told)
 
 
 def _signed(day: int) -> str:
@@ -154,7 +150,9 @@ def _frame(result: StudyResult, _: str) -> Frame:
     n = len(panels(result))
     rows, tall = -(-n // COLUMNS), TALL if n > 1 else 1.9
     height = 0.95 + 0.15 + rows * tall + (rows - 1) * ALONG
-    return Frame(width=7.0, height=height, left=0.48, right=0.12, bottom=0.46, top=0.56)
+    # Log points have ticks of five letters.
+    left = 0.48 if result.facts.get("kind", "return") == "return" else 0.7
+    return Frame(width=7.0, height=height, left=left, right=0.12, bottom=0.46, top=0.56)
 
 
 register(

@@ -63,10 +63,8 @@ def caption(result: StudyResult, plot: Plot) -> str:
     """Return the line under a figure: n, K, windows, model, data date."""
     words, summary = figure_words(result.facts), result.facts
     n_events, n_dates = KINDS[plot.kind].size(result, plot.shock_id)
-    parts = [
-        words["figure.size_one" if n_dates == 1 else "figure.size"].format(n=n_events, k=n_dates),
-        *setting_parts(summary, words),
-    ]
+    size = "size_single" if n_events == n_dates == 1 else "size_one" if n_dates == 1 else "size"
+    parts = [words[f"figure.{size}"].format(n=n_events, k=n_dates), *setting_parts(summary, words)]
     if result.simulated:
         parts.insert(0, words["figure.simulated"])
     return shown(" · ".join(parts))

@@ -33,11 +33,19 @@ def shade_windows(ax: Axes, result: StudyResult, *, named: bool = True) -> None:
         if window := windows.get(name):
             ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=colour, lw=0, zorder=0)
             if named:
-                before = name == "drop" and window[0] - int(result.facts["windows"]["event"][0]) > ROOM
+                before = (
+                    "post" in windows and name == "drop" and window[0] - int(result.facts["windows"]["event"][0]) > ROOM
+                )
                 side = "right" if before else "left"
                 look: Any = {"va": "top", "ha": side, "fontsize": SMALLEST, "color": INK}
                 across = ax.get_xaxis_transform()
-                ax.text(window[0] - (0.7 if before else 0.3), 0.985, words[f"figure.{name}"], transform=across, **look)
+                ax.text(
+                    window[0] - 0.7 if before else window[1] + 0.7 if "post" not in windows else window[0] - 0.3,
+                    0.985,
+                    words[f"figure.{name}"],
+                    transform=across,
+                    **look,
+                )
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
     ax.axvline(read.base(result), color=INK, lw=0.5, ls=(0, (2, 2)), zorder=1)
     ax.axhline(0, color=INK, lw=0.5, zorder=1)

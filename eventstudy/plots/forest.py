@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Most shocks that have a row of their own, beyond them labels are a mean alone; most of a study of one window.
 MOST = 27
 #: Inches of a row, of the names at the left and of the numbers at the right, and of the ranks beyond.
-ROW, NAMES, NUMBERS, RANK = 0.128, 1.22, 1.22, 0.72
+ROW, NAMES, NUMBERS, RANK = 0.128, 1.32, 1.22, 0.72
 #: Axes reach so many times the largest estimate; what lies beyond is cut at an arrow.
 REACH = 2.2
 COMPARISON: Any = {"marker": "|", "ms": 5, "mew": 0.6, "color": PALE}
@@ -116,12 +116,12 @@ def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
         own = shocks[shocks["label"] == label]
         many = len(labels) > 1
         if many:
-            name = read.label_dates(words, str(label), len(own))
+            name = read.label_dates(words, str(label), read.group_size(result, groups[label])[1])
             found.append({"label": label, "shock_id": "", "name": name, **_means(result, groups[label])})
         if len(own) <= room or not many:
             room -= len(own)
             found += [{**row, "name": _name(row)} for row in _records(own)]
-    name = read.label_dates(words, "all", len(shocks))
+    name = read.label_dates(words, "all", read.group_size(result, groups["all"])[1])
     return [*found, {"label": "all", "shock_id": "", "name": name, **_means(result, groups["all"])}]
 
 
@@ -173,7 +173,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 
 def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
     """Return what the figure finds: the means of the label that comes first, of all where there are no labels."""
-    row = rows[-1] if rows[0]["shock_id"] else rows[0]
+    row = rows[0] if "post" in windows and not rows[0]["shock_id"] else rows[-1]
     told = {name: amount_tip(words, float(row[name])) for name in windows}
     title = "forest_title" if "post" in windows else "forest_title_alone"
     return words[f"figure.{title}"].format(name=row["name"][:1].upper() + row["name"][1:], **told)

@@ -194,6 +194,11 @@ def case_shock(result: StudyResult) -> str:
     return str((own if len(own) else shocks)["shock_id"].iloc[-1]) if len(shocks) else ""
 
 
+def from_base(result: StudyResult) -> bool:
+    """Return whether paths begin at the close of `base`: those of a long list begin on its first day."""
+    return not table(result, "paths", "group").empty
+
+
 @functools.lru_cache(maxsize=64)
 def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.DataFrame, ...]]:
     """Return the mean path of a group by tau, and those of its dates; of large studies the mean of `aar` alone."""

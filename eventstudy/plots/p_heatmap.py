@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Upper ends of the steps of the scale, and their greys: labels alone have hues.
 STEPS = (0.01, 0.05, 0.10, 1.0)
-SHADES = ("#3C3C3C", "#8A8A8A", "#C9C9C9", "#F4F4F4")
+SHADES = ("#3C3C3C", "#B4B4B4", "#DCDCDC", "#F7F7F7")
 #: Inches of a row and of a column.
 ROW, COLUMN = 0.128, 0.72
 

@@ -32,10 +32,18 @@ if TYPE_CHECKING:
 
 #: Shocks of a page, and side by side.
 PAGE, COLUMNS = 9, 3
+#: Most shocks that are drawn one by one: nobody leafs through more.
+MOST = 54
 #: Inches: the tallest cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
 TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.19
 #: Most peers that have room for their names.
 NAMED = 14
+
+
+def pages(result: StudyResult) -> list[str]:
+    """Return the pages, ``"1"`` the first; none where there are more than `MOST` shocks."""
+    n = len(read.used_shocks(result))
+    return [str(page + 1) for page in range(-(-n // PAGE))] if n <= MOST else []
 
 
 def shocks_of(result: StudyResult, page: str) -> list[str]:
@@ -128,7 +136,7 @@ register(
     Kind(
         "shock_grid",
         40,
-        lambda result: [str(page + 1) for page in range(-(-len(read.used_shocks(result)) // PAGE))],
+        pages,
         _frame,
         _panel,
         lambda result, page: (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from eventstudy.messages import term
+from eventstudy.plots.style import SMALLEST
 from eventstudy.results.columns import window_name
 from eventstudy.simulate import Rate, Simulation
 
@@ -13,15 +16,7 @@ if TYPE_CHECKING:
 
     from eventstudy.core.abnormal import Window
 
-#: Columns of the printed table, marker and colour (Okabe and Ito's palette) of the designs of size.
-SHORT = {
-    "random": "random",
-    "common": "common",
-    "all_doubled": "all x2",
-    "common_doubled": "common x2",
-    "fat_tails": "t(5)",
-    "one_date": "one date",
-}
+#: Marker and colour (Okabe and Ito's palette) of the designs of size, in the order of their table.
 MARKS = {
     "random": ("o", "#56B4E9"),
     "common": ("D", "#000000"),
@@ -30,6 +25,7 @@ MARKS = {
     "fat_tails": ("v", "#009E73"),
     "one_date": ("x", "#888888"),
 }
+SHORT = tuple(MARKS)
 #: Tests in the figure, of those that are registered; the tables hold all.
 SHOWN = tuple(
     """cross_sectional_t wilcoxon patell bmp corrado grank_t portfolio_t patell_kp bmp_kp date_t sign_flip""".split()
@@ -56,64 +52,46 @@ def power_windows(simulation: Simulation) -> list[Window]:
     return [window for window in simulation.plan.windows if window[0] <= 0 <= window[1]]
 
 
-def draw_simulation(simulation: Simulation, *, note: str, simulated: bool) -> Figure:
+def draw_simulation(simulation: Simulation, words: Mapping[str, str], *, note: str, simulated: bool) -> Figure:
     """Return the figure: size by test and design on the left, power of the tests that hold it on the right.
 
     It shows the first window, and of the tests those of `SHOWN`.
     """
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style: Any = {
-        "font.size": 7.5,
-        "axes.titlesize": 8.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-        "axes.linewidth": 0.6,
-        "font.family": "DejaVu Sans",
-        "svg.hashsalt": "eventstudy",
-        "text.parse_math": False,
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(7.6, 4.0))
+    from eventstudy.plots.draw import write_watermark
+    from eventstudy.plots.style import styled
+
+    with styled():
+        figure = Figure(figsize=(7.0, 4.0))
         FigureCanvasAgg(figure)
-        draw_sizes(figure.add_axes((0.135, 0.25, 0.435, 0.675)), simulation)
-        draw_power(figure.add_axes((0.635, 0.25, 0.345, 0.675)), simulation)
-        figure.text(0.01, 0.015, _caption(simulation, note), fontsize=6.5, color="#555555", va="bottom")
+        draw_sizes(figure.add_axes((0.135, 0.25, 0.435, 0.675)), simulation, words)
+        draw_power(figure.add_axes((0.645, 0.25, 0.335, 0.675)), simulation, words)
+        figure.text(0.01, 0.015, _caption(simulation, words, note), fontsize=SMALLEST, color="#555555", va="bottom")
         if simulated:
-            figure.text(
-                0.5,
-                0.5,
-                "SIMULATED",
-                fontsize=64,
-                rotation=15,
-                color="#0072B2",
-                alpha=0.16,
-                ha="center",
-                va="center",
-                weight="bold",
-                zorder=20,
-            )
+            write_watermark(figure, words["figure.watermark"])
     return figure
 
 
-def _caption(simulation: Simulation, note: str) -> str:
+def _caption(simulation: Simulation, words: Mapping[str, str], note: str) -> str:
     plan, pool = simulation.plan, simulation.pool
-    return (
-        f"{plan.draws} draws of K = {plan.dates} dates × {plan.peers} of {len(pool.tickers)} {pool.region} "
-        f"peers against {pool.benchmark} · window {window_name(plan.windows[0])} · two-sided {plan.level:.0%} · "
-        f"mean residual correlation on a date {simulation.rbar:.2f}\n"
-        f"band: {plan.level:.0%} ± 2.58 standard errors · firm-events: random {plan.dates}, one date "
-        f"{plan.peers}, all others {plan.dates * plan.peers} · seed {plan.seed} · {note}\n"
-        "x2: standard deviation doubled in the event window, of all abnormal returns or of the peers' mean"
+    return words["simulation.caption"].format(
+        draws=plan.draws,
+        k=plan.dates,
+        peers=plan.peers,
+        n=len(pool.tickers),
+        region=term(words, "region", pool.region),
+        benchmark=pool.benchmark,
+        window=window_name(plan.windows[0]),
+        level=f"{plan.level:.0%}",
+        rbar=simulation.rbar,
+        all=plan.dates * plan.peers,
+        note=note,
     )
 
 
-def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
+def draw_sizes(ax: Axes, simulation: Simulation, words: Mapping[str, str]) -> Axes:
     """Draw the share of rejections without an effect, one row a test, one mark a design."""
     from matplotlib.ticker import NullLocator
 
@@ -130,7 +108,8 @@ def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
             if (rate := simulation.rate(design, test, window)) is not None and rate.n_draws
         ]
         x, y = zip(*points, strict=True) if points else ((), ())
-        ax.plot(x, y, ls="none", marker=marker, ms=3.6, color=colour, label=SHORT[design], zorder=3, clip_on=False)
+        name = words[f"simulation.{design}"]
+        ax.plot(x, y, ls="none", marker=marker, ms=3.6, color=colour, label=name, zorder=3, clip_on=False)
     for at in range(1, len(tests)):
         ax.axhline(at - 0.5, color="#E4E4E4", lw=0.5, zorder=0)
     ax.set_xscale("log")
@@ -138,18 +117,18 @@ def draw_sizes(ax: Axes, simulation: Simulation) -> Axes:
     ticks = (low, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     ax.set_xticks(ticks, [f"≤{100 * low:g}", *(f"{100 * tick:g}" for tick in ticks[1:])])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_yticks(range(len(tests)), tests)
+    ax.set_yticks(range(len(tests)), [term(words, "test", test) for test in tests])
     ax.set_ylim(len(tests) - 0.45, -0.55)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("rejections where nothing happened, % (log scale)")
-    ax.set_title("Size by test and design")
+    ax.set_xlabel(words["simulation.size_axis"])
+    ax.set_title(words["simulation.size_title"])
     ax.legend(
         loc="upper center", bbox_to_anchor=(0.4, -0.145), ncols=6, fontsize=6.5, handletextpad=0.1, columnspacing=0.9
     )
     return ax
 
 
-def draw_power(ax: Axes, simulation: Simulation) -> Axes:
+def draw_power(ax: Axes, simulation: Simulation, words: Mapping[str, str]) -> Axes:
     """Draw the share of rejections on common dates against the drop that was added to day 0."""
     from matplotlib.ticker import PercentFormatter
 
@@ -160,16 +139,18 @@ def draw_power(ax: Axes, simulation: Simulation) -> Axes:
     for test, colour in zip(tests, LINES, strict=False):
         rates = [simulation.rate("common", test, window, effect) for effect in effects if window]
         shares = [rate.share if rate is not None else float("nan") for rate in rates]
-        ax.plot(effects, shares, color=colour, lw=1.3, marker="o", ms=2.6, label=test, clip_on=False)
+        ax.plot(
+            effects, shares, color=colour, lw=1.3, marker="o", ms=2.6, label=term(words, "test", test), clip_on=False
+        )
     ax.axhline(plan.level, color="#009E73", lw=0.7, zorder=0)
     ax.set_ylim(0, 1.0)
     ax.set_xlim(0, max(effects))
     ax.set_xticks(effects, [f"{100 * effect:g}" for effect in effects])
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.grid(color="#E4E4E4", lw=0.5)
-    ax.set_xlabel("drop added to day 0 of common dates, %")
-    ax.set_ylabel("rejections, %", labelpad=1)
-    ax.set_title("Power where size is not too high")
+    ax.set_xlabel(words["simulation.power_axis"])
+    ax.set_ylabel(words["simulation.rejections"], labelpad=1)
+    ax.set_title(words["simulation.power_title"])
     if tests:
         ax.legend(loc="lower right", fontsize=6.5, frameon=True, framealpha=1.0, edgecolor="none")
     return ax

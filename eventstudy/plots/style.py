@@ -109,7 +109,7 @@ def percent_tip(value: float) -> str:
 
 def amount_tip(words: Mapping[str, str], value: float) -> str:
     """Return a value of what the study measures for a hover text: of returns in percent."""
-    return words["amount.cell"].format(value=f"{100 * value:+.1f}").replace("-", "−")
+    return words["amount.cell"].format(value=number_text(value))
 
 
 def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 6) -> None:
@@ -167,12 +167,13 @@ def key(
 
 def number_text(value: float) -> str:
     """Return a decimal in hundredths with its sign, as ``+4.2``."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    text = f"{100 * value:+.1f}"
+    return ("0.0" if float(text) == 0 else text).replace("-", "−")
 
 
 def interval_text(value: float, lower: float, upper: float) -> str:
     """Return a value with its interval as ``+4.2 [−1.0, 9.4]``, the value alone where there is none."""
-    ends = f" [{100 * lower:.1f}, {100 * upper:.1f}]".replace("-", "−") if lower == lower else ""
+    ends = f" [{number_text(lower)}, {number_text(upper)}]".replace("+", "") if lower == lower else ""
     return number_text(value) + ends
 
 

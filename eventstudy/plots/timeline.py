@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.dates as dates
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from eventstudy.messages import asked
@@ -90,7 +91,8 @@ def _name_shocks(ax: Axes, shocks: pd.DataFrame, levels: Any, label: str) -> Non
             taken.append((x, half, y))
             look: Any = {"textcoords": "offset points", "ha": "center", "fontsize": SMALLEST, "zorder": 5}
             spot = np.datetime64(shock["day0"]), level
-            ax.annotate(name, spot, (0, 5), color=label_colour(str(shock["label"])), **look)
+            text = ax.annotate(name, spot, (0, 5), color=label_colour(str(shock["label"])), **look)
+            text.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 
 def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str, Any]:

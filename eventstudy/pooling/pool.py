@@ -30,6 +30,7 @@ POOLED = "pooled"
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
 #: Fewest weeks of every sector below which Cochran's Q is far from its chi-square.
 FEW_FOR_Q = 20
+LABEL = "reversal.label"
 #: Settings that make the excess what it is; packs that differ in one measure different things.
 SAME = (
     "study.kind",
@@ -51,7 +52,7 @@ SAME = (
     "model.span",
     "model.variance",
     "tests.weights",
-    "reversal.label",
+    LABEL,
     "reversal.drop_k",
     "reversal.share_negative",
     "reversal.controls",
@@ -101,6 +102,11 @@ class PackShocks:
     falls: StudyFalls
     peers: tuple[tuple[str, ...], ...]
 
+    @property
+    def asked(self) -> str:
+        """Label in question."""
+        return str(self.settings["reversal.label"])
+
     def __len__(self) -> int:
         return len(self.shock_id)
 
@@ -115,7 +121,7 @@ class PoolTest:
     statistic: float = NAN
     df: float = NAN
     p_value: float = NAN
-    reason: str = ""
+    reason: Reason = field(default_factory=Reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +166,7 @@ class PowerStep:
 class Pool:
     """Everything a pool found, by group in the order of the verdicts; ``headline`` is the question's own.
 
+    Where the packs ask about different labels the headline is of the drops that each asks about, and ``mixed`` says so.
     ``excess`` has for each pack that of every shock over what its controls lead one to expect, NaN where unknown.
     """
 
@@ -171,7 +178,8 @@ class Pool:
     power: tuple[PowerStep, ...]
     excess: tuple[NDArray[np.float64], ...]
     left_out: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...]
+    mixed: Reason
+    notes: tuple[Reason, ...]
 
     @property
     def simulated(self) -> bool:
@@ -185,29 +193,39 @@ class Pool:
         return self.headline if pooled[self.headline] > 1 else max(pooled, key=pooled.__getitem__)
 
 
-def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
+def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_differ: bool = False) -> Pool:
     """Join the falls of packs and test the mean excess of their drops.
+
+    Parameters
+    ----------
+    labels_differ
+        Pool the drops that each pack asks about although the packs ask about different labels.
 
     Raises
     ------
     ConfigError
         For fewer than two packs, packs that measure different things, or one shock in two of them.
     """
-    check_comparable(packs)
-    label, falls = str(packs[0].settings["reversal.label"]), replace(pooled_falls(packs), draws=draws, seed=seed)
+    check_comparable(packs, labels_differ=labels_differ)
+    headline, falls = _headline(packs), replace(pooled_falls(packs), draws=draws, seed=seed)
     bounds = np.cumsum([0, *map(len, packs)])
     comparable = falls.comparable(int(bounds[-1]))
     of_pack = [slice(start, end) for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
-    members = [_members(pack, label, comparable[own]) for pack, own in zip(packs, of_pack, strict=True)]
-    names = list(dict.fromkeys(name for found in members for name in found))
+    kinds = [_kinds(pack, packs) for pack in packs]
+    names = list(dict.fromkeys(name for of in kinds for name in of))
     verdicts, strata, tests, steps, left_out = {}, [], [], [], {}
     for name in names:
-        masks = [found.get(name, np.zeros(len(pack), dtype=bool)) for pack, found in zip(packs, members, strict=True)]
+        of = [found.get(name, np.zeros(len(pack), dtype=bool)) for pack, found in zip(packs, kinds, strict=True)]
+        masks = [
+            candidates & pack.qualifies & comparable[own] & (pack.in_time | _late_too(name))
+            for pack, candidates, own in zip(packs, of, of_pack, strict=True)
+        ]
         kept, left_out[name] = _without_shared_days(packs, masks)
         group = _Group(
             name=name,
-            label=label,
+            headline=headline,
             packs=tuple(packs),
+            candidates=np.concatenate(of),
             mask=np.concatenate(kept),
             comparable=comparable,
             falls=falls,
@@ -222,15 +240,26 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int) -> Pool:
     excess[comparable] = falls.excess(comparable).own
     return Pool(
         packs=tuple(packs),
-        headline=f"label={label}",
+        headline=headline,
         verdicts=verdicts,
         strata=tuple(strata),
         tests=tuple(tests),
         power=tuple(steps),
         excess=tuple(excess[own] for own in of_pack),
         left_out=left_out,
+        mixed=_mixed(packs),
         notes=(*_same_days(packs), *_differing(packs)),
     )
+
+
+def _headline(packs: Sequence[PackShocks]) -> str:
+    """Name the group of the question: the label asked about, or the labels."""
+    return f"label={'+'.join(dict.fromkeys(pack.asked for pack in packs))}"
+
+
+def _late_too(name: str) -> bool:
+    """Whether a group counts labels that were not known in time."""
+    return name == "all" or name.endswith(EXPLORATORY)
 
 
 def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
@@ -286,16 +315,18 @@ def _weekday(day: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.busday_count(np.datetime64(0, "D"), day.astype("datetime64[D]"))
 
 
-def check_comparable(packs: Sequence[PackShocks]) -> None:
+def check_comparable(packs: Sequence[PackShocks], *, labels_differ: bool = False) -> None:
     """Refuse packs that cannot be pooled, with every difference at once."""
     if len(packs) < 2:
         raise ConfigError("a pool takes two result packs or more; give the folders that run printed")
     problems = []
     for key in SAME:
         values = [pack.settings.get(key) for pack in packs]
-        if any(value != values[0] for value in values):
-            said = ", ".join(f"{value!r} in {pack.run_id}" for pack, value in zip(packs, values, strict=True))
-            problems.append(Problem(f"{key} differs: {said}; run the studies again with one --set {key}=…"))
+        if any(value != values[0] for value in values) and not (labels_differ and key == LABEL):
+            each = ", ".join(f"{value!r} in {pack.run_id}" for pack, value in zip(packs, values, strict=True))
+            cure = f"run the studies again with one --set {key}=…"
+            cure += ", or pool what each asks about with --labels-differ" if key == LABEL else ""
+            problems.append(Problem(f"{key} differs: {each}; {cure}"))
     problems += [
         Problem(f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns")
         for pack in packs
@@ -360,48 +391,58 @@ def _in_window(pack: PackShocks, k: int, other: PackShocks, kept: NDArray[np.boo
     )
 
 
-def _same_days(packs: Sequence[PackShocks]) -> Iterator[str]:
+def _same_days(packs: Sequence[PackShocks]) -> Iterator[Reason]:
     """Note the days on which two packs both have a drop."""
     for i, first in enumerate(packs):
         for second in packs[:i]:
             same = np.intersect1d(first.day0[first.qualifies], second.day0[second.qualifies])
             if len(same):
-                yield (
-                    f"{first.sector} and {second.sector} have drops on the same day "
-                    f"({', '.join(map(str, same))}): one market day is behind both, and they count as one date"
-                )
+                days = ", ".join(map(str, same))
+                yield Reason("pool.same_day", first=first.sector, second=second.sector, days=days)
 
 
-def _differing(packs: Sequence[PackShocks]) -> list[str]:
+def _differing(packs: Sequence[PackShocks]) -> Iterator[Reason]:
     """Say which of the settings that may differ do."""
-    found = []
     for key in MAY_DIFFER:
         values = [pack.settings.get(key) for pack in packs]
         if any(value != values[0] for value in values):
-            said = ", ".join(f"{value} for {pack.sector}" for pack, value in zip(packs, values, strict=True))
-            found.append(f"{key} fits the sector: {said}")
-    return found
+            parts = [
+                Reason("pool.of_sector", value=value, sector=pack.sector)
+                for pack, value in zip(packs, values, strict=True)
+            ]
+            yield Reason("pool.fits_sector", key=key, values=Reason.join(parts, ", "))
 
 
-def _members(pack: PackShocks, label: str, comparable: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Shocks that each verdict of a study may count, as `reversal.study_shocks` has them before overlaps."""
-    counted = pack.qualifies & comparable
-    asked = pack.label == label
-    groups = {f"label={label}": asked & counted & pack.in_time, f"label={label}{EXPLORATORY}": asked & counted}
-    for name in OTHER_LABELS:
-        if name != label and (pack.label == name).any():
-            groups[f"label={name}"] = (pack.label == name) & counted & pack.in_time
-    groups["all"] = counted
-    return groups
+def _mixed(packs: Sequence[PackShocks]) -> Reason:
+    """Say what each sector asks about where that is not one label."""
+    if len({pack.asked for pack in packs}) < 2:
+        return Reason()
+    asked = dict.fromkeys((pack.sector, pack.asked) for pack in packs)
+    parts = [Reason("pool.of_sector", value=Reason(f"label.{label}"), sector=sector) for sector, label in asked]
+    return Reason("pool.mixed", labels=Reason.join(parts, ", "))
+
+
+def _kinds(pack: PackShocks, packs: Sequence[PackShocks]) -> dict[str, NDArray[np.bool_]]:
+    """Shocks of a pack that each verdict asks about, drops or not, as `reversal.study_shocks` has them."""
+    name, asked = _headline(packs), pack.label == pack.asked
+    labels = {other.asked for other in packs}
+    others = [label for label in OTHER_LABELS if label not in labels and (pack.label == label).any()]
+    return {
+        name: asked,
+        name + EXPLORATORY: asked,
+        **{f"label={label}": pack.label == label for label in others},
+        "all": np.ones(len(pack), dtype=bool),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Group:
-    """The shocks of one kind in every pack; ``mask`` marks them among those of all packs, (K,)."""
+    """The shocks of one kind among those of all packs: ``candidates``, and ``mask`` those that count; (K,)."""
 
     name: str
-    label: str
+    headline: str
     packs: tuple[PackShocks, ...]
+    candidates: NDArray[np.bool_]
     mask: NDArray[np.bool_]
     comparable: NDArray[np.bool_]
     falls: StudyFalls
@@ -425,7 +466,7 @@ class _Group:
     def verdict(self) -> Verdict:
         """Return the verdict that a single study would give on all these shocks together."""
         day0 = self.joined("day0")[self.mask]
-        effective = [pack.n_effective.get(self.name, NAN) for pack in self.packs]
+        effective = [pack.n_effective.get(self._in_pack(pack), NAN) for pack in self.packs]
         evidence = Evidence(
             subject=self._subject(),
             window=self._post(),
@@ -438,9 +479,17 @@ class _Group:
             **self._counts(),
         )
         answer = verdict(evidence, seed=self.seed, draws=self.draws)
-        if self.name not in (f"label={self.label}", f"label={self.label}{EXPLORATORY}"):
+        if self._kind() != self.headline:
             return answer
         return replace(answer, power=power(self._past(), asked_of(self.falls, self.mask), seed=self.seed))
+
+    def _kind(self) -> str:
+        """Name of the group, late labels or not."""
+        return self.name.removesuffix(EXPLORATORY)
+
+    def _in_pack(self, pack: PackShocks) -> str:
+        """Name of the group in a pack of its own."""
+        return self.name.replace(self.headline, f"label={pack.asked}")
 
     def _past(self) -> Past:
         """Return the controls, those marked that are drops by the rule of their sector."""
@@ -454,7 +503,7 @@ class _Group:
         """Sum what the histories of the sectors can give; packs of one sector have one history."""
         most: dict[str, int] = {}
         for pack in self.packs:
-            most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self.name, 0))
+            most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self._in_pack(pack), 0))
         return sum(most.values())
 
     def _post(self) -> tuple[int, int]:
@@ -470,19 +519,14 @@ class _Group:
         if self.name.endswith(EXPLORATORY):
             late = not self.mask.any() or not self.joined("in_time")[self.mask].all()
             key = "pool_late" if late else "pool_late_none"
-        label = self.name.removeprefix("label=").removesuffix(EXPLORATORY)
-        return Reason(f"subject.{key}", label=Reason(f"label.{label}"), sectors=sectors)
+        labels = [Reason(f"label.{label}") for label in self._kind().removeprefix("label=").split("+")]
+        return Reason(f"subject.{key}", label=Reason.join(labels, "/"), sectors=sectors)
 
     def _counts(self) -> dict[str, Any]:
-        qualifies, in_time, label = (self.joined(name) for name in ("qualifies", "in_time", "label"))
-        everything, exploratory = self.name == "all", self.name.endswith(EXPLORATORY)
-        of = np.ones(len(label), dtype=bool)
-        if not everything:
-            of = label == self.name.removeprefix("label=").removesuffix(EXPLORATORY)
-        drop = of & qualifies & np.isfinite(self.joined("post"))
-        late = drop & ~in_time & (not everything and not exploratory)
+        drop = self.candidates & self.joined("qualifies") & np.isfinite(self.joined("post"))
+        late = drop & ~self.joined("in_time") & (not _late_too(self.name))
         return {
-            "n_candidates": int(of.sum()),
+            "n_candidates": int(self.candidates.sum()),
             "n_drops": int(drop.sum()),
             "n_late": int(late.sum()),
             "n_unmatched": int((drop & ~self.comparable & ~late).sum()),
@@ -514,7 +558,7 @@ class _Group:
     def tests(self) -> list[PoolTest]:
         """The pooled regression, and whether the sectors have one mean."""
         found = self.whole
-        reason = "" if found.n_events else "no shock has falls to be compared with"
+        reason = Reason("" if found.n_events else "pool.no_falls")
         numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
         sectors = [self.falls.excess(self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
         return [
@@ -544,12 +588,11 @@ def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:
     """
     known = [found for found in sectors if found.se > 0]
     if len(known) < 2:
-        return PoolTest(group=group, name="cochran_q", reason="needs two sectors with dates of three weeks or more")
+        return PoolTest(group=group, name="cochran_q", reason=Reason("pool.two_sectors"))
     means, weights = np.array([found.effect for found in known]), np.array([found.se**-2 for found in known])
     mean = (weights * means).sum() / weights.sum()
     q, df = float((weights * (means - mean) ** 2).sum()), len(known) - 1.0
     fewest = min(found.n_weeks for found in known)
-    poor = f"a sector has {fewest} weeks: its variance is a guess, read the p as too small"
     return PoolTest(
         group=group,
         name="cochran_q",
@@ -557,5 +600,5 @@ def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:
         statistic=q,
         df=df,
         p_value=float(special.chdtrc(df, q)),
-        reason=poor if fewest < FEW_FOR_Q else "",
+        reason=Reason("pool.few_weeks", n=fewest) if fewest < FEW_FOR_Q else Reason(),
     )

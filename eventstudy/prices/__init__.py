@@ -13,14 +13,9 @@ from eventstudy.prices.table import (
     PriceRequest,
     PriceSeries,
     PriceTable,
-    ProviderFactory,
-    Status,
-    check_ticker,
     check_tickers,
     get_provider,
-    load_providers,
     provider,
-    provider_names,
 )
 
 __all__ = [
@@ -31,12 +26,7 @@ __all__ = [
     "PriceRequest",
     "PriceSeries",
     "PriceTable",
-    "ProviderFactory",
-    "Status",
-    "check_ticker",
     "check_tickers",
     "get_provider",
-    "load_providers",
     "provider",
-    "provider_names",
 ]

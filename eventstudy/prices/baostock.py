@@ -70,15 +70,7 @@ class BaostockProvider:
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return what baostock has for the requested days, with one outcome a ticker.
-
-        Raises
-        ------
-        ConfigError
-            baostock is not installed, or a ticker is not written as one.
-        PriceError
-            The login failed, or no answer came for any ticker.
-        """
+        """Return what baostock has for the requested days, with one outcome a ticker."""
         check_tickers(request.tickers)
         client = self.client or _module()
         self._login(client)

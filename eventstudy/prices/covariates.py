@@ -108,16 +108,7 @@ class Covariates:
 
 
 def read_covariates(events: Events, config: StudyConfig) -> Covariates:
-    """Read the study's columns of its own and check every name that a formula or a group uses.
-
-    Raises
-    ------
-    EventsError
-        For a file of covariates that cannot be read, has no key or no column, or has a key twice.
-    ConfigError
-        For a formula whose left side is not ``car``, a name that is no column (with the nearest one), a
-        name that stands in two places, and a group of numbers that are no groups.
-    """
+    """Read the study's columns of its own and check every name that a formula or a group uses."""
     found = Covariates(events, config, tuple(_read(Path(item.file), events, config) for item in config.covariates))
     problems = [Problem(text) for text in _faults(found, config)]
     if problems:
@@ -126,13 +117,7 @@ def read_covariates(events: Events, config: StudyConfig) -> Covariates:
 
 
 def names_of(formula: str) -> tuple[str, ...]:
-    """Return the columns that a formula's right side names, in order of first mention.
-
-    Raises
-    ------
-    ConfigError
-        For a formula that cannot be read.
-    """
+    """Return the columns that a formula's right side names, in order of first mention."""
     right = formula.partition("~")[2]
     quoted = [match["name"] for match in _QUOTED.finditer(right)]
     try:
@@ -193,7 +178,11 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
             problems.append(Problem(f"{', '.join([*key, day]).strip(', ')} stands here a second time", str(path), line))
         else:
             cells[key][day] = {name: column[row] for name, column in own.items()}
-    if not problems and not _anyone(cells, keys, events, config):
+    tickers = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
+    of_study = {"event_id": {event.event_id for event in events}, "ticker": tickers}
+    named = [of_study[name] for name in keys if name != "date"]
+    anyone = any(all(cell in known for cell, known in zip(key, named, strict=True)) for key in cells)
+    if not problems and not anyone:
         first = ", ".join(columns[key][0] for key in keys)
         problems.append(Problem(f"no row is of an event or peer of the study; the first is of {first}", str(path)))
     if problems:
@@ -203,14 +192,6 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
 
 def _empty(cell: Cell | None) -> bool:
     return cell is None or cell == "" or cell != cell
-
-
-def _anyone(cells: Mapping[tuple[str, ...], object], keys: Sequence[str], events: Events, config: StudyConfig) -> bool:
-    """Whether a file is about any event and peer of the study."""
-    tickers = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
-    known = {"event_id": {event.event_id for event in events}, "ticker": tickers}
-    names = [name for name in ("event_id", "ticker") if name in keys]
-    return any(all(cell in known[name] for name, cell in zip(names, key, strict=True)) for key in cells)
 
 
 def _day(text: str) -> str | None:

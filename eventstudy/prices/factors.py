@@ -42,21 +42,7 @@ class FactorTable:
 
 
 def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTable:
-    """Read the named columns of a CSV with a ``date`` column (2026-06-09 or 20260609).
-
-    Parameters
-    ----------
-    names
-        Columns to read, each once.
-    percent
-        Whether the file holds percent; the table holds decimals.
-
-    Raises
-    ------
-    ConfigError
-        For a file that cannot be read, a column that it lacks, a cell that is neither a number nor
-        empty, a day named twice, or values that cannot be in the unit said. Lists all of them.
-    """
+    """Read the named columns of a CSV with a ``date`` column (2026-06-09 or 20260609); the table holds decimals."""
     advice = "; model.factors_file is a path from the working directory"
     file, raw = str(path), french.unpacked(read_file(path, ConfigError, advice=advice))
     numbered = records_of(read_text(raw, file, ConfigError), file, ConfigError)

@@ -86,16 +86,9 @@ def fetch_snapshot(
     watch: Watch | None = None,
     now: Callable[[], dt.datetime] = utc_now,
 ) -> Snapshot:
-    """Fetch what a snapshot lacks of a request and return it complete.
+    """Fetch what a snapshot lacks of a request, and the tickers ``again``, and return it complete.
 
-    Parameters
-    ----------
-    name
-        The provider's registered name, written into the manifest.
-    factory
-        Makes the provider; called with ``progress``.
-    again
-        Tickers that are asked for anew though the snapshot has an answer.
+    ``factory``, registered under ``name``, makes the provider; it is called with ``progress``.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Prices from the user's own CSV or Parquet files, or from frames: one normaliser for all their shapes.
 
-A folder with one file for each ticker (``LITE.csv``, ``300308.SZ.csv``, ``^GSPC.parquet``), one long table
-with a row a ticker and day, or one wide table with a column a ticker. Nothing is repaired: what cannot be
-read as it stands is refused, with all problems of all files at once.
+A folder with one file for each ticker (``LITE.csv``, ``300308.SZ.csv.gz``, ``^GSPC.parquet``), one long table
+with a row a ticker and day, or one wide table with a column a ticker; a folder may hold one such table beside
+files. Nothing is repaired: what cannot be read as it stands is refused, with all problems of all files at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from eventstudy.readers.text import read_file, wrong_cells
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 FIELDS = (*PRICES, "volume")
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
 Values = dict[str, NDArray[np.float64]]
 
 #: No share, index or day's volume was ever outside; past it, ratios of prices overflow.
@@ -58,25 +58,17 @@ class FilesProvider:
     Parameters
     ----------
     path
-        The folder, or the CSV or Parquet file.
+        The folder, or the file, known by its content.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return the rows of the requested days for each ticker that has a file, rows or a column.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not written as a ticker.
-        PriceError
-            The path is missing, or any file that was asked for is faulty; lists every problem.
-        """
+        """Return the rows of the requested days for each ticker that has a file, rows or a column."""
         check_tickers(request.tickers)
         if self.path.is_dir():
-            return _read_each(request, _Folder(self.path))
+            return _read_each(request, _Folder(self.path, request.tickers))
         if self.path.exists():
             return _read_each(request, _OneTable(_open_sheet(self.path), request.tickers))
         text = "no such folder or file; give a folder with one CSV or Parquet per ticker, or one long or wide file"
@@ -91,27 +83,50 @@ def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTab
     return _read_each(request, _OneTable(arrow_sheet(name, table), request.tickers))
 
 
+def with_index_file(table: PriceTable, path: Path, request: PriceRequest) -> PriceTable:
+    """Return prices with those of an index that has a file of its own, under the name of the file."""
+    series, outcome = _series(str(path), _by_meaning(_open_sheet(path)), request)
+    found = {series.ticker: series} if len(series.dates) else {}
+    outcomes = {**table.outcomes, series.ticker: outcome}
+    return replace(table, series={**table.series, **found}, outcomes=outcomes)
+
+
 def _open_sheet(path: Path) -> Sheet:
     return sheet_of_bytes(read_file(path, PriceError), str(path), PriceError)
 
 
 class _Folder:
-    """A folder with one file for each ticker."""
+    """A folder with one file for each ticker, or with a table of several."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.names = {entry.name for entry in path.iterdir() if entry.suffix in SUFFIXES}
+    def __init__(self, path: Path, tickers: Sequence[str]) -> None:
+        self.path, self.tickers = path, tickers
+        names = {entry.name for entry in path.iterdir()}
+        self.stems = sorted(name.removesuffix(end) for name in names for end in SUFFIXES if name.endswith(end))
+        self.names = {name for name in names if name.endswith(SUFFIXES)}
         if not self.names:
-            text = "holds no .csv and no .parquet file; 'eventstudy check' lists those that it needs"
+            text = f"holds no file that ends in {', '.join(SUFFIXES)}; 'eventstudy check' lists those that it needs"
             raise PriceError(Problem(text, file=str(path)))
+
+    @functools.cached_property
+    def table(self) -> _OneTable | None:
+        """The table in the only file that is not named after a ticker; None where it is none."""
+        own = {of_ticker(self.stems, ticker) for ticker in self.tickers}
+        others = [name for name in self.names if not any(name == stem + end for stem in own for end in SUFFIXES)]
+        if len(others) != 1:
+            return None
+        sheet = _open_sheet(self.path / others[0])
+        return _OneTable(sheet, self.tickers) if _is_table(sheet, self.tickers) else None
 
     def sheet(self, ticker: str) -> Sheet | Reason:
         """Rows of ``ticker``, or why there are none."""
         named = [ticker + suffix for suffix in SUFFIXES if ticker + suffix in self.names]
         if len(named) > 1:
             raise PriceError(Problem(f"both {' and '.join(named)} exist; keep one", file=str(self.path)))
-        stem = ticker if named else of_ticker([name.rpartition(".")[0] for name in sorted(self.names)], ticker)
+        stem = ticker if named else of_ticker(self.stems, ticker)
         if not stem:
+            rows = self.table.sheet(ticker) if self.table else None
+            if isinstance(rows, Sheet):
+                return rows
             return Reason("price.no_file", ticker=ticker, folder=printable(self.path.resolve().name))
         name, *_ = (stem + suffix for suffix in SUFFIXES if stem + suffix in self.names)
         sheet = _open_sheet(self.path / name)
@@ -125,23 +140,39 @@ class _OneTable:
     """One table with a row a ticker and day, or a column a ticker."""
 
     def __init__(self, sheet: Sheet, tickers: Sequence[str]) -> None:
-        header = list(sheet.cells)
-        self.tickers = tickers
+        self.tickers, self.own = tickers, sheet
         self.rows: dict[str, list[int]] = {}
-        known = {meaning(cell): cell for cell in header}
-        named = [cell for cell in header if cell not in (known.get("date"), known.get("ticker"))]
-        closes = known.keys() & {"close", "adj_close", "return"} or any(reduced(cell) == "price" for cell in header)
-        self.wide = "ticker" not in known and (not closes or {cell.strip() for cell in named} <= set(tickers))
-        if self.wide and "date" in known and named:
+        self.wide = _is_wide(sheet, tickers)
+        if self.wide:
             self.whole = sheet
-            self.date, self.rows = known["date"], {cell.strip(): [] for cell in named}
+            known = {meaning(cell): cell for cell in sheet.cells}
+            self.date = known["date"]
+            self.rows = {cell.strip(): [] for cell in sheet.cells if cell != self.date}
             return
-        self.wide, self.whole = False, _by_meaning(sheet)
+        self.whole = _by_meaning(sheet)
         if "ticker" not in self.whole.cells:
             text = "has no ticker column; add one, or give a folder with one file per ticker"
             raise PriceError(Problem(text, file=sheet.file))
         for row, ticker in enumerate(self.whole.cells["ticker"]):
             self.rows.setdefault(str(ticker).strip(), []).append(row)
+
+    def index(self, ticker: str) -> Sheet | None:
+        """A series that stands in a column beside each ticker's own: the index of a panel; None where there is none."""
+        used = set(columns_of(list(self.own.cells), self.own.file, PriceError).values())
+        column = of_ticker([cell for at, cell in enumerate(self.own.cells) if at not in used], ticker)
+        if self.wide or not column:
+            return None
+        days, cells = self.whole.cells["date"], self.own.cells[column]
+        first: dict[str, int] = {}
+        for row, (day, cell) in enumerate(zip(days, cells, strict=True)):
+            # Where it stands once a row, a security that lacks the index leaves its cell empty.
+            if str(cell).strip() in ("", "nan"):
+                continue
+            if str(cells[first.setdefault(str(day), row)]) != str(cell):
+                text = f"{column} has two values on {day}; a column that is an index has one a day"
+                raise PriceError(Problem(text, self.own.file, int(self.own.lines[row])))
+        what = "adj_close" if self.whole.cells.keys() & {"close", "adj_close"} else "return"
+        return replace(self.whole, cells={"date": days, what: cells}).taken(list(first.values()))
 
     @functools.cached_property
     def known(self) -> bool:
@@ -153,6 +184,8 @@ class _OneTable:
         name = of_ticker(self.rows, ticker)
         file = printable(Path(self.whole.file).name)
         if not name:
+            if (beside := self.index(ticker)) is not None:
+                return beside
             if self.known:
                 return Reason("price.no_row", ticker=ticker, file=file)
             # Of the whole study none is there: the file may spell its tickers in a way of its own.
@@ -169,6 +202,20 @@ class _OneTable:
         return sheet if name == ticker else sheet.noted(Reason("read.calls", ticker=ticker, name=printable(name)))
 
 
+def _is_wide(sheet: Sheet, tickers: Sequence[str]) -> bool:
+    """Whether a table has a column a ticker."""
+    known = {meaning(cell): cell for cell in sheet.cells}
+    named = {cell.strip() for cell in sheet.cells if cell not in (known.get("date"), known.get("ticker"))}
+    closes = known.keys() & {"close", "adj_close", "return"} or any(reduced(cell) == "price" for cell in sheet.cells)
+    return "ticker" not in known and "date" in known and bool(named) and (not closes or named <= set(tickers))
+
+
+def _is_table(sheet: Sheet, tickers: Sequence[str]) -> bool:
+    """Whether a table is one of several tickers, wide or long."""
+    means = {meaning(cell) for cell in sheet.cells}
+    return _is_wide(sheet, tickers) or ("ticker" in means and bool(means & {"close", "adj_close", "return"}))
+
+
 def _by_meaning(sheet: Sheet) -> Sheet:
     """Keep the columns that are known, under the names used here, and name those left out that may matter."""
     header = list(sheet.cells)
@@ -177,7 +224,7 @@ def _by_meaning(sheet: Sheet) -> Sheet:
     if "date" not in at or not (prices or "return" in at):
         needed = f"has columns {', '.join(header)}; needed are date and close or adj_close"
         raise PriceError(Problem(needed, file=sheet.file, line=1))
-    if prices:
+    if "adj_close" in at:
         at.pop("return", None)
     left = unread(header, at)
     if "close" in at and reduced(header[at["close"]]) in crsp.SIGNED:

@@ -19,18 +19,8 @@ ACCEPTED = (
 def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
     """Return prices as an Arrow table: a row a ticker and day, or a column a ticker.
 
-    Parameters
-    ----------
-    prices
-        A frame of any library that gives its data by the Arrow PyCapsule interface, or what pandas can make
-        a frame of: a dict or list of dicts.
-    returns
-        Whether its numbers are simple returns.
-
-    Raises
-    ------
-    PriceError
-        For anything that is neither; the message lists the accepted shapes.
+    ``prices`` is a frame of any library that gives its data by the Arrow PyCapsule interface, or what pandas can
+    make a frame of: a dict or list of dicts. With ``returns`` its numbers are simple returns.
     """
     import pandas as pd
     import pyarrow as pa

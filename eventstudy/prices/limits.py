@@ -37,7 +37,10 @@ def limit_days(
     price = np.where(np.isfinite(close), close, adjusted)
     previous = np.full(len(grid), np.nan)
     previous[1:] = price[1:] * adjusted[:-1] / adjusted[1:]
-    exact = (raw & _on_tick(board, price, grid)) | in_yen(board)
+    with np.errstate(invalid="ignore"):
+        ticks = price / tick_size(board, price, grid)
+        on_tick = np.abs(ticks - np.round(ticks)) < _OFF_TICK
+    exact = (raw & on_tick) | in_yen(board)
     locks = locked(
         board,
         grid,
@@ -57,13 +60,6 @@ def has_traded_prices(item: PriceSeries) -> bool:
     """Return whether the closes differ from the adjusted closes anywhere: then they were traded."""
     both = np.isfinite(item.close) & np.isfinite(item.adj_close)
     return bool(np.any(np.abs(item.adj_close[both] / item.close[both] - 1.0) > 1e-6))
-
-
-def _on_tick(board: str, price: NDArray[np.float64], grid: NDArray[np.datetime64]) -> NDArray[np.bool_]:
-    with np.errstate(invalid="ignore"):
-        steps = price / tick_size(board, price, grid)
-        near: NDArray[np.bool_] = np.abs(steps - np.round(steps)) < _OFF_TICK
-    return near
 
 
 def _days_listed(item: PriceSeries, grid: NDArray[np.datetime64], listed: dt.date | None) -> NDArray[np.int64] | None:

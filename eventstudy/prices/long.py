@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,14 @@ import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
-from eventstudy.errors import PriceError, Problem
+from eventstudy.errors import PriceError, Problem, Reason
+from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices.quality.quantities import no_price
+from eventstudy.prices.table import PriceTable
 from eventstudy.readers import crsp
 from eventstudy.readers.columns import day_column, spellings
-from eventstudy.readers.headers import columns_of
+from eventstudy.readers.containers import is_binary
+from eventstudy.readers.headers import columns_of, meaning
 from eventstudy.readers.numbers import MISSING_SPELLINGS, NUMBER_MARKS, parse_numbers
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import encoding_of, refuse_endless, separator_of, wrong_cells
@@ -36,17 +39,21 @@ GROUPS_A_TASK = 16
 OFF_KEPT = 250_000
 #: Bytes from which the dialect of a CSV is told.
 HEAD_BYTES = 2**16
+#: Columns that hold what returns are made of, the best one first.
+VALUES = ("adj_close", "return", "close")
 _EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongFile:
-    """A long file and its columns: ``ticker`` is empty where the file is of one series.
+    """A long file and its columns: ``ticker`` is empty where it is read for one series.
 
-    ``encoding`` and ``separator`` are those of a CSV, ``text_values`` whether its values are read as text.
+    ``name`` is the file that the prices came from, ``others`` are columns that are not read, ``remarks`` what a reader
+    must know. ``encoding`` and ``separator`` are those of a CSV, ``text_values`` whether its values are read as text.
     """
 
     path: str
+    name: str
     ticker: str
     date: str
     value: str
@@ -55,11 +62,13 @@ class LongFile:
     encoding: str = "utf-8"
     separator: str = ","
     text_values: bool = False
+    others: tuple[str, ...] = ()
+    remarks: tuple[Reason, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """Name of the file."""
-        return Path(self.path).name
+    def index(self, benchmark: str) -> LongFile | None:
+        """Return the series of a column beside the tickers' own, the index of a panel; None where there is none."""
+        column = of_ticker(self.others, benchmark)
+        return replace(self, ticker="", value=column, text_values=True) if column else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +96,19 @@ class Filled:
     problems: tuple[str, ...]
 
 
-def open_long(path: Path, *, one_series: bool = False) -> LongFile:
-    """Look at the columns of a CSV or Parquet file.
+def is_long_file(path: Path) -> bool:
+    """Whether a file can be read in pieces: a CSV or Parquet file with tickers, days and a column of `VALUES`."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    columnar = head.startswith(b"PAR1")
+    if columnar != (path.suffix == ".parquet") or (is_binary(head) and not columnar):
+        return False
+    known = {meaning(name) for name in _dialect(path)[0]}
+    return {"ticker", "date"} <= known and not known.isdisjoint(VALUES)
 
-    Raises
-    ------
-    PriceError
-        If it cannot be read or lacks a column; the message says which are accepted.
-    """
+
+def open_long(path: Path, *, one_series: bool = False) -> LongFile:
+    """Look at the columns of a CSV or Parquet file."""
     try:
         refuse_endless(path, PriceError)
         names, encoding, separator, head = _dialect(path)
@@ -104,7 +118,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         said = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise PriceError(Problem(f"cannot be read as {path.suffix or 'a table'}: {said}", str(path))) from error
     known = {name: names[at] for name, at in columns_of(names, str(path), PriceError).items()}
-    value = "return" if "return" in known else "adj_close"
+    value = next((name for name in VALUES if name in known), "adj_close")
     wanted = ["date", value] if one_series else ["ticker", "date", value]
     missing = [name for name in wanted if name not in known]
     if missing:
@@ -112,6 +126,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         raise PriceError(Problem(f"{text}; the file has {', '.join(names)}", str(path)))
     return LongFile(
         path=str(path.resolve()),
+        name=path.name,
         ticker="" if one_series else known["ticker"],
         date=known["date"],
         value=known[value],
@@ -120,6 +135,31 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
         encoding=encoding,
         separator=separator,
         text_values=_is_text(head, known[value], separator),
+        others=tuple(name for name in names if name not in known.values()),
+        remarks=(Reason("price.unadjusted", tickers=path.name),) if value == "close" else (),
+    )
+
+
+def write_long(table: PriceTable, path: Path, name: str) -> LongFile:
+    """Write the adjusted closes of prices that were read whole as a long file; ``name`` is where they came from."""
+    series = list(table.series.values())
+    tickers = np.repeat([item.ticker for item in series], [len(item.dates) for item in series])
+    days = np.concatenate([np.empty(0, dtype="datetime64[D]"), *(item.dates for item in series)])
+    closes = np.concatenate([np.empty(0), *(item.adj_close for item in series)])
+    columns = {"ticker": pa.array(tickers, pa.string()), "date": pa.array(days, pa.date32()), "adj_close": closes}
+    pq.write_table(pa.table(columns), path, row_group_size=BATCH_ROWS)
+    unadjusted = any(note.code == "read.unadjusted" for row in table.outcomes.values() for note in row.notes)
+    known = sorted({item.sha256 for item in series})
+    digest = known[0] if len(known) == 1 else hashlib.sha256("".join(known).encode()).hexdigest()
+    return LongFile(
+        path=str(path.resolve()),
+        name=name,
+        ticker="ticker",
+        date="date",
+        value="adj_close",
+        holds_returns=False,
+        sha256=digest,
+        remarks=(Reason("price.unadjusted", tickers=name),) if unadjusted else (),
     )
 
 
@@ -137,13 +177,7 @@ def _dialect(path: Path) -> tuple[list[str], str, str, list[str]]:
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Days since 1970 in order, and the values of one ticker.
-
-    Raises
-    ------
-    PriceError
-        If the file has no such ticker, two rows on one day, or values that are no prices.
-    """
+    """Days since 1970 in order, and the values of one ticker."""
     days, values = [], []
     for names, at, value in _batches(file, groups_of(file, [ticker])):
         mine = slice(None) if names is None else _codes(names, {ticker: 0}) == 0
@@ -154,6 +188,10 @@ def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray
     there = np.isfinite(value)
     order = np.argsort(day[there], kind="stable")
     day, value = day[there][order], value[there][order]
+    if file.value in file.others:
+        # The index of a panel: in each row of a day the same.
+        again = np.append(False, (day[1:] == day[:-1]) & (value[1:] == value[:-1]))[: len(day)]
+        day, value = day[~again], value[~again]
     what = ticker or "the series"
     if not len(day):
         raise PriceError(Problem(f"no row of {what!r}; give another --benchmark", file.path))
@@ -162,7 +200,7 @@ def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray
         text = f"{what} has two rows on {_date(day[twice[0]])}; accepted is one row a ticker and day"
         raise PriceError(Problem(text, file.path))
     if not file.holds_returns and (value <= 0).any():
-        text = f"{what} on {_date(day[value <= 0][0])}: adj_close = {value[value <= 0][0]:g} is no price"
+        text = f"{what} on {_date(day[value <= 0][0])}: {file.value} = {value[value <= 0][0]:g} is no price"
         raise PriceError(Problem(text, file.path))
     return day, value
 
@@ -276,16 +314,14 @@ def _batches(
     names = [name for name in (file.ticker, file.date, file.value) if name]
     try:
         for batch in _raw_batches(file, groups, names):
-            ticker = _dictionary(batch.column(file.ticker)) if file.ticker else None
+            ticker = batch.column(file.ticker) if file.ticker else None
+            if ticker is not None and not pa.types.is_dictionary(ticker.type):
+                ticker = pc.dictionary_encode(ticker)
             yield ticker, _days(file, batch.column(file.date)), _values(file, batch.column(file.value))
     except (OSError, pa.ArrowException) as error:
         said = str(error).splitlines()[0]
         text = f"cannot be read: {said}; accepted are dates such as 2026-06-09 and numbers"
         raise PriceError(Problem(text, file.path)) from error
-
-
-def _dictionary(column: pa.Array) -> pa.DictionaryArray:
-    return column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
 
 
 def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:

@@ -40,13 +40,6 @@ def diff_snapshots(before: Path, after: Path, *, tolerance: float = TOLERANCE) -
     """Return every difference, by ticker and day.
 
     Returns are compared over the days that both have, so that one missing row is told once.
-
-    Raises
-    ------
-    ConfigError
-        If a folder is no snapshot.
-    IntegrityError
-        If a file is not what was stored.
     """
     old, new = open_snapshot(before), open_snapshot(after)
     held = [{t for t, entry in snapshot.tickers.items() if entry.file} for snapshot in (old, new)]

@@ -9,14 +9,27 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eventstudy.config import StudyConfig
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason
+from eventstudy.events import Event, Events, instant_utc
+from eventstudy.exchanges.calendars import align_all, exchange_sessions, sessions
+from eventstudy.prices.fx import fx_tickers
 from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
+from eventstudy.shocks import together, with_shocks
+
+#: Drop planted at simulated events, and the share of it that is given back, by label.
+PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
+#: Unlabelled falls, for comparison with the drops: their range and their share given
+#: back, the calendar days between two of them, and those that they keep from every event.
+QUIET = (-0.16, -0.08)
+QUIET_SHARE = 0.0
+QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 
 #: ``sessions(mic, start, end)`` gives the trading days of an exchange, both ends included.
 Sessions = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
@@ -57,7 +70,7 @@ class PlantedDrop:
     Parameters
     ----------
     sessions
-        Day 0 of each ticker, a session of its exchange.
+        Day 0 of each ticker that drops, a session of its exchange.
     drop
         Abnormal simple return on day 0, e.g. ``-0.10``.
     reversal
@@ -65,7 +78,6 @@ class PlantedDrop:
     """
 
     shock_id: str
-    tickers: tuple[str, ...]
     sessions: Mapping[str, dt.date]
     drop: float
     reversal: float = 0.0
@@ -106,15 +118,7 @@ class SimulatedProvider:
         self.benchmarks = _benchmark_exchanges(listings)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return simulated bars of the requested days; ``truth`` is JSON-able.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not written as one, or a planted day 0 is not a session of its exchange.
-        PriceError
-            The request starts before `EPOCH`.
-        """
+        """Return simulated bars of the requested days; ``truth`` is JSON-able."""
         check_tickers(request.tickers)
         if request.start < EPOCH:
             raise PriceError(f"simulated prices begin on {EPOCH}; {request.start} was asked for")
@@ -122,8 +126,17 @@ class SimulatedProvider:
         panel = _Panel(self, known, request)
         series = {ticker: panel.series(ticker) for ticker in request.tickers if ticker in known}
         series = {ticker: bars for ticker, bars in series.items() if len(bars.dates)}
-        outcomes = {ticker: _outcome(ticker, series.get(ticker), known) for ticker in request.tickers}
-        truth = _truth(self, panel, series)
+        outcomes = {}
+        for ticker in request.tickers:
+            reason = Reason("price.not_listed" if ticker in known else "price.not_simulated")
+            absent = PriceOutcome(ticker=ticker, status="no_prices", message=reason)
+            outcomes[ticker] = PriceOutcome.of(series[ticker]) if ticker in series else absent
+        truth = {
+            "seed": self.seed,
+            "residual_correlation": RESIDUAL_CORRELATION,
+            "beta": {ticker: panel.beta(ticker) for ticker in series if ticker in self.listings},
+            "drops": [_drop_truth(drop, series) for drop in self.drops],
+        }
         return PriceTable(source="simulated", series=series, outcomes=outcomes, simulated=True, truth=truth)
 
 
@@ -170,7 +183,7 @@ class _Panel:
 
     def _planted(self, listing: Listing) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
         """Sessions in the request and the returns with the planted ones added."""
-        drops = [drop for drop in self.plan.drops if listing.ticker in drop.tickers]
+        drops = [drop for drop in self.plan.drops if listing.ticker in drop.sessions]
         # A drop before the first day asked for still gives back within the days asked for.
         start = min([self.request.start, *(drop.sessions[listing.ticker] for drop in drops)])
         start = max(start, listing.first or start, EPOCH)
@@ -252,28 +265,11 @@ def _bars(
     )
 
 
-def _outcome(ticker: str, series: PriceSeries | None, known: Sequence[str]) -> PriceOutcome:
-    if series is None:
-        reason = Reason("price.not_listed" if ticker in known else "price.not_simulated")
-        return PriceOutcome(ticker=ticker, status="no_prices", message=reason)
-    return PriceOutcome.of(series)
-
-
-def _truth(plan: SimulatedProvider, panel: _Panel, series: Mapping[str, PriceSeries]) -> dict[str, Any]:
-    """What was put into the panel, in types that JSON knows."""
-    return {
-        "seed": plan.seed,
-        "residual_correlation": RESIDUAL_CORRELATION,
-        "beta": {ticker: panel.beta(ticker) for ticker in series if ticker in plan.listings},
-        "drops": [_drop_truth(drop, series) for drop in plan.drops],
-    }
-
-
 def _drop_truth(drop: PlantedDrop, series: Mapping[str, PriceSeries]) -> dict[str, Any]:
-    days = {ticker: drop.sessions[ticker] for ticker in drop.tickers}
+    """What was planted, in types that JSON knows, at the tickers whose bars hold the day."""
     planted = {
         ticker: day.isoformat()
-        for ticker, day in days.items()
+        for ticker, day in drop.sessions.items()
         if ticker in series and np.datetime64(day, "D") in series[ticker].dates
     }
     return {
@@ -301,9 +297,68 @@ def _check_plan(listings: Sequence[Listing], drops: Sequence[PlantedDrop], seed:
     tickers = [listing.ticker for listing in listings]
     wrong += [f"{ticker} is listed twice" for ticker in sorted({t for t in tickers if tickers.count(t) > 1})]
     for drop in drops:
-        missing = [t for t in drop.tickers if t not in drop.sessions]
-        wrong += [f"drop {drop.shock_id!r} has no day 0 for {ticker}" for ticker in missing]
         if not -0.9 < drop.drop < 0.9:
             wrong.append(f"drop {drop.shock_id!r} is {drop.drop}; it must lie between -0.9 and 0.9")
     if wrong:
         raise ConfigError([Problem(message) for message in wrong])
+
+
+def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
+    """Return a seeded panel on the study's calendars and membership.
+
+    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
+    has placebo drops to show; ``truth`` in the manifest lists both. There are no simulated exchange rates:
+    the backtest counts in local currencies.
+    """
+    listings = [
+        Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
+        for peer in config.peers
+    ]
+    # A drop for each piece of news, however many rows tell it.
+    news = dict.fromkeys(together(with_shocks(events, config)).values())
+    drops = [drop for event in news if event.label in PLANTED and (drop := _drop_at(event, events, config))]
+    drops += _quiet_drops(events, config, request)
+    rates = fx_tickers(config).values()
+    request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))
+    return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
+
+
+def _drop_at(event: Event, events: Events, config: StudyConfig) -> PlantedDrop | None:
+    alignments = align_all(Events((event,), events.path, events.sha256), config)
+    days = {
+        peer.ticker: alignments[event.event_id, peer.market].session
+        for peer in config.peers
+        if (not event.tickers or peer.ticker in event.tickers)
+        and (event.event_id, peer.market) in alignments
+        and peer.group == config.peers[0].group
+    }
+    size, share = PLANTED[event.label]
+    return PlantedDrop(event.shock_id, days, size, share, event.label) if days else None
+
+
+def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
+    """Falls of the first group's peers far from every event, the same ones whatever days are asked for."""
+    # A stream each: one drawn after the other would begin where the days asked for let the first one end.
+    streams = [np.random.default_rng([config.study.seed, QUIET_EVERY, number]) for number in range(2)]
+    count = (request.end - EPOCH).days // QUIET_EVERY + 1
+    sizes, shifts = streams[0].uniform(*QUIET, count), streams[1].integers(0, 7, count)
+    taken = [instant_utc(event.timestamp).date() for event in events]
+    found = []
+    for number in range(count):
+        day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
+        near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
+        if request.start <= day <= request.end and not near:
+            days = _first_sessions(day, config)
+            found.append(PlantedDrop(f"quiet-{day}", days, float(sizes[number]), QUIET_SHARE))
+    return found
+
+
+def _first_sessions(day: dt.date, config: StudyConfig) -> dict[str, dt.date]:
+    """First session on or after ``day`` for each peer of the first group whose calendar reaches it."""
+    found = {}
+    for peer in config.peers:
+        table = exchange_sessions(peer.market)
+        at = table.position(day)
+        if peer.group == config.peers[0].group and at < len(table.days):
+            found[peer.ticker] = table.days[at].astype(dt.date)
+    return found

@@ -76,15 +76,7 @@ def is_snapshot(folder: Path) -> bool:
 
 
 def open_snapshot(folder: Path) -> Snapshot:
-    """Read a snapshot's manifest.
-
-    Raises
-    ------
-    ConfigError
-        If the folder is no snapshot.
-    IntegrityError
-        If the manifest is not what was written.
-    """
+    """Read a snapshot's manifest."""
     path = folder / MANIFEST
     if not path.is_file():
         message = "is no snapshot: it has no manifest.json; 'eventstudy fetch' makes one"
@@ -123,13 +115,7 @@ def write_series(folder: Path, series: PriceSeries) -> tuple[str, str, str]:
 
 
 def read_series(snapshot: Snapshot, ticker: str) -> PriceSeries:
-    """Return one stored series, checked against the manifest.
-
-    Raises
-    ------
-    IntegrityError
-        If the file is missing or differs from what was stored.
-    """
+    """Return one stored series, checked against the manifest."""
     entry = snapshot.tickers[ticker]
     path = snapshot.folder / entry.file
     message = "is not what was stored (sha256 differs); restore it, or delete it and fetch again"
@@ -147,13 +133,7 @@ def read_series(snapshot: Snapshot, ticker: str) -> PriceSeries:
 
 
 def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
-    """Return the requested tickers and days of a snapshot.
-
-    Raises
-    ------
-    IntegrityError
-        If any file that is read, or the manifest, is not what was stored; names each file.
-    """
+    """Return the requested tickers and days of a snapshot."""
     snapshot = open_snapshot(folder)
     series: dict[str, PriceSeries] = {}
     outcomes: dict[str, PriceOutcome] = {}
@@ -180,13 +160,7 @@ def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
 
 
 def verify_snapshot(folder: Path) -> int:
-    """Check every file of a snapshot and return how many there are.
-
-    Raises
-    ------
-    IntegrityError
-        One problem for each file that is missing, altered, or not in the manifest.
-    """
+    """Check every file of a snapshot and return how many there are."""
     snapshot = open_snapshot(folder)
     stored = [ticker for ticker, entry in snapshot.tickers.items() if entry.file]
     problems: list[Problem] = []

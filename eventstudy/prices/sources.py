@@ -12,40 +12,28 @@ from typing import Any, TypeVar
 import numpy as np
 
 from eventstudy.config import StudyConfig, sector_prices
+from eventstudy.config.plain import index_file
 from eventstudy.errors import ConfigError, PriceError, Problem, Reason, nearest
-from eventstudy.events import Event, Events, instant_utc
-from eventstudy.exchanges.calendars import (
-    Sessions,
-    align_all,
-    exchange_sessions,
-    forget_earlier,
-    remember_earlier,
-    sessions,
-)
+from eventstudy.events import Events, instant_utc
+from eventstudy.exchanges.calendars import Sessions, exchange_sessions, forget_earlier, remember_earlier
 from eventstudy.exchanges.exchange import FIRST_DAY
 from eventstudy.messages import text
-from eventstudy.prices.aliases import with_aliases
+from eventstudy.prices.aliases import Fetch, with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
+from eventstudy.prices.files import SUFFIXES, prices_of_arrow, with_index_file
+from eventstudy.prices.frames import arrow_of_frame
 from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
-from eventstudy.prices.simulated import EPOCH, Listing, PlantedDrop, SimulatedProvider
+from eventstudy.prices.simulated import simulated_prices
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
-from eventstudy.prices.table import PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider, provider_names
-from eventstudy.shocks import together, with_shocks
+from eventstudy.prices.table import PROVIDERS, PriceOutcome, PriceProvider, PriceRequest, PriceTable, get_provider
 
 Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
 End = TypeVar("End", int, dt.date)
-#: Drop planted at simulated events, and the share of it that is given back, by label.
-PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
-#: Unlabelled falls, for comparison with the drops: their range and their share given
-#: back, the calendar days between two of them, and those that they keep from every event.
-QUIET = (-0.16, -0.08)
-QUIET_SHARE = 0.0
-QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
@@ -106,13 +94,39 @@ def get_prices(
     ConfigError
         If the factor file cannot be used.
     """
-    factors = study_factors(config)
-    table = _checked(_prices(events, config, asked, tell, watch), events, config)
-    return with_fx(replace(table, factors=factors), config)
+    factors, request, source = study_factors(config), price_request(events, config), asked or own_source(events, config)
+    if source == "simulated":
+        table = simulated_prices(events, config, request)
+    elif source not in remote_names():
+        table = _local(lambda request: _from_path(source, request), request, config)
+    else:
+        try:
+            table = read_snapshot(fetch_prices(events, config, source, watch=watch).folder, request)
+        except PriceError as error:
+            if config.prices.offline != "simulated" or asked or isinstance(error, PartlyFetchedError):
+                raise
+            tell(text(Reason("price.simulated", reason=str(error.problems[0]))))
+            table = simulated_prices(events, config, request)
+    return replace(_finished(table, events, config), factors=factors)
 
 
-def _checked(table: PriceTable, events: Events, config: StudyConfig) -> PriceTable:
-    """The same prices, refused where they are not daily.
+def _delivered(fetch: Fetch, events: Events, config: StudyConfig) -> PriceTable:
+    """What a study asks for from what is at hand; former tickers stand in for absent ones."""
+    table = _local(fetch, price_request(events, config), config)
+    return replace(_finished(table, events, config), factors=study_factors(config))
+
+
+def _local(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTable:
+    """Prices that are at hand; an index that is named by a file of its own is read from it."""
+    files = [name for name in request.tickers if index_file(name)]
+    table = with_aliases(fetch, replace(request, tickers=tuple(t for t in request.tickers if t not in files)), config)
+    for name in files:
+        table = with_index_file(table, Path(name), request)
+    return table
+
+
+def _finished(table: PriceTable, events: Events, config: StudyConfig) -> PriceTable:
+    """The prices with the rates apart, refused where they are not daily.
 
     Where events lie before the calendars, the days of each index are its exchange's sessions.
     """
@@ -122,7 +136,7 @@ def _checked(table: PriceTable, events: Events, config: StudyConfig) -> PriceTab
             remember_earlier(market.mic, series.dates[np.isfinite(series.adj_close)])
         elif not old:
             forget_earlier(market.mic)
-    return refuse_sparse(table, config)
+    return with_fx(refuse_sparse(table, config), config)
 
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
@@ -149,23 +163,6 @@ def study_factors(config: StudyConfig) -> FactorTable | None:
     return read_factors(Path(model.factors_file), names, percent=model.percent)
 
 
-def _prices(events: Events, config: StudyConfig, asked: str | None, tell: Tell, watch: Watch | None) -> PriceTable:
-    source = asked or own_source(events, config)
-    request = price_request(events, config)
-    if source == "simulated":
-        return simulated_prices(events, config, request)
-    if source not in remote_names():
-        return with_aliases(lambda asked: _from_path(source, asked), request, config)
-    try:
-        snapshot = fetch_prices(events, config, source, watch=watch)
-    except PriceError as error:
-        if config.prices.offline != "simulated" or asked or isinstance(error, PartlyFetchedError):
-            raise
-        tell(text(Reason("price.simulated", reason=str(error.problems[0]))))
-        return simulated_prices(events, config, request)
-    return read_snapshot(snapshot.folder, request)
-
-
 def own_source(events: Events, config: StudyConfig) -> str:
     """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere.
 
@@ -173,56 +170,48 @@ def own_source(events: Events, config: StudyConfig) -> str:
     """
     source = config.prices.source
     beside = Path(events.path).parent / source
-    return str(beside) if source not in provider_names() and beside.exists() else source
+    return str(beside) if source not in PROVIDERS.names() and beside.exists() else source
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
     """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
-    table = _checked(with_aliases(source.fetch, price_request(events, config), config), events, config)
-    return replace(table, factors=study_factors(config))
+    return _delivered(source.fetch, events, config)
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver the prices of a study from a frame, checked as a file is.
-
-    Parameters
-    ----------
-    frame, returns
-        Of any shape that `arrow_of_frame` accepts.
-
-    Raises
-    ------
-    PriceError
-        With every cell that is no price.
-    """
-    from eventstudy.prices.files import prices_of_arrow
-    from eventstudy.prices.frames import arrow_of_frame
-
+    """Deliver the prices of a study from a frame of any shape that `arrow_of_frame` accepts, checked as a file is."""
     table = arrow_of_frame(frame, returns=returns)
-    delivered = with_aliases(
-        lambda request: prices_of_arrow(table, request, name="DataFrame"), price_request(events, config), config
-    )
-    return replace(_checked(delivered, events, config), factors=study_factors(config))
+    return _delivered(lambda request: prices_of_arrow(table, request, name="DataFrame"), events, config)
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
     """Return what a folder or file has, also where that is nothing yet."""
-    request, path = price_request(events, config), Path(source)
-    if path.is_dir() and not any(path.glob("*.csv")) and not any(path.glob("*.parquet")):
-        name = path.resolve().name
-        outcomes = {
-            ticker: PriceOutcome(
-                ticker=ticker, status="no_prices", message=Reason("price.no_file", ticker=ticker, folder=name)
-            )
-            for ticker in request.tickers
-        }
-        return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": name})
-    return _checked(with_aliases(lambda asked: _from_path(source, asked), request, config), events, config)
+    path, folder = Path(source), Path(source).resolve().name
+    if not path.is_dir() or any(file.name.endswith(SUFFIXES) for file in path.iterdir()):
+        return _delivered(lambda request: _from_path(source, request), events, config)
+    asked = price_request(events, config).tickers
+    whys = {ticker: Reason("price.no_file", ticker=ticker, folder=folder) for ticker in asked}
+    outcomes = {ticker: PriceOutcome(ticker=ticker, status="no_prices", message=why) for ticker, why in whys.items()}
+    return PriceTable(source="files", series={}, outcomes=outcomes, origin={"kind": "folder", "name": folder})
+
+
+def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = False) -> PriceTable:
+    """Deliver all prices of some tickers from a folder, a file or a frame, whatever their days.
+
+    Raises
+    ------
+    PriceError, ConfigError
+        As `get_prices` and `frame_prices`.
+    """
+    request = PriceRequest(tuple(dict.fromkeys(tickers)), EARLIEST_DAY, LAST_DAY)
+    if isinstance(source, str | Path):
+        return _from_path(str(source), request)
+    return prices_of_arrow(arrow_of_frame(source, returns=returns), request, name="DataFrame")
 
 
 def remote_names() -> tuple[str, ...]:
     """Names of the providers that ask over a network."""
-    return tuple(name for name in provider_names() if name not in ("files", "simulated"))
+    return tuple(name for name in PROVIDERS.names() if name not in ("files", "simulated"))
 
 
 def fetch_prices(
@@ -307,64 +296,3 @@ def _shipped(sector: str, request: PriceRequest) -> PriceTable:
     origin = {"kind": "example", "name": sector}
     source = text(Reason("source.shipped", sector=sector))
     return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
-
-
-def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
-    """Return a seeded panel on the study's calendars and membership.
-
-    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
-    has placebo drops to show; ``truth`` in the manifest lists both. There are no simulated exchange rates:
-    the backtest counts in local currencies.
-    """
-    listings = [
-        Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
-        for peer in config.peers
-    ]
-    # A drop for each piece of news, however many rows tell it.
-    news = dict.fromkeys(together(with_shocks(events, config)).values())
-    drops = [drop for event in news if event.label in PLANTED and (drop := _planted(event, events, config))]
-    drops += _quiet_drops(events, config, request)
-    rates = fx_tickers(config).values()
-    request = replace(request, tickers=tuple(name for name in request.tickers if name not in rates))
-    return SimulatedProvider(listings, drops, seed=config.study.seed, sessions=sessions).fetch(request)
-
-
-def _planted(event: Event, events: Events, config: StudyConfig) -> PlantedDrop | None:
-    alignments = align_all(Events((event,), events.path, events.sha256), config)
-    days = {
-        peer.ticker: alignments[event.event_id, peer.market].session
-        for peer in config.peers
-        if (not event.tickers or peer.ticker in event.tickers)
-        and (event.event_id, peer.market) in alignments
-        and peer.group == config.peers[0].group
-    }
-    size, share = PLANTED[event.label]
-    return PlantedDrop(event.shock_id, tuple(days), days, size, share, event.label) if days else None
-
-
-def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
-    """Falls of the first group's peers far from every event, the same ones whatever days are asked for."""
-    # A stream each: one drawn after the other would begin where the days asked for let the first one end.
-    streams = [np.random.default_rng([config.study.seed, QUIET_EVERY, number]) for number in range(2)]
-    count = (request.end - EPOCH).days // QUIET_EVERY + 1
-    sizes, shifts = streams[0].uniform(*QUIET, count), streams[1].integers(0, 7, count)
-    taken = [instant_utc(event.timestamp).date() for event in events]
-    found = []
-    for number in range(count):
-        day = EPOCH + dt.timedelta(days=number * QUIET_EVERY + int(shifts[number]))
-        near = any(abs((day - other).days) < QUIET_FROM_EVENTS for other in taken)
-        if request.start <= day <= request.end and not near:
-            days = _first_sessions(day, config)
-            found.append(PlantedDrop(f"quiet-{day}", tuple(days), days, float(sizes[number]), QUIET_SHARE))
-    return found
-
-
-def _first_sessions(day: dt.date, config: StudyConfig) -> dict[str, dt.date]:
-    """First session on or after ``day`` for each peer of the first group whose calendar reaches it."""
-    found = {}
-    for peer in config.peers:
-        table = exchange_sessions(peer.market)
-        at = table.position(day)
-        if peer.group == config.peers[0].group and at < len(table.days):
-            found[peer.ticker] = table.days[at].astype(dt.date)
-    return found

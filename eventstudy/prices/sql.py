@@ -18,13 +18,6 @@ def query_prices(text: str, request: PriceRequest) -> PriceTable:
     """Return the rows of ``FILE?QUERY`` for the request, checked as those of a file are.
 
     The file is opened for reading, and the query can reach no other file and no network.
-
-    Raises
-    ------
-    ConfigError
-        If duckdb is not installed or there is no such file.
-    PriceError
-        If the query fails or its rows are faulty.
     """
     check_tickers(request.tickers)
     name, _, query = text.partition("?")

@@ -259,40 +259,15 @@ def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
     True
     """
 
-    def register(factory: ProviderFactory) -> ProviderFactory:
-        PROVIDERS[name] = factory
-        return factory
-
-    return register
-
-
-def check_ticker(ticker: str) -> None:
-    """Raise `ConfigError` for a ticker that could not be sent to a provider as it is."""
-    if not TICKER.fullmatch(ticker):
-        raise ConfigError(f"ticker {ticker!r} is not a ticker: capital letters, digits and . - = ^ only")
+    return PROVIDERS.add(name)
 
 
 def check_tickers(tickers: Iterable[str]) -> None:
-    """Raise one `ConfigError` that lists every ticker `check_ticker` refuses."""
-    problems: list[Problem] = []
-    for ticker in tickers:
-        try:
-            check_ticker(ticker)
-        except ConfigError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems)
-
-
-def load_providers() -> None:
-    """Import every shipped provider and load every installed one, so that `PROVIDERS` is complete."""
-    PROVIDERS.load_all()
-    PROVIDERS.load_installed()
-
-
-def provider_names() -> tuple[str, ...]:
-    """Names of all providers there are, shipped, registered or installed, sorted; loads none."""
-    return PROVIDERS.names()
+    """Raise one `ConfigError` for all tickers that could not be sent to a provider as they are."""
+    wrong = [ticker for ticker in tickers if not TICKER.fullmatch(ticker)]
+    if wrong:
+        text = "is not a ticker: capital letters, digits and . - = ^ only"
+        raise ConfigError([Problem(f"ticker {ticker!r} {text}") for ticker in wrong])
 
 
 def get_provider(name: str) -> ProviderFactory:

@@ -90,15 +90,7 @@ class YahooProvider:
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return what Yahoo has for the requested days, with one outcome a ticker.
-
-        Raises
-        ------
-        ConfigError
-            A ticker is not one that Yahoo could know; no request is made.
-        PriceError
-            Nothing was fetched because the provider failed for every ticker.
-        """
+        """Return what Yahoo has for the requested days, with one outcome a ticker."""
         _refuse_tickers(request.tickers)
         series: dict[str, PriceSeries] = {}
         outcomes: dict[str, PriceOutcome] = {}
@@ -377,23 +369,31 @@ def _series(
     dates = frame.index.tz_localize(None).to_numpy().astype("datetime64[D]")
     fields = {ours: frame[theirs].to_numpy(dtype=np.float64) for theirs, ours in COLUMNS.items()}
     keep, notes = _finished(dates, fields, meta, frame.index.tz, now)
-    notes += _actions(dates, frame)
-    dividends, splits = _kept_actions(dates, keep, frame)
+    # To compare with suspect days: the splits, and how many dividends there were.
+    paid, ratio = (frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits"))
+    notes += [Reason("yahoo.split", ratio=f"{ratio[row]:g}", day=dates[row]) for row in np.flatnonzero(ratio > 0)]
+    notes += [Reason("yahoo.dividends", n=int((paid > 0).sum()))] if (paid > 0).any() else []
+    # An action on a day that is left out moves to the next one.
+    at = np.searchsorted(dates[keep], dates)
+    inside = at < keep.sum()
+    dividends, splits = np.zeros(keep.sum()), np.zeros(keep.sum())
+    np.add.at(dividends, at[inside], paid[inside])
+    np.maximum.at(splits, at[inside], ratio[inside])
     dates = dates[keep]
     fields = {name: column[keep] for name, column in fields.items()}
     fault = _fault(dates, fields)
     if fault:
         message = Reason("yahoo.refused", ticker=ticker, fault=fault)
-        return None, PriceOutcome(ticker=ticker, status="refused", message=message, notes=notes)
+        return None, PriceOutcome(ticker=ticker, status="refused", message=message, notes=tuple(notes))
     if not len(dates):
         message = Reason("price.unfinished", source="Yahoo", ticker=ticker, start=request.start, end=request.end)
-        return None, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=notes)
+        return None, PriceOutcome(ticker=ticker, status="no_prices", message=message, notes=tuple(notes))
     fields["volume"] = known_volume(fields["volume"], fields["close"])
     currency = printable(meta["currency"] or "")
     series = PriceSeries(
         ticker=ticker, dates=dates, **fields, currency=currency, source=source, dividends=dividends, splits=splits
     )
-    return series, PriceOutcome.of(series, notes)
+    return series, PriceOutcome.of(series, tuple(notes))
 
 
 def _finished(
@@ -402,7 +402,7 @@ def _finished(
     meta: dict[str, Any],
     zone: dt.tzinfo,
     now: dt.datetime,
-) -> tuple[NDArray[np.bool_], tuple[Reason, ...]]:
+) -> tuple[NDArray[np.bool_], list[Reason]]:
     """Rows to keep, shape ``(T,)``, and a note for each kind that is left out."""
     empty = np.isnan(fields["close"]) & np.isnan(fields["adj_close"])
     today = now.astimezone(zone).date()
@@ -410,9 +410,10 @@ def _finished(
     if not _is_over(today, meta, zone, now):
         running = dates >= np.datetime64(today)
     kinds = {"yahoo.empty": empty, "yahoo.running": running & ~empty}
-    notes = tuple(
-        Reason(code, n=int(rows.sum()), days=_named_days(dates[rows])) for code, rows in kinds.items() if rows.any()
-    )
+    notes = []
+    for code, count, days in ((code, int(rows.sum()), dates[rows].astype(str)) for code, rows in kinds.items()):
+        shown = [*days[:5], *([f"+{count - 5}"] if count > 5 else [])]
+        notes += [Reason(code, n=count, days=", ".join(shown))] if count else []
     return ~(empty | running), notes
 
 
@@ -427,33 +428,6 @@ def _is_over(today: dt.date, meta: dict[str, Any], zone: dt.tzinfo, now: dt.date
         return False
     day = end.astimezone(zone).date()
     return day > today or (day == today and end <= now)
-
-
-def _named_days(dates: NDArray[np.datetime64]) -> str:
-    shown = ", ".join(str(day) for day in dates[:5])
-    return f"{shown}, +{len(dates) - 5}" if len(dates) > 5 else shown
-
-
-def _actions(dates: NDArray[np.datetime64], frame: Any) -> tuple[Reason, ...]:
-    """Notes that list the splits and count the dividends, to compare with suspect days."""
-    splits = frame["Stock Splits"].to_numpy(dtype=np.float64)
-    listed = [Reason("yahoo.split", ratio=f"{splits[row]:g}", day=dates[row]) for row in np.flatnonzero(splits > 0)]
-    paid = int((frame["Dividends"].to_numpy(dtype=np.float64) > 0).sum())
-    return (*listed, Reason("yahoo.dividends", n=paid)) if paid else tuple(listed)
-
-
-def _kept_actions(
-    dates: NDArray[np.datetime64], keep: NDArray[np.bool_], frame: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Dividends and splits on the kept rows; one on a day left out moves to the next kept day."""
-    kept = dates[keep]
-    at = np.searchsorted(kept, dates)
-    inside = at < len(kept)
-    dividends, splits = np.zeros(len(kept)), np.zeros(len(kept))
-    paid, ratio = (frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits"))
-    np.add.at(dividends, at[inside], paid[inside])
-    np.maximum.at(splits, at[inside], ratio[inside])
-    return dividends, splits
 
 
 def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]) -> Reason:

@@ -149,6 +149,11 @@ def _text(cell: Any) -> str:
     return cell.isoformat() if isinstance(cell, dt.date) else str(cell).strip()
 
 
+def is_binary(raw: bytes) -> bool:
+    """Whether the first bytes of a file are those of a workbook, an archive or a table that is no text."""
+    return raw.startswith((_ZIP, b"\x1f\x8b")) or _is_columnar(raw)
+
+
 def _is_columnar(raw: bytes) -> bool:
     return raw.startswith((b"PAR1", b"ARROW1", b"<stata_dta>", *_OLD_STATA))
 

@@ -25,7 +25,7 @@ MEANINGS: Mapping[str, str] = {
         ("volume", "volume vol shvol dlyvol pxvolume cshtrd 成交量"),
         ("amount", "amount turnovervalue dnvaltrd 成交额 成交金额"),
         ("delisting", "dlret delistingreturn"),
-        ("return", "return returns ret dlyret dretwd simplereturn 日收益率 收益率"),
+        ("return", "return returns ret dlyret dretwd retdlstadj retadj simplereturn 日收益率 收益率"),
         ("dividends", "dividends dividend divcash divamt cashdividend exdividend"),
         ("splits", "stocksplits stocksplit splits split splitfactor splitratio"),
         ("status", "tradestatus 交易状态"),
@@ -46,6 +46,7 @@ IDENTIFIERS = (
     "ticker",
     "symbol",
     "tic",
+    "subjectid",
 )
 #: What a study can do without: of two such columns none is read.
 OPTIONAL = ("amount", "dividends", "splits", "status")

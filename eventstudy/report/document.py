@@ -7,7 +7,7 @@ any document. Every string is plain text: what is markup in a format is for its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal
 
 
@@ -107,6 +107,12 @@ class TableBlock:
     def names(self) -> list[str]:
         """Names of the columns."""
         return [column.name for column in self.columns]
+
+    def filled(self) -> TableBlock:
+        """Return the table without columns that have no text in any row."""
+        kept = [at for at in range(len(self.columns)) if any(row[at] for row in self.rows)]
+        rows = tuple(tuple(row[at] for at in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[at] for at in kept), rows=rows)
 
     def column(self, name: str) -> list[str]:
         """Cells of the column of this name."""

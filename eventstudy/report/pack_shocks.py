@@ -12,7 +12,7 @@ from eventstudy.core.selection import USED
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
-from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack
+from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack, read_table, table_file
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal.estimator import Falls
 from eventstudy.reversal.falls import StudyFalls, lead_of, week_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Tables of a pack that a pool rests on.
-NEEDED = ("tables/reversal.csv", "tables/falls.csv", "ledger.csv")
+NEEDED = ("reversal", "falls", "ledger")
 #: CARs of one shock in two tables that differ by more were not written together.
 ROUNDING = 1e-9
 
@@ -39,12 +39,13 @@ def read_shocks(folder: Path) -> PackShocks:
     pack, home = read_pack(folder), home_of(folder)
     if not asked(pack.facts):
         raise ConfigError(Problem(_no_verdict(pack), str(home)))
-    for name in NEEDED:
-        if name not in pack.manifest["outputs"]:
-            raise ConfigError(Problem(f"has no {name}; run the study with the format csv", str(home)))
-    check_files(home, pack.manifest, NEEDED)
+    files = [table_file(pack.manifest, name) for name in NEEDED]
+    for name, file in zip(NEEDED, files, strict=True):
+        if not file:
+            raise ConfigError(Problem(f"has no table {name}; run the study with the format csv or parquet", str(home)))
+    check_files(home, pack.manifest, files)
     with as_written(home, "tables"):
-        return _shocks(pack, home)
+        return _shocks(pack, *(home / file for file in files))
 
 
 def _no_verdict(pack: StudyResult) -> str:
@@ -58,22 +59,22 @@ def _no_verdict(pack: StudyResult) -> str:
     )
 
 
-def _shocks(pack: StudyResult, home: Path) -> PackShocks:
+def _shocks(pack: StudyResult, reversal: Path, fallen: Path, ledger: Path) -> PackShocks:
     """Return what the tables of a pack say of its shocks."""
-    shocks, listed = _table(home, NEEDED[0]), _table(home, NEEDED[1])
+    shocks, listed = read_table(reversal), read_table(fallen)
     if "overlaps" not in shocks:
-        raise ConfigError(Problem("lacks the column overlaps; run the study again", str(home / NEEDED[0])))
+        raise ConfigError(Problem("lacks the column overlaps; run the study again", str(reversal)))
     shocks = shocks.sort_values(["day0", "shock_id"], kind="stable").reset_index(drop=True)
     names = [str(name) for name in shocks["shock_id"]]
     settings = flat(pack.manifest["settings"])
-    peers = _peers(_table(home, NEEDED[2]))
+    peers = _peers(read_table(ledger))
     post = shocks["car_post"].to_numpy(float)
     falls = _falls(listed, names, settings)
     own = falls.shock >= 0
     differ = ~(np.abs(post[falls.shock[own]] - falls.falls.post[own]) < ROUNDING)
     if differ.any():
         name = names[int(falls.shock[own][differ][0])]
-        raise IntegrityError(Problem(f"{name}: its CAR is not that of falls.csv", str(home / NEEDED[0])))
+        raise IntegrityError(Problem(f"{name}: its CAR is not that of {fallen.name}", str(reversal)))
     return PackShocks(
         run_id=str(pack.facts.get("run_id") or pack.run_id),
         sector=settings.get("study.sector") or settings["study.name"],
@@ -89,7 +90,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
         post=post,
         qualifies=_truth(shocks["qualifies"]),
         in_time=_truth(shocks["label_in_time"]),
-        overlaps=tuple(shocks["overlaps"].fillna("").astype(str)),
+        overlaps=tuple(shocks["overlaps"]),
         tickers=tuple(peers.get(name, ()) for name in names),
         falls=falls,
         peers=tuple(tuple(str(name).split(", ")) for name in listed["stratum"]),
@@ -99,7 +100,7 @@ def _shocks(pack: StudyResult, home: Path) -> PackShocks:
 def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, Any]) -> StudyFalls:
     """Return the falls of a pack, the shocks among them numbered as ``names``."""
     number = {name: at for at, name in enumerate(names)}
-    shock = np.array([number.get(str(name), -1) for name in listed["event"].fillna("")], dtype=np.int64)
+    shock = np.array([number.get(str(name), -1) for name in listed["event"]], dtype=np.int64)
     day = listed["day0"].to_numpy("datetime64[D]").astype(np.int64)
     first, last = settings["windows.post"]
     decimals = {name: listed[name].to_numpy(float) for name in ("drop_s", "run_up", "post", "sigma", "recent")}
@@ -119,14 +120,6 @@ def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, An
         drops={},
         lead=lead_of(settings["reversal.controls"], settings["windows.drop"], (first, last)),
     )
-
-
-def _table(home: Path, name: str) -> pd.DataFrame:
-    import pandas as pd
-
-    texts = {"shock_id": str, "label": str, "overlaps": str, "ticker": str, "event": str, "stratum": str}
-    texts["family"] = str
-    return pd.read_csv(home / name, dtype=texts, keep_default_na=False, na_values=[""])
 
 
 def _truth(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:

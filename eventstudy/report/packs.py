@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eventstudy.config.json_values import json_text
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.messages import recalled, say
 from eventstudy.results.result import StudyResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
 #: Key of the manifest's own sha256, which covers all that stands beside it.
@@ -236,6 +239,23 @@ def _tables(first: Path, second: Path) -> Iterator[Change]:
         shown = [_of_file(home / name) for home in (first, second)]
         if shown[0] != shown[1]:
             yield Change("tables", name.as_posix(), *shown)
+
+
+def table_file(manifest: Mapping[str, Any], name: str) -> str:
+    """Return where in a pack the table ``name`` is, as text or as Parquet; empty where it has neither."""
+    files = (f"{name}.csv", f"tables/{name}.csv", f"tables/{name}.parquet")
+    return next((path for path in files if path in manifest["outputs"]), "")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of a pack; of empty cells numbers become NaN and texts stay empty."""
+    import pandas as pd
+
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    texts = dict.fromkeys(("shock_id", "label", "overlaps", "ticker", "event", "stratum", "family"), str)
+    found = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    return found.fillna({name: "" for name in texts if name in found})
 
 
 def _of_file(path: Path) -> str | None:

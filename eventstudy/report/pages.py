@@ -49,7 +49,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
     figures = {plot.kind: figure for plot, figure in pairs if not plot.shock_id}
     first = (
-        answer(result, words, figures),
+        answer(result, words, figures, alone=all(plot.kind != "shock_grid" for plot, _ in pairs)),
         effect.event_days(result, words),
         *parts(_PARTS[:2], result, words, figures),
         shocks.reversal(result, words),
@@ -93,8 +93,8 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
     for build, kinds in of:
         name = build.__name__
         blocks: list[Block] = [figures[kind] for kind in kinds if kind in figures]
-        tables = 0
-        for block in build(result, words):
+        tables, made = 0, build(result, words)
+        for block in made:
             if isinstance(block, TableBlock):
                 if not block.rows:
                     continue
@@ -103,7 +103,7 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
             blocks.append(block)
         if blocks:
             intro = words.get(f"section.{name}_intro", "")
-            first = [Paragraph(intro, tone="note")] if intro else []
+            first = [Paragraph(intro, tone="note")] if intro and made else []
             found.append(Section(name=name, heading=words[f"section.{name}"], blocks=(*first, *_paired(blocks))))
     return found
 

@@ -111,6 +111,7 @@ def log_trial(out: Path, result: StudyResult, config: StudyConfig, pack: Path, i
     Those of the trade come with their daily Sharpe ratio, but for a run on simulated prices. ``inputs`` are paths
     from the working directory; they stand here and not in the pack, which shows nobody the folders of this machine.
     """
+    config = config if result.verdict is not None else config.of_effect
     effect = result.facts.get("effect") or {}
     answer = result.facts.get("verdict") or {**effect, "kind": "effect", "effect": effect["estimate"]}
     rules: Mapping[str, Any] = {}

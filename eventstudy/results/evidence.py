@@ -83,7 +83,8 @@ def worth_of_dates(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
         if not np.isfinite(row["mde"]):
             found.append(say("trust.worth_little", **facts))
             continue
-        needed = dates_needed(row["sd"], LITTLE, worth=k_eff / k)
+        # Two digits: the spread is not known better.
+        needed = int(float(f"{dates_needed(row['sd'], LITTLE, worth=k_eff / k):.2g}"))
         found.append(say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts))
     return found
 

@@ -110,7 +110,7 @@ def _manifest(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "truth": {},
         "origin": {"kind": "file", "name": found.market.prices.name},
     }
-    return {**manifest_of(config, inputs, prices, ("pyarrow",)), "kernels": dict(found.kernels)}
+    return manifest_of(config, inputs, prices, ("pyarrow",))
 
 
 def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array) -> dict[str, pd.DataFrame]:
@@ -146,7 +146,7 @@ def _effect(means: Any, config: StudyConfig) -> dict[str, Any]:
 
 
 def _aar_rows(group: GroupResult, found: MarketResult) -> Iterator[dict[str, Any]]:
-    mean = average_returns(group.sums, found.layout)
+    mean = average_returns(group.sums, found.layout, sessions=len(found.market.sessions))
     for at, tau in enumerate(found.layout.tau.tolist()):
         caar, half = mean.caar[at], mean.half_width[at]
         row = {"n": mean.n[at], "aar": mean.aar[at], "caar": caar, "lower": caar - half, "upper": caar + half}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.checks.regression import regress
+from eventstudy.core.checks.regression import last_coefficient
 from eventstudy.core.statistics.dates import detectable
 from eventstudy.errors import Reason
 
@@ -240,40 +242,54 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
     well as after them (with many events in one sector 7 to 8 % of true nulls are rejected, all but one in ten
     towards drift), and ranks among controls whose slides stay in the fit (8 %).
     """
+    return estimates(falls, [falls.post], level=level, draws=draws, seed=seed)[0]
+
+
+def estimates(
+    falls: Falls, posts: Sequence[NDArray[np.float64]], *, level: float = 0.05, draws: int = 9_999, seed: int = 20260624
+) -> list[Excess]:
+    """Estimate as `estimate` with each of some post-window CARs, (N,), that are known for the same falls."""
     comparable = usable(falls)
     entered = comparable[falls.event]
+    posts = [post[comparable] for post in posts]
     falls = falls.take(comparable)
     if not falls.event.any():
-        return Excess(own=np.zeros(0), entered=entered, reason=Reason("excess.no_controls", fewest=FEWEST_CONTROLS))
-    z, traits = outcome(falls), traits_of(falls)
+        reason = Reason("excess.no_controls", fewest=FEWEST_CONTROLS)
+        return [Excess(own=np.zeros(0), entered=entered, reason=reason)] * len(posts)
+    given = [replace(falls, post=post) for post in posts]
+    z, traits = np.column_stack([outcome(each) for each in given]), traits_of(falls)
     own, prior_sd = _own(falls, z, traits)
     weeks = np.unique(falls.week[falls.event])
     if len(weeks) < FEWEST_DATES:
-        ranked = _ranked(falls, z, traits, own, entered=entered, draws=draws, seed=seed)
-        return replace(ranked, prior_sd=prior_sd)
-    x = np.column_stack([traits, falls.event / falls.scale()])
-    names = [*(f"x{j}" for j in range(traits.shape[1])), "event"]
-    fit = regress(z, x, clusters(falls), names=names, constant=False, draws=0)
-    effect, se = float(fit.coefficient[-1]), float(fit.se_cr2[-1])
-    df = max(min(float(fit.df_cr2[-1]), len(weeks) - 1.0), 1.0)
-    half = float(special.stdtrit(df, 1 - level / 2)) * se
-    return Excess(
-        effect=effect,
-        se=se,
+        ranked = functools.partial(_ranked, traits=traits, entered=entered, draws=draws, seed=seed)
+        parts = zip(given, z.T, own.T, prior_sd.tolist(), strict=True)
+        return [replace(ranked(each, of, excess), prior_sd=sd) for each, of, excess, sd in parts]
+    fit = last_coefficient(z, np.column_stack([traits, falls.event / falls.scale()]), clusters(falls))
+    df = max(min(fit.df, len(weeks) - 1.0), 1.0)
+    quantile = float(special.stdtrit(df, 1 - level / 2))
+    excess_of = functools.partial(
+        Excess,
         df=df,
-        lower=effect - half,
-        upper=effect + half,
-        p_value=float(2 * special.stdtr(df, -abs(effect / se))),
-        p_greater=float(special.stdtr(df, -effect / se)),
-        own=own,
         entered=entered,
         n_events=int(falls.event.sum()),
         n_weeks=len(weeks),
         n_controls=_distinct(falls),
         n_clusters=fit.clusters,
-        prior_sd=prior_sd,
         k_eff=_worth(weeks, falls.length),
     )
+    return [
+        excess_of(
+            effect=effect,
+            se=se,
+            lower=effect - quantile * se,
+            upper=effect + quantile * se,
+            p_value=float(2 * special.stdtr(df, -abs(effect / se))),
+            p_greater=float(special.stdtr(df, -effect / se)),
+            own=excess,
+            prior_sd=sd,
+        )
+        for effect, se, excess, sd in zip(fit.value.tolist(), fit.se.tolist(), own.T, prior_sd.tolist(), strict=True)
+    ]
 
 
 def _worth(weeks: NDArray[np.int64], length: int) -> float:
@@ -312,13 +328,18 @@ def traits_of(falls: Falls) -> NDArray[np.float64]:
     return traits
 
 
-def _own(falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Excess of each event over what controls of its traits lead one to expect, in returns, (K,), and their spread."""
+def _own(
+    falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Excess of each event over what controls of its traits lead one to expect, in returns, (K, m), and their spread.
+
+    ``z`` (N, m) holds m outcomes; the spread is (m,).
+    """
     control = ~falls.event
     slope = np.linalg.lstsq(traits[control], z[control], rcond=None)[0]
-    excess = (z - traits @ slope) * falls.scale()
+    excess = (z - traits @ slope) * falls.scale()[:, None]
     free = max(int(control.sum()) - traits.shape[1], 1)
-    return excess[falls.event], float(np.sqrt((excess[control] ** 2).sum() / free))
+    return excess[falls.event], np.sqrt((excess[control] ** 2).sum(axis=0) / free)
 
 
 def _distinct(falls: Falls) -> int:
@@ -333,9 +354,9 @@ def _distinct(falls: Falls) -> int:
 def _ranked(
     falls: Falls,
     z: NDArray[np.float64],
-    traits: NDArray[np.float64],
     own: NDArray[np.float64],
     *,
+    traits: NDArray[np.float64],
     entered: NDArray[np.bool_],
     draws: int,
     seed: int,

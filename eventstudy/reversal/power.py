@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from eventstudy.core.arrays import Bools, Floats, Places
-from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimate, slides, usable
+from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimates, slides, usable
 from eventstudy.reversal.falls import StudyFalls
 from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
 
@@ -18,8 +19,8 @@ from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
 PLACEMENTS = ("day", "first", "slide")
 #: True effects whose power is told, and lists drawn for a study's own.
 EFFECTS, DRAWS = (0.02, 0.05, 0.10), 200
-#: With more falls the lists of one study take an hour: its pack tells no power.
-MOST_FALLS = 5_000
+#: With more falls fewer lists are drawn, in proportion, but so many at least: 200 of them take a quarter of a minute.
+MOST_FALLS, FEWEST_DRAWS = 10_000, 40
 #: Pairs of controls that two events of a drawn list are ranked among.
 PAIRS = 999
 #: Power of lists by what went in: a study that is run again in one process does not pay for it twice.
@@ -92,20 +93,21 @@ def as_list(falls: Falls, events: Places) -> Falls:
     return replace(falls, event=event).take(event | ~near)
 
 
-def planted(falls: Falls, effect: float) -> Falls:
-    """Return the falls with ``effect`` in the events' post windows, spread evenly over the days.
-
-    A control shortly before an event has its share of those days.
-    """
+def shares(falls: Falls) -> Floats:
+    """Share of an event's post window in that of each fall, (N,): one for events, less for controls before them."""
     gap = np.abs(_gaps(falls, np.flatnonzero(falls.event)))
-    shared = np.maximum(1.0 - gap / falls.length, 0.0).max(axis=1, initial=0.0)
-    return replace(falls, post=falls.post + effect * shared)
+    share: Floats = np.maximum(1.0 - gap / falls.length, 0.0).max(axis=1, initial=0.0)
+    return share
 
 
 def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int) -> list[tuple[Excess, str]]:
-    """Judge one list as a study's own is, with each of the effects in it: what was estimated, and the verdict."""
+    """Judge one list as a study's own is: what was estimated, and the verdict.
+
+    Each of the effects is put into the events' post windows, spread evenly over the days.
+    """
     listed, margin = as_list(past.falls, events), smallest_margin(past.drop[events])
-    found = [estimate(planted(listed, effect), draws=PAIRS, seed=seed) for effect in effects]
+    share = shares(listed)
+    found = estimates(listed, [listed.post + effect * share for effect in effects], draws=PAIRS, seed=seed)
     return [(one, kind_of(one, margin)) for one in found]
 
 
@@ -117,18 +119,24 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     past
         Falls of the study's peers with no event of it near.
     wanted
-        Dates behind the study's verdict, by stratum; without any, or with more than `MOST_FALLS` falls in their
-        strata, nothing is told, and one or two are never called a reversal.
+        Dates behind the study's verdict, by stratum; without any nothing is told, and one or two are never called
+        a reversal.
+    draws
+        Lists, with more than `MOST_FALLS` falls in the strata fewer.
     """
-    falls = int(np.isin(past.falls.stratum, list(wanted)).sum())
-    if not sum(wanted.values()) or not past.can.any() or falls > MOST_FALLS:
+    own = np.isin(past.falls.stratum, list(wanted))
+    past = Past(past.falls.take(own), past.drop[own], past.can[own])
+    if not sum(wanted.values()) or not past.can.any():
         return {}
     if sum(wanted.values()) < FEWEST_DATES:
         return {f"{effect:.2f}": 0.0 for effect in EFFECTS}
+    draws = min(draws, max(FEWEST_DRAWS, draws * MOST_FALLS // len(past.falls)))
     key = _digest(past, wanted, seed, draws)
     if key not in _KNOWN:
         rng = np.random.default_rng(seed)
-        lists = [judged(past, draw_events(past, wanted, rng), EFFECTS, seed=seed) for _ in range(draws)]
+        # Sums of the linear algebra depend on the number of threads, which small products do not need.
+        with threadpool_limits(1, "blas"):
+            lists = [judged(past, draw_events(past, wanted, rng), EFFECTS, seed=seed) for _ in range(draws)]
         kinds = np.array([[kind == REVERSAL for _, kind in one] for one in lists])
         _KNOWN[key] = {f"{effect:.2f}": float(share) for effect, share in zip(EFFECTS, kinds.mean(axis=0), strict=True)}
     return dict(_KNOWN[key])

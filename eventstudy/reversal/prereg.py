@@ -14,6 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S
+from eventstudy.reversal.labels import asks_reversal
 
 #: Sections of the settings that the lock holds in full.
 SECTIONS = ("windows", "returns", "model", "reversal", "tests")
@@ -38,6 +39,7 @@ class Departure:
 
 def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
     """Return all that is locked, as tables of plain values."""
+    config = config if asks_reversal(events, config) else config.of_effect
     plain = config.as_dict()
     (first, last), (start, end), label = config.windows.post, config.windows.drop, config.reversal.label
     against = {

@@ -239,14 +239,14 @@ def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, c
 
 
 def _case(fallen: Drops, label: Texts, rule: Reversal) -> int | None:
-    """The shock named in the settings, else the newest fall of the label asked about, else the newest fall."""
+    """The shock named in the settings, else the newest drop of the label asked about, else its or any newest fall."""
     named = np.flatnonzero(fallen.shock_id == rule.case)
     if len(named):
         return int(named[0])
     fell = (fallen.drop < 0) & np.isfinite(fallen.post)
     own = fell & (label == rule.label)
-    falls = np.flatnonzero(own if own.any() else fell)
-    return int(falls[-1]) if len(falls) else None
+    falls = next((found for found in (own & fallen.qualifies, own, fell) if found.any()), fell)
+    return int(np.flatnonzero(falls)[-1]) if falls.any() else None
 
 
 def variants(

@@ -330,6 +330,25 @@ def test_placebo_drops_are_those_of_the_labels_that_the_rule_trades(tmp_path: Pa
         assert {d.shock_id.partition("@")[0] for d in decisions} == asked
 
 
+def test_with_controls_before_the_placebo_drops_were_over_when_the_drop_began(tmp_path: Path) -> None:
+    events = [
+        event_row("E1", "2019-06-12T14:00Z", label="misreading", label_asof="2019-06-12T15:00Z"),
+        event_row("E2", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z"),
+    ]
+    path, study = write_events(tmp_path, events), write_study(tmp_path)
+    before, shocks = traded(path, "simulated", "reversal.controls=before", "tests.draws=99", study=study)
+    pairs = comparable(shocks, before.evaluation.rule)
+    assert {name for name, _ in pairs} == {"E1", "E2"}
+    for k, name in enumerate(shocks.drops.shock_id.tolist()):
+        pool, start = shocks.benchmarks.pools[k], shocks.drops.day0[k].astype(np.int64)
+        ends = np.busday_offset(pool.day.astype("datetime64[D]"), 20, roll="forward").astype(np.int64)
+        chosen = np.isin(pool.day, [day for of, day in pairs if of == name])
+        assert chosen.sum() == sum(of == name for of, _ in pairs) >= 5
+        assert (ends[chosen] < start).all()
+    # The whole sample has later ones as well.
+    assert (shocks.benchmarks.days(0) > shocks.drops.day0[0].astype(np.int64)).any()
+
+
 @pytest.fixture(scope="module")
 def real() -> tuple[Traded, Shocks]:
     if not SHARED.is_dir():

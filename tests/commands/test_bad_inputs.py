@@ -40,7 +40,7 @@ from eventstudy.errors import EventStudyError, Reason
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, exchange_sessions, sessions
 from eventstudy.plots import fonts
-from eventstudy.prices import PROVIDERS, check_ticker
+from eventstudy.prices import PROVIDERS, check_tickers
 from eventstudy.prices.snapshot import open_snapshot
 from eventstudy.reversal.claims import read_claims
 
@@ -374,7 +374,7 @@ def _(place: Place) -> None:
     @given(st.text(max_size=12))
     def only_plain(ticker: str) -> None:
         try:
-            check_ticker(ticker)
+            check_tickers([ticker])
         except EventStudyError:
             return
         assert re.fullmatch(r"[A-Z0-9.\-=^]+", ticker)

@@ -15,7 +15,7 @@ import pytest
 from eventstudy.cli import main
 from eventstudy.commands.init.new_sector import new_sector, study_toml
 from eventstudy.config import load_config
-from eventstudy.events import read_events
+from eventstudy.events import COLUMNS, read_events
 from eventstudy.exchanges.calendars import exchange_sessions, sessions
 from eventstudy.exchanges.exchange import exchanges
 from eventstudy.exchanges.rules import board_of
@@ -200,6 +200,8 @@ def test_every_known_exchange_has_a_calendar_and_is_written_as_known(tmp_path: P
     assert {market.mic: market.currency for market in config.markets} == {
         mic: exchange.currency for mic, exchange in usual.items()
     }
-    assert len(read_events(tmp_path / "w" / "events.csv")) == 2
+    events = tmp_path / "w" / "events.csv"
+    assert len(read_events(events)) == 2
+    assert events.read_text(encoding="utf-8").startswith(",".join(COLUMNS) + "\n")
     known = exchange_calendars.get_calendar_names(include_aliases=False)
     assert {exchange.calendar for exchange in exchanges().values()} <= set(known)

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
 
-from eventstudy.core.checks.regression import ClusterRegression, regress, wild_weights
+from eventstudy.core.checks.regression import ClusterRegression, last_coefficient, regress, wild_weights
 from eventstudy.errors import EstimationError
 from eventstudy.results.regressions import design_of
 
@@ -124,11 +124,18 @@ def test_a_formula_leaves_no_row_out_silently() -> None:
         design_of("car ~ x", frame)
 
 
-def test_without_draws_there_is_no_bootstrap_and_all_else_is_the_same() -> None:
-    rng = np.random.default_rng(3)
-    x, y, cluster = rng.standard_normal((40, 2)), rng.standard_normal(40), np.arange(40) // 5
-    with_draws, without = regress(y, x, cluster, draws=99), regress(y, x, cluster, draws=0)
-    assert np.isfinite(with_draws.p_wild).all()
-    assert np.isnan(without.p_wild).all()
-    np.testing.assert_array_equal(without.se_cr2, with_draws.se_cr2)
-    np.testing.assert_array_equal(without.df_cr2, with_draws.df_cr2)
+@pytest.mark.parametrize("sizes", [(1, 1, 2, 3, 9), (2, 40, 3, 70, 5, 1)])
+def test_the_last_coefficient_of_several_outcomes_is_that_of_each_regression(sizes: tuple[int, ...]) -> None:
+    """Clusters smaller and larger than the number of coefficients."""
+    rng, cluster = np.random.default_rng(3), np.repeat(np.arange(len(sizes)), sizes)
+    x, y = rng.standard_normal((len(cluster), 4)), rng.standard_normal((len(cluster), 3))
+    found = last_coefficient(y, x, cluster)
+    for j in range(3):
+        whole = regress(y[:, j], x, cluster, constant=False, draws=1)
+        assert found.value[j] == pytest.approx(whole.coefficient[-1], rel=1e-10)
+        assert found.se[j] == pytest.approx(whole.se_cr2[-1], rel=1e-10)
+        assert found.df == pytest.approx(whole.df_cr2[-1], rel=1e-9)
+    assert found.clusters == len(sizes)
+    y[2, 1] = np.nan
+    with pytest.raises(EstimationError, match="row 2"):
+        last_coefficient(y, x, cluster)

@@ -255,7 +255,6 @@ def test_locked_days() -> None:
     found = locked("sse_main", dates, close, np.full(7, 10.0), high=high, low=low)
     assert found.down.tolist() == [True, False, False, True, False, False, False]
     assert found.up.tolist() == [False, True, False, False, False, False, False]
-    assert found.all_day.tolist() == [False, False, False, True, False, False, False]
     assert not found.no_limit.any()
 
 
@@ -266,7 +265,6 @@ def test_locked_days_of_adjusted_prices() -> None:
     assert found.down.tolist() == [True, False, False, True]
     assert found.up.tolist() == [False, False, True, False]
     assert not locked("sse_main", dates, close, previous).down.any()
-    assert not found.all_day.any()
 
 
 def test_nothing_is_locked_without_a_limit() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from unittest import mock
 
@@ -14,7 +13,6 @@ from scipy import special
 
 from eventstudy.config import Model
 from eventstudy.core.abnormal import Alpha
-from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError
 from eventstudy.large import (
@@ -23,32 +21,19 @@ from eventstudy.large import (
     Layout,
     MarketFit,
     WidePanel,
-    abnormal_returns,
     average_returns,
     days,
     fit_events,
+    prefix,
     reduce_events,
     run_battery,
     session_correlation,
 )
 from eventstudy.large.by_model import fit_by_model
 from eventstudy.large.days import DaySums
-from eventstudy.large.fit import Kernel
-from eventstudy.large.one_pass import fit_one_pass
-from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import empty_fit
 from eventstudy.large.prefix import fit_prefix
 from eventstudy.results.tables import _aar_table
-
-KERNELS = [
-    "numpy",
-    pytest.param(
-        "numba",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
-        ),
-    ),
-]
 
 
 def by_qr(panel: WidePanel, events: FirmEvents, i: int, layout: Layout) -> tuple[float, float, float]:
@@ -96,7 +81,6 @@ def hard(kind: str) -> WidePanel:
     return WidePanel(returns, panel.indices)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
@@ -108,11 +92,10 @@ def hard(kind: str) -> WidePanel:
         ("calm after a storm", 1e-8),
     ],
 )
-def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: float, kernel: str) -> None:
+def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: float) -> None:
     panel, layout = hard(kind), LAYOUT
-    # Many events a security, so that numpy takes prefix sums.
     events = firm_events(panel, 3_000, dates=80)
-    fitted = fit_events(panel, events, layout, kernel=kernel)  # type: ignore[arg-type]
+    fitted = fit_events(panel, events, layout)
     rows = np.arange(0, 3_000, 10)
     expected = np.array([by_qr(panel, events, i, layout) for i in rows if fitted.n[i] > 2])
     rows = rows[fitted.n[rows] > 2]
@@ -129,40 +112,21 @@ def test_sigma_equals_that_of_qr_on_clean_and_on_hard_panels(kind: str, error: f
 
 def test_prefix_sums_without_the_guard_would_be_wrong() -> None:
     """The guard is what keeps the digits: the bad tick's panel shows what they are without it."""
-    from eventstudy.large import one_pass
-
     panel = hard("calm after a storm")
     events = sorted_events(firm_events(panel, 2_000, dates=80))
-    kept, one_pass.TOLERANCE = one_pass.TOLERANCE, np.inf
-    try:
+    with mock.patch.object(prefix, "TOLERANCE", np.inf):
         blind = filled(fit_prefix, panel, events)
-    finally:
-        one_pass.TOLERANCE = kept
     guarded, reference = filled(fit_prefix, panel, events), filled(fit_by_model, panel, events)
     assert np.nanmax(np.abs(blind.sigma / reference.sigma - 1)) > 1e-6
     assert np.nanmax(np.abs(guarded.sigma / reference.sigma - 1)) < 1e-10
 
 
-@pytest.mark.parametrize("kind", ["clean", "outliers", "tiny variance", "bad tick", "levels", "calm after a storm"])
-def test_one_pass_over_own_days_keeps_the_digits(kind: str) -> None:
-    panel = hard(kind)
-    events = firm_events(panel, 400)
-    fitted, reference = filled(fit_one_pass, panel, events), filled(fit_by_model, panel, events)
-    assert (fitted.n == reference.n).all()
-    for name in ("alpha", "beta", "sigma", "car", "variance"):
-        ours, theirs = getattr(fitted, name), getattr(reference, name)
-        size = np.nanmax(np.abs(theirs))
-        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-12 * size, err_msg=name)
-    assert np.nanmax(np.abs(fitted.sigma / reference.sigma - 1)) < 1e-10
-
-
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("alpha", ["auto", "estimated", "zero"])
-def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
+def test_figures_equal_those_of_a_study(alpha: str) -> None:
     layout = replace(LAYOUT, alpha=alpha)  # type: ignore[arg-type]
     panel = wide_panel()
     events = firm_events(panel, 400)
-    fitted = fit_events(panel, events, layout, kernel=kernel)  # type: ignore[arg-type]
+    fitted = fit_events(panel, events, layout)
     with np.errstate(all="ignore"):
         study = as_study(panel, events, layout)
         cars = [study.car(window) for window in layout.car]
@@ -174,20 +138,16 @@ def test_figures_equal_those_of_a_study(alpha: str, kernel: str) -> None:
     np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-10)
     np.testing.assert_allclose(fitted.car, cars, **tight)
     np.testing.assert_allclose(fitted.variance, np.where(np.isnan(cars), np.nan, variances), rtol=1e-10)
-    for rows, ar in abnormal_returns(panel, events, fitted, layout):
-        np.testing.assert_allclose(ar, study.ar[rows], **tight)
     assert np.isnan(fitted.car).any()
     assert np.isfinite(fitted.car).sum() > 500
 
 
-def test_order_threads_and_block_sizes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from eventstudy.large import fit as module
-
+def test_order_and_block_sizes_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     panel, events = wide_panel(), firm_events(wide_panel(), 1_500)
     once = fit_events(panel, events, LAYOUT)
     order = np.random.default_rng(5).permutation(len(events))
-    monkeypatch.setattr(module, "PART", 100)
-    again = fit_events(panel, events.take(order), LAYOUT, threads=2)
+    monkeypatch.setattr(prefix, "BYTES", 1)
+    again = fit_events(panel, events.take(order), LAYOUT)
     for name in ("alpha", "beta", "sigma", "n", "car", "variance"):
         np.testing.assert_array_equal(getattr(again, name), getattr(once, name)[..., order])
 
@@ -207,32 +167,13 @@ def test_windows_outside_the_event_window_and_shrunk_intercepts_are_refused() ->
         Layout(alpha="shrink")
 
 
-def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.standard_normal((300, 281)) * 10.0 ** rng.integers(-12, 3, (300, 1))
-    values[rng.random(values.shape) < 0.05] = np.nan
-    values[::3] = np.round(values[::3], 2)
-    values[1, :4] = [0.0, -0.0, 5e-324, -5e-324]
-    values[2, 10] = values[2, 20] * (1 + 2**-50)
-    rank, among = packed_ranks(values, 250)
-    np.testing.assert_array_equal(rank, np.nan_to_num(row_ranks(values)))
-    np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
-
-
-def reduced(
-    panel: WidePanel,
-    events: FirmEvents,
-    fitted: MarketFit,
-    blocks: int,
-    kernel: Kernel = "numpy",
-    layout: Layout = LAYOUT,
-) -> DaySums:
+def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, layout: Layout = LAYOUT) -> DaySums:
     """Day sums over blocks of dates, each with the halo that it must see."""
     order = np.argsort(events.position, kind="stable")
     events, fitted = events.take(order), fitted.take(order)
     dates = len(np.unique(events.position))
     with mock.patch.multiple(days, BLOCK_DATES=-(-dates // blocks), BLOCK_EVENTS=1):
-        return reduce_events(panel, events, fitted, layout, kernel=kernel)
+        return reduce_events(panel, events, fitted, layout)
 
 
 CASES = {
@@ -262,14 +203,13 @@ def with_series(panel: WidePanel, model: Model) -> WidePanel:
     return replace(panel, clean=clean, factors={name: 0.004 * rng.standard_normal(panel.sessions) for name in names})
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("alpha", ["auto", "estimated"])
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_the_figures_and_the_tests_of_a_study(model: str, alpha: Alpha, kernel: Kernel) -> None:
+def test_every_model_has_the_figures_and_the_tests_of_a_study(model: str, alpha: Alpha) -> None:
     layout = replace(LAYOUT, model=MODELS[model], alpha=alpha)
     panel = with_series(wide_panel(7, gaps=0.01), layout.model)
     events = firm_events(panel, 120, dates=10)
-    fitted = fit_events(panel, events, layout, kernel=kernel)
+    fitted = fit_events(panel, events, layout)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
     study = as_study(panel, events, layout)
@@ -280,7 +220,7 @@ def test_every_model_has_the_figures_and_the_tests_of_a_study(model: str, alpha:
         np.testing.assert_allclose(fitted.car[w], study.car(window), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(fitted.variance[w][there], study.variance(window)[there], rtol=1e-9)
     sample = as_sample(study).ranked()
-    for result in run_battery(fitted, reduced(panel, events, fitted, 3, kernel, layout), layout):
+    for result in run_battery(fitted, reduced(panel, events, fitted, 3, layout), layout):
         expected = STATISTICS[result.name](replace(sample.at(result.window), rbar=result.rbar))
         assert (result.n_events, result.n_dates, result.reason) == (
             expected.n_events,
@@ -305,15 +245,14 @@ def test_days_that_no_estimation_uses_are_left_out_of_it_alone(n: int) -> None:
         np.testing.assert_allclose(fitted.sigma, np.sqrt(study.expected.sigma2), rtol=1e-9)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("case", CASES)
-def test_every_test_equals_the_statistic_of_a_study(case: str, kernel: Kernel) -> None:
+def test_every_test_equals_the_statistic_of_a_study(case: str) -> None:
     panel = wide_panel(7, gaps=CASES[case]["gaps"])
     events = firm_events(panel, 150, dates=int(CASES[case]["dates"]))
     fitted = fit_events(panel, events, LAYOUT)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
-    sums = reduced(panel, events, fitted, 3, kernel)
+    sums = reduced(panel, events, fitted, 3)
     sample = as_sample(as_study(panel, events)).ranked()
     observed = {window: sample.at(window) for window in LAYOUT.car}
     results = run_battery(fitted, sums, LAYOUT)
@@ -337,7 +276,7 @@ def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> No
     fitted = fit_events(panel, events, LAYOUT)
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
-    found = average_returns(reduced(panel, events, fitted, 2), LAYOUT)
+    found = average_returns(reduced(panel, events, fitted, 2), LAYOUT, sessions=panel.returns.shape[1])
     table = _aar_table([as_sample(as_study(panel, events))])
     assert (found.n == table["n"]).all()
     np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
@@ -366,7 +305,7 @@ def test_the_band_of_dates_apart_has_them_as_clusters() -> None:
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
     sums = reduced(panel, events, fitted, 2)
-    found = average_returns(sums, LAYOUT)
+    found = average_returns(sums, LAYOUT, sessions=panel.returns.shape[1])
     table = _aar_table([as_sample(as_study(panel, events))])
     np.testing.assert_allclose(found.caar + found.half_width, table["upper"], rtol=1e-9)
     plain = special.stdtrit(len(sums.date) - 1, 0.975) * np.sqrt(clustered_variance(sums))
@@ -429,35 +368,6 @@ def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window()
             assert rows.start == start
             assert rows.stop == min(start + own + 30 * each, len(position))
     assert [own for _, own in days.date_blocks(np.arange(1_000), LAYOUT)] == [512, 488]
-
-
-def test_day_sums_do_not_depend_on_threads() -> None:
-    panel = wide_panel(7)
-    events = firm_events(panel, 2_500, dates=150)
-    fitted = fit_events(panel, events, LAYOUT)
-    fitted = fitted.without(fitted.n < 20)
-    one, two = (reduce_events(panel, events, fitted, LAYOUT, kernel="numpy", threads=n) for n in (1, 2))
-    for name in DaySums.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(two, name), getattr(one, name), err_msg=name)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_compiled_day_sums_equal_numpys(ties: bool) -> None:
-    pytest.importorskip("numba", reason="the extra 'fast' (numba) is not installed")
-    panel = wide_panel(7, gaps=0.02)
-    if ties:
-        # Days without a change on days without a change of the index: residuals that are equal.
-        still = np.random.default_rng(3).random(panel.returns.shape) < 0.3
-        market = np.where(np.arange(panel.sessions) % 3 == 0, 0.0, panel.indices)
-        panel = WidePanel(np.where(still & np.isfinite(panel.returns), 0.0, panel.returns), market)
-    events = firm_events(panel, 500, dates=30)
-    fitted = fit_events(panel, events, LAYOUT)
-    fitted = fitted.without(fitted.n < 20)
-    plain = reduced(panel, events, fitted, 2)
-    compiled = reduced(panel, events, fitted, 2, "numba")
-    for name in DaySums.__dataclass_fields__:
-        values: NDArray[np.float64] = getattr(plain, name)
-        np.testing.assert_allclose(getattr(compiled, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_an_unknown_test_names_the_nearest() -> None:

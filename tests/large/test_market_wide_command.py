@@ -22,7 +22,7 @@ from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_e
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
 
-LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)))
+LAYOUT = Layout((-80, -11), (-10, 20), ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20)), alpha="estimated")
 PLAIN = (
     "windows.estimation=[-80,-11]",
     "windows.minimum=40",
@@ -285,7 +285,7 @@ PRICES = "ticker,date,adj_close\n" + "".join(f"^IDX,{day},{100 + i % 7}\n" for i
         (PRICES + "S1,2024-06-03,1\nS1,2024-06-03,2\n", (), 4, "S1 has more than one row on some day"),
         (PRICES + f"^IDX,{DAYS[5]},1\n", (), 4, f"^IDX has two rows on {DAYS[5]}"),
         (PRICES + "S1,2024-06-03,abc\n", (), 4, "cannot be read"),
-        ("ticker,date,close\nS1,2024-06-03,1\n", (), 4, "no column adj_close; accepted are ticker, date, and"),
+        ("ticker,date,volume\nS1,2024-06-03,1\n", (), 4, "needed are date and close or adj_close"),
         (PRICES, ("--benchmark", "^OTHER"), 4, "no row of '^OTHER'"),
         (PRICES, (), 3, "no event can be studied (no_prices 1)"),
         (

@@ -152,9 +152,9 @@ def test_heterogeneity_against_statsmodels() -> None:
     assert (row.statistic, row.df) == pytest.approx((oracle.q, 1.0))
     assert row.p_value == pytest.approx(stats.chi2.sf(oracle.q, 1))
     assert row.estimate == pytest.approx(max(0.0, 1 - 1 / oracle.q))
-    assert row.reason == "a sector has 8 weeks: its variance is a guess, read the p as too small"
+    assert worded(row.reason) == "a sector has 8 weeks: its variance is a guess, read the p as too small"
     few = cochran_q("all", found[:1])
-    assert few.reason == "needs two sectors with dates of three weeks or more"
+    assert worded(few.reason) == "needs two sectors with dates of three weeks or more"
     assert math.isnan(few.p_value)
 
 
@@ -268,10 +268,44 @@ def test_packs_that_measure_different_things_are_refused_with_every_difference()
     assert "model.name differs" in said[1]
 
 
+def test_packs_of_different_labels_are_pooled_when_asked_for_and_said_to_be_mixed() -> None:
+    denied = shocks("drugs", 4, seed=2, sd=0.02, effect=0.01, label="denied", **{"reversal.label": "denied"})
+    denied = replace(denied, n_effective={"label=denied": 6.0}, attainable={"label=denied": 13})
+    # A misreading of a sector that asks about denials is not what it asks about.
+    denied = replace(denied, label=np.array(["denied", "denied", "misreading", "denied"]))
+    packs = [PACKS[0], denied]
+    with pytest.raises(ConfigError, match="or pool what each asks about with --labels-differ"):
+        pool_packs(packs, seed=1, draws=99)
+    pool = pool_packs(packs, seed=20260624, draws=99, labels_differ=True)
+    assert pool.headline == "label=misreading+denied"
+    assert list(pool.verdicts) == [pool.headline, f"{pool.headline};exploratory", "all"]
+    answer, found = pool.verdicts[pool.headline], estimate(by_hand([PACKS[0], _without(denied, 2)]))
+    assert (answer.effect, answer.se, answer.p_value) == pytest.approx((found.effect, found.se, found.p_value))
+    assert (answer.n_effective, answer.attainable) == (7.5 + 6.0, 14 + 13)
+    assert {r.sector: r.n_events for r in pool.strata if r.group == pool.headline} == {
+        "chips": 10,
+        "drugs": 6,
+        POOLED: 16,
+    }
+    assert "after misreading/denied-labelled drops (2 sectors)" in worded(answer.sentence)
+    assert worded(pool.mixed) == (
+        "The sectors ask about different labels (misreading for chips, denied for drugs): the pooled mean mixes drops "
+        "of different kinds, and answers the question of no single sector."
+    )
+    assert not pool_packs(PACKS, seed=1, draws=99, labels_differ=True).mixed
+
+
+def _without(pack: PackShocks, k: int) -> PackShocks:
+    """A pack without the falls row of one of its shocks."""
+    rows = np.flatnonzero(pack.falls.shock != k)
+    falls = replace(pack.falls, falls=pack.falls.falls.take(rows), shock=pack.falls.shock[rows])
+    return replace(pack, falls=falls, peers=tuple(pack.peers[row] for row in rows.tolist()))
+
+
 def test_the_rule_of_what_is_a_drop_may_fit_the_sector_and_is_said() -> None:
     other = shocks("drugs", 3, seed=2, **{"reversal.drop_min": 0.01})
     pool = pool_packs([PACKS[0], other], seed=1, draws=99)
-    assert "reversal.drop_min fits the sector: 0.03 for chips, 0.01 for drugs" in pool.notes
+    assert "reversal.drop_min fits the sector: 0.03 for chips, 0.01 for drugs" in map(worded, pool.notes)
 
 
 def test_the_same_shock_twice_is_refused() -> None:
@@ -326,12 +360,16 @@ def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack(
 
 
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:
-    assert "chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07)" in pool_packs(
-        PACKS, seed=1, draws=99
-    ).notes[0].replace("drugs and ", "")
+    said = worded(pool_packs(PACKS, seed=1, draws=99).notes[0])
+    assert said == (
+        "drugs and chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07): one market day "
+        "is behind both, and they count as one date"
+    )
 
 
-def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) -> Path:
+def write_made_up(
+    folder: Path, pack: PackShocks, *, simulated: bool = False, formats: Sequence[str] = ("csv", "json")
+) -> Path:
     """Write a result pack whose reversal tables are those of a made-up `PackShocks`."""
     base = changed(small_study(), facts={"simulated": simulated})
     reversal = pd.DataFrame(
@@ -367,6 +405,7 @@ def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) ->
     tables = {**base.tables, **{k: v.reindex(columns=TABLES[k]) for k, v in made.items()}}
     settings = StudyConfig().as_dict()
     settings["study"]["sector"] = pack.sector
+    settings["reversal"]["label"] = pack.asked
     group = {
         **base.facts["verdict"],
         "group": "label=misreading",
@@ -376,7 +415,7 @@ def write_made_up(folder: Path, pack: PackShocks, *, simulated: bool = False) ->
     facts = {**base.facts, "run_id": pack.run_id, "verdict": group}
     result = StudyResult(pack.run_id, tables, facts, {**base.manifest, "settings": settings})
     folder.mkdir()
-    write_pack(result, folder, formats=("csv", "json"))
+    write_pack(result, folder, formats=formats)
     return folder
 
 
@@ -401,6 +440,37 @@ def test_a_pack_is_read_back_as_it_was(folders: list[Path]) -> None:
     assert read.settings["windows.post"] == [2, 20]
 
 
+def test_packs_of_parquet_tables_give_the_same_pool(folders: list[Path], tmp_path: Path) -> None:
+    formats = ("parquet", "json")
+    others = [write_made_up(tmp_path / f"{pack.sector}-parquet", pack, formats=formats) for pack in PACKS]
+    assert not list(tmp_path.glob("*-parquet/**/*.csv"))
+    first, second = (pool_packs([read_shocks(home) for home in of], seed=1, draws=99) for of in (folders, others))
+    assert second.strata == first.strata
+    assert second.verdicts == first.verdicts
+    (tmp_path / "chips-parquet" / "tables" / "falls.parquet").unlink()
+    with pytest.raises(IntegrityError, match=r"falls.parquet: is missing"):
+        read_shocks(others[0])
+    with pytest.raises(ConfigError, match="has no table reversal; run the study with the format csv or parquet"):
+        read_shocks(write_made_up(tmp_path / "json", PACKS[0], formats=("json",)))
+
+
+def test_the_pages_of_different_labels_name_the_label_of_each_sector(
+    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = shocks("banks", 3, seed=5, label="denied", **{"reversal.label": "denied"})
+    packs = [str(folders[0]), str(write_made_up(tmp_path / "banks", denied, formats=("parquet", "json")))]
+    out = tmp_path / "out"
+    assert main(["pool", *packs, "--out", str(out)]) == 2
+    assert "reversal.label differs: 'misreading' in chips" in capsys.readouterr().err
+    assert main(["pool", *packs, "--labels-differ", "--out", str(out), "--quiet"]) == 0
+    home = Path(capsys.readouterr().out.strip())
+    pages, facts = (home / "pool.md").read_text(encoding="utf-8"), json.loads((home / "summary.json").read_text())
+    assert "(misreading for chips, denied for banks): the pooled mean mixes drops of different kinds" in pages
+    assert "label in question denied" in pages
+    assert facts["labels"] == {"chips": "misreading", "banks": "denied"}
+    assert facts["verdict"]["group"] == "label=misreading+denied"
+
+
 def test_the_command_writes_tables_figure_page_and_summary(
     folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,7 +480,7 @@ def test_the_command_writes_tables_figure_page_and_summary(
     said = capsys.readouterr().out
     (home,) = [path for path in out.iterdir() if path.is_dir()]
     assert home.name.startswith("pool-chips-drugs-")
-    for part in ("Pool of chips and drugs", "regression_t", "dates for 5%", str(home)):
+    for part in ("Pool of chips and drugs", "t of the regression", "dates for 5%", str(home)):
         assert part in said
     with (home / "tables" / "pool.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["group"] == "label=misreading"]

@@ -16,7 +16,7 @@ from eventstudy import registry
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.messages import text
-from eventstudy.prices import PROVIDERS, PriceRequest, get_provider, load_providers, provider_names
+from eventstudy.prices import PROVIDERS, PriceRequest, get_provider
 from eventstudy.prices.baostock import BaostockProvider
 from eventstudy.prices.sql import query_prices
 
@@ -228,12 +228,13 @@ def test_an_installed_provider_is_found_by_name(entries: list[EntryPoint]) -> No
         EntryPoint("yahoo", "test_prices_extras:make_plugin", PROVIDERS.group),
         EntryPoint("other", "test_prices_extras:make_plugin", "somebody.else"),
     ]
-    assert "mine" in provider_names()
-    assert "other" not in provider_names()
+    assert "mine" in PROVIDERS.names()
+    assert "other" not in PROVIDERS.names()
     assert get_provider("mine")(progress=None).fetch(REQUEST).outcomes["300308.SZ"].status == "ok"
     assert get_provider("yahoo") is not make_plugin
     PROVIDERS.pop("mine")
-    load_providers()
+    PROVIDERS.load_all()
+    PROVIDERS.load_installed()
     assert "mine" in PROVIDERS
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.messages import text
-from eventstudy.prices import PROVIDERS, TICKER, PriceRequest, PriceTable, get_provider, load_providers
+from eventstudy.prices import PROVIDERS, TICKER, PriceRequest, PriceTable, get_provider
 from eventstudy.prices.files import FilesProvider
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -152,7 +152,7 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PriceError, match=r"empty: holds no \.csv and no \.parquet file"):
+    with pytest.raises(PriceError, match=r"empty: holds no file that ends in \.csv, \.csv\.gz"):
         read(tmp_path / "empty", "LITE")
 
 
@@ -376,7 +376,8 @@ def test_faulty_parquet_is_refused_by_row(tmp_path: Path) -> None:
 
 
 def test_registry_knows_the_shipped_providers_and_names_the_nearest() -> None:
-    load_providers()
+    PROVIDERS.load_all()
+    PROVIDERS.load_installed()
     assert {"baostock", "files", "simulated", "yahoo"} == set(PROVIDERS.declared) <= set(PROVIDERS)
     with pytest.raises(ConfigError, match=r"'yaho' is unknown; accepted: .*yahoo.*did you mean 'yahoo'\?"):
         get_provider("yaho")

@@ -74,8 +74,8 @@ def test_trust_says_what_overlapping_dates_are_worth() -> None:
     assert needed > dates_needed(row["sd"], LITTLE)
     assert text == (
         f"Over [2,20] the windows of the 8 dates overlap: they carry the information of {row['k_eff']:.1f} separate "
-        f"dates (K_eff). date_t, with {row['df']:.1f} degrees of freedom, detects a mean of {row['mde']:.1%} with "
-        f"80 % power; to detect 2% takes about {needed} such dates."
+        f"dates (K_eff). The date-level t, with {row['df']:.1f} degrees of freedom, detects a mean of "
+        f"{row['mde']:.1%} with 80 % power; to detect 2% takes about {float(f'{needed:.2g}'):.0f} such dates."
     )
     assert "只相当于" in said(text, catalogue("zh"))
     apart = date_power(study([150, 180, 210, 240], 5).at((2, 20)))

@@ -118,7 +118,7 @@ def test_headline_says_power_where_it_is_known_and_the_detectable_effect_elsewhe
     assert "in 4 of 5 such studies" in told
     power = {"0.02": 0.07, "0.05": 0.21, "0.10": 0.58}
     told = headline(changed(small_study(), verdict={"kind": kind, "power": power}).facts, words)
-    assert "5.0 points in 21 of 100 cases, 10.0 points in 58 of 100 cases" in told
+    assert "5 points in 21 of 100 cases, 10 points in 58 of 100 cases" in told
     assert "4 of 5" not in told
     one = {"n_dates": 1, "ci": [None, None], "rank": 2, "among": 13, "p_value": 0.31}
     assert "(rank 2 of 13 by size, itself among those falls; two-sided p 0.310)" in headline(

@@ -568,17 +568,17 @@ def test_alignment_has_one_row_an_event_and_one_column_a_region() -> None:
 def test_tests_table_has_one_row_a_group_and_window_with_a_column_a_test() -> None:
     result = small_study()
     shown = leading_tests(result, catalogue("en"))
-    assert shown.head[6:10] == ["date-level t", "sign-flip", "permutation", "BMP-KP"]
+    assert shown.head[5:9] == ["date-level t", "sign-flip", "permutation", "BMP-KP"]
     rows = {row[:2]: row for row in shown.rows}
     assert len(rows) == len(shown.rows)
     p_values = result.tables["tests"].set_index(["group", "window", "name"])["p_value"]
     for group, name in (("all", "all events"), ("label=misreading", "misreading"), ("label=genuine", "genuine")):
         for window in ("[0,1]", "[2,20]"):
             row = rows[name, wording.window_words(window)]
-            assert (*row[6:8], row[9]) == tuple(
+            assert (*row[5:7], row[8]) == tuple(
                 wording.p_text(p_values[group, window, test]) for test in ("date_t", "sign_flip", "bmp_kp")
             )
-    assert rows["genuine", "[0, +1]"][6:8] == ("–", "–")
+    assert rows["genuine", "[0, +1]"][5:7] == ("–", "–")
 
 
 def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
@@ -619,7 +619,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     assert numbers["interval of the hit rate"][0] == f"{trade['hit_ci'][0]:.0%} to {trade['hit_ci'][1]:.0%}"
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
-    for title in ("Matched falls", "Claims of the source, checked", "Backtest", "Specification curve"):
+    for title in ("Matched falls", "The case day by day, and claims checked", "Backtest", "Specification curve"):
         assert title in text
 
 

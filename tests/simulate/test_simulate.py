@@ -20,6 +20,7 @@ from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError, EstimationError
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
+from eventstudy.messages import catalogue
 from eventstudy.plots.simulation import power_tests
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.sections.simulation import COLUMNS, conclusion, simulation_rows
@@ -169,9 +170,9 @@ def test_rows_and_conclusion_say_the_same(simulation: Simulation) -> None:
     assert bad["reject_share"] == share(simulation, "common", "cross_sectional_t")
     assert by_key["one_date", "date_t", "[0,1]", 0.0]["reject_share"] is None
     assert by_key["common", "date_t", "[0,1]", 0.04]["holds"] is None
-    held, often = conclusion(simulation, WINDOW).split("rejected too often by ")
-    assert "date_t" in held
-    assert f"cross_sectional_t ({bad['reject_share']:.1%})" in often
+    held, often = conclusion(simulation, WINDOW, catalogue("en")).split("rejected too often by ")
+    assert "date-level t" in held
+    assert f"cross-sect. t ({bad['reject_share']:.1%})" in often
     assert "cross_sectional_t" not in power_tests(simulation, WINDOW)
     assert "date_t" in power_tests(simulation, WINDOW)
 
@@ -365,7 +366,7 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsy
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert main(arguments(study, *SMALL, "--windows", "[0,1]", "--seed", "9")) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Common dates, [0,1]: 5% is held by" in printed
+    assert "Common dates, [0, +1]: 5% is held by" in printed
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
@@ -373,7 +374,7 @@ def test_simulated_prices_are_stamped(study: Path, capsys: pytest.CaptureFixture
     given = arguments(study, *SMALL, "--windows", "[0,1]")
     given[given.index("--prices") + 1] = "simulated"
     assert main(given) == 0
-    assert "SIMULATED PRICES" in capsys.readouterr().out
+    assert "SIMULATED – these prices are made up" in capsys.readouterr().out
     (folder,) = (study / "results").glob("simulation-study-simulated-us-*")
     with (folder / "simulation.csv").open(encoding="utf-8") as file:
         assert {row["simulated"] for row in csv.DictReader(file)} == {"SIMULATED"}

@@ -98,9 +98,10 @@ class Reversal:
         return ""
 
     def case(self) -> str:
-        """The newest fall of the label asked about, else the newest fall."""
+        """The newest drop of the label asked about, else its newest fall, else the newest fall."""
         fell = [name for name in self.names if self.drop[name] < 0 and math.isfinite(self.post[name])]
-        return ([name for name in fell if self.lead[name].label == "misreading"] or fell)[-1]
+        own = [name for name in fell if self.lead[name].label == "misreading"]
+        return ([name for name in own if qualifies(self.portfolio[name])] or own or fell)[-1]
 
 
 _KEPT: dict[int, Reversal] = {}

@@ -7,18 +7,13 @@ from pathlib import Path
 import click
 
 from eventstudy.commands.help_layout import examples
+from eventstudy.commands.options import OUT
 
 SECTION = "Set up"
 
 
 @click.command("doctor", epilog=examples("eventstudy doctor"))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the result packs.",
-)
+@OUT
 @click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
 def command(out: Path, prices: Path | None) -> None:
     """Look at versions, folders, fonts, calendars, network and clock."""

@@ -63,12 +63,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Yield the findings one after the other; nothing is raised and nothing is left behind.
 
-    Parameters
-    ----------
-    out
-        The results folder that runs will write to.
-    prices
-        Snapshot or folder of prices whose newest day is set against the clock.
+    ``out`` is the folder that runs will write to; the newest day of ``prices`` is set against the clock.
     """
     yield from versions()
     yield tested(tested_versions(), _version)
@@ -226,13 +221,7 @@ def clock(newest: dt.date | None, now: dt.datetime) -> Finding:
 
 
 def newest_price(path: Path) -> dt.date | None:
-    """Newest day of a snapshot or of a folder with a file for each ticker; None where there is none.
-
-    Raises
-    ------
-    EventStudyError
-        If the prices cannot be read.
-    """
+    """Newest day of a snapshot or of a folder with a file for each ticker; None where there is none."""
     if is_snapshot(path):
         stored = [entry.outcome.last for entry in open_snapshot(path).tickers.values() if entry.file]
         return dt.date.fromisoformat(max(stored)) if stored else None

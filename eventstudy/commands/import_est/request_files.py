@@ -64,12 +64,6 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
     exchanges
         MIC by market ID, such as ``{"DAX": "XETR"}``; without it the MIC follows from Yahoo's endings of the
         firms, or from an index that is known.
-
-    Raises
-    ------
-    ConfigError
-        With every problem of the files: a row that is not of their form, a firm or market without prices, a
-        market whose exchange is not known.
     """
     problems: list[Problem] = []
     remarks: list[str] = []
@@ -266,31 +260,6 @@ def _common_windows(rows: Sequence[RequestRow], remarks: list[str]) -> tuple[Win
     return windows
 
 
-STUDY = """\
-# Made from EventStudyTools' files; import-report.txt says what was taken over and what not.
-[study]
-name = "Imported study"
-
-[prices]
-source = "{prices}"
-
-[returns]
-kind = "log"
-
-[model]
-name = "market"
-alpha = "estimated"
-
-[windows]
-clean_estimation = false
-estimation = {estimation}
-minimum = {minimum}
-event = {event}
-car = [{event}, [0, 0]]
-
-"""
-
-
 def _study(
     rows: Sequence[RequestRow],
     names: Mapping[str, str],
@@ -311,7 +280,8 @@ def _study(
     )
     settings = {"event": [first, last], "estimation": list(estimation), "minimum": minimum}
     tables = {"markets": _markets(names, mics, remarks), "peers": _peers(rows, names, mics, remarks)}
-    return STUDY.format(prices=PRICES_FOLDER, **settings) + toml_of(tables)
+    template = Path(__file__).with_name("study_template.toml").read_text(encoding="utf-8")
+    return template.format(prices=PRICES_FOLDER, **settings) + toml_of(tables)
 
 
 def _markets(names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]) -> list[dict[str, str]]:
@@ -330,32 +300,28 @@ def _markets(names: Mapping[str, str], mics: Mapping[str, str], remarks: list[st
 def _peers(
     rows: Sequence[RequestRow], names: Mapping[str, str], mics: Mapping[str, str], remarks: list[str]
 ) -> list[dict[str, str]]:
-    """Rows of the firms' tables."""
-    groups = _firm_groups(rows, remarks)
-    return [
-        {"ticker": names[firm], "market": mics[market], "name": firm}
-        | ({"group": groups[firm]} if groups.get(firm) else {})
-        for firm, market in {row.firm: row.market for row in rows}.items()
-    ]
-
-
-def _firm_groups(rows: Iterable[RequestRow], remarks: list[str]) -> dict[str, str]:
-    """The grouping variable as group of peers, where it belongs to the firm."""
+    """Rows of the firms' tables, with the grouping variable as group of peers where it belongs to the firm."""
     groups: dict[str, set[str]] = {}
     for row in rows:
         groups.setdefault(row.firm, set()).add(row.group)
     values = set().union(*groups.values())
+    own = len(values) > 1 and all(len(group) == 1 for group in groups.values())
     if len(values) == 1:
         remarks.append(f"The grouping variable is {values.pop()!r} throughout: the title of every event")
-        return {}
-    if all(len(own) == 1 for own in groups.values()):
+    elif own:
         remarks.append("The grouping variable is each firm's group of peers, tested apart as peers=…")
-        return {firm: "".join(own) for firm, own in groups.items()}
-    remarks.append(
-        "The grouping variable differs between events of one firm: it is the title of the events, and no "
-        "tests are made by it; give labels to events to have them tested apart"
-    )
-    return {}
+    else:
+        remarks.append(
+            "The grouping variable differs between events of one firm: it is the title of the events, and no "
+            "tests are made by it; give labels to events to have them tested apart"
+        )
+    tables = []
+    for firm, market in {row.firm: row.market for row in rows}.items():
+        group = "".join(groups[firm]) if own else ""
+        tables.append(
+            {"ticker": names[firm], "market": mics[market], "name": firm, **({"group": group} if group else {})}
+        )
+    return tables
 
 
 def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[str]) -> str:

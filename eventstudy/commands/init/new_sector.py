@@ -8,74 +8,61 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eventstudy.api import EXAMPLE
 from eventstudy.config import sector_names
 from eventstudy.config.plain import toml_of, toml_text
 from eventstudy.config.schema import study_schema
 from eventstudy.errors import ConfigError, Problem, nearest
-from eventstudy.events import COLUMNS, TICKER
+from eventstudy.events import TICKER
 from eventstudy.exchanges.calendars import exchange_sessions
 from eventstudy.exchanges.examples import EXAMPLE_INDEX, EXAMPLE_PEER
 from eventstudy.exchanges.exchange import by_common_name, exchanges, quotes_hundredths, with_suffix
 
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
 SCHEMA_FILE = "eventstudy.schema.json"
+PRICE_UNIT = """\
+# These exchanges quote hundredths of their currency (London pence); 1 where your files are in whole units.
+price_unit = {{{pence}}}
+"""
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
-class NewPeer:
-    """One security of the new sector."""
-
-    ticker: str
-    mic: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class NewSector:
-    """Everything that the files are written from; ``benchmarks`` maps a MIC to its index."""
+    """Everything that the files are written from.
+
+    ``peers`` are rows of the study's table: ticker, name, market. ``benchmarks`` maps a MIC to its index.
+    """
 
     name: str
-    peers: tuple[NewPeer, ...]
+    peers: tuple[dict[str, str], ...]
     benchmarks: dict[str, str]
     currency: str
 
     @property
     def mics(self) -> tuple[str, ...]:
         """The exchanges, each once, in the order of the peers."""
-        return tuple(dict.fromkeys(peer.mic for peer in self.peers))
+        return tuple(dict.fromkeys(peer["market"] for peer in self.peers))
 
     @property
     def tickers(self) -> tuple[str, ...]:
         """Peers and benchmarks: every series that prices are needed for."""
         indices = (self.benchmarks[mic] for mic in self.mics)
-        return tuple(dict.fromkeys((*(peer.ticker for peer in self.peers), *indices)))
+        return tuple(dict.fromkeys((*(peer["ticker"] for peer in self.peers), *indices)))
 
 
 def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (), currency: str = "") -> NewSector:
-    """Return a checked plan of a sector.
-
-    Parameters
-    ----------
-    peers
-        ``TICKER:MIC`` or ``TICKER:MIC:Name``.
-    benchmarks
-        ``MIC:TICKER``, for exchanges whose usual index is not wanted or not known.
-    currency
-        Of the study; by default that of its first exchange.
-
-    Raises
-    ------
-    ConfigError
-        With everything that is wrong, and the nearest of what is accepted.
-    """
-    problems = _name_problems(name)
+    """Return a checked plan of a sector, as the options of `eventstudy init` describe it."""
+    problems = []
+    if name in sector_names():
+        problems.append(f"sector {name!r} ships with the package: run it with --sector, or choose another name")
+    elif not SECTOR_NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "airlines"
+        problems.append(f"sector {name!r}: accepted are 1 to 40 small letters, digits, _ and -, such as {near!r}")
     found = [_peer(text, problems) for text in peers]
     kept = tuple(peer for peer in found if peer is not None)
     if not found:
         problems.append(f"sector {name}: no peers; give --peer {EXAMPLE_PEER} for each of them")
-    tickers = [peer.ticker for peer in kept]
+    tickers = [peer["ticker"] for peer in kept]
     problems += [f"peer {t}: named twice" for t in dict.fromkeys(tickers) if tickers.count(t) > 1]
     indices = dict(filter(None, (_benchmark(text, problems) for text in benchmarks)))
     plan = NewSector(name, kept, indices, currency.upper())
@@ -94,16 +81,7 @@ def new_sector(name: str, peers: Iterable[str], *, benchmarks: Iterable[str] = (
     return plan if plan.currency else replace(plan, currency=known.currency if known else "USD")
 
 
-def _name_problems(name: str) -> list[str]:
-    if name in sector_names():
-        return [f"sector {name!r} ships with the package: run it with --sector, or choose another name"]
-    if not SECTOR_NAME.fullmatch(name):
-        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "airlines"
-        return [f"sector {name!r}: accepted are 1 to 40 small letters, digits, _ and -, such as {near!r}"]
-    return []
-
-
-def _peer(text: str, problems: list[str]) -> NewPeer | None:
+def _peer(text: str, problems: list[str]) -> dict[str, str] | None:
     ticker, mic, name = (*(part.strip() for part in text.split(":", 2)), "", "")[:3]
     before = len(problems)
     given, ticker = ticker, ticker.upper()
@@ -116,7 +94,8 @@ def _peer(text: str, problems: list[str]) -> NewPeer | None:
         problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as {EXAMPLE_PEER}")
     else:
         mic = _mic(mic, f"peer {text!r}", problems)
-    return NewPeer(ticker, mic, name) if len(problems) == before else None
+    row = {"ticker": ticker, **({"name": name} if name else {}), "market": mic}
+    return row if len(problems) == before else None
 
 
 def _benchmark(text: str, problems: list[str]) -> tuple[str, str] | None:
@@ -149,18 +128,13 @@ def _mic(text: str, where: str, problems: list[str]) -> str:
 
 
 def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
-    """Write the parts of a sector and the schema of its study file into ``folder`` and return them.
-
-    Raises
-    ------
-    ConfigError
-        If any of them is there already, or the folder cannot be written. Nothing is written then.
-    """
+    """Write the parts of a sector and the schema of its study file into ``folder`` and return them."""
+    files = "\n".join(f"    {ticker}.csv" for ticker in plan.tickers)
     content = {
         folder / STUDY_FILE: study_toml(plan),
         folder / SCHEMA_FILE: json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n",
-        folder / EVENTS_FILE: events_csv(),
-        folder / PRICES_FOLDER / "README.txt": prices_note(plan),
+        folder / EVENTS_FILE: _template("events_template.csv"),
+        folder / PRICES_FOLDER / "README.txt": _template("prices_template.txt").format(files=files),
     }
     write_new(content)
     return tuple(content)
@@ -183,12 +157,16 @@ def write_new(content: Mapping[Path, str]) -> None:
 def study_toml(plan: NewSector) -> str:
     """The study's TOML: what must be there, with comments on what may be."""
     markets = "\n".join(_market(mic, plan.benchmarks[mic]) for mic in plan.mics)
-    named = ({"ticker": p.ticker, **({"name": p.name} if p.name else {}), "market": p.mic} for p in plan.peers)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
     names = {"name": toml_text(title), "sector": toml_text(plan.name), "currency": toml_text(plan.currency)}
     pence = ", ".join(f"{mic} = 0.01" for mic in plan.mics if quotes_hundredths(mic))
     names["units"] = PRICE_UNIT.format(pence=pence) if pence else ""
-    return STUDY.format(**names, market=plan.mics[0], markets=markets, peers=toml_of({"peers": [*named]}))
+    tables = {"markets": markets, "peers": toml_of({"peers": plan.peers})}
+    return _template("study_template.toml").format(**names, market=plan.mics[0], **tables)
+
+
+def _template(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _market(mic: str, benchmark: str) -> str:
@@ -208,53 +186,16 @@ def _market(mic: str, benchmark: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def events_csv() -> str:
-    """The events file with two example rows: a drop, and the answer to it."""
-    rows = [
-        {
-            "event_id": "EX1",
-            "timestamp": "2024-03-12T10:30:00-04:00",
-            "precision": "minute",
-            "kind": "report",
-            "label": "misreading",
-            "label_asof": "2024-03-12T16:00:00-04:00",
-            "shock_id": "EX1",
-            "title": f"{EXAMPLE}: a report that the sector's shares fell on",
-            "source": "who published it",
-            "notes": "label_asof is when the label could first be known",
-        },
-        {
-            "event_id": "EX1-C",
-            "timestamp": "2024-03-14",
-            "precision": "date",
-            "kind": "clarification",
-            "label": "clarification",
-            "shock_id": "EX1",
-            "clarifies": "EX1",
-            "title": f"{EXAMPLE}: a company answers the report",
-            "source": "who said so",
-            "notes": "a bare date where the hour is not known",
-        },
-    ]
-    lines = [",".join(COLUMNS), *(",".join(row.get(column, "") for column in COLUMNS) for row in rows)]
-    return "\n".join([*lines, ""])
-
-
-def prices_note(plan: NewSector) -> str:
-    """What belongs into the folder of prices."""
-    return PRICES_NOTE.format(files="\n".join(f"    {ticker}.csv" for ticker in plan.tickers))
-
-
 def yahoo_notes(plan: NewSector) -> list[str]:
     """Tickers that Yahoo would know by another ending than they were given."""
     found = []
     for peer in plan.peers:
-        known = exchanges().get(peer.mic)
+        known = exchanges().get(peer["market"])
         suffix = known.suffix if known and known.on_yahoo else ""
-        if suffix and not peer.ticker.endswith(suffix):
+        if suffix and not peer["ticker"].endswith(suffix):
             found.append(
-                f"{peer.ticker}: Yahoo writes shares on {peer.mic} with {suffix}, such as "
-                f"{peer.ticker}{suffix}; with files of your own the name only has to be the file's"
+                f"{peer['ticker']}: Yahoo writes shares on {peer['market']} with {suffix}, such as "
+                f"{peer['ticker']}{suffix}; with files of your own the name only has to be the file's"
             )
     return found
 
@@ -270,70 +211,3 @@ def next_steps(plan: NewSector, folder: Path) -> list[str]:
         f"3. eventstudy check {events}",
         f"4. eventstudy run {events}",
     ]
-
-
-PRICE_UNIT = """\
-# These exchanges quote hundredths of their currency (London pence); 1 where your files are in whole units.
-price_unit = {{{pence}}}
-"""
-
-STUDY = """\
-#:schema eventstudy.schema.json
-# A study of one sector. Only [study], [[markets]] and [[peers]] are required; every other setting has a
-# default, shown below behind a '#'. A wrong key is refused with the nearest valid one.
-# If this file is in the folder of the events file, it is used automatically.
-
-[study]
-name = {name}
-sector = {sector}      # names the packs under results/
-currency = {currency}
-# language = "zh"         # the report's; en or zh
-
-# One table an exchange: its ISO 10383 code gives the sessions, its index the market model.
-
-{markets}
-# One table a security. Also: from = 2015-06-01 and until = 2024-12-31 (first and last day of trading),
-# deal_bound_from (first session at a bid price), aliases = ["OLD"], exposure = 0.5, group = "core".
-
-{peers}
-[prices]
-source = "prices"         # a folder of one CSV a ticker, beside this file; or "yahoo"
-# offline = "simulated"   # where prices cannot be had: run on made-up ones, stamped SIMULATED; default "fail"
-{units}
-# [windows]               # sessions relative to day 0, both ends included
-# estimation = [-250, -11]
-# minimum = 120           # fewest returns in the estimation window
-# drop = [0, 1]
-# post = [2, 20]
-# car = [[0, 0], [0, 1], [-1, 1], [2, 5], [2, 10], [2, 20]]
-
-# [model]
-# name = "market"         # capm, dimson, factors, garch, market_adjusted, market_robust, mean_adjusted, ...
-
-# [reversal]              # which shocks count as drops, and whose reversal is asked about
-# label = "misreading"
-# drop_k = 2.0            # at least so many standard errors,
-# drop_min = 0.03         # so large a fall,
-# share_negative = 0.6    # and so many of the peers falling
-
-# [[costs]]               # what trading costs, where the shipped rates do not hold
-# market = "{market}"
-# name = "commission"
-# side = "both"
-# bps = 3.0
-"""
-
-PRICES_NOTE = """\
-Daily prices, one CSV a ticker:
-
-{files}
-
-Each with a header and one row a day:
-
-    date,open,high,low,close,adj_close,volume
-    2022-01-03,39.32,40.96,39.27,40.83,40.83,13010000
-
-Needed are date and close; adj_close, adjusted for splits and dividends, makes the returns where it is.
-Empty cells are missing values. Rows should begin 250 sessions before the first event, eight years before it
-if drops are to be compared with others of their size. Parquet files with the same columns are read as well.
-"""

@@ -10,18 +10,22 @@ from eventstudy.commands.help_layout import examples
 from eventstudy.commands.output import console_for
 
 SECTION = "Results"
+HERE = click.Path(path_type=Path, resolve_path=True)
 
 
 @click.command("verify", epilog=examples("eventstudy verify results/latest"))
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--events", type=click.Path(path_type=Path), help="Where the events file is now.")
+@click.option("--events", type=HERE, help="Where the events file is now.")
 @click.option("--prices", help="Where the prices are now.")
-@click.option("--prereg", type=click.Path(path_type=Path), help="Where the locked question is now.")
+@click.option("--prereg", type=HERE, help="Where the locked question is now.")
 @click.option("--no-pages", is_flag=True, help="Leave pages, figures and workbook out: compare numbers alone.")
 def command(result: Path, events: Path | None, prices: str | None, prereg: Path | None, no_pages: bool) -> None:
     """Make a result pack again from its manifest and compare every file."""
     from eventstudy.commands.verify.recompute import Given, verify_pack
 
+    # Inputs are looked for from other folders, too.
+    if prices and Path(prices).exists():
+        prices = str(Path(prices).resolve())
     given = Given(events=events, prices=prices, prereg=prereg)
     with console_for(False).status("starting") as status:
         done = verify_pack(result, given, pages=not no_pages, progress=lambda stage: status.update(f"{stage} …"))

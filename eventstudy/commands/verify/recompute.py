@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import math
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pandas as pd
 
 from eventstudy.backtest import Trials
 from eventstudy.commands.options import locked_question
@@ -57,20 +56,11 @@ LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Where the inputs of a pack are now; what is not given is looked for."""
+    """Where the inputs of a pack are now, as paths from anywhere; what is not given is looked for."""
 
     events: Path | None = None
     prices: str | None = None
     prereg: Path | None = None
-
-    def resolved(self) -> Given:
-        """Return the paths as they are from any working directory."""
-        prices = self.prices
-        if prices and Path(prices).exists():
-            prices = str(Path(prices).resolve())
-        return Given(
-            events=self.events and self.events.resolve(), prices=prices, prereg=self.prereg and self.prereg.resolve()
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +100,7 @@ def verify_pack(
     IntegrityError
         If a file of the pack was changed or added, an input is another one, or anything comes out differently.
     """
-    manifest, home, given = read_manifest(folder), home_of(folder).resolve(), given.resolved()
+    manifest, home = read_manifest(folder), home_of(folder).resolve()
     check_files(home, manifest)
     if not any(_is_table(name) for name in manifest["outputs"]):
         raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
@@ -122,9 +112,12 @@ def verify_pack(
         again.mkdir()
         result = _run_again(home, manifest, config, found, apart, progress)
         why = _kept_from(manifest, result) if pages else "left out with --no-pages"
+        # By the names that the inputs had when the pack was written.
+        content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
+        named = replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
         own = Path(config.report.templates) if config.report.templates else None
-        write_pack(_as_stored(result, manifest), again, formats=formats, templates=own, progress=progress)
+        write_pack(named, again, formats=formats, templates=own, progress=progress)
         return _compare(home, again, manifest["outputs"], why)
 
 
@@ -157,15 +150,21 @@ def _run_again(
 ) -> StudyResult:
     """Run the study of a manifest on inputs that are the same; ``apart`` may hold the rows of a long list."""
     first = manifest["inputs"][0]
-    path = given.events or _shipped_events(first["sha256"], config) or _found(first["name"], "--events")
+    path = given.events or _found(first["name"], "--events", config.study.sector, first["sha256"])
     asked = given.prices or _origin(manifest, home, path.parent)
-    if is_long(path):
-        return _list_again(manifest, config, path, Path(asked), apart, progress)
-    read = read_events(path)
-    table = get_prices(read, config, asked, tell=lambda _: None)
-    _check_inputs(_events_and_prices(manifest), build_manifest(read, config, table)["inputs"])
     with as_written(home, MANIFEST):
         trials = Trials.from_dict(manifest.get("trials", {}))
+    if is_long(path):
+        apart.mkdir()
+        listed = read_list(path, config.tests.group)
+        result = run_list(listed, config, Path(asked), scratch=apart, progress=progress, trials=trials)
+        return _of_same_inputs(manifest, config, result)
+    read = read_events(path)
+    table = get_prices(read, config, asked, tell=lambda _: None)
+    # Files that stand beside the events are read by the run itself.
+    first, *others = manifest["inputs"]
+    stored_inputs = [first, *(row for row in others if row["name"] not in ("claims.csv", "confounders.csv"))]
+    _check_inputs(stored_inputs, build_manifest(read, config, table)["inputs"])
     stored = _facts(home).get("prereg")
     locked = None
     if stored:
@@ -176,22 +175,6 @@ def _run_again(
             raise IntegrityError(Problem(f"is not the {stored['file']} that the pack was made with", str(path)))
         locked = {**locked_question(path, read, config, allow=True), "file": stored["file"]}
     result = run_study(read, config, table, progress=progress, prereg=locked, trials=trials)
-    return _of_same_inputs(manifest, config, result)
-
-
-def _list_again(
-    manifest: Mapping[str, Any],
-    config: StudyConfig,
-    events: Path,
-    prices: Path,
-    apart: Path,
-    progress: Callable[[str], None] | None,
-) -> StudyResult:
-    """Run the study of a long list again."""
-    apart.mkdir()
-    trials = Trials.from_dict(manifest.get("trials", {}))
-    read = read_list(events, config.tests.group)
-    result = run_list(read, config, prices, scratch=apart, progress=progress, trials=trials)
     return _of_same_inputs(manifest, config, result)
 
 
@@ -218,12 +201,6 @@ def _own(manifest: Mapping[str, Any], name: str) -> Any:
         for ticker, row in part.get("outcomes", {}).items()
     }
     return {**part, "outcomes": outcomes, "origin": None}
-
-
-def _as_stored(result: StudyResult, manifest: Mapping[str, Any]) -> StudyResult:
-    """Return the result by the names that its inputs had when the pack was written."""
-    content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
-    return replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
 
 
 def _kept_from(manifest: Mapping[str, Any], result: StudyResult) -> str:
@@ -256,8 +233,9 @@ def _compare(home: Path, again: Path, outputs: Mapping[str, str], why: str) -> V
             problems.append(Problem(f"{what} is {where}", str(home)))
         elif _is_table(name):
             with as_written(home, name):
-                compare = _compare_parquet if name.endswith(".parquet") else _compare_csv
-                cells += compare(name, home / name, again / name, problems)
+                made_again = _table(again / name)
+                problems += _compare_tables(name, _table(home / name), made_again)
+            cells += made_again.size
             tables += 1
         elif name == SUMMARY:
             with as_written(home):
@@ -274,43 +252,43 @@ def _compare(home: Path, again: Path, outputs: Mapping[str, str], why: str) -> V
     return Verified(tables=tables, cells=cells, pages=pages, files=len(outputs), left=tuple(left), why=told)
 
 
-def _compare_csv(name: str, stored: Path, made: Path, problems: list[Problem]) -> int:
-    """Add the differences of two tables to ``problems``; return how many cells were compared."""
-    new = _rows(made)
-    problems += _differences(name, _rows(stored), new)
-    return sum(len(row) for row in new[1:])
+def _table(path: Path) -> pd.DataFrame:
+    """A table as it is written: the cells of a CSV are texts."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def _compare_parquet(name: str, stored: Path, made: Path, problems: list[Problem]) -> int:
-    """`_compare_csv` of Parquet files, a column at a time."""
-    old, new = pq.ParquetFile(stored), pq.ParquetFile(made)
-    if old.schema_arrow != new.schema_arrow or old.metadata.num_rows != new.metadata.num_rows:
-        problems.append(Problem("has other columns or another number of rows than recomputed", name))
-        return 0
-    for column in new.schema_arrow.names:
-        one, other = (file.read([column]).column(0).to_pandas() for file in (old, new))
-        if one.dtype.kind == "f":
-            same = np.isclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-        else:
-            same = (one.astype(object) == other.astype(object)).to_numpy()
-        for row in np.flatnonzero(~same)[:LISTED].tolist():
-            problems.append(Problem(f"{column} is {one[row]}; recomputed: {other[row]}", name, row + 1))
-    return int(new.metadata.num_rows) * len(new.schema_arrow.names)
+def _compare_tables(name: str, stored: pd.DataFrame, made: pd.DataFrame) -> Iterator[Problem]:
+    """Yield what differs between two tables; the lines of a CSV are counted with its header."""
+    if list(stored.columns) != list(made.columns):
+        yield Problem(f"has the columns {', '.join(stored.columns)}; recomputed: {', '.join(made.columns)}", name, 1)
+        return
+    if len(stored) != len(made):
+        yield Problem(f"has {len(stored)} rows; recomputed: {len(made)}", name)
+    rows, header = min(len(stored), len(made)), 1 if name.endswith(".parquet") else 2
+    for column in made.columns:
+        one, other = (table[column].iloc[:rows] for table in (stored, made))
+        differ = np.flatnonzero((one != other) & ~(one.isna() & other.isna()))
+        old_number, new_number = (pd.to_numeric(part.iloc[differ], errors="coerce") for part in (one, other))
+        for row in differ[~np.isclose(old_number, new_number, rtol=RELATIVE, atol=ABSOLUTE)].tolist():
+            old, new = (part.iloc[row] for part in (one, other))
+            yield Problem(
+                f"{column} is {'empty' if old == '' else old}; recomputed: {'empty' if new == '' else new}",
+                name,
+                row + header,
+            )
 
 
 def _is_table(name: str) -> bool:
     return name.endswith((".csv", ".parquet")) and (name == "ledger.csv" or name.startswith("tables/"))
 
 
-def _shipped_events(sha256: str, config: StudyConfig) -> Path | None:
-    """The events of the study's sector that ship with the package, where the pack was made of them."""
-    if config.study.sector not in sector_names():
-        return None
-    path = sector_file(config.study.sector).with_name("events.csv")
-    return path if sha256_of(path) == sha256 else None
-
-
-def _found(name: str, option: str) -> Path:
+def _found(name: str, option: str, sector: str = "", sha256: str = "") -> Path:
+    """An input by its name: the events of a sector that ships with the package, or a file in the working directory."""
+    shipped = sector_file(sector).with_name("events.csv") if sector in sector_names() else None
+    if shipped and sha256_of(shipped) == sha256:
+        return shipped
     path = Path(name)
     if not path.exists():
         raise ConfigError(f"{name} is not in the working directory; say where it is with {option}")
@@ -335,12 +313,6 @@ def _origin(manifest: Mapping[str, Any], home: Path, events_folder: Path) -> str
     return str(_found(name, "--prices") if here else events_folder / name)
 
 
-def _events_and_prices(manifest: Mapping[str, Any]) -> list[Mapping[str, str]]:
-    """Inputs without the files that stand beside the events: those are read by the run itself."""
-    first, *others = manifest["inputs"]
-    return [first, *(row for row in others if row["name"] not in ("claims.csv", "confounders.csv"))]
-
-
 def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]) -> None:
     old = {row["name"]: row["sha256"] for row in stored[1:]}
     new = {row["name"]: row["sha256"] for row in now[1:]}
@@ -352,23 +324,6 @@ def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str
             problems.append(Problem(f"the input {name} is {_CHANGED[name in old, name in new]}"))
     if problems:
         raise IntegrityError(problems)
-
-
-def _rows(path: Path) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))
-
-
-def _differences(name: str, stored: list[list[str]], new: list[list[str]]) -> Iterator[Problem]:
-    if not stored or stored[0] != new[0]:
-        yield Problem(f"has the columns {', '.join(*stored[:1])}; recomputed: {', '.join(new[0])}", name, 1)
-        return
-    if len(stored) != len(new):
-        yield Problem(f"has {len(stored) - 1} rows; recomputed: {len(new) - 1}", name)
-    for number, (old_row, new_row) in enumerate(zip(stored[1:], new[1:], strict=False), 2):
-        for column, old, value in zip(new[0], old_row, new_row, strict=True):
-            if not _same(old, value):
-                yield Problem(f"{column} is {old or 'empty'}; recomputed: {value or 'empty'}", name, number)
 
 
 def _unlike(path: str, stored: Any, new: Any) -> Iterator[str]:

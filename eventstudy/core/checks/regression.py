@@ -47,6 +47,19 @@ class ClusterRegression:
     r_squared: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCoefficient:
+    """The last coefficient of m regressions that have their covariates in common, with Bell and McCaffrey's inference.
+
+    ``value`` and ``se`` are (m,); the degrees of freedom and the number of clusters rest on the covariates alone.
+    """
+
+    value: Floats
+    se: Floats
+    df: float
+    clusters: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Design:
     """Regressors sorted by cluster; ``starts`` marks each cluster's first row, ``inverse`` is (X'X)^-1."""
@@ -98,7 +111,7 @@ def regress(
         Clusters that a covariate of two values needs with either of them. A single cluster on one side
         is fitted without error, and its p-value is that of rounding.
     draws, seed
-        Of the bootstrap where weights are not enumerated; without any draws there is no bootstrap.
+        Of the bootstrap where weights are not enumerated.
 
     Raises
     ------
@@ -121,12 +134,13 @@ def regress(
     g = len(design.starts)
     scores = design.scores(residual) @ design.inverse
     se_cr1 = np.sqrt(np.maximum(np.diag(design.correction * scores.T @ scores), 0.0))
-    se_cr2, df_cr2 = _cr2(design, residual)
-    weights, description = wild_weights(g, draws=draws, seed=seed) if draws else (np.ones((0, g)), "")
+    se_cr2, df_cr2 = _cr2(design, residual[:, None], np.arange(len(beta)))
+    se_cr2 = se_cr2[:, 0]
+    weights, description = wild_weights(g, draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_cr1 = 2.0 * special.stdtr(g - 1, -np.abs(beta / se_cr1))
         p_cr2 = 2.0 * special.stdtr(df_cr2, -np.abs(beta / se_cr2))
-    wild = [_wild_p(design, j, beta[j], se_cr1[j], weights) if draws else np.nan for j in range(len(beta))]
+    wild = [_wild_p(design, j, beta[j], se_cr1[j], weights) for j in range(len(beta))]
     scatter = ((design.y - design.y.mean()) ** 2).sum()
     r_squared = 1.0 - float(residual @ residual / scatter) if scatter > 0 else float("nan")
     return ClusterRegression(
@@ -145,6 +159,22 @@ def regress(
     )
 
 
+def last_coefficient(y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any]) -> LastCoefficient:
+    """Regress m outcomes (n, m) on covariates (n, p) as `regress` does, for the last coefficient alone.
+
+    The work for the other coefficients is not done, and what rests on the covariates alone is done once.
+
+    Raises
+    ------
+    EstimationError
+        As `regress`.
+    """
+    design, _ = _design(y, x, cluster, (), constant=False)
+    beta = design.inverse @ (design.x.T @ design.y)
+    se, df = _cr2(design, design.y - design.x @ beta, np.array([x.shape[1] - 1]))
+    return LastCoefficient(value=beta[-1], se=se[0], df=float(df[0]), clusters=len(design.starts))
+
+
 def _design(
     y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any], names: Sequence[str], constant: bool
 ) -> tuple[_Design, tuple[str, ...]]:
@@ -156,7 +186,7 @@ def _design(
         raise EstimationError(f"{x.shape[1]} covariates need as many names; got {len(labels)}")
     if constant:
         x, labels = np.column_stack([np.ones(n), x]), ("const", *labels)
-    bad = np.flatnonzero(~(np.isfinite(y) & np.isfinite(x).all(axis=1)))
+    bad = np.flatnonzero(~(np.isfinite(y).reshape(n, -1).all(axis=1) & np.isfinite(x).all(axis=1)))
     if len(bad):
         raise EstimationError(Reason("regression.missing", row=bad[0], n=len(bad)))
     shocks, code = np.unique(np.asarray(cluster), return_inverse=True)
@@ -189,11 +219,14 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
             )
 
 
-def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
-    """Standard errors and degrees of freedom of every coefficient, both (p,); NaN where none is left."""
-    (n, p), g = design.x.shape, len(design.starts)
+def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Floats]:
+    """Standard errors (q, m) and degrees of freedom (q,) of the q coefficients wanted; NaN where none is left.
+
+    ``residual`` (n, m) are those of m outcomes.
+    """
+    (n, p), g, q = design.x.shape, len(design.starts), len(wanted)
     sizes = np.diff(design.starts, append=n)
-    parts, own, pull = np.empty((g, p)), np.empty((g, p)), np.empty((g, p, p))
+    parts, own, pull = np.empty((g, q, residual.shape[1])), np.empty((g, q)), np.empty((g, q, p))
     low = 0
     for high in (*(2**power for power in range(p.bit_length()) if 2**power < p), p, n):
         # Clusters of much the same size at once; what they lack in rows adds nothing.
@@ -201,7 +234,7 @@ def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
         low = high
         if len(alike):
             weigh = _by_rows if high <= p else _by_coefficients
-            parts[alike], own[alike], pull[alike] = weigh(design, residual, alike, sizes[alike])
+            parts[alike], own[alike], pull[alike] = weigh(design, residual, alike, sizes[alike], wanted)
     # G'G for the columns (I-H)_g' A_g X_g B l is their own products less what the fit takes out, pull B pull'.
     inner = pull @ design.inverse
     taken = (inner * pull).sum(axis=2)
@@ -213,8 +246,10 @@ def _cr2(design: _Design, residual: Floats) -> tuple[Floats, Floats]:
     return np.where(variance > 0, np.sqrt(variance), np.nan), df
 
 
-def _by_rows(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
-    """Weigh m clusters of few rows: weighted residuals and squares (m, p), and products with X_g (m, p, p).
+def _by_rows(
+    design: _Design, residual: Floats, alike: Places, sizes: Places, wanted: Places
+) -> tuple[Floats, Floats, Floats]:
+    """Weigh c clusters of few rows: weighted residuals (c, q, m), squares (c, q), and products with X_g (c, q, p).
 
     Columns of A_g X_g B are one weighting of the cluster's residuals for each coefficient.
     """
@@ -222,13 +257,16 @@ def _by_rows(design: _Design, residual: Floats, alike: Places, sizes: Places) ->
     there = step < sizes[:, None]
     rows = np.where(there, design.starts[alike, None] + step, 0)
     x = design.x[rows] * there[:, :, None]
-    values, vectors = np.linalg.eigh(np.eye(len(step)) - x @ design.inverse @ x.transpose(0, 2, 1))
-    weight = (vectors * _root(values)) @ vectors.transpose(0, 2, 1) @ x @ design.inverse
+    scaled = x @ design.inverse
+    values, vectors = np.linalg.eigh(np.eye(len(step)) - scaled @ x.transpose(0, 2, 1))
+    weight = (vectors * _root(values)) @ (vectors.transpose(0, 2, 1) @ scaled[:, :, wanted])
     turned = weight.transpose(0, 2, 1)
-    return (turned @ (residual[rows] * there)[:, :, None])[:, :, 0], (weight**2).sum(axis=1), turned @ x
+    return turned @ (residual[rows] * there[:, :, None]), (weight**2).sum(axis=1), turned @ x
 
 
-def _by_coefficients(design: _Design, residual: Floats, alike: Places, sizes: Places) -> tuple[Floats, Floats, Floats]:
+def _by_coefficients(
+    design: _Design, residual: Floats, alike: Places, sizes: Places, wanted: Places
+) -> tuple[Floats, Floats, Floats]:
     """Weigh clusters of more rows than coefficients, as `_by_rows`.
 
     With B = LL' and X_g L = USV', A_g X_g B = X_g L V (1 - S^2)^(-1/2) V'L': the root of a matrix of the
@@ -240,9 +278,9 @@ def _by_coefficients(design: _Design, residual: Floats, alike: Places, sizes: Pl
     lower = np.linalg.cholesky(design.inverse)
     values, vectors = np.linalg.eigh(lower.T @ cross @ lower)
     turned = lower @ vectors
-    weight = (turned * _root(1.0 - values)) @ turned.transpose(0, 2, 1)
+    weight = (turned[:, wanted] * _root(1.0 - values)) @ turned.transpose(0, 2, 1)
     pull = weight @ cross
-    return (weight @ scores[:, :, None])[:, :, 0], (pull * weight).sum(axis=2), pull
+    return weight @ scores, (pull * weight).sum(axis=2), pull
 
 
 def _root(values: Floats) -> Floats:

@@ -209,7 +209,7 @@ def _apart(window: Days) -> bool:
     if len(window) < 2:
         return True
     first = np.argsort(window[:, 0], kind="stable")
-    begin, end = window[first, 0], np.maximum.accumulate(window[first, -1])
+    begin, end = window[first, 0], np.maximum.accumulate(window[first].max(axis=1))
     return bool((begin[1:] > end[:-1]).all())
 
 
@@ -223,9 +223,10 @@ def _earliest(sessions: Days, starts: Places) -> Days:
 def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
     """Pairs of rows of (K, W) sessions that have any in common, and the share in common, three times (P,)."""
     k, width = window.shape
-    days, code = np.unique(window, return_inverse=True)
-    rows = np.repeat(np.arange(k), width)
-    held = sparse.csr_array((np.ones(k * width), (rows, code.ravel())), shape=(k, len(days)))
+    # Days past the end of the prices have no session that two windows could share.
+    rows, at = np.nonzero(window != NO_SESSION)
+    days, code = np.unique(window[rows, at], return_inverse=True)
+    held = sparse.csr_array((np.ones(len(rows)), (rows, code)), shape=(k, len(days)))
     common = sparse.triu(held @ held.T, k=1).tocoo()
     order = np.lexsort((common.col, common.row))
     early, late = common.row[order].astype(np.intp), common.col[order].astype(np.intp)

@@ -74,14 +74,8 @@ def check_quality(
 ) -> tuple[QualityFinding, ...]:
     """Look at every series of a study and return what is suspect, market by market.
 
-    Simulated prices are made, not delivered: there is nothing to find.
-
-    Parameters
-    ----------
-    sessions
-        ``sessions(mic, start, end)`` gives the exchange's days.
-    event_days
-        Days 0 by MIC: a large move near one is expected.
+    Simulated prices are made, not delivered: there is nothing to find. ``event_days`` are days 0 by MIC: a large
+    move near one is expected.
     """
     if prices.simulated:
         return ()
@@ -116,11 +110,6 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
     Series with a finding ``drop`` are left out and the reason becomes their outcome; `REPAIRED` says what is
     taken out of others. With ``accept``
     everything is kept as it is.
-
-    Raises
-    ------
-    PriceError
-        If any finding is ``stop`` and ``accept`` is false; one problem for each.
     """
     if accept:
         return prices

@@ -61,8 +61,7 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
     if still < 0.1:
         row = int(np.flatnonzero(telling)[0]) + 1
         gap = float(close[row] - price[row])
-        text = Reason("quality.additive_closes", gap=gap)
-        yield subject.finding("additive_adjustment", row, gap, "stop", text)
+        yield subject.finding("additive_adjustment", row, gap, "stop", Reason("quality.additive_closes", gap=gap))
 
 
 def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:

@@ -31,8 +31,7 @@ def price_unit(subject: Subject) -> Iterator[QualityFinding]:
     traded = subject.close * subject.volume
     if subject.peer is not None and subject.money is None and np.nansum(traded) > 0:
         row, mic = int(np.flatnonzero(np.isfinite(traded))[0]), subject.market.mic
-        text = Reason("quality.price_unit", mic=mic)
-        yield subject.finding("price_unit", row, subject.close[row], "warn", text)
+        yield subject.finding("price_unit", row, subject.close[row], "warn", Reason("quality.price_unit", mic=mic))
 
 
 def currency(subject: Subject) -> Iterator[QualityFinding]:

@@ -56,15 +56,12 @@ def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
     change = float(np.expm1(subject.log_return[row]))
     facts = {"move": change, "board": subject.board, "limit": limit}
     if abs(change) - limit <= PAST_LIMIT:
-        text = Reason("quality.limit_rounding", **facts)
-        return subject.finding("beyond_limit", row, change, "warn", text)
+        return subject.finding("beyond_limit", row, change, "warn", Reason("quality.limit_rounding", **facts))
     nearest = subject.high[row] if change < 0 else subject.low[row]
     inside = abs(nearest / subject.previous[row] - 1.0) <= limit + PAST_LIMIT
     if inside:
-        text = Reason("quality.limit_bars", **facts)
-        return subject.finding("beyond_limit", row, change, "stop", text)
-    text = Reason("quality.limit_ex_date", **facts)
-    return subject.finding("unadjusted_split", row, change, "stop", text)
+        return subject.finding("beyond_limit", row, change, "stop", Reason("quality.limit_bars", **facts))
+    return subject.finding("unadjusted_split", row, change, "stop", Reason("quality.limit_ex_date", **facts))
 
 
 def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[QualityFinding]:

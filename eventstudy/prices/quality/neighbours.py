@@ -67,8 +67,7 @@ def _stops(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_
     last = int(np.flatnonzero(own)[-1])
     later = int(needed[last + 1 :].sum())
     if later > STOPPED:
-        text = Reason("quality.stops", n=later)
-        yield subject.finding("series_stops", last, later, "warn", text)
+        yield subject.finding("series_stops", last, later, "warn", Reason("quality.stops", n=later))
 
 
 def _same(one: Subject, other: Subject) -> Iterator[QualityFinding]:

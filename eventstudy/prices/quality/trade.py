@@ -56,8 +56,7 @@ def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
         if len(before) >= 20 and subject.volume[row] < 0.02 * np.median(before):
             rows.append(int(row))
     if rows:
-        text = Reason("quality.thin_bars", n=len(rows))
-        yield subject.finding("thin_bar", rows[0], len(rows), "warn", text)
+        yield subject.finding("thin_bar", rows[0], len(rows), "warn", Reason("quality.thin_bars", n=len(rows)))
 
 
 def volume_unit(subject: Subject) -> Iterator[QualityFinding]:

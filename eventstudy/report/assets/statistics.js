@@ -147,7 +147,7 @@ const Statistics = (() => {
     for (const group of groups) group.around ??= sessions(group, study.event_session, study.days);
     for (let i = 0; i < k; i++) for (let j = i + 1; j < k; j++) {
       const days = groups[i].around.slice(first, last + 1), others = groups[j].around.slice(first, last + 1);
-      const shared = days.reduce((sum, day) => sum + others.filter(other => other === day).length, 0);
+      const shared = days.reduce((sum, day) => sum + others.filter(other => other === day && day !== NO_SESSION).length, 0);
       if (!shared) continue;
       groups[i].alike ??= new Map();
       if (!groups[i].alike.has(j)) groups[i].alike.set(j, likeness(study, groups[i], groups[j]));

@@ -27,24 +27,36 @@ _LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
 Pairs = list[tuple[str, str]]
 #: Marks rows of the small table that rest on labels set after the drop.
 _LATE = "†"
-#: The figure of page 1: the first of these kinds that there is.
+#: The figures of page 1.
 _FIGURES = ("forest", "caar_by_label")
 
 
-def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
-    """Return page 1; ``figures`` are those of the whole study by kind."""
+def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock], *, alone: bool = False) -> Section:
+    """Return page 1; ``figures`` are those of the whole study by kind, ``alone`` where no page shows the shocks."""
     facts = result.facts
-    blocks: list[Block] = [Callout(headline(facts, words))]
+    blocks: list[Block] = [question(facts, words), Callout(headline(facts, words))]
     boxed = case.case_facts(result, words) if asked(facts) else None
     if boxed:
         blocks.append(Group(boxed.title, (Facts(boxed.rows, "grid"),), "panel"))
     more = said(facts.get("more_data") or "", words)
     blocks += [Paragraph(more, words["page.more_data"], "note")] if more else []
     blocks += filter(None, [effect.firm_events(result, words)])
-    blocks += [figures[kind] for kind in _FIGURES if kind in figures][:1]
+    shown = [figures[kind] for kind in _FIGURES if kind in figures]
+    blocks += shown if alone else shown[:1]
     blocks += [small_table(facts, words)]
     blocks += [integrity(facts, words), Paragraph(words["page.read_it"], words["page.how_to_read"], "note")]
     return Section(name="answer", blocks=tuple(blocks), fitted=True)
+
+
+def question(facts: Mapping[str, Any], words: Words) -> Paragraph:
+    """Return what the study asks."""
+    if asked(facts):
+        label = term(words, "label", (facts.get("asked") or {}).get("label"))
+        post = window_words((facts.get("windows") or {}).get("post"))
+        return Paragraph(words["headline.asked"].format(label=label, post=post), words["headline.question"])
+    days = effect.days_words(str((facts.get("effect") or {}).get("window")), words)
+    told = words[f"headline.asked_{facts.get('kind') or 'return'}"].format(days=days)
+    return Paragraph(told, words["headline.question"])
 
 
 def headline(facts: Mapping[str, Any], words: Words) -> str:
@@ -83,16 +95,17 @@ def _found(shown: Mapping[str, Any], words: Words) -> str:
     facts |= {"p": p_text(shown.get("p_value")), "low": points(low, sign=True), "high": points(high, sign=True)}
     if finite(low):
         return words["headline.effect"].format(**facts)
+    one = "_one" if facts["k"] == "1" else ""
     if shown.get("rank"):
-        return words["headline.ranked"].format(rank=count(shown["rank"]), among=count(shown["among"]), **facts)
-    return words["headline.alone"].format(**facts)
+        facts |= {"rank": count(shown["rank"]), "among": count(shown["among"])}
+    return words[f"headline.{'ranked' if shown.get('rank') else 'alone'}{one}"].format(**facts)
 
 
 def _could_see(shown: Mapping[str, Any], words: Words) -> list[str]:
     """Say how often a true effect would be found, by simulation or else by the smallest detectable effect."""
     power = shown.get("power") or {}
     found = [
-        words["headline.power_of"].format(points=points(float(size)), n=f"{100 * share:.0f}")
+        words["headline.power_of"].format(points=f"{100 * float(size):g}", n=f"{100 * share:.0f}")
         for size, share in power.items()
         if float(size) >= 0.05 and finite(share)
     ]

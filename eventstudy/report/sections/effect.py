@@ -36,11 +36,10 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
     window = str(effect.get("window"))
     told = said(effect.get("sentence") or "", words)
     if facts.get("kind") == "return" and finite(effect.get("lower")):
-        days = words["headline.on_day" if window == "[0,0]" else "headline.over_days"]
         many = "effect_one_date" if effect["n_dates"] == 1 else "effect_return"
         told = words["headline.effect_one" if effect["n_events"] == 1 else f"headline.{many}"].format(
             effect=percent(effect["estimate"], 2),
-            days=days.format(window=window_words(window)),
+            days=days_words(window, words),
             low=percent(effect["lower"], 2),
             high=percent(effect["upper"], 2),
             p=p_text(effect["p_value"]),
@@ -56,6 +55,11 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
         return told
     mde = words["headline.effect_mde"].format(mde=amount(seen["mde"], words).lstrip("+"))
     return words["headline.joint"].join((told, mde))
+
+
+def days_words(window: str, words: Words) -> str:
+    """Return a window as the headline names it: on the event day, or over some days."""
+    return words["headline.on_day" if window == "[0,0]" else "headline.over_days"].format(window=window_words(window))
 
 
 def windows_table(facts: Mapping[str, Any], words: Words) -> TableBlock:

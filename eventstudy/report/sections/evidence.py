@@ -18,6 +18,7 @@ from eventstudy.report.wording import (
     cut,
     finite,
     group_words,
+    language_of,
     left_out_words,
     listing,
     number,
@@ -203,7 +204,7 @@ def _contrasts(others: Any, words: Words) -> TableBlock:
         rows=tuple(map(tuple, rows[:MOST_ROWS])),
         title=words["page.contrasts"],
         left_out=left_out,
-    )
+    ).filled()
 
 
 def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
@@ -247,6 +248,10 @@ def claims(result: StudyResult, words: Words) -> list[Block]:
     blocks: list[Block] = [Facts(tuple(tallied(frame, words)), "line")]
     # Elsewhere a column of this name holds a statistic's.
     named = frame.rename(columns={"name": "name_"})
+    peers = result.facts.get("peers") or {}
+    if language_of(result) == "zh":
+        local = named["ticker"].map(lambda ticker: (peers.get(ticker) or {}).get("name_local") or None)
+        named["name_"] = local.fillna(named["name_"])
     # A claim without a number shows its direction there.
     unsaid = named["claimed"].isna() & named["comparison"].isin(("fall", "rise"))
     if unsaid.any():

@@ -13,6 +13,8 @@ from eventstudy.report.wording import Words, count
 from eventstudy.results.result import StudyResult
 
 MATRIX_ROWS, MATRIX_COLUMNS = 150, 26
+#: More tickers than so many fill pages with empty cells; ledger.csv has them.
+MOST_TICKERS = 4 * MATRIX_COLUMNS
 _SIGNS = {"used": "●", "shifted": "s", "merged": "="}
 
 
@@ -22,7 +24,7 @@ def ledger(result: StudyResult, words: Words) -> Section:
     why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
     blocks: list[Block] = [Paragraph(counts(result.facts, words)), why]
     # Of a list too long for it there is no matrix.
-    if "ledger" in result.tables:
+    if "ledger" in result.tables and len(set(result.tables["ledger"]["ticker"])) <= MOST_TICKERS:
         cells, legend = matrix(result, words)
         blocks += [*cells, Facts(legend, "line")]
     return Section(name="ledger", heading=words["page.ledger"], blocks=tuple(blocks))

@@ -10,7 +10,7 @@ from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.case import chronology
-from eventstudy.report.wording import Words, count, cut, window_words
+from eventstudy.report.wording import Words, count, cut, left_out_words, window_words
 from eventstudy.results.result import StudyResult
 
 _REFERENCES = """
@@ -45,6 +45,8 @@ Kolari and Pynnönen (2011). Nonparametric rank tests for event studies. Journal
 """
 #: Settings listed by the number of their entries: the pack's tables have them in full.
 MOST_SETTINGS, LONGEST_SETTING = 90, 44
+#: Rows of the table of peers.
+MOST_PEERS = 200
 
 
 def _list(name: str, heading: str, lines: Iterable[str]) -> Section:
@@ -91,8 +93,11 @@ def settings(result: StudyResult, words: Words) -> Section | None:
             flat.append((prefix, cut(text, LONGEST_SETTING)))
 
     chosen = result.manifest.get("settings") or {}
-    unused = () if asked(result.facts) else ("backtest", "costs")
-    walk("", {name: value for name, value in chosen.items() if name not in unused}, StudyConfig().as_dict())
+    unused: tuple[str, ...] = ()
+    default = StudyConfig()
+    if not asked(result.facts):
+        default, unused = default.of_effect, ("backtest", "costs")
+    walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)
@@ -122,8 +127,14 @@ def peers(facts: Mapping[str, Any], words: Words) -> Section:
         )
         for ticker, peer in (facts.get("peers") or {}).items()
     ]
-    table = table_of([words[f"column.{name}"] for name in names], rows, name="peers", caption=words["page.peers"])
-    return Section(name="peers", heading=words["page.peers"], blocks=(table,))
+    table = table_of(
+        [words[f"column.{name}"] for name in names],
+        rows[:MOST_PEERS],
+        name="peers",
+        caption=words["page.peers"],
+        left_out=left_out_words(len(rows) - MOST_PEERS, "summary.json", words),
+    )
+    return Section(name="peers", heading=words["page.peers"], blocks=(table.filled(),))
 
 
 def how_to_read(words: Words) -> Section:

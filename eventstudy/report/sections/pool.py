@@ -28,7 +28,7 @@ from eventstudy.report.document import (
 )
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
 from eventstudy.report.render.csv import stamped
-from eventstudy.report.wording import number, p_text, percent, size, span
+from eventstudy.report.wording import number, p_text, percent, size, span, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
 from eventstudy.reversal.shocks import EXPLORATORY
@@ -74,6 +74,7 @@ def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any
             "simulated": pool.simulated,
             "inputs": list(inputs),
             "sectors": _sectors(pool),
+            "labels": {pack.sector: pack.asked for pack in pool.packs},
             "verdict": answers.pop(pool.headline),
             "verdicts": answers,
             "tests": [asdict(row) for row in pool.tests if row.group == pool.shown],
@@ -81,6 +82,7 @@ def pool_facts(pool: Pool, inputs: Sequence[Mapping[str, str]]) -> dict[str, Any
             "shown_group": pool.shown,
             "left_out": {k: list(v) for k, v in pool.left_out.items() if v},
             "more_data": pool.verdicts[pool.headline].more_data,
+            "mixed": pool.mixed,
             "notes": list(pool.notes),
         }
     )
@@ -129,11 +131,19 @@ def pool_document(pool: Pool) -> Document:
         for name, row in pool.verdicts.items()
         if row.n_dates and name != pool.headline
     ]
-    first: list[Block] = [Callout(said(answer.sentence, words))]
+    window = window_words(pool.packs[0].settings["windows.post"])
+    asked = words["pool.asked"].format(label=_group(pool.headline, words), post=window)
+    first: list[Block] = [Paragraph(asked, words["headline.question"]), Callout(said(answer.sentence, words))]
+    first += [Paragraph(said(pool.mixed, words), tone="emphasis")] if pool.mixed else []
     first += [Paragraph(said(answer.ladder, words), tone="emphasis")] if answer.ladder else []
     first += [BulletList(tuple(others))] if others else []
     first.append(FigureBlock(FIGURE, _caption(pool, words)))
-    packs = [words["pool.pack"].format(sector=pack.sector, run=pack.run_id, n=len(pack)) for pack in pool.packs]
+    packs = [
+        words["pool.pack"].format(
+            sector=pack.sector, run=pack.run_id, n=len(pack), label=term(words, "label", pack.asked)
+        )
+        for pack in pool.packs
+    ]
     more = [Paragraph(said(answer.more_data, words))] if answer.more_data else []
     remarks = BulletList(tuple(map(Paragraph, [*_remarks(pool, words), *packs])))
     parts = (("excess", effects_table), ("tests", tests_table), ("power", power_table))
@@ -192,14 +202,15 @@ def tests_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
     """The tests of the shown group."""
     texts = table(_heads("note", words), ()).columns
     numbers = table(_heads("test estimate statistic df p", words), (), left=1).columns
-    rows = tuple(_test_row(row) for row in pool.tests if row.group == pool.shown)
+    rows = tuple(_test_row(row, words) for row in pool.tests if row.group == pool.shown)
     return TableBlock(columns=(*numbers, *texts), rows=rows)
 
 
-def _test_row(row: PoolTest) -> tuple[str, ...]:
+def _test_row(row: PoolTest, words: Mapping[str, str]) -> tuple[str, ...]:
     share = f"I² {row.estimate:.0%}" if np.isfinite(row.estimate) else "–"
     estimate = share if row.name == "cochran_q" else percent(row.estimate)
-    return row.name, estimate, number(row.statistic), number(row.df), p_text(row.p_value), row.reason
+    name = test_name(words, row.name)
+    return name, estimate, number(row.statistic), number(row.df), p_text(row.p_value), said(row.reason, words)
 
 
 def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
@@ -221,7 +232,7 @@ def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
 
 
 def _remarks(pool: Pool, words: Mapping[str, str]) -> list[str]:
-    found = list(pool.notes)
+    found = [said(note, words) for note in pool.notes]
     for name, shocks in pool.left_out.items():
         if shocks:
             found.append(words["pool.left_out"].format(group=_group(name, words), shocks=", ".join(shocks)))
@@ -247,5 +258,6 @@ def _caption(pool: Pool, words: Mapping[str, str]) -> str:
 def _group(name: str, words: Mapping[str, str]) -> str:
     if name == "all":
         return words["pool.all"]
-    label = term(words, "label", name.removeprefix("label=").removesuffix(EXPLORATORY))
+    labels = name.removeprefix("label=").removesuffix(EXPLORATORY).split("+")
+    label = "/".join(term(words, "label", each) for each in labels)
     return words["pool.late"].format(label=label) if name.endswith(EXPLORATORY) else label

@@ -8,11 +8,13 @@ from typing import Any
 from eventstudy import plots
 from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Column, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.wording import Words, amount, count, cut, number, text, window_words
+from eventstudy.report.wording import Words, amount, count, cut, left_out_words, number, text, window_words
 from eventstudy.results.result import StudyResult
 
 #: Letters of a title in the table of shocks.
 LONGEST_TITLE = 44
+#: Rows of that table.
+MOST = 320
 
 
 def shock_pages(
@@ -53,14 +55,16 @@ def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def _first(row: Mapping[Any, Any], title: object, words: Words) -> list[str]:
-    label = term(words, "label", row["label"])
+    label = "" if row["label"] == "unknown" else term(words, "label", row["label"])
     return [str(row["shock_id"]), str(row["day0"])[:10], label, cut(text(title), LONGEST_TITLE), count(row["n_peers"])]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Words, texts: Sequence[int]) -> TableBlock:
     columns = tuple(Column(name, "text" if at in texts else "number") for at, name in enumerate(head))
-    found = tuple(map(tuple, rows))
-    return TableBlock(columns=columns, rows=found, name="shocks", caption=words["page.reversal"])
+    found, left = tuple(map(tuple, rows[:MOST])), len(rows) - MOST
+    left_out = left_out_words(left, "tables/shocks.csv", words)
+    table = TableBlock(columns=columns, rows=found, name="shocks", caption=words["page.reversal"], left_out=left_out)
+    return table.filled()
 
 
 def _falls(result: StudyResult, words: Words) -> TableBlock:

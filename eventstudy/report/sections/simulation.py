@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
+from eventstudy.messages import catalogue, term
 from eventstudy.plots.simulation import SHORT, draw_simulation, power_tests, power_windows, sizes
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
+from eventstudy.report.wording import Words, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation, dense_rows, planted
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS
@@ -21,13 +24,14 @@ if TYPE_CHECKING:
 COLUMNS = tuple(
     """design test window effect n_draws reject_share mc_lower mc_upper holds n_events n_dates target k_eff""".split()
 )
-#: Heads of the printed table of the designs that are as dense as the study.
-SHORT_DENSE = {"dense": "as they are", "dense_regime": "sd x2.5 later", "dense_doubled": "common x2"}
+#: Designs whose dates are as dense as the study's, in the order of their table.
+SHORT_DENSE = ("dense", "dense_regime", "dense_doubled")
 FIGURE = "size-and-power"
-SIMULATED = "SIMULATED PRICES – nothing here is about real markets"
+#: Arrows of shares that lie outside the band around the level.
+_ARROWS = {"too often": "↑", "too rarely": "↓"}
 
 
-def simulation_bundle(simulation: Simulation, manifest: Mapping[str, Any], *, sector: str) -> Bundle:
+def simulation_bundle(simulation: Simulation, manifest: Mapping[str, Any], config: StudyConfig) -> Bundle:
     """Return the folder of a simulation; its name ends with a digest of inputs and settings.
 
     Parameters
@@ -38,19 +42,21 @@ def simulation_bundle(simulation: Simulation, manifest: Mapping[str, Any], *, se
     simulated = bool(manifest["prices"]["simulated"])
     record = {**manifest, "seed": simulation.plan.seed, "simulation": _settings(simulation)}
     marked, region = "simulated-" if simulated else "", simulation.pool.region.lower()
-    note = f"prices to {manifest['prices']['data_date']}"
+    words = catalogue(config.study.language)
+    note = words["verdict_rates.prices_to"].format(day=manifest["prices"]["data_date"])
+    drawing = draw_simulation(simulation, words, note=note, simulated=simulated)
     return Bundle(
-        name=f"simulation-{sector or 'study'}-{marked}{region}-{digest(record)}",
-        document=simulation_document(simulation, note, simulated=simulated),
+        name=f"simulation-{config.study.sector or 'study'}-{marked}{region}-{digest(record)}",
+        document=simulation_document(simulation, words, config.study.language, note, simulated=simulated),
         pages="simulation",
         tables={"simulation": stamped(simulation_rows(simulation), simulated=simulated)},
-        drawings={FIGURE: draw_simulation(simulation, note=note, simulated=simulated)},
+        drawings={FIGURE: drawing},
         record="simulation.json",
         facts={
             **record,
             "rbar": simulation.rbar,
             "sigma": simulation.sigma,
-            "conclusions": [conclusion(simulation, window) for window in simulation.plan.windows],
+            "conclusions": [conclusion(simulation, window, words) for window in simulation.plan.windows],
         },
     )
 
@@ -103,82 +109,86 @@ def _cells(rate: Rate) -> tuple[Any, ...]:
     )
 
 
-def conclusion(simulation: Simulation, window: Window) -> str:
+def conclusion(simulation: Simulation, window: Window, words: Words) -> str:
     """Return one sentence: which tests keep their level on common (or else dense) dates and which do not."""
     design = "common" if simulation.plan.has("common") else "dense"
     held, rarely, often = (
         [rate for rate in sizes(simulation, design, window) if rate.verdict == verdict]
         for verdict in ("holds", "too rarely", "too often")
     )
-    level = f"{simulation.plan.level:.0%}"
-    head = f"{design.capitalize()} dates, {window_name(window)}"
-    parts = [f"{head}: {level} is held by {_listed(held, shares=False) or 'no test'}"]
+    parts = [words["simulation.held"].format(tests=_listed(held, words, shares=False))]
     if rarely:
-        parts.append(f"rejected too rarely by {_listed(rarely)}")
-    parts.append(f"rejected too often by {_listed(often) or 'no test'}")
-    return "; ".join(parts) + "."
+        parts.append(words["simulation.rarely"].format(tests=_listed(rarely, words)))
+    parts.append(words["simulation.often"].format(tests=_listed(often, words)))
+    level, dates = f"{simulation.plan.level:.0%}", words[f"simulation.dates_{design}"]
+    told = words["simulation.semicolon"].join(parts).format(level=level)
+    return words["simulation.conclusion"].format(dates=dates, window=window_words(window), told=told)
 
 
-def _listed(rates: Sequence[Rate], *, shares: bool = True) -> str:
+def _listed(rates: Sequence[Rate], words: Words, *, shares: bool = True) -> str:
     ordered = sorted(rates, key=lambda rate: -rate.share) if shares else rates
-    return ", ".join(f"{rate.test} ({rate.share:.1%})" if shares else rate.test for rate in ordered)
+    named = [test_name(words, rate.test) + (f" ({rate.share:.1%})" if shares else "") for rate in ordered]
+    return words["small.late_comma"].join(named) or words["simulation.no_test"]
 
 
-def simulation_document(simulation: Simulation, note: str, *, simulated: bool) -> Document:
+def simulation_document(simulation: Simulation, words: Words, language: str, note: str, *, simulated: bool) -> Document:
     """Return the pages: size by test and design, power, the check after Brown and Warner, and the conclusions."""
     plan, pool = simulation.plan, simulation.pool
-    dates = plan.dates if plan.has(*SHORT) else len(pool.gaps) + 1
-    told = (
-        f"{pool.region} against {pool.benchmark}: {len(pool.tickers)} peers, {plan.draws} draws of {dates} dates × "
-        f"{plan.peers} peers; mean residual correlation on a date {simulation.rbar:.2f}; seed {plan.seed}"
+    told = words["simulation.told"].format(
+        region=term(words, "region", pool.region),
+        benchmark=pool.benchmark,
+        n=len(pool.tickers),
+        draws=plan.draws,
+        dates=plan.dates if plan.has(*SHORT) else len(pool.gaps) + 1,
+        peers=plan.peers,
+        rbar=simulation.rbar,
+        seed=plan.seed,
     )
     size: list[Block] = []
     for window in plan.windows:
-        size += [_size_table(simulation, window)] if plan.has(*SHORT) else []
-        size += [_dense_table(simulation, window)] if plan.has(*DENSE) and pool.gaps else []
+        size += [_size_table(simulation, window, words)] if plan.has(*SHORT) else []
+        size += [_dense_table(simulation, window, words)] if plan.has(*DENSE) and pool.gaps else []
     windows = power_windows(simulation) if plan.has("common") else []
-    power: list[Block] = [_power_table(simulation, window) for window in windows]
+    power: list[Block] = [_power_table(simulation, window, words) for window in windows]
     if plan.has("brown_warner"):
-        power.append(Paragraph(brown_warner_line(simulation)))
+        power.append(Paragraph(brown_warner_line(simulation, words)))
+    arrows = Paragraph(words["simulation.arrows"].format(level=f"{plan.level:.0%}"), tone="note")
+    conclusions = tuple(Paragraph(conclusion(simulation, window, words)) for window in plan.windows)
     found = (
         Section(
             name="answer",
             blocks=(
-                BulletList(tuple(Paragraph(conclusion(simulation, window)) for window in plan.windows)),
-                Paragraph(told),
-                FigureBlock(FIGURE, "Dot plot and line chart: size and power of the tests by design"),
+                Paragraph(words["simulation.asked"], words["headline.question"]),
+                BulletList(conclusions),
+                Paragraph(told, tone="note"),
+                FigureBlock(FIGURE, words["simulation.alt"]),
             ),
         ),
-        Section(
-            name="size",
-            heading="Size: rejections where nothing happened",
-            blocks=(
-                *size,
-                Paragraph(f"↑ above, ↓ below {plan.level:.0%} ± 2.58 standard errors over the draws", tone="note"),
-            ),
-        ),
-        Section(name="power", heading="Power", blocks=tuple(power)),
+        Section(name="size", heading=words["simulation.size"], blocks=(*size, arrows)),
+        Section(name="power", heading=words["simulation.power"], blocks=tuple(power)),
     )
     return Document(
-        title=f"Size and power of the tests, {pool.region}",
-        subject="simulation",
-        origin=(f"seed {plan.seed}", note),
+        title=words["simulation.title"].format(region=term(words, "region", pool.region)),
+        subject=words["simulation.subject"],
+        origin=(words["simulation.seed"].format(seed=plan.seed), note),
         sections=tuple(section for section in found if section.blocks),
-        banner=SIMULATED if simulated else "",
+        banner=words["page.simulated_banner"] if simulated else "",
+        language=language,
     )
 
 
-def _size_table(simulation: Simulation, window: Window) -> TableBlock:
+def _size_table(simulation: Simulation, window: Window, words: Words) -> TableBlock:
     cells = {test: [simulation.rate(design, test, window) for design in SHORT] for test in simulation.tests}
     rows = [
-        (test, *map(_size_cell, rates))
+        (test_name(words, test), *map(_size_cell, rates))
         for test, rates in cells.items()
         if any(rate is not None and rate.n_draws for rate in rates)
     ]
-    return table(("test", *SHORT.values()), rows, left=1, title=f"Size, %, window {window_name(window)}")
+    heads = [words[f"simulation.{name}"] for name in ("test", *SHORT)]
+    return table(heads, rows, left=1, title=words["simulation.size_of"].format(window=window_words(window)))
 
 
-def _dense_table(simulation: Simulation, window: Window) -> TableBlock:
+def _dense_table(simulation: Simulation, window: Window, words: Words) -> TableBlock:
     """Size and power on dates as dense as the study's own; – where a test did not apply."""
     effect = planted(window)
     shown = [name for name in SHORT_DENSE if simulation.plan.has(name)]
@@ -190,45 +200,40 @@ def _dense_table(simulation: Simulation, window: Window) -> TableBlock:
             continue
         powers = [simulation.rate(design, test, window, effect) for design in shown]
         cells = [f"{_size_cell(size)} / {_power(power)}" for size, power in zip(rates, powers, strict=True)]
-        rows.append((test, str(known.n_dates), f"{known.k_eff:.1f}", *cells))
-    title = f"Dates as dense as the study's own: size / power at a drop of {effect:.1%}, %, window "
-    return table(
-        ("test", "K", "K_eff", *(SHORT_DENSE[name] for name in shown)), rows, left=1, title=title + window_name(window)
-    )
+        rows.append((test_name(words, test), str(known.n_dates), f"{known.k_eff:.1f}", *cells))
+    heads = [words["simulation.test"], words["small.k"], words["small.k_eff"]]
+    title = words["simulation.dense_of"].format(effect=f"{effect:.1%}", window=window_words(window))
+    return table([*heads, *(words[f"simulation.{name}"] for name in shown)], rows, left=1, title=title)
 
 
 def _size_cell(rate: Rate | None) -> str:
-    if rate is None or not rate.n_draws:
-        return "–"
-    return f"{100 * rate.share:.1f}{ {'too often': '↑', 'too rarely': '↓'}.get(rate.verdict, ' ') }"
+    return f"{100 * rate.share:.1f}{_ARROWS.get(rate.verdict, ' ')}" if rate is not None and rate.n_draws else "–"
 
 
-def _power_table(simulation: Simulation, window: Window) -> TableBlock:
+def _power_table(simulation: Simulation, window: Window, words: Words) -> TableBlock:
     effects = simulation.plan.effects
+
+    def cell(test: str, effect: float) -> str:
+        return " / ".join(_power(simulation.rate(design, test, window, effect)) for design in POWER_DESIGNS)
+
     rows = [
-        (
-            test,
-            *(
-                " / ".join(_power(simulation.rate(design, test, window, e)) for design in POWER_DESIGNS)
-                for e in effects
-            ),
-        )
+        (test_name(words, test), *(cell(test, effect) for effect in effects))
         for test in power_tests(simulation, window)
     ]
-    title = f"Power, %, random / common dates, window {window_name(window)}; tests that rejected too often left out"
-    return table(("test", *(f"drop {effect:.1%}" for effect in effects)), rows, left=1, title=title)
+    heads = [words["simulation.test"], *(words["simulation.drop"].format(effect=f"{e:.1%}") for e in effects)]
+    return table(heads, rows, left=1, title=words["simulation.power_of"].format(window=window_words(window)))
 
 
 def _power(rate: Rate | None) -> str:
     return f"{100 * rate.share:.0f}" if rate is not None and rate.n_draws else "–"
 
 
-def brown_warner_line(simulation: Simulation) -> str:
+def brown_warner_line(simulation: Simulation, words: Words) -> str:
     """Return one sentence that sets the check after Brown and Warner against its analytic target."""
     pairs = [
-        f"drop {effect:.1%}: {rate.share:.1%} ({rate.target:.1%})"
+        words["simulation.pair"].format(effect=f"{effect:.1%}", share=f"{rate.share:.1%}", target=f"{rate.target:.1%}")
         for effect in (0.0, *simulation.plan.effects)
         if (rate := simulation.rate("brown_warner", BROWN_WARNER_TEST, DAY0, effect)) is not None
     ]
-    what = f"{PAIRS} random pairs, {BROWN_WARNER_TEST}, one-sided, day 0, rejected (analytic target)"
-    return f"{what}: {', '.join(pairs)}"
+    told = words["small.late_comma"].join(pairs)
+    return words["simulation.brown_warner"].format(n=PAIRS, test=test_name(words, BROWN_WARNER_TEST), told=told)

@@ -17,7 +17,7 @@ MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
 #: With the figure one page.
-TEST_ROWS = 24
+TEST_ROWS = 18
 
 
 def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
@@ -35,7 +35,7 @@ def leading_tests(result: StudyResult, words: Words) -> TableBlock:
     frame = result.tables["tests"]
     present = set(frame["name"] if asked(result.facts) else frame.loc[frame["p_value"].notna(), "name"])
     names = [name for name in LEADING_TESTS if name in present]
-    head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "caar", "date_mean")]
+    head = [words[f"small.{name}"] for name in ("group", "window", "n", "k", "date_mean")]
     order = _order(result)
     mine = frame[frame["group"].isin({group for group, _ in order})]
     found = mine.set_index(["group", "window", "name"])[["estimate", "statistic", "p_value"]].to_dict("index")
@@ -69,7 +69,6 @@ def _row(
         window_words(key[1]),
         count(sizes.get("n_events")),
         count(sizes.get("n_dates")),
-        amount(cell("cross_sectional_t", "estimate"), words, 2),
         amount(cell("date_t", "estimate"), words, 2),
         *(show(found.get((*key, name)) or {}, words) for name in names),
     ]

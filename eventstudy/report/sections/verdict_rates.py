@@ -73,10 +73,10 @@ def _drawn(frame: pd.DataFrame, words: Mapping[str, str], *, simulated: bool) ->
 
     design = next((name for name in DRAWN if (frame["design"] == name).any()), frame["design"].iloc[0])
     with styled():
-        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        figure = Figure(figsize=(7.0, 2.7), layout="constrained")
         FigureCanvasAgg(figure)
         ax = power_curve(figure.add_subplot(), frame[frame["design"] == design], words)
-        ax.set_title(words[f"verdict_rates.{design}"])
+        ax.set_title(words[f"verdict_rates.{design}"], pad=15)
         if simulated:
             write_watermark(figure, words["figure.watermark"])
     return figure
@@ -116,13 +116,16 @@ def verdict_document(
     facts = _falls(material)
     told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, **facts)
     alt = words["verdict_rates.alt"]
+    asked = Paragraph(words["verdict_rates.asked"], words["headline.question"])
     items = tuple(Paragraph(sentence) for sentence in conclusions(rates, words))
     return Document(
         title=words["verdict_rates.title"].format(study=config.study.name or config.study.sector),
         subject=words["verdict_rates.subject"],
         origin=(f"seed {plan.seed}", words["verdict_rates.prices_to"].format(day=manifest["prices"]["data_date"])),
         sections=(
-            Section(name="answer", blocks=(BulletList(items), Paragraph(told, tone="note"), FigureBlock(FIGURE, alt))),
+            Section(
+                name="answer", blocks=(asked, BulletList(items), Paragraph(told, tone="note"), FigureBlock(FIGURE, alt))
+            ),
             Section(
                 name="size",
                 heading=words["verdict_rates.size"],
@@ -140,9 +143,12 @@ def verdict_document(
 
 
 def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock:
+    null = [rate for rate in rates if rate.effect == 0]
+    first = {rate.design: rate for rate in reversed(null)}
     rows = [
         (
-            words[f"verdict_rates.{rate.design}"],
+            # A design is named once, in the first of its rows.
+            words[f"verdict_rates.{rate.design}"] if first[rate.design] is rate else "",
             str(rate.k),
             f"{rate.k_used:.1f}",
             f"{rate.k_eff:.1f}",
@@ -151,23 +157,25 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
             f"{100 * rate.equivalent:.1f}",
             f"{100 * rate.p_below:.1f}{'↑' if too_often(rate) else ' '}",
         )
-        for rate in rates
-        if rate.effect == 0
+        for rate in null
     ]
     names = ("drawn", "k", "k_used", "k_eff", "reversal", "drift", "equivalent", "p_below")
     return table([words[f"verdict_rates.head_{name}"] for name in names], rows, left=1)
 
 
 def _powers(rates: Sequence[VerdictRate], plan: VerdictPlan, words: Mapping[str, str]) -> TableBlock:
+    """One row a design, one column a number of dates; a cell has the shares of the effects, the smallest first."""
     shares = {(rate.design, rate.k, rate.effect): rate.reversal for rate in rates}
-    asked = dict.fromkeys((rate.design, rate.k) for rate in rates)
+    dates = sorted({rate.k for rate in rates})
+
+    def cell(design: str, k: int) -> str:
+        found = [shares[design, k, effect] for effect in plan.effects if (design, k, effect) in shares]
+        return " / ".join(f"{100 * share:.0f}" for share in found)
+
     rows = [
-        (
-            words[f"verdict_rates.{design}"],
-            str(k),
-            *(f"{100 * shares[design, k, effect]:.0f}" for effect in plan.effects),
-        )
-        for design, k in asked
+        (words[f"verdict_rates.{design}"], *(cell(design, k) for k in dates))
+        for design in dict.fromkeys(rate.design for rate in rates)
     ]
-    effects = [words["verdict_rates.head_effect"].format(effect=effect) for effect in plan.effects]
-    return table([words["verdict_rates.head_drawn"], words["verdict_rates.head_k"], *effects], rows, left=1)
+    heads = [words["verdict_rates.head_k_of"].format(k=k) for k in dates]
+    title = words["verdict_rates.head_effects"].format(effects=" / ".join(f"{effect:.0%}" for effect in plan.effects))
+    return table([words["verdict_rates.head_drawn"], *heads], rows, left=1, note=title)
