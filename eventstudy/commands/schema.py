@@ -10,7 +10,8 @@ SECTION = "Set up"
 
 
 @click.command(
-    "schema", epilog=examples("eventstudy schema > eventstudy.schema.json", "eventstudy schema summary > summary.schema.json")
+    "schema",
+    epilog=examples("eventstudy schema > eventstudy.schema.json", "eventstudy schema summary > summary.schema.json"),
 )
 @click.argument("of", metavar="[study|summary]", type=click.Choice(["study", "summary"]), default="study")
 def command(of: str) -> None:

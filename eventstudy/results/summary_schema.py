@@ -1,4 +1,4 @@
-"""JSON Schema of a run's summary.json, from the records that it is written from and, where there are none, from here."""
+"""JSON Schema of a run's summary.json, made from the records that it is written from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from eventstudy.backtest.track_record import Record
 from eventstudy.config import Model, Windows
 from eventstudy.config.ranges import Form
 from eventstudy.config.schema import DIALECT, schema_of
-from eventstudy.reversal.measures import Gate
-from eventstudy.reversal.prereg import Departure
-from eventstudy.reversal.verdict import Verdict
 from eventstudy.results.diagnostics import StudyDiagnostics
 from eventstudy.results.records import EffectRow
+from eventstudy.reversal.measures import Gate
+from eventstudy.reversal.verdict import Verdict
 
 WindowName = Annotated[str, Form(r"\[-?\d+,-?\d+\]", "is a window such as [2,20]")]
 Day = Annotated[str, Form(r"\d{4}-\d\d-\d\d", "is an ISO date")]
@@ -119,7 +118,7 @@ class Said:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
     """A row of page 1's table: the mean over dates of one group in one window."""
 
@@ -187,7 +186,7 @@ class Influence:
     most_influential: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceRow:
     """One trait of drops and matched placebos."""
 
@@ -247,10 +246,14 @@ class Backtest:
     unverified_fees: Texts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DepartureRow(Departure):
-    """One departure, with its sentence."""
+@dataclass(frozen=True, slots=True)
+class DepartureRow:
+    """One setting that differs from the locked one; ``strict`` ones need leave to be made."""
 
+    key: str
+    locked: str
+    found: str
+    strict: bool
     sentence: str
 
 
@@ -312,7 +315,11 @@ class Summary:
 _NUMBER = schema_of(float, written=True)
 _TEXT, _COUNT = schema_of(str), schema_of(int)
 #: What stands for a backtest that could not be had.
-_NO_TRADE = {"type": "object", "properties": {"n_trades": {"const": 0}, "sentence": _TEXT}, "additionalProperties": False}
+_NO_TRADE = {
+    "type": "object",
+    "properties": {"n_trades": {"const": 0}, "sentence": _TEXT},
+    "additionalProperties": False,
+}
 
 
 def summary_schema() -> dict[str, Any]:
@@ -324,7 +331,10 @@ def summary_schema() -> dict[str, Any]:
     schema = _written(Summary)
     window = schema_of(WindowName)
     effect = _with(_written(EffectRow), {"window": window, "n_effective": _NUMBER})
-    answer = _with(_without(_written(Verdict), "more_data", "interval"), {"ci": _written(tuple[float, float]), "group": _TEXT, "window": window})
+    answer = _with(
+        _without(_written(Verdict), "more_data", "interval"),
+        {"ci": _written(tuple[float, float]), "group": _TEXT, "window": window},
+    )
     answer = _with(answer, {"inside": _TEXT, "n_shared_placebos": _COUNT})
     tests = _written(Mapping[str, TestValue])
     late = {"n_late": _COUNT, "n_undated": _COUNT}
