@@ -199,17 +199,6 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
     return blocks
 
 
-def reduce_events(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> DaySums:
-    """Day sums of firm-events in any order."""
-    order = np.argsort(events.position, kind="stable")
-    spread = scar_spread(fit)
-    blocks = date_blocks(events.position[order], layout)
-    if not blocks:
-        return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
-    parts = [(order[rows], own) for rows, own in blocks]
-    return total([day_sums(panel, events.take(at), fit.take(at), layout, spread, own=own) for at, own in parts])
-
-
 def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
     """Standard deviation (ddof 1) of the SCARs over the firm-events that have each window, shape (W,)."""
     spread = np.full(len(fit.car), np.nan)

@@ -7,31 +7,21 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
+from market_panels import LAYOUT, as_sample, as_study, firm_events, reduce_events, run_battery, wide_panel
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.config import Model
+from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import Alpha
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError
-from eventstudy.large import (
-    AT_ANY_SIZE,
-    FirmEvents,
-    Layout,
-    MarketFit,
-    WidePanel,
-    average_returns,
-    days,
-    fit_events,
-    prefix,
-    reduce_events,
-    run_battery,
-    session_correlation,
-)
+from eventstudy.large import days, prefix
+from eventstudy.large.battery import AT_ANY_SIZE, average_returns
 from eventstudy.large.by_model import fit_by_model
-from eventstudy.large.days import DaySums
-from eventstudy.large.panel import empty_fit
+from eventstudy.large.days import DaySums, session_correlation
+from eventstudy.large.engine import layout_of
+from eventstudy.large.fit import fit_events
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit
 from eventstudy.large.prefix import fit_prefix
 from eventstudy.results.tables import _aar_table
 
@@ -371,8 +361,6 @@ def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window()
 
 
 def test_an_unknown_test_names_the_nearest() -> None:
-    panel = wide_panel()
-    events = firm_events(panel, 50, dates=5)
-    fitted = fit_events(panel, events, LAYOUT)
+    config = StudyConfig()
     with pytest.raises(ConfigError, match="did you mean 'corrado'"):
-        run_battery(fitted, reduced(panel, events, fitted, 1), LAYOUT, names=["corado"])
+        layout_of(replace(config, tests=replace(config.tests, names=("corado",))))

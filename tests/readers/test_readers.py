@@ -244,3 +244,14 @@ def test_the_headers_of_an_event_panel_are_known() -> None:
     columns = event_columns(("subject_id", "EVT_DATE", "CCAR"), ("timestamp", "tickers"))
     assert columns.known == {"timestamp": 1, "tickers": 0}
     assert columns.own == {"CCAR": 2}
+
+
+def test_what_an_archive_unpacks_to_is_what_counts(tmp_path: Path) -> None:
+    packed, plain = tmp_path / "events.csv.gz", tmp_path / "events.csv"
+    packed.write_bytes(gzip.compress(b"ticker,date\n" + b" " * 2**21))
+    plain.write_bytes(b" " * (2**20 + 1))
+    assert packed.stat().st_size < 2**14
+    assert len(read_file(packed, EventsError, most=2**22)) == 2**21 + 12
+    for path, said in ((packed, "unpacks to more than the accepted 1 MiB"), (plain, "is 1 MiB; accepted are 1 MiB")):
+        with pytest.raises(EventsError, match=said):
+            read_file(path, EventsError, most=2**20)
