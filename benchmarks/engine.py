@@ -24,8 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from record import machine
 
-from eventstudy.large import FirmEvents, Layout, MarketFit, WidePanel, fit_events, reduce_events, run_battery
-from eventstudy.large.panel import windows_of
+from eventstudy.core.statistics import STATISTICS
+from eventstudy.large.battery import AT_ANY_SIZE, window_samples
+from eventstudy.large.days import date_blocks, day_sums, scar_spread, total
+from eventstudy.large.fit import fit_events
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, windows_of
 
 HERE = Path(__file__).parent
 LAYOUT = Layout(estimation=(-260, -11), event=(-10, 20), car=((0, 1), (2, 20)))
@@ -123,7 +126,13 @@ def with_abnormal_returns(panel: WidePanel, events: FirmEvents) -> None:
 
 def battery(panel: WidePanel, events: FirmEvents, fitted: MarketFit) -> None:
     """All tests with ranks, on top of a fit that is there."""
-    run_battery(fitted, reduce_events(panel, events, fitted, LAYOUT), LAYOUT)
+    order, spread = np.argsort(events.position, kind="stable"), scar_spread(fitted)
+    blocks = [(order[rows], own) for rows, own in date_blocks(events.position[order], LAYOUT)]
+    sums = total([day_sums(panel, events.take(at), fitted.take(at), LAYOUT, spread, own=own) for at, own in blocks])
+    drawn = {"group": "all", "seed": 20260624, "draws": 9_999, "alternative": "two-sided"}
+    for sample in window_samples(fitted, sums, LAYOUT, **drawn):
+        for name in AT_ANY_SIZE:
+            STATISTICS[name](sample)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 from collections import Counter
@@ -130,13 +131,33 @@ def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_questi
     mean += f" (95 % interval {signed(low)} to {signed(high)} points, p = {denied['p_value']:.2f})"
     assert mean in readme
     assert mean in page
-    assert f"{asked['n_shocks']} that were denied have prices; {asked['n_drops']} of these shares fell" in readme
-    assert f"{denied['n_dates']} can be judged" in readme
-    assert f"{denied['n_dates']} are judged, worth {denied['k_eff']:.1f} apart" in page
+    assert f"Prices exist for {asked['n_shocks']} reports that were denied." in readme
+    assert f"In {asked['n_drops']} of these cases the share fell" in readme
+    assert f"{denied['n_dates']} enter the test" in readme
+    assert f"{denied['n_dates']} dates enter the test, with the information of {denied['k_eff']:.1f} separate" in page
     assert (
-        f"After {silent['n_events']} drops that nobody denied it was {-100 * silent['effect']:.1f} points less"
+        f"After {silent['n_events']} drops without a denial the return was {-100 * silent['effect']:.1f} points less"
         in readme
     )
     assert f"−{-100 * silent['effect']:.1f} points ({signed(least)} to {signed(most)})" in page
     whole = f"**All {every['n_dates']} dates of any label** ({every['n_events']} drops): {signed(every['effect'])}"
     assert whole in page
+
+
+def test_corrections_are_of_rows_that_stay_as_they_were_locked() -> None:
+    with FILE.open(encoding="utf-8", newline="") as file:
+        listed = {row["event_id"]: row for row in csv.DictReader(file)}
+    with FILE.with_name("corrections.csv").open(encoding="utf-8", newline="") as file:
+        corrected = list(csv.DictReader(file))
+    changes = {}
+    for row in corrected:
+        old = listed[row["event_id"]]
+        changes[row["event_id"]] = [
+            name for name, new in (("label", row["label"]), ("timestamp", row["day"])) if not old[name].startswith(new)
+        ]
+    assert changes == {
+        "AI-20230404-Kerrisdale": ["label"],
+        "MDXG-20180216-Aurelius": ["label"],
+        "AAPL-20130729-CLW": ["label"],
+        "RUN-20170605-WSJ": ["timestamp"],
+    }

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -334,35 +334,23 @@ def _read(path: Path, problems: list[Problem]) -> _Known:
     if len(problems) > before:
         return _Known({}, {})
     try:
-        return _Known(_exchanges_of(table), _boards_of(table))
+        country = {"country_name" if key == "name" else key: table[key] for key in _COUNTRY}
+        found = _described(Exchange, table, "exchanges", "mic", **country)
+        # Sessions are called as the exchange is, where nothing else is said.
+        own = {mic: replace(item, calendar=item.calendar or mic) for mic, item in found.items()}
+        return _Known(own, _described(Board, table, "boards", "name"))
     except ValueError as error:
         wrong(str(error))
         return _Known({}, {})
 
 
-def _boards_of(table: Mapping[str, Any]) -> dict[str, Board]:
-    rows = {row.get("name", ""): row for row in table.get("boards", ())}
-    facts = {name: _facts(table, name, rows) for name in _TABLES if _TABLES[name][1] == "boards"}
+def _described(record: type[T], table: Mapping[str, Any], named: str, key: str, **shared: str) -> dict[str, T]:
+    """The boards or the exchanges of a file by their ``key``, each with the facts whose lines name it."""
+    rows = {row.get(key, ""): row for row in table.get(named, ())}
+    facts = {name: _facts(table, name, rows) for name, (_, holders, _) in _TABLES.items() if holders == named}
     return {
-        name: _record(Board, row, **{kind: tuple(found[name]) for kind, found in facts.items()})
+        name: _record(record, row, **shared, **{kind: tuple(found[name]) for kind, found in facts.items()})
         for name, row in rows.items()
-    }
-
-
-def _exchanges_of(table: Mapping[str, Any]) -> dict[str, Exchange]:
-    rows = {row.get("mic", ""): row for row in table.get("exchanges", ())}
-    facts = {name: _facts(table, name, rows) for name in _TABLES if _TABLES[name][1] == "exchanges"}
-    shared = {
-        "country": table["country"],
-        "country_name": table["name"],
-        "time_zone": table["time_zone"],
-        "currency": table["currency"],
-    }
-    return {
-        mic: _record(
-            Exchange, {"calendar": mic, **row}, **shared, **{kind: tuple(found[mic]) for kind, found in facts.items()}
-        )
-        for mic, row in rows.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eventstudy.core.abnormal import AbnormalReturns, shock_portfolios
 from eventstudy.core.checks.multiplicity import days_of
 from eventstudy.core.models import ExpectedReturns
-from eventstudy.core.statistics import STATISTICS, Alternative, TestResult, WindowSample
+from eventstudy.core.statistics import WindowSample
 from eventstudy.core.statistics.calendar_time import calendar_returns
 from eventstudy.core.statistics.cross_section import mean_residuals
 from eventstudy.core.statistics.dates import band_half_width
@@ -20,7 +20,7 @@ from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.rank_tests import generalised_ranks, rank_sums
 from eventstudy.core.statistics.sample import members
 from eventstudy.core.statistics.signs import positive_share
-from eventstudy.errors import ConfigError, Reason, nearest
+from eventstudy.errors import Reason
 from eventstudy.large.by_model import nameless_panel
 from eventstudy.large.days import DaySums, session_correlation
 from eventstudy.large.panel import Layout, MarketFit
@@ -47,8 +47,6 @@ AT_ANY_SIZE = (
     "wilcoxon",
     "grank_z",
 )
-#: Seed and number of sign flips unless the settings name others.
-SEED, DRAWS = 20260624, 9_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,49 +68,11 @@ class DateMeans:
     overlap: DateOverlap
 
 
-def run_battery(
-    fit: MarketFit,
-    sums: DaySums,
-    layout: Layout,
-    *,
-    group: str = "all",
-    names: Sequence[str] = AT_ANY_SIZE,
-    seed: int = SEED,
-    draws: int = DRAWS,
-    alternative: Alternative = "two-sided",
-) -> list[TestResult]:
-    """Run the named statistics on every window of one group.
-
-    Parameters
-    ----------
-    fit : MarketFit
-        Of all firm-events of the group; those without a window are in none of its tests.
-    sums : DaySums
-        Of the same firm-events, all blocks added up.
-    seed, draws : int
-        Of sign flips.
-
-    Notes
-    -----
-    A date is one information shock: its firm-events are one equally weighted portfolio. The mean
-    residual correlation is that of `session_correlation`.
-
-    Raises
-    ------
-    ConfigError
-        For a name that is not in `AT_ANY_SIZE`, with the nearest one.
-    """
-    for name in names:
-        if name not in AT_ANY_SIZE:
-            raise ConfigError(f"tests.names: {name!r} is no market-wide test; {nearest(name, AT_ANY_SIZE)}")
-    settings = {"group": group, "seed": seed, "draws": draws, "alternative": alternative}
-    samples = window_samples(fit, sums, layout, **settings)
-    return [STATISTICS[name](sample) for sample in samples for name in names]
-
-
 def window_samples(fit: MarketFit, sums: DaySums, layout: Layout, **settings: Any) -> list[WindowSample]:
     """Return the firm-events that have each window complete, as the statistics see them.
 
+    A date is one information shock: its firm-events are one equally weighted portfolio. The mean residual
+    correlation is that of `session_correlation`. ``sums`` are of all firm-events of ``fit``, blocks added up;
     ``settings`` are ``group``, ``seed``, ``draws`` and ``alternative`` of a `WindowSample`.
     """
     return [_window_sample(fit, sums, layout, w, settings) for w in range(len(layout.car))]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.by_model import abnormal_chunk, pulls
-from eventstudy.large.packed import packed_ranks
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pairs_of
 
 #: Firm-events at a time: temporaries of about a megabyte.
@@ -199,17 +199,6 @@ def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice,
     return blocks
 
 
-def reduce_events(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> DaySums:
-    """Day sums of firm-events in any order."""
-    order = np.argsort(events.position, kind="stable")
-    spread = scar_spread(fit)
-    blocks = date_blocks(events.position[order], layout)
-    if not blocks:
-        return _zeros(layout, panel.sessions, np.zeros(0, dtype=np.intp))
-    parts = [(order[rows], own) for rows, own in blocks]
-    return total([day_sums(panel, events.take(at), fit.take(at), layout, spread, own=own) for at, own in parts])
-
-
 def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
     """Standard deviation (ddof 1) of the SCARs over the firm-events that have each window, shape (W,)."""
     spread = np.full(len(fit.car), np.nan)
@@ -309,7 +298,9 @@ def _add(part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _By
         if used:
             _add_by_date(part, layout, there, np.zeros((0, len(part.fit))), by_date)
         return
-    ranks = packed_ranks(part.days, before) if used else None
+    ranks = None
+    if used:
+        ranks = np.nan_to_num(row_ranks(part.days)), np.nan_to_num(row_ranks(part.days[:, :before]))
     if used:
         _add_above(part, before, spread, sums)
     there, gaps = part.clear()

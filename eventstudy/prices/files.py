@@ -434,15 +434,12 @@ def _raise_any(problems: Sequence[Problem], file: str) -> None:
     kinds: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: problem.line or 0):
         kinds.setdefault(_PARTICULAR.sub("…", problem.message), []).append(problem)
-    if kinds:
-        raise PriceError([_once(alike, file) for alike in kinds.values()])
-
-
-def _once(alike: Sequence[Problem], file: str) -> Problem:
-    """The first of some problems of one kind, with the lines of the others."""
-    first, others = alike[0], [str(problem.line) for problem in alike[1:]]
-    if not others:
-        return first
-    named = ", ".join(others[:_LINES_NAMED]) + (", …" if len(others) > _LINES_NAMED else "")
-    what = "another line" if len(others) == 1 else f"{len(others)} other lines"
-    return Problem(f"{first.message} (and {what} like it: {named})", file, first.line)
+    told = []
+    for first, *others in kinds.values():
+        lines = [str(problem.line) for problem in others[:_LINES_NAMED]]
+        lines += ["…"] if len(others) > _LINES_NAMED else []
+        what = "another line" if len(others) == 1 else f"{len(others)} other lines"
+        like = f" (and {what} like it: {', '.join(lines)})" if others else ""
+        told.append(Problem(f"{first.message}{like}", file, first.line))
+    if told:
+        raise PriceError(told)

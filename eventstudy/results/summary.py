@@ -32,10 +32,17 @@ from eventstudy.results.study_run import StudyRun
 from eventstudy.results.warnings import input_warnings
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.reversal.findings import day
+from eventstudy.reversal.labels import label_evidence
 from eventstudy.shocks import together
 
 #: Code of the verdict on a claim whose size is wrong.
 OFF_BY = "claim.off_by"
+
+
+def title_of(config: StudyConfig) -> str:
+    """Return the study's name; of one without a name the words for a study in its language."""
+    study = config.study
+    return catalogue(study.language)["page.untitled"] if study.name == StudyConfig().study.name else study.name
 
 
 def build_summary(
@@ -53,7 +60,7 @@ def build_summary(
     content: dict[str, Any] = plain_json(
         {
             "run_id": run_id,
-            "study": config.study.name,
+            "study": title_of(config),
             "simulated": run.prices.simulated,
             "language": config.study.language,
             "data_date": run.prices.last_date,
@@ -99,6 +106,7 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
         "claims": Counter("off" if code == OFF_BY else verdict for verdict, code in verdicts),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
+        "label_evidence": label_evidence(run.events, shocks.event_id[shocks.counted[shocks.question]].tolist()),
         "small_table": small_table(run.tests, headline, config.reversal.label, late, windows),
         "more_data": (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data,
         "backtest": backtest,

@@ -260,7 +260,7 @@ def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window
     y -= y_level
     y[missing] = 0.0
     x = np.where(known, market - x_level, 0.0)
-    n, sx, sy, sxx, sxy = (_sums(values, estimation) for values in (known, x, y, x * x, x * y))
+    n, sx, sy, sxx, sxy = (window_sums(values, estimation) for values in (known, x, y, x * x, x * y))
     alpha, beta, count = fits
     with np.errstate(divide="ignore", invalid="ignore"):
         x_mean = sx / n
@@ -272,13 +272,11 @@ def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window
     count[:] = n
 
 
-def window_sum(values: Floats, window: Window) -> Floats:
-    """Sum of the rows t+a … t+b at every row t, rows outside the data counting nothing; shape (T, n)."""
-    return _sums(_rows(values), window).T
+def window_sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
+    """Sum of the days t+a … t+b at every day t of each row, (n, T), days outside the data counting nothing.
 
-
-def _sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
-    """Sum of the days t+a … t+b at every day t of each row, (n, T); a count for a mask."""
+    It is a count for a mask.
+    """
     (first, stop), (n, days) = (window[0], window[1] + 1), values.shape
     before, after = max(-first, -stop, 0), max(first, stop, 0)
     # Running sums, with what they are before the first day and after the last one on both sides.
@@ -296,13 +294,13 @@ def rolling_car(
     """CAR of a window with every session as day 0, (T, n); NaN with a day missing or too short a fit."""
     length = window[1] - window[0] + 1
     quoted = np.isfinite(market)
-    index = _sums(np.where(quoted, market, 0.0)[None], window)
+    index = window_sums(np.where(quoted, market, 0.0)[None], window)
     car_by_security = np.empty(returns.shape[::-1])
     for block in _blocks(returns.shape[1]):
         own = _rows(returns[:, block])
         known = np.isfinite(own) & quoted
-        complete = _sums(known, window) == length
-        car = _sums(np.where(known, own, 0.0), window) - fit.beta.T[block] * index
+        complete = window_sums(known, window) == length
+        car = window_sums(np.where(known, own, 0.0), window) - fit.beta.T[block] * index
         if alpha:
             car -= length * fit.alpha.T[block]
         car_by_security[block] = np.where(complete & (fit.count.T[block] >= minimum), car, np.nan)

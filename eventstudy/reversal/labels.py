@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from eventstudy.shocks import hit_by, leads_of, together
 
 #: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
 LATE, UNDATED = "label_late", "label_undated"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def asks_reversal(events: Events, config: StudyConfig) -> bool:
@@ -38,6 +40,18 @@ def asks_reversal(events: Events, config: StudyConfig) -> bool:
             "reversal.ask = 'no' for the effect of the events alone"
         )
     return True
+
+
+def label_evidence(events: Events, event_ids: Sequence[str]) -> dict[str, Any]:
+    """Count the labels of these events, and those with no archived text behind them.
+
+    A label has evidence where the event has a ``source_url`` and its column ``evidence`` the sha256 of an archived
+    text; any other is self-declared.
+    """
+    given = [events.by_id(name) for name in event_ids]
+    n = sum(not (each.source_url and SHA256.fullmatch(str(each.own.get("evidence", "")))) for each in given)
+    sentence = Reason("labels.self_declared", n=n, of=len(given)) if n else Reason()
+    return {"n": len(given), "n_self_declared": n, "sentence": sentence}
 
 
 def chronology(

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import fake_yahoo
 import numpy as np
+import pandas as pd
 import pytest
 from fake_yahoo import FakeYahoo
 from studies import event_row, write_events, write_prices, write_study
@@ -25,7 +26,7 @@ from eventstudy.prices import PriceRequest, PriceSeries
 from eventstudy.prices.files import FilesProvider
 from eventstudy.prices.fx import known_rates
 from eventstudy.prices.snapshot import Snapshot, StoredTicker, write_manifest, write_series
-from eventstudy.prices.sources import get_prices, price_request
+from eventstudy.prices.sources import frame_prices, get_prices, price_request
 from eventstudy.prices.yahoo import YahooProvider
 from eventstudy.report.sections.trade import backtest_strip
 from eventstudy.reversal import study_shocks
@@ -105,6 +106,17 @@ def folder(tmp_path: Path, *, rate: bool = True) -> Path:
         text = [f"{day},{1.25 if day < np.datetime64('2021-06-21') else 1.0}" for day in days]
         (prices / "EURUSD=X.csv").write_text("\n".join(["date,close", *text, ""]), encoding="utf-8")
     return prices
+
+
+def test_a_frame_has_its_rates_apart_as_a_folder_has(tmp_path: Path) -> None:
+    prices = folder(tmp_path)
+    events = read_events(write_events(tmp_path, [EVENT]))
+    config = load_config(tmp_path / "events.csv", config_file=study(tmp_path), overrides=EURO)
+    table = frame_prices(events, config, {path.stem: pd.read_csv(path) for path in prices.glob("*.csv")})
+    of_folder = get_prices(events, config, str(prices), tell=print)
+    assert set(of_folder.fx) == {"USD"}
+    assert table.fx["USD"].close.tolist() == of_folder.fx["USD"].close.tolist()
+    assert sorted(table.series) == ["AAA", "BBB", "CCC", "IDX"]
 
 
 def study(tmp_path: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
-from eventstudy.core.statistics.firm import ar_tests, car_tests
+from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.statistics.rank_tests import grank_z_value
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.core.windows import EventPanel
@@ -92,12 +92,9 @@ def firm_values(row: dict[str, str]) -> tuple[float, float, float]:
         }
         return float(values[name]), np.nan, np.nan
     first, last = window_of(row)
-    if name in ("ar", "ar_t"):
-        test, at = ar_tests(abnormal), (i, first)
-    else:
-        test, at = car_tests(abnormal, (first, last)), (i,)
-    value = test.t[at] if name.endswith("_t") else test.value[at]
-    return float(value), float(test.p_value[at]), float(test.df[at])
+    test = car_tests(abnormal, (first, last))
+    value = test.t[i] if name.endswith("_t") else test.value[i]
+    return float(value), float(test.p_value[i]), float(test.df[i])
 
 
 def group_values(row: dict[str, str]) -> tuple[float, float, float]:

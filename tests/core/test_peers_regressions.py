@@ -29,7 +29,7 @@ from eventstudy.core.selection import drop_kind
 from eventstudy.core.statistics import STATISTICS, Sample, residual_correlations
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.core.statistics.dependence import mean_correlation
-from eventstudy.core.statistics.firm import ar_tests, car_tests
+from eventstudy.core.statistics.firm import car_tests
 from eventstudy.core.windows import EventPanel, Request, cut
 from eventstudy.events import Event, read_events
 from eventstudy.exchanges.calendars import align, sessions
@@ -332,7 +332,7 @@ def test_a_standardised_return_divides_by_the_prediction_error() -> None:
     m = panel.estimation_factors[:, :, 0]
     leverage = 1 / L1 + (0.08 - m.mean(axis=1)) ** 2 / ((m - m.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     ar, sigma = ours(panel).ar[:, 5], np.sqrt(expected.sigma2)
-    right = ar_tests(ours(panel)).t[:, 5]
+    right = ours(panel).sar[:, 5]
     np.testing.assert_allclose(right, ar / (sigma * np.sqrt(1 + leverage)), rtol=1e-10)
     for wrong in (ar / sigma, ar / sigma * np.sqrt(1 + leverage)):
         assert (np.abs(wrong / right) > 1.1).all()

@@ -7,33 +7,21 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from market_panels import LAYOUT, as_sample, as_study, firm_events, wide_panel
+from market_panels import LAYOUT, as_sample, as_study, firm_events, reduce_events, run_battery, wide_panel
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.config import Model
+from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import Alpha
-from eventstudy.core.arrays import row_ranks
 from eventstudy.core.statistics import STATISTICS
 from eventstudy.errors import ConfigError
-from eventstudy.large import (
-    AT_ANY_SIZE,
-    FirmEvents,
-    Layout,
-    MarketFit,
-    WidePanel,
-    average_returns,
-    days,
-    fit_events,
-    prefix,
-    reduce_events,
-    run_battery,
-    session_correlation,
-)
+from eventstudy.large import days, prefix
+from eventstudy.large.battery import AT_ANY_SIZE, average_returns
 from eventstudy.large.by_model import fit_by_model
-from eventstudy.large.days import DaySums
-from eventstudy.large.packed import packed_ranks
-from eventstudy.large.panel import empty_fit
+from eventstudy.large.days import DaySums, session_correlation
+from eventstudy.large.engine import layout_of
+from eventstudy.large.fit import fit_events
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit
 from eventstudy.large.prefix import fit_prefix
 from eventstudy.results.tables import _aar_table
 
@@ -167,18 +155,6 @@ def test_windows_outside_the_event_window_and_shrunk_intercepts_are_refused() ->
         Layout(car=((0, 1), (2, 21)))
     with pytest.raises(ConfigError, match="accept auto"):
         Layout(alpha="shrink")
-
-
-def test_packed_ranks_equal_those_of_scipy_with_ties_zeros_and_gaps() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.standard_normal((300, 281)) * 10.0 ** rng.integers(-12, 3, (300, 1))
-    values[rng.random(values.shape) < 0.05] = np.nan
-    values[::3] = np.round(values[::3], 2)
-    values[1, :4] = [0.0, -0.0, 5e-324, -5e-324]
-    values[2, 10] = values[2, 20] * (1 + 2**-50)
-    rank, among = packed_ranks(values, 250)
-    np.testing.assert_array_equal(rank, np.nan_to_num(row_ranks(values)))
-    np.testing.assert_array_equal(among, np.nan_to_num(row_ranks(values[:, :250])))
 
 
 def reduced(panel: WidePanel, events: FirmEvents, fitted: MarketFit, blocks: int, layout: Layout = LAYOUT) -> DaySums:
@@ -385,8 +361,6 @@ def test_blocks_have_enough_dates_and_firm_events_and_see_what_shares_a_window()
 
 
 def test_an_unknown_test_names_the_nearest() -> None:
-    panel = wide_panel()
-    events = firm_events(panel, 50, dates=5)
-    fitted = fit_events(panel, events, LAYOUT)
+    config = StudyConfig()
     with pytest.raises(ConfigError, match="did you mean 'corrado'"):
-        run_battery(fitted, reduced(panel, events, fitted, 1), LAYOUT, names=["corado"])
+        layout_of(replace(config, tests=replace(config.tests, names=("corado",))))

@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from market_panels import wide_panel
+from market_panels import reduce_events, run_battery, wide_panel
 from numpy.typing import NDArray
 
 from eventstudy.cli import main
 from eventstudy.exchanges.calendars import sessions
-from eventstudy.large import FirmEvents, Layout, WidePanel, fit_events, reduce_events, run_battery
+from eventstudy.large.fit import fit_events
+from eventstudy.large.panel import FirmEvents, Layout, WidePanel
 from eventstudy.messages import text
 from eventstudy.prices.long import groups_of, open_long
 

@@ -9,13 +9,13 @@ import pytest
 from reversal_studies import ENDS, drop_days, misread, study
 from reversal_twins import rolling_car_loop
 
-from eventstudy.reversal.history import as_kind, rolling_car, rolling_fit, window_sum
+from eventstudy.reversal.history import as_kind, rolling_car, rolling_fit, window_sums
 
 
 def test_window_sums_count_nothing_outside_the_data() -> None:
-    values = np.arange(1.0, 7.0)[:, None]
-    np.testing.assert_array_equal(window_sum(values, (-2, -1))[:, 0], [0, 1, 3, 5, 7, 9])
-    np.testing.assert_array_equal(window_sum(values, (0, 1))[:, 0], [3, 5, 7, 9, 11, 6])
+    values = np.arange(1.0, 7.0)[None]
+    np.testing.assert_array_equal(window_sums(values, (-2, -1))[0], [0, 1, 3, 5, 7, 9])
+    np.testing.assert_array_equal(window_sums(values, (0, 1))[0], [3, 5, 7, 9, 11, 6])
 
 
 @pytest.mark.parametrize("alpha", [True, False])

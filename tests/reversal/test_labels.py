@@ -13,13 +13,14 @@ from studies import HEADER, event_row, write_events, write_prices
 from eventstudy.api import Study
 from eventstudy.backtest.tapes import shocks_of, tapes_of
 from eventstudy.config import Market, Peer, StudyConfig, Windows
+from eventstudy.errors import Reason
 from eventstudy.events import Event, over_everywhere, parse_events, read_events
 from eventstudy.exchanges.calendars import align_all
 from eventstudy.messages import text
 from eventstudy.prices.sources import get_prices
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal import findings, label_timing, reversal_summary, tables
-from eventstudy.reversal.labels import LATE, UNDATED, drop_over, untimely
+from eventstudy.reversal.labels import LATE, UNDATED, drop_over, label_evidence, untimely
 
 CONFIG = StudyConfig(
     markets=(Market("XNYS", "IDX", "US"), Market("XSHG", "SSE", "CN")),
@@ -243,3 +244,24 @@ def test_a_date_is_over_only_in_the_last_time_zone(tmp_path: Path, label: int, k
     study.write_text(text + peers, encoding="utf-8")
     result = Study.from_toml(study).run(write_events(tmp_path, [lines]), prices=str(prices))
     assert in_time(result) == [known]
+
+
+def test_a_label_without_an_archived_text_is_self_declared() -> None:
+    """A sha256 with the page that it is of, a sha256 without one, another text, and nothing."""
+    page, digest = "https://example.com/a", "0f" * 32
+    cells = (page, digest), ("", digest), (page, "self-declared"), ("", "")
+    rows = [event_row(f"E{i}", AFTER_CLOSE, source_url=url) + f",{given}" for i, (url, given) in enumerate(cells)]
+    events = parse_events("\n".join([f"{HEADER},evidence", *rows, ""]).encode(), "events.csv")
+    found = label_evidence(events, ["E0", "E1", "E2", "E3"])
+    assert (found["n"], found["n_self_declared"]) == (4, 3)
+    assert text(found["sentence"]) == (
+        "3 of the 4 labels that the verdict rests on are self-declared: their events have no source_url with the "
+        "sha256 of an archived text in the column evidence"
+    )
+    assert label_evidence(events, ["E0"])["sentence"] == Reason()
+
+
+def test_the_pack_counts_the_self_declared_labels_of_its_verdict(tmp_path: Path) -> None:
+    result = run(tmp_path, {day: after(day, 0) for day in DAYS[:4]}, "XNYS")
+    counted = result.verdict.n_dates if result.verdict else 0
+    assert result.facts["label_evidence"]["n_self_declared"] == result.facts["label_evidence"]["n"] == counted

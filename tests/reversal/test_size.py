@@ -9,7 +9,7 @@ from scipy import special
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
 from eventstudy.reversal.controls import APART, Pool, match
-from eventstudy.reversal.history import window_sum
+from eventstudy.reversal.history import window_sums
 from eventstudy.reversal.permutation import excess, matched_permutation
 
 #: Events a replication, drawn at random from the drops of one series.
@@ -18,16 +18,16 @@ EVENTS = 3
 
 def pool_of_series(series: np.ndarray) -> tuple[Pool, np.ndarray]:
     """Drops of a series of abnormal returns as candidates, and the post CARs of days at regular distance."""
-    column = series[:, None]
-    drop, post = window_sum(column, (0, 1))[:, 0], window_sum(column, (2, 20))[:, 0]
+    row = series[None]
+    drop, post = window_sums(row, (0, 1))[0], window_sums(row, (2, 20))[0]
     long, short = (
-        np.sqrt(window_sum(column**2, (-length - gap, -1 - gap))[:, 0] / length) for length, gap in ((240, 10), (20, 0))
+        np.sqrt(window_sums(row**2, (-length - gap, -1 - gap))[0] / length) for length, gap in ((240, 10), (20, 0))
     )
     days = np.arange(300, len(series) - 30)
     s = drop[days] / (long[days] * np.sqrt(2))
     traits = np.zeros((len(days), 5))
     traits[:, 0], traits[:, 1] = s, np.log(short[days] / long[days])
-    traits[:, 2] = window_sum(column, (-60, -1))[days, 0]
+    traits[:, 2] = window_sums(row, (-60, -1))[0, days]
     falls = (s <= -2.0) & (drop[days] <= -0.03)
     grid = np.arange(len(series))
     pool = Pool(

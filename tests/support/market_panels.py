@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
-from eventstudy.core.statistics import Sample, residual_correlations
+from eventstudy.core.statistics import STATISTICS, Sample, TestResult, residual_correlations
 from eventstudy.core.windows import Request, cut
-from eventstudy.large import FirmEvents, Layout, WidePanel
+from eventstudy.large.battery import AT_ANY_SIZE, window_samples
+from eventstudy.large.days import DaySums, date_blocks, day_sums, scar_spread, total
+from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel
 
 LAYOUT = Layout(estimation=(-80, -11), event=(-10, 20), car=((0, 0), (0, 1), (-1, 1), (2, 10), (2, 20)), alpha="auto")
 
@@ -92,3 +94,21 @@ def as_sample(abnormal: AbnormalReturns) -> Sample:
     """All of them as one group."""
     correlations = residual_correlations(abnormal.expected.residuals, abnormal.panel.estimation_sessions)
     return Sample(group="all", abnormal=abnormal, correlations=correlations, weighting="equal")
+
+
+def reduce_events(panel: WidePanel, events: FirmEvents, fitted: MarketFit, layout: Layout) -> DaySums:
+    """Day sums of firm-events in any order, block by block as a run makes them."""
+    order, spread = np.argsort(events.position, kind="stable"), scar_spread(fitted)
+    return total(
+        [
+            day_sums(panel, events.take(order[rows]), fitted.take(order[rows]), layout, spread, own=own)
+            for rows, own in date_blocks(events.position[order], layout)
+        ]
+    )
+
+
+def run_battery(fitted: MarketFit, sums: DaySums, layout: Layout) -> list[TestResult]:
+    """All tests in every window."""
+    drawn = {"seed": 20260624, "draws": 9_999, "alternative": "two-sided"}
+    samples = window_samples(fitted, sums, layout, group="all", **drawn)
+    return [STATISTICS[name](sample) for sample in samples for name in AT_ANY_SIZE]

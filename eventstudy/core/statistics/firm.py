@@ -37,14 +37,6 @@ def car_tests(abnormal: AbnormalReturns, window: Window, alternative: Alternativ
     return FirmTest(car, se, t, p_values(t, df, alternative), df)
 
 
-def ar_tests(abnormal: AbnormalReturns) -> FirmTest:
-    """t tests of every abnormal return, arrays of shape (N, L2)."""
-    t = abnormal.sar
-    df = np.broadcast_to(abnormal.expected.dof[:, None], t.shape)
-    ar = abnormal.ar
-    return FirmTest(ar, ar / t, t, 2.0 * special.stdtr(df, -np.abs(t)), df)
-
-
 def p_values(t: Floats, df: Floats, alternative: Alternative) -> Floats:
     """p-values of t statistics with ``df`` degrees of freedom, of one shape, against an alternative."""
     if alternative == "two-sided":

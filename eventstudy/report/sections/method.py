@@ -107,8 +107,10 @@ def settings(result: StudyResult, words: Words) -> Section | None:
 
 
 def notes(facts: Mapping[str, Any], words: Words) -> Section:
-    """Return every clarification's place in time, and the warnings."""
+    """Return every clarification's place in time, what the labels rest on, and the warnings."""
     told, warnings = chronology(facts, words), facts.get("warnings") or ()
+    if declared := (facts.get("label_evidence") or {}).get("sentence"):
+        told.append(Paragraph(said(declared, words)))
     blocks: list[Block] = [BulletList(tuple(told))] if told else []
     if warnings:
         blocks.append(Paragraph("", words["page.warnings_n"].format(n=len(warnings))))
