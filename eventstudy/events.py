@@ -189,10 +189,7 @@ def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) ->
 
 def _read_bytes(path: Path) -> bytes:
     advice = "; give the path of an events file, or let 'eventstudy init' write one to start from"
-    if path.is_file() and (size := path.stat().st_size) > MAX_BYTES:
-        text = f"is {size / 2**20:.0f} MiB; accepted are {MAX_BYTES // 2**20} MiB"
-        raise EventsError(Problem(text, str(path)))
-    raw = read_file(path, EventsError, advice=advice)
+    raw = read_file(path, EventsError, advice=advice, most=MAX_BYTES)
     if not raw.strip():
         raise EventsError(Problem("is empty; 'eventstudy init' writes an events file to start from", str(path)))
     return raw

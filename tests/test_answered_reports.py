@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 from collections import Counter
@@ -141,3 +142,22 @@ def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_questi
     assert f"−{-100 * silent['effect']:.1f} points ({signed(least)} to {signed(most)})" in page
     whole = f"**All {every['n_dates']} dates of any label** ({every['n_events']} drops): {signed(every['effect'])}"
     assert whole in page
+
+
+def test_corrections_are_of_rows_that_stay_as_they_were_locked() -> None:
+    with FILE.open(encoding="utf-8", newline="") as file:
+        listed = {row["event_id"]: row for row in csv.DictReader(file)}
+    with FILE.with_name("corrections.csv").open(encoding="utf-8", newline="") as file:
+        corrected = list(csv.DictReader(file))
+    changes = {}
+    for row in corrected:
+        old = listed[row["event_id"]]
+        changes[row["event_id"]] = [
+            name for name, new in (("label", row["label"]), ("timestamp", row["day"])) if not old[name].startswith(new)
+        ]
+    assert changes == {
+        "AI-20230404-Kerrisdale": ["label"],
+        "MDXG-20180216-Aurelius": ["label"],
+        "AAPL-20130729-CLW": ["label"],
+        "RUN-20170605-WSJ": ["timestamp"],
+    }

@@ -134,11 +134,12 @@ def is_long(source: Any) -> bool:
         with source.open("rb") as stream:
             header = stream.readline(_LONGEST_HEADER)
             if not is_binary(header):
+                if not _is_list(pa_csv.read_csv(pa.BufferReader(header)).schema.names):
+                    return False
                 rows, last = 0, b"\n"
                 while part := stream.read(2**20):
                     rows, last = rows + part.count(b"\n"), part[-1:]
-                names = pa_csv.read_csv(pa.BufferReader(header)).schema.names
-                return rows + (last != b"\n") > IN_MEMORY and _is_list(names)
+                return rows + (last != b"\n") > IN_MEMORY
         table = table_of_bytes(read_file(source, EventsError), str(source), EventsError)
         return len(table.lines) > IN_MEMORY and _is_list(table.names)
     except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException, EventsError):

@@ -33,19 +33,27 @@ SEPARATORS = ",;\t|"
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
 
-def read_file(path: Path, error: type[EventStudyError], *, advice: str = "") -> bytes:
-    """Return the bytes of a file, those of a gzip archive unpacked.
+def read_file(path: Path, error: type[EventStudyError], *, advice: str = "", most: int | None = None) -> bytes:
+    """Return the bytes of a file, those of a gzip archive unpacked; ``most`` is how many may come.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where it cannot be read, is a pipe, a device or a damaged archive, or does not
-        fit into memory.
+        Of the type ``error``, where it cannot be read, is a pipe, a device or a damaged archive, holds more than
+        ``most`` bytes, or does not fit into memory.
     """
     try:
         refuse_endless(path, error)
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+        with path.open("rb") as file:
+            is_packed = file.read(len(_GZIP)) == _GZIP
+        size = path.stat().st_size
+        if most is not None and size > most:
+            raise error(Problem(f"is {size / 2**20:.0f} MiB; accepted are {most // 2**20} MiB", str(path)))
+        with gzip.open(path) if is_packed else path.open("rb") as file:
+            raw: bytes = file.read(-1 if most is None else most + 1)
+        if most is not None and len(raw) > most:
+            raise error(Problem(f"unpacks to more than the accepted {most // 2**20} MiB", str(path)))
+        return raw
     except (gzip.BadGzipFile, EOFError, zlib.error) as failure:
         raise error(Problem("is a damaged gzip archive; get it again", str(path))) from failure
     except OSError as failure:
@@ -156,7 +164,7 @@ def separator_of(content: str) -> str:
 
 
 def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tuple[int, list[str]]]:
-    """Return (line, cells) of every row that is not blank.
+    """Return (line, cells) of every row that is not blank; remarks above the header, "# source …", are left out.
 
     Raises
     ------
@@ -176,4 +184,6 @@ def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tupl
         raise error(Problem(f"is not a CSV file: {failure}; close the quotes", file, reader.line_num)) from failure
     if not records:
         raise error(Problem("is empty; the first line must name the columns", file))
+    while len(records) > 1 and records[0][1][0].startswith("#") and len(records[0][1]) < len(records[1][1]):
+        del records[0]
     return records

@@ -28,7 +28,7 @@ from eventstudy.results.multiplicity import adjust
 from eventstudy.results.records import interval
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
-from eventstudy.results.summary import peers_of, worth_of
+from eventstudy.results.summary import peers_of, title_of, worth_of
 from eventstudy.results.tables import frame_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
     groups = ("group_differences",) if found.events.groups else ()
     reason = text(Reason("market.left_out", most=IN_MEMORY))
     content = {
-        "study": config.study.name,
+        "study": title_of(config),
         "simulated": False,
         "language": config.study.language,
         "data_date": str(_iso(found.market.sessions[-1:])[0]),

@@ -39,6 +39,12 @@ from eventstudy.shocks import together
 OFF_BY = "claim.off_by"
 
 
+def title_of(config: StudyConfig) -> str:
+    """Return the study's name; of one without a name the words for a study in its language."""
+    study = config.study
+    return catalogue(study.language)["page.untitled"] if study.name == StudyConfig().study.name else study.name
+
+
 def build_summary(
     run: StudyRun, run_id: str, tables: Mapping[str, pd.DataFrame], backtest: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def build_summary(
     content: dict[str, Any] = plain_json(
         {
             "run_id": run_id,
-            "study": config.study.name,
+            "study": title_of(config),
             "simulated": run.prices.simulated,
             "language": config.study.language,
             "data_date": run.prices.last_date,

@@ -244,3 +244,21 @@ def test_the_headers_of_an_event_panel_are_known() -> None:
     columns = event_columns(("subject_id", "EVT_DATE", "CCAR"), ("timestamp", "tickers"))
     assert columns.known == {"timestamp": 1, "tickers": 0}
     assert columns.own == {"CCAR": 2}
+
+
+def test_what_an_archive_unpacks_to_is_what_counts(tmp_path: Path) -> None:
+    packed, plain = tmp_path / "events.csv.gz", tmp_path / "events.csv"
+    packed.write_bytes(gzip.compress(b"ticker,date\n" + b" " * 2**21))
+    plain.write_bytes(b" " * (2**20 + 1))
+    assert packed.stat().st_size < 2**14
+    assert len(read_file(packed, EventsError, most=2**22)) == 2**21 + 12
+    for path, said in ((packed, "unpacks to more than the accepted 1 MiB"), (plain, "is 1 MiB; accepted are 1 MiB")):
+        with pytest.raises(EventsError, match=said):
+            read_file(path, EventsError, most=2**20)
+
+
+def test_a_remark_above_the_header_is_left_out() -> None:
+    text = read_text(b"# Data source: somewhere\nDate,AAA\n2024-06-12,1\n", "prices.csv", PriceError)
+    assert records_of(text, "prices.csv", PriceError) == [(2, ["Date", "AAA"]), (3, ["2024-06-12", "1"])]
+    text = read_text(b"#RIC,Date\nAAA,2024-06-12\n", "prices.csv", PriceError)
+    assert records_of(text, "prices.csv", PriceError)[0] == (1, ["#RIC", "Date"])

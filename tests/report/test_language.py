@@ -23,6 +23,7 @@ from eventstudy.report.pages import study_document
 from eventstudy.report.sections.shocks import LONGEST_TITLE
 from eventstudy.report.wording import cut
 from eventstudy.results.result import StudyResult
+from eventstudy.results.summary import title_of
 from eventstudy.study import run_study
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +160,15 @@ def test_the_terminal_of_a_chinese_run_is_chinese(tmp_path: Path, capsys: pytest
     assert _english(printed.replace(str(tmp_path), ""), []) == []
     for text in ("台账：", "证据不足，尚无定论。", "结果文件夹："):
         assert text in printed
+
+
+def test_a_study_without_a_name_is_titled_in_its_language() -> None:
+    for title, overrides in {
+        "Event study": (),
+        "事件研究": ('study.language="zh"',),
+        "Mine": ('study.language="zh"', 'study.name="Mine"'),
+    }.items():
+        assert title_of(load_config(Path("nowhere") / "events.csv", overrides=overrides, peers=False)) == title
 
 
 def test_a_message_is_its_english_text_and_says_itself_in_chinese() -> None:
