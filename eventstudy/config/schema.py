@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of a study's TOML, made from the settings' annotations, for editors and other programs."""
+"""JSON Schema (2020-12) of dataclasses, made from their annotations: of a study's TOML, for editors and programs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal, Union
 from eventstudy.config.json_values import plain_json
 from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registered
 from eventstudy.config.settings import Peer, StudyConfig
+from eventstudy.errors import Reason
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_TYPES = {str: "string", Reason: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def study_schema() -> dict[str, Any]:
@@ -29,37 +30,46 @@ def study_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, "title": "Study settings of eventstudy", **schema_of(StudyConfig)}
 
 
-def schema_of(hint: Any) -> dict[str, Any]:
-    """Return the schema of a value with this annotation."""
+def schema_of(hint: Any, *, written: bool = False) -> dict[str, Any]:
+    """Return the schema of a value with this annotation.
+
+    ``written`` is for JSON that the package writes: there what is missing, NaN too, is null, and a field without
+    a value of its own is always there.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    of = functools.partial(schema_of, written=written)
+    if hint is Any:
+        return {}
     if origin is Annotated:
-        return functools.reduce(_limited, arguments[1:], schema_of(arguments[0]))
+        return functools.reduce(_limited, arguments[1:], of(arguments[0]))
     if origin in (Union, types.UnionType):
-        kinds = [schema_of(kind) for kind in arguments if kind is not type(None)]
+        kinds = [of(kind) for kind in arguments if written or kind is not type(None)]
         return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
     if origin is Literal:
         return {"enum": list(arguments)}
-    if origin is Mapping:
-        return {"type": "object", "additionalProperties": schema_of(arguments[1])}
+    if origin in (Mapping, dict):
+        return {"type": "object", "additionalProperties": of(arguments[1])}
     if origin is tuple and arguments[-1] is Ellipsis:
-        return {"type": "array", "items": schema_of(arguments[0])}
+        return {"type": "array", "items": of(arguments[0])}
     if origin is tuple:
-        items = [schema_of(kind) for kind in arguments]
+        items = [of(kind) for kind in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-    if dataclasses.is_dataclass(hint):
-        return _table(hint)
+    if dataclasses.is_dataclass(hint) and hint is not Reason:
+        return _table(hint, written=written)
+    if written and hint in (float, type(None)):
+        return {"type": ["number", "null"]} if hint is float else {"type": "null"}
     return {"type": "string", "format": "date"} if hint is dt.date else {"type": _TYPES[hint]}
 
 
-def _table(kind: Any) -> dict[str, Any]:
+def _table(kind: Any, *, written: bool) -> dict[str, Any]:
     """Schema of one section: its keys, which of them must be there, and what stands where one is left out."""
     hints = typing.get_type_hints(kind, include_extras=True)
     properties, required = {}, []
     for item in dataclasses.fields(kind):
-        key, rule = item.name.rstrip("_"), schema_of(hints[item.name])
+        key, rule = item.name.rstrip("_"), schema_of(hints[item.name], written=written)
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             required.append(key)
-        elif item.default not in (dataclasses.MISSING, None):
+        elif not written and item.default not in (dataclasses.MISSING, None):
             rule = {**rule, "default": plain_json(item.default)}
         properties[key] = rule
     # A peer's table may hold covariates and groups of the user's own.

@@ -164,7 +164,7 @@ def separator_of(content: str) -> str:
 
 
 def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tuple[int, list[str]]]:
-    """Return (line, cells) of every row that is not blank.
+    """Return (line, cells) of every row that is not blank; remarks above the header, "# source …", are left out.
 
     Raises
     ------
@@ -184,4 +184,6 @@ def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tupl
         raise error(Problem(f"is not a CSV file: {failure}; close the quotes", file, reader.line_num)) from failure
     if not records:
         raise error(Problem("is empty; the first line must name the columns", file))
+    while len(records) > 1 and records[0][1][0].startswith("#") and len(records[0][1]) < len(records[1][1]):
+        del records[0]
     return records

@@ -255,3 +255,10 @@ def test_what_an_archive_unpacks_to_is_what_counts(tmp_path: Path) -> None:
     for path, said in ((packed, "unpacks to more than the accepted 1 MiB"), (plain, "is 1 MiB; accepted are 1 MiB")):
         with pytest.raises(EventsError, match=said):
             read_file(path, EventsError, most=2**20)
+
+
+def test_a_remark_above_the_header_is_left_out() -> None:
+    text = read_text(b"# Data source: somewhere\nDate,AAA\n2024-06-12,1\n", "prices.csv", PriceError)
+    assert records_of(text, "prices.csv", PriceError) == [(2, ["Date", "AAA"]), (3, ["2024-06-12", "1"])]
+    text = read_text(b"#RIC,Date\nAAA,2024-06-12\n", "prices.csv", PriceError)
+    assert records_of(text, "prices.csv", PriceError)[0] == (1, ["#RIC", "Date"])
