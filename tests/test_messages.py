@@ -58,3 +58,41 @@ def test_dates_and_codes_are_said_in_the_language() -> None:
 def test_a_language_without_a_catalogue_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="language 'fr' has no catalogue"):
         catalogue("fr")
+
+
+#: Phrases that no reader should have to decode, each with a plain form that the pages use instead.
+RIDDLES = (
+    "were taken for missing",
+    "no hour is known",
+    "names no departure",
+    "put it right",
+    "put right",
+    "are given back",
+    "giving-back",
+    "worst on the way",
+    "what costs take",
+    "where nothing happened",
+    "had been hoped for",
+    "way it leans",
+    "struck through",
+    "part it from the drop",
+)
+PLAIN_PAGES = (
+    "README.md",
+    "docs/index.md",
+    "docs/plain-study.md",
+    "docs/files.md",
+    "docs/verdict.md",
+    "docs/labels.md",
+    "docs/limits.md",
+    "docs/answered-reports.md",
+    "docs/tutorial-june-2026.md",
+    "docs/choosing-a-test.md",
+    "eventstudy/report/locale/en.toml",
+)
+
+
+@pytest.mark.parametrize("name", PLAIN_PAGES)
+def test_a_page_has_none_of_the_phrases_that_readers_stumble_over(name: str) -> None:
+    text = " ".join((Path(__file__).parents[1] / name).read_text(encoding="utf-8").lower().split())
+    assert [phrase for phrase in RIDDLES if phrase in text] == []
