@@ -245,3 +245,35 @@ def test_a_covariate_needs_three_shocks_on_either_side(tmp_path: Path) -> None:
     assert slope["reason"] == ""
     assert np.isfinite(float(slope["p_value"]))
     assert {row["part"] for row in facts_of(tmp_path)["not_available"]} == {"regression"}
+
+
+def test_collinear_covariates_are_a_row_with_a_reason(tmp_path: Path) -> None:
+    rows = labelled(drop_days(13), "genuine")
+    config, events = write_study(tmp_path), write_events(tmp_path, rows)
+    lines = events.read_text(encoding="utf-8").splitlines()
+    more = [f"{line},{i},{2 * i + 1}" for i, line in enumerate(lines[1:])]
+    events.write_text("\n".join([f"{lines[0]},size,double", *more, ""]), encoding="utf-8")
+    given = [part for text in ("reversal.ask=yes", *QUICK) for part in ("--set", text)]
+    given += ["--set", 'tests.regression=["car ~ size + double", "car ~ size"]']
+    command = ["run", str(events), "--config", str(config), "--prices", shared_prices().name, "--quiet"]
+    assert main([*command, "--out", str(tmp_path / "out"), *given]) == 0
+    table = table_of(tmp_path, "regressions")
+    blocked = [row for row in table if row["formula"] == "car ~ size + double"]
+    assert blocked
+    assert {row["p_value"] for row in blocked} == {""}
+    assert all("collinear" in row["reason"] for row in blocked)
+    slopes = [row for row in table if (row["formula"], row["term"]) == ("car ~ size", "size")]
+    assert all(np.isfinite(float(row["p_value"])) for row in slopes)
+    assert "regression" in {row["part"] for row in facts_of(tmp_path)["not_available"]}
+
+
+def test_a_label_with_one_event_has_its_verdict_by_rank(tmp_path: Path) -> None:
+    rows = labelled(drop_days(13), "one genuine")
+    assert run(tmp_path, rows) == 0
+    one = facts_of(tmp_path)["verdicts"]["label=genuine"]
+    assert (one["n_dates"], one["estimator"], one["kind"]) == (1, "rank", "inconclusive")
+    assert one["ci"] == [None, None]
+    assert 1 <= one["rank"] <= one["among"]
+    alone = [row for row in table_of(tmp_path, "reversal_measures") if row["group"] == "label=genuine"]
+    assert {row["measure"] for row in alone} >= {"excess_regression", "excess_weighted", "calendar_time_alpha"}
+    assert facts_of(tmp_path)["not_available"] == []
