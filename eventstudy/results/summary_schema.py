@@ -24,7 +24,7 @@ REVERSALS = (
     "verdict exploratory verdicts case_study endpoints gates sign_flips leave_one_out balance unbalanced "
     "specification_curve asked claims chronology labels small_table more_data backtest"
 ).split()
-OF_SOME_RUNS = ("messages", "prereg", "alternative")
+OF_SOME_RUNS = ("messages", "prereg", "alternative", "label_evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,15 @@ class LabelTimes:
     undated_events: Texts
 
 
+@dataclass(frozen=True, slots=True)
+class LabelEvidence:
+    """Labels behind the verdict, and those of them without an archived text."""
+
+    n: int
+    n_self_declared: int
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """What the rule earned, beside `record`; ``comparison`` has the record of others, and so has ``walk_forward``."""
@@ -308,6 +317,7 @@ class Summary:
     claims: Mapping[str, int]
     chronology: tuple[Clarification, ...]
     labels: LabelTimes
+    label_evidence: LabelEvidence
     small_table: tuple[TableRow, ...]
     more_data: str
 

@@ -93,6 +93,24 @@ def test_what_the_package_refuses_by_one_setting_the_schema_refuses(
     assert not schema.is_valid(as_json(table))
 
 
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("estimation = [-250, -5]", "a relation of two keys: it overlaps windows.event"),
+        ("post = [20, 2]", "a relation of two numbers: the window runs backwards"),
+    ],
+)
+def test_relations_of_bad_inputs_are_refused_by_the_package_alone(
+    schema: Draft202012Validator, setting: str, reason: str
+) -> None:
+    """Rows 69, 70 and 89 of docs/bad-inputs.md hold settings; the schema refuses the others of them."""
+    table = as_json(tomllib.loads(STUDY))
+    table["windows"] = tomllib.loads(setting)
+    with pytest.raises(EventStudyError):
+        config_from_dict(table, source="study.toml")
+    assert schema.is_valid(table), f"{reason}: the schema can say this now"
+
+
 def test_a_market_without_its_index_is_refused(schema: Draft202012Validator) -> None:
     table = as_json(tomllib.loads(STUDY.replace('benchmark = "^GSPC"', "")))
     assert [error.message for error in schema.iter_errors(table)] == ["'benchmark' is a required property"]
