@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from eventstudy.large.by_model import fit_by_model
+from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 from eventstudy.large.prefix import fit_prefix
+
+#: Sessions of prefix sums that cost as much as one pass over the days of one firm-event.
+SESSIONS_AN_EVENT = 64
 
 
 def fit_events(panel: WidePanel, events: FirmEvents, layout: Layout) -> MarketFit:
     """Fit the model to every firm-event, in any order, and sum its abnormal returns over the windows."""
-    fill = fit_prefix if layout.model.name == "market" else fit_by_model
     fitted = empty_fit(len(events), len(layout.car))
     key = events.security * len(panel.indices) + events.index
+    fill = fit_by_model
+    if layout.model.name == "market":
+        few = len(key) * SESSIONS_AN_EVENT < len(np.unique(key)) * panel.sessions
+        fill = fit_one_pass if few else fit_prefix
     if np.all(key[1:] >= key[:-1]):
         fill(panel, events, layout, fitted)
         return fitted
