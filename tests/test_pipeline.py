@@ -96,7 +96,7 @@ def test_a_series_that_stops_inside_the_window(tmp_path: Path, prices: Path) -> 
     path = prices / "AAA.csv"
     path.write_text(path.read_text(encoding="utf-8").split("2021-06-15")[0], encoding="utf-8")
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09"), event_row("E2", "2021-09-09")]))
-    assert found["E1", "AAA"][1] == ("prices_end_before_window: no return after 2021-06-14, day +20 is 2021-07-08")
+    assert found["E1", "AAA"][1] == ("prices_end_before_window: no return after 2021-06-14 up to day +20, 2021-07-08")
     assert found["E2", "AAA"][1] == "no_prices: the series ends on 2021-06-14"
     kept = ledger(run(tmp_path, [event_row("E1", "2021-06-09")], "windows.allow_partial=true"))
     assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return")
