@@ -152,7 +152,7 @@ def test_heterogeneity_against_statsmodels() -> None:
     assert (row.statistic, row.df) == pytest.approx((oracle.q, 1.0))
     assert row.p_value == pytest.approx(stats.chi2.sf(oracle.q, 1))
     assert row.estimate == pytest.approx(max(0.0, 1 - 1 / oracle.q))
-    assert worded(row.reason) == "a sector has 8 weeks: its variance is a guess, read the p as too small"
+    assert worded(row.reason) == "a sector has only 8 weeks: its variance is a guess, read the p as too small"
     few = cochran_q("all", found[:1])
     assert worded(few.reason) == "needs two sectors with dates of three weeks or more"
     assert math.isnan(few.p_value)
