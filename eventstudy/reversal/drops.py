@@ -143,8 +143,9 @@ def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
     Notes
     -----
     Where the drop window has a locked session, u is the first session after the last one of that run
-    that is not locked, at most +5: the drop lasts to u and the aftermath starts at u + 2. Without a
-    lock u is 0. A drop window that ends after u is long enough as it is.
+    that is not locked, at most +5: the drop lasts to u and the aftermath starts at u + ``drop[1]`` + 1, which is
+    u + 2 for [0, +1]; the days between are in neither. Without a lock u is 0. A drop window that ends after u
+    is long enough as it is.
     """
     locked = (flags & LOCKED) > 0
     first, last = np.searchsorted(tau, drop)
