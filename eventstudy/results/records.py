@@ -145,9 +145,10 @@ class TestRow:
 
     ``group`` names the firm-events: ``all``, ``label=misreading``, ``peers=core;label=genuine``, ``shock_id=…``.
     ``name`` is a statistic of docs/statistics.md, ``estimate`` what it tests: a mean CAR over firm-events, or over
-    dates. ``p_value`` is two-sided unless ``tests.alternative`` says otherwise; ``distribution`` is ``t``, ``normal``, or
-    how the p-value was simulated, and ``df`` NaN where it has none. ``k_eff`` says how many dates without overlap the ``n_dates`` are worth in this window,
-    ``rbar`` is the mean residual correlation of the firm-events, ``n_effective`` how many independent ones they are
+    dates. ``p_value`` is two-sided unless ``tests.alternative`` says otherwise; ``distribution`` is ``t``,
+    ``normal``, or how the p-value was simulated, and ``df`` NaN where it has none. ``k_eff`` says how many dates
+    without overlap the ``n_dates`` are worth in this window, ``rbar`` is the mean residual correlation of the
+    firm-events, ``n_effective`` how many independent ones they are
     worth. ``reason`` says why the test does not apply, empty where it does.
     """
 
