@@ -163,11 +163,7 @@ def last_coefficient(y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any]
     """Regress m outcomes (n, m) on covariates (n, p) as `regress` does, for the last coefficient alone.
 
     The work for the other coefficients is not done, and what rests on the covariates alone is done once.
-
-    Raises
-    ------
-    EstimationError
-        As `regress`.
+    Raises `EstimationError` where `regress` does.
     """
     design, _ = _design(y, x, cluster, (), constant=False)
     beta = design.inverse @ (design.x.T @ design.y)
@@ -220,10 +216,7 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
 
 
 def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Floats]:
-    """Standard errors (q, m) and degrees of freedom (q,) of the q coefficients wanted; NaN where none is left.
-
-    ``residual`` (n, m) are those of m outcomes.
-    """
+    """Standard errors (q, m) and degrees of freedom (q,) of the q wanted, from residuals (n, m); NaN where none."""
     (n, p), g, q = design.x.shape, len(design.starts), len(wanted)
     sizes = np.diff(design.starts, append=n)
     parts, own, pull = np.empty((g, q, residual.shape[1])), np.empty((g, q)), np.empty((g, q, p))

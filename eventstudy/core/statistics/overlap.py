@@ -192,10 +192,7 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
 
 
 def _sessions(portfolios: ShockPortfolios) -> Days:
-    """Session of each event day, (K, L2): the earliest of the portfolio's peers.
-
-    They differ only where exchanges react on different days or have different holidays.
-    """
+    """Session of each event day, (K, L2): the earliest of the portfolio's peers, whose exchanges may differ."""
     return _earliest(portfolios.abnormal.panel.event_sessions[portfolios.members], portfolios.starts)
 
 
