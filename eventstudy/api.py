@@ -27,7 +27,7 @@ from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
 from eventstudy.exchanges.exchange import HOME
-from eventstudy.large.event_list import is_long, read_list
+from eventstudy.large.length import is_long
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceTable
 from eventstudy.prices.covariates import read_covariates
@@ -297,6 +297,8 @@ class Study:
 
     def _run_list(self, events: Any, prices: Any, prices_are: PricesAre, jobs: int) -> StudyResult:
         """Run the study of more firm-events than are held in memory."""
+        from eventstudy.large.event_list import read_list
+
         _check_prices_are(prices, prices_are)
         source = Path(prices) if isinstance(prices, str) else prices
         if not (isinstance(source, PriceTable) or (source.exists() if isinstance(source, Path) else _is_frame(source))):
@@ -311,10 +313,10 @@ class Study:
         else:
             file, path = self.file, Path(read.path)
             config = load_config(path, sector=self.sector, config_file=file, overrides=self.overrides, peers=False)
-        how: dict[str, Any] = {"returns": prices_are == "returns", "workers": {"jobs": jobs}}
         with contextlib.ExitStack() as undo:
             scratch = Path(undo.enter_context(tempfile.TemporaryDirectory()))
-            result = run_list(read, config, source, scratch=scratch, **how)
+            returns, workers = prices_are == "returns", {"jobs": jobs}
+            result = run_list(read, config, source, scratch=scratch, returns=returns, workers=workers)
             weakref.finalize(result, undo.pop_all().close)
         return result
 

@@ -168,6 +168,7 @@ def run_list(
             "against one index, at a time; split the list"
         )
     market = config.markets[0]
+    # Settings that need the events in memory are refused before the prices are copied.
     layout_of(config)
     source = long_file(events, prices, market.benchmark, scratch, returns=returns)
     found = run_market(events, source, market.benchmark, config, scratch=scratch, progress=tell, **how)

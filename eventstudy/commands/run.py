@@ -74,6 +74,7 @@ def command(
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
     from eventstudy.config import IN_MEMORY
+    from eventstudy.large.length import is_long
     from eventstudy.report.staging import aside, reserve
     from eventstudy.workers import forked_children
 
@@ -84,7 +85,7 @@ def command(
     settings |= {"study.language": language} if language else {}
     inputs = inputs.changed(settings)
     events, prices = inputs.events, inputs.prices
-    console, long = console_for(quiet or as_json), _is_long(events)
+    console, long = console_for(quiet or as_json), is_long(events)
     if long and (prereg_file or not prices or not Path(prices).exists()):
         raise click.UsageError(
             f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, a file "
@@ -116,18 +117,6 @@ def command(
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
     _told(result, folder, console, as_json=as_json, quiet=quiet)
-
-
-def _is_long(events: Path) -> bool:
-    """Whether a list has more firm-events than are held in memory."""
-    from eventstudy.config import IN_MEMORY
-
-    # A byte is less than any event takes, even packed: most files need no look into them.
-    if not events.is_file() or events.stat().st_size < IN_MEMORY:
-        return False
-    from eventstudy.large.event_list import is_long
-
-    return is_long(events)
 
 
 def _studied(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> StudyResult:

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eventstudy.config import IN_MEMORY
 from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import COLUMNS, EVENT_ID, FRAME, read_tickers
 from eventstudy.readers.columns import day_column
-from eventstudy.readers.containers import Table, frame_of, is_binary, table_of_bytes, table_of_frame
+from eventstudy.readers.containers import Table, table_of_bytes, table_of_frame
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
 from eventstudy.readers.event_columns import OWN_SETTINGS, event_columns
 from eventstudy.readers.spellings import Spellings
@@ -28,8 +26,6 @@ from eventstudy.readers.text import read_file
 FEW_ONLY = ("label", "label_asof", "shock_id", "clarifies", *OWN_SETTINGS)
 #: More problems than this are counted, not listed.
 _LISTED = 20
-#: Bytes after which a first line is no line of column names.
-_LONGEST_HEADER = 2**20
 
 Codes = tuple[tuple[str, ...], NDArray[np.int32]]
 
@@ -116,38 +112,6 @@ def read_list(source: Any, groups: Sequence[str] = ()) -> EventList:
         groups={name: _codes(_texts(columns[name])) for name in groups},
         remarks=tuple(remarks),
     )
-
-
-def is_long(source: Any) -> bool:
-    """Whether a file or frame is a list of tickers and dates of more firm-events than are held in memory."""
-    try:
-        if not isinstance(source, Path):
-            frame = frame_of(source)
-            names = getattr(frame, "column_names", None) or list(frame.columns)
-            return len(frame) > IN_MEMORY and _is_list(list(map(str, names)))
-        # A byte is less than any event takes, even packed: most files need no look into them.
-        if not source.is_file() or source.stat().st_size < IN_MEMORY:
-            return False
-        if source.suffix == ".parquet":
-            file = pq.ParquetFile(source)
-            return file.metadata.num_rows > IN_MEMORY and _is_list(file.schema_arrow.names)
-        with source.open("rb") as stream:
-            header = stream.readline(_LONGEST_HEADER)
-            if not is_binary(header):
-                if not _is_list(pa_csv.read_csv(pa.BufferReader(header)).schema.names):
-                    return False
-                rows, last = 0, b"\n"
-                while part := stream.read(2**20):
-                    rows, last = rows + part.count(b"\n"), part[-1:]
-                return rows + (last != b"\n") > IN_MEMORY
-        table = table_of_bytes(read_file(source, EventsError), str(source), EventsError)
-        return len(table.lines) > IN_MEMORY and _is_list(table.names)
-    except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException, EventsError):
-        return False
-
-
-def _is_list(names: Sequence[str]) -> bool:
-    return event_columns(names, ("tickers", "timestamp")).known.keys() == {"tickers", "timestamp"}
 
 
 def _array(column: Any) -> pa.Array:

@@ -19,7 +19,7 @@ def fit_events(panel: WidePanel, events: FirmEvents, layout: Layout) -> MarketFi
     key = events.security * len(panel.indices) + events.index
     fill = fit_by_model
     if layout.model.name == "market":
-        few = len(key) * SESSIONS_AN_EVENT < len(np.unique(key)) * panel.sessions
+        few = len(key) * SESSIONS_AN_EVENT < np.count_nonzero(np.bincount(key)) * panel.sessions
         fill = fit_one_pass if few else fit_prefix
     if np.all(key[1:] >= key[:-1]):
         fill(panel, events, layout, fitted)

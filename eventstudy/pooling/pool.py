@@ -105,7 +105,7 @@ class PackShocks:
     @property
     def asked(self) -> str:
         """Label in question."""
-        return str(self.settings["reversal.label"])
+        return str(self.settings[LABEL])
 
     def __len__(self) -> int:
         return len(self.shock_id)

@@ -11,6 +11,7 @@ from eventstudy.backtest.track_record import Record
 from eventstudy.config import Model, Windows
 from eventstudy.config.ranges import Form
 from eventstudy.config.schema import DIALECT, schema_of
+from eventstudy.optional import Missing
 from eventstudy.results.diagnostics import StudyDiagnostics
 from eventstudy.results.records import EffectRow
 from eventstudy.reversal.measures import Gate
@@ -98,16 +99,6 @@ class PeerFacts:
     market: str
     group: str
     region: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A part of the study that could not be had: name, which one of several, code and words of the reason."""
-
-    part: str
-    of: str
-    code: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ import eventstudy
 from eventstudy.cli import main
 from eventstudy.errors import ConfigError, PriceError
 from eventstudy.events import read_events
-from eventstudy.large.event_list import is_long
+from eventstudy.large.length import is_long
 
 LISTED = pd.DataFrame(EVENTS, columns=["ticker", "date"])
 SETTINGS: dict[str, Any] = {
@@ -51,7 +51,7 @@ PANEL = (
 @pytest.fixture
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold fewer firm-events in memory than the list has."""
-    for module in ("config", "large.event_list"):
+    for module in ("config", "large.event_list", "large.length"):
         monkeypatch.setattr(f"eventstudy.{module}.IN_MEMORY", len(EVENTS) - 1)
 
 

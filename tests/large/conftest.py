@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-PLACES = ("config", "large.event_list", "large.engine", "results.long_list")
+PLACES = ("config", "large.event_list", "large.length", "large.engine", "results.long_list")
 
 
 @pytest.fixture(scope="module", autouse=True)

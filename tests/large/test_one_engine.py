@@ -22,7 +22,8 @@ from eventstudy.errors import ConfigError, EstimationError
 from eventstudy.events import read_events
 from eventstudy.large.battery import AT_ANY_SIZE
 from eventstudy.large.engine import layout_of
-from eventstudy.large.event_list import is_long, read_list
+from eventstudy.large.event_list import read_list
+from eventstudy.large.length import is_long
 from eventstudy.prices.sources import get_prices
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_list, run_study
@@ -306,7 +307,7 @@ def test_run_takes_a_long_list_whatever_it_is_called(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`run` decides by the number of firm-events; `market` is a name for the same."""
-    for place in ("config", "large.event_list"):
+    for place in ("config", "large.event_list", "large.length"):
         monkeypatch.setattr(f"eventstudy.{place}.IN_MEMORY", len(ROWS) - 1)
     options = ["--config", str(folder / "study.toml"), "--prices", str(folder / "long.csv"), "--out", str(tmp_path)]
     options += ["--set", "report.formats=['json','csv']"]
@@ -319,5 +320,5 @@ def test_run_takes_a_long_list_whatever_it_is_called(
     assert json.loads(capsys.readouterr().out)["counts"]["used"] > 5
     assert main(["run", str(folder / "list.csv"), *options[:2], "--prices", "yahoo"]) == 2
     assert "give --prices, a file or folder" in " ".join(capsys.readouterr().err.split())
-    monkeypatch.setattr("eventstudy.large.event_list.IN_MEMORY", len(ROWS))
+    monkeypatch.setattr("eventstudy.large.length.IN_MEMORY", len(ROWS))
     assert not is_long(folder / "list.csv")

@@ -19,7 +19,8 @@ from eventstudy.commands.options import locked_question
 from eventstudy.config import StudyConfig, config_from_dict, sector_file, sector_names
 from eventstudy.errors import ConfigError, IntegrityError, Problem
 from eventstudy.events import read_events
-from eventstudy.large.event_list import is_long, read_list
+from eventstudy.large.event_list import read_list
+from eventstudy.large.length import is_long
 from eventstudy.prices.fetch import snapshots_folder
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.pack import write_pack
