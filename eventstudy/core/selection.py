@@ -67,7 +67,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class LedgerEntry:
     """What became of one event × ticker, and why.
 
     ``status`` is used, shifted (used, day 0 moved), merged (the shock has this security and day 0 already)
@@ -95,7 +95,7 @@ class Selection:
     requests: Mapping[str, tuple[Request, ...]]
     excluded: Mapping[str, Bools]
     cut_reasons: Mapping[tuple[str, str, int], Reason]
-    ledger: tuple[LedgerRow, ...]
+    ledger: tuple[LedgerEntry, ...]
     leads: Mapping[str, Lead] = field(default_factory=dict)
 
 
@@ -181,10 +181,10 @@ def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
     return [(event, ticker) for _, _, ticker, _, event in sorted(pairs, key=lambda pair: pair[:4])]
 
 
-def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Request | None]:
+def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerEntry, Request | None]:
     """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
     config = inputs.config
-    row = LedgerRow(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
+    row = LedgerEntry(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
     peer = inputs.peers.get(ticker)
     if peer is None:
         near = of_ticker(list(inputs.peers), ticker)
@@ -211,7 +211,7 @@ def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerRow, Reque
     ), request
 
 
-def _once_a_shock(tried: Sequence[tuple[LedgerRow, Request | None]]) -> tuple[list[LedgerRow], list[Request]]:
+def _once_a_shock(tried: Sequence[tuple[LedgerEntry, Request | None]]) -> tuple[list[LedgerEntry], list[Request]]:
     """Keep each security once for a shock and day 0: a row that leads before others, else the first."""
     first: dict[tuple[str, str, int], Request] = {}
     for _, request in tried:

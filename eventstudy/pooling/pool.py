@@ -151,13 +151,15 @@ class Stratum:
 class PowerStep:
     """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need.
 
-    ``sd`` is the standard error times the root of the number of dates.
+    ``sd`` is the standard error times the root of the number of dates, ``df_share`` the degrees of freedom of the
+    regression over the number of dates less one.
     """
 
     group: str
     sectors: str
     n_dates: int
     sd: float
+    df_share: float
     mde: float
     needed: tuple[int | None, ...]
 
@@ -574,9 +576,9 @@ class _Group:
 
     def _step(self, sectors: tuple[str, ...], mask: NDArray[np.bool_]) -> PowerStep:
         found, k = self.falls.excess(mask), len(np.unique(self.joined("day0")[mask]))
-        sd = (found.spread if found.rank else found.se) * np.sqrt(k)
-        needed = tuple(dates_needed(sd, effect) if sd > 0 else None for effect in EFFECTS)
-        return PowerStep(self.name, " + ".join(sectors), k, float(sd), found.mde, needed)
+        sd, share = found.per_date(k)
+        needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in EFFECTS)
+        return PowerStep(self.name, " + ".join(sectors), k, sd, share, found.mde, needed)
 
 
 def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:

@@ -9,7 +9,7 @@ import numpy as np
 from eventstudy.backtest.costs import known_fees
 from eventstudy.config import StudyConfig
 from eventstudy.core.returns import ReturnsPanel
-from eventstudy.core.selection import USED, LedgerRow
+from eventstudy.core.selection import USED, LedgerEntry
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import align_all
 from eventstudy.messages import joined, say, text
@@ -68,7 +68,7 @@ def input_warnings(
     prices: PriceTable,
     returns: ReturnsPanel,
     findings: Sequence[QualityFinding],
-    ledger: Sequence[LedgerRow],
+    ledger: Sequence[LedgerEntry],
     *,
     asked: bool,
 ) -> list[str]:
@@ -133,7 +133,7 @@ def _unknown_markets(returns: ReturnsPanel, config: StudyConfig) -> list[str]:
     return [say("trade.unknown_market", mic=mic) for mic in unknown]
 
 
-def _same_days(ledger: Sequence[LedgerRow]) -> list[str]:
+def _same_days(ledger: Sequence[LedgerEntry]) -> list[str]:
     """Name events and shocks that share day 0."""
     events: dict[tuple[str, str], list[str]] = {}
     shocks: dict[str, set[str]] = {}

@@ -303,6 +303,6 @@ def _range(shocks: Shocks) -> dict[str, Any] | None:
 def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
     """Return a verdict as the summary states it."""
     facts = {field.name: getattr(answer, field.name) for field in fields(answer)}
-    del facts["more_data"]
+    del facts["more_data"], facts["needed"]
     interval = list(facts.pop("interval"))
     return {**facts, "ci": interval, "group": group, "window": window}

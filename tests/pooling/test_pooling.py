@@ -247,8 +247,9 @@ def test_power_grows_with_the_dates_of_every_sector() -> None:
         assert step.mde == pytest.approx(detectable(found.se, found.df))
         for effect, needed in zip(EFFECTS, step.needed, strict=True):
             assert needed is not None
-            assert minimum_detectable_effect(step.sd, needed) <= effect * (1 + 1e-9)
-            assert needed == 2 or minimum_detectable_effect(step.sd, needed - 1) > effect
+            at = [found.df * (k - 1) / (step.n_dates - 1) for k in (needed, needed - 1)]
+            assert minimum_detectable_effect(step.sd, needed, df=at[0]) <= effect * (1 + 1e-9)
+            assert needed == 2 or minimum_detectable_effect(step.sd, needed - 1, df=at[1]) > effect
 
 
 def test_effects_far_above_the_spread_need_the_fewest_dates() -> None:
@@ -490,7 +491,7 @@ def test_the_command_writes_tables_figure_page_and_summary(
     with (home / "tables" / "pool_power.csv").open(encoding="utf-8") as file:
         power = [row for row in csv.DictReader(file) if row["group"] == "label=misreading"]
     assert float(power[2]["mde"]) == pytest.approx(detectable(WHOLE.se, WHOLE.df))
-    assert int(power[2]["dates_for_5%"]) == dates_needed(WHOLE.se * math.sqrt(5), 0.05)
+    assert int(power[2]["dates_for_5%"]) == dates_needed(WHOLE.se * math.sqrt(5), 0.05, df_share=WHOLE.df / 4)
     facts = json.loads((home / "summary.json").read_text(encoding="utf-8"))
     assert facts["sectors"] == ["chips", "drugs"]
     assert facts["verdict"]["effect"] == pytest.approx(WHOLE.effect)

@@ -219,16 +219,20 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
     return float(high * se)
 
 
-def dates_needed(sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8) -> int:
+def dates_needed(
+    sd: float, effect: float, *, worth: float = 1.0, df_share: float = 1.0, level: float = 0.05, power: float = 0.8
+) -> int:
     """Fewest dates at which an effect of this size would be found with the given power.
 
     ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a
-    longer time, as dense as those that were seen. Degrees of freedom are then those of so many dates apart.
+    longer time, as dense as those that were seen. Degrees of freedom are ``df_share`` of those of so many dates
+    apart, k - 1, and at least one.
     """
 
     def enough(k: int) -> bool:
         shift = abs(effect) / sd * float(np.sqrt(k))
-        return _power(shift, k - 1, special.stdtrit(k - 1, 1 - level / 2)) >= power
+        df = max(df_share * (k - 1), 1.0)
+        return _power(shift, df, special.stdtrit(df, 1 - level / 2)) >= power
 
     high = 2
     while not enough(high):
