@@ -76,14 +76,14 @@ def input_warnings(
 
     ``asked`` is whether it asks about reversals, and so trades.
     """
-    kind = config.study.kind
+    kind, accept = config.study.kind, config.prices
     return [
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
         *event_warnings(events, config),
         *map(text, returns.remarks),
         *(_unknown_markets(returns, config) if asked else []),
-        *(text(seen) for seen in sentences(findings, accept=config.prices.accept_suspect)),
+        *(text(seen) for seen in sentences(findings, accept=accept.accept_suspect, days=accept.accept_days)),
         *_same_days(ledger),
         *_unadjusted(prices),
         *(text(note) for note in (prices.factors.notes if prices.factors else ())),

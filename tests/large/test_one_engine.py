@@ -266,7 +266,7 @@ HONOURED = {
     "returns": {"kind"},
     "model": {"name", "alpha", "factors_file", "factors", "risk_free", "percent"},
     "tests": {"names", "draws", "alternative", "group"},
-    "prices": {"benchmark_gaps", "accept_suspect"},
+    "prices": {"benchmark_gaps", "accept_suspect", "accept_days"},
 }
 #: Of which section nothing counts: what is asked about reversals, trades, securities and columns of a few events.
 WHOLE_SECTIONS = {"markets", "peers", "covariates", "reversal", "backtest", "costs", "report"}
