@@ -380,7 +380,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for ticker in ("../../x", "AAPL#x", "A B", "A/B", "A?B", "A%2FB"):
         place.rows(event_row("E1", E1, tickers=ticker))
-        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = ^")
+        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = _ ^")
         (place.folder / "bad").mkdir(exist_ok=True)
         config = write_study(place.folder / "bad", (ticker,))
         place.rows(event_row("E1", E1))
