@@ -292,7 +292,7 @@ def _(place: Place) -> None:
     assert place.run("--quiet").code == 0
     assert place.reason("AAA").startswith("dropped prices_end_before_window: no return after 2021-06-15")
     assert place.run("--set", "windows.allow_partial=true", "--quiet").code == 0
-    assert place.reason("AAA") == "used 16 of 31 event days without a return"
+    assert place.reason("AAA") == "used 16 of 31 event days without a return, the first is day 5"
 
 
 @row(17, "the same event_id twice", "error with both lines; two identical rows count once")
@@ -330,6 +330,13 @@ def _(place: Place) -> None:
     days = cuts[(cuts["event_id"] == "E2") & (cuts["ticker"] == "AAA")]
     assert days["session"].tolist() == ["2021-07-06", "2021-07-07", "2021-07-08", "2021-07-09"]
     assert "E1" in days["reason"].iloc[0]
+    assert place.reason("AAA", "E2") == "used "
+    place.rows(event_row("E1", E1), event_row("E2", "2021-06-16", tickers="AAA"))
+    assert place.run("--quiet").code == 0
+    assert place.reason("AAA", "E2").endswith(
+        "5 session(s) after E1 of the same security, whose event window has not ended"
+    )
+    assert [text for text in place.summary()["warnings"] if "still runs (E2 AAA)" in text] != []
 
 
 @row(20, "all events on one day", "one date, whatever the ids are; no test claims to separate it from the market")
@@ -373,7 +380,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for ticker in ("../../x", "AAPL#x", "A B", "A/B", "A?B", "A%2FB"):
         place.rows(event_row("E1", E1, tickers=ticker))
-        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = ^")
+        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = _ ^")
         (place.folder / "bad").mkdir(exist_ok=True)
         config = write_study(place.folder / "bad", (ticker,))
         place.rows(event_row("E1", E1))
@@ -547,7 +554,13 @@ def _(place: Place) -> None:
     edit_prices(place.folder / "prices" / "AAA.csv", d2021_03_02=",,", d2021_06_17=",,")
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
-    assert place.reason("AAA") == "used 2 of 31 event days without a return"
+    assert place.reason("AAA") == "used 2 of 31 event days without a return, the first is day 6"
+    assert [text for text in place.summary()["warnings"] if "no CAR over some windows" in text] == [
+        (
+            "1 of 2 used firm-events: no CAR over some windows, because a day of the window has no return (E1 AAA); "
+            "N of these windows leaves them out: [2,10] 1, [2,20] 1"
+        )
+    ]
     estimation = place.table("estimation").set_index("ticker")
     assert (estimation.loc["AAA", "n_estimation"], estimation.loc["BBB", "n_estimation"]) == ("238", "240")
     car = place.table("car").query("ticker == 'AAA' and window == '[0,1]'").iloc[0]
