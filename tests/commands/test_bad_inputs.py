@@ -336,7 +336,7 @@ def _(place: Place) -> None:
     assert place.reason("AAA", "E2").endswith(
         "5 session(s) after E1 of the same security, whose event window has not ended"
     )
-    assert [text for text in place.summary()["warnings"] if "still runs (E2 AAA)" in text] != []
+    assert [text for text in place.summary()["warnings"] if "is still open (E2 AAA)" in text] != []
 
 
 @row(20, "all events on one day", "one date, whatever the ids are; no test claims to separate it from the market")
@@ -555,10 +555,10 @@ def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
     assert place.reason("AAA") == "used 2 of 31 event days without a return, the first is day 6"
-    assert [text for text in place.summary()["warnings"] if "no CAR over some windows" in text] == [
+    assert [text for text in place.summary()["warnings"] if "no CAR in some windows" in text] == [
         (
-            "1 of 2 used firm-events: no CAR over some windows, because a day of the window has no return (E1 AAA); "
-            "N of these windows leaves them out: [2,10] 1, [2,20] 1"
+            "1 of 2 used firm-events have no CAR in some windows, because a day of the window has no return (E1 AAA); "
+            "N of these windows does not count them: [2,10] 1, [2,20] 1"
         )
     ]
     estimation = place.table("estimation").set_index("ticker")

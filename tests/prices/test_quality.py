@@ -608,7 +608,7 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert any(text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"])
+    assert any(text.startswith("AAA: accepted although suspect, unadjusted_split") for text in summary["warnings"])
 
 
 def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
