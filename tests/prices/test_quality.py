@@ -541,9 +541,11 @@ def test_vet_stops_drops_and_accepts() -> None:
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
-        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the columns are mixed up; or go on with --accept-suspect"
+        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the columns are mixed up; "
+        "--set 'prices.accept_days=[\"AAA:2022-05-04\"]' goes on with this day as it is, --accept-suspect with all"
     )
     assert vet(prices, [drop, stop], accept=True) is prices
+    assert list(vet(prices, [drop, stop], days=["AAA:2022-05-04"]).series) == ["IDX", "AAA"]
 
 
 def test_sentences_put_tickers_together() -> None:
@@ -597,6 +599,12 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     manifest = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["prices"]["accept_suspect"] is True
     rows = (pack / "tables" / "quality.csv").read_text(encoding="utf-8").splitlines()
+    days = ("--set", 'prices.accept_days=["AAA:2021-02-02"]')
+    assert main(command(small, "run", *out, *days)) == 0
+    summary = json.loads((small / "results" / "latest" / "summary.json").read_text(encoding="utf-8"))
+    assert [text[:27] for text in summary["warnings"] if "suspect" in text] == ["AAA: accepted though suspect"[:27]]
+    assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA:2021-02-03"]')) == 4
+    assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA 2021-02-02"]')) == 2
     assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eventstudy.core.statistics.dates import dates_needed, detectable
 from eventstudy.errors import Reason
 from eventstudy.messages import text
+from eventstudy.reversal.estimator import Excess
 from eventstudy.reversal.permutation import NO_TEST, PermutationTest, placebo_spread
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
@@ -170,9 +172,30 @@ def test_no_reversal_is_claimed_from_a_large_p() -> None:
 def test_more_data_names_the_dates_needed() -> None:
     assert text(answer(0.02 + 4 * SPREAD).more_data) == (
         "To find a true difference of 2, 5 or 10 points (80 % power at the 5 % level) takes about 130, 23 or 8 dates; "
-        "more peers on the same dates do not help. This holds if dates vary as those seen here (standard deviation "
-        "8.0%)."
+        "more peers on the same dates do not help. This holds if dates vary as those seen here (standard error of "
+        "one date's excess 8.0%)."
     )
+
+
+def test_the_dates_needed_and_the_smallest_effect_of_a_regression_agree() -> None:
+    """Four dates that can show 12.2 points are too few for ten, and enough for 12.3."""
+    own = np.array([0.02, -0.03, 0.01, -0.04])
+    found = Excess(effect=-0.01, se=0.02868, df=2.4, own=own, entered=np.ones(4, bool), n_events=4, n_weeks=4)
+    evidence = Evidence(
+        subject=Reason("subject.labelled", label="misreading"),
+        window=(2, 20),
+        excess=own,
+        drop=np.full(4, -0.1),
+        falls=found,
+        n_events=4,
+    )
+    judged = verdict(evidence, seed=1, draws=999)
+    between, share = found.per_date(4)
+    assert judged.mde == pytest.approx(detectable(0.02868, 2.4))
+    assert dates_needed(between, 1.001 * judged.mde, df_share=share) == 4
+    assert dates_needed(between, 0.999 * judged.mde, df_share=share) == 5
+    assert judged.needed == {"two": 67, "five": 13, "ten": 6}
+    assert "takes about 67, 13 or 6 dates" in text(judged.more_data)
 
 
 def test_the_smallest_effect_of_one_date_is_found_four_times_in_five() -> None:
