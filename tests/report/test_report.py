@@ -619,7 +619,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     assert numbers["interval of the hit rate"][0] == f"{trade['hit_ci'][0]:.0%} to {trade['hit_ci'][1]:.0%}"
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
-    for title in ("Matched control drops", "The case day by day, and claims checked", "Backtest", "Specification curve"):
+    for title in ("Matched control drops", "The case day by day, and claims checked", "Specification curve"):
         assert title in text
 
 
