@@ -175,11 +175,22 @@ def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
 
 
 def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
-    """Return how many shocks have the label in question, how many of them are drops, and which where it is one."""
+    """Return how many shocks have the label in question, how many of them are drops, which of these the verdict
+    leaves out and why, and which it is where it is one."""
     drops, label = found.shocks.drops, config.reversal.label
     mine = found.shocks.label == label if label != "all" else np.ones(len(drops.shock_id), dtype=bool)
     fell = np.flatnonzero(mine & drops.qualifies)
-    facts: dict[str, Any] = {"label": label, "n_shocks": int(mine.sum()), "n_drops": len(fell)}
+    late = ~found.shocks.in_time[fell] & (label != "all")
+    spare = ~found.shocks.counted[found.shocks.question][fell] & ~late
+    overlapping = spare & (np.array(drops.overlaps, dtype=np.str_)[fell] != "")
+    facts: dict[str, Any] = {
+        "label": label,
+        "n_shocks": int(mine.sum()),
+        "n_drops": len(fell),
+        "n_late": int(late.sum()),
+        "n_overlapping": int(overlapping.sum()),
+        "n_uncompared": int((spare & ~overlapping).sum()),
+    }
     if len(fell) != 1:
         return facts
     k = int(fell[0])

@@ -537,7 +537,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
-    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker_reuse on 2022-05-03: no price for 290")
+    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker reuse on 2022-05-03: no price for 290")
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
@@ -555,7 +555,7 @@ def test_sentences_put_tickers_together() -> None:
         QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
     ]
     ends, many = "the close is adjusted and open, high, low are not", "the columns are mixed up"
-    said = [f"A, B: series_stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
+    said = [f"A, B: series stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
     assert [text(reason) for reason in sentences([one, *rest])] == said
     assert text(sentences(rest, accept=True)[1]) == f"C: accepted although suspect, gaps (2022-05-04): {many}"
 
@@ -608,7 +608,7 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert any(text.startswith("AAA: accepted although suspect, unadjusted_split") for text in summary["warnings"])
+    assert any(text.startswith("AAA: accepted although suspect, unadjusted split") for text in summary["warnings"])
 
 
 def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
