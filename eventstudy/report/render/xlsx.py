@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
 #: Days, and moments in UTC, as the tables write them.
 _MOMENT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(?:\+00:00)?)?")
-#: Tables that figures and pools are made from, row by row; a workbook names them.
-IN_CSV_ALONE = ("paths", "falls", "estimation_cuts")
+#: Tables of single days, and those that figures and pools are made from: a workbook beside the CSV files names them.
+IN_CSV_ALONE = ("abnormal_returns", "pnl", "paths", "falls", "estimation_cuts")
 #: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
 _CREATED = dt.datetime(2000, 1, 1)
 
@@ -56,7 +56,7 @@ def write(material: Material) -> None:
             "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
         }
         too_long = [*(name for name, table in tables.items() if len(table) >= MAX_ROWS), *result.files]
-        apart = [*too_long, *(name for name in IN_CSV_ALONE if name in tables)]
+        apart = [*too_long, *(name for name in IN_CSV_ALONE if name in tables and "csv" in material.formats)]
         first = pd.DataFrame(result.facts.get("small_table") or ())
         sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in apart}
         if len(first):
@@ -142,14 +142,11 @@ def _write_table(
         width = max([len(head) + 2, 10, *map(len, texts)])
         sheet.set_column(place, place, min(width, 48))
         sheet.write_string(0, place, head, formats["head"])
-        for row, value in enumerate(values.tolist(), 1):
-            _write_cell(
-                sheet,
-                row,
-                place,
-                dt.datetime.fromisoformat(value[:19]) if moment and isinstance(value, str) and value else value,
-                style,
-            )
+        cells = values.tolist()
+        if moment:
+            cells = [dt.datetime.fromisoformat(cell[:19]) if isinstance(cell, str) and cell else cell for cell in cells]
+        for row, cell in enumerate(cells, 1):
+            _write_cell(sheet, row, place, cell, style)
     if len(table):
         sheet.autofilter(0, 0, len(table), len(table.columns) - 1)
 
