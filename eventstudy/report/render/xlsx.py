@@ -106,14 +106,15 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, a
     rows: list[tuple[str, Any]] = [("study", summary.get("study")), ("run id", result.run_id)]
     if result.simulated:
         rows.append(("SIMULATED", "The prices are simulated; nothing here is market data."))
-    measured = words_of(result)["workbook.measured"]
+    words = words_of(result)
+    measured = words["workbook.measured"]
     rows += [("measured", measured)] if measured else []
     rows += [("verdict" if asked(summary) else "effect of the events", verdict.get("sentence"))]
     rows += [(key.replace("_", " "), verdict.get(key)) for key in ("effect", "p_value", "n_dates", "n_events", "mde")]
     named = {"used": "used", "shifted": "used, day 0 moved", "merged": "repeated and merged", "dropped": "dropped"}
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
-    rows += [(f"table {name}", f"not in this workbook, see tables/{name}.csv") for name in apart]
+    rows += [(f"table {_called(name, words)}", f"not in this workbook, see tables/{name}.csv") for name in apart]
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 90)
     for place, (key, value) in enumerate(rows):
