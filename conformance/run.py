@@ -130,46 +130,53 @@ def _size(share: float) -> str:
 
 HEAD = """# Who computes what right
 
-A suite of small event studies with known answers, for any program: simulated returns, an index, events, and the numbers
-that the papers' formulas give, computed by plain loops that share no code with any package. `conformance/` of the
-source has the fixtures, an adapter a package, and the command that made this page:
+This page compares packages on small event studies with known answers. Each study (fixture) has simulated returns, an
+index, events, and the numbers that follow from the formulas in the papers. These numbers were computed by plain loops
+that share no code with any package. The folder `conformance/` of the source has the fixtures, one adapter for each
+package, and the command that wrote this page:
 
 <!-- not run: installs other packages -->
 ```sh
 python conformance/run.py
 ```
 
-Each package gets an environment of its own with the version below, and is used as its own documentation says. Its
-installation brings today's libraries, so it may fail with one that is newer than its authors had.
+Each package runs in its own environment, in the version below, as its documentation says. Its dependencies are
+installed in their present versions, so a package may fail because a library is newer than the package.
 
-- **right**: within the fixture's tolerance, a millionth of the number
-- **other definition**: another number, by a definition that the package documents
-- **differs by**: another number; the largest difference as a share of the largest of the right numbers
+- **right**: within the tolerance of the fixture, a millionth of the number
+- **other definition**: a different number, by a definition that the package documents
+- **differs by**: a different number; the largest difference, as a share of the largest right number
 - **fails**: an error, or no number
 - **–**: not offered
 """
 
 FORMAT = """## A fixture
 
-| file | what it holds |
+| file | content |
 |---|---|
-| `returns.csv` or `prices.csv` | `date` and a column a firm; an empty cell is a day without a price |
-| `market.csv` | `date` and the index, `MKT`; for `two_index` `WORLD`, too |
+| `returns.csv` or `prices.csv` | `date` and one column for each firm; an empty cell is a day without a price |
+| `market.csv` | `date` and the index, `MKT`; for `two_index` also `WORLD` |
 | `factors.csv` | for `capm` and `factors`: `Mkt-RF`, `SMB`, `HML`, `RF`, as decimals |
 | `events.csv` | `event_id`, `ticker`, `date` |
-| `study.json` | model, windows in sessions with both ends, kind and unit of the returns, what is asked |
-| `expected.json` | each number with its quantity, window, event if it is of one, and tolerance |
+| `study.json` | model, windows in sessions with both ends, kind and unit of returns, requested quantities |
+| `expected.json` | each number with its quantity, window, tolerance and, where it belongs to one, event |
 
-Rules where formulas leave room: an event on a closed day is of the next session. A return needs the price of its own
-and of the session before. Regressions use the days that have all their returns, and no day after the estimation window,
-leads included. `car_se` is that of the prediction: it holds the estimation error, with as many degrees of freedom as
-days less coefficients. A firm-event whose window has a gap is not in the tests of that window. A row that stands twice
-counts once. `calendar_time` has the standard error of Newey and West; `date_t`, `ibragimov_mueller` and `portfolio_t`
-allow for windows that overlap. A name ending in `_p` is the two-sided p-value. [Tests](statistics.md) and
-[Models](models.md) have all formulas.
+Rules for cases that the formulas leave open:
 
-`python conformance/make_fixtures.py` makes all fixtures again. Another package needs a file in `conformance/adapters`
-and a section in `packages.toml`.
+- The day 0 of an event on a closed day is the next session.
+- A return needs the price of its session and of the session before.
+- Regressions use only days that have all returns of the regression. No day after the estimation window is used, not
+  even for leads.
+- `car_se` is the standard error of the prediction. It includes the estimation error; its degrees of freedom are the
+  number of days minus the number of coefficients.
+- A firm-event with a gap in a window is not in the tests of that window.
+- Two identical rows count once.
+- `calendar_time` uses the standard error of Newey and West. `date_t`, `ibragimov_mueller` and `portfolio_t` allow for
+  overlapping windows.
+- A name ending in `_p` is the two-sided p-value.
+
+[Tests](statistics.md) and [Models](models.md) have all formulas. `python conformance/make_fixtures.py` makes all
+fixtures again. To add a package, add a file in `conformance/adapters` and a section in `packages.toml`.
 """
 
 
@@ -232,7 +239,7 @@ def page(results: Mapping[str, Any]) -> str:
     """Return docs/conformance.md."""
     lines = [HEAD, "## Summary", "", f"Numbers in {len(folders())} fixtures, by package.", "", *summary(results)]
     lines += ["", NOTES, "## By fixture", *by_fixture(results)]
-    lines += ["", "## How they fail", "", "| package | what it says | fixtures |", "|---|---|---|", *failures(results)]
+    lines += ["", "## How they fail", "", "| package | error | fixtures |", "|---|---|---|", *failures(results)]
     return "\n".join([*lines, "", FORMAT])
 
 

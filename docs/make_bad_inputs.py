@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "bad-inputs.md"
 HEAD = """# Bad inputs
 
-What each gets, row by row. The table is written by `docs/make_bad_inputs.py` from the results of
-`tests/commands/test_bad_inputs.py`, where each row is one test of its number; every test also checks that the
-results of an earlier run are untouched and that `results/latest` is a whole pack.
+The table lists faulty or unusual inputs and what `eventstudy` does with each. `docs/make_bad_inputs.py` writes it
+from the results of `tests/commands/test_bad_inputs.py`, where each row is a test with the same number. Every test
+also checks that the results of an earlier run are unchanged and that `results/latest` is a complete pack.
 
-Exit codes: 2 bad input, 3 no event usable, 4 prices could not be had, 5 integrity failure, 130 interrupted.
-**Dropped** means a row in `ledger.csv` with the reason, counted on page 1.
+Exit codes: 2 bad input, 3 no usable event, 4 prices not available, 5 integrity failure, 130 interrupted. **Dropped**
+means a row in `ledger.csv` with the reason, counted on page 1.
 
-| # | given | what it gets | test |
+| # | input | result | test |
 |---|---|---|---|
 """
 

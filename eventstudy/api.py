@@ -22,7 +22,7 @@ from eventstudy.config import IN_MEMORY, StudyConfig, load_config, sector_file
 from eventstudy.config.plain import study_settings
 from eventstudy.core.estimation import trusted
 from eventstudy.core.returns import to_returns
-from eventstudy.core.selection import USED, LedgerRow, select
+from eventstudy.core.selection import USED, LedgerEntry, select
 from eventstudy.errors import ConfigError, nearest
 from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import Alignment, align_all, sessions
@@ -74,7 +74,7 @@ class Checked:
     """
 
     alignments: Mapping[tuple[str, str], Alignment]
-    ledger: tuple[LedgerRow, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
     quality: tuple[QualityFinding, ...] = ()
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

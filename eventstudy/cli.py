@@ -145,4 +145,4 @@ def _command(name: str) -> click.Command:
 @click.group(cls=CommandFiles, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="eventstudy-kit", prog_name="eventstudy")
 def cli() -> None:
-    """Event studies with reversal tests over several exchanges."""
+    """Event studies, and tests whether price drops reversed, on several exchanges."""

@@ -99,7 +99,7 @@ def test_a_series_that_stops_inside_the_window(tmp_path: Path, prices: Path) -> 
     assert found["E1", "AAA"][1] == ("prices_end_before_window: no return after 2021-06-14 up to day +20, 2021-07-08")
     assert found["E2", "AAA"][1] == "no_prices: the series ends on 2021-06-14"
     kept = ledger(run(tmp_path, [event_row("E1", "2021-06-09")], "windows.allow_partial=true"))
-    assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return")
+    assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return, the first is day 4")
 
 
 def test_a_gap_is_not_bridged(tmp_path: Path, prices: Path) -> None:
@@ -186,11 +186,17 @@ def test_events_of_one_peer_can_be_merged_or_thinned(tmp_path: Path) -> None:
         event_row("C", "2021-07-07", tickers="AAA"),
         event_row("D", "2021-08-18", tickers="AAA"),
     ]
-    assert {status for status, _ in ledger(run(tmp_path, rows)).values()} == {"used"}
+    kept = ledger(run(tmp_path, rows))
+    assert {status for status, _ in kept.values()} == {"used"}
+    said = "{} session(s) after {} of the same security, whose event window has not ended"
+    assert {key: reason for key, (_, reason) in kept.items() if reason} == {
+        ("C", "AAA"): said.format(19, "B"),
+        ("D", "AAA"): said.format(30, "C"),
+    }
     merged = ledger(run(tmp_path, rows, "windows.same_day=merge"))
     assert merged["B", "AAA"] == ("dropped", "merged: A has the same day 0 and counts for both")
     assert [key for key, (status, _) in merged.items() if status == "dropped"] == [("B", "AAA")]
-    # 7 July is the 20th session after 9 June; 18 August the 30th after 7 July, but C is gone by then.
+    # 7 July is the 19th session after 9 June; 18 August the 30th after 7 July, but C is gone by then.
     thinned = ledger(run(tmp_path, rows, "windows.overlapping=drop_later"))
     assert thinned["C", "AAA"] == ("dropped", "overlaps: the event window of A has not ended")
     assert thinned["B", "AAA"][0] == "dropped"

@@ -22,7 +22,7 @@ DECIDING = {
     "windows": ("clean_estimation",),
     "returns": ("gaps",),
     "backtest": ("impact", "hedge_bps", "fx", "fx_stale_days"),
-    "prices": ("benchmark_gaps", "accept_suspect"),
+    "prices": ("benchmark_gaps", "accept_suspect", "accept_days"),
 }
 #: What tells a reader who a peer is, and decides no trade.
 FOR_READERS = ("name", "name_local", "note", "exposure")

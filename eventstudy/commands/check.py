@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 SECTION = "Study"
 
 
-@click.command("check", epilog=examples("eventstudy check events.csv --prices prices.csv"))
+@click.command(
+    "check",
+    epilog=examples("eventstudy check events.csv", "eventstudy check events.csv --config study.toml --prices prices"),
+)
 @study_options
-@click.option("--json", "as_json", is_flag=True, help="Print the alignment and the ledger as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print day 0 on each exchange and the ledger as JSON.")
 @ACCEPT
 def command(inputs: Inputs, as_json: bool) -> None:
-    """Validate EVENTS, show day 0 on each exchange and, where --prices is given, the ledger."""
+    """Check EVENTS: show day 0 on each exchange and, with --prices, the ledger."""
     from eventstudy.api import check_study, remarks_on
     from eventstudy.config.json_values import plain_json
     from eventstudy.messages import catalogue, said

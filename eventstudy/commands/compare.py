@@ -14,12 +14,18 @@ from eventstudy.commands.output import console_for, plain
 SECTION = "Results"
 
 
-@click.command("compare", epilog=examples("eventstudy compare results/healthcare-2022 results/latest"))
+@click.command(
+    "compare",
+    epilog=examples(
+        "eventstudy compare results/healthcare-2022 results/latest",
+        "eventstudy compare results/healthcare-2022 results/latest --json",
+    ),
+)
 @click.argument("first", type=PACK)
 @click.argument("second", type=PACK)
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def command(first: Path, second: Path, as_json: bool) -> None:
-    """Put two packs side by side: settings, data, verdict and tables that differ."""
+    """List the differences between two packs: settings, data, verdict and tables."""
     from eventstudy.report.packs import compare_packs, read_pack
     from eventstudy.report.terminal import print_changes
     from eventstudy.report.wording import language_of

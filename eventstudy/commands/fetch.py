@@ -14,14 +14,24 @@ from eventstudy.commands.output import console_for, plain, watching
 SECTION = "Prices"
 
 
-@click.command("fetch", epilog=examples("eventstudy fetch events.csv"))
+@click.command(
+    "fetch",
+    epilog=examples("eventstudy fetch events.csv", "eventstudy fetch events.csv --again DAL --out prices/today"),
+)
 @study_options
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default one in your data folder.")
-@click.option("--again", multiple=True, metavar="TICKER", help="Ask for it anew though the snapshot has an answer.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome of every ticker as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but the path of the snapshot.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the snapshot; default: a new one in your data folder."
+)
+@click.option(
+    "--again",
+    multiple=True,
+    metavar="TICKER",
+    help="Request this ticker again even if the snapshot has an answer; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result for every ticker as JSON.")
+@click.option("--quiet", is_flag=True, help="Print only the path of the snapshot.")
 def command(inputs: Inputs, out: Path | None, again: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    """Bring the prices that EVENTS needs into a snapshot; the same command resumes."""
+    """Download the prices for EVENTS into a snapshot; repeat it to continue."""
     from eventstudy.config.json_values import plain_json
     from eventstudy.prices.sources import fetch_prices
 

@@ -53,34 +53,40 @@ def _events_given(context: click.Context, __: click.Parameter, path: Path | None
 
 
 EVENTS = click.argument("events", required=False, type=InputFile(), callback=_events_given, metavar="EVENTS")
-SECTOR = click.option("--sector", help="A shipped sector; 'eventstudy sectors' lists them.")
-CONFIG = click.option("--config", "config_file", type=InputFile(), help="A study's TOML of your own.")
-PRICES = click.option("--prices", help="yahoo, simulated, or a folder or file of prices; default from the TOML.")
+SECTOR = click.option("--sector", help="Settings of a sector of the package; 'eventstudy sectors' lists them.")
+CONFIG = click.option("--config", "config_file", type=InputFile(), help="Your own study file (TOML).")
+PRICES = click.option(
+    "--prices", help="yahoo, simulated, or a file or folder of prices; default: that of the study file."
+)
 SET = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting: windows.minimum=150."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting, such as windows.minimum=150; may be repeated.",
 )
 JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes on this machine for what is computed piece by piece; the result is the same.",
+    help="Number of processes on this machine; results are identical.",
 )
 ENGINE = click.option(
     "--engine",
     type=click.Choice(["local", "dask"]),
     default="local",
     show_default=True,
-    help="Workers: processes on this machine, or those of a Dask cluster.",
+    help="Where work is done: on this machine, or on a Dask cluster.",
 )
 SCHEDULER = click.option(
-    "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler: tcp://HOST:8786."
+    "--scheduler", default="", metavar="URL", help="Address of the Dask scheduler, such as tcp://HOST:8786."
 )
 EXAMPLE = click.option(
     "--example",
     metavar="SECTOR",
     is_eager=True,
-    help="A shipped sector with its events and, where it has them, prices.",
+    help="Run a sector of the package with its events and, if it has them, its prices.",
 )
 #: What a study without a file is about.
 PLAIN = (
@@ -88,13 +94,21 @@ PLAIN = (
         "--exchange",
         default="",
         metavar="MIC",
-        help="Without a study file: of tickers without ending; default New York.",
+        help="Without a study file: exchange of tickers without an ending such as .PA; default: XNYS.",
     ),
-    click.option("--benchmark", default="", help="Without a study file: the index; default that of the exchange."),
-    click.option("--write-config", type=click.Path(path_type=Path), help="Write what is assumed as a study file."),
+    click.option(
+        "--benchmark",
+        default="",
+        help="Without a study file: ticker of the index; default: the usual index of the exchange.",
+    ),
+    click.option(
+        "--write-config",
+        type=click.Path(path_type=Path),
+        help="Without a study file: write the assumed settings to this file.",
+    ),
 )
 _PLAIN_NAMES = ("exchange", "benchmark", "write_config")
-ACCEPT = click.option("--accept-suspect", is_flag=True, help="Go on with prices that the quality checks refuse.")
+ACCEPT = click.option("--accept-suspect", is_flag=True, help="Continue with prices that the quality checks refuse.")
 PACK = click.Path(path_type=Path)
 OUT = click.option(
     "--out",

@@ -14,14 +14,20 @@ from eventstudy.commands.output import console_for
 SECTION = "Results"
 
 
-@click.command("pool", epilog=examples("eventstudy pool results/optical-2026-06 results/healthcare-2022"))
+@click.command(
+    "pool",
+    epilog=examples(
+        "eventstudy pool results/optical-2026-06 results/healthcare-2022",
+        "eventstudy pool results/optical-2026-06 results/answered-reports-2024 --labels-differ",
+    ),
+)
 @click.argument("packs", type=PACK, nargs=-1, required=True)
 @OUT
-@click.option("--labels-differ", is_flag=True, help="Pool what each pack asks about although the labels differ.")
+@click.option("--labels-differ", is_flag=True, help="Pool packs although they ask about different labels.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
-@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+@click.option("--quiet", is_flag=True, help="Print only the path of the folder.")
 def command(packs: tuple[Path, ...], out: Path, labels_differ: bool, as_json: bool, quiet: bool) -> None:
-    """Join the shocks of several result packs into one test, sector by sector."""
+    """Test the shocks of several result PACKS together, with one level for each sector."""
     from eventstudy.pooling.pool import pool_packs
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.pack_shocks import read_shocks

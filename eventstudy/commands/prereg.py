@@ -13,7 +13,12 @@ from eventstudy.errors import ConfigError, Problem
 SECTION = "Study"
 
 
-@click.command("prereg", epilog=examples("eventstudy prereg events.csv --out prereg.toml"))
+@click.command(
+    "prereg",
+    epilog=examples(
+        "eventstudy prereg events.csv", "eventstudy prereg events.csv --config study.toml --out question.toml"
+    ),
+)
 @EVENTS
 @SECTOR
 @CONFIG
@@ -23,10 +28,10 @@ SECTION = "Study"
     type=click.Path(path_type=Path),
     default=Path("prereg.toml"),
     show_default=True,
-    help="File of the locked question; it must not exist.",
+    help="File for the locked question; it must not exist yet.",
 )
 def command(events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path) -> None:
-    """Lock the question of a study before its prices are looked at."""
+    """Lock the question of a study in a file before you see its prices."""
     from eventstudy.reversal.prereg import as_toml, question
 
     read, config = Inputs(events=events, sector=sector, config_file=config_file, overrides=overrides).read()

@@ -39,24 +39,31 @@ SECTION = "Study"
 
 
 @click.command(
-    "run", epilog=examples("eventstudy run events.csv --prices prices.csv", "eventstudy run --example healthcare")
+    "run",
+    epilog=examples(
+        "eventstudy run events.csv --prices prices.csv",
+        "eventstudy run events.csv --config study.toml --prices prices --set model.name=capm",
+        "eventstudy run --example healthcare",
+    ),
 )
 @study_options
 @OUT
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary.")
-@click.option("--quiet", is_flag=True, help="Print nothing but the path of the pack.")
+@click.option("--quiet", is_flag=True, help="Print only the path of the pack.")
 @click.option(
-    "--prereg", "prereg_file", type=InputFile(), help="Hold the run against a question locked by 'eventstudy prereg'."
+    "--prereg", "prereg_file", type=InputFile(), help="Compare the run with a question locked by 'eventstudy prereg'."
 )
-@click.option("--allow-departures", is_flag=True, help="With --prereg, go on with other events or windows.")
+@click.option(
+    "--allow-departures", is_flag=True, help="With --prereg: continue if events or windows differ from the locked ones."
+)
 @click.option(
     "--group",
     "groups",
     multiple=True,
     metavar="COLUMN",
-    help="Test the groups of a column of the events, peers or covariates, and their differences.",
+    help="Test the groups of this column (of events, peers or covariates) and their differences; may be repeated.",
 )
-@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Language of the report; default: that of the study.")
 @worker_options
 @ACCEPT
 def command(

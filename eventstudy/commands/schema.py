@@ -15,10 +15,10 @@ SECTION = "Set up"
 )
 @click.argument("of", metavar="[study|summary]", type=click.Choice(["study", "summary"]), default="study")
 def command(of: str) -> None:
-    """Print a JSON Schema: of a study file (TOML), or of the summary.json that a run writes.
+    """Print the JSON Schema of a study file (TOML), or of the summary.json of a run.
 
-    Keep that of the study beside the study file and write "#:schema eventstudy.schema.json" as its first line:
-    editors then complete and check it.
+    Save the schema of the study in the folder of the study file and write "#:schema eventstudy.schema.json" as the
+    first line of the study file. Editors then complete and check the file.
     """
     import json
 

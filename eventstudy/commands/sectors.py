@@ -11,7 +11,7 @@ SECTION = "Set up"
 
 @click.command("sectors", epilog=examples("eventstudy sectors"))
 def command() -> None:
-    """List the sectors that ship with the package."""
+    """List the sectors of the package, with their peers, events and prices."""
     from eventstudy.config import load_config, sector_file, sector_names, sector_prices
 
     for name in sector_names():

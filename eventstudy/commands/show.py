@@ -14,11 +14,11 @@ from eventstudy.commands.output import console_for
 SECTION = "Results"
 
 
-@click.command("show", epilog=examples("eventstudy show results/latest"))
+@click.command("show", epilog=examples("eventstudy show results/latest", "eventstudy show results/latest --json"))
 @click.argument("result", type=PACK)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 def command(result: Path, as_json: bool) -> None:
-    """Print the summary of the pack RESULT again."""
+    """Print the summary of the result pack RESULT again."""
     from eventstudy.report.packs import as_written, home_of, read_pack
     from eventstudy.report.terminal import print_pack, print_summary
 

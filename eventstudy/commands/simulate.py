@@ -21,25 +21,33 @@ if TYPE_CHECKING:
 SECTION = "Study"
 
 
-@click.command("simulate", epilog=examples("eventstudy simulate events.csv --prices prices --draws 2000"))
+@click.command(
+    "simulate",
+    epilog=examples(
+        "eventstudy simulate events.csv --prices prices --draws 2000",
+        "eventstudy simulate --example healthcare --verdict --draws 200",
+    ),
+)
 @study_options
 @ACCEPT
 @click.option(
     "--verdict",
     "of_verdict",
     is_flag=True,
-    help="Size and power of the answer on page 1, on lists of pseudo-events; --designs are then those of the verdict.",
+    help="Measure size and power of the verdict instead of the tests; --designs are then those of the verdict.",
 )
-@click.option("--draws", type=int, default=1_000, show_default=True, help="Draws of each design.")
-@click.option("--dates", type=int, default=10, show_default=True, help="Dates of each draw.")
-@click.option("--peers", type=int, help="Peers on each common date; default 8, or as many as have room where fewer do.")
-@click.option("--windows", metavar="[A,B];[C,D]", help="Windows to test; default the study's drop and post.")
-@click.option("--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default all.")
-@click.option("--region", help="Region whose peers are used; default the one with the longest history.")
+@click.option("--draws", type=int, default=1_000, show_default=True, help="Number of draws of each design.")
+@click.option("--dates", type=int, default=10, show_default=True, help="Number of dates in each draw.")
+@click.option("--peers", type=int, help="Peers on each common date; default: 8, or fewer if fewer have prices.")
+@click.option(
+    "--windows", metavar="[A,B];[C,D]", help="Windows to test; default: the drop and post windows of the study."
+)
+@click.option("--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default: all.")
+@click.option("--region", help="Region of the peers; default: the region with the most usable sessions.")
 @worker_options
-@click.option("--seed", type=int, help="Seed of the draws; default the study's.")
+@click.option("--seed", type=int, help="Seed of the draws; default: that of the study.")
 @OUT
-@click.option("--quiet", is_flag=True, help="Print nothing but the path of the folder.")
+@click.option("--quiet", is_flag=True, help="Print only the path of the folder.")
 def command(
     inputs: Inputs,
     of_verdict: bool,
@@ -56,7 +64,7 @@ def command(
     out: Path,
     quiet: bool,
 ) -> None:
-    """Size and power of every test on pseudo-events in the peers' own returns, or of the verdict itself."""
+    """Measure size and power of the tests, or of the verdict, on pseudo-events."""
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.staging import reserve
     from eventstudy.simulate import reaching_back

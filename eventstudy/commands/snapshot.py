@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path))
 def snapshot_verify(folder: Path) -> None:
-    """Compare every file of a snapshot with its sha256."""
+    """Compare every file of the snapshot FOLDER with its sha256."""
     from eventstudy.prices.snapshot import verify_snapshot
 
     click.echo(f"{folder}: {verify_snapshot(folder)} files are as they were stored")
@@ -37,7 +37,7 @@ def snapshot_verify(folder: Path) -> None:
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
-    """List by ticker and day what the provider has rewritten from BEFORE to AFTER."""
+    """List by ticker and day which prices differ between two snapshots."""
     from eventstudy.config.json_values import plain_json
     from eventstudy.prices.rewritten import diff_snapshots
 

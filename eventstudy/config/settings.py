@@ -344,6 +344,8 @@ class Cost:
 class Prices:
     """Where prices come from and what happens when they cannot be had or trusted.
 
+    ``accept_suspect`` goes on with all that the quality checks refuse, ``accept_days`` with what they refuse of
+    single tickers on single days: ``["JNJ:2021-06-09"]``.
     ``volume_unit`` is how many shares one unit of volume stands for, by MIC or by ticker, which wins:
     ``{XSHE = 100}`` where the source counts lots. ``price_unit`` is, likewise, how much of the market's
     currency one unit of price stands for: ``{XLON = 0.01}`` for pence.
@@ -353,6 +355,7 @@ class Prices:
     offline: Literal["fail", "simulated"] = "fail"
     benchmark_gaps: Literal["stop", "drop"] = "stop"
     accept_suspect: bool = False
+    accept_days: tuple[Annotated[str, Form(r"\S+:\d{4}-\d\d-\d\d", "is TICKER:YYYY-MM-DD")], ...] = ()
     volume_unit: Mapping[str, Annotated[int, Range(1, 1_000_000, "shares")]] = field(default_factory=dict)
     price_unit: Mapping[str, Annotated[float, Range(0.0001, 10_000, "of the market's currency")]] = field(
         default_factory=dict

@@ -105,7 +105,7 @@ def trusted(
     }
     sessions = with_special_sessions(prices, config, calendars.sessions)
     findings = check_quality(prices, config, sessions=sessions, event_days=days)
-    return vet(prices, findings, accept=config.prices.accept_suspect), findings
+    return vet(prices, findings, accept=config.prices.accept_suspect, days=config.prices.accept_days), findings
 
 
 def cut_and_fit(

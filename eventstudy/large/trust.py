@@ -84,36 +84,40 @@ def stop_or_tell(
     ------
     PriceError
         For returns in another unit or that are none; unless ``prices.accept_suspect`` is set also for splits,
-        slips of the unit, and returns that fit the index better on another day.
+        slips of the unit, and returns that fit the index better on another day; ``prices.accept_days`` has
+        days whose splits and slips are accepted.
     """
     _check_units(sigma, market, benchmark)
     security = np.concatenate([first + part.suspects.security for first, part in blocks])
     session, check, move = (
         np.concatenate([getattr(part.suspects, name) for _, part in blocks]) for name in ("session", "check", "move")
     )
-    counts = np.bincount(check, minlength=len(SUSPECT))
+    days = np.datetime_as_string(market.sessions[session].astype("datetime64[D]"))
+    named = np.array([f"{tickers[int(row)]}:{day}" for row, day in zip(security, days, strict=True)], dtype=np.str_)
 
-    def shown(code: int, most: int) -> list[Reason]:
-        """The first findings of a kind, the worst first."""
-        places = np.flatnonzero(check == code)
+    def shown(wanted: NDArray[np.bool_], most: int) -> list[Reason]:
+        """The first of the findings wanted, the worst first."""
+        places = np.flatnonzero(wanted)
         worst = places[np.argsort(-np.abs(move[places]), kind="stable")][:most]
         return [
-            _found(tickers[int(security[at])], int(market.sessions[session[at]]), SUSPECT[code], float(move[at]))
-            for at in worst
+            _found(tickers[int(security[at])], str(days[at]), SUSPECT[int(check[at])], float(move[at])) for at in worst
         ]
 
-    impossible, doubts = shown(0, _LISTED), [*shown(1, _LISTED), *shown(2, _LISTED)]
-    n_doubts = int(counts[1] + counts[2])
+    accept, impossible, doubtful = config.prices.accept_suspect, check == 0, (check == 1) | (check == 2)
+    passed = doubtful & (accept | np.isin(named, config.prices.accept_days))
+    refused = doubtful & ~passed
     totals = np.sum([part.mean for _, part in blocks], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         lag = better_lag(totals[0] / totals[1], market.index)
-    if lag:
-        doubts.insert(0, Reason("market.lag", benchmark=benchmark, lag=lag))
-    if impossible or (doubts and not config.prices.accept_suspect):
-        _stop([*impossible, *doubts], int(counts[0]) + n_doubts + bool(lag), market.prices.path)
-    remarks = [Reason("market.accepted", n=n_doubts + bool(lag), text=doubts[0])] if doubts else []
-    if counts[3]:
-        remarks.append(Reason("market.extreme", n=int(counts[3]), text=shown(3, 1)[0]))
+    shifted = [Reason("market.lag", benchmark=benchmark, lag=lag)] if lag else []
+    stops = [*shown(impossible, _LISTED), *(() if accept else shifted), *shown(refused, _LISTED)]
+    if stops:
+        n = int((impossible | refused).sum()) + (len(shifted) if not accept else 0)
+        _stop(stops, n, named[refused].tolist(), market.prices.path)
+    told = [*shifted, *shown(passed, 1)]
+    remarks = [Reason("market.accepted", n=int(passed.sum()) + len(shifted), text=told[0])] if told else []
+    if (extreme := check == 3).any():
+        remarks.append(Reason("market.extreme", n=int(extreme.sum()), text=shown(extreme, 1)[0]))
     cut = [tickers[first + row] for first, part in blocks for row in np.flatnonzero(part.cut).tolist()]
     if cut:
         remarks.append(Reason("market.padded", n=len(cut), tickers=", ".join(cut[:5]) + (" …" if len(cut) > 5 else "")))
@@ -136,7 +140,7 @@ def _check_units(sigma: NDArray[np.float64], market: Market, benchmark: str) -> 
         raise PriceError(problems)
 
 
-def _found(ticker: str, session: int, check: str, move: float) -> Reason:
+def _found(ticker: str, day: str, check: str, move: float) -> Reason:
     """Say what one suspect day is, as a study of a few securities does."""
     usual = Reason("quality.no_turnover")
     told = {
@@ -145,13 +149,14 @@ def _found(ticker: str, session: int, check: str, move: float) -> Reason:
         "unadjusted_split": Reason("quality.split_likely", move=np.expm1(move), ratio=nearest_split(move), usual=usual),
         "extreme_return": Reason("market.moved", move=np.expm1(move)),
     }
-    day = np.datetime64(int(session), "D")
     return Reason("quality.found", tickers=ticker, check=Reason(f"check.{check}"), day=day, text=told[check])
 
 
-def _stop(reasons: Sequence[Reason], n: int, file: str) -> None:
+def _stop(reasons: Sequence[Reason], n: int, days: Sequence[str], file: str) -> None:
+    """Refuse the prices; ``days`` may be accepted one by one."""
     problems = [Problem(text(reason), file) for reason in reasons[:_LISTED]]
     if n > len(problems):
         problems.append(Problem(text(Reason("market.more", n=n - len(problems))), file))
+    problems += [Problem(text(Reason("market.accept_day", day=day)), file) for day in days[:1]]
     problems.append(Problem(text(Reason("market.accept")), file))
     raise PriceError(problems)

@@ -62,7 +62,7 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
     marks = _marks(pool)
     for step in steps:
         colour = GREY if step.sectors in marks else INK
-        ax.plot(grid, [minimum_detectable_effect(step.sd, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
+        ax.plot(grid, [_smallest(step, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
         marker = marks.get(step.sectors, WHOLE)
         ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step, words), ls="none")
     ax.set_xscale("log")
@@ -73,10 +73,15 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
     return ax
 
 
+def _smallest(step: PowerStep, k: int) -> float:
+    """Smallest detectable effect of k dates such as the step's, in its formula."""
+    return minimum_detectable_effect(step.sd, k, df=max(step.df_share * (k - 1), 1.0))
+
+
 def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
     """Ticks in plain numbers, and a line at each effect for which the table counts the dates."""
     lines = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-    low = min(minimum_detectable_effect(step.sd, grid[-1]) for step in steps)
+    low = min(_smallest(step, grid[-1]) for step in steps)
     high = max(step.mde for step in steps)
     shown = [value for value in lines if low * 0.8 <= value <= high * 1.5]
     ax.set_ylim(low * 0.8, high * 1.6)

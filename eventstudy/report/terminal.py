@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.selection import LedgerRow
+from eventstudy.core.selection import LedgerEntry
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
@@ -191,7 +191,9 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
     return f"{alignment.session}{ {'after_close': ' +', 'closed': ' ~'}.get(alignment.reaction, '') }"
 
 
-def print_ledger(ledger: Sequence[LedgerRow], console: Console, *, language: str = "en", kind: str = "return") -> None:
+def print_ledger(
+    ledger: Sequence[LedgerEntry], console: Console, *, language: str = "en", kind: str = "return"
+) -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
     console.print(Text(_counts_line(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), words)))

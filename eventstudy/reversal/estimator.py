@@ -154,6 +154,12 @@ class Excess:
             return detectable(self.spread, self.n_controls - 1.0)
         return detectable(self.se, self.df)
 
+    def per_date(self, k: int) -> tuple[float, float]:
+        """Standard error of one of the k dates' excess, and the degrees of freedom as a share of k - 1."""
+        if self.rank:
+            return self.spread * float(np.sqrt(k)), 1.0
+        return self.se * float(np.sqrt(k)), self.df / max(k - 1, 1)
+
     @property
     def statistic(self) -> float:
         """Effect over its standard error."""

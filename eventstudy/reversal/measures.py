@@ -13,14 +13,7 @@ from eventstudy.config import StudyConfig, Windows
 from eventstudy.core.abnormal import Window
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.checks.multiplicity import holm
-from eventstudy.core.statistics.dates import (
-    dates_needed,
-    sign_flip_floor,
-    sign_flip_p,
-    sign_vectors,
-    student,
-    t_interval,
-)
+from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, sign_vectors, student, t_interval
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.optional import Parts
@@ -35,8 +28,8 @@ from eventstudy.reversal.permutation import (
     matched_permutation,
 )
 from eventstudy.reversal.robustness import robustness
-from eventstudy.reversal.shocks import Shocks, sign_flips
-from eventstudy.reversal.verdict import Verdict
+from eventstudy.reversal.study_shocks import Shocks, sign_flips
+from eventstudy.reversal.verdict import EFFECTS, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,9 +261,8 @@ def _of_verdict(answer: Verdict, group: str) -> Iterator[Measure]:
     one = ranked or (answer.estimator == "matched" and k == 1)
     note = Reason("note.power_placebos" if one else "note.power")
     yield row(measure="smallest_detectable_effect", estimate=answer.mde, note=note)
-    sd = answer.se_placebos * np.sqrt(k) if one else answer.sd
-    for target in (0.02, 0.05, 0.10):
-        needed = float(dates_needed(sd, target)) if np.isfinite(sd) and sd > 0 else NAN
+    for name, target in EFFECTS.items():
+        needed = float(answer.needed.get(name, NAN))
         yield row(measure=f"dates_needed_{target:.0%}", estimate=needed, note=Reason("note.power"))
 
 
@@ -366,7 +358,7 @@ def _without_drops(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask
 
 def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
     rows, day0, benchmarks = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
-    drop = np.array([benchmarks.pools[k].car_drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
+    drop = np.array([benchmarks.pools[k].drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([benchmarks.placebos(int(k)).mean() for k in rows], dtype=float)
     own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
     for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):

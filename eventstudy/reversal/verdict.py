@@ -48,7 +48,8 @@ class Verdict:
     rank among them for one or two dates, or matched placebo sets. ``interval`` is its 95 % t interval,
     ``p_value`` two-sided, by the test that ``p_name`` names, ``p_floor`` the smallest that this p can be, and
     ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the standard error of the effect; where
-    there is none on ``se_placebos``, the one that the spread of the controls or placebos gives it. ``sd`` is the
+    there is none on ``se_placebos``, the one that the spread of the controls or placebos gives it. ``needed`` are
+    the dates by which each of `EFFECTS` would be found, by that error and its degrees of freedom. ``sd`` is the
     spread between the dates. ``sentence``, ``ladder`` (what so many dates can show) and ``more_data`` (what more
     of them would) are reasons without words, ``reason`` a code for why no date entered, empty where one did.
     """
@@ -71,6 +72,7 @@ class Verdict:
     se_placebos: float
     mde: float
     margin: float
+    needed: Mapping[str, int]
     ladder: Reason
     more_data: Reason
     reason: str = ""
@@ -170,6 +172,8 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     kind = kind_of(found, margin)
     sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
+    between, df_share = found.per_date(k)
+    needed = _needed(between, df_share)
     return Verdict(
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, margin),
@@ -187,8 +191,9 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         se_placebos=found.spread,
         mde=found.mde,
         margin=margin,
+        needed=needed,
         ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
-        more_data=_more_data(evidence, found.spread * np.sqrt(found.n_weeks) if ranked else sd),
+        more_data=_more_data(evidence, between, needed),
         reason="" if k else _why_nothing(evidence),
         estimator="rank" if ranked else "regression",
         se=found.se,
@@ -271,6 +276,8 @@ def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
     test = evidence.permutation
+    between = spread.se if k == 1 else sd
+    needed = _needed(between)
     return Verdict(
         kind=kind,
         sentence=_sentence(evidence, kind, flip, mde, margin),
@@ -290,8 +297,9 @@ def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         se_placebos=spread.se,
         mde=mde,
         margin=margin,
+        needed=needed,
         ladder=_ladder(evidence, sd, mde),
-        more_data=_more_data(evidence, spread.se if k == 1 else sd),
+        more_data=_more_data(evidence, between, needed),
         reason="" if k else _why_nothing(evidence),
         estimator="matched",
         attainable=evidence.attainable,
@@ -390,14 +398,20 @@ def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _more_data(evidence: Evidence, between: float) -> Reason:
-    """Dates needed by the spread ``between`` dates, and which of these numbers the history cannot give."""
+def _needed(between: float, df_share: float = 1.0) -> dict[str, int]:
+    """Dates by which each of `EFFECTS` would be found, from the standard error ``between`` of one of them."""
+    if not between > 0:
+        return {}
+    return {name: dates_needed(between, effect, df_share=df_share) for name, effect in EFFECTS.items()}
+
+
+def _more_data(evidence: Evidence, between: float, needed: Mapping[str, int]) -> Reason:
+    """Dates needed by the standard error ``between`` of one date, and which of them the history cannot give."""
     k, falls = len(evidence.excess), evidence.falls
     if evidence.n_unmatched and not k:
         return Reason("more.no_controls" if falls else "more.unmatched", n=evidence.n_unmatched)
-    if not between > 0:
+    if not needed:
         return Reason("more.unknown")
-    needed = {name: dates_needed(between, effect) for name, effect in EFFECTS.items()}
     by = "dates" if k > 1 and not (falls and falls.rank) else "controls" if falls else "placebos"
     # Two digits: the spread is not known better.
     about = {name: int(float(f"{dates:.2g}")) for name, dates in needed.items()}

@@ -49,7 +49,7 @@ PERIODIC = ("--set", "windows.estimation=[-200,-11]")
 
 @dataclass(frozen=True)
 class Row:
-    """One bad input: what it is, what it gets, and the test that says so."""
+    """One bad input: the input, the result, and the test that checks it."""
 
     number: int
     given: str
@@ -109,14 +109,14 @@ def yahoo_run(place: Place, modes: dict[str, str], **options: Any) -> Iterator[A
 # The events file
 
 
-@row(1, "UTF-8 byte-order mark", "read as if it were not there")
+@row(1, "UTF-8 byte-order mark", "read; the mark is ignored")
 def _(place: Place) -> None:
     place.bytes(b"\xef\xbb\xbf" + place.events.read_bytes())
     assert place.run("--quiet").code == 0
     assert place.reason("AAA") == "used "
 
 
-@row(2, "GBK or GB18030 text", "read as GB18030, and said so")
+@row(2, "GBK or GB18030 text", "read as GB18030; a note says so")
 def _(place: Place) -> None:
     place.bytes("\n".join([HEADER, event_row("E1", E1, title="光模块下跌"), ""]).encode("gb18030"))
     answer = place.check()
@@ -125,7 +125,7 @@ def _(place: Place) -> None:
     assert read_events(place.events).rows[0].title == "光模块下跌"
 
 
-@row(3, "UTF-16, as Excel's 'Unicode text'", "read as UTF-16, and said so")
+@row(3, "UTF-16, as Excel's 'Unicode text'", "read as UTF-16; a note says so")
 def _(place: Place) -> None:
     plain = read_events(place.events).rows
     place.bytes(place.events.read_text(encoding="utf-8").encode("utf-16"))
@@ -145,7 +145,9 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "events.csv:1: no column with the date of the event; the file has event_id~timestamp~")
 
 
-@row(5, "Excel serial number 46196 as a date", "read where all dates are such; among others error with its date")
+@row(
+    5, "Excel serial number 46196 as a date", "read if all dates are serial numbers; else an error that shows the date"
+)
 def _(place: Place) -> None:
     place.rows(event_row("E1", "46196"))
     assert read_events(place.events).rows[0].timestamp == dt.date(2026, 6, 23)
@@ -153,7 +155,7 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "events.csv:2: timestamp '46196' is an Excel serial number (it would mean 2026-06-23)")
 
 
-@row(6, "06/07/2026", "error that shows both readings, unless they are one day or another row decides")
+@row(6, "06/07/2026", "error that shows both readings, unless both are the same day or another row decides")
 def _(place: Place) -> None:
     @settings(max_examples=25, deadline=None, database=None, derandomize=True)
     @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from("/."))
@@ -171,7 +173,11 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "could be 2026-")
 
 
-@row(7, "2026年6月24日 and 24-Jun-26", "read; error with an ISO example, for its year has two digits")
+@row(
+    7,
+    "2026年6月24日 and 24-Jun-26",
+    "the first is read; the second is an error with an ISO example, because its year has two digits",
+)
 def _(place: Place) -> None:
     for text in ("2026年6月24日", "24-Jun-2026", "June 24, 2026", "20260624"):
         place.bytes(f'event_id,timestamp,precision,kind,label\nE1,"{text}",date,report,unknown\n'.encode())
@@ -182,13 +188,13 @@ def _(place: Place) -> None:
     assert place.check().code == 0
 
 
-@row(8, "time without a zone", "error, never taken as UTC")
+@row(8, "time without a zone", "error; the time is never assumed to be UTC")
 def _(place: Place) -> None:
     place.rows(event_row("E1", "2021-06-09T16:30"))
     refused(place.run(), 2, "events.csv:2: timestamp '2021-06-09T16:30': has no zone")
 
 
-@row(9, "unknown time zone", "error with the nearest zone")
+@row(9, "unknown time zone", "error with the most similar zone")
 def _(place: Place) -> None:
     place.rows(event_row("E1", "2021-06-09T16:30 America/New_Yrok", precision="minute"))
     refused(place.run(), 2, "zone 'America/New_Yrok' is unknown; did you mean 'America/New_York'?")
@@ -218,7 +224,7 @@ def _(place: Place) -> None:
         refused(place.run(), 2, "falls into a clock change of America/New_York")
 
 
-@row(11, "date without a time", "needs precision 'date'; what the date means is printed")
+@row(11, "date without a time", "needs precision 'date'; a printed line says how the date is read")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, precision="minute"))
     refused(place.run(), 2, "is a bare date, precision is 'minute'; add the time with its offset")
@@ -258,7 +264,7 @@ def _(place: Place) -> None:
     assert place.reason("AAA") == "shifted shifted: published after the close, day 0 is 1 day(s) later"
 
 
-@row(14, "event in the future, or its window is not over", "dropped: no price yet, or window_incomplete")
+@row(14, "event in the future, or with a window that is not over", "dropped: no price yet, or window_incomplete")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", "2021-12-15"), event_row("E3", "2022-06-01"))
     assert place.run("--quiet").code == 0
@@ -286,10 +292,10 @@ def _(place: Place) -> None:
     assert place.run("--quiet").code == 0
     assert place.reason("AAA").startswith("dropped prices_end_before_window: no return after 2021-06-15")
     assert place.run("--set", "windows.allow_partial=true", "--quiet").code == 0
-    assert place.reason("AAA") == "used 16 of 31 event days without a return"
+    assert place.reason("AAA") == "used 16 of 31 event days without a return, the first is day 5"
 
 
-@row(17, "an event_id twice", "error with both lines; a row that is there twice word for word counts once")
+@row(17, "the same event_id twice", "error with both lines; two identical rows count once")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E2), event_row("E1", E1))
     assert place.run("--quiet").code == 0
@@ -298,7 +304,11 @@ def _(place: Place) -> None:
     refused(place.run(), 2, "events.csv:4: event_id 'E1' is already on line 2; ids are unique")
 
 
-@row(18, "one ticker and session in two events", "one shock counts it once; in two it is kept, with a warning")
+@row(
+    18,
+    "one ticker and session in two events",
+    "counts once within one shock; in two shocks both are kept, with a warning",
+)
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E1, tickers="AAA"), event_row("E3", E2))
     assert place.run("--quiet").code == 0
@@ -312,7 +322,7 @@ def _(place: Place) -> None:
     assert warned in place.summary()["warnings"]
 
 
-@row(19, "overlapping windows of one ticker", "days around the other event leave the estimation, each listed")
+@row(19, "overlapping windows of one ticker", "days around the other event leave the estimation window; each is listed")
 def _(place: Place) -> None:
     place.rows(event_row("E1", "2021-07-07"), event_row("E2", E2))
     assert place.run("--quiet").code == 0
@@ -320,9 +330,16 @@ def _(place: Place) -> None:
     days = cuts[(cuts["event_id"] == "E2") & (cuts["ticker"] == "AAA")]
     assert days["session"].tolist() == ["2021-07-06", "2021-07-07", "2021-07-08", "2021-07-09"]
     assert "E1" in days["reason"].iloc[0]
+    assert place.reason("AAA", "E2") == "used "
+    place.rows(event_row("E1", E1), event_row("E2", "2021-06-16", tickers="AAA"))
+    assert place.run("--quiet").code == 0
+    assert place.reason("AAA", "E2").endswith(
+        "5 session(s) after E1 of the same security, whose event window has not ended"
+    )
+    assert [text for text in place.summary()["warnings"] if "still runs (E2 AAA)" in text] != []
 
 
-@row(20, "all events on one day", "one date whatever the ids; no test is said to separate it from the market")
+@row(20, "all events on one day", "one date, whatever the ids are; no test claims to separate it from the market")
 def _(place: Place) -> None:
     for shock in ("", "S", "S{n}"):
         rows = [event_row(f"E{n}", E1, tickers=t, shock_id=shock.format(n=n)) for n, t in enumerate(TICKERS, 1)]
@@ -335,7 +352,7 @@ def _(place: Place) -> None:
         assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 share day 0, {E1}"] * ("{" in shock)
 
 
-@row(21, "one event, one security", "CAR and its own t; tests over events are not applicable, with the reason")
+@row(21, "one event with one security", "CAR and its own t; tests over events are not applicable, with the reason")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, tickers="AAA"))
     assert place.run("--quiet").code == 0
@@ -351,7 +368,7 @@ def _(place: Place) -> None:
 # Tickers
 
 
-@row(22, "ticker that the provider does not know", "dropped: no_prices with the provider's own words")
+@row(22, "ticker that the provider does not know", "dropped: no_prices, with the provider's message")
 def _(place: Place) -> None:
     with yahoo_run(place, {"BBB": "404"}) as answer:
         assert answer.code == 0
@@ -359,11 +376,11 @@ def _(place: Place) -> None:
         assert place.reason("BBB").endswith('it says: "No data found, symbol may be delisted"')
 
 
-@row(23, "ticker ../../x, AAPL#x, A B", "error; whatever passes is asked for as it is written")
+@row(23, "ticker ../../x, AAPL#x, A B", "error; tickers that pass are requested as they are written")
 def _(place: Place) -> None:
     for ticker in ("../../x", "AAPL#x", "A B", "A/B", "A?B", "A%2FB"):
         place.rows(event_row("E1", E1, tickers=ticker))
-        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = ^")
+        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = _ ^")
         (place.folder / "bad").mkdir(exist_ok=True)
         config = write_study(place.folder / "bad", (ticker,))
         place.rows(event_row("E1", E1))
@@ -383,7 +400,7 @@ def _(place: Place) -> None:
     only_plain()
 
 
-@row(24, "002281 without its exchange", "read as 002281.SZ, and said so; zeros in front are kept")
+@row(24, "002281 without its exchange", "read as 002281.SZ; a note says so; leading zeros are kept")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, tickers="002281"), event_row("E2", E1, tickers="603083"))
     assert [event.tickers for event in read_events(place.events)] == [("002281.SZ",), ("603083.SS",)]
@@ -404,7 +421,7 @@ def _(place: Place) -> None:
     assert set(place.table("car")["ticker"]) == set(odd)
 
 
-@row(26, "lower-case or full-width letters in a ticker", "read as capitals, and said so")
+@row(26, "lower-case or full-width letters in a ticker", "read as capitals; a note says so")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1, tickers="aaa;ＢＢＢ"))
     answer = place.check()
@@ -428,7 +445,7 @@ def _(place: Place) -> None:
 # Text that becomes something else
 
 
-@row(27, "=cmd() as a name", "text in the workbook, an apostrophe in front in CSV; numbers stay numbers")
+@row(27, "=cmd() as a name", "text in the workbook, with a leading apostrophe in CSV; numbers stay numbers")
 def _(place: Place) -> None:
     for text in ("=cmd()", "+1", "@SUM(A1)"):
         place.rows(event_row("E1", E1, shock_id="S", title=text), event_row("E2", E2, title=text))
@@ -442,7 +459,7 @@ def _(place: Place) -> None:
         assert any(cell.value == text and cell.data_type == "s" for cell in cells)
 
 
-@row(28, "HTML, Typst or LaTeX markup in names", "shown as it is written")
+@row(28, "HTML, Typst or LaTeX markup in names", "shown as written")
 def _(place: Place) -> None:
     evil = "<script>alert(1)</script> #import \\input{x} $x$"
     extra = dict.fromkeys(TICKERS, f"name = '{evil}'")
@@ -460,7 +477,7 @@ def formats(*names: str) -> tuple[str, str]:
     return ("--set", f"report.formats={json.dumps(names)}")
 
 
-@row(29, "quotes and line ends inside a cell", "read; later lines keep their numbers")
+@row(29, "quotes and line breaks inside a cell", "read; line numbers of later rows stay right")
 def _(place: Place) -> None:
     first = f'E1,{E1},date,report,unknown,,,,,,"two\nlines ""quoted""",,,'
     text = f"{HEADER}\n{first}\nE2,never,date,report,unknown,,,,,,,,,\n"
@@ -484,14 +501,14 @@ def _(place: Place) -> None:
     )
 
 
-@row(31, "empty file, or a header alone", "error that names 'eventstudy init'")
+@row(31, "empty file, or only a header", "error that names 'eventstudy init'")
 def _(place: Place) -> None:
     for content, said in ((b"", "is empty"), (b"\n \n", "is empty"), (HEADER.encode(), "has a header but no event")):
         place.bytes(content)
         refused(place.run(), 2, f"events.csv: {said}", "'eventstudy init' writes")
 
 
-@row(32, "a file of 2 GB", "refused by its size before it is read")
+@row(32, "a file of 2 GB", "refused because of its size, before it is read")
 def _(place: Place) -> None:
     with place.events.open("wb") as file:
         file.truncate(2 * 2**30)
@@ -500,7 +517,11 @@ def _(place: Place) -> None:
     assert time.monotonic() - begun < 5
 
 
-@row(33, "NUL bytes, or a workbook renamed to .csv", "a workbook of events is read; else error that says what it is")
+@row(
+    33,
+    "NUL bytes, or a workbook renamed to .csv",
+    "a workbook of events is read; else an error that says what the file is",
+)
 def _(place: Place) -> None:
     book = openpyxl.Workbook()
     book.save(place.events)
@@ -528,12 +549,18 @@ def _(place: Place) -> None:
         assert place.reason("BBB").startswith("dropped no_prices: Yahoo's prices of BBB: close -")
 
 
-@row(35, "a missing price", "that day and the next have no return, counted; CAR and t are finite")
+@row(35, "a missing price", "that day and the next have no return, and are counted; CAR and t are finite")
 def _(place: Place) -> None:
     edit_prices(place.folder / "prices" / "AAA.csv", d2021_03_02=",,", d2021_06_17=",,")
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
-    assert place.reason("AAA") == "used 2 of 31 event days without a return"
+    assert place.reason("AAA") == "used 2 of 31 event days without a return, the first is day 6"
+    assert [text for text in place.summary()["warnings"] if "no CAR over some windows" in text] == [
+        (
+            "1 of 2 used firm-events: no CAR over some windows, because a day of the window has no return (E1 AAA); "
+            "N of these windows leaves them out: [2,10] 1, [2,20] 1"
+        )
+    ]
     estimation = place.table("estimation").set_index("ticker")
     assert (estimation.loc["AAA", "n_estimation"], estimation.loc["BBB", "n_estimation"]) == ("238", "240")
     car = place.table("car").query("ticker == 'AAA' and window == '[0,1]'").iloc[0]
@@ -553,7 +580,9 @@ def divide(place: Place, ticker: str, day: str, ratio: float, *, once: bool = Fa
     place.prices(ticker, change)
 
 
-@row(36, "split not adjusted for, in the estimation window", "stops and names day and ratio; --accept-suspect goes on")
+@row(
+    36, "unadjusted split in the estimation window", "the run stops and names day and ratio; --accept-suspect continues"
+)
 def _(place: Place) -> None:
     divide(place, "AAA", "2021-03-02", 4)
     refused(place.run(), 4, "AAA on 2021-03-02: unadjusted_split", "near a split of 4 for 1", "--accept-suspect")
@@ -562,7 +591,7 @@ def _(place: Place) -> None:
     assert manifest["settings"]["prices"]["accept_suspect"] is True
 
 
-@row(37, "split not adjusted for, on the event day", "stops and names day and ratio")
+@row(37, "unadjusted split on the event day", "the run stops and names day and ratio")
 def _(place: Place) -> None:
     divide(place, "AAA", E1, 10)
     refused(place.run(), 4, f"AAA on {E1}: unadjusted_split", "near a split of 10 for 1")
@@ -579,13 +608,13 @@ def _(place: Place) -> None:
     assert "stale" in set(place.table("quality")["check"])
 
 
-@row(39, "a day twice in a price file", "error with both lines")
+@row(39, "the same day twice in a price file", "error with both lines")
 def _(place: Place) -> None:
     place.prices("AAA", lambda lines: [*lines[:50], lines[49], *lines[50:]])
     refused(place.run(), 4, "AAA.csv:52: 2020-08-10 comes twice, here and in line 51; keep one row")
 
 
-@row(40, "price rows out of order", "sorted, and noted; every table stays the same")
+@row(40, "price rows out of order", "sorted, with a note; every table stays the same")
 def _(place: Place) -> None:
     before = {name: place.table(name) for name in ("car", "tests", "aar")}
     for ticker in (*TICKERS, "IDX"):
@@ -597,7 +626,7 @@ def _(place: Place) -> None:
     assert "AAA.csv is not in the order of its dates; it was sorted" in str(manifest["prices"]["outcomes"]["AAA"])
 
 
-@row(41, "gap in the estimation window", "no return across it; counted")
+@row(41, "gap in the estimation window", "no return spans the gap; counted")
 def _(place: Place) -> None:
     place.prices("AAA", lambda lines: lines[:150] + lines[160:])
     place.rows(event_row("E1", E1))
@@ -605,14 +634,14 @@ def _(place: Place) -> None:
     assert place.table("estimation").set_index("ticker").loc["AAA", "n_estimation"] == "229"
 
 
-@row(42, "index without some days", "stops and names them; prices.benchmark_gaps=drop goes on")
+@row(42, "index without some days", "the run stops and names the days; prices.benchmark_gaps=drop continues")
 def _(place: Place) -> None:
     edit_prices(place.folder / "prices" / "IDX.csv", d2021_03_02=None, d2021_03_05=None)
     refused(place.run(), 4, "benchmark IDX lacks 2 session(s) on which peers traded: 2021-03-02, 2021-03-05")
     assert place.run("--set", "prices.benchmark_gaps=drop", "--quiet").code == 0
 
 
-@row(43, "index that never moves", "error; models that estimate nothing from it run and warn")
+@row(43, "index that never moves", "error; models that estimate nothing from the index run with a warning")
 def _(place: Place) -> None:
     place.prices("IDX", lambda lines: [f"{line[:10]},100,100,1000" for line in lines])
     refused(place.run(), 4, "IDX", "never moves")
@@ -636,7 +665,7 @@ def _(place: Place) -> None:
     assert place.reason("BBB") == "used "
 
 
-@row(45, "security that is its own benchmark", "error, also under another name")
+@row(45, "security that is its own benchmark", "error, even under another name")
 def _(place: Place) -> None:
     write_study(place.folder, ("AAA", "IDX"))
     refused(place.run(), 2, "peer IDX is also a benchmark: its abnormal return would be zero")
@@ -647,7 +676,7 @@ def _(place: Place) -> None:
     assert "IDX" in answer.said or "IDX" in place.reason("TWIN")
 
 
-@row(46, "currency that is not the benchmark's", "listed with both currencies")
+@row(46, "currency different from that of the benchmark", "listed with both currencies")
 def _(place: Place) -> None:
     provider = Scripted()
     provider.history["AAA"] = lambda series: replace(series, currency="GBp")
@@ -663,7 +692,7 @@ def _(place: Place) -> None:
     assert "USD" in found["message"].iloc[0]
 
 
-@row(47, "one price in a unit 100 times smaller", "stops and names the day")
+@row(47, "one price in a unit 100 times smaller", "the run stops and names the day")
 def _(place: Place) -> None:
     divide(place, "AAA", "2021-03-02", 100, once=True)
     refused(place.run(), 4, "AAA on 2021-03-02: currency_slip")
@@ -671,7 +700,7 @@ def _(place: Place) -> None:
         refused(answer, 4, "currency_slip")
 
 
-@row(48, "bar of a session that is not over", "left out, and said so")
+@row(48, "bar of a session that is not over", "left out; a note says so")
 def _(place: Place) -> None:
     with FakeYahoo(n_bars=221, varied=True) as server, fresh_yfinance(place.patch):
         today = server.days()[-1]
@@ -684,7 +713,7 @@ def _(place: Place) -> None:
         assert entry.outcome.notes == (Reason("yahoo.running", n=1, days=str(today)),)
 
 
-@row(49, "markets with different holidays", "each keeps its own sessions; no empty day is made")
+@row(49, "markets with different holidays", "each keeps its own sessions; no empty day is added")
 def _(place: Place) -> None:
     write_prices(place.folder / "two", ("AAA",), start="2020-06-01", end="2021-12-30")
     write_prices(place.folder / "two", ("600000.SS",), start="2020-06-01", end="2021-12-30", mic="XSHG", seed=9)
@@ -723,7 +752,9 @@ def fetch_twice(
             return one, place.cli("fetch", *place.inputs("yahoo")), server
 
 
-@row(50, "history that Yahoo rewrites", "two snapshots tell by ticker and day which returns changed")
+@row(
+    50, "price history that Yahoo rewrites", "a comparison of two snapshots lists each changed return by ticker and day"
+)
 def _(place: Place) -> None:
     with FakeYahoo(n_bars=260, varied=True) as server:
         place.yahoo(server)
@@ -739,7 +770,7 @@ def _(place: Place) -> None:
     assert answer.out.endswith("1 difference(s) in 1 ticker(s)")
 
 
-@row(51, "HTTP 429, too many requests", "stops asking, keeps what came, exit 4; the same command resumes")
+@row(51, "HTTP 429, too many requests", "requests stop, received prices are kept, exit 4; the same command continues")
 def _(place: Place) -> None:
     one, two, server = fetch_twice(place, {"BBB": "429"}, {})
     refused(one, 4, "BBB: Yahoo answers: too many requests", "1 of 3 tickers are fetched and kept in ")
@@ -748,7 +779,7 @@ def _(place: Place) -> None:
     assert sorted(server.asked) == ["BBB", "IDX"]
 
 
-@row(52, "network that dies midway", "each ticker was saved; the same command asks for the rest")
+@row(52, "network that fails midway", "each ticker was saved; the same command requests the rest")
 def _(place: Place) -> None:
     one, two, server = fetch_twice(place, {}, {}, dies_after=1)
     refused(one, 4, "no answer", "1 of 3 tickers are fetched and kept in ")
@@ -765,7 +796,7 @@ def _(place: Place) -> None:
     assert server.asked["AAA"] > 1
 
 
-@row(54, "server that hangs", "one deadline for each ticker, whatever time-outs add up")
+@row(54, "server that does not answer", "one deadline for each ticker, whatever the sum of time-outs")
 def _(place: Place) -> None:
     with FakeYahoo({"AAA": "hang"}, n_bars=260, varied=True) as server, fresh_yfinance(place.patch):
         place.yahoo(server, deadline=0.6)
@@ -791,7 +822,7 @@ def _(place: Place) -> None:
         assert finish(command, env=behind(server.url, place.folder, pair[0]))[0] == 0
 
 
-@row(56, "yfinance's cache databases damaged", "deleted and made again")
+@row(56, "yfinance's cache databases damaged", "deleted and created again")
 def _(place: Place) -> None:
     (place.folder / "cache").mkdir()
     for name in ("tkr-tz.db", "cookies.db"):
@@ -819,7 +850,7 @@ def _(place: Place) -> None:
 # Results on disk
 
 
-@row(58, "disk full", "exit 1, what was half written is removed, earlier results stay")
+@row(58, "disk full", "exit 1; partly written files are removed, earlier results stay")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     process = start(
@@ -836,7 +867,7 @@ def _(place: Place) -> None:
     assert place.latest.name == place.earlier["name"]
 
 
-@row(59, "results folder that cannot be written", "error before any price is asked for")
+@row(59, "results folder without write permission", "error before any price is requested")
 def _(place: Place) -> None:
     provider = Scripted()
     place.patch.setitem(PROVIDERS, "scripted", provider)
@@ -846,7 +877,7 @@ def _(place: Place) -> None:
     assert provider.asked == []
 
 
-@row(60, "kill -9 while a pack is written", "latest is a whole pack; the next run clears up")
+@row(60, "kill -9 while a pack is written", "latest is a complete pack; the next run cleans up")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     for pause in (0.9, 1.2, 1.5):
@@ -858,13 +889,15 @@ def _(place: Place) -> None:
     assert place.run("--quiet").code == 0
 
 
-@row(61, "two runs at once", "the second ends at once: another run is writing")
+@row(61, "two runs at once", "the second stops at once: another run is writing")
 def _(place: Place) -> None:
     with FileLock(place.results / ".eventstudy.lock"):
         refused(place.run(), 2, "another run is writing there; wait for it or give another folder")
 
 
-@row(62, "new results beside old ones", "a new folder, then latest is swapped in one step; nothing is renamed")
+@row(
+    62, "new results in a folder with old ones", "a new folder, then latest is replaced in one step; nothing is renamed"
+)
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
@@ -873,7 +906,7 @@ def _(place: Place) -> None:
     assert place.latest.name != place.earlier["name"]
 
 
-@row(63, "Ctrl-C", "exit 130 with what is kept, no traceback")
+@row(63, "Ctrl-C", "exit 130; says what is kept; no traceback")
 def _(place: Place) -> None:
     place.patch.setitem(PROVIDERS, "scripted", Scripted({"IDX": KeyboardInterrupt()}))
     place.patch.setenv("XDG_DATA_HOME", str(place.folder / "data"))
@@ -886,7 +919,7 @@ def stopped(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-@row(64, "closed pipe, as of | head", "quiet end")
+@row(64, "closed pipe, as of | head", "the command ends without a message")
 def _(place: Place) -> None:
     for arguments in (["check", *place.inputs(), "--json"], ["--help"]):
         process = start(arguments, stdout=-1, stderr=-1)
@@ -929,7 +962,7 @@ def _(place: Place) -> None:
     assert packs[0] == packs[1] == packs[2]
 
 
-@row(67, "clock that is wrong", "doctor sets it against the newest price")
+@row(67, "wrong clock", "doctor compares it with the newest price")
 def _(place: Place) -> None:
     for now, said in (
         (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), "but there is a price of 2021-12-30: set the clock"),
@@ -940,7 +973,7 @@ def _(place: Place) -> None:
         assert said in finding.text
 
 
-@row(68, "date past the calendar's last known day", "dropped: no_session; other events go on")
+@row(68, "date past the calendar's last known day", "dropped: no_session; other events continue")
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", "2090-01-02"))
     assert place.run("--quiet").code == 0
@@ -967,7 +1000,11 @@ def _(place: Place) -> None:
     refused(place.run(), 2, f"study.toml:{line}: unknown key 'windows.minimun'", "did you mean 'minimum'?")
 
 
-@row(70, "paths in settings, names and ids; results folder behind a link", "nothing is written outside the results")
+@row(
+    70,
+    "paths in settings, names and ids; results folder reached through a link",
+    "nothing is written outside the results folder",
+)
 def _(place: Place) -> None:
     names = st.sampled_from(("../up", "/etc/abs", "..", "a/b", "a\\b", "C:\\x", "~root", "\x00", "x" * 300, "con"))
 
@@ -1010,7 +1047,7 @@ def _(place: Place) -> None:
     assert (place.latest / "report.pdf").stat().st_size > 10_000
 
 
-@row(72, "warnings turned into errors", "none escapes: yfinance's own are caught")
+@row(72, "warnings turned into errors", "none is raised: yfinance's own are caught")
 def _(place: Place) -> None:
     with yahoo_run(place, {}) as answer:
         assert answer.code == 0, answer.said
@@ -1019,7 +1056,7 @@ def _(place: Place) -> None:
     assert (code, err) == (0, "")
 
 
-@row(73, "a pipe or a device in the place of a file", "refused at once, exit 2 for events and 4 for prices")
+@row(73, "a pipe or a device instead of a file", "refused at once, exit 2 for events and 4 for prices")
 def _(place: Place) -> None:
     os.mkfifo(place.folder / "pipe.csv")
     (place.folder / "zero.csv").symlink_to("/dev/zero")
@@ -1030,7 +1067,7 @@ def _(place: Place) -> None:
         )
 
 
-@row(74, "small Parquet file that unpacks to too many rows", "refused by the count in its footer")
+@row(74, "small Parquet file that unpacks to too many rows", "refused because of the row count in its footer")
 def _(place: Place) -> None:
     place.patch.setattr("eventstudy.readers.sheets.MOST_CELLS", 9_999)
     frame = pd.DataFrame({"date": ["2021-06-09"] * 5_000, "ticker": "AAA", "close": 1.0})
@@ -1038,7 +1075,11 @@ def _(place: Place) -> None:
     refused(place.run(prices="much.parquet"), 4, "much.parquet: holds 5,000 rows, too many to be read at once")
 
 
-@row(75, "weekly or monthly prices", "error with the frequency, where over 5 % of the sessions have no price of anyone")
+@row(
+    75,
+    "weekly or monthly prices",
+    "error with the frequency, if over 5 % of the sessions have no price of any security",
+)
 def _(place: Place) -> None:
     series = {
         path.stem: pd.read_csv(path, index_col="date", parse_dates=True)["adj_close"]
@@ -1050,7 +1091,7 @@ def _(place: Place) -> None:
         refused(place.run(prices="sparse.csv"), 4, f"the prices seem to be {named}; an event study needs daily ones")
 
 
-@row(76, "HTTP 500 or 503 with a JSON answer", "asked again, exit 4, never kept as 'no prices'")
+@row(76, "HTTP 500 or 503 with a JSON answer", "requested again, then exit 4; never stored as 'no prices'")
 def _(place: Place) -> None:
     one, two, server = fetch_twice(place, {"AAA": "500json", "BBB": "503json"}, {})
     refused(one, 4, "AAA: Yahoo gave no usable prices", "HTTP status 500", "HTTP status 503")
@@ -1058,7 +1099,7 @@ def _(place: Place) -> None:
     assert sorted(server.asked) == ["AAA", "BBB"]
 
 
-@row(77, "no prices of the benchmark at the provider", "exit 4; 'fetch --again TICKER' asks anew")
+@row(77, "provider without prices of the benchmark", "exit 4; 'fetch --again TICKER' requests it again")
 def _(place: Place) -> None:
     with FakeYahoo({"IDX": "404"}, n_bars=260, varied=True) as server:
         place.yahoo(server)
@@ -1076,7 +1117,7 @@ def _(place: Place) -> None:
         assert sorted(server.asked) == ["IDX"]
 
 
-@row(78, "control characters in a file or an answer", "shown as blanks: nothing of them reaches the terminal")
+@row(78, "control characters in a file or an answer", "shown as blanks; none reaches the terminal")
 def _(place: Place) -> None:
     (place.folder / "prices" / "AAA.csv").write_text("date,\x1b]0;owned\x07open\n2021-06-09,1\n", encoding="utf-8")
     answer = place.run()
@@ -1084,7 +1125,7 @@ def _(place: Place) -> None:
     assert answer.err.isprintable()
 
 
-@row(79, "tickers as Wind, baostock or JoinQuant write them", "found in prices, read in events, and said so")
+@row(79, "tickers as Wind, baostock or JoinQuant write them", "found in prices, read in events; a note says so")
 def _(place: Place) -> None:
     write_study(place.folder, ("600519.SS", "BBB"))
     (place.folder / "prices" / "AAA.csv").rename(place.folder / "prices" / "sh.600519.csv")
@@ -1118,7 +1159,7 @@ def _(place: Place) -> None:
     refused(answer, 2, "claims.csv:2: ticker 'A B': accepted are capital letters")
 
 
-@row(82, "a pipe in the place of the study file, or of one file in a folder of prices", "refused before it is read")
+@row(82, "a pipe instead of the study file, or of one file in a folder of prices", "refused before it is read")
 def _(place: Place) -> None:
     pipe = place.folder / "pipe.toml"
     os.mkfifo(pipe)
@@ -1128,7 +1169,7 @@ def _(place: Place) -> None:
     refused(place.run(), 4, "AAA.csv")
 
 
-@row(83, "output into a full device", "exit 1: what the command prints cannot be written")
+@row(83, "output to a full device", "exit 1: the output cannot be written")
 def _(place: Place) -> None:
     with Path("/dev/full").open("wb") as full:
         process = start(["sectors"], stdout=full, stderr=subprocess.PIPE)
@@ -1138,21 +1179,21 @@ def _(place: Place) -> None:
     assert b"Traceback" not in error
 
 
-@row(84, "no room for temporary files", "exit 1 that names their folder and TMPDIR")
+@row(84, "no room for temporary files", "exit 1 with the folder and TMPDIR")
 def _(place: Place) -> None:
     place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.ENOSPC, "No space left on device")))
     place.patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     refused(place.run(), 1, "the folder of temporary files", "is full", "set TMPDIR to another")
 
 
-@row(85, "not enough memory", "exit 1 that says so; nothing half written")
+@row(85, "not enough memory", "exit 1 with this cause; no partly written file stays")
 def _(place: Place) -> None:
     for error in (MemoryError(), ImportError("x.so: failed to map segment from shared object")):
         place.patch.setattr("eventstudy.study.compute", _raising(error))
         refused(place.run(), 1, "the memory is not enough for this", "earlier results are as they were")
 
 
-@row(86, "too many open files", "exit 1 that names the limit and how to raise it")
+@row(86, "too many open files", "exit 1 with the limit and how to raise it")
 def _(place: Place) -> None:
     place.patch.setattr("eventstudy.study.compute", _raising(OSError(errno.EMFILE, "Too many open files")))
     refused(place.run(), 1, "too many files are open (Too many open files)", "ulimit -n 1024")
@@ -1165,7 +1206,7 @@ def _raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@row(87, "umask", "files and folders of a pack have the rights that it leaves")
+@row(87, "umask", "files and folders of a pack have the permissions that it allows")
 def _(place: Place) -> None:
     before = os.umask(0)
     try:
@@ -1194,7 +1235,7 @@ def _(place: Place) -> None:
         shutil.rmtree(pack)
 
 
-@row(89, "settings outside their range, or twice in a list", "error with the range, one for each")
+@row(89, "settings outside their range, or a value twice in a list", "one error for each, with the range")
 def _(place: Place) -> None:
     for setting, said in (
         ("tests.draws=-1", "tests.draws = -1: accepted is 1 to 1000000"),

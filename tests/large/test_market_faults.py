@@ -111,6 +111,11 @@ def test_suspect_prices_go_on_where_they_are_accepted_and_impossible_ones_never(
     assert code == 0
     assert rows[0]["car[0,1]"] < -0.4
     assert "1 suspect thing(s) accepted, first AAA: unadjusted_split" in told
+    code, _, told = market(tmp_path, split, capsys)
+    assert (code, f'prices.accept_days=["AAA:{DAYS[AT]}"]' in told) == (4, True)
+    one = ("--set", f'prices.accept_days=["AAA:{DAYS[AT]}"]')
+    assert market(tmp_path, split, capsys, *one)[1] == rows
+    assert market(tmp_path, scaled(1, AT, 0.5)(split), capsys, *one)[0] == 4
     broken = returns()
     broken[0, AT] = -1.0
     assert market(tmp_path, broken, capsys, *accept, column="return")[0] == 4

@@ -30,8 +30,8 @@ from eventstudy.report.pack_shocks import read_shocks
 from eventstudy.report.sections.pool import pool_bundle
 from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.comparison import Comparison
 from eventstudy.reversal.estimator import Falls, estimate
-from eventstudy.reversal.falls import StudyFalls
 
 SETTINGS = {
     f"{section}.{key}": value
@@ -92,7 +92,7 @@ def shocks(
         in_time=yes,
         overlaps=("",) * n,
         tickers=(peers,) * n,
-        falls=StudyFalls(falls=own, shock=shock, day=day, drop=np.full(size, -0.08), drops={}),
+        comparison=Comparison(falls=own, shock=shock, day=day, drop=np.full(size, -0.08), drops={}),
         peers=(peers,) * size,
     )
 
@@ -100,7 +100,7 @@ def shocks(
 def by_hand(packs: Sequence[PackShocks]) -> Falls:
     """Falls of packs without peers in common, one after the other, each sector a stratum."""
     names = ("event", "session", "week", "drop_s", "run_up", "post", "sigma", "recent")
-    parts = [pack.falls.falls for pack in packs]
+    parts = [pack.comparison.falls for pack in packs]
     strata = np.concatenate([np.full(len(pack.peers), pack.sector) for pack in packs])
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Falls(**joined, stratum=strata, length=19)
@@ -175,17 +175,17 @@ def _part(pack: PackShocks, first: int, last: int) -> PackShocks:
     """Some of a pack's shocks with all its controls."""
     arrays = ("shock_id", "label", "day0", "n_peers", "drop", "post", "qualifies", "in_time", "overlaps", "tickers")
     cut = {name: getattr(pack, name)[first:last] for name in arrays}
-    shock = pack.falls.shock
+    shock = pack.comparison.shock
     rows = np.flatnonzero((shock < 0) | ((shock >= first) & (shock < last)))
     falls = replace(
-        pack.falls,
-        falls=pack.falls.falls.take(rows),
+        pack.comparison,
+        falls=pack.comparison.falls.take(rows),
         shock=np.where(shock[rows] < 0, -1, shock[rows] - first),
-        day=pack.falls.day[rows],
-        drop=pack.falls.drop[rows],
+        day=pack.comparison.day[rows],
+        drop=pack.comparison.drop[rows],
     )
     peers = tuple(pack.peers[row] for row in rows.tolist())
-    return replace(pack, run_id=f"{pack.run_id}{first}", **cut, falls=falls, peers=peers)
+    return replace(pack, run_id=f"{pack.run_id}{first}", **cut, comparison=falls, peers=peers)
 
 
 def test_controls_keep_away_from_the_events_of_every_pack_of_their_peers() -> None:
@@ -247,8 +247,9 @@ def test_power_grows_with_the_dates_of_every_sector() -> None:
         assert step.mde == pytest.approx(detectable(found.se, found.df))
         for effect, needed in zip(EFFECTS, step.needed, strict=True):
             assert needed is not None
-            assert minimum_detectable_effect(step.sd, needed) <= effect * (1 + 1e-9)
-            assert needed == 2 or minimum_detectable_effect(step.sd, needed - 1) > effect
+            at = [found.df * (k - 1) / (step.n_dates - 1) for k in (needed, needed - 1)]
+            assert minimum_detectable_effect(step.sd, needed, df=at[0]) <= effect * (1 + 1e-9)
+            assert needed == 2 or minimum_detectable_effect(step.sd, needed - 1, df=at[1]) > effect
 
 
 def test_effects_far_above_the_spread_need_the_fewest_dates() -> None:
@@ -297,9 +298,9 @@ def test_packs_of_different_labels_are_pooled_when_asked_for_and_said_to_be_mixe
 
 def _without(pack: PackShocks, k: int) -> PackShocks:
     """A pack without the falls row of one of its shocks."""
-    rows = np.flatnonzero(pack.falls.shock != k)
-    falls = replace(pack.falls, falls=pack.falls.falls.take(rows), shock=pack.falls.shock[rows])
-    return replace(pack, falls=falls, peers=tuple(pack.peers[row] for row in rows.tolist()))
+    rows = np.flatnonzero(pack.comparison.shock != k)
+    falls = replace(pack.comparison, falls=pack.comparison.falls.take(rows), shock=pack.comparison.shock[rows])
+    return replace(pack, comparison=falls, peers=tuple(pack.peers[row] for row in rows.tolist()))
 
 
 def test_the_rule_of_what_is_a_drop_may_fit_the_sector_and_is_said() -> None:
@@ -386,12 +387,12 @@ def write_made_up(
             "label_in_time": pack.in_time,
         }
     )
-    own, listed = pack.falls.falls, pack.falls.shock
+    own, listed = pack.comparison.falls, pack.comparison.shock
     names = ("stratum", "drop_s", "run_up", "post", "sigma", "recent", "family", "session")
     falls = pd.DataFrame({name: getattr(own, name) for name in names}).assign(
         event=[str(pack.shock_id[k]) if k >= 0 else "" for k in listed],
-        day0=pack.falls.day.astype("datetime64[D]").astype(str),
-        drop=pack.falls.drop,
+        day0=pack.comparison.day.astype("datetime64[D]").astype(str),
+        drop=pack.comparison.drop,
         label="",
     )
     ledger = pd.DataFrame(
@@ -431,10 +432,10 @@ def test_a_pack_is_read_back_as_it_was(folders: list[Path]) -> None:
     for name in ("drop", "post"):
         np.testing.assert_allclose(getattr(read, name), getattr(PACKS[0], name), rtol=1e-12)
     for name in ("event", "stratum", "family", "session", "week", "drop_s", "run_up", "post", "sigma", "recent"):
-        np.testing.assert_array_equal(getattr(read.falls.falls, name), getattr(PACKS[0].falls.falls, name))
-    np.testing.assert_array_equal(read.falls.shock, PACKS[0].falls.shock)
-    np.testing.assert_array_equal(read.falls.day, PACKS[0].falls.day)
-    assert (read.peers, read.falls.lead, read.attainable["label=misreading"]) == (PACKS[0].peers, 0, 14)
+        np.testing.assert_array_equal(getattr(read.comparison.falls, name), getattr(PACKS[0].comparison.falls, name))
+    np.testing.assert_array_equal(read.comparison.shock, PACKS[0].comparison.shock)
+    np.testing.assert_array_equal(read.comparison.day, PACKS[0].comparison.day)
+    assert (read.peers, read.comparison.lead, read.attainable["label=misreading"]) == (PACKS[0].peers, 0, 14)
     assert (read.sector, read.run_id, read.simulated) == ("chips", PACKS[0].run_id, False)
     assert read.n_effective["label=misreading"] == 7.5
     assert read.settings["windows.post"] == [2, 20]
@@ -490,7 +491,7 @@ def test_the_command_writes_tables_figure_page_and_summary(
     with (home / "tables" / "pool_power.csv").open(encoding="utf-8") as file:
         power = [row for row in csv.DictReader(file) if row["group"] == "label=misreading"]
     assert float(power[2]["mde"]) == pytest.approx(detectable(WHOLE.se, WHOLE.df))
-    assert int(power[2]["dates_for_5%"]) == dates_needed(WHOLE.se * math.sqrt(5), 0.05)
+    assert int(power[2]["dates_for_5%"]) == dates_needed(WHOLE.se * math.sqrt(5), 0.05, df_share=WHOLE.df / 4)
     facts = json.loads((home / "summary.json").read_text(encoding="utf-8"))
     assert facts["sectors"] == ["chips", "drugs"]
     assert facts["verdict"]["effect"] == pytest.approx(WHOLE.effect)

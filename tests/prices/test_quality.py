@@ -537,13 +537,15 @@ def test_vet_stops_drops_and_accepts() -> None:
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
-    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker_reuse on 2022-05-03: no price for 290")
+    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker reuse on 2022-05-03: no price for 290")
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
-        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the columns are mixed up; or go on with --accept-suspect"
+        "AAA.csv: AAA on 2022-05-04: unadjusted_split (-0.5): the columns are mixed up; "
+        "--set 'prices.accept_days=[\"AAA:2022-05-04\"]' goes on with this day as it is, --accept-suspect with all"
     )
     assert vet(prices, [drop, stop], accept=True) is prices
+    assert list(vet(prices, [drop, stop], days=["AAA:2022-05-04"]).series) == ["IDX", "AAA"]
 
 
 def test_sentences_put_tickers_together() -> None:
@@ -553,7 +555,7 @@ def test_sentences_put_tickers_together() -> None:
         QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
     ]
     ends, many = "the close is adjusted and open, high, low are not", "the columns are mixed up"
-    said = [f"A, B: series_stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
+    said = [f"A, B: series stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
     assert [text(reason) for reason in sentences([one, *rest])] == said
     assert text(sentences(rest, accept=True)[1]) == f"C: accepted though suspect, gaps (2022-05-04): {many}"
 
@@ -597,10 +599,16 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     manifest = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["prices"]["accept_suspect"] is True
     rows = (pack / "tables" / "quality.csv").read_text(encoding="utf-8").splitlines()
+    days = ("--set", 'prices.accept_days=["AAA:2021-02-02"]')
+    assert main(command(small, "run", *out, *days)) == 0
+    summary = json.loads((small / "results" / "latest" / "summary.json").read_text(encoding="utf-8"))
+    assert [text[:27] for text in summary["warnings"] if "suspect" in text] == ["AAA: accepted though suspect"[:27]]
+    assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA:2021-02-03"]')) == 4
+    assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA 2021-02-02"]')) == 2
     assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert any(text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"])
+    assert any(text.startswith("AAA: accepted though suspect, unadjusted split") for text in summary["warnings"])
 
 
 def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

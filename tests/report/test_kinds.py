@@ -330,9 +330,9 @@ def test_amounts_have_the_unit_of_what_is_measured() -> None:
 
 
 def test_messages_are_told_again_in_the_words_of_a_kind() -> None:
-    line = say("reason.missing", n=2, total=31)
+    line = say("reason.missing", n=2, total=31, day=0)
     told = retold({"reasons": [line, "plain"]}, catalogue("en", "volume"))["reasons"]
-    assert told == ["2 of 31 event days without a value", "plain"]
+    assert told == ["2 of 31 event days without a value, the first is day 0", "plain"]
     assert isinstance(told[0], Message)
     assert told[0].key == "reason.missing"
-    assert str(line) == "2 of 31 event days without a return"
+    assert str(line) == "2 of 31 event days without a return, the first is day 0"

@@ -345,8 +345,8 @@ def smallest_effect(se: float, df: float) -> float:
     return float(optimize.brentq(lambda d: power(d, df) - 0.8, 0.0, high, xtol=1e-14) * se)
 
 
-def dates_needed(sd: float, effect: float) -> int:
-    return next(k for k in range(2, 10**5) if power(effect / sd * math.sqrt(k), k - 1) >= 0.8)
+def dates_needed(sd: float, effect: float, df_share: float) -> int:
+    return next(k for k in range(2, 10**5) if power(effect / sd * math.sqrt(k), max(df_share * (k - 1), 1.0)) >= 0.8)
 
 
 def margin_of(found: Reversal, names: Sequence[str]) -> float:
@@ -527,7 +527,10 @@ def regression_measures(found: Reversal, group: str) -> dict[str, Row]:
         "excess_regression": answer,
         "equivalence": only(effect, k, -margin, margin, float(stats.t.sf(nearer, df))),
         "smallest_detectable_effect": only(smallest_effect(se, df), k),
-        **{f"dates_needed_{e:.0%}": only(dates_needed(fit["own"].std(ddof=1), e), k) for e in (0.02, 0.05, 0.10)},
+        **{
+            f"dates_needed_{e:.0%}": only(dates_needed(se * math.sqrt(k), e, df / (k - 1)), k)
+            for e in (0.02, 0.05, 0.10)
+        },
     }
 
 

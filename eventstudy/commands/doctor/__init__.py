@@ -12,11 +12,13 @@ from eventstudy.commands.options import OUT
 SECTION = "Set up"
 
 
-@click.command("doctor", epilog=examples("eventstudy doctor"))
+@click.command("doctor", epilog=examples("eventstudy doctor", "eventstudy doctor --prices prices"))
 @OUT
-@click.option("--prices", type=click.Path(path_type=Path), help="Snapshot or folder to set the clock by.")
+@click.option(
+    "--prices", type=click.Path(path_type=Path), help="Snapshot or folder of prices to compare the clock with."
+)
 def command(out: Path, prices: Path | None) -> None:
-    """Look at versions, folders, fonts, calendars, network and clock."""
+    """Check versions, folders, fonts, calendars, network and clock of this machine."""
     from eventstudy.commands.doctor.examine import examine
 
     for finding in examine(out=out, prices=prices):

@@ -20,16 +20,16 @@ SECTION = "Set up"
 @click.argument("request", type=InputFile())
 @click.argument("firms", type=InputFile())
 @click.argument("market", type=InputFile())
-@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write the study into.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Folder for the study.")
 @click.option(
     "--market",
     "exchanges",
     multiple=True,
     metavar="NAME:MIC",
-    help=f"Exchange of a market of the request, such as {EXAMPLE_MARKET}.",
+    help=f"Exchange of a market in the request file, such as {EXAMPLE_MARKET}; may be repeated.",
 )
 def command(request: Path, firms: Path, market: Path, folder: Path, exchanges: tuple[str, ...]) -> None:
-    """Make a study of EventStudyTools' request file, firm data and market data."""
+    """Make a study from the three files of EventStudyTools: request, firm data and market data."""
     from eventstudy.commands.import_est.request_files import import_est, write_import
 
     pairs = {name: mic for name, _, mic in (text.rpartition(":") for text in exchanges)}

@@ -22,7 +22,7 @@ SECTION = "Set up"
     "peers",
     multiple=True,
     metavar="TICKER:MIC[:NAME]",
-    help="A security; give it again for each, or several with commas between them.",
+    help="A security; repeat the option, or separate several by commas.",
 )
 @click.option(
     "--benchmark",
@@ -30,16 +30,19 @@ SECTION = "Set up"
     "benchmarks",
     multiple=True,
     metavar="MIC:TICKER",
-    help=f"Index of an exchange, such as {EXAMPLE_INDEX}; default its usual one.",
+    help=f"Index of an exchange, such as {EXAMPLE_INDEX}; default: its usual index.",
 )
-@click.option("--currency", default="", help="The study's currency; default that of its first exchange.")
+@click.option("--currency", default="", help="Currency of the study; default: that of its first exchange.")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), help="Folder to write into; default one of the sector's name."
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder to write to; default: one with the name of the sector.",
 )
 def command(
     sector: str | None, peers: tuple[str, ...], benchmarks: tuple[str, ...], currency: str, folder: Path | None
 ) -> None:
-    """Write the files of a new sector: study, events, a folder for prices."""
+    """Create the folder of a new sector: study file, events file, folder for prices."""
     from eventstudy.commands.init.new_sector import new_sector, next_steps, write_sector, yahoo_notes
 
     asking = sys.stdin is not None and sys.stdin.isatty()

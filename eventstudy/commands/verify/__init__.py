@@ -13,14 +13,20 @@ SECTION = "Results"
 HERE = click.Path(path_type=Path, resolve_path=True)
 
 
-@click.command("verify", epilog=examples("eventstudy verify results/latest"))
+@click.command(
+    "verify",
+    epilog=examples(
+        "eventstudy verify results/latest",
+        "eventstudy verify results/latest --events moved/events.csv --prices moved/prices",
+    ),
+)
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--events", type=HERE, help="Where the events file is now.")
-@click.option("--prices", help="Where the prices are now.")
-@click.option("--prereg", type=HERE, help="Where the locked question is now.")
-@click.option("--no-pages", is_flag=True, help="Leave pages, figures and workbook out: compare numbers alone.")
+@click.option("--events", type=HERE, help="Present path of the events file, if it has moved.")
+@click.option("--prices", help="Present path of the prices, if they have moved.")
+@click.option("--prereg", type=HERE, help="Present path of the locked question, if it has moved.")
+@click.option("--no-pages", is_flag=True, help="Compare only numbers, not pages, figures and workbook.")
 def command(result: Path, events: Path | None, prices: str | None, prereg: Path | None, no_pages: bool) -> None:
-    """Make a result pack again from its manifest and compare every file."""
+    """Compute the result pack RESULT again from its manifest and compare every file."""
     from eventstudy.commands.verify.recompute import Given, verify_pack
 
     # Inputs are looked for from other folders, too.

@@ -14,20 +14,18 @@ from eventstudy.core.windows import EventPanel
 def mean_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Constant mean return R = mu + e (Brown and Warner 1985, eq. 1; MacKinlay 1997, eq. 2).
 
-    Days count whether or not the index has a return. The coefficient is called ``mean``: it is the
-    whole model, so no policy of the intercept drops it.
+    Uses all days with a return, even if the index has none. The coefficient is named ``mean``. It is the whole
+    model, so no setting of ``model.alpha`` leaves it out.
     """
     return least_squares(panel.with_factors(), "mean_adjusted", ("mean",))
 
 
 @model("market_adjusted", still_index=True)
 def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
-    """Index-adjusted return R = R_m + e (Brown and Warner 1985, eq. 2): nothing is estimated.
+    """Index-adjusted return R = R_m + e (Brown and Warner 1985, eq. 2); nothing is estimated.
 
-    So an index that never moves is no obstacle.
-
-    sigma2 = SSE/M about zero, since k = 0 (Brown and Warner take the variance about the mean, with
-    M-1); coefficients (0, 1) have no estimation error.
+    It also accepts an index that never moves. sigma2 = SSE/M about zero, since k = 0 (Brown and Warner use the
+    variance about the mean, with M-1). The coefficients (0, 1) have no estimation error.
     """
     return fixed(panel.with_factors("market"), "market_adjusted", ("alpha", "beta"), (0.0, 1.0))
 

@@ -24,11 +24,10 @@ def scholes_williams(panel: EventPanel, settings: Model) -> ExpectedReturns:  # 
 
     Notes
     -----
-    beta = (b_-1 + b_0 + b_+1) / (1 + 2 rho) with b_k the slope of a regression on R_m,t+k alone and
-    rho the correlation of R_mt with R_m,t-1; alpha = mean R - beta mean R_m. All of them on the days
-    on which the three index returns are there and the lead does not leave the estimation window.
-    The abnormal return is R - alpha - beta R_m, and sigma2 = SSE/(M-2) of these residuals. NaN where
-    1 + 2 rho is not positive.
+    beta = (b_-1 + b_0 + b_+1) / (1 + 2 rho). b_k is the slope of a regression on R_m,t+k alone, rho the
+    correlation of R_mt with R_m,t-1; alpha = mean R - beta mean R_m. All use the days on which the three index
+    returns exist and the lead lies in the estimation window. The abnormal return is R - alpha - beta R_m, and
+    sigma2 = SSE/(M-2) of these residuals. NaN if 1 + 2 rho is not positive.
     """
     columns = ("market-1", "market", "market+1")
     used = panel.with_factors(*columns).complete()
@@ -44,14 +43,13 @@ def scholes_williams(panel: EventPanel, settings: Model) -> ExpectedReturns:  # 
 
 @model("dimson", needs=("lags",))
 def dimson(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model with Dimson's (1979) beta: the sum of slopes on ``lags`` leads and lags.
+    """Market model with Dimson's (1979) beta: the sum of the slopes on ``lags`` leads and lags.
 
     Notes
     -----
-    The slopes come from one regression on all 2k+1 columns and are summed as they are; Fowler and Rorke
-    (1983) weigh them by the index's autocorrelations, which matters where those are large.
-    alpha = mean R - beta mean R_m. The abnormal return is R - alpha - beta R_m, and
-    sigma2 = SSE/(M-2) of these residuals.
+    The slopes come from one regression on all 2k+1 columns and are added without weights. (Fowler and Rorke
+    1983 weight them by the autocorrelations of the index, which matters if these are large.) alpha = mean R -
+    beta mean R_m. The abnormal return is R - alpha - beta R_m, and sigma2 = SSE/(M-2) of these residuals.
     """
     names = ("market", *lag_names(settings.lags))
     chosen = panel.with_factors(*names)
@@ -82,10 +80,10 @@ def _one_beta(panel: EventPanel, name: str, daily: Floats, used: Bools) -> Expec
 
 @model("rolling")
 def rolling(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model by OLS on the last ``span`` sessions of the estimation window only.
+    """Market model by OLS on only the last ``span`` sessions of the estimation window.
 
-    Alpha, beta and sigma2 all come from these sessions; those among them that are missing or cut
-    around other events are not replaced by earlier ones.
+    Alpha, beta and sigma2 all come from these sessions. If some of them are missing, or are left out around
+    other events, earlier sessions do not replace them.
     """
     returns = panel.estimation_returns.copy()
     returns[:, : max(returns.shape[1] - settings.span, 0)] = np.nan

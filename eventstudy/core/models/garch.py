@@ -47,19 +47,21 @@ PERCENT = 100.0
 
 @model("garch")
 def garch(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987), the best of several optima.
+    """Market model with GARCH(1,1) errors, Student t (Bollerslev 1986, 1987).
 
-    h_t = omega + a e_{t-1}^2 + b h_{t-1}; see `_fit_all` for what becomes of the event days.
+    h_t = omega + a e_{t-1}^2 + b h_{t-1}; the best of several optima is used. ``frozen`` forecasts h from the
+    end of the estimation window to each event day. ``conditional`` updates h with the residuals of the event
+    days, with fixed coefficients.
     """
     return _fit_all(panel, settings, "garch")
 
 
 @model("egarch")
 def egarch(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Market model with EGARCH(1,1,1) errors, Student t (Nelson 1991, as ``arch`` writes it).
+    """Market model with EGARCH(1,1,1) errors, Student t (Nelson 1991, as in ``arch``).
 
-    ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1} with a >= 0, see
-    `variance_likelihood.egarch_by_search`.
+    ln h_t = omega + a (|z_{t-1}| - sqrt(2/pi)) + g z_{t-1} + b ln h_{t-1} with a >= 0. Event days as in
+    ``garch``.
     """
     return _fit_all(panel, settings, "egarch")
 

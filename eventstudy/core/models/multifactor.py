@@ -17,18 +17,18 @@ from eventstudy.core.windows import EventPanel
 def capm(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all models
     """Market model in excess returns: R - R_f = alpha + beta (R_m - R_f) + e (Jensen 1968).
 
-    An intercept of zero then means what the CAPM says. The risk-free return is a regressor with the
-    known coefficient 1: it moves the prediction and adds no estimation error.
+    Under the CAPM the intercept is zero. The risk-free return is a regressor with the known coefficient 1: it
+    changes the prediction and adds no estimation error.
     """
     return _excess(panel, "capm", ("market",), ("beta",))
 
 
 @model("factors", needs=("risk_free", "factors"))
 def factors(panel: EventPanel, settings: Model) -> ExpectedReturns:
-    """Regression on any daily factors (Fama and French 1993, 2015; Carhart 1997), by OLS.
+    """Regression on any daily factors by OLS (Fama and French 1993, 2015; Carhart 1997).
 
-    With ``risk_free`` the returns are in excess of it. The factor ``market`` is the peer's own
-    benchmark, in excess too; all other columns are taken as they are in the file.
+    With ``risk_free`` the returns are excess returns. The factor ``market`` is the peer's own benchmark, also
+    as an excess return. All other columns are used as they are in the file.
     """
     names = settings.factors
     loadings = ("beta", *(f"beta_{name}" for name in names[1:]))
@@ -70,12 +70,11 @@ def with_known(expected: ExpectedReturns, name: str, event: Floats) -> ExpectedR
 
 @model("two_index", needs=("world",))
 def two_index(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all models
-    """Local and world index R = alpha + beta R_L + beta_world R_W + e (Park 2004, without currency).
+    """Local and world index: R = alpha + beta R_L + beta_world R_W + e (Park 2004, without currency).
 
-    The world index enters as what the local one does not explain: its residual on the local index
-    over the estimation window, with the same coefficients on event days. Predictions are those of
-    both indices as they are; ``beta`` keeps its meaning. A market whose own benchmark is the world
-    index has only the one: there it is the market model, and ``beta_world`` is zero.
+    The world index enters as its residual from a regression on the local index over the estimation window, with
+    the same coefficients on event days. So predictions equal those with both indices, and ``beta`` keeps its
+    meaning. A market whose own benchmark is the world index gets the market model, with ``beta_world`` zero.
     """
     world, _ = panel.factor("world")
     both = np.atleast_1d(np.isfinite(world).any(axis=1))

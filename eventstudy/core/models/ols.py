@@ -19,7 +19,7 @@ CONSTANT = 1e-20
 def market(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all models
     """Market model R = alpha + beta R_m + e by OLS on complete pairs (MacKinlay 1997, eq. 3).
 
-    Returns over n sessions enter with weight 1/n (Maynes and Rumsey 1993), see `least_squares`.
+    A return over n sessions has weight 1/n (Maynes and Rumsey 1993); see `least_squares`.
     """
     return least_squares(panel.with_factors("market"), "market", ("alpha", "beta"))
 

@@ -18,26 +18,26 @@ DONOR_SHARE = 0.9
 
 @model("leave_one_out", needs=("others",), still_index=True)
 def leave_one_out(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
-    """Regression on the equally weighted mean return of the other peers on the same exchange, by OLS.
+    """Regression by OLS on the equally weighted mean return of the other peers on the same exchange.
 
-    The security is not in its own index, but peers that the event hits as well are: what they share is
-    expected, and the abnormal return is what the security did beyond them.
+    The mean does not contain the security itself, but it contains other peers that the event affects. Their
+    common move is part of the expected return. The abnormal return is the move of the security beyond it.
     """
     return least_squares(panel.with_factors("others"), "leave_one_out", ("alpha", "beta"))
 
 
 @model("synthetic_peer", needs=("donors",), still_index=True)
 def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
-    """Portfolio of donors, weights >= 0 with sum 1, that tracked the security best (Abadie et al. 2010).
+    """Portfolio of donors that tracked the security best, weights >= 0 with sum 1 (Abadie et al. 2010).
 
     Notes
     -----
-    Least squares over the estimation window, without an intercept. Because the weights sum to one the
-    residual is sum_j w_j (d_j - R), so they are the point of smallest norm in the donors' hull: exact
-    by non-negative least squares on [d_j - R; 1] against [0; 1], scaled to sum one afterwards. A donor
-    with fewer than nine tenths of the security's estimation days, or with a missing event day, stays
-    out (weight zero). The error of the weights is that of least squares on the donors with positive
-    weight, their sum given, and k is their number less one.
+    Least squares over the estimation window, without an intercept. The weights sum to one, so the residual is
+    sum_j w_j (d_j - R), and the weights give the point of smallest norm in the donors' convex hull. They are
+    computed exactly by non-negative least squares on [d_j - R; 1] against [0; 1] and then scaled to sum one. A
+    donor is left out (weight zero) if it has fewer than nine tenths of the security's estimation days or misses
+    an event day. The error of the weights is that of least squares on the donors with positive weight, given
+    their sum; k is the number of these donors minus one.
     """
     names = tuple(name for name in panel.factor_names if name not in ("market", "span"))
     chosen = panel.with_factors(*names)

@@ -22,15 +22,15 @@ MAX_ITERATIONS = 50
 
 @model("market_robust")
 def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
-    """Market model by Huber's M-estimator (Huber 1981, ch. 7), batched.
+    """Market model by Huber's M-estimator (Huber 1981, ch. 7), computed in batches.
 
     Notes
     -----
-    Iteratively reweighted least squares from OLS, scale = median |e| / 0.6745 anew at each step, to a
-    change of the objective below 1e-8 or 50 steps: the numbers of ``statsmodels`` RLM with HuberT.
-    ``sigma2`` is not that scale but SSE/(M-k) of the robust residuals: event days have outliers as
-    estimation days do, and a scale that ignores them would call every one of them abnormal. The
-    covariance of the coefficients is Huber's (1981, ch. 7; RLM's H1).
+    Iteratively reweighted least squares, starting from OLS, with scale = median |e| / 0.6745 computed again at
+    each step. It stops when the objective changes by less than 1e-8, or after 50 steps. The numbers equal those
+    of ``statsmodels`` RLM with HuberT. ``sigma2`` is not this scale but SSE/(M-k) of the robust residuals:
+    event days have outliers as estimation days do, and a scale that ignores outliers would call each of them
+    abnormal. The covariance of the coefficients is Huber's (1981, ch. 7; H1 of RLM).
     """
     chosen = panel.with_factors("market")
     base = least_squares(chosen, "market_robust", ("alpha", "beta"))

@@ -23,11 +23,11 @@ def calendar_time(sample: WindowSample) -> TestResult:
 
     Notes
     -----
-    On each of the D calendar days that lie in some firm-event's window the portfolio's return is the
-    mean AR of the firm-events whose window holds that day, so common dates count once. The standard
-    error is Newey and West's with Bartlett weights and min(W-1, floor(4 (D/100)^(2/9))) lags over
-    the days in order. The estimate is a daily return, not a CAR. Days weigh equally, however many
-    firm-events they hold.
+    D is the number of calendar days in some firm-event's window. On each of them the portfolio's return is the
+    mean AR of the firm-events whose windows contain the day, so common dates count once. The standard error is
+    that of Newey and West, with Bartlett weights and min(W-1, floor(4 (D/100)^(2/9))) lags over the days in
+    order. The estimate is a daily return, not a CAR. Each day has the same weight, whatever its number of
+    firm-events.
     """
     mean = sample.of(calendar_returns)
     days = len(mean)

@@ -29,13 +29,13 @@ def cross_sectional_t(sample: WindowSample) -> TestResult:
 
 @statistic("skewness_t", null=MEAN_ZERO, source="Hall 1992", minimum=3)
 def skewness_t(sample: WindowSample) -> TestResult:
-    """Hall's transformed t for skewed CARs, normal; explodes on strong effects, so never the headline.
+    """Hall's transformed t for skewed CARs, normal.
 
     Notes
     -----
-    S = mean/s with ddof 1, g = N/((N-1)(N-2)) sum ((CAR - mean)/s)^3, and
-    t = sqrt(N) (S + g S^2/3 + g^2 S^3/27 + g/(6N)) (Hall 1992, J. R. Statist. Soc. B 54, 221-228).
-    Assumes independent firm-events.
+    S = mean/s with ddof 1, g = N/((N-1)(N-2)) sum ((CAR - mean)/s)^3, and t = sqrt(N) (S + g S^2/3 + g^2 S^3/27
+    + g/(6N)) (Hall 1992, J. R. Statist. Soc. B 54, 221-228). Assumes independent firm-events. It becomes
+    extremely large with strong effects, so it is never the headline test.
     """
     sd = sample.car.std(ddof=1)
     if not sd > 0:
@@ -56,8 +56,8 @@ def skewness_t(sample: WindowSample) -> TestResult:
 def bhar_t(sample: WindowSample) -> TestResult:
     """Mean BHAR over its cross-sectional standard error, t(N-1).
 
-    BHAR = prod(1+R) - prod(1+E[R]), of log returns exp(sum R) - exp(sum E[R]), compounded once. Assumes
-    independent firm-events.
+    BHAR = prod(1+R) - prod(1+E[R]); for log returns exp(sum R) - exp(sum E[R]). Assumes independent
+    firm-events.
     """
     bhar = sample.abnormal.bhar(sample.window)
     mean, se = sample.mean(bhar), sample.error(bhar)
@@ -74,7 +74,10 @@ def patell(sample: WindowSample) -> TestResult:
 
 @statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2, weighted=True)
 def patell_kp(sample: WindowSample) -> TestResult:
-    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events."""
+    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events.
+
+    rbar as in ``bmp_kp``.
+    """
     inflation = 1.0 + (sample.weighty - 1) * sample.rbar
     if not inflation > 0:
         return sample.refuse(_no_adjustment(sample))
@@ -89,9 +92,11 @@ def bmp(sample: WindowSample) -> TestResult:
 
 @statistic("bmp_kp", null=MEAN_ZERO, source="Kolari and Pynnönen 2010", minimum=2, weighted=True)
 def bmp_kp(sample: WindowSample) -> TestResult:
-    """BMP times sqrt((1-rbar)/(1+(N-1) rbar)), t(N-1): robust to correlated firm-events too.
+    """BMP times sqrt((1-rbar)/(1+(N-1) rbar)), t(N-1): also robust to correlated firm-events.
 
-    Not robust to an event-induced rise of the common variance; see the common-volatility ratio.
+    Not robust if the event raises the common variance; see the common-volatility ratio. With overlapping
+    windows rbar counts a pair of two dates by the share of the window that they have in common, so another
+    window can give another rbar.
     """
     inflation = 1.0 + (sample.weighty - 1) * sample.rbar
     if not (inflation > 0 and sample.rbar < 1):
@@ -104,10 +109,10 @@ def bmp_kp(sample: WindowSample) -> TestResult:
     "portfolio_t", null=MEAN_ZERO, source="Brown and Warner 1980, crude dependence adjustment", minimum=1, weighted=True
 )
 def portfolio_t(sample: WindowSample) -> TestResult:
-    """CAAR over sqrt(W) times the standard deviation of the cross-event mean AR, t(L-1).
+    """CAAR over sqrt(W) times the standard deviation of the mean AR of the firm-events, t(L-1).
 
-    The standard deviation (ddof 1) is taken over the estimation window in event time; with common
-    dates it carries the correlation of the peers.
+    The standard deviation (ddof 1) is that of the daily means in the estimation window, in event time. On
+    common dates it includes the correlation of the peers.
     """
     mean = sample.once(mean_residuals)
     if len(mean) < 3:

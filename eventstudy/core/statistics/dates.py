@@ -37,11 +37,11 @@ SCALED_BY_THE_PAST |= {"bootstrap_blocks", "grank_t", "grank_z", "corrado", "cor
     source="Jaffe 1974; Mandelker 1974 (portfolios); t over dates as in Ibragimov and Müller 2010",
 )
 def date_t(sample: WindowSample) -> TestResult:
-    """t over dates of the standardised portfolio CARs, t(K-1); fewer where windows of dates overlap.
+    """t over dates of the standardised portfolio CARs, t(K-1).
 
-    Each date's common shock is inside its one observation, so neither the peers' correlation nor a
-    burst of common volatility inflates it. Where windows of two dates share sessions their CARs are
-    correlated as far, and the standard error and degrees of freedom are those of `DateOverlap.student`.
+    The firm-events of a date form one portfolio, so each date is one observation. The correlation of the peers
+    and a rise of common volatility therefore do not inflate t. If windows of two dates share sessions, their
+    CARs are correlated; standard error and degrees of freedom are then those of `DateOverlap.student`.
     """
     value, df = sample.overlap.student(sample.shock_s)
     return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
@@ -57,10 +57,11 @@ def date_t(sample: WindowSample) -> TestResult:
 def sign_flip(sample: WindowSample) -> TestResult:
     """Exact test that flips the signs of the dates' standardised CARs.
 
-    All 2^K sign vectors for K <= 14, else random ones; the two-sided p, #{|t*| >= |t|} over the vectors, the
-    observed one among them, cannot be below `sign_flip_floor`; a one-sided p, such as #{t* >= t}, not below
-    half of it. Dates linked by windows that share sessions are flipped together, as one block's sum: then K
-    counts blocks, of which it needs six, and the statistic's standard error takes them as clusters.
+    Uses all 2^K sign vectors for K <= 14, else random ones. The two-sided p is the share of vectors with |t*|
+    >= |t|, the observed vector included, so it cannot be below 2/2^K (`sign_flip_floor`). A one-sided p, such
+    as the share with t* >= t, cannot be below half of that. Dates with windows that share sessions are flipped
+    together as one block. Then K is the number of blocks, the test needs six of them, and the standard error
+    has the blocks as clusters.
     """
     blocks = sample.overlap.blocks
     sums: Floats = sample.shock_s
@@ -78,10 +79,10 @@ def sign_flip(sample: WindowSample) -> TestResult:
 
 @statistic("ibragimov_mueller", weighted=True, null=MEAN_ZERO, dates=2, source="Ibragimov and Müller 2010")
 def ibragimov_mueller(sample: WindowSample) -> TestResult:
-    """t over dates of the raw portfolio CARs, t(K-1): `date_t` without standardising.
+    """t over dates of the raw portfolio CARs, t(K-1): ``date_t`` without standardising.
 
-    Keeps its size with unequal variances over the dates (for levels up to 8.3 %), at the cost of
-    power: dates with high volatility weigh most. Overlapping windows count as in `date_t`.
+    Keeps its size if variances differ between dates (for levels up to 8.3 %). The cost is power, because dates
+    with high volatility have the largest weight. Overlapping windows count as in `date_t`.
     """
     value, df = sample.overlap.student(sample.shock_car)
     return sample.result(value, distribution="t", df=df, estimate=float(sample.shock_car.mean()))
@@ -219,16 +220,20 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
     return float(high * se)
 
 
-def dates_needed(sd: float, effect: float, *, worth: float = 1.0, level: float = 0.05, power: float = 0.8) -> int:
+def dates_needed(
+    sd: float, effect: float, *, worth: float = 1.0, df_share: float = 1.0, level: float = 0.05, power: float = 0.8
+) -> int:
     """Fewest dates at which an effect of this size would be found with the given power.
 
     ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a
-    longer time, as dense as those that were seen. Degrees of freedom are then those of so many dates apart.
+    longer time, as dense as those that were seen. Degrees of freedom are ``df_share`` of those of so many dates
+    apart, k - 1, and at least one.
     """
 
     def enough(k: int) -> bool:
         shift = abs(effect) / sd * float(np.sqrt(k))
-        return _power(shift, k - 1, special.stdtrit(k - 1, 1 - level / 2)) >= power
+        df = max(df_share * (k - 1), 1.0)
+        return _power(shift, df, special.stdtrit(df, 1 - level / 2)) >= power
 
     high = 2
     while not enough(high):

@@ -22,13 +22,14 @@ def corrado(sample: WindowSample) -> TestResult:
 
     Notes
     -----
-    K_it ranks AR_it among the M_i days of estimation and event window, d_t is the mean over the N_t
-    firm-events present of K_it - (M_i+1)/2, S = sqrt(mean_t d_t^2) over all T days, and
-    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Differs from the paper by several days
-    (the days' sum over sqrt(W), Cowan 1992) and by N_t firm-events a day. Where windows of dates
-    overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`: event days t of one date are then days
-    t' of another, and the mean ranks of the window's days are correlated. That is cautious, since the
-    ranks of a firm-event add up to zero over all its days.
+    K_it is the rank of AR_it among the M_i days of the estimation window and the event window
+    (``windows.event``). d_t is the mean of K_it - (M_i+1)/2 over the N_t firm-events with a return on day t, S
+    = sqrt(mean_t d_t^2) over all T days, and Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. All days
+    of ``windows.event`` are ranked, so a longer event window changes p, even for the same tested window.
+    Differences from the paper: windows of several days (the sum over sqrt(W), Cowan 1992), and N_t may differ
+    between days. With overlapping windows Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`, because event days
+    of one date are then also days of another. This is conservative, since the ranks of a firm-event sum to zero
+    over all its days.
     """
     total, _, ranked = sample.once(rank_sums)
     return _of_days(sample, total, ranked)
@@ -36,12 +37,12 @@ def corrado(sample: WindowSample) -> TestResult:
 
 @statistic("corrado_zivney", null=NO_EXTREME_RANK, source="Corrado and Zivney 1992", minimum=2)
 def corrado_zivney(sample: WindowSample) -> TestResult:
-    """Rank test with ranks made uniform, for firm-events with unequal numbers of days.
+    """Rank test with uniform ranks, for firm-events with different numbers of days.
 
     Notes
     -----
-    U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and
-    Z = sum_{t in window} d_t / (S sqrt(W)), standard normal. Overlap as in `corrado`.
+    U_it = K_it/(1+M_i) - 1/2, d_t = sum_i U_it / sqrt(N_t), S = sqrt(mean_t d_t^2) and Z = sum_{t in window}
+    d_t / (S sqrt(W)), standard normal. Ranked days and overlapping windows as in `corrado`.
     """
     _, total, ranked = sample.once(rank_sums)
     return _of_days(sample, total, np.sqrt(ranked))
@@ -69,16 +70,16 @@ def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> T
 
 @statistic("grank_t", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
 def grank_t(sample: WindowSample) -> TestResult:
-    """Generalised rank t: the CAR is one more day among the standardised estimation residuals, t(T-2).
+    """Generalised rank t: ranks the CAR as one more day among the standardised residuals, t(T-2).
 
     Notes
     -----
-    GSAR_it = e_it/s_i on the L estimation days and SCAR_i over its cross-sectional standard deviation
-    on the one event column; U_it = rank/(M_i+1) - 1/2 over T = L+1 columns, Ubar_t its mean over the
-    N_t firm-events present, S = sqrt(mean_t (N_t/N) Ubar_t^2), Z = Ubar_0/S and
-    t = Z sqrt((T-2)/(T-1-Z^2)). Allows for correlation on common dates, but with one date and few
-    firm-events it still rejects about twice too often, and more when common volatility rises. Where
-    windows of dates overlap Z is divided by sqrt(n'Wn/n'n), see `DateOverlap`.
+    GSAR_it = e_it/s_i on the L estimation days. The one event column is SCAR_i over its cross-sectional
+    standard deviation. U_it = rank/(M_i+1) - 1/2 over T = L+1 columns, Ubar_t is its mean over the N_t
+    firm-events with a value, S = sqrt(mean_t (N_t/N) Ubar_t^2), Z = Ubar_0/S and t = Z sqrt((T-2)/(T-1-Z^2)).
+    It allows for correlation on common dates. With one date and few firm-events it still rejects about twice
+    too often, and more if common volatility rises. With overlapping windows Z is divided by sqrt(n'Wn/n'n), see
+    `DateOverlap`.
     """
     mean, present = sample.of(generalised_ranks)
     if mean is None or present is None:
@@ -95,7 +96,13 @@ def grank_t(sample: WindowSample) -> TestResult:
 
 @statistic("grank_z", null=NO_EXTREME_RANK, source="Kolari and Pynnönen 2011", minimum=2)
 def grank_z(sample: WindowSample) -> TestResult:
-    """Generalised rank Z, for independent firm-events only; see `grank_z_value`."""
+    """Generalised rank Z, for independent firm-events only.
+
+    Notes
+    -----
+    Z = sqrt(12 N (T+1)/(T-1)) Ubar_0 with Ubar_0 as in `grank_t`. It assumes the known variance of a uniform
+    rank and independent firm-events.
+    """
     if sample.k < sample.n:
         return sample.refuse(Reason("not_tested.shared_dates", n=sample.n, k=sample.k))
     if sample.overlap:
@@ -140,13 +147,13 @@ def _standard_residuals(sample: WindowSample) -> tuple[Floats, Floats, Bools]:
 
 @statistic("wilcoxon", null=MEDIAN_ZERO, source="Wilcoxon 1945")
 def wilcoxon(sample: WindowSample) -> TestResult:
-    """Signed-rank test of the CARs: W+, the sum of the ranks of |CAR| of the positive ones.
+    """Signed-rank test: W+ is the sum of the ranks of |CAR| over the positive CARs.
 
     Notes
     -----
-    Zeros are left out. Two-sided p = 2 min(P(W <= w), P(W >= w)), exact for N <= 50 without ties,
-    else normal with variance n(n+1)(2n+1)/24 - sum(t^3-t)/48 over ties of size t and no continuity
-    correction. Assumes independent firm-events.
+    Zeros are left out. Two-sided p = 2 min(P(W <= w), P(W >= w)), exact for N <= 50 without ties. Otherwise p
+    is normal, with variance n(n+1)(2n+1)/24 - sum(t^3-t)/48 over ties of size t and no continuity correction.
+    Assumes independent firm-events.
     """
     values = sample.car[sample.car != 0]
     n = len(values)

@@ -33,14 +33,13 @@ FEWEST_PLACEBOS = 39
     minimum=FEWEST_SKEWED,
 )
 def bootstrap(sample: WindowSample) -> TestResult:
-    """Skewness-adjusted t of the BHARs against its own bootstrap distribution.
+    """Skewness-adjusted t of the BHARs against its bootstrap distribution.
 
     Notes
     -----
-    J = sqrt(n) (S + g S^2/3 + g/(6n)) with S = mean/s (ddof 1) and g = sum (BHAR - mean)^3 / (n s^3).
-    Resamples of size N/4, but at least min(N, 50), are centred on the sample's mean; two-sided
-    p = 2 min(share J* <= J, share J* >= J), the sample itself counted, from at most 1,999 draws.
-    Assumes independent firm-events.
+    J = sqrt(n) (S + g S^2/3 + g/(6n)) with S = mean/s (ddof 1) and g = sum (BHAR - mean)^3 / (n s^3). Resamples
+    have size N/4, but at least min(N, 50), and are centred on the sample mean. Two-sided p = 2 min(share J* <=
+    J, share J* >= J), the sample included, from at most 1,999 draws. Assumes independent firm-events.
     """
     bhar = np.sort(sample.abnormal.bhar(sample.window))
     mean = float(bhar.mean())
@@ -76,14 +75,14 @@ def skewness_adjusted(values: Floats) -> Floats:
     dates=FEWEST_DATES,
 )
 def bootstrap_dates(sample: WindowSample) -> TestResult:
-    """Cluster bootstrap: t over dates of the raw portfolio CARs, whole dates resampled.
+    """Cluster bootstrap of the t over dates of the raw portfolio CARs: whole dates are resampled.
 
     Notes
     -----
-    t* = (mean* - mean)/se* over K dates drawn with replacement, p = share of |t*| >= |t| with the
-    sample itself counted. Unlike `sign_flip` it does not need a symmetric distribution; it needs more
-    dates. A resample of one date only counts as extreme. Dates linked by windows that share sessions
-    are one block: blocks are drawn, of which it needs ten, and are the clusters of se, see `clustered`.
+    t* = (mean* - mean)/se* over K dates drawn with replacement; p = share of |t*| >= |t|, the sample included.
+    Unlike `sign_flip` it does not assume a symmetric distribution, but it needs more dates. A resample that
+    contains only one date counts as extreme. Dates with windows that share sessions are one block. Then blocks
+    are drawn, at least ten are needed, and they are the clusters of se.
     """
     values = sample.shock_car
     if sample.overlap:
@@ -131,14 +130,14 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
 
     Notes
     -----
-    The cross-event mean residual of each estimation day, M days in event time, is resampled in blocks
-    of geometric length with mean M^(1/3), wrapped around; W such days make one placebo CAAR. They are
-    widened by sqrt(M/(M-p) v) with v the mean ratio of the CAR's prediction-error variance to
-    s^2 W, since residuals lack the fit's error. The statistic is the CAAR in units of the placebos'
-    standard deviation; p = share of |placebo| >= |CAAR|, the event counted. Keeps correlation on
-    common dates and over days, not a volatility that the event raises. Where windows of dates overlap
-    single days are drawn and widened by n'Wn/n'n too, see `DateOverlap`: blocks would keep a part of
-    what the overlap does, and nobody knows which.
+    The mean residual of the firm-events on each of the M estimation days, in event time, is resampled in blocks
+    of geometric length with mean M^(1/3), wrapped around. W such days make one placebo CAAR. Residuals lack the
+    estimation error, so placebos are multiplied by sqrt(M/(M-p) v), with v the mean ratio of the CAR's
+    prediction-error variance to s^2 W. The statistic is the CAAR in units of the placebos' standard deviation;
+    p = share of |placebo| >= |CAAR|, the event included. It keeps correlation on common dates and over days,
+    but not a volatility that the event raises. With overlapping windows single days are drawn instead of
+    blocks, because blocks would contain an unknown part of the overlap. Their variance is then multiplied by
+    n'Wn/n'n, see `DateOverlap`.
     """
     series = sample.once(mean_residuals)
     width = sample.window[1] - sample.window[0] + 1
@@ -174,14 +173,14 @@ def permutation(sample: WindowSample) -> TestResult:
 
     Notes
     -----
-    For each shock a placebo is a run of W sessions, all present, of its own portfolio's estimation
-    residuals. The sum is divided by s sqrt(W (1 - W/M)), its standard deviation in a fit with
-    intercept over M days (by s sqrt(W) where nothing was estimated), as the event's CAR is by its
-    prediction error. T is the mean over shocks of S_k. With one shock all placebos are compared, with
-    more one is drawn for each shock, ``draws`` times; p = share of |T*| >= |T|, the event counted.
-    These are all days, not matched drops: if volatility is higher around events the test rejects too
-    often. Where windows of dates overlap T* is widened by sqrt(sum(W)/K), see `DateOverlap`: placebos
-    that overlap as the windows do vary too little, since residuals add up to zero over their window.
+    A placebo of a shock is a run of W sessions without gaps in the estimation residuals of its own portfolio.
+    The sum is divided by its standard deviation s sqrt(W (1 - W/M)) in a fit with intercept over M days (by s
+    sqrt(W) if nothing was estimated), as the event's CAR is divided by its prediction error. T is the mean over
+    shocks of S_k. With one shock all placebos are used. With more, one placebo is drawn for each shock,
+    ``draws`` times; p = share of |T*| >= |T|, the event included. Placebos are all days, not matched drops: if
+    volatility is higher around events, the test rejects too often. With overlapping windows T* is multiplied by
+    sqrt(sum(W)/K), see `DateOverlap`, because residuals sum to zero over their window and overlapping placebos
+    vary too little.
     """
     width = sample.window[1] - sample.window[0] + 1
     placebos = [row[np.isfinite(row)] for row in _placebo_sums(sample, width, standardised=True)]
@@ -206,13 +205,13 @@ def permutation(sample: WindowSample) -> TestResult:
     source="Gelbach, Helland and Klick 2013, SQ test",
 )
 def sq(sample: WindowSample) -> TestResult:
-    """Where the CAR of one date's portfolio, or of one firm, stands among its estimation windows' CARs.
+    """Position of the CAR of one date's portfolio, or of one firm, among the CARs of its estimation window.
 
     Notes
     -----
-    The M overlapping runs of W sessions of the portfolio's residuals give an empirical distribution;
-    the statistic is the CAR, p = 2 min((1 + #{<= CAR})/(1+M), (1 + #{>= CAR})/(1+M)), at most one. No
-    normality is assumed. For several dates see `permutation`.
+    The M overlapping runs of W sessions of the portfolio's residuals give an empirical distribution. The
+    statistic is the CAR; p = 2 min((1 + #{<= CAR})/(1+M), (1 + #{>= CAR})/(1+M)), at most one. Normality is not
+    assumed. For several dates see `permutation`.
     """
     if sample.k != 1:
         return sample.refuse(Reason("not_tested.one_date", k=sample.k))

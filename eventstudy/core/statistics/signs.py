@@ -12,8 +12,8 @@ from eventstudy.errors import Reason
 def sign(sample: WindowSample) -> TestResult:
     """Sign test: z = (w - N/2) / sqrt(N/4) with w positive CARs (strictly above zero), normal.
 
-    No continuity correction. Assumes independent firm-events and a median of zero, which skewed
-    returns do not have: `generalized_sign` takes the share from the estimation window.
+    No continuity correction. Assumes independent firm-events and a median of zero. Skewed returns have another
+    median; `generalized_sign` estimates the share of positive values from the estimation window.
     """
     return sample.result(_share_z(sample, 0.5), distribution="normal")
 
@@ -24,8 +24,8 @@ def sign(sample: WindowSample) -> TestResult:
 def generalized_sign(sample: WindowSample) -> TestResult:
     """Generalised sign test: z = (w - N p) / sqrt(N p (1-p)), normal.
 
-    p is the mean over firm-events of the share of positive residuals on their estimation days; a
-    firm with two events counts twice. No continuity correction.
+    p is the mean over firm-events of the share of positive residuals on their estimation days; a firm with two
+    events counts twice. No continuity correction.
     """
     share = sample.once(positive_share)
     if not 0 < share < 1:

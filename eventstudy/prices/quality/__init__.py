@@ -6,7 +6,7 @@ joins `CHECKS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -104,22 +104,26 @@ def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> f
     )
 
 
-def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False) -> PriceTable:
+def vet(
+    prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool = False, days: Collection[str] = ()
+) -> PriceTable:
     """Return the prices that a study may use.
 
     Series with a finding ``drop`` are left out and the reason becomes their outcome; `REPAIRED` says what is
-    taken out of others. With ``accept``
-    everything is kept as it is.
+    taken out of others. With ``accept`` everything is kept as it is, and so is what was found on one of the
+    ``days``, ``TICKER:YYYY-MM-DD``.
     """
     if accept:
         return prices
+    findings = [finding for finding in findings if _day_of(finding) not in days]
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
         raise PriceError(
             [
                 Problem(
                     f"{stop.ticker} on {stop.day}: {stop.check} ({stop.value:.6g}): {text(stop.message)}; "
-                    "or go on with --accept-suspect",
+                    f"--set 'prices.accept_days=[\"{_day_of(stop)}\"]' goes on with this day as it is, "
+                    "--accept-suspect with all",
                     file=prices.series[stop.ticker].source,
                 )
                 for stop in stops
@@ -140,11 +144,17 @@ def vet(prices: PriceTable, findings: Sequence[QualityFinding], *, accept: bool 
     return replace(prices, series=series, outcomes=outcomes)
 
 
-def sentences(findings: Sequence[QualityFinding], *, accept: bool = False) -> list[Reason]:
+def _day_of(finding: QualityFinding) -> str:
+    """How ``prices.accept_days`` names the day of a finding."""
+    return f"{finding.ticker}:{finding.day}"
+
+
+def sentences(findings: Sequence[QualityFinding], *, accept: bool = False, days: Collection[str] = ()) -> list[Reason]:
     """Return one reason for each thing found, series with the same one together."""
     tickers: dict[tuple[str, str, str, Reason], list[str]] = {}
     for finding in findings:
-        kind = "quality.accepted" if accept and finding.severity != "warn" else "quality.found"
+        passed = finding.severity != "warn" and (accept or _day_of(finding) in days)
+        kind = "quality.accepted" if passed else "quality.found"
         tickers.setdefault((kind, finding.check, finding.day, finding.message), []).append(finding.ticker)
     return [
         Reason(kind, tickers=", ".join(names), check=Reason(f"check.{check}"), day=day, text=seen)
