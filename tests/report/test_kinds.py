@@ -38,7 +38,8 @@ FOREIGN = re.compile(r"[Rr]eturn|RETURN|收益|回报|\bB?HAR\b|\bCA?AR\b|\bAA?R
 #: What may be said all the same: the absolute return is what a day's volatility is, names of settings are
 #: names, as those of files are, and papers are called what they are called.
 ALLOWED = re.compile(
-    r"tables/abnormal_returns\.csv|absolute (?:daily )?returns?|[Aa]bnormal absolute return|绝\s*对\s*收益|\breturns\.\w+",
+    r"tables/abnormal_returns\.csv|absolute (?:daily )?returns?|[Aa]bnormal absolute return|"
+    r"绝\s*对\s*收益|\breturns\.\w+",
     re.I,
 )
 #: Noun of the headline and unit of the heads that each output must have.
