@@ -63,7 +63,7 @@ def test_terminal_and_summary_show_k_eff_and_the_p_of_the_mean_that_they_show() 
 
 
 def test_trust_praises_no_test_for_what_the_dates_do_not_have() -> None:
-    assert which_to_trust(7, 7, 0.0, 1.0).endswith("the BMP test is then the date-level t.")
+    assert which_to_trust(7, 7, 0.0, 1.0).endswith("and the BMP test equals the date-level t.")
     assert which_to_trust(7, 6, 0.0, 1.0) == (
         "7 firm-events fall on 6 dates, and their residuals are uncorrelated (mean 0.00): trust the tests over dates, "
         "and read those that count firm-events beside them."
