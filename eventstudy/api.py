@@ -417,8 +417,10 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
+        if outcome.message.code not in ("price.no_file", "price.no_file_like", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
+        elif outcome.message.code == "price.no_file_like":
+            remedy = f"call it {ticker}.csv if that is it"
         if any(market.benchmark == ticker for market in config.markets):
             remedy += ", or name another index: --benchmark, or benchmark in [[markets]]"
         if outcome.status != "ok":
