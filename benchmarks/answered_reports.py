@@ -27,22 +27,13 @@ FREQUENT = ("TSLA", "AAPL", "HLF")
 
 
 def read(pack: Path) -> tuple[Falls, pd.DataFrame, int]:
-    """The falls of a pack, a row each with what the events file and its corrections say, and the seed."""
-    events, amended = (
-        pd.read_csv(sector_file("answered_reports").with_name(name), dtype=str, keep_default_na=False)
-        for name in ("events.csv", "corrections.csv")
-    )
+    """The falls of a pack, a row each with what the events file says, and the seed."""
+    events = pd.read_csv(sector_file("answered_reports").with_name("events.csv"), dtype=str, keep_default_na=False)
     rows, known = (pd.read_parquet(pack / "tables" / f"{name}.parquet") for name in ("falls", "reversal"))
-    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag"]
+    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag", "round"]
     rows = rows.merge(events[own], how="left", left_on="event", right_on="event_id")
     known = known.set_index("shock_id")
     rows["counted"] = rows["event"].map(known["label_in_time"] & (known["overlaps"].fillna("") == "")).eq(True)
-    amended = amended.set_index("event_id")
-    rows["amended_label"] = rows["event"].map(amended["label"]).fillna(rows["label"])
-    # A report of another day has no fall on its own; the others count if no earlier report overlaps them.
-    same_day = rows["event"].map(amended["day"]) == rows["day0"]
-    free = rows["event"].map(known["overlaps"].fillna("") == "").eq(True)
-    rows["amended_counted"] = np.where(rows["event"].isin(amended.index), same_day & free, rows["counted"])
     settings = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["settings"]
     first, last = settings["windows"]["post"]
     falls = Falls(
@@ -89,14 +80,8 @@ def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
         yield sentence(f"denied, {name.replace('_', ' ')}", of(denied & column("publisher_type", name)))
     yield sentence("denied by the close of day 0", of(denied & column("answer_lag", "first_close")))
     yield sentence("denied by the close of day +1", of(denied & column("answer_lag", "second_close")))
-    amended = rows["amended_counted"].to_numpy(bool)
-    of_label = {
-        name: estimate(falls.take(control | ((rows["amended_label"] == name).to_numpy() & amended)), seed=seed)
-        for name in ("denied", "contested", "silent")
-    }
-    for name, found in of_label.items():
-        yield sentence(f"{name}, with the corrected rows", found)
-    yield difference("denied less silent, with the corrected rows", of_label["denied"], of_label["silent"])
+    for number, name in (("1", "first"), ("2", "second")):
+        yield sentence(f"denied, {name} round", of(denied & column("round", number)))
     middle = np.median(falls.drop_s[denied & counted])
     yield sentence(f"denied, S above {middle:.1f}", of(denied & (falls.drop_s > middle)))
     yield sentence(f"denied, S at or below {middle:.1f}", of(denied & (falls.drop_s <= middle)))
@@ -139,9 +124,7 @@ def main() -> None:
     command = f"```sh\npython benchmarks/answered_reports.py {given.pack} --out {given.out}\n```"
     intro = (
         "The regression of the verdict over other drops of the pack, as [fixed beforehand](answered-reports.md). None "
-        "of it is a verdict, and no p is adjusted for the number of rows. The corrected rows are those that a second "
-        "check found wrong after the question had been locked (`corrections.csv` beside the events, which no study "
-        "reads)."
+        "of it is a verdict, and no p is adjusted for the number of rows."
     )
     given.out.write_text(
         f"# Rows beside the question about answered reports\n\n{intro}\n\n{lines}\n\n"
