@@ -42,10 +42,11 @@ class Study:
 
     ``kind`` is what is abnormal: the return, the logarithm of the volume, or the absolute return as
     a day's volatility. The last two are tested in the same windows; drops, reversals and trades are
-    questions about returns.
+    questions about returns. ``name_local`` is the name on Chinese pages.
     """
 
     name: Text = "Event study"
+    name_local: Text = ""
     kind: Literal["return", "volume", "volatility"] = "return"
     sector: Annotated[str, Form(SECTOR, "are 1 to 40 small letters, digits, _ and -")] = ""
     currency: Currency = "USD"
