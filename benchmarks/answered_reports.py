@@ -19,8 +19,9 @@ import pandas as pd
 from scipy import special
 
 from eventstudy.config import sector_file
-from eventstudy.reversal.comparison import THURSDAY, WEEK
+from eventstudy.reversal.comparison import week_of
 from eventstudy.reversal.estimator import Excess, Falls, estimate
+from eventstudy.reversal.study_shocks import without_overlaps
 
 #: Companies with the most reports.
 FREQUENT = ("TSLA", "AAPL", "HLF")
@@ -33,12 +34,13 @@ def read(pack: Path) -> tuple[Falls, pd.DataFrame, int]:
     own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag", "round"]
     rows = rows.merge(events[own], how="left", left_on="event", right_on="event_id")
     known = known.set_index("shock_id")
-    rows["counted"] = rows["event"].map(known["label_in_time"] & (known["overlaps"].fillna("") == "")).eq(True)
+    rows["in_time"] = rows["event"].map(known["label_in_time"]).eq(True)
+    rows["overlaps"] = rows["event"].map(known["overlaps"].fillna("")).fillna("")
     settings = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["settings"]
     first, last = settings["windows"]["post"]
     falls = Falls(
         event=(rows["event"] != "").to_numpy(),
-        week=(pd.to_datetime(rows["day0"]).to_numpy("datetime64[D]").astype(np.int64) + THURSDAY) // WEEK,
+        week=week_of(pd.to_datetime(rows["day0"]).to_numpy("datetime64[D]").astype(np.int64)),
         length=last - first + 1,
         **{name: rows[name].to_numpy(str) for name in ("stratum", "family")},
         **{name: rows[name].to_numpy() for name in ("session", "drop_s", "run_up", "post", "sigma", "recent")},
@@ -56,8 +58,11 @@ def sentence(name: str, found: Excess) -> str:
 
 def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
     """Every row, group by group."""
-    control, counted = ~falls.event, rows["counted"].to_numpy()
-    label = rows["label"].to_numpy(str)
+    control, label = ~falls.event, rows["label"].to_numpy(str)
+    shock, overlaps = rows["event"].to_numpy(str), rows["overlaps"].tolist()
+    counted = np.zeros(len(rows), dtype=bool)
+    for name in ("denied", "contested", "silent"):
+        counted |= without_overlaps(((label == name) & rows["in_time"]).to_numpy(), shock, overlaps)
 
     def of(mask: np.ndarray) -> Excess:
         return estimate(falls.take(control | (mask & counted)), seed=seed)
