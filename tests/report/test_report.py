@@ -390,7 +390,7 @@ def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: Non
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="zh-Hans">' in html
     assert "待检验的下跌" in html
-    assert first.startswith("No font with Chinese letters was found: report.pdf is in English")
+    assert first.startswith("No font with Chinese characters was found, so report.pdf is in English")
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert "report.pdf 为英文" in manifest["missing_font"]
 

@@ -107,7 +107,7 @@ def test_a_shock_that_is_no_drop_has_no_rank(tmp_path: Path) -> None:
     facts = case_study(shocks)
     assert facts is not None
     assert (facts["qualifies"], facts["rank"]) == (False, None)
-    assert "which is no drop that could be compared" in text(facts["sentence"])
+    assert "which does not count as a drop, so it is not compared" in text(facts["sentence"])
 
 
 def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_one_date_is_a_case_study() -> None:
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
         "days +2 to +20 was 5.0% above that of 10 matched control drops (rank 1 of 11; permutation p = "
         "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 control drops no p "
-        "below 0.001 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
+        "below 0.001 is possible, and given their spread the smallest detectable effect is 13.3%."
     )
     assert text(found.more_data) == (
         "To find a true difference of 2, 5 or 10 points (80 % power at the 5 % level) takes about 38, 8 or 4 dates; "
@@ -141,7 +141,7 @@ DESCRIPTIVE = (
     [
         (2, DESCRIPTIVE),
         (5, DESCRIPTIVE),
-        (10, "Low power: MDE = 1.00 sd = 6.3%."),
+        (10, "Low power: the smallest detectable effect is 1.00 standard deviations, 6.3%."),
         (15, "Moderate."),
         (29, "Moderate."),
         (30, ""),
