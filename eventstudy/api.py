@@ -14,7 +14,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,7 +58,8 @@ class Checked:
 
     ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the gravest
     first. ``usable`` says whether a run could use any event: without prices, whether an event has a day 0 on the
-    exchange of one of its peers.
+    exchange of one of its peers. Of more than 50,000 firm-events ``tables`` has alignment and ledger, and no other
+    field has rows.
 
     Examples
     --------
@@ -79,6 +80,7 @@ class Checked:
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     usable: bool = True
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def to_frame(self, name: str = "ledger") -> pd.DataFrame:
         """Return one of the tables.
@@ -100,6 +102,8 @@ class Checked:
         """
         import pandas as pd
 
+        if name in self.tables:
+            return self.tables[name]
         found: dict[str, Sequence[Any]] = {
             "alignment": tuple(self.alignments.values()),
             "ledger": self.ledger,
@@ -251,7 +255,16 @@ class Study:
         -------
         Checked
             Day 0 by exchange, the ledger, what is missing, and warnings.
+
+        Notes
+        -----
+        More than 50,000 firm-events go the way of `run`, by sums over dates, and need prices.
         """
+        source = Path(events) if isinstance(events, str) else events
+        if not isinstance(source, Events) and is_long(source):
+            result = self._run_list(source, prices, prices_are, 1)
+            tables = {name: result.to_frame(name) for name in ("alignment", "ledger")}
+            return Checked({}, warnings=tuple(result.facts["warnings"]), tables=tables)
         read, config = self._inputs(events, 1)
         return check_study(read, config, None if prices is None else _table(read, config, prices, prices_are))
 
@@ -417,8 +430,10 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
+        if outcome.message.code not in ("price.no_file", "price.no_file_like", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
+        elif outcome.message.code == "price.no_file_like":
+            remedy = f"call it {ticker}.csv if that is it"
         if any(market.benchmark == ticker for market in config.markets):
             remedy += ", or name another index: --benchmark, or benchmark in [[markets]]"
         if outcome.status != "ok":

@@ -85,7 +85,7 @@ class StudyResult:
     >>> f"{row.car:.3f} in {row.se:.3f}"
     '-0.012 in 0.010'
     >>> [warning.severity for warning in result.warnings]
-    ['caution']
+    ['caution', 'caution']
 
     By window, under the names of statsmodels:
 
