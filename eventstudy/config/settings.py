@@ -245,8 +245,9 @@ class Reversal:
         Shock shown as a case study; by default the newest fall of the label asked about that
         counts as a drop, else its newest fall, else the newest fall of all.
     estimator
-        What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
-        permutation over sets of placebo drops.
+        What the verdict rests on: ``moderated``, a regression over all comparable falls of the peers whose slope of
+        the depth is drawn towards none and whose error counts the controls' spread too; ``regression``, the same
+        with neither; or ``matched``, the permutation over sets of placebo drops.
     controls
         Falls that a drop is compared with: ``all`` of the history, or ``before``, those whose aftermath was over
         before the drop began.
@@ -262,7 +263,7 @@ class Reversal:
     share_negative: Annotated[float, Range(0, 1)] = 0.6
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
-    estimator: Literal["regression", "matched"] = "regression"
+    estimator: Literal["moderated", "regression", "matched"] = "moderated"
     controls: Literal["all", "before"] = "all"
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True

@@ -309,6 +309,7 @@ def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
         drop=np.concatenate([pack.falls.drop for pack in packs])[order],
         drops={},
         lead=packs[0].falls.lead,
+        moderated=all(pack.falls.moderated for pack in packs),
     )
 
 
