@@ -19,8 +19,8 @@ import pandas as pd
 from scipy import special
 
 from eventstudy.config import sector_file
+from eventstudy.reversal.comparison import THURSDAY, WEEK
 from eventstudy.reversal.estimator import Excess, Falls, estimate
-from eventstudy.reversal.falls import THURSDAY, WEEK
 
 #: Companies with the most reports.
 FREQUENT = ("TSLA", "AAPL", "HLF")

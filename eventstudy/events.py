@@ -32,7 +32,7 @@ _KEPT = ("event_id", "precision", "kind", "label", "clarifies", "dimension", "ti
 
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
-TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=_]{0,19}")
 #: What stands for the path of events that come in a frame; nothing is in its folder.
 FRAME = str(Path("DataFrame") / "events.csv")
 #: Furthest event day from day 0 that a window of an event of its own may have.
@@ -341,7 +341,7 @@ def read_tickers(text: str, line: int, found: list[str], spellings: Spellings) -
         if not spellings.numbered and re.fullmatch(r"\d{6}", ticker):
             found.append(f"ticker {given!r} has no exchange; write its ending too")
         elif not TICKER.fullmatch(ticker):
-            found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+            found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = _ ^")
         else:
             yield ticker
 

@@ -225,7 +225,7 @@ def _ask(
     shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline, config), lambda _: ())
+    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline), lambda _: ())
     found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
     claimed = _beside(beside / "claims.csv", read_claims)
     claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())

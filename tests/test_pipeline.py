@@ -73,14 +73,14 @@ def test_membership_and_deals(tmp_path: Path) -> None:
     found = ledger(run(tmp_path, [event_row("E0", "2021-01-12"), event_row("E1", "2021-06-09")], extra=extra))
     assert found["E1", "AAA"] == ("dropped", "not_listed: Alpha (AAA) was listed until 2021-03-01")
     assert found["E1", "BBB"] == ("dropped", "not_listed: BBB is a member from 2021-09-01")
-    assert found["E1", "CCC"] == ("dropped", "deal_bound: CCC traded at a bid price from 2021-05-03")
+    assert found["E1", "CCC"] == ("dropped", "deal_bound: the price of CCC was bound to a takeover bid from 2021-05-03")
     assert found["E0", "CCC"][0] == "used"
 
 
 @pytest.mark.usefixtures("prices")
 def test_a_ticker_that_is_no_peer(tmp_path: Path) -> None:
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA;ZZZ")]))
-    assert found["E1", "ZZZ"][1].startswith("not_a_peer: ZZZ is named in events.csv")
+    assert found["E1", "ZZZ"][1].startswith("not_a_peer: ZZZ is in events.csv")
 
 
 def test_prices_that_are_not_there(tmp_path: Path, prices: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_series_that_stops_inside_the_window(tmp_path: Path, prices: Path) -> 
     assert found["E1", "AAA"][1] == ("prices_end_before_window: no return after 2021-06-14 up to day +20, 2021-07-08")
     assert found["E2", "AAA"][1] == "no_prices: the series ends on 2021-06-14"
     kept = ledger(run(tmp_path, [event_row("E1", "2021-06-09")], "windows.allow_partial=true"))
-    assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return")
+    assert kept["E1", "AAA"] == ("used", "17 of 31 event days without a return, the first is day 4")
 
 
 def test_a_gap_is_not_bridged(tmp_path: Path, prices: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_day_without_any_price_is_a_closure(tmp_path: Path, prices: Path) -> N
         edit_prices(prices / f"{ticker}.csv", d2021_06_09=None)
     computed = run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA")])
     assert ledger(computed)["E1", "AAA"] == ("shifted", "shifted: no price on 2021-06-09, day 0 is the next session")
-    assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in map(
+    assert "XNYS: 1 session(s) without any price are treated as days on which it was closed (2021-06-09)" in map(
         text, computed.returns.remarks
     )
 
@@ -186,11 +186,17 @@ def test_events_of_one_peer_can_be_merged_or_thinned(tmp_path: Path) -> None:
         event_row("C", "2021-07-07", tickers="AAA"),
         event_row("D", "2021-08-18", tickers="AAA"),
     ]
-    assert {status for status, _ in ledger(run(tmp_path, rows)).values()} == {"used"}
+    kept = ledger(run(tmp_path, rows))
+    assert {status for status, _ in kept.values()} == {"used"}
+    said = "{} session(s) after {} of the same security, whose event window has not ended"
+    assert {key: reason for key, (_, reason) in kept.items() if reason} == {
+        ("C", "AAA"): said.format(19, "B"),
+        ("D", "AAA"): said.format(30, "C"),
+    }
     merged = ledger(run(tmp_path, rows, "windows.same_day=merge"))
     assert merged["B", "AAA"] == ("dropped", "merged: A has the same day 0 and counts for both")
     assert [key for key, (status, _) in merged.items() if status == "dropped"] == [("B", "AAA")]
-    # 7 July is the 20th session after 9 June; 18 August the 30th after 7 July, but C is gone by then.
+    # 7 July is the 19th session after 9 June; 18 August the 30th after 7 July, but C is gone by then.
     thinned = ledger(run(tmp_path, rows, "windows.overlapping=drop_later"))
     assert thinned["C", "AAA"] == ("dropped", "overlaps: the event window of A has not ended")
     assert thinned["B", "AAA"][0] == "dropped"

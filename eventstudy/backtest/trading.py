@@ -21,8 +21,8 @@ from eventstudy.events import Events
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Shocks
+from eventstudy.reversal.comparison import lead_of
 from eventstudy.reversal.controls import FEWEST_MATCHES, match
-from eventstudy.reversal.falls import lead_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def _past_days(judged: Shocks, k: int) -> Counts:
     sessions = judged.history.days(judged.tickers[k])
     own = np.searchsorted(sessions, judged.drops.day0[k].astype("datetime64[D]").astype(np.int64))
     past = pool.take(np.searchsorted(sessions, pool.day) + lead_of("before", windows.drop, windows.post) <= own)
-    (nearest,) = match(judged.traits[[k]], [past], many=False)
+    (nearest,) = match(judged.traits[[k]], [past], [judged.benchmarks.grids[k]], many=False)
     return past.day[nearest.rows] if len(nearest.rows) >= FEWEST_MATCHES else past.day[:0]
 
 

@@ -37,6 +37,8 @@ CUT_AROUND = (-1, 2)
 LATEST_RESUMPTION = 3
 #: Ledger statuses of firm-events that are in the study.
 USED = ("used", "shifted")
+#: Code of a firm-event that is used although the event window of an earlier one of its security still runs.
+BESIDE = "reason.beside"
 #: Why the rules of the exchange keep a session out of an estimation, the first that applies.
 RULE_CUTS = {
     LOCKED_UP | LOCKED_DOWN: Reason("cut.limit_locked"),
@@ -45,23 +47,14 @@ RULE_CUTS = {
 }
 #: Kinds by which drops are counted, where several codes are of one kind or the kind has another name.
 KINDS = {
-    "listed_from": "not_listed",
-    "listed_until": "not_listed",
-    "bid": "deal_bound",
-    "bid_holds": "deal_bound",
-    "no_index": "no_benchmark",
-    "index_ends": "no_benchmark",
-    "index_starts": "no_benchmark",
-    "series_ends": "no_prices",
-    "series_starts": "no_prices",
-    "no_return": "no_prices",
-    "prices_end": "prices_end_before_window",
+    **dict.fromkeys(("listed_from", "listed_until"), "not_listed"),
+    **dict.fromkeys(("bid", "bid_holds"), "deal_bound"),
+    **dict.fromkeys(("no_index", "index_ends", "index_starts", "index_gap"), "no_benchmark"),
+    **dict.fromkeys(
+        ("series_ends", "series_starts", "no_return", "before_prices", "outside_prices", "after_prices"), "no_prices"
+    ),
+    **dict.fromkeys(("prices_end", "repeated_prices"), "prices_end_before_window"),
     "constant": "constant_returns",
-    "before_prices": "no_prices",
-    "outside_prices": "no_prices",
-    "after_prices": "no_prices",
-    "repeated_prices": "prices_end_before_window",
-    "index_gap": "no_benchmark",
     "too_far": "no_session",
 }
 
@@ -152,16 +145,17 @@ def select(
         leading=frozenset(pair for lead in leads.values() for pair in lead.pairs),
     )
     ledger, chosen = _once_a_shock([_tried(event, ticker, inputs) for event, ticker in _pairs(events, config)])
-    double = _doubles(chosen, config)
-    kept = [request for request in chosen if (request.event_id, request.ticker) not in double]
-    rows = tuple(
-        replace(row, status="dropped", stage="windows", reason=double[row.event_id, row.ticker])
-        if (row.event_id, row.ticker) in double and row.status in USED
-        else row
-        for row in ledger
-    )
+    near, rows = _near(chosen, config), []
+    for row in ledger:
+        reason = near.get((row.event_id, row.ticker)) if row.status in USED else None
+        if reason and reason.code == BESIDE:
+            row = replace(row, reason=Reason.join((row.reason, reason)))
+        elif reason:
+            row = replace(row, status="dropped", stage="windows", reason=reason)
+        rows.append(row)
+    kept = [r for r in chosen if near.get((r.event_id, r.ticker), Reason(BESIDE)).code == BESIDE]
     requests = {mic: tuple(request for request in kept if request.market == mic) for mic in panel.markets}
-    return Selection(requests, excluded, cut_reasons, rows, leads)
+    return Selection(requests, excluded, cut_reasons, tuple(rows), leads)
 
 
 def _by_name(config: StudyConfig) -> dict[str, Peer]:
@@ -231,8 +225,8 @@ def _once_a_shock(tried: Sequence[tuple[LedgerEntry, Request | None]]) -> tuple[
     return ledger, chosen
 
 
-def _doubles(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, str], Reason]:
-    """Firm-events that give way to another of the same peer, where the settings ask for it, and why."""
+def _near(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, str], Reason]:
+    """Firm-events within the event window of an earlier one of the same peer: `BESIDE` it, or why they give way."""
     windows = config.windows
     length = windows.event[1] - windows.event[0]
     reasons: dict[tuple[str, str], Reason] = {}
@@ -245,6 +239,8 @@ def _doubles(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, 
         elif before and windows.overlapping == "drop_later" and apart <= length:
             reasons[request.event_id, request.ticker] = Reason("reason.overlaps", event=before.event_id)
         else:
+            if before and 0 < apart <= length:
+                reasons[request.event_id, request.ticker] = Reason(BESIDE, event=before.event_id, days=apart)
             last[request.ticker] = request
     return reasons
 
@@ -415,9 +411,10 @@ def _moved(alignment: Alignment, session: str) -> Reason:
 def _noted(market: MarketPanel, position: int, column: int, config: StudyConfig) -> Iterator[Reason]:
     """What a reader must know of a firm-event that is used: missing days, days of the drop at the price limit."""
     first, last = config.windows.event
-    missing = int((~np.isfinite(market.returns[max(position + first, 0) : position + last + 1, column])).sum())
-    if missing:
-        yield Reason("reason.missing", n=missing, total=last - first + 1)
+    missing = np.flatnonzero(~np.isfinite(market.returns[max(position + first, 0) : position + last + 1, column]))
+    if len(missing):
+        day = int(missing[0]) + max(first, -position)
+        yield Reason("reason.missing", n=len(missing), total=last - first + 1, day=day)
     for tau in range(config.windows.drop[0], config.windows.drop[1] + 1):
         row = position + tau
         code = int(market.flags[row, column]) if 0 <= row < len(market.flags) else 0

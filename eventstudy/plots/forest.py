@@ -29,6 +29,7 @@ from eventstudy.plots.style import (
     tip,
     write_title,
 )
+from eventstudy.results.from_tables import tests_of
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
@@ -138,8 +139,10 @@ def _records(frame: Any) -> list[dict[str, Any]]:
 def _means(result: StudyResult, group: str) -> Mapping[str, float]:
     """Return of a group the mean over dates with its interval in each window; NaN where there is no such test."""
     found: dict[str, float] = {}
+    tests = read.table(result, "tests", "name", "group")
+    own = tests_of(tests[(tests["name"] == "ibragimov_mueller") & (tests["group"] == group)])
     for name, window in read.main_windows(result).items():
-        rows = result.tests.where(name="ibragimov_mueller", group=group, window=read.pair(window))
+        rows = own.where(window=read.pair(window))
         low, high = rows[0].conf_int() if rows else (np.nan, np.nan)
         found |= {name: rows[0].estimate if rows else np.nan, f"{name}_lower": low, f"{name}_upper": high}
     return found

@@ -17,11 +17,11 @@ from scipy import special
 
 from eventstudy.core.statistics.dates import dates_needed
 from eventstudy.errors import ConfigError, Problem, Reason
+from eventstudy.reversal.comparison import Comparison, families
 from eventstudy.reversal.estimator import Excess, Falls, ruled_out
-from eventstudy.reversal.falls import StudyFalls, families
 from eventstudy.reversal.permutation import date_means
 from eventstudy.reversal.power import Past, asked_of, past_of, power
-from eventstudy.reversal.shocks import EXPLORATORY, OTHER_LABELS
+from eventstudy.reversal.study_shocks import EXPLORATORY, OTHER_LABELS
 from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 
 NAN = float("nan")
@@ -79,7 +79,7 @@ class PackShocks:
         Earlier shock of the same peers within whose post window it falls, or empty.
     tickers
         Peers of each shock.
-    falls
+    comparison
         Shocks and control falls of `tables/falls.csv`, ``shock`` numbered as here, ``peers`` those of each fall.
     """
 
@@ -99,7 +99,7 @@ class PackShocks:
     in_time: NDArray[np.bool_]
     overlaps: tuple[str, ...]
     tickers: tuple[tuple[str, ...], ...]
-    falls: StudyFalls
+    comparison: Comparison
     peers: tuple[tuple[str, ...], ...]
 
     @property
@@ -209,9 +209,9 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
         For fewer than two packs, packs that measure different things, or one shock in two of them.
     """
     check_comparable(packs, labels_differ=labels_differ)
-    headline, falls = _headline(packs), replace(pooled_falls(packs), draws=draws, seed=seed)
+    headline, comparison = _headline(packs), replace(pooled_falls(packs), draws=draws, seed=seed)
     bounds = np.cumsum([0, *map(len, packs)])
-    comparable = falls.comparable(int(bounds[-1]))
+    comparable = comparison.comparable(int(bounds[-1]))
     of_pack = [slice(start, end) for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
     kinds = [_kinds(pack, packs) for pack in packs]
     names = list(dict.fromkeys(name for of in kinds for name in of))
@@ -230,7 +230,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
             candidates=np.concatenate(of),
             mask=np.concatenate(kept),
             comparable=comparable,
-            falls=falls,
+            comparison=comparison,
             seed=seed,
             draws=draws,
         )
@@ -239,7 +239,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
         tests += group.tests()
         steps += group.power()
     excess = np.full(len(comparable), NAN)
-    excess[comparable] = falls.excess(comparable).own
+    excess[comparable] = comparison.excess(comparable).own
     return Pool(
         packs=tuple(packs),
         headline=headline,
@@ -264,7 +264,7 @@ def _late_too(name: str) -> bool:
     return name == "all" or name.endswith(EXPLORATORY)
 
 
-def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
+def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
     """Join the falls of packs: peer sets of a sector are strata, those with a peer in common one family.
 
     Where packs have peers in common a control counts once, controls keep away from the shocks of every such pack,
@@ -276,12 +276,12 @@ def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
     name_of = dict(zip(sets, families(sets), strict=True))
     family = np.array([name_of[names] for names in peers], dtype=np.str_)
     joined = {
-        name: np.concatenate([getattr(pack.falls.falls, name) for pack in packs])
+        name: np.concatenate([getattr(pack.comparison.falls, name) for pack in packs])
         for name in Falls.__slots__
         if name not in ("length", "family", "stratum", "session")
     }
-    day = np.concatenate([pack.falls.day for pack in packs])
-    session = np.concatenate([pack.falls.falls.session for pack in packs])
+    day = np.concatenate([pack.comparison.day for pack in packs])
+    session = np.concatenate([pack.comparison.falls.session for pack in packs])
     shared = np.isin(family, [name for name in set(family.tolist()) if len(set(pack_of[family == name].tolist())) > 1])
     session[shared] = _weekday(day[shared])
     stratum = np.array(
@@ -297,19 +297,20 @@ def pooled_falls(packs: Sequence[PackShocks]) -> StudyFalls:
         kept[row] = (key := (str(stratum[row]), int(day[row]))) not in seen
         seen.add(key)
     first = np.cumsum([0, *map(len, packs)])
-    shock = np.concatenate([np.where(p.falls.shock < 0, -1, p.falls.shock + first[at]) for at, p in enumerate(packs)])
-    falls = Falls(**joined, family=family, stratum=stratum, session=session, length=packs[0].falls.falls.length)
+    numbers = [pack.comparison.shock for pack in packs]
+    shock = np.concatenate([np.where(own < 0, -1, own + start) for own, start in zip(numbers, first[:-1], strict=True)])
+    falls = Falls(**joined, family=family, stratum=stratum, session=session, length=packs[0].comparison.falls.length)
     # Events in the order of the shocks, then controls.
     order = np.argsort(np.where(shock < 0, first[-1], shock), kind="stable")
     order = order[kept[order]]
-    return StudyFalls(
+    return Comparison(
         falls=falls.take(order),
         shock=shock[order],
         day=day[order],
-        drop=np.concatenate([pack.falls.drop for pack in packs])[order],
+        drop=np.concatenate([pack.comparison.drop for pack in packs])[order],
         drops={},
-        lead=packs[0].falls.lead,
-        moderated=all(pack.falls.moderated for pack in packs),
+        lead=packs[0].comparison.lead,
+        moderated=all(pack.comparison.moderated for pack in packs),
     )
 
 
@@ -448,7 +449,7 @@ class _Group:
     candidates: NDArray[np.bool_]
     mask: NDArray[np.bool_]
     comparable: NDArray[np.bool_]
-    falls: StudyFalls
+    comparison: Comparison
     seed: int
     draws: int
 
@@ -464,7 +465,7 @@ class _Group:
     @functools.cached_property
     def whole(self) -> Excess:
         """The regression on all shocks of the kind."""
-        return self.falls.excess(self.mask)
+        return self.comparison.excess(self.mask)
 
     def verdict(self) -> Verdict:
         """Return the verdict that a single study would give on all these shocks together."""
@@ -484,7 +485,7 @@ class _Group:
         answer = verdict(evidence, seed=self.seed, draws=self.draws)
         if self._kind() != self.headline:
             return answer
-        return replace(answer, power=power(self._past(), asked_of(self.falls, self.mask), seed=self.seed))
+        return replace(answer, power=power(self._past(), asked_of(self.comparison, self.mask), seed=self.seed))
 
     def _kind(self) -> str:
         """Name of the group, late labels or not."""
@@ -496,11 +497,12 @@ class _Group:
 
     def _past(self) -> Past:
         """Return the controls, those marked that are drops by the rule of their sector."""
-        least = np.full(len(self.falls.shock), np.inf)
+        least = np.full(len(self.comparison.shock), np.inf)
         for pack in self.packs:
-            own = np.isin(self.falls.falls.stratum, [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)])
+            strata = [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)]
+            own = np.isin(self.comparison.falls.stratum, strata)
             least[own] = np.minimum(least[own], float(pack.settings["reversal.drop_min"]))
-        return past_of(self.falls, float(self.packs[0].settings["reversal.drop_k"]), least)
+        return past_of(self.comparison, float(self.packs[0].settings["reversal.drop_k"]), least)
 
     def _attainable(self) -> int:
         """Sum what the histories of the sectors can give; packs of one sector have one history."""
@@ -541,7 +543,7 @@ class _Group:
         return [*rows, self._stratum(POOLED, self.mask)]
 
     def _stratum(self, name: str, mask: NDArray[np.bool_]) -> Stratum:
-        found = self.falls.excess(mask)
+        found = self.comparison.excess(mask)
         return Stratum(
             group=self.name,
             sector=name,
@@ -563,7 +565,8 @@ class _Group:
         found = self.whole
         reason = Reason("" if found.n_events else "pool.no_falls")
         numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
-        sectors = [self.falls.excess(self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
+        masks = [self.mask & (self.sector == name) for name in dict.fromkeys(self.sector.tolist())]
+        sectors = [self.comparison.excess(mask) for mask in masks]
         return [
             PoolTest(group=self.name, name=found.test, estimate=found.effect, reason=reason, **numbers),
             cochran_q(self.name, [each for each in sectors if each.n_events]),
@@ -576,7 +579,7 @@ class _Group:
         return [self._step(step, self.mask & np.isin(self.sector, step)) for step in steps]
 
     def _step(self, sectors: tuple[str, ...], mask: NDArray[np.bool_]) -> PowerStep:
-        found, k = self.falls.excess(mask), len(np.unique(self.joined("day0")[mask]))
+        found, k = self.comparison.excess(mask), len(np.unique(self.joined("day0")[mask]))
         sd, share = found.per_date(k)
         needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in EFFECTS)
         return PowerStep(self.name, " + ".join(sectors), k, sd, share, found.mde, needed)

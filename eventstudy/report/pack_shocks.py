@@ -14,8 +14,8 @@ from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack, read_table, table_file
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.comparison import Comparison, lead_of, week_of
 from eventstudy.reversal.estimator import Falls
-from eventstudy.reversal.falls import StudyFalls, lead_of, week_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,11 +69,11 @@ def _shocks(pack: StudyResult, reversal: Path, fallen: Path, ledger: Path) -> Pa
     settings = flat(pack.manifest["settings"])
     peers = _peers(read_table(ledger))
     post = shocks["car_post"].to_numpy(float)
-    falls = _falls(listed, names, settings)
-    own = falls.shock >= 0
-    differ = ~(np.abs(post[falls.shock[own]] - falls.falls.post[own]) < ROUNDING)
+    comparison = _comparison(listed, names, settings)
+    own = comparison.shock >= 0
+    differ = ~(np.abs(post[comparison.shock[own]] - comparison.falls.post[own]) < ROUNDING)
     if differ.any():
-        name = names[int(falls.shock[own][differ][0])]
+        name = names[int(comparison.shock[own][differ][0])]
         raise IntegrityError(Problem(f"{name}: its CAR is not that of {fallen.name}", str(reversal)))
     return PackShocks(
         run_id=str(pack.facts.get("run_id") or pack.run_id),
@@ -92,19 +92,19 @@ def _shocks(pack: StudyResult, reversal: Path, fallen: Path, ledger: Path) -> Pa
         in_time=_truth(shocks["label_in_time"]),
         overlaps=tuple(shocks["overlaps"]),
         tickers=tuple(peers.get(name, ()) for name in names),
-        falls=falls,
+        comparison=comparison,
         peers=tuple(tuple(str(name).split(", ")) for name in listed["stratum"]),
     )
 
 
-def _falls(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, Any]) -> StudyFalls:
+def _comparison(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, Any]) -> Comparison:
     """Return the falls of a pack, the shocks among them numbered as ``names``."""
     number = {name: at for at, name in enumerate(names)}
     shock = np.array([number.get(str(name), -1) for name in listed["event"]], dtype=np.int64)
     day = listed["day0"].to_numpy("datetime64[D]").astype(np.int64)
     first, last = settings["windows.post"]
     decimals = {name: listed[name].to_numpy(float) for name in ("drop_s", "run_up", "post", "sigma", "recent")}
-    return StudyFalls(
+    return Comparison(
         falls=Falls(
             event=shock >= 0,
             stratum=listed["stratum"].to_numpy(np.str_),

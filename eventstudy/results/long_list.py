@@ -30,6 +30,7 @@ from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.summary import peers_of, title_of, worth_of
 from eventstudy.results.tables import frame_of
+from eventstudy.results.warnings import NAMED, beside, without_car
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "weights": config.tests.weights,
         **({} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}),
         "diagnostics": {},
-        "warnings": worst_first([reason, *map(text, found.remarks)]),
+        "warnings": worst_first([reason, *map(text, found.remarks), *_warnings(found)]),
         "peers": peers_of(config),
         "not_available": [
             {"part": name, "of": "", "code": "market.left_out", "reason": reason} for name in (*LEFT_OUT, *groups)
@@ -95,6 +96,25 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
     }
     told: dict[str, Any] = retold(plain_json(content), catalogue("en", kind_of(config.study.kind, asked=False)))
     return told
+
+
+def _warnings(found: MarketResult) -> list[str]:
+    """Firm-events within the event window of an earlier one of their security, and those without a CAR."""
+    events, position = found.events, found.position
+    rows = np.flatnonzero(found.used)
+    rows = rows[np.lexsort((events.ticker[rows], position[rows]))]
+    ordered = rows[np.argsort(events.ticker[rows], kind="stable")]
+    near = np.diff(position[ordered]) < found.layout.n_event
+    late = ordered[1:][near & (np.diff(events.ticker[ordered]) == 0)]
+    late = late[np.lexsort((events.ticker[late], position[late]))]
+
+    def name(row: int) -> str:
+        return f"{events.event_id[row].as_py()} {events.tickers[events.ticker[row]]}"
+
+    return [
+        *beside([name(row) for row in late[:NAMED].tolist()], len(late)),
+        *without_car(found.layout.car, found.fit.car[:, rows], lambda at: name(int(rows[at]))),
+    ]
 
 
 def _manifest(found: MarketResult, config: StudyConfig) -> dict[str, Any]:

@@ -47,10 +47,11 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
     labelled, base = _labelled(run), base_day(config.windows.drop if run.asked else windows[0])
-    asked: Mapping[str, Sequence[Mapping[str, Any]]] = {"event_days": effects_by_day(run.headline)}
-    if run.found is not None:
-        claims = [_claim_row(claim) for claim in run.claims]
-        asked = {**reversal_tables(run.found, config), "claims": claims}
+    asked: Mapping[str, Sequence[Mapping[str, Any]]]
+    if run.found is None:
+        asked = {"event_days": effects_by_day(run.headline)}
+    else:
+        asked = {**reversal_tables(run.found, config), "claims": [_claim_row(claim) for claim in run.claims]}
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
         "ledger": [row_of(row) for row in computed.selection.ledger],
         "alignment": list(_alignment_rows(computed.alignments, run.events)),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventstudy.backtest.costs import known_fees
-from eventstudy.config import StudyConfig
+from eventstudy.config import StudyConfig, Window
 from eventstudy.core.returns import ReturnsPanel
-from eventstudy.core.selection import USED, LedgerEntry
+from eventstudy.core.selection import BESIDE, USED, LedgerEntry
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import align_all
 from eventstudy.messages import joined, say, text
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, sentences
+from eventstudy.results.columns import window_name
 from eventstudy.shocks import leads_of, with_shocks
+
+#: Firm-events that a warning names.
+NAMED = 5
 
 
 def event_warnings(events: Events, config: StudyConfig) -> list[str]:
@@ -77,6 +82,7 @@ def input_warnings(
     ``asked`` is whether it asks about reversals, and so trades.
     """
     kind, accept = config.study.kind, config.prices
+    late = [f"{row.event_id} {row.ticker}" for row in ledger if BESIDE in row.reason.codes]
     return [
         *([] if kind == "return" else [say("study.kind", kind=say(f"study.{kind}"))]),
         *_simulated(prices),
@@ -85,6 +91,7 @@ def input_warnings(
         *(_unknown_markets(returns, config) if asked else []),
         *(text(seen) for seen in sentences(findings, accept=accept.accept_suspect, days=accept.accept_days)),
         *_same_days(ledger),
+        *beside(late, len(late)),
         *_unadjusted(prices),
         *(text(note) for note in (prices.factors.notes if prices.factors else ())),
         *_absent(prices, config, asked=asked),
@@ -154,3 +161,25 @@ def _same_days(ledger: Sequence[LedgerEntry]) -> list[str]:
             if len(names) > 1
         ),
     ]
+
+
+def beside(names: Sequence[str], n: int) -> list[str]:
+    """Say how many firm-events, with the first names, begin within the event window of an earlier one."""
+    return [say("events.beside", n=n, events=_some(names, n))] if n else []
+
+
+def without_car(windows: Sequence[Window], cars: NDArray[np.float64], name: Callable[[int], str]) -> list[str]:
+    """Say how many of the used firm-events have no CAR over which windows; ``cars`` (W, N)."""
+    lacking = ~np.isfinite(cars)
+    rows = np.flatnonzero(lacking.any(axis=0)).tolist()
+    if not rows:
+        return []
+    counts = zip(windows, lacking.sum(axis=1).tolist(), strict=True)
+    told = ", ".join(f"{window_name(window)} {n}" for window, n in counts if n)
+    names = _some([name(row) for row in rows[:NAMED]], len(rows))
+    return [say("events.without_car", n=len(rows), total=cars.shape[1], windows=told, events=names)]
+
+
+def _some(names: Sequence[str], n: int) -> str:
+    """The first few of n names."""
+    return ", ".join(names[:NAMED]) + (" …" if n > NAMED else "")

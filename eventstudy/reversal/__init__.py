@@ -4,7 +4,7 @@ from eventstudy.reversal.confounders import read_confounders
 from eventstudy.reversal.drops import Drops, drops
 from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables
 from eventstudy.reversal.labels import asks_reversal, chronology, counted_markets, label_timing
-from eventstudy.reversal.shocks import Shocks, study_shocks
+from eventstudy.reversal.study_shocks import Shocks, study_shocks
 from eventstudy.reversal.verdict import Verdict, verdict
 
 __all__ = [

@@ -17,7 +17,7 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.labels import chronology
 from eventstudy.reversal.permutation import date_means, rank_among
-from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.study_shocks import Shocks
 from eventstudy.shocks import together
 
 NAN = float("nan")

@@ -18,7 +18,7 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.reversal.history import day_codes, matched_sets
 from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.permutation import date_sets, excess, matched_permutation
-from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.study_shocks import Shocks
 
 COLUMNS = ("date", "ticker", "kind", "note")
 REQUIRED = ("date", "ticker", "kind")

@@ -18,7 +18,7 @@ from eventstudy.optional import Parts
 from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.measures import mean_measure
 from eventstudy.reversal.permutation import difference_p
-from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.study_shocks import Shocks
 
 #: Fewer dates on either side and a contrast says nothing: one date fits a line of its own without error.
 FEWEST_SIDE = 3

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.config import Windows
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.errors import Reason
-from eventstudy.reversal.drops import Drops, Fall, fall_of
-from eventstudy.reversal.history import History, PeerDay, day_codes, rolling_car, rolling_fit
+from eventstudy.reversal.drops import VARIABLES, PeerDrops
+from eventstudy.reversal.estimator import APART, CONTROL_DROP
+from eventstudy.reversal.history import History, day_codes, rolling_car, rolling_fit
 
-#: Variables that a placebo must share with its event, and by how much it may differ: S in standard
-#: errors, time in years, the others in standard deviations over the candidates.
-VARIABLES = ("s_drop", "vol_ratio", "run_up", "market_return", "year")
+#: By how much a placebo may differ from its event in each of `VARIABLES`: S in standard errors, time in years,
+#: the others in standard deviations over the candidates.
 CALIPERS = np.array([0.5, 1.0, 1.0, 1.0, 3.0])
-#: Sessions between a placebo and any event, and between two placebos: no post window is shared.
-APART = 21
 #: With fewer matches there is no benchmark.
 FEWEST_MATCHES = 5
 #: Matches a shock: few where many shocks share the history, all (so far) where few do.
 MATCHES_MANY, MATCHES_FEW, MANY_SHOCKS = 10, 40, 6
 #: Sessions without any known event around a no-news drop.
 NO_NEWS = 5
-RECENT_DAYS, RUN_UP_DAYS = 20, 60
 #: A placebo's portfolio holds at least this share of the shock's peers, and all its regions.
 SHARE_OF_PEERS = 0.5
-#: Firm-events estimated at once.
-CHUNK = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,96 +44,14 @@ class Placebo:
     widened: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Candidate dates of one peer set with its portfolio at each: arrays (P,), ``traits`` (P, V).
-
-    ``grids`` holds the sessions of each exchange of the peers, by which distances are counted.
-    """
-
-    day: Counts
-    car_drop: Floats
-    car_post: Floats
-    traits: Floats
-    qualifies: Bools
-    grids: tuple[Counts, ...]
-
-    def __len__(self) -> int:
-        return len(self.day)
-
-    def take(self, index: Bools | Places) -> Pool:
-        """Return the candidates at ``index``, positions or a mask."""
-        taken: dict[str, NDArray[Any]] = {name: getattr(self, name)[index] for name in ARRAYS}
-        return Pool(**taken, grids=self.grids)
-
-
-ARRAYS = tuple(field.name for field in fields(Pool) if field.name != "grids")
-
-
-def empty_pool() -> Pool:
-    """Return a pool without candidates."""
-    none = np.zeros(0)
-    return Pool(none.astype(np.int64), none, none, np.zeros((0, len(VARIABLES))), none.astype(bool), ())
-
-
-def traits(portfolios: ShockPortfolios, drop: Window, *, fall: Fall | None = None) -> Floats:
-    """Return what is matched on, by shock and in the order of `VARIABLES`, shape (K, 5).
-
-    All of it was known at the close of the drop: the standardised drop; the log ratio of the
-    portfolio's abnormal volatility over its last 20 sessions to that over the estimation window; its
-    return over the last 60; its index's return in the drop window; and the date in years. ``fall`` is
-    that of `fall_of`, where at hand.
-    """
-    fall = fall or fall_of(portfolios, drop)
-    abnormal, weight, errors = portfolios.abnormal, fall.peers.weight, fall.peers.residual
-    rows = portfolios.members
-    before = abnormal.tau < drop[0]
-    recent = daily_returns(portfolios, fall, before=drop[0])[:, -RECENT_DAYS:]
-    panel = abnormal.panel
-    past = np.concatenate([panel.estimation_returns[rows], panel.event_returns[rows][:, before]], axis=1)
-    run_up = np.nansum(_mean(portfolios, weight, past[:, -RUN_UP_DAYS:]), axis=1)
-    market = panel.event_factors[rows][:, abnormal.weights(drop) > 0, 0].sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        vol_ratio = np.log(_spread(recent) / _spread(errors))
-    return np.column_stack(
-        [fall.s, vol_ratio, run_up, portfolios.total(weight * np.nan_to_num(market)), portfolios.day0 / 365.25]
-    )
-
-
-def daily_returns(portfolios: ShockPortfolios, fall: Fall, *, before: int) -> Floats:
-    """Abnormal returns of the estimation window and of the event days before one, (K, days)."""
-    abnormal = portfolios.abnormal
-    lately = abnormal.ar[portfolios.members][:, abnormal.tau < before]
-    return np.concatenate([fall.peers.residual, _mean(portfolios, fall.peers.weight, lately)], axis=1)
-
-
-def _mean(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
-    """Weighted mean over the peers that have the day, (K, days); NaN where none has."""
-    known = np.isfinite(values)
-    share = portfolios.total(weight[:, None] * known)
-    total = portfolios.total(weight[:, None] * np.where(known, values, 0.0))
-    return np.where(share > 0, total / np.where(share > 0, share, 1.0), np.nan)
-
-
-def _spread(values: Floats) -> Floats:
-    """Standard deviation over the days that are known, (K,)."""
-    known = np.isfinite(values)
-    count = np.maximum(known.sum(axis=1), 1)
-    level = np.where(known, values, 0.0).sum(axis=1) / count
-    squares = np.where(known, values - level[:, None], 0.0) ** 2
-    spread: Floats = np.sqrt(squares.sum(axis=1) / np.maximum(count - 1, 1))
-    return spread
-
-
-def screen(history: History, tickers: Sequence[str], days: Counts, config: StudyConfig) -> Screened:
-    """Look at every day of the history at once with rolling market models.
+def screen(history: History, tickers: Sequence[str], asked: Sequence[Windows]) -> list[Screened]:
+    """Look at every day of the history at once with rolling market models, by each pair of drop and post windows.
 
     The screen always uses the market model; what passes it is then estimated as the study's own events.
     """
-    windows = config.windows
-    car = np.full((len(days), len(tickers)), np.nan)
-    post = np.full((len(days), len(tickers)), np.nan)
-    region = {market.mic: market.region for market in config.markets}
+    days, windows = history.days(tickers), history.config.windows
+    cars = np.full((len(asked), 2, len(days), len(tickers)), np.nan)
+    region = {market.mic: market.region for market in history.config.markets}
     markets = [history.market_of(ticker) for ticker in tickers]
     for market in {market.mic: market for market in markets}.values():
         listed = np.flatnonzero([other.mic == market.mic for other in markets])
@@ -151,26 +60,35 @@ def screen(history: History, tickers: Sequence[str], days: Counts, config: Study
         fit = rolling_fit(returns, market.market_return, ~history.excluded[market.mic][:, columns], windows.estimation)
         rows = np.searchsorted(day_codes(market.sessions), days)
         known = rows < len(market.sessions)
-        for target, window, alpha in ((car, windows.drop, True), (post, windows.post, False)):
-            every = rolling_car(returns, market.market_return, fit, window, minimum=windows.minimum, alpha=alpha)
-            target[np.ix_(known, listed)] = every[rows[known]]
+        for (drop, post), own in zip(cars, asked, strict=True):
+            for target, window, alpha in ((drop, own.drop, True), (post, own.post, False)):
+                every = rolling_car(returns, market.market_return, fit, window, minimum=windows.minimum, alpha=alpha)
+                target[np.ix_(known, listed)] = every[rows[known]]
     names = np.array([region[market.mic] for market in markets])
-    return Screened(car, post, _portfolio_weights(np.isfinite(car) & np.isfinite(post), names), names)
+    return [
+        Screened(tickers, days, drop, _portfolio_weights(np.isfinite(drop) & np.isfinite(post), names), names)
+        for drop, post in cars
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """CARs of every day × peer, (D, n), with the weights of a market-balanced portfolio of the complete."""
+    """Drop CARs of every day × peer, (D, n), with the weights of a market-balanced portfolio of the complete."""
 
+    tickers: Sequence[str]
+    days: Counts
     car_drop: Floats
-    car_post: Floats
     weight: Floats
     region: Texts
 
     def drop(self) -> Floats:
-        """Portfolio CAR of the drop window, (D,); NaN without peers."""
+        """Portfolio CAR of the drop window, (D,); infinite without peers."""
         total = (self.weight * np.where(self.weight > 0, self.car_drop, 0.0)).sum(axis=1)
-        return np.where(self.weight.sum(axis=1) > 0, total, np.nan)
+        return np.where(self.weight.sum(axis=1) > 0, total, np.inf)
+
+    def controls(self) -> Counts:
+        """Days that may be controls of the regression, whatever events are near."""
+        return self.days[self.complete() & (self.drop() <= CONTROL_DROP)]
 
     def complete(self) -> Bools:
         """Days with at least half the peers and one of every region, (D,)."""
@@ -197,27 +115,6 @@ def _portfolio_weights(complete: Bools, region: Texts) -> Floats:
     total = weight.sum(axis=1, keepdims=True)
     even: Floats = weight / np.where(total > 0, total, 1.0)
     return even
-
-
-def portfolios_at(history: History, wanted: Mapping[int, Sequence[str]]) -> Iterator[ShockPortfolios]:
-    """Yield the portfolios of peers by day, named by it, some thousands of firm-events at a time."""
-    every = [PeerDay(f"{day:06d}", tuple(tickers), day) for day, tickers in sorted(wanted.items())]
-    part = np.cumsum([len(item.tickers) for item in every]) // CHUNK
-    for _, items in itertools.groupby(zip(every, part, strict=True), key=lambda pair: pair[1]):
-        yield history.portfolios(history.requests([item for item, _ in items]))
-
-
-def pool_of(history: History, tickers: Sequence[str], days: Counts, config: StudyConfig) -> Pool:
-    """Estimate a peer set's portfolio at each of these days as the study estimates its events."""
-    windows, grids, parts = config.windows, history.grids(tickers), [empty_pool()]
-    for portfolios in portfolios_at(history, dict.fromkeys(days.tolist(), tickers)):
-        fall = fall_of(portfolios, windows.drop)
-        own, post = traits(portfolios, windows.drop, fall=fall), portfolios.car(windows.post)
-        day = portfolios.shock_id.astype(np.int64)
-        parts.append(Pool(day, fall.car, post, own, fall.qualifies(config.reversal), grids))
-    joined: dict[str, NDArray[Any]] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS}
-    pool = Pool(**joined, grids=grids)
-    return pool.take(np.isfinite(pool.car_post) & np.isfinite(pool.traits).all(axis=1))
 
 
 def distances(target: Floats, pool: Floats, scale: Floats, *, wide: float = 1.0) -> Floats:
@@ -247,13 +144,15 @@ class Matched:
     widened: bool
 
 
-def match(targets: Floats, pools: Sequence[Pool], *, many: bool) -> list[Matched]:
+def match(
+    targets: Floats, pools: Sequence[PeerDrops], grids: Sequence[Sequence[Counts]], *, many: bool
+) -> list[Matched]:
     """Give each shock its nearest candidates; no date serves two of them.
 
     Parameters
     ----------
     targets : (K, V)
-        Traits of the shocks, ``pools`` their candidates.
+        Traits of the shocks, ``pools`` their candidates, ``grids`` the sessions of their exchanges.
     many
         Whether six shocks or more share the history: then 10 matches a shock, else up to 40.
 
@@ -271,7 +170,7 @@ def match(targets: Floats, pools: Sequence[Pool], *, many: bool) -> list[Matched
         for k in hungry:
             widened[k] = wide > 1.0
         queue = {k: distances(targets[k], pools[k].traits, scales[k], wide=wide) for k in hungry}
-        _take_turns(pools, queue, chosen, taken, MATCHES_MANY if many else MATCHES_FEW)
+        _take_turns(pools, grids, queue, chosen, taken, MATCHES_MANY if many else MATCHES_FEW)
     matched = []
     for k, pool in enumerate(pools):
         rows = np.array(chosen[k], dtype=np.intp)
@@ -282,10 +181,15 @@ def match(targets: Floats, pools: Sequence[Pool], *, many: bool) -> list[Matched
 
 
 def _take_turns(
-    pools: Sequence[Pool], queue: Mapping[int, Floats], chosen: list[list[int]], taken: list[int], most: int
+    pools: Sequence[PeerDrops],
+    grids: Sequence[Sequence[Counts]],
+    queue: Mapping[int, Floats],
+    chosen: list[list[int]],
+    taken: list[int],
+    most: int,
 ) -> None:
     """Let the shocks pick one date each in turn until none finds another."""
-    free = {k: np.isfinite(gaps) & far_from(pools[k].day, taken, pools[k].grids) for k, gaps in queue.items()}
+    free = {k: np.isfinite(gaps) & far_from(pools[k].day, taken, grids[k]) for k, gaps in queue.items()}
     picking = list(queue)
     while picking:
         for k in list(picking):
@@ -297,7 +201,7 @@ def _take_turns(
             chosen[k].append(row)
             taken.append(int(pools[k].day[row]))
             for j in queue:
-                free[j] &= sessions_apart(pools[j].day, taken[-1], pools[j].grids) >= APART
+                free[j] &= sessions_apart(pools[j].day, taken[-1], grids[j]) >= APART
 
 
 def sessions_apart(days: Counts, other: int, grids: Sequence[Counts]) -> Counts:
@@ -323,24 +227,27 @@ class Benchmarks:
 
     Attributes
     ----------
-    pools : tuple of Pool
+    pools : tuple of PeerDrops
         Candidates of each shock's peer set, empty for shocks that were not searched for.
     matched : tuple of Matched
         Tier P1, rows of the pools.
-    every_day : tuple of Pool
+    every_day : tuple of PeerDrops
         Tier P0: days 21 sessions apart, drops or not.
+    grids
+        Sessions of each exchange of the shocks' peers, by which distances are counted.
     reasons : tuple of Reason
         Why a shock has no valid benchmark, else empty.
     """
 
-    pools: tuple[Pool, ...]
+    pools: tuple[PeerDrops, ...]
     matched: tuple[Matched, ...]
-    every_day: tuple[Pool, ...]
+    every_day: tuple[PeerDrops, ...]
+    grids: tuple[tuple[Counts, ...], ...]
     reasons: tuple[Reason, ...]
 
     def placebos(self, k: int) -> Floats:
         """Post-drop CARs of a shock's matched placebos; none without a valid benchmark."""
-        return np.zeros(0) if self.reasons[k] else self.pools[k].car_post[self.matched[k].rows]
+        return np.zeros(0) if self.reasons[k] else self.pools[k].post[self.matched[k].rows]
 
     def placebo_traits(self, k: int) -> Floats:
         """Traits of a shock's matched placebos, (M, V)."""
@@ -363,17 +270,16 @@ class Benchmarks:
 
 
 def benchmarks(
-    history: History,
-    drops: Drops,
-    traits: Floats,
+    own: PeerDrops,
     tickers: Sequence[tuple[str, ...]],
-    event_days: Mapping[str, Counts],
-    config: StudyConfig,
+    past: Mapping[tuple[str, ...], PeerDrops],
+    searched: Mapping[int, PlaceboDays],
+    history: History,
     *,
     label: Texts,
     case: int | None,
 ) -> Benchmarks:
-    """Search the history for placebos of every qualifying shock, and of one that need not qualify.
+    """Match placebos to every qualifying shock, and to one that need not qualify.
 
     No date serves two shocks of one label. It may serve shocks of different labels: these stand together
     in the verdict on all drops alone, whose permutation takes their sets for independent although they
@@ -381,58 +287,60 @@ def benchmarks(
 
     Parameters
     ----------
-    traits : (K, V)
-        Of the shocks.
+    own
+        Drops of the K shocks.
     tickers
         Peers in each shock's portfolio: a placebo is a fall of the same ones.
-    event_days
-        By peer the days of the events that bear on it: placebos keep 21 sessions away.
+    past
+        What the portfolios of these peers did on days of the history, those of ``searched`` among them.
+    searched
+        Days by number of the shock, of those that get placebos.
     label : (K,)
         Labels of the shocks.
     case
         Shock shown as a case study. Where it is no qualifying drop it may match any falling day.
     """
     count = len(tickers)
-    wanted = [k for k in range(count) if drops.qualifies[k] and np.isfinite(drops.post[k])]
-    candidates = {
-        key: _candidates(history, key, event_days, config, case=False) for key in {tickers[k] for k in wanted}
-    }
-    nothing = empty_pool()
-    pools = [candidates[tickers[k]][0] if k in wanted else nothing for k in range(count)]
-    every_day = [candidates[tickers[k]][1] if k in wanted else nothing for k in range(count)]
+    grids = tuple(history.grids(names) for names in tickers)
+    wanted = [k for k in searched if own.qualifies[k] and np.isfinite(own.post[k])]
+    pools, every_day = [PeerDrops.none()] * count, [PeerDrops.none()] * count
+    for k, days in searched.items():
+        pool = past[tickers[k]]
+        pool = pool.take(np.isfinite(pool.post) & np.isfinite(pool.traits).all(axis=1))
+        falling = pool.qualifies if k in wanted else pool.drop < 0
+        pools[k] = pool.take(falling & np.isin(pool.day, days.falls))
+        every_day[k] = pool.take(np.isin(pool.day, days.regular))
     matched = [Matched(np.zeros(0, dtype=np.intp), np.zeros(0), False)] * count
     for name in dict.fromkeys(label[wanted].tolist()):
         alike = [k for k in wanted if label[k] == name]
-        sets = match(traits[alike], [pools[k] for k in alike], many=len(alike) >= MANY_SHOCKS)
-        for k, own in zip(alike, sets, strict=True):
-            matched[k] = own
+        sets = match(
+            own.traits[alike], [pools[k] for k in alike], [grids[k] for k in alike], many=len(alike) >= MANY_SHOCKS
+        )
+        for k, found in zip(alike, sets, strict=True):
+            matched[k] = found
     if case is not None and case not in wanted:
-        pools[case], every_day[case] = _candidates(history, tickers[case], event_days, config, case=True)
-        matched[case] = match(traits[[case]], [pools[case]], many=False)[0]
-        wanted.append(case)
+        matched[case] = match(own.traits[[case]], [pools[case]], [grids[case]], many=False)[0]
     reasons = [Reason("benchmark.no_drop")] * count
-    for k in wanted:
+    for k in searched:
         n = len(matched[k].rows)
         reasons[k] = Reason() if n >= FEWEST_MATCHES else Reason("benchmark.few", n=n, fewest=FEWEST_MATCHES)
-    return Benchmarks(tuple(pools), tuple(matched), tuple(every_day), tuple(reasons))
+    return Benchmarks(tuple(pools), tuple(matched), tuple(every_day), grids, tuple(reasons))
 
 
-def _candidates(
-    history: History, tickers: tuple[str, ...], event_days: Mapping[str, Counts], config: StudyConfig, *, case: bool
-) -> tuple[Pool, Pool]:
-    """Comparable falls of a peer set, and days at regular distance whatever happened on them."""
-    days, grids = history.days(tickers), history.grids(tickers)
-    screened = screen(history, tickers, days, config)
-    usable = screened.complete() & far_from(days, event_days[tickers[0]].tolist(), grids)
-    rule = config.reversal
-    drop = np.nan_to_num(screened.drop(), nan=np.inf)
-    falls = usable & ((drop < 0) if case else (drop <= -rule.drop_min))
-    if not case:
-        falls &= screened.share_negative() >= rule.share_negative
-    regular = _spaced(days, usable, grids)
-    pool = pool_of(history, tickers, days[falls | regular], config)
-    falling = pool.car_drop < 0 if case else pool.qualifies
-    return pool.take(falling & np.isin(pool.day, days[falls])), pool.take(np.isin(pool.day, days[regular]))
+@dataclass(frozen=True, slots=True)
+class PlaceboDays:
+    """Days of a peer set's history: comparable falls, and days at regular distance whatever happened on them."""
+
+    falls: Counts
+    regular: Counts
+
+
+def placebo_days(screened: Screened, history: History, events: Counts, *, falling: bool) -> PlaceboDays:
+    """Search the days of a peer set far from its events for those like drops, or for all on which it fell."""
+    rule, drop, grids = history.config.reversal, screened.drop(), history.grids(screened.tickers)
+    usable = screened.complete() & far_from(screened.days, events.tolist(), grids)
+    alike = drop < 0 if falling else (drop <= -rule.drop_min) & (screened.share_negative() >= rule.share_negative)
+    return PlaceboDays(screened.days[usable & alike], screened.days[_spaced(screened.days, usable, grids)])
 
 
 def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
@@ -447,16 +355,16 @@ def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
 
 
 def placebo_rows(
-    benchmarks: Benchmarks, drops: Drops, traits: Floats, genuine: Bools, news_days: Counts
+    benchmarks: Benchmarks, shock_id: Texts, own: PeerDrops, genuine: Bools, news_days: Counts
 ) -> list[Placebo]:
     """List the dates of all four tiers of every shock that was searched for.
 
-    ``genuine`` marks the shocks whose label says that the news was true (tier P2); ``news_days`` are
-    the days of known news besides the events (tier P3 keeps five sessions away).
+    ``own`` are the shocks' drops, ``genuine`` marks the shocks whose label says that the news was true (tier P2);
+    ``news_days`` are the days of known news besides the events (tier P3 keeps five sessions away).
     """
     rows: list[Placebo] = []
-    true_news = genuine & drops.qualifies & np.isfinite(drops.post)
-    for k, shock in enumerate(drops.shock_id.tolist()):
+    true_news = genuine & own.qualifies & np.isfinite(own.post)
+    for k, shock in enumerate(shock_id.tolist()):
         pool, matched, every_day = benchmarks.pools[k], benchmarks.matched[k], benchmarks.every_day[k]
         if not len(pool):
             continue
@@ -464,16 +372,15 @@ def placebo_rows(
         rows += _listed(shock, "P0", every_day, Matched(at_all, np.full(len(every_day), np.nan), False))
         rows += _listed(shock, "P1", pool, matched)
         others = np.flatnonzero(true_news & (np.arange(len(true_news)) != k))
-        gaps = distances(traits[k], traits[others], caliper_scale(pool.traits), wide=2.0)
+        gaps = distances(own.traits[k], own.traits[others], caliper_scale(pool.traits), wide=2.0)
         near = [i for i in np.argsort(gaps, kind="stable") if np.isfinite(gaps[i])]
-        shocks = Pool(drops.day0.astype(np.int64), drops.drop, drops.post, traits, drops.qualifies, ())
-        rows += _listed(shock, "P2", shocks, Matched(others[near], gaps[near], True))
-        quiet = far_from(benchmarks.days(k), news_days.tolist(), pool.grids, NO_NEWS + 1)
+        rows += _listed(shock, "P2", own, Matched(others[near], gaps[near], True))
+        quiet = far_from(benchmarks.days(k), news_days.tolist(), benchmarks.grids[k], NO_NEWS + 1)
         rows += _listed(shock, "P3", pool, Matched(matched.rows[quiet], matched.distance[quiet], matched.widened))
     return rows
 
 
-def _listed(shock: str, tier: str, pool: Pool, matched: Matched) -> Iterator[Placebo]:
+def _listed(shock: str, tier: str, pool: PeerDrops, matched: Matched) -> Iterator[Placebo]:
     """One row a matched date of a pool."""
     for row, distance in zip(matched.rows.tolist(), matched.distance.tolist(), strict=True):
         s_drop, vol_ratio, run_up, market, _ = pool.traits[row].tolist()
@@ -482,8 +389,8 @@ def _listed(shock: str, tier: str, pool: Pool, matched: Matched) -> Iterator[Pla
             tier=tier,
             day=int(pool.day[row]),
             s_drop=s_drop,
-            car_drop=float(pool.car_drop[row]),
-            car_post=float(pool.car_post[row]),
+            car_drop=float(pool.drop[row]),
+            car_post=float(pool.post[row]),
             vol_ratio=vol_ratio,
             run_up=run_up,
             market_return=market,

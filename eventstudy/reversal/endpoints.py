@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,12 @@ from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.errors import Reason
-from eventstudy.reversal.drops import fall_of
+from eventstudy.reversal.comparison import Comparison
+from eventstudy.reversal.drops import PeerDrops
 from eventstudy.reversal.estimator import Excess
-from eventstudy.reversal.falls import Fallen, StudyFalls, fallen_of, study_falls
-from eventstudy.reversal.history import History
 from eventstudy.reversal.measures import span
-from eventstudy.reversal.shocks import Shocks, event_days, label_reasons, leads_of_shocks, named_peers, without_overlaps
+from eventstudy.reversal.study_shocks import Shocks, label_reasons, leads_of_shocks, without_overlaps
 from eventstudy.reversal.verdict import kind_of, smallest_margin
-from eventstudy.shocks import Lead
-
-#: Drop window of endpoint B; for news of a bare date the worse of it and of the day before with it.
-DAY_0, DAY_BEFORE = (0, 0), (-1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,85 +33,56 @@ class Endpoint:
         ``A``, the windows of the settings, or ``B``, the drop of day 0.
     drop, post
         The windows.
-    fallen, share_negative, qualifies
-        Drop and aftermath of each shock, and whether it is a drop by the rule of the settings.
+    drops
+        Drop and aftermath of each shock.
     next_day
         CAR of the day after day 0.
     in_time, counted
         Whether the label was known before the post window, and which shocks the answer rests on.
-    falls, found
+    comparison, found
         Controls, and the regression on them.
     """
 
     name: str
     drop: Window
     post: Window
-    fallen: Fallen
-    share_negative: Floats
-    qualifies: Bools
+    drops: PeerDrops
     next_day: Floats
     in_time: Bools
     counted: Bools
-    falls: StudyFalls
+    comparison: Comparison
     found: Excess
 
     @property
     def kind(self) -> str:
         """Kind of verdict by this endpoint alone."""
-        return kind_of(self.found, smallest_margin(self.fallen.drop[self.counted]))
+        return kind_of(self.found, smallest_margin(self.drops.drop[self.counted]))
 
 
-def endpoints(shocks: Shocks, computed: Computed, headline: Sample, config: StudyConfig) -> tuple[Endpoint, ...]:
+def endpoints(shocks: Shocks, computed: Computed, headline: Sample) -> tuple[Endpoint, ...]:
     """Answer the question about the label asked by both endpoints; by one where the settings' is day 0."""
-    own = config.windows
-    names = [("A", config)]
-    if own.drop != DAY_0 and own.event[0] <= DAY_BEFORE[0]:
-        names.append(("B", replace(config, windows=replace(own, drop=DAY_0, post=(1, own.post[1])))))
-    leads = leads_of_shocks(shocks.drops.shock_id, computed)
-    return tuple(_endpoint(name, shocks, leads, computed, headline, other) for name, other in names)
-
-
-def _endpoint(
-    name: str, shocks: Shocks, leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig
-) -> Endpoint:
-    history = replace(shocks.history, config=config)
-    portfolios = shocks.portfolios if name == "A" else history.portfolios(shocks.requests)
-    fallen, share = fallen_of(portfolios, history), fall_of(portfolios, config.windows.drop).share_negative
-    falls, label = shocks.falls, shocks.label
-    if name == "B":
-        fallen, share = _worse(fallen, share, shocks, leads, history)
-        asked = (label == config.reversal.label) | (np.arange(len(label)) == shocks.case)
-        asked &= fallen.qualifies & np.isfinite(fallen.post)
-        falls = study_falls(history, fallen, asked, named_peers(leads, headline, config), event_days(computed))
-    in_time = label_reasons(leads, computed, headline, config) == ""
-    comparable = falls.comparable(len(label)) & fallen.qualifies & in_time & (label == config.reversal.label)
-    counted = without_overlaps(comparable, shocks.drops.shock_id, shocks.drops.overlaps)
-    return Endpoint(
-        name=name,
-        drop=config.windows.drop,
-        post=config.windows.post,
-        fallen=fallen,
-        share_negative=share,
-        qualifies=fallen.qualifies,
-        next_day=portfolios.car((1, 1)),
-        in_time=in_time,
-        counted=counted,
-        falls=falls,
-        found=falls.excess(counted),
-    )
-
-
-def _worse(
-    fallen: Fallen, share: Floats, shocks: Shocks, leads: Sequence[Lead], history: History
-) -> tuple[Fallen, Floats]:
-    """For news of a bare date take the deeper drop of day 0 alone and of day 0 with the day before it."""
-    windows = replace(history.config.windows, drop=DAY_BEFORE)
-    wide = replace(history, config=replace(history.config, windows=windows))
-    portfolios = wide.portfolios(shocks.requests)
-    other, other_share = fallen_of(portfolios, wide), fall_of(portfolios, DAY_BEFORE).share_negative
-    bare = np.array([lead.event.precision == "date" for lead in leads], dtype=bool)
-    deeper = bare & (other.drop < fallen.drop)
-    return fallen.where(deeper, other), np.where(deeper, other_share, share)
+    leads, label = leads_of_shocks(shocks.drops.shock_id, computed), shocks.label
+    found = []
+    for name, end, comparison in zip("AB", shocks.ends, shocks.comparisons, strict=False):
+        config = end.history.config
+        in_time = label_reasons(leads, computed, headline, config) == ""
+        asked = end.drops.qualifies & in_time & (label == config.reversal.label)
+        comparable = comparison.comparable(len(label)) & asked
+        counted = without_overlaps(comparable, shocks.drops.shock_id, shocks.drops.overlaps)
+        found.append(
+            Endpoint(
+                name=name,
+                drop=config.windows.drop,
+                post=config.windows.post,
+                drops=end.drops,
+                next_day=end.next_day,
+                in_time=in_time,
+                counted=counted,
+                comparison=comparison,
+                found=comparison.excess(counted),
+            )
+        )
+    return tuple(found)
 
 
 def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
@@ -129,7 +95,7 @@ def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig
             "window_drop": span(each.drop),
             "window_post": span(each.post),
             "n_asked": int(label.sum()),
-            "n_drops": int((label & each.qualifies).sum()),
+            "n_drops": int((label & each.drops.qualifies).sum()),
             "n_judged": len(np.unique(shocks.drops.day0[each.counted])),
             "effect": each.found.effect,
             "lower": each.found.lower,
@@ -151,12 +117,12 @@ def drop_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) ->
             "shock_id": str(shock),
             "label": str(shocks.label[k]),
             "endpoint": each.name,
-            "car_drop": each.fallen.drop[k],
-            "s_drop": each.fallen.drop_s[k],
-            "qualifies": bool(each.qualifies[k]),
+            "car_drop": each.drops.drop[k],
+            "s_drop": each.drops.drop_s[k],
+            "qualifies": bool(each.drops.qualifies[k]),
             **_distances(each, k, rule),
             "car_next": each.next_day[k],
-            "car_post": each.fallen.post[k],
+            "car_post": each.drops.post[k],
             "label_in_time": bool(each.in_time[k]),
             "counted": bool(each.counted[k]),
         }
@@ -168,9 +134,9 @@ def drop_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) ->
 def _distances(each: Endpoint, k: int, rule: Reversal) -> dict[str, float]:
     """By how much a shock qualifies by each threshold; negative where it does not."""
     return {
-        "by_s": -rule.drop_k - float(each.fallen.drop_s[k]),
-        "by_drop": -rule.drop_min - float(each.fallen.drop[k]),
-        "by_share": float(each.share_negative[k]) - rule.share_negative,
+        "by_s": -rule.drop_k - float(each.drops.drop_s[k]),
+        "by_drop": -rule.drop_min - float(each.drops.drop[k]),
+        "by_share": float(each.drops.share_negative[k]) - rule.share_negative,
     }
 
 
@@ -179,8 +145,8 @@ def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict
     if len(found) < 2:
         return {}
     first, second = found
-    bounced = second.qualifies & ~first.qualifies & (second.next_day > 0)
-    facts = {"n_day0": int(second.qualifies.sum()), "n_bounced": int(bounced.sum())}
+    bounced = second.drops.qualifies & ~first.drops.qualifies & (second.next_day > 0)
+    facts = {"n_day0": int(second.drops.qualifies.sum()), "n_bounced": int(bounced.sum())}
     sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
     case = _of_case(second, shocks, config)
     return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
@@ -189,20 +155,20 @@ def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict
 def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:
     """Say what endpoint B makes of the case study: its drop, its distance, what followed, its rank and no more."""
     k = shocks.case
-    if k is None or not np.isfinite(each.fallen.drop[k]):
+    if k is None or not np.isfinite(each.drops.drop[k]):
         return Reason()
     facts: Mapping[str, Any] = {
         "shock": str(shocks.drops.shock_id[k]),
-        "drop": each.fallen.drop[k],
-        "s": each.fallen.drop_s[k],
+        "drop": each.drops.drop[k],
+        "s": each.drops.drop_s[k],
         "by": abs(_distances(each, k, config.reversal)["by_s"]),
         "next": each.next_day[k],
-        "post": each.fallen.post[k],
+        "post": each.drops.post[k],
         "first": each.post[0],
         "last": each.post[1],
     }
     only = np.arange(len(shocks.label)) == k
-    if not each.qualifies[k] or not each.falls.comparable(len(only))[k]:
+    if not each.drops.qualifies[k] or not each.comparison.comparable(len(only))[k]:
         return Reason("endpoints.no_drop", **facts)
-    alone = each.falls.excess(only)
+    alone = each.comparison.excess(only)
     return Reason("endpoints.case", rank=alone.rank, among=alone.among, p=alone.p_value, excess=alone.effect, **facts)

@@ -328,8 +328,8 @@ def _variance(falls: Falls, fit: LastCoefficient, usual: NDArray[np.float64], we
     # Clusters of events are the last; n events that move as one vary n times as much as their independent parts.
     k, expected = len(events), usual * (events * fit.expected[-len(events) :]).sum()
     found = fit.squares[-k:].sum(axis=0)
-    variance: NDArray[np.float64] = fit.squares[:-k].sum(axis=0)
-    return variance + (weight * expected + (k - 1) * found) / (weight + k - 1)
+    own = (weight * expected + (k - 1) * found) / (weight + k - 1)
+    return np.asarray(fit.squares[:-k].sum(axis=0) + own, dtype=np.float64)
 
 
 def _worth(weeks: NDArray[np.int64], length: int) -> float:

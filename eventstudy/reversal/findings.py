@@ -25,14 +25,14 @@ from eventstudy.reversal.confounders import (
 )
 from eventstudy.reversal.contrasts import dimension_measures, label_difference, no_difference, no_regression, regression
 from eventstudy.reversal.controls import Placebo, balance, placebo_rows
-from eventstudy.reversal.drops import delays
 from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, told
 from eventstudy.reversal.labels import LATE, UNDATED
+from eventstudy.reversal.locks import delays
 from eventstudy.reversal.measure import Measure
 from eventstudy.reversal.measures import Gate, PathDay, gates, influence, measures, path_rows, span
 from eventstudy.reversal.permutation import Rank, rank_among, shown_floor
-from eventstudy.reversal.shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.specifications import Specification, specification_curve
+from eventstudy.reversal.study_shocks import EXPLORATORY, Shocks, sign_flips
 from eventstudy.reversal.verdict import Verdict
 from eventstudy.reversal.weights import UNBALANCED
 
@@ -75,7 +75,7 @@ def findings(
     genuine = (shocks.label == "genuine") & shocks.in_time
     placebos = optional(
         "placebos",
-        lambda: placebo_rows(shocks.benchmarks, shocks.drops, shocks.traits, genuine, news_days(news)),
+        lambda: placebo_rows(shocks.benchmarks, shocks.drops.shock_id, shocks.ends[0].drops, genuine, news_days(news)),
         lambda _: [],
     )
     difference = optional("difference", lambda: label_difference(shocks, config), no_difference)
@@ -177,13 +177,13 @@ def rank_of(shocks: Shocks, k: int) -> Rank | None:
     """Return one shock's rank by the verdict's estimator: among comparable falls, or among its matched placebos."""
     if shocks.history.config.reversal.estimator == "matched":
         return rank_among(shocks.drops.post[k], shocks.benchmarks.placebos(k))
-    found = shocks.falls.excess(np.arange(len(shocks.label)) == k)
+    found = shocks.comparison.excess(np.arange(len(shocks.label)) == k)
     return Rank(found.rank, found.among, found.p_value, found.p_floor) if found.rank else None
 
 
 def fall_rows(shocks: Shocks) -> list[dict[str, Any]]:
     """One row for each fall that the regression rests on: the drops of the study, then the controls."""
-    found = shocks.falls
+    found = shocks.comparison
     names = [str(shocks.drops.shock_id[k]) if k >= 0 else "" for k in found.shock]
     labels = [str(shocks.label[k]) if k >= 0 else "" for k in found.shock]
     columns = ("stratum", "drop_s", "run_up", "post", "sigma", "recent", "family", "session")
@@ -294,7 +294,7 @@ def _range(shocks: Shocks) -> dict[str, Any] | None:
         lower, upper, worst = influence(shocks, counted)
         return {"lower": lower, "upper": upper, "most_influential": worst}
     days = np.unique(day0[counted])
-    effects = np.array([shocks.falls.excess(counted & (day0 != day)).effect for day in days])
+    effects = np.array([shocks.comparison.excess(counted & (day0 != day)).effect for day in days])
     moved = days[int(np.abs(effects - shocks.verdict.effect).argmax())]
     names = ", ".join(shocks.drops.shock_id[counted & (day0 == moved)].tolist())
     return {"lower": float(effects.min()), "upper": float(effects.max()), "most_influential": names}

@@ -13,9 +13,10 @@ from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.core.estimation import cut_and_fit
+from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
-from eventstudy.core.windows import Request
-from eventstudy.reversal.drops import LOCKED, LONGEST_LOCK, after_locks
+from eventstudy.core.windows import EventPanel, Request
+from eventstudy.reversal.locks import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
 BLOCK = 16
@@ -30,6 +31,15 @@ class PeerDay:
     name: str
     tickers: tuple[str, ...]
     day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Firm-events cut and fitted, whatever the drop window; ``locked`` where days may have to be moved for it."""
+
+    panel: EventPanel
+    expected: ExpectedReturns
+    locked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,9 @@ class History:
     def requests(self, wanted: Sequence[PeerDay]) -> dict[str, list[Request]]:
         """Firm-events of portfolios at these days, those past an exchange's end left out."""
         home = {ticker: self.market_of(ticker) for item in wanted for ticker in item.tickers}
-        grids = {market.mic: day_codes(market.sessions) for market in home.values()}
+        # In the order of the exchanges, so that sums over peers do not depend on who else is asked for.
+        mics = {market.mic for market in home.values()}
+        grids = {mic: day_codes(market.sessions) for mic, market in self.panel.markets.items() if mic in mics}
         column = {ticker: market.tickers.index(ticker) for ticker, market in home.items()}
         region = {market.mic: market.region for market in self.config.markets}
         weight = {peer.ticker: peer.weight or 1.0 for peer in self.config.peers}
@@ -84,24 +96,30 @@ class History:
                     )
         return requests
 
-    def portfolios(self, requests: Mapping[str, Sequence[Request]], *, alpha: str | None = None) -> ShockPortfolios:
-        """Estimate firm-events as the study does, locked days put right, one portfolio a shock.
-
-        Firm-events with fewer estimation days than the settings ask for are left out.
-        """
+    def of_windows(self, drop: Window, post: Window) -> History:
+        """Return the same history asked with another drop and post window."""
         config = self.config
+        return replace(self, config=replace(config, windows=replace(config.windows, drop=drop, post=post)))
+
+    def fits(self, requests: Mapping[str, Sequence[Request]]) -> Fits:
+        """Cut and fit firm-events as the study does; those with too few estimation days are left out."""
         kept = {
             mic: [r for r, enough in zip(rows, self._enough(mic, rows), strict=True) if enough]
             for mic, rows in requests.items()
         }
         if not any(kept.values()):
             kept = {mic: list(rows) for mic, rows in requests.items()}
-        event = config.windows.event
+        event = self.config.windows.event
         locked = any((market.flags & LOCKED).any() for market in self.panel.markets.values())
         wide = (event[0], event[1] + LONGEST_LOCK) if locked else event
-        panel, expected = cut_and_fit(kept, self.excluded, self.panel, config, event=wide)
-        if locked:
-            panel, expected = after_locks(panel, expected, drop=config.windows.drop, event=event)
+        return Fits(*cut_and_fit(kept, self.excluded, self.panel, self.config, event=wide), locked)
+
+    def portfolios(self, fits: Fits, *, alpha: str | None = None) -> ShockPortfolios:
+        """Form one portfolio a shock of abnormal returns, the days of locked peers put right."""
+        config, panel, expected = self.config, fits.panel, fits.expected
+        if fits.locked:
+            windows = config.windows
+            panel, expected = after_locks(panel, expected, drop=windows.drop, event=windows.event)
         abnormal = abnormal_returns(panel, expected, alpha=alpha or config.model.alpha)  # type: ignore[arg-type]
         return shock_portfolios(abnormal, weighting=config.tests.weights)
 
@@ -167,7 +185,7 @@ def matched_sets(
     requests = {mic: list(rows) for mic, rows in own.items()}
     for mic, rows in history.requests(wanted).items():
         requests.setdefault(mic, []).extend(rows)
-    portfolios = history.portfolios(requests, alpha=alpha)
+    portfolios = history.portfolios(history.fits(requests), alpha=alpha)
     at = {str(name): row for row, name in enumerate(portfolios.shock_id)}
     return MatchedSets(
         portfolios,

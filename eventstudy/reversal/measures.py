@@ -28,7 +28,7 @@ from eventstudy.reversal.permutation import (
     matched_permutation,
 )
 from eventstudy.reversal.robustness import robustness
-from eventstudy.reversal.shocks import Shocks, sign_flips
+from eventstudy.reversal.study_shocks import Shocks, sign_flips
 from eventstudy.reversal.verdict import EFFECTS, Verdict
 
 
@@ -358,7 +358,7 @@ def _without_drops(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask
 
 def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
     rows, day0, benchmarks = np.flatnonzero(mask), shocks.drops.day0[mask], shocks.benchmarks
-    drop = np.array([benchmarks.pools[k].car_drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
+    drop = np.array([benchmarks.pools[k].drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([benchmarks.placebos(int(k)).mean() for k in rows], dtype=float)
     own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
     for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):

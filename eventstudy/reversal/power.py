@@ -10,8 +10,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from eventstudy.core.arrays import Bools, Floats, Places
+from eventstudy.reversal.comparison import Comparison
 from eventstudy.reversal.estimator import APART, FEWEST_DATES, SAME_FALL, Excess, Falls, estimates, slides, usable
-from eventstudy.reversal.falls import StudyFalls
 from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
 
 #: How pseudo-events are drawn among the drops: any of them, the first of each slide, or one of each whole slide,
@@ -41,7 +41,7 @@ class Past:
     moderated: bool = True
 
 
-def past_of(own: StudyFalls, drop_k: float | Floats, drop_min: float | Floats) -> Past:
+def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -> Past:
     """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked.
 
     The limits are those of the settings, one for all falls or one for each, (N,).
@@ -51,7 +51,7 @@ def past_of(own: StudyFalls, drop_k: float | Floats, drop_min: float | Floats) -
     return Past(own.falls.take(control), own.drop[control], can[control], own.moderated)
 
 
-def asked_of(own: StudyFalls, counted: Bools) -> dict[str, int]:
+def asked_of(own: Comparison, counted: Bools) -> dict[str, int]:
     """Count the events among the marked shocks of a study, (K,), by stratum."""
     falls = own.of(counted)
     names, counts = np.unique(falls.stratum[falls.event & usable(falls)], return_counts=True)

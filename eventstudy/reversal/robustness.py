@@ -14,7 +14,7 @@ from eventstudy.errors import Reason
 from eventstudy.reversal.estimator import Excess
 from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
 from eventstudy.reversal.permutation import date_sets, matched_permutation
-from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.study_shocks import Shocks
 from eventstudy.reversal.weights import Weighted, weighted
 
 
@@ -29,7 +29,7 @@ def robustness(shocks: Shocks, group: str, config: StudyConfig) -> Iterator[Meas
 
 def _by_regression(shocks: Shocks, group: str) -> Measure:
     """Return the regression over all comparable falls, or the rank among them."""
-    found = shocks.falls.excess(shocks.counted[group])
+    found = shocks.comparison.excess(shocks.counted[group])
     name = "rank" if found.rank else "regression"
     note = Reason(f"note.by_{name}", p=found.p_greater, floor=found.p_floor, n=found.n_controls)
     return _measure("excess_regression", shocks, group, found, found.reason or note)
@@ -37,7 +37,7 @@ def _by_regression(shocks: Shocks, group: str) -> Measure:
 
 def _by_weights(shocks: Shocks, group: str) -> Measure:
     """Return the excess over controls weighted to be like the drops."""
-    found = weighted(shocks.falls.of(shocks.counted[group]))
+    found = weighted(shocks.comparison.of(shocks.counted[group]))
     note = Reason("note.by_weights" if np.isfinite(found.effect) else "note.no_weights")
     return _measure("excess_weighted", shocks, group, found, note)
 

@@ -15,7 +15,7 @@ from eventstudy.errors import EstimationError, EventStudyError
 from eventstudy.reversal.history import MatchedSets, as_kind, matched_sets
 from eventstudy.reversal.measures import span
 from eventstudy.reversal.permutation import ENUMERATED, date_sets, excess
-from eventstudy.reversal.shocks import Shocks
+from eventstudy.reversal.study_shocks import Shocks
 
 MODELS = ("market", "market_adjusted", "mean_adjusted")
 POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))

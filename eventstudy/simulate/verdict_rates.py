@@ -17,7 +17,7 @@ from eventstudy.prices import PriceTable
 from eventstudy.reversal.estimator import ruled_out
 from eventstudy.reversal.history import History, day_codes, rolling_fit
 from eventstudy.reversal.power import EFFECTS, Past, asked_of, draw_events, judged, past_of
-from eventstudy.reversal.shocks import study_shocks
+from eventstudy.reversal.study_shocks import study_shocks
 from eventstudy.reversal.verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, LEVEL, REVERSAL
 from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.sectors import pasts, reordered, sector_returns, together
@@ -111,10 +111,10 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     """
     computed = compute(events, config, prices)
     shocks = study_shocks(computed, headline_of([*groups(computed.sample, events, config)], config), config)
-    past = past_of(shocks.falls, config.reversal.drop_k, config.reversal.drop_min)
+    past = past_of(shocks.comparison, config.reversal.drop_k, config.reversal.drop_min)
     regions = {market.mic: market.region or market.mic for market in config.markets}
     of_shock = [{regions[shocks.history.market_of(name).mic] for name in peers} for peers in shocks.tickers]
-    own, stratum = shocks.falls.shock, shocks.falls.falls.stratum
+    own, stratum = shocks.comparison.shock, shocks.comparison.falls.stratum
     sets = {str(stratum[own == k][0]): k for k in np.unique(own[own >= 0]).tolist()}
     drops = {name: int((past.can & (past.falls.stratum == name)).sum()) for name in sets}
     sets = {name: k for name, k in sets.items() if drops[name] and (region is None or of_shock[k] == {region})}
@@ -126,7 +126,7 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     returns = portfolio_returns(shocks.history, shocks.tickers[sets[most]], days)
     shared = config.reversal.controls == "all"
-    return Material(past, most, returns, asked_of(shocks.falls, shocks.counted[shocks.question]) if shared else {})
+    return Material(past, most, returns, asked_of(shocks.comparison, shocks.counted[shocks.question]) if shared else {})
 
 
 def portfolio_returns(history: History, tickers: Sequence[str], event_days: NDArray[np.int64]) -> NDArray[np.float64]:

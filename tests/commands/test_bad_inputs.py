@@ -231,7 +231,7 @@ def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     answer = place.check("--json")
     assert answer.code == 0
-    assert "only the date is known: read [-1,1] beside the headline window" in answer.out
+    assert "only the date is known: look at [-1,1] as well" in answer.out
 
 
 @row(12, "weekend or holiday", "day 0 is the next session; the ledger shows both")
@@ -292,7 +292,7 @@ def _(place: Place) -> None:
     assert place.run("--quiet").code == 0
     assert place.reason("AAA").startswith("dropped prices_end_before_window: no return after 2021-06-15")
     assert place.run("--set", "windows.allow_partial=true", "--quiet").code == 0
-    assert place.reason("AAA") == "used 16 of 31 event days without a return"
+    assert place.reason("AAA") == "used 16 of 31 event days without a return, the first is day 5"
 
 
 @row(17, "the same event_id twice", "error with both lines; two identical rows count once")
@@ -312,7 +312,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E1, tickers="AAA"), event_row("E3", E2))
     assert place.run("--quiet").code == 0
-    said = "merged repeated: E1 names this security with the same day 0 in the same shock; it counts once"
+    said = "merged repeated: E1 has this security with the same day 0 in the same shock; it counts once"
     assert place.reason("AAA", "E2") == said
     place.rows(
         event_row("E1", E1, shock_id="S1"), event_row("E2", E1, tickers="AAA", shock_id="S2"), event_row("E3", E2)
@@ -330,6 +330,13 @@ def _(place: Place) -> None:
     days = cuts[(cuts["event_id"] == "E2") & (cuts["ticker"] == "AAA")]
     assert days["session"].tolist() == ["2021-07-06", "2021-07-07", "2021-07-08", "2021-07-09"]
     assert "E1" in days["reason"].iloc[0]
+    assert place.reason("AAA", "E2") == "used "
+    place.rows(event_row("E1", E1), event_row("E2", "2021-06-16", tickers="AAA"))
+    assert place.run("--quiet").code == 0
+    assert place.reason("AAA", "E2").endswith(
+        "5 session(s) after E1 of the same security, whose event window has not ended"
+    )
+    assert [text for text in place.summary()["warnings"] if "is still open (E2 AAA)" in text] != []
 
 
 @row(20, "all events on one day", "one date, whatever the ids are; no test claims to separate it from the market")
@@ -340,9 +347,9 @@ def _(place: Place) -> None:
         assert place.run("--quiet").code == 0
         summary = place.summary()
         assert summary["headline"]["n_dates"] == 1
-        assert summary["trust"].startswith("One date only: no test separates the event from whatever else")
+        assert summary["trust"].startswith("One date only: no test can separate the event from other news")
         said = [text for text in summary["warnings"] if not text.startswith("These prices lack")]
-        assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 share day 0, {E1}"] * ("{" in shock)
+        assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 have the same day 0, {E1}"] * ("{" in shock)
 
 
 @row(21, "one event with one security", "CAR and its own t; tests over events are not applicable, with the reason")
@@ -373,7 +380,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for ticker in ("../../x", "AAPL#x", "A B", "A/B", "A?B", "A%2FB"):
         place.rows(event_row("E1", E1, tickers=ticker))
-        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = ^")
+        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = _ ^")
         (place.folder / "bad").mkdir(exist_ok=True)
         config = write_study(place.folder / "bad", (ticker,))
         place.rows(event_row("E1", E1))
@@ -547,7 +554,13 @@ def _(place: Place) -> None:
     edit_prices(place.folder / "prices" / "AAA.csv", d2021_03_02=",,", d2021_06_17=",,")
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
-    assert place.reason("AAA") == "used 2 of 31 event days without a return"
+    assert place.reason("AAA") == "used 2 of 31 event days without a return, the first is day 6"
+    assert [text for text in place.summary()["warnings"] if "no CAR in some windows" in text] == [
+        (
+            "1 of 2 used firm-events have no CAR in some windows, because a day of the window has no return (E1 AAA); "
+            "N of these windows does not count them: [2,10] 1, [2,20] 1"
+        )
+    ]
     estimation = place.table("estimation").set_index("ticker")
     assert (estimation.loc["AAA", "n_estimation"], estimation.loc["BBB", "n_estimation"]) == ("238", "240")
     car = place.table("car").query("ticker == 'AAA' and window == '[0,1]'").iloc[0]
@@ -760,7 +773,7 @@ def _(place: Place) -> None:
 @row(51, "HTTP 429, too many requests", "requests stop, received prices are kept, exit 4; the same command continues")
 def _(place: Place) -> None:
     one, two, server = fetch_twice(place, {"BBB": "429"}, {})
-    refused(one, 4, "BBB: Yahoo answers: too many requests", "1 of 3 tickers are fetched and kept in ")
+    refused(one, 4, "BBB: Yahoo answered: too many requests", "1 of 3 tickers are fetched and kept in ")
     assert one.err.endswith("the same command resumes")
     assert two.code == 0, two.said
     assert sorted(server.asked) == ["BBB", "IDX"]
@@ -804,7 +817,7 @@ def _(place: Place) -> None:
         command = ["fetch", *place.inputs("yahoo")]
         code, _, err = finish(command, env=behind(server.url, place.folder, None))
         assert code == 4
-        assert "point SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(err.split())
+        assert "set SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(err.split())
         assert server.asked == {}
         assert finish(command, env=behind(server.url, place.folder, pair[0]))[0] == 0
 

@@ -112,6 +112,16 @@ def test_a_long_list_takes_prices_in_any_shape(shape: str, tmp_path: Path) -> No
     same(cars_of(result), RIGHT)
 
 
+@pytest.mark.parametrize("most", [1, len(EVENTS)])
+def test_an_index_may_have_an_underscore_in_its_name(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("config", "large.event_list", "large.length"):
+        monkeypatch.setattr(f"eventstudy.{module}.IN_MEMORY", most)
+    prices = WORLD.rename(columns={"^GSPC": "sp_500"})
+    result = eventstudy.Study(benchmark="sp_500", **SETTINGS).run(LISTED, prices)
+    assert bool(result.files) == (most == 1)
+    same(cars_of(result), RIGHT)
+
+
 @pytest.mark.parametrize("shape", SOURCES)
 def test_a_short_list_takes_the_same(shape: str, tmp_path: Path) -> None:
     result = eventstudy.Study(**SETTINGS).run(LISTED, SOURCES[shape](tmp_path))

@@ -150,6 +150,9 @@ def assert_same_tables(ours: StudyResult, theirs: StudyResult) -> None:
     known = {**theirs.facts["events"], "n_shocks": days[days <= ours.facts["data_date"]].nunique()}
     assert ours.facts["events"] == known
     assert ours.effect.sentence == theirs.effect.sentence
+    codes = ("events.beside", "events.without_car")
+    told = [[text for text in result.facts["warnings"] if text.key in codes] for result in (ours, theirs)]
+    assert told[0] == told[1]
     assert [row.window for row in ours.effects] == [row.window for row in theirs.effects]
     np.testing.assert_allclose(ours.to_frame()[NUMBERS], theirs.to_frame()[NUMBERS], rtol=1e-10, atol=1e-12)
 

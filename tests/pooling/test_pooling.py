@@ -30,8 +30,8 @@ from eventstudy.report.pack_shocks import read_shocks
 from eventstudy.report.sections.pool import pool_bundle
 from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
+from eventstudy.reversal.comparison import Comparison
 from eventstudy.reversal.estimator import Falls, estimate
-from eventstudy.reversal.falls import StudyFalls
 
 SETTINGS = {
     f"{section}.{key}": value
@@ -92,7 +92,7 @@ def shocks(
         in_time=yes,
         overlaps=("",) * n,
         tickers=(peers,) * n,
-        falls=StudyFalls(falls=own, shock=shock, day=day, drop=np.full(size, -0.08), drops={}),
+        comparison=Comparison(falls=own, shock=shock, day=day, drop=np.full(size, -0.08), drops={}),
         peers=(peers,) * size,
     )
 
@@ -100,7 +100,7 @@ def shocks(
 def by_hand(packs: Sequence[PackShocks]) -> Falls:
     """Falls of packs without peers in common, one after the other, each sector a stratum."""
     names = ("event", "session", "week", "drop_s", "run_up", "post", "sigma", "recent")
-    parts = [pack.falls.falls for pack in packs]
+    parts = [pack.comparison.falls for pack in packs]
     strata = np.concatenate([np.full(len(pack.peers), pack.sector) for pack in packs])
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Falls(**joined, stratum=strata, length=19)
@@ -152,7 +152,7 @@ def test_heterogeneity_against_statsmodels() -> None:
     assert (row.statistic, row.df) == pytest.approx((oracle.q, 1.0))
     assert row.p_value == pytest.approx(stats.chi2.sf(oracle.q, 1))
     assert row.estimate == pytest.approx(max(0.0, 1 - 1 / oracle.q))
-    assert worded(row.reason) == "a sector has only 8 weeks: its variance is a guess, read the p as too small"
+    assert worded(row.reason) == "a sector has only 8 weeks, so its variance is uncertain and this p is too small"
     few = cochran_q("all", found[:1])
     assert worded(few.reason) == "needs two sectors with dates of three weeks or more"
     assert math.isnan(few.p_value)
@@ -175,17 +175,17 @@ def _part(pack: PackShocks, first: int, last: int) -> PackShocks:
     """Some of a pack's shocks with all its controls."""
     arrays = ("shock_id", "label", "day0", "n_peers", "drop", "post", "qualifies", "in_time", "overlaps", "tickers")
     cut = {name: getattr(pack, name)[first:last] for name in arrays}
-    shock = pack.falls.shock
+    shock = pack.comparison.shock
     rows = np.flatnonzero((shock < 0) | ((shock >= first) & (shock < last)))
     falls = replace(
-        pack.falls,
-        falls=pack.falls.falls.take(rows),
+        pack.comparison,
+        falls=pack.comparison.falls.take(rows),
         shock=np.where(shock[rows] < 0, -1, shock[rows] - first),
-        day=pack.falls.day[rows],
-        drop=pack.falls.drop[rows],
+        day=pack.comparison.day[rows],
+        drop=pack.comparison.drop[rows],
     )
     peers = tuple(pack.peers[row] for row in rows.tolist())
-    return replace(pack, run_id=f"{pack.run_id}{first}", **cut, falls=falls, peers=peers)
+    return replace(pack, run_id=f"{pack.run_id}{first}", **cut, comparison=falls, peers=peers)
 
 
 def test_controls_keep_away_from_the_events_of_every_pack_of_their_peers() -> None:
@@ -291,22 +291,22 @@ def test_packs_of_different_labels_are_pooled_when_asked_for_and_said_to_be_mixe
     assert "after misreading/denied-labelled drops (2 sectors)" in worded(answer.sentence)
     assert worded(pool.mixed) == (
         "The sectors ask about different labels (misreading for chips, denied for drugs): the pooled mean mixes drops "
-        "of different kinds, and answers the question of no single sector."
+        "of different kinds and does not answer the question of any single sector."
     )
     assert not pool_packs(PACKS, seed=1, draws=99, labels_differ=True).mixed
 
 
 def _without(pack: PackShocks, k: int) -> PackShocks:
     """A pack without the falls row of one of its shocks."""
-    rows = np.flatnonzero(pack.falls.shock != k)
-    falls = replace(pack.falls, falls=pack.falls.falls.take(rows), shock=pack.falls.shock[rows])
-    return replace(pack, falls=falls, peers=tuple(pack.peers[row] for row in rows.tolist()))
+    rows = np.flatnonzero(pack.comparison.shock != k)
+    falls = replace(pack.comparison, falls=pack.comparison.falls.take(rows), shock=pack.comparison.shock[rows])
+    return replace(pack, comparison=falls, peers=tuple(pack.peers[row] for row in rows.tolist()))
 
 
 def test_the_rule_of_what_is_a_drop_may_fit_the_sector_and_is_said() -> None:
     other = shocks("drugs", 3, seed=2, **{"reversal.drop_min": 0.01})
     pool = pool_packs([PACKS[0], other], seed=1, draws=99)
-    assert "reversal.drop_min fits the sector: 0.03 for chips, 0.01 for drugs" in map(worded, pool.notes)
+    assert "reversal.drop_min differs between the sectors: 0.03 for chips, 0.01 for drugs" in map(worded, pool.notes)
 
 
 def test_the_same_shock_twice_is_refused() -> None:
@@ -363,8 +363,8 @@ def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack(
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:
     said = worded(pool_packs(PACKS, seed=1, draws=99).notes[0])
     assert said == (
-        "drugs and chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07): one market day "
-        "is behind both, and they count as one date"
+        "drugs and chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07): both depend on "
+        "one market day, so they count as one date"
     )
 
 
@@ -387,12 +387,12 @@ def write_made_up(
             "label_in_time": pack.in_time,
         }
     )
-    own, listed = pack.falls.falls, pack.falls.shock
+    own, listed = pack.comparison.falls, pack.comparison.shock
     names = ("stratum", "drop_s", "run_up", "post", "sigma", "recent", "family", "session")
     falls = pd.DataFrame({name: getattr(own, name) for name in names}).assign(
         event=[str(pack.shock_id[k]) if k >= 0 else "" for k in listed],
-        day0=pack.falls.day.astype("datetime64[D]").astype(str),
-        drop=pack.falls.drop,
+        day0=pack.comparison.day.astype("datetime64[D]").astype(str),
+        drop=pack.comparison.drop,
         label="",
     )
     ledger = pd.DataFrame(
@@ -432,10 +432,10 @@ def test_a_pack_is_read_back_as_it_was(folders: list[Path]) -> None:
     for name in ("drop", "post"):
         np.testing.assert_allclose(getattr(read, name), getattr(PACKS[0], name), rtol=1e-12)
     for name in ("event", "stratum", "family", "session", "week", "drop_s", "run_up", "post", "sigma", "recent"):
-        np.testing.assert_array_equal(getattr(read.falls.falls, name), getattr(PACKS[0].falls.falls, name))
-    np.testing.assert_array_equal(read.falls.shock, PACKS[0].falls.shock)
-    np.testing.assert_array_equal(read.falls.day, PACKS[0].falls.day)
-    assert (read.peers, read.falls.lead, read.attainable["label=misreading"]) == (PACKS[0].peers, 0, 14)
+        np.testing.assert_array_equal(getattr(read.comparison.falls, name), getattr(PACKS[0].comparison.falls, name))
+    np.testing.assert_array_equal(read.comparison.shock, PACKS[0].comparison.shock)
+    np.testing.assert_array_equal(read.comparison.day, PACKS[0].comparison.day)
+    assert (read.peers, read.comparison.lead, read.attainable["label=misreading"]) == (PACKS[0].peers, 0, 14)
     assert (read.sector, read.run_id, read.simulated) == ("chips", PACKS[0].run_id, False)
     assert read.n_effective["label=misreading"] == 7.5
     assert read.settings["windows.post"] == [2, 20]
@@ -514,7 +514,7 @@ def test_packs_in_chinese_make_a_pool_in_chinese(folders: list[Path], tmp_path: 
     packs = [replace(pack, settings={**pack.settings, "study.language": "zh"}) for pack in map(read_shocks, folders)]
     home = write_bundle(pool_bundle(pool_packs(packs, seed=1, draws=99), folders), tmp_path)
     said = (home / "pool.md").read_text(encoding="utf-8")
-    for part in ("chips与drugs 合并检验", "证据不足，尚无定论", "检出 5% 所需日期", "两周之内的日期与对照下跌一起排名"):
+    for part in ("chips与drugs 合并检验", "证据不足，尚无定论", "检出 5% 所需日期", "则在对照下跌中排名，没有区间"):
         assert part in said
     heads = [line for line in said.splitlines() if line.startswith(("#", "| 组", "| 检验", "| 行业"))]
     assert len(heads) == 8

@@ -198,7 +198,7 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
     notes = tuple(map(text, read(tmp_path, "LITE").outcomes["LITE"].notes))
     assert "calls LITE 000001" in notes
     assert "is not UTF-8; it was read as GB18030" in notes
-    assert "cells without a value: '--' 1 times" in notes
+    assert "cells that count as missing: '--' 1 times" in notes
     assert "column 分红 is not read: prices must be adjusted already" in notes
 
 

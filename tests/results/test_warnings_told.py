@@ -69,9 +69,9 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     assert [text for text in warnings if not known(text)] == []
     for said in (
         "BBB: no adj_close, so close is used; it must already be adjusted for splits and dividends",
-        "1 no news event(s) without label_asof count in no confirmatory verdict (E1)",
+        "1 no news event(s) without label_asof do not count in any confirmatory verdict (E1)",
         "NOPE, named by E1, is not a peer of this study",
-        "E3 is a clarification that clarifies no event",
+        "E3 is a clarification without 'clarifies'",
         "ticker 'aaa' read as 'AAA'",
     ):
         assert sum(said in text for text in warnings) == 1, said

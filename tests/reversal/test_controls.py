@@ -7,23 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reversal_studies import ENDS, drop_days, misread, study
+from reversal_studies import ENDS, drop_days, made_drops, misread, portfolio_on, study
 from studies import event_row, write_prices
 
 from eventstudy.messages import text
-from eventstudy.reversal.controls import (
-    VARIABLES,
-    Pool,
-    balance,
-    distances,
-    far_from,
-    match,
-    placebo_rows,
-    pool_of,
-    screen,
-    sessions_apart,
-    traits,
-)
+from eventstudy.reversal.controls import balance, distances, far_from, match, placebo_rows, screen, sessions_apart
+from eventstudy.reversal.drops import VARIABLES, PeerDrops, peer_drops
 from eventstudy.reversal.history import History, PeerDay
 from eventstudy.reversal.permutation import matched_permutation
 
@@ -37,18 +26,21 @@ def test_sessions_are_counted_on_the_exchange_where_they_are_fewest() -> None:
     assert far_from(days, [60], (weekdays, sparse), 21).tolist() == [False, False, False]
 
 
-def pool(s: list[float], days: list[int], **columns: list[float]) -> Pool:
+def pool(s: list[float], days: list[int], **columns: list[float]) -> PeerDrops:
     values = np.zeros((len(s), len(VARIABLES)))
     values[:, 0] = s
     for name, column in columns.items():
         values[:, VARIABLES.index(name)] = column
     n = len(s)
-    return Pool(np.array(days), np.zeros(n), np.zeros(n), values, np.ones(n, dtype=bool), (np.arange(5000),))
+    return made_drops(np.array(days), values, np.zeros(n), np.zeros(n))
+
+
+GRIDS = (np.arange(5000),)
 
 
 def test_nearest_within_the_calipers_and_apart() -> None:
     candidates = pool([-2.1, -2.2, -2.4, -3.5, -2.3, -2.15, -2.45], [100, 110, 200, 300, 400, 500, 600])
-    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], many=False)[0]
+    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
     assert candidates.day[found.rows].tolist() == [100, 500, 400, 200, 600]
     np.testing.assert_allclose(found.distance, [0.2, 0.3, 0.6, 0.8, 0.9])
     assert not found.widened
@@ -56,21 +48,21 @@ def test_nearest_within_the_calipers_and_apart() -> None:
 
 def test_calipers_widen_once_and_then_there_is_no_benchmark() -> None:
     candidates = pool([-2.1, -2.6, -2.7, -2.8, -2.9, -3.2], [100, 200, 300, 400, 500, 600])
-    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], many=False)[0]
+    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
     assert found.widened
     assert candidates.day[found.rows].tolist() == [100, 200, 300, 400, 500]
-    few = match(np.array([[-4.6, 0, 0, 0, 0]]), [candidates], many=False)[0]
+    few = match(np.array([[-4.6, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
     assert len(few.rows) == 0
 
 
 def test_no_date_serves_two_shocks_and_they_take_turns() -> None:
     s = np.linspace(-2.0, -2.3, 30).tolist()
     days = (100 + 21 * np.arange(30)).tolist()
-    found = match(np.array([[-2.1, 0, 0, 0, 0]] * 3), [pool(s, days)] * 3, many=True)
+    found = match(np.array([[-2.1, 0, 0, 0, 0]] * 3), [pool(s, days)] * 3, [GRIDS] * 3, many=True)
     taken = [row for each in found for row in each.rows.tolist()]
     assert [len(each.rows) for each in found] == [10, 10, 10]
     assert len(set(taken)) == 30
-    alone = match(np.array([[-2.1, 0, 0, 0, 0]]), [pool(s, days)], many=False)[0]
+    alone = match(np.array([[-2.1, 0, 0, 0, 0]]), [pool(s, days)], [GRIDS], many=False)[0]
     assert len(alone.rows) == 30
 
 
@@ -99,17 +91,17 @@ def test_placebos_are_estimated_as_the_events_are(tmp_path: Path) -> None:
     tickers = ("AAA", "BBB", "CCC")
     days = history.days(tickers)
     at = days[(days > days[600]) & (days < days[-40])][::37]
-    found = pool_of(history, tickers, at, history.config)
-    screened = screen(history, tickers, days, history.config)
+    found = portfolio_on(history, tickers, at)
+    (screened,) = screen(history, tickers, [history.config.windows])
     rows = np.searchsorted(days, found.day)
-    np.testing.assert_allclose(found.car_drop, screened.drop()[rows], atol=1e-12)
+    np.testing.assert_allclose(found.drop, screened.drop()[rows], atol=1e-12)
     day0 = int(np.datetime64("2021-06-09").astype("datetime64[D]").astype(int))
-    alone = history.portfolios(history.requests([PeerDay("X", tickers, day0)]))
+    alone = history.portfolios(history.fits(history.requests([PeerDay("X", tickers, day0)])))
     judged = shocks.portfolios
     for window in ((0, 1), (2, 20)):
         np.testing.assert_allclose(alone.car(window), judged.car(window))
         np.testing.assert_allclose(alone.standardised(window), judged.standardised(window))
-    np.testing.assert_allclose(traits(alone, (0, 1)), shocks.traits)
+    np.testing.assert_allclose(peer_drops(alone, history.config).traits, shocks.traits)
     assert computed.abnormal.panel.ticker.tolist() == list(tickers)
 
 
@@ -154,7 +146,7 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     _, shocks = study(tmp_path, rows, "reversal.estimator=matched")
     day = int(shocks.benchmarks.days(0)[0])
     listed = placebo_rows(
-        shocks.benchmarks, shocks.drops, shocks.traits, shocks.label == "genuine", np.array([day + 1])
+        shocks.benchmarks, shocks.drops.shock_id, shocks.ends[0].drops, shocks.label == "genuine", np.array([day + 1])
     )
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
     over = shocks.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
@@ -210,13 +202,13 @@ def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
     history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)
     begin = time.process_time()
     days = history.days(tickers)
-    screened = screen(history, tickers, days, history.config)
+    (screened,) = screen(history, tickers, [history.config.windows])
     falls = screened.complete() & (screened.drop() <= -0.03) & (screened.share_negative() >= 0.6)
-    found = pool_of(history, tickers, days[falls], history.config)
+    found = portfolio_on(history, tickers, days[falls])
     drops = found.take(found.qualifies)
     targets = np.repeat(np.median(drops.traits, axis=0)[None], 6, axis=0)
-    sets = match(targets, [drops] * len(targets), many=True)
-    posts = [drops.car_post[:10] for _ in sets]
+    sets = match(targets, [drops] * len(targets), [history.grids(tickers)] * len(targets), many=True)
+    posts = [drops.post[:10] for _ in sets]
     test = matched_permutation(np.zeros(len(posts)), posts, draws=10_000, seed=1)
     assert time.process_time() - begin < 3.0
     assert len(drops) > 30

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,16 @@ from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.estimation import Computed, groups, headline_of
 from eventstudy.events import read_events
 from eventstudy.messages import text
-from eventstudy.reversal import Shocks
+from eventstudy.reversal import Shocks, comparison
 from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, endpoints, told
+from eventstudy.reversal.history import Fits, History
 
 
 def both(folder: Path, rows: list[str], *settings: str) -> tuple[Computed, Shocks, tuple[Endpoint, ...]]:
     computed, shocks = study(folder, rows, *settings)
     config = shocks.history.config
     headline = headline_of(list(groups(computed.sample, read_events(folder / "events.csv"), config)), config)
-    return computed, shocks, endpoints(shocks, computed, headline, config)
+    return computed, shocks, endpoints(shocks, computed, headline)
 
 
 def test_endpoint_a_is_the_verdict_and_b_has_windows_of_its_own(tmp_path: Path) -> None:
@@ -42,13 +45,34 @@ def test_endpoint_a_is_the_verdict_and_b_has_windows_of_its_own(tmp_path: Path) 
     adjusted = holm(np.array([first["p_value"], second["p_value"]]))
     assert [first["p_holm"], second["p_holm"]] == adjusted.tolist()
     panel = shocks.portfolios
-    np.testing.assert_allclose(b.fallen.drop, panel.car((0, 0)), rtol=1e-9)
+    np.testing.assert_allclose(b.drops.drop, panel.car((0, 0)), rtol=1e-9)
     np.testing.assert_allclose(b.next_day, panel.car((1, 1)), rtol=1e-9)
-    assert b.falls.falls.length == 20
+    assert b.comparison.falls.length == 20
     # Controls fell on day 0 alone by the same rule.
-    control = b.falls.shock < 0
-    assert (b.falls.drop[control] <= -0.015).all()
-    assert (b.falls.falls.drop_s[control] <= -1.2).all()
+    control = b.comparison.shock < 0
+    assert (b.comparison.drop[control] <= -0.015).all()
+    assert (b.comparison.falls.drop_s[control] <= -1.2).all()
+
+
+def test_a_firm_event_is_fitted_once_for_both_endpoints_and_the_placebos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: Counter[tuple[int, str]] = Counter()
+
+    def counting(history: History, peers: Mapping[int, set[str]]) -> Iterator[Fits]:
+        fitted.update((day, name) for day, names in peers.items() for name in names)
+        return fits_at(history, peers)
+
+    fits_at = comparison._fits_at
+    monkeypatch.setattr(comparison, "_fits_at", counting)
+    _, shocks, (a, b) = both(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(4))])
+    assert set(fitted.values()) == {1}
+    controls = [each.comparison.day[each.comparison.shock < 0].tolist() for each in (a, b)]
+    # Some days are controls of one endpoint alone, some of both.
+    assert set(controls[0]) - set(controls[1])
+    assert set(controls[1]) - set(controls[0])
+    days = {day for day, _ in fitted}
+    assert days >= {*controls[0], *controls[1], *shocks.benchmarks.pools[0].day.tolist()}
 
 
 def test_a_label_of_day_1_counts_in_a_and_makes_b_exploratory(tmp_path: Path) -> None:
@@ -71,9 +95,9 @@ def test_news_of_a_bare_date_takes_the_worse_of_two_days(tmp_path: Path) -> None
     wide, alone = shocks.portfolios.car((-1, 0)), shocks.portfolios.car((0, 0))
     k = at["E0"]
     assert wide[k] < alone[k]
-    assert b.fallen.drop[k] == pytest.approx(wide[k])
+    assert b.drops.drop[k] == pytest.approx(wide[k])
     other = at.get("E1", k)
-    assert b.fallen.drop[other] == pytest.approx(alone[other] if other != k else wide[k])
+    assert b.drops.drop[other] == pytest.approx(alone[other] if other != k else wide[k])
 
 
 def test_every_threshold_tells_its_distance_and_the_case_claims_nothing(tmp_path: Path) -> None:

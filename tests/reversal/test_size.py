@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reversal_studies import made_drops
 from reversal_twins import garch_paths
 from scipy import special
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
-from eventstudy.reversal.controls import APART, Pool, match
+from eventstudy.reversal.controls import match
+from eventstudy.reversal.drops import PeerDrops
+from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import window_sums
 from eventstudy.reversal.permutation import excess, matched_permutation
 
@@ -16,7 +19,7 @@ from eventstudy.reversal.permutation import excess, matched_permutation
 EVENTS = 3
 
 
-def pool_of_series(series: np.ndarray) -> tuple[Pool, np.ndarray]:
+def pool_of_series(series: np.ndarray) -> tuple[PeerDrops, np.ndarray]:
     """Drops of a series of abnormal returns as candidates, and the post CARs of days at regular distance."""
     row = series[None]
     drop, post = window_sums(row, (0, 1))[0], window_sums(row, (2, 20))[0]
@@ -29,15 +32,7 @@ def pool_of_series(series: np.ndarray) -> tuple[Pool, np.ndarray]:
     traits[:, 0], traits[:, 1] = s, np.log(short[days] / long[days])
     traits[:, 2] = window_sums(row, (-60, -1))[0, days]
     falls = (s <= -2.0) & (drop[days] <= -0.03)
-    grid = np.arange(len(series))
-    pool = Pool(
-        days[falls].astype(np.int64),
-        drop[days][falls],
-        post[days][falls],
-        traits[falls],
-        np.ones(int(falls.sum()), dtype=bool),
-        (grid,),
-    )
+    pool = made_drops(days[falls].astype(np.int64), traits[falls], drop[days][falls], post[days][falls])
     return pool, post[days[::APART]]
 
 
@@ -60,11 +55,12 @@ def one_sample(series: np.ndarray, rng: np.random.Generator) -> tuple[float, flo
     for row in rows:
         far &= np.abs(pool.day - pool.day[row]) >= APART
     others = pool.take(far)
-    sets = match(pool.traits[rows], [others] * EVENTS, many=False)
-    posts = [others.car_post[each.rows] for each in sets]
+    grids = (np.arange(len(series)),)
+    sets = match(pool.traits[rows], [others] * EVENTS, [grids] * EVENTS, many=False)
+    posts = [others.post[each.rows] for each in sets]
     if min(len(values) for values in posts) < 5:
         return float("nan"), float("nan")
-    events = pool.car_post[rows]
+    events = pool.post[rows]
     matched = matched_permutation(events, posts, draws=999, seed=7)
     naive = matched_permutation(events, [every_day] * EVENTS, draws=999, seed=7)
     return matched.two_sided, naive.two_sided

@@ -14,7 +14,9 @@ from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.events import Events, read_events
 from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import Shocks, study_shocks
-from eventstudy.reversal.controls import Pool, pool_of
+from eventstudy.reversal.comparison import past_drops
+from eventstudy.reversal.drops import PeerDrops
+from eventstudy.reversal.history import History
 
 #: Ends of the price history that every list of events here must span, so that all see the same prices.
 ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
@@ -47,13 +49,34 @@ def shared_prices() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+def portfolio_on(history: History, tickers: tuple[str, ...], days: np.ndarray) -> PeerDrops:
+    """What the peers' portfolio did on days of the history on which it has every number."""
+    found = past_drops([(history, {tickers: days})])[0][tickers]
+    return found.take(np.isfinite(found.post) & np.isfinite(found.traits).all(axis=1))
+
+
+def made_drops(day: np.ndarray, traits: np.ndarray, drop: np.ndarray, post: np.ndarray) -> PeerDrops:
+    """Drops that qualify, with these numbers and no others."""
+    n = len(day)
+    return PeerDrops(
+        day=day,
+        drop=drop,
+        post=post,
+        share_negative=np.ones(n),
+        qualifies=np.ones(n, dtype=bool),
+        traits=traits,
+        sigma=np.ones(n),
+        recent=np.ones(n),
+    )
+
+
 @functools.lru_cache(maxsize=1)
-def falls_of_history() -> Pool:
+def falls_of_history() -> PeerDrops:
     """The peers' portfolio on every day of the history."""
     with tempfile.TemporaryDirectory() as folder:
         _, shocks = study(Path(folder), [misread("E1", "2021-06-09")])
     days = shocks.history.days(("AAA", "BBB", "CCC"))
-    return pool_of(shocks.history, ("AAA", "BBB", "CCC"), days[300:-40], shocks.history.config)
+    return portfolio_on(shocks.history, ("AAA", "BBB", "CCC"), days[300:-40])
 
 
 def drop_days(count: int, apart: int = 50) -> list[str]:

@@ -89,7 +89,7 @@ def _peer(text: str, problems: list[str]) -> dict[str, str] | None:
     if market and market.first_digits and with_suffix(ticker):
         problems.append(f"peer {text!r}: the ticker has no exchange; did you mean '{with_suffix(ticker)}'?")
     elif not TICKER.fullmatch(ticker):
-        problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = ^")
+        problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = _ ^")
     if not mic:
         problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as {EXAMPLE_PEER}")
     else:

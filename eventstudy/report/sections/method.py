@@ -10,7 +10,7 @@ from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.case import chronology
-from eventstudy.report.wording import Words, count, cut, left_out_words, window_words
+from eventstudy.report.wording import MOST_ROWS, Words, count, cut, left_out_words, window_words
 from eventstudy.results.result import StudyResult
 
 _REFERENCES = """
@@ -46,7 +46,7 @@ Kolari and Pynnönen (2011). Nonparametric rank tests for event studies. Journal
 #: Settings listed by the number of their entries: the pack's tables have them in full.
 MOST_SETTINGS, LONGEST_SETTING = 90, 44
 #: Rows of the table of peers.
-MOST_PEERS = 200
+MOST_PEERS = 60
 
 
 def _list(name: str, heading: str, lines: Iterable[str]) -> Section:
@@ -97,7 +97,8 @@ def settings(result: StudyResult, words: Words) -> Section | None:
     default = StudyConfig()
     if not asked(result.facts):
         default, unused = default.of_effect, ("backtest", "costs")
-    walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
+    # Which files the pack has changes no number.
+    walk("", {name: value for name, value in chosen.items() if name not in (*unused, "report")}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)
@@ -114,7 +115,9 @@ def notes(facts: Mapping[str, Any], words: Words) -> Section:
     blocks: list[Block] = [BulletList(tuple(told))] if told else []
     if warnings:
         blocks.append(Paragraph("", words["page.warnings_n"].format(n=len(warnings))))
-        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings)))
+        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings[:MOST_ROWS])))
+        if left := left_out_words(len(warnings) - MOST_ROWS, "summary.json", words):
+            blocks.append(Paragraph(left, tone="note"))
     return Section(name="notes", heading=words["page.notes"], blocks=tuple(blocks) or (Paragraph(words["page.none"]),))
 
 

@@ -11,8 +11,8 @@ from studies import event_row
 
 from eventstudy.messages import text
 from eventstudy.reversal import Shocks, findings, reversal_summary, tables
+from eventstudy.reversal.comparison import Comparison
 from eventstudy.reversal.estimator import APART, CONTROL_DROP, CONTROL_S, estimate
-from eventstudy.reversal.falls import StudyFalls
 
 PEERS = ("AAA", "BBB", "CCC")
 
@@ -53,7 +53,7 @@ def session_of(shocks: Shocks, day: int) -> int:
     return int(np.flatnonzero(days == day)[0])
 
 
-def numbers(found: StudyFalls, row: int) -> dict[str, float]:
+def numbers(found: Comparison, row: int) -> dict[str, float]:
     falls = found.falls
     own = {name: float(getattr(falls, name)[row]) for name in ("drop_s", "sigma", "recent", "run_up", "post")}
     return {**own, "drop": float(found.drop[row])}
@@ -61,7 +61,7 @@ def numbers(found: StudyFalls, row: int) -> dict[str, float]:
 
 def test_events_and_controls_are_what_loops_over_the_returns_give(tmp_path: Path) -> None:
     _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(3))])
-    found = shocks.falls
+    found = shocks.comparison
     assert found.shock[:4].tolist() == [0, 1, 2, -1]
     assert found.falls.event.sum() == 3
     rows = [0, 1, 2, *np.random.default_rng(5).choice(np.flatnonzero(found.shock < 0), 12, replace=False)]
@@ -72,7 +72,7 @@ def test_events_and_controls_are_what_loops_over_the_returns_give(tmp_path: Path
 
 def test_every_day_that_fell_far_enough_from_the_events_is_a_control(tmp_path: Path) -> None:
     _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(3))])
-    found, control = shocks.falls, shocks.falls.shock < 0
+    found, control = shocks.comparison, shocks.comparison.shock < 0
     events = [session_of(shocks, int(day)) for day in found.day[~control]]
     sessions = {session_of(shocks, int(day)) for day in found.day[control]}
     wanted = set()
@@ -91,13 +91,13 @@ def test_peer_sets_that_events_name_are_strata_and_one_family_where_they_share_p
     days = drop_days(3)
     rows = [misread("E0", days[0]), misread("E1", days[1], tickers="AAA;BBB"), misread("E2", days[2], tickers="CCC")]
     _, shocks = study(tmp_path, rows, "reversal.share_negative=0", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
-    falls = shocks.falls.falls
+    falls = shocks.comparison.falls
     assert set(falls.stratum.tolist()) == {"AAA, BBB, CCC", "AAA, BBB", "CCC"}
     assert len(set(falls.family.tolist())) == 1
     # A stratum's falls are its own peers'.
-    row = int(np.flatnonzero((shocks.falls.shock < 0) & (falls.stratum == "CCC"))[3])
-    slow = slow_fall(shocks, session_of(shocks, int(shocks.falls.day[row])), ("CCC",))
-    assert numbers(shocks.falls, row) == pytest.approx(slow, rel=1e-7)
+    row = int(np.flatnonzero((shocks.comparison.shock < 0) & (falls.stratum == "CCC"))[3])
+    slow = slow_fall(shocks, session_of(shocks, int(shocks.comparison.day[row])), ("CCC",))
+    assert numbers(shocks.comparison, row) == pytest.approx(slow, rel=1e-7)
 
 
 def test_controls_keep_away_from_events_of_their_own_peers_alone(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_controls_keep_away_from_events_of_their_own_peers_alone(tmp_path: Path)
     easy = ("reversal.share_negative=0", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
     lone = [misread("E0", days[0], tickers="AAA"), misread("E1", days[2], tickers="CCC")]
     _, shocks = study(tmp_path, lone, *easy)
-    falls, of = shocks.falls.falls, event_days_of(shocks)
+    falls, of = shocks.comparison.falls, event_days_of(shocks)
     assert set(falls.stratum.tolist()) == {"AAA", "CCC"}
     for own, other in (("AAA", "CCC"), ("CCC", "AAA")):
         gap = falls.session[~falls.event & (falls.stratum == own)] - of[own]
@@ -115,14 +115,14 @@ def test_controls_keep_away_from_events_of_their_own_peers_alone(tmp_path: Path)
         assert ((near >= -1) & (near < APART)).any()
     # One event of both: each keeps away from both days.
     _, joined = study(tmp_path, [*lone, misread("E2", days[1], tickers="AAA;CCC")], *easy)
-    falls, of = joined.falls.falls, event_days_of(joined)
+    falls, of = joined.comparison.falls, event_days_of(joined)
     gap = falls.session[~falls.event][:, None] - np.array(list(of.values()))
     assert not ((gap >= -1) & (gap < APART)).any()
 
 
 def event_days_of(shocks: Shocks) -> dict[str, int]:
     """Session of each stratum's event."""
-    falls = shocks.falls.falls
+    falls = shocks.comparison.falls
     return {str(falls.stratum[row]): int(falls.session[row]) for row in np.flatnonzero(falls.event)}
 
 
@@ -131,7 +131,7 @@ def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tm
     config = shocks.history.config
     found = findings(shocks, events, computed.alignments, config)
     rows, facts = tables(found, config), reversal_summary(found, config)["verdict"]
-    answer = estimate(shocks.falls.of(shocks.counted[shocks.question]), draws=config.tests.draws)
+    answer = estimate(shocks.comparison.of(shocks.counted[shocks.question]), draws=config.tests.draws)
     assert (facts["estimator"], facts["p_name"]) == ("regression", "regression_t")
     assert (facts["effect"], facts["se"], facts["df"], facts["p_value"]) == (
         answer.effect,
@@ -153,13 +153,13 @@ def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tm
             *(answer.effect, answer.lower, answer.upper, answer.p_value),
             facts["n_dates"],
         )
-    assert f"{facts['n_controls']} comparable falls" in text(facts["sentence"])
+    assert f"{facts['n_controls']} control drops" in text(facts["sentence"])
     listed = rows["falls"]
-    assert sum(row["event"] != "" for row in listed) == int((shocks.falls.shock >= 0).sum())
+    assert sum(row["event"] != "" for row in listed) == int((shocks.comparison.shock >= 0).sum())
     assert {row["label"] for row in listed} == {"", "misreading", "genuine"}
     # Falls of the table give the verdict again.
     post = np.array([row["post"] for row in listed])
-    np.testing.assert_array_equal(post, shocks.falls.falls.post)
+    np.testing.assert_array_equal(post, shocks.comparison.falls.post)
 
 
 def test_drops_without_a_set_of_their_own_count_in_the_regression_alone(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_pat
     days = sorted(drop_days(8))
     rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
     _, shocks = study(tmp_path, rows, "reversal.controls=before")
-    found, last = shocks.falls, len(days) - 1
+    found, last = shocks.comparison, len(days) - 1
     # Its whole aftermath, to day +20, is over before day 0.
     assert found.lead == 21
     only = np.arange(len(days)) == last
@@ -211,5 +211,5 @@ def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_pat
     # A control that stands beside several events is one cluster all the same.
     assert shocks.verdict.n_clusters < shocks.verdict.n_controls / 4
     _, usual = study(tmp_path, rows)
-    assert usual.falls.lead == 0
+    assert usual.comparison.lead == 0
     assert usual.verdict.effect != shocks.verdict.effect

@@ -17,7 +17,7 @@ from eventstudy.reversal.contrasts import label_difference
 from eventstudy.reversal.estimator import estimate
 from eventstudy.reversal.history import as_kind, matched_sets
 from eventstudy.reversal.measures import gates, measures
-from eventstudy.reversal.shocks import variants
+from eventstudy.reversal.study_shocks import variants
 
 
 def test_two_shocks_of_one_day_count_once_in_the_verdict(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_two_shocks_of_one_day_count_once_in_the_verdict(tmp_path: Path) -> None
     assert shocks.drops.shock_id.tolist() == ["A", "S", "C"]
     assert shocks.drops.overlaps == ("", "", "")
     assert shocks.asked.tolist() == [True, True, True]
-    x = estimate(shocks.falls.of(shocks.asked)).own
+    x = estimate(shocks.comparison.of(shocks.asked)).own
     assert shocks.verdict.n_dates == 2
     assert shocks.verdict.effect == pytest.approx((x[:2].mean() + x[2]) / 2, rel=1e-12)
     found = {m.measure: m for m in measures(shocks, [], shocks.history.config) if m.group == "label=misreading"}

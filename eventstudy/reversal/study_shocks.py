@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,10 @@ from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError, Reason
-from eventstudy.reversal.controls import Benchmarks, benchmarks, traits
-from eventstudy.reversal.drops import Drops, drops
-from eventstudy.reversal.falls import StudyFalls, fallen_of, families, study_falls
-from eventstudy.reversal.history import History, MatchedSets, as_kind, day_codes, matched_sets
+from eventstudy.reversal.comparison import Comparison, Peers, compare, families, past_drops
+from eventstudy.reversal.controls import Benchmarks, benchmarks, placebo_days, screen
+from eventstudy.reversal.drops import Drops, PeerDrops, drops, peer_drops
+from eventstudy.reversal.history import Fits, History, MatchedSets, as_kind, day_codes, matched_sets
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
 from eventstudy.reversal.permutation import (
     date_means,
@@ -34,12 +34,23 @@ from eventstudy.reversal.verdict import Evidence, Verdict, verdict
 from eventstudy.reversal.weights import UNBALANCED, Balance, balance
 from eventstudy.shocks import Lead
 
+#: Drop window of endpoint B; for news of a bare date the worse of it and of the day before with it.
+DAY_0, DAY_BEFORE = (0, 0), (-1, 0)
 #: Labels that get a verdict of their own besides the one in question.
 OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
 #: Ends the name of the group that counts labels set after the drop as well.
 EXPLORATORY = ";exploratory"
 #: Ways to count the excess of a shock: returns added up, compounded, and other intercepts of the model.
 VARIANTS = ("simple", "log", "bhar", "alpha_zero", "alpha_estimated")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDrops:
+    """Drops of the K shocks by the windows of one endpoint, and their CARs of the day after day 0, (K,)."""
+
+    history: History
+    drops: PeerDrops
+    next_day: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +65,6 @@ class Shocks:
         Peers in each portfolio.
     label_reason : (K,) str
         Why a label cannot count in a confirmatory verdict, as a code of `labels`; empty where it can.
-    traits : (K, V)
-        What placebos are matched on.
     benchmarks, sets
         Placebo dates of each shock; portfolios of shocks and placebos formed together, None where no
         shock has a benchmark.
@@ -65,8 +74,9 @@ class Shocks:
         Shock shown as a case study.
     question : str
         Group of the label in question, known in time: the confirmatory verdict's.
-    falls
-        Shocks that are drops, and the control falls of the peers that they name.
+    ends, comparisons
+        By endpoint, the settings' windows first: drops of the shocks, and shocks that are drops with the control falls
+        of the peers that they name.
     members, counted, verdicts
         Shocks of each kind with a valid benchmark and those that its verdict counts, (K,) bool, and the
         verdicts: by group name.
@@ -75,7 +85,8 @@ class Shocks:
     """
 
     history: History
-    falls: StudyFalls
+    ends: tuple[EndpointDrops, ...]
+    comparisons: tuple[Comparison, ...]
     requests: Mapping[str, Sequence[Request]]
     portfolios: ShockPortfolios
     drops: Drops
@@ -83,7 +94,6 @@ class Shocks:
     label: Texts
     tickers: tuple[tuple[str, ...], ...]
     label_reason: Texts
-    traits: Floats
     benchmarks: Benchmarks
     sets: MatchedSets | None
     variants: Mapping[str, Floats]
@@ -94,6 +104,16 @@ class Shocks:
     counted: Mapping[str, Bools]
     verdicts: Mapping[str, Verdict]
     balances: Mapping[str, Sequence[Balance]]
+
+    @property
+    def comparison(self) -> Comparison:
+        """Drops by the windows of the settings, and their controls."""
+        return self.comparisons[0]
+
+    @property
+    def traits(self) -> Floats:
+        """What placebos are matched on, (K, V)."""
+        return self.ends[0].drops.traits
 
     @property
     def in_time(self) -> Bools:
@@ -130,21 +150,23 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
             "no shock can be judged: answers to reports have firm-events that can be used, no report has; "
             "'eventstudy check' says for each why not"
         )
-    portfolios = history.portfolios(requests)
+    fits = history.fits(requests)
+    portfolios = history.portfolios(fits)
     fallen = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
     leads = leads_of_shocks(portfolios.shock_id, computed)
     label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
-    days0 = event_days(computed)
-    trait, case = traits(portfolios, config.windows.drop), _case(fallen, label, config.reversal)
-    controls = benchmarks(history, fallen, trait, tickers, days0, config, label=label, case=case)
+    case = _case(fallen, label, config.reversal)
+    ends = [_end(history, portfolios), *_of_day_0(history, fits, leads)]
+    peers = named_peers(leads, headline, config)
+    controls, comparisons = _compared(ends, tickers, peers, event_days(computed), label=label, case=case)
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
-    compared, peers = fallen.qualifies & np.isfinite(fallen.post), named_peers(leads, headline, config)
     shocks = Shocks(
         history=history,
-        falls=study_falls(history, fallen_of(portfolios, history), compared, peers, days0),
+        ends=tuple(ends),
+        comparisons=tuple(comparisons),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
@@ -152,7 +174,6 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         label=label,
         tickers=tickers,
         label_reason=label_reasons(leads, computed, headline, config),
-        traits=trait,
         benchmarks=controls,
         sets=sets,
         variants=variants(history, requests, fallen.shock_id, tickers, days, sets, config),
@@ -165,6 +186,60 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         balances={},
     )
     return _answered(shocks, headline, config)
+
+
+def _end(history: History, portfolios: ShockPortfolios) -> EndpointDrops:
+    return EndpointDrops(history, peer_drops(portfolios, history.config), portfolios.car((1, 1)))
+
+
+def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[EndpointDrops]:
+    """Yield endpoint B; for news of a bare date the deeper drop of day 0 alone and of day 0 with the day before it."""
+    own = history.config.windows
+    if own.drop == DAY_0 or own.event[0] > DAY_BEFORE[0]:
+        return
+    alone, wide = (history.of_windows(drop, (1, own.post[1])) for drop in (DAY_0, DAY_BEFORE))
+    end, other = _end(alone, alone.portfolios(fits)), peer_drops(wide.portfolios(fits), wide.config)
+    bare = np.array([lead.event.precision == "date" for lead in leads], dtype=bool)
+    deeper = bare & (other.drop < end.drops.drop)
+    both, shock = PeerDrops.joined([end.drops, other]), np.arange(len(leads))
+    yield replace(end, drops=both.take(shock + np.where(deeper, len(leads), 0)))
+
+
+def _compared(
+    ends: Sequence[EndpointDrops],
+    tickers: Sequence[Peers],
+    peers: Sequence[Peers],
+    days0: Mapping[str, Counts],
+    *,
+    label: Texts,
+    case: int | None,
+) -> tuple[Benchmarks, list[Comparison]]:
+    """Match placebos to the first endpoint's drops, and set those of each beside its controls."""
+    history, asked = ends[0].history, [end.drops.qualifies & np.isfinite(end.drops.post) for end in ends]
+    for other in asked[1:]:
+        other &= (label == history.config.reversal.label) | (np.arange(len(label)) == case)
+    first = asked[0]
+    lone = [] if case is None or first[case] else [case]
+    # The case need not be a drop, nor its placebos.
+    of = {k: (tickers[k], k in lone) for k in [*np.flatnonzero(first).tolist(), *lone]}
+    named = [{peers[k] for k in np.flatnonzero(marks).tolist()} for marks in asked]
+    windows = [end.history.config.windows for end in ends]
+    screened = {names: screen(history, names, windows) for names in {names for names, _ in of.values()}.union(*named)}
+    days = {
+        key: placebo_days(screened[key[0]][0], history, days0[key[0][0]], falling=key[1]) for key in set(of.values())
+    }
+    controls = [{names: screened[names][at].controls() for names in own} for at, own in enumerate(named)]
+    wanted = [dict(own) for own in controls]
+    for (names, _), found in days.items():
+        known = wanted[0].get(names, found.falls)
+        wanted[0][names] = np.unique(np.concatenate([known, found.falls, found.regular]))
+    past = past_drops([(end.history, own) for end, own in zip(ends, wanted, strict=True)])
+    comparisons = [
+        compare(end.history, end.drops, marks, peers, days0, past[at], controls[at])
+        for at, (end, marks) in enumerate(zip(ends, asked, strict=True))
+    ]
+    searched = {k: days[key] for k, key in of.items()}
+    return benchmarks(ends[0].drops, tickers, past[0], searched, history, label=label, case=case), comparisons
 
 
 def leads_of_shocks(shock_id: Texts, computed: Computed) -> list[Lead]:
@@ -193,16 +268,16 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     matched = _groups(shocks, config.reversal.label, np.isfinite(shocks.excess))
     compared = matched
     if config.reversal.estimator != "matched":
-        compared = _groups(shocks, config.reversal.label, shocks.falls.comparable(len(shocks.label)))
-    own = shocks.falls
+        compared = _groups(shocks, config.reversal.label, shocks.comparison.comparable(len(shocks.label)))
+    own = shocks.comparison
     balances = {name: balance(own.of(counted), moderated=own.moderated) for name, (_, counted, _) in compared.items()}
     shocks = replace(shocks, balances=balances)
     verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
     # Lists are drawn with controls that all events share.
     if config.reversal.estimator != "matched" and config.reversal.controls == "all":
-        past = past_of(shocks.falls, config.reversal.drop_k, config.reversal.drop_min)
+        past = past_of(shocks.comparison, config.reversal.drop_k, config.reversal.drop_min)
         for name in (shocks.question, shocks.question + EXPLORATORY):
-            found = power(past, asked_of(shocks.falls, compared[name][1]), seed=config.study.seed)
+            found = power(past, asked_of(shocks.comparison, compared[name][1]), seed=config.study.seed)
             verdicts[name] = replace(verdicts[name], power=found)
     return replace(
         shocks,
@@ -324,12 +399,12 @@ def _answer(
     drop = of & fallen.qualifies & np.isfinite(fallen.post)
     late = drop & ~shocks.in_time & (name != "all" and not name.endswith(EXPLORATORY))
     regression = rule.estimator != "matched"
-    missing = ~(shocks.falls.comparable(len(of)) if regression else np.isfinite(shocks.excess))
+    missing = ~(shocks.comparison.comparable(len(of)) if regression else np.isfinite(shocks.excess))
     evidence = Evidence(
         subject=subject,
         window=config.windows.post,
         drop=date_means(fallen.day0[rows], fallen.drop[rows]),
-        attainable=shocks.falls.most(mask),
+        attainable=shocks.comparison.most(mask),
         n_events=int(fallen.n_peers[rows].sum()),
         n_effective=_effective(headline, fallen.shock_id[mask], config),
         n_candidates=int(of.sum()),
@@ -344,7 +419,7 @@ def _answer(
 
 def _by_falls(shocks: Shocks, name: str, mask: Bools) -> dict[str, Any]:
     """Return what the regression says of the marked shocks."""
-    found = shocks.falls.excess(mask)
+    found = shocks.comparison.excess(mask)
     unlike = tuple(row.variable for row in shocks.balances[name] if abs(row.smd_after) > UNBALANCED)
     return {"falls": found, "unbalanced": unlike, "excess": date_means(shocks.drops.day0[mask], found.own)}
 

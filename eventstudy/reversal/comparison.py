@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from eventstudy.core.abnormal import ShockPortfolios, Window
 from eventstudy.core.arrays import Bools, Counts, Floats, Places
-from eventstudy.reversal.controls import VARIABLES, daily_returns, portfolios_at, screen, traits
-from eventstudy.reversal.drops import fall_of
-from eventstudy.reversal.estimator import APART, CONTROL_DROP, Excess, Falls, estimate, is_control, ruled_out, usable
-from eventstudy.reversal.history import History
+from eventstudy.reversal.drops import PeerDrops, peer_drops
+from eventstudy.reversal.estimator import APART, Excess, Falls, estimate, is_control, ruled_out, usable
+from eventstudy.reversal.history import Fits, History, PeerDay
 
-#: Weight of a day's square in the recent variance against that of the day after it (RiskMetrics 1996).
-DECAY = 0.94
+#: Firm-events estimated at once.
+CHUNK = 6_000
+#: Peers of one portfolio, sorted.
+Peers = tuple[str, ...]
 #: Days of a calendar week; the first of January 1970 was a Thursday.
 WEEK, THURSDAY = 7, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyFalls:
+class Comparison:
     """Shocks of a study and the control falls of their peer sets; arrays of shape (N,).
 
     Attributes
@@ -79,43 +81,29 @@ class StudyFalls:
         return sum(_most(np.concatenate(of_family)) for of_family in sessions.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallen:
-    """What portfolios did before, in and after the drop window; arrays of shape (P,)."""
-
-    day: Counts
-    drop: Floats
-    drop_s: Floats
-    run_up: Floats
-    post: Floats
-    sigma: Floats
-    recent: Floats
-    qualifies: Bools
-
-    def take(self, index: Bools | Places) -> Fallen:
-        """Return the portfolios at ``index``."""
-        return Fallen(**{name: getattr(self, name)[index] for name in self.__slots__})
-
-    def where(self, other: Bools, values: Fallen) -> Fallen:
-        """Return the portfolios with the marked ones, (P,), taken from ``values``."""
-        return Fallen(**{name: np.where(other, getattr(values, name), getattr(self, name)) for name in self.__slots__})
-
-
-def study_falls(
-    history: History, fallen: Fallen, asked: Bools, peers: Sequence[tuple[str, ...]], event_days: Mapping[str, Counts]
-) -> StudyFalls:
-    """Estimate the marked shocks and every control of their peer sets in one way.
+def compare(
+    history: History,
+    drops: PeerDrops,
+    asked: Bools,
+    peers: Sequence[Peers],
+    event_days: Mapping[str, Counts],
+    past: Mapping[Peers, PeerDrops],
+    controls: Mapping[Peers, Counts],
+) -> Comparison:
+    """Set the marked shocks beside every control of their peer sets, both estimated in one way.
 
     Parameters
     ----------
-    fallen
-        The K shocks, by `fallen_of`.
+    drops
+        The K shocks, by `peer_drops`.
     asked : (K,)
         Shocks to be compared.
     peers
-        K peer sets, sorted: the peers of the headline group that each shock names.
+        K peer sets: the peers of the headline group that each shock names.
     event_days
         By peer the days of the events that bear on it; its controls keep `APART` sessions away from them.
+    past, controls
+        By peer set what its portfolio did on days of the history, and those of them that may be controls.
 
     Notes
     -----
@@ -123,44 +111,47 @@ def study_falls(
     which is one by `is_control`, that is by its drop window alone. It is estimated as the study's own events.
     """
     numbers = np.flatnonzero(asked)
-    sets = sorted({peers[int(k)] for k in numbers})
-    family = dict(zip(sets, families(sets), strict=True))
-    events = fallen.take(numbers)
     own = [peers[int(k)] for k in numbers]
+    sets = sorted(set(own))
+    family = dict(zip(sets, families(sets), strict=True))
+    events = drops.take(numbers)
     parts = [events]
-    drops: dict[str, list[Counts]] = {}
-    for names, found in zip(sets, _control_falls(history, sets, events.take(np.zeros(0, dtype=np.intp))), strict=True):
-        drops[", ".join(names)] = [found.day[found.qualifies]]
+    qualifying: dict[str, list[Counts]] = {}
+    for names in sets:
+        found = past[names]
+        fell = is_control(found.drop_s, found.drop) & np.isfinite(found.post) & np.isin(found.day, controls[names])
+        found = found.take(fell)
+        qualifying[", ".join(names)] = [found.day[found.qualifies]]
         parts.append(found.take(~_near(found.day, event_days[names[0]], history.grids(names))))
-        own += [names] * len(parts[-1].day)
+        own += [names] * len(parts[-1])
     for k, names in enumerate(own[: len(numbers)]):
-        drops[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
-    falls = _joined(parts)
+        qualifying[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
+    every = PeerDrops.joined(parts)
     days = history.days({ticker for names in sets for ticker in names}) if sets else np.zeros(0, dtype=np.int64)
     shock = np.concatenate([numbers, np.full(len(own) - len(numbers), -1)])
     config = history.config
-    return StudyFalls(
+    return Comparison(
         falls=Falls(
             event=shock >= 0,
             stratum=np.array([", ".join(names) for names in own], dtype=np.str_),
             family=np.array([family[names] for names in own], dtype=np.str_),
-            session=np.searchsorted(days, falls.day),
-            week=week_of(falls.day),
-            drop_s=falls.drop_s,
-            run_up=falls.run_up,
-            post=falls.post,
-            sigma=falls.sigma,
-            recent=falls.recent,
+            session=np.searchsorted(days, every.day),
+            week=week_of(every.day),
+            drop_s=every.drop_s,
+            run_up=every.run_up,
+            post=every.post,
+            sigma=every.sigma,
+            recent=every.recent,
             length=config.windows.post[1] - config.windows.post[0] + 1,
         ),
         shock=shock,
-        day=falls.day,
-        drop=falls.drop,
+        day=every.day,
+        drop=every.drop,
         lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
         draws=config.tests.draws,
         seed=config.study.seed,
         moderated=config.reversal.estimator != "regression",
-        drops={name: np.searchsorted(days, np.concatenate(found)) for name, found in drops.items()},
+        drops={name: np.searchsorted(days, np.concatenate(days_of)) for name, days_of in qualifying.items()},
     )
 
 
@@ -197,30 +188,43 @@ def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
     return near
 
 
-def _joined(parts: Sequence[Fallen]) -> Fallen:
-    return Fallen(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Fallen.__slots__})
+def past_drops(wanted: Sequence[tuple[History, Mapping[Peers, Counts]]]) -> list[dict[Peers, PeerDrops]]:
+    """Estimate peer sets on the days that are wanted of each, by the windows of each history.
+
+    Notes
+    -----
+    The histories differ in their drop and post windows alone: a firm-event is cut and fitted once for all of them,
+    and once for all sets of a family, whatever events are near.
+    """
+    sets = sorted({names for _, days in wanted for names in days})
+    found: list[dict[Peers, list[PeerDrops]]] = [{names: [PeerDrops.none()] for names in days} for _, days in wanted]
+    of_family = sorted(zip(families(sets), sets, strict=True))
+    for _, linked in itertools.groupby(of_family, key=lambda pair: pair[0]):
+        own = [names for _, names in linked]
+        peers: dict[int, set[str]] = {}
+        for (_, days), names in itertools.product(wanted, own):
+            for day in days.get(names, ()):
+                peers.setdefault(int(day), set()).update(names)
+        for fits in _fits_at(wanted[0][0], peers):
+            portfolios = wanted[0][0].portfolios(fits)
+            for (history, days), parts in zip(wanted, found, strict=True):
+                portfolios = history.portfolios(fits) if fits.locked else portfolios
+                for names in set(own) & set(days):
+                    named = _only(portfolios, names, days[names])
+                    estimated = peer_drops(named, history.config)
+                    parts[names].append(replace(estimated, day=named.shock_id.astype(np.int64)))
+    return [{names: PeerDrops.joined(each) for names, each in parts.items()} for parts in found]
 
 
-def _control_falls(history: History, sets: Sequence[tuple[str, ...]], nothing: Fallen) -> list[Fallen]:
-    """Estimate every control fall of each peer set, whatever events are near; a peer's day but once."""
-    days: list[Counts] = []
-    wanted: dict[int, set[str]] = {}
-    for names in sets:
-        every = history.days(names)
-        screened = screen(history, names, every, history.config)
-        days.append(every[screened.complete() & (np.nan_to_num(screened.drop(), nan=np.inf) <= CONTROL_DROP)])
-        for day in days[-1].tolist():
-            wanted.setdefault(day, set()).update(names)
-    parts: list[list[Fallen]] = [[nothing] for _ in sets]
-    for portfolios in portfolios_at(history, {day: sorted(names) for day, names in wanted.items()}):
-        for at, (names, own) in enumerate(zip(sets, days, strict=True)):
-            named = _only(portfolios, names, own)
-            parts[at].append(replace(fallen_of(named, history), day=named.shock_id.astype(np.int64)))
-    falls = map(_joined, parts)
-    return [fell.take(is_control(fell.drop_s, fell.drop) & np.isfinite(fell.post)) for fell in falls]
+def _fits_at(history: History, peers: Mapping[int, set[str]]) -> Iterator[Fits]:
+    """Yield the fits of the peers by day, named by it, some thousands of firm-events at a time."""
+    every = [PeerDay(f"{day:06d}", tuple(sorted(names)), day) for day, names in sorted(peers.items())]
+    part = np.cumsum([len(item.tickers) for item in every]) // CHUNK
+    for _, items in itertools.groupby(zip(every, part, strict=True), key=lambda pair: pair[1]):
+        yield history.fits(history.requests([item for item, _ in items]))
 
 
-def _only(portfolios: ShockPortfolios, tickers: tuple[str, ...], days: Counts) -> ShockPortfolios:
+def _only(portfolios: ShockPortfolios, tickers: Peers, days: Counts) -> ShockPortfolios:
     """Return the portfolios of some of the peers on some of the days."""
     number = np.repeat(np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(portfolios.members))))
     kept = np.isin(portfolios.abnormal.panel.ticker[portfolios.members], tickers)
@@ -228,39 +232,12 @@ def _only(portfolios: ShockPortfolios, tickers: tuple[str, ...], days: Counts) -
     numbers, starts = np.unique(number[kept], return_index=True)
     return replace(
         portfolios,
+        abnormal=portfolios.abnormal.take(portfolios.members[kept]),
         shock_id=portfolios.shock_id[numbers],
         day0=portfolios.day0[numbers],
-        members=portfolios.members[kept],
+        members=np.arange(kept.sum()),
         starts=starts,
     )
-
-
-def fallen_of(portfolios: ShockPortfolios, history: History) -> Fallen:
-    """Return what portfolios did in and around the drop window of the history's settings."""
-    windows = history.config.windows
-    fall = fall_of(portfolios, windows.drop)
-    trait = dict(zip(VARIABLES, traits(portfolios, windows.drop, fall=fall).T, strict=True))
-    return Fallen(
-        day=portfolios.day0.astype(np.int64),
-        drop=fall.car,
-        drop_s=trait["s_drop"],
-        run_up=trait["run_up"],
-        post=portfolios.car(windows.post),
-        sigma=np.sqrt(fall.peers.s2),
-        recent=_recent(daily_returns(portfolios, fall, before=windows.drop[1] + 1)),
-        qualifies=fall.qualifies(history.config.reversal),
-    )
-
-
-def _recent(daily: Floats) -> Floats:
-    """Root of the exponentially weighted mean square of daily values, the newest last: (P, D) to (P,)."""
-    known = np.isfinite(daily)
-    age = known[:, ::-1].cumsum(axis=1)[:, ::-1] - 1
-    weight = np.where(known, DECAY**age, 0.0)
-    total = weight.sum(axis=1)
-    square = (weight * np.nan_to_num(daily) ** 2).sum(axis=1)
-    root: Floats = np.sqrt(np.where(total > 0, square / np.where(total > 0, total, 1.0), np.nan))
-    return root
 
 
 def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
