@@ -215,7 +215,7 @@ def test_help_of_all_commands_imports_nothing_of_the_package_but_commands() -> N
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     light = ["cli", "commands", "errors", "exchanges"]
     assert out.strip().splitlines()[-1] == str([f"eventstudy.{name}" for name in light])
-    assert "  sectors     List the sectors that ship with the package." in out
+    assert "  sectors     List the sectors of the package" in out
     assert "  check     Validate EVENTS" in out
 
 
