@@ -42,10 +42,11 @@ class Study:
 
     ``kind`` is the quantity of the study: the return, the logarithm of the volume, or the absolute return as
     the volatility of a day. The last two are tested in the same windows. Drops, reversals and trades concern
-    returns only.
+    returns only. ``name_local`` is the name on pages in Chinese.
     """
 
     name: Text = "Event study"
+    name_local: Text = ""
     kind: Literal["return", "volume", "volatility"] = "return"
     sector: Annotated[str, Form(SECTOR, "are 1 to 40 small letters, digits, _ and -")] = ""
     currency: Currency = "USD"

@@ -40,8 +40,10 @@ OFF_BY = "claim.off_by"
 
 
 def title_of(config: StudyConfig) -> str:
-    """Return the study's name; of one without a name the words for a study in its language."""
+    """Return the study's name in its language; of one without a name the words for a study."""
     study = config.study
+    if study.language == "zh" and study.name_local:
+        return study.name_local
     return catalogue(study.language)["page.untitled"] if study.name == StudyConfig().study.name else study.name
 
 
