@@ -133,6 +133,9 @@ class Asked:
     label: str
     n_shocks: int
     n_drops: int
+    n_late: int = 0
+    n_overlapping: int = 0
+    n_uncompared: int = 0
     shock_id: str = ""
     day0: Day = ""
     car_drop: float = 0.0
