@@ -159,14 +159,14 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
         text.set_fontweight("normal" if row["shock_id"] else "bold")
     write_title(ax, _title(rows, windows, words))
     plain: Any = {"ms": 3.6, "color": INK}
-    marks = [
-        sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain),
-        sign("D", words["figure.forest_mean"], **plain),
-    ]
-    if len(read.qualifying(result)):
-        marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
-    if len(read.matched_placebos(result)):
-        marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
+    marks = [sign("D", words["figure.forest_mean"], **plain)]
+    # Of many shocks the means alone are drawn.
+    if any(row["shock_id"] for row in rows):
+        marks.insert(0, sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain))
+        if len(read.qualifying(result)):
+            marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
+        if len(read.matched_placebos(result)):
+            marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
     figure = panels[0].get_figure(root=True)
     assert figure is not None
     spot = (0.0, 1 - 0.19 / figure.get_figheight())

@@ -48,6 +48,8 @@ Values = dict[str, NDArray[np.float64]]
 _LEAST, _MOST = 1e-9, 1e18
 #: What differs between two problems of one kind: the cell, a day, a number.
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
+#: What ends the ticker at the beginning of a file's name.
+_WORD = re.compile(r"[ _(.]")
 #: Returns from which on their median tells the unit.
 _MANY = 20
 #: Share of prices at or below zero past which they are returns.
@@ -106,7 +108,7 @@ class _Folder:
 
     def __init__(self, path: Path, tickers: Sequence[str]) -> None:
         self.path, self.tickers = path, tickers
-        names = {entry.name for entry in path.iterdir()}
+        self.every = names = {entry.name for entry in path.iterdir()}
         self.stems = sorted(name.removesuffix(end) for name in names for end in SUFFIXES if name.endswith(end))
         self.names = {name for name in names if name.endswith(SUFFIXES)}
         if not self.names:
@@ -133,7 +135,12 @@ class _Folder:
             rows = self.table.sheet(ticker) if self.table else None
             if isinstance(rows, Sheet):
                 return rows
-            return Reason("price.no_file", ticker=ticker, folder=printable(self.path.resolve().name))
+            folder = printable(self.path.resolve().name)
+            # Downloads are called "NVDA (1).csv", "INTC Historical Data.csv", "mu.us.txt".
+            like = [name for name in sorted(self.every) if _WORD.split(name)[0].upper() == ticker]
+            if like:
+                return Reason("price.no_file_like", ticker=ticker, folder=folder, name=printable(like[0]))
+            return Reason("price.no_file", ticker=ticker, folder=folder)
         name, *_ = (stem + suffix for suffix in SUFFIXES if stem + suffix in self.names)
         sheet = _open_sheet(self.path / name)
         sheet = _by_meaning(sheet)
@@ -381,7 +388,7 @@ def _refuse_faulty(sheet: Sheet, dates: NDArray[np.datetime64], values: Values) 
             name, ("zero or negative", 0.0)
         )
         low = column < least if name == "volume" else column <= least
-        many = name in ("close", "adj_close") and low.mean() > _OFTEN if len(low) else False
+        many = name in ("close", "adj_close") and len(low) >= _MANY and low.mean() > _OFTEN
         kinds = {
             f"is {floor}; {_RETURNS if many else 'correct it or leave it empty'}": low,
             "is out of any price's range": (column > 0) & ((column < _LEAST) | (column > _MOST)) & (name != "return"),

@@ -10,7 +10,7 @@ from eventstudy.messages import asked, said, term
 from eventstudy.report.document import Block, BulletList, Facts, Paragraph, Section
 from eventstudy.report.document import table as table_of
 from eventstudy.report.sections.case import chronology
-from eventstudy.report.wording import MOST_ROWS, Words, count, cut, left_out_words, window_words
+from eventstudy.report.wording import Words, count, cut, left_out_words, window_words
 from eventstudy.results.result import StudyResult
 
 _REFERENCES = """
@@ -45,8 +45,8 @@ Kolari and Pynnönen (2011). Nonparametric rank tests for event studies. Journal
 """
 #: Settings listed by the number of their entries: the pack's tables have them in full.
 MOST_SETTINGS, LONGEST_SETTING = 90, 44
-#: Rows of the table of peers.
-MOST_PEERS = 60
+#: Rows of the table of peers, and warnings.
+MOST_PEERS, MOST_WARNINGS = 60, 20
 
 
 def _list(name: str, heading: str, lines: Iterable[str]) -> Section:
@@ -115,8 +115,8 @@ def notes(facts: Mapping[str, Any], words: Words) -> Section:
     blocks: list[Block] = [BulletList(tuple(told))] if told else []
     if warnings:
         blocks.append(Paragraph("", words["page.warnings_n"].format(n=len(warnings))))
-        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings[:MOST_ROWS])))
-        if left := left_out_words(len(warnings) - MOST_ROWS, "summary.json", words):
+        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings[:MOST_WARNINGS])))
+        if left := left_out_words(len(warnings) - MOST_WARNINGS, "summary.json", words):
             blocks.append(Paragraph(left, tone="note"))
     return Section(name="notes", heading=words["page.notes"], blocks=tuple(blocks) or (Paragraph(words["page.none"]),))
 
