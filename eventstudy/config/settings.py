@@ -250,6 +250,9 @@ class Reversal:
     controls
         Falls that a drop is compared with: ``all`` of the history, or ``before``, those whose aftermath was over
         before the drop began.
+    donors
+        Tickers or groups of ``[[peers]]`` from outside the sector, of which a portfolio is weighted to move as the
+        peers did: a row of the robustness table, never the verdict.
     history_years
         Years before the newest event in which placebo drops are looked for, at least.
     specification_curve
@@ -264,6 +267,7 @@ class Reversal:
     case: Text = ""
     estimator: Literal["regression", "matched"] = "regression"
     controls: Literal["all", "before"] = "all"
+    donors: Annotated[tuple[Text, ...], Distinct()] = ()
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 
