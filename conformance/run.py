@@ -132,8 +132,9 @@ HEAD = """# Who computes what right
 
 This page compares packages on small event studies with known answers. Each study (fixture) has simulated returns, an
 index, events, and the numbers that follow from the formulas in the papers. These numbers were computed by plain loops
-that share no code with any package. The folder `conformance/` of the source has the fixtures, one adapter for each
-package, and the command that wrote this page:
+that share no code with any package. Where the formulas define numbers that a search must find, they come from a
+library: GARCH and EGARCH from `arch` (the best of nine starts), the robust regression from `statsmodels`. The folder
+`conformance/` of the source has the fixtures, one adapter for each package, and the command that wrote this page:
 
 <!-- not run: installs other packages -->
 ```sh
@@ -143,7 +144,7 @@ python conformance/run.py
 Each package runs in its own environment, in the version below, as its documentation says. Its dependencies are
 installed in their present versions, so a package may fail because a library is newer than the package.
 
-- **right**: within the tolerance of the fixture, a millionth of the number
+- **right**: within the tolerance of the fixture: a millionth of the number, for GARCH and EGARCH a ten-thousandth
 - **other definition**: a different number, by a definition that the package documents
 - **differs by**: a different number; the largest difference, as a share of the largest right number
 - **fails**: an error, or no number

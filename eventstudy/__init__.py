@@ -1,6 +1,6 @@
 """Event studies with reversal tests.
 
-Importing the package imports nothing else: each name below comes on first use.
+Importing the package imports no other module: each name below is loaded on first use.
 """
 
 from __future__ import annotations

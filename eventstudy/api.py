@@ -1,7 +1,7 @@
-"""The study in Python: `Study` holds settings, checks events, and runs to a `StudyResult`.
+"""The study in Python: `Study` has the settings, checks events, and runs; the result is a `StudyResult`.
 
 ``Study.from_toml("x.toml").run("events.csv")`` gives the same tables as the command
-``eventstudy run events.csv --config x.toml``; ``Study(peers=["JNJ", "PFE"])`` and `car` need no file.
+``eventstudy run events.csv --config x.toml``. ``Study(peers=["JNJ", "PFE"])`` and `car` need no study file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,11 +54,12 @@ EXAMPLE = "EXAMPLE"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a run would use: day 0 of every event on every exchange, and with prices the ledger.
+    """The data that a run would use: day 0 of every event on every exchange, and with prices the ledger.
 
-    ``missing`` says in sentences which prices there are none of, and what to do; ``warnings`` what else a
-    reader must know, worst first. ``usable`` is whether a run could use anything: without prices, whether an
-    event has a day 0 on the exchange of one of its peers.
+    ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the gravest
+    first. ``usable`` says whether a run could use any event: without prices, whether an event has a day 0 on the
+    exchange of one of its peers. Of more than 50,000 firm-events ``tables`` has alignment and ledger, and no other
+    field has rows.
 
     Examples
     --------
@@ -79,6 +80,7 @@ class Checked:
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     usable: bool = True
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def to_frame(self, name: str = "ledger") -> pd.DataFrame:
         """Return one of the tables.
@@ -91,7 +93,7 @@ class Checked:
         Returns
         -------
         DataFrame
-            A row an event × exchange, an event × peer, or a finding.
+            One row for each event × exchange, event × peer, or finding.
 
         Raises
         ------
@@ -100,6 +102,8 @@ class Checked:
         """
         import pandas as pd
 
+        if name in self.tables:
+            return self.tables[name]
         found: dict[str, Sequence[Any]] = {
             "alignment": tuple(self.alignments.values()),
             "ledger": self.ledger,
@@ -112,23 +116,24 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Study:
-    """A study's settings, ready to be run on events.
+    """The settings of a study, ready to run on events.
 
     Parameters
     ----------
     peers
-        Tickers, dicts with the keys of ``[[peers]]``, or a frame with these columns. By default the tickers
-        that the events name.
+        Tickers, dicts with the keys of ``[[peers]]``, or a frame with these columns; by default the tickers in the
+        events.
     benchmark : str or Mapping[str, str]
-        The index, or one by MIC; by default the usual one of each exchange.
+        The index, or one for each MIC; by default the usual index of each exchange.
     exchange : str
         MIC of tickers without an ending such as ``.PA``.
     windows
-        The event window ``(-1, 1)``, a list of them, or a mapping as the section ``[windows]``.
+        One event window such as ``(-1, 1)``, a list of windows, or a mapping like the section ``[windows]``.
     estimation : (int, int)
-        First and last session of the estimation window; of its days 120 are needed, or four fifths where that is fewer.
+        First and last session of the estimation window. It needs 120 returns, or four fifths of its days if that is
+        fewer.
     model : str or Mapping[str, Any]
-        A name, or a mapping as the section ``[model]``.
+        A name, or a mapping like the section ``[model]``.
     **sections
         Any other section of a study file as a mapping: ``tests={"weights": "equal"}``.
 
@@ -137,12 +142,12 @@ class Study:
     settings : StudyConfig
         All settings together.
     file, sector, overrides, names
-        What they are read from: the layers of a study file, or the names given here.
+        The source of the settings: the layers of a study file, or the arguments given here.
 
     Raises
     ------
     ConfigError
-        For a name or value that is not accepted, with the nearest that is.
+        For a name or value that is not accepted; the message suggests the most similar one.
 
     Examples
     --------
@@ -151,7 +156,7 @@ class Study:
     >>> study.settings.windows.event, study.settings.model.name
     ((-5, 5), 'market')
 
-    A sector that ships, and its events:
+    A sector of the package, with its events:
 
     >>> quick = {"reversal.specification_curve": False, "tests.names": ["date_t"]}
     >>> study = Study.from_sector("healthcare", overrides=quick)
@@ -198,30 +203,30 @@ class Study:
     def from_toml(
         cls, path: str | Path, sector: str | None = None, *, overrides: Mapping[str, Any] | Sequence[str] = ()
     ) -> Study:
-        """Read a study's TOML.
+        """Read a study file (TOML).
 
         Parameters
         ----------
         sector
-            A shipped sector that the file builds on.
+            A sector of the package whose settings the file changes.
         overrides
             ``{"windows.minimum": 150}``, or texts such as ``"windows.minimum=150"``.
 
         Returns
         -------
         Study
-            Ready to be run.
+            The study of the file.
 
         Raises
         ------
         ConfigError
-            With every problem of the file and the overrides.
+            With all problems in the file and the overrides.
         """
         return cls._read(Path(path), sector, _as_texts(overrides))
 
     @classmethod
     def from_sector(cls, name: str, *, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Study:
-        """Take a shipped sector's settings; `ConfigError` names the nearest one."""
+        """Return a study with the settings of a sector of the package; `ConfigError` for an unknown name."""
         return cls._read(None, name, _as_texts(overrides))
 
     @classmethod
@@ -235,22 +240,31 @@ class Study:
 
     @property
     def events_file(self) -> Path:
-        """The events that ship with the study's sector; `ConfigError` where there is none."""
+        """The file of events of the study's sector; `ConfigError` if the study has no sector."""
         return sector_file(self.settings.study.sector).with_name("events.csv")
 
     def check(self, events: Any, prices: Any = None, *, prices_are: PricesAre = "prices") -> Checked:
-        """Say what a run would use, estimating nothing.
+        """Return the data that a run would use, without estimation.
 
         Parameters
         ----------
         events, prices, prices_are
-            As for `run`; without ``prices`` day 0 alone is looked at.
+            As for `run`; without ``prices`` only day 0 is checked.
 
         Returns
         -------
         Checked
             Day 0 by exchange, the ledger, what is missing, and warnings.
+
+        Notes
+        -----
+        More than 50,000 firm-events go the way of `run`, by sums over dates, and need prices.
         """
+        source = Path(events) if isinstance(events, str) else events
+        if not isinstance(source, Events) and is_long(source):
+            result = self._run_list(source, prices, prices_are, 1)
+            tables = {name: result.to_frame(name) for name in ("alignment", "ledger")}
+            return Checked({}, warnings=tuple(result.facts["warnings"]), tables=tables)
         read, config = self._inputs(events, 1)
         return check_study(read, config, None if prices is None else _table(read, config, prices, prices_are))
 
@@ -260,34 +274,33 @@ class Study:
         Parameters
         ----------
         events
-            Path of an events file, or a frame with its columns, of pandas, polars, pyarrow or duckdb. A study
-            that was read from a file or sector also reads an ``eventstudy.toml`` beside the path, as the
-            command does.
+            Path of an events file, or a frame with its columns (pandas, polars, pyarrow or duckdb). A study from a file
+            or sector also reads a file ``eventstudy.toml`` in the folder of the path, as the command does.
         prices
-            A folder or file, the name of a provider, a provider, a `PriceTable`, or a frame of the same
-            libraries: wide (days × tickers, adjusted closes), long (``date``, ``ticker``, ``close`` and so
-            on), as yfinance gives it, with days or days and tickers as index, or a dict of frames by ticker.
-            By default the source of the settings.
+            A folder or file, the name of a provider, a provider, a `PriceTable`, or a frame of the same libraries: wide
+            (days × tickers, adjusted closes), long (``date``, ``ticker``, ``close`` and so on), from yfinance, with
+            days or days and tickers in the index, or a dict of frames by ticker. The default is the source in the
+            settings.
         prices_are : {"prices", "returns"}
-            ``returns`` where the numbers of a frame are simple returns as decimals.
+            ``returns`` if the numbers of a frame are simple returns, as decimals.
         jobs
-            Processes for models that are fitted one by one; the result is the same.
+            Number of processes for models that are fitted series by series; results are identical.
 
         Returns
         -------
         StudyResult
-            Verdict, tests and tables, each with its type.
+            Verdict, tests and tables, as typed attributes.
 
         Notes
         -----
-        As the command it decides by size: more than 50,000 rows of ``ticker`` and ``date`` are studied by sums over
-        dates, with prices in a folder, a file or a frame. The rows of the firm-events are then files in a temporary
-        folder, which goes with the result.
+        Like the command it decides by size: more than 50,000 rows of ``ticker`` and ``date`` are computed from sums
+        over dates, with prices from a folder, a file or a frame. The tables with one row a firm-event are then files
+        in a temporary folder, which is deleted with the result.
 
         Raises
         ------
         ConfigError, EventsError, PriceError, EstimationError
-            As the command's exit codes 2, 2, 4 and 3.
+            They correspond to the exit codes 2, 2, 4 and 3 of the command.
         """
         source = Path(events) if isinstance(events, str) else events
         if not isinstance(source, Events) and is_long(source):
@@ -349,7 +362,7 @@ def car(
     Parameters
     ----------
     events, prices, prices_are
-        As for `Study.run`; each event is about the tickers that its row names.
+        As for `Study.run`; each event concerns the tickers in its row.
     benchmark, estimation, model, **names
         As for `Study`.
     window : (int, int)
@@ -358,12 +371,12 @@ def car(
     Returns
     -------
     StudyResult
-        ``result.params`` and the like are the mean over dates, ``result.car`` has a row a firm-event.
+        ``result.params`` and similar attributes are about the mean over dates; ``result.car`` has one row a firm-event.
 
     Raises
     ------
     EventStudyError
-        With all that keeps the study from being run.
+        With all problems that prevent the run.
 
     Examples
     --------
@@ -384,7 +397,7 @@ def car(
 
 
 def check_study(events: Events, config: StudyConfig, prices: PriceTable | None = None) -> Checked:
-    """Return what a run on these inputs would use, estimating nothing."""
+    """Return the data that a run on these inputs would use, without estimation."""
     events = with_shocks(events, config)
     alignments = align_all(events, config)
     if prices is None:
@@ -402,7 +415,7 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
 
 
 def _may_be_used(events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]) -> bool:
-    """Whether some event has a day 0 on the exchange of a peer that it is about."""
+    """Whether some event has a day 0 on the exchange of one of its peers."""
     return any(
         (event.event_id, peer.market) in alignments
         for event in events
@@ -412,13 +425,15 @@ def _may_be_used(events: Events, config: StudyConfig, alignments: Mapping[tuple[
 
 
 def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
-    """Say of every ticker without prices what it is, where it was looked for, and what to do."""
+    """Return one sentence for each ticker without prices: what it is, where it was searched, and what to do."""
     local = prices.origin.get("kind", "")
     found = []
     for ticker, outcome in prices.outcomes.items():
         remedy = "write one with the columns date,close,adj_close" if local == "folder" else "add its rows"
-        if outcome.message.code not in ("price.no_file", "price.no_row", "price.no_row_like"):
+        if outcome.message.code not in ("price.no_file", "price.no_file_like", "price.no_row", "price.no_row_like"):
             remedy = "look at its days" if local else f"look up how {prices.source} writes it"
+        elif outcome.message.code == "price.no_file_like":
+            remedy = f"call it {ticker}.csv if that is it"
         if any(market.benchmark == ticker for market in config.markets):
             remedy += ", or name another index: --benchmark, or benchmark in [[markets]]"
         if outcome.status != "ok":
@@ -427,7 +442,7 @@ def missing_prices(config: StudyConfig, prices: PriceTable) -> list[str]:
 
 
 def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
-    """Return what is missing or makes a run meaningless, in addition to ``found.warnings``."""
+    """Return remarks on missing prices and on example rows, in addition to ``found.warnings``."""
     remarks = list(found.missing)
     examples = [event.event_id for event in events if event.title.startswith(EXAMPLE)]
     if examples:
@@ -438,7 +453,7 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
 
 
 def why_nothing(events: Events, config: StudyConfig, prices: PriceTable) -> list[str]:
-    """Say why a study that could use nothing could not: whom the events name instead of peers, what has no prices."""
+    """Say why no event can be used: the events name no peer of the study, or prices are missing."""
     named = list(dict.fromkeys(ticker for event in with_shocks(events, config) for ticker in event.tickers))
     peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
     if named and not set(named) & set(peers):
@@ -474,7 +489,7 @@ def _is_frame(source: Any) -> bool:
 
 
 def _check_prices_are(source: Any, prices_are: PricesAre) -> None:
-    """Refuse another word, and returns in what is no frame."""
+    """Refuse another value, and ``returns`` for prices that are not a frame."""
     if prices_are not in ("prices", "returns"):
         raise ConfigError(f"prices_are = {prices_are!r}; {nearest(str(prices_are), ('prices', 'returns'))}")
     named = source is None or isinstance(source, str | Path | PriceTable) or hasattr(source, "fetch")
@@ -483,7 +498,7 @@ def _check_prices_are(source: Any, prices_are: PricesAre) -> None:
 
 
 def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesAre = "prices") -> PriceTable:
-    """Return prices from whatever names or holds them."""
+    """Return the prices from any accepted source."""
     _check_prices_are(source, prices_are)
     if isinstance(source, PriceTable):
         return source
@@ -503,7 +518,7 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
 
 
 def _at_hand(name: str) -> bool:
-    """Whether a provider was registered here that asks over no network, so that no snapshot is kept of it."""
+    """Whether a provider of the user's own works without a network, so that no snapshot is needed."""
     factory = PROVIDERS.get(name)
     return (
         factory is not None
@@ -513,7 +528,7 @@ def _at_hand(name: str) -> bool:
 
 
 def _as_texts(overrides: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
-    """Overrides as the command takes them; JSON's numbers, texts and lists are TOML's."""
+    """Overrides as texts, as the command takes them; numbers, texts and lists of JSON are also TOML."""
     if not isinstance(overrides, Mapping):
         return tuple(overrides)
     return tuple(

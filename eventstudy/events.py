@@ -28,11 +28,14 @@ DATED_LABELS = ("misreading", "genuine")
 DEFAULTS = {"kind": "other", "label": "unknown"}
 MAX_BYTES = 64 * 2**20
 #: Cells that an event keeps as they are.
-_KEPT = ("event_id", "precision", "kind", "label", "clarifies", "dimension", "title", "source", "source_url", "notes")
+_KEPT = (
+    "event_id", "precision", "kind", "label", "clarifies", "dimension", "title", "title_local", "source", "source_url",
+    "notes",
+)  # fmt: skip
 
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
-TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=]{0,19}")
+TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=_]{0,19}")
 #: What stands for the path of events that come in a frame; nothing is in its folder.
 FRAME = str(Path("DataFrame") / "events.csv")
 #: Furthest event day from day 0 that a window of an event of its own may have.
@@ -47,8 +50,9 @@ class Event:
     ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
     ``shock_given`` says whether the file names the shock; where it does not, ``shock_id`` is the event's own
     id until `shocks.with_shocks` groups events by day 0. ``benchmark`` and the ends of the estimation and
-    event windows, in event days or as dates, are the event's own where they are given. ``own`` holds the
-    columns that the file has besides: numbers, NaN where a cell is empty, or texts.
+    event windows, in event days or as dates, are the event's own where they are given. ``title_local`` is the
+    title on Chinese pages. ``own`` holds the columns that the file has besides: numbers, NaN where a cell is
+    empty, or texts.
     """
 
     event_id: str
@@ -72,6 +76,7 @@ class Event:
     estimation_end: int | dt.date | None = None
     event_start: int | dt.date | None = None
     event_end: int | dt.date | None = None
+    title_local: str = ""
     own: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
 
@@ -197,7 +202,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _events_of(table: Table) -> Events:
     """Check every row of a table."""
-    columns = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS))
+    columns = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS, "title_local"))
     wrong = list(columns.problems)
     if "timestamp" not in columns.known:
         wrong.append(f"no column with the date of the event; the file has {', '.join(table.names)}: name it 'date'")
@@ -237,7 +242,7 @@ class _Cells:
     def of(cls, table: Table, columns: EventColumns) -> _Cells:
         empty = [""] * len(table.lines)
         named = {name: [cell.strip() for cell in texts(table.columns[at])] for name, at in columns.known.items()}
-        known = {name: named.get(name, empty) for name in (*COLUMNS, *OWN_SETTINGS)}
+        known = {name: named.get(name, empty) for name in (*COLUMNS, *OWN_SETTINGS, "title_local")}
         known["precision"] = [cell.lower() for cell in known["precision"]]
         dates = ["date"] * len(table.lines)
         moments = {
@@ -341,7 +346,7 @@ def read_tickers(text: str, line: int, found: list[str], spellings: Spellings) -
         if not spellings.numbered and re.fullmatch(r"\d{6}", ticker):
             found.append(f"ticker {given!r} has no exchange; write its ending too")
         elif not TICKER.fullmatch(ticker):
-            found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+            found.append(f"ticker {given!r}: accepted are capital letters, digits and . - = _ ^")
         else:
             yield ticker
 

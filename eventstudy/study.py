@@ -55,20 +55,20 @@ def run_study(
     trials: Trials | None = None,
     start: Start = in_turn,
 ) -> StudyResult:
-    """Run a whole study.
+    """Run a study: estimation, tests, reversal question, tables and summary.
 
     Parameters
     ----------
     events, config, prices
         From `events.read_events`, `config.load_config` and a price provider.
     progress
-        Called with the name of each stage as it starts.
+        Called with the name of each stage when it starts.
     prereg
-        What the run departs from its pre-registration in, from `reversal.prereg.summary_of`.
+        Departures of the run from its pre-registration, from `reversal.prereg.summary_of`.
     trials
-        What was run before, against which the best of all counts.
+        Specifications that were run before; the best of all is judged against their number.
     start
-        How to start a function while this process goes on, see `workers.forked_children`; changes no number.
+        How to run a function while this process continues, see `workers.forked_children`; changes no number.
 
     Raises
     ------
@@ -134,19 +134,19 @@ def run_list(
     trials: Trials | None = None,
     **how: Any,
 ) -> StudyResult:
-    """Run a study of more firm-events than are held in memory, by sums over dates.
+    """Run a study of more firm-events than fit in memory, from sums over dates.
 
     Parameters
     ----------
     events, config
         From `event_list.read_list` and `config.load_config`; the study's only market names the index.
     prices
-        A long file, of which a piece is held at a time; or a folder, another file, a frame or a `PriceTable`.
+        A long file, which is read in pieces; or a folder, another file, a frame or a `PriceTable`.
     returns
         Whether the numbers of a frame of prices are returns.
     scratch
-        Empty folder on a disk that all workers see. It gets tables of returns and, as files of the result, the
-        rows of the events; it must stay as long as these are read.
+        Empty folder on a disk that all workers see. It receives tables of returns and the tables with one row a
+        firm-event; keep it as long as these are read.
     **how
         ``workers`` of `large.engine.run_market`.
 
@@ -155,7 +155,7 @@ def run_list(
     ConfigError
         For settings that need the events in memory, and for several markets.
     PriceError, EstimationError
-        As `run_study`.
+        As for `run_study`.
     """
     from eventstudy.large.engine import layout_of, run_market
     from eventstudy.large.tables import long_file

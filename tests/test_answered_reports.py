@@ -127,7 +127,7 @@ def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_questi
     readme, page, asked = said_in("README.md"), said_in("docs/answered-reports.md"), facts["asked"]
     assert (denied["kind"], every["kind"]) == ("inconclusive", "equivalent to none")
     (low, high), (least, most) = denied["ci"], silent["ci"]
-    mean = f"{-100 * denied['effect']:.1f} points less than after comparable falls of their own"
+    mean = f"{-100 * denied['effect']:.1f} points less than after control drops of their own"
     mean += f" (95 % interval {signed(low)} to {signed(high)} points, p = {denied['p_value']:.2f})"
     assert mean in readme
     assert mean in page

@@ -170,7 +170,8 @@ def test_a_simulated_run_has_placebos_and_says_that_they_were_planted(place: Pat
     assert len(quiet) > 40
     assert {drop["reversal"] for drop in quiet} == {0.0}
     assert result.facts["warnings"][0].startswith(
-        f"Prices are simulated: 2 drops were placed at events, by their labels, and {len(quiet)} on days without news"
+        f"Prices are simulated: 2 drops were placed at events, by their labels. {len(quiet)} more were placed on days "
+        "without news"
     )
     days = pd.to_datetime([next(iter(drop["sessions"].values())) for drop in quiet if drop["sessions"]])
     assert abs(days - pd.Timestamp("2021-06-09")).min() >= pd.Timedelta(days=32)

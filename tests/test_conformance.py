@@ -41,7 +41,9 @@ def test_the_fixtures_are_what_their_script_makes(tmp_path: Path) -> None:
             assert path.read_bytes() == kept.read_bytes(), kept
             continue
         for again, before in zip(run.expected(path.parent), run.expected(kept.parent), strict=True):
-            assert again.pop("value") == pytest.approx(before.pop("value"), rel=1e-9, abs=1e-12), before
+            # What a library fits may end a little elsewhere with another version of it.
+            near = before["tolerance"] if path.parent.name in ("model_garch", "model_egarch") else 1e-12
+            assert again.pop("value") == pytest.approx(before.pop("value"), rel=1e-9, abs=near), before
             assert again.pop("other", {}) == pytest.approx(before.pop("other", {}), rel=1e-9)
             assert again == before
 

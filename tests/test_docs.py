@@ -289,7 +289,7 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         f"the peers lost {points(case['car_post'])} %",
         f"by +{points(ours['placebo_mean'])} % on average: {points(ours['excess'])} points more",
         f"4 February 2026, −{points(misread_one['car_drop'])} %",
-        f"was {points(late['effect'])} points above what {late['n_controls']} comparable falls",
+        f"was {points(late['effect'])} points above what {late['n_controls']} control drops",
         f"rank {late['rank']} of {late['among']}, p = {late['p_value']:.2f}",
         f"one date could have shown is {points(late['mde'])} %",
         verdict["sentence"].partition(",")[0],

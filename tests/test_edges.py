@@ -208,7 +208,7 @@ def test_bars_that_come_twice_or_never_finish_are_no_series() -> None:
     late = dt.datetime(2024, 2, 1, tzinfo=dt.UTC)
     series, outcome = yahoo._series("AAA", frame, meta, request, "test", late)
     assert series is None
-    assert text(outcome.message) == "Yahoo's prices of AAA: a day comes twice or out of order"
+    assert text(outcome.message) == "Yahoo's prices of AAA: a day occurs twice or out of order"
     noon = dt.datetime(2024, 1, 3, 17, tzinfo=dt.UTC)
     series, outcome = yahoo._series("AAA", frame.iloc[:1], meta, request, "test", noon)
     assert series is None

@@ -73,14 +73,14 @@ def test_membership_and_deals(tmp_path: Path) -> None:
     found = ledger(run(tmp_path, [event_row("E0", "2021-01-12"), event_row("E1", "2021-06-09")], extra=extra))
     assert found["E1", "AAA"] == ("dropped", "not_listed: Alpha (AAA) was listed until 2021-03-01")
     assert found["E1", "BBB"] == ("dropped", "not_listed: BBB is a member from 2021-09-01")
-    assert found["E1", "CCC"] == ("dropped", "deal_bound: CCC traded at a bid price from 2021-05-03")
+    assert found["E1", "CCC"] == ("dropped", "deal_bound: the price of CCC was bound to a takeover bid from 2021-05-03")
     assert found["E0", "CCC"][0] == "used"
 
 
 @pytest.mark.usefixtures("prices")
 def test_a_ticker_that_is_no_peer(tmp_path: Path) -> None:
     found = ledger(run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA;ZZZ")]))
-    assert found["E1", "ZZZ"][1].startswith("not_a_peer: ZZZ is named in events.csv")
+    assert found["E1", "ZZZ"][1].startswith("not_a_peer: ZZZ is in events.csv")
 
 
 def test_prices_that_are_not_there(tmp_path: Path, prices: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_day_without_any_price_is_a_closure(tmp_path: Path, prices: Path) -> N
         edit_prices(prices / f"{ticker}.csv", d2021_06_09=None)
     computed = run(tmp_path, [event_row("E1", "2021-06-09", tickers="AAA")])
     assert ledger(computed)["E1", "AAA"] == ("shifted", "shifted: no price on 2021-06-09, day 0 is the next session")
-    assert "XNYS: 1 session(s) without any price treated as closures (2021-06-09)" in map(
+    assert "XNYS: 1 session(s) without any price are treated as days on which it was closed (2021-06-09)" in map(
         text, computed.returns.remarks
     )
 

@@ -266,7 +266,7 @@ def test_shock_ids_of_one_day_are_one_date_in_every_test_and_two_rows_in_the_tab
     pd.testing.assert_frame_equal(*aar)
     multiple = [result.tables["multiplicity"] for result in (one, many)]
     pd.testing.assert_frame_equal(*multiple)
-    assert any("share day 0" in text for text in many.facts["warnings"])
+    assert any("have the same day 0" in text for text in many.facts["warnings"])
 
 
 def test_the_lead_is_the_rows_of_the_first_day_and_no_answer(folder: Path) -> None:

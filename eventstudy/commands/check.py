@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,11 @@ SECTION = "Study"
 @ACCEPT
 def command(inputs: Inputs, as_json: bool) -> None:
     """Check EVENTS: show day 0 on each exchange and, with --prices, the ledger."""
+    from eventstudy.large.length import is_long
+
+    if is_long(inputs.events):
+        _check_list(inputs, as_json=as_json)
+        return
     from eventstudy.api import check_study, remarks_on
     from eventstudy.config.json_values import plain_json
     from eventstudy.messages import catalogue, said
@@ -61,6 +67,24 @@ def command(inputs: Inputs, as_json: bool) -> None:
         console.print(said(sentence, words), style="yellow", highlight=False, markup=False, soft_wrap=True)
     print_warnings(found.warnings, console, words)
     _refuse_nothing(found)
+
+
+def _check_list(inputs: Inputs, *, as_json: bool) -> None:
+    """Show what a run would use of more firm-events than are held in memory, in counts."""
+    from eventstudy.messages import catalogue
+    from eventstudy.report.terminal import print_counts, print_warnings
+    from eventstudy.study import run_list
+
+    inputs.refuse_short()
+    read, config = inputs.read_list()
+    console, words = console_for(as_json), catalogue(config.study.language, config.study.kind)
+    with tempfile.TemporaryDirectory() as scratch:
+        facts = run_list(read, config, Path(str(inputs.prices)), scratch=Path(scratch).resolve()).facts
+    if as_json:
+        click.echo(json.dumps({name: facts[name] for name in ("counts", "warnings")}, indent=2, default=str))
+        return
+    print_counts(facts["counts"], console, words)
+    print_warnings(facts["warnings"], console, words)
 
 
 def _refuse_nothing(found: Checked) -> None:

@@ -190,6 +190,16 @@ class Inputs:
             config = self._settings(peers=False, assumed=lambda: markets)
         return read, config
 
+    def refuse_short(self, prereg: Path | None = None) -> None:
+        """Refuse what a list of more firm-events than are held in memory cannot have."""
+        from eventstudy.config import IN_MEMORY
+
+        if prereg or not self.prices or not Path(self.prices).exists():
+            raise click.UsageError(
+                f"{self.events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, "
+                "a file or folder, and no --prereg; docs/market-wide.md says what else there is"
+            )
+
     def _settings(self, **how: Any) -> StudyConfig:
         from eventstudy.config import load_config
 

@@ -80,7 +80,6 @@ def command(
     scheduler: str,
 ) -> None:
     """Run the study of EVENTS and write a result pack."""
-    from eventstudy.config import IN_MEMORY
     from eventstudy.large.length import is_long
     from eventstudy.report.staging import aside, reserve
     from eventstudy.workers import forked_children
@@ -93,11 +92,8 @@ def command(
     inputs = inputs.changed(settings)
     events, prices = inputs.events, inputs.prices
     console, long = console_for(quiet or as_json), is_long(events)
-    if long and (prereg_file or not prices or not Path(prices).exists()):
-        raise click.UsageError(
-            f"{events} has more firm-events than are held in memory, which are {IN_MEMORY:,}: give --prices, a file "
-            "or folder, and no --prereg; docs/market-wide.md says what else there is"
-        )
+    if long:
+        inputs.refuse_short(prereg_file)
     read: Any
     read, config = inputs.read_list() if long else inputs.read()
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None

@@ -38,14 +38,15 @@ Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as US
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """What is studied; ``sector`` names the shipped study that this one builds on.
+    """Name, kind and language of the study; ``sector`` names a sector of the package that it builds on.
 
-    ``kind`` is what is abnormal: the return, the logarithm of the volume, or the absolute return as
-    a day's volatility. The last two are tested in the same windows; drops, reversals and trades are
-    questions about returns.
+    ``kind`` is the quantity of the study: the return, the logarithm of the volume, or the absolute return as
+    the volatility of a day. The last two are tested in the same windows. Drops, reversals and trades concern
+    returns only. ``name_local`` is the name on pages in Chinese.
     """
 
     name: Text = "Event study"
+    name_local: Text = ""
     kind: Literal["return", "volume", "volatility"] = "return"
     sector: Annotated[str, Form(SECTOR, "are 1 to 40 small letters, digits, _ and -")] = ""
     currency: Currency = "USD"
@@ -56,7 +57,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One exchange: its calendar (MIC), its index, and the region whose weight it shares."""
+    """One exchange: its calendar (MIC), its index, and its region. Exchanges of a region share one weight."""
 
     mic: Text
     benchmark: Text
@@ -67,12 +68,12 @@ class Market:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One security with its membership in time.
+    """One security, with the period in which it is a member.
 
-    ``from_`` and ``until`` are the first and last trading day, ``deal_bound_from`` the first
-    session at a bid price: from then on the price follows the deal, not the sector. ``benchmark`` is an
-    index of its own in place of its exchange's, ``weight`` its size, such as its market value, for means by
-    value. ``own`` holds what else the peer's table says: covariates and groups of the user's own.
+    ``from_`` and ``until`` are the first and last trading day. ``deal_bound_from`` is the first session of a
+    takeover bid: from then on the price follows the bid, not the sector. ``benchmark`` is an index of its own,
+    instead of that of its exchange. ``weight`` is its size, such as its market value, for value weights. ``own``
+    has the other keys of the peer's table: your own covariates and groups.
     """
 
     ticker: Text
@@ -94,10 +95,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Covariates:
-    """A CSV with columns of the user's own: a path from the working directory.
+    """A CSV file with your own columns; the path is relative to the working directory.
 
-    Its rows belong to firm-events by ``ticker``, ``event_id`` or both; with a ``date`` the newest row on or
-    before day 0 holds.
+    Rows are matched to firm-events by ``ticker``, ``event_id`` or both. With a column ``date`` the newest row on
+    or before day 0 is used.
     """
 
     file: Text
@@ -107,11 +108,11 @@ class Covariates:
 class Windows:
     """Sessions relative to day 0, both ends included.
 
-    ``same_day``: firm-events of one peer and day 0 in different shocks are each counted, or ``merge`` into
-    the first; within a shock they always count once.
-    ``overlapping``: events of one peer whose event windows overlap are each counted, or the later one
-    is dropped.
-    Windows that a study does not name are cut to its ``event`` window, see `load.cut_to_event`.
+    ``same_day``: firm-events of one peer with the same day 0 in different shocks all count (``keep``), or
+    ``merge`` into the first; within a shock they always count once.
+    ``overlapping``: events of one peer with overlapping event windows all count (``keep``), or the later one is
+    dropped (``drop_later``).
+    Default windows are cut to the ``event`` window, see `load.cut_to_event`.
     """
 
     estimation: Window = (-250, -11)
@@ -127,28 +128,27 @@ class Windows:
 
     @property
     def all_car(self) -> tuple[Window, ...]:
-        """Windows of ``car``, and ``drop`` and ``post`` where there is room for them, each once, in this order."""
+        """Windows of ``car``, then ``drop`` and ``post`` if the event window contains them; each once."""
         return tuple(dict.fromkeys((*self.car, *((self.drop, self.post) if self.hold_reversal else ()))))
 
     def tested(self, *, asked: bool) -> tuple[Window, ...]:
-        """Windows that are tested, the headline's first: without the question about reversals those of ``car``."""
+        """Windows that are tested, the headline's first; without the question about reversals those of ``car``."""
         return (self.all_car if asked else tuple(dict.fromkeys(self.car))) or (self.event,)
 
     @property
     def hold_reversal(self) -> bool:
-        """Whether the event window holds the drop and what follows it."""
+        """Whether the event window contains the drop and post windows."""
         return self.event[0] <= self.drop[0] and self.post[1] <= self.event[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """How returns are made of adjusted prices.
+    """How returns are computed from adjusted prices.
 
-    ``gaps``: after sessions without a trade the first return is ``missing``, or with
-    ``trade_to_trade`` the return since the last trade, set against the index's return over the same
-    sessions (Maynes and Rumsey 1993).
-    ``currency``: of each exchange, or with ``study`` the study's, by the rates of ``backtest.fx``: the last quote
-    up to the day of the session.
+    ``gaps``: after sessions without a trade the first return is ``missing``. With ``trade_to_trade`` it is the
+    return since the last trade, compared with the index's return over the same sessions (Maynes and Rumsey 1993).
+    ``currency``: ``local`` is that of each exchange, ``study`` that of the study, at the rates of ``backtest.fx``:
+    the last quote up to the day of the session.
     """
 
     kind: Literal["simple", "log"] = "simple"
@@ -158,32 +158,32 @@ class Returns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Expected-return model, its options, and what happens to its intercept after the drop.
+    """Model of the expected return, its options, and the use of its intercept after the drop.
 
     Attributes
     ----------
     alpha
-        ``estimated`` and ``zero`` hold for all days. ``auto`` is ``estimated`` in a study of the events' effect; where
-        reversals are asked about it drops the intercept after day +1. ``shrink`` draws it towards zero as far as the
-        peers of the event differ by chance alone.
+        ``estimated`` and ``zero`` apply to all days. ``auto`` is ``estimated`` in a study of the events' effect; in a
+        study about reversals it leaves out the intercept after day +1. ``shrink`` shrinks the intercept towards zero,
+        by the part of its variation among the event's peers that is due to chance.
     factors_file, factors, risk_free, percent
-        CSV of daily factors by calendar day (a path from the working directory), its columns to use,
-        its risk-free column, and whether it holds percent. The factor ``market`` is the peer's own
-        benchmark. For ``factors`` and ``capm``.
+        For ``factors`` and ``capm``: CSV file of daily factors by calendar day (path relative to the working
+        directory), its columns to use, its risk-free column, and whether its values are percent. The factor
+        ``market`` is the peer's own benchmark.
     lags
         Leads and lags of the index in ``dimson``.
     span
-        Sessions at the end of the estimation window that ``rolling`` uses.
+        Number of sessions at the end of the estimation window that ``rolling`` uses.
     beta_path
-        With ``rolling``, a table ``beta_path``: beta over the ``span`` sessions up to each one.
+        With ``rolling``: write a table ``beta_path`` with beta over the ``span`` sessions up to each session.
     world, world_market
-        World index of ``two_index`` and the MIC of the exchange at whose close it is struck.
+        World index of ``two_index``, and the MIC of the exchange at whose close it is computed.
     variance
-        ``frozen`` forecasts the variance of ``garch`` and ``egarch`` from the end of the estimation
-        window, ``conditional`` updates it through the event.
+        ``frozen`` forecasts the variance of ``garch`` and ``egarch`` from the end of the estimation window;
+        ``conditional`` updates it on the event days.
     jobs, engine, scheduler
-        Workers for models that are fitted one by one (``garch``, ``egarch``): processes on this machine,
-        or a Dask cluster's by the address of its scheduler. They change no result.
+        Workers for models that are fitted series by series (``garch``, ``egarch``): processes on this machine, or
+        those of a Dask cluster, given by the address of its scheduler. Results are identical.
     """
 
     name: Annotated[str, Registered(MODELS)] = "market"
@@ -205,17 +205,17 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tests:
-    """Names of the statistics; none named means all that are registered.
+    """Names of the statistics; an empty list means all.
 
-    ``regression`` lists statsmodels formulas for the CARs of the headline's firm-events, such as
-    ``car ~ exposure + C(country)``, estimated by each of ``estimators``: ``ols`` with errors clustered by
-    date, ``gls`` by the firms' past covariance. ``group`` names columns whose values are groups of
-    firm-events, tested each and against each other. Both know `covariates.BUILT_IN` and the columns of the
-    user's own, see `covariates`.
-    ``alternative`` is what the statistics hold their null against: ``less`` that the mean abnormal return is
-    below zero, ``greater`` that it is above. Intervals, regressions and the question of reversal keep both
-    sides. ``weights`` weigh the peers of one date; with ``value`` every mean over firm-events is by the column
-    ``weight`` of the events file, else by the peer's.
+    ``regression`` lists formulas (syntax of statsmodels) for the CARs of the headline's firm-events, such as
+    ``car ~ exposure + C(country)``. Each is estimated by all ``estimators``: ``ols`` with errors clustered by date,
+    ``gls`` with the firms' past covariance. ``group`` lists columns whose values are groups of firm-events; each
+    group is tested, and groups are compared. Both can use `covariates.BUILT_IN` and your own columns, see
+    `covariates`.
+    ``alternative`` is the alternative hypothesis of the tests: ``less`` for a mean abnormal return below zero,
+    ``greater`` for one above. Intervals, regressions and the question about reversals stay two-sided. ``weights``
+    are those of the peers of one date; with ``value`` every mean over firm-events is weighted by the column
+    ``weight`` of the events file, else by that of the peers.
     """
 
     names: Annotated[tuple[Annotated[str, Registered(STATISTICS)], ...], Distinct()] = ()
@@ -230,31 +230,31 @@ class Tests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """When a shock counts as a drop, and what is asked about drops.
+    """When a shock counts as a drop, and how drops are compared.
 
     Attributes
     ----------
     ask
-        Whether the study asks about reversals: ``auto`` where an event has the label in question. Without the
-        question it answers what the effect of the events was, over the windows of ``windows.car``.
+        Whether the study asks about reversals; ``auto`` means yes if an event has the label in question. If not, the
+        study measures the effect of the events over the windows of ``windows.car``.
     drop_k, drop_min, share_negative
-        At least so many standard errors, so large a fall, and this share of the peers falling.
+        Thresholds of a drop: its size in standard errors, its size as a decimal, and the share of peers that fell.
     label
-        Events that the question is about.
+        The label in question.
     case
-        Shock shown as a case study; by default the newest fall of the label asked about that
-        counts as a drop, else its newest fall, else the newest fall of all.
+        Shock shown as a case study; by default the newest fall with the label in question that counts as a drop,
+        else the newest fall with this label, else the newest fall of all.
     estimator
-        What the verdict rests on: ``regression`` over all comparable falls of the peers, or ``matched``, the
-        permutation over sets of placebo drops.
+        How the verdict is computed: ``regression`` over all control drops of the peers, or ``matched``, the
+        permutation test over sets of matched control drops.
     controls
-        Falls that a drop is compared with: ``all`` of the history, or ``before``, those whose aftermath was over
-        before the drop began.
+        Control drops of a drop: ``all`` of the history, or ``before``, those whose post window had ended before the
+        drop began.
     donors
-        Tickers or groups of ``[[peers]]`` from outside the sector, of which a portfolio is weighted to move as the
-        peers did: a row of the robustness table, never the verdict.
+        Tickers or groups of ``[[peers]]`` from outside the sector. A portfolio of them is weighted to move as the peers
+        did before a drop: a row of the robustness table, never the verdict.
     history_years
-        Years before the newest event in which placebo drops are looked for, at least.
+        Smallest number of years before the newest event that are searched for control drops.
     specification_curve
         Repeat the measurement over windows, models, returns and intercepts.
     """
@@ -274,42 +274,42 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
-    """How the study's rule is traded.
+    """The trading rule of the study.
 
     Attributes
     ----------
     entry
-        Price and event day of the purchase. It is decided at the close of the day before: an entry on
-        day +1 rests on the drop of day 0 alone.
+        Price and event day of the purchase. The decision is made at the close of the day before: an entry on day +1
+        uses only the drop of day 0.
     horizon
-        Event day at whose close a position is sold at the latest.
+        Latest event day at whose close a position is sold.
     clarification_exit
         Sell at the close of the session after a clarification that came after the purchase.
     stop
-        Loss at which a resting order sells, as a decimal; 0 for none.
+        Loss at which a stop order sells, as a decimal; 0 for no stop.
     label_gate
-        ``strict`` trades drops whose label is `Reversal.label` and was known when it decided,
-        ``post_hoc`` also those labelled later, which nobody could have traded, ``off`` every drop.
+        ``strict`` trades drops whose label is `Reversal.label` and was known at the decision. ``post_hoc`` also trades
+        those labelled later, which nobody could have traded. ``off`` trades every drop.
     hedge
-        Short the exchange's index with the peer's pre-event beta.
+        Sell short the exchange's index, with the peer's pre-event beta.
     gross_cap, per_shock
-        Longs and hedges together, in units of ``capital``, and the part of it that one shock may take.
+        Limits, as shares of ``capital``, for longs and hedges together: of all shocks, and of one shock.
     capacity_share, adv_days
-        Largest order as a share of the mean value traded over so many sessions.
+        Largest order, as a share of the mean value traded, and the number of sessions of this mean.
     retry
-        Sessions on which an order that found no seller is tried again.
+        Number of further sessions on which an unfilled purchase is tried again.
     capital
-        In the study's currency, and in units of an exchange's where there is no rate; profits are not
+        Capital in the study's currency; without an exchange rate, in the currency of the exchange. Profits are not
         reinvested.
     fx, fx_stale_days
-        A ticker by currency that quotes it and the study's, read with the prices and by its six letters:
-        ``USDCNY=X`` is yuan for one dollar. A rate older than so many calendar days is none.
+        Ticker of the exchange rate for each currency, read with the prices. Its six letters give the direction:
+        ``USDCNY=X`` is yuan for one dollar. A rate older than ``fx_stale_days`` calendar days is not used.
     impact, hedge_bps
-        Coefficient of the square-root impact and one-sided cost of the index leg.
+        Coefficient of the square-root price impact, and cost of the index leg per side, in basis points.
     embargo
-        Sessions after a shock's last day before the walk-forward may learn from it.
+        Sessions after a shock's last day before the walk-forward may use it.
     trials
-        Specifications tried elsewhere; those of the run and of the folder's log of runs are counted.
+        Number of specifications tried elsewhere; those of this run and of the log in the results folder are added.
     """
 
     entry: Literal["close+2", "open+2", "close+1", "open+1"] = "close+2"
@@ -334,7 +334,7 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One charge of one market that replaces the shipped ones of its name, in basis points of value."""
+    """One cost of one market, in basis points of value; it replaces the package's costs with the same name."""
 
     market: Text
     name: Text
@@ -346,13 +346,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where prices come from and what happens when they cannot be had or trusted.
+    """Source of the prices, and what happens if they are missing or suspect.
 
-    ``accept_suspect`` goes on with all that the quality checks refuse, ``accept_days`` with what they refuse of
+    ``accept_suspect`` accepts everything that the quality checks refuse, ``accept_days`` what they refuse for
     single tickers on single days: ``["JNJ:2021-06-09"]``.
-    ``volume_unit`` is how many shares one unit of volume stands for, by MIC or by ticker, which wins:
-    ``{XSHE = 100}`` where the source counts lots. ``price_unit`` is, likewise, how much of the market's
-    currency one unit of price stands for: ``{XLON = 0.01}`` for pence.
+    ``volume_unit`` is the number of shares in one unit of volume, by MIC or by ticker (the ticker has priority):
+    ``{XSHE = 100}`` if the source counts lots. ``price_unit`` is the amount of the market's currency in one unit of
+    price: ``{XLON = 0.01}`` for pence.
     """
 
     source: Text = "yahoo"
@@ -372,20 +372,20 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Which parts of the pack are written, and what the pages say of themselves.
+    """Parts of the pack, and title and layout of the pages.
 
     Attributes
     ----------
     formats, templates
-        ``parquet`` and ``docx`` are further formats. ``templates`` is a folder, from the working directory, whose
-        report.typ and report.html.j2 stand in for the shipped ones.
+        Formats to write; ``parquet`` and ``docx`` are also available. ``templates`` is a folder (relative to the
+        working directory) with report.typ and report.html.j2 that replace those of the package.
     sections
-        Sections that the pages have, in the pages' own order; empty for all.
+        Sections of the pages, in the usual order; an empty list means all.
     title, author
-        Of the pages; the title is the study's name where there is none.
+        Title and author of the pages; the default title is the name of the study.
     brackets, stars
-        Tables for a paper: what stands in brackets beneath an estimate, its t or its standard error; whether stars
-        mark the levels of 10, 5 and 1 %.
+        Tables for a paper: the value in brackets beneath an estimate (its t or its standard error), and whether
+        stars mark the levels of 10, 5 and 1 %.
     """
 
     formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
@@ -399,9 +399,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
-    """All settings of a study, one attribute a section of its TOML; frozen.
-
-    ``sources`` names the files they came from, with their sha256.
+    """All settings of a study, one attribute for each section of its TOML; frozen.
 
     Examples
     --------
@@ -447,7 +445,7 @@ class StudyConfig:
 
     @property
     def of_effect(self) -> StudyConfig:
-        """The settings where reversals are not asked about: the estimated intercept counts on every day."""
+        """The settings for a study that does not ask about reversals: the estimated intercept is used on every day."""
         model = self.model
         return replace(self, model=replace(model, alpha="estimated")) if model.alpha == "auto" else self
 

@@ -12,6 +12,8 @@ _ENDINGS = {
 }
 _NAMES = "|".join(sorted(_ENDINGS, key=len, reverse=True))
 _MAINLAND = re.compile(rf"(?:({_NAMES})[.:_]?([0-9]{{6}})|([0-9]{{6}})[.:_]?({_NAMES}))")
+#: Ending of American tickers at Stooq and other vendors; Yahoo has none.
+_AMERICAN = ".US"
 _FLOAT = re.compile(r"([0-9]+)\.0+")
 
 
@@ -20,10 +22,10 @@ def spelled(name: str) -> str:
 
     Examples
     --------
-    >>> [spelled(name) for name in ("sh.600519", "300308.XSHE", " aapl ", "14593.0")]
-    ['600519.SS', '300308.SZ', 'AAPL', '14593']
+    >>> [spelled(name) for name in ("sh.600519", "300308.XSHE", " aapl ", "14593.0", "mu.us")]
+    ['600519.SS', '300308.SZ', 'AAPL', '14593', 'MU']
     """
-    bare = _FLOAT.sub(r"\1", name.strip().upper())
+    bare = _FLOAT.sub(r"\1", name.strip().upper()).removesuffix(_AMERICAN)
     match = _MAINLAND.fullmatch(bare)
     if not match:
         return bare

@@ -81,7 +81,7 @@ def read_list(source: Any, groups: Sequence[str] = ()) -> EventList:
         if isinstance(source, Path)
         else table_of_frame(source, path, EventsError)
     )
-    header = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS))
+    header = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS, "title_local"))
     said = list(header.problems)
     missing = [ours for ours, name in (("ticker", "tickers"), ("date", "timestamp")) if name not in header.known]
     said += [f"no column {', '.join(missing)}; ticker and date are needed"] if missing else []

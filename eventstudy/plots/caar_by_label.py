@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: Most panels, and how many stand side by side.
 MOST, COLUMNS = 6, 3
 #: Inches of a row of panels, and from one to the next.
-TALL, ALONG = 1.3, 0.36
+TALL, ALONG = 1.2, 0.36
 
 
 def caar_by_label(ax: Axes, result: StudyResult, label: str = "") -> Axes:

@@ -42,8 +42,9 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
     even = (result.facts.get("backtest") or {}).get("break_even_bps")
     if even is not None and points["cost_bps"].min() <= even <= points["cost_bps"].max():
         ax.axvline(even, color=GREY, lw=0.9, ls=(0, (3, 2)))
-        name, across = " " + words["figure.break_even"].format(bps=f"{even:.0f}"), ax.get_xaxis_transform()
-        ax.text(even, 0.97, name, va="top", fontsize=SMALLEST, color=GREY, transform=across)
+        name, across = f" {words['figure.break_even'].format(bps=f'{even:.0f}')} ", ax.get_xaxis_transform()
+        side = "left" if even < points["cost_bps"].max() / 2 else "right"
+        ax.text(even, 0.97, name, va="top", ha=side, fontsize=SMALLEST, color=GREY, transform=across)
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_title(words["figure.costs_title"], pad=15)
     ax.set_xlabel(words["figure.costs_axis"])

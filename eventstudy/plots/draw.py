@@ -20,8 +20,7 @@ from eventstudy.plots.svg import CAPTION, svg_text
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: Inches that ticks and the name of an axis take beneath it, with a little air; points of the caption.
-AXIS_NAME, CAPTION_SIZE = 0.44, SMALLEST
+CAPTION_SIZE = SMALLEST
 
 
 def draw(result: StudyResult, plot: Plot) -> Figure:
@@ -30,7 +29,7 @@ def draw(result: StudyResult, plot: Plot) -> Figure:
     frame = kind.frame(result, plot.shock_id)
     lines = _lines(frame, text)
     # Taller where the caption would reach the name of the axis above it.
-    more = max(AXIS_NAME + 0.105 * len(lines) - frame.bottom, 0.0)
+    more = max(frame.beneath + 0.105 * len(lines) - frame.bottom, 0.0)
     frame = replace(frame, height=frame.height + more, bottom=frame.bottom + more)
     with styled():
         figure = Figure(figsize=(frame.width, frame.height))
@@ -100,8 +99,8 @@ def _lines(frame: Frame, text: str) -> list[str]:
     lines: list[str] = []
     for part in text.split(" · "):
         longer = f"{lines[-1]} · {part}" if lines else part
-        # At 6.5 points a Latin letter takes about 0.0515 inch, a Chinese one 0.092.
-        if lines and sum(0.092 if ord(char) > 0x2E7F else 0.0515 for char in longer) <= frame.width - 0.1:
+        # At 6.5 points a Latin letter takes about 0.047 inch, a Chinese one 0.092.
+        if lines and sum(0.092 if ord(char) > 0x2E7F else 0.047 for char in longer) <= frame.width - 0.1:
             lines[-1] = longer
         else:
             lines += textwrap.wrap(part, max(20, int((frame.width - 0.1) / 0.05)))

@@ -29,6 +29,7 @@ from eventstudy.plots.style import (
     tip,
     write_title,
 )
+from eventstudy.results.from_tables import tests_of
 
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
@@ -138,8 +139,10 @@ def _records(frame: Any) -> list[dict[str, Any]]:
 def _means(result: StudyResult, group: str) -> Mapping[str, float]:
     """Return of a group the mean over dates with its interval in each window; NaN where there is no such test."""
     found: dict[str, float] = {}
+    tests = read.table(result, "tests", "name", "group")
+    own = tests_of(tests[(tests["name"] == "ibragimov_mueller") & (tests["group"] == group)])
     for name, window in read.main_windows(result).items():
-        rows = result.tests.where(name="ibragimov_mueller", group=group, window=read.pair(window))
+        rows = own.where(window=read.pair(window))
         low, high = rows[0].conf_int() if rows else (np.nan, np.nan)
         found |= {name: rows[0].estimate if rows else np.nan, f"{name}_lower": low, f"{name}_upper": high}
     return found
@@ -156,14 +159,14 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
         text.set_fontweight("normal" if row["shock_id"] else "bold")
     write_title(ax, _title(rows, windows, words))
     plain: Any = {"ms": 3.6, "color": INK}
-    marks = [
-        sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain),
-        sign("D", words["figure.forest_mean"], **plain),
-    ]
-    if len(read.qualifying(result)):
-        marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
-    if len(read.matched_placebos(result)):
-        marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
+    marks = [sign("D", words["figure.forest_mean"], **plain)]
+    # Of many shocks the means alone are drawn.
+    if any(row["shock_id"] for row in rows):
+        marks.insert(0, sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain))
+        if len(read.qualifying(result)):
+            marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
+        if len(read.matched_placebos(result)):
+            marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
     figure = panels[0].get_figure(root=True)
     assert figure is not None
     spot = (0.0, 1 - 0.19 / figure.get_figheight())

@@ -25,7 +25,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Size and margins of a figure in inches."""
+    """Size and margins of a figure in inches; ``beneath`` is what stands between axes and caption: ticks, a name."""
 
     width: float
     height: float
@@ -33,6 +33,7 @@ class Frame:
     right: float
     bottom: float
     top: float
+    beneath: float = 0.44
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str
 def _frame(result: StudyResult, _: str) -> Frame:
     rows, columns = p_values(result).shape
     right = max(1.2, 7.0 - 1.15 - COLUMN * columns)
-    return Frame(width=7.0, height=0.62 + ROW * rows, left=1.15, right=right, bottom=0.2, top=0.42)
+    return Frame(width=7.0, height=0.62 + ROW * rows, left=1.15, right=right, bottom=0.2, top=0.42, beneath=0.1)
 
 
 register(

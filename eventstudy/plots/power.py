@@ -103,7 +103,7 @@ register(
         "power",
         54,
         lambda result: ("",) if shares(result) else (),
-        lambda *_: Frame(width=3.75, height=2.2, left=0.55, right=0.12, bottom=0.3, top=0.3),
+        lambda *_: Frame(width=3.75, height=2.2, left=0.55, right=0.12, bottom=0.3, top=0.3, beneath=0.22),
         _panel,
         lambda result, _: (
             int((result.facts.get("verdict") or {}).get("n_events") or 0),

@@ -1,7 +1,8 @@
-"""The shocks one by one, nine a page: the paths of the peers, and beneath them their abnormal returns day by day."""
+"""The shocks one by one: the paths of the peers, and beneath them their abnormal returns day by day."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,25 +31,44 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Shocks of a page, and side by side.
-PAGE, COLUMNS = 9, 3
+#: Shocks side by side, and inches of a page that they fill.
+COLUMNS, PAGE = 3, 9.9
 #: Most shocks that are drawn one by one: nobody leafs through more.
 MOST = 54
 #: Inches: the tallest cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
-TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.19
+TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.185
 #: Most peers that have room for their names.
 NAMED = 14
 
 
 def pages(result: StudyResult) -> list[str]:
-    """Return the pages, ``"1"`` the first; none where there are more than `MOST` shocks."""
+    """Return the pages, ``"1"`` the first; none for more than `MOST` shocks, or so many dates that none has a path."""
     n = len(read.used_shocks(result))
-    return [str(page + 1) for page in range(-(-n // PAGE))] if n <= MOST else []
+    if not 0 < n <= MOST or not read.date_paths(result, _group(result))[1]:
+        return []
+    return [str(page + 1) for page in range(-(-n // _on_page(result)))]
+
+
+def _group(result: StudyResult) -> str:
+    return str(result.facts.get("headline_group") or "all")
+
+
+@functools.lru_cache(maxsize=4)
+def _tall(result: StudyResult) -> float:
+    """Return the inches that a shock takes: of few peers it needs less."""
+    most = max(len(cells_of(result, name)[0]) for name in read.used_shocks(result))
+    return min(TALL, ALONG + PATH + 0.06 + MOST_ROW * most)
+
+
+def _on_page(result: StudyResult) -> int:
+    """Return how many shocks stand on a page."""
+    return COLUMNS * int(PAGE / _tall(result))
 
 
 def shocks_of(result: StudyResult, page: str) -> list[str]:
     """Return the shocks of a page, the first being ``"1"``."""
-    return read.used_shocks(result)[PAGE * (int(page) - 1) :][:PAGE]
+    n = _on_page(result)
+    return read.used_shocks(result)[n * (int(page) - 1) :][:n]
 
 
 def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
@@ -61,7 +81,7 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
         (line,) = ax.plot(days.index, days, color=PALE, lw=0.6, zorder=2)
         tip(line, f"{read.peer_label(result, str(ticker))}: {amount_tip(words, float(days.iloc[-1]))}")
     ax.margins(x=0)
-    for path in read.date_paths(result, str(result.facts.get("headline_group") or "all"))[1]:
+    for path in read.date_paths(result, _group(result))[1]:
         if shock_id in str(path["shock_id"].iloc[0]).split(", "):
             ax.plot(path["tau"], path["car"], color=label_colour(str(row["label"])), lw=1.6, zorder=5, label="mean")
     mark_clarifications(ax, result, shock_id)
@@ -119,9 +139,7 @@ def _panel(ax: Axes, result: StudyResult, page: str) -> Axes:
 
 
 def _frame(result: StudyResult, page: str) -> Frame:
-    shocks = shocks_of(result, page)
-    rows, most = -(-len(shocks) // COLUMNS), max(len(cells_of(result, name)[0]) for name in shocks)
-    tall = min(TALL, ALONG + PATH + 0.06 + MOST_ROW * most)
+    rows, tall = -(-len(shocks_of(result, page)) // COLUMNS), _tall(result)
     height = 0.52 + 0.44 + rows * (tall - ALONG) + (rows - 1) * ALONG
     return Frame(width=7.0, height=height, left=NAMES + 0.1, right=0.12, bottom=0.44, top=0.52)
 

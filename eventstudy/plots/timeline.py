@@ -106,7 +106,7 @@ register(
         "timeline",
         38,
         lambda result: ("",) if len(sector_index(result)) > 1 and len(read.dots(result)) > 1 else (),
-        lambda *_: Frame(width=7.0, height=2.6, left=0.55, right=1.15, bottom=0.42, top=0.4),
+        lambda *_: Frame(width=7.0, height=2.6, left=0.55, right=1.15, bottom=0.38, top=0.4, beneath=0.3),
         lambda ax, result, _: timeline(ax, result),
         lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
         _told,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import PriceError, Problem, Reason, printable
 from eventstudy.exchanges.tickers import of_ticker
+from eventstudy.prices.quality.quantities import unit_of
 from eventstudy.prices.table import (
     PriceOutcome,
     PriceRequest,
@@ -47,6 +48,13 @@ Values = dict[str, NDArray[np.float64]]
 _LEAST, _MOST = 1e-9, 1e18
 #: What differs between two problems of one kind: the cell, a day, a number.
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
+#: What ends the ticker at the beginning of a file's name.
+_WORD = re.compile(r"[ _(.]")
+#: Returns from which on their median tells the unit.
+_MANY = 20
+#: Share of prices at or below zero past which they are returns.
+_OFTEN = 0.2
+_RETURNS = "if these are returns, a long file calls the column 'return', and Study.run has prices_are='returns'"
 #: Lines of one kind of problem that are named; the others are counted.
 _LINES_NAMED = 5
 
@@ -100,7 +108,7 @@ class _Folder:
 
     def __init__(self, path: Path, tickers: Sequence[str]) -> None:
         self.path, self.tickers = path, tickers
-        names = {entry.name for entry in path.iterdir()}
+        self.every = names = {entry.name for entry in path.iterdir()}
         self.stems = sorted(name.removesuffix(end) for name in names for end in SUFFIXES if name.endswith(end))
         self.names = {name for name in names if name.endswith(SUFFIXES)}
         if not self.names:
@@ -127,7 +135,12 @@ class _Folder:
             rows = self.table.sheet(ticker) if self.table else None
             if isinstance(rows, Sheet):
                 return rows
-            return Reason("price.no_file", ticker=ticker, folder=printable(self.path.resolve().name))
+            folder = printable(self.path.resolve().name)
+            # Downloads are called "NVDA (1).csv", "INTC Historical Data.csv", "mu.us.txt".
+            like = [name for name in sorted(self.every) if _WORD.split(name)[0].upper() == ticker]
+            if like:
+                return Reason("price.no_file_like", ticker=ticker, folder=folder, name=printable(like[0]))
+            return Reason("price.no_file", ticker=ticker, folder=folder)
         name, *_ = (stem + suffix for suffix in SUFFIXES if stem + suffix in self.names)
         sheet = _open_sheet(self.path / name)
         sheet = _by_meaning(sheet)
@@ -363,13 +376,21 @@ def _refuse_faulty(sheet: Sheet, dates: NDArray[np.datetime64], values: Values) 
     for row in np.flatnonzero(dates[1:] == dates[:-1]):
         message = f"{dates[row]} comes twice, here and in line {sheet.lines[row]}; keep one row"
         problems.append(Problem(message, file=sheet.file, line=int(sheet.lines[row + 1])))
+    returns = values.get("return", np.empty(0))
+    returns = returns[np.isfinite(returns)]
+    usual = float(np.median(np.abs(returns))) if len(returns) >= _MANY else 0.0
+    if unit_of(usual):
+        message = f"the returns are in {unit_of(usual)}, by their median size; give decimals, 0.01 for one percent"
+        raise PriceError([*problems, Problem(message, file=sheet.file)])
     for name in (*FIELDS, "return"):
         column = values.get(name, np.empty(0))
         floor, least = {"volume": ("negative", 0.0), "return": ("a loss of all or more", -1.0)}.get(
             name, ("zero or negative", 0.0)
         )
+        low = column < least if name == "volume" else column <= least
+        many = name in ("close", "adj_close") and len(low) >= _MANY and low.mean() > _OFTEN
         kinds = {
-            f"is {floor}; correct it or leave it empty": column < least if name == "volume" else column <= least,
+            f"is {floor}; {_RETURNS if many else 'correct it or leave it empty'}": low,
             "is out of any price's range": (column > 0) & ((column < _LEAST) | (column > _MOST)) & (name != "return"),
         }
         problems += [

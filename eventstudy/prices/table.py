@@ -266,7 +266,7 @@ def check_tickers(tickers: Iterable[str]) -> None:
     """Raise one `ConfigError` for all tickers that could not be sent to a provider as they are."""
     wrong = [ticker for ticker in tickers if not TICKER.fullmatch(ticker)]
     if wrong:
-        text = "is not a ticker: capital letters, digits and . - = ^ only"
+        text = "is not a ticker: capital letters, digits and . - = _ ^ only"
         raise ConfigError([Problem(f"ticker {ticker!r} {text}") for ticker in wrong])
 
 

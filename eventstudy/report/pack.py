@@ -69,6 +69,9 @@ def write_pack(
             templates=templates,
             formats=formats,
         )
+        if any(output.pages for output in outputs):
+            # Made once, before children are forked that want it too.
+            _ = material.document
         begun = [(output.says, start(output.write, material)) for output in outputs if output.apart]
         for output in outputs:
             if not output.apart:

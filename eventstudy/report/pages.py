@@ -16,7 +16,7 @@ from eventstudy.results.result import StudyResult
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
 #: Tables of no more columns have room beside a figure.
-MOST_COLUMNS = 5
+MOST_COLUMNS = 4
 Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
 #: What fills each section that a result has only where the study went that far, and its kinds of figures: those
 #: before the tests, and those of the appendix.

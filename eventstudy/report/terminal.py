@@ -100,7 +100,7 @@ def print_summary(result: StudyResult, console: Console) -> None:
     facts, words = result.facts, words_of(result)
     if result.simulated:
         console.print(Text(words["terminal.simulated"], style="bold red"))
-    console.print(Text(_counts_line(facts["counts"], words)))
+    print_counts(facts["counts"], console, words)
     title = f"{facts['study']} – {words['terminal.shown_data'].format(date=facts['data_date'])}"
     console.print(Panel(Text(headline(facts, words)), title=Text(title), title_align="left"))
     for line in ladder(facts, words):
@@ -153,13 +153,14 @@ def _side(value: Any, words: Words) -> str:
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _counts_line(counts: Mapping[str, Any], words: Words) -> str:
+def print_counts(counts: Mapping[str, Any], console: Console, words: Words) -> None:
+    """Print how many firm-events are used, and how many dropped for what."""
     reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
     line = words["terminal.ledger"].format(used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"])
     if counts.get("merged"):
         line = words["terminal.comma"].join((line, words["terminal.merged"].format(n=counts["merged"])))
-    return words["terminal.named"].format(name=line, text=told) if told else line
+    console.print(Text(words["terminal.named"].format(name=line, text=told) if told else line))
 
 
 def print_alignment(
@@ -196,7 +197,7 @@ def print_ledger(
 ) -> None:
     """Print what would be used, and every drop with its reason, alike ones together."""
     words = catalogue(language, kind)
-    console.print(Text(_counts_line(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), words)))
+    print_counts(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), console, words)
     table = Table(box=None, pad_edge=False)
     for name in ("event", "dropped_peers", "stage", "reason"):
         table.add_column(words[f"column.{name}"])

@@ -39,7 +39,7 @@ _CODES: Mapping[str, str] = {
     "verdict": "claim",
 }
 #: Letters of a cell and rows of a table that the pages show at most.
-LONGEST_CELL, MOST_ROWS = 90, 40
+LONGEST_CELL, MOST_ROWS = 110, 40
 #: Chinese letters, which not every font has.
 CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
 #: Ends of the names of columns that hold p-values.

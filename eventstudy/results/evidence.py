@@ -26,6 +26,8 @@ from eventstudy.reversal import Findings
 
 #: Mean CAR for which the summary says how many dates it would need.
 LITTLE = 0.02
+#: Share of the firm-events that they must be worth for tests that count them to be read.
+LITTLE_LOST = 0.95
 #: Labels of page 1 besides the one in question.
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 
@@ -34,9 +36,12 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
     """Say which of the tests to believe with this many dates and this much correlation."""
     if k < 2:
         return say("trust.one")
-    if np.isfinite(rbar) and rbar <= SMALL_RBAR and k == n:
+    apart = np.isfinite(rbar) and rbar <= SMALL_RBAR
+    if apart and k == n:
         return say("trust.apart")
-    parts = [say("trust.dates", n=n, k=k, rbar=rbar, effective=effective_number(n, rbar))]
+    effective = effective_number(n, rbar)
+    alike = apart and effective > LITTLE_LOST * n
+    parts = [say("trust.alike" if alike else "trust.dates", n=n, k=k, rbar=rbar, effective=effective)]
     if np.isfinite(cvr) and cvr > LARGE_CVR:
         parts.append(say("trust.cvr", value=cvr))
     if k < FEWEST_DATES:

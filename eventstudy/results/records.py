@@ -1,9 +1,9 @@
 """Typed records of a finished study: what the attributes of a `StudyResult` return.
 
 Each record is a row of one table of the pack and has that table's columns as fields, so that
-docs/reading-the-pack.md describes both. Returns are decimals, windows pairs of event days, sessions ISO
-dates. A number that there is none of is NaN, a text that there is none of is empty. What stands in words,
-such as ``reason``, stands as its code in the field ``reason_code`` after it, several joined by ``;``.
+docs/reading-the-pack.md describes both. Returns are decimals, windows are pairs of event days, sessions are ISO
+dates. A missing number is NaN, a missing text is empty. A field with a text, such as ``reason``, is followed by a
+field with its code, such as ``reason_code``; several codes are joined by ``;``.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 class EffectRow:
     """The effect of the events: the mean over dates of the peers' cumulative abnormal value in one window.
 
-    ``estimate``, ``se``, ``lower`` and ``upper`` are the mean, its standard error and its 95 % interval, ``statistic``
-    and ``p_value`` its t and two-sided p. ``n_events`` firm-events and ``n_dates`` dates are behind it; ``k_eff`` says
-    how many dates without overlap these are worth. ``test`` is ``ibragimov_mueller``, the t over dates, or ``car_t`` on
-    a single date, whose standard error is the prediction error of the date's portfolio. ``group`` is as in `TestRow`,
-    ``sentence`` the effect in words.
+    ``estimate`` is the mean, ``se`` its standard error, ``lower`` and ``upper`` its 95 % interval, ``statistic``
+    and ``p_value`` its t and two-sided p. It uses ``n_events`` firm-events on ``n_dates`` dates; ``k_eff`` is the
+    number of dates without overlap that carry the same information. ``test`` is ``ibragimov_mueller``, the t over
+    dates. With a single date it is ``car_t``, with the prediction error of the date's portfolio as standard error.
+    ``group`` is as in `TestRow`, ``sentence`` the effect in words.
     """
 
     window: Window
@@ -55,30 +55,32 @@ class EffectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """The answer to the study's question about reversals, with all that it rests on.
+    """The answer to the study's question about reversals, with the numbers behind it.
 
-    ``kind`` is ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``, ``sentence`` the answer in words.
-    Without a date ``reason`` is the code of why none entered.
+    ``kind`` is ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``, ``sentence`` the answer in
+    words. If no date entered the comparison, ``reason`` is the code of the reason.
 
-    ``effect`` is the mean excess over comparable falls by the ``estimator``: ``regression`` over all of them, ``rank``
-    among them where there are one or two dates, or ``matched``, the mean over placebo sets of the drops' own.
-    ``interval`` is its 95 % t interval, ``se`` and ``df`` its standard error and degrees of freedom. ``p_value`` is
-    two-sided, of the test that ``p_name`` names, and can be no smaller than ``p_floor``; ``p_greater`` is one-sided,
-    towards a reversal; ``sign_flip_p`` is that of the sign-flip over dates, ``equivalence_p`` that of the two one-sided
-    tests against ``margin``: effects within ± this count as none.
+    ``effect`` is the mean excess over control drops. ``estimator`` says how it was computed: ``regression`` over
+    all control drops, ``rank`` among them for one or two dates, or ``matched``, the mean over matched sets of
+    control drops. ``interval`` is its 95 % t interval, ``se`` and ``df`` its standard error and degrees of freedom.
+    ``p_value`` is two-sided, from the test ``p_name``, and cannot be below ``p_floor``. ``p_greater`` is one-sided,
+    towards a reversal. ``sign_flip_p`` is from the sign-flip test over dates, ``equivalence_p`` from the two
+    one-sided tests against ``margin``: effects within ± this margin count as none.
 
-    ``n_dates``, ``n_events`` and ``n_placebos`` count the dates, firm-events and placebo drops behind the effect.
-    ``k_eff`` is how many dates without overlap the dates are worth, NaN where that is not known: a verdict on drops
-    leaves dates with overlapping windows out. ``n_effective`` is how many independent firm-events the events are worth.
-    ``n_controls`` falls are compared with by the regression, in ``n_clusters`` clusters; 0 for ``matched``. ``rank`` is
-    the place of the effect by size ``among`` its controls, 1 the largest, 0 where it is not ranked.
+    ``n_dates``, ``n_events`` and ``n_placebos`` are the numbers of dates, firm-events and matched control drops
+    behind the effect. ``k_eff`` is the number of dates without overlap that carry the same information; NaN if
+    unknown, since a verdict on drops leaves out dates with overlapping windows. ``n_effective`` is the number of
+    independent firm-events that carry the same information. The regression uses ``n_controls`` control drops in
+    ``n_clusters`` clusters; both are 0 for ``matched``. ``rank`` is the place of the effect by size ``among`` its
+    controls, 1 the largest, 0 if it is not ranked.
 
-    ``power`` maps true effects (``0.02``, ``0.05``, ``0.10``) to the share of simulated studies in which this verdict
-    would be found, empty where that was not computed; ``mde`` is the smallest effect found with 80 % power,
-    ``attainable`` the most dates that the history of these peers can give, 0 where unknown, and ``ladder`` says what so
-    many dates can show. ``sd`` is the spread between the dates, ``se_placebos`` the standard error that a single date's
-    placebos give. ``shrunk`` is the effect drawn towards none by the spread ``prior_sd`` of all comparable falls,
-    ``p_costs`` the probability that it exceeds the costs of a trade: secondary, no verdict rests on them.
+    ``power`` maps true effects (``0.02``, ``0.05``, ``0.10``) to the share of simulated studies in which this
+    verdict finds them; it is empty if not computed. ``mde`` is the smallest detectable effect at 80 % power,
+    ``attainable`` the largest number of dates that the history of these peers can give (0 if unknown), and
+    ``ladder`` says what this number of dates can show. ``sd`` is the spread between the dates, ``se_placebos`` the
+    standard error from the control drops of a single date. ``shrunk`` is the effect shrunk towards zero, given the
+    spread ``prior_sd`` of all control drops, and ``p_costs`` the probability that it exceeds the costs of a trade.
+    Both are secondary: no verdict uses them.
 
     ``group`` is as in `TestRow`, ``window`` the first and last event day of the effect.
     """
@@ -122,10 +124,11 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """What became of one event × ticker, and why.
+    """The status of one event × ticker, and the reason.
 
-    ``status`` is ``used``, ``shifted`` (used, day 0 moved), ``merged`` (the shock has this security and day 0 already)
-    or ``dropped``, ``stage`` that of the selection where it ended, ``session`` day 0, empty where there is none.
+    ``status`` is ``used``, ``shifted`` (used, with day 0 moved), ``merged`` (the shock already has this security on
+    this day 0) or ``dropped``. ``stage`` is the stage of the selection that decided it. ``session`` is day 0, empty
+    if there is none.
     """
 
     event_id: str
@@ -141,15 +144,16 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRow:
-    """One test of one group in one window; where it does not apply its numbers are NaN.
+    """One test of one group in one window; if it does not apply, its numbers are NaN.
 
     ``group`` names the firm-events: ``all``, ``label=misreading``, ``peers=core;label=genuine``, ``shock_id=…``.
-    ``name`` is a statistic of docs/statistics.md, ``estimate`` what it tests: a mean CAR over firm-events, or over
-    dates. ``p_value`` is two-sided unless ``tests.alternative`` says otherwise; ``distribution`` is ``t``,
-    ``normal``, or how the p-value was simulated, and ``df`` NaN where it has none. ``k_eff`` says how many dates
-    without overlap the ``n_dates`` are worth in this window, ``rbar`` is the mean residual correlation of the
-    firm-events, ``n_effective`` how many independent ones they are
-    worth. ``reason`` says why the test does not apply, empty where it does.
+    ``name`` is a statistic of docs/statistics.md, ``estimate`` the tested value: a mean CAR over firm-events, or
+    over dates. ``p_value`` is two-sided unless ``tests.alternative`` says otherwise. ``distribution`` is ``t``,
+    ``normal``, or the way in which the p-value was simulated; ``df`` is NaN if there are no degrees of freedom.
+    ``k_eff`` is the number of dates without overlap that carry the same information as the ``n_dates`` in this
+    window. ``rbar`` is the mean residual correlation of the firm-events, ``n_effective`` the number of independent
+    firm-events that carry the same information. ``reason`` says why the test does not apply, and is empty if it
+    does.
     """
 
     __test__ = False
@@ -172,7 +176,7 @@ class TestRow:
 
     @property
     def se(self) -> float:
-        """Standard error of the estimate; NaN for tests whose statistic is not the estimate over its own."""
+        """Standard error of the estimate; NaN if the statistic is not the estimate over it."""
         usable = self.name in STUDENTISED and self.distribution == "t" and self.statistic != 0.0
         return self.estimate / self.statistic if usable else math.nan
 
@@ -182,13 +186,13 @@ class TestRow:
         Parameters
         ----------
         level : float
-            Share of intervals that hold the true mean.
+            Confidence level.
 
         Returns
         -------
         (float, float)
-            NaN where the statistic is not the estimate over the estimate's own standard error: tests of
-            standardised returns, ranks and signs have no interval of a mean return.
+            NaN if the statistic is not the estimate over its own standard error: tests of standardised returns,
+            ranks and signs have no interval of a mean return.
         """
         return interval(self.estimate, self.se, self.df, level)
 
@@ -197,9 +201,9 @@ class TestRow:
 class CarRow:
     """Cumulative abnormal return of one firm-event over one window.
 
-    ``se`` is the standard error, the error of the estimated coefficients included, ``t`` their ratio with ``df``
-    degrees of freedom of the fit and a two-sided ``p_value``, ``scar`` the standardised CAR. ``bhar`` is the
-    buy-and-hold abnormal return, NaN in studies of volume and volatility.
+    ``se`` is the standard error, including the error of the estimated coefficients. ``t`` is ``car`` over ``se``,
+    with the ``df`` degrees of freedom of the fit and a two-sided ``p_value``. ``scar`` is the standardised CAR.
+    ``bhar`` is the buy-and-hold abnormal return, NaN in studies of volume and volatility.
     """
 
     event_id: str
@@ -215,7 +219,7 @@ class CarRow:
     bhar: float
 
     def conf_int(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the t interval of the CAR at ``level``; NaN where there is no standard error."""
+        """Return the t interval of the CAR at ``level``; NaN without a standard error."""
         return interval(self.car, self.se, self.df, level)
 
 
@@ -223,9 +227,9 @@ class CarRow:
 class AarRow:
     """Mean abnormal return of one group on one event day.
 
-    ``group`` is as in `TestRow`, ``tau`` the event day, ``n`` the firm-events with a return on it. ``caar`` is the sum
-    of the means ``aar`` from the first day of the event window on; ``lower`` and ``upper`` are its 95 % band, dates as
-    clusters, NaN for a single date.
+    ``group`` is as in `TestRow`, ``tau`` the event day, ``n`` the number of firm-events with a return on it.
+    ``caar`` is the sum of the means ``aar`` since the first day of the event window. ``lower`` and ``upper`` are
+    its 95 % band with dates as clusters, NaN for a single date.
     """
 
     group: str
@@ -239,10 +243,11 @@ class AarRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShockRow:
-    """The peer portfolio of one shock over one window: what the tests over dates are made of.
+    """The peer portfolio of one shock over one window; the tests over dates use these.
 
-    ``day0`` is the shock's first session. ``car`` is that of the portfolio, ``se`` its standard error, ``s`` their
-    ratio; ``lower`` and ``upper`` are the 95 % t interval, with the fewest degrees of freedom of its peers' fits.
+    ``day0`` is the shock's first session. ``car`` is the CAR of the portfolio, ``se`` its standard error, ``s``
+    their ratio. ``lower`` and ``upper`` are the 95 % t interval, with the smallest degrees of freedom among the
+    fits of its peers.
     """
 
     shock_id: str
@@ -261,25 +266,24 @@ class ShockRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropRow:
-    """One shock as a drop: what fell, what came after it, and what matched placebo drops did.
+    """One shock as a drop: its size, the return after it, and the comparison with control drops.
 
-    ``day0`` is the first session. ``n_locked`` of the ``n_peers`` had their drop extended because they were locked at a
-    price limit. ``car_drop`` is the CAR of the drop window, ``s_drop`` the same in standard errors, ``share_negative``
-    the share of peers that fell. ``qualifies`` says whether it counts as a drop, ``why_not`` why it does not;
-    ``overlaps`` is the earlier shock of some of the same peers whose post window it falls into.
+    ``day0`` is the first session. Of the ``n_peers`` peers ``n_locked`` were locked at a price limit, so their drop
+    was extended. ``car_drop`` is the CAR of the drop window, ``s_drop`` the same in standard errors,
+    ``share_negative`` the share of peers that fell. ``qualifies`` says whether it counts as a drop, ``why_not`` why
+    it does not. ``overlaps`` is an earlier shock of some of the same peers in whose post window this one lies.
 
-    ``car_post`` and ``s_post`` are of the window after it; ``excess`` is how far ``car_post`` is above
-    ``placebo_mean``, that of the placebos after their drops. ``rank`` is by the verdict's estimator: of its
-    excess by size among all comparable falls, or with matched placebos of ``car_post`` among these, the strongest
-    rebound first; ``among`` are ranked, itself one of them, ``p_rank`` is two-sided and ``p_rank_floor`` the smallest
-    that it can be. A shock that is not compared has no rank.
-    ``widened`` says whether the matching had to be widened, ``benchmark`` why there are no placebos, empty where there
-    are.
-    ``excess_simple``, ``excess_log``, ``excess_bhar``, ``excess_alpha_zero`` and ``excess_alpha_estimated`` measure the
-    excess in other ways.
+    ``car_post`` and ``s_post`` are those of the post window. ``excess`` is ``car_post`` minus ``placebo_mean``, the
+    mean after the matched control drops. ``rank`` is the place of its excess by size among all control drops; with
+    the estimator ``matched`` it is the place of ``car_post`` among its matched control drops, 1 the largest.
+    ``among`` is the number ranked, including itself. ``p_rank`` is two-sided, ``p_rank_floor`` its smallest
+    possible value. A shock that is not compared has no rank. ``widened`` says whether the matching had to be
+    widened. ``benchmark`` says why there are no matched control drops, and is empty if there are some.
+    ``excess_simple``, ``excess_log``, ``excess_bhar``, ``excess_alpha_zero`` and ``excess_alpha_estimated`` measure
+    the excess in other ways.
 
-    ``label_in_time`` says whether the label was known when the drop ended, ``label_reason`` is the code of why not.
-    ``role`` is ``confirmatory``, ``exploratory``, ``case study``, ``comparison``, or empty.
+    ``label_in_time`` says whether the label was known when the drop ended, ``label_reason`` is the code of the
+    reason if not. ``role`` is ``confirmatory``, ``exploratory``, ``case study``, ``comparison``, or empty.
     """
 
     shock_id: str
@@ -318,12 +322,13 @@ class DropRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRow:
-    """The answer to the question about reversals by one of the two endpoints declared beforehand.
+    """The answer to the question about reversals by one of the two endpoints that were declared in advance.
 
-    ``endpoint`` is ``A``, with the windows of the settings, or ``B``, whose drop is day 0 alone. Of ``n_asked`` shocks
-    with the label in question ``n_drops`` were drops by it; the answer rests on ``n_judged`` dates, worth ``k_eff``
-    without overlap. ``effect`` is the mean excess with its 95 % interval and two-sided ``p_value``; ``p_holm`` is
-    adjusted for there being two endpoints (Holm 1979). ``kind`` is as in `VerdictRow`.
+    ``endpoint`` is ``A``, with the windows of the settings, or ``B``, whose drop window is day 0 alone. Of
+    ``n_asked`` shocks with the label in question ``n_drops`` were drops by this endpoint. The answer uses
+    ``n_judged`` dates; ``k_eff`` is the number of dates without overlap that carry the same information. ``effect``
+    is the mean excess with its 95 % interval and two-sided ``p_value``. ``p_holm`` is adjusted for the two
+    endpoints (Holm 1979). ``kind`` is as in `VerdictRow`.
     """
 
     endpoint: str
@@ -343,14 +348,15 @@ class EndpointRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeRow:
-    """One order of the backtest's rule and its end; returns are shares of ``value``.
+    """One order of the trading rule and its result; returns are shares of ``value``.
 
-    The sessions are empty where nothing was bought. ``value`` is what was bought, in ``currency`` as the prices are.
-    ``gross`` is the return before hedge and cost, ``hedged`` that after the hedge with its ``beta``, ``net`` what the
-    ``cost`` leaves; ``adverse_excursion`` is the lowest gross return while it was held. ``blocked`` is what kept the
-    order from being filled, or cut it down, ``capacity`` the largest capital at which it would have met the limit on
-    its share of the volume. ``rate_in`` and ``rate_out`` are the exchange rates at entry and exit; ``value_base`` and
-    the others after it are the same in the study's currency, NaN without a rate.
+    The sessions are empty if nothing was bought. ``value`` is the amount bought, in the ``currency`` of the prices.
+    ``gross`` is the return before hedge and costs, ``hedged`` the return after the hedge with its ``beta``, ``net``
+    the return after the ``cost``. ``adverse_excursion`` is the lowest gross return while the position was held.
+    ``blocked`` says why the order was not filled or was reduced. ``capacity`` is the largest capital at which the
+    order would have stayed within its share of the volume. ``rate_in`` and ``rate_out`` are the exchange rates at
+    entry and exit. ``value_base`` and the fields after it are the same in the currency of the study, NaN without a
+    rate.
     """
 
     shock_id: str
@@ -388,11 +394,11 @@ class TradeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningRow:
-    """One thing that a reader must know before the numbers; as text it is its sentence.
+    """One warning; ``str`` gives its sentence.
 
-    ``text`` is the sentence, in English. ``severity`` is ``serious``: a number may be wrong, or is not about what it
-    seems to be about; ``caution``: something was left out or assumed; or ``note``: good to know. ``code`` names the
-    message, such as ``labels.undated``; empty where it has none.
+    ``text`` is the sentence, in English. ``severity`` is ``serious`` (a number may be wrong, or may not measure
+    what it seems to measure), ``caution`` (something was left out or assumed) or ``note``. ``code`` names the
+    message, such as ``labels.undated``; empty if it has none.
     """
 
     text: str
@@ -405,12 +411,13 @@ class WarningRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many of what entered the study.
+    """The numbers of events, shocks, peers, firm-events and dates in the study.
 
-    ``used``, ``shifted`` and ``dropped`` are firm-events in the study, those of them whose day 0 has moved, and those
-    left out, whose ``reasons`` are counted by code; another event of the same shock stands for ``merged`` ones already.
-    ``n_events``, ``n_shocks`` and ``n_peers`` are of the files, before anything was dropped, ``n_dates`` dates of the
-    headline group in the drop window, worth ``k_eff`` without overlap.
+    ``used`` is the number of firm-events in the study, ``shifted`` the number of these with a moved day 0,
+    ``dropped`` the number left out; ``reasons`` counts them by code. ``merged`` firm-events are those that another
+    event of the same shock already contains. ``n_events``, ``n_shocks`` and ``n_peers`` are those of the files,
+    before anything was dropped. ``n_dates`` is the number of dates of the headline group in the drop window, and
+    ``k_eff`` the number of dates without overlap that carry the same information.
     """
 
     used: int = 0
@@ -426,7 +433,7 @@ class Counts:
 
 
 class Records(Sequence[Row], Generic[Row]):
-    """Records of one kind in the order of their table: a sequence that can be asked.
+    """Records of one kind in the order of their table: a sequence with `where`, `one` and `to_frame`.
 
     Parameters
     ----------
@@ -435,7 +442,7 @@ class Records(Sequence[Row], Generic[Row]):
     rows
         The records.
     frame
-        The table that they are the rows of, line by line.
+        The table with the same rows.
     """
 
     __slots__ = ("_frame", "_kind", "_rows")
@@ -474,12 +481,12 @@ class Records(Sequence[Row], Generic[Row]):
         Returns
         -------
         Records
-            In the same order; none where nothing fits.
+            In the same order; empty if no record fits.
 
         Raises
         ------
         KeyError
-            For a name that is no field.
+            If a name is not a field.
         """
         for name in wanted:
             if name not in self.fields:
@@ -507,7 +514,7 @@ class Records(Sequence[Row], Generic[Row]):
         return found[0]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return these rows of the table, a copy; windows are texts there, ``[0,1]``."""
+        """Return a copy of these rows of the table; windows are texts such as ``[0,1]`` there."""
         return self._frame.copy()
 
 
@@ -532,12 +539,12 @@ class Tests(Records[TestRow]):
         Returns
         -------
         TestRow
-            With NaN and a ``reason`` where the test does not apply.
+            With NaN and a ``reason`` if the test does not apply.
 
         Raises
         ------
         KeyError
-            If it was not run; it says which names, windows or groups were.
+            If it was not run; the message lists the names, windows or groups that were.
         """
         pair = (int(window[0]), int(window[1]))
         for row in self._rows:

@@ -1,4 +1,4 @@
-"""`StudyResult`: tables, summary, and their origin."""
+"""`StudyResult`: the tables and the summary of a study, with their origin."""
 
 from __future__ import annotations
 
@@ -46,26 +46,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a run found; compared by identity, so it can be a cache key.
+    """The result of a run; compared by identity, so it can be a cache key.
 
-    Attributes with types, such as ``result.verdict.effect``, are read from the tables and the summary when
-    they are first asked for. A pack that was read back without its tables has those of the summary alone.
+    Typed attributes, such as ``result.verdict.effect``, are read from the tables and the summary on first use. If a
+    pack was read without its tables, only those of the summary are available.
 
     Attributes
     ----------
     run_id : str
         Name of the run: sector, newest price, digest of inputs and settings.
     tables : Mapping[str, DataFrame]
-        By a name of `columns.TABLES`, with at least those columns; returns as decimals.
+        By the names of `columns.TABLES`, with at least its columns; returns are decimals.
     facts : Mapping[str, Any]
         The content of summary.json, plain JSON.
     manifest : Mapping[str, Any]
         The content of manifest.json, plain JSON.
     files : Mapping[str, Path]
-        Tables of more rows than are held: Parquet files by the same names.
+        Tables with too many rows for memory: Parquet files with the same names.
     explored : Explored, optional
-        The firm-events of a small study, from which its page computes anew what a reader asks it; not there
-        in a pack that was read back.
+        The firm-events of a small study, for the computations in its HTML page; None in a pack that was read.
 
     Examples
     --------
@@ -86,7 +85,7 @@ class StudyResult:
     >>> f"{row.car:.3f} in {row.se:.3f}"
     '-0.012 in 0.010'
     >>> [warning.severity for warning in result.warnings]
-    ['caution']
+    ['caution', 'caution']
 
     By window, under the names of statsmodels:
 
@@ -113,22 +112,22 @@ class StudyResult:
 
     @property
     def simulated(self) -> bool:
-        """Whether the prices were simulated: then every page, figure and table says so."""
+        """Whether the prices were simulated; every page, figure and table then says so."""
         return bool(self.facts["simulated"])
 
     @functools.cached_property
     def effect(self) -> EffectRow:
-        """The effect of the events over the study's first window, whatever else it asks about."""
+        """The effect of the events over the study's first window, for every kind of study."""
         return effect_of(self.facts["effect"])
 
     @functools.cached_property
     def verdict(self) -> VerdictRow | None:
-        """The answer to the question about reversals; None in a study that does not ask it, see `Reversal.ask`."""
+        """The answer to the question about reversals; None if the study does not ask it, see `Reversal.ask`."""
         return verdict_of(self.facts["verdict"]) if "verdict" in self.facts else None
 
     @functools.cached_property
     def verdicts(self) -> Mapping[str, VerdictRow]:
-        """All answers by group: the verdict, the exploratory one, and those on the other labels; empty without one."""
+        """All answers by group: the verdict, the exploratory verdict, and those on the other labels; may be empty."""
         others = self.facts.get("verdicts") or {}
         answers = [self.facts.get("verdict"), self.facts.get("exploratory"), *others.values()]
         verdicts = [verdict_of(facts) for facts in answers if facts]
@@ -136,7 +135,7 @@ class StudyResult:
 
     @functools.cached_property
     def tests(self) -> Tests:
-        """Every test: ``result.tests.get("date_t", window=(0, 1))``, or as a frame."""
+        """All tests; ``result.tests.get("date_t", window=(0, 1))`` returns one."""
         return tests_of(self._table("tests"))
 
     @functools.cached_property
@@ -156,63 +155,63 @@ class StudyResult:
 
     @functools.cached_property
     def drops(self) -> Records[DropRow]:
-        """Each shock as a drop: what came after it, and how that ranks among matched placebo drops.
+        """Each shock as a drop, with the return after it and its rank among control drops.
 
-        Empty in a study without the question about reversals.
+        Empty if the study does not ask about reversals.
         """
         return self._of_reversal("reversal", DropRow)
 
     @functools.cached_property
     def endpoints(self) -> Records[EndpointRow]:
-        """The answer by each of the two endpoints; empty in a study without the question about reversals."""
+        """The answer by each of the two endpoints; empty if the study does not ask about reversals."""
         return self._of_reversal("endpoints", EndpointRow)
 
     @functools.cached_property
     def trades(self) -> Records[TradeRow]:
-        """Orders of the backtest's rule and their ends; empty in a study without the question about reversals."""
+        """Orders of the trading rule and their results; empty if the study does not ask about reversals."""
         return self._of_reversal("trades", TradeRow)
 
     @functools.cached_property
     def ledger(self) -> Records[LedgerRow]:
-        """What became of each event × peer, and why."""
+        """The status of each event × peer, with the reason."""
         return rows_of(self._table("ledger"), LedgerRow)
 
     @functools.cached_property
     def counts(self) -> Counts:
-        """How many events, shocks, peers, firm-events and dates."""
+        """Numbers of events, shocks, peers, firm-events and dates."""
         return counts_of(self.facts)
 
     @functools.cached_property
     def warnings(self) -> Records[WarningRow]:
-        """What a reader must know before the numbers, worst first."""
+        """The warnings, the gravest first."""
         return warnings_of(self.facts.get("warnings") or ())
 
     @functools.cached_property
     def windows(self) -> Windows:
-        """Windows of the settings, pairs of event days: ``result.windows.post`` is (2, 20)."""
+        """Windows of the settings, as pairs of event days: ``result.windows.post`` is (2, 20) by default."""
         return settings_of(self.facts["windows"], Windows)
 
     @functools.cached_property
     def model(self) -> Model:
-        """Model of the expected return and its settings: ``result.model.name`` is "market"."""
+        """Model of the expected return and its settings: ``result.model.name`` is "market" by default."""
         return settings_of(self.facts["model"], Model)
 
     @functools.cached_property
     def report(self) -> Report:
-        """What the settings ask of the pages and the tables for a paper."""
+        """Settings of the pages and of the tables for a paper."""
         return settings_of(self.manifest["settings"].get("report") or {}, Report)
 
     @functools.cached_property
     def effects(self) -> tuple[EffectRow, ...]:
-        """The effect over each event window; of a study that asks about reversals also over drop and post."""
+        """The effect over each event window; in a study about reversals also over the drop and post windows."""
         return tuple(effect_of(row) for row in self.facts["effects"])
 
     @property
     def params(self) -> pd.Series[float]:
         """Mean cumulative abnormal return by event window, a decimal; the index is ``[0,1]`` and so on.
 
-        It is that of page 1's firm-events over dates, as `effect`: t with as many degrees of freedom as dates
-        less one, fewer where windows overlap. Of a single date it is the t of its portfolio's prediction error.
+        It is the mean over dates of the firm-events of page 1, as in `effect`. Its t has K - 1 degrees of freedom for K
+        dates, fewer if windows overlap. With a single date t uses the prediction error of the date's portfolio.
         """
         return self.to_frame()["estimate"]
 
@@ -232,11 +231,11 @@ class StudyResult:
         return self.to_frame()["p_value"]
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Return the interval of each window that holds the mean in 1 - ``alpha`` of cases: lower, upper."""
+        """Return the confidence interval of each window at the level 1 - ``alpha``: lower, upper."""
         return effects_frame(self._of_windows, alpha)[["lower", "upper"]]
 
     def to_latex(self) -> str:
-        """Return the mean of each window with its test as a LaTeX table; it needs the package booktabs."""
+        """Return the mean of each window with its test as a LaTeX table; it uses the package booktabs."""
         return effects_latex(self.to_frame())
 
     def to_frame(self, name: str = "effects") -> pd.DataFrame:
@@ -245,12 +244,12 @@ class StudyResult:
         Parameters
         ----------
         name : str
-            A name of `columns.TABLES`; by default ``effects``, a row a window with `params`, `bse` and so on.
+            A name of `columns.TABLES`; by default ``effects``, one row a window with `params`, `bse` and so on.
 
         Raises
         ------
         KeyError
-            With the names there are.
+            For an unknown name; the message lists the names.
         """
         return effects_frame(self._of_windows) if name == "effects" else self._table(name).copy()
 
@@ -262,9 +261,9 @@ class StudyResult:
 
     @property
     def plot(self) -> Any:
-        """Figures of this result by methods, an `eventstudy.plots.Plots`: ``result.plot.caar(ax=ax)``.
+        """Figures of this result, an `eventstudy.plots.Plots` with one method each: ``result.plot.caar(ax=ax)``.
 
-        ``result.plot()`` is the first of them.
+        ``result.plot()`` draws the first figure.
         """
         return VIEWS["plot"](self)
 
@@ -276,8 +275,8 @@ class StudyResult:
     def write_pack(self, folder: str | Path, *, formats: Sequence[str] = ()) -> Path:
         """Write the pack of `eventstudy run` into a new or empty folder and return it.
 
-        Without ``formats`` it has the parts that the settings name; `ConfigError` for an unknown one, or
-        where the folder holds anything.
+        Without ``formats`` it has the formats of the settings. `ConfigError` for an unknown format, or if the folder is
+        not empty.
         """
         pack = Path(folder)
         pack.mkdir(parents=True, exist_ok=True)
@@ -286,12 +285,12 @@ class StudyResult:
         return pack
 
     def _repr_html_(self) -> str:
-        """Return verdict and small table for a notebook."""
+        """Return the verdict and a small table as HTML for a notebook."""
         shown: str = VIEWS["notebook"](self)
         return shown
 
     def __repr__(self) -> str:
-        """Return verdict, counts and the first window's mean in at most ten lines."""
+        """Return verdict, counts and the mean of the first window in at most ten lines."""
         shown: str = VIEWS["repr"](self)
         return shown
 

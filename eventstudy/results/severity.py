@@ -38,6 +38,7 @@ SEVERITY: Mapping[str, Level] = {
     "events.shared_day": "caution",
     "events.labels_differ": "serious",
     "headline": "serious",
+    "events.no_prices": "caution",
     "events.beside": "caution",
     "events.without_car": "caution",
     "events.same_day": "note",

@@ -29,7 +29,7 @@ from eventstudy.results.evidence import (
     worth_of_dates,
 )
 from eventstudy.results.study_run import StudyRun
-from eventstudy.results.warnings import input_warnings, without_car
+from eventstudy.results.warnings import input_warnings, without_car, without_prices
 from eventstudy.reversal import Findings, chronology, counted_markets, label_timing, reversal_summary
 from eventstudy.reversal.findings import day
 from eventstudy.reversal.labels import label_evidence
@@ -40,8 +40,10 @@ OFF_BY = "claim.off_by"
 
 
 def title_of(config: StudyConfig) -> str:
-    """Return the study's name; of one without a name the words for a study in its language."""
+    """Return the study's name in its language; of one without a name the words for a study."""
     study = config.study
+    if study.language == "zh" and study.name_local:
+        return study.name_local
     return catalogue(study.language)["page.untitled"] if study.name == StudyConfig().study.name else study.name
 
 
@@ -159,6 +161,7 @@ def _warnings(run: StudyRun, aar: pd.DataFrame) -> list[str]:
     return [
         *filter(None, [text(headline_note(run.headline, config))]),
         *input_warnings(run.events, config, run.prices, computed.returns, computed.findings, ledger, asked=run.asked),
+        *without_prices(ledger),
         *without_car(run.windows, cars, lambda row: f"{panel.event_id[row]} {panel.ticker[row]}"),
         *_model_remarks(computed, config),
         *_without_band(aar, run.tests),
@@ -175,11 +178,22 @@ def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
 
 
 def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
-    """Return how many shocks have the label in question, how many of them are drops, and which where it is one."""
+    """Return how many shocks have the label in question, how many of them are drops, which of these the verdict
+    leaves out and why, and which it is where it is one."""
     drops, label = found.shocks.drops, config.reversal.label
     mine = found.shocks.label == label if label != "all" else np.ones(len(drops.shock_id), dtype=bool)
     fell = np.flatnonzero(mine & drops.qualifies)
-    facts: dict[str, Any] = {"label": label, "n_shocks": int(mine.sum()), "n_drops": len(fell)}
+    late = ~found.shocks.in_time[fell] & (label != "all")
+    spare = ~found.shocks.counted[found.shocks.question][fell] & ~late
+    overlapping = spare & (np.array(drops.overlaps, dtype=np.str_)[fell] != "")
+    facts: dict[str, Any] = {
+        "label": label,
+        "n_shocks": int(mine.sum()),
+        "n_drops": len(fell),
+        "n_late": int(late.sum()),
+        "n_overlapping": int(overlapping.sum()),
+        "n_uncompared": int((spare & ~overlapping).sum()),
+    }
     if len(fell) != 1:
         return facts
     k = int(fell[0])

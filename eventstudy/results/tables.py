@@ -35,7 +35,7 @@ from eventstudy.results.regressions import regression_rows
 from eventstudy.results.study_run import StudyRun
 from eventstudy.reversal import tables as reversal_tables
 from eventstudy.reversal.claims import ClaimVerdict
-from eventstudy.shocks import Lead, together
+from eventstudy.shocks import together
 
 
 def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
@@ -47,10 +47,11 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
     labelled, base = _labelled(run), base_day(config.windows.drop if run.asked else windows[0])
-    asked: Mapping[str, Sequence[Mapping[str, Any]]] = {"event_days": effects_by_day(run.headline)}
-    if run.found is not None:
-        claims = [_claim_row(claim) for claim in run.claims]
-        asked = {**reversal_tables(run.found, config), "claims": claims}
+    asked: Mapping[str, Sequence[Mapping[str, Any]]]
+    if run.found is None:
+        asked = {"event_days": effects_by_day(run.headline)}
+    else:
+        asked = {**reversal_tables(run.found, config), "claims": [_claim_row(claim) for claim in run.claims]}
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
         "ledger": [row_of(row) for row in computed.selection.ledger],
         "alignment": list(_alignment_rows(computed.alignments, run.events)),
@@ -59,7 +60,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "quality": [row_of(finding) for finding in computed.findings],
         "paths": [row for sample in labelled for row in path_rows(sample, base)],
         "sector_index": list(_sector_rows(run)) if kind == "return" else [],
-        "shocks": list(_shock_rows(run.headline, computed.selection.leads, run.events, windows)),
+        "shocks": list(_shock_rows(run, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
         "regressions": list(regression_rows(run.headline, run.own, windows, run.parts)),
         "group_differences": list(difference_rows(computed.sample, run.own, windows, run.parts)),
@@ -286,10 +287,10 @@ def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[n
     return band_half_width(count, total, growing_overlap(portfolios, weights))
 
 
-def _shock_rows(
-    headline: Sample, leads: Mapping[str, Lead], events: Events, windows: Sequence[Window]
-) -> Iterator[dict[str, Any]]:
+def _shock_rows(run: StudyRun, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
     """Yield each shock of the headline group; date_t and sign_flip put shocks of one day 0 together."""
+    headline, leads, events = run.headline, run.computed.selection.leads, run.events
+    local = run.config.study.language == "zh"
     for window in windows:
         portfolios = shock_portfolios(headline.at(window).abnormal, weighting=headline.weighting)
         car, se = portfolios.car(window), np.sqrt(portfolios.variance(window))
@@ -306,7 +307,7 @@ def _shock_rows(
                 "shock_id": portfolios.shock_id[k],
                 "window": window_name(window),
                 "label": event.label,
-                "title": event.title,
+                "title": (local and event.title_local) or event.title,
                 "day0": str(np.datetime64(int(portfolios.day0[k]), "D")),
                 "n_peers": int(there.sum()),
                 "n_markets": len(set(portfolios.abnormal.panel.market[rows])),

@@ -163,6 +163,17 @@ def _same_days(ledger: Sequence[LedgerEntry]) -> list[str]:
     ]
 
 
+def without_prices(ledger: Sequence[LedgerEntry]) -> list[str]:
+    """Name the peers whose firm-events are dropped since nobody delivered prices of them, and why of the first."""
+    rows = [row for row in ledger if row.reason.code == "reason.no_prices"]
+    if not rows:
+        return []
+    tickers = list(dict.fromkeys(row.ticker for row in rows))
+    return [
+        say("events.no_prices", tickers=_some(tickers, len(tickers)), n=len(rows), text=rows[0].reason.fields["text"])
+    ]
+
+
 def beside(names: Sequence[str], n: int) -> list[str]:
     """Say how many firm-events, with the first names, begin within the event window of an earlier one."""
     return [say("events.beside", n=n, events=_some(names, n))] if n else []

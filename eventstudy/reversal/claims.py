@@ -134,7 +134,7 @@ def _ticker(given: str, wrong: list[str]) -> str:
     """The ticker as events have it: capitals, whatever a spreadsheet made of it."""
     ticker = unicodedata.normalize("NFKC", given).upper()
     if not TICKER.fullmatch(ticker):
-        wrong.append(f"ticker {given!r}: accepted are capital letters, digits and . - = ^")
+        wrong.append(f"ticker {given!r}: accepted are capital letters, digits and . - = _ ^")
     return ticker
 
 

@@ -141,7 +141,7 @@ def test_shock_2_stops_and_settlement(example: tuple[Run, dict[str, Tape]]) -> N
     #   hedge 50.00
     cn0 = trade(example, "S2", "HE0")
     assert (cn0.entry_row, cn0.exit_row, text(cn0.why_left)) == (572, 573, "stop at -10%")
-    assert text(cn0.blocked) == "sale held back from 2023-03-15 by T+1"
+    assert text(cn0.blocked) == "sale delayed from 2023-03-15 by T+1"
     assert (cents(cn0.gross), cents(cn0.cost)) == (-20_500.00, 531.89)
     # US1 and CN1 do not move: costs alone.
     #   US1: 175.00 + (0.08 + 5 + 2 = 7.08 bp) 88.50 + 50.00

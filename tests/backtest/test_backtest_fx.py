@@ -169,12 +169,12 @@ def test_a_folder_without_the_rate_runs_and_says_so(tmp_path: Path) -> None:
         assert np.isfinite(row["net"])
     assert summarise(found)["currency"].startswith(
         "results add up as shares of capital in EUR; no exchange rate for USD (no file EURUSD=X.csv in the "
-        "folder prices): local currency"
+        "folder prices): results are in local currency"
     )
     unset = traded(tmp_path, folder(tmp_path, rate=False), "study.currency=EUR")
     assert "USD (backtest.fx.USD is not set)" in summarise(unset)["currency"]
     simulated = traded(tmp_path, "simulated", *EURO)
-    assert "USD (simulated prices have none)" in summarise(simulated)["currency"]
+    assert "USD (simulated prices have no exchange rate)" in summarise(simulated)["currency"]
 
 
 def test_orders_do_not_depend_on_later_rates(tmp_path: Path) -> None:

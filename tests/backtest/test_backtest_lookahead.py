@@ -220,7 +220,7 @@ def test_a_shock_is_traded_once_its_event_was_public_for_certain() -> None:
     assert decide(off, view, replace(shocks[0], known=now)).refusal == Reason()
     # A date without a time: the news may have come after the close of day 0.
     late = decide(off, view, replace(shocks[0], known=now + 1))
-    assert text(late.refusal) == "the event was not public for certain when the trade was decided"
+    assert text(late.refusal) == "the event was not certainly public when the trade was decided"
     assert late.orders == ()
 
 

@@ -76,7 +76,8 @@ def test_without_a_drop_it_says_why_there_is_no_trade(tmp_path: Path) -> None:
     event = [event_row("E1", "2021-06-09T14:00Z", **MISREADING)]
     found, _ = small(tmp_path, event, "reversal.drop_min=0.5")
     assert summarise(found)["sentence"] == (
-        "No trades (0): of 1 misreading-labelled shock 1 was no drop by the rule at the time; no drop at all qualified."
+        "No trades (0): of 1 shock labelled misreading, 1 was not large enough to count as a drop; "
+        "no drop of any label qualified."
     )
     tables = rows(found)
     assert tables["trades"] == []
@@ -88,10 +89,10 @@ def test_a_label_that_came_later_is_not_traded_and_the_gate_can_be_opened(tmp_pa
     late = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-07-20")
     found, _ = small(tmp_path, [late], fall="2021-06-09")
     said = summarise(found)["sentence"]
-    assert "of 1 misreading-labelled shock 1 was labelled only after the trade was decided" in said
+    assert "of 1 shock labelled misreading, 1 was labelled too late to trade" in said
     assert "(3 trades, 1 shock)" in said
     opened, _ = small(tmp_path, [late], "backtest.label_gate=post_hoc", fall="2021-06-09")
-    assert summarise(opened)["sentence"].startswith("3 trades on 1 shock with labels nobody knew at the time")
+    assert summarise(opened)["sentence"].startswith("3 trades on 1 shock with labels that were not known at the time")
 
 
 def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_traded_shock_in_tables_and_summary(tmp_path: Path) -> None:
     assert tables["pnl"][-1]["date"] == "2021-08-06"
     told = summarise(found)
     assert (told["n_trades"], told["n_shocks"], told["n_trials"]) == (3, 1, 12)
-    assert told["caution"].startswith("PSR and DSR count days, but the record rests on 1 shock")
+    assert told["caution"].startswith("PSR and DSR count days, but the record has only 1 shock")
     assert told["sentence"].startswith("3 trades on 1 shock earned ")
 
 

@@ -231,7 +231,7 @@ def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     answer = place.check("--json")
     assert answer.code == 0
-    assert "only the date is known: read [-1,1] beside the headline window" in answer.out
+    assert "only the date is known: look at [-1,1] as well" in answer.out
 
 
 @row(12, "weekend or holiday", "day 0 is the next session; the ledger shows both")
@@ -312,7 +312,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     place.rows(event_row("E1", E1), event_row("E2", E1, tickers="AAA"), event_row("E3", E2))
     assert place.run("--quiet").code == 0
-    said = "merged repeated: E1 names this security with the same day 0 in the same shock; it counts once"
+    said = "merged repeated: E1 has this security with the same day 0 in the same shock; it counts once"
     assert place.reason("AAA", "E2") == said
     place.rows(
         event_row("E1", E1, shock_id="S1"), event_row("E2", E1, tickers="AAA", shock_id="S2"), event_row("E3", E2)
@@ -336,7 +336,7 @@ def _(place: Place) -> None:
     assert place.reason("AAA", "E2").endswith(
         "5 session(s) after E1 of the same security, whose event window has not ended"
     )
-    assert [text for text in place.summary()["warnings"] if "still runs (E2 AAA)" in text] != []
+    assert [text for text in place.summary()["warnings"] if "is still open (E2 AAA)" in text] != []
 
 
 @row(20, "all events on one day", "one date, whatever the ids are; no test claims to separate it from the market")
@@ -347,9 +347,9 @@ def _(place: Place) -> None:
         assert place.run("--quiet").code == 0
         summary = place.summary()
         assert summary["headline"]["n_dates"] == 1
-        assert summary["trust"].startswith("One date only: no test separates the event from whatever else")
+        assert summary["trust"].startswith("One date only: no test can separate the event from other news")
         said = [text for text in summary["warnings"] if not text.startswith("These prices lack")]
-        assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 share day 0, {E1}"] * ("{" in shock)
+        assert [text.split(":")[0] for text in said] == [f"shocks S1, S2 have the same day 0, {E1}"] * ("{" in shock)
 
 
 @row(21, "one event with one security", "CAR and its own t; tests over events are not applicable, with the reason")
@@ -380,7 +380,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for ticker in ("../../x", "AAPL#x", "A B", "A/B", "A?B", "A%2FB"):
         place.rows(event_row("E1", E1, tickers=ticker))
-        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = ^")
+        refused(place.run(), 2, "events.csv:2: ticker ", "accepted are capital letters, digits and . - = _ ^")
         (place.folder / "bad").mkdir(exist_ok=True)
         config = write_study(place.folder / "bad", (ticker,))
         place.rows(event_row("E1", E1))
@@ -555,10 +555,10 @@ def _(place: Place) -> None:
     place.rows(event_row("E1", E1))
     assert place.run("--quiet").code == 0
     assert place.reason("AAA") == "used 2 of 31 event days without a return, the first is day 6"
-    assert [text for text in place.summary()["warnings"] if "no CAR over some windows" in text] == [
+    assert [text for text in place.summary()["warnings"] if "no CAR in some windows" in text] == [
         (
-            "1 of 2 used firm-events: no CAR over some windows, because a day of the window has no return (E1 AAA); "
-            "N of these windows leaves them out: [2,10] 1, [2,20] 1"
+            "1 of 2 used firm-events have no CAR in some windows, because a day of the window has no return (E1 AAA); "
+            "N of these windows does not count them: [2,10] 1, [2,20] 1"
         )
     ]
     estimation = place.table("estimation").set_index("ticker")
@@ -773,7 +773,7 @@ def _(place: Place) -> None:
 @row(51, "HTTP 429, too many requests", "requests stop, received prices are kept, exit 4; the same command continues")
 def _(place: Place) -> None:
     one, two, server = fetch_twice(place, {"BBB": "429"}, {})
-    refused(one, 4, "BBB: Yahoo answers: too many requests", "1 of 3 tickers are fetched and kept in ")
+    refused(one, 4, "BBB: Yahoo answered: too many requests", "1 of 3 tickers are fetched and kept in ")
     assert one.err.endswith("the same command resumes")
     assert two.code == 0, two.said
     assert sorted(server.asked) == ["BBB", "IDX"]
@@ -817,7 +817,7 @@ def _(place: Place) -> None:
         command = ["fetch", *place.inputs("yahoo")]
         code, _, err = finish(command, env=behind(server.url, place.folder, None))
         assert code == 4
-        assert "point SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(err.split())
+        assert "set SSL_CERT_FILE and CURL_CA_BUNDLE to the company's root certificates" in " ".join(err.split())
         assert server.asked == {}
         assert finish(command, env=behind(server.url, place.folder, pair[0]))[0] == 0
 

@@ -81,7 +81,7 @@ def test_six_tickers_on_four_exchanges_go_from_init_to_a_pack(
     warnings = json.loads((pack / "summary.json").read_text(encoding="utf-8"))["warnings"]
     for mic in ("XLON", "XFRA", "XKRX"):
         assert f"{mic}: price limits are not known, so no day is marked as locked" in warnings
-        assert any(text.startswith(f"{mic}: its fees and rules of selling are not known") for text in warnings)
+        assert any(text.startswith(f"{mic}: fees and rules for sales are not known") for text in warnings)
     assert not any(text.startswith("XNYS") for text in warnings)
     assert main(["verify", str(pack), "--events", "airlines/events.csv"]) == 0
     fees = pd.read_csv(pack / "tables" / "fees.csv").query("market == 'XLON'")

@@ -39,7 +39,10 @@ def test_weights_that_are_alike_change_nothing(name: str) -> None:
     expected = STATISTICS[name](replace(plain, weighting="equal").at((0, 1 if name != "ar_t" else 0)))
     found = STATISTICS[name](alike.at((0, 1 if name != "ar_t" else 0)))
     if name in REFUSED:
-        assert text(found.reason) == "n/a, weighs firm-events alike; means are by value (tests.weights)"
+        assert (
+            text(found.reason)
+            == "n/a, gives all firm-events the same weight, but means are weighted by value (tests.weights)"
+        )
         return
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-11)
     assert found.estimate == pytest.approx(expected.estimate, rel=1e-11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,16 @@ def test_a_long_list_takes_prices_in_any_shape(shape: str, tmp_path: Path) -> No
     same(cars_of(result), RIGHT)
 
 
+@pytest.mark.parametrize("most", [1, len(EVENTS)])
+def test_an_index_may_have_an_underscore_in_its_name(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("config", "large.event_list", "large.length"):
+        monkeypatch.setattr(f"eventstudy.{module}.IN_MEMORY", most)
+    prices = WORLD.rename(columns={"^GSPC": "sp_500"})
+    result = eventstudy.Study(benchmark="sp_500", **SETTINGS).run(LISTED, prices)
+    assert bool(result.files) == (most == 1)
+    same(cars_of(result), RIGHT)
+
+
 @pytest.mark.parametrize("shape", SOURCES)
 def test_a_short_list_takes_the_same(shape: str, tmp_path: Path) -> None:
     result = eventstudy.Study(**SETTINGS).run(LISTED, SOURCES[shape](tmp_path))
@@ -161,6 +172,26 @@ def test_the_index_is_a_file_a_column_or_a_ticker_in_small_letters(tmp_path: Pat
     torn = PANEL.assign(vwretd=PANEL["vwretd"].where(PANEL["subject_id"] != "BBB", 0.5))
     with pytest.raises(PriceError, match=r"vwretd has two values on .*; a column that is an index has one a day"):
         cars(events, str(written(tmp_path, "torn.csv", text_of(torn))), "vwretd")
+
+
+@pytest.mark.usefixtures("short_memory")
+def test_a_check_of_a_long_list_goes_the_way_of_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = eventstudy.Study(**SETTINGS)
+    found, result = study.check(LISTED, WORLD), study.run(LISTED, WORLD)
+    assert found.to_frame().equals(result.to_frame("ledger"))
+    assert list(found.to_frame("alignment")["session"]) == list(result.to_frame("alignment")["session"])
+    assert list(found.warnings) == result.facts["warnings"]
+    with pytest.raises(ConfigError, match=r"prices = None: more than"):
+        study.check(LISTED)
+    events, prices = written(tmp_path, "mine.csv", text_of(LISTED)), written(tmp_path, "wide.csv", WORLD.to_csv())
+    quick = ("windows.estimation=[-130,-11]", "windows.minimum=100", "windows.clean_estimation=false")
+    asked = ["check", str(events), *(part for setting in quick for part in ("--set", setting))]
+    assert main([*asked, "--prices", str(prices)]) == 0
+    assert f"Ledger: {len(EVENTS)} event × peer pairs used" in capsys.readouterr().out
+    assert main([*asked, "--prices", str(prices), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["used"] == len(EVENTS)
+    assert main(asked) == 2
+    assert "give --prices, a file or folder" in " ".join(capsys.readouterr().err.replace("│", "").split())
 
 
 @pytest.mark.usefixtures("short_memory")

@@ -421,7 +421,7 @@ def test_a_peer_back_after_day_3_is_lumped(mainland: Path) -> None:
 
 def test_a_window_that_runs_into_a_deal(mainland: Path) -> None:
     found = reasons(run(mainland, [event_row("E1", "2021-06-09")], AAA="deal_bound_from = 2021-06-15"))
-    assert found["AAA"] == ("dropped", "deal_bound: a bid price holds from 2021-06-15, day +3")
+    assert found["AAA"] == ("dropped", "deal_bound: the price is bound to a takeover bid from 2021-06-15, day +3")
     assert found["CCC"][0] == "used"
 
 

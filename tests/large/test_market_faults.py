@@ -110,7 +110,7 @@ def test_suspect_prices_go_on_where_they_are_accepted_and_impossible_ones_never(
     code, rows, told = market(tmp_path, split, capsys, *accept)
     assert code == 0
     assert rows[0]["car[0,1]"] < -0.4
-    assert "1 suspect thing(s) accepted, first AAA: unadjusted_split" in told
+    assert "1 suspect finding(s) accepted, the first: AAA: unadjusted_split" in told
     code, _, told = market(tmp_path, split, capsys)
     assert (code, f'prices.accept_days=["AAA:{DAYS[AT]}"]' in told) == (4, True)
     one = ("--set", f'prices.accept_days=["AAA:{DAYS[AT]}"]')
@@ -147,7 +147,7 @@ def test_days_on_which_only_a_padded_index_has_a_row_are_closed(
         prices[3, day] = prices[3, day - 1]
     code, rows, told = market(tmp_path, prices, capsys)
     assert code == clean[0] == 0
-    assert f"{len(holidays)} day(s) of IDX on which no security traded are no sessions" in told
+    assert f"{len(holidays)} day(s) of IDX without trade in any security are not sessions" in told
     for row, right in zip(rows, clean[1], strict=True):
         assert row["session"] == right["session"]
         assert row["car[0,1]"] == pytest.approx(right["car[0,1]"], abs=0.002)
@@ -161,7 +161,7 @@ def test_prices_repeated_to_the_end_fill_no_window(
     prices[0, last + 1 :] = prices[0, last]
     code, rows, told = market(tmp_path, prices, capsys, "--set", "windows.allow_partial=true")
     assert code == 0
-    assert "prices of 1 security(ies) repeat to their end" in told
+    assert "prices of 1 security(ies) repeat until the end of their series" in told
     assert rows[0]["car[2,20]"] is None
     assert (rows[0]["car[0,1]"] is None) == (reason is not None)
     assert rows[0]["reason_code"] == (f"market.{reason}" if reason else "")
@@ -191,7 +191,7 @@ def test_all_dates_a_day_off_stop(days: int, tmp_path: Path, capsys: pytest.Capt
     moved = DAYS + days
     code, _, told = market(tmp_path, levels(returns()), capsys, days=moved)
     assert code == 4
-    assert "dates one day off" in told
+    assert "Dates may be one day off" in told
 
 
 def test_a_ticker_that_lost_its_zeros_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -378,20 +378,25 @@ def test_a_clarification_is_marked_on_the_day_it_fell_counted_from_the_drop() ->
     assert [list(mark.get_xdata()) for mark in marks] == [[3]]
 
 
-def test_shocks_stand_nine_to_a_page() -> None:
+@pytest.mark.parametrize(("n_peers", "n"), [(None, 12), (14, 9)])
+def test_shocks_of_few_peers_take_less_of_a_page(n_peers: int | None, n: int) -> None:
     result = small_study()
     shocks, returns, paths = (result.tables[name] for name in ("shocks", "abnormal_returns", "paths"))
 
     def copies(table: pd.DataFrame) -> pd.DataFrame:
         own = table[table["shock_id"] == "GTC25"]
-        return pd.concat([own.assign(shock_id=f"S{i:02d}") for i in range(11)], ignore_index=True)
+        if n_peers and "ticker" in own:
+            one = own[own["ticker"] == own["ticker"].iloc[0]]
+            own = pd.concat([one.assign(ticker=f"T{i:02d}") for i in range(n_peers)])
+        return pd.concat([own.assign(shock_id=f"S{i:02d}") for i in range(20)], ignore_index=True)
 
     many = changed(result, shocks=copies(shocks), abnormal_returns=copies(returns), paths=copies(paths))
     pages = [plot for plot in plots.plots_of(many) if plot.kind == "shock_grid"]
-    assert [plot.name for plot in pages] == ["shock_grid_1", "shock_grid_2"]
-    titles = [[title for ax in plots.draw(many, plot).axes if (title := ax.get_title(loc="left"))] for plot in pages]
-    assert [len(page) for page in titles] == [9, 2]
-    assert titles[1] == ["S09 · 2025-03-19 · misreading", "S10 · 2025-03-19 · misreading"]
+    assert [plot.name for plot in pages] == [f"shock_grid_{at + 1}" for at in range(-(-20 // n))]
+    figure = plots.draw(many, pages[-1])
+    titles = [title for ax in figure.axes if (title := ax.get_title(loc="left"))]
+    assert titles == [f"S{at} · 2025-03-19 · misreading" for at in range(20 // n * n, 20)]
+    assert plots.draw(many, pages[0]).get_figheight() <= 10.6
 
 
 def test_timeline_has_both_indices_and_each_shock_at_its_level() -> None:

@@ -152,7 +152,7 @@ def test_heterogeneity_against_statsmodels() -> None:
     assert (row.statistic, row.df) == pytest.approx((oracle.q, 1.0))
     assert row.p_value == pytest.approx(stats.chi2.sf(oracle.q, 1))
     assert row.estimate == pytest.approx(max(0.0, 1 - 1 / oracle.q))
-    assert worded(row.reason) == "a sector has only 8 weeks: its variance is a guess, read the p as too small"
+    assert worded(row.reason) == "a sector has only 8 weeks, so its variance is uncertain and this p is too small"
     few = cochran_q("all", found[:1])
     assert worded(few.reason) == "needs two sectors with dates of three weeks or more"
     assert math.isnan(few.p_value)
@@ -291,7 +291,7 @@ def test_packs_of_different_labels_are_pooled_when_asked_for_and_said_to_be_mixe
     assert "after misreading/denied-labelled drops (2 sectors)" in worded(answer.sentence)
     assert worded(pool.mixed) == (
         "The sectors ask about different labels (misreading for chips, denied for drugs): the pooled mean mixes drops "
-        "of different kinds, and answers the question of no single sector."
+        "of different kinds and does not answer the question of any single sector."
     )
     assert not pool_packs(PACKS, seed=1, draws=99, labels_differ=True).mixed
 
@@ -306,7 +306,7 @@ def _without(pack: PackShocks, k: int) -> PackShocks:
 def test_the_rule_of_what_is_a_drop_may_fit_the_sector_and_is_said() -> None:
     other = shocks("drugs", 3, seed=2, **{"reversal.drop_min": 0.01})
     pool = pool_packs([PACKS[0], other], seed=1, draws=99)
-    assert "reversal.drop_min fits the sector: 0.03 for chips, 0.01 for drugs" in map(worded, pool.notes)
+    assert "reversal.drop_min differs between the sectors: 0.03 for chips, 0.01 for drugs" in map(worded, pool.notes)
 
 
 def test_the_same_shock_twice_is_refused() -> None:
@@ -363,8 +363,8 @@ def test_a_shock_overlaps_nothing_where_the_one_before_gave_way_to_another_pack(
 def test_drops_of_two_sectors_on_one_day_are_said() -> None:
     said = worded(pool_packs(PACKS, seed=1, draws=99).notes[0])
     assert said == (
-        "drugs and chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07): one market day "
-        "is behind both, and they count as one date"
+        "drugs and chips have drops on the same day (2015-01-05, 2015-03-07, 2015-05-07, 2015-07-07): both depend on "
+        "one market day, so they count as one date"
     )
 
 
@@ -514,7 +514,7 @@ def test_packs_in_chinese_make_a_pool_in_chinese(folders: list[Path], tmp_path: 
     packs = [replace(pack, settings={**pack.settings, "study.language": "zh"}) for pack in map(read_shocks, folders)]
     home = write_bundle(pool_bundle(pool_packs(packs, seed=1, draws=99), folders), tmp_path)
     said = (home / "pool.md").read_text(encoding="utf-8")
-    for part in ("chips与drugs 合并检验", "证据不足，尚无定论", "检出 5% 所需日期", "两周之内的日期与对照下跌一起排名"):
+    for part in ("chips与drugs 合并检验", "证据不足，尚无定论", "检出 5% 所需日期", "则在对照下跌中排名，没有区间"):
         assert part in said
     heads = [line for line in said.splitlines() if line.startswith(("#", "| 组", "| 检验", "| 行业"))]
     assert len(heads) == 8

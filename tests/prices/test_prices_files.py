@@ -149,6 +149,11 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     assert set(table.series) == {"LITE"}
     assert table.outcomes["COHR"].status == "no_prices"
     assert text(table.outcomes["COHR"].message) == f"no file COHR.csv in the folder {tmp_path.name}"
+    for name in ("COHR (1).csv", "cohr.us.txt"):
+        (tmp_path / name).write_text("date,close\n", encoding="utf-8")
+        told = read(tmp_path, "LITE", "COHR").outcomes["COHR"].message
+        assert text(told) == f"no file COHR.csv in the folder {tmp_path.name}, but {name}"
+        (tmp_path / name).unlink()
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
     (tmp_path / "empty").mkdir()
@@ -198,7 +203,7 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
     notes = tuple(map(text, read(tmp_path, "LITE").outcomes["LITE"].notes))
     assert "calls LITE 000001" in notes
     assert "is not UTF-8; it was read as GB18030" in notes
-    assert "cells without a value: '--' 1 times" in notes
+    assert "cells that count as missing: '--' 1 times" in notes
     assert "column 分红 is not read: prices must be adjusted already" in notes
 
 

@@ -218,7 +218,7 @@ def test_membership_dates_are_respected() -> None:
     np.testing.assert_array_equal(dates, sessions("XNAS", dt.date(2022, 1, 27), dt.date(2024, 8, 21)))
     assert "OLD" not in table.series
     assert table.outcomes["OLD"].status == "no_prices"
-    assert text(table.outcomes["OLD"].message) == "not listed in the days asked for"
+    assert text(table.outcomes["OLD"].message) == "not listed on the days requested"
 
 
 def test_drop_outside_the_listing_is_not_planted() -> None:
@@ -242,7 +242,7 @@ def test_bars_are_plausible() -> None:
 def test_unknown_ticker_is_an_outcome() -> None:
     table = panel(US[:1], tickers=("U0", "XYZ"))
     assert table.outcomes["XYZ"].status == "no_prices"
-    assert text(table.outcomes["XYZ"].message) == "not in the simulated panel"
+    assert text(table.outcomes["XYZ"].message) == "not among the simulated prices"
     assert set(table.series) == {"U0"}
 
 

@@ -151,7 +151,7 @@ def test_an_extreme_return_that_is_no_split() -> None:
     item = scaled(bars("AAA", sd=0.005), 300, 0.42)
     finding = look(item)["extreme_return"]
     assert (finding.severity, finding.day) == ("stop", str(item.dates[300]))
-    assert "usual turnover with no event near" in str(text(finding.message))
+    assert "usual turnover, without an event near it" in str(text(finding.message))
     assert look(item, events={"XNYS": item.dates[297:298]}) == {}
     assert "extreme_return" in look(item, events={"XNYS": item.dates[296:297]})
 
@@ -162,7 +162,7 @@ def test_a_split_that_the_source_lists_needs_no_turnover() -> None:
     splits = np.zeros(len(item.dates))
     splits[300] = 2.0
     finding = look(replace(item, splits=splits))["unadjusted_split"]
-    assert "the split of 2 for 1 that is listed is not in adj_close" in str(text(finding.message))
+    assert "adj_close does not include the listed split of 2 for 1" in str(text(finding.message))
     done = replace(bars("AAA"), splits=splits)
     assert look(done) == {}
 
@@ -220,9 +220,7 @@ def test_a_bonus_past_the_limit() -> None:
     item = bars("AAA", "XSHG")
     found = look(scaled(item, 300, 1 / 1.3), study(mic="XSHG"))
     assert list(found) == ["unadjusted_split"]
-    assert "where sse_main allows 10% a day, the whole day's range with it" in str(
-        text(found["unadjusted_split"].message)
-    )
+    assert "with the whole range of the day; sse_main allows 10% a day" in str(text(found["unadjusted_split"].message))
 
 
 def test_a_return_past_the_limit_that_began_inside() -> None:
@@ -230,7 +228,7 @@ def test_a_return_past_the_limit_that_began_inside() -> None:
     item = scaled(item, 300, 0.8)
     item = changed(item, "high", 300, item.close[299])
     finding = look(item, study(mic="XSHG"))["beyond_limit"]
-    assert (finding.severity, "though the day began inside" in str(text(finding.message))) == ("stop", True)
+    assert (finding.severity, "the open was within the limit" in str(text(finding.message))) == ("stop", True)
 
 
 def test_a_return_just_past_the_limit_is_a_warning() -> None:
@@ -274,7 +272,7 @@ def test_additive_adjustment_is_told_by_limit_days(constant: float) -> None:
     finding = found["additive_adjustment"]
     assert list(found) == ["additive_adjustment"]
     assert (finding.severity, finding.value) == ("stop", pytest.approx(10.0, abs=0.3))
-    assert text(finding.message).startswith("3 days at the price limit moved past it, by up to ")
+    assert text(finding.message).startswith("on 3 days at the price limit the price moved past the limit, by up to ")
 
 
 def test_one_limit_day_is_not_enough() -> None:
@@ -363,7 +361,9 @@ def test_volume_in_lots_is_seen_by_the_money_traded() -> None:
     assert look(replace(item, amount=money)) == {}
     lots = look(replace(item, amount=100 * money))["volume_unit"]
     assert (lots.severity, lots.value) == ("warn", pytest.approx(100.0))
-    assert text(lots.message).startswith("amount is 100 times close x volume: if it counts lots, set prices.vol")
+    assert text(lots.message).startswith(
+        "amount is 100 times close x volume. If the volume counts lots, set prices.vol"
+    )
     known = replace(study(), prices=Prices(volume_unit={"AAA": 100}))
     assert look(replace(item, amount=100 * money), known) == {}
     too_many = replace(study(), prices=Prices(volume_unit={"AAA": 1_000}))
@@ -408,7 +408,7 @@ def test_gaps() -> None:
     weekly = bars("AAA")
     weekly = without(weekly, np.arange(len(weekly.dates)) % 5 != 0)
     finding = look(weekly)["gaps"]
-    assert (finding.severity, "80% are missing, so this is no daily series" in str(text(finding.message))) == (
+    assert (finding.severity, "80% are missing, so this is not a daily series" in str(text(finding.message))) == (
         "drop",
         True,
     )
@@ -537,7 +537,7 @@ def test_vet_stops_drops_and_accepts() -> None:
     assert vet(prices, [warn]) is prices
     left = vet(prices, [warn, drop, again])
     assert list(left.series) == ["IDX", "AAA"]
-    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker_reuse on 2022-05-03: no price for 290")
+    assert text(left.outcomes["BBB"].message).startswith("suspect: ticker reuse on 2022-05-03: no price for 290")
     with pytest.raises(PriceError) as caught:
         vet(prices, [drop, stop])
     assert str(caught.value) == (
@@ -555,9 +555,9 @@ def test_sentences_put_tickers_together() -> None:
         QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
     ]
     ends, many = "the close is adjusted and open, high, low are not", "the columns are mixed up"
-    said = [f"A, B: series_stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
+    said = [f"A, B: series stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
     assert [text(reason) for reason in sentences([one, *rest])] == said
-    assert text(sentences(rest, accept=True)[1]) == f"C: accepted though suspect, gaps (2022-05-04): {many}"
+    assert text(sentences(rest, accept=True)[1]) == f"C: accepted although suspect, gaps (2022-05-04): {many}"
 
 
 @pytest.fixture
@@ -602,13 +602,13 @@ def test_a_run_stops_at_a_split_or_accepts_it(small: Path, capsys: pytest.Captur
     days = ("--set", 'prices.accept_days=["AAA:2021-02-02"]')
     assert main(command(small, "run", *out, *days)) == 0
     summary = json.loads((small / "results" / "latest" / "summary.json").read_text(encoding="utf-8"))
-    assert [text[:27] for text in summary["warnings"] if "suspect" in text] == ["AAA: accepted though suspect"[:27]]
+    assert [text[:27] for text in summary["warnings"] if "suspect" in text] == ["AAA: accepted although suspect"[:27]]
     assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA:2021-02-03"]')) == 4
     assert main(command(small, "run", *out, "--set", 'prices.accept_days=["AAA 2021-02-02"]')) == 2
     assert rows[0] == "ticker,check,day,value,severity,message,message_code"
     assert rows[1].startswith("AAA,unadjusted_split,2021-02-02,-0.")
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
-    assert any(text.startswith("AAA: accepted though suspect, unadjusted_split") for text in summary["warnings"])
+    assert any(text.startswith("AAA: accepted although suspect, unadjusted split") for text in summary["warnings"])
 
 
 def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -211,6 +211,20 @@ def test_returns_of_a_file_become_prices(tmp_path: Path) -> None:
     assert np.isnan(without_codes(np.array([-77.0]))).all()
 
 
+def test_returns_in_percent_are_told_by_their_median_even_where_none_passes_minus_one(tmp_path: Path) -> None:
+    days = np.arange(np.datetime64("2024-01-01"), np.datetime64("2024-02-10"))
+    sizes = np.random.default_rng(4).uniform(-0.9, 0.9, len(days))
+    text = "\n".join(f"{day},{size:.4f}" for day, size in zip(days, sizes, strict=True))
+    with pytest.raises(PriceError, match=r"the returns are in percent, by their median size; give decimals"):
+        of_text(tmp_path, f"date,RET\n{text}\n")
+    with pytest.raises(PriceError, match="if these are returns, a long file calls the column 'return'"):
+        of_text(tmp_path, f"date,adj_close\n{text}\n")
+    scaled = "\n".join(f"{day},{size / 100:.6f}" for day, size in zip(days, sizes, strict=True))
+    assert of_text(tmp_path, f"date,RET\n{scaled}\n")[0].adj_close[-1] == pytest.approx(
+        np.prod(1 + np.round(sizes / 100, 6))
+    )
+
+
 @pytest.mark.parametrize("name", ["pipe.csv", "zero.parquet"])
 def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -97,7 +97,9 @@ def test_narrower_and_wider_requests(folder: Path) -> None:
     assert len(table.series["AAA"].dividends) == 5
     assert table.outcomes["AAA"].notes == ()
     wide = read_snapshot(folder, replace(REQUEST, start=dt.date(2020, 1, 1)))
-    assert tuple(map(text, wide.outcomes["AAA"].notes)) == ("the snapshot was asked for 2021-01-04..2021-12-31 only",)
+    assert tuple(map(text, wide.outcomes["AAA"].notes)) == (
+        "the snapshot contains only the requested days 2021-01-04..2021-12-31",
+    )
     outside = PriceRequest(("AAA", "ZZZ"), dt.date(2022, 1, 3), dt.date(2022, 2, 1))
     table = read_snapshot(folder, outside)
     assert table.series == {}

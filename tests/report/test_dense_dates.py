@@ -17,7 +17,7 @@ from eventstudy.report.render.text import summary_text
 from eventstudy.report.sections.answer import small_table
 from eventstudy.report.terminal import print_summary
 from eventstudy.report.wording import amount, p_text
-from eventstudy.results.evidence import LITTLE, date_power, worth_of_dates
+from eventstudy.results.evidence import LITTLE, date_power, which_to_trust, worth_of_dates
 from eventstudy.results.result import StudyResult
 
 
@@ -60,6 +60,15 @@ def test_terminal_and_summary_show_k_eff_and_the_p_of_the_mean_that_they_show() 
         assert shown[1] in text
     assert "K_eff" not in printed(result, 60)
     assert max(len(line) for line in summary_text(result).splitlines()) <= 100
+
+
+def test_trust_praises_no_test_for_what_the_dates_do_not_have() -> None:
+    assert which_to_trust(7, 7, 0.0, 1.0).endswith("and the BMP test equals the date-level t.")
+    assert which_to_trust(7, 6, 0.0, 1.0) == (
+        "7 firm-events fall on 6 dates, and their residuals are uncorrelated (mean 0.00): trust the tests over dates, "
+        "and read those that count firm-events beside them."
+    )
+    assert "Shares fell together: 7 firm-events on 6 dates" in which_to_trust(7, 6, 0.2, 1.0)
 
 
 def test_trust_says_what_overlapping_dates_are_worth() -> None:

@@ -36,8 +36,12 @@ ROWS = (
 #: Words of returns: what no output of another study may say.
 FOREIGN = re.compile(r"[Rr]eturn|RETURN|收益|回报|\bB?HAR\b|\bCA?AR\b|\bAA?R\b|[+−]\d+(?:\.\d+)?\s?\\?%")
 #: What may be said all the same: the absolute return is what a day's volatility is, names of settings are
-#: names, and papers are called what they are called.
-ALLOWED = re.compile(r"absolute (?:daily )?returns?|[Aa]bnormal absolute return|绝\s*对\s*收益|\breturns\.\w+", re.I)
+#: names, as those of files are, and papers are called what they are called.
+ALLOWED = re.compile(
+    r"tables/abnormal_returns\.csv|absolute (?:daily )?returns?|[Aa]bnormal absolute return|"
+    r"绝\s*对\s*收益|\breturns\.\w+",
+    re.I,
+)
 #: Noun of the headline and unit of the heads that each output must have.
 SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("return", "en"): ("abnormal return", "%"),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from studies import event_row, write_events, write_prices, write_study
 
+from eventstudy import Study
 from eventstudy.cli import main
 from eventstudy.config import load_config
 from eventstudy.events import read_events
@@ -21,7 +22,7 @@ from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import read_pack
 from eventstudy.report.pages import study_document
 from eventstudy.report.sections.shocks import LONGEST_TITLE
-from eventstudy.report.wording import cut
+from eventstudy.report.wording import CJK, cut
 from eventstudy.results.result import StudyResult
 from eventstudy.results.summary import title_of
 from eventstudy.study import run_study
@@ -191,3 +192,17 @@ def test_messages_survive_json_inside_one_another() -> None:
     assert isinstance(back, Message)
     assert said(back, catalogue("zh")) == said(outer, catalogue("zh"))
     assert "没有成交额可供比较" in said(back, catalogue("zh"))
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Optical modules and AI hardware"), ("zh", "光模块与 AI 硬件")])
+def test_a_study_has_a_name_in_each_language(language: str, name: str) -> None:
+    config = Study.from_sector("optical", overrides={"study.language": language}).settings
+    assert title_of(config) == name
+
+
+def test_a_chinese_pack_has_the_titles_of_its_events_in_chinese(tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("ticker,date,title,title_local\nLITE,2024-05-07,A guidance cut,下调指引\n", encoding="utf-8")
+    assert read_events(events).rows[0].title_local == "下调指引"
+    shipped = read_events(Study.from_sector("optical").events_file)
+    assert all(CJK.search(event.title_local) for event in shipped)

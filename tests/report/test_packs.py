@@ -41,7 +41,7 @@ def test_compare_names_what_changed_and_nothing_else(two: tuple[Path, Path]) -> 
     assert [(c.part, c.name, c.first, c.second) for c in changes] == [
         ("verdict", "effect", small_study().verdict.effect, -0.01),
         ("settings", "model.name", "market", "mean_adjusted"),
-        ("tables", "ledger.csv", "20 rows, 1 of them its own", "20 rows, 1 of them its own"),
+        ("tables", "ledger.csv", "20 rows, 1 of them only here", "20 rows, 1 of them only here"),
     ]
 
 

@@ -227,7 +227,7 @@ def test_first_page_has_the_verdict_and_the_numbers_of_the_summary(pack: Path) -
     summary = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     verdict = summary["verdict"]
     assert SENTENCE in first
-    rank = f"rank {verdict['rank']} of {verdict['among']} by size, itself among those falls"
+    rank = f"rank {verdict['rank']} of {verdict['among']} by size"
     assert f"({rank}; two-sided p {wording.p_text(verdict['p_value'])})" in SENTENCE
     assert f"{wording.points(abs(verdict['effect']))} points" in SENTENCE
     for row in summary["small_table"]:
@@ -390,7 +390,7 @@ def test_report_in_chinese_without_a_font_is_written_in_english(no_cjk_font: Non
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="zh-Hans">' in html
     assert "待检验的下跌" in html
-    assert first.startswith("No font with Chinese letters was found: report.pdf is in English")
+    assert first.startswith("No font with Chinese characters was found, so report.pdf is in English")
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert "report.pdf 为英文" in manifest["missing_font"]
 
@@ -609,8 +609,8 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     measures = {row[0]: row[1] for row in tables["reversal_measures"].rows}
     verdict, trade = result.facts["verdict"], result.facts["backtest"]
     effect, p_value = wording.percent(verdict["effect"]), wording.p_text(verdict["p_value"])
-    assert measures["excess over comparable falls"].startswith(effect)
-    assert measures["excess over comparable falls"].endswith(f"p {p_value}")
+    assert measures["excess over control drops"].startswith(effect)
+    assert measures["excess over control drops"].endswith(f"p {p_value}")
     found = result.tables["reversal_measures"].query("group == 'label=misreading'").set_index("measure")["estimate"]
     assert measures["reversal ratio"] == f"{found['reversal_ratio']:.2f}"
     numbers = {row[0]: row[1:] for row in tables["backtest"].rows}
@@ -619,7 +619,7 @@ def test_full_study_has_a_section_for_each_part_it_has(tmp_path: Path) -> None:
     assert numbers["interval of the hit rate"][0] == f"{trade['hit_ci'][0]:.0%} to {trade['hit_ci'][1]:.0%}"
     write_pack(result, tmp_path, formats=("pdf", "html", "tex", "md"))
     text = _words(" ".join(_pdf_pages(tmp_path / "report.pdf")))
-    for title in ("Matched falls", "The case day by day, and claims checked", "Backtest", "Specification curve"):
+    for title in ("Matched control drops", "The case day by day, and claims checked", "Specification curve"):
         assert title in text
 
 
@@ -630,7 +630,7 @@ def test_shares_of_a_few_dates_are_not_on_page_one(dates: int) -> None:
     names = [name for name, _ in in_question(result, catalogue("en"))]
     assert names[0] == "CAR of the drop"
     assert ("dates with a rebound" in names) == ("reversal ratio" in names) == (dates >= 6)
-    assert ("ratio of the placebos" in names) == (dates >= 6)
+    assert ("ratio of the control drops" in names) == (dates >= 6)
 
 
 def test_events_in_the_post_window_stand_beside_the_verdict(tmp_path: Path) -> None:

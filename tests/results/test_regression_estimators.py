@@ -105,7 +105,7 @@ def test_gls_keeps_its_size() -> None:
         (lambda y, x, date, r: (y[:3], x[:3], date[:3], r[:3]), "3 rows cannot estimate 3"),
         (lambda y, x, date, r: (y, x[:, [0, 1, 1]], date, r), "collinear"),
         (lambda y, x, date, r: (y, x, date, r[:, :30]), "30 estimation days are too few"),
-        (lambda y, x, date, r: (y, x, date, r * 0.0), "never moves on the first 100"),
+        (lambda y, x, date, r: (y, x, date, r * 0.0), "are all zero on the first 100"),
     ],
 )
 def test_what_gls_refuses(change: object, words: str) -> None:

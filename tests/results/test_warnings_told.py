@@ -69,9 +69,9 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     assert [text for text in warnings if not known(text)] == []
     for said in (
         "BBB: no adj_close, so close is used; it must already be adjusted for splits and dividends",
-        "1 no news event(s) without label_asof count in no confirmatory verdict (E1)",
+        "1 no news event(s) without label_asof do not count in any confirmatory verdict (E1)",
         "NOPE, named by E1, is not a peer of this study",
-        "E3 is a clarification that clarifies no event",
+        "E3 is a clarification without 'clarifies'",
         "ticker 'aaa' read as 'AAA'",
     ):
         assert sum(said in text for text in warnings) == 1, said
@@ -86,6 +86,17 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     assert main(["show", str(tmp_path / "out" / "latest")]) == 0
     assert f"– {warnings[0]}" in capsys.readouterr().out
     assert f"- {warnings[0]}" in " ".join(pack.summary().split())
+
+
+def test_a_run_names_the_peers_that_have_no_prices(tmp_path: Path) -> None:
+    write_prices(tmp_path / "prices", ("AAA", "BBB"))
+    (tmp_path / "prices" / "BBB.csv").rename(tmp_path / "prices" / "BBB (1).csv")
+    events, config = write_events(tmp_path, [event_row("E1", "2021-06-09")]), write_study(tmp_path)
+    given = [str(events), "--config", str(config), "--prices", str(tmp_path / "prices")]
+    assert main(["run", *given, "--set", 'report.formats=["json"]', "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    told = read_pack(tmp_path / "out" / "latest").facts["warnings"]
+    said = "their 2 firm-event(s) are dropped (no file BBB.csv in the folder prices, but BBB (1).csv)"
+    assert [text for text in told if "No prices" in text] == [f"No prices for BBB, CCC: {said}"]
 
 
 def test_a_check_tells_what_a_run_would(study: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

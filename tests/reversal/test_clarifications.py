@@ -47,7 +47,7 @@ def test_the_post_window_is_parted_at_the_answer(tmp_path: Path) -> None:
     [
         (-3, "PRECEDES_DROP", "it precedes the drop"),
         (0, "SAME_SESSION", "daily prices cannot separate it from the drop"),
-        (1, "", "day +1 lies within the drop window"),
+        (1, "", "day +1 is in the drop window"),
     ],
 )
 def test_answers_that_can_turn_nothing(tmp_path: Path, delay: int, flag: str, reason: str) -> None:

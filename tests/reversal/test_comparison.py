@@ -153,7 +153,7 @@ def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tm
             *(answer.effect, answer.lower, answer.upper, answer.p_value),
             facts["n_dates"],
         )
-    assert f"{facts['n_controls']} comparable falls" in text(facts["sentence"])
+    assert f"{facts['n_controls']} control drops" in text(facts["sentence"])
     listed = rows["falls"]
     assert sum(row["event"] != "" for row in listed) == int((shocks.comparison.shock >= 0).sum())
     assert {row["label"] for row in listed} == {"", "misreading", "genuine"}

@@ -39,7 +39,7 @@ def test_events_in_the_post_window_are_named_beside_the_verdict(tmp_path: Path) 
     assert mine == [("NEXT", after[1]), ("END", after[3])]
     assert text(reversal_summary(found, shocks.history.config)["verdict"]["inside"]) == (
         f"Other events of the same peers lie in the post window: E0 has NEXT ({after[1]}), END ({after[3]}). "
-        "The placebo drops have none of them."
+        "The control drops have no such events."
     )
 
 

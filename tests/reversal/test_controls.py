@@ -171,7 +171,7 @@ def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
     settings = ("prices.accept_suspect=true", "reversal.estimator=matched")
     _, shocks = study(tmp_path, [misread("E1", "2021-06-09")], *settings)
     assert shocks.drops.qualifies.tolist() == [True]
-    assert [text(why) for why in shocks.benchmarks.reasons] == ["no valid benchmark: 0 comparable drops, fewer than 5"]
+    assert [text(why) for why in shocks.benchmarks.reasons] == ["no valid benchmark: 0 control drops, fewer than 5"]
     assert np.isnan(shocks.excess[0])
     assert text(shocks.verdict.sentence).startswith("Inconclusive: no valid benchmark")
 

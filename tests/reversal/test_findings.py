@@ -69,8 +69,8 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     assert (facts["shock_id"], facts["rank"], facts["among"]) == ("E1", rank, m + 1)
     sentence = text(facts["sentence"])
     assert sentence.startswith(
-        f"Case study. One information shock. Rank {rank} of {m + 1}, itself and its {m} matched drops. No "
-        "claim about misreadings in general. E1 (drop: "
+        f"Case study. One information shock. Rank {rank} of {m + 1}, itself and its {m} matched control drops. "
+        "No claim about misreadings in general. E1 (drop: "
     )
     everyone = np.append(own, placebos)
     far = np.abs(everyone - everyone.mean())
@@ -107,7 +107,7 @@ def test_a_shock_that_is_no_drop_has_no_rank(tmp_path: Path) -> None:
     facts = case_study(shocks)
     assert facts is not None
     assert (facts["qualifies"], facts["rank"]) == (False, None)
-    assert "which is no drop that could be compared" in text(facts["sentence"])
+    assert "which does not count as a drop, so it is not compared" in text(facts["sentence"])
 
 
 def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_one_date_has_one_two_sided_p_on_every_page(tmp_path: Path) -> None:
     primary = measured["excess_post", "label=misreading"]
     assert primary["p_value"] == facts["p_value"]
     assert text(primary["note"]) == (
-        f"permutation over matched placebo drops: two-sided p, which cannot be below {facts['p_floor']:.4g}; "
+        f"permutation over matched control drops: two-sided p, which cannot be below {facts['p_floor']:.4g}; "
         f"one-sided towards a reversal {facts['p_greater']:.4g}"
     )
     assert f"no p below {shown_floor(facts['p_floor']):.2g} is possible" in text(facts["sentence"])

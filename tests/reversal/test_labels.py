@@ -255,7 +255,7 @@ def test_a_label_without_an_archived_text_is_self_declared() -> None:
     found = label_evidence(events, ["E0", "E1", "E2", "E3"])
     assert (found["n"], found["n_self_declared"]) == (4, 3)
     assert text(found["sentence"]) == (
-        "3 of the 4 labels that the verdict rests on are self-declared: their events have no source_url with the "
+        "3 of the 4 labels that the verdict uses are self-declared: their events have no source_url with the "
         "sha256 of an archived text in the column evidence"
     )
     assert label_evidence(events, ["E0"])["sentence"] == Reason()

@@ -48,7 +48,7 @@ def test_reversal() -> None:
     assert found.kind == "reversal"
     assert text(found.sentence) == (
         "Reversal: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was "
-        "8.0% above that after matched placebo drops (95 % CI +6.3% to +9.7%; permutation p = 0.004, "
+        "8.0% above that after matched control drops (95 % CI +6.3% to +9.7%; permutation p = 0.004, "
         "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
 
@@ -58,7 +58,7 @@ def test_drift() -> None:
     assert found.kind == "drift"
     assert text(found.sentence) == (
         "Drift: after misreading-labelled drops the peers' abnormal return over days +2 to +20 was 5.0% "
-        "below that after matched placebo drops (95 % CI -6.7% to -3.3%; permutation p = 0.010, "
+        "below that after matched control drops (95 % CI -6.7% to -3.3%; permutation p = 0.010, "
         "sign-flip p = 0.008; 8 shocks, 64 firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
 
@@ -70,7 +70,7 @@ def test_equivalent_to_none() -> None:
     assert found.equivalence_p < 0.05
     assert text(found.sentence) == (
         "Equivalent to none: after misreading-labelled drops the peers' abnormal return over days +2 to "
-        "+20 differed by +0.1% from that after matched placebo drops, and a difference beyond ±5.0% can "
+        "+20 differed by +0.1% from that after matched control drops, and a difference beyond ±5.0% can "
         "be ruled out (95 % CI -1.6% to +1.8%; permutation p = 0.500, sign-flip p = 0.852; 8 shocks, 64 "
         "firm-events, N_eff 16.8; smallest detectable effect 2.3%)."
     )
@@ -81,7 +81,7 @@ def test_inconclusive() -> None:
     assert found.kind == "inconclusive"
     assert text(found.sentence) == (
         "Inconclusive: after misreading-labelled drops the peers' abnormal return over days +2 to +20 "
-        "differed by +2.0% from that after matched placebo drops, which is not distinguishable from "
+        "differed by +2.0% from that after matched control drops, which is not distinguishable from "
         "zero with these dates (95 % CI -4.7% to +8.7%; permutation p = 0.500, sign-flip p = 0.555; 8 shocks, 64 "
         "firm-events, N_eff 16.8; smallest detectable effect 9.2%)."
     )
@@ -91,17 +91,17 @@ def test_one_date_is_a_case_study() -> None:
     found = answer(np.array([0.05]), p=0.18, rank=1)
     assert text(found.sentence) == (
         "Inconclusive: one misreading-labelled drop only, after which the peers' abnormal return over "
-        "days +2 to +20 was 5.0% above that of 10 matched placebo drops (rank 1 of 11; permutation p = "
-        "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 placebos no p "
-        "below 0.001 is possible, and by their spread the smallest effect that it could have shown is 13.3%."
+        "days +2 to +20 was 5.0% above that of 10 matched control drops (rank 1 of 11; permutation p = "
+        "0.18; 8 firm-events). One date cannot separate an effect from chance: with 10 control drops no p "
+        "below 0.001 is possible, and given their spread the smallest detectable effect is 13.3%."
     )
     assert text(found.more_data) == (
         "To find a true difference of 2, 5 or 10 points (80 % power at the 5 % level) takes about 38, 8 or 4 dates; "
-        "more peers on the same dates do not help. This holds if a date varies as its placebo drops do (standard "
+        "more peers on the same dates do not help. This holds if a date varies as its control drops do (standard "
         "error of one date's excess 4.2%)."
     )
     assert text(found.ladder) == (
-        "Case study. One information shock. Rank 1 of 11, itself and its 10 matched drops. No claim about "
+        "Case study. One information shock. Rank 1 of 11, itself and its 10 matched control drops. No claim about "
         "misreadings in general."
     )
 
@@ -117,7 +117,7 @@ def test_nothing_to_test_says_why() -> None:
     )
     assert text(answer(none, n_candidates=4, n_drops=2, n_unmatched=2).sentence) == (
         "Inconclusive: no valid benchmark, since none of the misreading-labelled drops has five "
-        "comparable placebo drops in the price history."
+        "control drops in the price history."
     )
     assert text(answer(none, n_candidates=4, n_drops=2, n_late=2).sentence) == (
         "Inconclusive: the labels of all 2 misreading-labelled drops were set after the drop had ended, "
@@ -132,7 +132,7 @@ def test_nothing_to_test_says_why() -> None:
 
 DESCRIPTIVE = (
     "Descriptive. With so few dates no test over dates can reach 5% two-sided; the matched-permutation p "
-    "assumes that the placebo drops are comparable."
+    "assumes that the control drops are comparable."
 )
 
 
@@ -141,7 +141,7 @@ DESCRIPTIVE = (
     [
         (2, DESCRIPTIVE),
         (5, DESCRIPTIVE),
-        (10, "Low power: MDE = 1.00 sd = 6.3%."),
+        (10, "Low power: the smallest detectable effect is 1.00 standard deviations, 6.3%."),
         (15, "Moderate."),
         (29, "Moderate."),
         (30, ""),

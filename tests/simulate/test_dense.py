@@ -166,7 +166,7 @@ def test_the_command_simulates_the_designs_that_are_named(study: Path, capsys: p
     assert main(given) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "Dates as dense as the study's own: size / power at a drop of 4.4%, %, window [+2, +20]" in printed
-    assert "Dates as dense as the study's, [0, +1]: 5% is held by" in printed
+    assert "Dates as dense as the study's, [0, +1]: 5% level kept by" in printed
     assert "50 random pairs" not in printed
     (folder,) = (study / "results").glob("simulation-*")
     with (folder / "simulation.csv").open(encoding="utf-8") as file:

@@ -366,7 +366,7 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsy
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert main(arguments(study, *SMALL, "--windows", "[0,1]", "--seed", "9")) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Common dates, [0, +1]: 5% is held by" in printed
+    assert "Common dates, [0, +1]: 5% level kept by" in printed
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 

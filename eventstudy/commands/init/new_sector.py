@@ -20,7 +20,7 @@ from eventstudy.exchanges.exchange import by_common_name, exchanges, quotes_hund
 STUDY_FILE, EVENTS_FILE, PRICES_FOLDER = "eventstudy.toml", "events.csv", "prices"
 SCHEMA_FILE = "eventstudy.schema.json"
 PRICE_UNIT = """\
-# These exchanges quote hundredths of their currency (London pence); 1 where your files are in whole units.
+# These exchanges quote hundredths of their currency (London pence); write 1 if your files have whole units.
 price_unit = {{{pence}}}
 """
 SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
@@ -89,7 +89,7 @@ def _peer(text: str, problems: list[str]) -> dict[str, str] | None:
     if market and market.first_digits and with_suffix(ticker):
         problems.append(f"peer {text!r}: the ticker has no exchange; did you mean '{with_suffix(ticker)}'?")
     elif not TICKER.fullmatch(ticker):
-        problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = ^")
+        problems.append(f"peer {text!r}: ticker {given!r}: accepted are letters, digits and . - = _ ^")
     if not mic:
         problems.append(f"peer {text!r}: no exchange; write TICKER:MIC:Name, such as {EXAMPLE_PEER}")
     else:
@@ -175,14 +175,14 @@ def _market(mic: str, benchmark: str) -> str:
         "[[markets]]",
         f'mic = "{mic}"',
         f"benchmark = {toml_text(benchmark)}",
-        f'region = "{known.country if known else mic}"   # exchanges of a region share its weight in a shock',
+        f'region = "{known.country if known else mic}"   # each region has the same weight in a shock',
     ]
     if known:
         lines.append(f'currency = "{known.currency}"')
     if known and known.board:
-        lines.append(f'board = "{known.board}"   # its price limits; see docs/market-rules.md')
+        lines.append(f'board = "{known.board}"   # price limits; see docs/market-rules.md')
     else:
-        lines.append("# board: this exchange's price limits are in no table, so no day is marked as locked")
+        lines.append("# board: price limits of this exchange are not known, so no day is marked as locked")
     return "\n".join([*lines, ""])
 
 

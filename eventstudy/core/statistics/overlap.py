@@ -182,13 +182,16 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
     if _apart(window):
         return [DateOverlap.none(k)] * window.shape[1]
     early, late, _ = shared_sessions(window)
-    known = sparse.csr_array((_alike(portfolios, peers, early, late), (early, late)), shape=(k, k))
-    found = []
-    for day in range(window.shape[1]):
-        early, late, share = shared_sessions(window[:, : day + 1])
-        weight = share * np.asarray(known[early, late]).ravel() if len(early) else share
-        found.append(DateOverlap(k, early, late, weight))
-    return found
+    alike, width = _alike(portfolios, peers, early, late), window.shape[1]
+    days, code = np.unique(window, return_inverse=True)
+    place = np.full((k, len(days)), width)
+    place[np.arange(k)[:, None], code.reshape(window.shape)] = np.arange(width)
+    place[:, days == NO_SESSION] = width
+    # Two windows share a session from the later of its two event days on.
+    since = np.maximum(np.arange(width), place[late[:, None], code.reshape(window.shape)[early]])
+    common = ((since <= day).sum(axis=1) for day in range(width))
+    pairs = [(n > 0, n / (day + 1) * alike) for day, n in enumerate(common)]
+    return [DateOverlap(k, early[some], late[some], weight[some]) for some, weight in pairs]
 
 
 def _sessions(portfolios: ShockPortfolios) -> Days:

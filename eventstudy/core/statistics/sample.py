@@ -13,7 +13,7 @@ from scipy import special
 
 from eventstudy import registry
 from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
-from eventstudy.core.arrays import Bools, Floats, row_ranks
+from eventstudy.core.arrays import Bools, Floats, Places, row_ranks
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap
 from eventstudy.errors import ConfigError, Reason
@@ -63,10 +63,9 @@ class Tails(NamedTuple):
 class TestResult:
     """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` is not empty.
 
-    ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates
-    without overlap these are worth in the window; ``estimate`` is in units of
-    return; ``null`` says what is tested and ``source`` names the paper. ``rbar`` and ``n_effective`` are
-    those of the group in the window.
+    ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates without
+    overlap these are worth in the window; ``estimate`` is in units of return; ``null`` says what is tested and
+    ``source`` names the paper. ``rbar`` and ``n_effective`` are those of the group in the window.
 
     Examples
     --------
@@ -305,13 +304,12 @@ class Sample:
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
-        (only,) = self.each([window])
-        return only
+        return next(self.each([window]))
 
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
         """Yield `at` of each window; those that the same firm-events have complete share what they can."""
         ar = self.abnormal.ar
-        shared: dict[bytes, tuple[Sample, ShockPortfolios, PeerWeights, dict[Callable[..., Any], Any]]] = {}
+        shared: dict[bytes, tuple[Sample, Places, ShockPortfolios, PeerWeights, dict[Callable[..., Any], Any]]] = {}
         for window in windows:
             car, variance = self.abnormal.car(window, ar=ar), self.abnormal.variance(window)
             scar = car / np.sqrt(variance)
@@ -320,10 +318,10 @@ class Sample:
             if key not in shared:
                 part = (self if complete.all() else self.take(self.group, complete)).ranked()
                 portfolios = shock_portfolios(part.abnormal, weighting=self.weighting, by="date")
-                shared[key] = part, portfolios, portfolios.weighted(window), {}
-            part, portfolios, peers, made = shared[key]
-            panel, days = part.abnormal.panel, part.abnormal.weights(window) > 0
-            in_common = window_overlap(panel.event_sessions, days, news_of(panel))
+                shared[key] = part, news_of(part.abnormal.panel), portfolios, portfolios.weighted(window), {}
+            part, news, portfolios, peers, made = shared[key]
+            days = part.abnormal.weights(window) > 0
+            in_common = window_overlap(part.abnormal.panel.event_sessions, days, news)
             shock_car = portfolios.mean_of(car[complete], peers.weight)
             yield WindowSample(
                 group=self.group,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
 #: Days, and moments in UTC, as the tables write them.
 _MOMENT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(?:\+00:00)?)?")
-#: Tables that figures and pools are made from, row by row; a workbook names them.
-IN_CSV_ALONE = ("paths", "falls", "estimation_cuts")
+#: Tables of single days, and those that figures and pools are made from: a workbook beside the CSV files names them.
+IN_CSV_ALONE = ("abnormal_returns", "pnl", "paths", "falls", "estimation_cuts")
 #: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
 _CREATED = dt.datetime(2000, 1, 1)
 
@@ -56,7 +56,7 @@ def write(material: Material) -> None:
             "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
         }
         too_long = [*(name for name, table in tables.items() if len(table) >= MAX_ROWS), *result.files]
-        apart = [*too_long, *(name for name in IN_CSV_ALONE if name in tables)]
+        apart = [*too_long, *(name for name in IN_CSV_ALONE if name in tables and "csv" in material.formats)]
         first = pd.DataFrame(result.facts.get("small_table") or ())
         sheets = ({"page_1": first} if len(first) else {}) | {k: v for k, v in tables.items() if k not in apart}
         if len(first):
@@ -106,14 +106,15 @@ def _write_summary(book: Any, formats: Mapping[str, Any], result: StudyResult, a
     rows: list[tuple[str, Any]] = [("study", summary.get("study")), ("run id", result.run_id)]
     if result.simulated:
         rows.append(("SIMULATED", "The prices are simulated; nothing here is market data."))
-    measured = words_of(result)["workbook.measured"]
+    words = words_of(result)
+    measured = words["workbook.measured"]
     rows += [("measured", measured)] if measured else []
     rows += [("verdict" if asked(summary) else "effect of the events", verdict.get("sentence"))]
     rows += [(key.replace("_", " "), verdict.get(key)) for key in ("effect", "p_value", "n_dates", "n_events", "mde")]
     named = {"used": "used", "shifted": "used, day 0 moved", "merged": "repeated and merged", "dropped": "dropped"}
     rows += [(f"firm-events {name}", counts.get(key)) for key, name in named.items()]
     rows += [("newest price", summary.get("data_date")), ("prices", summary.get("price_source"))]
-    rows += [(f"table {name}", f"not in this workbook, see tables/{name}.csv") for name in apart]
+    rows += [(f"table {_called(name, words)}", f"not in this workbook, see tables/{name}.csv") for name in apart]
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 90)
     for place, (key, value) in enumerate(rows):
@@ -142,14 +143,11 @@ def _write_table(
         width = max([len(head) + 2, 10, *map(len, texts)])
         sheet.set_column(place, place, min(width, 48))
         sheet.write_string(0, place, head, formats["head"])
-        for row, value in enumerate(values.tolist(), 1):
-            _write_cell(
-                sheet,
-                row,
-                place,
-                dt.datetime.fromisoformat(value[:19]) if moment and isinstance(value, str) and value else value,
-                style,
-            )
+        cells = values.tolist()
+        if moment:
+            cells = [dt.datetime.fromisoformat(cell[:19]) if isinstance(cell, str) and cell else cell for cell in cells]
+        for row, cell in enumerate(cells, 1):
+            _write_cell(sheet, row, place, cell, style)
     if len(table):
         sheet.autofilter(0, 0, len(table), len(table.columns) - 1)
 

@@ -81,9 +81,20 @@ def _drops(facts: Mapping[str, Any], words: Words) -> str:
         return words["headline.no_label"].format(label=term(words, "label", label))
     numbers = {"m": count(m), "n": count(n), "label": term(words, "label", label)}
     if n != 1:
-        return words["headline.drops" if n else "headline.no_drop"].format(**numbers)
+        told = words["headline.drops" if n else "headline.no_drop"].format(**numbers)
+        return words["headline.joint"].join(filter(None, (told, _left_out(facts, words))))
     which = {"shock": found["shock_id"], "day": day_text(words, found["day0"]), "fall": percent(found["car_drop"])}
     return words["headline.only_drop" if m == 1 else "headline.one_drop"].format(**numbers, **which)
+
+
+def _left_out(facts: Mapping[str, Any], words: Words) -> str:
+    """Say which drops the answer leaves out, where it rests on some of them."""
+    found, judged = facts.get("asked") or {}, int(facts["verdict"].get("n_dates") or 0)
+    numbers = {name: int(found.get(f"n_{name}") or 0) for name in ("late", "overlapping", "uncompared")}
+    why = [words[f"headline.left_{name}"].format(n=n) for name, n in numbers.items() if n]
+    if not judged or not why:
+        return ""
+    return words["headline.left_out"].format(n=sum(numbers.values()), why=words["small.late_comma"].join(why))
 
 
 def _found(shown: Mapping[str, Any], words: Words) -> str:

@@ -15,7 +15,7 @@ from eventstudy.results.result import StudyResult
 if TYPE_CHECKING:
     import pandas as pd
 
-ALIGNMENT_ROWS = 200
+ALIGNMENT_ROWS = 60
 _MARKS = {"after_close": "+", "closed": "~"}
 
 

@@ -12,7 +12,7 @@ from eventstudy.report.document import table as table_of
 from eventstudy.report.wording import Words, count
 from eventstudy.results.result import StudyResult
 
-MATRIX_ROWS, MATRIX_COLUMNS = 150, 26
+MATRIX_ROWS, MATRIX_COLUMNS = 60, 26
 #: More tickers than so many fill pages with empty cells; ledger.csv has them.
 MOST_TICKERS = 4 * MATRIX_COLUMNS
 _SIGNS = {"used": "●", "shifted": "s", "merged": "="}

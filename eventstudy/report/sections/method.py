@@ -45,8 +45,8 @@ Kolari and Pynnönen (2011). Nonparametric rank tests for event studies. Journal
 """
 #: Settings listed by the number of their entries: the pack's tables have them in full.
 MOST_SETTINGS, LONGEST_SETTING = 90, 44
-#: Rows of the table of peers.
-MOST_PEERS = 200
+#: Rows of the table of peers, and warnings.
+MOST_PEERS, MOST_WARNINGS = 60, 20
 
 
 def _list(name: str, heading: str, lines: Iterable[str]) -> Section:
@@ -97,7 +97,8 @@ def settings(result: StudyResult, words: Words) -> Section | None:
     default = StudyConfig()
     if not asked(result.facts):
         default, unused = default.of_effect, ("backtest", "costs")
-    walk("", {name: value for name, value in chosen.items() if name not in unused}, default.as_dict())
+    # Which files the pack has changes no number.
+    walk("", {name: value for name, value in chosen.items() if name not in (*unused, "report")}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
         Section(name="settings", heading=words["page.settings"], blocks=(facts,), level=2, folded=True)
@@ -114,7 +115,9 @@ def notes(facts: Mapping[str, Any], words: Words) -> Section:
     blocks: list[Block] = [BulletList(tuple(told))] if told else []
     if warnings:
         blocks.append(Paragraph("", words["page.warnings_n"].format(n=len(warnings))))
-        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings)))
+        blocks.append(BulletList(tuple(Paragraph(said(line, words)) for line in warnings[:MOST_WARNINGS])))
+        if left := left_out_words(len(warnings) - MOST_WARNINGS, "summary.json", words):
+            blocks.append(Paragraph(left, tone="note"))
     return Section(name="notes", heading=words["page.notes"], blocks=tuple(blocks) or (Paragraph(words["page.none"]),))
 
 

@@ -13,8 +13,8 @@ from eventstudy.results.result import StudyResult
 
 #: Letters of a title in the table of shocks.
 LONGEST_TITLE = 44
-#: Rows of that table.
-MOST = 320
+#: Rows of that table: a page.
+MOST = 60
 
 
 def shock_pages(
@@ -73,7 +73,12 @@ def _falls(result: StudyResult, words: Words) -> TableBlock:
     windows = result.facts.get("windows") or {}
     head, (drop, post) = _heads(words, [windows.get(name) for name in ("drop", "post")])
     head += [drop, words["column.s"], post, words["column.s"], words["column.qualifies"]]
-    records = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable").to_dict("records")
+    frame = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable")
+    if len(frame) > MOST:
+        # Those in question first, then the other drops.
+        last = [frame["label"] != (result.facts.get("asked") or {}).get("label"), ~frame["qualifies"].astype(bool)]
+        frame = frame.loc[(2 * last[1] + last[0]).sort_values(kind="stable").index]
+    records = frame.to_dict("records")
     rows = [
         [
             *_first(row, titles.get(row["shock_id"], ""), words),

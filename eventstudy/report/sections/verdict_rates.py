@@ -15,6 +15,7 @@ from eventstudy.messages import catalogue
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.csv import stamped
+from eventstudy.results.summary import title_of
 from eventstudy.reversal.verdict import LEVEL
 from eventstudy.simulate.rates import Z99
 from eventstudy.simulate.verdict_rates import THIS_LIST, Material, VerdictPlan, VerdictRate
@@ -119,7 +120,7 @@ def verdict_document(
     asked = Paragraph(words["verdict_rates.asked"], words["headline.question"])
     items = tuple(Paragraph(sentence) for sentence in conclusions(rates, words))
     return Document(
-        title=words["verdict_rates.title"].format(study=config.study.name or config.study.sector),
+        title=words["verdict_rates.title"].format(study=title_of(config)),
         subject=words["verdict_rates.subject"],
         origin=(f"seed {plan.seed}", words["verdict_rates.prices_to"].format(day=manifest["prices"]["data_date"])),
         sections=(
