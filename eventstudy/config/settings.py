@@ -251,6 +251,9 @@ class Reversal:
     controls
         Control drops of a drop: ``all`` of the history, or ``before``, those whose post window had ended before the
         drop began.
+    donors
+        Tickers or groups of ``[[peers]]`` from outside the sector. A portfolio of them is weighted to move as the peers
+        did before a drop: a row of the robustness table, never the verdict.
     history_years
         Smallest number of years before the newest event that are searched for control drops.
     specification_curve
@@ -265,6 +268,7 @@ class Reversal:
     case: Text = ""
     estimator: Literal["moderated", "regression", "matched"] = "moderated"
     controls: Literal["all", "before"] = "all"
+    donors: Annotated[tuple[Text, ...], Distinct()] = ()
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

@@ -87,7 +87,8 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
         before = locked.get(section, {})
         for key in sorted({*values, *before}):
             old, new = before.get(key), plain_json(values.get(key))
-            if old != new:
+            # A setting that is younger than the lock and says nothing departs from nothing.
+            if old != new and (key in before or new):
                 name = key if section == "question" else f"{section}.{key}"
                 strict = key in STRICT or section in STRICT
                 differing.append(Departure(name, _value(old), _value(new), strict))
@@ -95,8 +96,13 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
 
 
 def specification_digest(config: StudyConfig) -> str:
-    """Short digest of all that decides how the endpoint is measured: one for each specification."""
-    text = json.dumps({name: config.as_dict()[name] for name in SECTIONS}, sort_keys=True)
+    """Short digest of all that decides how the endpoint is measured: one for each specification.
+
+    Donors are left out: they make a row beside the verdict.
+    """
+    plain = config.as_dict()
+    del plain["reversal"]["donors"]
+    text = json.dumps({name: plain[name] for name in SECTIONS}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,10 +100,10 @@ class Shocks:
     excess: Floats
     case: int | None
     question: str
-    members: Mapping[str, Bools]
-    counted: Mapping[str, Bools]
-    verdicts: Mapping[str, Verdict]
-    balances: Mapping[str, Sequence[Balance]]
+    members: Mapping[str, Bools] = field(default_factory=dict)
+    counted: Mapping[str, Bools] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    balances: Mapping[str, Sequence[Balance]] = field(default_factory=dict)
 
     @property
     def comparison(self) -> Comparison:
@@ -180,10 +180,6 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         excess=excess(fallen.post, [controls.placebos(k) for k in range(len(leads))]),
         case=case,
         question=f"label={config.reversal.label}",
-        members={},
-        counted={},
-        verdicts={},
-        balances={},
     )
     return _answered(shocks, headline, config)
 
