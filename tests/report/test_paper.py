@@ -201,7 +201,7 @@ def test_workbook_begins_with_the_table_of_page_one_and_an_index_leads_to_each_s
     assert list(links) == [name for name in book.sheetnames if name not in ("summary", "index")]
     assert links["tests"] == "'tests'!A1"
     said = {row[0].value: row[2].value for row in book["index"].iter_rows(min_row=2)}
-    assert "what is tested" in said["estimate"]
+    assert "the tested value" in said["estimate"]
     assert said["tests"] == "a group × window × test"
     # Without CSV files beside it the workbook has the days too.
     assert book["abnormal_returns"].max_row == 1 + len(_study().tables["abnormal_returns"])
