@@ -189,7 +189,7 @@ def _widths(block: TableBlock, size: float) -> list[float]:
         min(max([4, *map(len, column.head.split()), *(len(row[at]) for row in block.rows)]), _LONGEST)
         for at, column in enumerate(block.columns)
     ]
-    needed = [2 * _MARGIN + 0.022 * size * count for count in letters]
+    needed = [2 * _MARGIN + 0.027 * size * count for count in letters]
     short = sum(width for width, count in zip(needed, letters, strict=True) if count <= _SHORT)
     long = sum(width for width, count in zip(needed, letters, strict=True) if count > _SHORT)
     if not long or short > 0.8 * _TEXT_WIDTH:
