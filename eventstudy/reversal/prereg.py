@@ -13,7 +13,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S
+from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S, SLOPE_SD, SPREAD_WEEKS
 from eventstudy.reversal.labels import asks_reversal
 
 #: Sections of the settings that the lock holds in full.
@@ -42,9 +42,12 @@ def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
     config = config if asks_reversal(events, config) else config.of_effect
     plain = config.as_dict()
     (first, last), (start, end), label = config.windows.post, config.windows.drop, config.reversal.label
+    falls = "comparable falls of the same peers by one regression on peer set, depth of the drop and run-up "
+    falls += f"(controls: S <= {CONTROL_S}, CAR <= {CONTROL_DROP:.1%})"
     against = {
-        "regression": "comparable falls of the same peers by one regression on peer set, depth of the drop and run-up "
-        f"(controls: S <= {CONTROL_S}, CAR <= {CONTROL_DROP:.1%}); CR2, t with at most K - 1 degrees of freedom",
+        "moderated": f"{falls}, slope of the depth 0 +- {SLOPE_SD}; CR2, the spread of single controls counts for "
+        f"{SPREAD_WEEKS} dates, t with at most K - 1 + {SPREAD_WEEKS} degrees of freedom",
+        "regression": f"{falls}; CR2, t with at most K - 1 degrees of freedom",
         "matched": "the mean of its matched placebo drops; matched permutation",
     }[config.reversal.estimator]
     endpoint = f"mean CAR[{first},{last}] after {label}-labelled drops over [{start},{end}] against {against}"
