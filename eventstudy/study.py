@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.study_run import StudyRun
 from eventstudy.results.summary import build_summary
-from eventstudy.results.tables import backtest_tables, build_tables
+from eventstudy.results.tables import aar_table, backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
 from eventstudy.reversal.endpoints import endpoints
@@ -78,25 +79,46 @@ def run_study(
         If a benchmark has gaps or never moves.
     """
     tell = progress or (lambda _: None)
+    return answer_study(events, config, prices, progress=tell, prereg=prereg, trials=trials, start=start).finish(tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A study whose answer is known: ``result`` has a summary that lacks the trade, and no tables.
+
+    ``finish`` makes these, with the names of its stages told to its argument, and returns the whole result.
+    """
+
+    result: StudyResult
+    finish: Callable[[Progress], StudyResult]
+
+
+def answer_study(
+    events: Events,
+    config: StudyConfig,
+    prices: PriceTable,
+    *,
+    progress: Progress,
+    prereg: Mapping[str, Any] | None = None,
+    trials: Trials | None = None,
+    start: Start = in_turn,
+) -> Answered:
+    """Run a study as far as its answer; parameters and errors are those of `run_study`."""
     events = with_shocks(events, config)
     own = read_covariates(events, config)
-    tell("returns, windows, market model")
+    progress("returns, windows, market model")
     asks = asks_reversal(events, config)
     config = config if asks else config.of_effect
     computed = compute(events, config, prices)
     samples = list(groups(computed.sample, events, config, own))
     samples = samples if asks else list(distinct(samples))
     tests = start(_tests, samples, config, config.windows.tested(asked=asks))
-    earlier = trials or Trials()
-    # A ratio of real prices says nothing on simulated ones, nor the other way round.
-    logged = {} if prices.simulated else earlier.rules
     parts = Parts()
-    nothing = _Asked(None, (), _Trade({}, {}, logged))
-    asked = _ask(computed, samples, events, config, prices, logged, tell, parts) if asks else nothing
+    progress("reversal")
+    found, claims = _ask(computed, samples, events, config, prices, parts) if asks else (None, ())
     manifest = build_manifest(events, config, prices)
-    tell("tests")
-    results = tests.result()
-    tell("tables")
+    manifest["inputs"] += _covariates_files(config) + (_inputs_beside(events) if asks else [])
+    progress("tests")
     run = StudyRun(
         events=events,
         config=config,
@@ -104,23 +126,42 @@ def run_study(
         prices=prices,
         computed=computed,
         samples=samples,
-        tests=results,
-        found=asked.found,
-        claims=asked.claims,
+        tests=tests.result(),
+        found=found,
+        claims=claims,
         parts=parts,
     )
-    tables = {**build_tables(run), **asked.trade.tables}
-    manifest["inputs"] += _covariates_files(config) + (_inputs_beside(events) if asks else [])
-    run_id = run_id_of(config, manifest)
-    summary = build_summary(run, run_id, tables, asked.trade.summary)
-    summary["not_available"] = [missing.as_dict() for missing in parts.missing]
-    _count_trials(summary, manifest, earlier.studies, asked.trade.before, config)
+    run_id, aar = run_id_of(config, manifest), aar_table(samples)
+    facts = build_summary(run, run_id, aar)
+    sentences: list[str] = []
     if prereg is not None:
-        summary["prereg"] = plain_json(prereg)
-        sentences = (row["sentence"] for row in summary["prereg"]["departures"])
-        summary["warnings"] = [*sentences, *summary["warnings"]]
-    summary["warnings"] = worst_first([*summary["warnings"], *parts.warnings()])
-    return StudyResult(run_id, tables, summary, {**manifest, "run_id": run_id}, explored=explored_of(run))
+        facts["prereg"] = plain_json(prereg)
+        sentences = [row["sentence"] for row in facts["prereg"]["departures"]]
+    facts["warnings"] = worst_first([*sentences, *facts["warnings"], *parts.warnings()])
+    answer = StudyResult(run_id, {}, facts, {**manifest, "run_id": run_id})
+    return Answered(answer, functools.partial(_finished, run, answer, aar, trials or Trials(), start))
+
+
+def _finished(
+    run: StudyRun, answer: StudyResult, aar: pd.DataFrame, earlier: Trials, start: Start, tell: Progress
+) -> StudyResult:
+    """Add the tables and, where reversals are asked about, the trade to an answer."""
+    # A ratio of real prices says nothing on simulated ones, nor the other way round.
+    logged = {} if run.prices.simulated else earlier.rules
+    trade = start(_trade, run, logged) if run.asked else None
+    tell("tables")
+    tables, facts, manifest, before = build_tables(run, aar), dict(answer.facts), dict(answer.manifest), logged
+    if trade is not None:
+        tell("backtest")
+        untraded = functools.partial(_untraded, logged)
+        traded = run.parts.optional("backtest", trade.result, untraded)
+        tables |= traded.tables
+        facts["backtest"], before = plain_json(traded.summary), traded.before
+    facts["not_available"] = [missing.as_dict() for missing in run.parts.missing]
+    later = [warning for warning in run.parts.warnings() if warning not in facts["warnings"]]
+    facts["warnings"] = worst_first([*facts["warnings"], *later])
+    _count_trials(facts, manifest, earlier.studies, before, run.config)
+    return StudyResult(answer.run_id, tables, facts, manifest, explored=explored_of(run))
 
 
 def run_list(
@@ -193,16 +234,7 @@ def _count_trials(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is asked about reversals, claims and the trade; of a study of the events' effect nothing is."""
-
-    found: Findings | None
-    claims: tuple[ClaimVerdict, ...]
-    trade: _Trade
-
-
-@dataclass(frozen=True, slots=True)
-class _Trade:
+class _Traded:
     """The backtest in tables and words, and the trading specifications that had been run before it."""
 
     tables: Mapping[str, pd.DataFrame]
@@ -211,16 +243,9 @@ class _Trade:
 
 
 def _ask(
-    computed: Computed,
-    samples: Sequence[Sample],
-    events: Events,
-    config: StudyConfig,
-    prices: PriceTable,
-    logged: Mapping[str, float],
-    tell: Progress,
-    parts: Parts,
-) -> _Asked:
-    tell("reversal")
+    computed: Computed, samples: Sequence[Sample], events: Events, config: StudyConfig, prices: PriceTable, parts: Parts
+) -> tuple[Findings, tuple[ClaimVerdict, ...]]:
+    """Return what is found about reversals, and the claims held against the prices."""
     headline = headline_of(samples, config)
     shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
@@ -228,17 +253,18 @@ def _ask(
     both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline), lambda _: ())
     found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
     claimed = _beside(beside / "claims.csv", read_claims)
-    claims = parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
-    tell("backtest")
+    return found, parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
 
-    def trade() -> _Trade:
-        traded = trade_study(computed, shocks, events, config, prices, group=headline.group, logged=logged)
-        return _Trade(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
-    def no_trade(why: Reason) -> _Trade:
-        return _Trade(backtest_tables(None), {"n_trades": 0, "sentence": text(why)}, logged)
+def _trade(run: StudyRun, logged: Mapping[str, float]) -> _Traded:
+    assert run.found is not None
+    group, config = run.headline.group, run.config
+    traded = trade_study(run.computed, run.found.shocks, run.events, config, run.prices, group=group, logged=logged)
+    return _Traded(backtest_tables(traded), summarise(traded), traded.evaluation.before)
 
-    return _Asked(found, claims, parts.optional("backtest", trade, no_trade))
+
+def _untraded(logged: Mapping[str, float], why: Reason) -> _Traded:
+    return _Traded(backtest_tables(None), {"n_trades": 0, "sentence": text(why)}, logged)
 
 
 def _tests(samples: Sequence[Sample], config: StudyConfig, windows: Sequence[Window]) -> list[TestResult]:

@@ -215,8 +215,8 @@ def test_help_of_all_commands_imports_nothing_of_the_package_but_commands() -> N
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     light = ["cli", "commands", "errors", "exchanges"]
     assert out.strip().splitlines()[-1] == str([f"eventstudy.{name}" for name in light])
-    assert "  sectors     List the sectors that ship with the package." in out
-    assert "  check     Validate EVENTS" in out
+    assert "  sectors     List the sectors of the package" in out
+    assert "  check     Check EVENTS" in out
 
 
 def test_a_command_is_a_file_and_only_its_own_is_imported(capsys: pytest.CaptureFixture[str]) -> None:

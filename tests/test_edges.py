@@ -235,7 +235,7 @@ def test_a_fault_of_our_own_is_one_line_unless_debug(place: Place) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("division by zero")
 
-    place.patch.setattr("eventstudy.study.run_study", broken)
+    place.patch.setattr("eventstudy.study.answer_study", broken)
     answer = place.run()
     assert answer.code == 1
     assert answer.err == "eventstudy: internal error: ZeroDivisionError: division by zero; --debug shows where"

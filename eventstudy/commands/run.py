@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
     from eventstudy.results.result import StudyResult
+    from eventstudy.study import Answered
     from eventstudy.workers import Start
 
 
@@ -101,40 +102,45 @@ def command(
         reading = (lambda: None) if long else _begin_prices(start, read, config, prices, console)
         # What the study imports takes as long as reading its prices.
         from eventstudy.report.progress import heeding, watched
-        from eventstudy.report.publish import log_trial, past_trials, publish
-        from eventstudy.study import run_list
+        from eventstudy.report.trials import log_trial, past_trials
+        from eventstudy.study import Answered, run_list
 
         table, study = reading(), config.study
         watch = functools.partial(watched, silent=quiet or as_json, language=study.language, kind=study.kind)
         with watch() as tell, heeding(tell) as say:
             common: dict[str, Any] = {"progress": say, "trials": past_trials(place)}
             if table is None:
-                result = run_list(read, config, Path(str(prices)), scratch=scratch.resolve(), workers=workers, **common)
+                whole = run_list(read, config, Path(str(prices)), scratch=scratch.resolve(), workers=workers, **common)
+                found = Answered(whole, lambda _: whole)
             else:
-                result = _studied(read, config, table, prereg=locked, start=start, **common)
-        # The answer stands as soon as the numbers do: the pages take as long again.
-        _answer(result, console, as_json=as_json, quiet=quiet)
+                found = _answered(read, config, table, prereg=locked, start=start, **common)
+        # The answer stands as soon as it is known: tables, trade and pages take longer.
+        _print_answer(found.result, console, as_json=as_json, quiet=quiet)
+        from eventstudy.report.publish import publish
+
         with watch() as tell, heeding(tell) as say:
+            result = found.finish(say)
             own = Path(config.report.templates) if config.report.templates else None
             folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
-    _told(result, folder, console, as_json=as_json, quiet=quiet)
+    later = [warning for warning in result.facts["warnings"] if warning not in found.result.facts["warnings"]]
+    _told(result, folder, console, later, as_json=as_json, quiet=quiet)
 
 
-def _studied(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> StudyResult:
-    """Run the study; where nothing can be used, say which tickers the files name."""
-    from eventstudy.study import run_study
+def _answered(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> Answered:
+    """Run the study as far as its answer; where nothing can be used, say which tickers the files name."""
+    from eventstudy.study import answer_study
 
     try:
-        return run_study(events, config, prices, **options)
+        return answer_study(events, config, prices, **options)
     except EstimationError as error:
         from eventstudy.api import why_nothing
 
         raise EstimationError([*error.problems, *map(Problem, why_nothing(events, config, prices))]) from error
 
 
-def _answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool) -> None:
+def _print_answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool) -> None:
     """Print the answer with its numbers, before the pack is written."""
     if not (as_json or quiet):
         from eventstudy.report.terminal import print_summary
@@ -142,8 +148,10 @@ def _answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool
         print_summary(result, console)
 
 
-def _told(result: StudyResult, folder: Path, console: Console, *, as_json: bool, quiet: bool) -> None:
-    """Print where the pack is, and on stderr whether a font was missing."""
+def _told(
+    result: StudyResult, folder: Path, console: Console, later: Sequence[str], *, as_json: bool, quiet: bool
+) -> None:
+    """Print the warnings that came after the answer and where the pack is; on stderr whether a font was missing."""
     from eventstudy.report.render.pdf import missing_font
 
     if "pdf" in result.report.formats and (note := missing_font(result)):
@@ -153,8 +161,10 @@ def _told(result: StudyResult, folder: Path, console: Console, *, as_json: bool,
     elif quiet:
         click.echo(str(folder))
     else:
-        from eventstudy.report.terminal import print_pack
+        from eventstudy.report.terminal import print_pack, print_warnings
+        from eventstudy.report.wording import words_of
 
+        print_warnings(later, console, words_of(result))
         print_pack(result, folder, console)
 
 

@@ -28,7 +28,7 @@ def check(config: StudyConfig, *, peers: bool = True, written: Container[str] = 
     found = [
         *faults(config, StudyConfig),
         *_windows(config.windows, ("drop", "post") if config.reversal.ask == "yes" else written),
-        *(_peers(config) if peers else ()),
+        *((*_peers(config), *_donors(config)) if peers else ()),
         *_model(config),
         *_entry(config),
         *_markets(config),
@@ -96,6 +96,13 @@ def _model(config: StudyConfig) -> Iterator[str]:
             f"returns.gaps = 'trade_to_trade' with model.name = {model.name!r}: accepted are "
             f"{', '.join(TRADE_TO_TRADE)}"
         )
+
+
+def _donors(config: StudyConfig) -> Iterator[str]:
+    names = {name for peer in config.peers for name in (peer.ticker, peer.group, *peer.aliases)}
+    for donor in config.reversal.donors:
+        if donor not in names:
+            yield f"reversal.donors: {donor!r} is neither a peer nor a group of peers; {nearest(donor, sorted(names))}"
 
 
 def _entry(config: StudyConfig) -> Iterator[str]:

@@ -245,11 +245,15 @@ class Reversal:
         Shock shown as a case study; by default the newest fall with the label in question that counts as a drop,
         else the newest fall with this label, else the newest fall of all.
     estimator
-        How the verdict is computed: ``regression`` over all control drops of the peers, or ``matched``, the
-        permutation test over sets of matched control drops.
+        What the verdict rests on: ``moderated``, a regression over all control drops of the peers whose slope of
+        the depth is drawn towards none and whose error counts the controls' spread too; ``regression``, the same
+        with neither; or ``matched``, the permutation over sets of placebo drops.
     controls
         Control drops of a drop: ``all`` of the history, or ``before``, those whose post window had ended before the
         drop began.
+    donors
+        Tickers or groups of ``[[peers]]`` from outside the sector. A portfolio of them is weighted to move as the peers
+        did before a drop: a row of the robustness table, never the verdict.
     history_years
         Smallest number of years before the newest event that are searched for control drops.
     specification_curve
@@ -262,8 +266,9 @@ class Reversal:
     share_negative: Annotated[float, Range(0, 1)] = 0.6
     label: Annotated[str, OneOf(LABELS)] = "misreading"
     case: Text = ""
-    estimator: Literal["regression", "matched"] = "regression"
+    estimator: Literal["moderated", "regression", "matched"] = "moderated"
     controls: Literal["all", "before"] = "all"
+    donors: Annotated[tuple[Text, ...], Distinct()] = ()
     history_years: Annotated[int, Range(1, 200)] = 8
     specification_curve: bool = True
 

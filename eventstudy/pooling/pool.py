@@ -310,6 +310,7 @@ def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
         drop=np.concatenate([pack.comparison.drop for pack in packs])[order],
         drops={},
         lead=packs[0].comparison.lead,
+        moderated=all(pack.comparison.moderated for pack in packs),
     )
 
 

@@ -118,6 +118,7 @@ def _comparison(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[st
         day=day,
         drop=listed["drop"].to_numpy(float),
         drops={},
+        moderated=settings["reversal.estimator"] != "regression",
         lead=lead_of(settings["reversal.controls"], settings["windows.drop"], (first, last)),
     )
 

@@ -18,9 +18,9 @@ Say = Callable[[str], None]
 WEIGHTS = (
     ("returns", 0.03),
     ("reversal", 0.11),
-    ("backtest", 0.065),
     ("tests", 0.02),
     ("tables", 0.10),
+    ("backtest", 0.065),
     ("figure", 0.215),
     ("images", 0.29),
     ("report.pdf", 0.10),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from eventstudy.core.abnormal import shock_portfolios
 from eventstudy.core.estimation import Computed, headline_note
 from eventstudy.core.statistics import Sample, TestResult, WindowSample
 from eventstudy.core.statistics.dates import common_volatility_ratio
-from eventstudy.messages import catalogue, joined, kind_of, retold, say, text
+from eventstudy.errors import Reason
+from eventstudy.messages import catalogue, code_of, joined, kind_of, retold, say, text
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.diagnostics import diagnose, diagnose_study
@@ -35,9 +36,6 @@ from eventstudy.reversal.findings import day
 from eventstudy.reversal.labels import label_evidence
 from eventstudy.shocks import together
 
-#: Code of the verdict on a claim whose size is wrong.
-OFF_BY = "claim.off_by"
-
 
 def title_of(config: StudyConfig) -> str:
     """Return the study's name in its language; of one without a name the words for a study."""
@@ -47,10 +45,8 @@ def title_of(config: StudyConfig) -> str:
     return catalogue(study.language)["page.untitled"] if study.name == StudyConfig().study.name else study.name
 
 
-def build_summary(
-    run: StudyRun, run_id: str, tables: Mapping[str, pd.DataFrame], backtest: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the content of summary.json; ``backtest`` is what it says of the trade.
+def build_summary(run: StudyRun, run_id: str, aar: pd.DataFrame) -> dict[str, Any]:
+    """Return the content of summary.json but for the trade; ``aar`` is that of `tables.aar_table`.
 
     Without the question about reversals there is no verdict, and nothing of labels, claims and the trade.
     """
@@ -58,7 +54,6 @@ def build_summary(
     chosen, kind = config.as_dict(), config.study.kind
     first = main_windows(config, asked=run.asked)[0]
     overall, effect = run.computed.sample.at(first), headline.at(run.windows[0])
-    ledger = tables["ledger"]
     content: dict[str, Any] = plain_json(
         {
             "run_id": run_id,
@@ -69,8 +64,8 @@ def build_summary(
             "price_source": run.prices.source,
             "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind, config.tests.level),
             "effects": effects_by_window(map(headline.at, run.windows), run.tests),
-            **(_reversal(run, found, tables["claims"], backtest) if found else {}),
-            "counts": firm_event_counts(zip(ledger["status"], ledger["reason_code"], strict=True)),
+            **(_reversal(run, found) if found else {}),
+            "counts": firm_event_counts((row.status, code_of(row.reason)) for row in run.computed.selection.ledger),
             "rbar": overall.rbar,
             "n_effective": overall.n_effective,
             **_evidence(run),
@@ -83,7 +78,7 @@ def build_summary(
             "diagnostics": run.parts.optional(
                 "diagnostics", lambda: _diagnostics(run.computed, headline, first), lambda _: {}
             ),
-            "warnings": _warnings(run, tables["aar"]),
+            "warnings": _warnings(run, aar),
             "peers": peers_of(config),
         }
     )
@@ -91,8 +86,8 @@ def build_summary(
     return told
 
 
-def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what summary.json holds of reversals: verdict, labels, claims and trade."""
+def _reversal(run: StudyRun, found: Findings) -> dict[str, Any]:
+    """Return what summary.json holds of reversals but for the trade: verdict, labels and claims."""
     config, headline, alignments = run.config, run.headline, run.computed.alignments
     windows = {window: date_power(headline.at(window)) for window in main_windows(config, asked=True)}
     markets = counted_markets(headline.abnormal.panel, run.computed.selection.requests)
@@ -100,18 +95,17 @@ def _reversal(run: StudyRun, found: Findings, claims: pd.DataFrame, backtest: Ma
     untimed = {*labels["post_hoc_events"], *labels["undated_events"]}
     news = together(run.events)
     late = {name: event.label for name, event in news.items() if event.event_id in untimed}
-    verdicts, shocks = zip(claims["verdict"].astype(str), claims["verdict_code"], strict=True), found.shocks
+    verdicts, shocks = (claim.verdict for claim in run.claims), found.shocks
     return {
         **reversal_summary(found, config),
         "asked": _drops_asked(found, config),
         # How far a claim is off is no kind of its own.
-        "claims": Counter("off" if code == OFF_BY else verdict for verdict, code in verdicts),
+        "claims": Counter("off" if isinstance(verdict, Reason) else verdict for verdict in verdicts),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
         "label_evidence": label_evidence(run.events, shocks.event_id[shocks.counted[shocks.question]].tolist()),
         "small_table": small_table(run.tests, headline, config.reversal.label, late, windows),
         "more_data": (shocks.verdict if shocks.verdict.n_dates else shocks.exploratory).more_data,
-        "backtest": backtest,
     }
 
 

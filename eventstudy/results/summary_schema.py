@@ -133,6 +133,9 @@ class Asked:
     label: str
     n_shocks: int
     n_drops: int
+    n_late: int = 0
+    n_overlapping: int = 0
+    n_uncompared: int = 0
     shock_id: str = ""
     day0: Day = ""
     car_drop: float = 0.0
@@ -330,13 +333,8 @@ def summary_schema() -> dict[str, Any]:
     study that asks whether drops reversed; there ``verdict`` is always among them.
     """
     schema = _written(Summary)
-    window = schema_of(WindowName)
-    effect = _with(_written(EffectRow), {"window": window, "n_effective": _NUMBER})
-    answer = _with(
-        _without(_written(Verdict), "more_data", "interval"),
-        {"ci": _written(tuple[float, float]), "group": _TEXT, "window": window},
-    )
-    answer = _with(answer, {"inside": _TEXT, "n_shared_placebos": _COUNT})
+    effect = _with(_written(EffectRow), {"window": schema_of(WindowName), "n_effective": _NUMBER})
+    answer = _with(verdict_schema(), {"inside": _TEXT, "n_shared_placebos": _COUNT})
     tests = _written(Mapping[str, TestValue])
     late = {"n_late": _COUNT, "n_undated": _COUNT}
     record = _record()
@@ -356,6 +354,12 @@ def summary_schema() -> dict[str, Any]:
     together = {"verdict": [name for name in REVERSALS if name != "verdict"]}
     title = "summary.json of a run of eventstudy"
     return {"$schema": DIALECT, "title": title, **schema, "required": always, "dependentRequired": together}
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the schema of a verdict, as `reversal.findings.verdict_facts` writes it."""
+    own = {"ci": _written(tuple[float, float]), "group": _TEXT, "window": schema_of(WindowName)}
+    return _with(_without(_written(Verdict), "more_data", "needed", "interval"), own)
 
 
 def _written(hint: Any) -> dict[str, Any]:

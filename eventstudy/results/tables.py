@@ -38,11 +38,11 @@ from eventstudy.reversal.claims import ClaimVerdict
 from eventstudy.shocks import together
 
 
-def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
+def build_tables(run: StudyRun, aar: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables of the pack by the names of their files, those of the backtest apart.
 
-    Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps why. Where nothing is asked
-    about reversals there are none of them; ``event_days`` is there instead.
+    ``aar`` is that of `aar_table`. Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps
+    why. Where nothing is asked about reversals there are none of them; ``event_days`` is there instead.
     """
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
@@ -71,7 +71,7 @@ def build_tables(run: StudyRun) -> dict[str, pd.DataFrame]:
         "abnormal_returns": _abnormal_table(abnormal),
         "estimation": _estimation_table(abnormal),
         "car": _car_table(abnormal, windows, config.tests.alternative, compounds=kind == "return"),
-        "aar": _aar_table(run.samples),
+        "aar": aar,
         **{name: frame_of(name, cells) for name, cells in rows.items()},
     }
     tables = {name: made[name] for name in TABLES if name in made}
@@ -241,7 +241,8 @@ def _car_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def _aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
+def aar_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    """Return the mean abnormal return of each group on each event day, and its running sum with a 95 % band."""
     columns = [_aar_columns(sample) for sample in samples]
     table = {name: np.concatenate([column[name] for column in columns]) for name in TABLES["aar"][1:]}
     days = [len(column["tau"]) for column in columns]

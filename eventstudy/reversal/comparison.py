@@ -39,7 +39,7 @@ class Comparison:
         By stratum: sessions of all drops by the study's rule in its history, events or not.
     lead
         Sessions that a control must be ahead of an event to be compared with it, see `lead_of`.
-    draws, seed
+    draws, seed, moderated
         Of the estimates, see `estimator.estimate`.
     """
 
@@ -51,13 +51,14 @@ class Comparison:
     lead: int = 0
     draws: int = 9_999
     seed: int = 20260624
+    moderated: bool = True
     #: Estimates by the marks of their shocks: verdicts, rows beside them, ranks, endpoints and pools ask for the same.
     known: dict[bytes, Excess] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def excess(self, counted: Bools) -> Excess:
         """Return what the regression says of the marked shocks, (K,)."""
         if (key := counted.tobytes()) not in self.known:
-            self.known[key] = estimate(self.of(counted), draws=self.draws, seed=self.seed)
+            self.known[key] = estimate(self.of(counted), draws=self.draws, seed=self.seed, moderated=self.moderated)
         return self.known[key]
 
     def of(self, counted: Bools) -> Falls:
@@ -149,6 +150,7 @@ def compare(
         lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
         draws=config.tests.draws,
         seed=config.study.seed,
+        moderated=config.reversal.estimator != "regression",
         drops={name: np.searchsorted(days, np.concatenate(days_of)) for name, days_of in qualifying.items()},
     )
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.arrays import Bools, Counts, Texts
-from eventstudy.core.statistics.dates import t_interval
 from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import Event, Events, read_records
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.reversal.history import day_codes, matched_sets
-from eventstudy.reversal.measure import Measure
+from eventstudy.reversal.measure import Measure, mean_measure
 from eventstudy.reversal.permutation import date_sets, excess, matched_permutation
 from eventstudy.reversal.study_shocks import Shocks
 
@@ -124,18 +123,8 @@ def _without(shocks: Shocks, group: str, mask: Bools, left_out: Bools, config: S
     events, others = sets.car(config.windows.post)
     rows = np.array([k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
     post, kept = date_sets(drops.day0[rows], events[rows], [others[k] for k in rows])
-    x = excess(post, kept)
-    low, high = t_interval(x)
-    return Measure(
-        measure="excess_post",
-        group=group,
-        estimate=float(x.mean()) if len(x) else float("nan"),
-        lower=low,
-        upper=high,
-        p_value=matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed).two_sided,
-        n_dates=len(x),
-        note=note,
-    )
+    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
+    return replace(mean_measure("excess_post", group, excess(post, kept), note=note), p_value=test.two_sided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from eventstudy.core.estimation import EXPOSED
 from eventstudy.errors import Reason
 from eventstudy.events import DIMENSIONS, Events
 from eventstudy.optional import Parts
-from eventstudy.reversal.measure import Measure
-from eventstudy.reversal.measures import mean_measure
+from eventstudy.reversal.measure import Measure, mean_measure
 from eventstudy.reversal.permutation import difference_p
 from eventstudy.reversal.study_shocks import Shocks
 

@@ -167,7 +167,7 @@ def peer_drops(portfolios: ShockPortfolios, config: StudyConfig) -> PeerDrops:
         qualifies=size.qualifies(config.reversal),
         traits=traits,
         sigma=np.sqrt(size.peers.s2),
-        recent=_recent(_daily_returns(portfolios, size, before=windows.drop[1] + 1)),
+        recent=recent_deviation(_daily_returns(portfolios, size, before=windows.drop[1] + 1)),
     )
 
 
@@ -179,7 +179,7 @@ def _traits(portfolios: ShockPortfolios, drop: Window, size: DropSize) -> Floats
     lately = _daily_returns(portfolios, size, before=drop[0])[:, -RECENT_DAYS:]
     panel = abnormal.panel
     past = np.concatenate([panel.estimation_returns[rows], panel.event_returns[rows][:, before]], axis=1)
-    run_up = np.nansum(_mean(portfolios, weight, past[:, -RUN_UP_DAYS:]), axis=1)
+    run_up = np.nansum(mean_by_day(portfolios, weight, past[:, -RUN_UP_DAYS:]), axis=1)
     market = panel.event_factors[rows][:, abnormal.weights(drop) > 0, 0].sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         vol_ratio = np.log(_spread(lately) / _spread(errors))
@@ -192,10 +192,10 @@ def _daily_returns(portfolios: ShockPortfolios, size: DropSize, *, before: int) 
     """Abnormal returns of the estimation window and of the event days before one, (K, days)."""
     abnormal = portfolios.abnormal
     lately = abnormal.ar[portfolios.members][:, abnormal.tau < before]
-    return np.concatenate([size.peers.residual, _mean(portfolios, size.peers.weight, lately)], axis=1)
+    return np.concatenate([size.peers.residual, mean_by_day(portfolios, size.peers.weight, lately)], axis=1)
 
 
-def _mean(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
+def mean_by_day(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
     """Weighted mean over the peers that have the day, (K, days); NaN where none has."""
     known = np.isfinite(values)
     share = portfolios.total(weight[:, None] * known)
@@ -213,7 +213,7 @@ def _spread(values: Floats) -> Floats:
     return spread
 
 
-def _recent(daily: Floats) -> Floats:
+def recent_deviation(daily: Floats) -> Floats:
     """Root of the exponentially weighted mean square of daily values, the newest last: (P, D) to (P,)."""
     known = np.isfinite(daily)
     age = known[:, ::-1].cumsum(axis=1)[:, ::-1] - 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.core.checks.regression import last_coefficient
+from eventstudy.core.checks.regression import LastCoefficient, last_coefficient
 from eventstudy.core.statistics.dates import detectable
 from eventstudy.errors import Reason
 
@@ -26,6 +26,10 @@ WINSOR = 2.0
 ROBUST = 1.4826
 #: Traits beyond these say no more.
 DEEPEST_S, LARGEST_RUN_UP = -5.0, 0.6
+#: Prior standard deviation of the slope of the depth around none: standardised outcomes for a standard error.
+SLOPE_SD = 0.1
+#: Weeks that the spread of single controls counts for in the events' part of the variance.
+SPREAD_WEEKS = 2
 #: With fewer dates the spread over clusters says next to nothing; the rank among controls stands for it.
 FEWEST_DATES = 3
 #: What a calendar week has of sessions.
@@ -100,7 +104,7 @@ class Excess:
     Attributes
     ----------
     effect, se, df, lower, upper, p_value, p_greater
-        Coefficient, CR2 standard error, degrees of freedom, 95 % interval, two-sided p and that towards a
+        Coefficient, standard error, degrees of freedom, 95 % interval, two-sided p and that towards a
         reversal. Below `FEWEST_DATES` the p-values are those of the rank, and there is no error and no interval.
     own : (K,)
         Excess of each drop over what the controls lead one to expect, in the order of the events.
@@ -219,7 +223,9 @@ def clusters(falls: Falls) -> NDArray[np.int64]:
     return found
 
 
-def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int = 20260624) -> Excess:
+def estimate(
+    falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int = 20260624, moderated: bool = True
+) -> Excess:
     """Estimate the mean excess of the drops in question over comparable falls.
 
     Parameters
@@ -230,6 +236,8 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
         One less the coverage of the interval.
     draws, seed
         Of sets of controls that two events are ranked among.
+    moderated
+        Draw the slope of the depth towards none, and count the controls' spread in the standard error.
 
     Notes
     -----
@@ -244,15 +252,25 @@ def estimate(falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int
     standardised excess is ranked by size among the excesses of controls whose slides are left out of the fit,
     for two weeks among those of pairs of controls of different slides, two-sided.
 
-    Tried in simulations (docs, size and power) and left: controls at least `APART` sessions before events as
-    well as after them (with many events in one sector 7 to 8 % of true nulls are rejected, all but one in ten
-    towards drift), and ranks among controls whose slides stay in the fit (8 %).
+    Moderated, a row with outcome 0 and 1/`SLOPE_SD` in place of the depth says that b1 is 0 ± `SLOPE_SD` (an
+    outcome's standard deviation is about one): events are deeper than most controls, and what a free slope gets
+    wrong is wrong for all of them. The events' part V of the variance becomes (d V0 + (K - 1) V) / (d + K - 1),
+    V0 what it is on average if an event's outcome varies as a single control's and events of one week move as
+    one, d = `SPREAD_WEEKS`; the degrees of freedom grow by d (Smyth 2004, with d given).
+
+    docs, size and power, has what was tried in simulations and left.
     """
-    return estimates(falls, [falls.post], level=level, draws=draws, seed=seed)[0]
+    return estimates(falls, [falls.post], level=level, draws=draws, seed=seed, moderated=moderated)[0]
 
 
 def estimates(
-    falls: Falls, posts: Sequence[NDArray[np.float64]], *, level: float = 0.05, draws: int = 9_999, seed: int = 20260624
+    falls: Falls,
+    posts: Sequence[NDArray[np.float64]],
+    *,
+    level: float = 0.05,
+    draws: int = 9_999,
+    seed: int = 20260624,
+    moderated: bool = True,
 ) -> list[Excess]:
     """Estimate as `estimate` with each of some post-window CARs, (N,), that are known for the same falls."""
     comparable = usable(falls)
@@ -264,14 +282,20 @@ def estimates(
         return [Excess(own=np.zeros(0), entered=entered, reason=reason)] * len(posts)
     given = [replace(falls, post=post) for post in posts]
     z, traits = np.column_stack([outcome(each) for each in given]), traits_of(falls)
-    own, prior_sd = _own(falls, z, traits)
+    slope = slope_row(falls, traits) * moderated
+    left, free = _excess(falls, z, traits, slope), max(int((~falls.event).sum()) - traits.shape[1], 1)
+    scaled = left * falls.scale()[:, None]
+    own, prior_sd = scaled[falls.event], np.sqrt((scaled[~falls.event] ** 2).sum(axis=0) / free)
     weeks = np.unique(falls.week[falls.event])
     if len(weeks) < FEWEST_DATES:
-        ranked = functools.partial(_ranked, traits=traits, entered=entered, draws=draws, seed=seed)
+        ranked = functools.partial(_ranked, traits=traits, slope=slope, entered=entered, draws=draws, seed=seed)
         parts = zip(given, z.T, own.T, prior_sd.tolist(), strict=True)
         return [replace(ranked(each, of, excess), prior_sd=sd) for each, of, excess, sd in parts]
-    fit = last_coefficient(z, np.column_stack([traits, falls.event / falls.scale()]), clusters(falls))
-    df = max(min(fit.df, len(weeks) - 1.0), 1.0)
+    x = np.vstack([np.column_stack([traits, falls.event / falls.scale()]), np.append(slope, 0.0)])
+    fit = last_coefficient(np.vstack([z, np.zeros(z.shape[1])]), x, np.append(clusters(falls), -1))
+    usual = (left[~falls.event] ** 2).sum(axis=0) / free
+    errors = np.sqrt(_variance(falls, fit, usual, SPREAD_WEEKS * moderated))
+    df = max(min(fit.df, len(weeks) - 1.0), 1.0) + SPREAD_WEEKS * moderated
     quantile = float(special.stdtrit(df, 1 - level / 2))
     excess_of = functools.partial(
         Excess,
@@ -280,7 +304,7 @@ def estimates(
         n_events=int(falls.event.sum()),
         n_weeks=len(weeks),
         n_controls=_distinct(falls),
-        n_clusters=fit.clusters,
+        n_clusters=len(fit.expected) - 1,
         k_eff=_worth(weeks, falls.length),
     )
     return [
@@ -294,8 +318,18 @@ def estimates(
             own=excess,
             prior_sd=sd,
         )
-        for effect, se, excess, sd in zip(fit.value.tolist(), fit.se.tolist(), own.T, prior_sd.tolist(), strict=True)
+        for effect, se, excess, sd in zip(fit.value.tolist(), errors.tolist(), own.T, prior_sd.tolist(), strict=True)
     ]
+
+
+def _variance(falls: Falls, fit: LastCoefficient, usual: NDArray[np.float64], weight: int) -> NDArray[np.float64]:
+    """Variance of the mean excess, (m,), given that of single controls, which counts for ``weight`` weeks."""
+    events = np.bincount(np.unique(falls.week[falls.event], return_inverse=True)[1])
+    # Clusters of events are the last; n events that move as one vary n times as much as their independent parts.
+    k, expected = len(events), usual * (events * fit.expected[-len(events) :]).sum()
+    found = fit.squares[-k:].sum(axis=0)
+    own = (weight * expected + (k - 1) * found) / (weight + k - 1)
+    return np.asarray(fit.squares[:-k].sum(axis=0) + own, dtype=np.float64)
 
 
 def _worth(weeks: NDArray[np.int64], length: int) -> float:
@@ -334,18 +368,19 @@ def traits_of(falls: Falls) -> NDArray[np.float64]:
     return traits
 
 
-def _own(
-    falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Excess of each event over what controls of its traits lead one to expect, in returns, (K, m), and their spread.
+def slope_row(falls: Falls, traits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row of the regression that draws the slope of the depth towards none; its outcome is 0, (p,)."""
+    depth = np.clip(falls.drop_s, DEEPEST_S, 0.0)
+    row: NDArray[np.float64] = np.where((traits == depth[:, None]).all(axis=0), 1.0 / SLOPE_SD, 0.0)
+    return row
 
-    ``z`` (N, m) holds m outcomes; the spread is (m,).
-    """
-    control = ~falls.event
-    slope = np.linalg.lstsq(traits[control], z[control], rcond=None)[0]
-    excess = (z - traits @ slope) * falls.scale()[:, None]
-    free = max(int(control.sum()) - traits.shape[1], 1)
-    return excess[falls.event], np.sqrt((excess[control] ** 2).sum(axis=0) / free)
+
+def _excess(
+    falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64], slope: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Excess of outcomes (N, m) over what controls of the same traits lead one to expect, (N, m)."""
+    x, y = np.vstack([traits[~falls.event], slope]), np.vstack([z[~falls.event], np.zeros(z.shape[1])])
+    return np.asarray(z - traits @ np.linalg.lstsq(x, y, rcond=None)[0])
 
 
 def _distinct(falls: Falls) -> int:
@@ -363,6 +398,7 @@ def _ranked(
     own: NDArray[np.float64],
     *,
     traits: NDArray[np.float64],
+    slope: NDArray[np.float64],
     entered: NDArray[np.bool_],
     draws: int,
     seed: int,
@@ -374,7 +410,7 @@ def _ranked(
     cluster = clusters(falls)
     slide = np.unique(cluster[control], return_inverse=True)[1]
     sets = np.arange(len(slide))[:, None] if len(weeks) == 1 else _pairs(slide, draws=draws, seed=seed)
-    others = _left_out(z[control], traits[control], slide, sets)
+    others = _left_out(z[control], traits[control], slide, sets, np.diag(slope**2))
     among = 1 + len(others)
     as_large = int((np.abs(others) >= abs(found) * (1 - 1e-12)).sum())
     as_high = int((others >= found - abs(found) * 1e-12).sum())
@@ -404,14 +440,18 @@ def _pairs(slide: NDArray[np.int64], *, draws: int, seed: int) -> NDArray[np.int
 
 
 def _left_out(
-    z: NDArray[np.float64], x: NDArray[np.float64], slide: NDArray[np.int64], sets: NDArray[np.int64]
+    z: NDArray[np.float64],
+    x: NDArray[np.float64],
+    slide: NDArray[np.int64],
+    sets: NDArray[np.int64],
+    prior: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Mean excess of each set of controls, (D, q), over a fit without their slides: as an event's own, (D,)."""
     p = x.shape[1]
     cross, product = np.zeros((slide.max() + 1, p, p)), np.zeros((slide.max() + 1, p))
     np.add.at(cross, slide, x[:, :, None] * x[:, None, :])
     np.add.at(product, slide, x * z[:, None])
-    left = np.linalg.pinv(cross.sum(axis=0) - cross[slide[sets]].sum(axis=1), hermitian=True)
+    left = np.linalg.pinv(prior + cross.sum(axis=0) - cross[slide[sets]].sum(axis=1), hermitian=True)
     slope = np.einsum("dij,dj->di", left, product.sum(axis=0) - product[slide[sets]].sum(axis=1))
     excess: NDArray[np.float64] = (z[sets] - np.einsum("dqi,di->dq", x[sets], slope)).mean(axis=1)
     return excess

@@ -248,7 +248,7 @@ def case_study(shocks: Shocks) -> dict[str, Any] | None:
         return {**facts, "rank": None, "sentence": why if matched else Reason("case.not_compared", **moved)}
     place = {"rank": rank.rank, "among": rank.among, "p_rank": rank.p_value, "p_rank_floor": rank.floor}
     numbers = {"rank": rank.rank, "among": rank.among, "p": rank.p_value, "floor": shown_floor(rank.floor)}
-    if shocks.history.config.reversal.estimator == "regression":
+    if shocks.history.config.reversal.estimator != "matched":
         return {**facts, **place, "sentence": Reason("case.compared", **numbers, **moved)}
     kind = "drop" if drops.qualifies[k] else "fall"
     sentence = Reason(f"case.{kind}", m=len(placebos), placebos=placebos.mean(), **numbers, **moved)

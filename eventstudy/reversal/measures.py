@@ -18,7 +18,7 @@ from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.optional import Parts
 from eventstudy.reversal.controls import Placebo
-from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
+from eventstudy.reversal.measure import NAN, NO_NOTE, Measure, mean_measure
 from eventstudy.reversal.permutation import (
     date_means,
     date_names,
@@ -29,6 +29,7 @@ from eventstudy.reversal.permutation import (
 )
 from eventstudy.reversal.robustness import robustness
 from eventstudy.reversal.study_shocks import Shocks, sign_flips
+from eventstudy.reversal.synthetic import Gaps, synthetic_gaps
 from eventstudy.reversal.verdict import EFFECTS, Verdict
 
 
@@ -206,8 +207,9 @@ def measures(
     """
     kept = Parts() if parts is None else parts
     rows: list[Measure] = []
+    gaps = kept.optional("synthetic", lambda: synthetic_gaps(shocks), lambda why: why)
     for group, mask in shocks.members.items():
-        make = functools.partial(_all_of_group, shocks, placebos, group, mask, config)
+        make = functools.partial(_all_of_group, shocks, placebos, group, mask, gaps, config)
         rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
     return rows
 
@@ -217,14 +219,14 @@ def _no_measures(group: str, why: Reason) -> list[Measure]:
 
 
 def _all_of_group(
-    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools, config: StudyConfig
+    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools, gaps: Gaps | Reason, config: StudyConfig
 ) -> list[Measure]:
     x, counted = shocks.by_date(shocks.excess, mask), shocks.counted[group]
     return [
         mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, counted)),
         mean_measure("car_post", group, shocks.by_date(shocks.drops.post, counted)),
         *_of_verdict(shocks.verdicts[group], group),
-        *robustness(shocks, group, config),
+        *robustness(shocks, group, gaps, config),
         *_of_sets(group, x, config),
         *_variants(shocks, group, mask),
         *_windows(shocks, group, mask, config),
@@ -235,15 +237,6 @@ def _all_of_group(
         *_recovery(shocks, group, mask, config.windows),
         *_leave_one_out(shocks, group, mask),
     ]
-
-
-def mean_measure(name: str, group: str, values: Floats, *, note: Reason | None = None) -> Measure:
-    """Mean over dates with its 95 % t interval and two-sided p."""
-    k = len(values)
-    low, high = t_interval(values)
-    mean, p = float(values.mean()) if k else NAN, two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
-    note = note or Reason("note.one_date" if k == 1 else "")
-    return Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, p_value=p, n_dates=k, note=note)
 
 
 def _of_verdict(answer: Verdict, group: str) -> Iterator[Measure]:
@@ -361,18 +354,11 @@ def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
     drop = np.array([benchmarks.pools[k].drop[benchmarks.matched[k].rows].mean() for k in rows], dtype=float)
     post = np.array([benchmarks.placebos(int(k)).mean() for k in rows], dtype=float)
     own = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.post, mask)
-    for name, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):
+    for of, pair in (("", own), ("_placebos", (date_means(day0, drop), date_means(day0, post)))):
         ratio = reversal_ratio(*pair)
-        k, low, high, note = len(np.unique(day0)), ratio.lower, ratio.upper, Reason(f"fieller.{ratio.shape}")
-        yield Measure(
-            measure=f"reversal_ratio{name}",
-            group=group,
-            estimate=ratio.estimate,
-            lower=low,
-            upper=high,
-            n_dates=k,
-            note=note,
-        )
+        k, note = len(np.unique(day0)), Reason(f"fieller.{ratio.shape}")
+        row = Measure(measure=f"reversal_ratio{of}", group=group, estimate=ratio.estimate, n_dates=k, note=note)
+        yield replace(row, lower=ratio.lower, upper=ratio.upper)
 
 
 def share(group: str, x: Floats) -> Measure:

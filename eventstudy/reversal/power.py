@@ -31,12 +31,14 @@ _KNOWN: dict[str, dict[str, float]] = {}
 class Past:
     """All falls of one or several peer sets, none of them an event.
 
-    ``drop`` (N,) holds the CARs of the drop window, ``can`` (N,) marks the falls that are drops by the rule.
+    ``drop`` (N,) holds the CARs of the drop window, ``can`` (N,) marks the falls that are drops by the rule;
+    ``moderated`` says how lists are judged, see `estimator.estimate`.
     """
 
     falls: Falls
     drop: Floats
     can: Bools
+    moderated: bool = True
 
 
 def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -> Past:
@@ -46,7 +48,7 @@ def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -
     """
     can = (own.falls.drop_s <= -drop_k) & (own.drop <= -drop_min)
     control = own.shock < 0
-    return Past(own.falls.take(control), own.drop[control], can[control])
+    return Past(own.falls.take(control), own.drop[control], can[control], own.moderated)
 
 
 def asked_of(own: Comparison, counted: Bools) -> dict[str, int]:
@@ -107,7 +109,8 @@ def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int)
     """
     listed, margin = as_list(past.falls, events), smallest_margin(past.drop[events])
     share = shares(listed)
-    found = estimates(listed, [listed.post + effect * share for effect in effects], draws=PAIRS, seed=seed)
+    posts = [listed.post + effect * share for effect in effects]
+    found = estimates(listed, posts, draws=PAIRS, seed=seed, moderated=past.moderated)
     return [(one, kind_of(one, margin)) for one in found]
 
 
@@ -125,7 +128,7 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
         Lists, with more than `MOST_FALLS` falls in the strata fewer.
     """
     own = np.isin(past.falls.stratum, list(wanted))
-    past = Past(past.falls.take(own), past.drop[own], past.can[own])
+    past = replace(past, falls=past.falls.take(own), drop=past.drop[own], can=past.can[own])
     if not sum(wanted.values()) or not past.can.any():
         return {}
     if sum(wanted.values()) < FEWEST_DATES:
@@ -145,7 +148,7 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
 def _digest(past: Past, wanted: Mapping[str, int], seed: int, draws: int) -> str:
     arrays = [getattr(past.falls, name) for name in Falls.__slots__ if name != "length"]
     parts = [np.ascontiguousarray(values).tobytes() for values in (*arrays, past.drop, past.can)]
-    settings = repr((past.falls.length, sorted(wanted.items()), seed, draws)).encode()
+    settings = repr((past.falls.length, past.moderated, sorted(wanted.items()), seed, draws)).encode()
     return hashlib.sha256(b"|".join([*parts, settings])).hexdigest()
 
 

@@ -13,7 +13,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.events import Events
-from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S
+from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S, SLOPE_SD, SPREAD_WEEKS
 from eventstudy.reversal.labels import asks_reversal
 
 #: Sections of the settings that the lock holds in full.
@@ -42,9 +42,12 @@ def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
     config = config if asks_reversal(events, config) else config.of_effect
     plain = config.as_dict()
     (first, last), (start, end), label = config.windows.post, config.windows.drop, config.reversal.label
+    falls = "comparable falls of the same peers by one regression on peer set, depth of the drop and run-up "
+    falls += f"(controls: S <= {CONTROL_S}, CAR <= {CONTROL_DROP:.1%})"
     against = {
-        "regression": "comparable falls of the same peers by one regression on peer set, depth of the drop and run-up "
-        f"(controls: S <= {CONTROL_S}, CAR <= {CONTROL_DROP:.1%}); CR2, t with at most K - 1 degrees of freedom",
+        "moderated": f"{falls}, slope of the depth 0 +- {SLOPE_SD}; CR2, the spread of single controls counts for "
+        f"{SPREAD_WEEKS} dates, t with at most K - 1 + {SPREAD_WEEKS} degrees of freedom",
+        "regression": f"{falls}; CR2, t with at most K - 1 degrees of freedom",
         "matched": "the mean of its matched placebo drops; matched permutation",
     }[config.reversal.estimator]
     endpoint = f"mean CAR[{first},{last}] after {label}-labelled drops over [{start},{end}] against {against}"
@@ -84,7 +87,8 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
         before = locked.get(section, {})
         for key in sorted({*values, *before}):
             old, new = before.get(key), plain_json(values.get(key))
-            if old != new:
+            # A setting that is younger than the lock and says nothing departs from nothing.
+            if old != new and (key in before or new):
                 name = key if section == "question" else f"{section}.{key}"
                 strict = key in STRICT or section in STRICT
                 differing.append(Departure(name, _value(old), _value(new), strict))
@@ -92,8 +96,13 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
 
 
 def specification_digest(config: StudyConfig) -> str:
-    """Short digest of all that decides how the endpoint is measured: one for each specification."""
-    text = json.dumps({name: config.as_dict()[name] for name in SECTIONS}, sort_keys=True)
+    """Short digest of all that decides how the endpoint is measured: one for each specification.
+
+    Donors are left out: they make a row beside the verdict.
+    """
+    plain = config.as_dict()
+    del plain["reversal"]["donors"]
+    text = json.dumps({name: plain[name] for name in SECTIONS}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

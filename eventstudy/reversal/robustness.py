@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from eventstudy.config import StudyConfig
-from eventstudy.core.arrays import Floats
-from eventstudy.core.statistics.dates import student, t_interval
-from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.reversal.estimator import Excess
-from eventstudy.reversal.measure import NAN, NO_NOTE, Measure
+from eventstudy.reversal.measure import NO_NOTE, Measure, mean_measure
 from eventstudy.reversal.permutation import date_sets, matched_permutation
 from eventstudy.reversal.study_shocks import Shocks
+from eventstudy.reversal.synthetic import Gaps, by_synthetic
 from eventstudy.reversal.weights import Weighted, weighted
 
 
-def robustness(shocks: Shocks, group: str, config: StudyConfig) -> Iterator[Measure]:
+def robustness(shocks: Shocks, group: str, gaps: Gaps | Reason, config: StudyConfig) -> Iterator[Measure]:
     """Yield the mean excess of one kind of drops by each estimator, whichever the verdict rests on."""
     seed, draws = config.study.seed, config.tests.draws
     yield _by_regression(shocks, group)
     yield _by_weights(shocks, group)
     yield _by_days(shocks, group, config)
     yield _by_sets(shocks, group, draws=draws, seed=seed)
+    yield by_synthetic(shocks, group, gaps, config)
 
 
 def _by_regression(shocks: Shocks, group: str) -> Measure:
@@ -43,16 +43,8 @@ def _by_weights(shocks: Shocks, group: str) -> Measure:
 
 
 def _measure(name: str, shocks: Shocks, group: str, found: Excess | Weighted, note: Reason) -> Measure:
-    return Measure(
-        measure=name,
-        group=group,
-        estimate=found.effect,
-        lower=found.lower,
-        upper=found.upper,
-        p_value=found.p_value,
-        n_dates=_dates(shocks, group),
-        note=note,
-    )
+    row = Measure(measure=name, group=group, estimate=found.effect, n_dates=_dates(shocks, group), note=note)
+    return replace(row, lower=found.lower, upper=found.upper, p_value=found.p_value)
 
 
 def _dates(shocks: Shocks, group: str) -> int:
@@ -79,21 +71,10 @@ def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
     used = (weight > 0) & np.isfinite(ar) & np.isin(shock, np.flatnonzero(shocks.counted[group]))
     pairs, at = np.unique(np.column_stack([shock[used], day[used]]), axis=0, return_inverse=True)
     value = np.bincount(at.ravel(), weight[used] * ar[used]) / np.bincount(at.ravel(), weight[used])
-    length = last - first + 1
     number = np.unique(pairs[:, 1], return_inverse=True)[1]
-    alpha = length * np.bincount(number, value) / np.bincount(number) if len(value) else np.zeros(0)
-    row = _mean_over(alpha)
-    note = Reason("note.by_days", n=len(alpha))
-    return Measure(measure="calendar_time_alpha", group=group, n_dates=_dates(shocks, group), note=note, **row)
-
-
-def _mean_over(values: Floats) -> dict[str, float]:
-    """Mean, ends of the 95 % t interval and two-sided p."""
-    if len(values) < 2:
-        return {}
-    low, high = t_interval(values)
-    p = two_sided(student(values), "t", len(values) - 1.0)
-    return {"estimate": float(values.mean()), "lower": low, "upper": high, "p_value": p}
+    alpha = (last - first + 1) * np.bincount(number, value) / np.bincount(number) if len(value) else np.zeros(0)
+    row = mean_measure("calendar_time_alpha", group, alpha, note=Reason("note.by_days", n=len(alpha)))
+    return replace(row, n_dates=_dates(shocks, group))
 
 
 def _by_sets(shocks: Shocks, group: str, *, draws: int, seed: int) -> Measure:
@@ -103,16 +84,6 @@ def _by_sets(shocks: Shocks, group: str, *, draws: int, seed: int) -> Measure:
     post, sets = date_sets(
         shocks.drops.day0[rows], shocks.drops.post[rows], [shocks.benchmarks.placebos(int(k)) for k in rows]
     )
-    test, (low, high) = matched_permutation(post, sets, draws=draws, seed=seed), t_interval(x)
-    mean = float(x.mean()) if len(x) else NAN
+    test = matched_permutation(post, sets, draws=draws, seed=seed)
     note = Reason("note.by_matched", p=test.greater, floor=test.floor) if len(x) else NO_NOTE
-    return Measure(
-        measure="excess_matched",
-        group=group,
-        estimate=mean,
-        lower=low,
-        upper=high,
-        p_value=test.two_sided,
-        n_dates=len(x),
-        note=note,
-    )
+    return replace(mean_measure("excess_matched", group, x, note=note), p_value=test.two_sided)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,10 +100,10 @@ class Shocks:
     excess: Floats
     case: int | None
     question: str
-    members: Mapping[str, Bools]
-    counted: Mapping[str, Bools]
-    verdicts: Mapping[str, Verdict]
-    balances: Mapping[str, Sequence[Balance]]
+    members: Mapping[str, Bools] = field(default_factory=dict)
+    counted: Mapping[str, Bools] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    balances: Mapping[str, Sequence[Balance]] = field(default_factory=dict)
 
     @property
     def comparison(self) -> Comparison:
@@ -180,10 +180,6 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         excess=excess(fallen.post, [controls.placebos(k) for k in range(len(leads))]),
         case=case,
         question=f"label={config.reversal.label}",
-        members={},
-        counted={},
-        verdicts={},
-        balances={},
     )
     return _answered(shocks, headline, config)
 
@@ -267,13 +263,14 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     """Return the shocks with what each verdict counts, and the verdicts."""
     matched = _groups(shocks, config.reversal.label, np.isfinite(shocks.excess))
     compared = matched
-    if config.reversal.estimator == "regression":
+    if config.reversal.estimator != "matched":
         compared = _groups(shocks, config.reversal.label, shocks.comparison.comparable(len(shocks.label)))
-    balances = {name: balance(shocks.comparison.of(counted)) for name, (_, counted, _) in compared.items()}
+    own = shocks.comparison
+    balances = {name: balance(own.of(counted), moderated=own.moderated) for name, (_, counted, _) in compared.items()}
     shocks = replace(shocks, balances=balances)
     verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
     # Lists are drawn with controls that all events share.
-    if config.reversal.estimator == "regression" and config.reversal.controls == "all":
+    if config.reversal.estimator != "matched" and config.reversal.controls == "all":
         past = past_of(shocks.comparison, config.reversal.drop_k, config.reversal.drop_min)
         for name in (shocks.question, shocks.question + EXPLORATORY):
             found = power(past, asked_of(shocks.comparison, compared[name][1]), seed=config.study.seed)
@@ -397,7 +394,7 @@ def _answer(
     fallen, rows, rule = shocks.drops, np.flatnonzero(mask), config.reversal
     drop = of & fallen.qualifies & np.isfinite(fallen.post)
     late = drop & ~shocks.in_time & (name != "all" and not name.endswith(EXPLORATORY))
-    regression = rule.estimator == "regression"
+    regression = rule.estimator != "matched"
     missing = ~(shocks.comparison.comparable(len(of)) if regression else np.isfinite(shocks.excess))
     evidence = Evidence(
         subject=subject,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.reversal.estimator import FEWEST_DATES, Falls, clusters, outcome, traits_of, usable
+from eventstudy.reversal.estimator import FEWEST_DATES, Falls, clusters, outcome, slope_row, traits_of, usable
 
 NAN = float("nan")
 #: Traits that drops and controls are compared in; the first two are in the regression.
@@ -42,7 +42,7 @@ class Weighted:
     p_value: float = NAN
 
 
-def balance(falls: Falls) -> list[Balance]:
+def balance(falls: Falls, *, moderated: bool = True) -> list[Balance]:
     """Compare drops with the controls that the regression sets them against.
 
     Notes
@@ -55,8 +55,10 @@ def balance(falls: Falls) -> list[Balance]:
     event = falls.event
     if not event.any():
         return []
-    design, every = np.column_stack([traits_of(falls), event]), np.column_stack([getattr(falls, n) for n in TRAITS])
-    coefficient = np.linalg.lstsq(design, every, rcond=None)[0][-1]
+    traits, every = traits_of(falls), np.column_stack([getattr(falls, n) for n in TRAITS])
+    slope = np.append(slope_row(falls, traits) * moderated, 0.0)
+    design = np.vstack([np.column_stack([traits, event]), slope])
+    coefficient = np.linalg.lstsq(design, np.vstack([every, np.zeros(len(TRAITS))]), rcond=None)[0][-1]
     rows = []
     for name, values, left in zip(TRAITS, every.T, coefficient.tolist(), strict=True):
         variance = float(values[~event].var(ddof=1))

@@ -112,7 +112,7 @@ def pasts(returns: NDArray[np.float64], windows: Windows, rule: Reversal) -> lis
             length=windows.post[1] - windows.post[0] + 1,
             **{name: values[row, kept] for name, values in by_day.items()},
         )
-        found.append(Past(falls, drop[row, kept], can[row, kept]))
+        found.append(Past(falls, drop[row, kept], can[row, kept], rule.estimator != "regression"))
     return found
 
 
@@ -127,6 +127,7 @@ def together(parts: Sequence[Past]) -> Past:
         Falls(**arrays, length=parts[0].falls.length),
         np.concatenate([part.drop for part in parts]),
         np.concatenate([part.can for part in parts]),
+        parts[0].moderated,
     )
 
 

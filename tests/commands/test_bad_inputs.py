@@ -911,7 +911,7 @@ def _(place: Place) -> None:
     place.patch.setitem(PROVIDERS, "scripted", Scripted({"IDX": KeyboardInterrupt()}))
     place.patch.setenv("XDG_DATA_HOME", str(place.folder / "data"))
     refused(place.run(prices="scripted"), 130, "eventstudy: stopped; 2 of 3 tickers are fetched and kept in ")
-    place.patch.setattr("eventstudy.study.run_study", stopped)
+    place.patch.setattr("eventstudy.study.answer_study", stopped)
     refused(place.run(), 130, "eventstudy: stopped; no result was written, earlier ones are as they were")
 
 

@@ -133,9 +133,11 @@ def test_the_last_coefficient_of_several_outcomes_is_that_of_each_regression(siz
     for j in range(3):
         whole = regress(y[:, j], x, cluster, constant=False, draws=1)
         assert found.value[j] == pytest.approx(whole.coefficient[-1], rel=1e-10)
-        assert found.se[j] == pytest.approx(whole.se_cr2[-1], rel=1e-10)
+        assert found.squares[:, j].sum() == pytest.approx(whole.se_cr2[-1] ** 2, rel=1e-10)
         assert found.df == pytest.approx(whole.df_cr2[-1], rel=1e-9)
-    assert found.clusters == len(sizes)
+    # Of independent errors of variance one a cluster of which every row is fitted freely has c'c on average.
+    alike = x @ np.linalg.inv(x.T @ x)[:, -1]
+    assert found.expected == pytest.approx([(alike[cluster == g] ** 2).sum() for g in range(len(sizes))], rel=1e-9)
     y[2, 1] = np.nan
     with pytest.raises(EstimationError, match="row 2"):
         last_coefficient(y, x, cluster)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 from scipy import stats
 from small_study import changed, small_study
 from statsmodels.stats.meta_analysis import combine_effects
@@ -24,6 +25,7 @@ from eventstudy.core.statistics.dates import dates_needed, detectable, minimum_d
 from eventstudy.errors import ConfigError, IntegrityError
 from eventstudy.messages import text as worded
 from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, cochran_q, pool_packs, pooled_falls
+from eventstudy.pooling.schema import pool_schema
 from eventstudy.report.bundle import write_bundle
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pack_shocks import read_shocks
@@ -468,6 +470,7 @@ def test_the_pages_of_different_labels_name_the_label_of_each_sector(
     pages, facts = (home / "pool.md").read_text(encoding="utf-8"), json.loads((home / "summary.json").read_text())
     assert "(misreading for chips, denied for banks): the pooled mean mixes drops of different kinds" in pages
     assert "label in question denied" in pages
+    assert [error.message for error in Draft202012Validator(pool_schema()).iter_errors(facts)] == []
     assert facts["labels"] == {"chips": "misreading", "banks": "denied"}
     assert facts["verdict"]["group"] == "label=misreading+denied"
 
@@ -493,6 +496,10 @@ def test_the_command_writes_tables_figure_page_and_summary(
     assert float(power[2]["mde"]) == pytest.approx(detectable(WHOLE.se, WHOLE.df))
     assert int(power[2]["dates_for_5%"]) == dates_needed(WHOLE.se * math.sqrt(5), 0.05, df_share=WHOLE.df / 4)
     facts = json.loads((home / "summary.json").read_text(encoding="utf-8"))
+    schema = Draft202012Validator(pool_schema())
+    assert [error.message for error in schema.iter_errors(facts)] == []
+    assert not schema.is_valid({**facts, "sectors": "chips"})
+    assert not schema.is_valid({name: value for name, value in facts.items() if name != "power"})
     assert facts["sectors"] == ["chips", "drugs"]
     assert facts["verdict"]["effect"] == pytest.approx(WHOLE.effect)
     assert sorted(facts["outputs"]) == [

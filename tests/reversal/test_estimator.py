@@ -72,8 +72,13 @@ def drops_of(returns: NDArray[np.float64], k: int, seed: int) -> NDArray[np.int6
     return np.array(sorted(kept))
 
 
-def twin(falls: Falls) -> tuple[float, float, float]:
-    """Effect, CR2 error and degrees of freedom from whole matrices."""
+def fitted(x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Level and slopes of ``z`` on level, depth and run-up, the slope of the depth drawn towards none."""
+    return np.linalg.solve(x.T @ x + np.diag([0.0, 100.0, 0.0]), x.T @ z)
+
+
+def twin(falls: Falls, *, moderated: bool) -> tuple[float, float, float]:
+    """Effect, standard error and degrees of freedom from whole matrices."""
     m = (falls.sigma + falls.recent) / 2 * np.sqrt(falls.length)
     z = falls.post / m
     centre = np.median(z[~falls.event])
@@ -81,31 +86,48 @@ def twin(falls: Falls) -> tuple[float, float, float]:
     z = np.minimum(np.maximum(z, centre - edge), centre + edge)
     levels = [(falls.stratum == name).astype(float) for name in sorted(set(falls.stratum.tolist()))]
     x = np.column_stack([*levels, falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6), falls.event / m])
+    group, traits, control, weight_of_usual = clusters(falls), x[:, :-1], ~falls.event, 0
+    usual = OLS(z[control], traits[control]).fit().mse_resid
+    if moderated:
+        weight_of_usual = 2
+        left = z[control] - traits[control] @ fitted(traits[control], z[control])
+        usual = left @ left / (control.sum() - 3)
+        x, z, group = np.vstack([x, [0, 10, 0, 0]]), np.append(z, 0), np.append(group, group.max() + 1)
     bread = np.linalg.inv(x.T @ x)
     hat = x @ bread @ x.T
     residual = z - hat @ z
-    group = clusters(falls)
     columns = []
-    variance = 0.0
+    variance, of_events, expected = 0.0, 0.0, 0.0
+    weeks = set(clusters(falls)[falls.event].tolist())
     for g in np.unique(group):
         rows = np.flatnonzero(group == g)
         root = linalg.pinv(np.real(linalg.sqrtm(np.eye(len(rows)) - hat[np.ix_(rows, rows)])))
         weight = root @ x[rows] @ bread[:, -1]
-        variance += float(weight @ residual[rows]) ** 2
+        part = float(weight @ residual[rows]) ** 2
+        if g in weeks:
+            of_events += part
+            expected += len(rows) * usual * ((x[rows] @ bread[:, -1]) ** 2).sum()
+        else:
+            variance += part
         columns.append((np.eye(len(z)) - hat)[:, rows] @ weight)
     gram = np.array([[a @ b for b in columns] for a in columns])
-    df = np.trace(gram) ** 2 / (gram**2).sum()
-    return float((bread @ x.T @ z)[-1]), float(np.sqrt(variance)), float(df)
+    df, own = np.trace(gram) ** 2 / (gram**2).sum(), len(weeks) - 1
+    variance += (weight_of_usual * expected + own * of_events) / (weight_of_usual + own)
+    return float((bread @ x.T @ z)[-1]), float(np.sqrt(variance)), min(df, own) + weight_of_usual
 
 
+@pytest.mark.parametrize("moderated", [True, False])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_regression_is_its_slow_twin(seed: int) -> None:
+def test_the_regression_is_its_slow_twin(seed: int, moderated: bool) -> None:
     returns = portfolio(seed)
     events = drops_of(returns, 6, seed)
     falls = falls_of(returns, events)
-    found = estimate(falls)
-    effect, se, df = twin(falls)
-    df = min(df, found.n_events - 1)
+    week = falls.week.copy()
+    # Two events of one week.
+    week[np.flatnonzero(falls.event)[1]] = week[np.flatnonzero(falls.event)[0]]
+    falls = replace(falls, week=week)
+    found = estimate(falls, moderated=moderated)
+    effect, se, df = twin(falls, moderated=moderated)
     assert found.effect == pytest.approx(effect, rel=1e-9)
     assert found.se == pytest.approx(se, rel=1e-6)
     assert found.df == pytest.approx(df, rel=1e-6)
@@ -122,7 +144,8 @@ def test_the_shrunken_effect_is_the_mean_of_prior_times_likelihood() -> None:
     control = falls.take(~falls.event)
     m = (control.sigma + control.recent) / 2 * np.sqrt(LENGTH)
     x = np.column_stack([np.ones(len(m)), control.drop_s.clip(-5, 0), control.run_up.clip(-0.6, 0.6)])
-    residual = (OLS(outcome(falls)[~falls.event], x).fit().resid * m).tolist()
+    z = outcome(falls)[~falls.event]
+    residual = ((z - x @ fitted(x, z)) * m).tolist()
     assert found.prior_sd == pytest.approx(np.sqrt(sum(r**2 for r in residual) / (len(residual) - 3)), rel=1e-9)
     grid = np.linspace(-1, 1, 400_001)
     weight = stats.norm.pdf(grid, 0, found.prior_sd) * stats.norm.pdf(grid, found.effect, found.se)
@@ -140,7 +163,8 @@ def test_the_effect_is_that_of_statsmodels() -> None:
     x = np.column_stack(
         [np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6), falls.event / falls.scale()]
     )
-    assert estimate(falls).effect == pytest.approx(OLS(outcome(falls), x).fit().params[-1], rel=1e-9)
+    plain = OLS(outcome(falls), x).fit()
+    assert estimate(falls, moderated=False).effect == pytest.approx(plain.params[-1], rel=1e-9)
 
 
 def test_a_planted_effect_is_found_again_in_points() -> None:
@@ -166,7 +190,7 @@ def test_strata_have_levels_of_their_own_and_weeks_join_events() -> None:
     assert found.n_events == 4
     assert np.isfinite(level.effect)
     assert joined.effect == pytest.approx(found.effect)
-    assert joined.df <= 2.0 < found.n_weeks
+    assert joined.df <= 4.0 < found.n_weeks + 2
     assert joined.n_weeks == 3
     assert joined.n_clusters == found.n_clusters - 1
     # Weeks ten apart share no day of the post windows; four in a row share most of them.
@@ -235,9 +259,9 @@ def test_one_drop_is_ranked_among_controls_by_size() -> None:
     alone = []
     for i, own_slide in zip(rows.tolist(), slide.tolist(), strict=True):
         others = rows[slide != own_slide]
-        alone.append(z[i] - x[i] @ np.linalg.lstsq(x[others], z[others], rcond=None)[0])
+        alone.append(z[i] - x[i] @ fitted(x[others], z[others]))
     event = int(np.flatnonzero(falls.event)[0])
-    own = z[event] - x[event] @ np.linalg.lstsq(x[rows], z[rows], rcond=None)[0]
+    own = z[event] - x[event] @ fitted(x[rows], z[rows])
     assert found.rank == 1 + sum(abs(value) >= abs(own) * (1 - 1e-12) for value in alone)
     assert found.p_value == found.rank / found.among
     assert found.p_floor == 1 / found.among
@@ -254,7 +278,7 @@ def test_two_drops_are_ranked_among_pairs_without_the_slides_of_both() -> None:
     means = []
     for first, second in pairs[slide[pairs[:, 0]] != slide[pairs[:, 1]]].tolist():
         others = rows[(slide != slide[first]) & (slide != slide[second])]
-        slope = np.linalg.lstsq(x[others], z[others], rcond=None)[0]
+        slope = fitted(x[others], z[others])
         means.append(np.mean([z[rows[i]] - x[rows[i]] @ slope for i in (first, second)]))
     own = (found.own / falls.scale()[falls.event]).mean()
     assert found.among == 1 + len(means)
@@ -290,3 +314,14 @@ def test_where_nothing_happened_it_rejects_at_most_its_level() -> None:
     rejected = np.mean([row.p_value <= 0.05 for row in found])
     assert len(found) > 150
     assert rejected <= 0.09
+
+
+def test_with_many_controls_the_prior_of_the_slope_says_nothing() -> None:
+    """Each control four hundred times."""
+    returns = portfolio(13)
+    falls = falls_of(returns, drops_of(returns, 6, 13))
+    control = np.flatnonzero(~falls.event)
+    many = falls.take(np.concatenate([np.flatnonzero(falls.event), np.tile(control, 400)]))
+    free, drawn = (estimate(many, moderated=moderated).effect for moderated in (False, True))
+    few = [estimate(falls, moderated=moderated).effect for moderated in (False, True)]
+    assert abs(free - drawn) < 0.02 * abs(few[0] - few[1])

@@ -66,7 +66,7 @@ def test_balance_before_and_after_is_a_difference_of_means_and_a_coefficient() -
     x = np.column_stack(
         [np.ones(len(falls)), falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6), event.astype(float)]
     )
-    rows = {row.variable: row for row in balance(falls)}
+    rows = {row.variable: row for row in balance(falls, moderated=False)}
     assert list(rows) == ["drop_s", "run_up", "sigma", "recent"]
     for name, row in rows.items():
         values = getattr(falls, name)
@@ -79,4 +79,7 @@ def test_balance_before_and_after_is_a_difference_of_means_and_a_coefficient() -
     assert abs(rows["run_up"].smd_after) < 0.1 < abs(rows["run_up"].smd_before)
     assert (row.n_events, row.n_controls) == (5, len(falls) - 5)
     assert falls.length == LENGTH
+    # With its slope drawn towards none the depth is held equal in part.
+    depth = next(row for row in balance(falls) if row.variable == "drop_s")
+    assert 0 < abs(depth.smd_after) < abs(depth.smd_before)
     assert balance(falls.take(~event)) == []

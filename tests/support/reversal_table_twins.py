@@ -545,6 +545,8 @@ def group_measures(found: Reversal, group: str) -> dict[str, Row]:
         "excess_weighted": weighted_row(found, group),
         "calendar_time_alpha": calendar_row(found, found.counted[group]),
         "excess_matched": {**mean_row(x), "p_value": p},
+        # No donors are named; their formula has a twin in tests/reversal/test_synthetic.py.
+        "excess_synthetic": only(NAN, 0),
         "excess_post_date_t": mean_row(x),
         "excess_post_sign_flip": only(x.mean(), k, p=_sign_flip_p(x)),
         **{f"excess_{kind}": mean_row([excess_as(found, n, kind) for n in names]) for kind in KINDS},

@@ -34,7 +34,7 @@ from eventstudy.report.packs import (
     read_manifest,
     sha256_of,
 )
-from eventstudy.report.publish import inputs_of_run
+from eventstudy.report.trials import inputs_of_run
 from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_list, run_study

@@ -51,13 +51,15 @@ class ClusterRegression:
 class LastCoefficient:
     """The last coefficient of m regressions that have their covariates in common, with Bell and McCaffrey's inference.
 
-    ``value`` and ``se`` are (m,); the degrees of freedom and the number of clusters rest on the covariates alone.
+    ``value`` is (m,); ``squares`` (G, m) are the clusters' parts of its variance in the order of their labels, and
+    ``expected`` (G,) what independent errors of variance one make of them on average. ``expected`` and the degrees
+    of freedom ``df`` rest on the covariates alone.
     """
 
     value: Floats
-    se: Floats
+    squares: Floats
+    expected: Floats
     df: float
-    clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,9 @@ def regress(
     g = len(design.starts)
     scores = design.scores(residual) @ design.inverse
     se_cr1 = np.sqrt(np.maximum(np.diag(design.correction * scores.T @ scores), 0.0))
-    se_cr2, df_cr2 = _cr2(design, residual[:, None], np.arange(len(beta)))
-    se_cr2 = se_cr2[:, 0]
+    squares, _, df_cr2 = _cr2(design, residual[:, None], np.arange(len(beta)))
+    variance = squares.sum(axis=0)[:, 0]
+    se_cr2 = np.where(variance > 0, np.sqrt(variance), np.nan)
     weights, description = wild_weights(g, draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_cr1 = 2.0 * special.stdtr(g - 1, -np.abs(beta / se_cr1))
@@ -167,8 +170,8 @@ def last_coefficient(y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any]
     """
     design, _ = _design(y, x, cluster, (), constant=False)
     beta = design.inverse @ (design.x.T @ design.y)
-    se, df = _cr2(design, design.y - design.x @ beta, np.array([x.shape[1] - 1]))
-    return LastCoefficient(value=beta[-1], se=se[0], df=float(df[0]), clusters=len(design.starts))
+    squares, expected, df = _cr2(design, design.y - design.x @ beta, np.array([x.shape[1] - 1]))
+    return LastCoefficient(value=beta[-1], squares=squares[:, 0], expected=expected[:, 0], df=float(df[0]))
 
 
 def _design(
@@ -215,8 +218,11 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
             )
 
 
-def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Floats]:
-    """Standard errors (q, m) and degrees of freedom (q,) of the q wanted, from residuals (n, m); NaN where none."""
+def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Floats, Floats]:
+    """Clusters' parts of the variances of the q wanted, from residuals (n, m), with their degrees of freedom.
+
+    The parts are (G, q, m), their means under independent errors of variance one (G, q), the degrees (q,).
+    """
     (n, p), g, q = design.x.shape, len(design.starts), len(wanted)
     sizes = np.diff(design.starts, append=n)
     parts, own, pull = np.empty((g, q, residual.shape[1])), np.empty((g, q)), np.empty((g, q, p))
@@ -233,10 +239,10 @@ def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Flo
     taken = (inner * pull).sum(axis=2)
     both = inner.transpose(1, 2, 0) @ pull.transpose(1, 0, 2)
     square = (own**2 - 2 * own * taken).sum(axis=0) + (both * both.transpose(0, 2, 1)).sum(axis=(1, 2))
-    variance, trace = (parts**2).sum(axis=0), (own - taken).sum(axis=0)
+    expected = own - taken
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.where(square > 0, trace**2 / square, np.nan)
-    return np.where(variance > 0, np.sqrt(variance), np.nan), df
+        df = np.where(square > 0, expected.sum(axis=0) ** 2 / square, np.nan)
+    return parts**2, expected, df
 
 
 def _by_rows(

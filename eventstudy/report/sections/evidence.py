@@ -33,10 +33,11 @@ from eventstudy.reversal.verdict import SMALLEST_MARGIN
 
 #: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
 MEASURES = tuple(
-    """car_drop car_post excess_post excess_regression excess_weighted excess_matched calendar_time_alpha
-    post_random_days matched_less_random equivalence share_positive reversal_ratio reversal_ratio_placebos excess_[2,5]
-    excess_[2,10] excess_log excess_bhar excess_alpha_zero excess_alpha_estimated excess_P0 excess_P1 excess_P2
-    excess_P3 recovery_50% recovery_50%_placebos recovery_100% recovery_100%_placebos""".split()
+    """car_drop car_post excess_post excess_regression excess_weighted excess_matched excess_synthetic
+    calendar_time_alpha post_random_days matched_less_random equivalence share_positive reversal_ratio
+    reversal_ratio_placebos excess_[2,5] excess_[2,10] excess_log excess_bhar excess_alpha_zero
+    excess_alpha_estimated excess_P0 excess_P1 excess_P2 excess_P3 recovery_50% recovery_50%_placebos recovery_100%
+    recovery_100%_placebos""".split()
 )
 #: Measures of the drops in question that stand above the comparison, and how they are printed.
 _IN_QUESTION: Mapping[str, Callable[[Any], str]] = {
