@@ -132,7 +132,8 @@ HEAD = """# Who computes what right
 
 This page compares packages on small event studies with known answers. Each study (fixture) has simulated returns, an
 index, events, and the numbers that follow from the formulas in the papers. These numbers were computed by plain loops
-that share no code with any package. Some numbers can be found only by a numerical search. These come from a library: GARCH and EGARCH from `arch` (the best of nine starts), the robust regression from `statsmodels`. The folder
+that share no code with any package. Some numbers can be found only by a numerical search. These come from a library:
+GARCH and EGARCH from `arch` (the best of nine starts), the robust regression from `statsmodels`. The folder
 `conformance/` of the source has the fixtures, one adapter for each package, and the command that wrote this page:
 
 <!-- not run: installs other packages -->
