@@ -464,7 +464,13 @@ def _pairs(by_date: _ByDate, w: int, width: int, counted: int) -> float:
 
 
 def alike(
-    date: NDArray[np.intp], total: NDArray[np.float64], n: NDArray[np.float64], width: int, counted: int
+    date: NDArray[np.intp],
+    total: NDArray[np.float64],
+    n: NDArray[np.float64],
+    width: int,
+    counted: int,
+    known: NDArray[np.float64] | None = None,
+    changed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Correlation of the portfolio residuals of dates less than ``width`` sessions apart, (counted, width).
 
@@ -476,9 +482,12 @@ def alike(
     square, length = residual**2, residual.shape[1]
     # Where no portfolio lacks a day, running sums have the squares of the shared days.
     running = np.cumsum(square, axis=1) if used.all() else None
-    found = np.zeros((counted, width))
+    found = np.zeros((counted, width)) if known is None else known[:, :width].copy()
     for apart in range(1, width):
         early, late = _apart(date, counted, apart)
+        if changed is not None:
+            rows = np.flatnonzero(changed[early] | changed[late])
+            early, late = (np.arange(len(date))[at][rows] for at in (early, late))
         shared = length - apart
         if shared < FEWEST_SHARED:
             found[early, apart] = 1.0
@@ -576,13 +585,16 @@ class Growing:
         if not counted:
             return
         total, n = np.zeros((2, len(self._date), self._before))
+        known, changed = None, None
         for day in reversed(range(self._around)):
             fresh = [part for (gap, _), part in self._parts.items() if gap == day + 1]
             for part in fresh:
                 total += part[0]
                 n += part[1]
-            if fresh or day == self._around - 1:
-                known = alike(self._date, total, n, day + 1, counted)
+            if known is None or fresh:
+                # A gap is of few dates: the pairs of all others are as they were.
+                changed = None if known is None else np.any([part[1].any(axis=1) for part in fresh], axis=0)
+                known = alike(self._date, total, n, day + 1, counted, known, changed)
             sums.grown_alike[:, day, : day + 1] = known[:, : day + 1]
         total, n = sum(
             (part for (_, day0), part in self._parts.items() if day0), np.zeros((2, len(self._date), self._before))

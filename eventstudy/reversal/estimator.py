@@ -274,13 +274,11 @@ def estimates(
 ) -> list[Excess]:
     """Estimate as `estimate` with each of some post-window CARs, (N,), that are known for the same falls."""
     comparable = usable(falls)
-    entered = comparable[falls.event]
-    posts = [post[comparable] for post in posts]
-    falls = falls.take(comparable)
+    entered, falls = comparable[falls.event], falls.take(comparable)
     if not falls.event.any():
         reason = Reason("excess.no_controls", fewest=FEWEST_CONTROLS)
         return [Excess(own=np.zeros(0), entered=entered, reason=reason)] * len(posts)
-    given = [replace(falls, post=post) for post in posts]
+    given = [replace(falls, post=post[comparable]) for post in posts]
     z, traits = np.column_stack([outcome(each) for each in given]), traits_of(falls)
     slope = slope_row(falls, traits) * moderated
     left, free = _excess(falls, z, traits, slope), max(int((~falls.event).sum()) - traits.shape[1], 1)
@@ -293,9 +291,9 @@ def estimates(
         return [replace(ranked(each, of, excess), prior_sd=sd) for each, of, excess, sd in parts]
     x = np.vstack([np.column_stack([traits, falls.event / falls.scale()]), np.append(slope, 0.0)])
     fit = last_coefficient(np.vstack([z, np.zeros(z.shape[1])]), x, np.append(clusters(falls), -1))
-    usual = (left[~falls.event] ** 2).sum(axis=0) / free
-    errors = np.sqrt(_variance(falls, fit, usual, SPREAD_WEEKS * moderated))
-    df = max(min(fit.df, len(weeks) - 1.0), 1.0) + SPREAD_WEEKS * moderated
+    usual, weight = (left[~falls.event] ** 2).sum(axis=0) / free, SPREAD_WEEKS * moderated
+    errors = np.sqrt(_variance(falls, fit, usual, weight))
+    df = max(min(fit.df, len(weeks) - 1.0), 1.0) + weight
     quantile = float(special.stdtrit(df, 1 - level / 2))
     excess_of = functools.partial(
         Excess,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from eventstudy.config import StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios
@@ -126,10 +125,13 @@ def donor_weights(own: Floats, donors: Floats) -> Floats:
     As sum w = 1, own - donors w = Z w with Z = own - donors. For v of sum s, |Z v|^2 + (1 - s)^2 is least in the
     direction of the w that is sought, whatever s is: one non-negative least squares fit gives it exactly.
     """
+    # Slow to load, and most studies name no donors.
+    from scipy.optimize import nnls
+
     gap = own[:, None] - donors
     spread = np.sqrt((gap**2).mean()) or 1.0
     stacked = np.vstack([gap / spread, np.ones(donors.shape[1])])
-    found = optimize.nnls(stacked, np.append(np.zeros(len(own)), 1.0))[0]
+    found = nnls(stacked, np.append(np.zeros(len(own)), 1.0))[0]
     return np.asarray(found / found.sum())
 
 

@@ -52,7 +52,7 @@ PANEL = (
 @pytest.fixture
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold fewer firm-events in memory than the list has."""
-    for module in ("config", "large.event_list", "large.length"):
+    for module in ("large.event_list", "large.length", "config"):
         monkeypatch.setattr(f"eventstudy.{module}.IN_MEMORY", len(EVENTS) - 1)
 
 
@@ -115,7 +115,7 @@ def test_a_long_list_takes_prices_in_any_shape(shape: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("most", [1, len(EVENTS)])
 def test_an_index_may_have_an_underscore_in_its_name(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("config", "large.event_list", "large.length"):
+    for module in ("large.event_list", "large.length", "config"):
         monkeypatch.setattr(f"eventstudy.{module}.IN_MEMORY", most)
     prices = WORLD.rename(columns={"^GSPC": "sp_500"})
     result = eventstudy.Study(benchmark="sp_500", **SETTINGS).run(LISTED, prices)

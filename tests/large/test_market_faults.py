@@ -110,7 +110,7 @@ def test_suspect_prices_go_on_where_they_are_accepted_and_impossible_ones_never(
     code, rows, told = market(tmp_path, split, capsys, *accept)
     assert code == 0
     assert rows[0]["car[0,1]"] < -0.4
-    assert "1 suspect finding(s) accepted, the first: AAA: unadjusted_split" in told
+    assert "1 suspect finding(s) accepted, the first: AAA: unadjusted split" in told
     code, _, told = market(tmp_path, split, capsys)
     assert (code, f'prices.accept_days=["AAA:{DAYS[AT]}"]' in told) == (4, True)
     one = ("--set", f'prices.accept_days=["AAA:{DAYS[AT]}"]')

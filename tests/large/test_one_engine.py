@@ -276,7 +276,7 @@ WHOLE_SECTIONS = {"markets", "peers", "covariates", "reversal", "backtest", "cos
 #: Names and the language of the pages; options of other models, and workers; sources and units, which a
 #: return does not have; levels that no test of a list is read at.
 WITHOUT_NUMBERS = {
-    "study": {"name", "sector", "currency", "language", "headline"},
+    "study": {"name", "name_local", "sector", "currency", "language", "headline"},
     "model": {"lags", "span", "world", "world_market", "variance", "jobs", "engine", "scheduler"},
     "tests": {"weights", "level", "estimators"},
     "prices": {"source", "offline", "volume_unit", "price_unit"},

@@ -304,7 +304,8 @@ class Sample:
 
     def at(self, window: Window) -> WindowSample:
         """Return the firm-events that have this window complete."""
-        return next(self.each([window]))
+        (sample,) = self.each([window])
+        return sample
 
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
         """Yield `at` of each window; those that the same firm-events have complete share what they can."""
