@@ -140,8 +140,8 @@ def main() -> None:
     intro = (
         "Each row applies the regression of the verdict to other drops of the pack. The groups were [fixed "
         "beforehand](answered-reports.md). No row is a verdict, and no p is adjusted for the number of rows. A second "
-        "check, made after the question had been registered, found some rows of the list wrong. \"With the corrected "
-        "rows\" uses `corrections.csv` from the folder of the events; no study reads this file."
+        'check, made after the question had been registered, found some rows of the list wrong. "With the corrected '
+        'rows" uses `corrections.csv` from the folder of the events; no study reads this file.'
     )
     given.out.write_text(
         f"# Further results on answered reports\n\n{intro}\n\n{lines}\n\n"
