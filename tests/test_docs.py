@@ -294,8 +294,8 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         f"one date could have shown is {points(late['mde'])} %",
         verdict["sentence"].partition(",")[0],
         (
-            f"{drop['n_events']} firm-events on {drop['n_dates']} dates. They carry the information of about {worth:.0f} "
-            "independent firm-events"
+            f"{drop['n_events']} firm-events on {drop['n_dates']} dates. They carry the information of "
+            f"about {worth:.0f} independent firm-events"
         ),
         (
             f"p = {drop['p_value']:.3f}; over [+2, +20] p = {p['[2,20]', 'cross_sectional_t']:.3f} against p = "
