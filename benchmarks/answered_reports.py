@@ -128,11 +128,12 @@ def main() -> None:
     lines = "\n".join(tables(*read(given.pack)))
     command = f"```sh\npython benchmarks/answered_reports.py {given.pack} --out {given.out}\n```"
     intro = (
-        "The regression of the verdict over other drops of the pack, as [fixed beforehand](answered-reports.md). None "
-        "of it is a verdict, and no p is adjusted for the number of rows."
+        "Each row applies the regression of the verdict to other drops of the pack. The groups were [fixed "
+        "beforehand](answered-reports.md); the two rounds were added with the second registration. No row is a verdict, "
+        "and no p is adjusted for the number of rows."
     )
     given.out.write_text(
-        f"# Rows beside the question about answered reports\n\n{intro}\n\n{lines}\n\n"
+        f"# Further results on answered reports\n\n{intro}\n\n{lines}\n\n"
         f"<!-- not run: needs the pack and the events that ship -->\n{command}\n",
         encoding="utf-8",
     )

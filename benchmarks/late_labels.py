@@ -27,9 +27,9 @@ def main() -> None:
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
     opening = (
-        "No drop here is followed by a reversal. Half the dates are labelled misreadings by a score that "
-        "correlates with the later return; the one-sided test of misreadings against the others should "
-        "reject 2.5 %."
+        "In these simulations no drop is followed by a reversal. Half of the dates are labelled misreadings, by a "
+        "score that correlates with the later return. The one-sided test of misreadings against the other drops "
+        "should reject in 2.5 % of draws."
     )
     heads = " | ".join(f"{g} dates" for g in DATES)
     lines = ["# Labels that know the outcome", "", opening, ""]
@@ -41,9 +41,9 @@ def main() -> None:
         lines.append(f"| {correlation:.1f} | {cells} | {np.mean([effect for _, effect in found]):+.1%} |")
     closing = (
         f"Returns after a drop have a standard deviation of {SD:.0%} between dates; {given.draws:,} draws, "
-        f"seed {given.seed}. A label counts in the verdict only when it was known by the first close at "
-        "which the drop window was over on one of the exchanges, and only where it says when; the first line "
-        "is what that restores. "
+        f"seed {given.seed}. The first line, without correlation, shows labels that do not depend on the "
+        "outcome. For this reason the verdict counts a label only if the file says when it was known, and if that was "
+        "not after the first close at which the drop window was over on one of the exchanges. "
         "`python benchmarks/late_labels.py --out docs/late-labels.md`"
     )
     text = "\n".join([*lines, "", closing]) + "\n"

@@ -268,19 +268,19 @@ def model_fixtures() -> list[Fixture]:
 
 
 MODELS = {
-    "market": "the market model; standard errors hold the estimation error and n - 2 degrees of freedom",
-    "market_adjusted": "the return less the index's; nothing is estimated but the variance",
+    "market": "the market model; standard errors include the estimation error and use n - 2 degrees of freedom",
+    "market_adjusted": "the return minus that of the index; only the variance is estimated",
     "mean_adjusted": "the mean return of the estimation window",
-    "raw": "no expected return at all",
-    "scholes_williams": "betas of non-synchronous trading (Scholes and Williams 1977)",
+    "raw": "the expected return is zero",
+    "scholes_williams": "betas for non-synchronous trading (Scholes and Williams 1977)",
     "dimson": "betas summed over one lag, the day and one lead (Dimson 1979)",
-    "two_index": "the index and what a world index adds to it (Park 2004)",
+    "two_index": "a local and a world index (Park 2004)",
     "leave_one_out": "a regression on the mean return of the other firms",
     "rolling": "the market model over the last 60 sessions of the estimation window",
-    "garch": "GARCH(1,1) errors, Student t (Bollerslev 1987): the numbers of the library arch",
-    "egarch": "EGARCH(1,1,1) errors, Student t (Nelson 1991): the numbers of the library arch",
-    "market_robust": "Huber's M-estimator: the numbers of RLM of statsmodels",
-    "synthetic_peer": "the mix of other firms that tracked the firm best (Abadie and others 2010)",
+    "garch": "GARCH(1,1) errors, Student t (Bollerslev 1987); the right numbers come from the library arch",
+    "egarch": "EGARCH(1,1,1) errors, Student t (Nelson 1991); the right numbers come from the library arch",
+    "market_robust": "Huber's M-estimator; the right numbers come from RLM in statsmodels",
+    "synthetic_peer": "the weighted mean of other firms that tracked the firm best (Abadie and others 2010)",
     "capm": "returns in excess of the risk-free rate",
     "factors": "three factors (Fama and French 1993)",
 }
@@ -289,8 +289,14 @@ MODELS = {
 def defect_fixtures() -> list[Fixture]:
     """One for each defect that was seen in some package."""
     made = [
-        plain("event_on_sunday", "an event on a Sunday is of the next session, Monday", 21, n=3),
-        plain("event_on_holiday", "an event on a closed exchange is of the next session", 22, n=3, start="2021-06-10"),
+        plain("event_on_sunday", "day 0 of an event on a Sunday is the next session, Monday", 21, n=3),
+        plain(
+            "event_on_holiday",
+            "day 0 of an event on a day without trading is the next session",
+            22,
+            n=3,
+            start="2021-06-10",
+        ),
         plain(
             "window_of_7",
             "event windows that are 7 sessions long",
@@ -303,7 +309,7 @@ def defect_fixtures() -> list[Fixture]:
         ),
         plain(
             "returns_in_percent",
-            "returns times 100: no statistic and no correlation may move",
+            "returns times 100: no statistic and no correlation may change",
             24,
             n=8,
             rho=0.3,
@@ -311,14 +317,14 @@ def defect_fixtures() -> list[Fixture]:
         ),
         plain(
             "late_dates",
-            "events of 2024, after the end of a calendar that was written down",
+            "events of 2024, after the last day of one package's built-in calendar",
             25,
             n=3,
             start="2023-11-01",
         ),
         plain(
             "mean_and_crash",
-            "a crash on day 0 may not enter the variance of the constant mean",
+            "a crash on day 0 must not enter the variance of the constant-mean model",
             26,
             n=3,
             model={"name": "mean_adjusted"},
@@ -361,7 +367,7 @@ def repeated() -> list[Fixture]:
     tickers = ("ABLE", "BOND", "ABLE", "ABLE")
     recurs = replace(base, events=[replace(e, ticker=t) for e, t in zip(base.events, tickers, strict=True)])
     twice = plain(
-        "row_twice", "a row that stands twice is one event", 32, n=5, tests=("cross_sectional_t", "patell", "sign")
+        "row_twice", "a row that occurs twice is one event", 32, n=5, tests=("cross_sectional_t", "patell", "sign")
     )
     order = plain(
         "names_permuted",
@@ -380,7 +386,7 @@ def repeated() -> list[Fixture]:
     )
     overlap = plain(
         "dates_overlap",
-        "windows of neighbouring dates share sessions: the dates are not independent",
+        "windows of neighbouring dates share sessions, so the dates are not independent",
         33,
         n=8,
         apart=4,
@@ -395,18 +401,22 @@ def missing() -> list[Fixture]:
     tests = ("cross_sectional_t", "patell", "bmp", "sign", "generalized_sign")
     varies = plain(
         "n_varies",
-        "firms without a price on day +2: N is another on each day",
+        "two firms have no price on day +2, so N differs from day to day",
         51,
         n=7,
         windows=((0, 1), (2, 2), (4, 5)),
         tests=tests,
     )
     lost = plain(
-        "event_without_data", "one event has no return in its window: it does not count as zero", 52, n=6, tests=tests
+        "event_without_data",
+        "one event has no return in its window; this must not count as a return of zero",
+        52,
+        n=6,
+        tests=tests,
     )
     index = plain(
         "index_missing",
-        "the index has no price on days on which the firms have: complete pairs",
+        "the index has no price on some days on which the firms have one; the regression uses only days with both",
         53,
         n=4,
         singles=("car", "car_se"),

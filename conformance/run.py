@@ -132,8 +132,8 @@ HEAD = """# Who computes what right
 
 This page compares packages on small event studies with known answers. Each study (fixture) has simulated returns, an
 index, events, and the numbers that follow from the formulas in the papers. These numbers were computed by plain loops
-that share no code with any package. Where the formulas define numbers that a search must find, they come from a
-library: GARCH and EGARCH from `arch` (the best of nine starts), the robust regression from `statsmodels`. The folder
+that share no code with any package. Some numbers can be found only by a numerical search. These come from a library:
+GARCH and EGARCH from `arch` (the best of nine starts), the robust regression from `statsmodels`. The folder
 `conformance/` of the source has the fixtures, one adapter for each package, and the command that wrote this page:
 
 <!-- not run: installs other packages -->
@@ -160,7 +160,7 @@ FORMAT = """## A fixture
 | `factors.csv` | for `capm` and `factors`: `Mkt-RF`, `SMB`, `HML`, `RF`, as decimals |
 | `events.csv` | `event_id`, `ticker`, `date` |
 | `study.json` | model, windows in sessions with both ends, kind and unit of returns, requested quantities |
-| `expected.json` | each number with its quantity, window, tolerance and, where it belongs to one, event |
+| `expected.json` | each number with its quantity, window and tolerance, and its event if it belongs to a single event |
 
 Rules for cases that the formulas leave open:
 

@@ -289,11 +289,14 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         f"the peers lost {points(case['car_post'])} %",
         f"by +{points(ours['placebo_mean'])} % on average: {points(ours['excess'])} points more",
         f"4 February 2026, −{points(misread_one['car_drop'])} %",
-        f"was {points(late['effect'])} points above what {late['n_controls']} control drops",
+        f"was {points(late['effect'])} points above the return that {late['n_controls']} control drops",
         f"rank {late['rank']} of {late['among']}, p = {late['p_value']:.2f}",
         f"one date could have shown is {points(late['mde'])} %",
         verdict["sentence"].partition(",")[0],
-        f"{drop['n_events']} firm-events on {drop['n_dates']} dates, worth {worth:.0f} independent ones",
+        (
+            f"{drop['n_events']} firm-events on {drop['n_dates']} dates. They carry the information of "
+            f"about {worth:.0f} independent firm-events"
+        ),
         (
             f"p = {drop['p_value']:.3f}; over [+2, +20] p = {p['[2,20]', 'cross_sectional_t']:.3f} against p = "
             f"{p['[2,20]', 'date_t']:.3f}"
