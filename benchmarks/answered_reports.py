@@ -129,8 +129,8 @@ def main() -> None:
     command = f"```sh\npython benchmarks/answered_reports.py {given.pack} --out {given.out}\n```"
     intro = (
         "Each row applies the regression of the verdict to other drops of the pack. The groups were [fixed "
-        "beforehand](answered-reports.md); the two rounds were added with the second registration. No row is a verdict, "
-        "and no p is adjusted for the number of rows."
+        "beforehand](answered-reports.md); the two rounds were added with the second registration. No row is a "
+        "verdict, and no p is adjusted for the number of rows."
     )
     given.out.write_text(
         f"# Further results on answered reports\n\n{intro}\n\n{lines}\n\n"
