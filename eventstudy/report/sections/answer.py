@@ -102,7 +102,7 @@ def _found(shown: Mapping[str, Any], words: Words) -> str:
     low, high = (*(shown.get("ci") or ()), None, None)[:2]
     value = float(shown["effect"])
     more = words["headline.more" if value >= 0 else "headline.less"]
-    facts = {"points": points(abs(value)), "more": more, "k": count(shown["n_events"])}
+    facts = {"points": points(abs(value)), "more": more, "k": count(shown["n_dates"])}
     facts |= {"p": p_text(shown.get("p_value")), "low": points(low, sign=True), "high": points(high, sign=True)}
     if finite(low):
         return words["headline.effect"].format(**facts)
